@@ -42,8 +42,8 @@ GOOD_URL = RULE.request.url
 
 
 def held(**given: Any) -> Evidence:
-    """What works, but for what is held up."""
-    return changed(WELL, held=Held(**given), looked_at=NOW)
+    """Return evidence that all is well except for held-up postbacks."""
+    return changed(WELL, holdups=Held(**given), looked_at=NOW)
 
 
 def slow(**given: Any) -> Evidence:

@@ -169,7 +169,7 @@ def test_a_condensed_notice_is_short_whatever_came() -> None:
 
 def test_long_notices_of_many_addresses_share_a_rate_and_take_bounded_memory() -> None:
     strangers = Strangers()
-    found = [strangers.is_long_beyond(f"10.0.{turn >> 8}.{turn & 255}", NOW) for turn in range(2_000)]
+    found = [strangers.is_long_over_rate(f"10.0.{turn >> 8}.{turn & 255}", NOW) for turn in range(2_000)]
     assert found == [False] * LONG_PER_MINUTE_OF_ALL + [True] * (2_000 - LONG_PER_MINUTE_OF_ALL)
     assert len(strangers._long_counts) <= LONG_PER_MINUTE_OF_ALL
 
@@ -187,22 +187,22 @@ def test_beyond_the_rate_of_an_address_a_kilobyte_is_kept_and_flagged_and_nothin
 
 def test_each_address_has_a_rate_of_its_own_and_each_minute_begins_anew() -> None:
     strangers = Strangers()
-    first = [strangers.is_beyond("203.0.113.1", NOW) for _ in range(PER_MINUTE + 1)]
+    first = [strangers.is_over_rate("203.0.113.1", NOW) for _ in range(PER_MINUTE + 1)]
     assert first == [False] * PER_MINUTE + [True]
-    assert not strangers.is_beyond("203.0.113.2", NOW)
-    assert not strangers.is_beyond("203.0.113.1", NOW + MINUTE_MS)
+    assert not strangers.is_over_rate("203.0.113.2", NOW)
+    assert not strangers.is_over_rate("203.0.113.1", NOW + MINUTE_MS)
 
 
 @pytest.mark.parametrize("ips", [["2001:db8::1", "2001:db8:0:0:ffff::2"], ["::1", "0:0:0:0:1::2"]])
 def test_the_addresses_of_one_ipv6_network_share_a_rate(ips: list[str]) -> None:
     strangers = Strangers()
-    assert [strangers.is_beyond(ips[turn % 2], NOW) for turn in range(PER_MINUTE + 1)][-1]
-    assert not strangers.is_beyond("2001:db8:1::1", NOW)
+    assert [strangers.is_over_rate(ips[turn % 2], NOW) for turn in range(PER_MINUTE + 1)][-1]
+    assert not strangers.is_over_rate("2001:db8:1::1", NOW)
 
 
 def test_many_addresses_share_a_rate_too_and_take_bounded_memory() -> None:
     strangers = Strangers()
-    found = [strangers.is_beyond(f"10.{turn >> 16}.{turn >> 8 & 255}.{turn & 255}", NOW) for turn in range(30_000)]
+    found = [strangers.is_over_rate(f"10.{turn >> 16}.{turn >> 8 & 255}.{turn & 255}", NOW) for turn in range(30_000)]
     assert found == [False] * PER_MINUTE_OF_ALL + [True] * (30_000 - PER_MINUTE_OF_ALL)
     assert len(strangers._counts) == MAX_ADDRESSES
 

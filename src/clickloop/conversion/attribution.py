@@ -23,7 +23,7 @@ MAX_OVERDUE_LOOK_MS = 5 * MINUTE_MS
 SETTLED_SLACK_MS = MINUTE_MS
 """Clicks must be settled up to this long after the first check: the clock may be set back a little in between."""
 SET_BACK_MS = SECOND_MS
-"""An arrival order this far in the future comes from a clock that has been set back since, or from a machine whose clock is fast."""
+"""An arrival order this far in the future comes from a clock that was set back since, or from a machine with a fast clock."""
 CLOCK_SLACK_MS = MINUTE_MS
 """How far a network's clock may be off before the time it reports is flagged."""
 
@@ -144,7 +144,7 @@ def attribute(
 
 
 def _wait_or_refuse(missing: MissingClick, now_ms: int) -> Waiting | Refused:
-    """Wait with growing pauses, each as long as the time that has passed, until the wait is over and no click can arrive any more.
+    """Wait with growing pauses, each as long as the time so far, until the wait is over and no click can arrive any more.
 
     A click that was recorded before the notice is in a segment older than the first check, so the notice is refused only
     once those segments are settled, however long the core was down.
@@ -265,7 +265,7 @@ def named_currency(notice: Notice) -> str:
 
 
 def _converted_at(notice: Notice, click: Click) -> int:
-    """Return the time of a new conversion. For a date without a time, as in network reports, a click's time on that day counts."""
+    """Return the time of a new conversion. A date without a time, as in reports, means the click's time if it is on that day."""
     at = notice.converted_at
     if at is None:
         return notice.at

@@ -10,7 +10,7 @@ from clickloop.money import Money
 
 
 class Parameters(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Further parameters of a notice. Texts are in the form of ``text.text_of``."""
+    """Further parameters of a notice. Texts are in the form of ``text.escape_bytes``."""
 
     conversion_id: str = ""
     params: dict[int, str] = {}

@@ -5,8 +5,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from clickloop.conversion.conversion import Conversion
-from clickloop.conversion.notice import MAX_TXID
+from clickloop.conversion.conversion import Change, Conversion
+from clickloop.conversion.notice import MAX_TXID, read_notice
+from clickloop.conversion.notice_log import StoredNotice
 from clickloop.log_filter import LABEL, Flagged, LogFilter, OfClick, RecordNumber
 
 
@@ -18,6 +19,16 @@ class RecordedChange(msgspec.Struct, frozen=True):
     notice_id: str
     before: Conversion | None
     after: Conversion
+
+    def as_change(self, notice: StoredNotice | None) -> Change:
+        """Return it as the change from which postbacks are decided; ``notice`` made it, None: it was deleted."""
+        return Change(
+            before=self.before,
+            after=self.after,
+            at=self.at,
+            notice_id=self.notice_id,
+            disable_postback=notice is not None and read_notice(notice.raw).disable_postback,
+        )
 
 
 class ConversionFilter(LogFilter, frozen=True, omit_defaults=True, kw_only=True):

@@ -1,7 +1,7 @@
 """Read JSON objects that are not valid UTF-8, cut within a character, or have line breaks in strings, as networks write them.
 
-For input that msgspec refuses: a conversion must not be lost because of the letters of a product's name. Every function takes time
-linear in its input.
+For input that msgspec refuses: a conversion must not be lost because of the letters of a product's name. Every function takes
+time linear in its input.
 """
 
 import json
@@ -36,7 +36,7 @@ def object_items(body: bytes) -> list[tuple[str, bytes]]:
 
 
 def text_in(raw: bytes) -> str:
-    """Return the text of a JSON string in the form of ``text.text_of``; if it cannot be read, the JSON as it is."""
+    """Return the text of a JSON string in the form of ``text.escape_bytes``; if it cannot be read, the JSON as it is."""
     try:
         text, _ = scanstring(raw.decode("utf-8", "surrogateescape"), 1, False)
     except ValueError:

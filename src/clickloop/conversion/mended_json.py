@@ -57,7 +57,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self._text = text
         self._nested = True
-        """Whether nested objects and lists are still parsed. Set to False by a broken one: each further try would read to the end."""
+        """Whether nested objects and lists are still parsed. A broken one ends that: each further try would read to the end."""
 
     def members(self, at: int) -> tuple[dict[str, str], int]:
         """Return the members from ``at`` on, and the position behind the object."""

@@ -14,7 +14,7 @@ MAX_AHEAD_MS = DAY_MS
 """How far a network's clock or time zone may be ahead of ours."""
 _SERIAL_OF_1970 = 25_569  # spreadsheets count days from 30 December 1899
 _MIN_SERIAL, _MAX_SERIAL = 36_526, 73_050
-"""Days since 1899-12-30, as spreadsheets store dates, from 2000 to 2099. As Unix seconds these would be in 1970, which nobody means."""
+"""Days since 1899-12-30, as spreadsheets store dates, from 2000 to 2099. As Unix seconds they would be implausible: 1970."""
 
 
 class DateOrder(enum.StrEnum):
@@ -71,9 +71,9 @@ def read_moment(text: str, received_at: int) -> int | None:
     """Return a text's time in Unix milliseconds; None if it is not a time, ambiguous, before 2000 or in the future.
 
     Accepts Unix seconds; ISO 8601; ``30.11.2026 14:05``, ``11/30/2026 2:05 PM``, ``2026/11/30``, ``30-Nov-2026``,
-    ``Nov 30, 2026``, ``20261130``; and the numbers that spreadsheets store (``46356.5``). Dates such as ``05/06/2026`` are ambiguous:
-    see ``possible_orders``. Milliseconds instead of seconds are in the future and therefore rejected. A time without a zone is UTC.
-    The plus of a zone, which a query turns into a space, is restored.
+    ``Nov 30, 2026``, ``20261130``; and the numbers that spreadsheets store (``46356.5``). Dates such as ``05/06/2026`` are
+    ambiguous: see ``possible_orders``. Milliseconds instead of seconds are in the future and therefore rejected. A time without a
+    zone is UTC. The plus of a zone, which a query turns into a space, is restored.
     """
     text = text.strip()
     if len(text) > MAX_TEXT or not text.isascii():

@@ -82,7 +82,7 @@ def _or_end(at: int, value: bytes) -> int:
 def _quoted(value: bytes, start: int) -> tuple[bytes, int]:
     """Return the quoted string whose text begins at ``start``, and the position behind it. An unclosed one ends with the header.
 
-    ``\\"`` and ``%22`` mean a quotation mark (browsers write the latter); other backslashes stay, because old browsers send paths.
+    ``\\"`` and ``%22`` mean a quotation mark (browsers write the latter); other backslashes stay: old browsers send paths.
     """
     end = start
     while True:

@@ -35,7 +35,7 @@ class Door(enum.StrEnum):
 class RawNotice(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """A notice as it arrived, so that it can be reprocessed with later settings. One line in the journal.
 
-    ``query`` and ``body`` are the undecoded bytes in the form of ``text.text_of``. ``at`` is Unix milliseconds.
+    ``query`` and ``body`` are the undecoded bytes in the form of ``text.escape_bytes``. ``at`` is Unix milliseconds.
     """
 
     notice_id: str
@@ -167,7 +167,7 @@ class NoticeFlag(Explained):
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """The contents of a raw notice, not yet interpreted by settings. Texts are in the form of ``text.text_of``."""
+    """The contents of a raw notice, not yet interpreted by settings. Texts are in the form of ``text.escape_bytes``."""
 
     notice_id: str
     at: int
@@ -205,7 +205,7 @@ def turn_of(at: int, notice_id: str) -> str:
 
 
 _UPLOAD_CHARACTERS = 19
-"""Leading characters of a notice's id shared by all lines of an upload (see ``upload.notice_id_of``): the time and 45 of its bits."""
+"""Leading characters of a notice's id shared by all lines of an upload: the time and 45 bits; see ``upload.notice_id_of``."""
 
 
 def are_of_one_upload(turn: str, other: str) -> bool:
@@ -373,7 +373,7 @@ def _txid(txid: str, flags: list[NoticeFlag]) -> str:
 
 
 def identifying_txid(txid: str) -> str:
-    """Return a txid as it is stored: one that is too long as its beginning and a digest, so that different ones stay different."""
+    """Return a txid as it is stored: a long one as its beginning and a digest, so that different ones stay different."""
     if len(txid) <= MAX_TXID:
         return txid
     digest = hashlib.sha256(octets_of(txid)).hexdigest()

@@ -23,7 +23,10 @@ _JSON_TEXT: msgspec.json.Decoder[str] = msgspec.json.Decoder(str)
 
 
 class Pairs(msgspec.Struct, frozen=True):
-    """Values by lower-case name, in order of appearance; of a repeated name the last non-empty one. Texts are as in ``text.text_of``."""
+    """Values by lower-case name in order of appearance; of a repeated name the last non-empty one.
+
+    Texts are in the form of ``text.escape_bytes``.
+    """
 
     values: dict[str, str]
     query_cut: bool = False
@@ -187,7 +190,7 @@ def _json_items(body: bytes) -> tuple[list[tuple[str, bytes]] | None, bool]:
 
 
 def _fitting(items: list[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
-    """Yield the members that fit, in order. One that is too long (such as a basket) is skipped and does not push out later ones."""
+    """Yield the members that fit, in order. One that is too long (such as a basket) is skipped; later ones may still fit."""
     room = MAX_INPUT_BYTES
     for key, raw in items:
         size = len(key) + len(raw)

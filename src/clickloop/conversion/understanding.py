@@ -46,7 +46,7 @@ _WIDE = ("utf-16-le", "utf-16-be")
 
 
 class Understood(msgspec.Struct, frozen=True):
-    """A parameter and its interpretation. Texts are in the form of ``text.text_of``."""
+    """A parameter and its interpretation. Texts are in the form of ``text.escape_bytes``."""
 
     name: str
     value: str
@@ -67,7 +67,7 @@ def understood(raw: RawNotice) -> tuple[Understood, ...]:
 def sent_tokens(raw: RawNotice) -> tuple[str, ...]:
     """Return the secret token of a raw notice in each form in which its text may contain it, so that it can be masked.
 
-    In a malformed body it may not be recognisable by its parameter's name. A token too short to be a secret is masked only by name.
+    In a malformed body its parameter's name may not be recognisable. A token too short to be a secret is masked only by name.
     """
     _, values, _ = read_values(raw)
     token = values.get("token", "")

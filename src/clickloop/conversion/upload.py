@@ -317,8 +317,8 @@ def _faulty(line: Record | PhysicalLine, value: bytes, fault: LineFault) -> BadL
 def _read_line(line: PhysicalLine, order: DateOrder | None) -> Line | BadLine:
     """Parse a line such as ``clickid``, ``clickid:payout:status:event_1=15`` or ``clickid:payout=5:cnv_status=Hold``.
 
-    A payout ``auto`` is left out, so that the offer's applies. A part without a key belongs to the value of the keyed part before it:
-    ``at=2026-03-01T12:00:00Z``.
+    A payout ``auto`` is left out, so that the offer's applies. A part without a key belongs to the value of the keyed part
+    before it: ``at=2026-03-01T12:00:00Z``.
     """
     if bad := unfit(line):
         return _bad(*bad)
@@ -381,6 +381,6 @@ def line_notice(line: Line, upload_id: str, received_at: int, *, postbacks: bool
 
 
 def notice_id_of(upload_id: str, received_at: int, number: int) -> str:
-    """Return the id of a line's notice: the time, 48 bits from the upload's id, and the line's number. Ids ascend with the lines."""
+    """Return the id of a line's notice: the time, 48 bits from the upload's id, and the line's number. Ids ascend by line."""
     digest = hashlib.blake2b(upload_id.encode(), digest_size=6).digest()
     return base32_time(received_at) + base32_tail(int.from_bytes(digest, "big") << 32 | number)

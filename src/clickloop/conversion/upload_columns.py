@@ -133,13 +133,14 @@ def not_understood(missing: Sequence[str], unused: Sequence[str]) -> str:
     shown = ", ".join(readable(name)[:_SHOWN_CHARACTERS] for name in unused[:_SHOWN_COLUMNS])
     more = f" and {len(unused) - _SHOWN_COLUMNS} more" if len(unused) > _SHOWN_COLUMNS else ""
     return (
-        f"No column was recognised as {values}. Unused columns: {shown}{more}. Rename the columns to payout, or Payout (USD), and "
-        "txid; or preview the file and register it from there; or confirm that these values are missing (incomplete=1, --incomplete)."
+        f"No column was recognised as {values}. Unused columns: {shown}{more}. Rename the columns to payout, or Payout (USD), "
+        "and txid; or preview the file and register it from there; or confirm that these values are missing (incomplete=1, "
+        "--incomplete)."
     )
 
 
 def payout_currencies(columns: Sequence[Column]) -> list[tuple[int, str]]:
-    """Return the positions of payout columns in order of precedence, with the currencies in their headers; empty if none names one."""
+    """Return the positions of payout columns by precedence, with the currencies in their headers; empty if none names one."""
     places = {column.name: at for at, column in enumerate(columns)}
     payouts = [(places[name], columns[places[name]].currency) for name in NAMES["payout"] if name in places]
     return payouts if any(currency for _, currency in payouts) else []

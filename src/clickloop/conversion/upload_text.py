@@ -32,8 +32,8 @@ class Utf8:
     """An incremental decoder of a file to UTF-8 without a byte order mark.
 
     UTF-16 and UTF-32 are recognised by their marks (spreadsheets save "Unicode text" like this). If the first bytes beyond ASCII
-    are not UTF-8, the whole file is read as windows-1252, which spreadsheets call "CSV (ANSI)", because files do not mix the two. After
-    valid UTF-8, invalid bytes are kept as they are, as at the public endpoints.
+    are not UTF-8, the whole file is read as windows-1252, which spreadsheets call "CSV (ANSI)", because files do not mix the two.
+    After valid UTF-8, invalid bytes are kept as they are, as at the public endpoints.
     """
 
     def __init__(self) -> None:

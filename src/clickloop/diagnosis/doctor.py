@@ -71,7 +71,10 @@ MAX_NAMED = 1_000
 _LOST = (
     f"Rows were lost or changed by hand. {RESTORE_BACKUP.capitalize()}, or report these lines to the Clickloop project."
 )
-_WRONG = f"Check the disk, and what else writes to the ledger. Then {RESTORE_BACKUP}, or accept the rows: clickloop doctor --confirm"
+_WRONG = (
+    "Check the disk, and what else writes to the ledger. "
+    f"Then {RESTORE_BACKUP}, or accept the rows: clickloop doctor --confirm"
+)
 
 
 def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
@@ -209,8 +212,8 @@ def _journal(folder: Path, now_ms: int) -> Iterator[Finding]:
     kept = sum(1 for _ in (folder / "settled").glob(f"*/*/*{DAMAGED_SUFFIX}"))
     if kept:
         sentence = (
-            f"{counted(kept, 'damaged segment was', 'damaged segments were')} processed without the unreadable part. The original "
-            "files are in the folder named settled."
+            f"{counted(kept, 'damaged segment was', 'damaged segments were')} processed without the unreadable part. "
+            "The original files are in the folder named settled."
         )
         yield Finding(
             "journal",

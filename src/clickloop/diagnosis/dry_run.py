@@ -91,13 +91,7 @@ def simulate_conversion(
             return _simulate(desk, tx, conversion.click, given, desk.click_ids, None, now_ms, invented=False)
         last = changes_of_conversions(tx, [conversion_id])[-1]
         notice = find_notice(tx, last.notice_id)
-        change = Change(
-            before=last.before,
-            after=last.after,
-            at=last.at,
-            notice_id=last.notice_id,
-            disable_postback=notice is not None and read_notice(notice.raw).disable_postback,
-        )
+        change = last.as_change(notice)
         return Simulation(
             invented=False,
             click=conversion.click,
@@ -139,7 +133,7 @@ def _simulate(
 def _rules(
     desk: Desk, tx: Connection, change: Change, notice: Notice | None, now_ms: int, version: int | None = None
 ) -> tuple[SimulatedRule, ...]:
-    """Decide each rule that applies to a change as ``owe_postbacks`` would. ``notice``: the simulated notice that made the change."""
+    """Decide each rule that applies to a change as ``owe_postbacks`` would. ``notice``: the simulated notice that made it."""
     setup = read_surroundings(tx, [change])
     decisions = decide_changes(
         [change], setup, known_decisions(tx, [change], version), now_ms, desk.new_id, guard=desk.guard

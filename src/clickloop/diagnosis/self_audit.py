@@ -51,7 +51,7 @@ SLICE = 500
 
 
 def audit_step(ledger: Ledger) -> tuple[Mismatch, ...]:
-    """Audit the changes in one bounded step and return all current mismatches, at most ``REMEMBERED``.
+    """Audit the changes in one bounded step and return all current mismatches, at most ``MAX_REMEMBERED_CHANGES``.
 
     Reads without blocking writers, and writes one row.
     """
@@ -162,7 +162,8 @@ def paused_alarms(ledger: Ledger, clock: Clock = wall_clock) -> tuple[str, ...]:
     for rule in rules:
         archived = " and archived" if rule.archived else ""
         alarms.append(
-            f"postback rule {rule.rule_id} {rule.name!r} is paused{archived}: its receiver answered 410 Gone; {_waiting(rule.waiting)}"
+            f"postback rule {rule.rule_id} {rule.name!r} is paused{archived}: its receiver answered 410 Gone; "
+            f"{_waiting(rule.waiting)}"
         )
     return tuple(alarms)
 

@@ -58,14 +58,15 @@ def _finding_line(finding: Finding) -> str:
 
 
 def one_line(text: str, max_length: int = MAX_LINE_LENGTH) -> str:
-    """Return the text on one line: line breaks as ⏎, other unprintable characters (which could move a cursor) escaped, cut to length."""
+    """Return the text on one line, cut to length: line breaks as ⏎, other unprintable characters escaped."""
     # Each line is stripped separately: a pattern with the spaces around a break would take quadratic time for runs of spaces.
     text = " ⏎ ".join(line for part in _LINE_BREAKS.split(text) if (line := part.strip()))
     left = len(text) - max_length
     if left > 0:
         text = text[:max_length]
-    seen = "".join(character if character.isprintable() else _escaped(character) for character in text)
-    return f"{seen}… ({left} more characters)" if left > 0 else seen
+    # Unprintable characters may move a terminal's cursor.
+    shown = "".join(character if character.isprintable() else _escaped(character) for character in text)
+    return f"{shown}… ({left} more characters)" if left > 0 else shown
 
 
 def _escaped(character: str) -> str:

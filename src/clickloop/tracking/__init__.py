@@ -10,5 +10,5 @@
 - ``settle.settle_facts`` (core): copy the ledger's outbox to the facts, exactly once.
 - ``deliver.deliver`` (core): send postbacks until each is delivered or its schedule ends.
 
-The API and the command line start at ``notices.convert``, a file at ``uploads``, where each line is a notice: five channels, one notice.
+The API and the command line start at ``notices.convert``, a file at ``uploads``, each line a notice: five channels, one notice.
 """

@@ -40,7 +40,7 @@ _log_recheck = Sparingly("notices wait on: a record of the ledger that they need
 def take_notices_around_damage(
     desk: Desk, raws: Sequence[RawNotice], now_ms: int, segments: Sequence[str] = ()
 ) -> list[NoticeResult]:
-    """Take notices as ``take_notices`` does, but let those that cannot be registered wait. Errors of the store itself propagate."""
+    """Take notices as ``take_notices`` does; those that cannot be registered wait. Errors of the store itself propagate."""
     try:
         return take_notices(desk, raws, now_ms, segments)
     except Exception as error:

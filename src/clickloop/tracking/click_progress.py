@@ -114,7 +114,7 @@ class ClickProgress:
         self._pending_at, self._pending = previous[0], present
 
     def find(self, lookup: ClickLookup, click_ids: Collection[str], known: dict[str, Click]) -> FoundClicks:
-        """Return these clicks, from ``known`` and the look-up, and what is known about the missing ones. Never raises FactsError."""
+        """Return these clicks, from ``known`` and the look-up, and what is known about missing ones. Never raises FactsError."""
         settled_to = (
             self._settled_to
         )  # read before the look-up: a segment settled later proves nothing about its result

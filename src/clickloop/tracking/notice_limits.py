@@ -1,4 +1,4 @@
-"""Rate limits for what is stored of notices that anyone can flood us with: without a genuine click id, or repeated for one click."""
+"""Limits of what is stored of notices that anyone can flood us with: without a genuine click id, or repeated for one click."""
 
 from clickloop.clock import MINUTE_MS
 from clickloop.conversion.pairs import MAX_INPUT_BYTES
@@ -31,7 +31,7 @@ class Strangers:
         self._long = 0
         self._long_counts: dict[str, int] = {}
 
-    def is_click_beyond(self, click_id: str, now_ms: int) -> bool:
+    def is_click_over_rate(self, click_id: str, now_ms: int) -> bool:
         """Count a notice of this click. Return whether it is over the rate up to which they are stored as they came."""
         self._start_minute(now_ms)
         count = self._clicks.get(click_id, 0)
@@ -39,8 +39,8 @@ class Strangers:
             self._clicks[click_id] = count + 1
         return count >= PER_CLICK
 
-    def is_long_beyond(self, ip: str, now_ms: int) -> bool:
-        """Count a long notice with a genuine click id. Return whether its address, or all together, exceed the rate stored whole."""
+    def is_long_over_rate(self, ip: str, now_ms: int) -> bool:
+        """Count a long notice with a genuine click id. Return whether its address, or all, exceed the rate stored in full."""
         self._start_minute(now_ms)
         self._long += 1
         network = _network_of(ip)
@@ -49,8 +49,8 @@ class Strangers:
             self._long_counts[network] = count + 1
         return count >= LONG_PER_MINUTE or self._long > LONG_PER_MINUTE_OF_ALL
 
-    def is_beyond(self, ip: str, now_ms: int) -> bool:
-        """Count a notice from this address. Return whether the address, or all together, exceed the rate stored in full."""
+    def is_over_rate(self, ip: str, now_ms: int) -> bool:
+        """Count a notice from this address. Return whether the address, or all, exceed the rate stored in full."""
         self._start_minute(now_ms)
         self._all += 1
         network = _network_of(ip)

@@ -1,8 +1,8 @@
 """Resend one postback or all that match a filter, with the request unchanged or rebuilt from today's rule.
 
-A resend is a separate row that follows the original in order. Its request keeps the original's ``{postback_id}``, and its attempts
-continue the original's numbers, so that a receiver can tell that it is the same postback. A waiting postback can be resent, too:
-the transaction that creates the new row cancels the waiting one.
+A resend is a separate row that follows the original in order. Its request keeps the original's ``{postback_id}``, and its
+attempts continue the original's numbers, so that a receiver can tell that it is the same postback. A waiting postback can be
+resent, too: the transaction that creates the new row cancels the waiting one.
 """
 
 import enum
@@ -12,7 +12,6 @@ import msgspec
 from sqlalchemy import Connection
 
 from clickloop.conversion.conversion import Change
-from clickloop.conversion.notice import read_notice
 from clickloop.explained import Explained
 from clickloop.postback.due import Earlier, Finding, Owed, Skipped, SkipReason
 from clickloop.postback.postback_log import NewPostback, PostbackFilter
@@ -156,7 +155,7 @@ def resend_one(
 def start_resends(
     tx: Connection, desk: Desk, wanted: PostbackFilter, mode: Mode, now_ms: int, resumes_rule: int | None = None
 ) -> BulkJob:
-    """Create a job over all postbacks that match now; ``run_resend_batch`` runs it. At its end the rule ``resumes_rule`` resumes."""
+    """Create a job over all postbacks that match now; ``run_resend_batch`` runs it. At its end ``resumes_rule`` is resumed."""
     request = Asked(wanted, mode, resumes_rule)
     job = BulkJob(
         bulk_job_id=desk.new_id(),
@@ -171,7 +170,7 @@ def start_resends(
 
 
 def work_off_resends(tx: Connection, desk: Desk, job: BulkJob, now_ms: int) -> BulkJob:
-    """Run the next batch of a job and record its progress in the caller's transaction, so a crash neither skips nor repeats any."""
+    """Run the next batch of a job and record its progress in the caller's transaction; a crash neither skips nor repeats any."""
     request = msgspec.json.decode(job.asked, type=Asked)
     batch = sent_after(tx, request.wanted, request.pool, job.done_id, job.last_id, BATCH)
     options = _ResendOptions(
@@ -335,16 +334,10 @@ def _read_context(tx: Connection, batch: Sequence[Sent], *, anew: bool) -> _Rese
         if (change.after.conversion_id, change.version) in wanted
     ]
     notices = {notice.raw.notice_id: notice for notice in notices_of_ids(tx, [change.notice_id for change in recorded])}
-    changes = {}
-    for change in recorded:
-        notice = notices.get(change.notice_id)
-        changes[change.after.conversion_id, change.version] = Change(
-            before=change.before,
-            after=change.after,
-            at=change.at,
-            notice_id=change.notice_id,
-            disable_postback=notice is not None and read_notice(notice.raw).disable_postback,
-        )
+    changes = {
+        (change.after.conversion_id, change.version): change.as_change(notices.get(change.notice_id))
+        for change in recorded
+    }
     rules = {live.rule.rule_id: live for live in rules_of_ids(tx, {sent.rule_id for sent in batch})}
     surroundings = read_surroundings(tx, list(changes.values()), list(rules.values())) if changes else None
     earlier: dict[tuple[str, int], list[Decided]] = {}

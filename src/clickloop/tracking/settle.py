@@ -1,4 +1,4 @@
-"""Settle clicks from the journal into the facts, notices into the ledger, and the ledger's outbox into the facts; each exactly once."""
+"""Settle clicks from the journal into the facts, notices into the ledger, and its outbox into the facts; each exactly once."""
 
 from collections.abc import Sequence
 
@@ -44,9 +44,9 @@ class ClickBatch(msgspec.Struct, frozen=True):
 
 
 def settle_clicks(reader: JournalReader, facts: Facts, stream: str = CLICKS_STREAM) -> ClickBatch:
-    """Load a bounded batch of closed segments into the facts and remove them from the journal. Resumes after a crash at any point.
+    """Load a bounded batch of closed segments into the facts and remove them from the journal.
 
-    Raise FactsError or OSError when a store fails: nothing is lost, call again later.
+    Resumes after a crash at any point. Raise FactsError or OSError when a store fails: nothing is lost, call again later.
     """
     waiting = reader.closed_segments(stream)
     damages = reader.missing()
@@ -103,8 +103,8 @@ def _unrepeated(
         return contents
     fresh = [line for line, id_ in zip(lines, ids, strict=True) if id_ not in known]
     sentence = (
-        f"{len(lines) - len(fresh)} of {len(lines)} records of {contents.segment.path} were already in the facts and are not counted "
-        "twice. The segment was copied, or restored after it had been processed."
+        f"{len(lines) - len(fresh)} of {len(lines)} records of {contents.segment.path} were already in the facts and are not "
+        "counted twice. The segment was copied, or restored after it had been processed."
     )
     damages.append(Damage(DamageKind.REPEATED, str(contents.segment.path), 0, contents.segment.octets, sentence))
     return reader.rewrite(contents.segment, fresh)
@@ -152,7 +152,8 @@ class NoticeBatch(msgspec.Struct, frozen=True):
 def settle_notices(reader: JournalReader, desk: Desk, now_ms: int) -> NoticeBatch:
     """Load the notices of closed segments into the ledger, exactly once, and remove the segments from the journal.
 
-    Resumes after a crash at any point, because notices are recognised by their ids. Raises when the ledger fails: call again later.
+    Resumes after a crash at any point, because notices are recognised by their ids. Errors of the ledger propagate: call again
+    later.
     """
     waiting = reader.closed_segments(NOTICES_STREAM)
     damages = reader.missing()
@@ -174,7 +175,7 @@ def settle_notices(reader: JournalReader, desk: Desk, now_ms: int) -> NoticeBatc
 
 
 def _notice_batch(waiting: Sequence[Segment]) -> list[Segment]:
-    """Return the segments of the next round: round-robin over the writers, plus a few deferred ones, which must not delay others."""
+    """Return the segments of the next round: round-robin over the writers, plus so few deferred ones that they delay nothing."""
     ordinary = _round_robin([segment for segment in waiting if not segment.is_deferred])
     batch = ordinary[:NOTICE_SEGMENTS]
     size = 0

@@ -31,7 +31,7 @@ VALUE_CHARACTERS = 1024
 
 
 class Arrival(Protocol):
-    """A request to a public endpoint, such as ``edge.message.Request``. ``ip`` and ``host`` are the visitor's, not a proxy's."""
+    """A request to a public endpoint: ``edge.message.HttpRequest``. ``ip`` and ``host`` are the visitor's, not a proxy's."""
 
     method: bytes
     query: bytes
@@ -194,28 +194,28 @@ def take_notice(edge: Edge, arrival: Arrival, door: Door) -> Stored:
     notice = read_notice(raw)
     verdict = quick_verdict(notice, edge.click_ids)
     if isinstance(verdict, RefusalReason):
-        raw = _shortened(raw, arrival, beyond=edge.strangers.is_beyond(arrival.ip, raw.at))
+        raw = _shortened(raw, arrival, is_over_rate=edge.strangers.is_over_rate(arrival.ip, raw.at))
         return Stored(edge.deferred.append(_encode(raw)), verdict, notice.return_text, is_deferred=True)
-    is_beyond = edge.strangers.is_click_beyond(verdict.text, raw.at)
-    if is_beyond or _is_long_beyond(edge, arrival, raw.at):
+    is_over_rate = edge.strangers.is_click_over_rate(verdict.text, raw.at)
+    if is_over_rate or _is_long_over_rate(edge, arrival, raw.at):
         raw = condensed(raw)
-    journal = edge.deferred if is_beyond else edge.notices
-    return Stored(journal.append(_encode(raw)), None, notice.return_text, is_beyond)
+    journal = edge.deferred if is_over_rate else edge.notices
+    return Stored(journal.append(_encode(raw)), None, notice.return_text, is_over_rate)
 
 
-def _is_long_beyond(edge: Edge, arrival: Arrival, now_ms: int) -> bool:
+def _is_long_over_rate(edge: Edge, arrival: Arrival, now_ms: int) -> bool:
     """Return whether a notice is longer than what is parsed, and such notices exceed their rate. Counts it."""
     is_long = len(arrival.query) > MAX_INPUT_BYTES or len(arrival.body) > MAX_INPUT_BYTES
-    return is_long and edge.strangers.is_long_beyond(arrival.ip, now_ms)
+    return is_long and edge.strangers.is_long_over_rate(arrival.ip, now_ms)
 
 
-def _shortened(raw: RawNotice, arrival: Arrival, *, beyond: bool) -> RawNotice:
+def _shortened(raw: RawNotice, arrival: Arrival, *, is_over_rate: bool) -> RawNotice:
     """Return what to store of a notice without a genuine click id. It is never rejected: the network would stop its postbacks."""
-    limit = KEPT_BYTES_BEYOND if beyond else KEPT_BYTES
+    limit = KEPT_BYTES_BEYOND if is_over_rate else KEPT_BYTES
     if len(arrival.query) <= limit and len(arrival.body) <= limit:
         return raw
     return msgspec.structs.replace(
-        raw, query=text_of(arrival.query[:limit]), body=text_of(arrival.body[:limit]), shortened=beyond
+        raw, query=text_of(arrival.query[:limit]), body=text_of(arrival.body[:limit]), shortened=is_over_rate
     )
 
 

@@ -32,7 +32,7 @@ class LineResult(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The line as it came, without its quotes, in the form of ``text.text_of``."""
+        """The line as it came, without its quotes, in the form of ``text.escape_bytes``."""
         return text_of(b",".join(self.cells))
 
 
@@ -59,7 +59,7 @@ def line_results(ledger: Ledger, files: UploadFiles, upload: Upload) -> Iterator
 
 
 def payout_totals(files: UploadFiles, upload: Upload, limit: int) -> dict[str, int]:
-    """Return the payouts of the first ``limit`` lines of a preview in millionths, by currency. Raise FileNotFoundError as above."""
+    """Return the payouts (in millionths) by currency of a preview's first ``limit`` lines. Raise FileNotFoundError as above."""
     totals: dict[str, int] = {}
     for finding in map(_finding.decode, islice(files.verdicts(upload.upload_id), limit)):
         if finding.payout is not None:

@@ -337,7 +337,7 @@ def _recounted(upload: Upload, outcomes: list[CountedOutcome]) -> Upload:
 
 
 def layout_of(files: UploadFiles, upload: Upload) -> Layout:
-    """Return the layout of a file, which was valid when it arrived. Raise FileNotFoundError if it has been replaced or deleted."""
+    """Return the layout of a file, which was valid on arrival. Raise FileNotFoundError if it has been replaced or deleted."""
     layout = detect(files.head(upload.upload_id))
     if isinstance(layout, Unusable):
         raise FileNotFoundError(f"the file of upload {upload.upload_id} has changed: {layout.sentence}")

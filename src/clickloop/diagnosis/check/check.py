@@ -33,8 +33,8 @@ def check_chain(chain: Chain, evidence: Evidence) -> CheckResult:
     return CheckResult(
         findings=worst_first([*static_findings(chain), *evidence_findings(chain, evidence)]),
         campaigns=tuple(
-            CheckedCampaign(name=names[seen.campaign_id], evidence=seen)
-            for seen in evidence.campaigns
-            if seen.campaign_id in names
+            CheckedCampaign(name=names[traffic.campaign_id], evidence=traffic)
+            for traffic in evidence.campaigns
+            if traffic.campaign_id in names
         ),
     )

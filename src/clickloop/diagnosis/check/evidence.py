@@ -48,7 +48,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """Unmapped status words and the number of conversions with each."""
     statuses: Mapping[str, int] = {}
     """Number of conversions by status key."""
-    held: Held = Held()
+    holdups: Held = Held()
     looked_at: int = 0
     """The time of the check in Unix milliseconds."""
 
@@ -56,21 +56,21 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 def evidence_findings(chain: Chain, evidence: Evidence) -> list[Finding]:
     """Return the findings from recent traffic."""
     campaigns = {campaign.id: campaign for campaign in chain.campaigns}
-    found: list[Finding] = []
-    for seen in evidence.campaigns:
-        if seen.campaign_id in campaigns:
-            found += _campaign(campaigns[seen.campaign_id], seen)
-    found += [_refused(refused, chain.networks.get(refused.network_id)) for refused in evidence.refused]
+    findings: list[Finding] = []
+    for traffic in evidence.campaigns:
+        if traffic.campaign_id in campaigns:
+            findings += _campaign(campaigns[traffic.campaign_id], traffic)
+    findings += [_refused(refused, chain.networks.get(refused.network_id)) for refused in evidence.refused]
     if evidence.words:
-        found.append(_words(evidence.words))
-    found += _statuses(chain, evidence)
-    found += _rules(chain, evidence)
-    found += held_findings(chain, evidence.held, evidence.looked_at)
-    return found
+        findings.append(_words(evidence.words))
+    findings += _statuses(chain, evidence)
+    findings += _rules(chain, evidence)
+    findings += held_findings(chain, evidence.holdups, evidence.looked_at)
+    return findings
 
 
-def _campaign(campaign: Campaign, seen: CampaignEvidence) -> Iterator[Finding]:
-    clicks = seen.clicks
+def _campaign(campaign: Campaign, traffic: CampaignEvidence) -> Iterator[Finding]:
+    clicks = traffic.clicks
     place = campaign_place(campaign)
     if not clicks.recent:
         if campaign.active:
@@ -80,7 +80,7 @@ def _campaign(campaign: Campaign, seen: CampaignEvidence) -> Iterator[Finding]:
         return
     yield from _external_ids(clicks, place)
     yield from _cost(clicks, place)
-    if not seen.conversions:
+    if not traffic.conversions:
         many = clicks.recent >= FEW_CLICKS
         sentence = f"{counted(clicks.recent, 'recent click')}, but no conversion in {RECENT_DAYS} days."
         remedy = (
@@ -105,7 +105,7 @@ def _external_ids(clicks: Clicks, place: Place) -> Iterator[Finding]:
         yield Finding(severity, Code.EXTERNAL_ID_EMPTY, place, sentence + together, remedy)
     if unreplaced:
         sentence = f"{_share(unreplaced, clicks.recent)} came with an unreplaced macro as external_id."
-        remedy = "Check the placeholder's spelling in the source's help. Clicks from the source's own preview look like this, too."
+        remedy = "Check the placeholder's spelling in the source's help. Clicks from the source's preview look like this, too."
         severity = _severity_of_part(unreplaced, empty, clicks.recent)
         yield Finding(severity, Code.EXTERNAL_ID_UNREPLACED, place, sentence + together, remedy)
 
@@ -163,11 +163,13 @@ _REMEDIES = {
     "network truncates or changes the id.",
     RefusalReason.UNKNOWN_CLICK: "If the data folder was replaced, old clicks are lost. Otherwise check the delay of clicks on "
     "Health, then reprocess these incoming postbacks.",
-    RefusalReason.EXPIRED_CLICK: "Raise the network's conversion window (click_lifetime_days), then reprocess these incoming postbacks.",
+    RefusalReason.EXPIRED_CLICK: "Raise the network's conversion window (click_lifetime_days), "
+    "then reprocess these incoming postbacks.",
     RefusalReason.WRONG_TOKEN: "Copy the postback URL, which contains the token, into the network again. "
     "Then reprocess these incoming postbacks.",
     RefusalReason.ADDRESS_NOT_ALLOWED: "If the address in Conversions - In is the network's, add it to the network's list.",
-    RefusalReason.UNREPLACED_MACRO: "The network did not replace its own macro. Correct its spelling in the postback URL at the network.",
+    RefusalReason.UNREPLACED_MACRO: "The network did not replace its own macro. "
+    "Correct its spelling in the postback URL at the network.",
     RefusalReason.DUPLICATE: "The network is set to refuse repeats. Switch that off if its repeats change statuses.",
     RefusalReason.TEST_ONLY: "Switch off the network's test mode (test_only), then reprocess these incoming postbacks.",
 }
@@ -196,24 +198,24 @@ def _statuses(chain: Chain, evidence: Evidence) -> Iterator[Finding]:
                 Severity.WARNING,
                 Code.STATUS_NEVER_CAME,
                 rule_place(checked.rule, "conditions.statuses"),
-                f"The rule waits for {', '.join(selected)}, but the {conversions} conversions of the last {RECENT_DAYS} days had only "
-                f"{came}.",
+                f"The rule waits for {', '.join(selected)}, but the {conversions} conversions of the last {RECENT_DAYS} days "
+                f"had only {came}.",
                 "Check which words your networks send, and select a status that they bring.",
             )
 
 
 def _rules(chain: Chain, evidence: Evidence) -> Iterator[Finding]:
     rules = {checked.rule.rule_id: checked.rule for checked in chain.rules}
-    for seen in evidence.rules:
-        rule = rules.get(seen.rule_id)
-        if rule is None or not seen.failed:
+    for results in evidence.rules:
+        rule = rules.get(results.rule_id)
+        if rule is None or not results.failed:
             continue
-        ended = seen.failed + seen.delivered
-        why = f" Last error: {readable(seen.last_error)[:200]}" if seen.last_error else ""
+        ended = results.failed + results.delivered
+        why = f" Last error: {readable(results.last_error)[:200]}" if results.last_error else ""
         yield Finding(
-            _severity(seen.failed, ended) if seen.delivered else Severity.ERROR,
+            _severity(results.failed, ended) if results.delivered else Severity.ERROR,
             Code.NOT_DELIVERED,
             rule_place(rule),
-            f"{seen.failed} of {counted(ended, 'postback')} failed in the last {RECENT_DAYS} days.{why}",
+            f"{results.failed} of {counted(ended, 'postback')} failed in the last {RECENT_DAYS} days.{why}",
             "Check the responses in Conversions - Out, correct the rule, then resend them.",
         )

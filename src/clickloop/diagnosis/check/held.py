@@ -49,21 +49,22 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     """By rule, the number of postbacks skipped recently because their address is blocked."""
 
 
-def held_findings(chain: Chain, held: Held, now_ms: int) -> Iterator[Finding]:
+def held_findings(chain: Chain, holdups: Held, now_ms: int) -> Iterator[Finding]:
     """Yield the findings about held-up postbacks."""
-    for receiver in held.receivers:
+    for receiver in holdups.receivers:
         yield from _receiver(receiver, now_ms)
-    for rule in held.archived:
+    for rule in holdups.archived:
         yield archived_rule_finding(rule)
     for checked in chain.rules:
-        count = held.address_refused.get(checked.rule.rule_id, 0)
+        count = holdups.address_refused.get(checked.rule.rule_id, 0)
         if count:
             were = "was" if count == 1 else "were"
             yield Finding(
                 Severity.ERROR,
                 Code.ADDRESS_REFUSED,
                 rule_place(checked.rule, "request.url"),
-                f"{counted(count, 'postback')} {were} skipped in the last {REFUSED_DAYS} days because the receiver's address is blocked.",
+                f"{counted(count, 'postback')} {were} skipped in the last {REFUSED_DAYS} days because the receiver's address is "
+                "blocked.",
                 "Correct the URL, or allow the address with CLICKLOOP_ALLOWED_ADDRESSES. Then run clickloop resend "
                 f"--rule {checked.rule.rule_id} --reason address_refused --anew to resend them.",
             )
@@ -80,46 +81,46 @@ def archived_rule_finding(rule: ArchivedRule) -> Finding:
     return Finding(Severity.ERROR, Code.ARCHIVED_RULE_HOLDS, place, sentence, remedy)
 
 
-def _receiver(seen: SlowReceiver, now_ms: int) -> Iterator[Finding]:
-    place = Place(kind=Kind.RECEIVER, name=seen.receiver)
-    if seen.paused_at is not None and not seen.waiting:
+def _receiver(slow: SlowReceiver, now_ms: int) -> Iterator[Finding]:
+    place = Place(kind=Kind.RECEIVER, name=slow.receiver)
+    if slow.paused_at is not None and not slow.waiting:
         yield Finding(
             Severity.NOTE,
             Code.RECEIVER_PAUSED,
             place,
-            f"The receiver has been paused since {moment_words(seen.paused_at)}: {seen.why} No postbacks are waiting for it.",
+            f"The receiver has been paused since {moment_words(slow.paused_at)}: {slow.why} No postbacks are waiting for it.",
             "The next postback will try it. Once it works again, resume it on its page, or with "
-            f"POST /api/v1/receivers/{seen.receiver}/resume.",
-            (seen.paused_at,),
+            f"POST /api/v1/receivers/{slow.receiver}/resume.",
+            (slow.paused_at,),
         )
-    elif seen.paused_at is not None:
-        next_at = seen.next_probe_at
+    elif slow.paused_at is not None:
+        next_at = slow.next_probe_at
         probe = f" Otherwise Clickloop tries it again at {moment_words(next_at)}." if next_at is not None else ""
         yield Finding(
             Severity.ERROR,
             Code.RECEIVER_PAUSED,
             place,
-            f"The receiver has been paused since {moment_words(seen.paused_at)}: {seen.why} {_wait(seen.waiting)}",
+            f"The receiver has been paused since {moment_words(slow.paused_at)}: {slow.why} {_wait(slow.waiting)}",
             "Check its responses in Conversions - Out. Once it works again, try it on its page, or with "
-            f"POST /api/v1/receivers/{seen.receiver}/probe.{probe}",
-            (seen.paused_at, *(() if next_at is None else (next_at,))),
+            f"POST /api/v1/receivers/{slow.receiver}/probe.{probe}",
+            (slow.paused_at, *(() if next_at is None else (next_at,))),
         )
-    elif seen.held_until is not None and seen.held_until > now_ms:
+    elif slow.held_until is not None and slow.held_until > now_ms:
         yield Finding(
             Severity.NOTE,
             Code.RECEIVER_ASKED_TO_WAIT,
             place,
-            f"The receiver asked us to wait until {moment_words(seen.held_until)} (Retry-After). {_wait(seen.waiting)}",
+            f"The receiver asked us to wait until {moment_words(slow.held_until)} (Retry-After). {_wait(slow.waiting)}",
             "If this keeps happening, lower its rate limit (per_minute).",
-            (seen.held_until,),
+            (slow.held_until,),
         )
-    elif seen.due_since is not None and now_ms - seen.due_since > BACKLOG_MINUTES * MINUTE_MS:
-        minutes = (now_ms - seen.due_since) // MINUTE_MS
+    elif slow.due_since is not None and now_ms - slow.due_since > BACKLOG_MINUTES * MINUTE_MS:
+        minutes = (now_ms - slow.due_since) // MINUTE_MS
         yield Finding(
             Severity.WARNING,
             Code.BACKLOG,
             place,
-            f"{counted(seen.due, 'postback is', 'postbacks are')} overdue for this receiver, the oldest by {minutes} minutes.",
+            f"{counted(slow.due, 'postback is', 'postbacks are')} overdue for this receiver, the oldest by {minutes} minutes.",
             "Check on Health whether delivery is running. If the receiver is slow, raise its connections or rate limit.",
         )
 

@@ -100,8 +100,8 @@ def offer_findings(
 ) -> Iterator[Finding]:
     """Yield the findings about an offer.
 
-    ``sources``: those of the campaigns that send visitors to it. ``any_rows``: the macros of all sources' rows by parameter, which
-    the URL of an offer without campaigns may use.
+    ``sources``: those of the campaigns that send visitors to it. ``any_rows``: the macros of all sources' rows by parameter,
+    which the URL of an offer without campaigns may use.
     """
     filling = offer_filling(sources, any_rows, network)
     yield from template_findings(offer.url, filling, offer_place(offer, "url"))
@@ -157,7 +157,7 @@ def network_findings(network: Network) -> Iterator[Finding]:
         sentence = f"{macro} is one of our macros. The network does not know it and would send it unchanged."
         yield Finding(_ERROR, Code.OUR_MACRO_AS_PLACEHOLDER, place, sentence, "Enter the network's own macro.")
     elif not looks_like_a_macro(macro):
-        sentence = f"{macro!r} does not look like a macro, so every incoming postback would contain this same text and be refused."
+        sentence = f"{macro!r} does not look like a macro, so every incoming postback would contain the same text and be refused."
         remedy = "Enter the network's macro with all its brackets, such as {sub1}."
         yield Finding(_WARNING, Code.PLACEHOLDER_NOT_A_MACRO, place, sentence, remedy)
     if not network.token and not network.addresses:
@@ -249,7 +249,9 @@ def _way_back(source: TrafficSource, rule: Rule | None) -> Iterator[Finding]:
         return
     left = [word for word in preset.replace if word in rule.request.url] if preset else []
     if left and preset is not None:
-        sentence = f"The postback URL still contains {', '.join(left)} from the preset. Replace it with the value from your account."
+        sentence = (
+            f"The postback URL still contains {', '.join(left)} from the preset. Replace it with your account's value."
+        )
         yield Finding(_ERROR, Code.PRESET_WORD_LEFT, place, sentence, preset.notes)
     rows = row_macros(source.parameters)
     yield from external_id_findings(ready_request(rule.request, tuple(rows.items())).names, place)

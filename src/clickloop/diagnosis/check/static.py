@@ -37,19 +37,19 @@ def static_findings(chain: Chain) -> list[Finding]:
     routes, own_links = chain.routes(), OwnLinks(chain.catalog.own_hosts)
     any_rows = macros_of(chain.sources.values())
     rules = {checked.rule.rule_id: checked.rule for checked in chain.rules}
-    found = list(_reach(chain))
+    findings = list(_reach(chain))
     for source in chain.sources.values():
-        found += source_findings(source, rules.get(chain.first_rules.get(source.id, 0)))
+        findings += source_findings(source, rules.get(chain.first_rules.get(source.id, 0)))
     for campaign in chain.campaigns:
-        found += [*_campaign(campaign, routes), *_own_rules_off(campaign, chain)]
+        findings += [*_campaign(campaign, routes), *_own_rules_off(campaign, chain)]
     for offer in chain.offers.values():
         network = chain.networks.get(offer.network_id) if offer.network_id is not None else None
-        found += offer_findings(offer, network, chain.sources_to(offer.id), any_rows, own_links)
+        findings += offer_findings(offer, network, chain.sources_to(offer.id), any_rows, own_links)
     for network in chain.networks.values():
-        found += network_findings(network)
+        findings += network_findings(network)
     for checked in chain.rules:
-        found += [*_rule(chain, checked), *_statuses(chain, checked.rule)]
-    return found
+        findings += [*_rule(chain, checked), *_statuses(chain, checked.rule)]
+    return findings
 
 
 def _reach(chain: Chain) -> Iterator[Finding]:
@@ -73,7 +73,9 @@ def _campaign(campaign: Campaign, routes: Routes) -> Iterator[Finding]:
         return
     yield from campaign_findings(campaign, route)
     if route.fallback is None:
-        sentence = "Neither the campaign nor the instance has a fallback address, so visitors without an offer get a plain 404 page."
+        sentence = (
+            "Neither campaign nor instance has a fallback address, so visitors without an offer get a plain 404 page."
+        )
         place = campaign_place(campaign, "fallback_url")
         remedy = "Set a fallback address, here or for the whole instance."
         yield Finding(_NOTE, Code.NO_FALLBACK, place, sentence, remedy)
@@ -106,9 +108,9 @@ def _rule(chain: Chain, checked: CheckedRule) -> Iterator[Finding]:
     if checked.paused:
         sentence = "The receiver answered 410 Gone, so the rule is paused and its postbacks wait."
         remedy = (
-            "Correct the URL if it is wrong, or ask the receiver; then resume the rule. Its waiting postbacks are rebuilt if the URL was "
-            "corrected. One is sent first, and the others follow unless the response is 410 again. The postback that got the 410 has "
-            "failed: resend it in Conversions - Out."
+            "Correct the URL if it is wrong, or ask the receiver; then resume the rule. Its waiting postbacks are rebuilt if the "
+            "URL was corrected. One is sent first, and the others follow unless the response is 410 again. The postback that got "
+            "the 410 has failed: resend it in Conversions - Out."
         )
         yield Finding(_ERROR, Code.RULE_PAUSED, rule_place(rule), sentence, remedy)
 
@@ -142,6 +144,6 @@ def _statuses(chain: Chain, rule: Rule) -> Iterator[Finding]:
             _WARNING,
             Code.STATUS_NOT_SENT,
             place,
-            f"The rule waits for {', '.join(selected)}, but {names} sends no status, and without one a conversion counts as a sale.",
+            f"The rule waits for {', '.join(selected)}, but no status comes from {names}. Without one a conversion is a sale.",
             "Add the parameter status with the network's macro to its postback URL, or select sale in the rule.",
         )

@@ -98,17 +98,17 @@ def told_finding(finding: Finding) -> ToldFinding:
 
 
 def _campaign_view(campaign: CheckedCampaign) -> ToldCampaign:
-    seen = campaign.evidence
+    evidence = campaign.evidence
     return ToldCampaign(
-        campaign_id=seen.campaign_id,
+        campaign_id=evidence.campaign_id,
         name=readable(campaign.name),
-        recent_clicks=seen.clicks.recent,
-        without_external_id=seen.clicks.without_external_id,
-        unreplaced_external_id=seen.clicks.unreplaced,
-        unreadable_cost=seen.clicks.cost_unreadable,
-        last_click_at=_moment(seen.clicks.last_at),
-        last_conversion_at=_moment(seen.last_conversion_at),
-        last_delivered_at=_moment(seen.last_delivered_at),
+        recent_clicks=evidence.clicks.recent,
+        without_external_id=evidence.clicks.without_external_id,
+        unreplaced_external_id=evidence.clicks.unreplaced,
+        unreadable_cost=evidence.clicks.cost_unreadable,
+        last_click_at=_moment(evidence.clicks.last_at),
+        last_conversion_at=_moment(evidence.last_conversion_at),
+        last_delivered_at=_moment(evidence.last_delivered_at),
     )
 
 
