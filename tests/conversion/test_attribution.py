@@ -86,7 +86,7 @@ def _attribute(
 
 
 def _after(*notices: Notice, terms: Terms = TERMS, now: int = NOW, at: int | None = None) -> Conversion:
-    """The conversion as these notices leave it, settled in the order given. ``at``: when all of them came, if not as they say."""
+    """Return the conversion after these notices, settled in the order given. ``at``: the time of all of them, if not their own."""
     known: Conversion | None = None
     for notice in notices:
         given = notice if at is None else msgspec.structs.replace(notice, at=at)

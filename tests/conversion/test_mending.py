@@ -1,4 +1,4 @@
-"""Notices whose sender put something around the click id, encoded too much, or sent nothing over something."""
+"""Notices with text around the click id, excessive encoding, or empty values after filled ones."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Reading notices: names, bodies, limits and times; and that no bytes raise."""
+"""Parsing notices: names, bodies, limits and times; no bytes make it raise."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The parameters of a notice in every form of body that networks send, also where it is not written as it should be."""
+"""The parameters of a notice in each form of body that networks send, including malformed ones."""
 
 import json
 import time
@@ -20,7 +20,7 @@ TEXT = '{"cid":"C","payout":5,"txid":"T1"}'
 
 
 def multipart(*pairs: tuple[str, str], disposition: str = "form-data; name={}", end: str = "\r\n") -> bytes:
-    """A body with these parts; ``disposition`` is how a part gives its name."""
+    """Return a body with these parts; ``disposition`` is the header that names a part."""
     lines = []
     for name, value in pairs:
         lines += ["--xx", "Content-Disposition: " + disposition.format(name), "", value]

@@ -1,4 +1,4 @@
-"""The payout grammar: what is an amount, what is refused, and that no text is slow or raises."""
+"""The payout grammar: what is an amount, what is rejected; no text is slow or raises."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The check of the chain: one chain that nothing is wrong with, and for every code of the list the change that brings it up."""
+"""The check: a chain without findings, and for each code the change that produces it."""
 
 from typing import Any
 
@@ -43,11 +43,11 @@ GOOD_URL = RULE.request.url
 
 def held(**given: Any) -> Evidence:
     """Return evidence that all is well except for held-up postbacks."""
-    return changed(WELL, holdups=Held(**given), looked_at=NOW)
+    return changed(WELL, holdups=Held(**given), checked_at=NOW)
 
 
 def slow(**given: Any) -> Evidence:
-    """What works, but for a receiver."""
+    """Return evidence that all is well except for a receiver."""
     return held(receivers=(SlowReceiver(receiver="r.example:443", waiting=2, **given),))
 
 

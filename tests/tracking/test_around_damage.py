@@ -1,4 +1,4 @@
-"""Registering around damage: one damaged record of the ledger keeps nobody else's conversion from being registered."""
+"""Isolating damage: a damaged record of the ledger does not keep other conversions from being registered."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +32,7 @@ def partner(tmp_path: Path) -> Iterator[Partner]:
 
 
 def damaged(partner: Partner, column: str, value: object) -> tuple[str, object]:
-    """A click whose conversion, of txid ``one``, has a damaged column, and what was in it."""
+    """Return a click whose conversion with txid ``one`` has a damaged column, and the column's former value."""
     click_id = partner.click()
     take_notices(partner.desk, [partner.notice(click_id, txid="one")], NOW)
     of_click = conversions.c.click_id == click_id

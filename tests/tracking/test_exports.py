@@ -1,4 +1,4 @@
-"""Writing exports: no row is lost or doubled wherever the work ends, exports take turns, and a full disk ends one clearly."""
+"""Exports: no row is lost or repeated wherever work stops, exports take turns, and a full disk fails one clearly."""
 
 import random
 import sys
@@ -19,12 +19,12 @@ from tests.empty_stores import open_ledger
 NOW = 1_772_366_400_000
 CHILD = Path(__file__).parents[1] / "crash" / "export_child.py"
 PAGES = 400
-"""Of the export that the child writes."""
+"""The id of the export that the child writes."""
 HALF_OF_ALL = 1_000
 
 
 class Owner:
-    """Somebody who exports a log of five pages, a letter each."""
+    """A driver of exports of a log with five pages, a letter each."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "exports"

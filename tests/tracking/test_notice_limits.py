@@ -1,4 +1,4 @@
-"""Notices without a genuine click id: little of them is kept, none is refused, and they are deleted after their time."""
+"""Notices without a genuine click id: little of them is stored, none is rejected, and they expire."""
 
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -75,7 +75,7 @@ def test_what_is_kept_of_a_long_notice_without_a_genuine_click_id_reads_as_the_w
 
 
 def _genuine(edge: Edge, number: int = 0) -> bytes:
-    """A click id made at a moment of its own."""
+    """Return a click id made at a distinct time."""
     return edge.click_ids.new(NOW + number).encode()
 
 

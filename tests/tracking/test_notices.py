@@ -1,4 +1,4 @@
-"""Taking notices: what stands in the ledger after them, whatever comes twice, late, at once or before its click."""
+"""Taking notices: the ledger afterwards, if they come twice, late, at once or before their click."""
 
 import threading
 from collections.abc import Callable
@@ -130,8 +130,8 @@ def test_the_facts_are_told_what_each_change_adds_and_takes(partner: Partner) ->
     click_id = partner.click()
     take_notices(partner.desk, [partner.notice(click_id, status="approved", payout="5")], NOW)
     take_notices(partner.desk, [partner.notice(click_id, status="rejected")], NOW)
-    told = [(fact.conversions, fact.revenue_micros, fact.rejected_micros) for fact in partner.facts()]
-    assert told == [(1, 5_000_000, 0), (-1, -5_000_000, 0), (1, 0, 5_000_000)]
+    sums = [(fact.conversions, fact.revenue_micros, fact.rejected_micros) for fact in partner.facts()]
+    assert sums == [(1, 5_000_000, 0), (-1, -5_000_000, 0), (1, 0, 5_000_000)]
 
 
 def test_facts_that_were_taken_leave_the_outbox(partner: Partner) -> None:

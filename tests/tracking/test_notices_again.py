@@ -1,4 +1,4 @@
-"""Notices that are looked at more than once: those that wait for their click, and those that are run again."""
+"""Notices that are processed more than once: those that wait for their click, and reruns."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Pausing settling: steps wait, the pause ends when it is ended, when nobody renews it, and when the core stops."""
+"""Pausing settling: steps wait, and a pause ends when it is ended, when it is not renewed, and when the core stops."""
 
 import threading
 
@@ -8,7 +8,7 @@ from clickloop.tracking.pausing import PauseError, SettlingPauses
 
 
 class Steps:
-    """A worker's step that counts itself."""
+    """A worker's step that counts its calls."""
 
     def __init__(self, pauses: SettlingPauses) -> None:
         self.done = 0
@@ -19,7 +19,7 @@ class Steps:
         return True
 
     def run(self) -> threading.Thread:
-        """Do one step in a thread."""
+        """Run one step in a thread."""
         thread = threading.Thread(target=self._gated, daemon=True)
         thread.start()
         return thread

@@ -1,4 +1,4 @@
-"""The order in which notices are settled: nobody waits for what strangers send by the thousand, and that is settled too."""
+"""The order in which notices are settled: floods of invalid ones do not delay others, and are settled too."""
 
 from pathlib import Path
 

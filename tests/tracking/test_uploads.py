@@ -1,4 +1,4 @@
-"""Taking uploads: nothing is lost or doubled wherever the work ends, a preview writes nothing, and memory stays flat."""
+"""Uploads: nothing is lost or repeated wherever work stops, a preview writes nothing, and memory stays constant."""
 
 import errno
 import os
@@ -37,7 +37,7 @@ CHILD = Path(__file__).parents[1] / "crash" / "upload_child.py"
 
 
 class Clicks:
-    """The facts as far as uploads need them: every genuine click id has a click unless it is away."""
+    """Facts for uploads: every genuine click id has a click unless it is away."""
 
     def __init__(self) -> None:
         self.away: set[str] = set()
@@ -51,7 +51,7 @@ class Clicks:
 
 
 class Owner:
-    """Somebody who uploads files."""
+    """A driver of uploads."""
 
     def __init__(self, folder: Path) -> None:
         self.now = NOW
@@ -64,9 +64,9 @@ class Owner:
     def click(self) -> str:
         return self.click_ids.new(NOW - MINUTE_MS)
 
-    def enter(self, octets: bytes, *, preview: bool = False) -> Upload:
+    def enter(self, content: bytes, *, preview: bool = False) -> Upload:
         arriving = self.files.receive(self.new_id())
-        arriving.write(octets)
+        arriving.write(content)
         entered = enter_upload(self.desk.ledger, self.files, arriving, UploadWish(preview=preview), self.now)
         assert not isinstance(entered, Unusable)
         return entered
@@ -86,7 +86,7 @@ class Owner:
         return found
 
     def rows(self) -> tuple[int, int]:
-        """How many notices and conversions stand in the ledger."""
+        """Return the numbers of notices and conversions in the ledger."""
         with self.desk.ledger.read() as tx:
             tables = (notices, conversions)
             first, second = (tx.scalar(select(func.count()).select_from(table)) for table in tables)
@@ -309,8 +309,8 @@ print(lines, resident() - before)
 
 def test_reading_fifty_mebibytes_takes_no_more_memory_than_one(tmp_path: Path) -> None:
     command = [sys.executable, "-c", READING, str(tmp_path)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    lines, more_kib = map(int, told)
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    lines, more_kib = map(int, output)
     assert lines > 700_000
     assert more_kib < 2 * 1024
 
@@ -325,11 +325,11 @@ def test_taking_a_long_upload_and_its_result_needs_little_memory(owner: Owner) -
         try:
             owner.finish(work)
             done = owner.upload(upload.upload_id)
-            octets = sum(len(piece) for piece in result_table(owner.desk.ledger, owner.files, done))
+            size = sum(len(piece) for piece in result_table(owner.desk.ledger, owner.files, done))
             left, most = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        assert octets > lines * 40
+        assert size > lines * 40
         assert most < 12 * 1024 * 1024
         assert left < 3 * 1024 * 1024
 

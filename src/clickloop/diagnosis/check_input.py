@@ -158,7 +158,7 @@ def _read_evidence(
         words={unmapped.word: unmapped.conversions for unmapped in unmapped_words(tx, _MAX_WORDS, campaign_id)},
         statuses=statuses_since(tx, since, campaign_id),
         holdups=_read_holdups(tx, now_ms, campaign_id),
-        looked_at=now_ms,
+        checked_at=now_ms,
     )
 
 

@@ -16,7 +16,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """The effect that a rerun would have. ``looked_at``: how many of the matching notices were tried, oldest first."""
+    """The effect that a rerun would have. ``examined``: how many of the matching notices were tried, oldest first."""
 
     matched: int
     looked_at: int

@@ -49,7 +49,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     statuses: Mapping[str, int] = {}
     """Number of conversions by status key."""
     holdups: Held = Held()
-    looked_at: int = 0
+    checked_at: int = 0
     """The time of the check in Unix milliseconds."""
 
 
@@ -65,7 +65,7 @@ def evidence_findings(chain: Chain, evidence: Evidence) -> list[Finding]:
         findings.append(_words(evidence.words))
     findings += _statuses(chain, evidence)
     findings += _rules(chain, evidence)
-    findings += held_findings(chain, evidence.holdups, evidence.looked_at)
+    findings += held_findings(chain, evidence.holdups, evidence.checked_at)
     return findings
 
 
