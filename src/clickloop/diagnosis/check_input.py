@@ -44,7 +44,7 @@ class RecentClicks(Protocol):
     """A source of recent clicks: the facts."""
 
     def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, Clicks]:
-        """Return counts of each campaign's newest counted clicks, at most ``most`` of them."""
+        """Return statistics of each campaign's newest counted clicks, at most ``most`` per campaign."""
         ...
 
 

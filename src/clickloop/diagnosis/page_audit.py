@@ -14,7 +14,7 @@ _DAMAGED = f"the ledger is damaged: keep a copy of it, run clickloop doctor, the
 
 
 class PageAudit:
-    """Checks the pages of one table at a time. Use it from one thread."""
+    """A worker that checks the pages of one table at a time. For one thread."""
 
     def __init__(self, ledger: Ledger, steps_per_table: int = STEPS_PER_TABLE) -> None:
         self._ledger = ledger

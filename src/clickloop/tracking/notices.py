@@ -161,7 +161,7 @@ def try_rerun(desk: Desk, notice_ids: Sequence[str], now_ms: int) -> Trial:
 
 
 class _RollbackError(Exception):
-    """Rolls back the transaction of a trial."""
+    """The signal to roll back the transaction of a trial."""
 
 
 def convert(desk: Desk, given: GivenConversion, door: Door, now_ms: int, ip: str = "") -> NoticeResult:

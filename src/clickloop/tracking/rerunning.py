@@ -79,4 +79,4 @@ def work_off_reruns(desk: Desk, job: BulkJob, now_ms: int) -> None:
 
 
 class _StoppedError(Exception):
-    """Rolls back a batch whose job has been cancelled."""
+    """The signal to roll back a batch whose job has been cancelled."""

@@ -64,7 +64,7 @@ def delete_old_strangers(ledger: Ledger, now_ms: int, keep_days: int) -> int:
 
 
 class Retention:
-    """Deletes what is too old, one bounded step at a time."""
+    """A worker that deletes what is too old, in bounded steps."""
 
     def __init__(self, ledger: Ledger, guard: ClockGuard, deletions: Sequence[Deletion]) -> None:
         self._ledger = ledger

@@ -171,7 +171,7 @@ class _OpenFile:
 
 
 class UploadWork:
-    """Processes unfinished uploads in turns. Use it from one thread, with one instance per ledger: two would repeat lines."""
+    """A worker that processes unfinished uploads in turns. One thread, and one instance per ledger: two would count lines twice."""
 
     def __init__(self, desk: Desk, files: UploadFiles, clock: Clock) -> None:
         self.desk = desk

@@ -26,7 +26,7 @@ MAX_COUNTED = 100_000  # counting more takes longer and changes nothing
 
 
 class WaitingNotices:
-    """Rechecks waiting notices. Call ``step`` from one thread."""
+    """A worker that rechecks waiting notices. Call ``step`` from one thread."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic

@@ -17,7 +17,7 @@ REFUSED_DAYS = 7
 
 
 class SlowReceiver(msgspec.Struct, frozen=True, kw_only=True):
-    """A receiver with waiting postbacks. Times are Unix milliseconds."""
+    """A receiver that is paused or has waiting postbacks. Times are Unix milliseconds."""
 
     receiver: str
     waiting: int
