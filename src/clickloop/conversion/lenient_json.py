@@ -1,4 +1,4 @@
-"""Read JSON objects that are not valid UTF-8, cut within a character, or have line breaks in strings, as networks write them.
+"""Read JSON objects as networks write them: not valid UTF-8, cut within a character, or with line breaks in strings.
 
 For input that msgspec refuses: a conversion must not be lost because of the letters of a product's name. Every function takes
 time linear in its input.
@@ -10,7 +10,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]  # the types d
 
 from clickloop.text import text_of
 
-_VALUES = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
+VALUE_DECODER = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
 _SPACE = re.compile(r"[ \t\r\n\0]*")  # senders written in C may include the terminating NUL
 MAX_MEMBERS = 1_000
 """Maximum number of members read one by one in Python: ten times as many as are stored, and a few milliseconds of work."""
@@ -22,14 +22,14 @@ def object_items(body: bytes) -> list[tuple[str, bytes]]:
     The object may be the only element of a list. Raise ValueError or RecursionError for anything else.
     """
     text = body.decode("utf-8", "surrogateescape")
-    at = _behind_space(text, 0)
+    at = skip_space(text, 0)
     is_in_list = text[at : at + 1] == "["
     if is_in_list:
-        at = _behind_space(text, at + 1)
+        at = skip_space(text, at + 1)
     items, at = _members(text, at)
-    at = _behind_space(text, at)
+    at = skip_space(text, at)
     if is_in_list:
-        at = _behind_space(text, _behind(text, at, "]"))
+        at = skip_space(text, _behind(text, at, "]"))
     if at != len(text):
         raise ValueError("there is text after the object")
     return [(key, octets_in(value)) for key, value in items.items()]
@@ -47,21 +47,21 @@ def text_in(raw: bytes) -> str:
 def _members(text: str, at: int) -> tuple[dict[str, str], int]:
     """Return the members of the object that begins at ``at``, and the position behind it."""
     items: dict[str, str] = {}
-    at = _behind_space(text, _behind(text, at, "{"))
+    at = skip_space(text, _behind(text, at, "{"))
     if text[at : at + 1] == "}":
         return items, at + 1
     for _ in range(MAX_MEMBERS):
         key, at = scanstring(text, _behind(text, at, '"'), False)
-        start = _behind_space(text, _behind(text, _behind_space(text, at), ":"))
+        start = skip_space(text, _behind(text, skip_space(text, at), ":"))
         try:
-            _, at = _VALUES.raw_decode(text, start)
+            _, at = VALUE_DECODER.raw_decode(text, start)
         except StopIteration as error:
             raise ValueError("a value is missing") from error
         items[key] = text[start:at]
-        at = _behind_space(text, at)
+        at = skip_space(text, at)
         if text[at : at + 1] == "}":
             return items, at + 1
-        at = _behind_space(text, _behind(text, at, ","))
+        at = skip_space(text, _behind(text, at, ","))
     raise ValueError("there are too many members")
 
 
@@ -71,9 +71,9 @@ def _behind(text: str, at: int, expected: str) -> int:
     return at + 1
 
 
-def _behind_space(text: str, at: int) -> int:
-    space = _SPACE.match(text, at)
-    return at if space is None else space.end()
+def skip_space(text: str, at: int) -> int:
+    """Return the position of the next character that is neither white space nor NUL."""
+    return _SPACE.match(text, at).end()  # type: ignore[union-attr]  # always matches, if only the empty string
 
 
 def octets_in(text: str) -> bytes:

@@ -7,10 +7,8 @@ import json
 import re
 from json.decoder import scanstring  # type: ignore[attr-defined]  # the types do not know it; json itself reads texts with it
 
-from clickloop.conversion.lenient_json import MAX_MEMBERS, octets_in
+from clickloop.conversion.lenient_json import MAX_MEMBERS, VALUE_DECODER, octets_in, skip_space
 
-_DECODER = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
-_SPACE = re.compile(r"[ \t\r\n\0]*")
 _BETWEEN = re.compile(r"[ \t\r\n\0,]*")
 _BARE_NAME = re.compile(r"[A-Za-z_][\w.-]{0,199}")
 # A comma before a digit is a decimal comma. An unreplaced macro may have braces. The alternatives begin differently, so
@@ -30,10 +28,10 @@ def mended_items(body: bytes) -> list[tuple[str, bytes]]:
     list. Raise ValueError if it is ambiguous or truncated: half an amount would be wrong.
     """
     text = body.decode("utf-8", "surrogateescape")
-    at = _skip(text, 0)
+    at = skip_space(text, 0)
     is_in_list = text.startswith("[", at)
     if is_in_list:
-        at = _skip(text, at + 1)
+        at = skip_space(text, at + 1)
     if not text.startswith("{", at):
         raise ValueError("there is no object")
     items, at = _Reader(text).members(at + 1)
@@ -41,14 +39,10 @@ def mended_items(body: bytes) -> list[tuple[str, bytes]]:
     if is_in_list:
         if not text.startswith("]", at):
             raise ValueError("the list has no end")
-        at = _skip(text, at + 1)
+        at = skip_space(text, at + 1)
     if at != len(text):
         raise ValueError("there is text after the object")
     return [(key, octets_in(value)) for key, value in items.items()]
-
-
-def _skip(text: str, at: int) -> int:
-    return _SPACE.match(text, at).end()  # type: ignore[union-attr]  # always matches, if only the empty string
 
 
 class _Reader:
@@ -67,11 +61,11 @@ class _Reader:
             if self._text.startswith("}", at):
                 return items, at + 1
             name, at = self._name(at)
-            at = _skip(self._text, at)
+            at = skip_space(self._text, at)
             if not self._text.startswith(":", at):
                 raise ValueError(f"a colon is missing at {at}")
-            items[name], at = self._value(_skip(self._text, at + 1))
-            at = _skip(self._text, at)
+            items[name], at = self._value(skip_space(self._text, at + 1))
+            at = skip_space(self._text, at)
             if self._text[at : at + 1] not in {",", "}"}:
                 raise ValueError(f"a comma is missing at {at}")
         raise ValueError("there are too many members")
@@ -95,7 +89,7 @@ class _Reader:
             return json.dumps(_unquoted(quoted), ensure_ascii=False), quoted.end()
         if text.startswith(("{", "["), at) and self._nested:
             try:
-                _, end = _DECODER.raw_decode(text, at)
+                _, end = VALUE_DECODER.raw_decode(text, at)
                 return text[at:end], end
             # Not JSON, or nested deeper than Python's stack, as an attacker may send it: do not try again in this body.
             except (ValueError, StopIteration, RecursionError):

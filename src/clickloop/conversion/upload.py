@@ -110,7 +110,6 @@ class Unusable(msgspec.Struct, frozen=True):
 
     @property
     def sentence(self) -> str:
-        """The fault and its position as a sentence."""
         detail = f" {self.detail}" if self.detail else ""
         return self.fault.sentence + detail + _position(self.line, self.column)
 
@@ -167,7 +166,6 @@ class BadLine(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """The fault and its position as a sentence."""
         return self.fault.sentence + _position(self.number, self.column)
 
 

@@ -78,7 +78,6 @@ def core_health(
     now_ms: int,
     alarms: Sequence[Alarm] = (),
 ) -> CoreHealth:
-    """Return the health of the core on this data folder."""
     disk = shutil.disk_usage(folder)
     lags = [(stream, journal_lag(folder / "journal", stream, now_ms)) for stream in STREAMS]
     return CoreHealth(
@@ -99,7 +98,6 @@ def core_health(
 
 
 def under_way(ledger: Ledger) -> UnderWay:
-    """Return the unfinished work and the progress of the audit."""
     with ledger.read() as tx:
         return UnderWay(
             audit=read_memory(tx),

@@ -200,7 +200,6 @@ def refused_rules(ledger: Ledger, guard: AddressGuard) -> tuple[RefusedRule, ...
 
 
 def refused_alarms(refused: Sequence[RefusedRule]) -> tuple[str, ...]:
-    """Return the alarms about refused rules for /health."""
     return tuple(
         f"postback rule {rule.rule_id} {rule.name!r} sends nothing: its address is blocked" for rule in refused
     )

@@ -73,7 +73,6 @@ class Setting(msgspec.Struct, frozen=True):
 
     @property
     def route(self) -> Route:
-        """The campaign's route."""
         route = self.routes.find(self.campaign.key.encode())
         assert route is not None, f"campaign {self.campaign.id} is live and not in the catalog"
         return route
@@ -98,18 +97,15 @@ class _InMemory:
 
     @property
     def gathered(self) -> int:
-        """The number of records."""
         return len(self.records)
 
     def gather(self, record: bytes) -> None:
-        """Store a record."""
         self.records.append(record)
 
     def flush(self) -> None:
         """Do nothing."""
 
     def append(self, record: bytes) -> int:
-        """Store a record."""
         self.records.append(record)
         return len(self.records)
 

@@ -106,7 +106,6 @@ class SimulationFault(Explained):
 
 
 def simulation_text(simulation: Simulation) -> str:
-    """Return a dry run as text."""
     kind = "A simulated click" if simulation.invented else f"Click {simulation.click.click_id}"
     lines = [f"{kind}: a dry run. Nothing is sent or stored.", "", *_redirect_lines(simulation.redirect), ""]
     if simulation.not_taken:

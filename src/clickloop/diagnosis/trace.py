@@ -72,7 +72,6 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sentence(self) -> str:
-        """The counts as a sentence."""
         counts = {"incoming postbacks": self.notices, "conversions": self.conversions, "postbacks": self.postbacks}
         parts = [f"{count} older {noun}" for noun, count in counts.items() if count]
         parts += ["older changes of conversions"] if self.changes else []

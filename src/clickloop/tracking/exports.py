@@ -38,7 +38,7 @@ PageOf = Callable[[Export], ExportedPage]
 
 
 class ExportWork:
-    """A worker that writes unfinished exports in turns. One thread, and one instance per ledger: two would write the same file."""
+    """A worker that writes unfinished exports in turns. One per ledger, in one thread: two would write the same file."""
 
     def __init__(self, ledger: Ledger, files: ExportFiles, page_of: PageOf, clock: Clock) -> None:
         self._ledger = ledger

@@ -59,7 +59,6 @@ class NoticeResult(msgspec.Struct, frozen=True):
 
     @property
     def outcome(self) -> Outcome:
-        """The notice's outcome."""
         return self.notice.outcome
 
     @property

@@ -60,7 +60,6 @@ class SettlingPauses:
 
     @property
     def lease_seconds(self) -> float:
-        """The duration of a pause that is not renewed."""
         return self._lease_seconds
 
     def gate(self, step: Callable[[], bool]) -> Callable[[], bool]:

@@ -89,7 +89,6 @@ class Refusal(msgspec.Struct, frozen=True):
 
     @property
     def sentence(self) -> str:
-        """The reason as a sentence."""
         return f"{self.why.sentence} {self.skipped.sentence}" if self.skipped else self.why.sentence
 
     @property

@@ -164,14 +164,13 @@ class _OpenFile:
         self.drafts = DiskDrafts(files.drafts_path(upload.upload_id)) if upload.preview else None
 
     def close(self) -> None:
-        """Close the files."""
         self._pieces.close()
         if self.drafts is not None:
             self.drafts.close()
 
 
 class UploadWork:
-    """A worker that processes unfinished uploads in turns. One thread, and one instance per ledger: two would count lines twice."""
+    """A worker that processes unfinished uploads in turns. One per ledger, in one thread: two would count lines twice."""
 
     def __init__(self, desk: Desk, files: UploadFiles, clock: Clock) -> None:
         self.desk = desk
@@ -204,7 +203,6 @@ class UploadWork:
             raise
 
     def close(self) -> None:
-        """Close all files."""
         for upload_id in list(self._open_files):
             self._close(upload_id)
 

@@ -90,25 +90,20 @@ def row_of(source: TrafficSource, macro: str) -> SourceParameter | None:
 
 
 def source_place(source: TrafficSource, field: str = "") -> Place:
-    """Return a place in a traffic source."""
     return Place(kind=Kind.TRAFFIC_SOURCE, id=source.id, name=source.name, field=field)
 
 
 def network_place(network: Network, field: str = "") -> Place:
-    """Return a place in a network."""
     return Place(kind=Kind.NETWORK, id=network.id, name=network.name, field=field)
 
 
 def offer_place(offer: Offer, field: str = "") -> Place:
-    """Return a place in an offer."""
     return Place(kind=Kind.OFFER, id=offer.id, name=offer.name, field=field)
 
 
 def campaign_place(campaign: Campaign, field: str = "") -> Place:
-    """Return a place in a campaign."""
     return Place(kind=Kind.CAMPAIGN, id=campaign.id, name=campaign.name, field=field)
 
 
 def rule_place(rule: Rule, field: str = "") -> Place:
-    """Return a place in a postback rule."""
     return Place(kind=Kind.POSTBACK_RULE, id=rule.rule_id, name=rule.name, field=field)

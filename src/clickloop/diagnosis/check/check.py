@@ -23,7 +23,6 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     campaigns: tuple[CheckedCampaign, ...]
 
     def count(self, severity: Severity) -> int:
-        """Return the number of findings of a severity."""
         return sum(finding.severity is severity for finding in self.findings)
 
 

@@ -162,7 +162,6 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def text(self) -> str:
-        """The place as words."""
         number = f" {self.id}" if self.id else ""
         name = f" {self.name!r}" if self.name else ""
         field = f", {self.field}" if self.field else ""

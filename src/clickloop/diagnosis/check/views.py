@@ -61,7 +61,6 @@ class ToldCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def told_check(result: CheckResult) -> ToldCheck:
-    """Return the view of a check's result."""
     return ToldCheck(
         fine=not result.count(Severity.ERROR),
         errors=result.count(Severity.ERROR),
@@ -73,7 +72,6 @@ def told_check(result: CheckResult) -> ToldCheck:
 
 
 def check_text(view: ToldCheck) -> str:
-    """Return the check as text."""
     lines = [f"{one_line(campaign.name)} ({campaign.campaign_id}): {_traffic(campaign)}" for campaign in view.campaigns]
     if lines:
         lines.append("")
@@ -85,7 +83,6 @@ def check_text(view: ToldCheck) -> str:
 
 
 def told_finding(finding: Finding) -> ToldFinding:
-    """Return the view of a finding."""
     place = finding.place
     return ToldFinding(
         severity=finding.severity,
