@@ -103,29 +103,13 @@ def enter_upload(
     if isinstance(layout, Unusable):
         files.delete(arriving.upload_id)
         return layout
-    if layout.columns and has_moments(layout):
+    order = options.date_order
+    if order is None and layout.columns and has_moments(layout):
         pieces = files.pieces(arriving.upload_id, layout.begins_at)
-        order = options.date_order or proven_order(layout, pieces, now_ms)
+        order = proven_order(layout, pieces, now_ms)
         pieces.close()
-        files.keep_date_order(arriving.upload_id, order)
-    else:
-        files.keep_date_order(arriving.upload_id, options.date_order)
-    upload = Upload(
-        upload_id=arriving.upload_id,
-        name=options.name,
-        format=layout.format,
-        preview=options.preview,
-        postbacks=options.postbacks,
-        octets=size,
-        next_line=layout.first_line,
-        created_at=now_ms,
-        encoding=arriving.encoding,
-        unused_columns=layout.unused(),
-        missing_values=layout.missing(),
-    )
-    with ledger.write() as tx:
-        UPLOADS.insert(tx, upload)
-    return upload
+    files.keep_date_order(arriving.upload_id, order)
+    return _insert(ledger, arriving.upload_id, options, layout, size, arriving.encoding, now_ms)
 
 
 def enter_again(
@@ -135,22 +119,28 @@ def enter_again(
     layout = layout_of(files, upload)
     files.copy(upload.upload_id, upload_id)
     files.keep_date_order(upload_id, options.date_order or layout.date_order)
-    again = Upload(
+    return _insert(ledger, upload_id, options, layout, upload.octets, upload.encoding, now_ms)
+
+
+def _insert(
+    ledger: Ledger, upload_id: str, options: UploadWish, layout: Layout, size: int, encoding: str, now_ms: int
+) -> Upload:
+    upload = Upload(
         upload_id=upload_id,
         name=options.name,
         format=layout.format,
         preview=options.preview,
         postbacks=options.postbacks,
-        octets=upload.octets,
+        octets=size,
         next_line=layout.first_line,
         created_at=now_ms,
-        encoding=upload.encoding,
-        unused_columns=upload.unused_columns,
-        missing_values=upload.missing_values,
+        encoding=encoding,
+        unused_columns=layout.unused(),
+        missing_values=layout.missing(),
     )
     with ledger.write() as tx:
-        UPLOADS.insert(tx, again)
-    return again
+        UPLOADS.insert(tx, upload)
+    return upload
 
 
 class _OpenFile:
