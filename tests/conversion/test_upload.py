@@ -141,7 +141,7 @@ def test_a_column_is_known_however_its_name_is_written(header: str, name: str) -
 # Tables ---------------------------------------------------------------------------------------------------------------
 
 
-def test_a_row_says_what_a_postback_with_these_parameters_would() -> None:
+def test_a_row_means_the_same_as_a_postback_with_these_parameters() -> None:
     content = b"ClickID,Revenue,CNV_Status,OrderID,event_2,geo\r\n%b,12.5,lead,T-1,3,DE\r\n" % CID.encode()
     (line,) = read(content)
     assert isinstance(line, Line)
@@ -267,7 +267,7 @@ def test_a_currency_column_counts_before_the_header_of_the_payout() -> None:
         ("cid,,payout,txid", (), ()),
     ],
 )
-def test_columns_that_are_not_used_and_values_without_a_column_are_told(
+def test_unused_columns_and_values_without_a_column_are_reported(
     header: str, unused: tuple[str, ...], missing: tuple[str, ...]
 ) -> None:
     layout = detect(f"{header}\n".encode())
@@ -364,7 +364,7 @@ def test_lines_are_read_in_both_forms_of_binom(text: str, expected: str) -> None
     assert queries(f"first\n{text}\n".encode())[1] == expected
 
 
-def test_the_place_of_a_part_too_many_is_told() -> None:
+def test_the_position_of_an_extra_part_is_reported() -> None:
     bad = read("é:5:a:b".encode())[0]
     assert isinstance(bad, BadLine)
     assert (bad.number, bad.column) == (1, 7)
@@ -410,7 +410,7 @@ _FILES = st.tuples(st.sampled_from([b"", b"cid,payout\n", b"a;cid\n", b"x:5\n", 
 
 @settings(max_examples=400, deadline=None)
 @given(content=_FILES, sizes=st.lists(st.integers(1, 30), min_size=1, max_size=4))
-def test_no_octets_break_the_reading_and_how_they_are_cut_changes_nothing(content: bytes, sizes: list[int]) -> None:
+def test_no_bytes_break_the_reading_and_how_they_are_cut_changes_nothing(content: bytes, sizes: list[int]) -> None:
     layout = detect(content)
     if isinstance(layout, Unusable):
         return
@@ -440,7 +440,7 @@ def test_line_numbers_and_places_are_those_of_the_file(content: bytes) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(content=_FILES, place=st.integers(0, 40))
-def test_reading_goes_on_after_any_line_as_if_it_had_not_ended(content: bytes, place: int) -> None:
+def test_reading_resumes_after_any_line_as_if_it_had_not_stopped(content: bytes, place: int) -> None:
     layout = detect(content)
     if isinstance(layout, Unusable):
         return
@@ -452,7 +452,7 @@ def test_reading_goes_on_after_any_line_as_if_it_had_not_ended(content: bytes, p
 
 
 @given(lines=st.lists(st.binary(max_size=20).map(lambda content: re.sub(rb"[\r\n]", b"", content)), max_size=8))
-def test_every_physical_line_is_given_once_with_its_octets(lines: list[bytes]) -> None:
+def test_each_physical_line_is_yielded_once_with_its_content(lines: list[bytes]) -> None:
     content = b"".join(line + b"\n" for line in lines)
     found = list(physical_lines(cut(content, [3])))
     assert [line.content for line in found] == lines

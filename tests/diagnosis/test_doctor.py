@@ -113,7 +113,7 @@ def with_postback(folder: Path, **replaced: object) -> None:
     ledger.close()
 
 
-def test_a_healthy_folder_is_well_and_says_what_adds_up(folder: Path) -> None:
+def test_a_healthy_folder_has_no_faults_and_reports_what_adds_up(folder: Path) -> None:
     with_postback(folder)
     assert unwell(folder) == []
     sentences = [finding.sentence for finding in examine(folder, NOW)]
@@ -244,7 +244,7 @@ def test_what_is_not_well_is_found(folder: Path, case: str) -> None:
     assert expected in unwell(folder, 4_000_000_000_000 if case == "an old segment" else NOW)
 
 
-def test_what_cannot_be_read_of_the_facts_is_told_with_its_place_and_the_rest_is_read(folder: Path) -> None:
+def test_unreadable_facts_are_reported_with_their_place_and_the_rest_is_read(folder: Path) -> None:
     with_unreadable_block(folder)
     sentences = [one.sentence for one in examine(folder, NOW) if one.place == "facts" and one.verdict is Verdict.FAULT]
     assert sentences
@@ -287,7 +287,7 @@ def about_postbacks(folder: Path) -> list[str]:
     return [one.sentence for one in found if one.place == "postbacks" and one.verdict is not Verdict.WELL]
 
 
-def test_a_late_postback_is_told_and_so_is_the_paused_rule_or_receiver_that_it_waits_for(folder: Path) -> None:
+def test_an_overdue_postback_is_reported_and_so_is_the_paused_rule_or_receiver_it_waits_for(folder: Path) -> None:
     with_postback(folder)
     assert about_postbacks(folder) == ["1 postback is overdue by more than ten minutes."]
     ledger = Ledger.open(folder / "ledger.sqlite")
@@ -305,13 +305,13 @@ def test_a_late_postback_is_told_and_so_is_the_paused_rule_or_receiver_that_it_w
     assert text.endswith(" is paused and archived: 1 postback is waiting.")
 
 
-def test_what_is_lost_is_told_with_the_click_whose_story_shows_it(folder: Path) -> None:
+def test_lost_rows_are_reported_with_the_click_whose_trace_shows_them(folder: Path) -> None:
     with_delivery_of_nothing(folder)
     remedies = [finding.remedy for finding in examine(folder, NOW)]
     assert f"To see its history, run: clickloop trace {'k' * 26}" in remedies
 
 
-def test_an_alarm_of_a_server_that_does_not_run_is_told_as_an_old_one(folder: Path) -> None:
+def test_an_alarm_of_a_stopped_server_is_reported_as_an_old_one(folder: Path) -> None:
     with_alarm(folder)
     sentences = [finding.sentence for finding in examine(folder, NOW)]
     assert "Alarm when the core last ran: so" in sentences

@@ -54,7 +54,7 @@ BODIES = {
 @pytest.mark.parametrize(
     "query", [b"", b"cid=12345", b"cid={clickid}", b"cid=0123456789abcdefghjkmnpqrs", b"z=1&" * 30_000]
 )
-def test_what_is_kept_of_a_long_notice_without_a_genuine_click_id_reads_as_the_whole_did(
+def test_a_long_notice_without_a_genuine_click_id_parses_the_same_when_cut_for_storage(
     query: bytes, body: bytes, kind: bytes
 ) -> None:
     edge, _, notices = an_edge()
@@ -79,7 +79,7 @@ def _genuine(edge: Edge, number: int = 0) -> bytes:
     return edge.click_ids.new(NOW + number).encode()
 
 
-def test_of_a_notice_with_a_genuine_click_id_everything_is_kept() -> None:
+def test_a_notice_with_a_genuine_click_id_is_stored_whole() -> None:
     edge, _, notices = an_edge()
     body = b"a=" + b"x" * LONG
     for number in range(LONG_PER_MINUTE + 1):
@@ -90,7 +90,7 @@ def test_of_a_notice_with_a_genuine_click_id_everything_is_kept() -> None:
     assert not msgspec.json.decode(notices.lines[-1], type=RawNotice).condensed
 
 
-def test_beyond_the_rate_of_a_click_what_is_understood_is_kept_and_flagged_and_nothing_is_refused() -> None:
+def test_over_the_rate_of_a_click_known_parameters_are_stored_and_flagged_and_nothing_is_rejected() -> None:
     edge, _, notices = an_edge()
     deferred = Paper()
     edge.deferred = deferred
@@ -137,7 +137,7 @@ WAYS = {
         "cid={cid}%26payout=5%26txid=1",
     ],
 )
-def test_a_condensed_notice_says_the_same_of_its_conversion(way: str, text: str) -> None:
+def test_a_condensed_notice_registers_the_same_conversion(way: str, text: str) -> None:
     edge, _, notices = an_edge()
     take_notice(edge, WAYS[way](text.replace("{cid}", _genuine(edge).decode())), Door.S2S)
     raw = msgspec.json.decode(notices.lines[0], type=RawNotice)
@@ -158,7 +158,7 @@ def test_a_condensed_notice_says_the_same_of_its_conversion(way: str, text: str)
     )
 
 
-def test_a_condensed_notice_is_short_whatever_came() -> None:
+def test_a_condensed_notice_is_always_short() -> None:
     edge, _, notices = an_edge()
     names = ("cid", "txid", "payout", "status", "currency", "at", "token", "conversion_id", "param1", "event1")
     query = b"&".join(name.encode() + b"=" + b"\xff%25+%26" * 1_000 for name in names)
@@ -174,7 +174,7 @@ def test_long_notices_of_many_addresses_share_a_rate_and_take_bounded_memory() -
     assert len(strangers._long_counts) <= LONG_PER_MINUTE_OF_ALL
 
 
-def test_beyond_the_rate_of_an_address_a_kilobyte_is_kept_and_flagged_and_nothing_is_refused() -> None:
+def test_over_the_rate_of_an_address_a_kilobyte_is_stored_and_flagged_and_nothing_is_rejected() -> None:
     edge, _, notices = an_edge()
     for _ in range(PER_MINUTE + 5):
         take_notice(edge, _arriving(b"q=1", b"a=" + b"x" * LONG), Door.S2S)
@@ -185,7 +185,7 @@ def test_beyond_the_rate_of_an_address_a_kilobyte_is_kept_and_flagged_and_nothin
     assert not msgspec.json.decode(notices.lines[-1], type=RawNotice).shortened
 
 
-def test_each_address_has_a_rate_of_its_own_and_each_minute_begins_anew() -> None:
+def test_each_address_has_its_own_rate_and_each_minute_starts_from_zero() -> None:
     strangers = Strangers()
     first = [strangers.is_over_rate("203.0.113.1", NOW) for _ in range(PER_MINUTE + 1)]
     assert first == [False] * PER_MINUTE + [True]

@@ -228,7 +228,7 @@ def test_a_cost_is_read_by_the_grammar_of_payouts(cost: str, micros: int, curren
     assert (click.cost_micros, click.cost_currency, click.flags) == (micros, currency, flags)
 
 
-def test_an_unreplaced_external_id_is_kept_and_flagged() -> None:
+def test_an_unreplaced_external_id_is_stored_and_flagged() -> None:
     edge, clicks, _ = an_edge()
     take_click(edge, arriving(b"external_id=${SUBID}"), b"Ab12Cd")
     record_clicks(edge)

@@ -145,7 +145,7 @@ def test_after_a_core_stood_still_no_notice_is_refused_whose_click_is_in_the_jou
 
 
 @pytest.mark.parametrize("outage_ms", OUTAGES)
-def test_a_core_that_stands_still_between_its_first_look_and_the_clicks_refuses_nothing(
+def test_a_core_that_stalls_between_its_first_check_and_the_clicks_refuses_nothing(
     machine: Machine, outage_ms: int
 ) -> None:
     machine.run(3 * SECOND_MS, SECOND_MS, clicks=True)
@@ -225,7 +225,7 @@ def test_a_segment_out_of_reach_holds_refusals_back_and_no_other_notice(machine:
 # What is refused ------------------------------------------------------------------------------------------------------
 
 
-def test_a_click_that_was_never_recorded_refuses_ten_minutes_after_the_first_look(machine: Machine) -> None:
+def test_a_click_that_was_never_recorded_refuses_ten_minutes_after_the_first_check(machine: Machine) -> None:
     machine.run(3 * SECOND_MS, SECOND_MS, clicks=True)
     machine.notify(machine.visit(recorded=False))
     machine.now += DAY_MS
@@ -237,7 +237,7 @@ def test_a_click_that_was_never_recorded_refuses_ten_minutes_after_the_first_loo
     assert machine.stored()[0].first_look_at == first_look_at
 
 
-def test_under_steady_traffic_refusals_are_not_put_off(machine: Machine) -> None:
+def test_under_steady_traffic_refusals_are_not_delayed(machine: Machine) -> None:
     machine.notify(machine.visit(recorded=False))
     until = machine.now + WAIT_MS + MINUTE_MS
     while machine.now < until:
@@ -300,7 +300,7 @@ def test_a_click_that_is_too_old_is_refused_once_the_clock_is_confirmed(machine:
     assert machine.outcomes() == {"expired_click": 1}
 
 
-def test_what_a_network_tells_after_the_clock_was_set_back_changes_the_conversion(machine: Machine) -> None:
+def test_a_notice_after_the_clock_was_set_back_changes_the_conversion(machine: Machine) -> None:
     machine.jump(HOUR_MS)
     click_id = machine.visit()
     machine.notify(click_id)
@@ -448,7 +448,7 @@ def _refuse(machine: Machine, count: int) -> None:
     machine.run(WAIT_MS + 6 * MINUTE_MS, MINUTE_MS, clicks=True)
 
 
-def test_refusals_above_their_usual_rate_are_an_alarm_that_says_how_to_heal_them(machine: Machine) -> None:
+def test_refusals_above_their_usual_rate_raise_an_alarm_with_a_remedy(machine: Machine) -> None:
     _refuse(machine, MIN_REFUSALS - 1)
     assert unknown_click_alarms(machine.ledger, machine.now) == ()
     _refuse(machine, 1)

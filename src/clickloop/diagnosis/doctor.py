@@ -36,6 +36,7 @@ from clickloop.store.journal.marks import missing_ranges
 from clickloop.store.journal.segment import (
     CLOSED_SUFFIX,
     DAMAGED_SUFFIX,
+    NOTICES_STREAM,
     STREAMS,
     Segment,
     damages_of,
@@ -192,9 +193,13 @@ def _journal(folder: Path, now_ms: int) -> Iterator[Finding]:
     for stream in STREAMS:
         lag = journal_lag(journal, stream, now_ms)
         seconds = lag.oldest_age_ms / 1000
-        segments, size = counted(lag.segments, "segment"), counted(lag.octets, "byte")
-        sentence = f"{stream.capitalize()}: {segments} ({size}) to be processed, the oldest {seconds:.0f} s old."
-        if lag.segments and seconds > LAG_SECONDS:
+        records = "incoming postbacks" if stream == NOTICES_STREAM else stream
+        if not lag.segments:
+            yield Finding("journal", Verdict.WELL, f"No {records} are waiting to be processed.")
+            continue
+        size = f"{counted(lag.segments, 'segment')} ({counted(lag.octets, 'byte')})"
+        sentence = f"{size} of {records} to be processed, the oldest {seconds:.0f} s old."
+        if seconds > LAG_SECONDS:
             remedy = "Start the server, or check its log for why it is not processing them."
             yield Finding("journal", Verdict.WARNING, sentence, remedy)
         else:
