@@ -348,7 +348,7 @@ def test_a_receiver_that_asks_for_a_long_wait_is_an_alarm(tracker: Tracker, held
         (lane,) = tx.execute(select(postbacks.c.lane)).scalars()
     tracker.harm(insert(lanes).values(lane=lane, held_until=NOW + held_ms, probes=0, why=""))
     told = paused_alarms(tracker.ledger, lambda: NOW)
-    wanted = f"receiver {lane} asked for a long wait (Retry-After): postbacks waiting: 1; resume it to send at once"
+    wanted = f"receiver {lane} requested a long wait (Retry-After): postbacks waiting: 1; resume it to send at once"
     assert told == (wanted,) * alarms
 
 
