@@ -15,7 +15,7 @@ from clickloop.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from clickloop.conversion.notice import Door, RawNotice
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.schema.tables import attempts, lanes, postbacks
+from clickloop.store.ledger.schema.tables import attempts, postbacks, receivers
 from clickloop.tracking.notices import Desk, take_notices
 
 NOTICES_PER_BATCH = 100
@@ -121,8 +121,8 @@ def finish_postbacks(ledger: Ledger, clicks: Clicks) -> None:
     chance = random.Random(clicks.seed + 2)
     with ledger.write() as tx:
         pause = {"opened_at": clicks.until_at - 2 * DAY_MS, "probe_at": clicks.until_at + 365 * DAY_MS}
-        tx.execute(insert(lanes).values(lane=DEAD_LANE, probes=7, why="The receiver did not answer.", **pause))
-    columns = (postbacks.c.postback_id, postbacks.c.created_at, postbacks.c.lane)
+        tx.execute(insert(receivers).values(receiver=DEAD_LANE, probes=7, why="The receiver did not answer.", **pause))
+    columns = (postbacks.c.postback_id, postbacks.c.created_at, postbacks.c.receiver)
     with ledger.read() as tx:
         owed = tx.execute(
             select(*columns).where(postbacks.c.state == "waiting").order_by(postbacks.c.postback_id)

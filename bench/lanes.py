@@ -219,7 +219,7 @@ async def _round(core: int, with_dead: bool) -> Round:
             await running
         with ledger.read() as tx:
             wasted = int(tx.scalar(text("SELECT count(*) FROM attempts WHERE result = 'again'")) or 0)
-            paused = bool(tx.scalar(text("SELECT count(*) FROM lanes WHERE opened_at IS NOT NULL")))
+            paused = bool(tx.scalar(text("SELECT count(*) FROM receivers WHERE opened_at IS NOT NULL")))
         ledger.close()
     waits = tuple(arrived[number] - owed[number] for number in streamed)
     return Round(waits, BURST / (max(arrived[number] for number in burst) - burst_began), wasted, paused)
@@ -287,7 +287,7 @@ def make_wait(ledger: Ledger, port: int) -> None:
         other = {
             "postback_id": "printf('%026d', i)",
             "conversion_id": "printf('%026d', i)",
-            "lane": f"printf('127.0.1.%d:{port}', CASE WHEN i < :others THEN 3 + i % :lanes ELSE 2 END)",
+            "receiver": f"printf('127.0.1.%d:{port}', CASE WHEN i < :others THEN 3 + i % :lanes ELSE 2 END)",
             "request": f'CAST(printf(\'{{"url":"http://127.0.1.%d:{port}/warm%d"}}\', '
             "CASE WHEN i < :others THEN 3 + i % :lanes ELSE 2 END, i) AS BLOB)",
         }

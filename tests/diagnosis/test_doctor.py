@@ -28,7 +28,7 @@ from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.audit_log import ChangesFilter, changes_before
 from clickloop.store.ledger.logs.notices import insert_notices
 from clickloop.store.ledger.logs.postbacks import insert_postbacks
-from clickloop.store.ledger.schema.tables import conversion_changes, conversions, lanes, postback_rules
+from clickloop.store.ledger.schema.tables import conversion_changes, conversions, postback_rules, receivers
 from clickloop.store.ledger.setup.postback_rules import insert_rule
 from tests.empty_stores import open_facts, open_ledger
 from tests.store.used_folder import used
@@ -82,9 +82,9 @@ def with_postback(folder: Path, **replaced: object) -> None:
         "status_word",
         "currency",
         "payout_text",
-        "latest_turn",
-        "status_turn",
-        "payout_turn",
+        "latest_order",
+        "status_order",
+        "payout_order",
         "flags",
     )
     numbers = ("campaign_id", "source_id", "offer_id", "network_id", "payout_micros")
@@ -292,10 +292,10 @@ def test_an_overdue_postback_is_reported_and_so_is_the_paused_rule_or_receiver_i
     assert about_postbacks(folder) == ["1 postback is overdue by more than ten minutes."]
     ledger = Ledger.open(folder / "ledger.sqlite")
     with ledger.write() as tx:
-        tx.execute(insert(lanes).values(lane="r.example:443", opened_at=NOW, probe_at=NOW, probes=0, why="x"))
+        tx.execute(insert(receivers).values(receiver="r.example:443", opened_at=NOW, probe_at=NOW, probes=0, why="x"))
     assert about_postbacks(folder) == ["The receiver r.example:443 is paused: 1 postback is waiting."]
     with ledger.write() as tx:
-        tx.execute(update(lanes).values(opened_at=None, probe_at=None, held_until=NOW + 2 * HOUR_MS))
+        tx.execute(update(receivers).values(opened_at=None, probe_at=None, held_until=NOW + 2 * HOUR_MS))
     assert about_postbacks(folder) == []
     with ledger.write() as tx:
         tx.execute(update(postback_rules).values(paused_at=NOW, archived_at=NOW))
@@ -366,7 +366,7 @@ def test_rows_that_were_changed_by_hand_are_a_fault_until_they_are_accepted_and_
 ) -> None:
     with_postback(folder)
     assert unwell(folder) == []
-    harmed(folder, "UPDATE postbacks SET lane = 'elsewhere.example:443'")
+    harmed(folder, "UPDATE postbacks SET receiver = 'elsewhere.example:443'")
     assert ("audit", Verdict.FAULT) in unwell(folder)
     result = CliRunner().invoke(app, ["doctor", "--confirm", "--data", str(folder)])
     assert "Accepted 1 changed row in the ledger." in result.output

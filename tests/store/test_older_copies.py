@@ -102,7 +102,8 @@ def test_a_ledger_from_before_a_refused_notice_is_refused(tmp_path: Path) -> Non
     with stores.ledger.write() as tx:
         tx.execute(
             text(
-                "INSERT INTO notices (notice_id, at, door, raw, outcome, reason) VALUES ('n', 1, 's2s', x'7b7d', 'refused', 'no_click_id')"
+                "INSERT INTO notices (notice_id, at, channel, raw, outcome, reason) "
+                "VALUES ('n', 1, 's2s', x'7b7d', 'refused', 'no_click_id')"
             )
         )
     first = keep_marks(folder, stores.ledger, stores.facts, stores.installation)

@@ -43,6 +43,9 @@ MIGRATIONS = Path(sys.modules["clickloop.store.ledger.migrations"].__file__ or "
 UNCHANGED = {"r0001_everything.py": "778f56af823969bf22d84ff5ec2bbfffded31fe9c4e11b250945acc99488ec2f"}
 """Released migrations and their SHA-256. Never correct a line here: a change of the schema is a new file."""
 
+FORMER_NAMES = {"receivers": "lanes"}
+"""Tables that a migration renamed."""
+
 
 class KeptFolder(msgspec.Struct, frozen=True):
     """What a kept folder holds once everything in it is settled. ``late``: a click that was not settled yet."""
@@ -71,7 +74,12 @@ def counted(path: Path) -> dict[str, int]:
     with closing(sqlite3.connect(path)) as database:
         names = [table.name for table in metadata.sorted_tables if table.name not in {"settings", "settled_segments"}]
         known = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        return {name: database.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names if name in known}
+        stored = {name: name if name in known else FORMER_NAMES.get(name, "") for name in names}
+        return {
+            name: database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for name, table in stored.items()
+            if table in known
+        }
 
 
 def settled(core: Core) -> None:

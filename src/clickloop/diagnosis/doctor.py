@@ -58,7 +58,7 @@ from clickloop.store.ledger.logs.postback_states import IS_UNFINISHED
 from clickloop.store.ledger.migrations import HEAD
 from clickloop.store.ledger.queue.holding import rules_that_hold
 from clickloop.store.ledger.queue.lanes import kept_lanes, waiting_counts
-from clickloop.store.ledger.schema.tables import fact_outbox, lanes, notices, postback_rules, postbacks
+from clickloop.store.ledger.schema.tables import fact_outbox, notices, postback_rules, postbacks, receivers
 from clickloop.store.ledger.sqlite.integrity import file_problems
 from clickloop.stores import engine_versions, refusal_of
 
@@ -303,9 +303,9 @@ def _unfinished(ledger: Ledger, now_ms: int, *, is_on_hold: bool) -> Iterator[Fi
         select(func.count())
         .select_from(postbacks)
         .join(postback_rules, postback_rules.c.id == table.rule_id, isouter=True)
-        .join(lanes, lanes.c.lane == table.lane, isouter=True)
-        .where(postback_rules.c.paused_at.is_(None), lanes.c.opened_at.is_(None))
-        .where(func.coalesce(lanes.c.held_until, 0) <= now_ms)
+        .join(receivers, receivers.c.receiver == table.receiver, isouter=True)
+        .where(postback_rules.c.paused_at.is_(None), receivers.c.opened_at.is_(None))
+        .where(func.coalesce(receivers.c.held_until, 0) <= now_ms)
         .where(
             (table.state == PostbackState.WAITING) & (table.next_attempt_at < now_ms - LATE_MS)
             | (table.state == PostbackState.SENDING) & (table.lease_until < now_ms - LATE_MS)

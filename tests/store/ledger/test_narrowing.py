@@ -1,4 +1,4 @@
-"""Every field of every log's filter is a condition that the stores take."""
+"""The stores accept every field of every log's filter."""
 
 import enum
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ _VALUES: dict[type, Sequence[Any]] = {int: [0, 7], bool: [True, False], str: [""
 
 
 def each(kind: type[F]) -> list[F]:
-    """Filters by one field each, of a closed list by every word."""
+    """Return filters with one field each, with every value of a closed list."""
     found = [kind(since="2026-03-01"), kind(until="2026-03-01")]
     for field in fields_of(kind)[:-2]:
         value_type = type_of(field)

@@ -1,4 +1,4 @@
-"""Postbacks at work in the ledger: claims, leases, stale tokens, order, rescue; and their log."""
+"""The ledger as the store of delivery: claims, leases, stale tokens, order and rescue."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ CLICK = "c" * 26
 
 
 class Bench:
-    """A fresh ledger with one rule, and short ways to owe, claim and look."""
+    """A fresh ledger with one rule, and shortcuts to create, claim and read postbacks."""
 
     def __init__(self, folder: Path) -> None:
         self.ledger = open_ledger(folder / "ledger.sqlite")
@@ -106,20 +106,20 @@ def test_a_claim_takes_what_is_due_and_writes_its_attempt_before_it_returns(benc
     assert (bench.row(postback_id).state, bench.results(postback_id)) == ("sending", [None])
 
 
-def test_what_is_claimed_is_not_claimed_again(bench: Bench) -> None:
+def test_a_claimed_postback_is_not_claimed_again(bench: Bench) -> None:
     bench.owe()
 
     assert len(bench.claim().jobs) == 1
     assert bench.claim().jobs == ()
 
 
-def test_what_is_not_due_is_left_and_its_moment_told(bench: Bench) -> None:
+def test_a_claim_without_due_postbacks_returns_when_the_next_is_due(bench: Bench) -> None:
     bench.owe(at=NOW + 5_000)
 
     assert bench.claim() == Claimed((), 0, NOW + 5_000)
 
 
-def test_a_claim_takes_the_longest_due_first_and_no_more_than_asked(bench: Bench) -> None:
+def test_a_claim_takes_the_longest_due_first_and_at_most_its_limit(bench: Bench) -> None:
     late, early = bench.owe("a" * 26, at=NOW - 1), bench.owe("b" * 26, at=NOW - 2)
 
     assert ids_of(bench.claim(limit=1)) == [early]
@@ -138,7 +138,7 @@ def test_a_delivery_is_final_and_logged(bench: Bench) -> None:
     assert bench.results(postback_id) == ["delivered"]
 
 
-def test_a_failed_attempt_waits_for_its_next_with_the_same_request(bench: Bench) -> None:
+def test_a_failed_attempt_is_retried_with_the_same_request(bench: Bench) -> None:
     postback_id = bench.owe()
 
     bench.end(bench.claim().jobs[0], Outcome(status_code=503))
@@ -205,7 +205,7 @@ def test_a_rescue_leaves_leases_that_have_not_ended(bench: Bench) -> None:
     assert bench.store.rescue(NOW, everything=True) == 1
 
 
-def test_attempts_lost_to_a_crash_use_up_nothing_of_the_schedule(bench: Bench) -> None:
+def test_attempts_lost_to_a_crash_do_not_use_up_the_schedule(bench: Bench) -> None:
     postback_id = bench.owe()
     for _ in range(3):
         bench.claim()
@@ -217,7 +217,7 @@ def test_attempts_lost_to_a_crash_use_up_nothing_of_the_schedule(bench: Bench) -
     assert bench.results(postback_id) == ["unknown"] * 3 + [None]
 
 
-def test_what_was_claimed_and_not_sent_is_given_back_as_if_it_had_not_been(bench: Bench) -> None:
+def test_a_released_postback_is_as_if_it_had_not_been_claimed(bench: Bench) -> None:
     postback_id = bench.owe()
     (job,) = bench.claim().jobs
 
@@ -239,7 +239,7 @@ def test_a_later_change_waits_for_the_earlier_one_of_its_conversion_and_rule(ben
     assert ids_of(bench.claim(NOW + BEHIND_MS)) == [second]
 
 
-def test_a_later_change_is_looked_at_when_the_earlier_one_is_tried_again(bench: Bench) -> None:
+def test_a_later_change_is_due_when_the_earlier_one_is_retried(bench: Bench) -> None:
     first, second = bench.owe(version=1), bench.owe(version=2)
     bench.end(bench.claim().jobs[0], Outcome(status_code=503), NOW + 100_000)
     again_at = bench.row(first).next_attempt_at
@@ -256,7 +256,7 @@ def test_other_conversions_and_other_rules_do_not_wait_for_one_another(bench: Be
     assert sorted(ids_of(bench.claim())) == sorted(owed)
 
 
-def test_a_410_pauses_the_rule_and_what_it_owes_waits_without_attempts(bench: Bench) -> None:
+def test_a_410_pauses_the_rule_and_its_postbacks_wait_without_attempts(bench: Bench) -> None:
     first, second = bench.owe(), bench.owe(conversion_id="b" * 26, at=NOW + 10)
     bench.end(bench.claim().jobs[0], Outcome(status_code=410))
 
@@ -270,7 +270,7 @@ def test_a_410_pauses_the_rule_and_what_it_owes_waits_without_attempts(bench: Be
     assert ids_of(bench.claim(NOW + 20)) == [second]
 
 
-def test_todays_success_and_schedule_hold_for_what_was_owed_before(bench: Bench) -> None:
+def test_current_success_conditions_and_schedule_apply_to_earlier_postbacks(bench: Bench) -> None:
     bench.owe()
     with bench.ledger.write() as tx:
         tx.execute(update(postback_rules).values(success={"must_contain": "OK"}, schedule=[60]))
@@ -280,7 +280,7 @@ def test_todays_success_and_schedule_hold_for_what_was_owed_before(bench: Bench)
     assert (job.success, job.schedule) == (Success(must_contain="OK"), Schedule(waits_seconds=(60,)))
 
 
-def test_a_damaged_row_holds_nobody_else_up(bench: Bench) -> None:
+def test_a_damaged_row_does_not_block_others(bench: Bench) -> None:
     damaged, whole = bench.owe(), bench.owe("b" * 26, rule_id=99)
     with bench.ledger.write() as tx:
         tx.execute(update(postbacks).where(postbacks.c.postback_id == damaged).values(request=b'{"url":1'))
@@ -288,7 +288,7 @@ def test_a_damaged_row_holds_nobody_else_up(bench: Bench) -> None:
     assert sorted(ids_of(bench.claim())) == sorted([damaged, whole])
 
 
-def test_a_clock_set_back_takes_what_waits_along(bench: Bench) -> None:
+def test_a_clock_set_back_shifts_waiting_postbacks_too(bench: Bench) -> None:
     waiting, sending = bench.owe(at=NOW + 5_000), bench.owe(conversion_id="b" * 26)
     bench.claim()
 
@@ -310,13 +310,13 @@ def test_a_clock_set_forward_ends_no_lease_and_delays_nothing(bench: Bench) -> N
     assert bench.store.rescue(NOW + 10_000_000) == 0
 
 
-def test_the_newest_postbacks_moment_is_known(bench: Bench) -> None:
+def test_the_latest_moment_is_that_of_the_newest_postback(bench: Bench) -> None:
     assert bench.store.latest_moment() is None
     bench.owe()
     assert bench.store.latest_moment() == NOW
 
 
-def test_the_moment_that_was_noted_last_counts_more_than_the_newest_postback(bench: Bench) -> None:
+def test_the_noted_moment_takes_precedence_over_the_newest_postback(bench: Bench) -> None:
     bench.owe()
     for moment in (NOW + 5_000, NOW - 5_000):
         bench.store.note_clock(moment)
@@ -327,11 +327,11 @@ def test_the_moment_that_was_noted_last_counts_more_than_the_newest_postback(ben
 @given(
     steps=st.lists(st.tuples(st.sampled_from(["owe", "claim", "end", "fail", "crash"]), st.integers(0, 3)), max_size=40)
 )
-def test_whatever_happens_a_conversions_postbacks_end_in_order_and_never_without_a_moment(
+def test_whatever_happens_a_conversions_postbacks_end_in_order_and_unfinished_ones_have_a_time(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
 ) -> None:
     bench = Bench(tmp_path_factory.mktemp("ledger"))
-    held: dict[str, Job] = {}
+    leased: dict[str, Job] = {}
     versions = [0, 0]
     ended: list[tuple[str, int]] = []
     now_ms = NOW
@@ -341,19 +341,19 @@ def test_whatever_happens_a_conversions_postbacks_end_in_order_and_never_without
             versions[number % 2] += 1
             bench.owe(str(number % 2) * 26, versions[number % 2], now_ms)
         elif step == "claim":
-            held |= {job.postback_id: job for job in bench.claim(now_ms, 1 + number).jobs}
+            leased |= {job.postback_id: job for job in bench.claim(now_ms, 1 + number).jobs}
         elif step == "crash":
             bench.store.rescue(now_ms, everything=True)
-            held.clear()
-        elif held:
-            job = held.pop(sorted(held)[number % len(held)])
+            leased.clear()
+        elif leased:
+            job = leased.pop(sorted(leased)[number % len(leased)])
             bench.end(job, Outcome(status_code=200 if step == "end" else 503), now_ms)
             row = bench.row(job.postback_id)
             if row.state == "delivered":
                 ended.append((row.conversion_id, row.version))
         with bench.ledger.read() as tx:
-            standing = tx.execute(select(postbacks)).all()
-        for each in standing:
+            rows = tx.execute(select(postbacks)).all()
+        for each in rows:
             unfinished = each.state in ("waiting", "sending")
             assert unfinished == ((each.next_attempt_at or each.lease_until) is not None)
     for conversion_id in ("0" * 26, "1" * 26):

@@ -1,4 +1,4 @@
-"""The log of postbacks, Conversions - Out: paging, filters, what a row tells."""
+"""The log of postbacks (Conversions - Out): paging, filters and fields."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,7 +53,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def owe(ledger: Ledger, **given: Any) -> str:
-    """Writes a decision like the usual one; answers its id."""
+    """Insert a postback like ``USUAL``. Return its id."""
     new = msgspec.structs.replace(USUAL, postback_id=IDS(), **given)
     with ledger.write() as tx:
         insert_postbacks(tx, [new], NOW)
@@ -68,7 +68,7 @@ def test_a_change_is_decided_once_for_a_rule(ledger: Ledger) -> None:
     assert owe(ledger, resend=1, original_id=original)
 
 
-def test_a_skipped_postback_is_kept_with_reason_and_findings(ledger: Ledger) -> None:
+def test_a_skipped_postback_is_stored_with_reason_and_findings(ledger: Ledger) -> None:
     postback_id = owe(ledger, decision=Skipped(SkipReason.BELOW_MINIMUM, FINDINGS), lane="")
 
     with ledger.read() as tx:

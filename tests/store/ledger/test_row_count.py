@@ -1,4 +1,4 @@
-"""A statement that must change a row says so when it did not, and nothing of its transaction is saved."""
+"""A statement that fails to change a row it must change raises an error, and its transaction is rolled back."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,7 +41,7 @@ GONE: dict[str, Callable[[Connection], object]] = {
 
 
 @pytest.mark.parametrize("what", GONE)
-def test_a_change_of_what_is_gone_is_refused_by_name(ledger: Ledger, what: str) -> None:
+def test_an_update_of_a_missing_record_is_refused_by_name(ledger: Ledger, what: str) -> None:
     with pytest.raises(RowCountError, match=f"^{what}: 0 rows were written, expected 1"), ledger.write() as tx:
         GONE[what](tx)
 
@@ -67,7 +67,7 @@ def owe(ledger: Ledger, count: int) -> None:
         insert_postbacks(tx, new, NOW)
 
 
-def test_what_another_worker_took_is_not_leased_again_and_no_attempt_is_written(ledger: Ledger) -> None:
+def test_a_postback_of_another_worker_is_not_leased_and_no_attempt_is_written(ledger: Ledger) -> None:
     owe(ledger, 2)
     with ledger.write() as tx:
         jobs = claim_due(tx, NOW, 1, 1_000).jobs

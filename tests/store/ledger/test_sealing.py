@@ -1,4 +1,4 @@
-"""Secrets at rest: what the ledger's files hold, who can read it, and what was stored before there was encryption."""
+"""Secrets at rest: what the ledger's files contain, who can read it, and secrets stored before encryption."""
 
 import sqlite3
 from pathlib import Path
@@ -39,7 +39,7 @@ REQUEST = Request(url=f"https://source.example/conv?cid=1&api_key={SECRET}")
 
 
 def filled(path: Path, box: SecretBox | None) -> Ledger:
-    """A ledger with a network, a rule, a postback and a notice, each with a secret."""
+    """Return a ledger with a network, a rule, a postback and a notice, each with a secret."""
     ledger = open_ledger(path, box)
     with ledger.write() as tx:
         NETWORKS.write(tx, Network(name="Network", token=SECRET), NOW)
@@ -72,12 +72,12 @@ def test_no_secret_is_readable_in_the_files_of_a_ledger_with_a_key(tmp_path: Pat
     assert not [secret for secret in (SECRET, BOT) if secret.encode() in stored_bytes(tmp_path)]
 
 
-def test_without_a_key_the_same_files_do_hold_them(tmp_path: Path) -> None:
+def test_without_a_key_the_same_files_contain_them(tmp_path: Path) -> None:
     filled(tmp_path / "ledger.sqlite", None).close()
     assert [secret for secret in (SECRET, BOT) if secret.encode() in stored_bytes(tmp_path)] == [SECRET, BOT]
 
 
-def test_whoever_has_the_key_reads_everything_as_it_was_written(tmp_path: Path) -> None:
+def test_with_the_key_everything_reads_as_it_was_written(tmp_path: Path) -> None:
     filled(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32)).close()
     ledger = Ledger.open(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32))
     with ledger.write() as tx:
@@ -92,7 +92,7 @@ def test_whoever_has_the_key_reads_everything_as_it_was_written(tmp_path: Path) 
         assert [job.request for job in claim_due(tx, NOW, 10, 1_000).jobs] == [REQUEST]
 
 
-def test_the_checksum_of_a_sealed_row_holds_and_tells_when_it_was_altered(tmp_path: Path) -> None:
+def test_the_checksum_of_an_encrypted_row_matches_until_it_is_altered(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     ledger = filled(path, SecretBox(b"k" * 32))
     with ledger.write() as tx:
@@ -104,7 +104,7 @@ def test_the_checksum_of_a_sealed_row_holds_and_tells_when_it_was_altered(tmp_pa
         assert wrong_postbacks(tx, ["p" * 26]) == ["p" * 26]
 
 
-def test_a_secret_of_another_key_is_a_fault_that_says_what_to_do(tmp_path: Path) -> None:
+def test_a_secret_of_another_key_raises_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     filled(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32)).close()
     for box in (SecretBox(b"x" * 32), None):
         ledger = Ledger.open(tmp_path / "ledger.sqlite", box)
@@ -113,7 +113,7 @@ def test_a_secret_of_another_key_is_a_fault_that_says_what_to_do(tmp_path: Path)
         ledger.close()
 
 
-def test_requests_of_a_lost_key_are_counted_and_no_alarm_of_the_self_audit_for_ever(tmp_path: Path) -> None:
+def test_requests_of_a_lost_key_are_counted_and_accepted_by_the_self_audit(tmp_path: Path) -> None:
     filled(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32)).close()
     ledger = Ledger.open(tmp_path / "ledger.sqlite", SecretBox(b"n" * 32))
     with ledger.write() as tx:
@@ -125,16 +125,16 @@ def test_requests_of_a_lost_key_are_counted_and_no_alarm_of_the_self_audit_for_e
     ledger.close()
 
 
-def test_requests_that_the_key_opens_are_not_accepted_as_lost(tmp_path: Path) -> None:
+def test_requests_that_can_be_decrypted_are_not_accepted_as_lost(tmp_path: Path) -> None:
     ledger = filled(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32))
     with ledger.write() as tx:
-        tx.execute(text("UPDATE postbacks SET lane = 'elsewhere.example:443'"))
+        tx.execute(text("UPDATE postbacks SET receiver = 'elsewhere.example:443'"))
         assert accept_lost_requests(tx) == LostRequests()
         assert wrong_postbacks(tx, ["p" * 26]) == ["p" * 26]
     ledger.close()
 
 
-def test_a_postback_whose_request_is_lost_fails_in_words_that_say_why(tmp_path: Path) -> None:
+def test_a_postback_whose_request_is_lost_fails_with_an_error_that_says_why(tmp_path: Path) -> None:
     filled(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32)).close()
     ledger = Ledger.open(tmp_path / "ledger.sqlite", SecretBox(b"n" * 32))
     with ledger.write() as tx:
@@ -143,7 +143,7 @@ def test_a_postback_whose_request_is_lost_fails_in_words_that_say_why(tmp_path: 
     assert first_hop(job.request) == LOST_REQUEST
 
 
-def test_secrets_stored_before_there_was_encryption_are_encrypted_at_the_next_opening(tmp_path: Path) -> None:
+def test_plain_secrets_are_encrypted_when_the_ledger_is_opened(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     filled(path, None).close()
     ledger = Ledger.open(path, SecretBox(b"k" * 32))
@@ -182,7 +182,7 @@ def test_a_postback_without_a_secret_is_stored_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "x", "ключ", "a" * 200, "sealed:not", "\U0001f511"])
-def test_any_text_comes_back_as_it_was(secret: str) -> None:
+def test_any_text_decrypts_to_itself(secret: str) -> None:
     box = SecretBox(b"k" * 32)
     assert box.open(box.seal(secret)) == secret
     assert box.seal(secret) != box.seal(secret)
@@ -206,10 +206,10 @@ def test_any_text_comes_back_as_it_was(secret: str) -> None:
     ],
 )
 @pytest.mark.parametrize("form", ["a=1&{}=s", "%3Fa%3D1%26{}%3Ds", '{{"{}": "s"}}', '{{"name":"{}","value":"s"}}'])
-def test_what_is_masked_on_screen_for_its_name_is_encrypted_in_the_ledger(name: str, form: str) -> None:
+def test_what_is_masked_on_screen_by_name_is_encrypted_in_the_ledger(name: str, form: str) -> None:
     assert is_secret_name(name)
     assert may_hold_secret(form.format(name).encode())
 
 
-def test_what_holds_no_name_of_a_secret_is_stored_as_it_is() -> None:
+def test_what_contains_no_name_of_a_secret_is_stored_as_it_is() -> None:
     assert not may_hold_secret(b"https://source.example/conv?cid=01kaqj6z8m4x2c9v7b5n3t1w0y&payout=1.5&status=sale")

@@ -1,6 +1,6 @@
 """Conditions on the state of postbacks.
 
-The states are literals, not parameters: SQLite uses a partial index only for a query that repeats its condition word for word.
+States are literals, not parameters: SQLite uses a partial index only for a query that repeats its condition word for word.
 """
 
 from sqlalchemy import ColumnElement, literal_column
@@ -10,7 +10,7 @@ from clickloop.store.ledger.schema.tables import postbacks
 
 
 def in_state(column: ColumnElement[str], *states: PostbackState) -> ColumnElement[bool]:
-    """Return the condition that a column of states has one of these."""
+    """Return the condition that a column has one of these states."""
     literals: list[ColumnElement[str]] = [literal_column(f"'{state}'") for state in states]
     return column == literals[0] if len(literals) == 1 else column.in_(literals)
 

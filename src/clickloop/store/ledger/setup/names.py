@@ -1,4 +1,4 @@
-"""What records of the set-up are called, archived ones too, for logs that show names instead of numbers. ``tx`` is an open transaction."""
+"""Names of set-up records, archived ones too, for showing names instead of numbers. ``tx`` is an open transaction."""
 
 import enum
 from collections.abc import Collection
@@ -10,7 +10,7 @@ from clickloop.store.ledger.setup.conditions import named_like
 
 
 class Named(enum.StrEnum):
-    """The records that have a name and a number."""
+    """A kind of record that has a name and a number."""
 
     CAMPAIGN = "campaign"
     SOURCE = "source"
@@ -29,20 +29,20 @@ _TABLES = {
 
 
 def names_of(tx: Connection, kind: Named, numbers: Collection[int]) -> dict[int, str]:
-    """By number: the name; of a record that is not there nothing."""
+    """Return the names of the records that exist, by number."""
     table = _TABLES[kind]
     return {row.id: row.name for row in tx.execute(select(table.c.id, table.c.name).where(table.c.id.in_(numbers)))}
 
 
 def live_names(tx: Connection, kind: Named, limit: int) -> dict[int, str]:
-    """By number: the names of records that are not archived, at most ``limit``, sorted by name."""
+    """Return at most ``limit`` names of live records by number, sorted by name."""
     table = _TABLES[kind]
     query = select(table.c.id, table.c.name).where(table.c.archived_at.is_(None)).order_by(table.c.name, table.c.id)
     return {row.id: row.name for row in tx.execute(query.limit(limit))}
 
 
 def names_like(tx: Connection, kind: Named, words: str, limit: int) -> dict[int, str]:
-    """By number: the names that hold this text in any case, at most ``limit``, live records first."""
+    """Return at most ``limit`` names that contain a text, ignoring case, by number; live records first."""
     table = _TABLES[kind]
     query = select(table.c.id, table.c.name).where(named_like(table, words))
     query = query.order_by(table.c.archived_at.is_not(None), table.c.name, table.c.id)
@@ -50,7 +50,7 @@ def names_like(tx: Connection, kind: Named, words: str, limit: int) -> dict[int,
 
 
 def newest_names(tx: Connection, kind: Named, limit: int) -> dict[int, str]:
-    """By number: the names of the newest records, live or not, at most ``limit``, sorted by name."""
+    """Return the names of the ``limit`` newest records, live or archived, by number, sorted by name."""
     table = _TABLES[kind]
     newest = select(table.c.id, table.c.name).order_by(table.c.id.desc()).limit(limit).subquery()
     return {row.id: row.name for row in tx.execute(select(newest).order_by(newest.c.name, newest.c.id))}

@@ -1,4 +1,4 @@
-"""Exchange rates in the ledger: what a unit of a currency was worth in that of the instance, by day. ``tx`` is an open transaction."""
+"""Exchange rates in the ledger, by day, into the currency of the instance. ``tx`` is an open transaction."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,20 +11,20 @@ from clickloop.store.ledger.schema.tables import rates
 
 
 class KeptRate(msgspec.Struct, frozen=True):
-    """A rate and where the user has it from."""
+    """A rate and where the user got it from."""
 
     rate: Rate
     source: str = ""
 
 
 def rates_into(tx: Connection, currency: str) -> tuple[Rate, ...]:
-    """All rates into a currency."""
+    """Return all rates into a currency."""
     query = select(rates.c.currency, rates.c.day, rates.c.rate_e12).where(rates.c.to_currency == currency)
     return tuple(Rate(*row) for row in tx.execute(query))
 
 
 def rates_after(tx: Connection, into: str, of: str | None, after: tuple[str, int] | None, limit: int) -> list[KeptRate]:
-    """At most ``limit`` rates into a currency, of one or of all, by currency and day, behind a currency and day."""
+    """Return at most ``limit`` rates into a currency, from one or from all, by currency and day, after a currency and day."""
     table = rates.c
     query = select(table.currency, table.day, table.rate_e12, table.source).where(table.to_currency == into)
     if of is not None:
@@ -37,16 +37,16 @@ def rates_after(tx: Connection, into: str, of: str | None, after: tuple[str, int
 
 
 def save_rates(tx: Connection, into: str, saved: Sequence[KeptRate]) -> None:
-    """Sets rates, in the place of those of the same currency and day. Of one given twice the later counts."""
-    by_key = {(kept.rate.currency, kept.rate.day): kept for kept in saved}
+    """Store rates, replacing those of the same currency and day. Of duplicates, the last one counts."""
+    by_key = {(each.rate.currency, each.rate.day): each for each in saved}
     for currency, day in by_key:
         tx.execute(_DELETE, {"into": into, "of": currency, "on": day})
     if by_key:
-        tx.execute(insert(rates), [_columns(into, kept) for kept in by_key.values()])
+        tx.execute(insert(rates), [_columns(into, each) for each in by_key.values()])
 
 
 def delete_rate(tx: Connection, into: str, currency: str, day: int) -> bool:
-    """Takes a rate away; whether there was one."""
+    """Delete a rate. Return whether there was one."""
     return tx.execute(_DELETE, {"into": into, "of": currency, "on": day}).rowcount > 0
 
 
@@ -55,11 +55,11 @@ _DELETE = delete(rates).where(
 )
 
 
-def _columns(into: str, kept: KeptRate) -> dict[str, Any]:
+def _columns(into: str, each: KeptRate) -> dict[str, Any]:
     return {
         "to_currency": into,
-        "currency": kept.rate.currency,
-        "day": kept.rate.day,
-        "rate_e12": kept.rate.rate_e12,
-        "source": kept.source,
+        "currency": each.rate.currency,
+        "day": each.rate.day,
+        "rate_e12": each.rate.rate_e12,
+        "source": each.source,
     }

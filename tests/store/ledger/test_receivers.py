@@ -1,4 +1,4 @@
-"""Lanes in the ledger: fair claims however much waits, what is kept of a receiver, and rules that hold back what they owe."""
+"""Receivers in the ledger: fair claims, stored limits and conditions, and the backlog of paused rules."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ from clickloop.store.ledger.queue.lanes import (
     waiting_lanes,
 )
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
-from clickloop.store.ledger.schema.tables import lanes, postback_rules, postbacks
+from clickloop.store.ledger.schema.tables import postback_rules, postbacks, receivers
 from clickloop.store.ledger.setup.postback_rules import insert_rule
 from tests.empty_stores import open_ledger
 
@@ -42,7 +42,7 @@ PAUSE = Pause(opened_at=NOW, probe_at=NOW + 30_000, why="10 of 10 attempts withi
 
 
 class Store:
-    """A fresh ledger with two rules, and short ways to owe and claim."""
+    """A fresh ledger with two rules, and shortcuts to create and claim postbacks."""
 
     def __init__(self, folder: Path) -> None:
         self.ledger = open_ledger(folder / "ledger.sqlite")
@@ -51,7 +51,7 @@ class Store:
         with self.ledger.write() as tx:
             self.rule_id, self.other_rule_id = insert_rule(tx, rule, NOW), insert_rule(tx, rule, NOW)
 
-    def owe(self, lane: str, count: int = 1, at: int = NOW, rule_id: int | None = None) -> list[str]:
+    def owe(self, receiver: str, count: int = 1, at: int = NOW, rule_id: int | None = None) -> list[str]:
         new = [
             NewPostback(
                 postback_id=IDS(),
@@ -62,8 +62,8 @@ class Store:
                 campaign_id=7,
                 source_id=3,
                 trigger="new",
-                decision=Owed(Request(url=f"https://{lane}/"), at, ()),
-                lane=lane,
+                decision=Owed(Request(url=f"https://{receiver}/"), at, ()),
+                lane=receiver,
             )
             for _ in range(count)
         ]
@@ -82,51 +82,51 @@ def store(tmp_path: Path) -> Iterator[Store]:
     made.ledger.close()
 
 
-def lanes_of(claimed: Claimed) -> Counter[str]:
+def receivers_of(claimed: Claimed) -> Counter[str]:
     return Counter(job.lane for job in claimed.jobs)
 
 
-def test_one_lanes_backlog_does_not_fill_a_claim(store: Store) -> None:
+def test_the_backlog_of_one_receiver_does_not_fill_a_claim(store: Store) -> None:
     store.owe("backlog:80", 300, at=NOW - 1_000_000)
     for number in range(9):
         store.owe(f"receiver{number}:80", 2)
 
-    taken = lanes_of(store.claim(limit=100))
+    taken = receivers_of(store.claim(limit=100))
 
     assert taken == Counter({f"receiver{number}:80": 2 for number in range(9)} | {"backlog:80": 10})
 
 
-def test_a_claim_takes_of_each_lane_no_more_than_it_has_room_for(store: Store) -> None:
-    for lane in ("a:80", "b:80", "c:80"):
-        store.owe(lane, 10)
+def test_a_claim_takes_for_each_receiver_no_more_than_it_has_room_for(store: Store) -> None:
+    for receiver in ("a:80", "b:80", "c:80"):
+        store.owe(receiver, 10)
 
     claimed = store.claim(rooms=Rooms(3, {"b:80": 5, "c:80": 0}))
 
-    assert lanes_of(claimed) == Counter({"a:80": 3, "b:80": 5})
+    assert receivers_of(claimed) == Counter({"a:80": 3, "b:80": 5})
     assert (claimed.full, claimed.more) == (("a:80", "b:80", "c:80"), False)
 
 
-def test_a_claim_says_whether_there_is_more_that_there_is_room_for(store: Store) -> None:
+def test_a_claim_says_whether_more_is_due_and_has_room(store: Store) -> None:
     store.owe("a:80", 10)
 
     assert store.claim(limit=5, rooms=Rooms(8, {})).more
     assert not store.claim(limit=50, rooms=Rooms(8, {})).more
 
 
-def test_where_there_are_more_lanes_than_a_claim_takes_they_take_turns(store: Store) -> None:
+def test_receivers_take_turns_when_a_claim_cannot_serve_all(store: Store) -> None:
     for number in range(6):
         store.owe(f"receiver{number}:80", 10)
     taken: Counter[str] = Counter()
     after = ""
     for _ in range(3):
         claimed = store.claim(limit=4, rooms=Rooms(100, {}, after))
-        taken += lanes_of(claimed)
+        taken += receivers_of(claimed)
         after = claimed.last
 
     assert taken == Counter({f"receiver{number}:80": 2 for number in range(6)})
 
 
-def test_the_longest_due_of_a_lane_comes_first_and_the_older_one_of_two(store: Store) -> None:
+def test_the_longest_due_of_a_receiver_comes_first_then_the_oldest(store: Store) -> None:
     (late,) = store.owe("a:80")
     (second,) = store.owe("a:80")
     (early,) = store.owe("a:80", at=NOW - 5)
@@ -136,7 +136,7 @@ def test_the_longest_due_of_a_lane_comes_first_and_the_older_one_of_two(store: S
     assert order == [early, late, second]
 
 
-def test_the_next_moment_is_told_at_once_or_of_a_lane_that_has_been_claimed_from_by_the_next_claim(
+def test_a_claim_returns_when_the_next_is_due_of_receivers_that_had_nothing_due(
     store: Store,
 ) -> None:
     store.owe("a:80")
@@ -147,7 +147,7 @@ def test_the_next_moment_is_told_at_once_or_of_a_lane_that_has_been_claimed_from
     assert store.claim() == Claimed((), 0, NOW + 700)
 
 
-def test_waiting_lanes_are_found_each_with_its_first_moment(store: Store) -> None:
+def test_waiting_receivers_are_found_with_when_their_first_is_due(store: Store) -> None:
     store.owe("b:80", at=NOW + 5)
     store.owe("b:80", at=NOW + 2)
     store.owe("a:80", 3)
@@ -160,10 +160,10 @@ def test_waiting_lanes_are_found_each_with_its_first_moment(store: Store) -> Non
 
 
 def test_a_claim_searches_and_never_scans_what_waits(store: Store) -> None:
-    asked: list[tuple[str, tuple[object, ...]]] = []
+    statements: list[tuple[str, tuple[object, ...]]] = []
 
     def note(_c: object, _cursor: object, text: str, values: tuple[object, ...], _x: object, many: bool) -> None:
-        asked.append((text, values[0] if many else values))  # type: ignore[arg-type]
+        statements.append((text, values[0] if many else values))  # type: ignore[arg-type]
 
     store.owe("a:80", 3)
     event.listen(store.ledger.engine, "before_cursor_execute", note)
@@ -173,11 +173,11 @@ def test_a_claim_searches_and_never_scans_what_waits(store: Store) -> None:
     with store.ledger.read() as tx:
         plans = [
             [row[-1] for row in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values).all()]
-            for text, values in asked
+            for text, values in statements
             if not text.startswith("BEGIN")
         ]
     steps = [step for plan in plans for step in plan]
-    assert any("ix_postbacks_due (lane=? AND next_attempt_at<?)" in step for step in steps)
+    assert any("ix_postbacks_due (receiver=? AND next_attempt_at<?)" in step for step in steps)
     assert {step for step in steps if step.startswith("SCAN")} <= {
         "SCAN steps",
         "SCAN picked VIRTUAL TABLE INDEX 1:",
@@ -185,7 +185,7 @@ def test_a_claim_searches_and_never_scans_what_waits(store: Store) -> None:
     }
 
 
-def test_what_users_set_and_who_is_paused_are_kept_apart(store: Store) -> None:
+def test_limits_set_by_users_and_conditions_are_stored_independently(store: Store) -> None:
     terms = LaneTerms(connections=2, per_minute=60)
     with store.ledger.write() as tx:
         set_lane_terms(tx, "a:80", terms)
@@ -201,12 +201,12 @@ def test_what_users_set_and_who_is_paused_are_kept_apart(store: Store) -> None:
     assert store.work.lanes() == (KeptLane(lane="a:80", terms=terms),)
 
 
-def test_a_pause_without_a_probe_cannot_be_kept(store: Store) -> None:
+def test_a_pause_without_a_probe_cannot_be_stored(store: Store) -> None:
     with pytest.raises(IntegrityError), store.ledger.write() as tx:
-        tx.execute(lanes.insert().values(lane="a:80", opened_at=NOW, probes=0, why=""))
+        tx.execute(receivers.insert().values(receiver="a:80", opened_at=NOW, probes=0, why=""))
 
 
-def test_of_a_lane_that_probes_the_newest_the_one_that_was_made_last_of_those_due_is_taken(store: Store) -> None:
+def test_a_receiver_that_probes_the_newest_gets_the_due_postback_created_last(store: Store) -> None:
     store.owe("a:80", 30, at=NOW - 50)
     (newest,) = store.owe("a:80", at=NOW - 100)
     store.owe("a:80", at=NOW + 1)
@@ -216,27 +216,27 @@ def test_of_a_lane_that_probes_the_newest_the_one_that_was_made_last_of_those_du
     assert [job.postback_id for job in claimed.jobs] == [newest]
 
 
-def test_what_somebody_wants_of_a_receiver_is_kept_until_it_is_done_or_there_is_nothing_to_want(store: Store) -> None:
-    def asked() -> list[Asked | None]:
-        return [lane.asked for lane in store.work.lanes()]
+def test_a_command_is_stored_until_it_is_done_or_has_nothing_to_end(store: Store) -> None:
+    def commands() -> list[Asked | None]:
+        return [each.asked for each in store.work.lanes()]
 
-    def ask(wish: Asked) -> bool:
+    def request(command: Asked) -> bool:
         with store.ledger.write() as tx:
-            return ask_of_lane(tx, "a:80", wish)
+            return ask_of_lane(tx, "a:80", command)
 
-    assert not ask(Asked.PROBE)
+    assert not request(Asked.PROBE)
     store.work.keep_standings({"a:80": Standing(pause=PAUSE)}, {})
-    assert ask(Asked.PROBE)
+    assert request(Asked.PROBE)
     store.work.keep_standings({"a:80": Standing(pause=PAUSE)}, {"a:80": Asked.RESUME})
-    assert asked() == [Asked.PROBE]
+    assert commands() == [Asked.PROBE]
     store.work.keep_standings({}, {"a:80": Asked.PROBE})
-    assert asked() == [None]
-    ask(Asked.RESUME)
+    assert commands() == [None]
+    request(Asked.RESUME)
     store.work.keep_standings({"a:80": Standing()}, {})
-    assert asked() == []
+    assert commands() == []
 
 
-def test_a_paused_rules_backlog_does_not_hold_up_what_stands_behind_it_in_its_lane(store: Store) -> None:
+def test_a_paused_rules_backlog_does_not_block_what_is_behind_it_in_the_queue(store: Store) -> None:
     store.owe("chat:443", PUT_OFF_PER_CLAIM, at=NOW - 10)
     (other,) = store.owe("chat:443", rule_id=store.other_rule_id)
     with store.ledger.write() as tx:
@@ -247,11 +247,11 @@ def test_a_paused_rules_backlog_does_not_hold_up_what_stands_behind_it_in_its_la
     assert first.jobs == ()
     assert [job.postback_id for job in second.jobs] == [other]
     with store.ledger.read() as tx:
-        moments = set(tx.scalars(select(postbacks.c.next_attempt_at).where(postbacks.c.state == "waiting")))
-    assert moments == {NOW + PAUSED_MS}
+        due_at = set(tx.scalars(select(postbacks.c.next_attempt_at).where(postbacks.c.state == "waiting")))
+    assert due_at == {NOW + PAUSED_MS}
 
 
-def test_the_rules_that_a_410_has_paused_are_told_once(store: Store) -> None:
+def test_a_rule_that_a_410_pauses_is_reported_once(store: Store) -> None:
     store.owe("a:80", 2)
     first, second = store.claim().jobs
     gone = Outcome(status_code=410)
@@ -260,7 +260,7 @@ def test_the_rules_that_a_410_has_paused_are_told_once(store: Store) -> None:
     assert store.work.record([ended_of(second, gone, NOW + 2, lambda: 0.5)]).paused == ()
 
 
-def test_a_late_410_under_a_lease_that_was_taken_over_pauses_no_rule(store: Store) -> None:
+def test_a_late_410_under_an_outdated_lease_pauses_no_rule(store: Store) -> None:
     store.owe("a:80")
     (stale,) = store.claim().jobs
     store.work.rescue(NOW + LEASE)
