@@ -4,7 +4,7 @@ from pathlib import Path
 
 import duckdb
 
-from bench.big_clicks import Clicks
+from bench.big_clicks import ClickPlan
 from bench.big_data import Plan, make
 from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import KEY_FILE, ClickId, ClickIds
@@ -13,7 +13,7 @@ from clickloop.diagnosis.doctor import Verdict, examine
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
 
 UNTIL = 1_790_000_000_000
-PLAN = Plan(Clicks(3_000, 10, UNTIL, 7), conversions=300, campaigns=12, offers=8)
+PLAN = Plan(ClickPlan(3_000, 10, UNTIL, 7), conversions=300, campaigns=12, offers=8)
 
 
 def _told(folder: Path) -> list[tuple[object, ...]]:
@@ -22,7 +22,7 @@ def _told(folder: Path) -> list[tuple[object, ...]]:
     return rows
 
 
-def test_big_data_is_whole_genuine_and_the_same_for_the_same_seed(tmp_path: Path) -> None:
+def test_big_data_is_complete_genuine_and_the_same_for_the_same_seed(tmp_path: Path) -> None:
     make(tmp_path / "a", PLAN)
     findings = [
         found for found in examine(tmp_path / "a", UNTIL) if found.place in ("ledger", "audit", "postbacks", "facts")

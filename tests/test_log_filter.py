@@ -84,9 +84,9 @@ def test_a_command_takes_each_field_as_an_option_and_hands_on_what_was_given() -
     taken: list[dict[str, Any]] = []
 
     @with_options_of(NoticeFilter)
-    def command(wanted: dict[str, Any], preview: bool = False) -> None:
+    def command(filters: dict[str, Any], preview: bool = False) -> None:
         """Do it."""
-        taken.append({**wanted, "preview": preview})
+        taken.append({**filters, "preview": preview})
 
     app = typer.Typer()
     app.command()(command)

@@ -1,4 +1,4 @@
-"""The commands for the day when the disk is lost: backup, restore and release."""
+"""The commands backup, restore and release."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from clickloop.cli.reaching import DEFAULT_DATA, REFUSED, UNUSABLE, Data, ask, stop
+from clickloop.cli.connecting import DEFAULT_DATA, REFUSED, UNUSABLE, DataFolder, send_request, stop
 
 if TYPE_CHECKING:
     from clickloop.backup.manifest import Manifest
@@ -18,7 +18,7 @@ def backup(
     file: Annotated[Path, typer.Argument(help="The file to write, or - for standard output.", allow_dash=True)],
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only, for cron.")] = False,
-    data: Data = DEFAULT_DATA,
+    data: DataFolder = DEFAULT_DATA,
 ) -> None:
     """Back up a data folder into one file, even while the tracker is running.
 
@@ -61,7 +61,7 @@ def restore(
         bool, typer.Option("--force", help="Move the folder's current contents aside. Nothing is deleted.")
     ] = False,
     verify_only: Annotated[bool, typer.Option("--verify-only", help="Verify the backup without restoring it.")] = False,
-    data: Data = DEFAULT_DATA,
+    data: DataFolder = DEFAULT_DATA,
 ) -> None:
     """Restore a backup into a data folder. The whole file is verified before anything is put in place.
 
@@ -80,7 +80,7 @@ def restore(
         if verify_only:
             typer.echo(f"{file} is intact. {_contents(verify_backup(file, progress))}")
             return
-        hold = _is_to_hold(file, hold=hold_postbacks, send=send_postbacks)
+        hold = _should_hold(file, hold=hold_postbacks, send=send_postbacks)
         folder = data.resolve()
         restored = restore_folder(file, folder, progress, wall_clock(), hold=hold, force=force)
     except BackupError as error:
@@ -95,21 +95,21 @@ def restore(
     typer.echo(f"Start it with: clickloop serve --data {folder}")
 
 
-def release(data: Data = DEFAULT_DATA) -> None:
+def release(data: DataFolder = DEFAULT_DATA) -> None:
     """Release the postbacks held since a restore or since a copy was started. First cancel any that must not be sent."""
     import msgspec
 
-    before = msgspec.json.decode(ask(data, "GET", "/api/v1/delivery").body)
+    before = msgspec.json.decode(send_request(data, "GET", "/api/v1/delivery").body)
     if not before["held"]:
         typer.echo("No postbacks are on hold.")
         return
-    after = msgspec.json.decode(ask(data, "POST", "/api/v1/delivery/release").body)
+    after = msgspec.json.decode(send_request(data, "POST", "/api/v1/delivery/release").body)
     waiting = after["waiting"]
     typer.echo(f"Released: {waiting} postback{'' if waiting == 1 else 's'} will be sent when due.")
 
 
-def _is_to_hold(file: Path, *, hold: bool, send: bool) -> bool:
-    """Return whether postbacks are to be held; ask on a terminal where neither option was given."""
+def _should_hold(file: Path, *, hold: bool, send: bool) -> bool:
+    """Return whether to hold postbacks. Ask on a terminal if neither option was given."""
     from clickloop.backup.taking import open_archive
 
     if hold and send:
@@ -166,7 +166,7 @@ def _contents(manifest: "Manifest") -> str:
 
 
 def _end_by_signals() -> None:
-    """Let SIGTERM and SIGHUP end the command as Ctrl-C does, so that what is half done is removed."""
+    """Let SIGTERM and SIGHUP end the command as Ctrl-C does, so that incomplete files are removed."""
 
     def end(number: int, _frame: object) -> NoReturn:
         sys.exit(128 + number)
@@ -176,5 +176,5 @@ def _end_by_signals() -> None:
 
 
 def _close_stdout() -> None:
-    """Keep the interpreter from flushing to a closed pipe, since its error would bury our own message."""
+    """Keep the interpreter from flushing to a closed pipe: its error would hide our own message."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

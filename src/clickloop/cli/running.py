@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clickloop.cli.reaching import DEFAULT_DATA, UNUSABLE, Data, stop
+from clickloop.cli.connecting import DEFAULT_DATA, UNUSABLE, DataFolder, stop
 
 if TYPE_CHECKING:
     from clickloop.backup.place import Origin
 
 
 def serve(
-    data: Data = DEFAULT_DATA,
+    data: DataFolder = DEFAULT_DATA,
     listen: Annotated[str | None, typer.Option(help="Address for visitors and networks, host:port.")] = None,
     panel_listen: Annotated[str | None, typer.Option(help="Address for panel and API, host:port.")] = None,
     public_url: Annotated[str | None, typer.Option(help="Public scheme and host, such as https://go.example.")] = None,
@@ -38,7 +38,7 @@ def serve(
         ),
     ] = False,
 ) -> None:
-    """Run the tracker. Every setting can also be given in the environment, as CLICKLOOP_<NAME>."""
+    """Run the tracker. Every setting is also an environment variable, CLICKLOOP_<NAME>."""
     import sys
 
     import msgspec

@@ -1,14 +1,12 @@
-"""The click: what is recorded of one visitor who followed a campaign link."""
+"""The click: the record of a visitor who followed a campaign link."""
 
 import msgspec
 
 from clickloop.explained import Explained
 
-"""Rows V1…V30 of a traffic source beside ``external_id`` and ``cost``."""
-
 
 class Flag(Explained):
-    """What was odd about a click. It is recorded and served all the same."""
+    """Something odd about a click, which is recorded and redirected all the same."""
 
     UNREPLACED_EXTERNAL_ID = (
         "unreplaced_external_id",
@@ -38,7 +36,7 @@ class Flag(Explained):
 
 
 class Screening(Explained):
-    """Why a click is recorded but not counted."""
+    """The reason why a click is recorded but not counted."""
 
     HEAD_REQUEST = "head_request", "A request for headers only (HEAD), as link checkers send."
     PREFETCH = "prefetch", "A browser prefetched the link before anyone followed it."
@@ -48,10 +46,10 @@ class Screening(Explained):
 
 
 class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
-    """One click, as it stands in the journal (one NDJSON line) and in the facts (one row).
+    """A click, as stored in the journal (one NDJSON line) and in the facts (one row).
 
-    Texts from outside are in the form of ``text.text_of``. An id of 0 means none. ``at`` is Unix milliseconds, UTC.
-    ``counted`` is false exactly when ``screening`` names a reason.
+    Untrusted texts are in the form of ``text.text_of``. An id of 0 means none. ``at`` is Unix milliseconds, UTC.
+    A click counts unless ``screening`` is set.
     """
 
     click_id: str
@@ -65,7 +63,7 @@ class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
     cost_micros: int = 0
     cost_currency: str = ""
     target: str = ""
-    """The URL that the visitor was sent to, macros filled in."""
+    """The URL that the visitor was redirected to, with its macros filled in."""
     domain: str = ""
     ip: str = ""
     country: str = ""
@@ -83,10 +81,10 @@ class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
     browser: str = ""
     browser_version: str = ""
     unique: bool = False
-    """Whether this visitor came without a cookie of ours."""
+    """Whether the visitor came without a cookie of ours."""
     screening: str = ""
     flags: str = ""
-    """Values of ``Flag``, joined by commas."""
+    """Values of ``Flag``, separated by commas."""
     v1: str = ""
     v2: str = ""
     v3: str = ""

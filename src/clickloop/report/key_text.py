@@ -1,4 +1,4 @@
-"""The keys of a report's groups as texts: one for programs, one for people."""
+"""Group keys of a report as texts, for programs and for people."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -20,7 +20,7 @@ _TITLES = {
 
 
 def dimension_title(dimension: Dimension) -> str:
-    """What a dimension is called."""
+    """Return the title of a dimension."""
     known = _TITLES.get(dimension)
     if known is not None:
         return known
@@ -29,7 +29,7 @@ def dimension_title(dimension: Dimension) -> str:
 
 
 def key_value(dimension: Dimension, key: Key, zone: ZoneInfo) -> str:
-    """The key for programs: a day as a date, an hour as a moment with its offset, what else as it is."""
+    """Return the key for programs: a day as a date, an hour as ISO 8601 with UTC offset, anything else unchanged."""
     if dimension is Dimension.DAY:
         return _moment(key, zone).date().isoformat()
     if dimension is Dimension.HOUR:
@@ -38,7 +38,7 @@ def key_value(dimension: Dimension, key: Key, zone: ZoneInfo) -> str:
 
 
 def key_name(dimension: Dimension, key: Key, zone: ZoneInfo, names: Mapping[Key, str]) -> str:
-    """The key for people; ``names``: what the user calls his records and statuses, by key."""
+    """Return the key for people. ``names``: names of records and statuses by key."""
     if dimension is Dimension.DAY:
         return f"{_moment(key, zone):%Y-%m-%d %a}"
     if dimension is Dimension.HOUR:

@@ -1,6 +1,7 @@
-"""Lanes measured: one dead receiver beside 199 healthy ones, and a million waiting postbacks. Run with ``python -m bench.lanes``.
+"""Measures the receiver queues: a dead receiver beside 199 healthy ones, and a million waiting postbacks.
 
-Everything goes through ledger, lanes, guard, client and log; the receivers are one process on another core.
+Everything passes through ledger, queues, guard, client and log; the receivers are one process on another core. Run with
+``python -m bench.receiver_queues``.
 """
 
 import asyncio
@@ -40,7 +41,7 @@ from clickloop.store.ledger.setup.postback_rules import insert_rule
 RECEIVERS = 200
 ROUNDS = 3
 DEADLINE_SECONDS = 1
-"""Short, so that the dead receiver is seen both hanging and paused."""
+"""Short, so that the dead receiver first times out and then is paused within a round."""
 STEADY_SECONDS = 10
 STEADY_EVERY_SECONDS = 0.02
 STEADY_PER_STEP = 10
@@ -56,24 +57,23 @@ FINDINGS = tuple(Finding(reason, True) for reason in SkipReason)
 
 
 class Round(msgspec.Struct, frozen=True):
-    """What a round came to: seconds until each first attempt of the steady stream arrived, and the burst's rate."""
+    """The results of a round: seconds until each first attempt of the steady stream arrived, and the burst's rate."""
 
     waits: tuple[float, ...]
     per_second: float
     wasted: int
-    """Attempts that the dead receiver got."""
+    """Number of attempts to the dead receiver."""
     paused: bool
 
 
 class TimedStore(LedgerPostbacks):
-    """The ledger, with the time that each claim took."""
+    """The ledger, with the duration of each claim."""
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self.claims_ms: list[float] = []
 
     def claim(self, now_ms: int, limit: int, lease_ms: int, rooms: Rooms = EVERY_ROOM) -> Claimed:
-        """As the ledger does."""
         began = time.perf_counter()
         claimed = super().claim(now_ms, limit, lease_ms, rooms)
         self.claims_ms.append((time.perf_counter() - began) * 1000)
@@ -81,7 +81,7 @@ class TimedStore(LedgerPostbacks):
 
 
 def main() -> list[str]:
-    """Measures and answers the lines of the result."""
+    """Return the results as lines of Markdown."""
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[0]})
     try:
@@ -92,7 +92,7 @@ def main() -> list[str]:
 
 
 def dead_beside_healthy(core: int) -> list[str]:
-    """Rounds with and without the dead receiver in turns; of each kind the middle one of the figures."""
+    """Alternate rounds with and without the dead receiver, and report the median figures of each kind."""
     rounds: dict[bool, list[Round]] = {False: [], True: []}
     for number in range(2 * ROUNDS):
         with_dead = number % 2 == 1
@@ -121,12 +121,12 @@ def dead_beside_healthy(core: int) -> list[str]:
 
 
 def million_waiting(cores: list[int]) -> list[str]:
-    """Drains a part of what waits, nearly all of it in one lane."""
+    """Deliver a part of a million waiting postbacks, nearly all of them for one receiver."""
     with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder, receivers(*cores) as port:
         ledger = Ledger.open(Path(folder) / "ledger.sqlite")
         asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_drain(ledger, LedgerPostbacks(ledger), port, 0))
         before_mb = resident_mb(os.getpid())
-        make_wait(ledger, port)
+        create_waiting(ledger, port)
         gc.collect()
         gc.freeze()  # as the core process does
         store = TimedStore(ledger)
@@ -137,7 +137,7 @@ def million_waiting(cores: list[int]) -> list[str]:
         ledger.close()
     done = WAITING - left
     return [
-        f"{WAITING:,} postbacks wait, all but {99 * (RECEIVERS - 1):,} of them in one of {RECEIVERS} lanes; {done:,} were delivered.",
+        f"{WAITING:,} postbacks wait, all but {99 * (RECEIVERS - 1):,} in one of {RECEIVERS} receiver queues; {done:,} were delivered.",
         "",
         "| drained | claim p50 | claim p99 | longest | memory before | most memory |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -150,7 +150,7 @@ def million_waiting(cores: list[int]) -> list[str]:
 
 @contextmanager
 def receivers(*cores: int, arrived: dict[str, float] | None = None) -> Iterator[int]:
-    """The receivers' process; answers its port, and in the end puts into ``arrived`` what came when."""
+    """Run the receivers' process and yield its port. On exit, add the arrival times to ``arrived``."""
     port = free_port()
     server = subprocess.Popen(
         ["taskset", "-c", ",".join(map(str, cores)), sys.executable, "-m", "bench.receivers", str(port), address(0)],
@@ -165,31 +165,31 @@ def receivers(*cores: int, arrived: dict[str, float] | None = None) -> Iterator[
                 f"the receivers did not open port {port}: run python -m bench.receivers {port} {address(0)}"
             )
         yield port
-        told, _ = server.communicate(timeout=30)
+        output, _ = server.communicate(timeout=30)
         if arrived is not None:
-            arrived |= msgspec.json.decode(told, type=dict[str, float])
+            arrived |= msgspec.json.decode(output, type=dict[str, float])
     finally:
         server.kill()
         server.wait()
 
 
 def address(number: int) -> str:
-    """The address of a receiver; number 0 is the dead one."""
+    """Return the address of a receiver. Number 0 is the dead one."""
     return f"127.0.1.{number + 1}"
 
 
 async def _round(core: int, with_dead: bool) -> Round:
-    """A stream, then a burst, to lanes that are all warm."""
+    """Send a stream, then a burst, through queues that are all warm."""
     arrived: dict[str, float] = {}
-    owed: dict[str, float] = {}
+    created_at: dict[str, float] = {}
     numbers = iter(range(1_000_000))
 
-    def owe(ledger: Ledger, port: int, healthy: int, dead: int) -> list[str]:
-        mine = [str(next(numbers)) for _ in range(healthy)]
-        targets = [(1 + int(number) % (RECEIVERS - 1), number) for number in mine]
-        _owe(ledger, port, targets + [(0, "dead")] * (dead if with_dead else 0))
-        owed.update(dict.fromkeys(mine, time.time()))
-        return mine
+    def create(ledger: Ledger, port: int, healthy: int, dead: int) -> list[str]:
+        new = [str(next(numbers)) for _ in range(healthy)]
+        targets = [(1 + int(number) % (RECEIVERS - 1), number) for number in new]
+        _create_postbacks(ledger, port, targets + [(0, "dead")] * (dead if with_dead else 0))
+        created_at.update(dict.fromkeys(new, time.time()))
+        return new
 
     with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder, receivers(core, arrived=arrived) as port:
         ledger = Ledger.open(Path(folder) / "ledger.sqlite")
@@ -198,20 +198,20 @@ async def _round(core: int, with_dead: bool) -> Round:
             delivery = Delivery(LedgerPostbacks(ledger), sender.send, alone=True, limits=limits)  # a ledger of its own
             running = asyncio.create_task(delivery.run())
             warm = [(1 + number % (RECEIVERS - 1), "warm") for number in range(WARM - DEAD_WARM)]
-            _owe(ledger, port, warm + [(0, "warm")] * DEAD_WARM)
+            _create_postbacks(ledger, port, warm + [(0, "warm")] * DEAD_WARM)
             delivery.wake()
             await _until(lambda: _finished(ledger) >= WARM)
             streamed = []
             began = time.monotonic()
             for number in range(int(STEADY_SECONDS / STEADY_EVERY_SECONDS)):
                 await asyncio.sleep(max(0.0, began + number * STEADY_EVERY_SECONDS - time.monotonic()))
-                streamed += await asyncio.to_thread(owe, ledger, port, STEADY_PER_STEP, DEAD_PER_STEP)
+                streamed += await asyncio.to_thread(create, ledger, port, STEADY_PER_STEP, DEAD_PER_STEP)
                 delivery.wake()
             await _until(lambda: _finished(ledger) >= WARM + len(streamed))
-            owe(ledger, port, 0, DEAD_BURST)
+            create(ledger, port, 0, DEAD_BURST)
             delivery.wake()
             await asyncio.sleep(1)
-            burst = owe(ledger, port, BURST, 0)
+            burst = create(ledger, port, BURST, 0)
             burst_began = time.time()
             delivery.wake()
             await _until(lambda: _finished(ledger) >= WARM + len(streamed) + BURST)
@@ -221,18 +221,18 @@ async def _round(core: int, with_dead: bool) -> Round:
             wasted = int(tx.scalar(text("SELECT count(*) FROM attempts WHERE result = 'again'")) or 0)
             paused = bool(tx.scalar(text("SELECT count(*) FROM receivers WHERE opened_at IS NOT NULL")))
         ledger.close()
-    waits = tuple(arrived[number] - owed[number] for number in streamed)
+    waits = tuple(arrived[number] - created_at[number] for number in streamed)
     return Round(waits, BURST / (max(arrived[number] for number in burst) - burst_began), wasted, paused)
 
 
-async def _drain(ledger: Ledger, store: LedgerPostbacks, port: int, wanted: int) -> tuple[float, float]:
-    """Delivers until so many are final; answers the seconds, and the most memory that this took in MiB."""
+async def _drain(ledger: Ledger, store: LedgerPostbacks, port: int, count: int) -> tuple[float, float]:
+    """Deliver until ``count`` are final. Return the seconds and the peak memory in MiB."""
     largest_mb = 0.0
     async with Sender(DEADLINE_SECONDS, GUARD) as sender:
         delivery = Delivery(store, sender.send, alone=True)  # a ledger of its own
         began = time.monotonic()
         running = asyncio.create_task(delivery.run())
-        while await asyncio.to_thread(_finished, ledger) < wanted or largest_mb == 0:
+        while await asyncio.to_thread(_finished, ledger) < count or largest_mb == 0:
             largest_mb = max(largest_mb, resident_mb(os.getpid()))
             await asyncio.sleep(0.2)
         delivery.stop()
@@ -241,7 +241,7 @@ async def _drain(ledger: Ledger, store: LedgerPostbacks, port: int, wanted: int)
 
 
 def _finished(ledger: Ledger) -> int:
-    """How many attempts have delivered; read from the end of what waits, which changes least."""
+    """Return the number of delivered attempts."""
     with ledger.read() as tx:
         return int(tx.scalar(text("SELECT count(*) FROM attempts WHERE result = 'delivered'")) or 0)
 
@@ -252,8 +252,8 @@ async def _until(reached: Callable[[], bool]) -> None:
             await asyncio.sleep(0.05)
 
 
-def _owe(ledger: Ledger, port: int, targets: Sequence[tuple[int, str]]) -> None:
-    """Owes a postback to each receiver, with what is to stand in its path."""
+def _create_postbacks(ledger: Ledger, port: int, targets: Sequence[tuple[int, str]]) -> None:
+    """Create a postback for each target, a receiver and the path of its URL."""
     now_ms = wall_clock()
     new = [
         NewPostback(
@@ -279,9 +279,9 @@ def _owe(ledger: Ledger, port: int, targets: Sequence[tuple[int, str]]) -> None:
 _IDS = RecordIds()
 
 
-def make_wait(ledger: Ledger, port: int) -> None:
-    """Puts the million there with one statement, as copies of a postback that was owed in the usual way."""
-    _owe(ledger, port, [(1, "warm")])
+def create_waiting(ledger: Ledger, port: int) -> None:
+    """Create the million with one statement, as copies of a postback created in the usual way."""
+    _create_postbacks(ledger, port, [(1, "warm")])
     with ledger.write() as tx:
         columns = [row[1] for row in tx.execute(text("PRAGMA table_info(postbacks)"))]
         other = {

@@ -1,6 +1,7 @@
-"""Each transaction told fifty times at once over three doors: postback, pixel, by hand. Run with ``python -m bench.doors [TXIDS]``.
+"""Reports each transaction fifty times at once, by postback, pixel and by hand. Run with ``python -m bench.channels [TXIDS]``.
 
-Whatever the doors are told, and however often, it is one conversion, and one postback for each rule. The exit status is 1 when it is not.
+However often and through whichever channel it is reported, it must become one conversion, and one postback per rule. Otherwise
+the exit status is 1.
 """
 
 import asyncio
@@ -18,38 +19,38 @@ import msgspec
 import uvloop
 from sqlalchemy import Connection, text
 
-from bench.flaky import Arrival, flaky_receivers
-from bench.killable import Killable, until
-from bench.machine import percentile
+from bench.flaky import ReceivedRequest, flaky_receivers
+from bench.killable import KillableTracker
+from bench.machine import percentile, wait_until
 from clickloop.diagnosis.self_audit import audit_everything
 from clickloop.machine.core_client import CoreAddress, read_core_address
 from clickloop.machine.secret_box import secret_box_of
 from clickloop.store.ledger.ledger import Ledger
 
 TXIDS = 10_000
-TXIDS_OF_CLICK = 5
+TXIDS_PER_CLICK = 5
 PARALLEL_CONNECTIONS = {"postback": 22, "pixel": 22, "by hand": 6}
-"""So many connections tell of a transaction, over each door, all at once."""
-TOGETHER = 2
-"""So many transactions are told of at the same time."""
+"""Number of connections per channel that report a transaction at the same time."""
+PARALLEL_TXIDS = 2
+"""Number of transactions reported at the same time."""
 RULES = 2
 SETTLE_SECONDS = 900.0
 _OFFER_CLICK_ID = re.compile(rb"[?&]sub=([0-9a-z]{26})")
 _RECEIVERS = 8
 
 
-class Told(msgspec.Struct, frozen=True):
-    """What telling came to."""
+class ChannelResults(msgspec.Struct, frozen=True):
+    """The responses of all channels, and how long it took."""
 
     statuses: dict[str, dict[int, int]]
-    """By door, how often it answered with each status."""
+    """Number of responses by status code, by channel."""
     answers_ms: dict[str, list[float]]
     seconds: float
     settled_seconds: float
 
 
-class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands in the ledger and came to the receivers. ``broken``: each promise that does not hold."""
+class LedgerCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers of rows in the ledger and of requests at the receivers. ``broken``: a sentence for each broken promise."""
 
     notices: dict[str, int]
     conversions: int
@@ -59,18 +60,18 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def main(txids: int) -> list[str]:
-    """Result lines in Markdown. Raises ArithmeticError when a promise is broken."""
+    """Return the results as lines of Markdown. Raise ArithmeticError if a promise is broken."""
     with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder:
-        told, counts = knock(txids, Path(folder) / "data")
+        results, counts = run_channels(txids, Path(folder) / "data")
     if counts.broken:
         raise ArithmeticError(" ".join(counts.broken))
-    return lines_of(txids, told, counts)
+    return lines_of(txids, results, counts)
 
 
-def knock(txids: int, folder: Path) -> tuple[Told, Counts]:
-    """Tells so many transactions to a tracker in a folder, and counts what they came to."""
-    tracker = Killable(folder, edges=1)
-    arrivals: list[Arrival] = []
+def run_channels(txids: int, folder: Path) -> tuple[ChannelResults, LedgerCounts]:
+    """Report transactions to a tracker in a folder, and count the results."""
+    tracker = KillableTracker(folder, edges=1)
+    arrivals: list[ReceivedRequest] = []
     try:
         with flaky_receivers(seed=1, faulty_percent=0, arrivals=arrivals) as port:
             tracker.start()
@@ -78,31 +79,34 @@ def knock(txids: int, folder: Path) -> tuple[Told, Counts]:
             keys = set_up(tracker, port)
             core = read_core_address(folder)
             ledger = Ledger.open(folder / "ledger.sqlite", secret_box_of(folder))
-            told = uvloop.run(_tell(tracker, core, keys, txids, ledger))
+            results = uvloop.run(_report_all(tracker, core, keys, txids, ledger))
             tracker.stop()
     finally:
         tracker.abandon()
-    counts = _count(ledger, txids, told, arrivals)
+    counts = _count(ledger, txids, results, arrivals)
     ledger.close()
-    return told, counts
+    return results, counts
 
 
-def lines_of(txids: int, told: Told, counts: Counts) -> list[str]:
-    """The result in Markdown."""
+def lines_of(txids: int, results: ChannelResults, counts: LedgerCounts) -> list[str]:
+    """Return the results as lines of Markdown."""
     total = txids * sum(PARALLEL_CONNECTIONS.values())
     lines = [
         (
-            f"{txids:,} txids, each told {sum(PARALLEL_CONNECTIONS.values())} times at once, {TOGETHER} txids at a time: {total:,} notices "
-            f"in {told.seconds:.0f} s, {total / told.seconds:,.0f}/s; settled and delivered {told.settled_seconds:.0f} s later."
+            f"{txids:,} txids, each reported {sum(PARALLEL_CONNECTIONS.values())} times at once, {PARALLEL_TXIDS} txids at a time: "
+            f"{total:,} notices in {results.seconds:.0f} s, {total / results.seconds:,.0f}/s; settled and delivered "
+            f"{results.settled_seconds:.0f} s later."
         ),
         "",
-        "| door | at once | answers | p50 ms | p99 ms |",
+        "| channel | at once | answers | p50 ms | p99 ms |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for door, times in PARALLEL_CONNECTIONS.items():
-        statuses = ", ".join(f"{status}: {number:,}" for status, number in sorted(told.statuses[door].items()))
-        spent = told.answers_ms[door]
-        lines.append(f"| {door} | {times} | {statuses} | {percentile(spent, 50):.1f} | {percentile(spent, 99):.1f} |")
+    for channel, times in PARALLEL_CONNECTIONS.items():
+        statuses = ", ".join(f"{status}: {number:,}" for status, number in sorted(results.statuses[channel].items()))
+        spent = results.answers_ms[channel]
+        lines.append(
+            f"| {channel} | {times} | {statuses} | {percentile(spent, 50):.1f} | {percentile(spent, 99):.1f} |"
+        )
     outcomes = ", ".join(f"{outcome} {number:,}" for outcome, number in sorted(counts.notices.items()))
     return [
         *lines,
@@ -114,8 +118,8 @@ def lines_of(txids: int, told: Told, counts: Counts) -> list[str]:
     ]
 
 
-def set_up(tracker: Killable, port: int) -> list[str]:
-    """Sources with a rule each and one rule of the instance; answers the campaigns' keys."""
+def set_up(tracker: KillableTracker, port: int) -> list[str]:
+    """Create sources with a rule each, and a global rule. Return the campaigns' keys."""
     network = tracker.create("networks", {"name": "Network"})
     url = "https://offers.example.net/?sub={clickid}"
     offer = tracker.create("offers", {"name": "Offer", "network_id": network["id"], "url": url})
@@ -134,70 +138,70 @@ def set_up(tracker: Killable, port: int) -> list[str]:
     return keys
 
 
-class _Line:
-    """One keep-alive connection, for one request after another."""
+class _Connection:
+    """A keep-alive connection for sequential requests."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
 
     @classmethod
-    async def open(cls, address: str) -> "_Line":
-        """Connects to host:port."""
+    async def open(cls, address: str) -> "_Connection":
         host, _, port = address.rpartition(":")
         return cls(*await asyncio.open_connection(host, int(port)))
 
-    async def ask(self, head: str, body: bytes = b"") -> tuple[int, bytes]:
-        """Sends a request line and further lines, and a body; status and head of the answer when all of it is there."""
-        length = f"content-length: {len(body)}\r\n" if body else ""
-        self._writer.write(f"{head}\r\nhost: track.example.com\r\n{length}\r\n".encode() + body)
+    async def request(self, head: str, body: bytes = b"") -> tuple[int, bytes]:
+        """Send a request line with further header lines, and a body. Return status and head once the whole response is read."""
+        framing = f"content-length: {len(body)}\r\n" if body else ""
+        self._writer.write(f"{head}\r\nhost: track.example.com\r\n{framing}\r\n".encode() + body)
         answer = await self._reader.readuntil(b"\r\n\r\n")
         lines = answer.lower().split(b"\r\n")
-        octets = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), 0)
-        await self._reader.readexactly(octets)
+        length = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), 0)
+        await self._reader.readexactly(length)
         return int(answer[9:12]), answer
 
     def close(self) -> None:
-        """Ends the connection."""
         self._writer.close()
 
 
-async def _tell(tracker: Killable, core: CoreAddress, keys: list[str], txids: int, ledger: Ledger) -> Told:
+async def _report_all(
+    tracker: KillableTracker, core: CoreAddress, keys: list[str], txids: int, ledger: Ledger
+) -> ChannelResults:
     public = f"127.0.0.1:{tracker.port}"
-    line = await _Line.open(public)
+    line = await _Connection.open(public)
     clicks = []
-    for number in range(-(-txids // TXIDS_OF_CLICK)):
-        _, head = await line.ask(f"GET /c/{keys[number % len(keys)]}?external_id=v{number} HTTP/1.1")
+    for number in range(-(-txids // TXIDS_PER_CLICK)):
+        _, head = await line.request(f"GET /c/{keys[number % len(keys)]}?external_id=v{number} HTTP/1.1")
         found = _OFFER_CLICK_ID.search(head)
         assert found is not None, head
         clicks.append(found[1].decode())
     line.close()
     await _until_settled(core, clicks[-1])
-    statuses: dict[str, Counter[int]] = {door: Counter() for door in PARALLEL_CONNECTIONS}
-    answers_ms: dict[str, list[float]] = {door: [] for door in PARALLEL_CONNECTIONS}
+    statuses: dict[str, Counter[int]] = {channel: Counter() for channel in PARALLEL_CONNECTIONS}
+    answers_ms: dict[str, list[float]] = {channel: [] for channel in PARALLEL_CONNECTIONS}
     numbers = itertools.islice(itertools.count(), txids)
     began = time.monotonic()
-    groups = (_tell_some(public, core, clicks, numbers, statuses, answers_ms) for _ in range(TOGETHER))
+    groups = (_report_txids(public, core, clicks, numbers, statuses, answers_ms) for _ in range(PARALLEL_TXIDS))
     await asyncio.gather(*groups)
     ended = time.monotonic()
     notices = txids * sum(PARALLEL_CONNECTIONS.values())
-    told = "The notices are not settled, or the postbacks not final."
-    await asyncio.to_thread(until, partial(_is_settled, ledger, notices), SETTLE_SECONDS, lambda: told)
-    plain = {door: dict(found) for door, found in statuses.items()}
-    return Told(plain, answers_ms, ended - began, time.monotonic() - ended)
+    message = "The notices are not settled, or the postbacks not final."
+    await asyncio.to_thread(wait_until, partial(_is_settled, ledger, notices), SETTLE_SECONDS, message)
+    plain = {channel: dict(found) for channel, found in statuses.items()}
+    return ChannelResults(plain, answers_ms, ended - began, time.monotonic() - ended)
 
 
 async def _until_settled(core: CoreAddress, click_id: str) -> None:
-    """Waits until the last click is known, so that nobody is answered 202: that it waits for its click."""
-    line = await _Line.open(core.url.partition("//")[2])
+    """Wait until the last click is settled, so that no notice is answered 202 because it waits for its click."""
+    line = await _Connection.open(core.url.partition("//")[2])
     question = f"GET /api/v1/clicks/{click_id} HTTP/1.1\r\nauthorization: Bearer {core.token}"
     async with asyncio.timeout(30):
-        while (await line.ask(question))[0] != 200:  # noqa: ASYNC110 – another process does it
+        while (await line.request(question))[0] != 200:  # noqa: ASYNC110 – another process does it
             await asyncio.sleep(0.05)
     line.close()
 
 
-async def _tell_some(
+async def _report_txids(
     public: str,
     core: CoreAddress,
     clicks: list[str],
@@ -205,41 +209,41 @@ async def _tell_some(
     statuses: dict[str, Counter[int]],
     answers_ms: dict[str, list[float]],
 ) -> None:
-    """Tells one transaction after another, each over all connections at once."""
+    """Report one transaction after another, each over all connections at once."""
     panel = core.url.partition("//")[2]
     lines = [
-        (door, await _Line.open(panel if door == "by hand" else public))
-        for door, times in PARALLEL_CONNECTIONS.items()
+        (channel, await _Connection.open(panel if channel == "by hand" else public))
+        for channel, times in PARALLEL_CONNECTIONS.items()
         for _ in range(times)
     ]
 
-    async def tell(door: str, line: _Line, click_id: str, txid: str) -> None:
+    async def report(channel: str, line: _Connection, click_id: str, txid: str) -> None:
         began = time.perf_counter()
-        if door == "by hand":
+        if channel == "by hand":
             body = msgspec.json.encode({"click_id": click_id, "payout": "2.5", "txid": txid, "by_hand": True})
             head = f"POST /api/v1/conversions HTTP/1.1\r\nauthorization: Bearer {core.token}\r\ncontent-type: application/json"
-            status, _ = await line.ask(head, body)
+            status, _ = await line.request(head, body)
         else:
-            path = "/pixel.gif" if door == "pixel" else "/postback"
-            status, _ = await line.ask(f"GET {path}?cid={click_id}&payout=2.5&txid={txid} HTTP/1.1")
-        statuses[door][status] += 1
-        answers_ms[door].append((time.perf_counter() - began) * 1000)
+            path = "/pixel.gif" if channel == "pixel" else "/postback"
+            status, _ = await line.request(f"GET {path}?cid={click_id}&payout=2.5&txid={txid} HTTP/1.1")
+        statuses[channel][status] += 1
+        answers_ms[channel].append((time.perf_counter() - began) * 1000)
 
     for number in numbers:
-        click_id = clicks[number // TXIDS_OF_CLICK]
-        await asyncio.gather(*(tell(door, line, click_id, f"T{number}") for door, line in lines))
+        click_id = clicks[number // TXIDS_PER_CLICK]
+        await asyncio.gather(*(report(channel, line, click_id, f"T{number}") for channel, line in lines))
     for _, line in lines:
         line.close()
 
 
 def _is_settled(ledger: Ledger, notices: int) -> bool:
-    time.sleep(0.2)  # looking costs some milliseconds of the machine that works
+    time.sleep(0.2)  # polling takes some milliseconds from the tracker
     with ledger.read() as tx:
         taken = tx.scalar(text("SELECT count(*) FROM notices WHERE outcome <> 'waiting'")) or 0
         return taken >= notices and not tx.scalar(text("SELECT count(*) FROM postbacks WHERE finished_at IS NULL"))
 
 
-def _count(ledger: Ledger, txids: int, told: Told, arrivals: list[Arrival]) -> Counts:
+def _count(ledger: Ledger, txids: int, results: ChannelResults, arrivals: list[ReceivedRequest]) -> LedgerCounts:
     with ledger.read() as tx:
         outcomes = {
             row[0]: row[1] for row in tx.execute(text("SELECT outcome, count(*) FROM notices GROUP BY outcome"))
@@ -252,14 +256,14 @@ def _count(ledger: Ledger, txids: int, told: Told, arrivals: list[Arrival]) -> C
     total = txids * sum(PARALLEL_CONNECTIONS.values())
     arrived = Counter(arrival.postback_id for arrival in arrivals)
     doubled = sum(times > 1 for times in arrived.values())
-    unwell = {
-        door: found
-        for door, found in told.statuses.items()
-        if not found.keys() <= ({200, 201} if door == "by hand" else {200})
+    unexpected = {
+        channel: found
+        for channel, found in results.statuses.items()
+        if not found.keys() <= ({200, 201} if channel == "by hand" else {200})
     }
     mismatches = audit_everything(ledger).mismatches
     promises = (
-        (not unwell, f"Some were answered otherwise than 200: {unwell}."),
+        (not unexpected, f"Some were answered otherwise than 200: {unexpected}."),
         (outcomes == {"new": txids, "repeated": total - txids}, f"{total} notices came to {outcomes}."),
         (
             conversions == distinct == txids,
@@ -275,7 +279,7 @@ def _count(ledger: Ledger, txids: int, told: Told, arrivals: list[Arrival]) -> C
         ),
         (not mismatches, f"The self-audit finds {len(mismatches)} mismatches."),
     )
-    return Counts(
+    return LedgerCounts(
         notices=outcomes,
         conversions=conversions,
         postbacks=postbacks,

@@ -1,22 +1,22 @@
-"""The commands that explain: trace, simulate, doctor and check. None of them changes figures or sends anything."""
+"""The commands trace, simulate, doctor and check. None of them changes figures or sends anything."""
 
 from typing import Annotated
 
 import typer
 
-from clickloop.cli.reaching import DEFAULT_DATA, REFUSED, Data, ask, stop, unused
+from clickloop.cli.connecting import DEFAULT_DATA, REFUSED, DataFolder, send_request, stop, unused
 
 
 def trace(
     click_id: Annotated[str, typer.Argument(help="Clickloop's click id.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")] = False,
-    data: Data = DEFAULT_DATA,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the API's response as JSON.")] = False,
+    data: DataFolder = DEFAULT_DATA,
 ) -> None:
     """Show the whole story of a click on one timeline: redirect, incoming postbacks, conversions, postbacks and attempts."""
     from urllib.parse import quote
 
     form = "json" if as_json else "text"
-    answer = ask(data, "GET", f"/api/v1/clicks/{quote(click_id, safe='')}/trace?format={form}")
+    answer = send_request(data, "GET", f"/api/v1/clicks/{quote(click_id, safe='')}/trace?format={form}")
     typer.echo(answer.body.decode().rstrip("\n"))
 
 
@@ -36,8 +36,8 @@ def simulate(
     status: Annotated[str, typer.Option(help="Status, as the network would send it.")] = "",
     txid: Annotated[str, typer.Option(help="Transaction id, as the network would send it.")] = "",
     currency: Annotated[str, typer.Option(help="Currency, as the network would send it.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")] = False,
-    data: Data = DEFAULT_DATA,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the API's response as JSON.")] = False,
+    data: DataFolder = DEFAULT_DATA,
 ) -> None:
     """Simulate a visit and a conversion. Shows the redirect, each rule's decision and the requests; stores and sends nothing."""
     import msgspec
@@ -57,12 +57,12 @@ def simulate(
     if offer is not None:
         body["offer_id"] = offer
     form = "json" if as_json else "text"
-    answer = ask(data, "POST", f"/api/v1/simulate?format={form}", msgspec.json.encode(body))
+    answer = send_request(data, "POST", f"/api/v1/simulate?format={form}", msgspec.json.encode(body))
     typer.echo(answer.body.decode().rstrip("\n"))
 
 
 def doctor(
-    data: Data = DEFAULT_DATA,
+    data: DataFolder = DEFAULT_DATA,
     confirm: Annotated[
         bool,
         typer.Option(
@@ -93,7 +93,7 @@ def doctor(
         try:
             rows = confirm_rows(folder, wall_clock())
         except (LedgerError, SQLAlchemyError):
-            rows = 0  # what is wrong with the ledger is found below
+            rows = 0  # examine() below reports what is wrong with the ledger
         if rows:
             typer.echo(f"Accepted {counted(rows, 'changed row')} in the ledger. The change log lists them.")
     findings = examine(folder, wall_clock())
@@ -108,8 +108,8 @@ def doctor(
 def check(
     campaign: Annotated[int | None, typer.Option(min=1, help="Check only what this campaign uses.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings, too.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")] = False,
-    data: Data = DEFAULT_DATA,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the API's response as JSON.")] = False,
+    data: DataFolder = DEFAULT_DATA,
 ) -> None:
     """Check the chain from source to network and back: what is wrong, where, and how to fix it. Exits with 1 for errors."""
     import msgspec
@@ -117,8 +117,8 @@ def check(
     from clickloop.diagnosis.check.views import ToldCheck, check_text
 
     query = f"?campaign_id={campaign}" if campaign is not None else ""
-    answer = ask(data, "GET", f"/api/v1/check{query}")
-    told = msgspec.json.decode(answer.body, type=ToldCheck)
-    typer.echo(answer.body.decode() if as_json else check_text(told).rstrip("\n"))
-    if told.errors or (strict and told.warnings):
+    answer = send_request(data, "GET", f"/api/v1/check{query}")
+    result = msgspec.json.decode(answer.body, type=ToldCheck)
+    typer.echo(answer.body.decode() if as_json else check_text(result).rstrip("\n"))
+    if result.errors or (strict and result.warnings):
         raise typer.Exit(REFUSED)

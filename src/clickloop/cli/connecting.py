@@ -1,4 +1,4 @@
-"""How commands reach the running server or the ledger, and how they exit."""
+"""Access of commands to the running server and the ledger, and their exit statuses."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +16,11 @@ REFUSED = 1
 UNUSABLE = 2
 """Exit status when the command could not be carried out at all."""
 
-Data = Annotated[Path, typer.Option("--data", envvar="CLICKLOOP_DATA", help="The data folder.")]
+DataFolder = Annotated[Path, typer.Option("--data", envvar="CLICKLOOP_DATA", help="The data folder.")]
 DEFAULT_DATA = Path("./data")
 
 
-def ask(data: Path, method: str, path: str, body: bytes | None = None, key: str = "") -> "Answer":
+def send_request(data: Path, method: str, path: str, body: bytes | None = None, key: str = "") -> "Answer":
     """Return the running server's response, or print its error and exit. ``key`` is an idempotency key; leave empty for none."""
     import msgspec
 
@@ -63,7 +63,7 @@ def open_ledger(data: Path) -> "Iterator[Ledger]":
 
 
 def unused(folder: Path) -> typer.Exit:
-    """Return the exit for a folder that no tracker has used. Creating a ledger there would issue tokens and links that open nothing."""
+    """Return the exit for a folder that no tracker has used: a ledger created there would issue tokens that open nothing."""
     return stop(
         f"No tracker has used the data folder {folder}. Choose another with --data, or start a tracker there first: "
         f"clickloop serve --data {folder}",

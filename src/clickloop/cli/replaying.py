@@ -1,4 +1,4 @@
-"""The commands that resend or cancel postbacks and reprocess incoming ones: resend, cancel and rerun."""
+"""The commands resend, cancel and rerun: resend or cancel postbacks, reprocess incoming ones."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clickloop.cli.connecting import DEFAULT_DATA, REFUSED, DataFolder, send_request, stop
 from clickloop.cli.filter_options import with_options_of
-from clickloop.cli.reaching import DEFAULT_DATA, REFUSED, Data, ask, stop
 from clickloop.conversion.notice_log import NoticeFilter
 from clickloop.postback.postback_log import CancelFilter, ResendFilter
 
 if TYPE_CHECKING:
-    from clickloop.cli.resending import Ask
+    from clickloop.cli.jobs import SendRequest
 
 NOTHING: Mapping[str, object] = MappingProxyType({})
 Key = Annotated[
@@ -26,7 +26,7 @@ def resend(
     postback_id: Annotated[
         str, typer.Argument(help="A single postback. Leave out to resend all that match the options.")
     ] = "",
-    wanted: Mapping[str, object] = NOTHING,
+    filters: Mapping[str, object] = NOTHING,
     anew: Annotated[
         bool, typer.Option("--anew", help="Rebuild the request from the current rule. Waiting postbacks are replaced.")
     ] = False,
@@ -40,27 +40,27 @@ def resend(
     preview: Annotated[bool, typer.Option("--preview", help="Count only. Send nothing.")] = False,
     key: Key = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's final response as JSON.")] = False,
-    data: Data = DEFAULT_DATA,
+    data: DataFolder = DEFAULT_DATA,
 ) -> None:
     """Resend a postback, or all that match, unchanged or rebuilt from the current rule. {postback_id} stays the same."""
     from urllib.parse import quote
 
-    from clickloop.cli import resending as asking_again
+    from clickloop.cli import jobs
 
-    asker, one = _asker(data, key), quote(postback_id, safe="")
-    if one and (preview or wanted):
+    send, postback = _sender(data, key), quote(postback_id, safe="")
+    if postback and (preview or filters):
         raise stop("Give either a postback id or filters, not both.", REFUSED)
-    if force and not one:
+    if force and not postback:
         raise stop(
             "--force works for a single postback only. In bulk, older changes are left out once a newer one has been sent.",
             REFUSED,
         )
     if as_json:
-        typer.echo(asking_again.resend_as_json(asker, one, wanted, anew=anew, preview=preview, force=force))
-    elif one:
-        typer.echo(asking_again.resend_one(asker, one, anew=anew, force=force))
+        typer.echo(jobs.resend_as_json(send, postback, filters, anew=anew, preview=preview, force=force))
+    elif postback:
+        typer.echo(jobs.resend_one(send, postback, anew=anew, force=force))
     else:
-        for line in asking_again.resend_many(asker, wanted, anew=anew, preview=preview):
+        for line in jobs.resend_many(send, filters, anew=anew, preview=preview):
             typer.echo(line)
 
 
@@ -69,22 +69,22 @@ def cancel(
     postback_id: Annotated[
         str, typer.Argument(help="A single postback. Leave out to cancel all waiting ones that match the options.")
     ] = "",
-    wanted: Mapping[str, object] = NOTHING,
+    filters: Mapping[str, object] = NOTHING,
     preview: Annotated[bool, typer.Option("--preview", help="Count only. Cancel nothing.")] = False,
     key: Key = "",
-    data: Data = DEFAULT_DATA,
+    data: DataFolder = DEFAULT_DATA,
 ) -> None:
     """Cancel a waiting postback, or all that match. You can still send them later with clickloop resend."""
     from urllib.parse import quote
 
-    from clickloop.cli import resending as asking_again
+    from clickloop.cli import jobs
 
-    if postback_id and (preview or wanted):
+    if postback_id and (preview or filters):
         raise stop("Give either a postback id or filters, not both.", REFUSED)
     if postback_id:
-        typer.echo(asking_again.cancel_one(_asker(data), quote(postback_id, safe="")))
+        typer.echo(jobs.cancel_one(_sender(data), quote(postback_id, safe="")))
         return
-    for line in asking_again.cancel_many(_asker(data, key), wanted, preview=preview):
+    for line in jobs.cancel_many(_sender(data, key), filters, preview=preview):
         typer.echo(line)
 
 
@@ -93,25 +93,25 @@ def rerun(
     notice_id: Annotated[
         str, typer.Argument(help="A single incoming postback. Leave out to reprocess all that match.")
     ] = "",
-    wanted: Mapping[str, object] = NOTHING,
+    filters: Mapping[str, object] = NOTHING,
     preview: Annotated[bool, typer.Option("--preview", help="Show what would change. Change nothing.")] = False,
     key: Key = "",
-    data: Data = DEFAULT_DATA,
+    data: DataFolder = DEFAULT_DATA,
 ) -> None:
-    """Reprocess a stored incoming postback, or all that match, with the current settings: after mapping a status word, for example."""
+    """Reprocess an incoming postback, or all that match, with the current settings, for example after mapping a status word."""
     from urllib.parse import quote
 
-    from clickloop.cli import resending as asking_again
+    from clickloop.cli import jobs
 
     if notice_id:
-        typer.echo(asking_again.rerun_one(_asker(data), quote(notice_id, safe="")))
+        typer.echo(jobs.rerun_one(_sender(data), quote(notice_id, safe="")))
         return
-    for line in asking_again.rerun_many(_asker(data, key), wanted, preview=preview):
+    for line in jobs.rerun_many(_sender(data, key), filters, preview=preview):
         typer.echo(line)
 
 
-def _asker(data: Path, key: str = "") -> "Ask":
-    """Return a function that sends requests to the running server. With a ``key``, repeating a POST does nothing more."""
+def _sender(data: Path, key: str = "") -> "SendRequest":
+    """Return a function that sends requests to the running server. ``key`` is an idempotency key for POST."""
     if not (key.isascii() and key.isprintable()):
         raise stop("--key takes printable ASCII only.", REFUSED)
-    return lambda method, path, body: ask(data, method, path, body, key if method == "POST" else "").body
+    return lambda method, path, body: send_request(data, method, path, body, key if method == "POST" else "").body
