@@ -21,7 +21,7 @@ from clickloop.store.ledger.setup.settings import read_instance
 from clickloop.web.api.context import ApiContext, app_context
 from clickloop.web.browser import browser_of, note_forwarded
 from clickloop.web.cookies import cookie_of
-from clickloop.web.panel.frame.flash import ignored_in, said_of
+from clickloop.web.panel.frame.flash import flash_message_of, ignored_in
 from clickloop.web.panel.frame.form import CSRF_FIELD, Form
 from clickloop.web.panel.frame.form_body import form_pairs
 from clickloop.web.panel.frame.form_draft import SignedOut, draft_of_request
@@ -109,7 +109,7 @@ def _viewer_of(context: ApiContext, connection: AnyRequest) -> Viewer | None:
         path=connection.scope["path"],
         query=urlencode(query),
         theme=theme if theme in ("light", "dark") else "",
-        said=said_of(connection.query_params.get("said", "")),
+        said=flash_message_of(connection.query_params.get("said", "")),
         ignored=ignored_in(connection.query_params.get("said", "")),
         alarms=context.count_alarms(),
         is_new_instance=is_new_instance,

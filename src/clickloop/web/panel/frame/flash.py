@@ -38,7 +38,7 @@ class Said(Explained):
     SIGNED_OUT_EVERYWHERE = "signed-out-everywhere", "All your other browsers have been signed out."
 
 
-def said_of(word: str) -> Said | None:
+def flash_message_of(word: str) -> Said | None:
     """Return the message of a query's word, None for an unknown word."""
     return Said(word) if word in set(Said) else None
 

@@ -17,7 +17,7 @@ MAX_FIELDS = 1_000
 """Maximum number of fields; the largest form, a campaign with all possible rows, has fewer."""
 MAX_NAME_LENGTH = 200  # our own names are shorter
 MAX_LEVELS = 10  # each dot of a name nests a record, and anyone may send names
-MAX_STRANGERS_BODY_BYTES = 512 * 1024
+MAX_ANONYMOUS_BODY_BYTES = 512 * 1024
 """Limit for pages that need no sign-in; the sign-in form also carries the draft of a user whose session ended."""
 
 _READ = "clickloop_form"

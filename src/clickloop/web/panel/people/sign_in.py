@@ -14,9 +14,9 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.browser import browser_of
 from clickloop.web.cookies import cookie_of
 from clickloop.web.panel.frame.auth_guard import NEEDS, OPEN, SIGN_IN
-from clickloop.web.panel.frame.flash import Said, said_of
+from clickloop.web.panel.frame.flash import Said, flash_message_of
 from clickloop.web.panel.frame.form import Form, FormParameter
-from clickloop.web.panel.frame.form_body import MAX_STRANGERS_BODY_BYTES
+from clickloop.web.panel.frame.form_body import MAX_ANONYMOUS_BODY_BYTES
 from clickloop.web.panel.frame.form_draft import FormDraft, draft_in_form
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.session_cookie import end_session, session_secret, set_session
@@ -26,16 +26,16 @@ DEVICE_COOKIE = "clickloop_device"
 _DEVICE_SECONDS = 400 * 86_400
 """The longest lifetime that browsers accept for a cookie (RFC 6265bis, 5.5); each sign-in renews it."""
 Next = Annotated[str, QueryParameter(name="next", max_length=2000)]
-SaidWord = Annotated[str, QueryParameter(name="said", max_length=50)]
+FlashParameter = Annotated[str, QueryParameter(name="said", max_length=50)]
 
 
-def show(context: Context, request: AnyRequest, target: Next = "", said: SaidWord = "") -> PageResponse:
+def show(context: Context, request: AnyRequest, target: Next = "", said: FlashParameter = "") -> PageResponse:
     """Return the sign-in form, or a redirect if the user is already signed in."""
     if access.session_of(context.access, session_secret(context, request)) is not None:
         return _redirect_to(target)
     with context.ledger.read() as tx:
         is_set_up = has_owner_with_password(tx)
-    return _page(target=target, said=said_of(said), is_set_up=is_set_up)
+    return _page(target=target, said=flash_message_of(said), is_set_up=is_set_up)
 
 
 def signed_out_page(draft: FormDraft | None) -> PageResponse:
@@ -130,6 +130,6 @@ def _redirect_to(target: str) -> PageResponse:
 
 routes = [
     get("/sign-in", opt={OPEN: True}, sync_to_thread=True)(show),
-    post("/sign-in", opt={OPEN: True}, request_max_body_size=MAX_STRANGERS_BODY_BYTES)(sign_in),
+    post("/sign-in", opt={OPEN: True}, request_max_body_size=MAX_ANONYMOUS_BODY_BYTES)(sign_in),
     post("/sign-out", opt={NEEDS: None}, sync_to_thread=True)(sign_out),
 ]

@@ -12,7 +12,7 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.browser import browser_of
 from clickloop.web.panel.frame.auth_guard import OPEN
 from clickloop.web.panel.frame.form import Form, FormParameter
-from clickloop.web.panel.frame.form_body import MAX_STRANGERS_BODY_BYTES
+from clickloop.web.panel.frame.form_body import MAX_ANONYMOUS_BODY_BYTES
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import HOME, AnyRequest, redirect
 from clickloop.web.panel.people.sign_in import known_device, with_session
@@ -61,5 +61,5 @@ def _form(context: ApiContext, key: str, name: str, faults: tuple[Fault, ...] = 
 
 routes = [
     get("/welcome", opt={OPEN: True}, sync_to_thread=True)(show),
-    post("/welcome", opt={OPEN: True}, request_max_body_size=MAX_STRANGERS_BODY_BYTES)(enter),
+    post("/welcome", opt={OPEN: True}, request_max_body_size=MAX_ANONYMOUS_BODY_BYTES)(enter),
 ]
