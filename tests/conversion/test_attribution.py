@@ -86,7 +86,7 @@ def _attribute(
 
 
 def _after(*notices: Notice, terms: Terms = TERMS, now: int = NOW, at: int | None = None) -> Conversion:
-    """The conversion as these notices leave it, settled in the order given. ``at``: when all of them came, if not as they say."""
+    """Return the conversion after these notices, settled in the order given. ``at``: the time of all of them, if not their own."""
     known: Conversion | None = None
     for notice in notices:
         given = notice if at is None else msgspec.structs.replace(notice, at=at)
@@ -155,7 +155,7 @@ def test_a_notice_waits_for_its_click_ever_longer_but_no_more_than_ten_minutes()
 
 
 @pytest.mark.parametrize("age_ms", [0, WAIT_MS, DAY_MS, 30 * DAY_MS])
-def test_the_wait_begins_with_the_first_look_however_old_the_notice_is(age_ms: int) -> None:
+def test_the_wait_begins_with_the_first_check_however_old_the_notice_is(age_ms: int) -> None:
     missing = MissingClick(first_look_at=NOW, settled_to=NOW + DAY_MS)
     assert isinstance(_attribute(_notice(at=NOW - age_ms), click=missing, now=NOW + WAIT_MS - 1), Waiting)
 
@@ -179,7 +179,7 @@ def test_a_notice_is_refused_exactly_when_ten_minutes_have_passed_and_older_clic
     assert isinstance(found, Refused if over else Waiting)
 
 
-def test_a_first_look_by_a_clock_that_was_ahead_counts_from_now() -> None:
+def test_a_first_check_by_a_fast_clock_counts_from_now() -> None:
     missing = MissingClick(first_look_at=NOW + 60 * DAY_MS, settled_to=NOW)
     assert _attribute(_notice(), click=missing) == Waiting(NOW + 100)
 
@@ -261,7 +261,7 @@ def test_a_status_that_counts_otherwise_now_is_a_change_when_its_notice_is_run_a
         ({"currency_text": "GBP"}, Money(7_000_000, "EUR")),
     ],
 )
-def test_a_payout_is_what_the_notice_says_else_what_the_offer_pays(said: dict[str, Any], payout: Money) -> None:
+def test_the_payout_is_the_notices_else_the_offers(said: dict[str, Any], payout: Money) -> None:
     terms = msgspec.structs.replace(TERMS, offer=offer_of(7_000_000, "EUR"))
     assert _after(_notice(**said), terms=terms).payout == payout
 
@@ -278,15 +278,13 @@ def test_an_unknown_currency_is_flagged_and_not_guessed(said: dict[str, Any]) ->
     assert (conversion.payout, conversion.flags) == (Money(5_000_000, ""), (NoticeFlag.UNKNOWN_CURRENCY,))
 
 
-def test_an_unknown_currency_is_kept_as_it_came() -> None:
+def test_an_unknown_currency_is_stored_as_it_came() -> None:
     assert _after(_notice(payout_text="5", currency_text="XYZ")).parameters.others == {"currency": "XYZ"}
 
 
 @pytest.mark.parametrize("macro", ["{currency}", "${CURRENCY}", "#currency#", "[currency]", "%7Bcurrency%7D"])
 @pytest.mark.parametrize(("payout", "currency"), [("5", "GBP"), ("5 EUR", "EUR")])
-def test_a_currency_macro_that_was_not_replaced_names_none_and_is_flagged_as_that(
-    macro: str, payout: str, currency: str
-) -> None:
+def test_an_unreplaced_currency_macro_names_no_currency_and_is_flagged(macro: str, payout: str, currency: str) -> None:
     terms = msgspec.structs.replace(TERMS, offer=offer_of(None, "GBP"))
     conversion = _after(_notice(payout_text=payout, currency_text=macro), terms=terms)
     assert (conversion.payout, conversion.flags) == (
@@ -314,7 +312,7 @@ def test_a_refund_in_accountants_notation_takes_the_payout_back(text: str) -> No
         ("USD", Money(10_000_000, ""), NoticeFlag.UNKNOWN_CURRENCY),
     ],
 )
-def test_an_ambiguous_sign_means_the_default_currency_or_none(offer: str, payout: Money, flag: NoticeFlag) -> None:
+def test_an_ambiguous_sign_means_the_default_currency_or_nothing(offer: str, payout: Money, flag: NoticeFlag) -> None:
     terms = Terms(NO_NETWORK, offer_of(None, offer), STATUSES, "USD")
     conversion = _after(_notice(payout_text="10 kr"), terms=terms)
     assert (conversion.payout, conversion.flags) == (payout, (flag,))
@@ -418,7 +416,7 @@ def test_the_time_of_a_conversion_is_that_of_its_first_notice() -> None:
         (NOW + MINUTE_MS + 2, (NoticeFlag.AT_IN_FUTURE,)),
     ],
 )
-def test_a_time_that_cannot_be_is_kept_and_flagged(at: int, flags: tuple[NoticeFlag, ...]) -> None:
+def test_an_implausible_time_is_stored_and_flagged(at: int, flags: tuple[NoticeFlag, ...]) -> None:
     conversion = _after(_notice(1, converted_at=at))
     assert (conversion.converted_at, conversion.flags) == (at, flags)
 
@@ -436,7 +434,7 @@ def test_approved_and_rejected_in_the_same_millisecond_end_by_notice_id() -> Non
     assert {_after(*order).status.key for order in permutations((approved, rejected))} == {"rejected"}
 
 
-def test_rejected_before_lead_ends_as_lead_in_whatever_order_they_are_settled() -> None:
+def test_rejected_before_lead_ends_as_lead_in_any_order_of_settling() -> None:
     rejected, lead = _notice(1, status_word="rejected"), _notice(2, status_word="lead")
     assert {_after(*order).status.key for order in permutations((rejected, lead))} == {"hold"}
 
@@ -456,12 +454,12 @@ def test_what_comes_after_a_clock_was_set_back_counts_as_later(ahead_ms: int) ->
     assert found.after.latest_turn == notice.turn
 
 
-def test_turns_of_this_moment_stay_as_they_are() -> None:
+def test_arrival_orders_of_now_stay_unchanged() -> None:
     known = _after(_notice(1, status_word="sale"))
     assert without_turns_ahead(known, _notice(2), NOW) == known
 
 
-def test_a_notice_by_the_same_clock_that_is_ahead_still_counts_by_its_turn() -> None:
+def test_a_notice_by_the_same_fast_clock_still_counts_by_its_arrival_order() -> None:
     known = _after(_notice(1, status_word="sale"), now=NOW + HOUR_MS, at=NOW + HOUR_MS)
     assert without_turns_ahead(known, _notice(2, at=NOW + HOUR_MS - 1_000), NOW) == known
 
@@ -521,7 +519,7 @@ def test_a_new_conversion_whose_status_is_an_unreplaced_macro_is_no_confirmed_re
     assert _after(_notice(1, status_word="{status}"), _notice(2, status_word="approved")).status.key == "sale"
 
 
-def test_a_status_that_is_settled_late_holds_where_none_was_named_since() -> None:
+def test_a_status_that_is_settled_late_counts_if_none_was_named_since() -> None:
     late = _attribute(_notice(1, status_word="hold"), _after(_notice(2)))
     assert isinstance(late, Changed)
     assert late.after.status.key == "hold"

@@ -1,4 +1,4 @@
-"""Notices whose sender put something around the click id, encoded too much, or sent nothing over something."""
+"""Notices with text around the click id, excessive encoding, or empty values after filled ones."""
 
 import pytest
 from hypothesis import given
@@ -116,7 +116,7 @@ def test_an_empty_value_takes_nothing_away(query: str, body: str, content_type: 
         "cid=0&subid=~&payout=${PAYOUT}&sum=5&txid=__TXID__&orderid=T1",
     ],
 )
-def test_a_macro_that_nobody_replaced_does_not_hide_what_came_under_another_name(query: str) -> None:
+def test_an_unreplaced_macro_does_not_hide_a_value_under_another_name(query: str) -> None:
     notice = _read(query)
     assert (notice.click_id_text, notice.payout_text, notice.txid) == (ID, "5", "T1")
     by_name = {found.name: found.meaning for found in understood(_raw(query))}
@@ -132,6 +132,6 @@ def test_a_macro_alone_is_still_an_unreplaced_macro() -> None:
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
-def test_whatever_is_around_a_click_id_nothing_raises_and_no_other_id_is_read(before: str, after: str) -> None:
+def test_no_text_around_a_click_id_raises_or_yields_another_id(before: str, after: str) -> None:
     found = mended_click_id(before + ID + after)
     assert found is None or found[0] == ID or ID not in found[0]

@@ -1,4 +1,4 @@
-"""Reading notices: names, bodies, limits and times; and that no bytes raise."""
+"""Parsing notices: names, bodies, limits and times; no bytes make it raise."""
 
 import json
 
@@ -60,25 +60,25 @@ def test_the_body_counts_after_the_query() -> None:
     assert _read(b"cid=a&payout=1", b"payout=2", FORM).payout_text == "2"
 
 
-def test_the_first_name_counts_and_what_other_names_hold_is_kept() -> None:
+def test_the_first_name_counts_and_values_of_other_names_are_stored() -> None:
     notice = _read(b"type=cpa&status=approved&subid=x&cid=y")
     assert (notice.status_word, notice.click_id_text) == ("approved", "y")
     assert notice.parameters.others == {"type": "cpa", "subid": "x"}
 
 
-def test_unknown_parameters_are_kept_and_userid_and_token_are_not() -> None:
+def test_unknown_parameters_are_stored_and_userid_and_token_are_not() -> None:
     notice = _read(b"cid=a&userid=12345&token=secret&foo=b%20ar")
     assert (notice.parameters.others, notice.token) == ({"foo": "b ar"}, "secret")
 
 
-def test_params_and_events_are_kept_by_number() -> None:
+def test_params_and_events_are_stored_by_number() -> None:
     parameters = _read(b"param1=a&param20=b&param21=c&event1=1,5&event30=-2&event31=1").parameters
     assert parameters.params == {1: "a", 20: "b"}
     assert parameters.events == {1: "1.5", 30: "-2"}
     assert parameters.others == {"param21": "c", "event31": "1"}
 
 
-def test_an_event_that_is_no_number_is_flagged_and_kept_as_it_came() -> None:
+def test_an_event_that_is_not_a_number_is_flagged_and_stored_as_it_came() -> None:
     notice = _read(b"event2=many")
     assert (notice.parameters.others, notice.flags) == ({"event2": "many"}, (NoticeFlag.EVENT_UNREADABLE,))
 
@@ -256,7 +256,7 @@ def test_a_genuine_click_id_is_found_in_any_case() -> None:
         (b"cid=${SUBID}", RefusalReason.UNREPLACED_MACRO),
     ],
 )
-def test_a_click_id_that_is_none_is_refused_at_the_door(query: bytes, reason: RefusalReason) -> None:
+def test_an_invalid_click_id_is_refused_without_a_store(query: bytes, reason: RefusalReason) -> None:
     assert quick_verdict(_read(query), CLICK_IDS) is reason
 
 

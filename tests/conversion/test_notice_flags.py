@@ -1,4 +1,4 @@
-"""One case for every flag: what is odd about a notice is said, and it is registered all the same."""
+"""One case for each flag: an irregular notice is flagged, and registered anyway."""
 
 from urllib.parse import quote
 

@@ -1,4 +1,4 @@
-"""Uploaded files: which form is found, what each line says, and that no octets whatever break the reading or lose a line."""
+"""Uploaded files: the detected format and each line; no bytes break reading or lose a line."""
 
 import csv
 import io
@@ -35,25 +35,25 @@ NOW = 1_772_366_400_000
 CID = "01kaqj6z8m4x2c9v7b5n3t1w0y"
 
 
-def cut(octets: bytes, sizes: Sequence[int]) -> Iterator[bytes]:
-    """The octets in pieces of these sizes, over and over."""
+def cut(content: bytes, sizes: Sequence[int]) -> Iterator[bytes]:
+    """Yield the bytes in pieces of these sizes, repeated."""
     at, turn = 0, 0
-    while at < len(octets):
+    while at < len(content):
         size = sizes[turn % len(sizes)]
-        yield octets[at : at + size]
+        yield content[at : at + size]
         at, turn = at + size, turn + 1
 
 
-def read(octets: bytes, sizes: Sequence[int] = (65_536,)) -> list[Line | BadLine]:
-    """The lines of a file whose form is known."""
-    layout = detect(octets[:HEAD_OCTETS])
+def read(content: bytes, sizes: Sequence[int] = (65_536,)) -> list[Line | BadLine]:
+    """Return the lines of a valid file."""
+    layout = detect(content[:HEAD_OCTETS])
     assert isinstance(layout, Layout)
-    return list(lines_of(layout, cut(octets[layout.begins_at :], sizes)))
+    return list(lines_of(layout, cut(content[layout.begins_at :], sizes)))
 
 
-def queries(octets: bytes) -> list[str]:
-    """What each line says; of a bad one its fault."""
-    return [line.query if isinstance(line, Line) else line.fault.value for line in read(octets)]
+def queries(content: bytes) -> list[str]:
+    """Return the query of each line, or its fault."""
+    return [line.query if isinstance(line, Line) else line.fault.value for line in read(content)]
 
 
 # The form -------------------------------------------------------------------------------------------------------------
@@ -141,9 +141,9 @@ def test_a_column_is_known_however_its_name_is_written(header: str, name: str) -
 # Tables ---------------------------------------------------------------------------------------------------------------
 
 
-def test_a_row_says_what_a_postback_with_these_parameters_would() -> None:
-    octets = b"ClickID,Revenue,CNV_Status,OrderID,event_2,geo\r\n%b,12.5,lead,T-1,3,DE\r\n" % CID.encode()
-    (line,) = read(octets)
+def test_a_row_means_the_same_as_a_postback_with_these_parameters() -> None:
+    content = b"ClickID,Revenue,CNV_Status,OrderID,event_2,geo\r\n%b,12.5,lead,T-1,3,DE\r\n" % CID.encode()
+    (line,) = read(content)
     assert isinstance(line, Line)
     said = read_notice(line_notice(line, "u", NOW, postbacks=True))
     posted = RawNotice(
@@ -184,7 +184,7 @@ def test_rows_are_read_as_spreadsheets_write_them(text: str, expected: list[str]
     assert queries(text.encode()) == expected
 
 
-def test_octets_that_are_no_utf_8_are_kept() -> None:
+def test_bytes_that_are_not_utf_8_are_kept() -> None:
     (line,) = read(b"cid,txid\na,\xff\xfe\xc0\n")
     assert isinstance(line, Line)
     assert read_notice(line_notice(line, "u", NOW, postbacks=True)).txid == text_of(b"\xff\xfe\xc0")
@@ -208,8 +208,8 @@ def test_every_fault_of_a_line_has_its_case() -> None:
 @pytest.mark.parametrize("fault", BAD)
 @pytest.mark.parametrize("sizes", [(65_536,), (1,), (7, 3)])
 def test_a_bad_line_is_placed_and_the_next_one_is_read(fault: LineFault, sizes: tuple[int, ...]) -> None:
-    octets, number, column = BAD[fault]
-    bad, good = read(octets, sizes)
+    content, number, column = BAD[fault]
+    bad, good = read(content, sizes)
     assert isinstance(bad, BadLine)
     assert (bad.fault, bad.number, bad.column) == (fault, number, column)
     assert f"Line {number}" in bad.sentence
@@ -267,7 +267,7 @@ def test_a_currency_column_counts_before_the_header_of_the_payout() -> None:
         ("cid,,payout,txid", (), ()),
     ],
 )
-def test_columns_that_are_not_used_and_values_without_a_column_are_told(
+def test_unused_columns_and_values_without_a_column_are_reported(
     header: str, unused: tuple[str, ...], missing: tuple[str, ...]
 ) -> None:
     layout = detect(f"{header}\n".encode())
@@ -314,7 +314,7 @@ def test_an_id_that_only_looks_alike_is_kept(text: str) -> None:
 
 @pytest.mark.parametrize("sizes", [[65_536], [1], [3, 2]])
 @pytest.mark.parametrize(
-    ("text", "octets", "encoding"),
+    ("text", "content", "encoding"),
     [
         ("cid;payout\nx;12,50 €\n", "cid;payout\nx;12,50 €\n".encode("cp1252"), "windows-1252"),
         ("cid;payout\nx;12,50 €\n", "cid;payout\nx;12,50 €\n".encode(), "utf-8"),
@@ -325,10 +325,10 @@ def test_an_id_that_only_looks_alike_is_kept(text: str) -> None:
     ],
 )
 def test_a_file_that_is_no_utf_8_is_read_as_windows_1252(
-    text: str, octets: bytes, encoding: str, sizes: list[int]
+    text: str, content: bytes, encoding: str, sizes: list[int]
 ) -> None:
     decoder = Utf8()
-    passed = b"".join([decoder.take(piece) for piece in cut(octets, sizes)]) + decoder.end()
+    passed = b"".join([decoder.take(piece) for piece in cut(content, sizes)]) + decoder.end()
     assert (passed.decode(), decoder.encoding) == (text, encoding)
 
 
@@ -364,7 +364,7 @@ def test_lines_are_read_in_both_forms_of_binom(text: str, expected: str) -> None
     assert queries(f"first\n{text}\n".encode())[1] == expected
 
 
-def test_the_place_of_a_part_too_many_is_told() -> None:
+def test_the_position_of_an_extra_part_is_reported() -> None:
     bad = read("é:5:a:b".encode())[0]
     assert isinstance(bad, BadLine)
     assert (bad.number, bad.column) == (1, 7)
@@ -384,17 +384,17 @@ def test_a_marked_encoding_comes_out_as_utf_8_however_it_is_cut(text: str, encod
     assert given_text == text.encode()
 
 
-@given(octets=st.binary(max_size=60), sizes=st.lists(st.integers(1, 9), min_size=1, max_size=4))
-def test_octets_without_a_mark_pass_as_they_are_or_as_windows_1252(octets: bytes, sizes: list[int]) -> None:
+@given(content=st.binary(max_size=60), sizes=st.lists(st.integers(1, 9), min_size=1, max_size=4))
+def test_bytes_without_a_mark_pass_unchanged_or_as_windows_1252(content: bytes, sizes: list[int]) -> None:
     decoder = Utf8()
-    passed = b"".join([decoder.take(piece) for piece in cut(octets, sizes)]) + decoder.end()
+    passed = b"".join([decoder.take(piece) for piece in cut(content, sizes)]) + decoder.end()
     marks = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"\x00\x00\xfe\xff")
-    windows = octets.decode("latin-1").translate(
+    windows = content.decode("latin-1").translate(
         {at: bytes([at]).decode("cp1252", "ignore") or chr(at) for at in range(0x80, 0xA0)}
     )
-    if not octets.startswith(marks):
-        assert passed in (octets, windows.encode())
-        assert passed == octets or decoder.encoding == "windows-1252"
+    if not content.startswith(marks):
+        assert passed in (content, windows.encode())
+        assert passed == content or decoder.encoding == "windows-1252"
 
 
 # Whatever comes -------------------------------------------------------------------------------------------------------
@@ -409,12 +409,12 @@ _FILES = st.tuples(st.sampled_from([b"", b"cid,payout\n", b"a;cid\n", b"x:5\n", 
 
 
 @settings(max_examples=400, deadline=None)
-@given(octets=_FILES, sizes=st.lists(st.integers(1, 30), min_size=1, max_size=4))
-def test_no_octets_break_the_reading_and_how_they_are_cut_changes_nothing(octets: bytes, sizes: list[int]) -> None:
-    layout = detect(octets)
+@given(content=_FILES, sizes=st.lists(st.integers(1, 30), min_size=1, max_size=4))
+def test_no_bytes_break_the_reading_and_how_they_are_cut_changes_nothing(content: bytes, sizes: list[int]) -> None:
+    layout = detect(content)
     if isinstance(layout, Unusable):
         return
-    body = octets[layout.begins_at :]
+    body = content[layout.begins_at :]
     whole = list(lines_of(layout, [body]))
     assert list(lines_of(layout, cut(body, sizes))) == whole
     for line in whole:
@@ -425,37 +425,37 @@ def test_no_octets_break_the_reading_and_how_they_are_cut_changes_nothing(octets
 
 
 @settings(max_examples=400, deadline=None)
-@given(octets=_FILES)
-def test_line_numbers_and_places_are_those_of_the_file(octets: bytes) -> None:
-    layout = detect(octets)
+@given(content=_FILES)
+def test_line_numbers_and_places_are_those_of_the_file(content: bytes) -> None:
+    layout = detect(content)
     if isinstance(layout, Unusable):
         return
-    ends = [found.end() for found in re.finditer(rb"\r\n|\r|\n|$", octets)]
+    ends = [found.end() for found in re.finditer(rb"\r\n|\r|\n|$", content)]
     before = layout.first_line - 1
-    for line in lines_of(layout, [octets[layout.begins_at :]]):
+    for line in lines_of(layout, [content[layout.begins_at :]]):
         assert before < line.number < line.next_number
         assert line.ends_at == ends[line.next_number - 2]
         before = line.next_number - 1
 
 
 @settings(max_examples=300, deadline=None)
-@given(octets=_FILES, place=st.integers(0, 40))
-def test_reading_goes_on_after_any_line_as_if_it_had_not_ended(octets: bytes, place: int) -> None:
-    layout = detect(octets)
+@given(content=_FILES, place=st.integers(0, 40))
+def test_reading_resumes_after_any_line_as_if_it_had_not_stopped(content: bytes, place: int) -> None:
+    layout = detect(content)
     if isinstance(layout, Unusable):
         return
-    whole = list(lines_of(layout, [octets[layout.begins_at :]]))
+    whole = list(lines_of(layout, [content[layout.begins_at :]]))
     if place < len(whole):
         last = whole[place]
-        rest = lines_of(layout, [octets[last.ends_at :]], last.next_number, last.ends_at)
+        rest = lines_of(layout, [content[last.ends_at :]], last.next_number, last.ends_at)
         assert list(rest) == whole[place + 1 :]
 
 
-@given(lines=st.lists(st.binary(max_size=20).map(lambda octets: re.sub(rb"[\r\n]", b"", octets)), max_size=8))
-def test_every_physical_line_is_given_once_with_its_octets(lines: list[bytes]) -> None:
-    octets = b"".join(line + b"\n" for line in lines)
-    found = list(physical_lines(cut(octets, [3])))
-    assert [line.octets for line in found] == lines
+@given(lines=st.lists(st.binary(max_size=20).map(lambda content: re.sub(rb"[\r\n]", b"", content)), max_size=8))
+def test_each_physical_line_is_yielded_once_with_its_content(lines: list[bytes]) -> None:
+    content = b"".join(line + b"\n" for line in lines)
+    found = list(physical_lines(cut(content, [3])))
+    assert [line.content for line in found] == lines
     assert [line.number for line in found] == list(range(1, len(lines) + 1))
 
 

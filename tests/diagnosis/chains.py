@@ -1,4 +1,4 @@
-"""A chain that works, source to tracker to network and back, and ways to change it for a test of the check."""
+"""A working chain, source to tracker to network and back, and ways to change it for tests of the check."""
 
 from typing import Any, TypeVar
 
@@ -77,7 +77,7 @@ def chain(
     paused: bool = False,
     **changes: Any,
 ) -> Chain:
-    """The chain that nothing is wrong with, but for what is given."""
+    """Return the working chain with these parts replaced."""
     in_catalog = CatalogCampaign(
         id=campaign.id,
         key=campaign.key,
@@ -108,13 +108,13 @@ def chain(
 
 
 def rows(*changed_rows: SourceParameter) -> TrafficSource:
-    """The source with these rows in the place of those of the same number."""
+    """Return the source with these rows replacing those with the same number."""
     by_number = {row.number: row for row in (*ROWS, *changed_rows)}
     return changed(SOURCE, parameters=tuple(by_number[number] for number in sorted(by_number)))
 
 
 def sending(url: str, **parts: Any) -> dict[str, Any]:
-    """A chain whose source's rule sends this."""
+    """Return a chain whose source's rule sends this."""
     return {"rules": (changed(RULE, request=RequestTemplate(url=url, **parts)),)}
 
 

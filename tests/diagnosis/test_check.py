@@ -1,4 +1,4 @@
-"""The check of the chain: one chain that nothing is wrong with, and for every code of the list the change that brings it up."""
+"""The check: a chain without findings, and for each code the change that produces it."""
 
 from typing import Any
 
@@ -42,12 +42,12 @@ GOOD_URL = RULE.request.url
 
 
 def held(**given: Any) -> Evidence:
-    """What works, but for what is held up."""
-    return changed(WELL, held=Held(**given), looked_at=NOW)
+    """Return evidence that all is well except for held-up postbacks."""
+    return changed(WELL, holdups=Held(**given), checked_at=NOW)
 
 
 def slow(**given: Any) -> Evidence:
-    """What works, but for a receiver."""
+    """Return evidence that all is well except for a receiver."""
     return held(receivers=(SlowReceiver(receiver="r.example:443", waiting=2, **given),))
 
 
@@ -351,10 +351,10 @@ def test_everything_that_the_check_of_a_template_finds_has_a_code_here(code: Fin
         (Code.SOURCE_MACRO_IN_OURS, sending(f"{GOOD_URL}&zz={{zoneid}}"), "Write {zone}."),
         (Code.NETWORK_MACRO_IN_OURS, offering("https://network.example/?sub1={sub1}"), "Write {clickid}."),
         (Code.UNKNOWN_MACRO, sending(f"{GOOD_URL}&p={{pay_outt}}"), "Did you mean {payout}?"),
-        (Code.CLICK_ID_NOT_IN_OFFER, offering("https://network.example/"), "Add sub1={clickid} to the address."),
+        (Code.CLICK_ID_NOT_IN_OFFER, offering("https://network.example/"), "Add sub1={clickid} to the URL."),
     ],
 )
-def test_the_remedy_says_what_to_write(code: Code, case: dict[str, Any], remedy: str) -> None:
+def test_the_remedy_names_the_replacement(code: Code, case: dict[str, Any], remedy: str) -> None:
     assert found(case, code).remedy == remedy
 
 
@@ -407,11 +407,11 @@ def test_every_macro_of_the_presets_looks_like_one(placeholder: str) -> None:
 
 
 @pytest.mark.parametrize("given", [{}, {"held_until": NOW}, {"due": 1, "due_since": NOW - 14 * 60_000}])
-def test_a_receiver_that_is_asked_and_answers_in_time_is_nothing_to_tell(given: dict[str, Any]) -> None:
+def test_a_receiver_that_answers_in_time_is_not_reported(given: dict[str, Any]) -> None:
     assert checked(slow(**given)).findings == ()
 
 
-def test_the_worst_stands_first_and_nothing_twice() -> None:
+def test_the_worst_comes_first_and_nothing_twice() -> None:
     case = {"network": changed(NETWORK, token=""), "campaign": changed(CAMPAIGN, fallback_url="", offers=())}
     findings = checked(case).findings
     order = list(Severity)
@@ -435,7 +435,7 @@ def test_a_place_is_named_with_kind_number_name_and_field() -> None:
     assert finding.place.text == "network 2 'Everflow', token"
 
 
-def test_the_moments_of_a_finding_stand_in_its_words() -> None:
+def test_the_times_of_a_finding_are_in_its_sentences() -> None:
     (finding,) = checked(slow(paused_at=NOW, next_probe_at=NOW + 60_000)).findings
     assert finding.moments == (NOW, NOW + 60_000)
     assert moment_words(NOW) in finding.sentence

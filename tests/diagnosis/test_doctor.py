@@ -1,4 +1,4 @@
-"""The doctor: a healthy folder is well, and each thing that is not is found."""
+"""The doctor: a healthy folder has no faults, and each fault is found."""
 
 import os
 import shutil
@@ -38,14 +38,14 @@ NOW = 1_772_366_400_000
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A data folder whose server has been stopped."""
+    """Return a data folder whose server has been stopped."""
     open_ledger(tmp_path / "ledger.sqlite").close()
     open_facts(tmp_path / "facts.duckdb").close()
     return tmp_path
 
 
 def unwell(folder: Path, now_ms: int = NOW) -> list[tuple[str, Verdict]]:
-    """What is not well, other than the machine's own disk."""
+    """Return the findings that are not well, except about the machine's disk."""
     found = [finding for finding in examine(folder, now_ms) if finding.verdict is not Verdict.WELL]
     assert all(finding.remedy for finding in found)
     return [(finding.place, finding.verdict) for finding in found if finding.place != "disk"]
@@ -61,7 +61,7 @@ def harmed(folder: Path, statement: str) -> None:
 
 
 def with_postback(folder: Path, **replaced: object) -> None:
-    """A change that was decided for one rule, and its postback, due now."""
+    """Insert a change decided for one rule, and its postback, due now."""
     ledger = Ledger.open(folder / "ledger.sqlite")
     raw = RawNotice(notice_id="n" * 26, at=NOW, door=Door.S2S)
     made = NewPostback(
@@ -113,7 +113,7 @@ def with_postback(folder: Path, **replaced: object) -> None:
     ledger.close()
 
 
-def test_a_healthy_folder_is_well_and_says_what_adds_up(folder: Path) -> None:
+def test_a_healthy_folder_has_no_faults_and_reports_what_adds_up(folder: Path) -> None:
     with_postback(folder)
     assert unwell(folder) == []
     sentences = [finding.sentence for finding in examine(folder, NOW)]
@@ -177,7 +177,7 @@ def with_damaged_facts(folder: Path) -> None:
 
 
 def with_clicks(folder: Path) -> None:
-    """Facts of several row groups, on the disk."""
+    """Write facts with several row groups to disk."""
     facts = DuckDbFacts.open(folder / "facts.duckdb", memory_limit_mb=256)
     facts._writer.execute(
         "INSERT INTO facts (fact_at, campaign_id, click_id, useragent) "
@@ -193,7 +193,7 @@ def with_unreadable_block(folder: Path) -> None:
 
 
 def flip_a_bit_of(path: Path, octets: bytes) -> None:
-    """Flips one bit in the last block that holds a text, so that its checksum is wrong."""
+    """Flip one bit in the last block that contains a text, so that its checksum is wrong."""
     data = bytearray(path.read_bytes())
     place = data.rindex(octets)
     data[place] ^= 1
@@ -244,7 +244,7 @@ def test_what_is_not_well_is_found(folder: Path, case: str) -> None:
     assert expected in unwell(folder, 4_000_000_000_000 if case == "an old segment" else NOW)
 
 
-def test_what_cannot_be_read_of_the_facts_is_told_with_its_place_and_the_rest_is_read(folder: Path) -> None:
+def test_unreadable_facts_are_reported_with_their_place_and_the_rest_is_read(folder: Path) -> None:
     with_unreadable_block(folder)
     sentences = [one.sentence for one in examine(folder, NOW) if one.place == "facts" and one.verdict is Verdict.FAULT]
     assert sentences
@@ -277,17 +277,17 @@ def test_all_of_sound_facts_is_read(folder: Path) -> None:
 
 def test_the_missing_segments_are_named(folder: Path) -> None:
     with_gap(folder)
-    (sentence,) = [one.sentence for one in examine(folder, NOW) if "are gone" in one.sentence]
-    assert "notices/edge1.x: segments 5 to 6 were written and are gone" in sentence
+    (sentence,) = [one.sentence for one in examine(folder, NOW) if "are missing" in one.sentence]
+    assert "notices/edge1.x: segments 5 to 6 were written but are missing" in sentence
 
 
 def about_postbacks(folder: Path) -> list[str]:
-    """What is told of postbacks that is not well, an hour later."""
+    """Return the findings about postbacks that are not well, an hour later."""
     found = examine(folder, NOW + HOUR_MS)
     return [one.sentence for one in found if one.place == "postbacks" and one.verdict is not Verdict.WELL]
 
 
-def test_a_late_postback_is_told_and_so_is_the_paused_rule_or_receiver_that_it_waits_for(folder: Path) -> None:
+def test_an_overdue_postback_is_reported_and_so_is_the_paused_rule_or_receiver_it_waits_for(folder: Path) -> None:
     with_postback(folder)
     assert about_postbacks(folder) == ["1 postback is overdue by more than ten minutes."]
     ledger = Ledger.open(folder / "ledger.sqlite")
@@ -300,18 +300,18 @@ def test_a_late_postback_is_told_and_so_is_the_paused_rule_or_receiver_that_it_w
     with ledger.write() as tx:
         tx.execute(update(postback_rules).values(paused_at=NOW, archived_at=NOW))
     ledger.close()
-    (told,) = about_postbacks(folder)
-    assert told.startswith("Rule 1 ")
-    assert told.endswith(" is paused and archived: 1 postback is waiting.")
+    (text,) = about_postbacks(folder)
+    assert text.startswith("Rule 1 ")
+    assert text.endswith(" is paused and archived: 1 postback is waiting.")
 
 
-def test_what_is_lost_is_told_with_the_click_whose_story_shows_it(folder: Path) -> None:
+def test_lost_rows_are_reported_with_the_click_whose_trace_shows_them(folder: Path) -> None:
     with_delivery_of_nothing(folder)
     remedies = [finding.remedy for finding in examine(folder, NOW)]
-    assert f"For its story, run: clickloop trace {'k' * 26}" in remedies
+    assert f"To see its history, run: clickloop trace {'k' * 26}" in remedies
 
 
-def test_an_alarm_of_a_server_that_does_not_run_is_told_as_an_old_one(folder: Path) -> None:
+def test_an_alarm_of_a_stopped_server_is_reported_as_an_old_one(folder: Path) -> None:
     with_alarm(folder)
     sentences = [finding.sentence for finding in examine(folder, NOW)]
     assert "Alarm when the core last ran: so" in sentences

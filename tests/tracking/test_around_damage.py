@@ -1,4 +1,4 @@
-"""Registering around damage: one damaged record of the ledger keeps nobody else's conversion from being registered."""
+"""Isolating damage: a damaged record of the ledger does not keep other conversions from being registered."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from clickloop.store.ledger.logs.notices import find_notice, notices_of_ids
 from clickloop.store.ledger.logs.segments import settled_among
 from clickloop.store.ledger.schema.tables import conversions, notices
 from clickloop.tracking.around_damage import (
-    AGAIN_MS,
+    RECHECK_MS,
     held_notice_alarms,
     look_again_around_damage,
     take_notices_around_damage,
@@ -32,7 +32,7 @@ def partner(tmp_path: Path) -> Iterator[Partner]:
 
 
 def damaged(partner: Partner, column: str, value: object) -> tuple[str, object]:
-    """A click whose conversion, of txid ``one``, has a damaged column, and what was in it."""
+    """Return a click whose conversion with txid ``one`` has a damaged column, and the column's former value."""
     click_id = partner.click()
     take_notices(partner.desk, [partner.notice(click_id, txid="one")], NOW)
     of_click = conversions.c.click_id == click_id
@@ -74,11 +74,11 @@ def test_a_damaged_conversion_holds_up_its_own_notices_alone_and_they_are_regist
     assert held is not None
     assert (held.outcome, held.flags, held.raw) == (Outcome.WAITING, (NoticeFlag.HELD_BY_DAMAGE,), changing)
     assert held_notice_alarms(partner.desk.ledger)[0].startswith(
-        "incoming postbacks that wait because a record of the ledger is damaged: 1;"
+        "incoming postbacks waiting because a ledger record is damaged: 1;"
     )
 
-    assert look_again_around_damage(partner.desk, NOW + AGAIN_MS) == []
-    assert look_again_around_damage(partner.desk, NOW + AGAIN_MS) == [], "it is put off"
+    assert look_again_around_damage(partner.desk, NOW + RECHECK_MS) == []
+    assert look_again_around_damage(partner.desk, NOW + RECHECK_MS) == [], "it is deferred"
     with partner.desk.ledger.write() as tx:
         tx.execute(update(conversions).where(conversions.c.click_id == click_id).values({column: before}))
     (result,) = look_again_around_damage(partner.desk, NOW + HOUR_MS)

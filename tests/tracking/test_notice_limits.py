@@ -1,4 +1,4 @@
-"""Notices without a genuine click id: little of them is kept, none is refused, and they are deleted after their time."""
+"""Notices without a genuine click id: little of them is stored, none is rejected, and they expire."""
 
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -54,7 +54,7 @@ BODIES = {
 @pytest.mark.parametrize(
     "query", [b"", b"cid=12345", b"cid={clickid}", b"cid=0123456789abcdefghjkmnpqrs", b"z=1&" * 30_000]
 )
-def test_what_is_kept_of_a_long_notice_without_a_genuine_click_id_reads_as_the_whole_did(
+def test_a_long_notice_without_a_genuine_click_id_parses_the_same_when_cut_for_storage(
     query: bytes, body: bytes, kind: bytes
 ) -> None:
     edge, _, notices = an_edge()
@@ -75,11 +75,11 @@ def test_what_is_kept_of_a_long_notice_without_a_genuine_click_id_reads_as_the_w
 
 
 def _genuine(edge: Edge, number: int = 0) -> bytes:
-    """A click id made at a moment of its own."""
+    """Return a click id made at a distinct time."""
     return edge.click_ids.new(NOW + number).encode()
 
 
-def test_of_a_notice_with_a_genuine_click_id_everything_is_kept() -> None:
+def test_a_notice_with_a_genuine_click_id_is_stored_whole() -> None:
     edge, _, notices = an_edge()
     body = b"a=" + b"x" * LONG
     for number in range(LONG_PER_MINUTE + 1):
@@ -90,7 +90,7 @@ def test_of_a_notice_with_a_genuine_click_id_everything_is_kept() -> None:
     assert not msgspec.json.decode(notices.lines[-1], type=RawNotice).condensed
 
 
-def test_beyond_the_rate_of_a_click_what_is_understood_is_kept_and_flagged_and_nothing_is_refused() -> None:
+def test_over_the_rate_of_a_click_known_parameters_are_stored_and_flagged_and_nothing_is_rejected() -> None:
     edge, _, notices = an_edge()
     deferred = Paper()
     edge.deferred = deferred
@@ -137,7 +137,7 @@ WAYS = {
         "cid={cid}%26payout=5%26txid=1",
     ],
 )
-def test_a_condensed_notice_says_the_same_of_its_conversion(way: str, text: str) -> None:
+def test_a_condensed_notice_registers_the_same_conversion(way: str, text: str) -> None:
     edge, _, notices = an_edge()
     take_notice(edge, WAYS[way](text.replace("{cid}", _genuine(edge).decode())), Door.S2S)
     raw = msgspec.json.decode(notices.lines[0], type=RawNotice)
@@ -158,7 +158,7 @@ def test_a_condensed_notice_says_the_same_of_its_conversion(way: str, text: str)
     )
 
 
-def test_a_condensed_notice_is_short_whatever_came() -> None:
+def test_a_condensed_notice_is_always_short() -> None:
     edge, _, notices = an_edge()
     names = ("cid", "txid", "payout", "status", "currency", "at", "token", "conversion_id", "param1", "event1")
     query = b"&".join(name.encode() + b"=" + b"\xff%25+%26" * 1_000 for name in names)
@@ -169,12 +169,12 @@ def test_a_condensed_notice_is_short_whatever_came() -> None:
 
 def test_long_notices_of_many_addresses_share_a_rate_and_take_bounded_memory() -> None:
     strangers = Strangers()
-    found = [strangers.is_long_beyond(f"10.0.{turn >> 8}.{turn & 255}", NOW) for turn in range(2_000)]
+    found = [strangers.is_long_over_rate(f"10.0.{turn >> 8}.{turn & 255}", NOW) for turn in range(2_000)]
     assert found == [False] * LONG_PER_MINUTE_OF_ALL + [True] * (2_000 - LONG_PER_MINUTE_OF_ALL)
     assert len(strangers._long_counts) <= LONG_PER_MINUTE_OF_ALL
 
 
-def test_beyond_the_rate_of_an_address_a_kilobyte_is_kept_and_flagged_and_nothing_is_refused() -> None:
+def test_over_the_rate_of_an_address_a_kilobyte_is_stored_and_flagged_and_nothing_is_rejected() -> None:
     edge, _, notices = an_edge()
     for _ in range(PER_MINUTE + 5):
         take_notice(edge, _arriving(b"q=1", b"a=" + b"x" * LONG), Door.S2S)
@@ -185,24 +185,24 @@ def test_beyond_the_rate_of_an_address_a_kilobyte_is_kept_and_flagged_and_nothin
     assert not msgspec.json.decode(notices.lines[-1], type=RawNotice).shortened
 
 
-def test_each_address_has_a_rate_of_its_own_and_each_minute_begins_anew() -> None:
+def test_each_address_has_its_own_rate_and_each_minute_starts_from_zero() -> None:
     strangers = Strangers()
-    first = [strangers.is_beyond("203.0.113.1", NOW) for _ in range(PER_MINUTE + 1)]
+    first = [strangers.is_over_rate("203.0.113.1", NOW) for _ in range(PER_MINUTE + 1)]
     assert first == [False] * PER_MINUTE + [True]
-    assert not strangers.is_beyond("203.0.113.2", NOW)
-    assert not strangers.is_beyond("203.0.113.1", NOW + MINUTE_MS)
+    assert not strangers.is_over_rate("203.0.113.2", NOW)
+    assert not strangers.is_over_rate("203.0.113.1", NOW + MINUTE_MS)
 
 
 @pytest.mark.parametrize("ips", [["2001:db8::1", "2001:db8:0:0:ffff::2"], ["::1", "0:0:0:0:1::2"]])
 def test_the_addresses_of_one_ipv6_network_share_a_rate(ips: list[str]) -> None:
     strangers = Strangers()
-    assert [strangers.is_beyond(ips[turn % 2], NOW) for turn in range(PER_MINUTE + 1)][-1]
-    assert not strangers.is_beyond("2001:db8:1::1", NOW)
+    assert [strangers.is_over_rate(ips[turn % 2], NOW) for turn in range(PER_MINUTE + 1)][-1]
+    assert not strangers.is_over_rate("2001:db8:1::1", NOW)
 
 
 def test_many_addresses_share_a_rate_too_and_take_bounded_memory() -> None:
     strangers = Strangers()
-    found = [strangers.is_beyond(f"10.{turn >> 16}.{turn >> 8 & 255}.{turn & 255}", NOW) for turn in range(30_000)]
+    found = [strangers.is_over_rate(f"10.{turn >> 16}.{turn >> 8 & 255}.{turn & 255}", NOW) for turn in range(30_000)]
     assert found == [False] * PER_MINUTE_OF_ALL + [True] * (30_000 - PER_MINUTE_OF_ALL)
     assert len(strangers._counts) == MAX_ADDRESSES
 

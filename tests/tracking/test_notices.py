@@ -1,4 +1,4 @@
-"""Taking notices: what stands in the ledger after them, whatever comes twice, late, at once or before its click."""
+"""Taking notices: the ledger afterwards, if they come twice, late, at once or before their click."""
 
 import threading
 from collections.abc import Callable
@@ -126,12 +126,12 @@ def test_the_history_holds_every_change_with_its_notice(partner: Partner) -> Non
     assert history[1].before == history[0].after
 
 
-def test_the_facts_are_told_what_each_change_adds_and_takes(partner: Partner) -> None:
+def test_each_change_adds_and_subtracts_facts(partner: Partner) -> None:
     click_id = partner.click()
     take_notices(partner.desk, [partner.notice(click_id, status="approved", payout="5")], NOW)
     take_notices(partner.desk, [partner.notice(click_id, status="rejected")], NOW)
-    told = [(fact.conversions, fact.revenue_micros, fact.rejected_micros) for fact in partner.facts()]
-    assert told == [(1, 5_000_000, 0), (-1, -5_000_000, 0), (1, 0, 5_000_000)]
+    sums = [(fact.conversions, fact.revenue_micros, fact.rejected_micros) for fact in partner.facts()]
+    assert sums == [(1, 5_000_000, 0), (-1, -5_000_000, 0), (1, 0, 5_000_000)]
 
 
 def test_facts_that_were_taken_leave_the_outbox(partner: Partner) -> None:
@@ -155,7 +155,7 @@ def test_a_status_that_counts_otherwise_since_is_taken_back_as_it_was_counted(pa
     ]
 
 
-def test_the_offer_pays_what_the_notice_does_not_say(partner: Partner) -> None:
+def test_the_offers_payout_applies_if_the_notice_names_none(partner: Partner) -> None:
     values = {"id": 7, "name": "O", "url": "https://o.example", "payout_micros": 4_000_000, "currency": "EUR"}
     with partner.desk.ledger.write() as tx:
         tx.execute(insert(offers).values(**values, created_at=0, updated_at=0))

@@ -1,4 +1,4 @@
-"""Notices that are looked at more than once: those that wait for their click, and those that are run again."""
+"""Notices that are processed more than once: those that wait for their click, and reruns."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def test_a_notice_before_its_click_waits_and_is_matched_when_the_click_arrives(p
     assert [conversion.click.campaign_id for conversion in partner.conversions(click_id)] == [3]
 
 
-def test_a_notice_that_is_not_due_is_not_looked_at(partner: Partner) -> None:
+def test_a_notice_that_is_not_due_is_not_rechecked(partner: Partner) -> None:
     partner.outcomes(partner.notice(partner.click(arrived=False)))
     assert look_again(partner.desk, NOW + 99) == []
     assert [result.outcome for result in look_again(partner.desk, NOW + 100)] == [Outcome.WAITING]

@@ -1,4 +1,4 @@
-"""The order in which notices are settled: nobody waits for what strangers send by the thousand, and that is settled too."""
+"""The order in which notices are settled: floods of invalid ones do not delay others, and are settled too."""
 
 from pathlib import Path
 
@@ -84,7 +84,7 @@ def test_no_process_waits_for_another_one(partner: Partner, journal: Journal) ->
     assert {raw.notice_id for raw in late} <= settled
 
 
-def test_deferred_and_other_notices_of_a_click_come_to_the_same_in_any_order(
+def test_deferred_and_other_notices_of_a_click_have_the_same_result_in_any_order(
     partner: Partner, journal: Journal
 ) -> None:
     click_id = partner.click()

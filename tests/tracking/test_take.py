@@ -1,4 +1,4 @@
-"""Taking clicks and notices at the edge: what stands in the journal, and where the visitor goes."""
+"""Taking clicks and notices at the edge: the journal's records, and where the visitor goes."""
 
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -25,7 +25,7 @@ PHONE = b"Mozilla/5.0 (Linux; Android 14; SM-A546B) AppleWebKit/537.36 (KHTML, l
 
 
 class Nowhere:
-    """A country base that knows one address."""
+    """A country database that knows one address."""
 
     def country(self, ip: str) -> str:
         return "DE" if ip == "198.51.100.7" else ""
@@ -35,7 +35,7 @@ VISITORS = Visitors(Nowhere())
 
 
 class Paper:
-    """A journal stream in memory; ``full`` makes it refuse."""
+    """A journal stream in memory; ``full`` makes it fail."""
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
@@ -64,7 +64,7 @@ class Paper:
 def an_edge(
     url: str = "https://offer.example/?s={clickid}&x={externalid}&z={zone}", **changes: object
 ) -> tuple[Edge, Paper, Paper]:
-    """An edge with one campaign ``Ab12Cd``, whose source has the rows external_id, cost and zone (V1)."""
+    """Return an edge with one campaign ``Ab12Cd``, whose source has the rows external_id, cost and zone (V1)."""
     campaign = CatalogCampaign(
         id=7,
         key="Ab12Cd",
@@ -98,13 +98,13 @@ def an_edge(
 
 
 def arriving(query: bytes, **headers: bytes) -> Request:
-    """A GET from Germany with a phone, and more headers."""
+    """Return a GET from a phone in Germany with these headers added."""
     given_headers = {b"user-agent": PHONE} | {name.replace("_", "-").encode(): value for name, value in headers.items()}
     return Request(b"GET", b"/c/Ab12Cd", query, given_headers, b"", "198.51.100.7", True, "track.example")
 
 
 def recorded(paper: Paper) -> Click:
-    """The only click in the journal."""
+    """Return the only click in the journal."""
     (line,) = paper.lines
     return msgspec.json.decode(line, type=Click)
 
@@ -168,14 +168,14 @@ def test_a_full_disk_costs_the_record_and_not_the_redirect() -> None:
 
 
 @given(st.binary(max_size=60))
-def test_any_external_id_reaches_the_offer_byte_for_byte(octets: bytes) -> None:
+def test_any_external_id_reaches_the_offer_byte_for_byte(content: bytes) -> None:
     edge, clicks, _ = an_edge("https://offer.example/?x={externalid}")
-    gone = take_click(edge, arriving(b"external_id=" + quote(octets).encode()), b"Ab12Cd")
+    gone = take_click(edge, arriving(b"external_id=" + quote(content).encode()), b"Ab12Cd")
     record_clicks(edge)
     assert gone is not None
     query = urlsplit(gone.location).query
-    assert parse_qs(query, keep_blank_values=True, encoding="latin-1")["x"][0].encode("latin-1") == octets
-    assert octets_of(recorded(clicks).external_id) == octets
+    assert parse_qs(query, keep_blank_values=True, encoding="latin-1")["x"][0].encode("latin-1") == content
+    assert octets_of(recorded(clicks).external_id) == content
 
 
 def test_a_plus_in_an_external_id_stays_a_plus() -> None:
@@ -228,7 +228,7 @@ def test_a_cost_is_read_by_the_grammar_of_payouts(cost: str, micros: int, curren
     assert (click.cost_micros, click.cost_currency, click.flags) == (micros, currency, flags)
 
 
-def test_an_unreplaced_external_id_is_kept_and_flagged() -> None:
+def test_an_unreplaced_external_id_is_stored_and_flagged() -> None:
     edge, clicks, _ = an_edge()
     take_click(edge, arriving(b"external_id=${SUBID}"), b"Ab12Cd")
     record_clicks(edge)

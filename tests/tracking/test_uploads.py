@@ -1,4 +1,4 @@
-"""Taking uploads: nothing is lost or doubled wherever the work ends, a preview writes nothing, and memory stays flat."""
+"""Uploads: nothing is lost or repeated wherever work stops, a preview writes nothing, and memory stays constant."""
 
 import errno
 import os
@@ -37,7 +37,7 @@ CHILD = Path(__file__).parents[1] / "crash" / "upload_child.py"
 
 
 class Clicks:
-    """The facts as far as uploads need them: every genuine click id has a click unless it is away."""
+    """Facts for uploads: every genuine click id has a click unless it is away."""
 
     def __init__(self) -> None:
         self.away: set[str] = set()
@@ -51,7 +51,7 @@ class Clicks:
 
 
 class Owner:
-    """Somebody who uploads files."""
+    """A driver of uploads."""
 
     def __init__(self, folder: Path) -> None:
         self.now = NOW
@@ -64,9 +64,9 @@ class Owner:
     def click(self) -> str:
         return self.click_ids.new(NOW - MINUTE_MS)
 
-    def enter(self, octets: bytes, *, preview: bool = False) -> Upload:
+    def enter(self, content: bytes, *, preview: bool = False) -> Upload:
         arriving = self.files.receive(self.new_id())
-        arriving.write(octets)
+        arriving.write(content)
         entered = enter_upload(self.desk.ledger, self.files, arriving, UploadWish(preview=preview), self.now)
         assert not isinstance(entered, Unusable)
         return entered
@@ -86,7 +86,7 @@ class Owner:
         return found
 
     def rows(self) -> tuple[int, int]:
-        """How many notices and conversions stand in the ledger."""
+        """Return the numbers of notices and conversions in the ledger."""
         with self.desk.ledger.read() as tx:
             tables = (notices, conversions)
             first, second = (tx.scalar(select(func.count()).select_from(table)) for table in tables)
@@ -115,7 +115,7 @@ def test_every_line_becomes_one_notice_in_batches(owner: Owner) -> None:
     assert owner.rows() == (BATCH + 7, BATCH + 7)
 
 
-def test_an_upload_whose_progress_a_crash_kept_from_the_ledger_is_taken_again_without_doubles(owner: Owner) -> None:
+def test_an_upload_whose_progress_was_lost_in_a_crash_resumes_without_duplicates(owner: Owner) -> None:
     upload = owner.enter(file_of(owner, BATCH * 2))
     work = owner.work()
     work.step()
@@ -131,7 +131,7 @@ def test_an_upload_whose_progress_a_crash_kept_from_the_ledger_is_taken_again_wi
     assert owner.rows() == (BATCH * 2, BATCH * 2)
 
 
-def test_another_worker_goes_on_where_the_last_one_ended(owner: Owner) -> None:
+def test_another_worker_resumes_where_the_last_one_stopped(owner: Owner) -> None:
     lines = [f'{owner.click()},1,"a\nb"' for _ in range(BATCH * 3)]
     upload = owner.enter(("\n\ncid,payout,param1\n" + "\r\n\r\n".join(lines)).encode())
     while owner.work().step().more:
@@ -152,7 +152,7 @@ def test_lines_of_a_file_count_in_their_order_over_batches(owner: Owner) -> None
     assert conversion.status.key == "rejected"
 
 
-def test_a_short_upload_is_done_beside_a_long_one(owner: Owner) -> None:
+def test_a_short_upload_does_not_wait_for_a_long_one(owner: Owner) -> None:
     long = owner.enter(file_of(owner, BATCH * 6))
     short = owner.enter(file_of(owner, 3))
     work = owner.work()
@@ -162,7 +162,7 @@ def test_a_short_upload_is_done_beside_a_long_one(owner: Owner) -> None:
     assert owner.upload(long.upload_id).state is JobState.RUNNING
 
 
-def test_a_preview_that_was_broken_off_begins_anew(owner: Owner) -> None:
+def test_an_interrupted_preview_restarts(owner: Owner) -> None:
     click_id = owner.click().encode()
     upload = owner.enter(b"cid\n" + (click_id + b"\n") * (BATCH + 20), preview=True)
     owner.work().step()
@@ -187,7 +187,7 @@ def test_a_preview_changes_no_octet_of_the_ledger(owner: Owner, tmp_path: Path) 
     drafts.close()
 
 
-def test_a_preview_and_the_upload_come_to_the_same_whatever_the_lines(owner: Owner) -> None:
+def test_a_preview_and_the_upload_have_the_same_result_for_any_lines(owner: Owner) -> None:
     clicks = [owner.click() for _ in range(40)]
     owner.clicks.away = set(clicks[:5])
     lines = [
@@ -208,7 +208,7 @@ def test_a_preview_and_the_upload_come_to_the_same_whatever_the_lines(owner: Own
     assert verdicts[0] == verdicts[1]
 
 
-def test_an_upload_whose_file_is_lost_fails_and_holds_nobody_back(owner: Owner) -> None:
+def test_an_upload_whose_file_is_lost_fails_and_does_not_delay_others(owner: Owner) -> None:
     lost, other = owner.enter(file_of(owner, 3)), owner.enter(file_of(owner, 3))
     owner.files.delete(lost.upload_id)
     owner.finish()
@@ -228,7 +228,7 @@ def test_an_upload_whose_file_lost_its_end_fails(owner: Owner, tmp_path: Path) -
     assert f"{upload.octets - 50} bytes" in (failed.error or "")
 
 
-def test_what_never_became_an_upload_is_cleared_away(owner: Owner, tmp_path: Path) -> None:
+def test_files_that_never_became_an_upload_are_deleted(owner: Owner, tmp_path: Path) -> None:
     arriving = owner.files.receive(owner.new_id())
     arriving.write(b"half a file")
     owner.files.delete_unfinished()
@@ -309,8 +309,8 @@ print(lines, resident() - before)
 
 def test_reading_fifty_mebibytes_takes_no_more_memory_than_one(tmp_path: Path) -> None:
     command = [sys.executable, "-c", READING, str(tmp_path)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    lines, more_kib = map(int, told)
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    lines, more_kib = map(int, output)
     assert lines > 700_000
     assert more_kib < 2 * 1024
 
@@ -325,11 +325,11 @@ def test_taking_a_long_upload_and_its_result_needs_little_memory(owner: Owner) -
         try:
             owner.finish(work)
             done = owner.upload(upload.upload_id)
-            octets = sum(len(piece) for piece in result_table(owner.desk.ledger, owner.files, done))
+            size = sum(len(piece) for piece in result_table(owner.desk.ledger, owner.files, done))
             left, most = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        assert octets > lines * 40
+        assert size > lines * 40
         assert most < 12 * 1024 * 1024
         assert left < 3 * 1024 * 1024
 

@@ -1,4 +1,4 @@
-"""A conversion that somebody states by hand, over the API or in a file, as the notice that it is."""
+"""A conversion entered by hand or over the API, and the notice that a network would have sent for it."""
 
 from urllib.parse import quote_from_bytes
 
@@ -9,7 +9,7 @@ from clickloop.text import octets_of
 
 
 class GivenConversion(msgspec.Struct, frozen=True, kw_only=True):
-    """What is stated. Texts as a network would send them; an empty one is not sent."""
+    """A conversion as entered. Texts are as a network would send them; empty ones are left out."""
 
     click_id: str
     payout: str = ""
@@ -25,7 +25,7 @@ class GivenConversion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def raw_notice_of(given: GivenConversion, door: Door, notice_id: str, now_ms: int, ip: str = "") -> RawNotice:
-    """The notice that a network would have sent to say the same; stored and read like one."""
+    """Return the notice that a network would have sent to report the same; it is stored and parsed like one."""
     pairs = {
         "cid": given.click_id,
         "payout": given.payout,

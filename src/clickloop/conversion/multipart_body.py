@@ -1,4 +1,4 @@
-"""Form fields of a multipart body (RFC 7578), read leniently: networks write them with and without quotes, by hand, and cut short.
+"""Parse the form fields of a multipart body (RFC 7578) leniently: networks omit quotes, build them by hand, and truncate them.
 
 Every function takes time linear in its input.
 """
@@ -10,11 +10,11 @@ from clickloop.text import text_of
 
 MAX_BOUNDARY = 70  # RFC 2046, 5.1.1
 MAX_DEPTH = 2
-"""A multipart body within a part is read, one within that is not."""
+"""Maximum nesting: a multipart body within a part is read, one within that is not."""
 
 
 def boundary_of(content_type: bytes, body: bytes) -> bytes:
-    """Return the boundary that the header names, else the one that the body visibly begins with; empty: there is none."""
+    """Return the boundary named in the header, else the one with which the body evidently begins; empty: none."""
     boundary = header_parameters(content_type).get(b"boundary", b"")
     if 0 < len(boundary) <= MAX_BOUNDARY:
         return boundary
@@ -25,7 +25,7 @@ def boundary_of(content_type: bytes, body: bytes) -> bytes:
 
 
 def form_fields(body: bytes, boundary: bytes, depth: int = 1) -> Iterator[tuple[str, str]]:
-    """Yield names and values in order. The closing boundary may be missing; parts without a name are left out."""
+    """Yield names and values in order, without parts that have no name. The closing boundary may be missing."""
     for part in body.split(b"--" + boundary)[1:]:
         if part.startswith(b"--"):  # the closing boundary; what follows is an epilogue
             return
@@ -80,9 +80,9 @@ def _or_end(at: int, value: bytes) -> int:
 
 
 def _quoted(value: bytes, start: int) -> tuple[bytes, int]:
-    """Return the quoted string whose text begins at ``start``, and where it ends. An unclosed one ends with the header.
+    """Return the quoted string whose text begins at ``start``, and the position behind it. An unclosed one ends with the header.
 
-    ``\\"`` and ``%22`` stand for a quotation mark (browsers write the latter); other backslashes stay: old browsers send paths.
+    ``\\"`` and ``%22`` mean a quotation mark (browsers write the latter); other backslashes stay: old browsers send paths.
     """
     end = start
     while True:

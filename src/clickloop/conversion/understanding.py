@@ -1,4 +1,4 @@
-"""How each parameter of a notice was understood, for people who wonder what a network sent. Pure."""
+"""Explain how each parameter of a notice was interpreted, for people who examine what a network sent. Pure."""
 
 import msgspec
 
@@ -9,24 +9,24 @@ from clickloop.text import octets_of, text_of
 
 
 class Meaning(Explained):
-    """What a parameter was taken for. A closed list."""
+    """How a parameter was interpreted. A closed list."""
 
     CLICK_ID = "click_id", "Our click id."
     PAYOUT = "payout", "The payout."
     STATUS = "status", "The status."
-    TXID = "txid", "The transaction id, which tells several conversions of one click apart."
+    TXID = "txid", "The transaction id, which distinguishes several conversions of one click."
     CURRENCY = "currency", "The currency of the payout."
-    TOKEN = "token", "The secret token of the network."
+    TOKEN = "token", "The network's secret token."
     AT = "at", "When the conversion happened."
     CONVERSION_ID = "conversion_id", "The network's own id of the conversion, for {conversion_id}."
-    DISABLE_POSTBACK = "disable_postback", "Whether postbacks are to be held back."
-    RETURN = "return", "What the network wants to read in our answer."
-    PARAM = "param", "Kept for the macro of the same name."
-    EVENT = "event", "A number, kept for the macro of the same name."
-    IGNORED = "ignored", "Taken and not used."
-    EMPTY = "empty", "Empty, as if it had not been sent."
-    SECOND = "second", "The same came under another name, which counts; this one is kept as it is."
-    UNKNOWN = "unknown", "Not known to us; kept as it came."
+    DISABLE_POSTBACK = "disable_postback", "Whether to send no postbacks."
+    RETURN = "return", "The text that the network wants in our response."
+    PARAM = "param", "Stored for the macro of the same name."
+    EVENT = "event", "A number, stored for the macro of the same name."
+    IGNORED = "ignored", "Accepted but not used."
+    EMPTY = "empty", "Empty, so treated as not sent."
+    SECOND = "second", "Another name for the same value took precedence. This one is stored as it came."
+    UNKNOWN = "unknown", "Unknown parameter, stored as it came."
 
 
 _PLAIN = {
@@ -41,12 +41,12 @@ _PLAIN = {
 }
 
 
-MIN_TOKEN = 4  # shorter ones turn up in values by chance, and would hide them
+MIN_TOKEN = 4  # a shorter one may occur in other values by chance, which would be masked
 _WIDE = ("utf-16-le", "utf-16-be")
 
 
 class Understood(msgspec.Struct, frozen=True):
-    """A parameter and what it was taken for. Texts are in the form of ``text.text_of``."""
+    """A parameter and its interpretation. Texts are in the form of ``text.escape_bytes``."""
 
     name: str
     value: str
@@ -54,7 +54,7 @@ class Understood(msgspec.Struct, frozen=True):
 
 
 def understood(raw: RawNotice) -> tuple[Understood, ...]:
-    """Every parameter of a raw notice in the order in which they came, as ``read_notice`` takes them."""
+    """Return each parameter of a raw notice in order, with its interpretation by ``read_notice``."""
     _, values, _ = read_values(raw)
     meanings: dict[str, Meaning] = {}
     for field, names in NAMES.items():
@@ -65,9 +65,9 @@ def understood(raw: RawNotice) -> tuple[Understood, ...]:
 
 
 def sent_tokens(raw: RawNotice) -> tuple[str, ...]:
-    """Return the secret token of a raw notice in every form in which its text may hold it, to be masked where it is shown.
+    """Return the secret token of a raw notice in each form in which its text may contain it, so that it can be masked.
 
-    A body that is not as it should be may hide that the value is the token's. One too short to be a secret is left to its name.
+    In a malformed body its parameter's name may not be recognisable. A token too short to be a secret is masked only by name.
     """
     _, values, _ = read_values(raw)
     token = values.get("token", "")

@@ -1,4 +1,4 @@
-"""In which order day and month are in the dates of an uploaded table, as its rows prove it."""
+"""Find the order of day and month in the dates of an uploaded table, as proven by its rows."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,7 +10,7 @@ from clickloop.conversion.upload_text import physical_lines
 from clickloop.text import text_of
 
 MAX_EXAMINED_BYTES = 16 * 1024 * 1024
-"""Of a table, behind its header: a month of dates in order reaches the thirteenth day long before."""
+"""Bytes examined after the header: dates of a month in order reach the 13th day long before that."""
 
 
 def has_moments(layout: Layout) -> bool:
@@ -19,7 +19,7 @@ def has_moments(layout: Layout) -> bool:
 
 
 def proven_order(layout: Layout, pieces: Iterable[bytes], received_at: int) -> DateOrder | None:
-    """Return the order of the dates of a table, where ``pieces`` begin behind its header; None: nothing proves one."""
+    """Return the order of a table's dates; None: unproven. ``pieces`` begin after the header."""
     return order_among(_moments(layout, _beginning(pieces)), received_at)
 
 

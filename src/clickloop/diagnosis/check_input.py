@@ -1,4 +1,4 @@
-"""Gathering what the check of the chain looks at, of everything or of one campaign, and checking it. Only reads."""
+"""Read the input of the check, for everything or for one campaign, and run it. Read-only."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -36,20 +36,20 @@ from clickloop.store.ledger.setup.rules import terms_of
 from clickloop.store.ledger.setup.statuses import status_rows, unmapped_words
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, sources_after
 
-_ALL = 1_000_000  # more than there can be
-_MAX_WORDS = 20  # a page that lists more is not read
+_ALL = 1_000_000  # more than can exist
+_MAX_WORDS = 20  # nobody reads a longer list
 
 
 class RecentClicks(Protocol):
-    """Where recent clicks are found: the facts."""
+    """A source of recent clicks: the facts."""
 
     def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, Clicks]:
-        """By campaign, its last clicks that count."""
+        """Return statistics of each campaign's newest counted clicks, at most ``most`` per campaign."""
         ...
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the tracker stands: scheme and host of its links, the fallback of the instance, the hosts that reach it."""
+    """The tracker's addresses: scheme and host of its links, the instance's fallback URL, and all its hosts."""
 
     base_url: str
     fallback_url: str
@@ -59,39 +59,39 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 def check_all(
     ledger: Ledger, clicks: RecentClicks, standing: Standing, now_ms: int, campaign_id: int | None = None
 ) -> CheckResult | None:
-    """Checks everything that is live, or what one campaign needs; None: there is no live campaign of that number."""
+    """Check everything that is live, or what one campaign needs. None: there is no live campaign with that id."""
     with ledger.read() as tx:
-        chain = _whole(tx, standing) if campaign_id is None else _of_campaign(tx, standing, campaign_id)
+        chain = _read_everything(tx, standing) if campaign_id is None else _read_for_campaign(tx, standing, campaign_id)
         if chain is None:
             return None
-        evidence = _evidence(tx, clicks, chain, now_ms, campaign_id)
+        evidence = _read_evidence(tx, clicks, chain, now_ms, campaign_id)
     return check_chain(chain, evidence)
 
 
 def check_as_set_up(ledger: Ledger, standing: Standing) -> tuple[Finding, ...]:
-    """What is wrong by the set-up alone, the worst first: quick, for a page that tells of more."""
+    """Return the findings about the set-up alone, the worst first. Fast, for use within other pages."""
     with ledger.read() as tx:
-        chain = _whole(tx, standing)
+        chain = _read_everything(tx, standing)
     return worst_first(static_findings(chain))
 
 
 def check_campaign_as_set_up(ledger: Ledger, standing: Standing, campaign_id: int) -> tuple[Finding, ...]:
-    """The same of what one live campaign needs, however many others there are."""
+    """Return the findings about the set-up that one live campaign needs, the worst first. Reads nothing of other campaigns."""
     with ledger.read() as tx:
-        chain = _of_campaign(tx, standing, campaign_id)
+        chain = _read_for_campaign(tx, standing, campaign_id)
     return worst_first(static_findings(chain)) if chain else ()
 
 
-def _of_campaign(tx: Connection, standing: Standing, campaign_id: int) -> Chain | None:
-    """The part of the chain that a campaign needs; None: there is no live campaign of that number."""
+def _read_for_campaign(tx: Connection, standing: Standing, campaign_id: int) -> Chain | None:
+    """Read the part of the chain that a campaign needs. None: there is no live campaign with that id."""
     campaign = CAMPAIGNS.find(tx, campaign_id)
     if campaign is None or campaign.archived_at is not None:
         return None
     source = SOURCES.find(tx, campaign.source_id)
     offers = live_offers(tx, [share.offer_id for share in campaign.offers])
     rules = [
-        kept.rule
-        for kept in (
+        stored.rule
+        for stored in (
             *kept_rules_after(tx, 0, _ALL, of_instance=True),
             *kept_rules_after(tx, 0, _ALL, source_id=campaign.source_id),
             *kept_rules_after(tx, 0, _ALL, campaign_id=campaign_id),
@@ -108,7 +108,7 @@ def _of_campaign(tx: Connection, standing: Standing, campaign_id: int) -> Chain 
         rules=tuple(
             CheckedRule(rule, terms[rule.rule_id].paused) for rule in sorted(rules, key=lambda rule: rule.rule_id)
         ),
-        first_rules={number: kept.rule.rule_id for number, kept in first.items() if kept.archived_at is None},
+        first_rules={number: stored.rule.rule_id for number, stored in first.items() if stored.archived_at is None},
         statuses=tuple(status_rows(tx)),
         catalog=read_catalog_of(tx, standing.own_hosts, [campaign_id]),
         fallback_url=standing.fallback_url,
@@ -116,9 +116,9 @@ def _of_campaign(tx: Connection, standing: Standing, campaign_id: int) -> Chain 
     )
 
 
-def _whole(tx: Connection, standing: Standing) -> Chain:
+def _read_everything(tx: Connection, standing: Standing) -> Chain:
     sources = {source.id: source for source in sources_after(tx, 0, _ALL)}
-    rules = [kept.rule for kept in kept_rules_after(tx, 0, _ALL)]
+    rules = [stored.rule for stored in kept_rules_after(tx, 0, _ALL)]
     terms = terms_of(tx, [rule.rule_id for rule in rules])
     first = first_rules_of_sources(tx, list(sources))
     return Chain(
@@ -127,7 +127,7 @@ def _whole(tx: Connection, standing: Standing) -> Chain:
         networks={network.id: network for network in NETWORKS.after(tx, 0, _ALL)},
         offers={offer.id: offer for offer in offers_after(tx, 0, _ALL)},
         rules=tuple(CheckedRule(rule, terms[rule.rule_id].paused) for rule in rules),
-        first_rules={number: kept.rule.rule_id for number, kept in first.items() if kept.archived_at is None},
+        first_rules={number: stored.rule.rule_id for number, stored in first.items() if stored.archived_at is None},
         statuses=tuple(status_rows(tx)),
         catalog=read_catalog(tx, standing.own_hosts),
         fallback_url=standing.fallback_url,
@@ -135,7 +135,9 @@ def _whole(tx: Connection, standing: Standing) -> Chain:
     )
 
 
-def _evidence(tx: Connection, clicks: RecentClicks, chain: Chain, now_ms: int, campaign_id: int | None) -> Evidence:
+def _read_evidence(
+    tx: Connection, clicks: RecentClicks, chain: Chain, now_ms: int, campaign_id: int | None
+) -> Evidence:
     since = now_ms - RECENT_DAYS * DAY_MS
     recent = clicks.recent_clicks(RECENT_CLICKS, campaign_id)
     conversions = conversions_since(tx, since, campaign_id)
@@ -153,31 +155,31 @@ def _evidence(tx: Connection, clicks: RecentClicks, chain: Chain, now_ms: int, c
         ),
         rules=tuple(rules_since(tx, since, campaign_id)),
         refused=tuple(refused_since(tx, now_ms - REFUSED_DAYS * DAY_MS, campaign_id)),
-        words={found.word: found.conversions for found in unmapped_words(tx, _MAX_WORDS, campaign_id)},
+        words={unmapped.word: unmapped.conversions for unmapped in unmapped_words(tx, _MAX_WORDS, campaign_id)},
         statuses=statuses_since(tx, since, campaign_id),
-        held=_held(tx, now_ms, campaign_id),
-        looked_at=now_ms,
+        holdups=_read_holdups(tx, now_ms, campaign_id),
+        checked_at=now_ms,
     )
 
 
-def _held(tx: Connection, now_ms: int, campaign_id: int | None) -> Held:
-    """What holds postbacks up; of one campaign only the receivers that something of it waits for."""
-    kept = {lane.lane: lane for lane in kept_lanes(tx)}
-    waiting = {seen.lane: seen for seen in waiting_in_lanes(tx, now_ms, campaign_id)}
-    paused = {name for name, lane in kept.items() if lane.pause is not None} if campaign_id is None else set()
+def _read_holdups(tx: Connection, now_ms: int, campaign_id: int | None) -> Held:
+    """Read the causes of held-up postbacks; for one campaign, only receivers that its postbacks wait for."""
+    known = {lane.lane: lane for lane in kept_lanes(tx)}
+    waiting = {backlog.lane: backlog for backlog in waiting_in_lanes(tx, now_ms, campaign_id)}
+    paused = {name for name, lane in known.items() if lane.pause is not None} if campaign_id is None else set()
     receivers = []
     for name in sorted(waiting.keys() | paused):
-        lane, seen = kept.get(name) or KeptLane(lane=name), waiting.get(name)
+        lane, backlog = known.get(name) or KeptLane(lane=name), waiting.get(name)
         receivers.append(
             SlowReceiver(
                 receiver=name,
-                waiting=seen.waiting if seen else 0,
+                waiting=backlog.waiting if backlog else 0,
                 paused_at=lane.pause.opened_at if lane.pause else None,
                 why=lane.pause.why if lane.pause else "",
                 next_probe_at=lane.pause.probe_at if lane.pause else None,
                 held_until=lane.held_until,
-                due=seen.due if seen else 0,
-                due_since=seen.due_since if seen else None,
+                due=backlog.due if backlog else 0,
+                due_since=backlog.due_since if backlog else None,
             )
         )
     return Held(

@@ -1,6 +1,6 @@
 """``clickloop doctor``: examine a whole data folder, with or without a running server.
 
-The stores are opened, never changed. Each check yields findings with a remedy for whatever is wrong. A check that cannot run is a
+The stores are opened but never changed. Each check yields findings with a remedy for each problem. A check that cannot run is a
 finding, too.
 """
 
@@ -36,6 +36,7 @@ from clickloop.store.journal.marks import missing_ranges
 from clickloop.store.journal.segment import (
     CLOSED_SUFFIX,
     DAMAGED_SUFFIX,
+    NOTICES_STREAM,
     STREAMS,
     Segment,
     damages_of,
@@ -65,13 +66,16 @@ LATE_MS = 10 * MINUTE_MS
 """Time after which work that is due counts as stuck."""
 LAG_SECONDS = 60.0  # settling takes a second
 MAX_OUTBOX_ROWS = 50_000  # ten batches: the facts have not taken any for a while
-SHOWN = 5  # more of the same kind tell nothing new
+SHOWN = 5  # findings per kind; more add nothing
 MAX_NAMED = 1_000
-"""Maximum number of rows that a confirmation names in the log of changes."""
+"""Maximum number of rows that a confirmation lists in the audit log."""
 _LOST = (
     f"Rows were lost or changed by hand. {RESTORE_BACKUP.capitalize()}, or report these lines to the Clickloop project."
 )
-_WRONG = f"Check the disk, and what else writes to the ledger. Then {RESTORE_BACKUP}, or accept the rows: clickloop doctor --confirm"
+_WRONG = (
+    "Check the disk, and what else writes to the ledger. "
+    f"Then {RESTORE_BACKUP}, or accept the rows: clickloop doctor --confirm"
+)
 
 
 def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
@@ -97,9 +101,9 @@ def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
 
 
 def confirm_rows(folder: Path, now_ms: int) -> int:
-    """Accept the ledger's rows that do not match their checksums, and return how many there were.
+    """Accept the ledger's rows that do not match their checksums, list them in the audit log, and return their number.
 
-    The change log lists them. Raise LedgerError.
+    Raise LedgerError.
     """
     if not is_filled(folder / LEDGER_FILE):
         return 0  # opening the ledger would create it
@@ -119,21 +123,23 @@ def confirm_rows(folder: Path, now_ms: int) -> int:
 
 
 def _refusal(folder: Path) -> list[Finding]:
-    """Check whether the stores belong together. A store that cannot be opened is found by its own check."""
+    """Check whether the stores belong together. A store that cannot be opened is reported by its own check."""
     try:
         refused = refusal_of(folder)
     except (LedgerError, FactsError, SQLAlchemyError):
         return []
     if refused is None and (trailing := trailing_bytes(folder / LEDGER_FILE, folder / FACTS_FILE)):
-        return [Finding("stores", Verdict.WARNING, trailing, "They are ignored. Find out what else writes here.")]
+        return [
+            Finding("stores", Verdict.WARNING, trailing, "They are ignored. Find out what else writes to this file.")
+        ]
     if refused is None:
         return [Finding("stores", Verdict.WELL, "Ledger, facts, key and folder belong together.")]
-    return [Finding("stores", Verdict.FAULT, str(refused), "Follow this message. The server cannot start before.")]
+    return [Finding("stores", Verdict.FAULT, str(refused), "Follow this message. The server cannot start before that.")]
 
 
 def _lost_records(folder: Path) -> Iterator[Finding]:
-    """Find damage to the journal that nobody has confirmed, and missing segments."""
-    remedy = "Check the disk, and what deletes files. Once you have dealt with it: clickloop doctor --confirm"
+    """Find unconfirmed damage to the journal, and missing segments."""
+    remedy = "Check the disk, and what deletes files. Once you have dealt with it, run: clickloop doctor --confirm"
     files = unconfirmed_mended(folder)
     for sentence in files[:SHOWN]:
         yield Finding("stores", Verdict.WARNING, sentence, remedy)
@@ -143,7 +149,7 @@ def _lost_records(folder: Path) -> Iterator[Finding]:
             path = folder / "journal" / stream / writer
             if not any(str(path) in sentence for sentence in sentences):
                 sentences.append(
-                    f"{path}: segments {first} to {last} were written and are gone, with all their records."
+                    f"{path}: segments {first} to {last} were written but are missing, with all their records."
                 )
     for sentence in sentences[:SHOWN]:
         yield Finding("journal", Verdict.FAULT, sentence, remedy)
@@ -187,9 +193,13 @@ def _journal(folder: Path, now_ms: int) -> Iterator[Finding]:
     for stream in STREAMS:
         lag = journal_lag(journal, stream, now_ms)
         seconds = lag.oldest_age_ms / 1000
-        segments, size = counted(lag.segments, "segment"), counted(lag.octets, "byte")
-        sentence = f"{segments} of {stream} to be processed ({size}), the oldest {seconds:.0f} s old."
-        if lag.segments and seconds > LAG_SECONDS:
+        records = "incoming postbacks" if stream == NOTICES_STREAM else stream
+        if not lag.segments:
+            yield Finding("journal", Verdict.WELL, f"No {records} are waiting to be processed.")
+            continue
+        size = f"{counted(lag.segments, 'segment')} ({counted(lag.octets, 'byte')})"
+        sentence = f"{size} of {records} to be processed, the oldest {seconds:.0f} s old."
+        if seconds > LAG_SECONDS:
             remedy = "Start the server, or check its log for why it is not processing them."
             yield Finding("journal", Verdict.WARNING, sentence, remedy)
         else:
@@ -207,8 +217,8 @@ def _journal(folder: Path, now_ms: int) -> Iterator[Finding]:
     kept = sum(1 for _ in (folder / "settled").glob(f"*/*/*{DAMAGED_SUFFIX}"))
     if kept:
         sentence = (
-            f"{counted(kept, 'damaged segment was', 'damaged segments were')} processed without the unreadable part. The original "
-            "files are in the folder settled."
+            f"{counted(kept, 'damaged segment was', 'damaged segments were')} processed without the unreadable part. "
+            "The original files are in the folder named settled."
         )
         yield Finding(
             "journal",
@@ -219,7 +229,7 @@ def _journal(folder: Path, now_ms: int) -> Iterator[Finding]:
 
 
 def _damages(path: Path) -> list[str]:
-    """Return the damage in a closed segment. One that has been settled meanwhile has none."""
+    """Return the damage to a closed segment; none if it has been settled meanwhile."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -277,9 +287,9 @@ def _audit(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
 
 
 def _see(clicks: Mapping[str, str], row_id: str) -> str:
-    """Return how to see the story of a conversion or postback."""
+    """Return how to see the history of a conversion or postback."""
     click_id = clicks.get(row_id)
-    return f"For its story, run: clickloop trace {click_id}" if click_id else "Its click is unknown."
+    return f"To see its history, run: clickloop trace {click_id}" if click_id else "Its click is unknown."
 
 
 def _unfinished(ledger: Ledger, now_ms: int, *, is_on_hold: bool) -> Iterator[Finding]:
@@ -321,7 +331,7 @@ def _unfinished(ledger: Ledger, now_ms: int, *, is_on_hold: bool) -> Iterator[Fi
 
 
 def _held(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
-    """Find what waits for a paused rule, including archived ones, or for a paused receiver."""
+    """Find postbacks that wait for a paused rule, even an archived one, or for a paused receiver."""
     with ledger.read() as tx:
         rules = rules_that_hold(tx)
         waiting = waiting_counts(tx, [lane.lane for lane in kept_lanes(tx) if lane.pause is not None])
@@ -337,7 +347,7 @@ def _held(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
 
 
 def _hold(folder: Path) -> Iterator[Finding]:
-    """Find out whether all postbacks are on hold, which explains why some are overdue."""
+    """Find out whether all postbacks are on hold, which explains overdue ones."""
     hold = read_hold(folder)
     if hold is not None:
         remedy = "Cancel what the original has already sent, then release the rest: clickloop release"

@@ -1,4 +1,4 @@
-"""Checks of the doctor that need no ledger: every block of the facts, alarms and heartbeats."""
+"""Checks of the doctor without the ledger: every block of the facts, alarms and heartbeats."""
 
 import time
 from collections.abc import Iterator
@@ -16,20 +16,20 @@ from clickloop.store.file_fault import RESTORE_BACKUP
 from clickloop.store.identity import FACTS_FILE, has_been_used
 from clickloop.stores import open_facts
 
-SILENT_SECONDS = 30.0  # a look at all workers takes a second; a busy core may miss some
-SHOWN = 5  # more of the same kind tell nothing new
+SILENT_SECONDS = 30.0  # a heartbeat comes every second; a busy core may miss some
+SHOWN = 5  # findings per kind; more add nothing
 _PATIENCE_SECONDS = 600.0
-"""Longest time in which a running server reads all facts, some seconds per request."""
+"""Maximum time for a running server to read all facts, at some seconds per request."""
 _TOO_MANY_REQUESTS = 429
 
 
 def look_at_facts(folder: Path) -> Iterator[Finding]:
-    """Read every column of the facts: here when nobody else has them open, else the running server reads them."""
+    """Read every column of the facts: directly, or by the running server if it has them open."""
     path = folder / FACTS_FILE
     if not path.exists():
         remedy = "The server creates it when it first starts."
         if has_been_used(folder):
-            remedy = "Put it back or restore a backup. docs/how-to/lost-stores.md lists other ways."
+            remedy = "Put it back or restore a backup. See docs/how-to/lost-stores.md for other ways."
         yield Finding("facts", Verdict.WARNING, f"{path} is missing.", remedy)
         return
     began = time.monotonic()
@@ -52,7 +52,7 @@ def look_at_facts(folder: Path) -> Iterator[Finding]:
 
 
 def _look_through_server(folder: Path, began: float) -> Iterator[Finding]:
-    """Let the running server read, a bounded number of columns with each request."""
+    """Let the running server read the facts, a bounded number of columns per request."""
     unreadable: list[UnreadableRange] = []
     columns = rows = 0
     following: int | None = 0
@@ -94,7 +94,7 @@ def _findings_of(
 
 
 def look_at_alarms(folder: Path, now_ms: int) -> Iterator[Finding]:
-    """Find the alarms of every process, and a core that is silent."""
+    """Yield the alarms of all processes, and whether the core is silent."""
     alarms = read_alarms(folder)
     lives = _lives(folder)
     age = beat_age_seconds(folder, CORE, now_ms)
@@ -107,11 +107,11 @@ def look_at_alarms(folder: Path, now_ms: int) -> Iterator[Finding]:
                 "alarm",
                 Verdict.WARNING,
                 f"{alarm.sentence[0].upper()}{alarm.sentence[1:]}",
-                "The alarm ends when its cause is gone.",
+                "The alarm ends when its cause is fixed.",
             )
         else:
             sentence = f"Alarm when the core last ran: {alarm.sentence}"
-            remedy = "The core is not running. Start it: the alarm ends when its cause is gone."
+            remedy = "The core is not running. Start it; the alarm ends when its cause is fixed."
             yield Finding("alarm", Verdict.WARNING, sentence, remedy)
 
 

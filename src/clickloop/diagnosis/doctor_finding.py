@@ -1,4 +1,4 @@
-"""The findings of the doctor: a place, a verdict, a sentence and a remedy."""
+"""Findings of the doctor: a place, a verdict, a sentence and a remedy."""
 
 import enum
 
@@ -19,7 +19,7 @@ class Verdict(enum.StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """A result of one check. ``remedy`` is empty where all is well."""
+    """A result of one check. ``remedy`` is empty if all is well."""
 
     place: str
     verdict: Verdict

@@ -1,6 +1,6 @@
-"""The dry run: a conversion and its postbacks by the very steps that production takes, in a transaction that only reads.
+"""Dry runs: simulate a conversion and its postbacks by the same code as in production, in a read transaction.
 
-Nothing is sent or stored: an invented notice goes through ``foresee``, its postbacks through ``decide_changes``.
+Nothing is sent or stored: a simulated notice goes through ``preview_registration``, its postbacks through ``decide_changes``.
 """
 
 import msgspec
@@ -46,7 +46,7 @@ from clickloop.tracking.registering import foresee, read, terms_for
 def simulate_visit(
     desk: Desk, place: Place, invented: InventedClick, given: GivenConversion, now_ms: int
 ) -> Simulation | SimulationFault:
-    """What would become of an invented visitor, and of a conversion of his; ``given`` needs no click id."""
+    """Simulate a visitor and a conversion of theirs; ``given`` needs no click id."""
     with desk.ledger.read() as tx:
         campaign = CAMPAIGNS.find(tx, invented.campaign_id)
         if campaign is None or campaign.archived_at is not None:
@@ -62,12 +62,12 @@ def simulate_visit(
         click = visit(setting, invented, draw, click_ids, desk.currency, now_ms)
         redirect = redirect_of(setting, setting.route.choose(draw), click)
         given = msgspec.structs.replace(given, click_id=click.click_id)
-        told = _told(desk, tx, click, given, click_ids, redirect, now_ms, invented=True)
-        return msgspec.structs.replace(told, not_taken=not_taken(setting, invented.parameters or {}))
+        simulation = _simulate(desk, tx, click, given, click_ids, redirect, now_ms, invented=True)
+        return msgspec.structs.replace(simulation, not_taken=not_taken(setting, invented.parameters or {}))
 
 
 def simulate_click(desk: Desk, click_id: ClickId, given: GivenConversion, now_ms: int) -> Simulation | SimulationFault:
-    """What a conversion of a click that was recorded would do now, beside those that it has."""
+    """Simulate a conversion of a recorded click, in addition to those that it has."""
     found = desk.clicks.find_clicks([click_id.text]).get(click_id.text)
     with desk.ledger.read() as tx:
         conversions = conversions_of_click(tx, click_id.text)
@@ -75,29 +75,23 @@ def simulate_click(desk: Desk, click_id: ClickId, given: GivenConversion, now_ms
         if click is None:
             return SimulationFault.NO_SUCH_CLICK
         given = msgspec.structs.replace(given, click_id=click.click_id)
-        return _told(desk, tx, click, given, desk.click_ids, None, now_ms, invented=False)
+        return _simulate(desk, tx, click, given, desk.click_ids, None, now_ms, invented=False)
 
 
 def simulate_conversion(
     desk: Desk, conversion_id: str, given: GivenConversion | None, now_ms: int
 ) -> Simulation | SimulationFault:
-    """What today's rules say to the last change of a stored conversion; with ``given``, to one more notice of it."""
+    """Simulate today's rules for the last change of a stored conversion; with ``given``, for one more notice of it."""
     with desk.ledger.read() as tx:
         conversion = find_conversion(tx, conversion_id)
         if conversion is None:
             return SimulationFault.NO_SUCH_CONVERSION
         if given is not None:
             given = msgspec.structs.replace(given, click_id=conversion.click.click_id, txid=conversion.txid)
-            return _told(desk, tx, conversion.click, given, desk.click_ids, None, now_ms, invented=False)
+            return _simulate(desk, tx, conversion.click, given, desk.click_ids, None, now_ms, invented=False)
         last = changes_of_conversions(tx, [conversion_id])[-1]
         notice = find_notice(tx, last.notice_id)
-        change = Change(
-            before=last.before,
-            after=last.after,
-            at=last.at,
-            notice_id=last.notice_id,
-            disable_postback=notice is not None and read_notice(notice.raw).disable_postback,
-        )
+        change = last.as_change(notice)
         return Simulation(
             invented=False,
             click=conversion.click,
@@ -108,7 +102,7 @@ def simulate_conversion(
         )
 
 
-def _told(
+def _simulate(
     desk: Desk,
     tx: Connection,
     click: Click,
@@ -119,7 +113,7 @@ def _told(
     *,
     invented: bool,
 ) -> Simulation:
-    """What a notice of this conversion would do, and the postbacks that it would owe."""
+    """Simulate a notice of this conversion, and the postbacks that it would create."""
     reading = read(raw_notice_of(given, Door.API, desk.new_id(), now_ms), click_ids)
     found = FoundClicks({click.click_id: click})
     foreseen = foresee(tx, [reading], found, desk.new_id, desk.currency, now_ms, desk.is_clock_trusted)
@@ -139,45 +133,47 @@ def _told(
 def _rules(
     desk: Desk, tx: Connection, change: Change, notice: Notice | None, now_ms: int, version: int | None = None
 ) -> tuple[SimulatedRule, ...]:
-    """Each rule that applies to a change, decided as ``owe_postbacks`` would. ``notice``: an invented one that made the change."""
-    around = read_surroundings(tx, [change])
-    made = decide_changes(
-        [change], around, known_decisions(tx, [change], version), now_ms, desk.new_id, guard=desk.guard
+    """Decide each rule that applies to a change as ``owe_postbacks`` would. ``notice``: the simulated notice that made it."""
+    setup = read_surroundings(tx, [change])
+    decisions = decide_changes(
+        [change], setup, known_decisions(tx, [change], version), now_ms, desk.new_id, guard=desk.guard
     )
     click = change.after.click
     source = SOURCES.find(tx, click.source_id)
     campaign = CAMPAIGNS.find(tx, click.campaign_id)
     fixed_cost = campaign is not None and campaign.click_cost_micros is not None
-    known = Around(
+    context = Around(
         rows={row.number: row for row in source.parameters} if source else {},
         fixed_cost=fixed_cost,
         conversion=change.after,
         named_currency=_named_currency(tx, change.after, notice),
         terms=terms_for(tx, click, desk.currency),
     )
-    terms = terms_of(tx, [live.rule.rule_id for live in around.rules])
-    texts = ChangeTexts(change, around)
+    terms = terms_of(tx, [live.rule.rule_id for live in setup.rules])
+    values_of_change = ChangeTexts(change, setup)
     return tuple(
-        _rule(postback, around, texts, known, now_ms, desk.refused_now, paused=terms[postback.rule_id].paused)
-        for postback in made.postbacks
+        _rule(
+            postback, setup, values_of_change, context, now_ms, desk.refused_now, paused=terms[postback.rule_id].paused
+        )
+        for postback in decisions.postbacks
     )
 
 
 def _rule(
     postback: NewPostback,
-    around: Surroundings,
-    texts: ChangeTexts,
-    known: Around,
+    setup: Surroundings,
+    values_of_change: ChangeTexts,
+    context: Around,
     now_ms: int,
     refused_now: RefusedNow,
     *,
     paused: bool,
 ) -> SimulatedRule:
-    """One decision with the request that it makes, or would make if the rule were not skipped."""
-    rule = next(live.rule for live in around.rules if live.rule.rule_id == postback.rule_id)
+    """Return a decision with its request, or with the one that it would make if the rule were not skipped."""
+    rule = next(live.rule for live in setup.rules if live.rule.rule_id == postback.rule_id)
     decision = postback.decision
-    ready = ready_request(rule.request, around.rows.get(postback.source_id, ()))
-    values = texts.of(rule, postback.postback_id, ready)
+    ready = ready_request(rule.request, setup.rows.get(postback.source_id, ()))
+    values = values_of_change.of(rule, postback.postback_id, ready)
     request = decision.request if isinstance(decision, Owed) else ready.resolve(values, now_ms, None)
     hop = first_hop(request)
     shown = {name: values[name] or (str(now_ms // 1000) if name == "now" else "") for name in ready.names}
@@ -193,14 +189,14 @@ def _rule(
         macros=origins_of(
             ready.names,
             shown,
-            msgspec.structs.replace(known, payout_percent=rule.conditions.payout_percent),
+            msgspec.structs.replace(context, payout_percent=rule.conditions.payout_percent),
         ),
         left_untouched=tuple(dict.fromkeys(text for part in parts for text in part.unknown)),
     )
 
 
 def _named_currency(tx: Connection, conversion: Conversion, notice: Notice | None) -> str:
-    """The currency that the notice named which a conversion's payout is from: the one at hand, or one that is stored."""
+    """Return the currency named by the notice that set a conversion's payout: the simulated one, or a stored one."""
     if not conversion.payout_turn:
         return ""
     if notice is None or notice.turn != conversion.payout_turn:
@@ -210,7 +206,7 @@ def _named_currency(tx: Connection, conversion: Conversion, notice: Notice | Non
 
 
 def _recorded(tx: Connection, click: Click) -> Redirect:
-    """Where the visitor of a recorded click went."""
+    """Return where the visitor of a recorded click went."""
     to = Destination.OFFER if click.offer_id else Destination.FALLBACK if click.target else Destination.NOWHERE
     offer = OFFERS.find(tx, click.offer_id) if click.offer_id else None
     name = offer.name if offer else ""

@@ -1,4 +1,4 @@
-"""The dry run as it is told: where a visitor would go, what each rule would do about his conversion, and why. Pure."""
+"""Results of a dry run: where a visitor would go, what each rule would do about their conversion, and why. Pure."""
 
 import enum
 
@@ -27,7 +27,7 @@ class Destination(enum.StrEnum):
 
 
 class Chance(msgspec.Struct, frozen=True):
-    """How likely an offer is: its weight among all weights, in percent."""
+    """The probability of an offer: its share of all weights, in percent."""
 
     offer_id: int
     offer_name: str
@@ -35,7 +35,7 @@ class Chance(msgspec.Struct, frozen=True):
 
 
 class Redirect(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the visitor goes. ``recorded``: where he went, for a click that was recorded; then nothing else is looked at."""
+    """Where the visitor goes. ``recorded``: where the visitor of a recorded click went, without chances and macros."""
 
     to: Destination
     url: str
@@ -46,49 +46,49 @@ class Redirect(msgspec.Struct, frozen=True, kw_only=True):
     left_out: tuple[LeftOut, ...] = ()
     macros: tuple[MacroValue, ...] = ()
     left_untouched: tuple[str, ...] = ()
-    """What looks like a macro in the address, is none of ours, and is left as it stands."""
+    """Texts in the URL that look like macros but are unknown, and stay as they are."""
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """What the notice does: ``outcome`` as in Conversions - In. ``change`` names what changed; empty: nothing."""
+    """The effect of the notice: ``outcome`` as in Conversions - In. ``change`` is the kind of change; empty: none."""
 
     outcome: str
     reason: RefusalReason | None = None
     flags: tuple[str, ...] = ()
     change: str = ""
     stored: bool = False
-    """It is the last change of a conversion that is stored, decided once more."""
+    """Whether it is the last change of a stored conversion, decided again."""
 
 
 class SimulatedRule(msgspec.Struct, frozen=True, kw_only=True):
-    """What a rule would do. ``request``: what would be sent, or would have been if the rule were not skipped; secrets are in it."""
+    """What a rule would do. ``request``: the request to send, also if the rule is skipped; contains secrets."""
 
     rule: Rule
     paused: bool
-    """A receiver's 410 holds back what it owes."""
+    """Whether a receiver's 410 has paused the rule, so that its postbacks wait."""
     reason: SkipReason | None
     findings: tuple[Finding, ...]
     not_before: int | None
     request: Request
     unsendable: str
-    """Why the request could not be sent as it is; empty: it could."""
+    """Why the request cannot be sent; empty: it can."""
     macros: tuple[MacroValue, ...]
     left_untouched: tuple[str, ...]
 
 
 class NotTaken(msgspec.Struct, frozen=True):
-    """A parameter of the link of which nothing is kept, and why."""
+    """A parameter of the link that is not stored, and why."""
 
     name: str
     sentence: str
 
 
 class Simulation(msgspec.Struct, frozen=True, kw_only=True):
-    """A dry run. ``invented``: the click is made up, and its id is not one that we would take."""
+    """The result of a dry run. ``invented``: the click is simulated, and its id is not valid."""
 
     invented: bool
     not_taken: tuple[NotTaken, ...] = ()
-    """Parameters that were given for the link and that the campaign keeps nothing of."""
+    """The link's parameters that the campaign does not store."""
     click: Click
     redirect: Redirect
     told: Told
@@ -97,17 +97,16 @@ class Simulation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SimulationFault(Explained):
-    """Why there is nothing to try. A closed list."""
+    """The reasons why there is nothing to simulate. A closed list."""
 
-    NO_SUCH_CAMPAIGN = "no_such_campaign", "There is no live campaign of that number."
-    NO_SUCH_CLICK = "no_such_click", "There is no click of that id yet."
-    NO_SUCH_CONVERSION = "no_such_conversion", "There is no conversion of that id."
-    OFFER_NOT_SERVED = "offer_not_served", "The campaign sends nobody to that offer."
+    NO_SUCH_CAMPAIGN = "no_such_campaign", "There is no active campaign with this number."
+    NO_SUCH_CLICK = "no_such_click", "There is no click with this id yet."
+    NO_SUCH_CONVERSION = "no_such_conversion", "There is no conversion with this id."
+    OFFER_NOT_SERVED = "offer_not_served", "The campaign sends no visitors to this offer."
 
 
 def simulation_text(simulation: Simulation) -> str:
-    """The dry run as a page of text."""
-    kind = "An invented click" if simulation.invented else f"Click {simulation.click.click_id}"
+    kind = "A simulated click" if simulation.invented else f"Click {simulation.click.click_id}"
     lines = [f"{kind}: a dry run. Nothing is sent or stored.", "", *_redirect_lines(simulation.redirect), ""]
     if simulation.not_taken:
         lines[-1:] = [f"  {one_line(one.name)}: {one_line(one.sentence)}" for one in simulation.not_taken] + [""]
@@ -138,17 +137,17 @@ def _redirect_lines(redirect: Redirect) -> list[str]:
 
 
 def _conversion_lines(simulation: Simulation) -> list[str]:
-    told, conversion = simulation.told, simulation.conversion
-    if told.reason is not None:
-        return [f"The conversion would be refused ({told.reason}). {told.reason.sentence}"]
+    effect, conversion = simulation.told, simulation.conversion
+    if effect.reason is not None:
+        return [f"The conversion would be refused ({effect.reason}). {effect.reason.sentence}"]
     if conversion is None:
-        return [f"The notice: {told.outcome}."]
+        return [f"The incoming postback: {effect.outcome}."]
     payout = f"{amount_text(conversion.payout.micros)} {conversion.payout.currency}".strip()
-    line = f"The conversion: {told.outcome}, {one_line(conversion.status.name)}, {payout}"
-    line += " (the last change of a stored conversion, decided once more)." if told.stored else "."
-    if not told.change:
+    line = f"The conversion: {effect.outcome}, {one_line(conversion.status.name)}, {payout}"
+    line += " (the last change of a stored conversion, decided again)." if effect.stored else "."
+    if not effect.change:
         line += " Nothing changes, so nothing would be sent."
-    return [line, *(f"  odd  {NoticeFlag(flag).sentence} ({flag})" for flag in told.flags)]
+    return [line, *(f"  flag  {NoticeFlag(flag).sentence} ({flag})" for flag in effect.flags)]
 
 
 def _rule_lines(simulated: SimulatedRule) -> list[str]:
@@ -160,7 +159,7 @@ def _rule_lines(simulated: SimulatedRule) -> list[str]:
         delay = rule.conditions.delay_seconds
         lines = [f"{name} would be sent{f', {delay} s after the conversion' if delay else ''}."]
     if simulated.paused:
-        lines.append("  The rule is paused since its receiver said 410 Gone: what it owes waits.")
+        lines.append("  The rule is paused because its receiver answered 410 Gone. Its postbacks wait.")
     lines += [f"  {line}" for line in every_finding_line(simulated.findings)]
     request = masked_request(simulated.request)
     lines.append(f"  {request.method} {one_line(request.url, 2000)}")
@@ -168,7 +167,7 @@ def _rule_lines(simulated: SimulatedRule) -> list[str]:
     if request.body:
         lines.append(f"  {one_line(readable(request.body), 2000)}")
     if simulated.unsendable:
-        lines.append(f"  It cannot be sent like this: {simulated.unsendable}")
+        lines.append(f"  This request cannot be sent: {simulated.unsendable}")
     return lines + _macro_lines(simulated.macros, simulated.left_untouched)
 
 
@@ -178,4 +177,4 @@ def _macro_lines(macros: tuple[MacroValue, ...], left_untouched: tuple[str, ...]
     for macro in macros:
         shown = one_line(macro.value, 100) or "(empty)"
         lines.append(f"    {'{' + macro.macro + '}':<{width}}  {shown}  – {one_line(macro.sentence)}")
-    return lines + [f"    {one_line(text)}  – not one of our macros: left as it stands" for text in left_untouched]
+    return lines + [f"    {one_line(text)}  – not one of our macros, left as it is" for text in left_untouched]

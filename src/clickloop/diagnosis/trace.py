@@ -1,4 +1,4 @@
-"""The trace: the whole story of one click in one time line, from the campaign link to each attempt to report it. Pure."""
+"""The trace: the history of a click in one timeline, from the campaign link to each attempt to report its conversions. Pure."""
 
 import enum
 from collections.abc import Mapping, Sequence
@@ -24,11 +24,11 @@ from clickloop.setup.source_rows import V_ROWS
 from clickloop.text import readable
 
 MAX_TEXT = 2_000
-"""Characters of a notice's query or body in its event; the notice's own page shows more."""
+"""Maximum number of characters of a notice's query or body in its event; the notice's own page shows more."""
 
 
 class EventKind(enum.StrEnum):
-    """What happened; at the same millisecond in this order."""
+    """The kind of an event; events of the same millisecond are in this order."""
 
     CLICK = "click"
     REDIRECT = "redirect"
@@ -40,14 +40,14 @@ class EventKind(enum.StrEnum):
 
 
 class Detail(msgspec.Struct, frozen=True):
-    """One fact about an event."""
+    """A detail of an event."""
 
     name: str
     value: str
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened. ``at`` is Unix milliseconds; ``id`` names the record that it is from."""
+    """An event of a click's history. ``at`` is Unix milliseconds; ``id`` is that of the record it comes from."""
 
     at: int
     kind: EventKind
@@ -55,16 +55,16 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
     details: tuple[Detail, ...] = ()
     findings: tuple[Finding, ...] = ()
-    """Of a postback: how each condition of its rule was found."""
+    """For a postback, the result of each condition of its rule."""
 
 
 class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
-    """How many older records of a click are not in its story: whoever has a click id can send any number of notices with it."""
+    """Counts of a click's older records that its trace omits: anyone with a click id can send any number of notices for it."""
 
     notices: int = 0
     conversions: int = 0
     changes: bool = False
-    """Whether changes of its conversions are missing."""
+    """Whether changes of its conversions are omitted."""
     postbacks: int = 0
 
     def __bool__(self) -> bool:
@@ -72,15 +72,14 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sentence(self) -> str:
-        """The same for people."""
-        counts = {"notices": self.notices, "conversions": self.conversions, "postbacks": self.postbacks}
+        counts = {"incoming postbacks": self.notices, "conversions": self.conversions, "postbacks": self.postbacks}
         parts = [f"{count} older {noun}" for noun, count in counts.items() if count]
         parts += ["older changes of conversions"] if self.changes else []
-        return f"Not shown: {', '.join(parts)}. The logs list them by the click id." if parts else ""
+        return f"Not shown: {', '.join(parts)}. Filter the logs by the click id to see them." if parts else ""
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is known of a click id. ``click`` None: the id is genuine, but its click has not arrived."""
+    """The history of a click id. ``click`` None: the id is genuine, but its click has not arrived."""
 
     click_id: str
     click: Click | None
@@ -112,9 +111,9 @@ _STATES = {
 _RESULTS: dict[str | None, str] = {
     None: "is in progress.",
     Result.DELIVERED: "delivered it.",
-    Result.AGAIN: "did not deliver it; it is tried again.",
-    Result.FAILED: "did not deliver it, and it has failed.",
-    Result.UNKNOWN: "has no known outcome: Clickloop stopped before it could be written down.",
+    Result.AGAIN: "did not deliver it; it will be retried.",
+    Result.FAILED: "did not deliver it; it has failed for good.",
+    Result.UNKNOWN: "has no known outcome, because Clickloop stopped before it was recorded.",
 }
 
 
@@ -127,7 +126,7 @@ def trace_click(
     attempts: Mapping[str, Sequence[Attempt]],
     names: SetupNames = SetupNames(),  # noqa: B008 – it is frozen
 ) -> Trace:
-    """Puts everything known of a click into one time line. ``attempts`` are by postback id; ``names`` are those around the click."""
+    """Return the timeline of a click. ``attempts`` are by postback id; ``names`` are those of its set-up."""
     events = _click_events(click, names) if click else []
     for notice in notices:
         events.append(_notice_event(notice))
@@ -150,10 +149,10 @@ def _click_events(click: Click, names: SetupNames) -> list[Event]:
     cost = f"{amount_text(click.cost_micros)} {click.cost_currency}" if click.cost_currency else ""
     place = " ".join(part for part in (click.country, click.device, click.os, click.browser) if part)
     rows = [f"V{number} {value}" for number in V_ROWS if (value := getattr(click, f"v{number}"))]
-    came = _details(
+    click_details = _details(
         campaign=_named(click.campaign_id, names.campaign_name),
         traffic_source=_named(click.source_id, names.source_name),
-        external_id=click.external_id or "none: the source sent no click id of its own",
+        external_id=click.external_id or "none, because the source sent no click id",
         parameters=", ".join(rows),
         cost=cost,
         visitor=f"{click.ip} {place}".strip(),
@@ -162,21 +161,21 @@ def _click_events(click: Click, names: SetupNames) -> list[Event]:
     )
     sentence = "A visitor followed the campaign link"
     sentence += f"; not counted: {click.screening}." if click.screening else "."
-    went = _details(
+    redirect_details = _details(
         offer=_named(click.offer_id, names.offer_name),
         network=_named(click.network_id, names.network_name),
         target=masked_text(click.target),
     )
-    sent_on = (
+    redirected = (
         "The visitor was redirected to the offer."
         if click.offer_id
         else "The visitor was redirected to the fallback address."
     )
     if not click.target:
-        sent_on = "There was nowhere to send the visitor: no offer and no fallback address."
+        redirected = "There was nowhere to send the visitor: no offer and no fallback address."
     return [
-        Event(at=click.at, kind=EventKind.CLICK, id=click.click_id, sentence=sentence, details=came),
-        Event(at=click.at, kind=EventKind.REDIRECT, id=click.click_id, sentence=sent_on, details=went),
+        Event(at=click.at, kind=EventKind.CLICK, id=click.click_id, sentence=sentence, details=click_details),
+        Event(at=click.at, kind=EventKind.REDIRECT, id=click.click_id, sentence=redirected, details=redirect_details),
     ]
 
 
@@ -196,8 +195,8 @@ def _notice_event(notice: StoredNotice) -> Event:
 
 
 def _rerun_event(notice: StoredNotice, run_at: int) -> Event:
-    times = "once more" if notice.runs == 2 else f"{notice.runs - 1} times more, the last time now,"
-    sentence = f"It was reprocessed {times} with the settings of that time. It {_outcome(notice)}"
+    times = "" if notice.runs == 2 else f" {notice.runs - 1} times, the last time now,"
+    sentence = f"It was reprocessed{times} with the settings of that time. It {_outcome(notice)}"
     return Event(at=run_at, kind=EventKind.RERUN, id=notice.raw.notice_id, sentence=sentence)
 
 
@@ -228,7 +227,7 @@ def _change_event(change: RecordedChange) -> Event:
 
 
 def _first_unfinished(postbacks: Sequence[Postback]) -> dict[tuple[str, int], Postback]:
-    """Return the first unfinished postback by conversion and rule. Once for all of a click: it may have tens of thousands."""
+    """Return the first unfinished postback by conversion and rule. Computed once per click, which may have tens of thousands."""
     first: dict[tuple[str, int], Postback] = {}
     for postback in postbacks:
         if not postback.state.is_final:
@@ -239,7 +238,7 @@ def _first_unfinished(postbacks: Sequence[Postback]) -> dict[tuple[str, int], Po
 
 
 def _first_before(postback: Postback, first_unfinished: Mapping[tuple[str, int], Postback]) -> Postback | None:
-    """The unfinished postback of the same conversion and rule that this one, waiting, must let go first; None: there is none."""
+    """Return the unfinished postback of the same conversion and rule that must be sent before this one; None: there is none."""
     if not postback.state.is_queued:
         return None
     first = first_unfinished[postback.conversion_id, postback.rule_id]  # at the latest this one itself
@@ -247,12 +246,12 @@ def _first_before(postback: Postback, first_unfinished: Mapping[tuple[str, int],
 
 
 def _postback_event(postback: Postback, first: Postback | None) -> Event:
-    again = f" (asked for again, number {postback.resend})" if postback.resend else ""
+    again = f" (resend {postback.resend})" if postback.resend else ""
     if postback.reason is not None:
         sentence = f"{postback.rule_name!r}{again} was skipped. {postback.reason.sentence}"
     else:
         held = f" {postback.hold.sentence}" if postback.hold else ""
-        behind = f" Postback {first.postback_id}, of an earlier change, comes first." if first else ""
+        behind = f" Postback {first.postback_id} for an earlier change must be sent first." if first else ""
         sentence = f"{postback.rule_name!r}{again} {_STATES[postback.state]}{held}{behind}"
     request = masked_request(postback.request) if postback.request else None
     if request is None and postback.reason is None:
@@ -292,7 +291,7 @@ def _attempt_event(postback: Postback, attempt: Attempt) -> Event:
 
 
 def _named(number: int, name: str) -> str:
-    """A record by its name and number; empty for none."""
+    """Return a record's name and number; empty for none."""
     if not number:
         return ""
     return f"{name} ({number})" if name else str(number)
@@ -303,7 +302,7 @@ def _payout(conversion: Conversion) -> str:
 
 
 def _details(**facts: object) -> tuple[Detail, ...]:
-    """The facts that are known, their texts readable."""
+    """Return the details that are known, with unprintable characters escaped."""
     return tuple(
         Detail(name.replace("_", " "), readable(str(value))) for name, value in facts.items() if str(value) != ""
     )

@@ -16,7 +16,7 @@ class Kind(enum.StrEnum):
 
     TEXT = "text"
     CODE = "code"
-    """Text from outside: ids, addresses, queries."""
+    """Text from outside, such as ids, addresses and queries."""
     MOMENT = "moment"
     MONEY = "money"
     COUNT = "count"

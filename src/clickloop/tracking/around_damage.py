@@ -1,7 +1,7 @@
-"""Registering around damage: a notice that needs a damaged record of the ledger waits alone, and all others are registered.
+"""Isolate damage: a notice that needs a damaged record of the ledger waits alone, and all others are registered.
 
-A batch that fails for what a record holds is halved until the notices are found that cannot be registered. Each is stored as
-waiting, flagged, and looked at again: its record may be repaired. When the store itself fails, nothing is halved: the notices stand
+A batch that fails because of a record's contents is bisected down to the notices that cannot be registered. Each is stored as
+waiting, flagged, and rechecked: its record may be repaired. When the store itself fails, nothing is bisected: the notices stay
 in the journal.
 """
 
@@ -30,25 +30,25 @@ from clickloop.tracking.notices import (
 )
 from clickloop.tracking.registering import read
 
-AGAIN_MS = MINUTE_MS
-"""Time to the first look at a notice that could not be registered."""
+RECHECK_MS = MINUTE_MS
+"""Delay before the first recheck of a notice that could not be registered."""
 
 T = TypeVar("T")
-_told_again = Sparingly("notices wait on: a record of the ledger that they need cannot be read", 60)
+_log_recheck = Sparingly("notices wait on: a record of the ledger that they need cannot be read", 60)
 
 
 def take_notices_around_damage(
     desk: Desk, raws: Sequence[RawNotice], now_ms: int, segments: Sequence[str] = ()
 ) -> list[NoticeResult]:
-    """Take notices as ``take_notices`` does; those that cannot be registered wait. Raise what the store itself raises."""
+    """Take notices as ``take_notices`` does; those that cannot be registered wait. Errors of the store itself propagate."""
     try:
         return take_notices(desk, raws, now_ms, segments)
     except Exception as error:
         if not is_fault_of_record(error):
             raise
-    results, held = _halved(raws, lambda part: take_notices(desk, part, now_ms))
-    _hold_new(desk, held, now_ms)
-    # After the notices, in a transaction of its own: killed in between, all of them are known by their ids.
+    results, failed = _bisected(raws, lambda part: take_notices(desk, part, now_ms))
+    _store_waiting(desk, failed, now_ms)
+    # After the notices, in a separate transaction: after a crash in between, the notices are recognised by their ids.
     with desk.ledger.write() as tx:
         insert_settled(tx, sorted(set(segments) - settled_among(tx, segments)), now_ms)
     return results
@@ -57,15 +57,15 @@ def take_notices_around_damage(
 def look_again_around_damage(
     desk: Desk, now_ms: int, click_ids: Collection[str] | None = None, notice_ids: Sequence[str] | None = None
 ) -> list[NoticeResult]:
-    """Look again at waiting notices: at these, else as ``look_again`` does. Those that cannot be registered are put off."""
+    """Recheck these waiting notices, else those that ``recheck_due`` would, and defer the ones that cannot be registered."""
     ids = notices_to_look_at(desk, now_ms, click_ids) if notice_ids is None else notice_ids
-    results, held = _halved(ids, lambda part: look_again_at_notices(desk, part, now_ms))
-    _hold_again(desk, held, now_ms)
+    results, failed = _bisected(ids, lambda part: look_again_at_notices(desk, part, now_ms))
+    _defer_again(desk, failed, now_ms)
     return results
 
 
 def is_fault_of_record(error: Exception) -> bool:
-    """Return whether an error came from what a record holds, and not from a store that is away, locked or full."""
+    """Return whether a record's contents caused an error, rather than a store that is unreachable, locked or full."""
     if isinstance(error, DBAPIError):
         return "UTF-8" in str(error.orig)  # a text that SQLite's driver cannot decode
     faults = (msgspec.MsgspecError, SecretError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
@@ -73,23 +73,23 @@ def is_fault_of_record(error: Exception) -> bool:
 
 
 def held_notice_alarms(ledger: Ledger) -> tuple[str, ...]:
-    """Return the alarm about notices that wait because a record that they need is damaged, if there are any."""
+    """Return the alarm about notices that wait because a record that they need is damaged; empty if none do."""
     with ledger.read() as tx:
-        held = count_waiting_flagged(tx, NoticeFlag.HELD_BY_DAMAGE)
-    if not held:
+        waiting = count_waiting_flagged(tx, NoticeFlag.HELD_BY_DAMAGE)
+    if not waiting:
         return ()
     sentence = (
-        # The number is a word of its own: the alarm stays the same one while it changes.
-        f"incoming postbacks that wait because a record of the ledger is damaged: {held}; see the log for which, "
-        f"run clickloop doctor, and {RESTORE_BACKUP} or correct the record. They are registered once it can be read"
+        # The number is a separate word: alarms are compared without their numbers, so this one does not restart when it changes.
+        f"incoming postbacks waiting because a ledger record is damaged: {waiting}; the log lists them. "
+        f"Run clickloop doctor, then {RESTORE_BACKUP} or correct the record. They are registered once it can be read"
     )
     return (sentence,)
 
 
-def _halved(
+def _bisected(
     items: Sequence[T], act: Callable[[Sequence[T]], list[NoticeResult]]
 ) -> tuple[list[NoticeResult], list[tuple[T, Exception]]]:
-    """Return the results of those for which it could be done, and those for which it could not, with why."""
+    """Apply ``act`` to as many items as possible. Return its results, and the items that failed with their errors."""
     try:
         return act(items), []
     except Exception as error:
@@ -98,17 +98,17 @@ def _halved(
         if len(items) <= 1:
             return [], [(item, error) for item in items]
     middle = len(items) // 2
-    (results, held), (more_results, more_held) = _halved(items[:middle], act), _halved(items[middle:], act)
-    return results + more_results, held + more_held
+    (results, failed), (more_results, more_failed) = _bisected(items[:middle], act), _bisected(items[middle:], act)
+    return results + more_results, failed + more_failed
 
 
-def _hold_new(desk: Desk, held: Sequence[tuple[RawNotice, Exception]], now_ms: int) -> None:
+def _store_waiting(desk: Desk, failed: Sequence[tuple[RawNotice, Exception]], now_ms: int) -> None:
     with desk.ledger.write() as tx:
-        fresh = [(raw, fault) for raw, fault in held if not is_stored(tx, raw.notice_id)]
+        fresh = [(raw, fault) for raw, fault in failed if not is_stored(tx, raw.notice_id)]
         if fresh:
             insert_notices(tx, [_waiting(desk, raw, now_ms) for raw, _ in fresh])
     for raw, fault in fresh:
-        _tell(raw.notice_id, fault)
+        _log_waiting(raw.notice_id, fault)
 
 
 def _waiting(desk: Desk, raw: RawNotice, now_ms: int) -> StoredNotice:
@@ -119,22 +119,22 @@ def _waiting(desk: Desk, raw: RawNotice, now_ms: int) -> StoredNotice:
         status_word=reading.notice.status_word,
         outcome=Outcome.WAITING,
         flags=(NoticeFlag.HELD_BY_DAMAGE,),
-        look_again_at=now_ms + AGAIN_MS,
+        look_again_at=now_ms + RECHECK_MS,
         first_look_at=now_ms,
     )
 
 
-def _hold_again(desk: Desk, held: Sequence[tuple[str, Exception]], now_ms: int) -> None:
-    if not held:
+def _defer_again(desk: Desk, failed: Sequence[tuple[str, Exception]], now_ms: int) -> None:
+    if not failed:
         return
-    # One transaction for all of them: many may be held by one damaged record, and each commit waits for the disk.
+    # One transaction for all: many may need the same damaged record, and each commit waits for the disk.
     with desk.ledger.write() as tx:
-        for notice_id, _ in held:
+        for notice_id, _ in failed:
             hold_notice(tx, notice_id, NoticeFlag.HELD_BY_DAMAGE, now_ms + MAX_OVERDUE_LOOK_MS)
-    _told_again(count=len(held), first=held[0][0], fault=f"{type(held[0][1]).__name__}: {held[0][1]}")
+    _log_recheck(count=len(failed), first=failed[0][0], fault=f"{type(failed[0][1]).__name__}: {failed[0][1]}")
 
 
-def _tell(notice_id: str, fault: Exception) -> None:
+def _log_waiting(notice_id: str, fault: Exception) -> None:
     log(
         "a notice waits: a record of the ledger that it needs cannot be read",
         notice=notice_id,

@@ -1,4 +1,4 @@
-"""Cancelling: all postbacks that wait and match a filter are taken out of delivery, a batch at a time."""
+"""Cancel all waiting postbacks that match a filter, a batch at a time."""
 
 import msgspec
 from sqlalchemy import Connection
@@ -9,13 +9,13 @@ from clickloop.store.ledger.queue.resends import Pool, cancel_all, count_sent, n
 from clickloop.tracking.notices import Desk
 
 BATCH = 1_000
-"""Postbacks per transaction: other writers get their turn in between."""
+"""Postbacks per transaction: other writers may write in between."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 def start_cancels(tx: Connection, desk: Desk, wanted: PostbackFilter, now_ms: int) -> BulkJob:
-    """Writes down a job over all that match now and wait; ``work_off_cancels`` does it."""
+    """Create a job over all waiting postbacks that match now; ``run_cancel_batch`` runs it."""
     job = BulkJob(
         bulk_job_id=desk.new_id(),
         kind=JobKind.CANCEL,
@@ -29,7 +29,7 @@ def start_cancels(tx: Connection, desk: Desk, wanted: PostbackFilter, now_ms: in
 
 
 def work_off_cancels(tx: Connection, job: BulkJob, now_ms: int) -> BulkJob:
-    """Does the next batch of a job and writes down how far it is, in one transaction."""
+    """Run the next batch of a job and record its progress, in the caller's transaction. Return the job as it is then."""
     wanted = msgspec.json.decode(job.asked, type=PostbackFilter)
     batch = sent_after(tx, wanted, Pool.WAITING, job.done_id, job.last_id, BATCH)
     cancelled = cancel_all(tx, [sent.postback_id for sent in batch], now_ms)

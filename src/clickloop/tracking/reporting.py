@@ -1,4 +1,4 @@
-"""Reporting: a query answered from the facts, with rates, statuses and names from the ledger. Nothing is written."""
+"""Run reports: sums from the facts; rates, statuses and names from the ledger. Read-only."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -17,15 +17,15 @@ from clickloop.store.ledger.setup.report_names import status_names
 
 
 class ReportSource(Protocol):
-    """Where sums come from: the facts."""
+    """A source of sums: the facts."""
 
     def report(self, query: ReportQuery, rates: Sequence[Rate]) -> Report:
-        """The sums of a query's groups, and of all of them."""
+        """Return the sums of a query's groups, and the totals."""
         ...
 
 
 class Heading(msgspec.Struct, frozen=True):
-    """A group's key in one dimension: the key itself, for programs, and for people."""
+    """A group's key in one dimension, as ``value`` for programs and ``name`` for people."""
 
     key: Key
     value: str
@@ -33,25 +33,25 @@ class Heading(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A row as it is shown."""
+    """A row of a report with its headings."""
 
     headings: tuple[Heading, ...]
     sums: Sums
 
 
 class MadeReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A report with all names."""
+    """A report with the names of its groups."""
 
     query: ReportQuery
     rows: tuple[Row, ...]
     group_count: int
     totals: Row
     statuses: Mapping[str, str]
-    """The names of the statuses by key, in their order."""
+    """Status names by key, in the user's order; empty unless each status is counted."""
 
 
 def make_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each_status: bool = True) -> MadeReport:
-    """The report; with ``each_status`` the conversions of each are counted by themselves too."""
+    """Run a query. With ``each_status`` also count the conversions of each status."""
     with ledger.read() as tx:
         statuses = status_names(tx) if each_status else {}
         rates = rates_into(tx, query.currency)

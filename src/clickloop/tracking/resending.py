@@ -1,8 +1,8 @@
-"""Sending again: one postback or all that match a filter, with the request as it was or built anew from today's rule.
+"""Resend one postback or all that match a filter, with the request unchanged or rebuilt from today's rule.
 
-A resend is a row of its own behind the original, in its order; its request goes on naming the original's ``{postback_id}``, and
-its attempts are counted on from the original's, so that a receiver can tell that it is the same. What still waits can be asked
-for too: the row that waits is cancelled in the transaction that makes the new one, which takes its place.
+A resend is a separate row that follows the original in order. Its request keeps the original's ``{postback_id}``, and its
+attempts continue the original's numbers, so that a receiver can tell that it is the same postback. A waiting postback can be
+resent, too: the transaction that creates the new row cancels the waiting one.
 """
 
 import enum
@@ -12,7 +12,6 @@ import msgspec
 from sqlalchemy import Connection
 
 from clickloop.conversion.conversion import Change
-from clickloop.conversion.notice import read_notice
 from clickloop.explained import Explained
 from clickloop.postback.due import Earlier, Finding, Owed, Skipped, SkipReason
 from clickloop.postback.postback_log import NewPostback, PostbackFilter
@@ -40,7 +39,7 @@ from clickloop.tracking.deciding import ChangeTexts, RuleHere, Surroundings, dec
 from clickloop.tracking.notices import Desk
 
 BATCH = 200
-"""Postbacks per transaction: other writers get their turn in between."""
+"""Postbacks per transaction: other writers may write in between."""
 
 _read_request = msgspec.json.Decoder(Request).decode
 _read_findings = msgspec.json.Decoder(tuple[Finding, ...]).decode
@@ -48,16 +47,16 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Mode(enum.StrEnum):
-    """Which request is sent again."""
+    """The request to resend."""
 
     AS_IT_WAS = "as_it_was"
-    """The same, byte for byte."""
+    """The same request, byte for byte."""
     ANEW = "anew"
-    """Built from today's rule and set-up, for the conversion as it stood after that change."""
+    """Rebuilt from today's rule and set-up, for the conversion as it was after that change."""
 
 
 class NotResent(Explained):
-    """Why a postback was not asked for again. A closed list."""
+    """Reasons why a postback was not resent. A closed list."""
 
     UNDER_WAY = "under_way", "It is being sent right now. Wait for the attempt to end."
     NOTHING_WAS_SENT = (
@@ -79,9 +78,9 @@ class NotResent(Explained):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A postback that was not asked for again. ``skipped``: by which condition, where it is still skipped.
+    """The refusal to resend a postback. ``skipped``: the condition by which it would still be skipped.
 
-    ``left_out``: the rule's share was counted for it and left it out; that is written down, so that it stays left out.
+    ``left_out``: the decision of the rule's share to skip it, which is stored so that it stays skipped.
     """
 
     why: NotResent
@@ -90,46 +89,45 @@ class Refusal(msgspec.Struct, frozen=True):
 
     @property
     def sentence(self) -> str:
-        """The whole reason for people."""
         return f"{self.why.sentence} {self.skipped.sentence}" if self.skipped else self.why.sentence
 
     @property
     def word(self) -> str:
-        """The reason for counting."""
+        """The reason as a key for counting."""
         return f"{self.why}: {self.skipped}" if self.skipped else str(self.why)
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What a job was asked for."""
+    """The request for a resend job, as stored with the job."""
 
     wanted: PostbackFilter
     mode: Mode
     resumes_rule: int | None = None
-    """The paused rule that goes on when the job has ended. Then each keeps its moment, also one that was tried."""
+    """The paused rule to resume when the job ends. Then each postback keeps its scheduled time, even if it was tried before."""
 
     @property
     def pool(self) -> Pool:
-        """What is sent again where the filter names no state: of a rule that is resumed, what it has kept waiting."""
+        """The postbacks to resend if the filter names no state: final ones, or a resumed rule's waiting ones."""
         return Pool.FINAL if self.resumes_rule is None else Pool.WAITING
 
 
-class _Around(msgspec.Struct, frozen=True):
-    """What it takes to ask for some postbacks again."""
+class _ResendContext(msgspec.Struct, frozen=True):
+    """The records needed to resend a batch."""
 
     attempts: dict[tuple[str, int, int], int]
     newest: dict[tuple[str, int], int]
-    """By conversion and rule: the newest version that is on its way or delivered."""
+    """By conversion and rule, the newest version that is queued, being sent or delivered."""
     changes: dict[tuple[str, int], Change]
     rules: dict[int, LiveRule]
     surroundings: Surroundings | None
     earlier: dict[tuple[str, int], list[Decided]]
 
 
-class _How(msgspec.Struct, frozen=True):
-    """How some are asked for again.
+class _ResendOptions(msgspec.Struct, frozen=True):
+    """Options of a resend.
 
-    ``releases``: also those whose notice asked that no postback be sent. ``keeps_moments``: one that was tried and replaced
-    leaves when it would have been tried again.
+    ``releases``: include those whose notice requested that no postback be sent. ``keeps_moments``: a replaced postback that
+    was tried before keeps the time of its next attempt.
     """
 
     mode: Mode
@@ -142,28 +140,28 @@ class _How(msgspec.Struct, frozen=True):
 def resend_one(
     tx: Connection, desk: Desk, postback_id: str, mode: Mode, now_ms: int, *, force: bool = False
 ) -> NewPostback | Refusal | None:
-    """Asks for a postback again; given an older row of a change and rule, for the last one. None: there is none of that id.
+    """Resend a postback; if the id is of an older row of the same change and rule, resend the last one. None: no such postback.
 
-    ``force``: also when a newer change was sent since, or its notice asked that no postback be sent.
+    ``force``: even if a newer change was sent since, or its notice requested that no postback be sent.
     """
     sent = find_sent(tx, postback_id)
     if sent is None:
         return None
-    (made,) = _resend(tx, desk, [sent], _How(mode, force, releases=force), now_ms)
-    return made
+    (result,) = _resend(tx, desk, [sent], _ResendOptions(mode, force, releases=force), now_ms)
+    return result
 
 
 def start_resends(
     tx: Connection, desk: Desk, wanted: PostbackFilter, mode: Mode, now_ms: int, resumes_rule: int | None = None
 ) -> BulkJob:
-    """Writes down a job over all that match now; ``work_off_resends`` does it. At its end ``resumes_rule`` goes on, if one is given."""
-    asked = Asked(wanted, mode, resumes_rule)
+    """Create a job over all postbacks that match now; ``run_resend_batch`` runs it. At its end ``resumes_rule`` is resumed."""
+    request = Asked(wanted, mode, resumes_rule)
     job = BulkJob(
         bulk_job_id=desk.new_id(),
         kind=JobKind.RESEND,
-        asked=_encode(asked),
+        asked=_encode(request),
         last_id=newest_postback(tx),
-        matched=sum(count_sent(tx, wanted, asked.pool).values()),
+        matched=sum(count_sent(tx, wanted, request.pool).values()),
         created_at=now_ms,
     )
     BULK_JOBS.insert(tx, job)
@@ -171,60 +169,64 @@ def start_resends(
 
 
 def work_off_resends(tx: Connection, desk: Desk, job: BulkJob, now_ms: int) -> BulkJob:
-    """Does the next batch of a job and writes down how far it is: one transaction, so a crash neither skips nor doubles any."""
-    asked = msgspec.json.decode(job.asked, type=Asked)
-    batch = sent_after(tx, asked.wanted, asked.pool, job.done_id, job.last_id, BATCH)
-    how = _How(
-        asked.mode,
-        releases=asked.wanted.reason is SkipReason.DISABLED_BY_NOTICE,
+    """Run the next batch of a job and record its progress in the caller's transaction; a crash neither skips nor repeats any."""
+    request = msgspec.json.decode(job.asked, type=Asked)
+    batch = sent_after(tx, request.wanted, request.pool, job.done_id, job.last_id, BATCH)
+    options = _ResendOptions(
+        request.mode,
+        releases=request.wanted.reason is SkipReason.DISABLED_BY_NOTICE,
         bulk_job_id=job.bulk_job_id,
-        keeps_moments=asked.resumes_rule is not None,
+        keeps_moments=request.resumes_rule is not None,
     )
-    made = _resend(tx, desk, batch, how, now_ms)
+    results = _resend(tx, desk, batch, options, now_ms)
     left_out = dict(job.left_out)
-    for refusal in made:
+    for refusal in results:
         if isinstance(refusal, Refusal):
             left_out[refusal.word] = left_out.get(refusal.word, 0) + 1
-    count = sum(isinstance(postback, NewPostback) for postback in made)
+    count = sum(isinstance(postback, NewPostback) for postback in results)
     job = msgspec.structs.replace(job, left_out=left_out)
     job = job.after([sent.postback_id for sent in batch], BATCH, count, now_ms)
     BULK_JOBS.keep(tx, job)
-    if job.state.is_final and asked.resumes_rule is not None:
-        resume_rule(tx, asked.resumes_rule, now_ms)
+    if job.state.is_final and request.resumes_rule is not None:
+        resume_rule(tx, request.resumes_rule, now_ms)
     return job
 
 
-def _resend(tx: Connection, desk: Desk, batch: Sequence[Sent], how: _How, now_ms: int) -> list[NewPostback | Refusal]:
-    """What becomes of each; those that are made are written, and what they replace is cancelled."""
-    around = _read_around(tx, batch, anew=how.mode is Mode.ANEW)
-    made: list[NewPostback | Refusal] = []
+def _resend(
+    tx: Connection, desk: Desk, batch: Sequence[Sent], options: _ResendOptions, now_ms: int
+) -> list[NewPostback | Refusal]:
+    """Create the resends of a batch and cancel the waiting postbacks that they replace. Return the result for each."""
+    context = _read_context(tx, batch, anew=options.mode is Mode.ANEW)
+    results: list[NewPostback | Refusal] = []
     rows: list[NewPostback] = []
     replaced: list[str] = []
     counted: dict[int, int] = {}
     for sent in batch:
-        decision = _decision(sent, how, around, desk, counted, now_ms)
+        decision = _decision(sent, options, context, desk, counted, now_ms)
         if isinstance(decision, Refusal):
-            made.append(decision)
+            results.append(decision)
             if decision.left_out is not None:
-                rows.append(_row(sent, how, decision.left_out, desk.new_id()))
+                rows.append(_row(sent, options, decision.left_out, desk.new_id()))
             continue
         request = msgspec.structs.replace(
-            decision.request, earlier_attempts=around.attempts.get((sent.conversion_id, sent.version, sent.rule_id), 0)
+            decision.request, earlier_attempts=context.attempts.get((sent.conversion_id, sent.version, sent.rule_id), 0)
         )
         if sent.state is PostbackState.WAITING:
             replaced.append(sent.postback_id)
-        owed = Owed(request, _moment(sent, how, now_ms), decision.findings)
-        lane = sent.lane if how.mode is Mode.AS_IT_WAS else _lane(around.rules[sent.rule_id].rule)
-        rows.append(_row(sent, how, owed, desk.new_id(), lane))
-        made.append(rows[-1])
+        owed = Owed(request, _moment(sent, options, now_ms), decision.findings)
+        lane = sent.lane if options.mode is Mode.AS_IT_WAS else _lane(context.rules[sent.rule_id].rule)
+        rows.append(_row(sent, options, owed, desk.new_id(), lane))
+        results.append(rows[-1])
     replace_all(tx, replaced, now_ms)
     insert_postbacks(tx, rows, now_ms)
     count_shares(tx, counted)
-    return made
+    return results
 
 
-def _row(sent: Sent, how: _How, decision: Owed | Skipped, postback_id: str, lane: str = "") -> NewPostback:
-    """The row behind the one that is asked for again."""
+def _row(
+    sent: Sent, options: _ResendOptions, decision: Owed | Skipped, postback_id: str, lane: str = ""
+) -> NewPostback:
+    """Return the row that follows the resent one."""
     return NewPostback(
         postback_id=postback_id,
         conversion_id=sent.conversion_id,
@@ -232,7 +234,7 @@ def _row(sent: Sent, how: _How, decision: Owed | Skipped, postback_id: str, lane
         rule_id=sent.rule_id,
         resend=sent.resend + 1,
         original_id=sent.original_id,
-        bulk_job_id=how.bulk_job_id,
+        bulk_job_id=options.bulk_job_id,
         click_id=sent.click_id,
         campaign_id=sent.campaign_id,
         source_id=sent.source_id,
@@ -242,55 +244,61 @@ def _row(sent: Sent, how: _How, decision: Owed | Skipped, postback_id: str, lane
     )
 
 
-def _moment(sent: Sent, how: _How, now_ms: int) -> int:
-    """When it leaves: at once, or what takes the place of one that waits when that one would have, unless it had been tried."""
-    if sent.next_attempt_at is None or (sent.attempts and not how.keeps_moments):
+def _moment(sent: Sent, options: _ResendOptions, now_ms: int) -> int:
+    """Return when to send it: at once, or when the waiting, untried postback that it replaces would have been sent."""
+    if sent.next_attempt_at is None or (sent.attempts and not options.keeps_moments):
         return now_ms
     return sent.next_attempt_at if sent.held_from is None else sent.held_from
 
 
 def _decision(
-    sent: Sent, how: _How, around: _Around, desk: Desk, counted: dict[int, int], now_ms: int
+    sent: Sent, options: _ResendOptions, context: _ResendContext, desk: Desk, counted: dict[int, int], now_ms: int
 ) -> Owed | Refusal:
     if sent.state is PostbackState.SENDING:
         return Refusal(NotResent.UNDER_WAY)
     if (
         sent.state.is_final
-        and not how.force
-        and around.newest.get((sent.conversion_id, sent.rule_id), 0) > sent.version
+        and not options.force
+        and context.newest.get((sent.conversion_id, sent.rule_id), 0) > sent.version
     ):
         return Refusal(NotResent.SUPERSEDED)
-    if how.mode is Mode.AS_IT_WAS:
+    if options.mode is Mode.AS_IT_WAS:
         if sent.request is None:
             return Refusal(NotResent.NOTHING_WAS_SENT if sent.reason is not None else NotResent.RECORD_GONE)
         try:
             return Owed(_read_request(sent.request), now_ms, _read_findings(sent.findings))
-        # A damaged record is refused alone; the others of the job go on.
+        # Only the damaged record is refused; the job goes on.
         except (msgspec.DecodeError, UnicodeDecodeError):
             return Refusal(NotResent.RECORD_GONE)
-    live = around.rules.get(sent.rule_id)
-    change = around.changes.get((sent.conversion_id, sent.version))
-    if live is None or change is None or around.surroundings is None:
+    live = context.rules.get(sent.rule_id)
+    change = context.changes.get((sent.conversion_id, sent.version))
+    if live is None or change is None or context.surroundings is None:
         return Refusal(NotResent.RECORD_GONE)
     if sent.reason is None:
-        texts = ChangeTexts(change, around.surroundings)
-        ready = ready_request(live.rule.request, around.surroundings.rows.get(sent.source_id, ()))
-        request = ready.resolve(texts.of(live.rule, sent.original_id, ready), now_ms, None)
+        values = ChangeTexts(change, context.surroundings)
+        ready = ready_request(live.rule.request, context.surroundings.rows.get(sent.source_id, ()))
+        request = ready.resolve(values.of(live.rule, sent.original_id, ready), now_ms, None)
         return Owed(request, now_ms, _read_findings(sent.findings))
-    if how.releases:
+    if options.releases:
         change = msgspec.structs.replace(change, disable_postback=False)
-    return _decided_again(sent, live, change, around, desk, counted, now_ms)
+    return _decide_again(sent, live, change, context, desk, counted, now_ms)
 
 
-def _decided_again(
-    sent: Sent, live: LiveRule, change: Change, around: _Around, desk: Desk, counted: dict[int, int], now_ms: int
+def _decide_again(
+    sent: Sent,
+    live: LiveRule,
+    change: Change,
+    context: _ResendContext,
+    desk: Desk,
+    counted: dict[int, int],
+    now_ms: int,
 ) -> Owed | Refusal:
-    """A skipped one by today's rule. One that its share left out stays left out, while the rule has a share."""
-    assert around.surroundings is not None
-    campaign = around.surroundings.campaigns.get(sent.campaign_id)
+    """Decide a skipped postback by today's rule. One that the rule's share skipped stays skipped while the rule has a share."""
+    assert context.surroundings is not None
+    campaign = context.surroundings.campaigns.get(sent.campaign_id)
     before = [
         decided
-        for decided in around.earlier.get((sent.conversion_id, sent.rule_id), ())
+        for decided in context.earlier.get((sent.conversion_id, sent.rule_id), ())
         if decided.version < sent.version
     ]
     skipped = {decided.reason for decided in before if decided.reason is not None}
@@ -302,9 +310,9 @@ def _decided_again(
         counted=live.counted + counted.get(sent.rule_id, 0),
         source_rules_off=campaign is not None and campaign.source_rules_off,
     )
-    here = RuleHere.of(live.rule, sent.source_id, around.surroundings, desk.guard)
-    texts = ChangeTexts(change, around.surroundings)
-    decided = decide_rule(texts, here, earlier, now_ms, sent.original_id).decision
+    prepared = RuleHere.of(live.rule, sent.source_id, context.surroundings, desk.guard)
+    values = ChangeTexts(change, context.surroundings)
+    decided = decide_rule(values, prepared, earlier, now_ms, sent.original_id).decision
     if decided.counted:
         counted[sent.rule_id] = counted.get(sent.rule_id, 0) + 1
     if isinstance(decided, Skipped):
@@ -312,12 +320,12 @@ def _decided_again(
     return decided
 
 
-def _read_around(tx: Connection, batch: Sequence[Sent], *, anew: bool) -> _Around:
+def _read_context(tx: Connection, batch: Sequence[Sent], *, anew: bool) -> _ResendContext:
     conversion_ids = sorted({sent.conversion_id for sent in batch})
     attempts = attempts_made(tx, {(sent.conversion_id, sent.version, sent.rule_id) for sent in batch})
     newest = newest_on_the_way(tx, conversion_ids)
     if not anew or not batch:
-        return _Around(attempts, newest, {}, {}, None, {})
+        return _ResendContext(attempts, newest, {}, {}, None, {})
     wanted = {(sent.conversion_id, sent.version) for sent in batch}
     recorded = [
         change
@@ -325,22 +333,16 @@ def _read_around(tx: Connection, batch: Sequence[Sent], *, anew: bool) -> _Aroun
         if (change.after.conversion_id, change.version) in wanted
     ]
     notices = {notice.raw.notice_id: notice for notice in notices_of_ids(tx, [change.notice_id for change in recorded])}
-    changes = {}
-    for change in recorded:
-        notice = notices.get(change.notice_id)
-        changes[change.after.conversion_id, change.version] = Change(
-            before=change.before,
-            after=change.after,
-            at=change.at,
-            notice_id=change.notice_id,
-            disable_postback=notice is not None and read_notice(notice.raw).disable_postback,
-        )
+    changes = {
+        (change.after.conversion_id, change.version): change.as_change(notices.get(change.notice_id))
+        for change in recorded
+    }
     rules = {live.rule.rule_id: live for live in rules_of_ids(tx, {sent.rule_id for sent in batch})}
     surroundings = read_surroundings(tx, list(changes.values()), list(rules.values())) if changes else None
     earlier: dict[tuple[str, int], list[Decided]] = {}
     for decided in decided_before(tx, conversion_ids):
         earlier.setdefault((decided.conversion_id, decided.rule_id), []).append(decided)
-    return _Around(attempts, newest, changes, rules, surroundings, earlier)
+    return _ResendContext(attempts, newest, changes, rules, surroundings, earlier)
 
 
 def _lane(rule: Rule) -> str:

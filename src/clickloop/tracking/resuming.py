@@ -1,4 +1,4 @@
-"""Resuming a rule that a receiver's 410 has paused: what it held leaves as it was, or built anew from the rule as it is now."""
+"""Resume a rule paused by a receiver's 410: its waiting postbacks are sent unchanged, or rebuilt from the current rule."""
 
 import msgspec
 from sqlalchemy import Connection
@@ -9,11 +9,11 @@ from clickloop.store.ledger.queue.holding import count_waiting, is_paused, resum
 from clickloop.tracking.notices import Desk
 from clickloop.tracking.resending import Asked, Mode, start_resends
 
-_MAX_JOBS = 1_000  # more than anybody starts; each is looked at
+_MAX_JOBS = 1_000  # more than are ever started at once; each is decoded
 
 
 class Resumed(msgspec.Struct, frozen=True):
-    """How a rule goes on. ``job``: it builds anew what waits, and the rule goes on at its end."""
+    """How a rule resumes. ``job``: it rebuilds the waiting postbacks, and the rule resumes when it ends."""
 
     mode: Mode
     waiting: int
@@ -21,10 +21,10 @@ class Resumed(msgspec.Struct, frozen=True):
 
 
 def resume(tx: Connection, desk: Desk, rule_id: int, mode: Mode | None, now_ms: int) -> Resumed | None:
-    """Lets a paused rule go on; None: it is not paused. Either way one is let through first, and the others follow its answer.
+    """Resume a paused rule; None: it is not paused. One postback is sent first, and the others depend on its response.
 
-    ``mode`` None: anew where the request was changed since something that waits was owed, else as it was. Asked for again while
-    a job builds it anew, that job is answered.
+    ``mode`` None: rebuild if the request was changed after a waiting postback was created, else send unchanged. While a job is
+    rebuilding them, that job is returned, unless the mode is AS_IT_WAS.
     """
     running = _running_job(tx, rule_id)
     waiting = count_waiting(tx, rule_id)

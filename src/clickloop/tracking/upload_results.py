@@ -1,4 +1,4 @@
-"""What became of each line of an upload, beside the line itself: read again from the file, and from the ledger as it is now."""
+"""Results of an upload: each line, reread from the file, with its current outcome from the ledger."""
 
 from collections.abc import Iterator
 from itertools import islice, takewhile
@@ -23,64 +23,66 @@ _finding = msgspec.json.Decoder(Finding)
 
 
 class LineResult(msgspec.Struct, frozen=True):
-    """A line and what became of it, or would."""
+    """A line and its result, or the result that it would have in a preview."""
 
     finding: Finding
     sentence: str
     cells: tuple[bytes, ...]
-    """As they came; of one that cannot be read its beginning."""
+    """The cells as they came; of an unreadable line its beginning."""
 
     @property
     def text(self) -> str:
-        """The line as it came, but for its quotes, in the form of ``text.text_of``."""
+        """The line as it came, without its quotes, in the form of ``text.escape_bytes``."""
         return text_of(b",".join(self.cells))
 
 
 def line_results(ledger: Ledger, files: UploadFiles, upload: Upload) -> Iterator[LineResult]:
-    """The lines that have been taken so far, in order. Memory stays flat. Raises FileNotFoundError when the file is no longer kept.
+    """Yield the lines processed so far, in order, in constant memory. Raise FileNotFoundError if the file was deleted.
 
-    Of a preview what was foreseen; else what the notices have come to by now: one that waited may be registered, one that was run
-    again may have changed.
+    A preview yields its stored results; otherwise results are those of the notices now: one that waited may be registered since,
+    one that was rerun may have changed.
     """
     layout = layout_of(files, upload)
     pieces = files.pieces(upload.upload_id, layout.begins_at)
     lines = takewhile(lambda line: line.ends_at <= upload.octets_read, lines_of(layout, pieces))
-    foreseen = map(_finding.decode, files.verdicts(upload.upload_id)) if upload.preview else None
+    previewed = map(_finding.decode, files.verdicts(upload.upload_id)) if upload.preview else None
     try:
         while batch := list(islice(lines, BATCH)):
-            # Of a preview that has just begun anew there may be fewer findings than lines.
-            found = zip(batch, foreseen, strict=False) if foreseen is not None else _found(ledger, upload, batch)
-            for line, finding in found:
+            # A preview that has just been restarted may have fewer results than lines.
+            pairs = (
+                zip(batch, previewed, strict=False) if previewed is not None else _with_findings(ledger, upload, batch)
+            )
+            for line, finding in pairs:
                 yield LineResult(finding, _sentence(line, finding), line.cells)
     finally:
         pieces.close()
 
 
-def payout_totals(files: UploadFiles, upload: Upload, most: int) -> dict[str, int]:
-    """Return by currency the payouts, in millionths, of the first ``most`` lines of a preview. Raise FileNotFoundError as above."""
+def payout_totals(files: UploadFiles, upload: Upload, limit: int) -> dict[str, int]:
+    """Return the payouts (in millionths) by currency of a preview's first ``limit`` lines. Raise FileNotFoundError as above."""
     totals: dict[str, int] = {}
-    for finding in map(_finding.decode, islice(files.verdicts(upload.upload_id), most)):
+    for finding in map(_finding.decode, islice(files.verdicts(upload.upload_id), limit)):
         if finding.payout is not None:
             totals[finding.payout.currency] = totals.get(finding.payout.currency, 0) + finding.payout.micros
     return totals
 
 
 def result_table(ledger: Ledger, files: UploadFiles, upload: Upload) -> Iterator[bytes]:
-    """The result as CSV in pieces: our columns first, then the file's own. Raises FileNotFoundError before the first piece is given."""
+    """Yield the results as CSV, our columns first, then the file's own. Raise FileNotFoundError before the first piece."""
     columns = layout_of(files, upload).columns
-    kept = [at for at, column in enumerate(columns) if not column_name(column).startswith(RESULT_PREFIX)]
+    own_columns = [at for at, column in enumerate(columns) if not column_name(column).startswith(RESULT_PREFIX)]
     header = [f"{RESULT_PREFIX}{name}" for name in RESULT_COLUMNS]
-    yield csv_line([*header, *([columns[at] for at in kept] if columns else ["text"])])
+    yield csv_line([*header, *([columns[at] for at in own_columns] if columns else ["text"])])
     results = line_results(ledger, files, upload)
     while batch := list(islice(results, BATCH)):
-        yield b"".join(_table_line(result, kept) for result in batch)
+        yield b"".join(_table_line(result, own_columns) for result in batch)
 
 
-def _table_line(result: LineResult, kept: list[int]) -> bytes:
+def _table_line(result: LineResult, own_columns: list[int]) -> bytes:
     finding = result.finding
     cells = result.cells
-    is_whole = bool(kept) and finding.verdict is not Verdict.UNREADABLE
-    own = [cells[at] for at in kept if at < len(cells)] if is_whole else cells
+    is_whole = bool(own_columns) and finding.verdict is not Verdict.UNREADABLE
+    own = [cells[at] for at in own_columns if at < len(cells)] if is_whole else cells
     return csv_line(
         [
             finding.number,
@@ -95,8 +97,10 @@ def _table_line(result: LineResult, kept: list[int]) -> bytes:
     )
 
 
-def _found(ledger: Ledger, upload: Upload, batch: list[Line | BadLine]) -> Iterator[tuple[Line | BadLine, Finding]]:
-    """What the lines of a batch have come to by now."""
+def _with_findings(
+    ledger: Ledger, upload: Upload, batch: list[Line | BadLine]
+) -> Iterator[tuple[Line | BadLine, Finding]]:
+    """Yield the lines of a batch with their current results."""
     ids = {line.number: notice_id_of(upload.upload_id, upload.created_at, line.number) for line in batch}
     with ledger.read() as tx:
         notices = {notice.raw.notice_id: notice for notice in notices_of_ids(tx, list(ids.values()))}

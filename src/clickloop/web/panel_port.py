@@ -80,7 +80,7 @@ class PanelConnection(HttpToolsProtocol):
 
     def __init__(
         self,
-        counted: PanelConnections,
+        connections: PanelConnections,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
@@ -88,7 +88,7 @@ class PanelConnection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.peer = ""
-        self._counted = counted
+        self._connections = connections
         self._refused = False
         self._lingers = False
         self._in_head = False
@@ -110,12 +110,12 @@ class PanelConnection(HttpToolsProtocol):
         """Accept the connection unless too many are open, of its address or in total."""
         super().connection_made(transport)
         self.peer = self.client[0].removeprefix(MAPPED) if self.client else ""
-        if not self._counted.enter(self):
+        if not self._connections.enter(self):
             self._refuse(503, "Too many connections are open. Try again in a moment.", b"retry-after: 2\r\n")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self._counted.leave(self)
+        self._connections.leave(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -141,7 +141,7 @@ class PanelConnection(HttpToolsProtocol):
             self._refuse(400, "The request is not valid HTTP/1.1.")
         if self._in_head or self._in_body:
             self._count(len(data), was_idle)
-        self._counted.count_bytes(self, self._message_bytes if self._in_head else 0)
+        self._connections.count_bytes(self, self._message_bytes if self._in_head else 0)
 
     def pause_writing(self) -> None:
         """The client does not read its answer: from now on it has the time limit of an idle connection."""
@@ -191,7 +191,7 @@ class PanelConnection(HttpToolsProtocol):
         self._since = self._checked_at = self.loop.time()
         self._checked_bytes = 0
         super().on_headers_complete()
-        if self._counted.closing and self.cycle is not None:
+        if self._connections.closing and self.cycle is not None:
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
@@ -247,7 +247,7 @@ class PanelConnection(HttpToolsProtocol):
 
     def sweep(self, now: float) -> None:
         """End the connection if it is over its deadline."""
-        limits = self._counted.limits
+        limits = self._connections.limits
         waited = now - self._since
         if self.transport.is_closing() or self._stalled_at:
             if now - (self._stalled_at or self._since) > limits.keep_alive_seconds:
@@ -275,7 +275,7 @@ class PanelConnection(HttpToolsProtocol):
 
     def _sweep_body(self, now: float) -> None:
         """End a body that arrives too slowly. It has no deadline as a whole; time in which we do not read it does not count."""
-        seconds = self._counted.limits.request_seconds
+        seconds = self._connections.limits.request_seconds
         if self._is_answered():
             if now - self._since > seconds:
                 self.end()

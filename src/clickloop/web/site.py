@@ -34,7 +34,7 @@ def _answer_refused(request: AnyRequest, error: HTTPException) -> Response[Any]:
 
 @get("/", include_in_schema=False, sync_to_thread=False)
 def _to_panel() -> Redirect:
-    """Redirect users who enter the host only to the panel."""
+    """Redirect users who enter only the host to the panel."""
     return Redirect(HOME, status_code=303)
 
 

@@ -347,7 +347,7 @@ def test_a_receiver_that_asks_for_a_long_wait_is_an_alarm(tracker: Tracker, held
     tracker.harm(insert(receivers).values(receiver=receiver, held_until=NOW + held_ms, probes=0, why=""))
     alarm_texts = paused_alarms(tracker.ledger, lambda: NOW)
     expected = (
-        f"receiver {receiver} asked for a long wait (Retry-After): postbacks waiting: 1; resume it to send at once"
+        f"receiver {receiver} requested a long wait (Retry-After): postbacks waiting: 1; resume it to send at once"
     )
     assert alarm_texts == (expected,) * alarms
 

@@ -268,7 +268,7 @@ def test_of_a_click_with_thousands_of_records_the_story_has_the_newest_and_count
     kinds = [event["kind"] for event in trace["events"]]
     assert (kinds.count("notice"), kinds.count("conversion"), kinds.count("click")) == (MAX_TRACED, MAX_TRACED + 1, 1)
     assert trace["left_out"].startswith(
-        f"Not shown: {700 - MAX_TRACED} older notices, {300 - MAX_TRACED} older conversions, "
+        f"Not shown: {700 - MAX_TRACED} older incoming postbacks, {300 - MAX_TRACED} older conversions, "
     )
     newest = [event["id"] for event in trace["events"] if event["kind"] == "notice"]
     assert newest == [raw.notice_id for raw in raws[-MAX_TRACED:]]

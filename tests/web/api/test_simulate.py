@@ -205,7 +205,7 @@ def test_each_macro_has_the_origin_of_its_value(instance: "Instance") -> None:
     sources = {macro["macro"]: macro["source"] for macro in rule["macros"]}
     assert "row V1" in sources["token1"]
     assert "50 %" in sources["payout"]
-    assert "brought no txid" in sources["txid"]
+    assert "had no txid" in sources["txid"]
 
 
 def currency_of_a_try(instance: "Instance", **body: Any) -> tuple[str, str, str]:
@@ -221,18 +221,18 @@ def test_a_currency_has_its_origin(instance: "Instance") -> None:
     named = {"payout": "5", "currency": "EUR"}
     assert currency_of_a_try(instance, campaign_id=1, conversion=named)[1:] == (
         "notice",
-        "The currency of the notice, 'EUR'.",
+        "The currency of the incoming postback, 'EUR'.",
     )
     value, origin, source = currency_of_a_try(instance, campaign_id=1, conversion={"payout": "5 GBP"})
-    assert (value, origin, source) == ("GBP", "notice", "The currency in the payout of the notice, '5 GBP'.")
-    own = "The currency of the {}: the notice named none."
+    assert (value, origin, source) == ("GBP", "notice", "The currency in the payout of the incoming postback, '5 GBP'.")
+    own = "The currency of the {}, because the incoming postback had none."
     wish: dict[str, Any] = {"campaign_id": 1, "conversion": {"payout": "5"}}
     assert currency_of_a_try(instance, **wish) == ("USD", "setup", own.format("instance"))
     instance.api.patch("/api/v1/networks/1", json={"currency": "CHF"})
     assert currency_of_a_try(instance, **wish) == ("CHF", "setup", own.format("network"))
     instance.api.patch("/api/v1/offers/1", json={"currency": "PLN"})
     assert currency_of_a_try(instance, **wish) == ("PLN", "setup", own.format("offer"))
-    assert "no notice named an amount" in currency_of_a_try(instance, campaign_id=1)[2]
+    assert "no incoming postback had a payout" in currency_of_a_try(instance, campaign_id=1)[2]
 
 
 def test_a_stored_currency_is_shown_even_if_the_offer_has_another_one_today(instance: "Instance") -> None:
@@ -242,7 +242,7 @@ def test_a_stored_currency_is_shown_even_if_the_offer_has_another_one_today(inst
     unnamed = instance.made("conversions", {"click_id": instance.visit(), "payout": "1"})
     instance.api.patch("/api/v1/offers/1", json={"currency": "PLN"})
     first = currency_of_a_try(instance, conversion_id=named["conversion"]["conversion_id"])
-    assert first == ("EUR", "notice", "The currency of the notice, 'EUR'.")
+    assert first == ("EUR", "notice", "The currency of the incoming postback, 'EUR'.")
     second = currency_of_a_try(instance, conversion_id=unnamed["conversion"]["conversion_id"])
     assert (second[0], "when it came" in second[2]) == ("USD", True)
 
@@ -255,9 +255,9 @@ def test_a_parameter_that_is_not_stored_is_reported(instance: "Instance") -> Non
     told = simulated(instance, campaign_id=1, parameters=link)["not_taken"]
     assert [one["name"] for one in told] == ["zone", "nope"]
     assert "slider" in told[0]["reason_text"]
-    assert "no row of that name" in told[1]["reason_text"]
+    assert "no row with this name" in told[1]["reason_text"]
     text = instance.api.post("/api/v1/simulate?format=text", json={"campaign_id": 1, "parameters": link}).text
-    assert "nope: The traffic source has no row of that name" in text
+    assert "nope: Not stored: the traffic source has no row with this name" in text
 
 
 def test_the_visitor_of_a_recorded_click_went_to_an_offer_with_a_name(instance: "Instance") -> None:
@@ -404,4 +404,4 @@ def test_a_receiver_that_resolves_to_a_refused_address_is_reported(instance: "In
     with TestClient(application(create_api, context)) as api:
         api.headers.update(instance.api.headers)
         answer = api.post("/api/v1/simulate?format=text", json={"campaign_id": 1})
-    assert "It cannot be sent like this: source.example is refused." in answer.text
+    assert "This request cannot be sent: source.example is refused." in answer.text

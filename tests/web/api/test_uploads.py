@@ -310,7 +310,7 @@ def test_a_table_whose_money_is_not_understood_is_refused_before_anything_is_reg
     answer = upload(instance, content)
     (error,) = answer.json()["errors"]
     assert (answer.status_code, error["code"]) == (422, "columns_not_understood")
-    assert "not used: Geld, Nummer" in error["message"]
+    assert "Unused columns: Geld, Nummer" in error["message"]
     assert instance.got("conversions/uploads")["items"] == []
     preview = taken(instance, content, "?preview=1")
     assert (preview["unused_columns"], preview["missing_values"]) == (["Geld", "Nummer"], ["payout", "txid"])

@@ -88,7 +88,7 @@ def test_a_change_of_another_version_is_rejected_and_changes_nothing(worked: "In
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
     assert (problem["title"], problem["status"]) == ("Precondition Failed", 412)
-    assert f"version {there['version']} is there now" in problem["detail"]
+    assert f"it now has version {there['version']}" in problem["detail"]
     assert f"GET /api/v1/{path}" in problem["detail"]
     assert answer.headers["etag"] == f'"{there["version"]}"'
     assert worked.got(path) == there

@@ -103,7 +103,7 @@ def test_all_offers_can_be_taken_out(panel: "Panel", instance: "Instance") -> No
     fields = [(name, value) for name, value in form() if not name.startswith("offers")]
     panel.done("/panel/campaigns/1", fields)
     assert instance.got("campaigns/1")["offers"] == []
-    assert "No visitor of the campaign can be sent to an offer" in panel.page("/panel/campaigns/1").text
+    assert "The campaign cannot send visitors to any offer" in panel.page("/panel/campaigns/1").text
 
 
 def test_adding_a_row_keeps_what_is_written_and_saves_nothing(panel: "Panel", instance: "Instance") -> None:

@@ -57,7 +57,7 @@ def test_a_paused_receiver_is_told_of_with_its_moments(panel: "Panel") -> None:
     (finding,) = [one for one in panel.instance.got("check")["findings"] if one["code"] == "receiver_paused"]
     assert finding["moments"] == ["2026-03-01T12:00:00.000Z"]
     assert "paused since 2026-03-01 12:00 UTC" in finding["sentence"]
-    assert "The receiver is paused since <time" in panel.get("/panel/check")
+    assert "The receiver has been paused since <time" in panel.get("/panel/check")
 
 
 def test_a_correction_of_the_set_up_is_seen_at_once_on_check_and_dashboard(panel: "Panel") -> None:

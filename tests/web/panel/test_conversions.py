@@ -77,7 +77,7 @@ def test_a_change_to_nothing_is_refused_beside_the_form(panel: "Panel", instance
     number = converted(instance)
     for fields, told in (
         ({"status": "", "payout": ""}, "Nothing would change"),
-        ({"payout": "many"}, "not a decimal"),
+        ({"payout": "many"}, "Enter a decimal"),
         ({"status": "nonsense"}, "no status of that key or word"),
         ({"status": "hold", "currency": "EUR"}, "A currency alone changes nothing"),
     ):
@@ -144,7 +144,7 @@ def test_a_conversion_is_added_by_hand_with_every_field(panel: "Panel", instance
 def test_what_is_wrong_with_a_conversion_stands_beside_its_field(panel: "Panel", instance: "Instance") -> None:
     for fields, told in (
         ({"click_id": "abc"}, "No click has this click id or external id."),
-        ({"click_id": instance.visit(), "payout": "NaN"}, "not a decimal"),
+        ({"click_id": instance.visit(), "payout": "NaN"}, "Enter a decimal"),
         ({"click_id": instance.visit(), "at": "soon"}, "Enter a date"),
     ):
         answer = panel.post("/panel/conversions/new", fields | {"save": "1"})

@@ -225,7 +225,7 @@ def test_an_offered_word_that_is_left_unmapped_is_not_saved(panel: "Panel", inst
         ([("A", "sale", ""), ("a", "sale", "")], "'a' is in two rows"),
         ([("7", "", "")], "Choose a status for '7'"),
         ([("", "sale", "")], "Enter the word for the chosen status"),
-        ([("7", "gone", "")], "There is no status 'gone'"),
+        ([("7", "gone", "")], "The status 'gone' does not exist"),
     ],
 )
 def test_words_that_contradict_each_other_are_refused(

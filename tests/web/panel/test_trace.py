@@ -70,7 +70,7 @@ def test_a_refused_notice_without_a_click_leads_to_its_own_page(panel: "Panel", 
     [
         ("0" * 26, "looks like one of our IDs but is not valid"),
         ("{clickid}", "a macro that was not replaced"),
-        ("nothing", "no id of ours"),
+        ("nothing", "none of our IDs"),
     ],
 )
 def test_what_is_not_found_is_told_with_what_it_looks_like(panel: "Panel", pasted: str, told: str) -> None:
@@ -79,7 +79,7 @@ def test_what_is_not_found_is_told_with_what_it_looks_like(panel: "Panel", paste
 
 def test_a_genuine_id_of_which_nothing_has_come_is_told_so(panel: "Panel", instance: "Instance") -> None:
     click_id = instance.click_ids.new(instance.now)
-    assert "nor anything else of it has arrived" in panel.page(f"/panel/trace?q={click_id}").text
+    assert "nor anything else with this ID has arrived" in panel.page(f"/panel/trace?q={click_id}").text
 
 
 def test_a_click_on_its_way_is_told_by_its_notices(panel: "Panel", instance: "Instance") -> None:

@@ -149,7 +149,7 @@ def test_a_source_that_a_campaign_needs_is_not_archived_and_says_so(panel: "Pane
     ("url", "told"),
     [
         ("https://source.example/?id={externlid}", "{externalid}"),
-        ("https://source.example/?pay={payout}", "does not carry {externalid}"),
+        ("https://source.example/?pay={payout}", "does not send {externalid}"),
         ("https://source.example/?id={externalid}&s=${SUBID}", "the traffic source's own macro"),
         ("https://source.example/?id={externalid}&z={zone}", "&z="),
     ],
@@ -175,7 +175,7 @@ def test_a_row_that_is_not_there_is_warned_of_as_one_types_and_has_no_example(pa
     hints = {mark.text: mark.get("title") for mark in page.main.all("mark")}
     assert hints["{token1}"] == "Row V1 of the traffic source."
     assert hints["{token2}"] == "The source has no such parameter, so the macro is empty."
-    assert "{token2} is the row V2, which 'Pops' does not have" in page.text
+    assert "{token2} is row V2, which 'Pops' does not have" in page.text
     assert "&a=4711&b= " in page.text
 
 
@@ -194,7 +194,7 @@ def test_a_row_that_the_url_uses_still_is_told_of_when_it_is_removed(panel: "Pan
     panel.done("/panel/traffic-sources/1", [*FORM, ("postback_url", url)])
     found = {one["code"] for one in instance.got("traffic-sources/1")["warnings"]}
     assert found == {"row_missing", "unknown_macro"}
-    told = "{token1} is the row V1, which"
+    told = "{token1} is row V1, which"
     assert any(told in notice for notice in panel.page("/panel/traffic-sources/1").notices)
 
 

@@ -71,7 +71,7 @@ def test_a_table_whose_money_is_not_understood_is_registered_from_its_preview_al
     file = f"cid;Geld;Nummer\n{instance.visit()};5 €;7\n".encode("cp1252")
     refused = sent(panel, file)
     assert refused.status_code == 422
-    assert "not used: Geld, Nummer" in Page(refused.text).text
+    assert "Unused columns: Geld, Nummer" in Page(refused.text).text
     place = sent(panel, file, preview="1").headers["location"]
     work_off(panel)
     words = panel.page(place).text

@@ -1,4 +1,4 @@
-"""What a check can find: a severity, a code of a closed list, the place, a sentence and a remedy."""
+"""Findings of a check: a severity, a code, the place, a sentence and a remedy."""
 
 import enum
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from clickloop.macro import Severity
 
 
 class Kind(enum.StrEnum):
-    """What kind of record a finding is about."""
+    """The kind of record that a finding is about."""
 
     INSTANCE = "instance"
     TRAFFIC_SOURCE = "traffic_source"
@@ -24,7 +24,7 @@ class Kind(enum.StrEnum):
 
 
 class Code(Explained):
-    """Everything that a check can find. The closed list."""
+    """Everything that a check can find. A closed list."""
 
     # From the source to us
     NO_EXTERNAL_ID_PLACEHOLDER = (
@@ -80,7 +80,7 @@ class Code(Explained):
     )
     CLICK_ID_INSTEAD_OF_EXTERNAL_ID = (
         "click_id_instead_of_external_id",
-        "The source's postback contains our click id instead of the source's.",
+        "The source's postback contains our click id instead of the source's own.",
     )
     PRESET_WORD_LEFT = (
         "preset_word_left",
@@ -132,7 +132,7 @@ class Code(Explained):
         "empty_macro",
         "A postback rule uses macros that are always empty: those of alarms for conversions, or the reverse.",
     )
-    # By what came lately
+    # From recent traffic
     NO_CLICKS = "no_clicks", "The campaign has had no clicks."
     EXTERNAL_ID_EMPTY = "external_id_empty", "Recent clicks came without the source's click id."
     EXTERNAL_ID_UNREPLACED = (
@@ -153,7 +153,7 @@ class Code(Explained):
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where something was found. ``id`` is 0 where a record has no number; ``field`` is empty for the whole record."""
+    """The place of a finding. ``id`` is 0 if the record has no number; ``field`` is empty for the whole record."""
 
     kind: Kind
     id: int = 0
@@ -162,7 +162,6 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def text(self) -> str:
-        """The place for people."""
         number = f" {self.id}" if self.id else ""
         name = f" {self.name!r}" if self.name else ""
         field = f", {self.field}" if self.field else ""
@@ -170,7 +169,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that was found."""
+    """A problem found by a check."""
 
     severity: Severity
     code: Code
@@ -178,16 +177,16 @@ class Finding(msgspec.Struct, frozen=True):
     sentence: str
     remedy: str
     moments: tuple[int, ...] = ()
-    """Those that stand in sentence and remedy as ``moment_words``, so that a page can show them in its reader's zone."""
+    """The times that sentence and remedy contain as ``moment_words``, so that a page can show them in the reader's time zone."""
 
 
 def moment_words(moment: int | str) -> str:
-    """A moment (Unix milliseconds, or its ISO text) within a sentence: ``2026-03-01 12:00 UTC``."""
+    """Return a time (Unix milliseconds or ISO text) as used within a sentence: ``2026-03-01 12:00 UTC``."""
     iso = moment if isinstance(moment, str) else iso_text(moment)
     return f"{iso[:16].replace('T', ' ')} UTC"
 
 
 def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """The findings by severity, each once, otherwise in the order given."""
+    """Return the findings without duplicates, by severity, otherwise in the order given."""
     order = list(Severity)
     return tuple(sorted(dict.fromkeys(findings), key=lambda finding: order.index(finding.severity)))

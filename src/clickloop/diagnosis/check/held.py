@@ -1,4 +1,4 @@
-"""The check of what holds postbacks up: receivers that are paused or slow, archived rules that hold some, refused addresses. Pure."""
+"""Check for held-up postbacks: paused or slow receivers, archived rules with waiting postbacks, blocked addresses. Pure."""
 
 from collections.abc import Iterator, Mapping
 
@@ -11,13 +11,13 @@ from clickloop.macro import Severity
 from clickloop.plural import counted
 
 BACKLOG_MINUTES = 15
-"""Minutes after which a postback that is due should have left."""
+"""Minutes after which an unsent postback counts as overdue."""
 REFUSED_DAYS = 7
-"""Days in which postbacks that were skipped for their address are searched."""
+"""Days searched for postbacks that were skipped because of their address."""
 
 
 class SlowReceiver(msgspec.Struct, frozen=True, kw_only=True):
-    """A receiver that postbacks wait for. Moments are Unix milliseconds."""
+    """A receiver that is paused or has waiting postbacks. Times are Unix milliseconds."""
 
     receiver: str
     waiting: int
@@ -25,15 +25,15 @@ class SlowReceiver(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     next_probe_at: int | None = None
     held_until: int | None = None
-    """It asked us to wait until then."""
+    """The receiver requested to wait until then (Retry-After)."""
     due: int = 0
-    """How many should have left, …"""
+    """Number of postbacks that are due but not sent."""
     due_since: int | None = None
-    """… and since when the first of them should have."""
+    """When the first of them was due."""
 
 
 class ArchivedRule(msgspec.Struct, frozen=True, kw_only=True):
-    """An archived rule that is paused and holds postbacks."""
+    """An archived, paused rule with waiting postbacks."""
 
     rule_id: int
     name: str
@@ -41,85 +41,89 @@ class ArchivedRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds postbacks up."""
+    """The causes of held-up postbacks."""
 
     receivers: tuple[SlowReceiver, ...] = ()
     archived: tuple[ArchivedRule, ...] = ()
     address_refused: Mapping[int, int] = {}
-    """By rule, how many postbacks were skipped lately because nothing may be sent to their address."""
+    """By rule, the number of postbacks skipped recently because their address is blocked."""
 
 
-def held_findings(chain: Chain, held: Held, now_ms: int) -> Iterator[Finding]:
-    """What holds postbacks up, each with what to do about it."""
-    for receiver in held.receivers:
+def held_findings(chain: Chain, holdups: Held, now_ms: int) -> Iterator[Finding]:
+    """Yield the findings about held-up postbacks."""
+    for receiver in holdups.receivers:
         yield from _receiver(receiver, now_ms)
-    for rule in held.archived:
+    for rule in holdups.archived:
         yield archived_rule_finding(rule)
     for checked in chain.rules:
-        count = held.address_refused.get(checked.rule.rule_id, 0)
+        count = holdups.address_refused.get(checked.rule.rule_id, 0)
         if count:
             were = "was" if count == 1 else "were"
             yield Finding(
                 Severity.ERROR,
                 Code.ADDRESS_REFUSED,
                 rule_place(checked.rule, "request.url"),
-                f"{counted(count, 'postback')} of {REFUSED_DAYS} days {were} skipped: nothing may be sent to the receiver's address.",
-                "Correct the URL, or allow the address by CLICKLOOP_ALLOWED_ADDRESSES; then: clickloop resend "
-                f"--rule {checked.rule.rule_id} --reason address_refused --anew.",
+                f"{counted(count, 'postback')} {were} skipped in the last {REFUSED_DAYS} days because the receiver's address is "
+                "blocked.",
+                "Correct the URL, or allow the address with CLICKLOOP_ALLOWED_ADDRESSES. Then run clickloop resend "
+                f"--rule {checked.rule.rule_id} --reason address_refused --anew to resend them.",
             )
 
 
 def archived_rule_finding(rule: ArchivedRule) -> Finding:
-    """Return what to say of an archived rule that holds postbacks."""
+    """Return the finding about an archived rule with waiting postbacks."""
     place = Place(kind=Kind.POSTBACK_RULE, id=rule.rule_id, name=rule.name)
-    sentence = f"The rule is archived, and paused since its receiver said 410 Gone: it holds {counted(rule.waiting, 'postback')}."
-    remedy = f"Resume it, and they leave; or cancel them: clickloop cancel --rule {rule.rule_id}."
+    sentence = (
+        "The rule is archived, and paused because its receiver answered 410 Gone. "
+        f"{counted(rule.waiting, 'postback is', 'postbacks are')} still waiting."
+    )
+    remedy = f"Resume the rule to send them, or run clickloop cancel --rule {rule.rule_id} to cancel them."
     return Finding(Severity.ERROR, Code.ARCHIVED_RULE_HOLDS, place, sentence, remedy)
 
 
-def _receiver(seen: SlowReceiver, now_ms: int) -> Iterator[Finding]:
-    place = Place(kind=Kind.RECEIVER, name=seen.receiver)
-    if seen.paused_at is not None and not seen.waiting:
+def _receiver(slow: SlowReceiver, now_ms: int) -> Iterator[Finding]:
+    place = Place(kind=Kind.RECEIVER, name=slow.receiver)
+    if slow.paused_at is not None and not slow.waiting:
         yield Finding(
             Severity.NOTE,
             Code.RECEIVER_PAUSED,
             place,
-            f"The receiver is paused since {moment_words(seen.paused_at)}: {seen.why} Nothing waits for it.",
-            "The next postback tries it. Once it is repaired, resume it on its page, or with "
-            f"POST /api/v1/receivers/{seen.receiver}/resume.",
-            (seen.paused_at,),
+            f"The receiver has been paused since {moment_words(slow.paused_at)}: {slow.why} No postbacks are waiting for it.",
+            "The next postback will try it. Once it works again, resume it on its page, or with "
+            f"POST /api/v1/receivers/{slow.receiver}/resume.",
+            (slow.paused_at,),
         )
-    elif seen.paused_at is not None:
-        next_at = seen.next_probe_at
-        probe = f" Otherwise it is tried again at {moment_words(next_at)}." if next_at is not None else ""
+    elif slow.paused_at is not None:
+        next_at = slow.next_probe_at
+        probe = f" Otherwise Clickloop tries it again at {moment_words(next_at)}." if next_at is not None else ""
         yield Finding(
             Severity.ERROR,
             Code.RECEIVER_PAUSED,
             place,
-            f"The receiver is paused since {moment_words(seen.paused_at)}: {seen.why} {_wait(seen.waiting)}",
-            "See its answers in Conversions - Out. Once it is repaired, try it on its page, or with "
-            f"POST /api/v1/receivers/{seen.receiver}/probe.{probe}",
-            (seen.paused_at, *(() if next_at is None else (next_at,))),
+            f"The receiver has been paused since {moment_words(slow.paused_at)}: {slow.why} {_wait(slow.waiting)}",
+            "Check its responses in Conversions - Out. Once it works again, try it on its page, or with "
+            f"POST /api/v1/receivers/{slow.receiver}/probe.{probe}",
+            (slow.paused_at, *(() if next_at is None else (next_at,))),
         )
-    elif seen.held_until is not None and seen.held_until > now_ms:
+    elif slow.held_until is not None and slow.held_until > now_ms:
         yield Finding(
             Severity.NOTE,
             Code.RECEIVER_ASKED_TO_WAIT,
             place,
-            f"The receiver asked us to wait until {moment_words(seen.held_until)} (Retry-After). {_wait(seen.waiting)}",
-            "Lower its rate limit (per_minute) if it keeps asking.",
-            (seen.held_until,),
+            f"The receiver asked us to wait until {moment_words(slow.held_until)} (Retry-After). {_wait(slow.waiting)}",
+            "If this keeps happening, lower its rate limit (per_minute).",
+            (slow.held_until,),
         )
-    elif seen.due_since is not None and now_ms - seen.due_since > BACKLOG_MINUTES * MINUTE_MS:
-        minutes = (now_ms - seen.due_since) // MINUTE_MS
+    elif slow.due_since is not None and now_ms - slow.due_since > BACKLOG_MINUTES * MINUTE_MS:
+        minutes = (now_ms - slow.due_since) // MINUTE_MS
         yield Finding(
             Severity.WARNING,
             Code.BACKLOG,
             place,
-            f"{counted(seen.due, 'postback')} should have been sent to it, the first {minutes} minutes ago.",
-            "See Health for whether delivery goes on. If the receiver is slow, raise its connections or rate limit.",
+            f"{counted(slow.due, 'postback is', 'postbacks are')} overdue for this receiver, the oldest by {minutes} minutes.",
+            "Check on Health whether delivery is running. If the receiver is slow, raise its connections or rate limit.",
         )
 
 
 def _wait(count: int) -> str:
-    return f"{counted(count, 'postback waits', 'postbacks wait')} for it."
+    return f"{counted(count, 'postback is', 'postbacks are')} waiting for it."

@@ -56,7 +56,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FactsReader(Protocol):
-    """The methods of a store of facts that only read. Read from any thread."""
+    """The methods of a store of facts that only read. Call them from any thread."""
 
     def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
         """Return the clicks with these ids, by id; unknown ids are absent."""

@@ -153,7 +153,7 @@ def _percent(export: Export) -> int | None:
 
 
 def page_reader(context: LogContext, rows: int = ROWS_A_STEP) -> PageOf:
-    """Return the function that reads the page at which an export stands."""
+    """Return a function that reads the next page of an export."""
 
     def read(export: Export) -> ExportedPage:
         log = LOGS[export.noun]

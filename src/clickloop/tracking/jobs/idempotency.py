@@ -1,4 +1,4 @@
-"""Idempotency keys: a request that is sent again with its key does nothing a second time and gets the same answer."""
+"""Idempotency keys: a request that is repeated with its key does nothing and gets the same answer."""
 
 import hashlib
 from collections.abc import Callable
@@ -14,44 +14,46 @@ _encode = msgspec.json.Encoder().encode
 
 
 class KeyReusedError(Exception):
-    """The key came with another request before."""
+    """The key was used for another request."""
 
 
-class Done(msgspec.Struct, frozen=True):
-    """What was done, as an HTTP status and the view to answer with."""
+class NewAnswer(msgspec.Struct, frozen=True):
+    """The HTTP status and the view to answer with."""
 
     status: int
     answer: msgspec.Struct
 
 
-class Answered(msgspec.Struct, frozen=True):
-    """The answer to a request, as JSON. ``repeated``: it was given before, and nothing was done now."""
+class JsonAnswer(msgspec.Struct, frozen=True):
+    """The answer to a request, as JSON. ``repeated``: it is a stored answer, and nothing was done."""
 
     status: int
     body: bytes
     repeated: bool = False
 
 
-def once(context: ActorContext, endpoint: str, key: str, request: object, do: Callable[[Connection], Done]) -> Answered:
-    """Do something and store its answer in one transaction; for a key that came before, return the answer stored with it.
+def once(
+    context: ActorContext, endpoint: str, key: str, request: object, do: Callable[[Connection], NewAnswer]
+) -> JsonAnswer:
+    """Call ``do`` and store its answer in the same transaction, or return the answer stored with the key.
 
-    Without a key it is always done. A request that ``do`` refuses by raising is not stored. Raise KeyReusedError.
+    Without a key, ``do`` is always called and nothing is stored. Nothing is stored either if it raises. Raise KeyReusedError.
     """
     if key and not (key.isascii() and key.isprintable()):
-        raise invalid("Idempotency-Key", FaultCode.CHARACTER, "Printable ASCII is expected.")
-    place = f"{endpoint} {key}"
-    question = hashlib.sha256(_encode(request)).hexdigest()
+        raise invalid("Idempotency-Key", FaultCode.CHARACTER, "Use printable ASCII characters only.")
+    stored_key = f"{endpoint} {key}"
+    digest = hashlib.sha256(_encode(request)).hexdigest()
     with context.ledger.write() as tx:
-        stored = find_answer(tx, place) if key else None
+        stored = find_answer(tx, stored_key) if key else None
         if stored is None:
             done = do(tx)
             body = _encode(done.answer)
             if key:
                 answer = KeptAnswer(
-                    key=place, question=question, status=done.status, answer=body, created_at=context.clock()
+                    key=stored_key, question=digest, status=done.status, answer=body, created_at=context.clock()
                 )
                 insert_answer(tx, answer)
-            return Answered(done.status, body)
-    if stored.question != question:
+            return JsonAnswer(done.status, body)
+    if stored.question != digest:
         raise KeyReusedError
-    return Answered(stored.status, stored.answer, repeated=True)
+    return JsonAnswer(stored.status, stored.answer, repeated=True)

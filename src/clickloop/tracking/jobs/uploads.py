@@ -115,8 +115,10 @@ class UploadLinesView(msgspec.Struct, kw_only=True):
     ]
 
 
-async def take_upload(context: JobContext, pieces: AsyncIterator[bytes], wish: Callable[[], UploadWish]) -> UploadView:
-    """Write a file to disk as it arrives, and enter the upload. ``wish`` is called last, when a form's other fields are known.
+async def take_upload(
+    context: JobContext, pieces: AsyncIterator[bytes], options: Callable[[], UploadWish]
+) -> UploadView:
+    """Write a file to disk as it arrives, and enter the upload. ``options`` is called last, when a form's other fields are known.
 
     Raise InvalidInputError for a file in no known format, UploadTooLargeError, NoRoomError.
     """
@@ -124,7 +126,7 @@ async def take_upload(context: JobContext, pieces: AsyncIterator[bytes], wish: C
     arriving = await asyncio.to_thread(files.receive, context.record_ids())
     try:
         await _take_pieces(pieces, arriving)
-        entered = await asyncio.to_thread(enter_upload, context.ledger, files, arriving, wish(), context.clock())
+        entered = await asyncio.to_thread(enter_upload, context.ledger, files, arriving, options(), context.clock())
     finally:
         await asyncio.to_thread(arriving.abandon)
     if isinstance(entered, Unusable):
@@ -188,8 +190,8 @@ def register_preview(
     """Register the file of a finished preview as a new upload. Raise InvalidInputError, FileNotFoundError."""
     if not preview.preview or preview.state is not JobState.FINISHED:
         raise invalid("upload_id", FaultCode.NOT_ALLOWED, "Only a finished preview can be registered.")
-    wish = UploadWish(name=preview.name, postbacks=postbacks, date_order=date_order)
-    entered = enter_again(context.ledger, context.uploads, preview, context.record_ids(), wish, context.clock())
+    options = UploadWish(name=preview.name, postbacks=postbacks, date_order=date_order)
+    entered = enter_again(context.ledger, context.uploads, preview, context.record_ids(), options, context.clock())
     view = upload_view(context, entered)
     _record(context, view, Action.UPLOADED)
     return view

@@ -68,7 +68,7 @@ class ApiContext(SavingContext, LogContext, JobContext):
     """The progress of settling clicks."""
     clock_guard: ClockGuard | None = None
     """The guard of the clock by which old records are deleted. None if nothing is deleted."""
-    remembered: Remembered = dataclasses.field(default_factory=Remembered)
+    page_cache: Remembered = dataclasses.field(default_factory=Remembered)
     """Results that are expensive to compute for a page."""
     local_token: str = ""
     """A secret that works like a token for commands on this machine. Empty for none."""

@@ -10,7 +10,7 @@ from litestar.params import HeaderParameter
 from sqlalchemy import Connection
 
 from clickloop.tracking.jobs import idempotency
-from clickloop.tracking.jobs.idempotency import Done, KeyReusedError
+from clickloop.tracking.jobs.idempotency import KeyReusedError, NewAnswer
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.problem import AnyRequest
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 def once(
-    context: ApiContext, request: AnyRequest, key: str, body: object, do: Callable[[Connection], Done]
+    context: ApiContext, request: AnyRequest, key: str, body: object, do: Callable[[Connection], NewAnswer]
 ) -> Response[Any]:
     """Return the answer of ``do``, or the one stored with the key. Raise HTTPException 422 if another request used the key."""
     try:

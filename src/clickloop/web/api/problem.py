@@ -179,12 +179,12 @@ def problem_response(
         title = HTTPStatus(status).phrase
     except ValueError:
         title = "Error"
-    kept = {name: value for name, value in (headers or {}).items() if name.lower() != "content-type"}
+    own_headers = {name: value for name, value in (headers or {}).items() if name.lower() != "content-type"}
     return Response(
         Problem(title=title, status=status, detail=_cut(detail), errors=errors),
         status_code=status,
         media_type=PROBLEM_TYPE,
-        headers=kept,
+        headers=own_headers,
     )
 
 

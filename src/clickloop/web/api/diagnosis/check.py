@@ -41,7 +41,7 @@ def run_check(context: ApiContext, campaign_id: int | None = None) -> ToldCheck:
 
 def checked_lately(context: ApiContext, campaign_id: int | None = None) -> tuple[ToldCheck, int]:
     """Return a result of the current set-up, at most ``LATELY_MS`` old, and its moment. Raise HTTPException 404."""
-    return context.remembered.of(
+    return context.page_cache.of(
         ("check", campaign_id),
         (_version(context), tracker_address_of(context)),
         lambda: run_check(context, campaign_id),
@@ -53,7 +53,7 @@ def checked_lately(context: ApiContext, campaign_id: int | None = None) -> tuple
 def found_as_set_up(context: ApiContext) -> tuple[Finding, ...]:
     """Return the findings that follow from the set-up alone, worst first. Computed once per set-up."""
     address = tracker_address_of(context)
-    found, _ = context.remembered.of(
+    found, _ = context.page_cache.of(
         "found as set up",
         (_version(context), address),
         lambda: check_as_set_up(context.ledger, address),

@@ -15,7 +15,7 @@ from clickloop.postback.postback_log import CancelFilter, PostbackFilter
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.tracking.cancelling import start_cancels
 from clickloop.tracking.jobs.cancels import CANCELS, BulkCancelView, preview_cancels
-from clickloop.tracking.jobs.idempotency import Done
+from clickloop.tracking.jobs.idempotency import NewAnswer
 from clickloop.web.api.context import Context
 from clickloop.web.api.once import Key, once
 from clickloop.web.api.paging import Cursor, Limit, RecordIdPath
@@ -41,9 +41,9 @@ def cancel_postbacks(
         if data.preview:
             return Response(preview_cancels(tx, wanted), status_code=200)
 
-    def do(tx: Connection) -> Done:
+    def do(tx: Connection) -> NewAnswer:
         job = start_cancels(tx, context.desk(), wanted, context.clock())
-        return Done(202, CANCELS.started(tx, context, job, data, Action.CANCELLED))
+        return NewAnswer(202, CANCELS.started(tx, context, job, data, Action.CANCELLED))
 
     return once(context, request, key, data, do)
 

@@ -13,7 +13,7 @@ from clickloop.logs.filter_checks import require_filter
 from clickloop.logs.listing import NOTICES
 from clickloop.logs.page import Page
 from clickloop.store.ledger.logs.audit_log import Action
-from clickloop.tracking.jobs.idempotency import Done
+from clickloop.tracking.jobs.idempotency import NewAnswer
 from clickloop.tracking.jobs.reruns import RERUNS, RerunView, preview_reruns
 from clickloop.tracking.rerunning import start_reruns
 from clickloop.web.api.context import ApiContext, Context
@@ -39,8 +39,8 @@ def rerun_notices(
     if data.preview:
         return Response(preview_reruns(context.desk(), wanted, context.clock()), status_code=200)
 
-    def do(tx: Connection) -> Done:
-        return Done(202, start_rerun(tx, context, data))
+    def do(tx: Connection) -> NewAnswer:
+        return NewAnswer(202, start_rerun(tx, context, data))
 
     return once(context, request, key, data, do)
 

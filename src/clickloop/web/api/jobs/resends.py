@@ -24,7 +24,7 @@ from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.logs.postbacks import find_postback
 from clickloop.store.ledger.queue.resends import cancel_waiting
-from clickloop.tracking.jobs.idempotency import Done
+from clickloop.tracking.jobs.idempotency import NewAnswer
 from clickloop.tracking.jobs.resends import RESENDS, BulkResendView, ResendMode, preview_resends
 from clickloop.tracking.resending import Mode, NotResent, Refusal, resend_one, start_resends
 from clickloop.web.api.context import Context
@@ -61,7 +61,7 @@ def resend_postback(
     sent, or a newer change of the conversion has been sent, which `force` overrides.
     """
 
-    def do(tx: Connection) -> Done:
+    def do(tx: Connection) -> NewAnswer:
         made = resend_one(tx, context.desk(), postback_id.lower(), data.request, context.clock(), force=data.force)
         if made is None:
             raise not_found("postback of that id")
@@ -73,7 +73,7 @@ def resend_postback(
         assert found is not None
         view = postback_view(found)
         note_change(tx, context, POSTBACKS, view.postback_id, after=view, action=Action.RESENT)
-        return Done(201, view)
+        return NewAnswer(201, view)
 
     answer = once(context, request, key, data, do)
     context.on_postbacks_owed()
@@ -97,9 +97,9 @@ def resend_postbacks(
         if data.preview:
             return Response(preview_resends(tx, wanted, data.request), status_code=200)
 
-    def do(tx: Connection) -> Done:
+    def do(tx: Connection) -> NewAnswer:
         job = start_resends(tx, context.desk(), wanted, data.request, context.clock())
-        return Done(202, RESENDS.started(tx, context, job, data, Action.RESENT))
+        return NewAnswer(202, RESENDS.started(tx, context, job, data, Action.RESENT))
 
     return once(context, request, key, data, do)
 
