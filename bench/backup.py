@@ -28,7 +28,7 @@ from bench.flaky import ReceivedRequest, flaky_receivers
 from bench.killable import KillableTracker
 from bench.machine import percentile, wait_until
 from bench.storm import RetryingBrowser
-from clickloop.backup.progress import Progress
+from clickloop.backup.progress import ConsoleProgress
 from clickloop.backup.taking import verify_backup
 
 ROUNDS = 50
@@ -195,7 +195,7 @@ def _kill_backup(tracker: KillableTracker, file: Path, chance: random.Random) ->
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
     if file.exists():
-        verify_backup(file, Progress(silent=True))
+        verify_backup(file, ConsoleProgress(silent=True))
         file.unlink()
 
 

@@ -10,9 +10,10 @@ import msgspec
 
 from bench.killable import KillableTracker
 from bench.machine import wait_until
-from clickloop.backup.place import Place
+from clickloop.backup.place import FolderPlace
 from clickloop.clock import wall_clock
-from clickloop.diagnosis.doctor import Verdict, examine
+from clickloop.diagnosis.doctor import examine
+from clickloop.diagnosis.doctor_finding import DoctorVerdict
 from clickloop.machine.core_client import NotRunningError
 from clickloop.store.journal.listing import journal_lag
 
@@ -71,7 +72,7 @@ def _is_settled(tracker: KillableTracker) -> bool:
 
 def compare(folder: Path, before: Acknowledged, damages: int) -> Audit:
     """Audit a restored folder whose tracker has settled and is stopped. ``damages``: number of damages logged for the journal."""
-    place = msgspec.json.decode((folder / "place.json").read_bytes(), type=Place)
+    place = msgspec.json.decode((folder / "place.json").read_bytes(), type=FolderPlace)
     restored_at = place.restored.restored_at if place.restored else 0
     with contextlib.closing(sqlite3.connect(folder / "ledger.sqlite")) as ledger:
         conversions = ledger.execute("SELECT click_id, txid FROM conversions").fetchall()
@@ -83,7 +84,7 @@ def compare(folder: Path, before: Acknowledged, damages: int) -> Audit:
         counted = facts.execute("SELECT coalesce(sum(conversions), 0)::BIGINT FROM facts").fetchone()
     lost_clicks = len(set(before.clicks) - set(clicks))
     lost_notices = len(set(before.notices) - {(click_id, txid) for click_id, txid in conversions})
-    ill = [found.sentence for found in examine(folder, wall_clock()) if found.verdict is Verdict.FAULT]
+    ill = [found.sentence for found in examine(folder, wall_clock()) if found.verdict is DoctorVerdict.FAULT]
     in_facts = counted[0] if counted else 0
     checks = (
         (lost_clicks, f"{lost_clicks} clicks acknowledged before are lost"),

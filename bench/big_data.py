@@ -32,7 +32,7 @@ from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.upload_files import UploadFiles
-from clickloop.tracking.notices import Desk
+from clickloop.tracking.notices import Intake
 from clickloop.tracking.settle import settle_facts
 from clickloop.web.api.context import ApiContext
 
@@ -65,8 +65,8 @@ def make(folder: Path, plan: Plan) -> None:
         known = KnownClicks()
         entropy = random.Random(clicks.seed + 3).randbytes
         click_ids = ClickIds(key_of(clicks.seed))
-        desk = Desk(ledger, known, click_ids, RecordIds(clock, entropy), "USD")
-        story = Story(desk, known, clock, clicks, setup)
+        intake = Intake(ledger, known, click_ids, RecordIds(clock, entropy), "USD")
+        story = Story(intake, known, clock, clicks, setup)
         _make_facts(facts, ledger, story, plan, setup, Path(scratch))
         finish_postbacks(ledger, clicks)
 

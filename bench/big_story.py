@@ -12,11 +12,11 @@ from bench.big_clicks import ClickPlan
 from bench.big_setup import BigSetup
 from clickloop.click.click import Click
 from clickloop.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
-from clickloop.conversion.notice import Door, RawNotice
+from clickloop.conversion.notice import Channel, RawNotice
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.schema.tables import attempts, postbacks, receivers
-from clickloop.tracking.notices import Desk, take_notices
+from clickloop.tracking.notices import Intake, take_notices
 
 NOTICES_PER_BATCH = 100
 DEAD_RECEIVER = "postback.kadam.example:443"
@@ -53,8 +53,10 @@ class StoryClock:
 class Story:
     """Reports conversions to the tracker in chronological order, as networks do."""
 
-    def __init__(self, desk: Desk, known: KnownClicks, clock: StoryClock, clicks: ClickPlan, setup: BigSetup) -> None:
-        self._desk = desk
+    def __init__(
+        self, intake: Intake, known: KnownClicks, clock: StoryClock, clicks: ClickPlan, setup: BigSetup
+    ) -> None:
+        self._intake = intake
         self._known = known
         self._clock = clock
         self._until_at = clicks.until_at
@@ -74,14 +76,16 @@ class Story:
         """Send all notices up to a moment, in small batches."""
         batch: list[RawNotice] = []
         while self._scheduled and self._scheduled[0][0] < to_at:
-            at, _, query, door = heapq.heappop(self._scheduled)
+            at, _, query, channel = heapq.heappop(self._scheduled)
             self._clock.now_ms = at
-            batch.append(RawNotice(notice_id=self._ids(), at=at, door=Door(door), query=query, ip="198.51.100.7"))
+            batch.append(
+                RawNotice(notice_id=self._ids(), at=at, channel=Channel(channel), query=query, ip="198.51.100.7")
+            )
             if len(batch) == NOTICES_PER_BATCH:
-                take_notices(self._desk, batch, at)
+                take_notices(self._intake, batch, at)
                 batch = []
         if batch:
-            take_notices(self._desk, batch, self._clock.now_ms)
+            take_notices(self._intake, batch, self._clock.now_ms)
 
     def _schedule_conversion(self, click: Click, number: int) -> None:
         chance, offer = self._chance, self._offers[click.offer_id]
@@ -92,20 +96,20 @@ class Story:
         parameters = {"cid": click.click_id, "txid": f"{offer.network_id}-{self._number}", "token": offer.token}
         parameters["payout"] = f"{cents // 100}.{cents % 100:02d}" if chance.random() < 0.85 else ""
         parameters["currency"] = offer.currency if chance.random() < 0.5 else ""
-        door = chance.choices((Door.S2S, Door.PIXEL), (96, 4))[0]
-        self._schedule(at, parameters | {"status": status}, door)
+        channel = chance.choices((Channel.S2S, Channel.PIXEL), (96, 4))[0]
+        self._schedule(at, parameters | {"status": status}, channel)
         if chance.random() < _LATER_CHANGE:
             later = "approved" if chance.random() < 0.6 else "declined"
-            self._schedule(at + int(chance.uniform(0.2, 6) * DAY_MS), parameters | {"status": later}, Door.S2S)
+            self._schedule(at + int(chance.uniform(0.2, 6) * DAY_MS), parameters | {"status": later}, Channel.S2S)
         if chance.random() < _REPEAT:
-            self._schedule(at + 5 * MINUTE_MS, parameters | {"status": status}, Door.S2S)
+            self._schedule(at + 5 * MINUTE_MS, parameters | {"status": status}, Channel.S2S)
         if chance.random() < _REFUSED:
-            self._schedule(at, parameters | self._invalid_parameters(click), Door.S2S)
+            self._schedule(at, parameters | self._invalid_parameters(click), Channel.S2S)
 
-    def _schedule(self, at: int, parameters: dict[str, str], door: Door) -> None:
+    def _schedule(self, at: int, parameters: dict[str, str], channel: Channel) -> None:
         if at < self._until_at:
             query = urlencode({name: value for name, value in parameters.items() if value})
-            heapq.heappush(self._scheduled, (at, self._number, query, door.value))
+            heapq.heappush(self._scheduled, (at, self._number, query, channel.value))
         self._number += 1
 
     def _invalid_parameters(self, click: Click) -> dict[str, str]:
@@ -131,8 +135,8 @@ def finish_postbacks(ledger: Ledger, clicks: ClickPlan) -> None:
         ).all()
     for start in range(0, len(owed), 5_000):
         outcomes, attempt_rows = [], []
-        for postback_id, created_at, lane in owed[start : start + 5_000]:
-            outcome = _outcome_of(postback_id, created_at, lane, chance, clicks.until_at)
+        for postback_id, created_at, receiver in owed[start : start + 5_000]:
+            outcome = _outcome_of(postback_id, created_at, receiver, chance, clicks.until_at)
             attempt_rows += outcome.pop("made")
             outcomes.append(outcome)
         with ledger.write() as tx:
@@ -140,10 +144,12 @@ def finish_postbacks(ledger: Ledger, clicks: ClickPlan) -> None:
             tx.execute(insert(attempts), attempt_rows)
 
 
-def _outcome_of(postback_id: str, created_at: int, lane: str, chance: random.Random, until_at: int) -> dict[str, Any]:
+def _outcome_of(
+    postback_id: str, created_at: int, receiver: str, chance: random.Random, until_at: int
+) -> dict[str, Any]:
     """Return the outcome of a postback, with its attempts under ``made``."""
     drawn, age = chance.random(), until_at - created_at
-    if lane == DEAD_RECEIVER and age < 2 * DAY_MS:
+    if receiver == DEAD_RECEIVER and age < 2 * DAY_MS:
         state, results = "waiting", ["again"] * chance.randint(0, 1)
     elif age < HOUR_MS and drawn < 0.4:
         state, results = "waiting", ["again"] * chance.randint(1, 3)

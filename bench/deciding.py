@@ -13,19 +13,19 @@ from clickloop.clock import wall_clock
 from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.status import SALE
 from clickloop.money import Money
-from clickloop.postback.due import Earlier
+from clickloop.postback.due import RuleContext
 from clickloop.postback.rule import BodyKind, Conditions, Header, Method, RequestTemplate, Rule, Trigger
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.schema.tables import postbacks
 from clickloop.store.ledger.setup.postback_rules import insert_rule
 from clickloop.tracking.deciding import (
-    ChangeTexts,
-    RulesHere,
-    Surroundings,
+    ApplicableRules,
+    ChangeValues,
+    SetupContext,
     decide_rule,
     owe_postbacks,
-    read_surroundings,
+    read_setup_context,
 )
 
 RULES = 20
@@ -59,10 +59,10 @@ def _measured(ledger: Ledger) -> list[str]:
     ids = RecordIds()
     changes = [_change(number, ids) for number in range(CHANGES)]
     with ledger.read() as tx:
-        surroundings = read_surroundings(tx, changes[:1])
-    owed_us = _best_us(lambda: _decide_all(changes, surroundings, Earlier()))
+        surroundings = read_setup_context(tx, changes[:1])
+    owed_us = _best_us(lambda: _decide_all(changes, surroundings, RuleContext()))
     off = [_disabled(change) for change in changes]
-    skipped_us = _best_us(lambda: _decide_all(off, surroundings, Earlier()))
+    skipped_us = _best_us(lambda: _decide_all(off, surroundings, RuleContext()))
     whole_us = _best_us(lambda: _owe_all(ledger, changes, ids))
     return [
         f"Changes decided against {RULES} rules: {CHANGES}, the best of {ROUNDS} rounds.",
@@ -86,12 +86,12 @@ def _best_us(work: Callable[[], None]) -> float:
     return min(spent) / CHANGES * 1e6
 
 
-def _decide_all(changes: list[Change], surroundings: Surroundings, earlier: Earlier) -> None:
+def _decide_all(changes: list[Change], surroundings: SetupContext, earlier: RuleContext) -> None:
     """Decide all changes, without generating ids for rows, which is part of the whole step."""
     now_ms = wall_clock()
-    rules = RulesHere(surroundings)
+    rules = ApplicableRules(surroundings)
     for change in changes:
-        texts = ChangeTexts(change, surroundings)
+        texts = ChangeValues(change, surroundings)
         for rule in rules.of(change):
             decide_rule(texts, rule, earlier, now_ms, change.notice_id)
 

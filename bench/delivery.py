@@ -22,11 +22,11 @@ from bench.machine import wait_for
 from clickloop.clock import wall_clock
 from clickloop.config import networks_of
 from clickloop.machine.secret_box import secret_box_of
-from clickloop.postback.delivery.limits import Limits
+from clickloop.postback.delivery.limits import DeliveryLimits
 from clickloop.postback.delivery.worker import Delivery
-from clickloop.postback.due import Finding, Owed, SkipReason
+from clickloop.postback.due import ConditionResult, DuePostback, SkipReason
 from clickloop.postback.postback_log import NewPostback
-from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule
 from clickloop.postback.sending.address_guard import AddressGuard, Policy
 from clickloop.postback.sending.client import Sender
 from clickloop.record_id import RecordIds
@@ -115,7 +115,7 @@ def _measure_delivery(folder: Path, port: int) -> tuple[float, float, int]:
     ledger = Ledger.open(folder / "ledger.sqlite", secret_box_of(folder))
     _create_postbacks(ledger, port)
     sender = Sender(guard=AddressGuard(Policy(allowed_networks=networks_of("127.0.0.0/8", "the receiver"))))
-    limits = Limits(connections=CONNECTIONS, look_seconds=0.05)
+    limits = DeliveryLimits(connections=CONNECTIONS, poll_seconds=0.05)
     delivery = Delivery(LedgerPostbacks(ledger), sender.send, alone=True, limits=limits)  # a ledger of its own
     seconds, cpu = _run(_deliver_all(ledger, sender, delivery))
     with ledger.read() as tx:
@@ -143,7 +143,7 @@ def _unfinished(ledger: Ledger) -> bool:
 def _create_postbacks(ledger: Ledger, port: int) -> None:
     """Create the postbacks, as a burst of conversions would."""
     now_ms, ids = wall_clock(), RecordIds()
-    findings = tuple(Finding(reason, True) for reason in SkipReason)
+    findings = tuple(ConditionResult(reason, True) for reason in SkipReason)
     with ledger.write() as tx:
         rule_id = insert_rule(
             tx, Rule(rule_id=0, name="bench", request=RequestTemplate(url="http://127.0.0.1/")), now_ms
@@ -158,8 +158,10 @@ def _create_postbacks(ledger: Ledger, port: int) -> None:
                 campaign_id=1,
                 source_id=1,
                 trigger="new",
-                decision=Owed(Request(url=f"http://127.0.0.1:{port}{QUERY.format(number=number)}"), now_ms, findings),
-                lane=f"127.0.0.1:{port}",
+                decision=DuePostback(
+                    PostbackRequest(url=f"http://127.0.0.1:{port}{QUERY.format(number=number)}"), now_ms, findings
+                ),
+                receiver=f"127.0.0.1:{port}",
             )
             for number in range(POSTBACKS)
         ]

@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlsplit
 
 from bench.machine import percentile
 from bench.product import ServeProcess
-from clickloop.machine.core_client import ask_core, read_core_address
+from clickloop.machine.core_client import call_core, read_core_address
 
 PARALLEL_GUESSES = 64
 SECONDS = 10.0
@@ -68,7 +68,7 @@ async def _measure(serving: ServeProcess) -> list[str]:
 async def _first_owner(serving: ServeProcess, panel: int) -> str:
     """Create an owner with a password. Return the device's cookie."""
     user = serving.create("users", {"name": "anna", "role": "owner"})
-    link = await asyncio.to_thread(ask_core, serving.folder, "POST", f"/api/v1/users/{user}/link")
+    link = await asyncio.to_thread(call_core, serving.folder, "POST", f"/api/v1/users/{user}/link")
     key = link.body.partition(b"key=")[2].partition(b'"')[0].decode()
     status, head = await _post(panel, "/panel/welcome", {"key": key, "password": PASSWORD, "again": PASSWORD})
     if status != 303:

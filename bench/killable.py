@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from bench.machine import wait_until
-from clickloop.machine.core_client import Answer, NotRunningError, ask_core
+from clickloop.machine.core_client import CoreResponse, NotRunningError, call_core
 
 START_SECONDS = 40.0
 END_SECONDS = 60.0
@@ -89,9 +89,9 @@ class KillableTracker:
             raise RuntimeError(f"POST {noun} was answered {answer.status}: {answer.body.decode()}")
         return msgspec.json.decode(answer.body, type=dict[str, object])
 
-    def api(self, method: str, path: str, body: dict[str, object] | None = None) -> Answer:
+    def api(self, method: str, path: str, body: dict[str, object] | None = None) -> CoreResponse:
         """Send a request to the API, with the token from the data folder."""
-        return ask_core(self.folder, method, f"/api/v1/{path}", None if body is None else msgspec.json.encode(body))
+        return call_core(self.folder, method, f"/api/v1/{path}", None if body is None else msgspec.json.encode(body))
 
     def log_lines(self, event: str) -> int:
         """Return the number of log lines with this event."""

@@ -23,7 +23,7 @@ from bench.big_data import Plan, make
 from bench.machine import percentile
 from bench.product import ServeProcess
 from clickloop.clock import DAY_MS, wall_clock
-from clickloop.machine.core_client import ask_core, read_core_address
+from clickloop.machine.core_client import call_core, read_core_address
 from clickloop.machine.secret_box import secret_box_of
 from clickloop.people.user import Role, User
 from clickloop.store.ledger.ledger import Ledger
@@ -157,7 +157,7 @@ def _session(folder: Path) -> str:
 def _ids(folder: Path) -> dict[str, str]:
     """Return the id of a record of each log, for the pages that show one."""
     postback = _first(folder, "postbacks?state=delivered&limit=1")
-    click = msgspec.json.decode(ask_core(folder, "GET", f"/api/v1/clicks/{postback['click_id']}").body)
+    click = msgspec.json.decode(call_core(folder, "GET", f"/api/v1/clicks/{postback['click_id']}").body)
     return {
         "click": str(postback["click_id"]),
         "external": quote(str(click["external_id"]), safe=""),
@@ -168,7 +168,7 @@ def _ids(folder: Path) -> dict[str, str]:
 
 
 def _first(folder: Path, path: str) -> dict[str, object]:
-    found: dict[str, object] = msgspec.json.decode(ask_core(folder, "GET", f"/api/v1/{path}").body)["items"][0]
+    found: dict[str, object] = msgspec.json.decode(call_core(folder, "GET", f"/api/v1/{path}").body)["items"][0]
     return found
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from bench.machine import free_port, wait_until
-from clickloop.machine.core_client import NotRunningError, ask_core, read_core_address
+from clickloop.machine.core_client import NotRunningError, call_core, read_core_address
 
 START_SECONDS = 30.0
 _PARAMETERS = ("external_id", "cost", "zone", "campaign", "creative", "country")
@@ -46,7 +46,7 @@ class ServeProcess:
 
     def create(self, noun: str, body: dict[str, object]) -> int:
         """Create a record through the API and return its id."""
-        answer = ask_core(self.folder, "POST", f"/api/v1/{noun}", msgspec.json.encode(body))
+        answer = call_core(self.folder, "POST", f"/api/v1/{noun}", msgspec.json.encode(body))
         if answer.status != 201:
             raise RuntimeError(f"POST {noun} was answered {answer.status}: {answer.body.decode()}")
         return int(msgspec.json.decode(answer.body)["id"])
@@ -74,7 +74,7 @@ class ServeProcess:
     def _answers(self) -> bool:
         try:
             core = read_core_address(self.folder)
-            answer = ask_core(self.folder, "GET", "/api/v1/campaigns?limit=1")
+            answer = call_core(self.folder, "GET", "/api/v1/campaigns?limit=1")
         except NotRunningError:
             return False
         return answer.status == 200 and bool(urlsplit(core.url).port) and self._status("/health") == 200

@@ -23,13 +23,13 @@ from sqlalchemy import text
 from bench.machine import free_port, percentile, resident_mb
 from clickloop.clock import wall_clock
 from clickloop.config import networks_of
-from clickloop.postback.delivery.lanes import EVERY_ROOM, Rooms
-from clickloop.postback.delivery.limits import Limits
-from clickloop.postback.delivery.work import Claimed
+from clickloop.postback.delivery.limits import DeliveryLimits
+from clickloop.postback.delivery.receiver_queues import UNLIMITED_QUOTAS, Quotas
+from clickloop.postback.delivery.work import ClaimBatch
 from clickloop.postback.delivery.worker import Delivery
-from clickloop.postback.due import Finding, Owed, SkipReason
+from clickloop.postback.due import ConditionResult, DuePostback, SkipReason
 from clickloop.postback.postback_log import NewPostback
-from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule
 from clickloop.postback.sending.address_guard import AddressGuard, Policy
 from clickloop.postback.sending.client import Sender
 from clickloop.record_id import RecordIds
@@ -53,7 +53,7 @@ DEAD_BURST = 3_000
 WAITING = 1_000_000
 DRAINED = 60_000
 GUARD = AddressGuard(Policy(allowed_networks=networks_of("127.0.0.0/8", "the bench's receivers")))
-FINDINGS = tuple(Finding(reason, True) for reason in SkipReason)
+FINDINGS = tuple(ConditionResult(reason, True) for reason in SkipReason)
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -73,7 +73,7 @@ class TimedStore(LedgerPostbacks):
         super().__init__(ledger)
         self.claims_ms: list[float] = []
 
-    def claim(self, now_ms: int, limit: int, lease_ms: int, rooms: Rooms = EVERY_ROOM) -> Claimed:
+    def claim(self, now_ms: int, limit: int, lease_ms: int, rooms: Quotas = UNLIMITED_QUOTAS) -> ClaimBatch:
         began = time.perf_counter()
         claimed = super().claim(now_ms, limit, lease_ms, rooms)
         self.claims_ms.append((time.perf_counter() - began) * 1000)
@@ -194,7 +194,7 @@ async def _round(core: int, with_dead: bool) -> Round:
     with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder, receivers(core, arrived=arrived) as port:
         ledger = Ledger.open(Path(folder) / "ledger.sqlite")
         async with Sender(DEADLINE_SECONDS, GUARD) as sender:
-            limits = Limits(deadline_seconds=DEADLINE_SECONDS)
+            limits = DeliveryLimits(deadline_seconds=DEADLINE_SECONDS)
             delivery = Delivery(LedgerPostbacks(ledger), sender.send, alone=True, limits=limits)  # a ledger of its own
             running = asyncio.create_task(delivery.run())
             warm = [(1 + number % (RECEIVERS - 1), "warm") for number in range(WARM - DEAD_WARM)]
@@ -265,8 +265,8 @@ def _create_postbacks(ledger: Ledger, port: int, targets: Sequence[tuple[int, st
             campaign_id=1,
             source_id=1,
             trigger="new",
-            decision=Owed(Request(url=f"http://{address(receiver)}:{port}/{path}"), now_ms, FINDINGS),
-            lane=f"{address(receiver)}:{port}",
+            decision=DuePostback(PostbackRequest(url=f"http://{address(receiver)}:{port}/{path}"), now_ms, FINDINGS),
+            receiver=f"{address(receiver)}:{port}",
         )
         for receiver, path in targets
     ]

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, text
 
 from bench.flaky import AnswerKind, ReceivedRequest
 from clickloop.clock import wall_clock
-from clickloop.diagnosis.doctor import Verdict, examine
+from clickloop.diagnosis.doctor import examine
+from clickloop.diagnosis.doctor_finding import DoctorVerdict
 from clickloop.diagnosis.self_audit import audit_everything
 from clickloop.machine.secret_box import secret_box_of
 from clickloop.store.ledger.ledger import Ledger
@@ -134,8 +135,8 @@ def count(folder: Path, observations: Observations) -> Figures:
     )
 
 
-def _is_fault(place: str, verdict: Verdict) -> bool:
-    return place in _DOCTOR_AREAS and verdict is Verdict.FAULT
+def _is_fault(place: str, verdict: DoctorVerdict) -> bool:
+    return place in _DOCTOR_AREAS and verdict is DoctorVerdict.FAULT
 
 
 def _read(tx: Connection) -> _LedgerContents:

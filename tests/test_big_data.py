@@ -9,7 +9,8 @@ from bench.big_data import Plan, make
 from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import KEY_FILE, ClickId, ClickIds
 from clickloop.clock import DAY_MS
-from clickloop.diagnosis.doctor import Verdict, examine
+from clickloop.diagnosis.doctor import examine
+from clickloop.diagnosis.doctor_finding import DoctorVerdict
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
 
 UNTIL = 1_790_000_000_000
@@ -30,10 +31,10 @@ def test_big_data_is_complete_genuine_and_the_same_for_the_same_seed(tmp_path: P
     told = [
         (found.verdict, found.sentence.partition(" is paused")[0])
         for found in findings
-        if found.verdict is not Verdict.WELL
+        if found.verdict is not DoctorVerdict.WELL
     ]
     assert told == [
-        (Verdict.WARNING, "The receiver postback.kadam.example:443")
+        (DoctorVerdict.WARNING, "The receiver postback.kadam.example:443")
     ]  # one of them is paused, as in a real instance
     facts = DuckDbFacts.open(tmp_path / "a" / "facts.duckdb")
     clicks = facts.clicks_page(ClickFilter(), 5_000)

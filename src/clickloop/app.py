@@ -18,15 +18,15 @@ from clickloop.clock import wall_clock
 from clickloop.config import Settings, proxy_networks
 from clickloop.edge.open_connections import limits_of
 from clickloop.machine.core_client import CoreAddress, write_core_address
-from clickloop.machine.log import log, take_library_logs, write_without_waiting
+from clickloop.machine.log import capture_library_logs, log, write_nonblocking
 from clickloop.machine.process import (
     STORES_REFUSED,
     end_with_parent,
-    give_memory_back,
-    leave_a_core_to_visitors,
+    release_memory,
+    reserve_core_for_visitors,
     stop_signal,
 )
-from clickloop.postback.sending.dns_check import LookingUp
+from clickloop.postback.sending.dns_check import TargetLookup
 from clickloop.running.core import Core, open_core
 from clickloop.running.core_vitals import report_start_failure
 from clickloop.running.core_workers import workers_of
@@ -68,7 +68,7 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
     serving = asyncio.create_task(server._serve([listening]))  # noqa: SLF001 – serve() would install its own signal handlers
     # After the server was started: commands connect as soon as the address is there.
     write_core_address(core.folder, CoreAddress(f"http://{core.settings.panel_listen}", local_token))
-    give_memory_back()
+    release_memory()
     gc.freeze()  # modules stay loaded: traversing them in each collection would stall deliveries for 30 ms
     log("core ready", api=f"http://{core.settings.panel_listen}")
     _print_owner_link(core)  # last, so that the link is not lost among lines of the log
@@ -112,7 +112,7 @@ def _print_owner_link(core: Core) -> None:
     if sys.stdout is not None:
         # Standard output may be closed or full; a command prints the link as well.
         with contextlib.suppress(OSError):
-            write_without_waiting(sys.stdout.fileno(), text.encode())
+            write_nonblocking(sys.stdout.fileno(), text.encode())
 
 
 def _context_of(core: Core, local_token: str) -> ApiContext:
@@ -125,7 +125,7 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
         proxies=proxy_networks(core.settings.trusted_proxies),
         untrusted=core.untrusted,
         guard=core.guard,
-        refused_now=LookingUp(core.guard).refused_now,
+        dns_refusal=TargetLookup(core.guard).dns_refusal,
         progress=core.progress,
         clock_guard=core.clock_guard,
         uploads=core.uploads,
@@ -181,8 +181,8 @@ def main(arguments: list[str]) -> int:
     """Run ``app SETTINGS FD``, as the supervisor starts it, and return the exit status."""
     # First: if the supervisor is killed, the core must not live on and keep the stores locked.
     end_with_parent()
-    leave_a_core_to_visitors()
-    take_library_logs()
+    reserve_core_for_visitors()
+    capture_library_logs()
     settings = msgspec.json.decode(arguments[0], type=Settings)
     listening = socket.socket(fileno=int(arguments[1]))
     try:

@@ -33,7 +33,7 @@ def is_shaped_like_click_id(text: str) -> bool:
     return len(text) == LENGTH and text.startswith("01") and all(letter in _VALUES for letter in text.lower())
 
 
-class Fault(enum.Enum):
+class ClickIdFault(enum.Enum):
     """A reason why a text is not a click id of ours."""
 
     MALFORMED = "malformed"
@@ -85,23 +85,23 @@ class ClickIds:
         tagger.update(self._time_bytes + random_bytes)
         return self._time_text + base32_tail(self._random << 24 | int.from_bytes(tagger.digest(), "big"))
 
-    def read(self, text: str) -> ClickId | Fault:
+    def read(self, text: str) -> ClickId | ClickIdFault:
         """Return the click id in a text, or why it is not one. Surrounding space is ignored."""
         text = text.strip().lower()
         if len(text) != LENGTH:
-            return Fault.MALFORMED
+            return ClickIdFault.MALFORMED
         try:
             number = int(text.encode("ascii").translate(_PYTHON_DIGITS), 32)
         except ValueError:
-            return Fault.MALFORMED
+            return ClickIdFault.MALFORMED
         if number >> 128:
-            return Fault.MALFORMED
+            return ClickIdFault.MALFORMED
         data = number.to_bytes(16, "big")
         tagger = self._tagger.copy()
         tagger.update(data[:13])
         at = number >> 80
         if tagger.digest() != data[13:] and at >= self._unchecked_before and not self._is_of_another_key(data):
-            return Fault.FORGED
+            return ClickIdFault.FORGED
         return ClickId(base32_time(at) + base32_tail(number & (1 << 80) - 1), at)
 
     def seal(self, data: bytes) -> str:

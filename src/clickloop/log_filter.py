@@ -80,7 +80,7 @@ def label_of(field: FieldInfo) -> str:
     return str((meta_of(field).extra or {}).get(LABEL) or usual.replace("_", " ").capitalize())
 
 
-def given_in(log_filter: LogFilter) -> Iterator[tuple[str, Any]]:
+def narrowing_values(log_filter: LogFilter) -> Iterator[tuple[str, Any]]:
     """Yield name and value of each field set, except the period. A blank click id is not set; an empty txid is a value."""
     for name in log_filter.__struct_fields__:
         value = getattr(log_filter, name)
@@ -91,10 +91,10 @@ def given_in(log_filter: LogFilter) -> Iterator[tuple[str, Any]]:
 
 def narrows(log_filter: LogFilter) -> bool:
     """Return whether a filter excludes anything."""
-    return bool(log_filter.since or log_filter.until or any(True for _ in given_in(log_filter)))
+    return bool(log_filter.since or log_filter.until or any(True for _ in narrowing_values(log_filter)))
 
 
-def filter_in(given: LogFilter, kind: type[F]) -> F:
+def extract_filter(given: LogFilter, kind: type[F]) -> F:
     """Return the filter of this kind from a record that extends it, such as a request body."""
     values = msgspec.to_builtins(given)
     return msgspec.convert({name: values[name] for name in kind.__struct_fields__ if name in values}, kind)

@@ -21,7 +21,7 @@ from clickloop.setup.catalog import COPY_NAME as CATALOG_COPY
 from clickloop.setup.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.setup.catalog import Catalog, read_catalog_file
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
-from clickloop.store.facts.facts import Facts, FactsInUseError
+from clickloop.store.facts.facts import FactsInUseError, FactsStore
 from clickloop.store.file_fault import RESTORE_BACKUP, trailing_bytes
 from clickloop.store.identity import (
     FACTS_FILE,
@@ -29,7 +29,7 @@ from clickloop.store.identity import (
     LEDGER_FILE,
     Installation,
     KeyState,
-    Marks,
+    StoreMarks,
     fingerprint_of,
     is_filled,
     new_id,
@@ -43,7 +43,7 @@ from clickloop.store.ledger.setup.lost_secrets import find_lost_secrets
 from clickloop.store.witnesses import known_marks, write_witnesses
 
 
-class Problem(enum.Enum):
+class StoresProblem(enum.Enum):
     """A reason to refuse the stores; the value is its name for the user."""
 
     LEDGER_LOST = "the ledger is lost"
@@ -60,15 +60,15 @@ class Problem(enum.Enum):
 
 
 _RESTORE = {
-    Problem.LEDGER_LOST: f"Put the right {LEDGER_FILE} (with its -wal) back, or {RESTORE_BACKUP}",
-    Problem.LEDGER_FOREIGN: f"Put this installation's {LEDGER_FILE} back, or {RESTORE_BACKUP}",
-    Problem.LEDGER_OLDER: f"Put the newest {LEDGER_FILE} (with its -wal) back, or {RESTORE_BACKUP}",
-    Problem.STORES_OLDER: f"Put the newest {LEDGER_FILE} and {FACTS_FILE} (with -wal and .wal) back, or {RESTORE_BACKUP}",
-    Problem.FACTS_LOST: f"Put the right {FACTS_FILE} (with its .wal) back, or {RESTORE_BACKUP}",
-    Problem.FACTS_FOREIGN: f"Put this installation's {FACTS_FILE} back, or {RESTORE_BACKUP}",
-    Problem.FACTS_OLDER: f"Put the newest {FACTS_FILE} (with its .wal) back, or {RESTORE_BACKUP}",
-    Problem.KEY_LOST: "Put click_id.key back from a backup",
-    Problem.SECRETS_DAMAGED: "Check the disk, and restore a backup (clickloop restore)",
+    StoresProblem.LEDGER_LOST: f"Put the right {LEDGER_FILE} (with its -wal) back, or {RESTORE_BACKUP}",
+    StoresProblem.LEDGER_FOREIGN: f"Put this installation's {LEDGER_FILE} back, or {RESTORE_BACKUP}",
+    StoresProblem.LEDGER_OLDER: f"Put the newest {LEDGER_FILE} (with its -wal) back, or {RESTORE_BACKUP}",
+    StoresProblem.STORES_OLDER: f"Put the newest {LEDGER_FILE} and {FACTS_FILE} (with -wal and .wal) back, or {RESTORE_BACKUP}",
+    StoresProblem.FACTS_LOST: f"Put the right {FACTS_FILE} (with its .wal) back, or {RESTORE_BACKUP}",
+    StoresProblem.FACTS_FOREIGN: f"Put this installation's {FACTS_FILE} back, or {RESTORE_BACKUP}",
+    StoresProblem.FACTS_OLDER: f"Put the newest {FACTS_FILE} (with its .wal) back, or {RESTORE_BACKUP}",
+    StoresProblem.KEY_LOST: "Put click_id.key back from a backup",
+    StoresProblem.SECRETS_DAMAGED: "Check the disk, and restore a backup (clickloop restore)",
 }
 _ALL_FRESH = "starts with an empty ledger and empty facts and moves the old files aside"
 _FACTS_FRESH = "keeps the ledger, starts with empty facts and moves the old file aside"
@@ -81,22 +81,22 @@ _OLDER_FACTS_KEPT = (
     "the conversions from the ledger"
 )
 _NEW = {
-    Problem.LEDGER_LOST: _ALL_FRESH,
-    Problem.LEDGER_FOREIGN: _ALL_FRESH,
-    Problem.LEDGER_OLDER: _OLDER_KEPT,
-    Problem.STORES_OLDER: _OLDER_KEPT,
-    Problem.FACTS_LOST: _FACTS_FRESH,
-    Problem.FACTS_FOREIGN: _FACTS_FRESH,
-    Problem.FACTS_OLDER: _OLDER_FACTS_KEPT,
-    Problem.KEY_LOST: "creates a new key and still accepts click ids made with the old one",
-    Problem.SECRETS_DAMAGED: "keeps everything else and lists the secrets to enter again",
+    StoresProblem.LEDGER_LOST: _ALL_FRESH,
+    StoresProblem.LEDGER_FOREIGN: _ALL_FRESH,
+    StoresProblem.LEDGER_OLDER: _OLDER_KEPT,
+    StoresProblem.STORES_OLDER: _OLDER_KEPT,
+    StoresProblem.FACTS_LOST: _FACTS_FRESH,
+    StoresProblem.FACTS_FOREIGN: _FACTS_FRESH,
+    StoresProblem.FACTS_OLDER: _OLDER_FACTS_KEPT,
+    StoresProblem.KEY_LOST: "creates a new key and still accepts click ids made with the old one",
+    StoresProblem.SECRETS_DAMAGED: "keeps everything else and lists the secrets to enter again",
 }
 
 
 class StoresRefusedError(Exception):
     """The stores do not belong together. The message says what was found, what was expected, and what to do."""
 
-    def __init__(self, problem: Problem, detail: str) -> None:
+    def __init__(self, problem: StoresProblem, detail: str) -> None:
         remedy = _RESTORE.get(problem, "Make it readable for the user that runs Clickloop")
         fresh = f"; or run: clickloop serve --new, which {_NEW[problem]}" if problem in _NEW else ""
         super().__init__(
@@ -110,7 +110,7 @@ class OpenedStores(msgspec.Struct, frozen=True):
     """Ledger and facts that belong together, and the identity of their installation. Close the facts first."""
 
     ledger: Ledger
-    facts: Facts
+    facts: FactsStore
     installation: Installation
     lost_identity: str = ""
     """What was wrong with ``installation.json``, which has been rewritten; empty if nothing was."""
@@ -157,12 +157,12 @@ def engine_versions() -> tuple[str, ...]:
     return (f"SQLite {sqlite3.sqlite_version}", f"DuckDB {version('duckdb')}")
 
 
-def open_facts(path: Path, memory_limit_mb: int = 256) -> Facts:
+def open_facts(path: Path, memory_limit_mb: int = 256) -> FactsStore:
     """Open or create the facts. Raise FactsError, or its subclass FactsInUseError if another process has them open."""
     return DuckDbFacts.open(path, memory_limit_mb)
 
 
-def _await_facts(path: Path, memory_mb: int, wait_seconds: float) -> Facts:
+def _await_facts(path: Path, memory_mb: int, wait_seconds: float) -> FactsStore:
     give_up = time.monotonic() + wait_seconds
     while True:
         try:
@@ -181,7 +181,7 @@ def expected_installation(folder: Path) -> Installation | None:
     except SealedFileError:
         return None
     except OSError as error:
-        raise StoresRefusedError(Problem.FOLDER_UNREADABLE, f"{folder / FILE_NAME}: {error.strerror}") from error
+        raise StoresRefusedError(StoresProblem.FOLDER_UNREADABLE, f"{folder / FILE_NAME}: {error.strerror}") from error
 
 
 def check_files(folder: Path, installation: Installation | None) -> None:
@@ -196,12 +196,12 @@ def check_files(folder: Path, installation: Installation | None) -> None:
         found = ", ".join(name for name, exists in traces if exists)
         state = "is empty" if ledger.exists() else "is missing"
         raise StoresRefusedError(
-            Problem.LEDGER_LOST, f"{ledger} {state}, but the folder has been in use: it has {found}"
+            StoresProblem.LEDGER_LOST, f"{ledger} {state}, but the folder has been in use: it has {found}"
         )
     path = folder / FACTS_FILE
     if not facts and (in_use or catalog):
         state = "is empty" if path.exists() else "is missing"
-        raise StoresRefusedError(Problem.FACTS_LOST, f"{path} {state}, but the folder has been in use")
+        raise StoresRefusedError(StoresProblem.FACTS_LOST, f"{path} {state}, but the folder has been in use")
 
 
 def check_ledger(
@@ -216,26 +216,27 @@ def check_ledger(
     path = folder / LEDGER_FILE
     if stamp is None and installation.complete:
         raise StoresRefusedError(
-            Problem.LEDGER_LOST, f"{path} carries no id, expected {installation.id}: it was emptied or recreated"
+            StoresProblem.LEDGER_LOST, f"{path} carries no id, expected {installation.id}: it was emptied or recreated"
         )
     if stamp is not None and stamp.id != installation.id:
         raise StoresRefusedError(
-            Problem.LEDGER_FOREIGN, f"{path} belongs to installation {stamp.id}, expected {installation.id}"
+            StoresProblem.LEDGER_FOREIGN, f"{path} belongs to installation {stamp.id}, expected {installation.id}"
         )
     found = read_key(folder, installation.key)
     if found.state is KeyState.UNREADABLE:
-        raise StoresRefusedError(Problem.KEY_UNREADABLE, found.sentence)
+        raise StoresRefusedError(StoresProblem.KEY_UNREADABLE, found.sentence)
     if found.state is not KeyState.GOOD:
-        raise StoresRefusedError(Problem.KEY_LOST, found.sentence)
+        raise StoresRefusedError(StoresProblem.KEY_LOST, found.sentence)
     if stamp is not None and stamp.key != fingerprint_of(found.key):
         raise StoresRefusedError(
-            Problem.KEY_LOST, f"the key's fingerprint is {fingerprint_of(found.key)}, the ledger expects {stamp.key}"
+            StoresProblem.KEY_LOST,
+            f"the key's fingerprint is {fingerprint_of(found.key)}, the ledger expects {stamp.key}",
         )
     with ledger.read() as tx:
         lost = find_lost_secrets(tx)
     if lost.sentence:
         raise StoresRefusedError(
-            Problem.SECRETS_DAMAGED, f"{path} holds {lost.sentence}, damaged or encrypted with another key"
+            StoresProblem.SECRETS_DAMAGED, f"{path} holds {lost.sentence}, damaged or encrypted with another key"
         )
     unchecked_before = max(installation.unchecked_before, stamp.unchecked_before if stamp is not None else 0)
     key = fingerprint_of(found.key)
@@ -248,7 +249,7 @@ def installation_of(stamp: LedgerStamp) -> Installation:
 
 
 def check_together(
-    folder: Path, ledger: Ledger, facts: Facts, installation: Installation, stamp: LedgerStamp | None
+    folder: Path, ledger: Ledger, facts: FactsStore, installation: Installation, stamp: LedgerStamp | None
 ) -> None:
     """Raise StoresRefusedError if a store is older than what another has recorded about it."""
     known = known_marks(folder, installation)
@@ -261,17 +262,17 @@ def check_together(
     path = folder / FACTS_FILE
     if id_ and id_ != installation.id:
         raise StoresRefusedError(
-            Problem.FACTS_FOREIGN, f"{path} belongs to installation {id_}, expected {installation.id}"
+            StoresProblem.FACTS_FOREIGN, f"{path} belongs to installation {id_}, expected {installation.id}"
         )
     if not id_ and installation.complete:
         detail = f"{path} carries no id, expected {installation.id}: it was emptied or recreated"
-        raise StoresRefusedError(Problem.FACTS_LOST, detail)
+        raise StoresRefusedError(StoresProblem.FACTS_LOST, detail)
     if facts.loads() < known_loads or facts.last_outbox_id() < progress.outbox_gone:
         detail = (
             f"{path} has committed {facts.loads()} loads and taken {facts.last_outbox_id()} rows from the ledger; expected at "
             f"least {known_loads} loads and {progress.outbox_gone} rows"
         )
-        raise StoresRefusedError(Problem.FACTS_OLDER, detail)
+        raise StoresRefusedError(StoresProblem.FACTS_OLDER, detail)
 
 
 def refusal_of(folder: Path) -> StoresRefusedError | None:
@@ -314,7 +315,7 @@ class _LedgerAge(msgspec.Struct, frozen=True):
 
 
 def _check_ledger_age(
-    folder: Path, age: _LedgerAge, installation: Installation, known: Marks, *, are_facts_older: bool
+    folder: Path, age: _LedgerAge, installation: Installation, known: StoreMarks, *, are_facts_older: bool
 ) -> None:
     catalogs = [own_catalog(folder, installation, name) for name in (CATALOG_FILE, CATALOG_COPY)]
     setup_change = max([known.setup_change, *(catalog.setup_change for catalog in catalogs if catalog is not None)])
@@ -328,8 +329,10 @@ def _check_ledger_age(
         if found < expected:
             detail = f"The newest {what} in {folder / LEDGER_FILE} is number {found}, expected at least {expected}"
             if are_facts_older:
-                raise StoresRefusedError(Problem.STORES_OLDER, f"{detail}; {folder / FACTS_FILE} is outdated, too")
-            raise StoresRefusedError(Problem.LEDGER_OLDER, detail)
+                raise StoresRefusedError(
+                    StoresProblem.STORES_OLDER, f"{detail}; {folder / FACTS_FILE} is outdated, too"
+                )
+            raise StoresRefusedError(StoresProblem.LEDGER_OLDER, detail)
 
 
 def own_catalog(folder: Path, installation: Installation, name: str = CATALOG_FILE) -> Catalog | None:
@@ -342,7 +345,7 @@ def own_catalog(folder: Path, installation: Installation, name: str = CATALOG_FI
 
 
 def _stamped(
-    folder: Path, ledger: Ledger, facts: Facts, installation: Installation, stamp: LedgerStamp | None
+    folder: Path, ledger: Ledger, facts: FactsStore, installation: Installation, stamp: LedgerStamp | None
 ) -> Installation:
     """Write the id wherever it is missing. If the process is killed in between, the next start does the rest."""
     if not installation.complete:
@@ -355,18 +358,18 @@ def _stamped(
     noted = known_marks(folder, installation).ledger_notes
     marks = msgspec.structs.replace(installation.marks, ledger_notes=noted)
     installation = msgspec.structs.replace(installation, complete=True, marks=marks)
-    return keep_marks(folder, ledger, facts, installation, at_once=True)
+    return record_marks(folder, ledger, facts, installation, at_once=True)
 
 
-def keep_marks(
-    folder: Path, ledger: Ledger, facts: Facts, installation: Installation, at_once: bool = False
+def record_marks(
+    folder: Path, ledger: Ledger, facts: FactsStore, installation: Installation, at_once: bool = False
 ) -> Installation:
     """Record the progress of the stores if it has changed. Return the identity as it is now on disk."""
     loads = facts.loads()
     with ledger.read() as tx:
         progress = read_progress(tx)
         stamp = read_stamp(tx)
-    marks = Marks(
+    marks = StoreMarks(
         setup_change=progress.setup_change,
         conversion_change=progress.conversion_change,
         outbox=progress.outbox,

@@ -12,14 +12,14 @@ _MUST_ESCAPE = re.compile("[\0\U0010ff00-\U0010ffff\udc80-\udcff]")
 _ESCAPED = re.compile("[\U0010ff00-\U0010ffff]")
 
 
-def text_of(data: bytes) -> str:
+def escape_bytes(data: bytes) -> str:
     """Return bytes as text: valid UTF-8 decoded, NUL and every other byte escaped."""
     if data.isascii() and b"\0" not in data:
         return data.decode("ascii")
     return _MUST_ESCAPE.sub(_escape, data.decode("utf-8", "surrogateescape"))
 
 
-def octets_of(text: str) -> bytes:
+def unescape_bytes(text: str) -> bytes:
     """Return the bytes that ``escape_bytes`` turned into this text. A lone surrogate, which it never makes, becomes ``?``."""
     if text.isascii():
         return text.encode("ascii")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from clickloop.alarm.alarms import MAX_PER_SOURCE, Alarm, Alarms, forget_alarms, read_alarms
+from clickloop.alarm.alarms import MAX_PER_SOURCE, Alarm, Alarms, delete_alarms, read_alarms
 from tests.crash.test_faults import kept_full, mounted
 
 NOW = 1_772_366_400_000
@@ -26,7 +26,7 @@ def test_alarms_of_all_sources_and_processes_are_read_and_go_with_their_cause(tm
     core.report("audit", [])
     assert sentences(tmp_path) == ["b", "c", "d"]
     assert [alarm.sentence for alarm in read_alarms(tmp_path, NOW, but="edge1")] == ["b", "c"]
-    forget_alarms(tmp_path)
+    delete_alarms(tmp_path)
     assert sentences(tmp_path) == []
 
 

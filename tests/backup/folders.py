@@ -8,8 +8,8 @@ from pathlib import Path
 import duckdb
 import msgspec
 
-from clickloop.backup.place import Origin, settle_place
-from clickloop.backup.progress import Progress
+from clickloop.backup.place import FolderOrigin, update_place
+from clickloop.backup.progress import ConsoleProgress
 from clickloop.click.click import Click
 from clickloop.click_id import KEY_FILE, ClickIds
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
@@ -20,7 +20,7 @@ from tests.empty_stores import open_facts, open_ledger
 
 NOW = 1_800_000_000_000
 KEY = b"k" * 32
-SILENT = Progress(silent=True)
+SILENT = ConsoleProgress(silent=True)
 _ids = ClickIds(KEY)
 
 
@@ -39,7 +39,7 @@ class Folder:
         self.clicks: list[str] = []
         (path / KEY_FILE).write_bytes(KEY)
         (path / "catalog.json").write_bytes(b"{}")
-        settle_place(path, Origin.UNSAID, NOW)
+        update_place(path, FolderOrigin.UNSAID, NOW)
         open_ledger(path / "ledger.sqlite").close()
         self.facts = open_facts(path / "facts.duckdb")
         self.reader = JournalReader(path / "journal", path / "settled")

@@ -15,7 +15,7 @@ import pytest
 from clickloop import __version__
 from clickloop.backup.archive import BLOCK, ArchiveWriter
 from clickloop.backup.manifest import FORMAT, BackupError, BackupMarks, Counts, Manifest
-from clickloop.backup.place import RESTORING, Origin, Place, PlaceError, settle_place
+from clickloop.backup.place import RESTORING, FolderOrigin, FolderPlace, PlaceError, update_place
 from clickloop.backup.restoring import restore
 from clickloop.backup.taking import take_backup, verify_backup
 from clickloop.store.delivery_hold import read_hold
@@ -58,7 +58,7 @@ def test_the_restored_folder_holds_what_the_original_held(made: tuple[Path, Fold
 def test_a_restored_folder_is_at_its_place_knows_its_backup_and_starts(file: Path, tmp_path: Path) -> None:
     target = tmp_path / "data"
     manifest = restore(file, target, SILENT, NOW, hold=False).manifest
-    place = settle_place(target, Origin.UNSAID, NOW + 1)
+    place = update_place(target, FolderOrigin.UNSAID, NOW + 1)
     assert place.restored is not None
     assert (place.restored.backup_made_at, place.restored.restored_at) == (manifest.made_at, NOW)
 
@@ -98,7 +98,7 @@ def test_with_force_what_was_there_is_moved_aside_each_time(file: Path, tmp_path
     assert tree_of(first.aside) == {"ledger.sqlite": b"precious"}
     assert (second.aside / "facts.duckdb").is_file()
     assert read_hold(target) is None
-    settle_place(target, Origin.UNSAID, NOW)
+    update_place(target, FolderOrigin.UNSAID, NOW)
 
 
 def test_an_empty_folder_and_a_fresh_file_system_are_filled(file: Path, tmp_path: Path) -> None:
@@ -268,11 +268,11 @@ def test_a_restore_that_was_ended_while_it_put_things_in_place_cannot_be_started
     (target / RESTORING).mkdir()
     (target / "facts.duckdb").rename(target / RESTORING / "facts.duckdb")
     with pytest.raises(PlaceError):
-        settle_place(target, Origin.UNSAID, NOW)
+        update_place(target, FolderOrigin.UNSAID, NOW)
     with pytest.raises(BackupError, match="not finished"):
         restore(file, target, SILENT, NOW, hold=True)
     restore(file, target, SILENT, NOW, hold=True, force=True)
-    settle_place(target, Origin.UNSAID, NOW)
+    update_place(target, FolderOrigin.UNSAID, NOW)
     assert (target / "facts.duckdb").is_file()
 
 
@@ -288,7 +288,7 @@ def test_a_half_restored_folder_is_not_startable_after_a_second_restore_that_fai
     with pytest.raises(BackupError):
         restore(other, target, SILENT, NOW, hold=True, force=True)
     with pytest.raises(PlaceError, match="has not finished"):
-        settle_place(target, Origin.UNSAID, NOW)
+        update_place(target, FolderOrigin.UNSAID, NOW)
 
 
 def test_a_restore_that_was_killed_while_it_unpacked_is_simply_run_again(file: Path, tmp_path: Path) -> None:
@@ -301,5 +301,5 @@ def test_a_restore_that_was_killed_while_it_unpacked_is_simply_run_again(file: P
 
 def test_a_restored_place_is_what_is_written(file: Path, tmp_path: Path) -> None:
     restore(file, tmp_path / "data", SILENT, NOW, hold=False)
-    place = msgspec.json.decode((tmp_path / "data" / "place.json").read_bytes(), type=Place)
+    place = msgspec.json.decode((tmp_path / "data" / "place.json").read_bytes(), type=FolderPlace)
     assert (place.path, place.inode) == (str(tmp_path / "data"), os.stat(tmp_path / "data").st_ino)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from clickloop.backup.manifest import BackupError
-from clickloop.backup.progress import Progress
+from clickloop.backup.progress import ConsoleProgress
 from clickloop.backup.restoring import restore
 from clickloop.backup.scratch import PREFIX
 from clickloop.backup.snapshot import MAX_EXTRA_BYTES
@@ -158,7 +158,7 @@ def test_facts_of_another_installation_replace_no_good_backup(tmp_path: Path) ->
     assert not target.exists()
 
 
-class _Looks(Progress):
+class _Looks(ConsoleProgress):
     """Records where the facts have been copied to, while they are checked."""
 
     def __init__(self, *places: Path) -> None:

@@ -99,11 +99,11 @@ def test_nothing_that_strangers_write_runs_on_any_page(
 ) -> None:
     fill_with_corpus(tracker, receiver)
     troubles = window[1]
-    looked_at = 0
+    examined = 0
     for path in every_page(owner):
-        looked_at += 1
+        examined += 1
         assert_harmless(owner, path)
-    assert looked_at > 20
+    assert examined > 20
     for noun in NOUNS:
         for record in tracker.all_of(noun):
             number = record.get("id") or record[f"{noun.removesuffix('s')}_id"]

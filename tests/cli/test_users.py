@@ -9,7 +9,7 @@ from clickloop.cli import app
 from clickloop.clock import wall_clock
 from clickloop.machine.core_client import CoreAddress, write_core_address
 from clickloop.people.user import Role, User
-from clickloop.saving.access import Access, Welcome, welcome_of
+from clickloop.saving.access import Access, Invitation, find_invitation
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.audit_log import ChangesFilter, changes_before
 from clickloop.store.ledger.people.users import find_user_named, save_user
@@ -27,11 +27,11 @@ def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-def welcomed(folder: Path, link: str) -> Welcome | None:
+def welcomed(folder: Path, link: str) -> Invitation | None:
     """Return the use of a printed link."""
     assert link.count("\n") == 1
     ledger = Ledger.open(folder / "ledger.sqlite")
-    found = welcome_of(Access(ledger=ledger), link.strip().partition("?key=")[2])
+    found = find_invitation(Access(ledger=ledger), link.strip().partition("?key=")[2])
     ledger.close()
     return found
 
@@ -60,7 +60,7 @@ def test_links_lead_to_the_server_of_the_data_folder(tmp_path: Path) -> None:
 
 def test_before_there_is_an_owner_a_link_creates_one(tmp_path: Path) -> None:
     status, out, err = run(tmp_path, "user", "link")
-    assert (status, welcomed(tmp_path, out)) == (0, Welcome(None))
+    assert (status, welcomed(tmp_path, out)) == (0, Invitation(None))
     assert "the first owner" in err
 
 

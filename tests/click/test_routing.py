@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.click.routing import Route, Routes
-from clickloop.macro import Place
+from clickloop.macro import EncodingContext
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare
 
 OFFERS = tuple(
@@ -129,7 +129,7 @@ def test_another_url_is_not_our_own_link(url: str) -> None:
 def test_a_fallback_that_leads_back_to_the_campaign_is_ignored() -> None:
     found = route(fallback_url="https://GO.example/c/aB3xY9?x=1", instance_fallback="https://all.example/")
     assert found.fallback is not None
-    assert found.fallback.template.render({}, Place.URL, 0) == "https://all.example/"
+    assert found.fallback.template.render({}, EncodingContext.URL, 0) == "https://all.example/"
     assert route(instance_fallback="https://go.example/c/aB3xY9").fallback is None
 
 
@@ -170,7 +170,7 @@ def test_our_host_without_a_campaign_link_is_not_a_loop() -> None:
 def test_a_paused_campaign_uses_its_fallback_or_else_the_instances() -> None:
     def place(**given: Any) -> str:
         target = route((1, 1), active=False, **given).choose(0.5)
-        return target.template.render({}, Place.URL, 0) if target else ""
+        return target.template.render({}, EncodingContext.URL, 0) if target else ""
 
     assert (
         place(fallback_url="https://own.example/", instance_fallback="https://all.example/") == "https://own.example/"
@@ -183,7 +183,7 @@ def test_a_url_that_is_not_ascii_is_sent_percent_encoded() -> None:
     odd = CatalogOffer(1, "Odd", "https://o.example/ä b?x={externalid}&y=%20\r\n", 1, "Network")
     target = route((1, 1), offers=(odd,)).choose(0.5)
     assert target is not None
-    url = target.template.render({"externalid": "ü&"}, Place.URL, 0)
+    url = target.template.render({"externalid": "ü&"}, EncodingContext.URL, 0)
     assert url == "https://o.example/%C3%A4%20b?x=%C3%BC%26&y=%20%0D%0A"
 
 
@@ -193,7 +193,7 @@ def test_names_of_the_set_up_and_of_rows_are_macros() -> None:
     )
     target = route((1, 1), offers=(CatalogOffer(1, "An offer", url, 1, "Network"),)).choose(0.5)
     assert target is not None
-    rendered = target.template.render({"token1": "4711"}, Place.URL, 0)
+    rendered = target.template.render({"token1": "4711"}, EncodingContext.URL, 0)
     assert rendered == "https://o.example/?c=C&k=aB3xY9&s=3&o=An%20offer&z=4711&n={unknown}"
 
 

@@ -11,24 +11,24 @@ from hypothesis import strategies as st
 from clickloop.click.click import Click
 from clickloop.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from clickloop.conversion.attribution import (
-    MAX_OVERDUE_LOOK_MS,
+    MAX_OVERDUE_RECHECK_MS,
     SETTLED_SLACK_MS,
     WAIT_MS,
     Attribution,
     Changed,
+    ConversionSlot,
     MissingClick,
     New,
-    Place,
     Refused,
     Repeated,
     Waiting,
     attribute,
-    without_turns_ahead,
+    without_future_orders,
 )
 from clickloop.conversion.conversion import Conversion, Parameters
-from clickloop.conversion.notice import Door, Notice, NoticeFlag, RefusalReason
+from clickloop.conversion.notice import Channel, Notice, NoticeFlag, RefusalReason
 from clickloop.conversion.status import CountsAs, Status, StatusTable, StatusWords
-from clickloop.conversion.terms import NO_NETWORK, NO_OFFER, Terms
+from clickloop.conversion.terms import NO_NETWORK, NO_OFFER, NoticeTerms
 from clickloop.money import Money
 from clickloop.setup.network import Network
 from clickloop.setup.offer import Offer
@@ -53,14 +53,14 @@ STATUSES = StatusTable(
         *SUBSCRIPTION_STATUSES,
     ]
 )
-TERMS = Terms(NO_NETWORK, NO_OFFER, STATUSES, "USD")
+TERMS = NoticeTerms(NO_NETWORK, NO_OFFER, STATUSES, "USD")
 
 
 def offer_of(payout_micros: int | None, currency: str = "") -> Offer:
     return Offer(name="", url="", payout_micros=payout_micros, currency=currency)
 
 
-def _network(**settings: Any) -> Terms:
+def _network(**settings: Any) -> NoticeTerms:
     return msgspec.structs.replace(TERMS, network=Network(name="", **settings))
 
 
@@ -68,7 +68,7 @@ def _notice(number: int = 1, **said: Any) -> Notice:
     given: dict[str, Any] = {
         "notice_id": f"n{number:03d}",
         "at": NOW + number,
-        "door": Door.S2S,
+        "channel": Channel.S2S,
         "ip": "198.51.100.7",
     }
     return Notice(**(given | said))
@@ -77,15 +77,15 @@ def _notice(number: int = 1, **said: Any) -> Notice:
 def _attribute(
     notice: Notice,
     known: Conversion | None = None,
-    terms: Terms = TERMS,
+    terms: NoticeTerms = TERMS,
     click: Click | MissingClick = CLICK,
     now: int = NOW,
 ) -> Attribution:
-    place = Place(conversion_id="v", is_first=known is None)
+    place = ConversionSlot(conversion_id="v", is_first=known is None)
     return attribute(notice, click, known, terms, place, now)
 
 
-def _after(*notices: Notice, terms: Terms = TERMS, now: int = NOW, at: int | None = None) -> Conversion:
+def _after(*notices: Notice, terms: NoticeTerms = TERMS, now: int = NOW, at: int | None = None) -> Conversion:
     """Return the conversion after these notices, settled in the order given. ``at``: the time of all of them, if not their own."""
     known: Conversion | None = None
     for notice in notices:
@@ -115,9 +115,9 @@ def test_a_click_older_than_the_lifetime_refuses_as_expired_click() -> None:
 
 def test_while_the_clock_is_in_doubt_a_click_that_seems_too_old_is_waited_with() -> None:
     notice = _notice(at=CLICK.at + 400 * DAY_MS)
-    place = Place(conversion_id="v", is_first=True)
+    place = ConversionSlot(conversion_id="v", is_first=True)
     found = attribute(notice, CLICK, None, TERMS, place, notice.at, is_clock_trusted=lambda: False)
-    assert found == Waiting(notice.at + MAX_OVERDUE_LOOK_MS)
+    assert found == Waiting(notice.at + MAX_OVERDUE_RECHECK_MS)
 
 
 def test_a_notice_that_was_noted_by_a_clock_that_was_ahead_is_no_older_than_now() -> None:
@@ -166,7 +166,7 @@ def test_a_notice_is_not_refused_while_older_clicks_are_unsettled(settled_to: in
     missing = MissingClick(first_look_at=NOW, settled_to=settled_to)
     found = _attribute(_notice(), click=missing, now=NOW + waited_ms)
     assert isinstance(found, Waiting)
-    assert 0 < found.look_again_at - (NOW + waited_ms) <= MAX_OVERDUE_LOOK_MS
+    assert 0 < found.look_again_at - (NOW + waited_ms) <= MAX_OVERDUE_RECHECK_MS
 
 
 @given(st.integers(-DAY_MS, 2 * DAY_MS), st.none() | st.integers(-DAY_MS, 2 * DAY_MS))
@@ -193,7 +193,8 @@ def test_the_right_token_and_a_listed_address_pass() -> None:
 def test_the_owner_needs_no_token_address_or_test_click() -> None:
     terms = _network(token="secret", addresses=("203.0.113.0/24",), test_only=True)
     assert all(
-        isinstance(_attribute(_notice(door=door), terms=terms), New) for door in (Door.API, Door.HAND, Door.UPLOAD)
+        isinstance(_attribute(_notice(channel=channel), terms=terms), New)
+        for channel in (Channel.API, Channel.HAND, Channel.UPLOAD)
     )
 
 
@@ -268,7 +269,7 @@ def test_the_payout_is_the_notices_else_the_offers(said: dict[str, Any], payout:
 
 @pytest.mark.parametrize(("offer", "network", "currency"), [("EUR", "GBP", "EUR"), ("", "GBP", "GBP"), ("", "", "USD")])
 def test_a_currency_that_is_not_named_is_of_offer_network_or_instance(offer: str, network: str, currency: str) -> None:
-    terms = Terms(Network(name="", currency=network), offer_of(None, offer), STATUSES, "USD")
+    terms = NoticeTerms(Network(name="", currency=network), offer_of(None, offer), STATUSES, "USD")
     assert _after(_notice(payout_text="1"), terms=terms).payout.currency == currency
 
 
@@ -313,7 +314,7 @@ def test_a_refund_in_accountants_notation_takes_the_payout_back(text: str) -> No
     ],
 )
 def test_an_ambiguous_sign_means_the_default_currency_or_nothing(offer: str, payout: Money, flag: NoticeFlag) -> None:
-    terms = Terms(NO_NETWORK, offer_of(None, offer), STATUSES, "USD")
+    terms = NoticeTerms(NO_NETWORK, offer_of(None, offer), STATUSES, "USD")
     conversion = _after(_notice(payout_text="10 kr"), terms=terms)
     assert (conversion.payout, conversion.flags) == (payout, (flag,))
 
@@ -448,20 +449,20 @@ def test_a_notice_that_is_settled_late_still_gives_the_payout_that_no_later_one_
 def test_what_comes_after_a_clock_was_set_back_counts_as_later(ahead_ms: int) -> None:
     known = _after(_notice(1, status_word="sale", payout_text="5"), now=NOW + ahead_ms, at=NOW + ahead_ms)
     notice = _notice(2, status_word="rejected", payout_text="0")
-    found = _attribute(notice, without_turns_ahead(known, notice, NOW + 3), now=NOW + 3)
+    found = _attribute(notice, without_future_orders(known, notice, NOW + 3), now=NOW + 3)
     assert isinstance(found, Changed)
     assert (found.after.status.key, found.after.payout, found.flags) == ("rejected", Money(0, "USD"), ())
-    assert found.after.latest_turn == notice.turn
+    assert found.after.latest_order == notice.arrival_order
 
 
 def test_arrival_orders_of_now_stay_unchanged() -> None:
     known = _after(_notice(1, status_word="sale"))
-    assert without_turns_ahead(known, _notice(2), NOW) == known
+    assert without_future_orders(known, _notice(2), NOW) == known
 
 
 def test_a_notice_by_the_same_fast_clock_still_counts_by_its_arrival_order() -> None:
     known = _after(_notice(1, status_word="sale"), now=NOW + HOUR_MS, at=NOW + HOUR_MS)
-    assert without_turns_ahead(known, _notice(2, at=NOW + HOUR_MS - 1_000), NOW) == known
+    assert without_future_orders(known, _notice(2, at=NOW + HOUR_MS - 1_000), NOW) == known
 
 
 def test_a_notice_that_is_settled_late_is_flagged() -> None:

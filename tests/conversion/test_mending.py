@@ -6,9 +6,17 @@ from hypothesis import strategies as st
 
 from clickloop.click_id import ClickId, ClickIds
 from clickloop.conversion.mending import mended_click_id
-from clickloop.conversion.notice import Door, Notice, NoticeFlag, RawNotice, RefusalReason, quick_verdict, read_notice
-from clickloop.conversion.understanding import Meaning, sent_tokens, understood
-from clickloop.text import text_of
+from clickloop.conversion.notice import (
+    Channel,
+    Notice,
+    NoticeFlag,
+    RawNotice,
+    RefusalReason,
+    quick_verdict,
+    read_notice,
+)
+from clickloop.conversion.parameter_meaning import ParameterMeaning, interpreted_parameters, sent_tokens
+from clickloop.text import escape_bytes
 
 NOW = 1_772_366_400_000
 CLICK_IDS = ClickIds(b"k" * 32)
@@ -19,9 +27,9 @@ def _raw(query: str, body: str = "", content_type: str = "", cookie: str = "") -
     return RawNotice(
         notice_id="n",
         at=NOW,
-        door=Door.S2S,
-        query=text_of(query.replace("~", ID).encode()),
-        body=text_of(body.replace("~", ID).encode()),
+        channel=Channel.S2S,
+        query=escape_bytes(query.replace("~", ID).encode()),
+        body=escape_bytes(body.replace("~", ID).encode()),
         content_type=content_type,
         cookie_click_id=cookie,
     )
@@ -119,8 +127,8 @@ def test_an_empty_value_takes_nothing_away(query: str, body: str, content_type: 
 def test_an_unreplaced_macro_does_not_hide_a_value_under_another_name(query: str) -> None:
     notice = _read(query)
     assert (notice.click_id_text, notice.payout_text, notice.txid) == (ID, "5", "T1")
-    by_name = {found.name: found.meaning for found in understood(_raw(query))}
-    assert (by_name["cid"], by_name["payout"], by_name["txid"]) == (Meaning.SECOND,) * 3
+    by_name = {found.name: found.meaning for found in interpreted_parameters(_raw(query))}
+    assert (by_name["cid"], by_name["payout"], by_name["txid"]) == (ParameterMeaning.SECOND,) * 3
 
 
 def test_orders_under_the_name_transactionid_stay_apart() -> None:

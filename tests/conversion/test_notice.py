@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.click_id import ClickId, ClickIds
-from clickloop.conversion.given import GivenConversion, raw_notice_of
+from clickloop.conversion.conversion_input import ConversionInput, raw_notice_of
 from clickloop.conversion.notice import (
     NAMES,
-    Door,
+    Channel,
     Notice,
     NoticeFlag,
     RawNotice,
@@ -19,7 +19,7 @@ from clickloop.conversion.notice import (
     quick_verdict,
     read_notice,
 )
-from clickloop.text import text_of
+from clickloop.text import escape_bytes
 
 NOW = 1_772_366_400_000  # 2026-03-01T12:00:00Z
 FORM = "application/x-www-form-urlencoded"
@@ -30,9 +30,9 @@ def _raw(query: bytes = b"", body: bytes = b"", content_type: str = "", cookie: 
     return RawNotice(
         notice_id="n",
         at=NOW,
-        door=Door.S2S,
-        query=text_of(query),
-        body=text_of(body),
+        channel=Channel.S2S,
+        query=escape_bytes(query),
+        body=escape_bytes(body),
         content_type=content_type,
         cookie_click_id=cookie,
     )
@@ -261,10 +261,10 @@ def test_an_invalid_click_id_is_refused_without_a_store(query: bytes, reason: Re
 
 
 def test_a_stated_conversion_is_read_like_a_notice() -> None:
-    stated = GivenConversion(
+    stated = ConversionInput(
         click_id="a", payout="5 €", txid="t&x", params={3: "é"}, events={1: "2"}, disable_postback=True
     )
-    notice = read_notice(raw_notice_of(stated, Door.HAND, "n", NOW))
+    notice = read_notice(raw_notice_of(stated, Channel.HAND, "n", NOW))
     assert (notice.click_id_text, notice.payout_text, notice.txid, notice.disable_postback) == ("a", "5 €", "t&x", True)
     assert (notice.parameters.params, notice.parameters.events) == ({3: "é"}, {1: "2"})
 
@@ -281,7 +281,7 @@ def test_no_bytes_raise_or_make_a_text_that_cannot_be_stored(query: bytes, body:
 
 @given(st.dictionaries(st.text(max_size=10), st.text() | st.integers() | st.floats() | st.none(), max_size=5))
 def test_no_json_raises(values: dict[str, object]) -> None:
-    _read(b"", json.dumps(values).encode(), "application/json").turn.encode()
+    _read(b"", json.dumps(values).encode(), "application/json").arrival_order.encode()
 
 
 @given(st.text("0123456789-:TZ.+ ,", max_size=30))

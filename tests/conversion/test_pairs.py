@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clickloop.conversion.multipart_body import form_fields, header_parameters
 from clickloop.conversion.pairs import Pairs, read_pairs
-from clickloop.text import octets_of
+from clickloop.text import unescape_bytes
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -237,13 +237,13 @@ def test_an_id_is_read_from_json_that_is_wrong_somewhere_else(body: bytes) -> No
 
 def test_values_in_another_charset_stay_apart_byte_for_byte() -> None:
     texts = [values(b'{"txid":"caf%b","x":{"y":"%b","z":1.50}}' % (byte, byte), JSON) for byte in (b"\xe8", b"\xe9")]
-    assert [octets_of(text["txid"]) for text in texts] == [b"caf\xe8", b"caf\xe9"]
-    assert [octets_of(text["x"]) for text in texts] == [b'{"y":"\xe8","z":1.50}', b'{"y":"\xe9","z":1.50}']
+    assert [unescape_bytes(text["txid"]) for text in texts] == [b"caf\xe8", b"caf\xe9"]
+    assert [unescape_bytes(text["x"]) for text in texts] == [b'{"y":"\xe8","z":1.50}', b'{"y":"\xe9","z":1.50}']
 
 
 def test_an_emoji_next_to_another_charset_is_read_and_half_of_one_keeps_its_bytes() -> None:
-    assert octets_of(values(b'{"a":"\\ud83d\\ude00 \xe9"}', JSON)["a"]) == "😀 ".encode() + b"\xe9"
-    assert octets_of(values(b'{"a":"\\ud83d"}', JSON)["a"]) == b"\xed\xa0\xbd"
+    assert unescape_bytes(values(b'{"a":"\\ud83d\\ude00 \xe9"}', JSON)["a"]) == "😀 ".encode() + b"\xe9"
+    assert unescape_bytes(values(b'{"a":"\\ud83d"}', JSON)["a"]) == b"\xed\xa0\xbd"
 
 
 @pytest.mark.parametrize(

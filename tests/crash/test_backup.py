@@ -40,6 +40,6 @@ def test_the_audit_reports_what_a_backup_lacks(soak: Soak, folder: Path, tmp_pat
     take_backup(folder / "data", tmp_path / "b.tar", SILENT)
     restore(tmp_path / "b.tar", tmp_path / "restored", SILENT, wall_clock(), hold=True)
     assert audit(tmp_path / "restored", Acknowledged(), 120).broken == ()
-    lacking = compare(tmp_path / "restored", Acknowledged(["c" * 26], [("c" * 26, "T-lost")]), 1)
-    assert lacking.lost == 2
-    assert len(lacking.broken) == 3
+    faulty = compare(tmp_path / "restored", Acknowledged(["c" * 26], [("c" * 26, "T-lost")]), 1)
+    assert faulty.lost == 2
+    assert len(faulty.broken) == 3

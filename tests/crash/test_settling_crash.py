@@ -15,7 +15,7 @@ import pytest
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
-from clickloop.store.journal.segment import framed
+from clickloop.store.journal.segment import record_line
 from clickloop.store.journal.writer import JournalWriter
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.outbox import oldest_facts
@@ -48,7 +48,7 @@ def a_journal(folder: Path) -> list[str]:
         clicks.append(a_click(len(clicks)))
         second.append(msgspec.json.encode(clicks[-1]))
     second.close()
-    (second.path / "00000002.open").write_bytes(framed(msgspec.json.encode(last := a_click(99))))
+    (second.path / "00000002.open").write_bytes(record_line(msgspec.json.encode(last := a_click(99))))
     flipped = first.path / "00000002.ndjson"
     data = bytearray(flipped.read_bytes())
     data[3] ^= 1

@@ -12,16 +12,17 @@ from typer.testing import CliRunner
 from clickloop.alarm.alarms import Alarms
 from clickloop.cli import app
 from clickloop.clock import HOUR_MS
-from clickloop.conversion.notice import Door, RawNotice
-from clickloop.conversion.notice_log import Outcome, StoredNotice
-from clickloop.diagnosis.doctor import Verdict, examine
-from clickloop.diagnosis.doctor_checks import SHOWN
-from clickloop.postback.due import Owed
+from clickloop.conversion.notice import Channel, RawNotice
+from clickloop.conversion.notice_log import NoticeOutcome, StoredNotice
+from clickloop.diagnosis.doctor import examine
+from clickloop.diagnosis.doctor_checks import MAX_SHOWN
+from clickloop.diagnosis.doctor_finding import DoctorVerdict
+from clickloop.postback.due import DuePostback
 from clickloop.postback.postback_log import NewPostback
-from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule
 from clickloop.store.delivery_hold import hold_deliveries
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
-from clickloop.store.journal.segment import framed, sealed
+from clickloop.store.journal.segment import closed_segment_bytes, record_line
 from clickloop.store.journal.writer import JournalWriter
 from clickloop.store.ledger.audit.row_checks import conversion_check
 from clickloop.store.ledger.ledger import Ledger
@@ -44,9 +45,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def unwell(folder: Path, now_ms: int = NOW) -> list[tuple[str, Verdict]]:
+def unwell(folder: Path, now_ms: int = NOW) -> list[tuple[str, DoctorVerdict]]:
     """Return the findings that are not well, except about the machine's disk."""
-    found = [finding for finding in examine(folder, now_ms) if finding.verdict is not Verdict.WELL]
+    found = [finding for finding in examine(folder, now_ms) if finding.verdict is not DoctorVerdict.WELL]
     assert all(finding.remedy for finding in found)
     return [(finding.place, finding.verdict) for finding in found if finding.place != "disk"]
 
@@ -63,7 +64,7 @@ def harmed(folder: Path, statement: str) -> None:
 def with_postback(folder: Path, **replaced: object) -> None:
     """Insert a change decided for one rule, and its postback, due now."""
     ledger = Ledger.open(folder / "ledger.sqlite")
-    raw = RawNotice(notice_id="n" * 26, at=NOW, door=Door.S2S)
+    raw = RawNotice(notice_id="n" * 26, at=NOW, channel=Channel.S2S)
     made = NewPostback(
         postback_id="p" * 26,
         conversion_id="c" * 26,
@@ -73,8 +74,8 @@ def with_postback(folder: Path, **replaced: object) -> None:
         campaign_id=1,
         source_id=1,
         trigger="new",
-        decision=Owed(Request(url="https://r.example/"), NOW, ()),
-        lane="r.example:443",
+        decision=DuePostback(PostbackRequest(url="https://r.example/"), NOW, ()),
+        receiver="r.example:443",
     )
     texts = (
         "txid",
@@ -91,7 +92,7 @@ def with_postback(folder: Path, **replaced: object) -> None:
     moments = ("converted_at", "created_at", "updated_at")
     with ledger.write() as tx:
         insert_rule(tx, Rule(rule_id=0, name="R", request=RequestTemplate(url="https://r.example/")), NOW)
-        registered = {"outcome": Outcome.NEW, "conversion_id": "c" * 26, "version": 1}
+        registered = {"outcome": NoticeOutcome.NEW, "conversion_id": "c" * 26, "version": 1}
         insert_notices(tx, [StoredNotice(raw=raw, **registered)])  # type: ignore[arg-type]
         row = {
             "conversion_id": "c" * 26,
@@ -123,13 +124,13 @@ def test_a_healthy_folder_has_no_faults_and_reports_what_adds_up(folder: Path) -
 def with_torn_segment(folder: Path) -> None:
     path = folder / "journal" / "clicks" / "edge1.x" / "00000001.ndjson"
     path.parent.mkdir(parents=True)
-    path.write_bytes(sealed(1, [framed(b'{"a":1}').rstrip(b"\n")])[:-30])
+    path.write_bytes(closed_segment_bytes(1, [record_line(b'{"a":1}').rstrip(b"\n")])[:-30])
 
 
 def with_old_segment(folder: Path) -> None:
     path = folder / "journal" / "notices" / "edge1.x" / "00000001.ndjson"
     path.parent.mkdir(parents=True)
-    path.write_bytes(sealed(1, []))
+    path.write_bytes(closed_segment_bytes(1, []))
 
 
 def with_kept_damage(folder: Path) -> None:
@@ -149,9 +150,9 @@ def with_damaged_ledger(folder: Path) -> None:
 
 def with_waiting_notice(folder: Path) -> None:
     ledger = Ledger.open(folder / "ledger.sqlite")
-    raw = RawNotice(notice_id="n" * 26, at=NOW, door=Door.S2S)
+    raw = RawNotice(notice_id="n" * 26, at=NOW, channel=Channel.S2S)
     with ledger.write() as tx:
-        insert_notices(tx, [StoredNotice(raw=raw, outcome=Outcome.WAITING, look_again_at=NOW - HOUR_MS)])
+        insert_notices(tx, [StoredNotice(raw=raw, outcome=NoticeOutcome.WAITING, look_again_at=NOW - HOUR_MS)])
     ledger.close()
 
 
@@ -204,7 +205,7 @@ def with_gap(folder: Path) -> None:
     for place, number in (("settled", 3), ("journal", 4), ("journal", 7)):
         path = folder / place / "notices" / "edge1.x" / f"{number:08d}.ndjson"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(sealed(number, []))
+        path.write_bytes(closed_segment_bytes(number, []))
         os.utime(path, (NOW // 1000, NOW // 1000))
 
 
@@ -216,24 +217,24 @@ def with_alarm(folder: Path) -> None:
     Alarms(folder).report("x", ["so"])
 
 
-CASES: dict[str, tuple[Callable[[Path], None], tuple[str, Verdict]]] = {
-    "a torn segment": (with_torn_segment, ("journal", Verdict.FAULT)),
-    "an old segment": (with_old_segment, ("journal", Verdict.WARNING)),
-    "a kept damage": (with_kept_damage, ("journal", Verdict.WARNING)),
-    "a damaged ledger": (with_damaged_ledger, ("ledger", Verdict.FAULT)),
-    "an undecided change": (lambda folder: with_postback(folder, rules_decided=None), ("audit", Verdict.FAULT)),
-    "a missing postback": (lambda folder: with_postback(folder, rules_decided=2), ("audit", Verdict.FAULT)),
-    "a postback of nothing": (lambda folder: with_postback(folder, version=2), ("audit", Verdict.FAULT)),
-    "a delivery of nothing": (with_delivery_of_nothing, ("audit", Verdict.FAULT)),
-    "a postback without a moment": (with_timeless_postback, ("postbacks", Verdict.FAULT)),
-    "a notice that is stuck": (with_waiting_notice, ("notices", Verdict.WARNING)),
-    "facts that are behind": (with_large_outbox, ("facts", Verdict.WARNING)),
-    "damaged facts": (with_damaged_facts, ("facts", Verdict.FAULT)),
-    "facts that are not there": (lambda folder: (folder / "facts.duckdb").unlink(), ("facts", Verdict.WARNING)),
-    "facts with a block that cannot be read": (with_unreadable_block, ("facts", Verdict.FAULT)),
-    "segments missing between others": (with_gap, ("journal", Verdict.FAULT)),
-    "an alarm of the supervisor": (with_alarm_of_supervisor, ("alarm", Verdict.WARNING)),
-    "an alarm": (with_alarm, ("alarm", Verdict.WARNING)),
+CASES: dict[str, tuple[Callable[[Path], None], tuple[str, DoctorVerdict]]] = {
+    "a torn segment": (with_torn_segment, ("journal", DoctorVerdict.FAULT)),
+    "an old segment": (with_old_segment, ("journal", DoctorVerdict.WARNING)),
+    "a kept damage": (with_kept_damage, ("journal", DoctorVerdict.WARNING)),
+    "a damaged ledger": (with_damaged_ledger, ("ledger", DoctorVerdict.FAULT)),
+    "an undecided change": (lambda folder: with_postback(folder, rules_decided=None), ("audit", DoctorVerdict.FAULT)),
+    "a missing postback": (lambda folder: with_postback(folder, rules_decided=2), ("audit", DoctorVerdict.FAULT)),
+    "a postback of nothing": (lambda folder: with_postback(folder, version=2), ("audit", DoctorVerdict.FAULT)),
+    "a delivery of nothing": (with_delivery_of_nothing, ("audit", DoctorVerdict.FAULT)),
+    "a postback without a moment": (with_timeless_postback, ("postbacks", DoctorVerdict.FAULT)),
+    "a notice that is stuck": (with_waiting_notice, ("notices", DoctorVerdict.WARNING)),
+    "facts that are behind": (with_large_outbox, ("facts", DoctorVerdict.WARNING)),
+    "damaged facts": (with_damaged_facts, ("facts", DoctorVerdict.FAULT)),
+    "facts that are not there": (lambda folder: (folder / "facts.duckdb").unlink(), ("facts", DoctorVerdict.WARNING)),
+    "facts with a block that cannot be read": (with_unreadable_block, ("facts", DoctorVerdict.FAULT)),
+    "segments missing between others": (with_gap, ("journal", DoctorVerdict.FAULT)),
+    "an alarm of the supervisor": (with_alarm_of_supervisor, ("alarm", DoctorVerdict.WARNING)),
+    "an alarm": (with_alarm, ("alarm", DoctorVerdict.WARNING)),
 }
 
 
@@ -246,9 +247,11 @@ def test_what_is_not_well_is_found(folder: Path, case: str) -> None:
 
 def test_unreadable_facts_are_reported_with_their_place_and_the_rest_is_read(folder: Path) -> None:
     with_unreadable_block(folder)
-    sentences = [one.sentence for one in examine(folder, NOW) if one.place == "facts" and one.verdict is Verdict.FAULT]
+    sentences = [
+        one.sentence for one in examine(folder, NOW) if one.place == "facts" and one.verdict is DoctorVerdict.FAULT
+    ]
     assert sentences
-    assert all(one.startswith("facts.") and " cannot be read in rows " in one for one in sentences[:SHOWN])
+    assert all(one.startswith("facts.") and " cannot be read in rows " in one for one in sentences[:MAX_SHOWN])
     assert "checksum" in sentences[0]
     facts = DuckDbFacts.open(folder / "facts.duckdb", memory_limit_mb=256)
     try:
@@ -284,7 +287,7 @@ def test_the_missing_segments_are_named(folder: Path) -> None:
 def about_postbacks(folder: Path) -> list[str]:
     """Return the findings about postbacks that are not well, an hour later."""
     found = examine(folder, NOW + HOUR_MS)
-    return [one.sentence for one in found if one.place == "postbacks" and one.verdict is not Verdict.WELL]
+    return [one.sentence for one in found if one.place == "postbacks" and one.verdict is not DoctorVerdict.WELL]
 
 
 def test_an_overdue_postback_is_reported_and_so_is_the_paused_rule_or_receiver_it_waits_for(folder: Path) -> None:
@@ -335,7 +338,7 @@ def test_the_doctor_refuses_a_lost_ledger_and_makes_none(tmp_path: Path) -> None
     folder = used(tmp_path / "data")
     assert unwell(folder) == []
     (folder / "ledger.sqlite").unlink()
-    assert unwell(folder) == [("stores", Verdict.FAULT)]
+    assert unwell(folder) == [("stores", DoctorVerdict.FAULT)]
     assert not (folder / "ledger.sqlite").exists()
     result = CliRunner().invoke(app, ["doctor", "--data", str(folder)])
     assert result.exit_code == 1
@@ -346,7 +349,7 @@ def test_the_doctor_finds_a_ledger_that_was_emptied(tmp_path: Path) -> None:
     folder = used(tmp_path / "data")
     (folder / "ledger.sqlite").unlink()
     Ledger.open(folder / "ledger.sqlite").close()
-    assert ("stores", Verdict.FAULT) in unwell(folder)
+    assert ("stores", DoctorVerdict.FAULT) in unwell(folder)
 
 
 def test_lost_segments_are_a_fault_until_they_are_confirmed(folder: Path) -> None:
@@ -354,7 +357,7 @@ def test_lost_segments_are_a_fault_until_they_are_confirmed(folder: Path) -> Non
     writer.append(b'{"a":1}')
     writer.close()
     shutil.rmtree(writer.path)
-    assert unwell(folder) == [("journal", Verdict.FAULT)]
+    assert unwell(folder) == [("journal", DoctorVerdict.FAULT)]
     assert any("segments 1 to 1 " in finding.sentence for finding in examine(folder, NOW))
     result = CliRunner().invoke(app, ["doctor", "--confirm", "--data", str(folder)])
     assert "Confirmed 1 report of damage to the journal." in result.output
@@ -367,7 +370,7 @@ def test_rows_that_were_changed_by_hand_are_a_fault_until_they_are_accepted_and_
     with_postback(folder)
     assert unwell(folder) == []
     harmed(folder, "UPDATE postbacks SET receiver = 'elsewhere.example:443'")
-    assert ("audit", Verdict.FAULT) in unwell(folder)
+    assert ("audit", DoctorVerdict.FAULT) in unwell(folder)
     result = CliRunner().invoke(app, ["doctor", "--confirm", "--data", str(folder)])
     assert "Accepted 1 changed row in the ledger." in result.output
     assert unwell(folder) == []

@@ -10,7 +10,7 @@ from clickloop.alarm.alarms import read_alarms
 from clickloop.click_id import ClickIds
 from clickloop.edge.untrusted_proxy import MIN_FORWARDED
 from clickloop.setup.instance import InstanceSettings, IpStorage
-from clickloop.text import octets_of
+from clickloop.text import unescape_bytes
 from tests.edge.edge_running import KEY, EdgeProcess, cookie_of, started
 from tests.journey.running import Connection, click_id_of, eventually, request_of
 
@@ -224,7 +224,7 @@ def test_an_excessive_query_is_truncated_and_flagged(edge: EdgeProcess, query: s
 )
 def test_odd_bytes_are_stored_and_passed_on_unchanged(edge: EdgeProcess, sent: bytes, stored: bytes) -> None:
     click = edge.visit(b"external_id=" + sent)
-    assert octets_of(click.external_id) == stored
+    assert unescape_bytes(click.external_id) == stored
     assert click.target.isascii()
     assert click.target.isprintable()
 
@@ -283,8 +283,13 @@ def test_a_notice_is_in_the_journal_unchanged_once_it_is_answered(edge: EdgeProc
     answer = edge.ask("POST", f"/postback?cid={click_id}&x=%FF", headers, b'{"payout": "\xff"}')
     assert (answer.status, answer.headers["x-clickloop-outcome"]) == (200, "accepted")
     raw = edge.notices()[-1]
-    assert (raw.query, octets_of(raw.body)) == (f"cid={click_id}&x=%FF", b'{"payout": "\xff"}')
-    assert (raw.door, raw.method, raw.content_type, raw.useragent) == ("s2s", "POST", "application/json", "Network/1")
+    assert (raw.query, unescape_bytes(raw.body)) == (f"cid={click_id}&x=%FF", b'{"payout": "\xff"}')
+    assert (raw.channel, raw.method, raw.content_type, raw.useragent) == (
+        "s2s",
+        "POST",
+        "application/json",
+        "Network/1",
+    )
 
 
 def test_the_pixel_is_a_transparent_gif_that_is_never_cached(edge: EdgeProcess) -> None:

@@ -11,7 +11,7 @@ import pytest
 from clickloop.click_id import ClickIds
 from clickloop.conversion.notice import read_notice
 from clickloop.store.unknown_links import read_unknown_links
-from clickloop.text import octets_of
+from clickloop.text import unescape_bytes
 from tests.edge.edge_running import KEY, EdgeProcess, cookie_of, started
 from tests.journey.running import Connection, eventually, request_of
 
@@ -112,7 +112,7 @@ def test_a_compressed_notice_is_stored_uncompressed(edge: EdgeProcess, encoding:
     headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
     answer = edge.ask("POST", "/postback", headers, packed)
     assert (answer.status, answer.headers["x-clickloop-outcome"]) == (200, "accepted")
-    assert octets_of(edge.notices()[-1].body) == body
+    assert unescape_bytes(edge.notices()[-1].body) == body
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_chunked_notice_is_read(edge: EdgeProcess, head: bytes) -> None:
     with Connection(edge.port) as connection:
         connection.send(head + b"Content-Type: application/x-www-form-urlencoded\r\n\r\n" + chunks)
         assert connection.answer("POST").headers["x-clickloop-outcome"] == "accepted"
-    assert octets_of(edge.notices()[-1].body) == body
+    assert unescape_bytes(edge.notices()[-1].body) == body
 
 
 def test_a_notice_over_http_1_0_is_accepted(edge: EdgeProcess) -> None:

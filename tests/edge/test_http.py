@@ -6,27 +6,27 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from clickloop.edge.http import Connections, HttpConnection
-from clickloop.edge.message import Answer, Request, plain_answer
-from clickloop.edge.open_connections import Limits, Phase
+from clickloop.edge.message import HttpRequest, HttpResponse, plain_response
+from clickloop.edge.open_connections import ConnectionLimits, Phase
 from clickloop.edge.request_limits import LINGER_BYTES, LINGER_SECONDS
 
 Talk = Callable[[Connections, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 PLAIN = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-LIMITS = Limits(request_seconds=10, keep_alive_seconds=75, per_address=100)
+LIMITS = ConnectionLimits(request_seconds=10, keep_alive_seconds=75, per_address=100)
 
 
-def echo(request: Request) -> Answer:
+def echo(request: HttpRequest) -> HttpResponse:
     """Return what was parsed; for ``/later`` after a delay, to test the order of responses."""
     text = f"{request.method.decode()} {request.path.decode()} {request.query.decode()} {len(request.body)}\n"
     if request.path == b"/later":
         return _later(text, request.keep_alive)
-    return plain_answer(200, text, request.keep_alive)
+    return plain_response(200, text, request.keep_alive)
 
 
 async def _later(text: str, keep_alive: bool) -> bytes:
     for _ in range(5):
         await asyncio.sleep(0)
-    return plain_answer(200, text, keep_alive)
+    return plain_response(200, text, keep_alive)
 
 
 class CountingConnection(HttpConnection):
@@ -46,7 +46,7 @@ class CountingConnections(Connections):
         return CountingConnection(self)
 
 
-def talk_to(endpoints: Callable[[Request], Answer], talk: Talk, limits: Limits = LIMITS) -> None:
+def talk_to(endpoints: Callable[[HttpRequest], HttpResponse], talk: Talk, limits: ConnectionLimits = LIMITS) -> None:
     """Serve ``endpoints`` on loopback and run ``talk`` with one connection."""
 
     async def run() -> None:
@@ -283,16 +283,16 @@ def test_connections_beyond_the_limit_of_an_address_are_rejected() -> None:
         second_writer.close()
         third_writer.close()
 
-    talk_to(echo, talk, Limits(request_seconds=10, keep_alive_seconds=75, per_address=2))
+    talk_to(echo, talk, ConnectionLimits(request_seconds=10, keep_alive_seconds=75, per_address=2))
 
 
 def test_draining_finishes_responses_in_progress_and_closes() -> None:
     release = asyncio.Event()
 
-    def endpoints(request: Request) -> Answer:
+    def endpoints(request: HttpRequest) -> HttpResponse:
         async def wait() -> bytes:
             await release.wait()
-            return plain_answer(200, "done\n", request.keep_alive)
+            return plain_response(200, "done\n", request.keep_alive)
 
         return wait()
 
@@ -311,7 +311,7 @@ def test_draining_finishes_responses_in_progress_and_closes() -> None:
 
 @pytest.mark.parametrize("path", [b"/now", b"/later"])
 def test_a_failing_endpoint_gets_500_and_is_logged(path: bytes, capfd: pytest.CaptureFixture[str]) -> None:
-    def endpoints(request: Request) -> Answer:
+    def endpoints(request: HttpRequest) -> HttpResponse:
         async def break_off() -> bytes:
             raise ValueError("what happened")
 
@@ -330,7 +330,7 @@ def test_a_failing_endpoint_gets_500_and_is_logged(path: bytes, capfd: pytest.Ca
 def test_requests_after_the_last_response_of_a_connection_reach_no_endpoint() -> None:
     paths = []
 
-    def endpoints(request: Request) -> Answer:
+    def endpoints(request: HttpRequest) -> HttpResponse:
         paths.append(request.path)
         return _later("x\n", request.keep_alive)
 

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from clickloop.edge.http import Connections
-from clickloop.edge.message import Answer, Request, plain_answer
-from clickloop.edge.open_connections import Limits
+from clickloop.edge.message import HttpRequest, HttpResponse, plain_response
+from clickloop.edge.open_connections import ConnectionLimits
 from clickloop.edge.request_limits import FREE_BYTES, MAX_ANSWERS_PER_ITERATION, MAX_BODY_BYTES, MAX_PIPELINED
 
 SHORTEST = b"GET /%d HTTP/1.1\r\nHost:a\r\n\r\n"
@@ -19,7 +19,7 @@ KB = 1024
 class Server:
     """A server in the test's event loop. ``answered``: the paths that reached an endpoint, in order."""
 
-    def __init__(self, limits: Limits, answer_bytes: int = 1) -> None:
+    def __init__(self, limits: ConnectionLimits, answer_bytes: int = 1) -> None:
         self.answered: list[bytes] = []
         self.release = asyncio.Event()
         self._text = "x" * answer_bytes
@@ -27,9 +27,9 @@ class Server:
         self.port = 0
         self.clients: list[asyncio.StreamWriter] = []
 
-    def _answer(self, request: Request) -> Answer:
+    def _answer(self, request: HttpRequest) -> HttpResponse:
         self.answered.append(request.path)
-        answer = plain_answer(200, f"{request.path.decode()} {self._text}\n", request.keep_alive)
+        answer = plain_response(200, f"{request.path.decode()} {self._text}\n", request.keep_alive)
         return self._later(answer) if request.path.startswith(b"/later") else answer
 
     async def _later(self, answer: bytes) -> bytes:
@@ -50,7 +50,7 @@ def serve(
     """Run ``talk`` against a server."""
 
     async def run() -> None:
-        limits = Limits(10, 75, per_address=1000, unfinished_bytes=unfinished_bytes)
+        limits = ConnectionLimits(10, 75, per_address=1000, unfinished_bytes=unfinished_bytes)
         server = Server(limits, answer_bytes)
         listening = await asyncio.get_running_loop().create_server(server.connections, "127.0.0.1", 0, backlog=1000)
         server.port = listening.sockets[0].getsockname()[1]

@@ -5,14 +5,14 @@ import asyncio
 import pytest
 
 from clickloop.edge.http import Connections
-from clickloop.edge.message import Answer, Request, plain_answer
+from clickloop.edge.message import HttpRequest, HttpResponse, plain_response
 from tests.edge.test_http import CountingConnection, answers, talk_to
 
 
-def tell_headers(request: Request) -> Answer:
+def tell_headers(request: HttpRequest) -> HttpResponse:
     """Return the headers that may be repeated, as parsed."""
     texts = [f"{name.decode()}={request.headers[name].decode()}" for name in sorted(request.headers)]
-    return plain_answer(200, "|".join(texts) + "\n", request.keep_alive)
+    return plain_response(200, "|".join(texts) + "\n", request.keep_alive)
 
 
 def parsed_headers(lines: bytes) -> list[str]:
@@ -63,8 +63,8 @@ def test_the_body_of_a_request_with_an_upgrade_is_read(announced: bytes, body: b
         writer.write(b"GET /2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         got = await reader.read(-1)
 
-    def endpoints(request: Request) -> Answer:
-        return plain_answer(200, f"{request.path.decode()} {request.body.decode()}\n", request.keep_alive)
+    def endpoints(request: HttpRequest) -> HttpResponse:
+        return plain_response(200, f"{request.path.decode()} {request.body.decode()}\n", request.keep_alive)
 
     talk_to(endpoints, talk)
     assert (got.count(b"HTTP/1.1 "), b"/x cid=C\n" in got, b"/2 \n" in got) == (2, True, True)
@@ -88,7 +88,9 @@ def test_a_client_waiting_for_100_continue_gets_it_and_then_the_response(expecta
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
 
     talk_to(
-        lambda request: plain_answer(200, f"{request.method.decode()} {request.path.decode()}  {len(request.body)}\n"),
+        lambda request: plain_response(
+            200, f"{request.method.decode()} {request.path.decode()}  {len(request.body)}\n"
+        ),
         talk,
     )
 
@@ -159,7 +161,7 @@ def test_blank_lines_do_not_keep_an_idle_connection_open() -> None:
         connections.sweep(connection._since + 11)
         assert (await reader.read(-1)).startswith(b"HTTP/1.1 408")
 
-    talk_to(lambda request: plain_answer(200, "0\n"), talk)
+    talk_to(lambda request: plain_response(200, "0\n"), talk)
 
 
 def test_a_request_after_blank_lines_is_answered() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from clickloop.edge.http import Connections
-from clickloop.edge.message import Answer, Request, plain_answer
-from clickloop.edge.open_connections import Limits, place_of
+from clickloop.edge.message import HttpRequest, HttpResponse, plain_response
+from clickloop.edge.open_connections import ConnectionLimits, address_key
 
 REQUEST = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 HALF = b"GET /x HTTP/1.1\r\nHo"
@@ -70,14 +70,14 @@ def serve(talk: Callable[[Port], Awaitable[None]], total: int, per_address: int 
     async def run() -> None:
         release = asyncio.Event()
 
-        def endpoints(request: Request) -> Answer:
+        def endpoints(request: HttpRequest) -> HttpResponse:
             async def wait() -> bytes:
                 await release.wait()
-                return plain_answer(200, "done\n", request.keep_alive)
+                return plain_response(200, "done\n", request.keep_alive)
 
-            return wait() if request.path == b"/wait" else plain_answer(200, "ok\n", request.keep_alive)
+            return wait() if request.path == b"/wait" else plain_response(200, "ok\n", request.keep_alive)
 
-        limits = Limits(request_seconds=10, keep_alive_seconds=75, per_address=per_address, total=total)
+        limits = ConnectionLimits(request_seconds=10, keep_alive_seconds=75, per_address=per_address, total=total)
         connections = Connections(limits, endpoints, lambda peer: peer == "127.0.0.9")
         server = await asyncio.get_running_loop().create_server(connections, "127.0.0.1", 0, backlog=1000)
         port = Port(connections, server.sockets[0].getsockname()[1], release)
@@ -157,9 +157,9 @@ def test_one_address_has_at_most_half_of_all_connections_unless_it_is_a_proxy() 
 
 
 def test_an_ipv6_64_network_counts_as_one_address() -> None:
-    assert place_of("2001:db8::1") == place_of("2001:db8::ffff:1") != place_of("2001:db8:0:1::1")
-    assert place_of("192.0.2.1") != place_of("192.0.2.2")
-    assert place_of("fe80::1%eth0") != place_of("fe81::1%eth0")
+    assert address_key("2001:db8::1") == address_key("2001:db8::ffff:1") != address_key("2001:db8:0:1::1")
+    assert address_key("192.0.2.1") != address_key("192.0.2.2")
+    assert address_key("fe80::1%eth0") != address_key("fe81::1%eth0")
 
 
 def test_visitors_are_answered_during_ten_times_the_limit_of_half_open_connections() -> None:

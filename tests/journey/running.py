@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qsl, unquote_to_bytes, urlencode
 
-from clickloop.machine.core_client import NotRunningError, ask_core
+from clickloop.machine.core_client import NotRunningError, call_core
 from tests.click.mmdb import country_base
 
 COMMAND = [sys.executable, "-m", "clickloop"]
@@ -210,7 +210,7 @@ class Tracker:
     def api_answers(self) -> bool:
         """Whether the core answers to the token that it left in the data folder."""
         try:
-            return ask_core(self.folder, "GET", "/api/v1/campaigns").status == 200
+            return call_core(self.folder, "GET", "/api/v1/campaigns").status == 200
         except NotRunningError:
             return False
 
@@ -252,7 +252,7 @@ class Tracker:
 
     def api(self, method: str, path: str, body: Any = None) -> Answer:
         """One request to the API, with the token in the data folder."""
-        answer = ask_core(self.folder, method, f"/api/v1/{path}", None if body is None else json.dumps(body).encode())
+        answer = call_core(self.folder, method, f"/api/v1/{path}", None if body is None else json.dumps(body).encode())
         return Answer(answer.status, {}, answer.body)
 
     def made(self, noun: str, body: dict[str, Any]) -> Any:

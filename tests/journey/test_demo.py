@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from clickloop.click.click import Screening
 from clickloop.conversion.notice import RefusalReason
-from clickloop.conversion.notice_log import Outcome
+from clickloop.conversion.notice_log import NoticeOutcome
 from clickloop.demo.figures import (
     ApiClick,
     ApiConversion,
@@ -95,7 +95,7 @@ def _visitor(number: int, screening: Screening | None = None) -> PlannedVisitor:
 def _observed() -> ObservedTraffic:
     """Return the visits of a visitor who converts to a hold, then a sale, and of a preview bot, and a notice without a click."""
     hold = ConversionStep(txid="T1", word="2", cents=500, micros=5_000_000, status="hold", source=SKIPPED)
-    sale = ConversionStep(txid="T1", word="1", cents=500, micros=5_000_000, outcome=Outcome.CHANGED)
+    sale = ConversionStep(txid="T1", word="1", cents=500, micros=5_000_000, outcome=NoticeOutcome.CHANGED)
     assert sale.source == DELIVERED
     return ObservedTraffic(
         visits=(
@@ -104,11 +104,11 @@ def _observed() -> ObservedTraffic:
         ),
         arrivals=(NetworkVisit("c1", b"\xff+1", "1"), NetworkVisit("c2", b"\xff+2", "1")),
         sent=(
-            SentNotice(name="hold", outcome=Outcome.NEW, reason=None, status_code=200, outcome_header="accepted"),
-            SentNotice(name="sale", outcome=Outcome.CHANGED, reason=None, status_code=200),
+            SentNotice(name="hold", outcome=NoticeOutcome.NEW, reason=None, status_code=200, outcome_header="accepted"),
+            SentNotice(name="sale", outcome=NoticeOutcome.CHANGED, reason=None, status_code=200),
             SentNotice(
                 name="stray",
-                outcome=Outcome.REFUSED,
+                outcome=NoticeOutcome.REFUSED,
                 reason=RefusalReason.FORGED_CLICK_ID,
                 status_code=200,
                 outcome_header="refused; reason=forged_click_id",
@@ -317,7 +317,7 @@ def test_every_plan_has_every_fate_of_a_postback_and_every_outcome_of_a_notice(v
         ("skipped", "unreplaced_external_id"),
     }
     outcomes = {step.outcome for step in steps} | {stray.outcome for stray in plan.strays}
-    assert outcomes == set(Outcome)
+    assert outcomes == set(NoticeOutcome)
     assert {visitor.screening for visitor in plan.visitors} == {None, *Screening} - {Screening.TEST}
     assert len(plan.visitors) == visitors
     assert len({visitor.external_id for visitor in plan.visitors if visitor.steps == ()}) == sum(

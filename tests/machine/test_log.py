@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from clickloop.machine.log import MAX_TRACE, Breakages, cut_trace
+from clickloop.machine.log import MAX_TRACE, UnexpectedErrorLog, cut_trace
 
 
 class Lines:
@@ -11,7 +11,7 @@ class Lines:
     def __init__(self) -> None:
         self.now = 1_000.0
         self.lines: list[dict[str, Any]] = []
-        self.breakages = Breakages(lambda: self.now, self._write)
+        self.breakages = UnexpectedErrorLog(lambda: self.now, self._write)
 
     def _write(self, event: str, **facts: Any) -> None:
         self.lines.append({"event": event, **facts})

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.click.click_values import _VALUES
-from clickloop.macro import Finding, FindingCode, Place, Severity, check, parse, unreplaced_macro
+from clickloop.macro import EncodingContext, Severity, TemplateIssue, TemplateIssueCode, check, parse, unreplaced_macro
 from clickloop.macro.known import BY_NAME
 
 VALUES_OF_CLICKS = frozenset(_VALUES)
 ROWS = {"external_id": "externalid", "zoneid": "token1", "bid": "token2"}
 
 
-def one(text: str, *, at_click: bool = False) -> Finding:
+def one(text: str, *, at_click: bool = False) -> TemplateIssue:
     findings = check(text, ROWS, at_click=at_click)
     assert len(findings) == 1, findings
     return findings[0]
@@ -42,7 +42,7 @@ def test_a_correct_template_has_no_issues() -> None:
 def test_an_unknown_macro_is_reported_with_the_nearest_name(wrong: str, meant: str) -> None:
     finding = one(f"https://x.example/?a={wrong}")
 
-    assert (finding.code, finding.severity) == (FindingCode.UNKNOWN_MACRO, Severity.WARNING)
+    assert (finding.code, finding.severity) == (TemplateIssueCode.UNKNOWN_MACRO, Severity.WARNING)
     assert (finding.position, finding.text) == (21, wrong)
     assert finding.remedy == f"Did you mean {{{meant}}}?"
 
@@ -54,21 +54,21 @@ def test_a_macro_unlike_any_known_one_is_reported_without_a_guess() -> None:
 def test_keitaros_mapping_is_reported_with_our_spelling() -> None:
     finding = one("https://x.example/?s={status:lead=0 sale=1}")
 
-    assert finding.code is FindingCode.UNKNOWN_MACRO
+    assert finding.code is TemplateIssueCode.UNKNOWN_MACRO
     assert finding.remedy == "Write {status|map:lead=0,sale=1}."
 
 
 def test_an_unknown_filter_is_reported_with_the_nearest() -> None:
     finding = one("https://x.example/?a={payout|rond:2}")
 
-    assert finding.code is FindingCode.UNKNOWN_FILTER
+    assert finding.code is TemplateIssueCode.UNKNOWN_FILTER
     assert "|round" in finding.remedy
 
 
 def test_an_unknown_time_zone_is_reported() -> None:
     finding = one("https://x.example/?a={now|format:%Y,Europe/Berln}")
 
-    assert finding.code is FindingCode.WRONG_ARGUMENT
+    assert finding.code is TemplateIssueCode.WRONG_ARGUMENT
     assert "Europe/Berln" in finding.remedy
 
 
@@ -92,7 +92,7 @@ def test_an_unknown_time_zone_is_reported() -> None:
     ],
 )
 def test_a_macro_before_the_path_is_an_error(url: str) -> None:
-    assert one(url).code is FindingCode.MACRO_IN_AUTHORITY
+    assert one(url).code is TemplateIssueCode.MACRO_IN_AUTHORITY
     assert one(url).severity is Severity.ERROR
 
 
@@ -104,7 +104,7 @@ def test_a_macro_in_path_query_or_fragment_is_fine(url: str) -> None:
 
 
 def test_a_text_has_no_authority() -> None:
-    assert check("{zoneid}", ROWS, Place.TEXT) == ()
+    assert check("{zoneid}", ROWS, EncodingContext.TEXT) == ()
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_text_has_no_authority() -> None:
 def test_another_systems_macro_in_a_url_is_reported(style: str) -> None:
     finding = one(f"https://x.example/?id={style}&a=1")
 
-    assert (finding.code, finding.severity) == (FindingCode.OTHER_STYLE, Severity.WARNING)
+    assert (finding.code, finding.severity) == (TemplateIssueCode.OTHER_STYLE, Severity.WARNING)
     assert (finding.position, finding.text) == (22, style)
 
 
@@ -131,15 +131,15 @@ def test_brackets_and_escapes_of_a_plain_url_are_not_macros(url: str) -> None:
 def test_encoded_braces_are_reported() -> None:
     finding = one("https://x.example/?id=%7Bexternalid%7D")
 
-    assert (finding.code, finding.remedy) == (FindingCode.ENCODED_BRACES, "Write {externalid}.")
+    assert (finding.code, finding.remedy) == (TemplateIssueCode.ENCODED_BRACES, "Write {externalid}.")
 
 
 def test_a_conversions_macro_in_an_offer_url_is_found() -> None:
-    assert one("https://x.example/?p={payout}", at_click=True).code is FindingCode.NO_VALUE_YET
+    assert one("https://x.example/?p={payout}", at_click=True).code is TemplateIssueCode.NO_VALUE_YET
 
 
 def test_a_rules_name_in_an_offer_url_is_found_and_in_a_postback_not() -> None:
-    assert one("https://x.example/?r={rule.name}", at_click=True).code is FindingCode.NO_VALUE_YET
+    assert one("https://x.example/?r={rule.name}", at_click=True).code is TemplateIssueCode.NO_VALUE_YET
     assert check("https://x.example/?r={rule.name}", ROWS) == ()
 
 
@@ -148,9 +148,9 @@ def test_a_rules_name_in_an_offer_url_is_found_and_in_a_postback_not() -> None:
     "name", ["region", "city", "isp", "connection", "connection_type", "path.name", "landing.id", "lander_name"]
 )
 def test_a_macro_that_nothing_fills_in_is_reported_everywhere(name: str, at_click: bool) -> None:
-    for place in Place:
+    for place in EncodingContext:
         findings = check(f"https://x.example/?a={{{name}}}", ROWS, place, at_click=at_click)
-        assert [(found.code, found.text) for found in findings] == [(FindingCode.NO_VALUE_YET, f"{{{name}}}")]
+        assert [(found.code, found.text) for found in findings] == [(TemplateIssueCode.NO_VALUE_YET, f"{{{name}}}")]
         assert "not available yet" in findings[0].sentence
 
 
@@ -175,14 +175,14 @@ def test_every_macro_that_is_available_before_a_conversion_gets_its_value_from_a
 
 
 def test_a_json_body_is_not_mistaken_for_macros() -> None:
-    assert check('{"a": {"b": "{payout}", "c": "${payout}"}, "d": [CID]}', context=Place.JSON) == ()
+    assert check('{"a": {"b": "{payout}", "c": "${payout}"}, "d": [CID]}', context=EncodingContext.JSON) == ()
 
 
 @given(
     st.text() | st.lists(st.sampled_from(["{", "}", "$", "|", "[", "]", "__A", "%7B", "x", ":", "/", "="])).map("".join)
 )
 def test_no_text_breaks_the_check(text: str) -> None:
-    for place in Place:
+    for place in EncodingContext:
         for finding in check(text, ROWS, place, at_click=True):
             assert 0 <= finding.position <= len(text)
             assert finding.sentence.endswith(".")

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Connection, insert, select
 
 from clickloop.conversion.conversion import Change
-from clickloop.conversion.notice import Door, RawNotice, RefusalReason
-from clickloop.conversion.notice_log import Outcome, StoredNotice
+from clickloop.conversion.notice import Channel, RawNotice, RefusalReason
+from clickloop.conversion.notice_log import NoticeOutcome, StoredNotice
 from clickloop.conversion.status import CountsAs, Status
 from clickloop.money import Money
 from clickloop.postback.due import SkipReason
@@ -69,8 +69,8 @@ def add_rule(ledger: Ledger, rule: Any) -> int:
 def _store(tx: Connection, changes: Sequence[Change]) -> None:
     """Store the changes, as registering does before deciding."""
     if not tx.execute(select(notices.c.notice_id)).first():
-        raw = RawNotice(notice_id="n" * 26, at=NOW, door=Door.S2S)
-        insert_notices(tx, [StoredNotice(raw=raw, outcome=Outcome.REFUSED, reason=RefusalReason.NO_CLICK_ID)])
+        raw = RawNotice(notice_id="n" * 26, at=NOW, channel=Channel.S2S)
+        insert_notices(tx, [StoredNotice(raw=raw, outcome=NoticeOutcome.REFUSED, reason=RefusalReason.NO_CLICK_ID)])
     known = set(tx.scalars(select(conversions.c.conversion_id)))
     for after in (change.after for change in changes):
         if after.conversion_id not in known:
@@ -107,7 +107,7 @@ def test_a_new_conversion_creates_its_sources_postback_with_all_macros_filled_in
         "https://s.example/pb?id=w9Xk2-7fA&p=12.5&z=4711&c=Sweeps&o=Gift%20card&n=Everflow&s=Clickadu&i="
         + row.postback_id
     )
-    assert (row.state, row.trigger, row.lane, row.next_attempt_at) == ("waiting", "new", "s.example:443", NOW)
+    assert (row.state, row.trigger, row.receiver, row.next_attempt_at) == ("waiting", "new", "s.example:443", NOW)
     assert (row.campaign_id, row.source_id, row.click_id, row.version) == (7, 3, "c" * 26, 1)
 
 
@@ -150,7 +150,7 @@ def test_a_skipped_rule_gives_a_row_with_its_reason(ledger: Ledger, rule: Any, c
     assert owe(ledger, change(conversion(external_id=""))) == 0
 
     (row,) = rows(ledger)
-    assert (row.state, row.reason, row.request, row.lane) == ("skipped", SkipReason.NO_EXTERNAL_ID, None, "")
+    assert (row.state, row.reason, row.request, row.receiver) == ("skipped", SkipReason.NO_EXTERNAL_ID, None, "")
     assert len(row.findings) == len(SkipReason)
 
 

@@ -12,28 +12,30 @@ from clickloop.click.click import Click
 from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.status import CountsAs, Status
 from clickloop.money import Money
-from clickloop.postback.due import Earlier, Owed, Skipped, SkipReason, owe
-from clickloop.postback.rule import Conditions, Request, RequestTemplate, Rule, Trigger
+from clickloop.postback.due import DuePostback, RuleContext, SkippedPostback, SkipReason, decide_postback
+from clickloop.postback.rule import Conditions, PostbackRequest, RequestTemplate, Rule, Trigger
 
 NOW = 1_800_000_000_000
-REQUEST = Request(url="https://source.example/")
+REQUEST = PostbackRequest(url="https://source.example/")
 HOLD = Status("hold", "Hold", CountsAs.PENDING)
 SALE = Status("sale", "Sale", CountsAs.CONFIRMED)
 REJECTED = Status("rejected", "Rejected", CountsAs.REJECTED)
 
 
-def decide(change: Change, rule: Rule, uses_external_id: bool = True, **earlier: Any) -> Owed | Skipped:
-    return owe(change, rule, Earlier(**earlier), uses_external_id=uses_external_id, now_ms=NOW, resolve=lambda: REQUEST)
+def decide(change: Change, rule: Rule, uses_external_id: bool = True, **earlier: Any) -> DuePostback | SkippedPostback:
+    return decide_postback(
+        change, rule, RuleContext(**earlier), uses_external_id=uses_external_id, now_ms=NOW, resolve=lambda: REQUEST
+    )
 
 
-def reason_of(decision: Owed | Skipped) -> SkipReason | None:
-    return decision.reason if isinstance(decision, Skipped) else None
+def reason_of(decision: DuePostback | SkippedPostback) -> SkipReason | None:
+    return decision.reason if isinstance(decision, SkippedPostback) else None
 
 
 def test_a_new_conversion_makes_the_rules_request_due_at_once(change: Any, rule: Any) -> None:
     decision = decide(change(), rule())
 
-    assert isinstance(decision, Owed)
+    assert isinstance(decision, DuePostback)
     assert (decision.request, decision.not_before) == (REQUEST, NOW)
     assert all(finding.met for finding in decision.findings)
 
@@ -122,7 +124,7 @@ def test_a_conversion_whose_notice_disabled_postbacks_is_not_sent_at_a_later_cha
 SALES = Conditions(statuses=("sale",))
 
 
-def trigger_of(decision: Owed | Skipped) -> tuple[bool, str]:
+def trigger_of(decision: DuePostback | SkippedPostback) -> tuple[bool, str]:
     """Return the result of the trigger condition."""
     (found,) = [finding for finding in decision.findings if finding.condition is SkipReason.DUPLICATE]
     return found.met, found.detail
@@ -275,14 +277,16 @@ def test_a_conversion_in_the_share_stays_in_it_at_later_changes(change: Any, rul
 def test_a_delay_moves_the_first_attempt(change: Any, rule: Any) -> None:
     decision = decide(change(), rule(conditions=Conditions(delay_seconds=60)))
 
-    assert isinstance(decision, Owed)
+    assert isinstance(decision, DuePostback)
     assert decision.not_before == NOW + 60_000
 
 
 def test_a_notice_from_the_future_does_not_delay_its_postback(change: Any, rule: Any) -> None:
-    decision = owe(change(), rule(), Earlier(), uses_external_id=True, now_ms=NOW - 10**9, resolve=lambda: REQUEST)
+    decision = decide_postback(
+        change(), rule(), RuleContext(), uses_external_id=True, now_ms=NOW - 10**9, resolve=lambda: REQUEST
+    )
 
-    assert isinstance(decision, Owed)
+    assert isinstance(decision, DuePostback)
     assert decision.not_before == NOW - 10**9
 
 
@@ -328,8 +332,8 @@ def test_a_postback_is_due_if_and_only_if_every_condition_is_met(
 
     decision = decide(changed, rule, counted=counted)
 
-    assert isinstance(decision, Owed) == all(finding.met for finding in decision.findings)
-    if isinstance(decision, Skipped):
+    assert isinstance(decision, DuePostback) == all(finding.met for finding in decision.findings)
+    if isinstance(decision, SkippedPostback):
         assert decision.reason is next(finding.condition for finding in decision.findings if not finding.met)
 
 

@@ -8,11 +8,11 @@ import pytest
 from clickloop.postback.masking import (
     MASK,
     MAX_SHOWN,
+    masked_fields,
     masked_header,
     masked_request,
     masked_text,
     masked_value,
-    masks_in,
     unmasked_template,
 )
 from clickloop.postback.rule import BodyKind, Header, Method, RequestTemplate
@@ -172,17 +172,17 @@ def test_a_macro_is_no_secret_whatever_its_parameter_is_called() -> None:
 
 def test_parts_saved_as_shown_stay_unchanged() -> None:
     assert unmasked_template(masked_request(TEMPLATE), TEMPLATE) == TEMPLATE
-    assert masks_in(TEMPLATE) == ()
+    assert masked_fields(TEMPLATE) == ()
 
 
 def test_a_part_changed_around_a_mask_is_reported() -> None:
     given = msgspec.structs.replace(
         masked_request(TEMPLATE), url="https://api.example/other/•••", secrets=("•••", "•••")
     )
-    assert masks_in(unmasked_template(given, TEMPLATE)) == ("request.url", "request.secrets")
+    assert masked_fields(unmasked_template(given, TEMPLATE)) == ("request.url", "request.secrets")
 
 
 def test_secrets_are_not_sent_to_a_host_set_by_a_user_who_does_not_see_them() -> None:
     given = msgspec.structs.replace(masked_request(TEMPLATE), url="https://other.example/send?to={externalid}")
-    assert "request.body" in masks_in(unmasked_template(given, TEMPLATE))
-    assert any(field.startswith("request.headers[") for field in masks_in(unmasked_template(given, TEMPLATE)))
+    assert "request.body" in masked_fields(unmasked_template(given, TEMPLATE))
+    assert any(field.startswith("request.headers[") for field in masked_fields(unmasked_template(given, TEMPLATE)))

@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
-from clickloop.macro import Place, check
+from clickloop.macro import EncodingContext, check
 from clickloop.postback.checking import check_rule
 from clickloop.postback.masking import MASK, masked_request
-from clickloop.postback.retry import Outcome, fault_of
+from clickloop.postback.retry import AttemptOutcome, fault_of
 from clickloop.postback.rule import RequestTemplate, Rule
 from clickloop.postback.rule_preset import FillFault, RulePreset, request_of_preset, rule_presets
 from clickloop.postback.values import ready_request
@@ -34,7 +34,7 @@ def test_filled_in_with_its_examples_a_preset_can_be_saved(preset: RulePreset) -
 @each_preset
 def test_a_preset_only_uses_known_macros_and_needs_no_external_id(preset: RulePreset) -> None:
     request = filled(preset)
-    assert check(request.url) == check(request.body, context=Place.JSON) == ()
+    assert check(request.url) == check(request.body, context=EncodingContext.JSON) == ()
     assert not ready_request(request).uses_external_id
 
 
@@ -99,5 +99,5 @@ def test_a_self_hosted_bot_api_server_can_replace_telegrams() -> None:
     ],
 )
 def test_a_200_means_what_the_receiver_says(key: str, answer: bytes, delivered: bool) -> None:
-    fault = fault_of(Outcome(status_code=200, answer=answer), rule_presets()[key].success)
+    fault = fault_of(AttemptOutcome(status_code=200, answer=answer), rule_presets()[key].success)
     assert (fault is None) == delivered

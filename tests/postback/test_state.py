@@ -2,7 +2,15 @@
 
 import pytest
 
-from clickloop.postback.state import ENDED_BADLY, FINAL, ON_THE_WAY, QUEUED, STORED, UNFINISHED, PostbackState
+from clickloop.postback.state import (
+    ENDED_UNDELIVERED,
+    FINAL,
+    QUEUED,
+    SENT_OR_PENDING,
+    STORED,
+    UNFINISHED,
+    PostbackState,
+)
 
 
 @pytest.mark.parametrize("state", PostbackState)
@@ -16,5 +24,5 @@ def test_stored_states_are_unfinished_or_final() -> None:
 
 
 def test_undelivered_states_are_final_and_not_pending() -> None:
-    assert set(ENDED_BADLY) < set(FINAL)
-    assert set(ENDED_BADLY).isdisjoint(ON_THE_WAY)
+    assert set(ENDED_UNDELIVERED) < set(FINAL)
+    assert set(ENDED_UNDELIVERED).isdisjoint(SENT_OR_PENDING)

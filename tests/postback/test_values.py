@@ -15,10 +15,10 @@ from clickloop.conversion.conversion import Conversion, Parameters
 from clickloop.conversion.status import SALE
 from clickloop.macro import KNOWN, Values
 from clickloop.money import Money
-from clickloop.postback.rule import BodyKind, Conditions, Header, Method, Request, RequestTemplate, Rule
-from clickloop.postback.sending.target import Target, TargetFault, escaped_url, target_of
+from clickloop.postback.rule import BodyKind, Conditions, Header, Method, PostbackRequest, RequestTemplate, Rule
+from clickloop.postback.sending.target import RequestTarget, TargetFault, escaped_url, target_of
 from clickloop.postback.values import change_values, ready_request, reported_micros
-from clickloop.text import octets_of, text_of
+from clickloop.text import escape_bytes, unescape_bytes
 
 NOW = 1_800_000_000_000
 SETUP = SetupNames(
@@ -28,7 +28,7 @@ ALL = Conditions()
 ROWS = (("zoneid", "token1"), ("external_id", "externalid"))
 
 
-def resolve(template: RequestTemplate, conversion: Conversion, conditions: Conditions = ALL) -> Request:
+def resolve(template: RequestTemplate, conversion: Conversion, conditions: Conditions = ALL) -> PostbackRequest:
     ready = ready_request(template, ROWS)
     rule = Rule(rule_id=1, name="r", request=template, conditions=conditions)
     return ready.resolve(values_of(conversion, rule, "p" * 26), NOW, lambda: 7)
@@ -118,7 +118,7 @@ def test_a_value_that_is_a_macro_is_not_expanded(conversion: Any) -> None:
 
 @given(st.binary(min_size=1, max_size=60))
 def test_the_receiver_gets_one_parameter_with_exactly_the_sources_bytes(octets: bytes) -> None:
-    click = Click(click_id="c", at=NOW, campaign_id=1, source_id=1, external_id=text_of(octets))
+    click = Click(click_id="c", at=NOW, campaign_id=1, source_id=1, external_id=escape_bytes(octets))
     made = Conversion(
         conversion_id="a",
         click=click,
@@ -136,7 +136,7 @@ def test_the_receiver_gets_one_parameter_with_exactly_the_sources_bytes(octets: 
     request = resolve(RequestTemplate(url="https://s.example/pb?id={externalid}&z=1"), made)
 
     target = target_of(request.url)
-    assert isinstance(target, Target)
+    assert isinstance(target, RequestTarget)
     first, second = target.query.split("&")
     assert unquote_to_bytes(first.removeprefix("id=")) == octets
     assert second == "z=1"
@@ -183,7 +183,7 @@ def test_a_json_body_is_valid_json_whatever_the_values_hold(value: str) -> None:
         method=Method.POST, url="https://s.example/", body_kind=BodyKind.JSON, body='{"a":"{v1}","b":{v1}}'
     )
 
-    body = ready_request(template).resolve({"token1": value}, NOW, lambda: 0).body_octets()
+    body = ready_request(template).resolve({"token1": value}, NOW, lambda: 0).body_bytes()
 
     assert isinstance(json.loads(body), dict)
 
@@ -200,14 +200,14 @@ def test_only_a_request_that_contains_the_external_id_needs_one() -> None:
 def test_the_url_parser_never_raises_and_what_it_accepts_is_one_line_of_ascii(rest: str) -> None:
     target = target_of(escaped_url(f"https://s.example/{rest}"))
 
-    assert isinstance(target, Target)
+    assert isinstance(target, RequestTarget)
     assert all("\x20" < character < "\x7f" for character in target.url)
     assert target_of(target.url) == target
-    assert isinstance(target_of(rest), Target | TargetFault)
+    assert isinstance(target_of(rest), RequestTarget | TargetFault)
 
 
 @pytest.mark.parametrize(
-    ("url", "lane"),
+    ("url", "receiver"),
     [
         ("https://S.Example/pb", "s.example:443"),
         ("http://s.example:8080", "s.example:8080"),
@@ -216,15 +216,18 @@ def test_the_url_parser_never_raises_and_what_it_accepts_is_one_line_of_ascii(re
         ("https://１２７.０.０.１/", "127.0.0.1:443"),
     ],
 )
-def test_a_lane_is_the_receivers_host_and_port(url: str, lane: str) -> None:
+def test_a_lane_is_the_receivers_host_and_port(url: str, receiver: str) -> None:
     target = target_of(url)
 
-    assert isinstance(target, Target)
-    assert target.lane == lane
+    assert isinstance(target, RequestTarget)
+    assert target.receiver == receiver
 
 
 def test_bytes_of_a_text_body_are_sent_unchanged() -> None:
-    assert octets_of(text_of(b"\xff\x00a")) == Request(url="", body=text_of(b"\xff\x00a")).body_octets()
+    assert (
+        unescape_bytes(escape_bytes(b"\xff\x00a"))
+        == PostbackRequest(url="", body=escape_bytes(b"\xff\x00a")).body_bytes()
+    )
 
 
 @given(
@@ -255,8 +258,8 @@ def test_bytes_of_a_text_body_are_sent_unchanged() -> None:
 )
 def test_a_url_that_is_kept_ready_comes_out_as_one_that_is_read_anew(parts: list[str], start: str, value: str) -> None:
     ready = ready_request(RequestTemplate(url=start + "".join(parts)))
-    values = {"externalid": text_of(octets_of(value)), "token1": "a/b"}
-    anew = msgspec.structs.replace(ready, steady_url=None)
+    values = {"externalid": escape_bytes(unescape_bytes(value)), "token1": "a/b"}
+    anew = msgspec.structs.replace(ready, prepared_url=None)
     assert ready.resolve(values, NOW, lambda: 7) == anew.resolve(values, NOW, lambda: 7)
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.report.export import CsvRow, csv_lines, not_converted_text, percent_text
-from clickloop.report.measure import Measure, OtherMoney, Sums, change, quotient, signed_names
+from clickloop.report.measure import Measure, OtherMoney, Sums, quotient, relative_change, signed_names
 from clickloop.report.query import Dimension
 from clickloop.report.rate_text import day_text, rate_text, read_day, read_rate, read_rate_lines
 
@@ -64,7 +64,12 @@ def test_a_quotient_is_off_by_at_most_a_half(dividend: int, divisor: int) -> Non
 
 
 def test_changes_and_texts_of_shares() -> None:
-    assert (change(15, 10), change(5, -10), change(5, 0), change(0, 10)) == (500_000, 1_500_000, None, -1_000_000)
+    assert (relative_change(15, 10), relative_change(5, -10), relative_change(5, 0), relative_change(0, 10)) == (
+        500_000,
+        1_500_000,
+        None,
+        -1_000_000,
+    )
     assert percent_text(12_345) == "1.2345"
 
 

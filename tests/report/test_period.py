@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clickloop.clock import DAY_MS, HOUR_MS
-from clickloop.report.period import Days, Preset, days_of, offsets_of, start_of, zone_of
+from clickloop.report.period import DateRange, Preset, days_of, offsets_of, start_of_day, zone_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -36,19 +36,19 @@ def test_named_periods_use_the_day_of_the_time_zone(preset: Preset, first: str, 
 
 
 def test_the_previous_range_has_the_same_length() -> None:
-    days = Days(date(2026, 3, 1), date(2026, 3, 7))
-    assert (days.count, days.before) == (7, Days(date(2026, 2, 22), date(2026, 2, 28)))
+    days = DateRange(date(2026, 3, 1), date(2026, 3, 7))
+    assert (days.count, days.before) == (7, DateRange(date(2026, 2, 22), date(2026, 2, 28)))
 
 
 def test_a_day_with_a_clock_change_has_23_or_25_hours() -> None:
     for day, hours in ((date(2026, 3, 29), 23), (date(2026, 10, 25), 25)):
-        days = Days(day, day)
+        days = DateRange(day, day)
         assert days.until_at(BERLIN) - days.from_at(BERLIN) == hours * HOUR_MS
 
 
 def test_a_day_without_midnight_begins_after_the_gap() -> None:
     beirut = ZoneInfo("Asia/Beirut")  # 2026-03-29: 00:00 is skipped
-    first = datetime.fromtimestamp(start_of(date(2026, 3, 29), beirut) / 1000, beirut)
+    first = datetime.fromtimestamp(start_of_day(date(2026, 3, 29), beirut) / 1000, beirut)
     assert (first.date(), first.hour) == (date(2026, 3, 29), 1)
 
 

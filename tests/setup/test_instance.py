@@ -3,7 +3,7 @@
 import pytest
 
 from clickloop.config import SettingError, Settings
-from clickloop.setup.instance import IpStorage, SavedSettings, kept_address, started_with, time_zones
+from clickloop.setup.instance import IpStorage, SavedSettings, kept_address, startup_settings, time_zones
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_an_address_is_stored_whole_shortened_or_not_at_all(address: str, shorte
 
 
 def test_saved_settings_take_precedence_over_started_ones() -> None:
-    started = started_with(
+    started = startup_settings(
         Settings(public_url="https://go.example/", domains="A.example, b.example:8443", currency="EUR")
     )
     assert (started.public_url, started.domains) == ("https://go.example", ("a.example", "b.example:8443"))
@@ -46,7 +46,7 @@ def test_saved_settings_take_precedence_over_started_ones() -> None:
 )
 def test_an_invalid_setting_in_the_environment_is_named(settings: Settings, named: str) -> None:
     with pytest.raises(SettingError, match=named):
-        started_with(settings)
+        startup_settings(settings)
 
 
 def test_time_zones_have_the_usual_names() -> None:

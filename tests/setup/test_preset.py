@@ -6,14 +6,14 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from clickloop.macro import Place, check, parse, unreplaced_macro
+from clickloop.macro import EncodingContext, check, parse, unreplaced_macro
 from clickloop.saving.preset_records import network_of_preset, rows_of_preset
 from clickloop.setup.network import Network, network_faults, postback_url
 from clickloop.setup.preset.preset import (
     Confidence,
     NetworkPreset,
+    PostbackSupport,
     SourcePreset,
-    WayBack,
     find_networks,
     find_sources,
     network_presets,
@@ -102,7 +102,7 @@ def test_a_row_without_placeholder_is_the_parameter_that_the_source_adds(preset:
 
 @each_source
 def test_a_postback_url_is_set_if_and_only_if_conversions_go_back_by_it(preset: SourcePreset) -> None:
-    assert bool(preset.postback_url) == (preset.way_back is WayBack.POSTBACK)
+    assert bool(preset.postback_url) == (preset.way_back is PostbackSupport.POSTBACK)
     assert not preset.replace or preset.postback_url
 
 
@@ -130,7 +130,7 @@ def test_a_postback_url_is_an_http_address_without_macros_in_its_host(preset: So
 def test_a_postback_url_returns_the_click_id_as_one_value(preset: SourcePreset) -> None:
     values = dict.fromkeys(parse(preset.postback_url).names, "1") | {"externalid": "a&b=c#/d"}
 
-    url = parse(preset.postback_url).render(values, Place.URL)
+    url = parse(preset.postback_url).render(values, EncodingContext.URL)
 
     assert [value for _, value in parse_qsl(urlsplit(url).query)].count("a&b=c#/d") == 1
 

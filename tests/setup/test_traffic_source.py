@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.setup.fault import Fault, FaultCode
+from clickloop.setup.fault import FaultCode, FieldFault
 from clickloop.setup.traffic_source import RowInput, SourceParameter, TrafficSource, numbered_rows, source_faults
 
 
@@ -20,7 +20,7 @@ def rows(
 
 def codes(*wishes: RowInput, used_numbers: Collection[int] = ()) -> set[str]:
     found = numbered_rows(wishes, (), used_numbers)
-    faults = [row for row in found if isinstance(row, Fault)]
+    faults = [row for row in found if isinstance(row, FieldFault)]
     if not faults:
         source = TrafficSource(name="S", parameters=tuple(row for row in found if isinstance(row, SourceParameter)))
         faults = source_faults(source)

@@ -24,8 +24,9 @@ from clickloop.click_id import KEY_FILE as KEY
 from clickloop.click_id import ClickIds
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
-from clickloop.conversion.notice import Door, RawNotice
-from clickloop.diagnosis.doctor import Verdict, examine
+from clickloop.conversion.notice import Channel, RawNotice
+from clickloop.diagnosis.doctor import examine
+from clickloop.diagnosis.doctor_finding import DoctorVerdict
 from clickloop.diagnosis.self_audit import audit_rows_step, rows_alarms
 from clickloop.machine.sealed_file import SealedFileError
 from clickloop.running.core import open_core
@@ -43,7 +44,7 @@ from clickloop.store.journal.writer import JournalWriter
 from clickloop.store.ledger.ledger import LedgerError
 from clickloop.store.ledger.logs.outbox import insert_facts
 from clickloop.store.ledger.schema.tables import changes_log
-from clickloop.stores import Problem, StoresRefusedError
+from clickloop.stores import StoresProblem, StoresRefusedError
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from tests.store.counting import sums_of
 from tests.store.used_folder import a_fact_line
@@ -96,7 +97,7 @@ def add_segments(folder: Path) -> None:
     for number in range(SEGMENTS):
         click = Click(click_id=ids.new(wall_clock()), at=wall_clock(), campaign_id=1, source_id=1, offer_id=1)
         clicks.append(msgspec.json.encode(click))
-        raw = RawNotice(notice_id=f"{number:026d}", at=wall_clock(), door=Door.S2S, query=f"cid={click.click_id}")
+        raw = RawNotice(notice_id=f"{number:026d}", at=wall_clock(), channel=Channel.S2S, query=f"cid={click.click_id}")
         notices.append(msgspec.json.encode(raw))
         for writer in (clicks, notices):
             writer.close_segment()
@@ -116,7 +117,7 @@ def settle(folder: Path) -> Outcome:
             batch = settle_clicks(clicks, core.facts)
             record_damages(folder, batch.damages, wall_clock())
             segments = batch.segments
-        record_damages(folder, settle_notices(notices, core.desk, wall_clock()).damages, wall_clock())
+        record_damages(folder, settle_notices(notices, core.intake, wall_clock()).damages, wall_clock())
         settle_facts(core.ledger, core.facts)
         alarms = [*unconfirmed_damages(folder), *rows_alarms(audit_rows_step(core.ledger))]
         found = core.facts.clicks_page(ClickFilter(), 10_000)
@@ -142,7 +143,7 @@ def folders() -> Iterator[Folders]:
             insert_facts(tx, [a_fact_line()])
         settle_facts(core.ledger, core.facts)
         core.publish_catalog()
-        core.keep_marks()
+        core.record_marks()
         shutil.copytree(made.whole, made.killed)
     unpacked("0001", made.foreign)
     (made.foreign / KEY).write_bytes(b"f" * 32)
@@ -438,9 +439,11 @@ def outcome_of(folder: Path) -> Outcome:
     except Exception as error:
         return Outcome(f"fails: {type(error).__name__}: {error}", -1, -1, redirected)
     if not outcome.noticed:
-        found = [found for found in examine(folder, wall_clock()) if found.verdict is not Verdict.WELL]
+        found = [found for found in examine(folder, wall_clock()) if found.verdict is not DoctorVerdict.WELL]
         faults = [
-            one for one in found if one.place != "disk" and (one.verdict is Verdict.FAULT or one.place == "stores")
+            one
+            for one in found
+            if one.place != "disk" and (one.verdict is DoctorVerdict.FAULT or one.place == "stores")
         ]
         if faults:
             outcome = outcome._replace(noticed=f"doctor: {faults[0].sentence}")
@@ -476,7 +479,7 @@ def again(folder: Path) -> Outcome:
     try:
         return settle(folder)
     except StoresRefusedError as refused:
-        if refused.problem is not Problem.FACTS_OLDER:
+        if refused.problem is not StoresProblem.FACTS_OLDER:
             raise
     start_anew(folder, wall_clock())
     return settle(folder)

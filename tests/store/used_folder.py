@@ -9,10 +9,10 @@ from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.report.fact import ConversionFact
 from clickloop.setup.catalog import Catalog, write_catalog
-from clickloop.store.identity import prepare
+from clickloop.store.identity import prepare_folder
 from clickloop.store.ledger.logs.outbox import insert_facts
 from clickloop.store.ledger.schema.tables import changes_log
-from clickloop.stores import OpenedStores, keep_marks, open_stores
+from clickloop.stores import OpenedStores, open_stores, record_marks
 from clickloop.tracking.settle import settle_facts
 
 NOW = 1_790_000_000_000
@@ -22,7 +22,7 @@ _IDS = ClickIds(b"k" * 32)
 def started(folder: Path) -> OpenedStores:
     """Open the stores like a first or later start."""
     folder.mkdir(exist_ok=True)
-    prepare(folder)
+    prepare_folder(folder)
     return open_stores(folder, facts_memory_mb=64, wait_seconds=0)
 
 
@@ -57,6 +57,6 @@ def used(folder: Path, times: int = 1) -> Path:
     stores = started(folder)
     for _ in range(times):
         go_on(folder, stores)
-    keep_marks(folder, stores.ledger, stores.facts, stores.installation)
+    record_marks(folder, stores.ledger, stores.facts, stores.installation)
     ended(stores)
     return folder

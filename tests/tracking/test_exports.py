@@ -12,7 +12,7 @@ from clickloop.store.export_files import ExportFiles, LostFileError
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.ledger.jobs.exports import EXPORTS, Export, ExportNoun
 from clickloop.store.ledger.jobs.jobs import JobState
-from clickloop.tracking.exports import ExportedPage, ExportWork, PageOf
+from clickloop.tracking.exports import ExportedPage, ExportPageReader, ExportWorker
 from tests.crash.killing import killed_after
 from tests.empty_stores import open_ledger
 
@@ -46,8 +46,8 @@ class Owner:
             EXPORTS.insert(tx, export)
         return export.export_id
 
-    def work(self, page_of: PageOf | None = None, files: ExportFiles | None = None) -> ExportWork:
-        return ExportWork(self.ledger, files or self.files, page_of or letters, lambda: NOW)
+    def work(self, page_of: ExportPageReader | None = None, files: ExportFiles | None = None) -> ExportWorker:
+        return ExportWorker(self.ledger, files or self.files, page_of or letters, lambda: NOW)
 
     def export(self, export_id: str) -> Export:
         with self.ledger.read() as tx:

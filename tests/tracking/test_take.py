@@ -12,12 +12,12 @@ from clickloop.click.routing import Routes
 from clickloop.click.trial_mark import TEST_PARAMETER, new_mark
 from clickloop.click.visitor import Visitors
 from clickloop.click_id import ClickId, ClickIds
-from clickloop.conversion.notice import Door, RawNotice, RefusalReason
-from clickloop.edge.message import Request
+from clickloop.conversion.notice import Channel, RawNotice, RefusalReason
+from clickloop.edge.message import HttpRequest
 from clickloop.record_id import RecordIds
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare
 from clickloop.store.journal.writer import JournalFull
-from clickloop.text import octets_of
+from clickloop.text import unescape_bytes
 from clickloop.tracking.take import Edge, record_clicks, take_click, take_notice
 
 NOW = 1_800_000_000_000
@@ -97,10 +97,10 @@ def an_edge(
     return edge, clicks, notices
 
 
-def arriving(query: bytes, **headers: bytes) -> Request:
+def arriving(query: bytes, **headers: bytes) -> HttpRequest:
     """Return a GET from a phone in Germany with these headers added."""
     given_headers = {b"user-agent": PHONE} | {name.replace("_", "-").encode(): value for name, value in headers.items()}
-    return Request(b"GET", b"/c/Ab12Cd", query, given_headers, b"", "198.51.100.7", True, "track.example")
+    return HttpRequest(b"GET", b"/c/Ab12Cd", query, given_headers, b"", "198.51.100.7", True, "track.example")
 
 
 def recorded(paper: Paper) -> Click:
@@ -175,7 +175,7 @@ def test_any_external_id_reaches_the_offer_byte_for_byte(content: bytes) -> None
     assert gone is not None
     query = urlsplit(gone.location).query
     assert parse_qs(query, keep_blank_values=True, encoding="latin-1")["x"][0].encode("latin-1") == content
-    assert octets_of(recorded(clicks).external_id) == content
+    assert unescape_bytes(recorded(clicks).external_id) == content
 
 
 def test_a_plus_in_an_external_id_stays_a_plus() -> None:
@@ -301,7 +301,7 @@ def test_a_forged_or_old_mark_makes_a_click_that_counts() -> None:
 
 def test_a_notice_is_journaled_as_it_came_with_a_first_verdict() -> None:
     edge, _, notices = an_edge()
-    stored = take_notice(edge, arriving(b"cid=nonsense&payout=1&return=DONE"), Door.S2S)
+    stored = take_notice(edge, arriving(b"cid=nonsense&payout=1&return=DONE"), Channel.S2S)
     (line,) = notices.lines
     raw = msgspec.json.decode(line, type=RawNotice)
     assert raw.query == "cid=nonsense&payout=1&return=DONE"
@@ -314,8 +314,8 @@ def test_only_the_pixel_takes_the_click_id_from_the_cookie() -> None:
     gone = take_click(edge, arriving(b""), b"Ab12Cd")
     assert gone is not None
     cookie = b"clickloop=" + gone.click_id.encode()
-    assert take_notice(edge, arriving(b"payout=1", cookie=cookie), Door.PIXEL).reason is None
-    assert take_notice(edge, arriving(b"payout=1", cookie=cookie), Door.S2S).reason is RefusalReason.NO_CLICK_ID
+    assert take_notice(edge, arriving(b"payout=1", cookie=cookie), Channel.PIXEL).reason is None
+    assert take_notice(edge, arriving(b"payout=1", cookie=cookie), Channel.S2S).reason is RefusalReason.NO_CLICK_ID
     assert isinstance(edge.click_ids.read(gone.click_id), ClickId)
 
 

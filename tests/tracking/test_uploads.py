@@ -16,19 +16,19 @@ from sqlalchemy import func, select
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.clock import MINUTE_MS
-from clickloop.conversion.given import GivenConversion, raw_notice_of
-from clickloop.conversion.notice import Door
-from clickloop.conversion.upload import Unusable
+from clickloop.conversion.conversion_input import ConversionInput, raw_notice_of
+from clickloop.conversion.notice import Channel
+from clickloop.conversion.upload import RejectedFile
 from clickloop.record_id import RecordIds
 from clickloop.store.drafts import DiskDrafts
 from clickloop.store.ledger.jobs.jobs import JobState
-from clickloop.store.ledger.jobs.uploads import UPLOADS, Upload, Verdict
+from clickloop.store.ledger.jobs.uploads import UPLOADS, LineVerdict, Upload
 from clickloop.store.ledger.logs.conversions import conversions_of_click
 from clickloop.store.ledger.schema.tables import conversions, notices
 from clickloop.store.upload_files import UploadFiles
-from clickloop.tracking.notices import BATCH, Desk, foresee_notices, take_notices
+from clickloop.tracking.notices import BATCH, Intake, preview_notices, take_notices
 from clickloop.tracking.upload_results import line_results, result_table
-from clickloop.tracking.uploads import UploadWish, UploadWork, enter_upload, tidy_uploads
+from clickloop.tracking.uploads import UploadOptions, UploadWorker, create_upload, tidy_uploads
 from tests.crash.killing import killed_after
 from tests.empty_stores import open_ledger
 
@@ -58,7 +58,7 @@ class Owner:
         self.click_ids = ClickIds(b"k" * 32)
         self.clicks = Clicks()
         self.new_id = RecordIds(lambda: self.now)
-        self.desk = Desk(open_ledger(folder / "ledger.sqlite"), self.clicks, self.click_ids, self.new_id, "USD")
+        self.intake = Intake(open_ledger(folder / "ledger.sqlite"), self.clicks, self.click_ids, self.new_id, "USD")
         self.files = UploadFiles(folder / "uploads", min_free_bytes=0)
 
     def click(self) -> str:
@@ -67,27 +67,27 @@ class Owner:
     def enter(self, content: bytes, *, preview: bool = False) -> Upload:
         arriving = self.files.receive(self.new_id())
         arriving.write(content)
-        entered = enter_upload(self.desk.ledger, self.files, arriving, UploadWish(preview=preview), self.now)
-        assert not isinstance(entered, Unusable)
+        entered = create_upload(self.intake.ledger, self.files, arriving, UploadOptions(preview=preview), self.now)
+        assert not isinstance(entered, RejectedFile)
         return entered
 
-    def work(self) -> UploadWork:
-        return UploadWork(self.desk, self.files, lambda: self.now)
+    def work(self) -> UploadWorker:
+        return UploadWorker(self.intake, self.files, lambda: self.now)
 
-    def finish(self, work: UploadWork | None = None) -> None:
+    def finish(self, work: UploadWorker | None = None) -> None:
         work = work or self.work()
         while work.step().more:
             pass
 
     def upload(self, upload_id: str) -> Upload:
-        with self.desk.ledger.read() as tx:
+        with self.intake.ledger.read() as tx:
             found = UPLOADS.find(tx, upload_id)
         assert found is not None
         return found
 
     def rows(self) -> tuple[int, int]:
         """Return the numbers of notices and conversions in the ledger."""
-        with self.desk.ledger.read() as tx:
+        with self.intake.ledger.read() as tx:
             tables = (notices, conversions)
             first, second = (tx.scalar(select(func.count()).select_from(table)) for table in tables)
         return first or 0, second or 0
@@ -110,7 +110,7 @@ def test_every_line_becomes_one_notice_in_batches(owner: Owner) -> None:
     assert (running.state, running.lines, running.finished_at) == (JobState.RUNNING, BATCH, None)
     owner.finish(work)
     done = owner.upload(upload.upload_id)
-    assert (done.state, done.lines, done.counts) == (JobState.FINISHED, BATCH + 7, {Verdict.NEW: BATCH + 7})
+    assert (done.state, done.lines, done.counts) == (JobState.FINISHED, BATCH + 7, {LineVerdict.NEW: BATCH + 7})
     assert done.octets_read == done.octets
     assert owner.rows() == (BATCH + 7, BATCH + 7)
 
@@ -122,12 +122,12 @@ def test_an_upload_whose_progress_was_lost_in_a_crash_resumes_without_duplicates
     before = owner.upload(upload.upload_id)
     # The batch is registered, and the process dies before the ledger hears that the file is so far.
     work.step()
-    with owner.desk.ledger.write() as tx:
+    with owner.intake.ledger.write() as tx:
         UPLOADS.keep(tx, before)
     assert owner.rows() == (BATCH * 2, BATCH * 2)
     owner.finish()
     done = owner.upload(upload.upload_id)
-    assert (done.lines, done.counts) == (BATCH * 2, {Verdict.NEW: BATCH * 2})
+    assert (done.lines, done.counts) == (BATCH * 2, {LineVerdict.NEW: BATCH * 2})
     assert owner.rows() == (BATCH * 2, BATCH * 2)
 
 
@@ -137,7 +137,7 @@ def test_another_worker_resumes_where_the_last_one_stopped(owner: Owner) -> None
     while owner.work().step().more:
         pass
     done = owner.upload(upload.upload_id)
-    assert (done.lines, done.counts) == (BATCH * 3, {Verdict.NEW: BATCH * 3})
+    assert (done.lines, done.counts) == (BATCH * 3, {LineVerdict.NEW: BATCH * 3})
 
 
 def test_lines_of_a_file_count_in_their_order_over_batches(owner: Owner) -> None:
@@ -146,8 +146,8 @@ def test_lines_of_a_file_count_in_their_order_over_batches(owner: Owner) -> None
     upload = owner.enter(("cid,status\n" + "".join(f"{click_id},{status}\n" for status in statuses)).encode())
     owner.finish()
     done = owner.upload(upload.upload_id)
-    assert done.counts == {Verdict.NEW: 1, Verdict.REPEATED: 2 * BATCH - 2, Verdict.CHANGED: 2}
-    with owner.desk.ledger.read() as tx:
+    assert done.counts == {LineVerdict.NEW: 1, LineVerdict.REPEATED: 2 * BATCH - 2, LineVerdict.CHANGED: 2}
+    with owner.intake.ledger.read() as tx:
         (conversion,) = conversions_of_click(tx, click_id)
     assert conversion.status.key == "rejected"
 
@@ -168,22 +168,24 @@ def test_an_interrupted_preview_restarts(owner: Owner) -> None:
     owner.work().step()
     owner.finish()
     done = owner.upload(upload.upload_id)
-    assert (done.lines, done.counts) == (BATCH + 20, {Verdict.NEW: 1, Verdict.REPEATED: BATCH + 19})
-    assert len(list(line_results(owner.desk.ledger, owner.files, done))) == BATCH + 20
+    assert (done.lines, done.counts) == (BATCH + 20, {LineVerdict.NEW: 1, LineVerdict.REPEATED: BATCH + 19})
+    assert len(list(line_results(owner.intake.ledger, owner.files, done))) == BATCH + 20
     assert owner.rows() == (0, 0)
     assert not owner.files.drafts_path(upload.upload_id).exists()
 
 
 def test_a_preview_changes_no_octet_of_the_ledger(owner: Owner, tmp_path: Path) -> None:
-    with owner.desk.ledger.write():
+    with owner.intake.ledger.write():
         pass
     drafts = DiskDrafts(tmp_path / "drafts")
-    raws = [raw_notice_of(GivenConversion(click_id=owner.click()), Door.UPLOAD, owner.new_id(), NOW) for _ in range(3)]
+    raws = [
+        raw_notice_of(ConversionInput(click_id=owner.click()), Channel.UPLOAD, owner.new_id(), NOW) for _ in range(3)
+    ]
     before = {path.name: path.read_bytes() for path in tmp_path.glob("ledger.sqlite*") if "shm" not in path.name}
-    foreseen = [result.outcome for result in foresee_notices(owner.desk, raws, NOW, drafts)]
+    foreseen = [result.outcome for result in preview_notices(owner.intake, raws, NOW, drafts)]
     after = {path.name: path.read_bytes() for path in tmp_path.glob("ledger.sqlite*") if "shm" not in path.name}
     assert before == after
-    assert foreseen == [result.outcome for result in take_notices(owner.desk, raws, NOW)]
+    assert foreseen == [result.outcome for result in take_notices(owner.intake, raws, NOW)]
     drafts.close()
 
 
@@ -202,7 +204,8 @@ def test_a_preview_and_the_upload_have_the_same_result_for_any_lines(owner: Owne
     verdicts = [
         [(result.finding.number, result.finding.verdict, result.finding.reason) for result in results]
         for results in (
-            line_results(owner.desk.ledger, owner.files, owner.upload(upload.upload_id)) for upload in (foreseen, done)
+            line_results(owner.intake.ledger, owner.files, owner.upload(upload.upload_id))
+            for upload in (foreseen, done)
         )
     ]
     assert verdicts[0] == verdicts[1]
@@ -234,17 +237,17 @@ def test_files_that_never_became_an_upload_are_deleted(owner: Owner, tmp_path: P
     owner.files.delete_unfinished()
     orphan = tmp_path / "uploads" / f"{owner.new_id()}.text"
     orphan.write_bytes(b"entered by nobody")
-    tidy_uploads(owner.desk.ledger, owner.files, int(time.time() * 1000), 1)
+    tidy_uploads(owner.intake.ledger, owner.files, int(time.time() * 1000), 1)
     assert orphan.exists()
     os.utime(orphan, (0, 0))
-    tidy_uploads(owner.desk.ledger, owner.files, int(time.time() * 1000), 1)
+    tidy_uploads(owner.intake.ledger, owner.files, int(time.time() * 1000), 1)
     assert list((tmp_path / "uploads").iterdir()) == []
 
 
 def test_an_upload_that_waits_is_never_cleared_away(owner: Owner, tmp_path: Path) -> None:
     upload = owner.enter(b"abc\n")
     os.utime(tmp_path / "uploads" / f"{upload.upload_id}.text", (0, 0))
-    tidy_uploads(owner.desk.ledger, owner.files, NOW * 2, 1)
+    tidy_uploads(owner.intake.ledger, owner.files, NOW * 2, 1)
     assert owner.files.exists(upload.upload_id)
 
 
@@ -325,7 +328,7 @@ def test_taking_a_long_upload_and_its_result_needs_little_memory(owner: Owner) -
         try:
             owner.finish(work)
             done = owner.upload(upload.upload_id)
-            size = sum(len(piece) for piece in result_table(owner.desk.ledger, owner.files, done))
+            size = sum(len(piece) for piece in result_table(owner.intake.ledger, owner.files, done))
             left, most = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -347,5 +350,5 @@ def test_an_upload_that_is_killed_again_and_again_is_registered_once(owner: Owne
     done = owner.upload(upload.upload_id)
     assert kills >= 3
     assert (done.state, done.lines) == (JobState.FINISHED, BATCH * 8 + 3)
-    assert done.counts == {Verdict.NEW: BATCH * 8 + 3}
+    assert done.counts == {LineVerdict.NEW: BATCH * 8 + 3}
     assert owner.rows() == (BATCH * 8 + 3, BATCH * 8 + 3)

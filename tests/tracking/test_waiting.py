@@ -12,8 +12,8 @@ from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from clickloop.conversion.attribution import WAIT_MS
-from clickloop.conversion.notice import Door, RawNotice, RefusalReason
-from clickloop.conversion.notice_log import NoticeFilter, Outcome, StoredNotice
+from clickloop.conversion.notice import Channel, RawNotice, RefusalReason
+from clickloop.conversion.notice_log import NoticeFilter, NoticeOutcome, StoredNotice
 from clickloop.machine.clock_guard import ClockGuard
 from clickloop.record_id import RecordIds
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
@@ -23,7 +23,7 @@ from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.writer import JournalWriter
 from clickloop.store.ledger.logs.notices import notices_before
 from clickloop.tracking.click_progress import ClickProgress
-from clickloop.tracking.notices import Desk, rerun
+from clickloop.tracking.notices import Intake, rerun
 from clickloop.tracking.settle import settle_clicks, settle_notices
 from clickloop.tracking.waiting import MIN_REFUSALS, WaitingNotices, unknown_click_alarms
 from tests.empty_stores import open_facts, open_ledger
@@ -55,7 +55,9 @@ class Machine:
         self.waiting = WaitingNotices(monotonic)
         self.click_reader = JournalReader(self.journal, self.folder / "settled", clock)
         self.notice_reader = JournalReader(self.journal, self.folder / "settled", clock)
-        self.desk = Desk(self.ledger, self.facts, self.click_ids, self.new_id, currency="USD", progress=self.progress)
+        self.intake = Intake(
+            self.ledger, self.facts, self.click_ids, self.new_id, currency="USD", progress=self.progress
+        )
 
     def jump(self, ms: int) -> None:
         """Set the wall clock."""
@@ -74,7 +76,7 @@ class Machine:
     def notify(self, *click_ids: str, said: str = "") -> None:
         """Let a network report conversions of these clicks."""
         for click_id in click_ids:
-            raw = RawNotice(notice_id=self.new_id(), at=self.now, door=Door.S2S, query=f"cid={click_id}&{said}")
+            raw = RawNotice(notice_id=self.new_id(), at=self.now, channel=Channel.S2S, query=f"cid={click_id}&{said}")
             self.notices.append(encode(raw))
         self.notices.close_segment()
 
@@ -89,10 +91,10 @@ class Machine:
 
     def settle_notices(self) -> None:
         """Run one round of the core's other worker."""
-        while settle_notices(self.notice_reader, self.desk, self.now).more:
+        while settle_notices(self.notice_reader, self.intake, self.now).more:
             pass
         self.progress.look()
-        self.waiting.step(self.desk, self.now)
+        self.waiting.step(self.intake, self.now)
 
     def run(self, ms: int, step_ms: int, *, clicks: bool) -> None:
         """Let time pass while the core works; ``clicks``: it can settle clicks."""
@@ -253,11 +255,11 @@ def test_a_refused_notice_registers_when_its_click_came_after_all_and_it_is_run_
     machine.notify(click.click_id)
     machine.run(WAIT_MS + 5 * SECOND_MS, SECOND_MS, clicks=True)
     notice_id = machine.stored()[0].raw.notice_id
-    assert rerun(machine.desk, [notice_id], machine.now)[0].reason is RefusalReason.UNKNOWN_CLICK
+    assert rerun(machine.intake, [notice_id], machine.now)[0].reason is RefusalReason.UNKNOWN_CLICK
     machine.clicks.append(encode(click))
     machine.clicks.close_segment()
     machine.settle_clicks()
-    assert rerun(machine.desk, [notice_id], machine.now)[0].outcome is Outcome.NEW
+    assert rerun(machine.intake, [notice_id], machine.now)[0].outcome is NoticeOutcome.NEW
 
 
 # Clocks ---------------------------------------------------------------------------------------------------------------
@@ -277,7 +279,7 @@ def test_a_clock_that_is_ahead_for_a_while_makes_no_click_too_old(machine: Machi
     click_id = machine.visit()
     machine.settle_clicks()
     guard = ClockGuard(lambda: machine.now, lambda: (machine.now - machine.jumped) / 1000, None)
-    machine.desk = msgspec.structs.replace(machine.desk, is_clock_trusted=guard.is_trusted)
+    machine.intake = msgspec.structs.replace(machine.intake, is_clock_trusted=guard.is_trusted)
     machine.jump(400 * DAY_MS)
     machine.notify(click_id)
     machine.run(5 * SECOND_MS, SECOND_MS, clicks=True)
@@ -291,7 +293,7 @@ def test_a_click_that_is_too_old_is_refused_once_the_clock_is_confirmed(machine:
     click_id = machine.visit()
     machine.settle_clicks()
     guard = ClockGuard(lambda: machine.now, lambda: (machine.now - machine.jumped) / 1000, None)
-    machine.desk = msgspec.structs.replace(machine.desk, is_clock_trusted=guard.is_trusted)
+    machine.intake = msgspec.structs.replace(machine.intake, is_clock_trusted=guard.is_trusted)
     machine.jump(400 * DAY_MS)
     machine.notify(click_id)
     machine.run(5 * SECOND_MS, SECOND_MS, clicks=True)
@@ -320,7 +322,7 @@ def test_an_old_notice_that_is_run_again_is_not_put_behind_one_of_a_clock_that_w
     machine.run(SECOND_MS, SECOND_MS, clicks=True)
     machine.jump(-HOUR_MS)
     first = min(machine.stored(), key=lambda notice: notice.raw.at)
-    (result,) = rerun(machine.desk, [first.raw.notice_id], machine.now)
+    (result,) = rerun(machine.intake, [first.raw.notice_id], machine.now)
     assert result.conversion is not None
     assert result.conversion.status.key == "sale"
 

@@ -26,7 +26,7 @@ from clickloop.running.core import Core, open_core
 from clickloop.store.identity import FACTS_FILE, LEDGER_FILE, installation_id, read_installation
 from clickloop.store.journal.listing import journal_lag
 from clickloop.store.journal.reader import JournalReader
-from clickloop.store.ledger.audit.rows import count_lacking, wrong_rows
+from clickloop.store.ledger.audit.rows import checksum_mismatches, count_faulty_rows
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.conversions import changes_of_conversions, conversions_of_click
 from clickloop.store.ledger.logs.notices import notices_of_click
@@ -34,7 +34,7 @@ from clickloop.store.ledger.logs.postbacks import attempts_of, postbacks_of_clic
 from clickloop.store.ledger.migrations import HEAD
 from clickloop.store.ledger.schema.tables import campaigns, metadata
 from clickloop.store.ledger.setup.settings import instance_version
-from clickloop.tracking.notices import look_again
+from clickloop.tracking.notices import recheck_due
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from tests.store.counting import conversions_counted
 
@@ -88,8 +88,8 @@ def settled(core: Core) -> None:
     while settle_clicks(clicks, core.facts).segments:
         pass
     notices = JournalReader(core.folder / "journal", core.folder / "settled")
-    assert settle_notices(notices, core.desk, wall_clock()).damages == ()
-    look_again(core.desk, wall_clock())
+    assert settle_notices(notices, core.intake, wall_clock()).damages == ()
+    recheck_due(core.intake, wall_clock())
     while settle_facts(core.ledger, core.facts):
         pass
 
@@ -107,8 +107,8 @@ def test_a_folder_of_an_earlier_version_is_opened_and_all_that_waited_is_settled
         assert len(core.facts.clicks_page(ClickFilter(), 1_000)) == kept.clicks
         assert conversions_counted(core.facts) == kept.conversions
         with core.ledger.read() as tx:
-            assert not any(count_lacking(tx).values())
-            assert list(wrong_rows(tx)) == []
+            assert not any(count_faulty_rows(tx).values())
+            assert list(checksum_mismatches(tx)) == []
             assert {tx.scalar(select(campaigns.c.version)), instance_version(tx)} <= {0, 1}
         assert audit_everything(core.ledger).mismatches == ()
         whole = counted(folder / LEDGER_FILE)

@@ -19,7 +19,7 @@ from clickloop.record_id import RecordIds
 from clickloop.saving.access import Access
 from clickloop.setup.instance import InstanceSettings
 from clickloop.store.export_files import ExportFiles
-from clickloop.store.journal.segment import Segment, SegmentContents, framed, sealed
+from clickloop.store.journal.segment import Segment, SegmentContents, closed_segment_bytes, record_line
 from clickloop.store.ledger.people.tokens import insert_token
 from clickloop.store.ledger.people.users import save_user
 from clickloop.store.upload_files import UploadFiles
@@ -103,7 +103,7 @@ class Instance:
         click = Click(**usual | {"click_id": click_id, "external_id": "w9Xk2-7fA"} | fields)
         self.segments += 1
         path = self.folder / f"{self.segments:08d}.ndjson"
-        path.write_bytes(sealed(self.segments, [framed(msgspec.json.encode(click)).rstrip(b"\n")]))
+        path.write_bytes(closed_segment_bytes(self.segments, [record_line(msgspec.json.encode(click)).rstrip(b"\n")]))
         self.facts.load_clicks(
             [SegmentContents(Segment(path, "clicks", "tests", self.segments, path.stat().st_size), 1)]
         )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from clickloop.edge.open_connections import Limits, Phase
+from clickloop.edge.open_connections import ConnectionLimits, Phase
 from clickloop.edge.request_limits import LINGER_SECONDS
 from clickloop.web.panel_port import (
     HEAD_BYTES,
@@ -45,7 +45,7 @@ class CountingConnections(PanelConnections):
 class Port:
     """The protocol on loopback before a small ASGI application."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ConnectionLimits) -> None:
         self.connections = CountingConnections(limits)
         self.release = asyncio.Event()
         self.received = 0
@@ -152,7 +152,7 @@ def serve(talk: Callable[[Port], Awaitable[None]], total: int = 100, per_address
     """Run ``talk`` against a server with these caps."""
 
     async def run() -> None:
-        port = Port(Limits(request_seconds=10, keep_alive_seconds=75, per_address=per_address, total=total))
+        port = Port(ConnectionLimits(request_seconds=10, keep_alive_seconds=75, per_address=per_address, total=total))
         port.server.config.port = 0
         async with port.serving():
             port.number = port.server.servers[0].sockets[0].getsockname()[1]
@@ -436,7 +436,7 @@ def test_shutdown_answers_earlier_requests_and_says_that_the_connection_ends() -
 
 def test_of_large_unfinished_heads_the_oldest_are_dropped_and_small_ones_never() -> None:
     async def talk(port: Port) -> None:
-        port.connections.limits = Limits(10, 75, per_address=1000, unfinished_bytes=150_000)
+        port.connections.limits = ConnectionLimits(10, 75, per_address=1000, unfinished_bytes=150_000)
         small = await port.connect(HALF)
         large = [await port.connect(b"GET /x HTTP/1.1\r\nX: ")]
         seen: set[object] = set()

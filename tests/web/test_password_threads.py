@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 from litestar.exceptions import HTTPException
 
-from clickloop.edge.open_connections import Limits
+from clickloop.edge.open_connections import ConnectionLimits
 from clickloop.people.devices import Devices
 from clickloop.people.password_threads import MAX_WAITING, RESERVED_FOR_KNOWN, THREADS, PasswordThreads
 from clickloop.people.passwords import Passwords
@@ -139,7 +139,7 @@ class Site:
     """A site on loopback that gets requests from several addresses at once."""
 
     def __init__(self, context: ApiContext) -> None:
-        limits = Limits(request_seconds=10, keep_alive_seconds=75, per_address=1000)
+        limits = ConnectionLimits(request_seconds=10, keep_alive_seconds=75, per_address=1000)
         site = create_site(context)
         config = uvicorn.Config(site, http=PanelConnections(limits), port=0, log_config=None, access_log=False)  # type: ignore[arg-type]
         self.server = uvicorn.Server(config)

@@ -169,7 +169,7 @@ def read_alarms(folder: Path, now_ms: int | None = None, but: str = "") -> tuple
     return tuple(alarm for alarm in found if not alarm.expires_at or 0 <= alarm.expires_at - now <= _MAX_EXPIRY_MS)
 
 
-def forget_alarms(folder: Path) -> None:
+def delete_alarms(folder: Path) -> None:
     """Delete the alarms of an earlier run's processes. Raise OSError."""
     for path in (folder / FOLDER_NAME).glob("alarms.*.json"):
         path.unlink(missing_ok=True)

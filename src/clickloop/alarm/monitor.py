@@ -16,12 +16,12 @@ import msgspec
 from clickloop.alarm.alarms import SUPERVISOR, Alarm, Alarms, read_alarms
 from clickloop.alarm.children import ChildAlarms, ChildState
 from clickloop.alarm.memory import AlarmMemory, read_alarm_memory, write_alarm_memory
-from clickloop.alarm.outbox import AlarmDelivery, AlarmOutbox, Attempt, DeliveryState, SendingJob
+from clickloop.alarm.outbox import AlarmAttempt, AlarmDelivery, AlarmOutbox, DeliveryState, SendingJob
 from clickloop.alarm.tracker import AlarmTracker
 from clickloop.alarm.vital_signs import LOOK_SECONDS, Patience, VitalSigns
 from clickloop.clock import SECOND_MS, wall_clock
 from clickloop.config import Settings
-from clickloop.machine.log import Sparingly, log
+from clickloop.machine.log import RateLimitedLog, log
 from clickloop.machine.process import SUPERVISOR as SUPERVISOR_PID
 from clickloop.postback.alarm_rules import FILE_NAME as RULES_FILE
 from clickloop.postback.alarm_rules import AlarmRules, read_alarm_rules
@@ -53,10 +53,10 @@ class AlarmMonitor(threading.Thread):
         self._remembered = b""
         self._sending: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._sent: list[tuple[AlarmDelivery, Attempt]] = []
+        self._sent: list[tuple[AlarmDelivery, AlarmAttempt]] = []
         # An event, so that stopping interrupts the wait between two rounds.
         self._stopping = threading.Event()
-        self._failed = Sparingly("watching for alarms failed and is tried again", 60)
+        self._failed = RateLimitedLog("watching for alarms failed and is tried again", 60)
 
     def run(self) -> None:
         """Look, send and remember until stopped."""
@@ -134,11 +134,11 @@ class AlarmMonitor(threading.Thread):
         except Exception as fault:  # any error: messages must not become due again every second
             # It is unknown whether an attempt was made; receivers recognise a duplicate by the message id.
             detail = f"The sending process failed: {type(fault).__name__}."
-            retry = Attempt(state=DeliveryState.WAITING, next_at=wall_clock() + _RETRY_MS, detail=detail)
+            retry = AlarmAttempt(state=DeliveryState.WAITING, next_at=wall_clock() + _RETRY_MS, detail=detail)
             attempts = [msgspec.structs.replace(retry, rejections=job.rejections) for job in jobs]
         self._sent = [(delivery, attempt) for (delivery, _), attempt in zip(due, attempts, strict=True)]
 
-    def _attempts(self, order: bytes) -> list[Attempt]:
+    def _attempts(self, order: bytes) -> list[AlarmAttempt]:
         command = [sys.executable, "-P", "-m", _SENDING_MODULE]
         environment = {**os.environ, SUPERVISOR_PID: str(os.getpid())}
         # A separate process: the supervisor must not load an HTTP client, nor fail in one.
@@ -152,7 +152,7 @@ class AlarmMonitor(threading.Thread):
                 self._process = None
                 # Always: a process that hangs while exiting must not stay.
                 process.kill()
-        return msgspec.json.decode(output, type=list[Attempt])
+        return msgspec.json.decode(output, type=list[AlarmAttempt])
 
     def _remember(self) -> None:
         """Store what has changed. On a full disk this fails, and matters only at the next start."""

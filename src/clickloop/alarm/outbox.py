@@ -44,7 +44,7 @@ class AlarmDelivery(msgspec.Struct, kw_only=True):
     finished_at: int = 0
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+class AlarmAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of an attempt."""
 
     state: DeliveryState
@@ -105,7 +105,7 @@ class AlarmOutbox:
             blocked.add(order)
         return found
 
-    def record(self, delivery: AlarmDelivery, attempt: Attempt, now_ms: int) -> None:
+    def record(self, delivery: AlarmDelivery, attempt: AlarmAttempt, now_ms: int) -> None:
         """Record the outcome of an attempt."""
         delivery.attempts += 1
         delivery.rejections = attempt.rejections

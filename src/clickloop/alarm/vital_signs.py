@@ -50,7 +50,7 @@ class JournalState(msgspec.Struct, frozen=True):
     """The unsettled part of the journal; ``seconds`` is the age of its oldest segment."""
 
     segments: int = 0
-    octets: int = 0
+    size: int = 0
     seconds: float = 0.0
 
 
@@ -95,7 +95,7 @@ class LagWatch:
             self._oldest, self._oldest_seen = oldest, now
         self._state = JournalState(
             sum(lag.segments for lag in lags),
-            sum(lag.octets for lag in lags),
+            sum(lag.size for lag in lags),
             max((lag.oldest_age_ms for lag in waiting), default=0) / 1000,
         )
 

@@ -25,7 +25,7 @@ LOCK_FILE = "lock"
 _MACHINE_ID = Path("/etc/machine-id")
 
 
-class Origin(enum.StrEnum):
+class FolderOrigin(enum.StrEnum):
     """What the user says about a folder that is started at another place than before."""
 
     UNSAID = ""
@@ -42,7 +42,7 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     restored_at: int
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class FolderPlace(msgspec.Struct, frozen=True, kw_only=True):
     """Where a data folder was last used. Empty or 0 means unknown."""
 
     path: str
@@ -63,14 +63,14 @@ class _DamagedPlaceError(Exception):
     """The file exists but cannot be parsed."""
 
 
-def place_of(folder: Path, now_ms: int) -> Place:
+def place_of(folder: Path, now_ms: int) -> FolderPlace:
     """Return the current place of a folder. Raise OSError."""
     state = folder.stat()
     try:
         machine = _MACHINE_ID.read_text(encoding="ascii", errors="replace").strip()
     except OSError:
         machine = ""
-    return Place(
+    return FolderPlace(
         path=str(folder.resolve()),
         inode=state.st_ino,
         device=state.st_dev,
@@ -80,7 +80,7 @@ def place_of(folder: Path, now_ms: int) -> Place:
     )
 
 
-def is_same(last: Place, now: Place) -> bool:
+def is_same(last: FolderPlace, now: FolderPlace) -> bool:
     """Return whether the folder is the one used last, not a copy of it."""
     if last.inode != now.inode:
         return False
@@ -95,7 +95,7 @@ def is_same(last: Place, now: Place) -> bool:
     return bool(last.machine) and last.machine == now.machine and last.path == now.path
 
 
-def settle_place(folder: Path, origin: Origin, now_ms: int) -> Place:
+def update_place(folder: Path, origin: FolderOrigin, now_ms: int) -> FolderPlace:
     """Record where a folder is now, and return it. Call it while the folder is locked.
 
     If a damaged file does not tell whether the folder is a copy, hold its postbacks until a user releases them.
@@ -111,20 +111,20 @@ def settle_place(folder: Path, origin: Origin, now_ms: int) -> Place:
         last = _read(folder)
     except _DamagedPlaceError:
         last = None
-        if origin is not Origin.MOVED:
+        if origin is not FolderOrigin.MOVED:
             # It may be a copy: start it, so that visitors are redirected and everything is recorded, but send nothing.
             hold_deliveries(
                 folder, f"{FILE_NAME} is damaged, so this may be a copy of a folder in use elsewhere", now_ms
             )
     if last is not None and not is_same(last, now):
-        if origin is Origin.UNSAID:
+        if origin is FolderOrigin.UNSAID:
             raise PlaceError(_refusal(folder, last))
-        if origin is Origin.MOVED and (holder := _holder_of_original(folder, last)):
+        if origin is FolderOrigin.MOVED and (holder := _holder_of_original(folder, last)):
             raise PlaceError(
                 f"The data folder {folder} was not moved: it is a copy of {last.path}, which is in use now (process {holder}). "
                 "Both would send the same postbacks. Stop that one first, or start this one with --as-copy."
             )
-        if origin is Origin.COPY:
+        if origin is FolderOrigin.COPY:
             # Before the place is written: if the process is killed in between, the copy is still refused.
             hold_deliveries(folder, f"this is a copy of the data folder {last.path}", now_ms)
     place = msgspec.structs.replace(now, restored=last.restored if last else None)
@@ -135,22 +135,22 @@ def settle_place(folder: Path, origin: Origin, now_ms: int) -> Place:
     return place
 
 
-def write_place(folder: Path, place: Place) -> None:
+def write_place(folder: Path, place: FolderPlace) -> None:
     """Write the place into the folder. Raise OSError."""
     replace_file(folder / FILE_NAME, msgspec.json.encode(place))
 
 
-def _read(folder: Path) -> Place | None:
+def _read(folder: Path) -> FolderPlace | None:
     """Return the last place; None for a new folder, or one of an old version. Raise _DamagedPlaceError or OSError."""
     try:
-        return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=Place)
+        return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=FolderPlace)
     except FileNotFoundError:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _DamagedPlaceError from error
 
 
-def _refusal(folder: Path, last: Place) -> str:
+def _refusal(folder: Path, last: FolderPlace) -> str:
     used = f" at {iso_text(last.used_at)}" if last.used_at else ""
     return (
         f"The data folder {folder} is a copy of a folder that was last started{used} at {last.path}{_whereabouts(folder, last)}. "
@@ -160,7 +160,7 @@ def _refusal(folder: Path, last: Place) -> str:
     )
 
 
-def _whereabouts(folder: Path, last: Place) -> str:
+def _whereabouts(folder: Path, last: FolderPlace) -> str:
     """Return what is known about the original, as the end of a sentence; a folder on another machine is out of sight."""
     try:
         if Path(last.path) == folder.resolve():
@@ -171,7 +171,7 @@ def _whereabouts(folder: Path, last: Place) -> str:
     return f", which is in use now (process {holder})" if holder else ", which is still there"
 
 
-def _holder_of_original(folder: Path, last: Place) -> str:
+def _holder_of_original(folder: Path, last: FolderPlace) -> str:
     """Return the process that has the original open; empty if none can be seen from here."""
     original = Path(last.path)
     with contextlib.suppress(OSError):

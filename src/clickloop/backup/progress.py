@@ -6,7 +6,7 @@ import time
 _EVERY_SECONDS = 2.0  # more frequent lines cannot be read, and fill a log
 
 
-class Progress:
+class ConsoleProgress:
     """Progress on standard error, because standard output may be the archive."""
 
     def __init__(self, *, silent: bool = False) -> None:

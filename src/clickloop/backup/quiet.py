@@ -17,7 +17,7 @@ import msgspec
 
 from clickloop.backup.manifest import BackupError
 from clickloop.backup.place import LOCK_FILE
-from clickloop.machine.core_client import NotRunningError, ask_core
+from clickloop.machine.core_client import NotRunningError, call_core
 from clickloop.machine.file_lock import LockedError, take_lock
 from clickloop.tracking.pausing import MAX_PAUSE_SECONDS
 
@@ -69,7 +69,7 @@ def quiet(folder: Path, facts: Path, max_seconds: float = MAX_PAUSE_SECONDS) -> 
         renewing.join()
         # If the core has ended, the folder did not stay quiet: ``ended`` stays False.
         with contextlib.suppress(NotRunningError):
-            ended = ask_core(folder, "DELETE", f"{_PATH}/{claim.pause_id}").status == _ENDED
+            ended = call_core(folder, "DELETE", f"{_PATH}/{claim.pause_id}").status == _ENDED
     if not ended and time.monotonic() - began >= max_seconds:
         raise BackupError(
             f"The facts could not be copied within {max_seconds / 60:.0f} minutes, the longest that settling is paused: free "
@@ -120,7 +120,7 @@ def is_open(facts: Path) -> bool:
 def _ask_for_pause(folder: Path) -> _Pause | str:
     """Return the pause, or why there is none yet. Raise BackupError if waiting does not help."""
     try:
-        answer = ask_core(folder, "POST", _PATH)
+        answer = call_core(folder, "POST", _PATH)
     except NotRunningError as error:
         return str(error)
     if answer.status == _CREATED:
@@ -136,4 +136,4 @@ def _ask_for_pause(folder: Path) -> _Pause | str:
 def _renew(folder: Path, pause: _Pause, over: threading.Event) -> None:
     while not over.wait(pause.lease_seconds / 4):
         with contextlib.suppress(NotRunningError):  # the end of ``quiet`` detects a pause that was lost
-            ask_core(folder, "PUT", f"{_PATH}/{pause.pause_id}")
+            call_core(folder, "PUT", f"{_PATH}/{pause.pause_id}")

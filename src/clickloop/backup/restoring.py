@@ -17,7 +17,7 @@ from clickloop.backup.archive import Archive
 from clickloop.backup.manifest import HEAD_NAME, BackupError, Manifest
 from clickloop.backup.place import FILE_NAME as PLACE_FILE
 from clickloop.backup.place import LOCK_FILE, RESTORING, Restored, place_of, write_place
-from clickloop.backup.progress import Progress
+from clickloop.backup.progress import ConsoleProgress
 from clickloop.backup.quiet import is_open
 from clickloop.backup.taking import open_archive
 from clickloop.clock import iso_text
@@ -43,7 +43,7 @@ class Restoration(msgspec.Struct, frozen=True):
 
 
 def restore(
-    path: Path, folder: Path, progress: Progress, now_ms: int, *, hold: bool, force: bool = False
+    path: Path, folder: Path, progress: ConsoleProgress, now_ms: int, *, hold: bool, force: bool = False
 ) -> Restoration:
     """Restore a backup into a data folder. ``hold``: send no postbacks until a user releases them.
 
@@ -168,7 +168,7 @@ def _check_contents(manifest: Manifest) -> None:
         )
 
 
-def _unpack(archive: Archive, staging: Path, progress: Progress) -> None:
+def _unpack(archive: Archive, staging: Path, progress: ConsoleProgress) -> None:
     """Write and verify every file, durably. Raise BackupError or OSError."""
     for entry, pieces in archive.read(progress.moved):
         if entry.name == HEAD_NAME:

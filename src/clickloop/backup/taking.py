@@ -15,7 +15,7 @@ from clickloop import __version__
 from clickloop.backup.archive import Archive, ArchiveWriter
 from clickloop.backup.examining import FactsSummary, LedgerSummary, check_belonging, examine_facts, examine_ledger
 from clickloop.backup.manifest import FORMAT, BackupError, Manifest
-from clickloop.backup.progress import Progress
+from clickloop.backup.progress import ConsoleProgress
 from clickloop.backup.quiet import DisturbedError, quiet
 from clickloop.backup.scratch import scratch_folder
 from clickloop.backup.snapshot import (
@@ -30,7 +30,7 @@ from clickloop.backup.snapshot import (
 )
 from clickloop.click_id import KEY_FILE
 from clickloop.clock import wall_clock
-from clickloop.machine.file_lock import LockedError, note_holder, take_lock
+from clickloop.machine.file_lock import LockedError, take_lock, write_holder
 from clickloop.store.directory import sync_directory
 from clickloop.store.disk_room import MIN_FREE_BYTES
 from clickloop.store.identity import FACTS_FILE, LEDGER_FILE
@@ -44,7 +44,7 @@ _MARGIN_BYTES = 64 * 1024 * 1024  # for directories, headers, and what the track
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-def take_backup(folder: Path, target: Path | BinaryIO, progress: Progress, *, force: bool = False) -> Manifest:
+def take_backup(folder: Path, target: Path | BinaryIO, progress: ConsoleProgress, *, force: bool = False) -> Manifest:
     """Write a backup of a data folder to a file, or to a stream such as standard output, and return its manifest.
 
     A file is created completely or not at all; an existing one is replaced only with ``force``. Raise BackupError.
@@ -92,7 +92,7 @@ def _alone(folder: Path) -> Iterator[None]:
             f"Another backup of {folder} is running (process {locked.holder}): wait until it has ended."
         ) from None
     try:
-        note_holder(lock)
+        write_holder(lock)
         yield
     finally:
         os.close(lock)
@@ -147,7 +147,7 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _snapshot(folder: Path, scratch: Path, links: Path, progress: Progress) -> tuple[int, Snapshot]:
+def _snapshot(folder: Path, scratch: Path, links: Path, progress: ConsoleProgress) -> tuple[int, Snapshot]:
     """Return the time up to which the snapshot has everything, and the snapshot."""
     for number in range(MAX_TRIES):
         copies, linked = scratch / f"copies{number}", links / f"links{number}"
@@ -178,7 +178,7 @@ def _snapshot(folder: Path, scratch: Path, links: Path, progress: Progress) -> t
 
 
 def _pack(
-    out: IO[bytes], snapshot: Snapshot, scratch: Path, folder: Path, made_at: int, progress: Progress
+    out: IO[bytes], snapshot: Snapshot, scratch: Path, folder: Path, made_at: int, progress: ConsoleProgress
 ) -> Manifest:
     """Copy the ledger from its pinned state, check the copies, and write the archive."""
     ledger, facts = scratch / "copies" / LEDGER_FILE, scratch / "copies" / FACTS_FILE
@@ -286,7 +286,7 @@ def _failure(error: OSError) -> str:
     return f"The backup could not be made: {error.strerror or error}{where}. The incomplete backup was deleted."
 
 
-def verify_backup(path: Path, progress: Progress) -> Manifest:
+def verify_backup(path: Path, progress: ConsoleProgress) -> Manifest:
     """Verify every byte of a backup, and return its manifest. Raise BackupError."""
     with open_archive(path) as archive:
         progress.stage(f"Checking {path} …", sum(entry.size for entry in archive.manifest.files))

@@ -26,7 +26,7 @@ def backup(
     Exits with 1 if no backup could be made, with 2 if the command was used incorrectly.
     """
     from clickloop.backup.manifest import BackupError
-    from clickloop.backup.progress import Progress
+    from clickloop.backup.progress import ConsoleProgress
     from clickloop.backup.taking import take_backup
 
     to_stream = str(file) == "-"
@@ -35,7 +35,7 @@ def backup(
     _end_by_signals()
     folder, target = data.resolve(), sys.stdout.buffer if to_stream else file.absolute()
     try:
-        manifest = take_backup(folder, target, Progress(silent=quiet), force=force)
+        manifest = take_backup(folder, target, ConsoleProgress(silent=quiet), force=force)
     except BackupError as error:
         if to_stream:
             _close_stdout()
@@ -69,13 +69,13 @@ def restore(
     Exits with 1 if nothing was restored, with 2 if the command was used incorrectly.
     """
     from clickloop.backup.manifest import BackupError
-    from clickloop.backup.progress import Progress
+    from clickloop.backup.progress import ConsoleProgress
     from clickloop.backup.restoring import restore as restore_folder
     from clickloop.backup.taking import verify_backup
     from clickloop.clock import wall_clock
 
     _end_by_signals()
-    progress = Progress()
+    progress = ConsoleProgress()
     try:
         if verify_only:
             typer.echo(f"{file} is intact. {_contents(verify_backup(file, progress))}")
@@ -136,29 +136,29 @@ def _should_hold(file: Path, *, hold: bool, send: bool) -> bool:
 def _contents(manifest: "Manifest") -> str:
     """Return a summary of a backup: how far it reaches and how much it contains."""
     from clickloop.clock import iso_text
-    from clickloop.plural import counted
+    from clickloop.plural import pluralize
 
     counts = manifest.counts
     setup = ", ".join(
         (
-            counted(counts.campaigns, "campaign"),
-            counted(counts.offers, "offer"),
-            counted(counts.networks, "network"),
-            counted(counts.traffic_sources, "traffic source"),
-            counted(counts.postback_rules, "postback rule"),
-            counted(counts.users, "user"),
+            pluralize(counts.campaigns, "campaign"),
+            pluralize(counts.offers, "offer"),
+            pluralize(counts.networks, "network"),
+            pluralize(counts.traffic_sources, "traffic source"),
+            pluralize(counts.postback_rules, "postback rule"),
+            pluralize(counts.users, "user"),
         )
     )
     journal = ""
     if counts.clicks_in_journal or counts.notices_in_journal:
-        notices = counted(counts.notices_in_journal, "incoming postback")
-        journal = f" To be processed at the next start: {counted(counts.clicks_in_journal, 'click')}, {notices}."
+        notices = pluralize(counts.notices_in_journal, "incoming postback")
+        journal = f" To be processed at the next start: {pluralize(counts.clicks_in_journal, 'click')}, {notices}."
     facts = ", ".join(
         (
-            counted(counts.clicks, "click"),
-            counted(counts.notices, "incoming postback"),
-            counted(counts.conversions, "conversion"),
-            counted(counts.postbacks, "postback"),
+            pluralize(counts.clicks, "click"),
+            pluralize(counts.notices, "incoming postback"),
+            pluralize(counts.conversions, "conversion"),
+            pluralize(counts.postbacks, "postback"),
         )
     )
     queued = f"({counts.postbacks_waiting:,} queued)"

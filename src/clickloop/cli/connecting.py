@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from clickloop.machine.core_client import Answer
+    from clickloop.machine.core_client import CoreResponse
     from clickloop.store.ledger.ledger import Ledger
 
 REFUSED = 1
@@ -20,14 +20,14 @@ DataFolder = Annotated[Path, typer.Option("--data", envvar="CLICKLOOP_DATA", hel
 DEFAULT_DATA = Path("./data")
 
 
-def send_request(data: Path, method: str, path: str, body: bytes | None = None, key: str = "") -> "Answer":
+def send_request(data: Path, method: str, path: str, body: bytes | None = None, key: str = "") -> "CoreResponse":
     """Return the running server's response, or print its error and exit. ``key`` is an idempotency key; leave empty for none."""
     import msgspec
 
-    from clickloop.machine.core_client import NotRunningError, ask_core
+    from clickloop.machine.core_client import NotRunningError, call_core
 
     try:
-        answer = ask_core(data.resolve(), method, path, body, key)
+        answer = call_core(data.resolve(), method, path, body, key)
     except NotRunningError as error:
         raise stop(str(error), UNUSABLE) from None
     if answer.status < 300:

@@ -78,8 +78,9 @@ def doctor(
     from sqlalchemy.exc import SQLAlchemyError
 
     from clickloop.clock import wall_clock
-    from clickloop.diagnosis.doctor import Verdict, confirm_rows, examine
-    from clickloop.plural import counted
+    from clickloop.diagnosis.doctor import confirm_rows, examine
+    from clickloop.diagnosis.doctor_finding import DoctorVerdict
+    from clickloop.plural import pluralize
     from clickloop.store.damage_log import confirm_damages
     from clickloop.store.identity import FILE_NAME, LEDGER_FILE, has_been_used
     from clickloop.store.ledger.ledger import LedgerError
@@ -88,20 +89,20 @@ def doctor(
     if not ((folder / LEDGER_FILE).exists() or (folder / FILE_NAME).exists() or has_been_used(folder)):
         raise unused(folder)
     if confirm:
-        confirmed = counted(confirm_damages(folder, wall_clock()), "report")
+        confirmed = pluralize(confirm_damages(folder, wall_clock()), "report")
         typer.echo(f"Confirmed {confirmed} of damage to the journal.")
         try:
             rows = confirm_rows(folder, wall_clock())
         except (LedgerError, SQLAlchemyError):
             rows = 0  # examine() below reports what is wrong with the ledger
         if rows:
-            typer.echo(f"Accepted {counted(rows, 'changed row')} in the ledger. The change log lists them.")
+            typer.echo(f"Accepted {pluralize(rows, 'changed row')} in the ledger. The change log lists them.")
     findings = examine(folder, wall_clock())
     for finding in findings:
         typer.echo(f"{finding.verdict:<8} {finding.place:<10} {finding.sentence}")
         if finding.remedy:
             typer.echo(f"{'':19} {finding.remedy}")
-    if any(finding.verdict is Verdict.FAULT for finding in findings):
+    if any(finding.verdict is DoctorVerdict.FAULT for finding in findings):
         raise typer.Exit(REFUSED)
 
 
@@ -114,11 +115,11 @@ def check(
     """Check the chain from source to network and back: what is wrong, where, and how to fix it. Exits with 1 for errors."""
     import msgspec
 
-    from clickloop.diagnosis.check.views import ToldCheck, check_text
+    from clickloop.diagnosis.check.views import CheckView, check_text
 
     query = f"?campaign_id={campaign}" if campaign is not None else ""
     answer = send_request(data, "GET", f"/api/v1/check{query}")
-    result = msgspec.json.decode(answer.body, type=ToldCheck)
+    result = msgspec.json.decode(answer.body, type=CheckView)
     typer.echo(answer.body.decode() if as_json else check_text(result).rstrip("\n"))
     if result.errors or (strict and result.warnings):
         raise typer.Exit(REFUSED)

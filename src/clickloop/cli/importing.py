@@ -14,10 +14,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Table
 
 from clickloop.conversion.notice import NoticeFlag, RefusalReason
-from clickloop.conversion.upload import HEAD_OCTETS, Layout, Unusable, detect
+from clickloop.conversion.upload import HEAD_BYTES, RejectedFile, UploadLayout, detect
 from clickloop.conversion.upload_table import LineFault
-from clickloop.conversion.upload_text import WINDOWS_1252, Utf8
-from clickloop.machine.core_client import Answer, NotRunningError, ask_core, fetch_from_core, send_to_core
+from clickloop.conversion.upload_text import WINDOWS_1252, Utf8Decoder
+from clickloop.machine.core_client import CoreResponse, NotRunningError, call_core, fetch_from_core, send_to_core
 
 UPLOADS_PATH = "/api/v1/conversions/uploads"
 CHUNK_BYTES = 256 * 1024  # keeps memory use constant, whatever the size of the file
@@ -59,9 +59,9 @@ def import_conversions(source: BinaryIO, name: str, size: int | None, options: I
 
     Raise ImportRefusedError, NotRunningError or OSError.
     """
-    head = source.read(HEAD_OCTETS)
-    layout = detect(Utf8().take(head) or head)
-    if isinstance(layout, Unusable):
+    head = source.read(HEAD_BYTES)
+    layout = detect(Utf8Decoder().take(head) or head)
+    if isinstance(layout, RejectedFile):
         raise ImportRefusedError(layout.sentence)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
@@ -109,7 +109,7 @@ def _follow(upload: dict[str, Any], options: ImportOptions, progress: Progress, 
         while upload["state"] not in _ENDED:
             time.sleep(POLL_SECONDS)
             try:
-                upload = _body_of(ask_core(options.data, "GET", path))
+                upload = _body_of(call_core(options.data, "GET", path))
             except NotRunningError:
                 if time.monotonic() > gives_up_at:
                     raise
@@ -122,7 +122,7 @@ def _follow(upload: dict[str, Any], options: ImportOptions, progress: Progress, 
     return upload
 
 
-def _body_of(answer: Answer) -> dict[str, Any]:
+def _body_of(answer: CoreResponse) -> dict[str, Any]:
     """Return the body of a successful response. Raise ImportRefusedError with the server's message otherwise."""
     with contextlib.suppress(msgspec.DecodeError):
         body: dict[str, Any] = msgspec.json.decode(answer.body)
@@ -132,7 +132,7 @@ def _body_of(answer: Answer) -> dict[str, Any]:
     raise ImportRefusedError(f"The server answered {answer.status} without a reason.")
 
 
-def _print_layout(layout: Layout, upload: dict[str, Any], console: Console) -> None:
+def _print_layout(layout: UploadLayout, upload: dict[str, Any], console: Console) -> None:
     console.print(f"{layout.format.sentence} Upload {upload['upload_id']}.")
     if layout.columns:
         console.print(f"Columns: {', '.join(layout.columns)}")
@@ -148,7 +148,7 @@ def _print_result(upload: dict[str, Any], options: ImportOptions, console: Conso
     """Print the result of the lines, or of a preview."""
     if options.preview and options.first_lines:
         limit = min(options.first_lines, 500)
-        lines = _body_of(ask_core(options.data, "GET", f"{UPLOADS_PATH}/{upload['upload_id']}/lines?limit={limit}"))[
+        lines = _body_of(call_core(options.data, "GET", f"{UPLOADS_PATH}/{upload['upload_id']}/lines?limit={limit}"))[
             "items"
         ]
         table = Table("Line", "Would be", "Text", "Reason", title=f"First {len(lines)} of {upload['lines']} lines")

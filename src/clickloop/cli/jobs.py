@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from clickloop.plural import counted
+from clickloop.plural import pluralize
 
 SendRequest = Callable[[str, str, bytes | None], bytes]
 """Takes method, path and body and returns the body of a successful response; ends the command otherwise."""
@@ -150,12 +150,12 @@ def _run_job(send: SendRequest, kind: _JobKind, request: Mapping[str, object]) -
 
 
 def _preview(kind: _JobKind, preview: JobProgress, response: bytes) -> Iterator[str]:
-    matched = counted(preview.matched, kind.one_matches, kind.many_match)
+    matched = pluralize(preview.matched, kind.one_matches, kind.many_match)
     if kind is RERUN:
         yield f"{matched}. {preview.done} tried, {preview.made} with a different result."
         for change in msgspec.json.decode(response)["conversions"]:
             yield f"{change['notice_id']}: {_summary(change['before'])} -> {_summary(change['after'])}"
-        yield f"{counted(preview.owed, 'postback')} would be created."
+        yield f"{pluralize(preview.owed, 'postback')} would be created."
         return
     states = ", ".join(f"{count} {state}" for state, count in sorted(preview.matched_by_state.items()))
     yield f"{matched}{f': {states}' if states else ''}."

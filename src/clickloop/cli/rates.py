@@ -23,7 +23,7 @@ def import_rates(
     """
     import msgspec
 
-    from clickloop.plural import counted
+    from clickloop.plural import pluralize
     from clickloop.report.rate_text import read_rate_lines
 
     try:
@@ -40,4 +40,4 @@ def import_rates(
         rates = [{**line._asdict(), "source": source} for line in lines[start : start + RATES_PER_REQUEST]]
         answer = send_request(data, "POST", "/api/v1/rates", msgspec.json.encode({"rates": rates}))
         saved += msgspec.json.decode(answer.body)["saved"]
-    typer.echo(f"Saved {counted(saved, 'rate')}.")
+    typer.echo(f"Saved {pluralize(saved, 'rate')}.")

@@ -9,7 +9,7 @@ import typer
 from clickloop.cli.connecting import DEFAULT_DATA, UNUSABLE, DataFolder, stop
 
 if TYPE_CHECKING:
-    from clickloop.backup.place import Origin
+    from clickloop.backup.place import FolderOrigin
 
 
 def serve(
@@ -43,17 +43,17 @@ def serve(
 
     import msgspec
 
-    from clickloop.backup.place import Origin
+    from clickloop.backup.place import FolderOrigin
     from clickloop.config import SettingError, read_settings
-    from clickloop.setup.instance import started_with
+    from clickloop.setup.instance import startup_settings
 
     if moved and as_copy:
         raise stop("Give either --moved or --as-copy, not both.", UNUSABLE)
-    origin = Origin.MOVED if moved else Origin.COPY if as_copy else Origin.UNSAID
+    origin = FolderOrigin.MOVED if moved else FolderOrigin.COPY if as_copy else FolderOrigin.UNSAID
     given = {"listen": listen, "panel_listen": panel_listen, "public_url": public_url, "edges": edges}
     try:
         settings = read_settings(os.environ, data=str(data), **given)
-        started_with(settings)  # reports invalid settings here, before the supervisor starts
+        startup_settings(settings)  # reports invalid settings here, before the supervisor starts
     except SettingError as fault:
         raise stop(str(fault), UNUSABLE) from None
     if new:
@@ -63,7 +63,7 @@ def serve(
     os.execv(sys.executable, [sys.executable, "-P", "-m", "clickloop.running.supervisor", encoded, origin])  # noqa: S606 – no shell is wanted
 
 
-def _begin_anew(folder: Path, origin: "Origin") -> None:
+def _begin_anew(folder: Path, origin: "FolderOrigin") -> None:
     """Move aside the stores that do not belong together, and print what was done."""
     from clickloop.clock import wall_clock
     from clickloop.running.fresh_start import start_anew

@@ -3,8 +3,8 @@
 from urllib.parse import unquote_to_bytes
 
 from clickloop.click.click import Flag
-from clickloop.macro.parameter_name import meant_name
-from clickloop.text import text_of
+from clickloop.macro.parameter_name import intended_name
+from clickloop.text import escape_bytes
 
 MAX_QUERY_BYTES = 16 * 1024  # real links have a few hundred; bounds the time per click
 MAX_PAIRS = 100  # thirty tokens and some parameters of a network; bounds the time per click
@@ -15,7 +15,7 @@ def read_query(query: bytes, wanted: dict[str, str], literal_plus: str) -> tuple
 
     ``wanted`` must also contain each name in lower case, since names match in any case. ``query`` is ASCII, other bytes
     percent-encoded. The first value of a repeated parameter wins. ``+`` is a space except in the field ``literal_plus``: sources
-    insert base64 ids unescaped. Invalid percent escapes are left unchanged. Values are in the form of ``text.text_of``.
+    insert base64 ids unescaped. Invalid percent escapes are left unchanged. Values are in the form of ``text.escape_bytes``.
     """
     cut = mended = False
     if len(query) > MAX_QUERY_BYTES:
@@ -35,18 +35,18 @@ def read_query(query: bytes, wanted: dict[str, str], literal_plus: str) -> tuple
             name.isidentifier() and name.islower()
         ):  # a plain lower-case name has no other reading
             plain = _unescaped(name) if "%" in name or "+" in name else name
-            meant = meant_name(plain)
+            meant = intended_name(plain)
             mended = mended or meant is not plain
             field = wanted.get(meant) or wanted.get(meant.lower())
         if field is None or field in values:
             continue
         if "+" in value and field != literal_plus:
             value = value.replace("+", " ")
-        values[field] = text_of(unquote_to_bytes(value)) if "%" in value else value
+        values[field] = escape_bytes(unquote_to_bytes(value)) if "%" in value else value
     if not (cut or mended):
         return values, ()
     return values, (Flag.QUERY_CUT,) * cut + (Flag.NAME_MENDED,) * mended
 
 
 def _unescaped(name: str) -> str:
-    return text_of(unquote_to_bytes(name.replace("+", " ")))
+    return escape_bytes(unquote_to_bytes(name.replace("+", " ")))

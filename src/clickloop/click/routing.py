@@ -10,7 +10,7 @@ from clickloop.click.click import Click
 from clickloop.click.click_json import click_json
 from clickloop.click.click_values import SetupNames, setup_values
 from clickloop.explained import Explained
-from clickloop.macro import Place, Template, parse
+from clickloop.macro import EncodingContext, Template, parse
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogShare
 from clickloop.setup.own_link import OwnLinks
 from clickloop.setup.source_rows import ROW_FIELDS, ROW_MACROS, V_ROWS, row_macros
@@ -21,7 +21,7 @@ _LINK_FIELDS = {"clickid": "click_id", "externalid": "external_id"} | {
 """Macro → field of the click that holds its value unchanged, once the link has been parsed."""
 
 
-class LeftOutReason(Explained):
+class NotServedReason(Explained):
     """The reason why a campaign sends no visitors to one of its offers."""
 
     CAMPAIGN_PAUSED = "campaign_paused", "The campaign is paused."
@@ -30,14 +30,14 @@ class LeftOutReason(Explained):
     LOOPS = "loops", "The offer's URL is a campaign link of this tracker, which would redirect visitors in a loop."
 
 
-class LeftOut(msgspec.Struct, frozen=True, gc=False):
+class NotServedOffer(msgspec.Struct, frozen=True, gc=False):
     """An offer to which its campaign sends no visitors."""
 
     offer_id: int
-    reason: LeftOutReason
+    reason: NotServedReason
 
 
-class Target(msgspec.Struct, frozen=True, gc=False):
+class RedirectTarget(msgspec.Struct, frozen=True, gc=False):
     """A redirect target, prepared: an offer, or the fallback with ``offer_id`` 0. ``template`` is its parsed URL."""
 
     offer_id: int
@@ -58,14 +58,14 @@ class Route(msgspec.Struct, frozen=True, gc=False):
 
     campaign: CatalogCampaign
     fields: dict[str, str]
-    targets: tuple[Target, ...]
+    targets: tuple[RedirectTarget, ...]
     cumulative: tuple[int, ...]
-    fallback: Target | None
+    fallback: RedirectTarget | None
     json: bytes
     """The campaign's fragment of the click's JSON, for clicks without a target."""
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[NotServedOffer, ...] = ()
 
-    def choose(self, chance: float) -> Target | None:
+    def choose(self, chance: float) -> RedirectTarget | None:
         """Return the target for a draw from [0, 1), by weight; without targets the fallback, or None if there is none."""
         targets = self.targets
         if len(targets) == 1:
@@ -105,7 +105,7 @@ class Routes:
             offer = self._offers.get(share.offer_id)
             reason = self._left_out(campaign, share, offer)
             if reason is not None or offer is None:
-                left_out.append(LeftOut(share.offer_id, reason or LeftOutReason.OFFER_GONE))
+                left_out.append(NotServedOffer(share.offer_id, reason or NotServedReason.OFFER_GONE))
                 continue
             setup = SetupNames(
                 campaign_key=campaign.key,
@@ -135,15 +135,15 @@ class Routes:
 
     def _left_out(
         self, campaign: CatalogCampaign, share: CatalogShare, offer: CatalogOffer | None
-    ) -> LeftOutReason | None:
+    ) -> NotServedReason | None:
         """Return why an offer gets no visitors from a campaign, or None if it does."""
         if not campaign.active:
-            return LeftOutReason.CAMPAIGN_PAUSED
+            return NotServedReason.CAMPAIGN_PAUSED
         if offer is None:
-            return LeftOutReason.OFFER_GONE
+            return NotServedReason.OFFER_GONE
         if share.weight <= 0:
-            return LeftOutReason.NO_WEIGHT
-        return LeftOutReason.LOOPS if self._own_links.key_in(offer.url) is not None else None
+            return NotServedReason.NO_WEIGHT
+        return NotServedReason.LOOPS if self._own_links.key_in(offer.url) is not None else None
 
     def _fallback_url_of(self, campaign: CatalogCampaign) -> str:
         """Return the campaign's fallback URL, or else the instance's, ignoring one that leads back to the campaign."""
@@ -170,7 +170,7 @@ class Routes:
 
 def _target(
     campaign: CatalogCampaign, offer_id: int, network_id: int, url: str, rows: dict[str, str], setup: SetupNames
-) -> Target:
+) -> RedirectTarget:
     """Return a target whose URL has every macro filled in that does not depend on the click."""
     any_click = Click(
         click_id="",
@@ -180,8 +180,8 @@ def _target(
         offer_id=offer_id,
         network_id=network_id,
     )
-    template = parse(_ascii(url), rows).filled(setup_values(any_click, setup), Place.URL)
-    return Target(
+    template = parse(_ascii(url), rows).filled(setup_values(any_click, setup), EncodingContext.URL)
+    return RedirectTarget(
         offer_id,
         network_id,
         template,

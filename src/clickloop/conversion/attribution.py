@@ -7,18 +7,18 @@ import msgspec
 from clickloop.click.click import Click, Screening
 from clickloop.clock import DAY_MS, MINUTE_MS, SECOND_MS
 from clickloop.conversion.conversion import Conversion, Parameters
-from clickloop.conversion.notice import Door, Notice, NoticeFlag, RefusalReason, are_of_one_upload, turn_of
+from clickloop.conversion.notice import Channel, Notice, NoticeFlag, RefusalReason, are_of_same_upload, arrival_order_of
 from clickloop.conversion.status import OTHER, Status, word_key
-from clickloop.conversion.terms import Terms, accepts_address, accepts_token
+from clickloop.conversion.terms import NoticeTerms, accepts_address, accepts_token
 from clickloop.currency import may_mean
 from clickloop.macro import unreplaced_macro
 from clickloop.money import AmountFault, Money, currency_of, read_amount
 
 WAIT_MS = 10 * MINUTE_MS
 """Time that a notice waits for a click that may still arrive, from the core's first check."""
-FIRST_LOOK_MS = 100  # clicks are usually settled within this
-MAX_LOOK_MS = 30 * SECOND_MS  # each check costs a look-up
-MAX_OVERDUE_LOOK_MS = 5 * MINUTE_MS
+FIRST_RECHECK_MS = 100  # clicks are usually settled within this
+MAX_RECHECK_MS = 30 * SECOND_MS  # each check costs a look-up
+MAX_OVERDUE_RECHECK_MS = 5 * MINUTE_MS
 """Longest pause between checks while it is unknown whether older clicks are settled, or they stay unsettled; arrival ends it."""
 SETTLED_SLACK_MS = MINUTE_MS
 """Clicks must be settled up to this long after the first check: the clock may be set back a little in between."""
@@ -80,7 +80,7 @@ class Refused(msgspec.Struct, frozen=True):
 Attribution = New | Changed | Repeated | Waiting | Refused
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class ConversionSlot(msgspec.Struct, frozen=True, kw_only=True):
     """The id and position that a new conversion would get."""
 
     conversion_id: str
@@ -103,8 +103,8 @@ def attribute(
     notice: Notice,
     click: Click | MissingClick,
     known: Conversion | None,
-    terms: Terms,
-    place: Place,
+    terms: NoticeTerms,
+    place: ConversionSlot,
     now_ms: int,
     is_clock_trusted: Callable[[], bool] = lambda: True,
 ) -> Attribution:
@@ -133,7 +133,7 @@ def attribute(
         return _wait_or_refuse(click, now_ms)
     refusal = _refusal(notice, click, known, terms, now_ms)
     if refusal is RefusalReason.EXPIRED_CLICK and not is_clock_trusted():
-        return Waiting(now_ms + MAX_OVERDUE_LOOK_MS)
+        return Waiting(now_ms + MAX_OVERDUE_RECHECK_MS)
     if refusal is not None:
         return Refused(refusal)
     meaning = _meaning_of(notice, terms)
@@ -155,31 +155,33 @@ def _wait_or_refuse(missing: MissingClick, now_ms: int) -> Waiting | Refused:
         if missing.settled_to is not None and missing.settled_to >= first_look_at + SETTLED_SLACK_MS:
             return Refused(RefusalReason.UNKNOWN_CLICK)
         overdue_ms = now_ms - ends_at
-        return Waiting(now_ms + min(MAX_LOOK_MS + overdue_ms, MAX_OVERDUE_LOOK_MS))
-    longest = MAX_LOOK_MS if missing.settled_to is not None else MAX_OVERDUE_LOOK_MS
-    step = min(max(now_ms - first_look_at, FIRST_LOOK_MS), longest)
+        return Waiting(now_ms + min(MAX_RECHECK_MS + overdue_ms, MAX_OVERDUE_RECHECK_MS))
+    longest = MAX_RECHECK_MS if missing.settled_to is not None else MAX_OVERDUE_RECHECK_MS
+    step = min(max(now_ms - first_look_at, FIRST_RECHECK_MS), longest)
     return Waiting(min(now_ms + step, ends_at))
 
 
-def without_turns_ahead(known: Conversion, notice: Notice, now_ms: int) -> Conversion:
+def without_future_orders(known: Conversion, notice: Notice, now_ms: int) -> Conversion:
     """Return the conversion with arrival orders in the future moved to just before this notice, which really came later.
 
     They come from a fast clock that has been set back; unchanged, no notice would count until the clock has caught up. Only for a
     new notice: one that is rerun may be older than those orders.
     """
-    limit = turn_of(now_ms + SET_BACK_MS, "")
-    if known.latest_turn < limit or notice.turn >= limit:
+    limit = arrival_order_of(now_ms + SET_BACK_MS, "")
+    if known.latest_order < limit or notice.arrival_order >= limit:
         return known
-    before = turn_of(notice.at, "")
+    before = arrival_order_of(notice.at, "")
     latest, status, payout = (
-        order if order < limit else before for order in (known.latest_turn, known.status_turn, known.payout_turn)
+        order if order < limit else before for order in (known.latest_order, known.status_order, known.payout_order)
     )
-    return msgspec.structs.replace(known, latest_turn=latest, status_turn=status, payout_turn=payout)
+    return msgspec.structs.replace(known, latest_order=latest, status_order=status, payout_order=payout)
 
 
-def _refusal(notice: Notice, click: Click, known: Conversion | None, terms: Terms, now_ms: int) -> RefusalReason | None:
+def _refusal(
+    notice: Notice, click: Click, known: Conversion | None, terms: NoticeTerms, now_ms: int
+) -> RefusalReason | None:
     network = terms.network
-    if notice.door.is_public:
+    if notice.channel.is_public:
         if not accepts_token(network, notice.token):
             return RefusalReason.WRONG_TOKEN
         if not accepts_address(network, notice.ip):
@@ -192,7 +194,7 @@ def _refusal(notice: Notice, click: Click, known: Conversion | None, terms: Term
     return None
 
 
-def _meaning_of(notice: Notice, terms: Terms) -> _Meaning:
+def _meaning_of(notice: Notice, terms: NoticeTerms) -> _Meaning:
     flags = list(notice.flags)
     status = _status(notice, terms)
     names_status = bool(notice.status_word) and (status is not None or not unreplaced_macro(notice.status_word))
@@ -213,9 +215,9 @@ def _meaning_of(notice: Notice, terms: Terms) -> _Meaning:
     )
 
 
-def _status(notice: Notice, terms: Terms) -> Status | None:
+def _status(notice: Notice, terms: NoticeTerms) -> Status | None:
     """Return the status that a notice names; None: an unknown word."""
-    if notice.door is Door.HAND:
+    if notice.channel is Channel.HAND:
         # By hand, a status is named by its key, even if a network means something else by that word.
         key = word_key(notice.status_word)
         if key != OTHER.key and (status := terms.statuses.of_key(key)):
@@ -223,7 +225,7 @@ def _status(notice: Notice, terms: Terms) -> Status | None:
     return terms.statuses.of_word(notice.status_word, terms.network.status_words)
 
 
-def _payout(notice: Notice, terms: Terms, flags: list[NoticeFlag]) -> Money | None:
+def _payout(notice: Notice, terms: NoticeTerms, flags: list[NoticeFlag]) -> Money | None:
     """Return the amount that the notice names; None: no readable one. An unknown currency stays empty rather than guessed."""
     if not notice.payout_text:
         return None
@@ -281,12 +283,14 @@ def _time_flags(notice: Notice, click: Click) -> list[NoticeFlag]:
     return [*flags, NoticeFlag.AT_IN_FUTURE] if at > notice.at + CLOCK_SLACK_MS else flags
 
 
-def _default_payout(terms: Terms) -> Money:
+def _default_payout(terms: NoticeTerms) -> Money:
     """Return the payout of a conversion whose notices named no readable one: the offer's fixed payout, or zero."""
     return Money(terms.offer.payout_micros or 0, terms.default_currency)
 
 
-def _new(notice: Notice, click: Click, meaning: _Meaning, terms: Terms, place: Place, now_ms: int) -> Conversion:
+def _new(
+    notice: Notice, click: Click, meaning: _Meaning, terms: NoticeTerms, place: ConversionSlot, now_ms: int
+) -> Conversion:
     return Conversion(
         conversion_id=place.conversion_id,
         click=click,
@@ -303,32 +307,34 @@ def _new(notice: Notice, click: Click, meaning: _Meaning, terms: Terms, place: P
         created_at=now_ms,
         updated_at=now_ms,
         version=1,
-        latest_turn=notice.turn,
-        status_turn=notice.turn if meaning.names_status else "",
-        payout_turn=notice.turn if meaning.payout else "",
+        latest_order=notice.arrival_order,
+        status_order=notice.arrival_order if meaning.names_status else "",
+        payout_order=notice.arrival_order if meaning.payout else "",
     )
 
 
 def _change(
-    notice: Notice, known: Conversion, meaning: _Meaning, terms: Terms, now_ms: int
+    notice: Notice, known: Conversion, meaning: _Meaning, terms: NoticeTerms, now_ms: int
 ) -> Changed | Repeated | Refused:
-    order = notice.turn
-    is_latest = order >= known.latest_turn
-    if notice.door is Door.UPLOAD and not notice.txid and are_of_one_upload(order, known.latest_turn):
+    order = notice.arrival_order
+    is_latest = order >= known.latest_order
+    if notice.channel is Channel.UPLOAD and not notice.txid and are_of_same_upload(order, known.latest_order):
         meaning = msgspec.structs.replace(meaning, flags=(*meaning.flags, NoticeFlag.SAME_CLICK_AGAIN))
     flags = meaning.flags if is_latest else (*meaning.flags, NoticeFlag.OUT_OF_ORDER)
-    status, word, status_turn = known.status, known.status_word, known.status_turn
+    status, word, status_order = known.status, known.status_word, known.status_order
     # A rerun of the notice that set the status replaces it even if its word, a macro, is no longer mapped.
-    sets_status = (meaning.names_status or (bool(notice.status_word) and order == status_turn)) and order >= status_turn
+    sets_status = (
+        meaning.names_status or (bool(notice.status_word) and order == status_order)
+    ) and order >= status_order
     if sets_status:
-        status, word, status_turn = meaning.status, notice.status_word, order
-    elif not status_turn and not notice.status_word:
+        status, word, status_order = meaning.status, notice.status_word, order
+    elif not status_order and not notice.status_word:
         # While no notice has named a status, one without a word sets the default.
         status, word, sets_status = meaning.status, "", True
-    payout, payout_text, payout_turn = known.payout, known.payout_text, known.payout_turn
-    if meaning.payout is not None and order >= known.payout_turn:
-        payout, payout_text, payout_turn = meaning.payout, notice.payout_text, order
-    elif meaning.payout is None and order == known.latest_turn and not known.payout_turn:
+    payout, payout_text, payout_order = known.payout, known.payout_text, known.payout_order
+    if meaning.payout is not None and order >= known.payout_order:
+        payout, payout_text, payout_order = meaning.payout, notice.payout_text, order
+    elif meaning.payout is None and order == known.latest_order and not known.payout_order:
         payout = _default_payout(terms)
     parameters = _merged(known.parameters, meaning.parameters, is_latest)
     after = msgspec.structs.replace(
@@ -338,24 +344,24 @@ def _change(
         payout=payout,
         payout_text=payout_text,
         parameters=parameters,
-        flags=_flags_after(known, meaning, sets_status, payout_turn == order),
+        flags=_flags_after(known, meaning, sets_status, payout_order == order),
         updated_at=now_ms,
         version=known.version + 1,
-        latest_turn=max(order, known.latest_turn),
-        status_turn=status_turn,
-        payout_turn=payout_turn,
+        latest_order=max(order, known.latest_order),
+        status_order=status_order,
+        payout_order=payout_order,
     )
     if _is_same_status(status, known.status) and payout == known.payout:
-        if terms.network.refuse_duplicates and notice.door.is_public and order != known.latest_turn:
+        if terms.network.refuse_duplicates and notice.channel.is_public and order != known.latest_order:
             return Refused(RefusalReason.DUPLICATE)
         if word == known.status_word and _significant(parameters) == _significant(known.parameters):
             return Repeated(
                 msgspec.structs.replace(
                     known,
                     flags=after.flags,
-                    latest_turn=after.latest_turn,
-                    status_turn=status_turn,
-                    payout_turn=payout_turn,
+                    latest_order=after.latest_order,
+                    status_order=status_order,
+                    payout_order=payout_order,
                 ),
                 flags,
             )

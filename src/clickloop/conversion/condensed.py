@@ -2,8 +2,8 @@
 
 import msgspec
 
-from clickloop.conversion.notice import NAMES, PLAIN_NAMES, RawNotice, identifying_txid, name_that_counts, read_values
-from clickloop.text import octets_of, text_of
+from clickloop.conversion.notice import NAMES, PLAIN_NAMES, RawNotice, effective_name, identifying_txid, read_values
+from clickloop.text import escape_bytes, unescape_bytes
 
 MAX_VALUE = 200
 """Characters stored of a value, as many as are read of most values. A txid keeps its full length."""
@@ -16,7 +16,7 @@ def condensed(raw: RawNotice) -> RawNotice:
     _, values, _ = read_values(raw)
     pairs: list[bytes] = []
     for field in NAMES:
-        if name := name_that_counts(values, field):
+        if name := effective_name(values, field):
             text = values[name].strip()
             pairs.append(_pair(name, identifying_txid(text) if field == "txid" else text[:MAX_VALUE]))
     pairs += [_pair(name, values[name][:MAX_VALUE]) for name in sorted(PLAIN_NAMES & values.keys())]
@@ -27,9 +27,9 @@ def condensed(raw: RawNotice) -> RawNotice:
             room -= len(pair)
             if room >= 0:
                 pairs.append(pair)
-    return msgspec.structs.replace(raw, query=text_of(b"&".join(pairs)), body="", content_type="", condensed=True)
+    return msgspec.structs.replace(raw, query=escape_bytes(b"&".join(pairs)), body="", content_type="", condensed=True)
 
 
 def _pair(name: str, value: str) -> bytes:
-    encoded = octets_of(value).replace(b"%", b"%25").replace(b"&", b"%26").replace(b"+", b"%2B")
+    encoded = unescape_bytes(value).replace(b"%", b"%25").replace(b"&", b"%26").replace(b"+", b"%2B")
     return name.encode() + b"=" + encoded

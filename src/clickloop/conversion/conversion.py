@@ -45,11 +45,12 @@ class Conversion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     updated_at: int
     version: int
     """1 when new; every change adds one."""
-    latest_turn: str = ""
+    # Stored under their former names, which the changes of earlier versions have.
+    latest_order: str = msgspec.field(default="", name="latest_turn")
     """Arrival order of its latest notice: see ``conversion.notice.arrival_order_of``."""
-    status_turn: str = ""
+    status_order: str = msgspec.field(default="", name="status_turn")
     """Arrival order of the notice that set the status: an earlier one does not replace it. Empty: none named a status."""
-    payout_turn: str = ""
+    payout_order: str = msgspec.field(default="", name="payout_turn")
     """Arrival order of the notice that set the payout. Empty: none named a readable one."""
 
 

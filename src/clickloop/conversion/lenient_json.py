@@ -8,7 +8,7 @@ import json
 import re
 from json.decoder import scanstring  # type: ignore[attr-defined]  # the types do not know it; json itself reads texts with it
 
-from clickloop.text import text_of
+from clickloop.text import escape_bytes
 
 VALUE_DECODER = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
 _SPACE = re.compile(r"[ \t\r\n\0]*")  # senders written in C may include the terminating NUL
@@ -32,7 +32,7 @@ def object_items(body: bytes) -> list[tuple[str, bytes]]:
         at = skip_space(text, _behind(text, at, "]"))
     if at != len(text):
         raise ValueError("there is text after the object")
-    return [(key, octets_in(value)) for key, value in items.items()]
+    return [(key, surrogate_bytes(value)) for key, value in items.items()]
 
 
 def text_in(raw: bytes) -> str:
@@ -40,8 +40,8 @@ def text_in(raw: bytes) -> str:
     try:
         text, _ = scanstring(raw.decode("utf-8", "surrogateescape"), 1, False)
     except ValueError:
-        return text_of(raw)
-    return text_of(octets_in(text))
+        return escape_bytes(raw)
+    return escape_bytes(surrogate_bytes(text))
 
 
 def _members(text: str, at: int) -> tuple[dict[str, str], int]:
@@ -76,7 +76,7 @@ def skip_space(text: str, at: int) -> int:
     return _SPACE.match(text, at).end()  # type: ignore[union-attr]  # always matches, if only the empty string
 
 
-def octets_in(text: str) -> bytes:
+def surrogate_bytes(text: str) -> bytes:
     """Return the bytes of a text decoded with ``surrogateescape``. A lone surrogate from a JSON escape becomes three bytes."""
     try:
         return text.encode("utf-8", "surrogateescape")

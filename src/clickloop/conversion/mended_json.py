@@ -7,7 +7,7 @@ import json
 import re
 from json.decoder import scanstring  # type: ignore[attr-defined]  # the types do not know it; json itself reads texts with it
 
-from clickloop.conversion.lenient_json import MAX_MEMBERS, VALUE_DECODER, octets_in, skip_space
+from clickloop.conversion.lenient_json import MAX_MEMBERS, VALUE_DECODER, skip_space, surrogate_bytes
 
 _BETWEEN = re.compile(r"[ \t\r\n\0,]*")
 _BARE_NAME = re.compile(r"[A-Za-z_][\w.-]{0,199}")
@@ -42,7 +42,7 @@ def mended_items(body: bytes) -> list[tuple[str, bytes]]:
         at = skip_space(text, at + 1)
     if at != len(text):
         raise ValueError("there is text after the object")
-    return [(key, octets_in(value)) for key, value in items.items()]
+    return [(key, surrogate_bytes(value)) for key, value in items.items()]
 
 
 class _Reader:

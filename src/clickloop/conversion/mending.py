@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from clickloop.click_id import is_shaped_like_click_id
 from clickloop.macro import unreplaced_macro
-from clickloop.macro.parameter_name import meant_name
+from clickloop.macro.parameter_name import intended_name
 
 _MAX_AROUND = 20
 """Maximum number of punctuation characters on each side of a click id."""
@@ -58,7 +58,7 @@ def mended_click_id(text: str) -> tuple[str, dict[str, str]] | None:
     values: dict[str, str] = {}
     for pair in rest[pairs.end() :].split(separator):
         name, equals, value = pair.partition("=")
-        name = meant_name(name.strip()).strip().lower()
+        name = intended_name(name.strip()).strip().lower()
         if name and not equals:
             return None
         if name and value.strip():

@@ -82,7 +82,7 @@ def read_moment(text: str, received_at: int) -> int | None:
     return at if at is not None and EARLIEST_AT <= at <= received_at + MAX_AHEAD_MS else None
 
 
-def orders_of(text: str) -> tuple[DateOrder, ...]:
+def possible_orders(text: str) -> tuple[DateOrder, ...]:
     """Return the possible orders of a date such as ``05/06/2026``; none for other texts, and if both orders give the same day.
 
     Dates with points have the day first and are never ambiguous.
@@ -98,7 +98,7 @@ def orders_of(text: str) -> tuple[DateOrder, ...]:
     return tuple(found)
 
 
-def in_order(text: str, order: DateOrder) -> str:
+def year_first(text: str, order: DateOrder) -> str:
     """Rewrite a date such as ``05/06/2026 14:05``, read in this order, with the year first."""
     numbers = _NUMBERS.fullmatch(text.strip())
     if numbers is None:
@@ -109,14 +109,16 @@ def in_order(text: str, order: DateOrder) -> str:
     return f"{numbers['year']}-{month.zfill(2)}-{day.zfill(2)}{text.strip()[numbers.end('year') :]}"
 
 
-def order_among(texts: Iterable[str], received_at: int) -> DateOrder | None:
+def order_proven_by(texts: Iterable[str], received_at: int) -> DateOrder | None:
     """Return the order of a column's dates if at least one of them is valid in only that order; None: unproven.
 
     A date in the future is invalid. If different dates prove different orders, nothing is proven.
     """
     proven: set[DateOrder] = set()
     for text in texts:
-        orders = [order for order in orders_of(text) if read_moment(in_order(text, order), received_at) is not None]
+        orders = [
+            order for order in possible_orders(text) if read_moment(year_first(text, order), received_at) is not None
+        ]
         if len(orders) == 1:
             proven.add(orders[0])
             if len(proven) > 1:
@@ -151,7 +153,7 @@ def _at_of(text: str) -> int | None:
             month = 9
         return _moment(found.groupdict(), month, int(found["day"]))
     if found := _NUMBERS.fullmatch(text):
-        orders = orders_of(text)
+        orders = possible_orders(text)
         if len(orders) > 1:
             return None
         month, day = int(found["other"]), int(found["one"])

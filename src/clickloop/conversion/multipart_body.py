@@ -6,7 +6,7 @@ Every function takes time linear in its input.
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
-from clickloop.text import text_of
+from clickloop.text import escape_bytes
 
 MAX_BOUNDARY = 70  # RFC 2046, 5.1.1
 MAX_DEPTH = 2
@@ -40,7 +40,7 @@ def form_fields(body: bytes, boundary: bytes, depth: int = 1) -> Iterator[tuple[
                 yield from form_fields(value, inner, depth + 1)
                 continue
         if name:
-            yield text_of(name), text_of(value)
+            yield escape_bytes(name), escape_bytes(value)
 
 
 def header_parameters(value: bytes) -> dict[bytes, bytes]:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from clickloop.conversion.status import OTHER, word_key
-from clickloop.setup.fault import Fault, FaultCode, text_faults
+from clickloop.setup.fault import FaultCode, FieldFault, text_faults
 
 MAX_WORDS = 200  # more than any network uses; each is looked up with every notice
 MAX_WORD_CHARACTERS = 200  # as much as is stored of a notice's status word
@@ -14,11 +14,11 @@ def normalized_words(words: Mapping[str, str]) -> dict[str, str]:
     return dict(sorted((word_key(word), key) for word, key in words.items()))
 
 
-def network_word_faults(words: Mapping[str, str], known: Collection[str]) -> list[Fault]:
+def network_word_faults(words: Mapping[str, str], known: Collection[str]) -> list[FieldFault]:
     """Return all faults of a network's words; ``known`` are the keys of the existing statuses."""
     if len(words) > MAX_WORDS:
-        return [Fault("status_words", FaultCode.TOO_MANY, f"A network can have at most {MAX_WORDS} status words.")]
-    faults: list[Fault] = []
+        return [FieldFault("status_words", FaultCode.TOO_MANY, f"A network can have at most {MAX_WORDS} status words.")]
+    faults: list[FieldFault] = []
     seen: dict[str, str] = {}
     for word, key in words.items():
         place = f"status_words.{word[:50]}"
@@ -26,12 +26,12 @@ def network_word_faults(words: Mapping[str, str], known: Collection[str]) -> lis
         before = seen.setdefault(word_key(word), word)
         if before is not word:
             sentence = f"{word[:50]!r} and {before[:50]!r} are the same word. Map it to one status."
-            faults.append(Fault(place, FaultCode.DUPLICATE, sentence))
+            faults.append(FieldFault(place, FaultCode.DUPLICATE, sentence))
         if key not in known:
-            faults.append(Fault(place, FaultCode.NOT_FOUND, f"The status {key[:50]!r} does not exist."))
+            faults.append(FieldFault(place, FaultCode.NOT_FOUND, f"The status {key[:50]!r} does not exist."))
         elif key == OTHER.key:
             sentence = "Other is for unmapped words. Leave the word out, or choose a pending status."
-            faults.append(Fault(place, FaultCode.NOT_ALLOWED, sentence))
+            faults.append(FieldFault(place, FaultCode.NOT_ALLOWED, sentence))
     return faults
 
 

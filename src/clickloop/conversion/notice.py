@@ -6,7 +6,7 @@ import hashlib
 import msgspec
 
 from clickloop.click_id import LENGTH as CLICK_ID_LENGTH
-from clickloop.click_id import ClickId, ClickIds, Fault, is_shaped_like_click_id
+from clickloop.click_id import ClickId, ClickIdFault, ClickIds, is_shaped_like_click_id
 from clickloop.conversion.conversion import Parameters
 from clickloop.conversion.mending import chosen_name, is_replaced, mended_click_id
 from clickloop.conversion.moment import read_moment
@@ -14,10 +14,10 @@ from clickloop.conversion.pairs import MAX_KEYS, Pairs, read_pairs
 from clickloop.explained import Explained
 from clickloop.macro import unreplaced_macro
 from clickloop.money import Amount, amount_text, read_amount
-from clickloop.text import octets_of
+from clickloop.text import unescape_bytes
 
 
-class Door(enum.StrEnum):
+class Channel(enum.StrEnum):
     """How a notice came in. All channels lead to the same processing."""
 
     S2S = "s2s"
@@ -29,7 +29,7 @@ class Door(enum.StrEnum):
     @property
     def is_public(self) -> bool:
         """Whether anyone can use it, so that the network's token, address list and modes apply."""
-        return self in (Door.S2S, Door.PIXEL)
+        return self in (Channel.S2S, Channel.PIXEL)
 
 
 class RawNotice(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
@@ -40,7 +40,8 @@ class RawNotice(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, g
 
     notice_id: str
     at: int
-    door: Door
+    channel: Channel = msgspec.field(name="door")
+    """Stored under its former name, which journals and ledgers of earlier versions have."""
     method: str = "GET"
     query: str = ""
     body: str = ""
@@ -172,7 +173,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     notice_id: str
     at: int
     """The time of arrival in Unix milliseconds."""
-    door: Door
+    channel: Channel
     ip: str = ""
     click_id_text: str = ""
     """The text sent as our click id, from the parameters, else from the cookie; empty: none."""
@@ -191,15 +192,15 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     flags: tuple[NoticeFlag, ...] = ()
 
     @property
-    def turn(self) -> str:
+    def arrival_order(self) -> str:
         """Its position in the order of arrival: see ``arrival_order_of``."""
-        return turn_of(self.at, self.notice_id)
+        return arrival_order_of(self.at, self.notice_id)
 
 
 _TIME_DIGITS = 15  # a fixed number, so that texts sort like times
 
 
-def turn_of(at: int, notice_id: str) -> str:
+def arrival_order_of(at: int, notice_id: str) -> str:
     """Return a notice's position in the order of arrival as a sortable text: by time (Unix milliseconds), then by id."""
     return f"{at:0{_TIME_DIGITS}d}{notice_id}"
 
@@ -208,15 +209,15 @@ _UPLOAD_CHARACTERS = 19
 """Leading characters of a notice's id shared by all lines of an upload: the time and 45 bits; see ``upload.notice_id_of``."""
 
 
-def are_of_one_upload(turn: str, other: str) -> bool:
+def are_of_same_upload(order: str, other: str) -> bool:
     """Return whether two arrival orders belong to different lines of the same upload. Only for notices of uploads."""
     length = _TIME_DIGITS + _UPLOAD_CHARACTERS
-    return turn[:length] == other[:length] and turn != other
+    return order[:length] == other[:length] and order != other
 
 
-def notice_of_turn(turn: str) -> str:
+def notice_id_of_order(order: str) -> str:
     """Return the id of the notice with this arrival order."""
-    return turn[_TIME_DIGITS:]
+    return order[_TIME_DIGITS:]
 
 
 NAMES = {
@@ -230,16 +231,16 @@ NAMES = {
 
 _FIELDS = {name: field for field, names in NAMES.items() for name in names}
 
-PARAMS = 20
-EVENTS = 30
+MAX_PARAMS = 20
+MAX_EVENTS = 30
 MAX_TXID = 500  # part of an index
 MAX_WORD = 200  # status words are shown, and matched as a whole
 MAX_RETURN = 1_000  # usually a word, and anyone can send it
 PLAIN_NAMES = frozenset({"token", "at", "disable_postback", "conversion_id"})
 """Known parameters with only one name."""
 _NEVER_STORED = frozenset({"userid", "token", "at", "return", "disable_postback", "conversion_id"})
-_PARAM_NUMBERS = {f"param{number}": number for number in range(1, PARAMS + 1)}
-_EVENT_NUMBERS = {f"event{number}": number for number in range(1, EVENTS + 1)}
+_PARAM_NUMBERS = {f"param{number}": number for number in range(1, MAX_PARAMS + 1)}
+_EVENT_NUMBERS = {f"event{number}": number for number in range(1, MAX_EVENTS + 1)}
 _YES = frozenset({"1", "true", "yes", "on"})
 
 
@@ -264,7 +265,7 @@ def read_notice(raw: RawNotice) -> Notice:
     return Notice(
         notice_id=raw.notice_id,
         at=raw.at,
-        door=raw.door,
+        channel=raw.channel,
         ip=raw.ip,
         click_id_text=_click_id_text(taken["click_id"], raw.cookie_click_id.strip()),
         txid=_txid(taken["txid"], flags),
@@ -282,7 +283,7 @@ def read_notice(raw: RawNotice) -> Notice:
 
 def read_values(raw: RawNotice) -> tuple[Pairs, dict[str, str], bool]:
     """Return the pairs of a raw notice, their values with a repaired click id, and whether it needed repair."""
-    pairs = read_pairs(octets_of(raw.query), octets_of(raw.body), raw.content_type)
+    pairs = read_pairs(unescape_bytes(raw.query), unescape_bytes(raw.body), raw.content_type)
     values = dict(pairs.values)
     is_mended = False
     for name in NAMES["click_id"]:
@@ -296,7 +297,7 @@ def read_values(raw: RawNotice) -> tuple[Pairs, dict[str, str], bool]:
     return pairs, values, is_mended
 
 
-def name_that_counts(values: dict[str, str], field: str) -> str:
+def effective_name(values: dict[str, str], field: str) -> str:
     """Return the name that counts for a field of ``NAMES``; empty: the field was not sent."""
     return chosen_name(values, NAMES[field], is_shaped_like_click_id if field == "click_id" else is_replaced)
 
@@ -318,9 +319,9 @@ def quick_verdict(notice: Notice, click_ids: ClickIds) -> ClickId | RefusalReaso
     match click_ids.read(text):
         case ClickId() as click_id:
             return click_id
-        case Fault.FORGED:
+        case ClickIdFault.FORGED:
             return RefusalReason.FORGED_CLICK_ID
-        case Fault.MALFORMED:
+        case ClickIdFault.MALFORMED:
             return RefusalReason.UNREPLACED_MACRO if unreplaced_macro(text) else RefusalReason.MALFORMED_CLICK_ID
 
 
@@ -347,7 +348,7 @@ def _take_named(values: dict[str, str]) -> dict[str, str]:
     for name, value in values.items():  # over what came, not over all accepted names: this runs for every notice
         field = _FIELDS.get(name)
         if field is not None and value.strip():
-            names[field] = name_that_counts(values, field) if names[field] else name
+            names[field] = effective_name(values, field) if names[field] else name
     return {field: values.pop(name).strip() if name else "" for field, name in names.items()}
 
 
@@ -376,7 +377,7 @@ def identifying_txid(txid: str) -> str:
     """Return a txid as it is stored: a long one as its beginning and a digest, so that different ones stay different."""
     if len(txid) <= MAX_TXID:
         return txid
-    digest = hashlib.sha256(octets_of(txid)).hexdigest()
+    digest = hashlib.sha256(unescape_bytes(txid)).hexdigest()
     return f"{txid[: MAX_TXID - len(digest) - 1]}~{digest}"
 
 

@@ -10,7 +10,7 @@ from clickloop.conversion.notice import RawNotice, RefusalReason
 from clickloop.log_filter import Flagged, LogFilter, OfClick, OfConversion, RecordNumber
 
 
-class Outcome(enum.StrEnum):
+class NoticeOutcome(enum.StrEnum):
     """The outcome of a notice."""
 
     WAITING = "waiting"
@@ -22,7 +22,7 @@ class Outcome(enum.StrEnum):
     @property
     def is_registered(self) -> bool:
         """Whether it belongs to a conversion."""
-        return self in (Outcome.NEW, Outcome.CHANGED, Outcome.REPEATED)
+        return self in (NoticeOutcome.NEW, NoticeOutcome.CHANGED, NoticeOutcome.REPEATED)
 
 
 class StoredNotice(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ class StoredNotice(msgspec.Struct, frozen=True, kw_only=True):
     network_id: int | None = None
     campaign_id: int | None = None
     status_word: str = ""
-    outcome: Outcome
+    outcome: NoticeOutcome
     reason: RefusalReason | None = None
     flags: tuple[str, ...] = ()
     conversion_id: str | None = None
@@ -52,7 +52,7 @@ class StoredNotice(msgspec.Struct, frozen=True, kw_only=True):
 class NoticeFilter(LogFilter, frozen=True, omit_defaults=True, kw_only=True):
     """Filters of the log of notices."""
 
-    outcome: Annotated[Outcome, Meta(description="Only with this outcome.")] | None = None
+    outcome: Annotated[NoticeOutcome, Meta(description="Only with this outcome.")] | None = None
     reason: Annotated[RefusalReason, Meta(description="Only refused for this reason.")] | None = None
     network_id: RecordNumber = None
     campaign_id: RecordNumber = None

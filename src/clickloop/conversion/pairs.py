@@ -6,11 +6,11 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from clickloop.conversion.lenient_json import MAX_MEMBERS, object_items, octets_in, text_in
+from clickloop.conversion.lenient_json import MAX_MEMBERS, object_items, surrogate_bytes, text_in
 from clickloop.conversion.mended_json import mended_items
 from clickloop.conversion.multipart_body import boundary_of, form_fields
-from clickloop.macro.parameter_name import meant_name
-from clickloop.text import text_of
+from clickloop.macro.parameter_name import intended_name
+from clickloop.text import escape_bytes
 
 MAX_INPUT_BYTES = 16_384
 """Maximum size of the query and of the body each; the rest is not read. Of a longer JSON object the members that fit are read."""
@@ -52,7 +52,7 @@ class _PairsBuilder:
         values = self.values
         for key, value in pairs:
             stripped = key.strip()
-            meant = meant_name(stripped)
+            meant = intended_name(stripped)
             if meant is not stripped:
                 self.mended = True
                 meant = meant.strip()
@@ -117,7 +117,7 @@ def _urlencoded(data: bytes) -> Iterator[tuple[str, str]]:
 def _decoded(data: bytes) -> str:
     if b"+" in data:
         data = data.replace(b"+", b" ")
-    return text_of(unquote_to_bytes(data) if b"%" in data else data)
+    return escape_bytes(unquote_to_bytes(data) if b"%" in data else data)
 
 
 def _as_utf8(body: bytes, content_type: str) -> bytes:
@@ -206,8 +206,8 @@ def _json_value(raw: bytes) -> str:
             return _plain(_JSON_TEXT.decode(raw))
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return text_in(raw)
-    return "" if raw == b"null" else text_of(raw)
+    return "" if raw == b"null" else escape_bytes(raw)
 
 
 def _plain(text: str) -> str:
-    return text if text.isascii() and "\0" not in text else text_of(octets_in(text))
+    return text if text.isascii() and "\0" not in text else escape_bytes(surrogate_bytes(text))

@@ -6,11 +6,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from clickloop.conversion.given import GivenConversion
-from clickloop.conversion.notice import EVENTS, MAX_TXID, PARAMS
+from clickloop.conversion.conversion_input import ConversionInput
+from clickloop.conversion.notice import MAX_EVENTS, MAX_PARAMS, MAX_TXID
 from clickloop.conversion.status import Status
 from clickloop.money import AmountFault, currency_of, read_amount
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError, text_faults
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError, text_faults
 
 
 class ConversionBody(msgspec.Struct, kw_only=True):
@@ -61,9 +61,9 @@ class ConversionCorrection(msgspec.Struct, kw_only=True):
     disable_postback: Annotated[bool, Meta(description="true to send no postback.")] = False
 
 
-def given_of(report: ConversionReport) -> GivenConversion:
+def given_conversion(report: ConversionReport) -> ConversionInput:
     """Return the conversion in a report. Raise InvalidInputError, even for faults that a network's notice may have."""
-    faults: list[Fault] = []
+    faults: list[FieldFault] = []
     for field, most in (("click_id", 100), ("txid", MAX_TXID), ("status", 200), ("conversion_id", 200), ("at", 40)):
         faults += text_faults(field, getattr(report, field), most, required=field == "click_id")
     faults += _money_faults(report.payout, report.currency)
@@ -71,50 +71,56 @@ def given_of(report: ConversionReport) -> GivenConversion:
     events = numbered_values("events", report.events, faults, _event_faults)
     if faults:
         raise InvalidInputError(tuple(faults))
-    fields = {name: getattr(report, name) for name in GivenConversion.__struct_fields__}
-    return GivenConversion(**fields | {"params": params, "events": events})
+    fields = {name: getattr(report, name) for name in ConversionInput.__struct_fields__}
+    return ConversionInput(**fields | {"params": params, "events": events})
 
 
-def correction_faults(data: ConversionCorrection, status: Status | None) -> list[Fault]:
+def correction_faults(data: ConversionCorrection, status: Status | None) -> list[FieldFault]:
     """Return the faults of a correction. ``status`` is the status that it names, None if there is no such status."""
     faults = _money_faults(data.payout, data.currency)
     if data.status.strip() and status is None:
-        faults.append(Fault("status", FaultCode.NOT_FOUND, "There is no status of that key or word."))
+        faults.append(FieldFault("status", FaultCode.NOT_FOUND, "There is no status of that key or word."))
     if data.currency and not data.payout:
-        faults.append(Fault("payout", FaultCode.REQUIRED, "A currency alone changes nothing. Add the payout."))
+        faults.append(FieldFault("payout", FaultCode.REQUIRED, "A currency alone changes nothing. Add the payout."))
     if not data.status.strip() and not data.payout:
-        faults.append(Fault("", FaultCode.REQUIRED, "Nothing would change. Give a status or a payout."))
+        faults.append(FieldFault("", FaultCode.REQUIRED, "Nothing would change. Give a status or a payout."))
     return faults
 
 
-def _money_faults(payout: str, currency: str) -> list[Fault]:
+def _money_faults(payout: str, currency: str) -> list[FieldFault]:
     faults = []
     if payout and isinstance(read_amount(payout), AmountFault):
         sentence = "Enter a decimal with at most 12 digits before the point."
-        faults.append(Fault("payout", FaultCode.NOT_AN_AMOUNT, sentence))
+        faults.append(FieldFault("payout", FaultCode.NOT_AN_AMOUNT, sentence))
     if currency and currency_of(currency) is None:
-        faults.append(Fault("currency", FaultCode.NOT_A_CURRENCY, "Enter a currency code of ISO 4217, such as USD."))
+        faults.append(
+            FieldFault("currency", FaultCode.NOT_A_CURRENCY, "Enter a currency code of ISO 4217, such as USD.")
+        )
     return faults
 
 
 def numbered_values(
     path: str,
     given: dict[str, str],
-    faults: list[Fault],
-    faults_of: Callable[[str, str], list[Fault]] = lambda path, value: text_faults(path, value, 1_000),
+    faults: list[FieldFault],
+    faults_of: Callable[[str, str], list[FieldFault]] = lambda path, value: text_faults(path, value, 1_000),
 ) -> dict[int, str]:
     """Return the values of ``params`` or ``events`` by their numbers; add the faults of names and values."""
-    prefix, most = ("event", EVENTS) if path.endswith("events") else ("param", PARAMS)
+    prefix, most = ("event", MAX_EVENTS) if path.endswith("events") else ("param", MAX_PARAMS)
     numbers = {f"{prefix}{number}": number for number in range(1, most + 1)}
     for name, value in given.items():
         place = f"{path}.{name[:50]}"
         if name in numbers:
             faults += faults_of(place, value)
         else:
-            faults.append(Fault(place, FaultCode.UNKNOWN_FIELD, f"Use {prefix}1 to {prefix}{most}."))
+            faults.append(FieldFault(place, FaultCode.UNKNOWN_FIELD, f"Use {prefix}1 to {prefix}{most}."))
     return {numbers[name]: value for name, value in given.items() if name in numbers}
 
 
-def _event_faults(path: str, value: str) -> list[Fault]:
+def _event_faults(path: str, value: str) -> list[FieldFault]:
     is_amount = not isinstance(read_amount(value), AmountFault)
-    return text_faults(path, value, 1_000) if is_amount else [Fault(path, FaultCode.NOT_AN_AMOUNT, "Enter a decimal.")]
+    return (
+        text_faults(path, value, 1_000)
+        if is_amount
+        else [FieldFault(path, FaultCode.NOT_AN_AMOUNT, "Enter a decimal.")]
+    )

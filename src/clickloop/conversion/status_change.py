@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.conversion.status import CountsAs, StatusWords, word_key
-from clickloop.setup.fault import Fault, FaultCode, text_faults
+from clickloop.setup.fault import FaultCode, FieldFault, text_faults
 
 MAX_WORDS = 200  # no status needs as many
 MAX_WORD_LENGTH = 200
@@ -69,48 +69,48 @@ def changed_words(before: Sequence[str], change: StatusUpdate) -> list[str]:
     return [word for word in words if word_key(word) not in removed]
 
 
-def creation_faults(new: StatusCreation, rows: Sequence[StatusWords]) -> list[Fault]:
+def creation_faults(new: StatusCreation, rows: Sequence[StatusWords]) -> list[FieldFault]:
     """Return the faults of a new status beside the ``rows`` that exist."""
     faults = _name_faults(new.name)
     if not _KEY.fullmatch(new.key):
         sentence = "Use a lowercase letter followed by at most 31 lowercase letters, digits or underscores."
-        faults.append(Fault("key", FaultCode.NOT_A_KEY, sentence))
+        faults.append(FieldFault("key", FaultCode.NOT_A_KEY, sentence))
     if any(row.status.key == new.key for row in rows):
-        faults.append(Fault("key", FaultCode.TAKEN, f"A status {new.key!r} already exists."))
+        faults.append(FieldFault("key", FaultCode.TAKEN, f"A status {new.key!r} already exists."))
     return faults + _word_faults(new.words or (), new.key, rows, "words")
 
 
-def update_faults(change: StatusUpdate, after: StatusWords, rows: Sequence[StatusWords]) -> list[Fault]:
+def update_faults(change: StatusUpdate, after: StatusWords, rows: Sequence[StatusWords]) -> list[FieldFault]:
     """Return the faults of a change that makes a status into ``after``, beside the ``rows`` that exist."""
     key, added, removed = after.status.key, change.add_words or (), change.remove_words or ()
     faults = _name_faults(after.status.name)
     faults += _word_faults(change.words or (), key, rows, "words") + _word_faults(added, key, rows, "add_words")
     if both := {word_key(word) for word in added} & {word_key(word) for word in removed}:
         sentence = f"{', '.join(sorted(both))[:100]!r} is in both add_words and remove_words. Leave one out."
-        faults.append(Fault("remove_words", FaultCode.CONFLICT, sentence))
+        faults.append(FieldFault("remove_words", FaultCode.CONFLICT, sentence))
     if len(removed) > MAX_WORDS:
         sentence = f"At most {MAX_WORDS} words can be removed at once."
-        faults.append(Fault("remove_words", FaultCode.TOO_MANY, sentence))
+        faults.append(FieldFault("remove_words", FaultCode.TOO_MANY, sentence))
     if len({word_key(word) for word in after.words}) > MAX_WORDS and not faults:
-        faults.append(Fault("add_words", FaultCode.TOO_MANY, _TOO_MANY_WORDS))
+        faults.append(FieldFault("add_words", FaultCode.TOO_MANY, _TOO_MANY_WORDS))
     return faults
 
 
 _TOO_MANY_WORDS = f"A status can have at most {MAX_WORDS} words."
 
 
-def _name_faults(name: str) -> list[Fault]:
+def _name_faults(name: str) -> list[FieldFault]:
     return text_faults("name", name, MAX_NAME_LENGTH, required=True)
 
 
-def _word_faults(words: Sequence[str], key: str, rows: Sequence[StatusWords], field: str) -> list[Fault]:
+def _word_faults(words: Sequence[str], key: str, rows: Sequence[StatusWords], field: str) -> list[FieldFault]:
     holders = {word: row.status.key for row in rows for word in row.words}
-    faults = [Fault(field, FaultCode.TOO_MANY, _TOO_MANY_WORDS)] if len(words) > MAX_WORDS else []
+    faults = [FieldFault(field, FaultCode.TOO_MANY, _TOO_MANY_WORDS)] if len(words) > MAX_WORDS else []
     for position, word in enumerate(words[:MAX_WORDS]):
         path = f"{field}[{position}]"
         faults += text_faults(path, word, MAX_WORD_LENGTH, required=True)
         holder = holders.get(word_key(word), key)
         if holder != key:
             sentence = f"{word[:50]!r} already belongs to {holder}. Remove it there first."
-            faults.append(Fault(path, FaultCode.TAKEN, sentence))
+            faults.append(FieldFault(path, FaultCode.TAKEN, sentence))
     return faults

@@ -19,7 +19,7 @@ NO_NETWORK = Network(name="")
 NO_OFFER = Offer(name="", url="")
 
 
-class CurrencyGiver(enum.StrEnum):
+class CurrencySource(enum.StrEnum):
     """Where the currency of an amount without one comes from, in order of precedence. A closed list."""
 
     OFFER = "offer"
@@ -27,7 +27,7 @@ class CurrencyGiver(enum.StrEnum):
     INSTANCE = "instance"
 
 
-class Terms(msgspec.Struct, frozen=True):
+class NoticeTerms(msgspec.Struct, frozen=True):
     """The set-up that applies to one notice."""
 
     network: Network
@@ -42,11 +42,11 @@ class Terms(msgspec.Struct, frozen=True):
         return self.offer.currency or self.network.currency or self.currency
 
     @property
-    def currency_giver(self) -> CurrencyGiver:
+    def currency_giver(self) -> CurrencySource:
         """Where the default currency comes from."""
         if self.offer.currency:
-            return CurrencyGiver.OFFER
-        return CurrencyGiver.NETWORK if self.network.currency else CurrencyGiver.INSTANCE
+            return CurrencySource.OFFER
+        return CurrencySource.NETWORK if self.network.currency else CurrencySource.INSTANCE
 
 
 def accepts_token(network: Network, token: str) -> bool:

@@ -5,20 +5,20 @@ from collections.abc import Sequence, Set
 
 import msgspec
 
-from clickloop.conversion.notice import EVENTS, NAMES, PARAMS
+from clickloop.conversion.notice import MAX_EVENTS, MAX_PARAMS, NAMES
 from clickloop.currency import CURRENCIES, SIGNS, usual_meaning
 from clickloop.text import readable
 
 RESULT_PREFIX = "clickloop_"
 """Prefix of the columns that a result file adds. They are ignored when a corrected result file is uploaded again."""
-KNOWN = frozenset(
+KNOWN_PARAMETERS = frozenset(
     [name for names in NAMES.values() for name in names]
-    + [f"param{number}" for number in range(1, PARAMS + 1)]
-    + [f"event{number}" for number in range(1, EVENTS + 1)]
+    + [f"param{number}" for number in range(1, MAX_PARAMS + 1)]
+    + [f"event{number}" for number in range(1, MAX_EVENTS + 1)]
     + ["conversion_id", "at", "token", "disable_postback", "userid", "return"]
 )
 """The parameters of a notice."""
-_PLAIN_NAMES = {name.replace("_", ""): name for name in sorted(KNOWN)}
+_PLAIN_NAMES = {name.replace("_", ""): name for name in sorted(KNOWN_PARAMETERS)}
 _ALIASES = {
     "payout": (
         "payouts payoutamount netpayout totalpayout affiliatepayout publisherpayout partnerpayout yourpayout "
@@ -44,7 +44,7 @@ _ALIASES = {
 """Networks' names for a parameter, in lower case without separators; the first one in a table counts."""
 _FIELD_OF_ALIAS = {alias: field for field, aliases in _ALIASES.items() for alias in aliases.split()}
 _RANKS = {alias: rank for rank, alias in enumerate(_FIELD_OF_ALIAS)}
-WANTED = ("payout", "txid")
+REQUIRED_VALUES = ("payout", "txid")
 """Without payout a table registers no money; without txid, several orders of a click become one conversion."""
 _BROKEN = re.compile(r"[\s\-]+")
 _BETWEEN = re.compile(r"[\s_\-.,:;/|()\[\]]+|(?<=[a-z])(?=[A-Z])")
@@ -53,7 +53,7 @@ _SHOWN_COLUMNS = 10  # nobody reads a message that lists hundreds
 _SHOWN_CHARACTERS = 60  # a cell may have thousands
 
 
-class Column(msgspec.Struct, frozen=True):
+class UploadColumn(msgspec.Struct, frozen=True):
     """A column. ``name``: the parameter that it means, or its header in lower case if it means none."""
 
     header: str
@@ -64,19 +64,19 @@ class Column(msgspec.Struct, frozen=True):
     """Whether it means a parameter."""
 
 
-class Repeated(msgspec.Struct, frozen=True):
+class RepeatedColumn(msgspec.Struct, frozen=True):
     """The second of two columns with the same known name, at ``position``."""
 
     position: int
 
 
-def read_columns(headers: Sequence[str]) -> tuple[Column, ...] | Repeated:
+def read_columns(headers: Sequence[str]) -> tuple[UploadColumn, ...] | RepeatedColumn:
     """Return the meaning of each column of a table."""
     exact = [_exact_name(header) for header in headers]
     own: set[str] = set()
     for position, name in enumerate(exact):
         if name in own:
-            return Repeated(position)
+            return RepeatedColumn(position)
         if name:
             own.add(name)
     meant = [_alias_of(header) for header in headers]
@@ -90,11 +90,11 @@ def read_columns(headers: Sequence[str]) -> tuple[Column, ...] | Repeated:
     for position, header in enumerate(headers):
         name, _, currency = meant[position]
         if exact[position]:
-            columns.append(Column(header, exact[position], is_used=True))
+            columns.append(UploadColumn(header, exact[position], is_used=True))
         elif name and taken.get(name) == position:
-            columns.append(Column(header, name, currency, is_used=True))
+            columns.append(UploadColumn(header, name, currency, is_used=True))
         else:
-            columns.append(Column(header, header.strip().lower()))
+            columns.append(UploadColumn(header, header.strip().lower()))
     return tuple(columns)
 
 
@@ -107,12 +107,12 @@ def column_name(header: str) -> str:
 def keyed_pairs(key: str, value: bytes) -> list[tuple[str, bytes]]:
     """Return a value with the parameter that its key means, preceded by the currency if the key names one."""
     match read_columns([key]):
-        case (Column(name=name, currency=currency),):
+        case (UploadColumn(name=name, currency=currency),):
             return [("cnv_currency", currency.encode()), (name, value)] if currency else [(name, value)]
     return [(key, value)]
 
 
-def unused_columns(columns: Sequence[Column]) -> tuple[str, ...]:
+def unused_columns(columns: Sequence[UploadColumn]) -> tuple[str, ...]:
     """Return the headers of unrecognised columns; their cells are stored as unknown parameters."""
     return tuple(
         column.header
@@ -121,13 +121,13 @@ def unused_columns(columns: Sequence[Column]) -> tuple[str, ...]:
     )
 
 
-def missing_values(columns: Sequence[Column]) -> tuple[str, ...]:
+def missing_values(columns: Sequence[UploadColumn]) -> tuple[str, ...]:
     """Return which of payout and txid have no column."""
     used = {column.name for column in columns if column.is_used}
-    return tuple(field for field in WANTED if used.isdisjoint(NAMES[field]))
+    return tuple(field for field in REQUIRED_VALUES if used.isdisjoint(NAMES[field]))
 
 
-def not_understood(missing: Sequence[str], unused: Sequence[str]) -> str:
+def missing_columns_sentence(missing: Sequence[str], unused: Sequence[str]) -> str:
     """Return the sentences about missing values, the unrecognised columns, and what to do."""
     values = " or ".join({"payout": "payout", "txid": "transaction id (txid)"}[name] for name in missing)
     shown = ", ".join(readable(name)[:_SHOWN_CHARACTERS] for name in unused[:_SHOWN_COLUMNS])
@@ -139,7 +139,7 @@ def not_understood(missing: Sequence[str], unused: Sequence[str]) -> str:
     )
 
 
-def payout_currencies(columns: Sequence[Column]) -> list[tuple[int, str]]:
+def payout_currencies(columns: Sequence[UploadColumn]) -> list[tuple[int, str]]:
     """Return the positions of payout columns by precedence, with the currencies in their headers; empty if none names one."""
     places = {column.name: at for at, column in enumerate(columns)}
     payouts = [(places[name], columns[places[name]].currency) for name in NAMES["payout"] if name in places]
@@ -157,7 +157,7 @@ def _has_own(name: str, own: Set[str]) -> bool:
 def _exact_name(header: str) -> str:
     """Return the parameter with this name, ignoring case and separators; empty: none."""
     joined = _BROKEN.sub("_", header.strip().lower())
-    return joined if joined in KNOWN else _PLAIN_NAMES.get(joined.replace("_", ""), "")
+    return joined if joined in KNOWN_PARAMETERS else _PLAIN_NAMES.get(joined.replace("_", ""), "")
 
 
 def _alias_of(header: str) -> tuple[str, int, str]:

@@ -64,7 +64,7 @@ def records(lines: Iterable[PhysicalLine], separator: bytes) -> Iterator[Record 
     waiting = deque[PhysicalLine]()
     source = iter(lines)
     while (line := waiting.popleft() if waiting else next(source, None)) is not None:
-        if bad := unfit(line):
+        if bad := fault_of_line(line):
             yield bad
         elif _QUOTE not in line.content:
             if line.content.strip(separator + b" \t"):
@@ -76,7 +76,7 @@ def records(lines: Iterable[PhysicalLine], separator: bytes) -> Iterator[Record 
                 yield record
 
 
-def unfit(line: PhysicalLine) -> BadRecord | None:
+def fault_of_line(line: PhysicalLine) -> BadRecord | None:
     """Return the fault of a line that is invalid in any format; None: it is valid."""
     if line.is_cut:
         return BadRecord(line, LineFault.TOO_LONG)
@@ -155,7 +155,7 @@ def _quoted(
             ahead.append(line)
             size += len(line.content) + 1
             cells.parts.append(b"\n")
-        if line is None or size > MAX_LINE_BYTES or unfit(line) or not cells.take(line.content):
+        if line is None or size > MAX_LINE_BYTES or fault_of_line(line) or not cells.take(line.content):
             return BadRecord(first, LineFault.UNCLOSED_QUOTE, column_of(first.content, opened_at)), ahead
     last = ahead[-1] if ahead else first
     return Record(first.number, last.number + 1, last.ends_at, cells.cells), []

@@ -28,7 +28,7 @@ _WINDOWS = {
 }
 
 
-class Utf8:
+class Utf8Decoder:
     """An incremental decoder of a file to UTF-8 without a byte order mark.
 
     UTF-16 and UTF-32 are recognised by their marks (spreadsheets save "Unicode text" like this). If the first bytes beyond ASCII

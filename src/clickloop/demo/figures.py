@@ -8,11 +8,11 @@ from math import sqrt
 import msgspec
 
 from clickloop.conversion.notice import NoticeFlag, RefusalReason
-from clickloop.conversion.notice_log import Outcome
+from clickloop.conversion.notice_log import NoticeOutcome
 from clickloop.demo.plan import ConversionStep, Fate, PlannedVisitor
 from clickloop.demo.standins import NetworkVisit, ReceivedPostback
 from clickloop.postback.state import PostbackState
-from clickloop.text import readable, text_of
+from clickloop.text import escape_bytes, readable
 
 
 class Visit(msgspec.Struct, frozen=True):
@@ -28,7 +28,7 @@ class SentNotice(msgspec.Struct, frozen=True, kw_only=True):
     """A notice sent to the tracker, its expected outcome, and the response. ``outcome_header``: X-Clickloop-Outcome, if sent."""
 
     name: str
-    outcome: Outcome
+    outcome: NoticeOutcome
     reason: RefusalReason | None
     status_code: int
     outcome_header: str | None = None
@@ -83,7 +83,7 @@ class ApiNotice(msgspec.Struct, frozen=True):
     """A notice in the API's responses."""
 
     notice_id: str
-    channel: str = msgspec.field(name="door")
+    channel: str
     outcome: str
     reason: str | None
     flags: list[str]
@@ -179,7 +179,7 @@ def _click_checks(seen: ObservedTraffic, data: TrackerData) -> list[Check]:
         _check(
             "Clicks recorded, with external ids",
             Counter((click.click_id, click.external_id) for click in data.clicks),
-            Counter((click_id, readable(text_of(raw))) for click_id, raw in external_ids.items()),
+            Counter((click_id, readable(escape_bytes(raw))) for click_id, raw in external_ids.items()),
         ),
         _check_number(
             "Clicks counted",

@@ -9,7 +9,7 @@ import msgspec
 
 from clickloop.click.click import Screening
 from clickloop.conversion.notice import RefusalReason
-from clickloop.conversion.notice_log import Outcome
+from clickloop.conversion.notice_log import NoticeOutcome
 from clickloop.demo.browsers import BROWSERS, CAMPAIGNS, CRAWLERS, HOME_NETWORKS, LANGUAGES, PREVIEW_BOTS
 from clickloop.postback.due import SkipReason
 from clickloop.postback.state import PostbackState
@@ -55,7 +55,7 @@ class ConversionStep(msgspec.Struct, frozen=True, kw_only=True):
     """The payout sent. None: the network does not replace its macro."""
     currency: str = "USD"
     no_postback: bool = False
-    outcome: Outcome = Outcome.NEW
+    outcome: NoticeOutcome = NoticeOutcome.NEW
     status: str = "sale"
     """Key of the conversion's status afterwards."""
     micros: int
@@ -88,7 +88,7 @@ class StrayNotice(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     click_id: str | None
-    outcome: Outcome = Outcome.REFUSED
+    outcome: NoticeOutcome = NoticeOutcome.REFUSED
     reason: RefusalReason | None
 
 
@@ -269,23 +269,23 @@ def _steps(number: int, pattern: _Pattern, chance: Random) -> Iterator[Conversio
             yield hold
         case _Pattern.HOLD_THEN_SALE:
             yield hold
-            yield change(sale, via=SentVia.JSON, outcome=Outcome.CHANGED)
+            yield change(sale, via=SentVia.JSON, outcome=NoticeOutcome.CHANGED)
         case _Pattern.HOLD_THEN_REJECTED:
             yield hold
-            yield change(rejected, outcome=Outcome.CHANGED)
+            yield change(rejected, outcome=NoticeOutcome.CHANGED)
         case _Pattern.REJECTED:
             yield rejected
         case _Pattern.CHARGEBACK:
             yield sale
-            yield change(rejected, word="chargeback", outcome=Outcome.CHANGED)
+            yield change(rejected, word="chargeback", outcome=NoticeOutcome.CHANGED)
         case _Pattern.REPEAT:
             yield sale
-            yield change(sale, outcome=Outcome.REPEATED, source=None, own=None)
+            yield change(sale, outcome=NoticeOutcome.REPEATED, source=None, own=None)
         case _Pattern.CORRECTED:
             yield sale
             more = cents + 125
             yield change(
-                sale, cents=more, micros=more * 10_000, outcome=Outcome.CHANGED, source=_DUPLICATE, own=_DUPLICATE
+                sale, cents=more, micros=more * 10_000, outcome=NoticeOutcome.CHANGED, source=_DUPLICATE, own=_DUPLICATE
             )
         case _Pattern.UNKNOWN_WORD:
             yield change(sale, via=SentVia.GET, word="wow_bonus", status="other", source=_NOT_SELECTED)
@@ -309,7 +309,7 @@ def _steps(number: int, pattern: _Pattern, chance: Random) -> Iterator[Conversio
 
 def _strays(each: int) -> tuple[StrayNotice, ...]:
     patterns = (
-        StrayNotice(name=UNKNOWN, click_id=None, outcome=Outcome.WAITING, reason=None),
+        StrayNotice(name=UNKNOWN, click_id=None, outcome=NoticeOutcome.WAITING, reason=None),
         StrayNotice(name=FORGED, click_id=None, reason=RefusalReason.FORGED_CLICK_ID),
         StrayNotice(name="cut id", click_id="01kaqj6z8m4x2c", reason=RefusalReason.MALFORMED_CLICK_ID),
         StrayNotice(name="no id", click_id="", reason=RefusalReason.NO_CLICK_ID),

@@ -13,7 +13,7 @@ import aiohttp
 from rich.console import Console
 
 from clickloop.click_id import KEY_FILE, ClickIds
-from clickloop.conversion.notice_log import Outcome
+from clickloop.conversion.notice_log import NoticeOutcome
 from clickloop.demo.figures import (
     ApiClick,
     ApiConversion,
@@ -135,7 +135,7 @@ async def _send(
 async def _until_done(tracker: Tracker, observed: ObservedTraffic, postbacks: int, bar: Bar) -> TrackerData:
     """Wait, at most ``SETTLE_SECONDS``, until the logs are complete and nothing is in progress. Return the tracker's data."""
     give_up = time.monotonic() + SETTLE_SECONDS
-    never_matched = sum(sent.outcome is Outcome.WAITING for sent in observed.sent)
+    never_matched = sum(sent.outcome is NoticeOutcome.WAITING for sent in observed.sent)
     while True:
         in_time = time.monotonic() < give_up
         waiting = await tracker.fetch_all("notices", ApiNotice, outcome="waiting")

@@ -9,13 +9,13 @@ from sqlalchemy import Connection
 from clickloop.clock import DAY_MS
 from clickloop.diagnosis.check.chain import Chain, CheckedRule
 from clickloop.diagnosis.check.check import CheckResult, check_chain
-from clickloop.diagnosis.check.evidence import RECENT_CLICKS, RECENT_DAYS, REFUSED_DAYS, CampaignEvidence, Evidence
-from clickloop.diagnosis.check.finding import Finding, worst_first
-from clickloop.diagnosis.check.held import REFUSED_DAYS as HELD_DAYS
-from clickloop.diagnosis.check.held import ArchivedRule, Held, SlowReceiver
+from clickloop.diagnosis.check.evidence import RECENT_CLICKS, RECENT_DAYS, REFUSED_DAYS, CampaignEvidence, CheckEvidence
+from clickloop.diagnosis.check.finding import CheckFinding, worst_first
+from clickloop.diagnosis.check.holdups import REFUSED_DAYS as HELD_DAYS
+from clickloop.diagnosis.check.holdups import ArchivedRule, Holdups, SlowReceiver
 from clickloop.diagnosis.check.static import static_findings
-from clickloop.postback.delivery.lane import KeptLane
-from clickloop.report.evidence import Clicks
+from clickloop.postback.delivery.receiver_queue import StoredReceiver
+from clickloop.report.evidence import ClickEvidence
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.evidence import (
     address_refused_since,
@@ -25,14 +25,14 @@ from clickloop.store.ledger.logs.evidence import (
     rules_since,
     statuses_since,
 )
-from clickloop.store.ledger.queue.holding import rules_that_hold
-from clickloop.store.ledger.queue.lanes import kept_lanes, waiting_in_lanes
+from clickloop.store.ledger.queue.holding import paused_rules
+from clickloop.store.ledger.queue.receivers import receiver_backlogs, stored_receivers
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS, campaigns_after
 from clickloop.store.ledger.setup.catalog import read_catalog, read_catalog_of
 from clickloop.store.ledger.setup.networks import NETWORKS, networks_of_offers
 from clickloop.store.ledger.setup.offers import live_offers, offers_after
-from clickloop.store.ledger.setup.postback_rules import first_rules_of_sources, kept_rules_after
-from clickloop.store.ledger.setup.rules import terms_of
+from clickloop.store.ledger.setup.postback_rules import first_rules_of_sources, stored_rules_after
+from clickloop.store.ledger.setup.rules import rule_terms_of
 from clickloop.store.ledger.setup.statuses import status_rows, unmapped_words
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, sources_after
 
@@ -43,12 +43,12 @@ _MAX_WORDS = 20  # nobody reads a longer list
 class RecentClicks(Protocol):
     """A source of recent clicks: the facts."""
 
-    def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, Clicks]:
+    def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, ClickEvidence]:
         """Return statistics of each campaign's newest counted clicks, at most ``most`` per campaign."""
         ...
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class TrackerUrls(msgspec.Struct, frozen=True, kw_only=True):
     """The tracker's addresses: scheme and host of its links, the instance's fallback URL, and all its hosts."""
 
     base_url: str
@@ -57,7 +57,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_all(
-    ledger: Ledger, clicks: RecentClicks, standing: Standing, now_ms: int, campaign_id: int | None = None
+    ledger: Ledger, clicks: RecentClicks, standing: TrackerUrls, now_ms: int, campaign_id: int | None = None
 ) -> CheckResult | None:
     """Check everything that is live, or what one campaign needs. None: there is no live campaign with that id."""
     with ledger.read() as tx:
@@ -68,21 +68,21 @@ def check_all(
     return check_chain(chain, evidence)
 
 
-def check_as_set_up(ledger: Ledger, standing: Standing) -> tuple[Finding, ...]:
+def find_setup_problems(ledger: Ledger, standing: TrackerUrls) -> tuple[CheckFinding, ...]:
     """Return the findings about the set-up alone, the worst first. Fast, for use within other pages."""
     with ledger.read() as tx:
         chain = _read_everything(tx, standing)
     return worst_first(static_findings(chain))
 
 
-def check_campaign_as_set_up(ledger: Ledger, standing: Standing, campaign_id: int) -> tuple[Finding, ...]:
+def find_campaign_setup_problems(ledger: Ledger, standing: TrackerUrls, campaign_id: int) -> tuple[CheckFinding, ...]:
     """Return the findings about the set-up that one live campaign needs, the worst first. Reads nothing of other campaigns."""
     with ledger.read() as tx:
         chain = _read_for_campaign(tx, standing, campaign_id)
     return worst_first(static_findings(chain)) if chain else ()
 
 
-def _read_for_campaign(tx: Connection, standing: Standing, campaign_id: int) -> Chain | None:
+def _read_for_campaign(tx: Connection, standing: TrackerUrls, campaign_id: int) -> Chain | None:
     """Read the part of the chain that a campaign needs. None: there is no live campaign with that id."""
     campaign = CAMPAIGNS.find(tx, campaign_id)
     if campaign is None or campaign.archived_at is not None:
@@ -92,12 +92,12 @@ def _read_for_campaign(tx: Connection, standing: Standing, campaign_id: int) -> 
     rules = [
         stored.rule
         for stored in (
-            *kept_rules_after(tx, 0, _ALL, of_instance=True),
-            *kept_rules_after(tx, 0, _ALL, source_id=campaign.source_id),
-            *kept_rules_after(tx, 0, _ALL, campaign_id=campaign_id),
+            *stored_rules_after(tx, 0, _ALL, of_instance=True),
+            *stored_rules_after(tx, 0, _ALL, source_id=campaign.source_id),
+            *stored_rules_after(tx, 0, _ALL, campaign_id=campaign_id),
         )
     ]
-    terms = terms_of(tx, [rule.rule_id for rule in rules])
+    terms = rule_terms_of(tx, [rule.rule_id for rule in rules])
     first = first_rules_of_sources(tx, [campaign.source_id])
     networks = networks_of_offers(tx, [offer.id for offer in offers])
     return Chain(
@@ -116,10 +116,10 @@ def _read_for_campaign(tx: Connection, standing: Standing, campaign_id: int) -> 
     )
 
 
-def _read_everything(tx: Connection, standing: Standing) -> Chain:
+def _read_everything(tx: Connection, standing: TrackerUrls) -> Chain:
     sources = {source.id: source for source in sources_after(tx, 0, _ALL)}
-    rules = [stored.rule for stored in kept_rules_after(tx, 0, _ALL)]
-    terms = terms_of(tx, [rule.rule_id for rule in rules])
+    rules = [stored.rule for stored in stored_rules_after(tx, 0, _ALL)]
+    terms = rule_terms_of(tx, [rule.rule_id for rule in rules])
     first = first_rules_of_sources(tx, list(sources))
     return Chain(
         campaigns=tuple(campaigns_after(tx, 0, _ALL)),
@@ -137,16 +137,16 @@ def _read_everything(tx: Connection, standing: Standing) -> Chain:
 
 def _read_evidence(
     tx: Connection, clicks: RecentClicks, chain: Chain, now_ms: int, campaign_id: int | None
-) -> Evidence:
+) -> CheckEvidence:
     since = now_ms - RECENT_DAYS * DAY_MS
     recent = clicks.recent_clicks(RECENT_CLICKS, campaign_id)
     conversions = conversions_since(tx, since, campaign_id)
     delivered = delivered_since(tx, since, campaign_id)
-    return Evidence(
+    return CheckEvidence(
         campaigns=tuple(
             CampaignEvidence(
                 campaign_id=campaign.id,
-                clicks=recent.get(campaign.id, Clicks()),
+                clicks=recent.get(campaign.id, ClickEvidence()),
                 conversions=conversions.get(campaign.id, (0, 0))[0],
                 last_conversion_at=conversions[campaign.id][1] if campaign.id in conversions else None,
                 last_delivered_at=delivered.get(campaign.id),
@@ -162,31 +162,31 @@ def _read_evidence(
     )
 
 
-def _read_holdups(tx: Connection, now_ms: int, campaign_id: int | None) -> Held:
+def _read_holdups(tx: Connection, now_ms: int, campaign_id: int | None) -> Holdups:
     """Read the causes of held-up postbacks; for one campaign, only receivers that its postbacks wait for."""
-    known = {lane.lane: lane for lane in kept_lanes(tx)}
-    waiting = {backlog.lane: backlog for backlog in waiting_in_lanes(tx, now_ms, campaign_id)}
-    paused = {name for name, lane in known.items() if lane.pause is not None} if campaign_id is None else set()
+    known = {receiver.receiver: receiver for receiver in stored_receivers(tx)}
+    waiting = {backlog.receiver: backlog for backlog in receiver_backlogs(tx, now_ms, campaign_id)}
+    paused = {name for name, receiver in known.items() if receiver.pause is not None} if campaign_id is None else set()
     receivers = []
     for name in sorted(waiting.keys() | paused):
-        lane, backlog = known.get(name) or KeptLane(lane=name), waiting.get(name)
+        receiver, backlog = known.get(name) or StoredReceiver(receiver=name), waiting.get(name)
         receivers.append(
             SlowReceiver(
                 receiver=name,
                 waiting=backlog.waiting if backlog else 0,
-                paused_at=lane.pause.opened_at if lane.pause else None,
-                why=lane.pause.why if lane.pause else "",
-                next_probe_at=lane.pause.probe_at if lane.pause else None,
-                held_until=lane.held_until,
+                paused_at=receiver.pause.opened_at if receiver.pause else None,
+                why=receiver.pause.why if receiver.pause else "",
+                next_probe_at=receiver.pause.probe_at if receiver.pause else None,
+                held_until=receiver.held_until,
                 due=backlog.due if backlog else 0,
                 due_since=backlog.due_since if backlog else None,
             )
         )
-    return Held(
+    return Holdups(
         receivers=tuple(receivers),
         archived=tuple(
             ArchivedRule(rule_id=rule.rule_id, name=rule.name, waiting=rule.waiting)
-            for rule in rules_that_hold(tx)
+            for rule in paused_rules(tx)
             if rule.archived and campaign_id is None
         ),
         address_refused=address_refused_since(tx, now_ms - HELD_DAYS * DAY_MS, campaign_id),

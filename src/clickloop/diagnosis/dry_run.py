@@ -11,84 +11,93 @@ from clickloop.click.routing import Routes
 from clickloop.click_id import ClickId, ClickIds
 from clickloop.conversion.attribution import named_currency
 from clickloop.conversion.conversion import Change, Conversion
-from clickloop.conversion.given import GivenConversion, raw_notice_of
-from clickloop.conversion.notice import Door, Notice, notice_of_turn, read_notice
-from clickloop.diagnosis.macro_origin import Around, origins_of
+from clickloop.conversion.conversion_input import ConversionInput, raw_notice_of
+from clickloop.conversion.notice import Channel, Notice, notice_id_of_order, read_notice
+from clickloop.diagnosis.macro_origin import OriginContext, origins_of
 from clickloop.diagnosis.simulated_click import (
-    NOBODYS_KEY,
-    InventedClick,
-    Place,
-    Setting,
+    UNUSED_KEY,
+    SimulatedClick,
+    SimulationSetup,
+    TrackerHost,
     draw_for,
-    not_taken,
+    ignored_parameters,
+    record_visit,
     redirect_of,
-    visit,
 )
-from clickloop.diagnosis.simulation import Destination, Redirect, SimulatedRule, Simulation, SimulationFault, Told
-from clickloop.postback.due import Owed
+from clickloop.diagnosis.simulation import (
+    Destination,
+    NoticeEffect,
+    Redirect,
+    SimulatedRule,
+    Simulation,
+    SimulationFault,
+)
+from clickloop.postback.due import DuePostback
 from clickloop.postback.postback_log import NewPostback
 from clickloop.postback.sending.client import first_hop
-from clickloop.postback.sending.dns_check import RefusedNow
+from clickloop.postback.sending.dns_check import DnsCheck
 from clickloop.postback.values import ready_request
 from clickloop.store.ledger.logs.conversions import changes_of_conversions, conversions_of_click, find_conversion
 from clickloop.store.ledger.logs.notices import find_notice
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
 from clickloop.store.ledger.setup.catalog import read_catalog
 from clickloop.store.ledger.setup.offers import OFFERS
-from clickloop.store.ledger.setup.rules import terms_of
+from clickloop.store.ledger.setup.rules import rule_terms_of
 from clickloop.store.ledger.setup.traffic_sources import SOURCES
-from clickloop.tracking.click_progress import FoundClicks
-from clickloop.tracking.deciding import ChangeTexts, Surroundings, decide_changes, known_decisions, read_surroundings
-from clickloop.tracking.notices import Desk
-from clickloop.tracking.registering import foresee, read, terms_for
+from clickloop.tracking.click_progress import ClickLookupResult
+from clickloop.tracking.deciding import ChangeValues, SetupContext, decide_changes, known_decisions, read_setup_context
+from clickloop.tracking.notices import Intake
+from clickloop.tracking.registering import parse_raw_notice, preview_registration, terms_for
 
 
 def simulate_visit(
-    desk: Desk, place: Place, invented: InventedClick, given: GivenConversion, now_ms: int
+    intake: Intake, place: TrackerHost, invented: SimulatedClick, given: ConversionInput, now_ms: int
 ) -> Simulation | SimulationFault:
     """Simulate a visitor and a conversion of theirs; ``given`` needs no click id."""
-    with desk.ledger.read() as tx:
+    with intake.ledger.read() as tx:
         campaign = CAMPAIGNS.find(tx, invented.campaign_id)
         if campaign is None or campaign.archived_at is not None:
             return SimulationFault.NO_SUCH_CAMPAIGN
         source = SOURCES.find(tx, campaign.source_id)
         assert source is not None, f"campaign {campaign.id} names a traffic source that is not in the ledger"
         catalog = read_catalog(tx, place.own_hosts)
-        setting = Setting(campaign, source, catalog, Routes(catalog, place.fallback_url), place)
+        setting = SimulationSetup(campaign, source, catalog, Routes(catalog, place.fallback_url), place)
         draw = draw_for(setting.route, invented.offer_id)
         if draw is None:
             return SimulationFault.OFFER_NOT_SERVED
-        click_ids = ClickIds(NOBODYS_KEY)
-        click = visit(setting, invented, draw, click_ids, desk.currency, now_ms)
+        click_ids = ClickIds(UNUSED_KEY)
+        click = record_visit(setting, invented, draw, click_ids, intake.currency, now_ms)
         redirect = redirect_of(setting, setting.route.choose(draw), click)
         given = msgspec.structs.replace(given, click_id=click.click_id)
-        simulation = _simulate(desk, tx, click, given, click_ids, redirect, now_ms, invented=True)
-        return msgspec.structs.replace(simulation, not_taken=not_taken(setting, invented.parameters or {}))
+        simulation = _simulate(intake, tx, click, given, click_ids, redirect, now_ms, invented=True)
+        return msgspec.structs.replace(simulation, not_taken=ignored_parameters(setting, invented.parameters or {}))
 
 
-def simulate_click(desk: Desk, click_id: ClickId, given: GivenConversion, now_ms: int) -> Simulation | SimulationFault:
+def simulate_click(
+    intake: Intake, click_id: ClickId, given: ConversionInput, now_ms: int
+) -> Simulation | SimulationFault:
     """Simulate a conversion of a recorded click, in addition to those that it has."""
-    found = desk.clicks.find_clicks([click_id.text]).get(click_id.text)
-    with desk.ledger.read() as tx:
+    found = intake.clicks.find_clicks([click_id.text]).get(click_id.text)
+    with intake.ledger.read() as tx:
         conversions = conversions_of_click(tx, click_id.text)
         click = conversions[0].click if conversions else found
         if click is None:
             return SimulationFault.NO_SUCH_CLICK
         given = msgspec.structs.replace(given, click_id=click.click_id)
-        return _simulate(desk, tx, click, given, desk.click_ids, None, now_ms, invented=False)
+        return _simulate(intake, tx, click, given, intake.click_ids, None, now_ms, invented=False)
 
 
 def simulate_conversion(
-    desk: Desk, conversion_id: str, given: GivenConversion | None, now_ms: int
+    intake: Intake, conversion_id: str, given: ConversionInput | None, now_ms: int
 ) -> Simulation | SimulationFault:
     """Simulate today's rules for the last change of a stored conversion; with ``given``, for one more notice of it."""
-    with desk.ledger.read() as tx:
+    with intake.ledger.read() as tx:
         conversion = find_conversion(tx, conversion_id)
         if conversion is None:
             return SimulationFault.NO_SUCH_CONVERSION
         if given is not None:
             given = msgspec.structs.replace(given, click_id=conversion.click.click_id, txid=conversion.txid)
-            return _simulate(desk, tx, conversion.click, given, desk.click_ids, None, now_ms, invented=False)
+            return _simulate(intake, tx, conversion.click, given, intake.click_ids, None, now_ms, invented=False)
         last = changes_of_conversions(tx, [conversion_id])[-1]
         notice = find_notice(tx, last.notice_id)
         change = last.as_change(notice)
@@ -96,17 +105,17 @@ def simulate_conversion(
             invented=False,
             click=conversion.click,
             redirect=_recorded(tx, conversion.click),
-            told=Told(outcome=notice.outcome if notice else "", change=change.kind, stored=True),
+            told=NoticeEffect(outcome=notice.outcome if notice else "", change=change.kind, stored=True),
             conversion=last.after,
-            rules=_rules(desk, tx, change, None, now_ms, version=last.version),
+            rules=_rules(intake, tx, change, None, now_ms, version=last.version),
         )
 
 
 def _simulate(
-    desk: Desk,
+    intake: Intake,
     tx: Connection,
     click: Click,
-    given: GivenConversion,
+    given: ConversionInput,
     click_ids: ClickIds,
     redirect: Redirect | None,
     now_ms: int,
@@ -114,46 +123,54 @@ def _simulate(
     invented: bool,
 ) -> Simulation:
     """Simulate a notice of this conversion, and the postbacks that it would create."""
-    reading = read(raw_notice_of(given, Door.API, desk.new_id(), now_ms), click_ids)
-    found = FoundClicks({click.click_id: click})
-    foreseen = foresee(tx, [reading], found, desk.new_id, desk.currency, now_ms, desk.is_clock_trusted)
+    reading = parse_raw_notice(raw_notice_of(given, Channel.API, intake.new_id(), now_ms), click_ids)
+    found = ClickLookupResult({click.click_id: click})
+    foreseen = preview_registration(
+        tx, [reading], found, intake.new_id, intake.currency, now_ms, intake.is_clock_trusted
+    )
     notice, change = foreseen.notices[0], foreseen.changes[0] if foreseen.changes else None
     return Simulation(
         invented=invented,
         click=click,
         redirect=redirect or _recorded(tx, click),
-        told=Told(
+        told=NoticeEffect(
             outcome=notice.outcome, reason=notice.reason, flags=notice.flags, change=change.kind if change else ""
         ),
         conversion=foreseen.conversions[0],
-        rules=_rules(desk, tx, change, reading.notice, now_ms) if change else (),
+        rules=_rules(intake, tx, change, reading.notice, now_ms) if change else (),
     )
 
 
 def _rules(
-    desk: Desk, tx: Connection, change: Change, notice: Notice | None, now_ms: int, version: int | None = None
+    intake: Intake, tx: Connection, change: Change, notice: Notice | None, now_ms: int, version: int | None = None
 ) -> tuple[SimulatedRule, ...]:
     """Decide each rule that applies to a change as ``owe_postbacks`` would. ``notice``: the simulated notice that made it."""
-    setup = read_surroundings(tx, [change])
+    setup = read_setup_context(tx, [change])
     decisions = decide_changes(
-        [change], setup, known_decisions(tx, [change], version), now_ms, desk.new_id, guard=desk.guard
+        [change], setup, known_decisions(tx, [change], version), now_ms, intake.new_id, guard=intake.guard
     )
     click = change.after.click
     source = SOURCES.find(tx, click.source_id)
     campaign = CAMPAIGNS.find(tx, click.campaign_id)
     fixed_cost = campaign is not None and campaign.click_cost_micros is not None
-    context = Around(
+    context = OriginContext(
         rows={row.number: row for row in source.parameters} if source else {},
         fixed_cost=fixed_cost,
         conversion=change.after,
         named_currency=_named_currency(tx, change.after, notice),
-        terms=terms_for(tx, click, desk.currency),
+        terms=terms_for(tx, click, intake.currency),
     )
-    terms = terms_of(tx, [live.rule.rule_id for live in setup.rules])
-    values_of_change = ChangeTexts(change, setup)
+    terms = rule_terms_of(tx, [live.rule.rule_id for live in setup.rules])
+    values_of_change = ChangeValues(change, setup)
     return tuple(
         _rule(
-            postback, setup, values_of_change, context, now_ms, desk.refused_now, paused=terms[postback.rule_id].paused
+            postback,
+            setup,
+            values_of_change,
+            context,
+            now_ms,
+            intake.dns_refusal,
+            paused=terms[postback.rule_id].paused,
         )
         for postback in decisions.postbacks
     )
@@ -161,11 +178,11 @@ def _rules(
 
 def _rule(
     postback: NewPostback,
-    setup: Surroundings,
-    values_of_change: ChangeTexts,
-    context: Around,
+    setup: SetupContext,
+    values_of_change: ChangeValues,
+    context: OriginContext,
     now_ms: int,
-    refused_now: RefusedNow,
+    dns_refusal: DnsCheck,
     *,
     paused: bool,
 ) -> SimulatedRule:
@@ -174,18 +191,18 @@ def _rule(
     decision = postback.decision
     ready = ready_request(rule.request, setup.rows.get(postback.source_id, ()))
     values = values_of_change.of(rule, postback.postback_id, ready)
-    request = decision.request if isinstance(decision, Owed) else ready.resolve(values, now_ms, None)
+    request = decision.request if isinstance(decision, DuePostback) else ready.resolve(values, now_ms, None)
     hop = first_hop(request)
     shown = {name: values[name] or (str(now_ms // 1000) if name == "now" else "") for name in ready.names}
     parts = (ready.url, *(value for _, value in ready.headers), ready.body)
     return SimulatedRule(
         rule=rule,
         paused=paused,
-        reason=None if isinstance(decision, Owed) else decision.reason,
+        reason=None if isinstance(decision, DuePostback) else decision.reason,
         findings=decision.findings,
-        not_before=decision.not_before if isinstance(decision, Owed) else None,
+        not_before=decision.not_before if isinstance(decision, DuePostback) else None,
         request=request,
-        unsendable=hop if isinstance(hop, str) else refused_now(hop.target),
+        unsendable=hop if isinstance(hop, str) else dns_refusal(hop.target),
         macros=origins_of(
             ready.names,
             shown,
@@ -197,10 +214,10 @@ def _rule(
 
 def _named_currency(tx: Connection, conversion: Conversion, notice: Notice | None) -> str:
     """Return the currency named by the notice that set a conversion's payout: the simulated one, or a stored one."""
-    if not conversion.payout_turn:
+    if not conversion.payout_order:
         return ""
-    if notice is None or notice.turn != conversion.payout_turn:
-        stored = find_notice(tx, notice_of_turn(conversion.payout_turn))
+    if notice is None or notice.arrival_order != conversion.payout_order:
+        stored = find_notice(tx, notice_id_of_order(conversion.payout_order))
         notice = read_notice(stored.raw) if stored else None
     return named_currency(notice) if notice else ""
 

@@ -10,7 +10,7 @@ from clickloop.alarm.alarms import Alarm
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.journal.listing import journal_lag
 from clickloop.store.journal.segment import STREAMS
-from clickloop.store.ledger.audit.changes import AuditMemory, newest_change, read_memory
+from clickloop.store.ledger.audit.changes import ChangeAuditProgress, newest_change_number, read_change_audit_progress
 from clickloop.store.ledger.jobs.bulk_jobs import BULK_JOBS, BulkJob
 from clickloop.store.ledger.jobs.exports import EXPORTS, Export
 from clickloop.store.ledger.jobs.uploads import UPLOADS, Upload
@@ -59,10 +59,10 @@ class CoreHealth(msgspec.Struct, frozen=True, kw_only=True):
 NOT_RUNNING = CoreHealth()
 
 
-class UnderWay(msgspec.Struct, frozen=True, kw_only=True):
+class UnfinishedWork(msgspec.Struct, frozen=True, kw_only=True):
     """The progress of the audit, and unfinished jobs, uploads and exports, from the ledger."""
 
-    audit: AuditMemory
+    audit: ChangeAuditProgress
     newest_change: int
     jobs: tuple[BulkJob, ...]
     uploads: tuple[Upload, ...]
@@ -82,12 +82,12 @@ def core_health(
     lags = [(stream, journal_lag(folder / "journal", stream, now_ms)) for stream in STREAMS]
     return CoreHealth(
         lags=tuple(
-            StreamLag(stream=stream, segments=lag.segments, octets=lag.octets, oldest_ms=max(0, lag.oldest_age_ms))
+            StreamLag(stream=stream, segments=lag.segments, octets=lag.size, oldest_ms=max(0, lag.oldest_age_ms))
             for stream, lag in lags
         ),
         free_octets=disk.free,
         disk_octets=disk.total,
-        reserve_octets=reserve.octets,
+        reserve_octets=reserve.size,
         reserve_held=reserve.held,
         alarms=tuple(alarms),
         unknown_links=read_unknown_links(folder),
@@ -97,11 +97,11 @@ def core_health(
     )
 
 
-def under_way(ledger: Ledger) -> UnderWay:
+def unfinished_work(ledger: Ledger) -> UnfinishedWork:
     with ledger.read() as tx:
-        return UnderWay(
-            audit=read_memory(tx),
-            newest_change=newest_change(tx),
+        return UnfinishedWork(
+            audit=read_change_audit_progress(tx),
+            newest_change=newest_change_number(tx),
             jobs=tuple(BULK_JOBS.unfinished(tx, MAX_UNFINISHED)),
             uploads=tuple(UPLOADS.unfinished(tx, MAX_UNFINISHED)),
             exports=tuple(EXPORTS.unfinished(tx, MAX_UNFINISHED)),

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
-from clickloop.click_id import LENGTH, ClickId, Fault
+from clickloop.click_id import LENGTH, ClickId, ClickIdFault
 from clickloop.clock import DAY_MS, Moment, iso_text
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.conversion_log import ConversionFilter
@@ -19,7 +19,7 @@ from clickloop.macro import unreplaced_macro
 from clickloop.store.ledger.logs.conversions import conversions_before, find_conversion
 from clickloop.store.ledger.logs.notices import find_notice, notices_of_click
 from clickloop.store.ledger.logs.postbacks import find_postback
-from clickloop.text import readable, text_of
+from clickloop.text import escape_bytes, readable
 
 MAX_FOUND = 50  # a person chooses among them
 LOOKED_BACK_DAYS = 7
@@ -71,7 +71,7 @@ def find_stories(context: LogContext, text: str, everything: bool = False) -> Fo
         click = context.facts.find_clicks([read.text]).get(read.text)
         with context.ledger.read() as tx:
             return _found_list(_of_click_id(tx, read, click), wanted, read)
-    stored = text_of(wanted.encode("utf-8", "surrogateescape"))
+    stored = escape_bytes(wanted.encode("utf-8", "surrogateescape"))
     with context.ledger.read() as tx:
         found = _of_record(tx, wanted.lower()) if len(wanted) == LENGTH else []
         if not found and stored:
@@ -174,17 +174,17 @@ def _conversion_found(matched: Matched, conversion: Conversion, what: str) -> Fo
 
 
 def _found_list(
-    found: list[FoundView], wanted: str, read: ClickId | Fault, looked_back_to: str | None = None
+    found: list[FoundView], wanted: str, read: ClickId | ClickIdFault, looked_back_to: str | None = None
 ) -> FoundList:
     hint = "" if found or not wanted else _hint(wanted, read)
     return FoundList(items=found[:MAX_FOUND], looked_back_to=looked_back_to, hint=hint)
 
 
-def _hint(wanted: str, read: ClickId | Fault) -> str:
+def _hint(wanted: str, read: ClickId | ClickIdFault) -> str:
     if isinstance(read, ClickId):
         return "This is a click ID of this tracker, but neither the click nor anything else with this ID has arrived."
     if unreplaced_macro(wanted):
         return "This is a macro that was not replaced with its value."
-    if read is Fault.FORGED:
+    if read is ClickIdFault.FORGED:
         return "This looks like one of our IDs but is not valid. It may be mistyped, cut off, or from another tracker."
     return "This is none of our IDs, and no click has it as its external ID."

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from clickloop.conversion.conversion import Conversion
-from clickloop.conversion.terms import Terms
-from clickloop.macro import Group
+from clickloop.conversion.terms import NoticeTerms
+from clickloop.macro import MacroCategory
 from clickloop.macro.known import BY_NAME
 from clickloop.money import AmountFault, read_amount
 from clickloop.setup.source_rows import ROW_NUMBERS, V_ROWS, FixedRow, row_label
@@ -15,7 +15,7 @@ from clickloop.setup.traffic_source import SourceParameter
 from clickloop.text import readable
 
 
-class Origin(enum.StrEnum):
+class MacroOrigin(enum.StrEnum):
     """The origin of a value. A closed list."""
 
     LINK = "link"
@@ -39,11 +39,11 @@ class MacroValue(msgspec.Struct, frozen=True):
 
     macro: str
     value: str
-    origin: Origin
+    origin: MacroOrigin
     sentence: str
 
 
-class Around(msgspec.Struct, frozen=True, kw_only=True):
+class OriginContext(msgspec.Struct, frozen=True, kw_only=True):
     """The context that decides where values come from."""
 
     rows: Mapping[int, SourceParameter]
@@ -53,22 +53,22 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     conversion: Conversion | None = None
     named_currency: str = ""
     """The currency named by the notice that set the payout; empty: it named none, or no notice named a payout."""
-    terms: Terms | None = None
+    terms: NoticeTerms | None = None
     """Today's terms, which decide the currency if the notice named none."""
     payout_percent: int = 100
 
 
-def origins_of(names: Iterable[str], values: Mapping[str, str], context: Around) -> tuple[MacroValue, ...]:
+def origins_of(names: Iterable[str], values: Mapping[str, str], context: OriginContext) -> tuple[MacroValue, ...]:
     """Return the value and origin of each macro in ``names`` (canonical), in their order."""
     return tuple(_macro_value(name, values[name], context) for name in names)
 
 
-def _macro_value(name: str, value: str, context: Around) -> MacroValue:
+def _macro_value(name: str, value: str, context: OriginContext) -> MacroValue:
     origin, sentence = _origin(name, value, context)
     return MacroValue(name, readable(value), origin, sentence)
 
 
-def _origin(name: str, value: str, context: Around) -> tuple[Origin, str]:
+def _origin(name: str, value: str, context: OriginContext) -> tuple[MacroOrigin, str]:
     number = ROW_NUMBERS.get(name)
     if number is not None and not (number == FixedRow.COST and context.fixed_cost):
         return _row(number, value, context)
@@ -76,7 +76,10 @@ def _origin(name: str, value: str, context: Around) -> tuple[Origin, str]:
     if of_conversion is not None and context.conversion is not None:
         return of_conversion(context.conversion, context)
     if name.startswith(("param", "event")):
-        return Origin.NOTICE, f"{name} of the incoming postback." if value else f"The incoming postback had no {name}."
+        return (
+            MacroOrigin.NOTICE,
+            f"{name} of the incoming postback." if value else f"The incoming postback had no {name}.",
+        )
     if name in _FIXED:
         return _FIXED[name]
     origin, what = _GROUPS[BY_NAME[name].group]
@@ -85,78 +88,84 @@ def _origin(name: str, value: str, context: Around) -> tuple[Origin, str]:
     return origin, what if value else f"{what} Unknown here."
 
 
-def _row(number: int, value: str, context: Around) -> tuple[Origin, str]:
+def _row(number: int, value: str, context: OriginContext) -> tuple[MacroOrigin, str]:
     row = context.rows.get(number)
     label = row_label(number)
     if row is None:
-        return Origin.LINK, f"The traffic source has no row {label}, so it is always empty."
+        return MacroOrigin.LINK, f"The traffic source has no row {label}, so it is always empty."
     shown = f"{label}, {row.parameter}" if number in V_ROWS else label
     if not row.tracked:
-        return Origin.LINK, f"The row {shown} is switched off, so its values are not stored."
+        return MacroOrigin.LINK, f"The row {shown} is switched off, so its values are not stored."
     if not value:
-        return Origin.LINK, f"The campaign link had no {row.parameter}."
-    return Origin.LINK, f"{row.parameter} of the campaign link (row {label})."
+        return MacroOrigin.LINK, f"The campaign link had no {row.parameter}."
+    return MacroOrigin.LINK, f"{row.parameter} of the campaign link (row {label})."
 
 
-def _payout(conversion: Conversion, context: Around) -> tuple[Origin, str]:
+def _payout(conversion: Conversion, context: OriginContext) -> tuple[MacroOrigin, str]:
     share = f" The rule reports {context.payout_percent} % of it." if context.payout_percent != 100 else ""
-    if conversion.payout_turn:
-        return Origin.NOTICE, f"The payout of the incoming postback, {readable(conversion.payout_text)!r}.{share}"
+    if conversion.payout_order:
+        return MacroOrigin.NOTICE, f"The payout of the incoming postback, {readable(conversion.payout_text)!r}.{share}"
     reason = "no incoming postback had one"
     if conversion.payout_text:
         reason = f"{readable(conversion.payout_text)!r} in the incoming postback is not an amount"
     if conversion.payout.micros:
-        return Origin.SETUP, f"The offer's fixed payout, because {reason}.{share}"
-    return Origin.CONVERSION, f"Zero, because {reason} and the offer has no fixed payout."
+        return MacroOrigin.SETUP, f"The offer's fixed payout, because {reason}.{share}"
+    return MacroOrigin.CONVERSION, f"Zero, because {reason} and the offer has no fixed payout."
 
 
-def _currency(conversion: Conversion, context: Around) -> tuple[Origin, str]:
+def _currency(conversion: Conversion, context: OriginContext) -> tuple[MacroOrigin, str]:
     if not conversion.payout.currency:
-        return Origin.NOTICE, "The incoming postback had an unknown currency."
+        return MacroOrigin.NOTICE, "The incoming postback had an unknown currency."
     if context.named_currency:
-        return Origin.NOTICE, f"The currency of the incoming postback, {readable(context.named_currency)!r}."
-    amount = read_amount(conversion.payout_text) if conversion.payout_turn else AmountFault.EMPTY
+        return MacroOrigin.NOTICE, f"The currency of the incoming postback, {readable(context.named_currency)!r}."
+    amount = read_amount(conversion.payout_text) if conversion.payout_order else AmountFault.EMPTY
     if not isinstance(amount, AmountFault) and amount.currency:
         return (
-            Origin.NOTICE,
+            MacroOrigin.NOTICE,
             f"The currency in the payout of the incoming postback, {readable(conversion.payout_text)!r}.",
         )
-    reason = "the incoming postback had none" if conversion.payout_turn else "no incoming postback had a payout"
+    reason = "the incoming postback had none" if conversion.payout_order else "no incoming postback had a payout"
     if context.terms is None or context.terms.default_currency != conversion.payout.currency:
-        return Origin.SETUP, f"The currency that offer, network or instance had when it came in, because {reason}."
-    return Origin.SETUP, f"The currency of the {context.terms.currency_giver}, because {reason}."
+        return MacroOrigin.SETUP, f"The currency that offer, network or instance had when it came in, because {reason}."
+    return MacroOrigin.SETUP, f"The currency of the {context.terms.currency_giver}, because {reason}."
 
 
-def _profit(conversion: Conversion, context: Around) -> tuple[Origin, str]:
-    return Origin.CONVERSION, "The reported payout less the click's cost; empty when they are in different currencies."
+def _profit(conversion: Conversion, context: OriginContext) -> tuple[MacroOrigin, str]:
+    return (
+        MacroOrigin.CONVERSION,
+        "The reported payout less the click's cost; empty when they are in different currencies.",
+    )
 
 
-def _status_word(conversion: Conversion, context: Around) -> tuple[Origin, str]:
+def _status_word(conversion: Conversion, context: OriginContext) -> tuple[MacroOrigin, str]:
     if conversion.status_word:
-        return Origin.NOTICE, "The status of the incoming postback, as it came."
-    return Origin.SETUP, "No status came, so this is the key of the default status."
+        return MacroOrigin.NOTICE, "The status of the incoming postback, as it came."
+    return MacroOrigin.SETUP, "No status came, so this is the key of the default status."
 
 
-def _status(conversion: Conversion, context: Around) -> tuple[Origin, str]:
+def _status(conversion: Conversion, context: OriginContext) -> tuple[MacroOrigin, str]:
     word = readable(conversion.status_word)
     return (
-        Origin.SETUP,
+        MacroOrigin.SETUP,
         f"Your status for the word {word!r}." if word else "Your status for conversions without a word.",
     )
 
 
-def _txid(conversion: Conversion, context: Around) -> tuple[Origin, str]:
-    return Origin.NOTICE, "txid of the incoming postback." if conversion.txid else "The incoming postback had no txid."
+def _txid(conversion: Conversion, context: OriginContext) -> tuple[MacroOrigin, str]:
+    return (
+        MacroOrigin.NOTICE,
+        "txid of the incoming postback." if conversion.txid else "The incoming postback had no txid.",
+    )
 
 
-def _conversion_id(conversion: Conversion, context: Around) -> tuple[Origin, str]:
+def _conversion_id(conversion: Conversion, context: OriginContext) -> tuple[MacroOrigin, str]:
     if conversion.parameters.conversion_id:
-        return Origin.NOTICE, "conversion_id of the incoming postback."
-    return Origin.MADE, "Our own id of the conversion, because the incoming postback had no conversion_id."
+        return MacroOrigin.NOTICE, "conversion_id of the incoming postback."
+    return MacroOrigin.MADE, "Our own id of the conversion, because the incoming postback had no conversion_id."
 
 
-def _conversion_time(conversion: Conversion, context: Around) -> tuple[Origin, str]:
-    return Origin.TIME, "The time in the incoming postback (at), else when the first one came in, in Unix seconds."
+def _conversion_time(conversion: Conversion, context: OriginContext) -> tuple[MacroOrigin, str]:
+    return MacroOrigin.TIME, "The time in the incoming postback (at), else when the first one came in, in Unix seconds."
 
 
 _OF_CONVERSION = {
@@ -171,20 +180,20 @@ _OF_CONVERSION = {
     "conversion_time": _conversion_time,
 }
 _FIXED = {
-    "clickid": (Origin.MADE, "Our click id."),
-    "postback_id": (Origin.MADE, "The postback's id, the same for every attempt."),
-    "cost": (Origin.SETUP, "The campaign's fixed cost per click."),
-    "domain": (Origin.VISITOR, "The host in the clicked link."),
-    "click_time": (Origin.TIME, "The time of the click, in Unix seconds."),
-    "now": (Origin.TIME, "The time when the request is built, in Unix seconds."),
+    "clickid": (MacroOrigin.MADE, "Our click id."),
+    "postback_id": (MacroOrigin.MADE, "The postback's id, the same for every attempt."),
+    "cost": (MacroOrigin.SETUP, "The campaign's fixed cost per click."),
+    "domain": (MacroOrigin.VISITOR, "The host in the clicked link."),
+    "click_time": (MacroOrigin.TIME, "The time of the click, in Unix seconds."),
+    "now": (MacroOrigin.TIME, "The time when the request is built, in Unix seconds."),
 }
 _GROUPS = {
-    Group.IDS: (Origin.MADE, "An id."),
-    Group.MONEY: (Origin.CONVERSION, "Known once there is a conversion."),
-    Group.STATUS: (Origin.CONVERSION, "Known once there is a conversion."),
-    Group.SETUP: (Origin.SETUP, "From your settings."),
-    Group.PARAMETERS: (Origin.NOTICE, "From the incoming postback."),
-    Group.VISITOR: (Origin.VISITOR, "From the visitor's request."),
-    Group.TIME: (Origin.TIME, "A time, in Unix seconds."),
-    Group.ALARM: (Origin.MADE, "Filled in for alarms only; empty for conversions."),
+    MacroCategory.IDS: (MacroOrigin.MADE, "An id."),
+    MacroCategory.MONEY: (MacroOrigin.CONVERSION, "Known once there is a conversion."),
+    MacroCategory.STATUS: (MacroOrigin.CONVERSION, "Known once there is a conversion."),
+    MacroCategory.SETUP: (MacroOrigin.SETUP, "From your settings."),
+    MacroCategory.PARAMETERS: (MacroOrigin.NOTICE, "From the incoming postback."),
+    MacroCategory.VISITOR: (MacroOrigin.VISITOR, "From the visitor's request."),
+    MacroCategory.TIME: (MacroOrigin.TIME, "A time, in Unix seconds."),
+    MacroCategory.ALARM: (MacroOrigin.MADE, "Filled in for alarms only; empty for conversions."),
 }

@@ -8,39 +8,39 @@ import msgspec
 from clickloop.clock import MINUTE_MS, Clock, wall_clock
 from clickloop.postback.sending.address_guard import AddressGuard, RefusedAddress
 from clickloop.postback.values import ready_request
-from clickloop.store.delivery_hold import Hold
+from clickloop.store.delivery_hold import StoredHold
 from clickloop.store.ledger.audit.changes import (
     BATCH,
+    MAX_REMEMBERED_CHANGES,
     OVERLAP,
-    REMEMBERED,
-    Audited,
-    AuditMemory,
+    ChangeAudit,
+    ChangeAuditProgress,
     Mismatch,
     audit_changes,
     changes_between,
     changes_numbered,
-    newest_change,
-    read_memory,
-    write_memory,
+    newest_change_number,
+    read_change_audit_progress,
+    write_change_audit_progress,
 )
 from clickloop.store.ledger.audit.rows import (
-    OF_CONVERSIONS,
-    Lacking,
-    RowsMemory,
-    conversions_from,
-    conversions_of_ids,
-    newest_conversions,
-    newest_postbacks,
-    postbacks_from,
-    postbacks_of_ids,
-    read_rows_memory,
-    write_rows_memory,
+    CONVERSION_FAULTS,
+    FaultyRow,
+    RowAuditProgress,
+    read_row_audit_progress,
+    scan_conversions,
+    scan_conversions_after,
+    scan_newest_conversions,
+    scan_newest_postbacks,
+    scan_postbacks,
+    scan_postbacks_after,
+    write_row_audit_progress,
 )
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.postbacks import count_unfinished
-from clickloop.store.ledger.queue.holding import rules_that_hold
-from clickloop.store.ledger.queue.lanes import kept_lanes, waiting_counts
-from clickloop.store.ledger.setup.postback_rules import kept_rules_after
+from clickloop.store.ledger.queue.holding import paused_rules
+from clickloop.store.ledger.queue.receivers import stored_receivers, waiting_counts
+from clickloop.store.ledger.setup.postback_rules import stored_rules_after
 
 MAX_RULES = 10_000
 """Maximum number of rules whose addresses are checked."""
@@ -56,8 +56,8 @@ def audit_step(ledger: Ledger) -> tuple[Mismatch, ...]:
     Reads without blocking writers, and writes one row.
     """
     with ledger.read() as tx:
-        memory = read_memory(tx)
-        newest = newest_change(tx)
+        memory = read_change_audit_progress(tx)
+        newest = newest_change_number(tx)
         start = max(0, memory.looked_to - OVERLAP)
         end = min(newest, start + BATCH)
         found = list(changes_between(tx, start, end))
@@ -66,52 +66,52 @@ def audit_step(ledger: Ledger) -> tuple[Mismatch, ...]:
         found += changes_between(tx, again_from, again_to)
         known = set(memory.mismatched) - {change.number for change in found}
         found += changes_numbered(tx, known) if known else []
-    mismatches = audit_changes(found).mismatches[:REMEMBERED]
+    mismatches = audit_changes(found).mismatches[:MAX_REMEMBERED_CHANGES]
     numbers = tuple(sorted(mismatch.number for mismatch in mismatches))
-    after = AuditMemory(max(memory.looked_to, end), again_to, numbers)
+    after = ChangeAuditProgress(max(memory.looked_to, end), again_to, numbers)
     if after != memory:
         with ledger.write() as tx:
-            write_memory(tx, after)
+            write_change_audit_progress(tx, after)
     return mismatches
 
 
-def audit_rows_step(ledger: Ledger, at_once: int = SLICE) -> tuple[Lacking, ...]:
+def audit_rows_step(ledger: Ledger, at_once: int = SLICE) -> tuple[FaultyRow, ...]:
     """Audit conversions and postbacks in one bounded step, and return all rows now known to be incomplete.
 
     Checks the newest ``at_once``, the next ``at_once`` of the cycle over all, and those that were incomplete before.
     """
     with ledger.read() as tx:
-        memory = read_rows_memory(tx)
-        conversion_slice = conversions_from(tx, memory.conversions_to, at_once)
-        postback_slice = postbacks_from(tx, memory.postbacks_to, at_once)
+        memory = read_row_audit_progress(tx)
+        conversion_slice = scan_conversions_after(tx, memory.conversions_to, at_once)
+        postback_slice = scan_postbacks_after(tx, memory.postbacks_to, at_once)
         looks = (
-            newest_conversions(tx, at_once),
+            scan_newest_conversions(tx, at_once),
             conversion_slice,
-            conversions_of_ids(tx, memory.conversions),
-            newest_postbacks(tx, at_once),
+            scan_conversions(tx, memory.conversions),
+            scan_newest_postbacks(tx, at_once),
             postback_slice,
-            postbacks_of_ids(tx, memory.postbacks),
+            scan_postbacks(tx, memory.postbacks),
         )
-    lacking = tuple(dict.fromkeys(found for look in looks for found in look.lacking))
-    conversion_ids = dict.fromkeys(found.row_id for found in lacking if found.lack in OF_CONVERSIONS)
-    postback_ids = dict.fromkeys(found.row_id for found in lacking if found.lack not in OF_CONVERSIONS)
-    after = RowsMemory(
+    faulty = tuple(dict.fromkeys(found for look in looks for found in look.faulty))
+    conversion_ids = dict.fromkeys(found.row_id for found in faulty if found.fault in CONVERSION_FAULTS)
+    postback_ids = dict.fromkeys(found.row_id for found in faulty if found.fault not in CONVERSION_FAULTS)
+    after = RowAuditProgress(
         conversion_slice.next_after,
         postback_slice.next_after,
-        tuple(sorted(conversion_ids)[:REMEMBERED]),
-        tuple(sorted(postback_ids)[:REMEMBERED]),
+        tuple(sorted(conversion_ids)[:MAX_REMEMBERED_CHANGES]),
+        tuple(sorted(postback_ids)[:MAX_REMEMBERED_CHANGES]),
     )
     if after != memory:
         with ledger.write() as tx:
-            write_rows_memory(tx, after)
-    return lacking
+            write_row_audit_progress(tx, after)
+    return faulty
 
 
-def audit_everything(ledger: Ledger) -> Audited:
+def audit_everything(ledger: Ledger) -> ChangeAudit:
     """Audit all changes, a batch at a time. Takes about 20 seconds for a million."""
-    total = Audited()
+    total = ChangeAudit()
     with ledger.read() as tx:
-        newest = newest_change(tx)
+        newest = newest_change_number(tx)
     for start in range(0, newest, BATCH):
         with ledger.read() as tx:
             total += audit_changes(changes_between(tx, start, min(newest, start + BATCH)))
@@ -122,21 +122,21 @@ def audit_alarms(mismatches: Sequence[Mismatch]) -> tuple[str, ...]:
     """Return the alarm about mismatches for /health, without ids because anyone may read it."""
     if not mismatches:
         return ()
-    count = f"{REMEMBERED} or more" if len(mismatches) >= REMEMBERED else str(len(mismatches))
+    count = f"{MAX_REMEMBERED_CHANGES} or more" if len(mismatches) >= MAX_REMEMBERED_CHANGES else str(len(mismatches))
     return (f"self-audit: changes of conversions whose postbacks do not add up: {count}; run clickloop doctor",)
 
 
-def rows_alarms(lacking: Sequence[Lacking]) -> tuple[str, ...]:
+def rows_alarms(faulty: Sequence[FaultyRow]) -> tuple[str, ...]:
     """Return the alarms about incomplete rows for /health, without ids because anyone may read it."""
-    by_lack = Counter(found.lack for found in lacking)
+    by_lack = Counter(found.fault for found in faulty)
     return tuple(
-        f"self-audit: rows that do not add up: {_rows(count)}; run clickloop doctor. {lack.sentence}"
-        for lack, count in sorted(by_lack.items())
+        f"self-audit: rows that do not add up: {_rows(count)}; run clickloop doctor. {fault.sentence}"
+        for fault, count in sorted(by_lack.items())
     )
 
 
 def _rows(count: int) -> str:
-    return f"{REMEMBERED} or more" if count >= REMEMBERED else str(count)
+    return f"{MAX_REMEMBERED_CHANGES} or more" if count >= MAX_REMEMBERED_CHANGES else str(count)
 
 
 def paused_alarms(ledger: Ledger, clock: Clock = wall_clock) -> tuple[str, ...]:
@@ -148,11 +148,11 @@ def paused_alarms(ledger: Ledger, clock: Clock = wall_clock) -> tuple[str, ...]:
     """
     long_wait_until = clock() + LONG_WAIT_MS
     with ledger.read() as tx:
-        stored = kept_lanes(tx)
-        paused = {lane.lane for lane in stored if lane.pause is not None}
-        held = {lane.lane for lane in stored if (lane.held_until or 0) > long_wait_until} - paused
+        stored = stored_receivers(tx)
+        paused = {receiver.receiver for receiver in stored if receiver.pause is not None}
+        held = {receiver.receiver for receiver in stored if (receiver.held_until or 0) > long_wait_until} - paused
         waiting = waiting_counts(tx, [*paused, *held])
-        rules = rules_that_hold(tx)
+        rules = paused_rules(tx)
     alarms = [
         f"receiver {receiver} is paused: {_waiting(count)}"
         if receiver in paused
@@ -168,7 +168,7 @@ def paused_alarms(ledger: Ledger, clock: Clock = wall_clock) -> tuple[str, ...]:
     return tuple(alarms)
 
 
-def held_alarms(ledger: Ledger, hold: Hold | None) -> tuple[str, ...]:
+def held_alarms(ledger: Ledger, hold: StoredHold | None) -> tuple[str, ...]:
     """Return the alarm for /health while all postbacks are on hold; empty if they are not."""
     if hold is None:
         return ()
@@ -190,7 +190,7 @@ class RefusedRule(msgspec.Struct, frozen=True):
 def refused_rules(ledger: Ledger, guard: AddressGuard) -> tuple[RefusedRule, ...]:
     """Return the active rules whose address the guard refuses; host names are not resolved."""
     with ledger.read() as tx:
-        rules = [kept.rule for kept in kept_rules_after(tx, 0, MAX_RULES) if kept.rule.active]
+        rules = [kept.rule for kept in stored_rules_after(tx, 0, MAX_RULES) if kept.rule.active]
     judged = ((rule, guard.judge_target(ready_request(rule.request, ()).target)) for rule in rules)
     return tuple(
         RefusedRule(rule.rule_id, rule.name, judgement.sentence)

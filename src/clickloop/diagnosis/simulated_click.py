@@ -8,28 +8,28 @@ import msgspec
 from clickloop.click.click import Click
 from clickloop.click.click_values import click_values
 from clickloop.click.redirect import COOKIE
-from clickloop.click.routing import Route, Routes, Target
+from clickloop.click.routing import RedirectTarget, Route, Routes
 from clickloop.click.visitor import Visitors
 from clickloop.click_id import KEY_BYTES, ClickIds
-from clickloop.diagnosis.macro_origin import Around, MacroValue, origins_of
-from clickloop.diagnosis.simulation import Chance, Destination, NotTaken, Redirect
+from clickloop.diagnosis.macro_origin import MacroValue, OriginContext, origins_of
+from clickloop.diagnosis.simulation import Destination, IgnoredParameter, OfferChance, Redirect
 from clickloop.macro import parse
 from clickloop.record_id import RecordIds
 from clickloop.setup.campaign import Campaign
 from clickloop.setup.catalog import Catalog, CatalogOffer
 from clickloop.setup.source_rows import FixedRow, row_macros
 from clickloop.setup.traffic_source import COST, EXTERNAL_ID, RESERVED_NAMES, TrafficSource
-from clickloop.text import octets_of
+from clickloop.text import unescape_bytes
 from clickloop.tracking.take import Edge, take_click
 
 _OTHER_NAMES = RESERVED_NAMES - {EXTERNAL_ID, COST}
 _NO_ROW = "Not stored: the traffic source has no row with this name (case-sensitive)."
 _ROW_OFF = "Not stored: the row's slider is off."
-NOBODYS_KEY = bytes(KEY_BYTES)
+UNUSED_KEY = bytes(KEY_BYTES)
 """A key that no tracker uses, so that its click ids are accepted nowhere."""
 
 
-class Visitor(msgspec.Struct, frozen=True, kw_only=True):
+class SimulatedVisitor(msgspec.Struct, frozen=True, kw_only=True):
     """A simulated visitor. The country is used as given; the address is not looked up."""
 
     ip: str = "203.0.113.7"
@@ -43,18 +43,18 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     returning: bool = False
 
 
-class InventedClick(msgspec.Struct, frozen=True, kw_only=True):
+class SimulatedClick(msgspec.Struct, frozen=True, kw_only=True):
     """A visitor who follows a campaign link."""
 
     campaign_id: int
     parameters: Mapping[str, str] | None = None
     """The link's parameters by name; None: an example value for each tracked row."""
-    visitor: Visitor = Visitor()
+    visitor: SimulatedVisitor = SimulatedVisitor()
     offer_id: int | None = None
     """The offer to choose; None: the one with the highest weight."""
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class TrackerHost(msgspec.Struct, frozen=True, kw_only=True):
     """The tracker's addresses as known to the edge."""
 
     host: str
@@ -62,14 +62,14 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     own_hosts: tuple[str, ...]
 
 
-class Setting(msgspec.Struct, frozen=True):
+class SimulationSetup(msgspec.Struct, frozen=True):
     """A campaign with its context as known to the edge."""
 
     campaign: Campaign
     source: TrafficSource
     catalog: Catalog
     routes: Routes
-    place: Place
+    place: TrackerHost
 
     @property
     def route(self) -> Route:
@@ -137,9 +137,9 @@ def draw_for(route: Route, offer_id: int | None) -> float | None:
     return (starts[position] + weights[position] / 2) / route.cumulative[-1]
 
 
-def visit(
-    setting: Setting,
-    invented: InventedClick,
+def record_visit(
+    setting: SimulationSetup,
+    invented: SimulatedClick,
     draw: float,
     click_ids: ClickIds,
     currency: str,
@@ -160,9 +160,9 @@ def visit(
         currency=currency,
     )
     headers = {
-        b"user-agent": octets_of(visitor.useragent),
-        b"accept-language": octets_of(visitor.language),
-        b"referer": octets_of(visitor.referrer),
+        b"user-agent": unescape_bytes(visitor.useragent),
+        b"accept-language": unescape_bytes(visitor.language),
+        b"referer": unescape_bytes(visitor.referrer),
         b"cookie": f"{COOKIE}={click_ids.new(now_ms)}".encode() if visitor.returning else b"",
     }
     request = _Request(
@@ -190,29 +190,29 @@ def _examples(source: TrafficSource) -> dict[str, str]:
 def _query(parameters: Mapping[str, str]) -> bytes:
     """Return the link's query, percent-encoded as by a source."""
     pairs = [
-        f"{quote_from_bytes(octets_of(name), safe='')}={quote_from_bytes(octets_of(value), safe='')}"
+        f"{quote_from_bytes(unescape_bytes(name), safe='')}={quote_from_bytes(unescape_bytes(value), safe='')}"
         for name, value in parameters.items()
     ]
     return "&".join(pairs).encode("ascii")
 
 
-def not_taken(setting: Setting, parameters: Mapping[str, str]) -> tuple[NotTaken, ...]:
+def ignored_parameters(setting: SimulationSetup, parameters: Mapping[str, str]) -> tuple[IgnoredParameter, ...]:
     """Return the link's parameters that the campaign does not store, each with the reason."""
     off = {row.parameter for row in setting.source.parameters if not row.tracked}
     return tuple(
-        NotTaken(name, _ROW_OFF if name in off else _NO_ROW)
+        IgnoredParameter(name, _ROW_OFF if name in off else _NO_ROW)
         for name in parameters
         if name not in setting.route.fields and name not in _OTHER_NAMES
     )
 
 
-def redirect_of(setting: Setting, target: Target | None, click: Click) -> Redirect:
+def redirect_of(setting: SimulationSetup, target: RedirectTarget | None, click: Click) -> Redirect:
     """Return where the simulated visitor goes, the probability of each offer, and the origins of the URL's values."""
     route, campaign = setting.route, setting.campaign
     names = {offer.id: offer for offer in setting.catalog.offers}
     starts = (0, *route.cumulative)[: len(route.cumulative)]
     chances = tuple(
-        Chance(chosen.offer_id, names[chosen.offer_id].name, round(100 * (end - start) / route.cumulative[-1], 2))
+        OfferChance(chosen.offer_id, names[chosen.offer_id].name, round(100 * (end - start) / route.cumulative[-1], 2))
         for chosen, start, end in zip(route.targets, starts, route.cumulative, strict=True)
     )
     if target is None:
@@ -226,7 +226,7 @@ def redirect_of(setting: Setting, target: Target | None, click: Click) -> Redire
     macros: tuple[MacroValue, ...] = origins_of(
         template.names,
         {name: values.get(name) or (str(click.at // 1000) if name == "now" else "") for name in template.names},
-        Around(
+        OriginContext(
             rows={row.number: row for row in setting.source.parameters},
             fixed_cost=campaign.click_cost_micros is not None,
         ),

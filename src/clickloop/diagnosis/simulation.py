@@ -5,16 +5,16 @@ import enum
 import msgspec
 
 from clickloop.click.click import Click
-from clickloop.click.routing import LeftOut
+from clickloop.click.routing import NotServedOffer
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.notice import NoticeFlag, RefusalReason
 from clickloop.diagnosis.macro_origin import MacroValue
 from clickloop.diagnosis.trace_text import every_finding_line, one_line
 from clickloop.explained import Explained
 from clickloop.money import amount_text
-from clickloop.postback.due import Finding, SkipReason
+from clickloop.postback.due import ConditionResult, SkipReason
 from clickloop.postback.masking import masked_request
-from clickloop.postback.rule import Request, Rule
+from clickloop.postback.rule import PostbackRequest, Rule
 from clickloop.text import readable
 
 
@@ -26,7 +26,7 @@ class Destination(enum.StrEnum):
     NOWHERE = "nowhere"
 
 
-class Chance(msgspec.Struct, frozen=True):
+class OfferChance(msgspec.Struct, frozen=True):
     """The probability of an offer: its share of all weights, in percent."""
 
     offer_id: int
@@ -42,14 +42,14 @@ class Redirect(msgspec.Struct, frozen=True, kw_only=True):
     offer_id: int = 0
     offer_name: str = ""
     recorded: bool = False
-    chances: tuple[Chance, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    chances: tuple[OfferChance, ...] = ()
+    left_out: tuple[NotServedOffer, ...] = ()
     macros: tuple[MacroValue, ...] = ()
     left_untouched: tuple[str, ...] = ()
     """Texts in the URL that look like macros but are unknown, and stay as they are."""
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
+class NoticeEffect(msgspec.Struct, frozen=True, kw_only=True):
     """The effect of the notice: ``outcome`` as in Conversions - In. ``change`` is the kind of change; empty: none."""
 
     outcome: str
@@ -67,16 +67,16 @@ class SimulatedRule(msgspec.Struct, frozen=True, kw_only=True):
     paused: bool
     """Whether a receiver's 410 has paused the rule, so that its postbacks wait."""
     reason: SkipReason | None
-    findings: tuple[Finding, ...]
+    findings: tuple[ConditionResult, ...]
     not_before: int | None
-    request: Request
+    request: PostbackRequest
     unsendable: str
     """Why the request cannot be sent; empty: it can."""
     macros: tuple[MacroValue, ...]
     left_untouched: tuple[str, ...]
 
 
-class NotTaken(msgspec.Struct, frozen=True):
+class IgnoredParameter(msgspec.Struct, frozen=True):
     """A parameter of the link that is not stored, and why."""
 
     name: str
@@ -87,11 +87,11 @@ class Simulation(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a dry run. ``invented``: the click is simulated, and its id is not valid."""
 
     invented: bool
-    not_taken: tuple[NotTaken, ...] = ()
+    not_taken: tuple[IgnoredParameter, ...] = ()
     """The link's parameters that the campaign does not store."""
     click: Click
     redirect: Redirect
-    told: Told
+    told: NoticeEffect
     conversion: Conversion | None
     rules: tuple[SimulatedRule, ...]
 

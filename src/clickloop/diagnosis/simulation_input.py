@@ -7,14 +7,14 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.click_id import ClickId
-from clickloop.conversion.given import GivenConversion
+from clickloop.conversion.conversion_input import ConversionInput
 from clickloop.conversion.notice import MAX_TXID
 from clickloop.conversion.reported import ConversionBody, numbered_values
-from clickloop.diagnosis.check_input import Standing
+from clickloop.diagnosis.check_input import TrackerUrls
 from clickloop.diagnosis.simulation import Simulation, SimulationFault
 from clickloop.log_filter import MAX_ID
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError, text_faults
-from clickloop.tracking.notices import Desk
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError, text_faults
+from clickloop.tracking.notices import Intake
 
 MAX_PARAMETERS = 100  # as many as are stored of a real click
 MAX_VALUE_LENGTH = 4_000  # more than is stored of a real one
@@ -62,61 +62,63 @@ class SimulationBody(msgspec.Struct, kw_only=True):
     conversion: ConversionBody | UnsetType = UNSET
 
 
-def simulate(desk: Desk, standing: Standing, body: SimulationBody, now_ms: int) -> Simulation | SimulationFault:
+def simulate(intake: Intake, standing: TrackerUrls, body: SimulationBody, now_ms: int) -> Simulation | SimulationFault:
     """Simulate what the request describes. Nothing is sent or stored. Raise InvalidInputError."""
     # The edge's step parses User-Agents with a library that the core needs for nothing else, so it is loaded on first use.
     from clickloop.diagnosis.dry_run import simulate_click, simulate_conversion, simulate_visit
-    from clickloop.diagnosis.simulated_click import InventedClick, Place, Visitor
+    from clickloop.diagnosis.simulated_click import SimulatedClick, SimulatedVisitor, TrackerHost
 
     faults = _faults(body)
     given = _given(body.conversion if body.conversion is not UNSET else ConversionBody(), faults)
     if faults:
         raise InvalidInputError(tuple(faults))
     if body.campaign_id is not None:
-        place = Place(
+        place = TrackerHost(
             host=urlsplit(standing.base_url).netloc,
             fallback_url=standing.fallback_url,
             own_hosts=standing.own_hosts,
         )
-        invented = InventedClick(
+        invented = SimulatedClick(
             campaign_id=body.campaign_id,
             parameters=None if body.parameters is UNSET else body.parameters,
-            visitor=Visitor() if body.visitor is UNSET else Visitor(**msgspec.structs.asdict(body.visitor)),
+            visitor=SimulatedVisitor()
+            if body.visitor is UNSET
+            else SimulatedVisitor(**msgspec.structs.asdict(body.visitor)),
             offer_id=body.offer_id,
         )
-        return simulate_visit(desk, place, invented, given, now_ms)
+        return simulate_visit(intake, place, invented, given, now_ms)
     if body.conversion_id:
         notice = None if body.conversion is UNSET else given
-        return simulate_conversion(desk, body.conversion_id.strip().lower(), notice, now_ms)
-    click_id = desk.click_ids.read(body.click_id)
+        return simulate_conversion(intake, body.conversion_id.strip().lower(), notice, now_ms)
+    click_id = intake.click_ids.read(body.click_id)
     if not isinstance(click_id, ClickId):
         sentence = "This is not a click id of this tracker: it is mistyped, cut off or forged."
-        raise InvalidInputError((Fault("click_id", FaultCode.NOT_FOUND, sentence),))
-    return simulate_click(desk, click_id, given, now_ms)
+        raise InvalidInputError((FieldFault("click_id", FaultCode.NOT_FOUND, sentence),))
+    return simulate_click(intake, click_id, given, now_ms)
 
 
-def parameter_faults(parameters: dict[str, str]) -> list[Fault]:
+def parameter_faults(parameters: dict[str, str]) -> list[FieldFault]:
     """Return the faults of the query parameters of a campaign link."""
     faults = [
-        Fault(f"parameters.{name[:50]}", FaultCode.TOO_LONG, f"Enter at most {MAX_VALUE_LENGTH} characters.")
+        FieldFault(f"parameters.{name[:50]}", FaultCode.TOO_LONG, f"Enter at most {MAX_VALUE_LENGTH} characters.")
         for name, value in parameters.items()
         if len(name) + len(value) > MAX_VALUE_LENGTH
     ]
     if len(parameters) > MAX_PARAMETERS:
-        faults.append(Fault("parameters", FaultCode.TOO_MANY, f"Enter at most {MAX_PARAMETERS} parameters."))
+        faults.append(FieldFault("parameters", FaultCode.TOO_MANY, f"Enter at most {MAX_PARAMETERS} parameters."))
     return faults
 
 
-def _faults(body: SimulationBody) -> list[Fault]:
+def _faults(body: SimulationBody) -> list[FieldFault]:
     named = [name for name in ("campaign_id", "click_id", "conversion_id") if getattr(body, name)]
     if len(named) != 1:
         field, code = (named[1], FaultCode.CONFLICT) if named else ("campaign_id", FaultCode.REQUIRED)
-        return [Fault(field, code, "Set exactly one of campaign_id, click_id and conversion_id.")]
+        return [FieldFault(field, code, "Set exactly one of campaign_id, click_id and conversion_id.")]
     faults = []
     if body.campaign_id is None:
         sentence = "Only for a simulated visitor of a campaign. This click was recorded."
         faults += [
-            Fault(name, FaultCode.NOT_ALLOWED, sentence)
+            FieldFault(name, FaultCode.NOT_ALLOWED, sentence)
             for name in ("parameters", "visitor", "offer_id")
             if getattr(body, name) not in (UNSET, None)
         ]
@@ -126,7 +128,7 @@ def _faults(body: SimulationBody) -> list[Fault]:
     return faults if body.parameters is UNSET else faults + parameter_faults(body.parameters)
 
 
-def _given(body: ConversionBody, faults: list[Fault]) -> GivenConversion:
+def _given(body: ConversionBody, faults: list[FieldFault]) -> ConversionInput:
     """Return the conversion as stated, without a click id; add its faults."""
     for name, most in (("payout", 200), ("currency", 200), ("status", 200), ("txid", MAX_TXID), ("at", 200)):
         faults += text_faults(f"conversion.{name}", getattr(body, name), most)
@@ -134,4 +136,4 @@ def _given(body: ConversionBody, faults: list[Fault]) -> GivenConversion:
     values = msgspec.structs.asdict(body)
     values["params"] = numbered_values("conversion.params", body.params, faults)
     values["events"] = numbered_values("conversion.events", body.events, faults)
-    return GivenConversion(click_id="", **values)
+    return ConversionInput(click_id="", **values)

@@ -10,13 +10,13 @@ from clickloop.click.click_values import SetupNames
 from clickloop.clock import iso_text
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.conversion_log import RecordedChange
-from clickloop.conversion.notice import Door
-from clickloop.conversion.notice_log import Outcome, StoredNotice
-from clickloop.conversion.understanding import sent_tokens
+from clickloop.conversion.notice import Channel
+from clickloop.conversion.notice_log import NoticeOutcome, StoredNotice
+from clickloop.conversion.parameter_meaning import sent_tokens
 from clickloop.money import amount_text
-from clickloop.postback.due import Finding
+from clickloop.postback.due import ConditionResult
 from clickloop.postback.masking import masked_request, masked_text
-from clickloop.postback.postback_log import Attempt, Postback
+from clickloop.postback.postback_log import Postback, PostbackAttempt
 from clickloop.postback.retry import Result
 from clickloop.postback.rule import LOST_REQUEST
 from clickloop.postback.state import PostbackState
@@ -39,26 +39,26 @@ class EventKind(enum.StrEnum):
     ATTEMPT = "attempt"
 
 
-class Detail(msgspec.Struct, frozen=True):
+class EventDetail(msgspec.Struct, frozen=True):
     """A detail of an event."""
 
     name: str
     value: str
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class TraceEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An event of a click's history. ``at`` is Unix milliseconds; ``id`` is that of the record it comes from."""
 
     at: int
     kind: EventKind
     id: str
     sentence: str
-    details: tuple[Detail, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    details: tuple[EventDetail, ...] = ()
+    findings: tuple[ConditionResult, ...] = ()
     """For a postback, the result of each condition of its rule."""
 
 
-class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
+class OmittedRecords(msgspec.Struct, frozen=True, kw_only=True):
     """Counts of a click's older records that its trace omits: anyone with a click id can send any number of notices for it."""
 
     notices: int = 0
@@ -83,22 +83,22 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
 
     click_id: str
     click: Click | None
-    events: tuple[Event, ...]
-    left_out: LeftOut = LeftOut()
+    events: tuple[TraceEvent, ...]
+    left_out: OmittedRecords = OmittedRecords()
 
 
-_DOORS = {
-    Door.S2S: "by the network's postback",
-    Door.PIXEL: "by the postback pixel",
-    Door.API: "over the API",
-    Door.HAND: "by hand",
-    Door.UPLOAD: "in a file",
+_CHANNELS = {
+    Channel.S2S: "by the network's postback",
+    Channel.PIXEL: "by the postback pixel",
+    Channel.API: "over the API",
+    Channel.HAND: "by hand",
+    Channel.UPLOAD: "in a file",
 }
 _OUTCOMES = {
-    Outcome.NEW: "registered a conversion.",
-    Outcome.CHANGED: "changed the conversion.",
-    Outcome.REPEATED: "contained nothing new, so nothing was sent.",
-    Outcome.WAITING: "waits for its click to arrive.",
+    NoticeOutcome.NEW: "registered a conversion.",
+    NoticeOutcome.CHANGED: "changed the conversion.",
+    NoticeOutcome.REPEATED: "contained nothing new, so nothing was sent.",
+    NoticeOutcome.WAITING: "waits for its click to arrive.",
 }
 _STATES = {
     PostbackState.WAITING: "is queued.",
@@ -123,7 +123,7 @@ def trace_click(
     notices: Sequence[StoredNotice],
     changes: Sequence[RecordedChange],
     postbacks: Sequence[Postback],
-    attempts: Mapping[str, Sequence[Attempt]],
+    attempts: Mapping[str, Sequence[PostbackAttempt]],
     names: SetupNames = SetupNames(),  # noqa: B008 – it is frozen
 ) -> Trace:
     """Return the timeline of a click. ``attempts`` are by postback id; ``names`` are those of its set-up."""
@@ -145,7 +145,7 @@ def trace_click(
     )
 
 
-def _click_events(click: Click, names: SetupNames) -> list[Event]:
+def _click_events(click: Click, names: SetupNames) -> list[TraceEvent]:
     cost = f"{amount_text(click.cost_micros)} {click.cost_currency}" if click.cost_currency else ""
     place = " ".join(part for part in (click.country, click.device, click.os, click.browser) if part)
     rows = [f"V{number} {value}" for number in V_ROWS if (value := getattr(click, f"v{number}"))]
@@ -174,12 +174,14 @@ def _click_events(click: Click, names: SetupNames) -> list[Event]:
     if not click.target:
         redirected = "There was nowhere to send the visitor: no offer and no fallback address."
     return [
-        Event(at=click.at, kind=EventKind.CLICK, id=click.click_id, sentence=sentence, details=click_details),
-        Event(at=click.at, kind=EventKind.REDIRECT, id=click.click_id, sentence=redirected, details=redirect_details),
+        TraceEvent(at=click.at, kind=EventKind.CLICK, id=click.click_id, sentence=sentence, details=click_details),
+        TraceEvent(
+            at=click.at, kind=EventKind.REDIRECT, id=click.click_id, sentence=redirected, details=redirect_details
+        ),
     ]
 
 
-def _notice_event(notice: StoredNotice) -> Event:
+def _notice_event(notice: StoredNotice) -> TraceEvent:
     raw = notice.raw
     tokens = sent_tokens(raw)
     details = _details(
@@ -190,14 +192,14 @@ def _notice_event(notice: StoredNotice) -> Event:
         flags=", ".join(notice.flags),
         conversion=notice.conversion_id or "",
     )
-    sentence = f"A postback came in {_DOORS[raw.door]} and {_outcome(notice)}"
-    return Event(at=raw.at, kind=EventKind.NOTICE, id=raw.notice_id, sentence=sentence, details=details)
+    sentence = f"A postback came in {_CHANNELS[raw.channel]} and {_outcome(notice)}"
+    return TraceEvent(at=raw.at, kind=EventKind.NOTICE, id=raw.notice_id, sentence=sentence, details=details)
 
 
-def _rerun_event(notice: StoredNotice, run_at: int) -> Event:
+def _rerun_event(notice: StoredNotice, run_at: int) -> TraceEvent:
     times = "" if notice.runs == 2 else f" {notice.runs - 1} times, the last time now,"
     sentence = f"It was reprocessed{times} with the settings of that time. It {_outcome(notice)}"
-    return Event(at=run_at, kind=EventKind.RERUN, id=notice.raw.notice_id, sentence=sentence)
+    return TraceEvent(at=run_at, kind=EventKind.RERUN, id=notice.raw.notice_id, sentence=sentence)
 
 
 def _outcome(notice: StoredNotice) -> str:
@@ -206,7 +208,7 @@ def _outcome(notice: StoredNotice) -> str:
     return _OUTCOMES[notice.outcome]
 
 
-def _change_event(change: RecordedChange) -> Event:
+def _change_event(change: RecordedChange) -> TraceEvent:
     after, before = change.after, change.before
     payout = _payout(after)
     if before is None:
@@ -223,7 +225,9 @@ def _change_event(change: RecordedChange) -> Event:
         version=after.version,
         notice=change.notice_id,
     )
-    return Event(at=change.at, kind=EventKind.CONVERSION, id=after.conversion_id, sentence=sentence, details=details)
+    return TraceEvent(
+        at=change.at, kind=EventKind.CONVERSION, id=after.conversion_id, sentence=sentence, details=details
+    )
 
 
 def _first_unfinished(postbacks: Sequence[Postback]) -> dict[tuple[str, int], Postback]:
@@ -245,7 +249,7 @@ def _first_before(postback: Postback, first_unfinished: Mapping[tuple[str, int],
     return first if (first.version, first.resend) < (postback.version, postback.resend) else None
 
 
-def _postback_event(postback: Postback, first: Postback | None) -> Event:
+def _postback_event(postback: Postback, first: Postback | None) -> TraceEvent:
     again = f" (resend {postback.resend})" if postback.resend else ""
     if postback.reason is not None:
         sentence = f"{postback.rule_name!r}{again} was skipped. {postback.reason.sentence}"
@@ -264,7 +268,7 @@ def _postback_event(postback: Postback, first: Postback | None) -> Event:
         body=request.body if request else "",
         next_attempt=iso_text(postback.next_attempt_at) if postback.next_attempt_at is not None else "",
     )
-    return Event(
+    return TraceEvent(
         at=postback.created_at,
         kind=EventKind.POSTBACK,
         id=postback.postback_id,
@@ -274,7 +278,7 @@ def _postback_event(postback: Postback, first: Postback | None) -> Event:
     )
 
 
-def _attempt_event(postback: Postback, attempt: Attempt) -> Event:
+def _attempt_event(postback: Postback, attempt: PostbackAttempt) -> TraceEvent:
     secrets = postback.request.secrets if postback.request else ()
     before = postback.request.earlier_attempts if postback.request else 0
     counted = f"{attempt.number} (for the receiver {attempt.number + before})" if before else f"{attempt.number}"
@@ -285,7 +289,7 @@ def _attempt_event(postback: Postback, attempt: Attempt) -> Event:
         error=masked_text(attempt.error or "", secrets),
         answer=masked_text((attempt.answer or b"").decode("utf-8", "replace"), secrets),
     )
-    return Event(
+    return TraceEvent(
         at=attempt.started_at, kind=EventKind.ATTEMPT, id=postback.postback_id, sentence=sentence, details=details
     )
 
@@ -301,8 +305,8 @@ def _payout(conversion: Conversion) -> str:
     return f"{amount_text(conversion.payout.micros)} {conversion.payout.currency}".strip()
 
 
-def _details(**facts: object) -> tuple[Detail, ...]:
+def _details(**facts: object) -> tuple[EventDetail, ...]:
     """Return the details that are known, with unprintable characters escaped."""
     return tuple(
-        Detail(name.replace("_", " "), readable(str(value))) for name, value in facts.items() if str(value) != ""
+        EventDetail(name.replace("_", " "), readable(str(value))) for name, value in facts.items() if str(value) != ""
     )

@@ -7,9 +7,9 @@ import msgspec
 from clickloop.click.click_values import SetupNames
 from clickloop.conversion.conversion_log import ConversionFilter
 from clickloop.conversion.notice_log import NoticeFilter
-from clickloop.diagnosis.trace import LeftOut, Trace, trace_click
+from clickloop.diagnosis.trace import OmittedRecords, Trace, trace_click
 from clickloop.logs.context import LogContext
-from clickloop.postback.postback_log import Attempt
+from clickloop.postback.postback_log import PostbackAttempt
 from clickloop.store.ledger.logs.conversions import conversions_before, count_conversions_of_click, newest_changes
 from clickloop.store.ledger.logs.notices import count_notices, notices_of_click
 from clickloop.store.ledger.logs.postbacks import (
@@ -18,7 +18,7 @@ from clickloop.store.ledger.logs.postbacks import (
     count_postbacks_of_click,
     postbacks_of_click,
 )
-from clickloop.store.ledger.setup.rules import names_around
+from clickloop.store.ledger.setup.rules import setup_names_of
 
 MAX_TRACED = 200
 """Maximum number of notices, of conversions, of changes and of postbacks in a trace, the newest. The others are only counted."""
@@ -33,7 +33,7 @@ def find_trace(context: LogContext, click_id: str) -> Trace:
         ids = [conversion.conversion_id for conversion in conversions]
         changes = newest_changes(tx, ids, MAX_TRACED + 1)
         postbacks = postbacks_of_click(tx, click_id, MAX_TRACED)
-        left_out = LeftOut(
+        left_out = OmittedRecords(
             notices=_older(notices, lambda: count_notices(tx, NoticeFilter(click_id=click_id))),
             conversions=_older(conversions, lambda: count_conversions_of_click(tx, click_id)),
             changes=len(changes) > MAX_TRACED,
@@ -41,8 +41,8 @@ def find_trace(context: LogContext, click_id: str) -> Trace:
         )
         if click is None and conversions:
             click = conversions[0].click
-        names = names_around(tx, click) if click else SetupNames()
-        attempts: dict[str, tuple[Attempt, ...]] = {}
+        names = setup_names_of(tx, click) if click else SetupNames()
+        attempts: dict[str, tuple[PostbackAttempt, ...]] = {}
         for start in range(0, len(postbacks), IDS_PER_QUERY):
             attempts |= attempts_of(tx, [postback.postback_id for postback in postbacks[start : start + IDS_PER_QUERY]])
     trace = trace_click(click_id, click, notices, changes, postbacks, attempts, names)

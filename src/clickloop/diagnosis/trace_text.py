@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from clickloop.clock import iso_text
 from clickloop.diagnosis.trace import EventKind, Trace
-from clickloop.postback.due import Finding
+from clickloop.postback.due import ConditionResult
 
 MAX_LINE_LENGTH = 200  # wider than max_length terminals; the API returns the whole text
 _INDENT = " " * 26
@@ -29,12 +29,12 @@ def trace_text(trace: Trace) -> str:
     return "\n".join(lines) + "\n"
 
 
-def every_finding_line(findings: Sequence[Finding]) -> list[str]:
+def every_finding_line(findings: Sequence[ConditionResult]) -> list[str]:
     """Return a decision with a sentence for each condition."""
     return [_finding_line(finding) for finding in findings]
 
 
-def finding_lines(findings: Sequence[Finding]) -> list[str]:
+def finding_lines(findings: Sequence[ConditionResult]) -> list[str]:
     """Return a decision in short: conditions that are not met or have details; the others as a count."""
     lines = []
     silent = 0
@@ -50,7 +50,7 @@ def finding_lines(findings: Sequence[Finding]) -> list[str]:
     return lines
 
 
-def _finding_line(finding: Finding) -> str:
+def _finding_line(finding: ConditionResult) -> str:
     detail = f" {one_line(finding.detail)}." if finding.detail else ""
     if finding.met:
         return f"met      {finding.condition.met_sentence}{detail}"

@@ -8,7 +8,7 @@ from clickloop.click.trial_mark import TEST_PARAMETER, new_mark
 from clickloop.click_id import ClickIds
 from clickloop.setup.campaign import Campaign, base_of
 from clickloop.setup.traffic_source import COST, EXTERNAL_ID, TrafficSource
-from clickloop.text import octets_of
+from clickloop.text import unescape_bytes
 
 
 def trial_link(
@@ -17,7 +17,7 @@ def trial_link(
     """Return a campaign's link with these query parameters and a mark that makes its clicks tests for a while."""
     marked = {**parameters, TEST_PARAMETER: new_mark(click_ids, campaign.key, now_ms)}
     pairs = [
-        f"{quote_from_bytes(octets_of(name), safe='')}={quote_from_bytes(octets_of(value), safe='')}"
+        f"{quote_from_bytes(unescape_bytes(name), safe='')}={quote_from_bytes(unescape_bytes(value), safe='')}"
         for name, value in marked.items()
         if name and (value or name == EXTERNAL_ID)
     ]

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from typing import Generic, Protocol, TypeVar
 
-from clickloop.edge.message import Request
+from clickloop.edge.message import HttpRequest
 from clickloop.edge.request_limits import MAX_ANSWERS_PER_ITERATION, MAX_PIPELINED, MAX_PIPELINED_BYTES, PIECE_BYTES
 
 
@@ -18,7 +18,7 @@ class Backlog:
 
     def __init__(self) -> None:
         # Plain attributes: every socket read checks both, and a property would add a tenth of a microsecond.
-        self.requests: deque[Request | bytes] = deque()
+        self.requests: deque[HttpRequest | bytes] = deque()
         self.unparsed = b""
         self._bytes = 0
         self._at = 0
@@ -33,13 +33,13 @@ class Backlog:
         """Return the approximate memory use in bytes."""
         return self._bytes + len(self.unparsed) - self._at
 
-    def add(self, request: Request | bytes) -> None:
+    def add(self, request: HttpRequest | bytes) -> None:
         """Append a request, or a ready response that must wait for earlier ones."""
         self.requests.append(request)
         if not isinstance(request, bytes):
             self._bytes += len(request.body) + len(request.query)
 
-    def pop(self) -> Request | bytes:
+    def pop(self) -> HttpRequest | bytes:
         """Remove and return the oldest entry."""
         request = self.requests.popleft()
         if not isinstance(request, bytes):

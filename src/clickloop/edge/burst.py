@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-from clickloop.edge.message import plain_answer
+from clickloop.edge.message import plain_response
 from clickloop.edge.request_limits import MAX_ANSWERS_PER_ITERATION
-from clickloop.machine.log import Sparingly
+from clickloop.machine.log import RateLimitedLog
 
 
 class AnsweredConnection(Protocol):
@@ -21,7 +21,9 @@ A = TypeVar("A", bound=AnsweredConnection)
 class Burst(Generic[A]):
     """The responses of all connections from one event loop iteration."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, before_sending: Callable[[], None], failed: Sparingly) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, before_sending: Callable[[], None], failed: RateLimitedLog
+    ) -> None:
         """``before_sending`` is called once before the responses of a burst are sent. If it raises, each becomes a 503."""
         self._loop = loop
         self._before_sending = before_sending
@@ -47,7 +49,7 @@ class Burst(Generic[A]):
             self._before_sending()
         except Exception as fault:
             self._failed(fault=f"{type(fault).__name__}: {fault}")
-            sorry = plain_answer(503, "The request could not be recorded. Try again.\n", False, b"retry-after: 1\r\n")
+            sorry = plain_response(503, "The request could not be recorded. Try again.\n", False, b"retry-after: 1\r\n")
             answers = [(connection, sorry, True) for connection, _, _ in answers]
         now = self._loop.time()
         for connection, answer, last in answers:

@@ -9,9 +9,9 @@ import msgspec
 from clickloop.click.link import mended_link, tail_of
 from clickloop.click.redirect import cookie_line, date_line, redirect_response
 from clickloop.config import Settings, proxy_networks
-from clickloop.conversion.notice import Door
+from clickloop.conversion.notice import Channel
 from clickloop.edge.content_encoding import BodyTooLargeError, UnknownEncodingError, UnreadableBodyError, decoded
-from clickloop.edge.message import Answer, Request, plain_answer
+from clickloop.edge.message import HttpRequest, HttpResponse, plain_response
 from clickloop.edge.proxies import Hosts, Proxies, client_behind, first_of
 from clickloop.edge.request_limits import MAX_BODY_BYTES
 from clickloop.edge.untrusted_proxy import UntrustedProxies
@@ -19,7 +19,7 @@ from clickloop.edge.vitals import Health
 from clickloop.store.journal.group_commit import GroupCommit
 from clickloop.store.journal.writer import JournalBroken, JournalFull
 from clickloop.store.unknown_links import UnknownLinkCounter
-from clickloop.tracking.take import Edge, Stored, record_clicks, take_click, take_notice
+from clickloop.tracking.take import Edge, NoticeReceipt, record_clicks, take_click, take_notice
 
 _PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 _NOT_FOUND = "There is nothing here.\n"
@@ -64,20 +64,20 @@ class EdgeEndpoints:
         self._date = b""
         self._date_second = 0
 
-    def __call__(self, request: Request) -> Answer:
+    def __call__(self, request: HttpRequest) -> HttpResponse:
         """Return the response; awaitable if something must reach the disk first."""
         path = request.path
         if path[:3] == b"/c/":
             return self._click(request, path[3:])
         if path == b"/postback":
-            return self._notice(request, Door.S2S)
+            return self._notice(request, Channel.S2S)
         if path == b"/pixel.gif":
-            return self._notice(request, Door.PIXEL)
+            return self._notice(request, Channel.PIXEL)
         if path == b"/health":
             return self._health_response(request)
         return self._mended(request)
 
-    def _mended(self, request: Request) -> Answer:
+    def _mended(self, request: HttpRequest) -> HttpResponse:
         """Answer a slightly wrong path: one with extra slashes, or with the query appended without a question mark."""
         path = request.path
         if path[:2] == b"//":
@@ -107,9 +107,9 @@ class EdgeEndpoints:
         """Return whether a peer is one of the configured proxies."""
         return self._proxies.trust(peer)
 
-    def _click(self, request: Request, key: bytes) -> Answer:
+    def _click(self, request: HttpRequest, key: bytes) -> HttpResponse:
         if request.method not in {b"GET", b"HEAD"}:
-            return plain_answer(405, "Open a campaign link with GET.\n", request.keep_alive, b"allow: GET, HEAD\r\n")
+            return plain_response(405, "Open a campaign link with GET.\n", request.keep_alive, b"allow: GET, HEAD\r\n")
         self._resolve_client(request)
         redirected = take_click(self._edge, request, key)
         # Only after a miss: a stat per click would be noticeable, and links of new campaigns are rare.
@@ -125,7 +125,7 @@ class EdgeEndpoints:
             self._unknown_links.note(key, self._edge.clock())
             return _not_found(request)
         if not redirected.location:
-            return plain_answer(404, "This campaign has nowhere to send you.\n", request.keep_alive)
+            return plain_response(404, "This campaign has nowhere to send you.\n", request.keep_alive)
         cookie = cookie_line(redirected.click_id, request.secure)
         # Formatted once a second: it costs as much as routing a click.
         second = int(time.monotonic())
@@ -134,14 +134,14 @@ class EdgeEndpoints:
             self._date = date_line(self._edge.clock() // 1000)
         return redirect_response(redirected.location, cookie, request.keep_alive, self._date)
 
-    def _notice(self, request: Request, channel: Door) -> Answer:
+    def _notice(self, request: HttpRequest, channel: Channel) -> HttpResponse:
         method = request.method
         if method == b"HEAD":  # some services probe a callback URL this way before they save it
-            return _pixel_response(b"", request.keep_alive) if channel is Door.PIXEL else _ok(request)
-        if method not in {b"GET", b"POST"} or (channel is Door.PIXEL and method == b"POST"):
-            allowed = b"allow: GET, HEAD\r\n" if channel is Door.PIXEL else b"allow: GET, HEAD, POST\r\n"
-            text = "Load the pixel with GET.\n" if channel is Door.PIXEL else "Send postbacks with GET or POST.\n"
-            return plain_answer(405, text, request.keep_alive, allowed)
+            return _pixel_response(b"", request.keep_alive) if channel is Channel.PIXEL else _ok(request)
+        if method not in {b"GET", b"POST"} or (channel is Channel.PIXEL and method == b"POST"):
+            allowed = b"allow: GET, HEAD\r\n" if channel is Channel.PIXEL else b"allow: GET, HEAD, POST\r\n"
+            text = "Load the pixel with GET.\n" if channel is Channel.PIXEL else "Send postbacks with GET or POST.\n"
+            return plain_response(405, text, request.keep_alive, allowed)
         # Before it is stored, so that reading the journal never depends on an encoding.
         if b"content-encoding" in request.headers and (refusal := _decode_body(request)) is not None:
             return refusal
@@ -156,7 +156,7 @@ class EdgeEndpoints:
             return self._storage_failed(request)
         return self._once_durable(request, stored, channel)
 
-    async def _once_durable(self, request: Request, stored: Stored, channel: Door) -> bytes:
+    async def _once_durable(self, request: HttpRequest, stored: NoticeReceipt, channel: Channel) -> bytes:
         try:
             # A 200 before this point could lose the notice: the network would not send it again.
             await (self._deferred_commit if stored.is_deferred else self._commit).durable(stored.position)
@@ -165,25 +165,25 @@ class EdgeEndpoints:
             return self._storage_failed(request)
         outcome = f"refused; reason={stored.reason}" if stored.reason else "accepted"
         headers = f"x-clickloop-outcome: {outcome}\r\n".encode("ascii")
-        if channel is Door.PIXEL:
+        if channel is Channel.PIXEL:
             return _pixel_response(headers, request.keep_alive)
         text = stored.return_text or (f"{stored.reason.sentence}\n" if stored.reason else "OK\n")
-        return plain_answer(200, text, request.keep_alive, headers)
+        return plain_response(200, text, request.keep_alive, headers)
 
-    def _storage_failed(self, request: Request) -> bytes:
+    def _storage_failed(self, request: HttpRequest) -> bytes:
         self._edge.unstored += 1
-        return plain_answer(
+        return plain_response(
             503, "The postback could not be stored. Send it again.\n", request.keep_alive, b"retry-after: 10\r\n"
         )
 
-    def _health_response(self, request: Request) -> bytes:
+    def _health_response(self, request: HttpRequest) -> bytes:
         health = self._health()
         status = 503 if health.status == "failing" else 200
-        return plain_answer(
+        return plain_response(
             status, msgspec.json.encode(health).decode() + "\n", request.keep_alive, kind=b"application/json"
         )
 
-    def _resolve_client(self, request: Request) -> None:
+    def _resolve_client(self, request: HttpRequest) -> None:
         """Set the visitor's address, the requested host and whether the request came over https."""
         headers = request.headers
         host = headers.get(b"host", b"")
@@ -200,25 +200,25 @@ class EdgeEndpoints:
         request.host = self._hosts(host)
 
 
-def _not_found(request: Request) -> bytes:
-    return plain_answer(404, _NOT_FOUND, request.keep_alive)
+def _not_found(request: HttpRequest) -> bytes:
+    return plain_response(404, _NOT_FOUND, request.keep_alive)
 
 
-def _ok(request: Request) -> bytes:
-    return plain_answer(200, "OK\n", request.keep_alive)
+def _ok(request: HttpRequest) -> bytes:
+    return plain_response(200, "OK\n", request.keep_alive)
 
 
-def _decode_body(request: Request) -> bytes | None:
+def _decode_body(request: HttpRequest) -> bytes | None:
     """Decompress the request's body in place. If that fails, return the response to send; nothing is stored then."""
     try:
         request.body = decoded(request.body, request.headers[b"content-encoding"], MAX_BODY_BYTES)
     except UnknownEncodingError as fault:
         text = f"Content-Encoding {fault} is not supported. Send the body uncompressed, or use gzip or deflate.\n"
-        return plain_answer(415, text, request.keep_alive, b"accept-encoding: gzip, deflate\r\n")  # RFC 9110, 15.5.16
+        return plain_response(415, text, request.keep_alive, b"accept-encoding: gzip, deflate\r\n")  # RFC 9110, 15.5.16
     except BodyTooLargeError as fault:
-        return plain_answer(413, f"{fault}\n", request.keep_alive)
+        return plain_response(413, f"{fault}\n", request.keep_alive)
     except UnreadableBodyError as fault:
-        return plain_answer(400, f"{fault}\n", request.keep_alive)
+        return plain_response(400, f"{fault}\n", request.keep_alive)
     return None
 
 

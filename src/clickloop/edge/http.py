@@ -13,16 +13,16 @@ from clickloop.edge.backlog import Backlog, FairQueue
 from clickloop.edge.burst import Burst
 from clickloop.edge.message import (
     Endpoints,
-    Request,
+    HttpRequest,
     escaped_request_line,
-    plain_answer,
+    plain_response,
     without_body,
     without_fragment,
 )
-from clickloop.edge.open_connections import MAPPED, IsUnlimited, Limits, OpenConnections, Phase
+from clickloop.edge.open_connections import MAPPED, ConnectionLimits, IsUnlimited, OpenConnections, Phase
 from clickloop.edge.request_limits import LARGE_BYTES, LINGER_BYTES, LINGER_SECONDS, PIECE_BYTES
 from clickloop.edge.request_reader import RequestReader
-from clickloop.machine.log import Sparingly
+from clickloop.machine.log import RateLimitedLog
 
 
 class Connections(OpenConnections["HttpConnection"]):
@@ -30,7 +30,7 @@ class Connections(OpenConnections["HttpConnection"]):
 
     def __init__(
         self,
-        limits: Limits,
+        limits: ConnectionLimits,
         endpoints: Endpoints,
         is_unlimited: IsUnlimited,
         before_sending: Callable[[], None] = lambda: None,
@@ -38,7 +38,7 @@ class Connections(OpenConnections["HttpConnection"]):
         """``before_sending``: see ``Burst``."""
         super().__init__(limits, is_unlimited)
         self.endpoints = endpoints
-        self.request_failed = Sparingly("a request could not be answered")
+        self.request_failed = RateLimitedLog("a request could not be answered")
         loop = asyncio.get_running_loop()
         self.burst: Burst[HttpConnection] = Burst(loop, before_sending, self.request_failed)
         self.fair_queue: FairQueue[HttpConnection] = FairQueue(loop)
@@ -174,7 +174,7 @@ class HttpConnection(RequestReader, asyncio.Protocol):
         path, _, query = url.partition(b"?")
         if b"#" in query:
             query = without_fragment(query)
-        request = Request(
+        request = HttpRequest(
             parser.get_method(),
             path,
             query,
@@ -193,7 +193,7 @@ class HttpConnection(RequestReader, asyncio.Protocol):
 
     # answering --------------------------------------------------------------------------------------------------------
 
-    def _answer(self, request: Request) -> None:
+    def _answer(self, request: HttpRequest) -> None:
         try:
             answer = self._connections.endpoints(request)
             if request.method == b"HEAD" and isinstance(answer, bytes):
@@ -207,7 +207,7 @@ class HttpConnection(RequestReader, asyncio.Protocol):
             # Referenced here because the loop holds tasks weakly: the task could be collected before it ends.
             self._task = self._loop.create_task(self._answer_later(answer, request))
 
-    async def _answer_later(self, answer: Awaitable[bytes], request: Request) -> None:
+    async def _answer_later(self, answer: Awaitable[bytes], request: HttpRequest) -> None:
         try:
             then = await answer
             self._write(without_body(then) if request.method == b"HEAD" else then, request.keep_alive)
@@ -299,11 +299,11 @@ class HttpConnection(RequestReader, asyncio.Protocol):
         elif not self._refused:
             self._refused = True
             # Queued, since responses keep the order of the requests, errors included.
-            self._backlog.add(plain_answer(status, text + "\n", keep_alive=False))
+            self._backlog.add(plain_response(status, text + "\n", keep_alive=False))
 
     def _end(self, status: int, text: str) -> None:
         self._backlog.clear()
-        self._write(plain_answer(status, text + "\n", keep_alive=False), keep_alive=False)
+        self._write(plain_response(status, text + "\n", keep_alive=False), keep_alive=False)
 
     def sweep(self, now: float) -> None:
         """End the connection if it is past its deadline."""

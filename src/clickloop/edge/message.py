@@ -6,21 +6,21 @@ import msgspec
 
 REASONS = {
     200: b"OK",
-    400: b"Bad Request",
+    400: b"Bad HttpRequest",
     404: b"Not Found",
     405: b"Method Not Allowed",
-    408: b"Request Timeout",
+    408: b"HttpRequest Timeout",
     413: b"Content Too Large",
     414: b"URI Too Long",
     415: b"Unsupported Media Type",
-    431: b"Request Header Fields Too Large",
+    431: b"HttpRequest Header Fields Too Large",
     500: b"Internal Server Error",
     501: b"Not Implemented",
     503: b"Service Unavailable",
 }
 
 
-class Request(msgspec.Struct, gc=False):
+class HttpRequest(msgspec.Struct, gc=False):
     """One request. ``headers`` has only the fields that an endpoint reads, under the keys of ``header_fields``.
 
     Endpoints resolve ``ip``, at first the peer's address, ``host`` and ``secure`` with the headers of trusted proxies.
@@ -37,11 +37,11 @@ class Request(msgspec.Struct, gc=False):
     secure: bool = False
 
 
-Answer = bytes | Awaitable[bytes]
-Endpoints = Callable[[Request], Answer]
+HttpResponse = bytes | Awaitable[bytes]
+Endpoints = Callable[[HttpRequest], HttpResponse]
 
 
-def plain_answer(
+def plain_response(
     status: int, text: str, keep_alive: bool = True, headers: bytes = b"", kind: bytes = b"text/plain; charset=utf-8"
 ) -> bytes:
     """Return a response with a short text. ``headers``: additional header lines, each with its CRLF."""

@@ -12,7 +12,7 @@ import msgspec
 from clickloop.config import Settings
 from clickloop.edge.request_limits import FREE_BYTES, UNFINISHED_BYTES
 from clickloop.machine.descriptors import MAX_CONNECTIONS, max_connections
-from clickloop.machine.log import Sparingly
+from clickloop.machine.log import RateLimitedLog
 
 MAPPED = "::ffff:"
 """Prefix of a peer's IPv4 address on a dual-stack socket."""
@@ -24,7 +24,7 @@ _EVICTED_SHARE = 64
 """At the cap, one connection in 64 is ended at once, so that ranking them all is needed only once per few hundred new ones."""
 
 
-class Limits(msgspec.Struct, frozen=True):
+class ConnectionLimits(msgspec.Struct, frozen=True):
     """Timeouts and maximum numbers. Seconds are of the loop's monotonic clock."""
 
     request_seconds: float
@@ -40,9 +40,9 @@ class Limits(msgspec.Struct, frozen=True):
             msgspec.structs.force_setattr(self, "per_address", max(1, self.total // 2))
 
 
-def limits_of(settings: Settings, reserved: int) -> Limits:
+def limits_of(settings: Settings, reserved: int) -> ConnectionLimits:
     """Return limits that leave ``reserved`` descriptors free. Call after everything but the connections is open."""
-    return Limits(
+    return ConnectionLimits(
         settings.request_seconds,
         settings.keep_alive_seconds,
         settings.connections_per_address,
@@ -93,7 +93,7 @@ class IsUnlimited(Protocol):
     def __call__(self, peer: str) -> bool: ...
 
 
-def place_of(peer: str) -> str:
+def address_key(peer: str) -> str:
     """Return the key by which a peer's connections are counted: its IPv4 address, or its IPv6 /64, which one customer gets."""
     return _network_of(peer) if ":" in peer else peer
 
@@ -113,7 +113,7 @@ C = TypeVar("C", bound=OpenConnection)
 class OpenConnections(Generic[C]):
     """All open connections of one process. Not thread-safe: for one event loop."""
 
-    def __init__(self, limits: Limits, is_unlimited: IsUnlimited) -> None:
+    def __init__(self, limits: ConnectionLimits, is_unlimited: IsUnlimited) -> None:
         self.limits = limits
         self.is_unlimited = is_unlimited
         self.open: set[C] = set()
@@ -123,14 +123,14 @@ class OpenConnections(Generic[C]):
         self.evicted = 0
         self._bytes: dict[C, int] = {}
         self._all_bytes = 0
-        self._full = Sparingly("as many connections are open as may be: the oldest unfinished ones were closed")
-        self._heavy = Sparingly(
+        self._full = RateLimitedLog("as many connections are open as may be: the oldest unfinished ones were closed")
+        self._heavy = RateLimitedLog(
             "unfinished requests take as much memory as they may: the oldest large ones were closed"
         )
 
     def enter(self, connection: C) -> bool:
         """Count a new connection. Return False if it must be rejected."""
-        key = place_of(connection.peer)
+        key = address_key(connection.peer)
         count = self.per_address.get(key, 0) + 1
         self.per_address[key] = count
         self.open.add(connection)
@@ -149,7 +149,7 @@ class OpenConnections(Generic[C]):
         self.open.discard(connection)
         if connection in self._bytes:
             self._all_bytes -= self._bytes.pop(connection)
-        key = place_of(connection.peer)
+        key = address_key(connection.peer)
         left = self.per_address[key] - 1
         if left > 0:
             self.per_address[key] = left

@@ -24,12 +24,12 @@ from clickloop.edge.http import Connections
 from clickloop.edge.open_connections import limits_of
 from clickloop.edge.untrusted_proxy import UntrustedProxies
 from clickloop.edge.vitals import EdgeVitals
-from clickloop.machine.log import Sparingly, log
-from clickloop.machine.process import end_with_parent, give_memory_back, stop_signal
+from clickloop.machine.log import RateLimitedLog, log
+from clickloop.machine.process import end_with_parent, release_memory, stop_signal
 from clickloop.machine.sealed_file import SealedFileError
 from clickloop.record_id import RecordIds
 from clickloop.setup.catalog import Catalog, CatalogFile
-from clickloop.setup.instance import InstanceSettings, started_with
+from clickloop.setup.instance import InstanceSettings, startup_settings
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.identity import confirmed_id, edge_click_ids
 from clickloop.store.journal.group_commit import GroupCommit
@@ -52,7 +52,7 @@ class CatalogReloader:
         self._edge = edge
         self._started = started
         self._take(catalog_file.fallback() or Catalog())
-        self._unreadable = Sparingly("the catalog cannot be read: the last one stays in force")
+        self._unreadable = RateLimitedLog("the catalog cannot be read: the last one stays in force")
 
     def reload_if_changed(self) -> bool:
         """Load a changed catalog and return whether there was one. Costs one ``stat`` otherwise."""
@@ -96,7 +96,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
             stopped.set()
 
     commit, deferred_commit = GroupCommit(notices), GroupCommit(deferred)
-    catalog_reloader = CatalogReloader(catalog_file, edge, started_with(settings))
+    catalog_reloader = CatalogReloader(catalog_file, edge, startup_settings(settings))
     # Before the socket is served, so that the first visitor finds the campaigns.
     catalog_reloader.reload_if_changed()
     reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
@@ -125,7 +125,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
             lambda: _watch_geo(geo, edge.visitors),
         )
     ]
-    give_memory_back()  # loading the geo base took twice the memory it keeps
+    release_memory()  # loading the geo base took twice the memory it keeps
     gc.freeze()  # what is loaded now stays: spares the collector scanning it every few thousand clicks
     log("edge ready", name=name, campaigns=len(edge.routes))
     await stopped.wait()
@@ -203,7 +203,7 @@ def _geo_file(settings: Settings) -> GeoFile:
 
 async def _restart_on_error(part: Callable[[], Coroutine[None, None, None]]) -> None:
     """Run a background task and restart it after each error. Otherwise it would end unnoticed while visitors are still served."""
-    failed = Sparingly("a part of this process failed and is started again")
+    failed = RateLimitedLog("a part of this process failed and is started again")
     while True:
         try:
             return await part()
@@ -241,7 +241,7 @@ async def _close_segments(
     writer: JournalWriter, after_ms: int, commit: GroupCommit, give_up: Callable[[Exception], None]
 ) -> None:
     """Close the stream's segments ``after_ms`` after they were begun, and sync each to disk."""
-    full = Sparingly("the disk is full: a journal segment could not be closed yet")
+    full = RateLimitedLog("the disk is full: a journal segment could not be closed yet")
     # A segment is closed at most a quarter of its age late.
     pause = max(0.005, after_ms / 1000 / 4)
     while True:
@@ -260,7 +260,7 @@ async def _close_segments(
 
 async def _write_unknown_links(unknown_links: UnknownLinkCounter) -> None:
     """Write the counts of unknown links for the core periodically, and once more at shutdown."""
-    failed = Sparingly("unknown links could not be written down")
+    failed = RateLimitedLog("unknown links could not be written down")
     ending = False
     while not ending:
         try:
@@ -277,7 +277,7 @@ async def _write_unknown_links(unknown_links: UnknownLinkCounter) -> None:
 async def _sweep(connections: Connections, edge: Edge, reserve: DiskReserve) -> None:
     """End slow connections, and release the disk reserve when clicks could not be recorded."""
     loop = asyncio.get_running_loop()
-    not_recorded = Sparingly("visitors were redirected without a record: the disk is full")
+    not_recorded = RateLimitedLog("visitors were redirected without a record: the disk is full")
     unrecorded = 0
     while True:
         await asyncio.sleep(1.0)

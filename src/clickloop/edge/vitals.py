@@ -9,7 +9,7 @@ from clickloop.alarm.alarms import FAILING_CODES, Alarm, Alarms, read_alarms
 from clickloop.alarm.heartbeat import Heartbeat
 from clickloop.alarm.vital_signs import VitalSigns
 from clickloop.edge.untrusted_proxy import UntrustedProxies
-from clickloop.machine.log import Sparingly
+from clickloop.machine.log import RateLimitedLog
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.tracking.take import Edge
 
@@ -76,7 +76,7 @@ class EdgeVitals:
         self._heart = Heartbeat(folder, name)
         self._unrecorded = _Loss()
         self._unstored = _Loss()
-        self._failed = Sparingly("looking for alarms failed and is tried again", 60)
+        self._failed = RateLimitedLog("looking for alarms failed and is tried again", 60)
         self._others: tuple[Alarm, ...] = ()
         self._has_watched = False
 
@@ -107,7 +107,7 @@ class EdgeVitals:
             status=status,
             journal_lag_seconds=round(journal.seconds, 3),
             journal_lag_segments=journal.segments,
-            journal_lag_bytes=journal.octets,
+            journal_lag_bytes=journal.size,
             free_disk_bytes=free,
             free_disk_percent=percent,
             alarms=len(found),

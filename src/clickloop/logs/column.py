@@ -8,10 +8,10 @@ import msgspec
 from sqlalchemy import Connection
 
 from clickloop.setup.fault import FaultCode, invalid
-from clickloop.store.ledger.setup.names import Named, names_of
+from clickloop.store.ledger.setup.names import RecordKind, names_of
 
 
-class Kind(enum.StrEnum):
+class ColumnKind(enum.StrEnum):
     """The kinds of values, which decide how a value is formatted and what it links to."""
 
     TEXT = "text"
@@ -34,12 +34,12 @@ class Kind(enum.StrEnum):
     POSTBACK = "postback"
 
 
-class Column(msgspec.Struct, frozen=True):
+class LogColumn(msgspec.Struct, frozen=True):
     """A column of a log."""
 
     key: str
     title: str
-    kind: Kind
+    kind: ColumnKind
     value: Callable[[Any], Any]
     """Returns the value of a row."""
     shown: bool = False
@@ -48,15 +48,20 @@ class Column(msgspec.Struct, frozen=True):
     """Returns the word that decides the colour of a row's state, where that is not the state itself."""
 
 
-Names = dict[Named, dict[int, str]]
+Names = dict[RecordKind, dict[int, str]]
 """Names of set-up records, by kind and id."""
 
-NAMED = {kind: Named(kind.value) for kind in (Kind.CAMPAIGN, Kind.SOURCE, Kind.OFFER, Kind.NETWORK, Kind.RULE)}
+NAMED = {
+    kind: RecordKind(kind.value)
+    for kind in (ColumnKind.CAMPAIGN, ColumnKind.SOURCE, ColumnKind.OFFER, ColumnKind.NETWORK, ColumnKind.RULE)
+}
 
 
-def names_for(tx: Connection, columns: Iterable[Column], rows: Iterable[object], known: Names | None = None) -> Names:
+def names_for(
+    tx: Connection, columns: Iterable[LogColumn], rows: Iterable[object], known: Names | None = None
+) -> Names:
     """Return the names that the columns show for these rows, added to the ``known`` ones. Runs at most one statement per kind."""
-    names: Names = {kind: dict((known or {}).get(kind, {})) for kind in Named}
+    names: Names = {kind: dict((known or {}).get(kind, {})) for kind in RecordKind}
     shown = list(rows)
     for column in columns:
         kind = NAMED.get(column.kind)
@@ -68,7 +73,7 @@ def names_for(tx: Connection, columns: Iterable[Column], rows: Iterable[object],
     return names
 
 
-def chosen_columns(columns: Sequence[Column], keys: str) -> tuple[Column, ...]:
+def chosen_columns(columns: Sequence[LogColumn], keys: str) -> tuple[LogColumn, ...]:
     """Return the columns of a comma-separated list of keys, all of them if it is empty. Raise InvalidInputError."""
     by_key = {column.key: column for column in columns}
     chosen = [key.strip() for key in keys.split(",") if key.strip()]
@@ -80,11 +85,11 @@ def chosen_columns(columns: Sequence[Column], keys: str) -> tuple[Column, ...]:
     return tuple(by_key[key] for key in dict.fromkeys(chosen)) if chosen else tuple(columns)
 
 
-def csv_heads(columns: Sequence[Column]) -> list[str]:
+def csv_heads(columns: Sequence[LogColumn]) -> list[str]:
     """Return the cells of the header. Money and set-up records take two cells each."""
     heads: list[str] = []
     for column in columns:
-        if column.kind is Kind.MONEY:
+        if column.kind is ColumnKind.MONEY:
             heads += [column.key, f"{column.key}_currency"]
         elif column.kind in NAMED:
             heads += [f"{column.key}_id", column.key]
@@ -93,18 +98,18 @@ def csv_heads(columns: Sequence[Column]) -> list[str]:
     return heads
 
 
-def csv_cells(columns: Sequence[Column], row: object, names: Names) -> list[str | int]:
+def csv_cells(columns: Sequence[LogColumn], row: object, names: Names) -> list[str | int]:
     """Return the cells of a row."""
     cells: list[str | int] = []
     for column in columns:
         value = column.value(row)
-        if column.kind is Kind.MONEY:
+        if column.kind is ColumnKind.MONEY:
             cells += [value.amount, value.currency] if value else ["", ""]
         elif column.kind in NAMED:
             cells += [value, names[NAMED[column.kind]].get(value, "")] if value else ["", ""]
-        elif column.kind is Kind.YES:
+        elif column.kind is ColumnKind.YES:
             cells.append("yes" if value else "no")
-        elif column.kind is Kind.FLAGS:
+        elif column.kind is ColumnKind.FLAGS:
             cells.append(" ".join(value))
         else:
             cells.append("" if value is None else value)

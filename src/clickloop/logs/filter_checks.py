@@ -5,7 +5,7 @@ from sqlalchemy import Connection
 
 from clickloop.conversion.conversion_log import ConversionFilter
 from clickloop.log_filter import LogFilter, fields_of, narrows
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError, invalid
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError, invalid
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.setup.statuses import status_rows
 from clickloop.store.period import period_of
@@ -37,7 +37,7 @@ def check_export_filters(ledger: Ledger, filters: LogFilter) -> None:
         raise InvalidInputError(in_filters(error.faults)) from None
 
 
-def in_filters(faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
+def in_filters(faults: tuple[FieldFault, ...]) -> tuple[FieldFault, ...]:
     """Return the faults of filters as those of a body that holds them in its field ``filters``."""
     return tuple(
         msgspec.structs.replace(fault, field=f"filters.{fault.field}" if fault.field else "filters") for fault in faults

@@ -17,7 +17,7 @@ from clickloop.postback.postback_log import PostbackFilter
 from clickloop.store.ledger.logs.conversions import conversions_before
 from clickloop.store.ledger.logs.notices import notices_before
 from clickloop.store.ledger.logs.postbacks import postbacks_before
-from clickloop.text import text_of
+from clickloop.text import escape_bytes
 
 CLICKS, CONVERSIONS, NOTICES, POSTBACKS = "clicks", "conversions", "notices", "postbacks"
 MAX_LISTED = 2_000
@@ -27,8 +27,8 @@ MAX_LISTED = 2_000
 def list_clicks(context: LogContext, wanted: ClickFilter, limit: int, cursor: str = "") -> Page[ClickView]:
     """Return a page of clicks."""
     if wanted.external_id is not None:
-        # Visitors' texts are kept byte for byte, in the form of text_of.
-        stored = text_of(wanted.external_id.encode("utf-8", "surrogateescape"))
+        # Visitors' texts are kept byte for byte, in the form of escape_bytes.
+        stored = escape_bytes(wanted.external_id.encode("utf-8", "surrogateescape"))
         wanted = msgspec.structs.replace(wanted, external_id=stored)
     found = context.facts.clicks_page(wanted, limit + 1, read_cursor(CLICKS, cursor))
     return page_of(found, limit, CLICKS, lambda click: click.click_id, click_view)

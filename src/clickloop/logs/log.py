@@ -10,7 +10,7 @@ from clickloop.click.click_log import ClickFilter
 from clickloop.conversion.conversion_log import ConversionFilter
 from clickloop.conversion.notice_log import NoticeFilter
 from clickloop.log_filter import LogFilter
-from clickloop.logs.column import Column, Names, csv_cells, csv_heads, names_for
+from clickloop.logs.column import LogColumn, Names, csv_cells, csv_heads, names_for
 from clickloop.logs.columns import CLICK_COLUMNS, CONVERSION_COLUMNS, NOTICE_COLUMNS, POSTBACK_COLUMNS
 from clickloop.logs.context import LogContext
 from clickloop.logs.listing import list_clicks, list_conversions, list_notices, list_postbacks
@@ -25,7 +25,7 @@ class Log(msgspec.Struct, frozen=True):
     """A log. ``list_page`` returns the page of a filter, with a number of rows, at a cursor."""
 
     title: str
-    columns: tuple[Column, ...]
+    columns: tuple[LogColumn, ...]
     filters: type[LogFilter]
     list_page: Callable[[LogContext, Any, int, str], Page[Any]]
     moment: Callable[[Any], str]
@@ -56,7 +56,7 @@ def filters_of(export: Export) -> LogFilter:
 
 
 def csv_of_pages(
-    context: LogContext, columns: Sequence[Column], list_page: Callable[[str], Page[Any]]
+    context: LogContext, columns: Sequence[LogColumn], list_page: Callable[[str], Page[Any]]
 ) -> Iterator[bytes]:
     """Return the rows of a list as CSV, in pieces of a page; ``list_page`` returns the page at a cursor.
 
@@ -66,7 +66,7 @@ def csv_of_pages(
 
 
 def _pieces(
-    context: LogContext, columns: Sequence[Column], page: Page[Any], list_page: Callable[[str], Page[Any]]
+    context: LogContext, columns: Sequence[LogColumn], page: Page[Any], list_page: Callable[[str], Page[Any]]
 ) -> Iterator[bytes]:
     yield csv_line(csv_heads(columns))
     names: Names = {}

@@ -6,9 +6,14 @@ import msgspec
 from msgspec import Meta
 
 from clickloop.clock import Moment
-from clickloop.conversion.notice import Door, RefusalReason
-from clickloop.conversion.notice_log import Outcome, StoredNotice
-from clickloop.conversion.understanding import Meaning, Understood, sent_tokens, understood
+from clickloop.conversion.notice import Channel, RefusalReason
+from clickloop.conversion.notice_log import NoticeOutcome, StoredNotice
+from clickloop.conversion.parameter_meaning import (
+    InterpretedParameter,
+    ParameterMeaning,
+    interpreted_parameters,
+    sent_tokens,
+)
 from clickloop.logs.view import view_of
 from clickloop.postback.masking import MASK, MAX_SHOWN, masked_text, masked_value
 from clickloop.text import readable
@@ -19,8 +24,8 @@ class NoticeView(msgspec.Struct, kw_only=True):
 
     notice_id: str
     at: Moment
-    door: Annotated[Door, Meta(description="How it came in.")]
-    outcome: Outcome
+    channel: Annotated[Channel, Meta(description="How it came in.")]
+    outcome: NoticeOutcome
     reason: Annotated[RefusalReason | None, Meta(description="Why it was refused.")]
     reason_text: Annotated[str, Meta(description="The reason as a sentence. Empty unless it was refused.")]
     click_id: Annotated[str | None, Meta(description="The valid click id that it contains.")]
@@ -49,7 +54,7 @@ class NoticeParameterView(msgspec.Struct, kw_only=True):
 
     name: str
     value: str
-    meaning: Meaning
+    meaning: ParameterMeaning
     meaning_text: Annotated[str, Meta(description="The meaning as a sentence.")]
 
 
@@ -69,7 +74,9 @@ def notice_view(notice: StoredNotice, max_characters: int = MAX_SHOWN) -> Notice
 
 def notice_story(notice: StoredNotice) -> NoticeStoryView:
     """Return the view of a notice with each of its parameters."""
-    return _view(NoticeStoryView, notice, parameters=[_parameter_view(one) for one in understood(notice.raw)])
+    return _view(
+        NoticeStoryView, notice, parameters=[_parameter_view(one) for one in interpreted_parameters(notice.raw)]
+    )
 
 
 def _view(kind: type[N], notice: StoredNotice, max_characters: int = MAX_SHOWN, **own: object) -> N:
@@ -86,7 +93,7 @@ def _view(kind: type[N], notice: StoredNotice, max_characters: int = MAX_SHOWN, 
     )
 
 
-def _parameter_view(one: Understood) -> NoticeParameterView:
+def _parameter_view(one: InterpretedParameter) -> NoticeParameterView:
     """Return the view of a parameter, its value masked where its name says that it is a secret."""
-    value = MASK if one.meaning is Meaning.TOKEN else masked_value(one.name, one.value)
+    value = MASK if one.meaning is ParameterMeaning.TOKEN else masked_value(one.name, one.value)
     return view_of(NoticeParameterView, one, value=readable(value), meaning_text=one.meaning.sentence)

@@ -9,13 +9,13 @@ from sqlalchemy import Connection
 
 from clickloop.clock import Moment
 from clickloop.logs.view import view_of
-from clickloop.postback.due import Finding, SkipReason
-from clickloop.postback.holding import Hold
+from clickloop.postback.due import ConditionResult, SkipReason
 from clickloop.postback.masking import masked_request, masked_text
+from clickloop.postback.pause_reason import PauseReason
 from clickloop.postback.postback_log import Postback
-from clickloop.postback.rule import Request
+from clickloop.postback.rule import PostbackRequest
 from clickloop.postback.state import PostbackState
-from clickloop.store.ledger.logs.postbacks import attempts_of, find_postback, sent_again_as
+from clickloop.store.ledger.logs.postbacks import attempts_of, find_postback, latest_resend_of
 from clickloop.text import readable
 
 
@@ -75,7 +75,7 @@ class PostbackView(msgspec.Struct, kw_only=True):
     state: PostbackState
     reason: Annotated[SkipReason | None, Meta(description="Why it was skipped.")]
     reason_text: Annotated[str, Meta(description="The reason as a sentence. Empty unless it was skipped.")]
-    paused_by: Annotated[Hold | None, Meta(description="Why it is on hold. null unless its state is paused.")]
+    paused_by: Annotated[PauseReason | None, Meta(description="Why it is on hold. null unless its state is paused.")]
     paused_text: Annotated[str, Meta(description="The same as a sentence. Empty unless it is on hold.")]
     request: SentRequestView | None
     receiver: Annotated[str, Meta(description="Host and port.", examples=["source.example:443"])]
@@ -111,19 +111,19 @@ def postback_view(postback: Postback, *, masked: bool = True) -> PostbackView:
         paused_by=postback.hold,
         paused_text=postback.hold.sentence if postback.hold else "",
         request=request_view(postback.request, masked=masked) if postback.request else None,
-        receiver=postback.lane,
+        receiver=postback.receiver,
         last_error=_response_text(postback.last_error, secrets, masked=masked),
         last_answer=_response_text(postback.last_answer, secrets, masked=masked),
     )
 
 
-def request_view(request: Request, *, masked: bool = True) -> SentRequestView:
+def request_view(request: PostbackRequest, *, masked: bool = True) -> SentRequestView:
     """Return the view of a request."""
     shown = masked_request(request) if masked else request
     return view_of(SentRequestView, shown, headers=[view_of(HeaderView, header) for header in shown.headers])
 
 
-def finding_views(findings: Sequence[Finding]) -> list[FindingView]:
+def finding_views(findings: Sequence[ConditionResult]) -> list[FindingView]:
     """Return the view of the conditions of a decision."""
     return [view_of(FindingView, finding) for finding in findings]
 
@@ -133,7 +133,7 @@ def find_postback_story(tx: Connection, postback_id: str, *, masked: bool = True
     postback = find_postback(tx, postback_id)
     if postback is None:
         return None
-    again = sent_again_as(tx, postback)
+    again = latest_resend_of(tx, postback)
     secrets = _secrets_of(postback)
     return PostbackStoryView(
         postback=postback_view(postback, masked=masked),

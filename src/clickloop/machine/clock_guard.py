@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from clickloop.clock import DAY_MS, MINUTE_MS, Clock, iso_text
-from clickloop.plural import counted
+from clickloop.plural import pluralize
 
 MAX_DRIFT_MS = MINUTE_MS
 """Maximum drift of the wall clock against the steady one within a day. NTP slews by at most 43 seconds a day."""
@@ -64,7 +64,7 @@ class ClockGuard:
         """Return why the clock is not trusted, as of the last check."""
         return self._doubt
 
-    def moment_to_delete_by(self) -> int | None:
+    def trusted_now(self) -> int | None:
         """Return the wall clock's time if it can be trusted, else None. Use this very time: the clock may jump right after."""
         with self._lock:
             now_ms, steady = self._wall(), self._steady()
@@ -84,7 +84,7 @@ class ClockGuard:
 
     def is_trusted(self) -> bool:
         """Return whether the clock can be trusted now."""
-        return self.moment_to_delete_by() is not None
+        return self.trusted_now() is not None
 
     def confirm(self) -> None:
         """Trust the clock as it is now, since a user has confirmed it."""
@@ -107,5 +107,5 @@ def _span(ms: int) -> str:
     """Return a duration in its largest fitting unit."""
     for unit_ms, name in ((DAY_MS, "day"), (DAY_MS // 24, "hour"), (MINUTE_MS, "minute")):
         if ms >= unit_ms:
-            return counted(round(ms / unit_ms), name)
+            return pluralize(round(ms / unit_ms), name)
     return f"{ms // 1000} seconds"

@@ -15,7 +15,7 @@ import msgspec
 from clickloop.machine.replacing_file import replace_file
 
 FILE_NAME = "run/core.json"
-ANSWER_SECONDS = 30  # longer than the core waits for the ledger's lock
+RESPONSE_SECONDS = 30  # longer than the core waits for the ledger's lock
 SENDING_SECONDS = 300
 """Timeout without progress while a large body is sent or fetched."""
 UNAUTHORIZED = 401
@@ -34,7 +34,7 @@ class NotRunningError(Exception):
     """No server answers for this data folder; the message says what to do."""
 
 
-class Answer(msgspec.Struct, frozen=True):
+class CoreResponse(msgspec.Struct, frozen=True):
     """A response of the API."""
 
     status: int
@@ -69,7 +69,7 @@ def read_core_address(folder: Path) -> CoreAddress:
         raise NotRunningError(f"{path} cannot be read ({error}): restart the server.") from None
 
 
-def ask_core(folder: Path, method: str, path: str, body: bytes | None = None, key: str = "") -> Answer:
+def call_core(folder: Path, method: str, path: str, body: bytes | None = None, key: str = "") -> CoreResponse:
     """Send a request to the API of the running server, and return the response. Raise NotRunningError.
 
     ``key``: idempotency key, with which a repeated request does nothing and gets the same response; empty for none.
@@ -82,7 +82,7 @@ def ask_core(folder: Path, method: str, path: str, body: bytes | None = None, ke
     return response
 
 
-def send_to_core(folder: Path, path: str, pieces: Iterable[bytes], size: int | None, kind: str) -> Answer:
+def send_to_core(folder: Path, path: str, pieces: Iterable[bytes], size: int | None, kind: str) -> CoreResponse:
     """Post a body in pieces. ``size`` in bytes, None if unknown; ``kind``: its content type. Raise NotRunningError."""
     core = read_core_address(folder)
     address = urlsplit(core.url)
@@ -94,14 +94,14 @@ def send_to_core(folder: Path, path: str, pieces: Iterable[bytes], size: int | N
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.request("POST", path, pieces, headers, encode_chunked=size is None)
         response = connection.getresponse()
-        return Answer(response.status, response.read())
+        return CoreResponse(response.status, response.read())
     except (OSError, http.client.HTTPException) as error:
         raise _not_running(folder, core, error) from None
     finally:
         connection.close()
 
 
-def fetch_from_core(folder: Path, path: str, into: BinaryIO) -> Answer:
+def fetch_from_core(folder: Path, path: str, into: BinaryIO) -> CoreResponse:
     """Send a GET request, and write the body of a successful response to a file as it arrives. Raise NotRunningError."""
     return _request(folder, read_core_address(folder), "GET", path, None, into)
 
@@ -114,21 +114,21 @@ def _request(
     body: bytes | None,
     into: BinaryIO | None = None,
     key: str = "",
-) -> Answer:
+) -> CoreResponse:
     headers = {"Authorization": f"Bearer {core.token}", "Content-Type": "application/json"}
     headers |= {"Idempotency-Key": key} if key else {}
     request = Request(core.url + path, body, headers, method=method)  # noqa: S310 – the address is our own server's
     # No proxy: a proxy from HTTP_PROXY must not see our token.
     opener = build_opener(ProxyHandler({}))
     try:
-        with opener.open(request, timeout=ANSWER_SECONDS if into is None else SENDING_SECONDS) as response:
+        with opener.open(request, timeout=RESPONSE_SECONDS if into is None else SENDING_SECONDS) as response:
             if into is None:
-                return Answer(response.status, response.read())
+                return CoreResponse(response.status, response.read())
             shutil.copyfileobj(response, into)
-            return Answer(response.status, b"")
+            return CoreResponse(response.status, b"")
     except HTTPError as error:
         with error:
-            return Answer(error.code, error.read())
+            return CoreResponse(error.code, error.read())
     except (URLError, OSError, http.client.HTTPException) as error:
         raise _not_running(folder, core, error) from None
 

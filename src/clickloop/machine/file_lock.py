@@ -31,7 +31,7 @@ def take_lock(path: Path) -> int:
     return lock
 
 
-def note_holder(lock: int) -> None:
+def write_holder(lock: int) -> None:
     """Write this process's id into a lock file that it has locked."""
     with contextlib.suppress(OSError):  # only a hint for messages; a full or read-only disk must not prevent a start
         os.ftruncate(lock, 0)

@@ -22,10 +22,10 @@ def log(event: str, **facts: Any) -> None:
     )
     if sys.stderr is not None:  # None if standard error was closed when the interpreter started
         with contextlib.suppress(OSError, ValueError):  # an unreadable log is no reason to stop
-            write_without_waiting(sys.stderr.fileno(), line + b"\n")
+            write_nonblocking(sys.stderr.fileno(), line + b"\n")
 
 
-def write_without_waiting(file: int, text: bytes) -> None:
+def write_nonblocking(file: int, text: bytes) -> None:
     """Write as much of a text as is possible without blocking. Raise OSError.
 
     The log's reader may have stopped (a program that hangs, a paused terminal); waiting for it would stall visitors and the
@@ -57,7 +57,7 @@ def cut_trace(error: BaseException) -> str:
     return f"{text[:head]}\n… ({len(text) - MAX_TRACE} characters left out) …\n{text[head - MAX_TRACE :]}"
 
 
-class Breakages:
+class UnexpectedErrorLog:
     """Logs unexpected errors, at most one traceback a minute per kind, which is the error's type and where it was raised.
 
     So a stranger who finds a request that causes one cannot fill the disk. The next line has the number of those omitted.
@@ -83,7 +83,7 @@ class Breakages:
         self._write(event, **facts, error=cut_trace(error), **more)
 
 
-log_breakage = Breakages()
+log_unexpected_error = UnexpectedErrorLog()
 
 
 def _kind_of(event: str, error: BaseException) -> tuple[str, str, str, int]:
@@ -96,7 +96,7 @@ def _kind_of(event: str, error: BaseException) -> tuple[str, str, str, int]:
     return event, type(error).__name__, trace.tb_frame.f_code.co_filename, trace.tb_lineno
 
 
-class Sparingly:
+class RateLimitedLog:
     """Logs an event at most once in ``seconds``, with the number of times it has happened."""
 
     def __init__(self, event: str, seconds: int = 10) -> None:
@@ -132,6 +132,6 @@ class LibraryLog(logging.Handler):
         )
 
 
-def take_library_logs() -> None:
+def capture_library_logs() -> None:
     """Send warnings and errors that libraries log to our log."""
     logging.basicConfig(level=logging.WARNING, handlers=[LibraryLog()], force=True)

@@ -25,7 +25,7 @@ def end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def leave_a_core_to_visitors() -> None:
+def reserve_core_for_visitors() -> None:
     """Keep this process off the last of several processor cores, so that visitors don't wait for its time slice (milliseconds).
 
     There are as many edge processes as other cores (``Settings.edge_count``); edges and other processes may use all cores.
@@ -48,7 +48,7 @@ def open_standard_streams() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number, which is this one
 
 
-def give_memory_back() -> None:
+def release_memory() -> None:
     """Return memory that was only needed for starting to the system, if the C library can (malloc_trim(3))."""
     # First: malloc can only return what the collector has freed.
     gc.collect()

@@ -27,16 +27,16 @@ class SealedFileError(Exception):
 
 def write_sealed(path: Path, content: object) -> None:
     """Replace the file, durably. Raise OSError."""
-    replace_file(path, sealed(content))
+    replace_file(path, seal(content))
 
 
-def sealed(content: object) -> bytes:
+def seal(content: object) -> bytes:
     """Return the contents of a sealed file."""
     encoded = msgspec.json.encode(content)
     return msgspec.json.encode(_Sealed(_checksum(encoded), msgspec.Raw(encoded)))
 
 
-def unsealed(data: bytes, kind: type[T], name: str) -> T:
+def unseal(data: bytes, kind: type[T], name: str) -> T:
     """Verify and decode the contents of a sealed file. Raise SealedFileError; ``name`` is the file's, for the message."""
     try:
         file = msgspec.json.decode(data, type=_Sealed)

@@ -6,11 +6,11 @@ one is left as it is. A template is parsed once (``parse``), rendered often (``T
 """
 
 from clickloop.macro.checking import check
+from clickloop.macro.encoding_context import EncodingContext
 from clickloop.macro.filters import FILTERS, Chance, FilterInfo
-from clickloop.macro.finding import Finding, FindingCode, Severity
-from clickloop.macro.known import KNOWN, Group, Macro
-from clickloop.macro.place import Place
+from clickloop.macro.known import KNOWN, Macro, MacroCategory
 from clickloop.macro.template import Template, parse
+from clickloop.macro.template_issue import Severity, TemplateIssue, TemplateIssueCode
 from clickloop.macro.unreplaced import unreplaced_macro
 from clickloop.macro.values import Values
 
@@ -18,14 +18,14 @@ __all__ = [
     "FILTERS",
     "KNOWN",
     "Chance",
+    "EncodingContext",
     "FilterInfo",
-    "Finding",
-    "FindingCode",
-    "Group",
     "Macro",
-    "Place",
+    "MacroCategory",
     "Severity",
     "Template",
+    "TemplateIssue",
+    "TemplateIssueCode",
     "Values",
     "check",
     "parse",

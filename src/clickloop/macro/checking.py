@@ -4,12 +4,12 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 
+from clickloop.macro.encoding_context import EncodingContext
 from clickloop.macro.filters import NAMES
-from clickloop.macro.finding import Finding, FindingCode, Severity
 from clickloop.macro.known import BY_NAME, CANONICAL_OF_ALIAS, TOKENS
-from clickloop.macro.place import Place
-from clickloop.macro.shape import shape_findings
-from clickloop.macro.template import Braces, Fault, read, resolve
+from clickloop.macro.shape import shape_issues
+from clickloop.macro.template import Braces, MacroFault, read, resolve
+from clickloop.macro.template_issue import Severity, TemplateIssue, TemplateIssueCode
 
 # Ends before path, query and fragment; a backslash counts as a slash, as in browsers.
 _AUTHORITY = re.compile(r"[^/?#\\]*(?:[/\\]{2,}[^/?#\\]*)?")
@@ -36,17 +36,17 @@ _OTHER_REMEDY = "Replace it with one of the macros listed here, or with the valu
 def check(
     text: str,
     rows: Mapping[str, str] = {},
-    context: Place = Place.URL,
+    context: EncodingContext = EncodingContext.URL,
     *,
     at_click: bool = False,
-) -> tuple[Finding, ...]:
+) -> tuple[TemplateIssue, ...]:
     """Return all issues in order of position. Never raise.
 
     ``rows`` as for ``parse``; ``at_click``: for an offer or landing URL, which is filled in before there is a conversion. Macros
     after the first 100 issues are not checked.
     """
-    findings: list[Finding] = []
-    authority_end = _authority_end(text) if context is Place.URL else 0
+    findings: list[TemplateIssue] = []
+    authority_end = _authority_end(text) if context is EncodingContext.URL else 0
     for braces in read(text, rows):
         if len(findings) >= _MAX_FINDINGS:
             break
@@ -60,10 +60,10 @@ def check(
             findings.append(_not_available(braces, whole))
         elif at_click and not BY_NAME[braces.name].at_click:
             findings.append(_no_value_yet(braces, whole))
-        if text[braces.start - 1 : braces.start] == "$" and context in (Place.URL, Place.FORM):
+        if text[braces.start - 1 : braces.start] == "$" and context in (EncodingContext.URL, EncodingContext.FORM):
             findings.append(_dollar(braces, whole))
     findings += _other_styles(text, context)
-    findings += shape_findings(text, context)
+    findings += shape_issues(text, context)
     return tuple(sorted(findings, key=lambda finding: finding.position))
 
 
@@ -72,9 +72,9 @@ def _authority_end(text: str) -> int:
     return found.end() if found else 0
 
 
-def _in_authority(braces: Braces, whole: str) -> Finding:
-    return Finding(
-        FindingCode.MACRO_IN_AUTHORITY,
+def _in_authority(braces: Braces, whole: str) -> TemplateIssue:
+    return TemplateIssue(
+        TemplateIssueCode.MACRO_IN_AUTHORITY,
         Severity.ERROR,
         braces.start,
         whole,
@@ -83,22 +83,22 @@ def _in_authority(braces: Braces, whole: str) -> Finding:
     )
 
 
-def _faulty(braces: Braces, whole: str, rows: Mapping[str, str]) -> Finding:
-    if braces.fault is Fault.OTHER_STYLE:
+def _faulty(braces: Braces, whole: str, rows: Mapping[str, str]) -> TemplateIssue:
+    if braces.fault is MacroFault.OTHER_STYLE:
         meant = resolve(braces.detail.strip(), rows)
         remedy = _remedy_for_macro(meant[0]) if meant and BY_NAME[meant[0]].available else _OTHER_REMEDY
-        sentence, code = _OTHER_SENTENCE.format(whole), FindingCode.OTHER_STYLE
-    elif braces.fault is Fault.UNKNOWN_FILTER:
+        sentence, code = _OTHER_SENTENCE.format(whole), TemplateIssueCode.OTHER_STYLE
+    elif braces.fault is MacroFault.UNKNOWN_FILTER:
         near = difflib.get_close_matches(braces.detail[:_MAX_COMPARED_LENGTH], NAMES, 1)
-        code, sentence = FindingCode.UNKNOWN_FILTER, f"{whole} has an unknown filter and is left as it is."
+        code, sentence = TemplateIssueCode.UNKNOWN_FILTER, f"{whole} has an unknown filter and is left as it is."
         remedy = f"Did you mean |{near[0]}?" if near else f"The filters are {', '.join(sorted(NAMES))}."
-    elif braces.fault is Fault.WRONG_ARGUMENT:
-        code, sentence = FindingCode.WRONG_ARGUMENT, f"{whole} has an invalid argument and is left as it is."
+    elif braces.fault is MacroFault.WRONG_ARGUMENT:
+        code, sentence = TemplateIssueCode.WRONG_ARGUMENT, f"{whole} has an invalid argument and is left as it is."
         remedy = f"{braces.detail[:1].upper()}{braces.detail[1:]}."
     else:
-        code, sentence = FindingCode.UNKNOWN_MACRO, f"{whole} is not a known macro and is left as it is."
+        code, sentence = TemplateIssueCode.UNKNOWN_MACRO, f"{whole} is not a known macro and is left as it is."
         remedy = _remedy_for_name(braces.detail.strip(), rows)
-    return Finding(code, Severity.WARNING, braces.start, whole, sentence, remedy)
+    return TemplateIssue(code, Severity.WARNING, braces.start, whole, sentence, remedy)
 
 
 def _remedy_for_macro(name: str) -> str:
@@ -143,9 +143,9 @@ def _for_people(spelling: str, rows: Mapping[str, str]) -> str:
     return spelling if meant is None or (spelling in rows and meant[0].startswith("token")) else meant[0]
 
 
-def _no_value_yet(braces: Braces, whole: str) -> Finding:
-    return Finding(
-        FindingCode.NO_VALUE_YET,
+def _no_value_yet(braces: Braces, whole: str) -> TemplateIssue:
+    return TemplateIssue(
+        TemplateIssueCode.NO_VALUE_YET,
         Severity.WARNING,
         braces.start,
         whole,
@@ -154,9 +154,9 @@ def _no_value_yet(braces: Braces, whole: str) -> Finding:
     )
 
 
-def _not_available(braces: Braces, whole: str) -> Finding:
-    return Finding(
-        FindingCode.NO_VALUE_YET,
+def _not_available(braces: Braces, whole: str) -> TemplateIssue:
+    return TemplateIssue(
+        TemplateIssueCode.NO_VALUE_YET,
         Severity.WARNING,
         braces.start,
         whole,
@@ -165,9 +165,9 @@ def _not_available(braces: Braces, whole: str) -> Finding:
     )
 
 
-def _dollar(braces: Braces, whole: str) -> Finding:
-    return Finding(
-        FindingCode.OTHER_STYLE,
+def _dollar(braces: Braces, whole: str) -> TemplateIssue:
+    return TemplateIssue(
+        TemplateIssueCode.OTHER_STYLE,
         Severity.WARNING,
         braces.start - 1,
         f"${whole}",
@@ -176,14 +176,25 @@ def _dollar(braces: Braces, whole: str) -> Finding:
     )
 
 
-def _other_styles(text: str, context: Place) -> Iterator[Finding]:
-    styles = (_OTHER_ANYWHERE, _OTHER_AS_VALUE) if context in (Place.URL, Place.FORM) else (_OTHER_ANYWHERE,)
+def _other_styles(text: str, context: EncodingContext) -> Iterator[TemplateIssue]:
+    styles = (
+        (_OTHER_ANYWHERE, _OTHER_AS_VALUE)
+        if context in (EncodingContext.URL, EncodingContext.FORM)
+        else (_OTHER_ANYWHERE,)
+    )
     for style in styles:
         for found in style.finditer(text):
             sentence = _OTHER_SENTENCE.format(found[0])
-            yield Finding(FindingCode.OTHER_STYLE, Severity.WARNING, found.start(), found[0], sentence, _OTHER_REMEDY)
+            yield TemplateIssue(
+                TemplateIssueCode.OTHER_STYLE, Severity.WARNING, found.start(), found[0], sentence, _OTHER_REMEDY
+            )
     for found in _ENCODED.finditer(text):
         sentence = f"The braces of {found[0]} are percent-encoded, so it is sent as it is."
-        yield Finding(
-            FindingCode.ENCODED_BRACES, Severity.WARNING, found.start(), found[0], sentence, f"Write {{{found[1]}}}."
+        yield TemplateIssue(
+            TemplateIssueCode.ENCODED_BRACES,
+            Severity.WARNING,
+            found.start(),
+            found[0],
+            sentence,
+            f"Write {{{found[1]}}}.",
         )

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from clickloop.text import octets_of
+from clickloop.text import unescape_bytes
 
 Chance = Callable[[], int]
 """Returns a random, non-negative 64-bit integer."""
@@ -91,11 +91,11 @@ def _upper(value: str, _chance: Chance) -> str:
 
 
 def _md5(value: str, _chance: Chance) -> str:
-    return hashlib.md5(octets_of(value), usedforsecurity=False).hexdigest() if value else ""
+    return hashlib.md5(unescape_bytes(value), usedforsecurity=False).hexdigest() if value else ""
 
 
 def _sha256(value: str, _chance: Chance) -> str:
-    return hashlib.sha256(octets_of(value)).hexdigest() if value else ""
+    return hashlib.sha256(unescape_bytes(value)).hexdigest() if value else ""
 
 
 def _ten_digits(_value: str, chance: Chance) -> str:

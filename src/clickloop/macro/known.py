@@ -13,7 +13,7 @@ PARAMS = 20
 EVENTS = 30
 
 
-class Group(enum.StrEnum):
+class MacroCategory(enum.StrEnum):
     """The heading under which a macro is listed."""
 
     IDS = "ids"
@@ -35,7 +35,7 @@ class Macro(msgspec.Struct, frozen=True):
 
     name: str
     aliases: tuple[str, ...]
-    group: Group
+    group: MacroCategory
     sentence: str
     example: str
     at_click: bool
@@ -51,9 +51,16 @@ _NOT_YET = frozenset({"landing.id", "landing.name", "path.name", "region", "city
 """Nothing fills these in: there are no landings or paths, and the geo database only contains countries."""
 
 
-_I, _M, _S, _U, _V, _T = Group.IDS, Group.MONEY, Group.STATUS, Group.SETUP, Group.VISITOR, Group.TIME
-_A = Group.ALARM
-_ROWS: tuple[tuple[Group, bool, str, str, str, str], ...] = (
+_I, _M, _S, _U, _V, _T = (
+    MacroCategory.IDS,
+    MacroCategory.MONEY,
+    MacroCategory.STATUS,
+    MacroCategory.SETUP,
+    MacroCategory.VISITOR,
+    MacroCategory.TIME,
+)
+_A = MacroCategory.ALARM
+_ROWS: tuple[tuple[MacroCategory, bool, str, str, str, str], ...] = (
     (_I, True, "clickid", "click_id subid cid", "Our click id.", "01kaqj6z8m4x2c9v7b5n3t1w0y"),
     (_I, True, "externalid", "external_id ref_id", "The traffic source's click id, unchanged.", "w9Xk2-7fA"),
     (_I, False, "txid", "transaction_id transaction.id tid", "Transaction id of the network.", "T-10087"),
@@ -160,11 +167,13 @@ _ROWS: tuple[tuple[Group, bool, str, str, str, str], ...] = (
 def _numbered() -> Iterator[Macro]:
     for n in range(1, TOKENS + 1):
         aliases = (f"t{n}", f"v{n}", f"var{n}", f"sub_id_{n}")
-        yield Macro(f"token{n}", aliases, Group.PARAMETERS, f"Row V{n} of the traffic source.", "4711", True)
+        yield Macro(f"token{n}", aliases, MacroCategory.PARAMETERS, f"Row V{n} of the traffic source.", "4711", True)
     for n in range(1, PARAMS + 1):
-        yield Macro(f"param{n}", (), Group.PARAMETERS, f"param{n} of the incoming postback.", "blue", False)
+        yield Macro(f"param{n}", (), MacroCategory.PARAMETERS, f"param{n} of the incoming postback.", "blue", False)
     for n in range(1, EVENTS + 1):
-        yield Macro(f"event{n}", (), Group.PARAMETERS, f"event{n} of the incoming postback, a number.", "3", False)
+        yield Macro(
+            f"event{n}", (), MacroCategory.PARAMETERS, f"event{n} of the incoming postback, a number.", "3", False
+        )
 
 
 KNOWN: tuple[Macro, ...] = (*_single(), *_numbered())

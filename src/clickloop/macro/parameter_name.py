@@ -5,7 +5,7 @@ _LEFTOVERS = ("amp;", "#38;", "#038;", "#x26;")
 _MAX_LEFTOVER_LENGTH = max(map(len, _LEFTOVERS))
 
 
-def meant_name(name: str) -> str:
+def intended_name(name: str) -> str:
     """Return the name without leading entity leftovers (in any case, also repeated) and question marks.
 
     A name without any is returned as the same object. Values are never changed: there, these characters may be intended.

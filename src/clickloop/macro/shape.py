@@ -4,9 +4,9 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from clickloop.macro.finding import Finding, FindingCode, Severity
-from clickloop.macro.place import Place
+from clickloop.macro.encoding_context import EncodingContext
 from clickloop.macro.template import BRACES
+from clickloop.macro.template_issue import Severity, TemplateIssue, TemplateIssueCode
 from clickloop.pasting import INVISIBLE
 
 _MAX_FINDINGS = 20
@@ -24,23 +24,23 @@ _SECOND_QUERY = re.compile(r"\?([\w.\-\[\]]{1,64}=)", re.ASCII)
 _PAIR_IN_FRAGMENT = re.compile(r"[#?&][\w.\-]{1,64}=(?=\{)", re.ASCII)
 
 
-def shape_findings(text: str, context: Place) -> Iterator[Finding]:
+def shape_issues(text: str, context: EncodingContext) -> Iterator[TemplateIssue]:
     """Yield the issues around the macros of a template. Takes linear time."""
-    if context in (Place.JSON, Place.TEXT):
+    if context in (EncodingContext.JSON, EncodingContext.TEXT):
         return  # braces, entities and joined emoji are normal in messages
     yield from _invisible(text)
-    if context is Place.HEADER:
+    if context is EncodingContext.HEADER:
         return
     yield from _braces(text)
     yield from _full_width(text)
     yield from _entities(text)
     yield from _glued(text)
-    if context is Place.URL:
+    if context is EncodingContext.URL:
         yield from _query(text)
         yield from _fragment(text)
 
 
-def _invisible(text: str) -> Iterator[Finding]:
+def _invisible(text: str) -> Iterator[TemplateIssue]:
     for number, found in enumerate(INVISIBLE.finditer(text)):
         if number == _MAX_FINDINGS:
             return
@@ -51,10 +51,10 @@ def _invisible(text: str) -> Iterator[Finding]:
             f"An invisible character ({code}, {name}) is at character {found.start() + 1} and would be sent, too."
         )
         remedy = f"Delete what follows {excerpt[:-1]!r} and type it again."
-        yield _finding(FindingCode.INVISIBLE_CHARACTER, found.start(), found[0], sentence, remedy)
+        yield _finding(TemplateIssueCode.INVISIBLE_CHARACTER, found.start(), found[0], sentence, remedy)
 
 
-def _braces(text: str) -> Iterator[Finding]:
+def _braces(text: str) -> Iterator[TemplateIssue]:
     """Yield unpaired braces. Pairs that are not macros are fine, such as JSON in a parameter."""
     open_at: list[int] = []
     closing: list[int] = []
@@ -72,14 +72,14 @@ def _braces(text: str) -> Iterator[Finding]:
         if macro:
             sentence = f"{_cut(macro[0])} at character {at + 1} is not closed, so it is sent as it is."
             remedy = f"Write {macro[0].rstrip('|:')}}}."
-            yield _finding(FindingCode.UNCLOSED_MACRO, at, macro[0], sentence, remedy)
+            yield _finding(TemplateIssueCode.UNCLOSED_MACRO, at, macro[0], sentence, remedy)
         else:
             before = text[max(0, at - _EXCERPT) : at]
             sentence = f"A stray {text[at]} is at character {at + 1}, after {_cut(before)!r}, and is sent as it is."
-            yield _finding(FindingCode.STRAY_BRACE, at, text[at], sentence, "Remove it.")
+            yield _finding(TemplateIssueCode.STRAY_BRACE, at, text[at], sentence, "Remove it.")
 
 
-def _full_width(text: str) -> Iterator[Finding]:
+def _full_width(text: str) -> Iterator[TemplateIssue]:
     found = _FULL_WIDTH.search(text)
     if found:
         excerpt = text[found.start() : found.start() + _EXCERPT]
@@ -87,10 +87,10 @@ def _full_width(text: str) -> Iterator[Finding]:
         what = "brace" if plain in "{}" else plain
         sentence = f"{where} only looks like a {what}: {excerpt!r} is sent as it is."
         remedy = "Type { and } on the keyboard." if plain in "{}" else f"Type {plain} on the keyboard."
-        yield _finding(FindingCode.FULL_WIDTH_BRACES, found.start(), excerpt, sentence, remedy)
+        yield _finding(TemplateIssueCode.FULL_WIDTH_BRACES, found.start(), excerpt, sentence, remedy)
 
 
-def _entities(text: str) -> Iterator[Finding]:
+def _entities(text: str) -> Iterator[TemplateIssue]:
     for number, found in enumerate(_ENTITY.finditer(text)):
         if number == _MAX_FINDINGS:
             return
@@ -100,10 +100,10 @@ def _entities(text: str) -> Iterator[Finding]:
             f"{found[0][1:]}{behind.partition('=')[0]}."
         )
         remedy = f"Write {_CHARACTERS.get(found[0].lower(), '&')} instead."
-        yield _finding(FindingCode.HTML_ENTITY, found.start(), found[0], sentence, remedy)
+        yield _finding(TemplateIssueCode.HTML_ENTITY, found.start(), found[0], sentence, remedy)
 
 
-def _glued(text: str) -> Iterator[Finding]:
+def _glued(text: str) -> Iterator[TemplateIssue]:
     for number, found in enumerate(_NO_AMPERSAND.finditer(text)):
         if number == _MAX_FINDINGS:
             return
@@ -118,17 +118,19 @@ def _glued(text: str) -> Iterator[Finding]:
             continue
         begun = found[0][1:]
         sentence = f"{begun} at character {at + 1} {where}, so it becomes part of the macro's value."
-        yield _finding(FindingCode.AMPERSAND_MISSING, at, begun, sentence, f"Write &{found[1]}.")
+        yield _finding(TemplateIssueCode.AMPERSAND_MISSING, at, begun, sentence, f"Write &{found[1]}.")
 
 
-def _query(text: str) -> Iterator[Finding]:
+def _query(text: str) -> Iterator[TemplateIssue]:
     address = text.partition("#")[0]
     begins_at = address.find("?")
     if begins_at < 0:
         pair = _FIRST_PAIR.search(address)
         if pair:
             sentence = f"{pair[0]} at character {pair.start() + 1} is not a parameter, because there is no ? before it."
-            yield _finding(FindingCode.QUESTION_MARK_MISSING, pair.start(), pair[0], sentence, f"Write ?{pair[0][1:]}.")
+            yield _finding(
+                TemplateIssueCode.QUESTION_MARK_MISSING, pair.start(), pair[0], sentence, f"Write ?{pair[0][1:]}."
+            )
         return
     second = _SECOND_QUERY.search(address, begins_at + 1)
     # A URL in a parameter has a query of its own.
@@ -140,22 +142,28 @@ def _query(text: str) -> Iterator[Finding]:
         sentence = (
             f"A second ? is at character {second.start() + 1}, so {second[1]} becomes part of the value before it."
         )
-        yield _finding(FindingCode.SECOND_QUESTION_MARK, second.start(), second[0], sentence, f"Write &{second[1]}.")
+        yield _finding(
+            TemplateIssueCode.SECOND_QUESTION_MARK, second.start(), second[0], sentence, f"Write &{second[1]}."
+        )
 
 
-def _fragment(text: str) -> Iterator[Finding]:
+def _fragment(text: str) -> Iterator[TemplateIssue]:
     at = text.find("#")
     pair = _PAIR_IN_FRAGMENT.search(text, at) if at >= 0 else None
     found = BRACES.match(text, pair.end()) if pair else None
     if found:
         sentence = f"{_cut(found[0])} is after the # at character {at + 1}, which browsers never send to a server."
         yield _finding(
-            FindingCode.MACRO_IN_FRAGMENT, found.start(), found[0], sentence, "Move it before the #, into the query."
+            TemplateIssueCode.MACRO_IN_FRAGMENT,
+            found.start(),
+            found[0],
+            sentence,
+            "Move it before the #, into the query.",
         )
 
 
-def _finding(code: FindingCode, position: int, text: str, sentence: str, remedy: str) -> Finding:
-    return Finding(code, Severity.WARNING, position, text, sentence, remedy)
+def _finding(code: TemplateIssueCode, position: int, text: str, sentence: str, remedy: str) -> TemplateIssue:
+    return TemplateIssue(code, Severity.WARNING, position, text, sentence, remedy)
 
 
 def _cut(text: str) -> str:

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from clickloop.macro.encoding_context import EncodingContext, json_value, without_line_breaks
 from clickloop.macro.filters import NAMES, Apply, Chance, Expected, build
 from clickloop.macro.known import BY_NAME, CANONICAL_OF_ALIAS
-from clickloop.macro.place import Place, json_value, without_line_breaks
 from clickloop.macro.values import Values
 
 BRACES = re.compile(r"\{\{[^{}]*\}\}|\$\{[^{}]*\}|\{[^{}]*\}")
@@ -25,7 +25,7 @@ _STRING_MARK = re.compile(r'\\.|"', re.DOTALL)
 _MAX_NAME_LENGTH = 300  # longer text between braces is not a name, and is left as it is
 
 
-class Fault(enum.Enum):
+class MacroFault(enum.Enum):
     """The reason why a pair of braces is left as it is."""
 
     UNKNOWN_NAME = "unknown_name"
@@ -45,7 +45,7 @@ class Braces(msgspec.Struct, frozen=True):
     name: str = ""
     filters: tuple[Apply, ...] = ()
     raw: bool = False
-    fault: Fault | None = None
+    fault: MacroFault | None = None
     detail: str = ""
 
 
@@ -78,7 +78,9 @@ class Template(msgspec.Struct, frozen=True, eq=False):
     slots: tuple[Slot, ...]
     """All macros."""
 
-    def render(self, values: Mapping[str, str], context: Place, now_ms: int = 0, chance: Chance | None = None) -> str:
+    def render(
+        self, values: Mapping[str, str], context: EncodingContext, now_ms: int = 0, chance: Chance | None = None
+    ) -> str:
         """Return the text with the macros filled in, encoded for ``context``. Never raise.
 
         ``values``: canonical name to text as ``text.text_of`` returns it; missing and empty are the same. ``now_ms`` is the value
@@ -96,10 +98,10 @@ class Template(msgspec.Struct, frozen=True, eq=False):
             pieces[slot.index] = context.encode_raw(value) if slot.raw else context.encode(value)
         return "".join(pieces)
 
-    def fill(self, values: Values, context: Place, now_ms: int = 0, chance: Chance | None = None) -> str:
+    def fill(self, values: Values, context: EncodingContext, now_ms: int = 0, chance: Chance | None = None) -> str:
         """Like ``render``, for values that many templates share: each is encoded once."""
         encoded = values.encoded(context)
-        if context.is_contextual and context is Place.JSON:
+        if context.is_contextual and context is EncodingContext.JSON:
             return self._fill_json(values, encoded, now_ms, chance)
         pieces = [*self.pieces]
         for index, name in self.plain:
@@ -127,7 +129,7 @@ class Template(msgspec.Struct, frozen=True, eq=False):
             slots=tuple(_renamed(slot, names) for slot in self.slots),
         )
 
-    def filled(self, values: Mapping[str, str], context: Place) -> "Template":
+    def filled(self, values: Mapping[str, str], context: EncodingContext) -> "Template":
         """Return a template with the macros in ``values`` filled in permanently, if they only need encoding.
 
         For values that are the same at every rendering. ``context`` must not be contextual.
@@ -156,7 +158,7 @@ def parse(text: str, rows: Mapping[str, str] = {}) -> Template:
     for braces in read(text, rows):
         if braces.fault is not None:
             whole = text[braces.start : braces.end]
-            unknown.append(whole if braces.fault is Fault.OTHER_STYLE else whole[1:-1])
+            unknown.append(whole if braces.fault is MacroFault.OTHER_STYLE else whole[1:-1])
             continue
         before = text[done : braces.start]
         quoted ^= sum(mark == '"' for mark in _STRING_MARK.findall(before)) % 2 == 1
@@ -186,11 +188,11 @@ def read(text: str, rows: Mapping[str, str]) -> Iterator[Braces]:
         start, end, whole = found.start(), found.end(), found[0]
         if whole.startswith("{{"):
             if _NAME.fullmatch(whole, 2, len(whole) - 2):
-                yield Braces(start, end, fault=Fault.OTHER_STYLE, detail=whole[2:-2])
+                yield Braces(start, end, fault=MacroFault.OTHER_STYLE, detail=whole[2:-2])
             continue
         if whole.startswith("${"):
             if whole.upper() == whole and _NAME.fullmatch(whole, 2, len(whole) - 1):
-                yield Braces(start, end, fault=Fault.OTHER_STYLE, detail=whole[2:-1])
+                yield Braces(start, end, fault=MacroFault.OTHER_STYLE, detail=whole[2:-1])
                 continue
             start += 1
         braces = _read_one(text[start + 1 : end - 1], start, end, rows)
@@ -208,7 +210,7 @@ def _read_one(inside: str, start: int, end: int, rows: Mapping[str, str]) -> Bra
         stem, colon, _ = name.partition(":")
         if not _NAME.fullmatch(name) and not (colon and resolve(stem, rows)):
             return None
-        return Braces(start, end, fault=Fault.UNKNOWN_NAME, detail=name)
+        return Braces(start, end, fault=MacroFault.UNKNOWN_NAME, detail=name)
     canonical, implied = meant
     filters: list[Apply] = []
     raw = False
@@ -216,7 +218,7 @@ def _read_one(inside: str, start: int, end: int, rows: Mapping[str, str]) -> Bra
         filter_name, colon, argument = filter_text.partition(":")
         filter_name = filter_name.strip().lower()
         if filter_name not in NAMES:
-            return Braces(start, end, fault=Fault.UNKNOWN_FILTER, detail=filter_name)
+            return Braces(start, end, fault=MacroFault.UNKNOWN_FILTER, detail=filter_name)
         if filter_name == "raw" and not colon:
             raw = True
             continue
@@ -226,7 +228,7 @@ def _read_one(inside: str, start: int, end: int, rows: Mapping[str, str]) -> Bra
             else build(filter_name, argument if colon else None)
         )
         if isinstance(applied, Expected):
-            return Braces(start, end, fault=Fault.WRONG_ARGUMENT, detail=applied.sentence)
+            return Braces(start, end, fault=MacroFault.WRONG_ARGUMENT, detail=applied.sentence)
         filters.append(applied)
     return Braces(start, end, canonical, tuple(filters), raw)
 
@@ -265,8 +267,8 @@ def _in_json(slot: Slot, values: Values, now_ms: int, chance: Chance | None) -> 
     """Return a macro's text in a JSON body: inside a string its characters, outside of one a whole value."""
     value = _filtered(slot, values[slot.name], now_ms, chance)
     if slot.raw:
-        return Place.JSON.encode_raw(value)
-    return Place.JSON.encode(value) if slot.quoted else json_value(value)
+        return EncodingContext.JSON.encode_raw(value)
+    return EncodingContext.JSON.encode(value) if slot.quoted else json_value(value)
 
 
 def _machine_chance() -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Self
 
-from clickloop.macro.place import Place
+from clickloop.macro.encoding_context import EncodingContext
 
 
 class Values(dict[str, str]):
@@ -49,7 +49,7 @@ class Values(dict[str, str]):
         for encoded in self.encoded_by_context.values():
             encoded.pop(name, None)
 
-    def encoded(self, context: Place) -> "_EncodedValues":
+    def encoded(self, context: EncodingContext) -> "_EncodedValues":
         found = self.encoded_by_context.get(context.key)
         if found is None:
             found = self.encoded_by_context[context.key] = _EncodedValues(self, context)
@@ -61,7 +61,7 @@ class _EncodedValues(dict[str, str]):
 
     __slots__ = ("_values", "context")
 
-    def __init__(self, values: Values, context: Place) -> None:
+    def __init__(self, values: Values, context: EncodingContext) -> None:
         super().__init__()
         self._values = values
         self.context = context

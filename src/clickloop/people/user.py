@@ -6,7 +6,7 @@ import unicodedata
 import msgspec
 
 from clickloop.explained import Explained
-from clickloop.setup.fault import Fault, FaultCode, text_faults
+from clickloop.setup.fault import FaultCode, FieldFault, text_faults
 
 MAX_NAME_LENGTH = 100  # shown in lists and in the audit log
 MIN_PASSWORD_LENGTH = 10  # shorter ones can be brute-forced once the hashes are stolen
@@ -111,28 +111,30 @@ def name_key(name: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", plain).casefold()).strip()
 
 
-def name_faults(name: str) -> list[Fault]:
+def name_faults(name: str) -> list[FieldFault]:
     """Return the faults of a user name, except that it may be taken."""
     faults = text_faults("name", name, MAX_NAME_LENGTH, required=True)
     if not faults and (name != name.strip() or not name_key(name) or len(name_key(name)) > 2 * MAX_NAME_LENGTH):
-        faults.append(Fault("name", FaultCode.CHARACTER, "Remove spaces at the start and end, and unusual characters."))
+        faults.append(
+            FieldFault("name", FaultCode.CHARACTER, "Remove spaces at the start and end, and unusual characters.")
+        )
     return faults
 
 
-def password_faults(field: str, password: str, name: str) -> list[Fault]:
+def password_faults(field: str, password: str, name: str) -> list[FieldFault]:
     """Return the faults of a new password for the user with that name."""
     if len(password) < MIN_PASSWORD_LENGTH:
         sentence = f"Use at least {MIN_PASSWORD_LENGTH} characters. This password has {len(password)}."
-        return [Fault(field, FaultCode.TOO_SHORT, sentence)]
+        return [FieldFault(field, FaultCode.TOO_SHORT, sentence)]
     if len(password) > MAX_PASSWORD_LENGTH:
         sentence = f"Use at most {MAX_PASSWORD_LENGTH} characters. This password has {len(password)}."
-        return [Fault(field, FaultCode.TOO_LONG, sentence)]
+        return [FieldFault(field, FaultCode.TOO_LONG, sentence)]
     if name_key(password) == name_key(name):
-        return [Fault(field, FaultCode.NOT_ALLOWED, "The password must differ from the user name.")]
+        return [FieldFault(field, FaultCode.NOT_ALLOWED, "The password must differ from the user name.")]
     return _easy_to_guess(field, password, name)
 
 
-def _easy_to_guess(field: str, password: str, name: str) -> list[Fault]:
+def _easy_to_guess(field: str, password: str, name: str) -> list[FieldFault]:
     """Return the fault of a password that common passwords, or keyboard and calendar patterns, reach within a million guesses."""
     from zxcvbn import zxcvbn  # imported here: its word lists take several megabytes, and passwords are rarely set
 
@@ -141,4 +143,4 @@ def _easy_to_guess(field: str, password: str, name: str) -> list[Fault]:
         return []
     why = estimate["feedback"]["warning"]
     sentence = f"This password is too easy to guess. {f'{why} ' if why else ''}Try four unrelated words."
-    return [Fault(field, FaultCode.NOT_ALLOWED, sentence)]
+    return [FieldFault(field, FaultCode.NOT_ALLOWED, sentence)]

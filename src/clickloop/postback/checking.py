@@ -6,12 +6,12 @@ from collections.abc import Collection
 import msgspec
 
 from clickloop.explained import Explained
-from clickloop.macro import FindingCode, Place, check, parse
+from clickloop.macro import EncodingContext, TemplateIssueCode, check, parse
 from clickloop.pasting import INVISIBLE
 from clickloop.postback.pattern import PatternError, pattern_of
 from clickloop.postback.rule import BodyKind, Conditions, Header, Method, RequestTemplate, Rule, Success, Trigger
 from clickloop.postback.sending.address_guard import STRICT, AddressGuard, RefusedAddress
-from clickloop.postback.sending.address_ranges import Refusal
+from clickloop.postback.sending.address_ranges import AddressRefusal
 from clickloop.postback.sending.target import MAX_URL, TargetFault, target_of
 from clickloop.postback.values import ready_request
 
@@ -120,7 +120,7 @@ class LocatedFault(msgspec.Struct, frozen=True):
 
 
 _URL_FAULTS = {fault: RuleFault[f"URL_{fault.name}"] for fault in TargetFault}
-_REFUSAL_FAULTS = {Refusal.OWN: RuleFault.URL_OWN_HOST, Refusal.SERVICE_PORT: RuleFault.URL_PORT_REFUSED}
+_REFUSAL_FAULTS = {AddressRefusal.OWN: RuleFault.URL_OWN_HOST, AddressRefusal.SERVICE_PORT: RuleFault.URL_PORT_REFUSED}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _IN_NAMES = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -187,13 +187,13 @@ def _check_url(url: str, guard: AddressGuard) -> list[LocatedFault]:
         return [LocatedFault("request.url", RuleFault.URL_MISSING)]
     if len(url) > MAX_URL:
         return [LocatedFault("request.url", RuleFault.URL_TOO_LONG)]
-    if any(finding.code is FindingCode.MACRO_IN_AUTHORITY for finding in check(url)):
+    if any(finding.code is TemplateIssueCode.MACRO_IN_AUTHORITY for finding in check(url)):
         return [LocatedFault("request.url", RuleFault.URL_MACRO_IN_AUTHORITY)]
     if invisible := INVISIBLE.search(url):
         detail = f"U+{ord(invisible[0]):04X}, invisible, at character {invisible.start() + 1}"
         return [LocatedFault("request.url", RuleFault.URL_CHARACTER, detail)]
     template = parse(url)
-    target = target_of(template.render(dict.fromkeys(template.names, "0"), Place.URL, 0, lambda: 0))
+    target = target_of(template.render(dict.fromkeys(template.names, "0"), EncodingContext.URL, 0, lambda: 0))
     if isinstance(target, TargetFault):
         return [LocatedFault("request.url", _URL_FAULTS[target])]
     judgement = guard.judge_target(target)
@@ -230,7 +230,7 @@ def _body_fault(request: RequestTemplate) -> RuleFault | None:
         return RuleFault.BODY_WITH_GET
     if request.body_kind is BodyKind.JSON:
         names = ready_request(request).body.names
-        body = parse(request.body).render(dict.fromkeys(names, "0"), Place.JSON, 0, lambda: 0)
+        body = parse(request.body).render(dict.fromkeys(names, "0"), EncodingContext.JSON, 0, lambda: 0)
         try:
             msgspec.json.decode(body)
         except (msgspec.DecodeError, RecursionError):

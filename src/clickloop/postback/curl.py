@@ -3,8 +3,8 @@
 import re
 import shlex
 
-from clickloop.postback.rule import Header, Method, Request
-from clickloop.text import octets_of, readable
+from clickloop.postback.rule import Header, Method, PostbackRequest
+from clickloop.text import readable, unescape_bytes
 
 _BULLET = "•"
 """Masks consist of it. Left as it is, so that users see that something is masked."""
@@ -20,7 +20,7 @@ _IN_FORMAT = {
 }
 
 
-def curl_command(request: Request) -> str:
+def curl_command(request: PostbackRequest) -> str:
     """Return the command, one option per line.
 
     It contains visitors' values and is pasted into a shell, so it avoids syntax that shells read differently: bash's ``$'…'`` is
@@ -34,7 +34,7 @@ def curl_command(request: Request) -> str:
     if request.method is not Method.GET:
         parts.append(f"--request {request.method.value}")
     parts += [f"--header {_quoted(_header_line(header))}" for header in request.headers]
-    body = octets_of(request.body)
+    body = unescape_bytes(request.body)
     if body and _ONE_LINE.fullmatch(body):
         parts.append(f"--data-raw {_quoted(request.body)}")
     elif body:
@@ -58,7 +58,7 @@ def _quoted(text: str) -> str:
     """
     words = []
     escaped = ""
-    for run in _RUNS.finditer(octets_of(text)):
+    for run in _RUNS.finditer(unescape_bytes(text)):
         if run[1] is None:
             escaped += f"\\{run[0][0]:03o}"
             continue

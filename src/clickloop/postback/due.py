@@ -15,7 +15,7 @@ from clickloop.conversion.status import CountsAs, Status
 from clickloop.explained import Explained
 from clickloop.macro import unreplaced_macro
 from clickloop.money import amount_text
-from clickloop.postback.rule import Request, Rule, Trigger
+from clickloop.postback.rule import PostbackRequest, Rule, Trigger
 
 
 class SkipReason(Explained):
@@ -96,7 +96,7 @@ _UNDECIDED = _MASKING | {SkipReason.DUPLICATE}
 """Reasons that say nothing about the conversion itself."""
 
 
-class Finding(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class ConditionResult(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The result of one condition. ``condition`` is the reason for skipping when it is not met."""
 
     condition: SkipReason
@@ -105,7 +105,7 @@ class Finding(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The values compared, as text; empty if the reason's sentence says it all."""
 
 
-class Earlier(msgspec.Struct, frozen=True):
+class RuleContext(msgspec.Struct, frozen=True):
     """The facts that a decision needs besides rule and change."""
 
     owed: int = 0
@@ -121,32 +121,32 @@ class Earlier(msgspec.Struct, frozen=True):
     probabilistic: bool = False
 
 
-class Owed(msgspec.Struct, frozen=True):
+class DuePostback(msgspec.Struct, frozen=True):
     """A postback is owed: ``request`` is due at ``not_before`` (Unix ms). ``counted``: it advances the every-Nth count."""
 
-    request: Request
+    request: PostbackRequest
     not_before: int
-    findings: tuple[Finding, ...]
+    findings: tuple[ConditionResult, ...]
     counted: bool = False
 
 
-class Skipped(msgspec.Struct, frozen=True):
+class SkippedPostback(msgspec.Struct, frozen=True):
     """No postback is owed. ``reason`` is the first condition that is not met."""
 
     reason: SkipReason
-    findings: tuple[Finding, ...]
+    findings: tuple[ConditionResult, ...]
     counted: bool = False
 
 
-def owe(
+def decide_postback(
     change: Change,
     rule: Rule,
-    earlier: Earlier,
+    earlier: RuleContext,
     *,
     uses_external_id: bool,
     now_ms: int,
-    resolve: Callable[[], Request],
-) -> Owed | Skipped:
+    resolve: Callable[[], PostbackRequest],
+) -> DuePostback | SkippedPostback:
     """Decide one rule for one change. ``resolve`` fills in the request's macros; it is called only if a postback is due."""
     after, conditions = change.after, rule.conditions
     external_id = after.click.external_id
@@ -168,12 +168,12 @@ def owe(
     if reason is None and not sampled.met:
         reason = SkipReason.NOT_SAMPLED
     if reason is not None:
-        return Skipped(reason, (*findings, sampled), counted)
+        return SkippedPostback(reason, (*findings, sampled), counted)
     not_before = min(change.at, now_ms) + conditions.delay_seconds * SECOND_MS
-    return Owed(resolve(), not_before, (*findings, sampled), counted)
+    return DuePostback(resolve(), not_before, (*findings, sampled), counted)
 
 
-def _first_not_met(findings: Sequence[Finding]) -> SkipReason | None:
+def _first_not_met(findings: Sequence[ConditionResult]) -> SkipReason | None:
     for finding in findings:
         if not finding.met:
             return finding.condition
@@ -185,38 +185,38 @@ _is_unreplaced = lru_cache(256)(unreplaced_macro)
 
 # Most results, as module constants: a change is decided against 20 rules in 100 µs, and looking up an enum member on its class
 # takes longer than evaluating a condition.
-_RULE_ON = Finding(SkipReason.RULE_OFF, True)
-_NOTICE_FORBIDS = Finding(SkipReason.DISABLED_BY_NOTICE, False, "disable_postback=1")
-_NOTICE_ALLOWS = Finding(SkipReason.DISABLED_BY_NOTICE, True)
-_MATCHED_BY_LIKELIHOOD = Finding(SkipReason.PROBABILISTIC, False)
-_MATCHED_BY_CLICK_ID = Finding(SkipReason.PROBABILISTIC, True)
-_STATUS_SELECTED = Finding(SkipReason.STATUS_NOT_SELECTED, True)
-_TRIGGERED = Finding(SkipReason.DUPLICATE, True)
-_FIRST_OF_CLICK = Finding(SkipReason.NOT_UNIQUE, True)
-_LATER_OF_CLICK = Finding(SkipReason.NOT_UNIQUE, False)
-_NO_MINIMUM = Finding(SkipReason.BELOW_MINIMUM, True)
-_HAS_EXTERNAL_ID = Finding(SkipReason.NO_EXTERNAL_ID, True)
-_LACKS_EXTERNAL_ID = Finding(SkipReason.NO_EXTERNAL_ID, False)
-_EXTERNAL_ID_REPLACED = Finding(SkipReason.UNREPLACED_EXTERNAL_ID, True)
-_ADDRESS_ALLOWED = Finding(SkipReason.ADDRESS_REFUSED, True)
-_IN_SHARE = Finding(SkipReason.NOT_SAMPLED, True)
+_RULE_ON = ConditionResult(SkipReason.RULE_OFF, True)
+_NOTICE_FORBIDS = ConditionResult(SkipReason.DISABLED_BY_NOTICE, False, "disable_postback=1")
+_NOTICE_ALLOWS = ConditionResult(SkipReason.DISABLED_BY_NOTICE, True)
+_MATCHED_BY_LIKELIHOOD = ConditionResult(SkipReason.PROBABILISTIC, False)
+_MATCHED_BY_CLICK_ID = ConditionResult(SkipReason.PROBABILISTIC, True)
+_STATUS_SELECTED = ConditionResult(SkipReason.STATUS_NOT_SELECTED, True)
+_TRIGGERED = ConditionResult(SkipReason.DUPLICATE, True)
+_FIRST_OF_CLICK = ConditionResult(SkipReason.NOT_UNIQUE, True)
+_LATER_OF_CLICK = ConditionResult(SkipReason.NOT_UNIQUE, False)
+_NO_MINIMUM = ConditionResult(SkipReason.BELOW_MINIMUM, True)
+_HAS_EXTERNAL_ID = ConditionResult(SkipReason.NO_EXTERNAL_ID, True)
+_LACKS_EXTERNAL_ID = ConditionResult(SkipReason.NO_EXTERNAL_ID, False)
+_EXTERNAL_ID_REPLACED = ConditionResult(SkipReason.UNREPLACED_EXTERNAL_ID, True)
+_ADDRESS_ALLOWED = ConditionResult(SkipReason.ADDRESS_REFUSED, True)
+_IN_SHARE = ConditionResult(SkipReason.NOT_SAMPLED, True)
 
 
-def _rule_on(rule: Rule, earlier: Earlier) -> Finding:
+def _rule_on(rule: Rule, earlier: RuleContext) -> ConditionResult:
     if not rule.active:
-        return Finding(SkipReason.RULE_OFF, False, "the rule is off")
+        return ConditionResult(SkipReason.RULE_OFF, False, "the rule is off")
     if earlier.source_rules_off and rule.source_id is not None:
-        return Finding(SkipReason.RULE_OFF, False, "the campaign turns off its source's postbacks")
+        return ConditionResult(SkipReason.RULE_OFF, False, "the campaign turns off its source's postbacks")
     return _RULE_ON
 
 
-def _status_selected(change: Change, rule: Rule) -> Finding:
+def _status_selected(change: Change, rule: Rule) -> ConditionResult:
     status = change.after.status
     if _selects(rule, status):
         return _STATUS_SELECTED
     selected = rule.conditions.statuses
     detail = f"{status.key} is not among {', '.join(selected)}" if selected else f"{status.key} counts as rejected"
-    return Finding(SkipReason.STATUS_NOT_SELECTED, False, detail)
+    return ConditionResult(SkipReason.STATUS_NOT_SELECTED, False, detail)
 
 
 def _selects(rule: Rule, status: Status) -> bool:
@@ -224,7 +224,7 @@ def _selects(rule: Rule, status: Status) -> bool:
     return status.key in selected if selected else status.counts_as is not CountsAs.REJECTED
 
 
-def _triggered(change: Change, rule: Rule, earlier: Earlier) -> Finding:
+def _triggered(change: Change, rule: Rule, earlier: RuleContext) -> ConditionResult:
     """Return whether the change triggers the rule.
 
     A conversion that did not qualify (by status and minimum) is new to the rule at the change that makes it qualify. So it is if
@@ -236,18 +236,22 @@ def _triggered(change: Change, rule: Rule, earlier: Earlier) -> Finding:
     if kind is ChangeKind.STATUS and rule.conditions.trigger is Trigger.STATUS:
         return _TRIGGERED
     if earlier.owed:
-        return Finding(SkipReason.DUPLICATE, False, f"a {kind} change, and this conversion already has a postback")
+        return ConditionResult(
+            SkipReason.DUPLICATE, False, f"a {kind} change, and this conversion already has a postback"
+        )
     if kind is ChangeKind.DETAILS:
-        return Finding(SkipReason.DUPLICATE, False, "neither status nor payout changed")
+        return ConditionResult(SkipReason.DUPLICATE, False, "neither status nor payout changed")
     decided = sorted(earlier.skipped - _MAY_QUALIFY_LATER - _UNDECIDED)
     if decided:
-        return Finding(SkipReason.DUPLICATE, False, f"a {kind} change, and skipped earlier: {', '.join(decided)}")
+        return ConditionResult(
+            SkipReason.DUPLICATE, False, f"a {kind} change, and skipped earlier: {', '.join(decided)}"
+        )
     masked = earlier.skipped & _MASKING
     was_skipped_for_now = not masked and earlier.skipped & _MAY_QUALIFY_LATER
     if not was_skipped_for_now and _qualifies(change.before, rule):
         detail = f"it already qualified as {change.before.status.key}, {_when_missed(masked)}"
-        return Finding(SkipReason.DUPLICATE, False, detail)
-    return Finding(SkipReason.DUPLICATE, True, "the first change that can qualify")
+        return ConditionResult(SkipReason.DUPLICATE, False, detail)
+    return ConditionResult(SkipReason.DUPLICATE, True, "the first change that can qualify")
 
 
 def _when_missed(masked: Set[SkipReason]) -> str:
@@ -264,27 +268,27 @@ def _qualifies(conversion: Conversion, rule: Rule) -> bool:
 
 
 @lru_cache(256)
-def _compared(payout: int, minimum: int) -> Finding:
+def _compared(payout: int, minimum: int) -> ConditionResult:
     detail = f"payout {amount_text(payout)}, minimum {amount_text(minimum)}"
-    return Finding(SkipReason.BELOW_MINIMUM, payout >= minimum, detail)
+    return ConditionResult(SkipReason.BELOW_MINIMUM, payout >= minimum, detail)
 
 
-def _external_id_replaced(external_id: str) -> Finding:
+def _external_id_replaced(external_id: str) -> ConditionResult:
     if _is_unreplaced(external_id):
-        return Finding(SkipReason.UNREPLACED_EXTERNAL_ID, False, external_id[:100])
+        return ConditionResult(SkipReason.UNREPLACED_EXTERNAL_ID, False, external_id[:100])
     return _EXTERNAL_ID_REPLACED
 
 
-def _address_refused(sentence: str) -> Finding:
-    return Finding(SkipReason.ADDRESS_REFUSED, False, sentence)
+def _address_refused(sentence: str) -> ConditionResult:
+    return ConditionResult(SkipReason.ADDRESS_REFUSED, False, sentence)
 
 
-def _sampled(rule: Rule, earlier: Earlier, counting: bool) -> tuple[Finding, bool]:
+def _sampled(rule: Rule, earlier: RuleContext, counting: bool) -> tuple[ConditionResult, bool]:
     """Return whether the conversion is in the rule's share, and whether it was counted now. Once in the share, it stays in."""
     every = rule.conditions.every_nth
     if every <= 1 or earlier.owed:
         return _IN_SHARE, False
     if SkipReason.NOT_SAMPLED in earlier.skipped:
-        return Finding(SkipReason.NOT_SAMPLED, False, "left out when the conversion was new"), False
+        return ConditionResult(SkipReason.NOT_SAMPLED, False, "left out when the conversion was new"), False
     place = earlier.counted % every + 1
-    return Finding(SkipReason.NOT_SAMPLED, place == 1, f"number {place} of every {every}"), counting
+    return ConditionResult(SkipReason.NOT_SAMPLED, place == 1, f"number {place} of every {every}"), counting

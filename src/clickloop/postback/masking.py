@@ -9,13 +9,13 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from clickloop.click_id import is_shaped_like_click_id
-from clickloop.postback.rule import Header, Request, RequestTemplate
+from clickloop.postback.rule import Header, PostbackRequest, RequestTemplate
 from clickloop.postback.secret_names import is_secret_name
 
 MASK = "•••"
-MASKED = "It contains •••, which stands for a hidden secret. Enter the secret itself, or leave this part exactly as it was shown."
+MASKED_SENTENCE = "It contains •••, which stands for a hidden secret. Enter the secret itself, or leave this part exactly as it was shown."
 """Shown at a field in which a mask was sent back."""
-EXPOSED = (
+EXPOSED_SENTENCE = (
     "It contains a secret that you may not see, and your change would send it to another host or reveal it. Enter this part "
     "again, or leave the host and the list of secrets unchanged."
 )
@@ -49,7 +49,7 @@ _JSON_NUMBER = re.compile(r"-?\d[\d.eE+-]*")
 
 _HOST = re.compile(r"[a-z]+://[^/?#\\]*", re.IGNORECASE)
 
-_AnyRequest = TypeVar("_AnyRequest", Request, RequestTemplate)
+_AnyRequest = TypeVar("_AnyRequest", PostbackRequest, RequestTemplate)
 
 
 def masked_text(text: str, secrets: Iterable[str] = (), limit: int | None = MAX_SHOWN) -> str:
@@ -213,7 +213,7 @@ def unmasked_template(given: RequestTemplate, before: RequestTemplate) -> Reques
     )
 
 
-def exposed_by(changed: RequestTemplate, before: RequestTemplate) -> tuple[str, ...]:
+def exposed_fields(changed: RequestTemplate, before: RequestTemplate) -> tuple[str, ...]:
     """Return the fields of a changed request whose secrets from ``before`` the change would send to another host, or reveal.
 
     A part left out of the change keeps its secrets. So another host would receive them, and another list of secrets could reveal
@@ -247,7 +247,7 @@ def _host(url: str) -> str:
     return found[0].lower() if found else url
 
 
-def masks_in(template: RequestTemplate) -> tuple[str, ...]:
+def masked_fields(template: RequestTemplate) -> tuple[str, ...]:
     """Return the fields that contain a mask instead of a secret."""
     found = [f"request.{name}" for name in ("url", "body") if MASK in getattr(template, name)]
     found += [f"request.headers[{at}].value" for at, header in enumerate(template.headers) if MASK in header.value]

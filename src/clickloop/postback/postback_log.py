@@ -7,9 +7,9 @@ import msgspec
 from msgspec import Meta
 
 from clickloop.log_filter import LogFilter, OfClick, OfConversion, RecordNumber
-from clickloop.postback.due import Finding, Owed, Skipped, SkipReason
-from clickloop.postback.holding import Hold
-from clickloop.postback.rule import Request
+from clickloop.postback.due import ConditionResult, DuePostback, SkippedPostback, SkipReason
+from clickloop.postback.pause_reason import PauseReason
+from clickloop.postback.rule import PostbackRequest
 from clickloop.postback.state import PostbackState
 
 
@@ -30,8 +30,8 @@ class NewPostback(msgspec.Struct, frozen=True, kw_only=True):
     source_id: int
     trigger: str
     """``new``, ``status``, ``payout``, ``details`` or ``resend``."""
-    decision: Owed | Skipped
-    lane: str = ""
+    decision: DuePostback | SkippedPostback
+    receiver: str = ""
     """``host:port`` of the receiver; empty if skipped."""
 
 
@@ -51,12 +51,12 @@ class Postback(msgspec.Struct, frozen=True, kw_only=True):
     source_id: int
     trigger: str
     state: PostbackState
-    hold: Hold | None
+    hold: PauseReason | None
     """Why it is paused; None if it is not."""
     reason: SkipReason | None
-    findings: tuple[Finding, ...]
-    request: Request | None
-    lane: str
+    findings: tuple[ConditionResult, ...]
+    request: PostbackRequest | None
+    receiver: str
     attempts: int
     next_attempt_at: int | None
     created_at: int
@@ -67,7 +67,7 @@ class Postback(msgspec.Struct, frozen=True, kw_only=True):
     last_duration_ms: int | None
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+class PostbackAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt. ``result`` is None while it is under way. ``answer``: the first 1,000 bytes of the response body."""
 
     number: int

@@ -23,7 +23,7 @@ REJECTIONS_ALLOWED = 3
 REJECTION_WAITS_SECONDS = (60, 420)
 """Waits before the second and the third; with jitter, all within ten minutes."""
 
-PASSING = (408, 425, 429)
+TRANSIENT_CODES = (408, 425, 429)
 """Status codes below 500 that mean: try again later."""
 
 
@@ -50,7 +50,7 @@ _DECIDED_BY_PARTIAL_RESPONSE = frozenset({Trouble.MALFORMED, Trouble.BROKEN})
 MAX_ERROR_LENGTH = 500  # stored with each attempt, and may quote the receiver
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class AttemptOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one attempt: a response with its status code, a trouble, or both if the response broke off."""
 
     status_code: int | None = None
@@ -63,7 +63,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     duration_ms: int = 0
 
 
-class Tried(msgspec.Struct, frozen=True):
+class AttemptCounts(msgspec.Struct, frozen=True):
     """Numbers of attempts, this one included. Attempts lost to a crash of ours do not count."""
 
     attempts: int
@@ -84,7 +84,7 @@ class Delivered(msgspec.Struct, frozen=True):
     """The receiver accepted the postback."""
 
 
-class Again(msgspec.Struct, frozen=True):
+class Retry(msgspec.Struct, frozen=True):
     """Retry at ``at``, in Unix milliseconds."""
 
     at: int
@@ -103,8 +103,13 @@ class PauseRule(msgspec.Struct, frozen=True):
 
 
 def decide(
-    outcome: Outcome, counts: Tried, success: Success, schedule: Schedule, now_ms: int, chance: Callable[[], float]
-) -> Delivered | Again | Failed | PauseRule:
+    outcome: AttemptOutcome,
+    counts: AttemptCounts,
+    success: Success,
+    schedule: Schedule,
+    now_ms: int,
+    chance: Callable[[], float],
+) -> Delivered | Retry | Failed | PauseRule:
     """Return what follows from an attempt that ended at ``now_ms``. ``chance`` draws from [0, 1)."""
     if outcome.trouble is Trouble.UNSENDABLE:
         return Failed(outcome.error or Trouble.UNSENDABLE.sentence)
@@ -124,10 +129,10 @@ def decide(
             return Failed(f"The receiver rejected the request {REJECTIONS_ALLOWED} times.")
         wait_seconds = REJECTION_WAITS_SECONDS[counts.rejections]
     wait_ms = int(wait_seconds * SECOND_MS * (1 + JITTER * (2 * chance() - 1)))
-    return Again(now_ms + max(wait_ms, retry_after_ms(outcome.retry_after, now_ms)))
+    return Retry(now_ms + max(wait_ms, retry_after_ms(outcome.retry_after, now_ms)))
 
 
-def fault_of(outcome: Outcome, success: Success) -> str | None:
+def fault_of(outcome: AttemptOutcome, success: Success) -> str | None:
     """Return why an outcome is not a delivery, as a sentence; None if it is one.
 
     The status line decides, whatever is malformed or cut off after it. A rule that checks the body decides by the part that could
@@ -164,10 +169,10 @@ def is_rejecting(status_code: int | None) -> bool:
 
     True for 300 to 499, except the transient 408, 425 and 429. ``counts.rejections`` counts by the same rule.
     """
-    return status_code is not None and 300 <= status_code < 500 and status_code not in PASSING
+    return status_code is not None and 300 <= status_code < 500 and status_code not in TRANSIENT_CODES
 
 
-def asked_wait_ms(outcome: Outcome, now_ms: int) -> int:
+def requested_wait_ms(outcome: AttemptOutcome, now_ms: int) -> int:
     """Return the wait that the receiver requests for all postbacks, by Retry-After with a 429 or 503; 0 if it requests none."""
     return retry_after_ms(outcome.retry_after, now_ms) if outcome.status_code in (429, 503) else 0
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from clickloop.text import octets_of
+from clickloop.text import unescape_bytes
 
 
 class Method(enum.StrEnum):
@@ -48,7 +48,7 @@ LOST_REQUEST = "The stored request is damaged, or encrypted with a lost key. Reb
 """Shown for a postback whose stored request cannot be read."""
 
 
-class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class PostbackRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A request to send: macros filled in when the postback was created, the same for every attempt.
 
     ``url`` is ASCII; ``body`` is text as ``text.text_of`` returns it. Content-Type is one of the headers.
@@ -64,8 +64,8 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     earlier_attempts: int = 0
     """Attempts made before a resend: the attempt header continues their numbering."""
 
-    def body_octets(self) -> bytes:
-        return octets_of(self.body)
+    def body_bytes(self) -> bytes:
+        return unescape_bytes(self.body)
 
 
 class Trigger(enum.StrEnum):

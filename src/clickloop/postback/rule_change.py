@@ -9,11 +9,13 @@ from msgspec.structs import replace
 from clickloop.log_filter import MAX_ID
 from clickloop.money import AmountFault, read_amount
 from clickloop.postback.rule import BodyKind, Conditions, Header, Method, Schedule, Success, Trigger
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.record import with_changes
 
 Url = Annotated[str, Meta(examples=["https://source.example/postback?id={externalid}&payout={payout}"])]
-Kind = Annotated[BodyKind, Meta(description="Decides how macros in the body are encoded, and the Content-Type.")]
+BodyKindField = Annotated[
+    BodyKind, Meta(description="Decides how macros in the body are encoded, and the Content-Type.")
+]
 Secrets = Annotated[
     tuple[str, ...],
     Meta(
@@ -23,7 +25,7 @@ Secrets = Annotated[
 Statuses = Annotated[
     tuple[str, ...], Meta(description="Status keys. Leave empty for all that do not count as rejected.")
 ]
-When = Annotated[
+TriggerField = Annotated[
     Trigger,
     Meta(
         description="new: once per conversion. status: when it is new, and at each change of its status. alarm: for alarms of "
@@ -48,7 +50,7 @@ class RequestBody(msgspec.Struct, kw_only=True):
     url: Url | UnsetType = UNSET
     method: Method | UnsetType = UNSET
     headers: tuple[Header, ...] | UnsetType = UNSET
-    body_kind: Kind | UnsetType = UNSET
+    body_kind: BodyKindField | UnsetType = UNSET
     body: str | UnsetType = UNSET
     secrets: Secrets | UnsetType = UNSET
 
@@ -57,14 +59,14 @@ class ConditionsBody(msgspec.Struct, kw_only=True):
     """When to send. Defaults to once for each conversion that does not count as rejected, immediately, with the full payout."""
 
     statuses: Statuses | UnsetType = UNSET
-    trigger: When | UnsetType = UNSET
+    trigger: TriggerField | UnsetType = UNSET
     only_first: OnlyFirst | UnsetType = UNSET
     minimum_payout: Minimum | UnsetType = UNSET
     every_nth: EveryNth | UnsetType = UNSET
     delay_seconds: int | UnsetType = UNSET
     payout_percent: Percent | UnsetType = UNSET
 
-    def own_faults(self) -> list[Fault]:
+    def own_faults(self) -> list[FieldFault]:
         """Return a fault if the minimum is not an amount."""
         if self.minimum_payout is UNSET or self.minimum_payout is None:
             return []
@@ -72,7 +74,7 @@ class ConditionsBody(msgspec.Struct, kw_only=True):
         if not isinstance(amount, AmountFault) and not amount.currency and not amount.rounded:
             return []
         sentence = "Enter a decimal without a currency, with at most 12 digits before and 6 after the point."
-        return [Fault("minimum_payout", FaultCode.NOT_AN_AMOUNT, sentence)]
+        return [FieldFault("minimum_payout", FaultCode.NOT_AN_AMOUNT, sentence)]
 
 
 class SuccessBody(msgspec.Struct, kw_only=True):
@@ -85,7 +87,7 @@ class SuccessBody(msgspec.Struct, kw_only=True):
 
 
 Name = Annotated[str, Meta(description="Name of the rule.", examples=["Telegram"])]
-Active = Annotated[bool, Meta(description="When false, postbacks are logged as skipped.")]
+Active = Annotated[bool, Meta(description="TriggerField false, postbacks are logged as skipped.")]
 Waits = Annotated[
     tuple[int, ...],
     Meta(

@@ -29,6 +29,6 @@ QUEUED = (PostbackState.WAITING, PostbackState.PAUSED)
 UNFINISHED = (PostbackState.WAITING, PostbackState.SENDING)
 """The stored states that always have a next due time."""
 FINAL = (PostbackState.DELIVERED, PostbackState.FAILED, PostbackState.SKIPPED, PostbackState.CANCELLED)
-ENDED_BADLY = (PostbackState.FAILED, PostbackState.CANCELLED)
-ON_THE_WAY = (*UNFINISHED, PostbackState.DELIVERED)
+ENDED_UNDELIVERED = (PostbackState.FAILED, PostbackState.CANCELLED)
+SENT_OR_PENDING = (*UNFINISHED, PostbackState.DELIVERED)
 """A postback of an older change must not be sent after one in these states."""

@@ -8,10 +8,10 @@ import msgspec
 
 from clickloop.click.click_values import SetupNames, click_value
 from clickloop.conversion.conversion import Conversion
-from clickloop.macro import Chance, Place, Template, Values, parse
+from clickloop.macro import Chance, EncodingContext, Template, Values, parse
 from clickloop.money import amount_text
-from clickloop.postback.rule import BodyKind, Header, Request, RequestTemplate
-from clickloop.postback.sending.target import MAX_URL, Target, TargetFault, escaped, escaped_url, target_of
+from clickloop.postback.rule import BodyKind, Header, PostbackRequest, RequestTemplate
+from clickloop.postback.sending.target import MAX_URL, RequestTarget, TargetFault, escaped, escaped_url, target_of
 
 CONTENT_TYPES = {
     BodyKind.FORM: "application/x-www-form-urlencoded",
@@ -19,7 +19,11 @@ CONTENT_TYPES = {
     BodyKind.TEXT: "text/plain; charset=utf-8",
 }
 _AUTHORITY = re.compile(r"[^/?#]*//[^/?#]*")
-_PLACES = {BodyKind.FORM: Place.FORM, BodyKind.JSON: Place.JSON, BodyKind.TEXT: Place.TEXT}
+_PLACES = {
+    BodyKind.FORM: EncodingContext.FORM,
+    BodyKind.JSON: EncodingContext.JSON,
+    BodyKind.TEXT: EncodingContext.TEXT,
+}
 
 
 class ReadyRequest(msgspec.Struct, frozen=True, eq=False):
@@ -33,25 +37,28 @@ class ReadyRequest(msgspec.Struct, frozen=True, eq=False):
     """Canonical names of all its macros."""
     uses_external_id: bool
     """Whether it contains the source's click id, so that there is nothing to send without one."""
-    target: Target | TargetFault
+    target: RequestTarget | TargetFault
     """The target with each macro replaced by one character. Macros cannot change its scheme, host and port."""
-    names_itself: bool
+    varies_by_rule: bool
     """Whether it contains macros that differ between postbacks of one change: ``postback_id``, ``rule.name``."""
-    lane: str = ""
+    receiver: str = ""
     """``host:port`` of the receiver; empty for a URL that cannot be sent to."""
-    steady_url: Template | None = None
+    prepared_url: Template | None = None
     """The URL already normalized except for its macros, so that it need not be parsed again once they are filled in."""
 
-    def resolve(self, values: Mapping[str, str], now_ms: int, chance: Chance | None) -> Request:
+    def resolve(self, values: Mapping[str, str], now_ms: int, chance: Chance | None) -> PostbackRequest:
         """Return the request with its macros filled in. A request that cannot be sent (too long, say) fails at its attempt."""
         filled = Values.of(values)
         template = self.template
         place = _PLACES.get(template.body_kind)
-        return Request(
+        return PostbackRequest(
             method=template.method,
             url=self._url(filled, now_ms, chance),
             headers=tuple(
-                [Header(name, value.fill(filled, Place.HEADER, now_ms, chance)) for name, value in self.headers]
+                [
+                    Header(name, value.fill(filled, EncodingContext.HEADER, now_ms, chance))
+                    for name, value in self.headers
+                ]
             ),
             body_kind=template.body_kind,
             body=self.body.fill(filled, place, now_ms, chance) if place else "",
@@ -59,14 +66,14 @@ class ReadyRequest(msgspec.Struct, frozen=True, eq=False):
         )
 
     def _url(self, values: Values, now_ms: int, chance: Chance | None) -> str:
-        if self.steady_url is not None:
-            url = self.steady_url.fill(values, Place.URL, now_ms, chance)
+        if self.prepared_url is not None:
+            url = self.prepared_url.fill(values, EncodingContext.URL, now_ms, chance)
             if len(url) <= MAX_URL:
                 # As the parser does, drop the question mark of an empty query.
                 return url[:-1] if url[-1] == "?" and url.index("?") == len(url) - 1 else url
-        url = escaped_url(self.url.fill(values, Place.URL, now_ms, chance))
+        url = escaped_url(self.url.fill(values, EncodingContext.URL, now_ms, chance))
         target = target_of(url)
-        return target.url if isinstance(target, Target) else url
+        return target.url if isinstance(target, RequestTarget) else url
 
 
 def ready_request(template: RequestTemplate, rows: tuple[tuple[str, str], ...] = ()) -> ReadyRequest:
@@ -82,7 +89,7 @@ def _ready_request(template: RequestTemplate, rows: tuple[tuple[str, str], ...])
     body = parse(template.body, spellings)
     parts = (url, *(value for _, value in headers), body)
     names = tuple(dict.fromkeys(name for part in parts for name in part.names))
-    target = target_of(url.render(dict.fromkeys(url.names, "0"), Place.URL, 0, lambda: 0))
+    target = target_of(url.render(dict.fromkeys(url.names, "0"), EncodingContext.URL, 0, lambda: 0))
     ready = ReadyRequest(
         template=template,
         url=url,
@@ -91,11 +98,11 @@ def _ready_request(template: RequestTemplate, rows: tuple[tuple[str, str], ...])
         names=names,
         uses_external_id="externalid" in names,
         target=target,
-        names_itself="postback_id" in names or "rule.name" in names,
+        varies_by_rule="postback_id" in names or "rule.name" in names,
     )
     if isinstance(target, TargetFault):
         return ready
-    return msgspec.structs.replace(ready, lane=target.lane, steady_url=_steady_url(url, target))
+    return msgspec.structs.replace(ready, receiver=target.receiver, prepared_url=_steady_url(url, target))
 
 
 def _headers_of(template: RequestTemplate) -> tuple[Header, ...]:
@@ -106,7 +113,7 @@ def _headers_of(template: RequestTemplate) -> tuple[Header, ...]:
     return (*template.headers, Header("Content-Type", content_type))
 
 
-def _steady_url(url: Template, target: Target) -> Template | None:
+def _steady_url(url: Template, target: RequestTarget) -> Template | None:
     """Return the template with its literal text escaped and its authority normalized.
 
     None if a value could change more than itself: with ``|raw``, or if the authority does not end before the first macro.

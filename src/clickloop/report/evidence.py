@@ -5,7 +5,7 @@ import msgspec
 from clickloop.conversion.notice import RefusalReason
 
 
-class Clicks(msgspec.Struct, frozen=True, kw_only=True):
+class ClickEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """Numbers of a campaign's recent counted clicks, and of those without a usable external id or a readable cost."""
 
     recent: int = 0

@@ -5,7 +5,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from clickloop.click.country import country_name
-from clickloop.report.query import Dimension, Key
+from clickloop.report.query import Dimension, GroupKey
 from clickloop.text import readable
 
 NONE = "(none)"
@@ -28,7 +28,7 @@ def dimension_title(dimension: Dimension) -> str:
     return text.upper() if text[1:].isdecimal() else text.capitalize()
 
 
-def key_value(dimension: Dimension, key: Key, zone: ZoneInfo) -> str:
+def key_value(dimension: Dimension, key: GroupKey, zone: ZoneInfo) -> str:
     """Return the key for programs: a day as a date, an hour as ISO 8601 with UTC offset, anything else unchanged."""
     if dimension is Dimension.DAY:
         return _moment(key, zone).date().isoformat()
@@ -37,7 +37,7 @@ def key_value(dimension: Dimension, key: Key, zone: ZoneInfo) -> str:
     return str(key) if isinstance(key, int) else readable(key)
 
 
-def key_name(dimension: Dimension, key: Key, zone: ZoneInfo, names: Mapping[Key, str]) -> str:
+def key_name(dimension: Dimension, key: GroupKey, zone: ZoneInfo, names: Mapping[GroupKey, str]) -> str:
     """Return the key for people. ``names``: names of records and statuses by key."""
     if dimension is Dimension.DAY:
         return f"{_moment(key, zone):%Y-%m-%d %a}"
@@ -56,5 +56,5 @@ def key_name(dimension: Dimension, key: Key, zone: ZoneInfo, names: Mapping[Key,
     return names.get(key) or readable(str(key))
 
 
-def _moment(key: Key, zone: ZoneInfo) -> datetime:
+def _moment(key: GroupKey, zone: ZoneInfo) -> datetime:
     return datetime.fromtimestamp(int(key) / 1000, zone)

@@ -135,6 +135,6 @@ def quotient(dividend: int, divisor: int) -> int | None:
     return (2 * dividend + divisor) // (2 * divisor) if divisor > 0 else None
 
 
-def change(now: int, before: int) -> int | None:
+def relative_change(now: int, before: int) -> int | None:
     """Return a figure's change relative to the previous one, in millionths; None if that was 0."""
     return None if before == 0 else quotient((now - before) * MICROS, abs(before))

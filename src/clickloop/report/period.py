@@ -24,7 +24,7 @@ class Preset(enum.StrEnum):
     LAST_MONTH = "last_month"
 
 
-class Days(msgspec.Struct, frozen=True):
+class DateRange(msgspec.Struct, frozen=True):
     """The days from ``first`` to ``last``, inclusive."""
 
     first: date
@@ -35,17 +35,17 @@ class Days(msgspec.Struct, frozen=True):
         return (self.last - self.first).days + 1
 
     @property
-    def before(self) -> "Days":
+    def before(self) -> "DateRange":
         """Return the range of the same length that ends just before this one."""
-        return Days(self.first - timedelta(self.count), self.first - timedelta(1))
+        return DateRange(self.first - timedelta(self.count), self.first - timedelta(1))
 
     def from_at(self, zone: ZoneInfo) -> int:
         """Return the first moment in a time zone, Unix milliseconds."""
-        return start_of(self.first, zone)
+        return start_of_day(self.first, zone)
 
     def until_at(self, zone: ZoneInfo) -> int:
         """Return the first moment after the range, Unix milliseconds."""
-        return start_of(self.last + timedelta(1), zone)
+        return start_of_day(self.last + timedelta(1), zone)
 
 
 class UtcOffset(msgspec.Struct, frozen=True):
@@ -63,28 +63,28 @@ def zone_of(name: str) -> ZoneInfo | None:
         return None
 
 
-def days_of(preset: Preset, now_ms: int, zone: ZoneInfo) -> Days:
+def days_of(preset: Preset, now_ms: int, zone: ZoneInfo) -> DateRange:
     """Return the days of a preset at a moment in a time zone."""
     today = datetime.fromtimestamp(now_ms / 1000, zone).date()
     match preset:
         case Preset.TODAY:
-            return Days(today, today)
+            return DateRange(today, today)
         case Preset.YESTERDAY:
-            return Days(today - timedelta(1), today - timedelta(1))
+            return DateRange(today - timedelta(1), today - timedelta(1))
         case Preset.LAST_7_DAYS:
-            return Days(today - timedelta(6), today)
+            return DateRange(today - timedelta(6), today)
         case Preset.LAST_30_DAYS:
-            return Days(today - timedelta(29), today)
+            return DateRange(today - timedelta(29), today)
         case Preset.LAST_90_DAYS:
-            return Days(today - timedelta(89), today)
+            return DateRange(today - timedelta(89), today)
         case Preset.THIS_MONTH:
-            return Days(today.replace(day=1), today)
+            return DateRange(today.replace(day=1), today)
         case Preset.LAST_MONTH:
             end = today.replace(day=1) - timedelta(1)
-            return Days(end.replace(day=1), end)
+            return DateRange(end.replace(day=1), end)
 
 
-def start_of(day: date, zone: ZoneInfo) -> int:
+def start_of_day(day: date, zone: ZoneInfo) -> int:
     """Return the first moment of a day. If the clock skips midnight, that is the moment after the gap."""
     local = datetime.combine(day, time(), zone)
     return int(local.timestamp()) * SECOND_MS

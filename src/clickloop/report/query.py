@@ -82,7 +82,7 @@ PARAMETERS = tuple(Dimension(f"v{number}") for number in V_ROWS)
 """V1…V30 in order."""
 
 
-class Filter(msgspec.Struct, frozen=True):
+class DimensionFilter(msgspec.Struct, frozen=True):
     """A filter that matches any of its values. Values are like group keys, numbers as decimal text. Empty: without a value."""
 
     dimension: Dimension
@@ -101,7 +101,7 @@ class ReportQuery(msgspec.Struct, frozen=True, kw_only=True):
     """The instance's currency, into which money is converted."""
     group_by: tuple[Dimension, ...] = ()
     """At most two. Empty: totals only."""
-    filters: tuple[Filter, ...] = ()
+    filters: tuple[DimensionFilter, ...] = ()
     sort: Measure | None = Measure.CLICKS
     """None: by group key."""
     descending: bool = True
@@ -111,7 +111,7 @@ class ReportQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Keys of the statuses whose conversions are also counted separately."""
 
 
-class Rate(msgspec.Struct, frozen=True):
+class ExchangeRate(msgspec.Struct, frozen=True):
     """The value of one unit of a currency from a day on, until the next rate."""
 
     currency: str
@@ -121,21 +121,21 @@ class Rate(msgspec.Struct, frozen=True):
     """Trillionths (10⁻¹²) of the instance's currency."""
 
 
-Key = int | str
+GroupKey = int | str
 """The key of a group: a record's number, a text (empty: none), a weekday (1 for Monday … 7), an hour of the day, or the first
 moment of a day or hour in Unix milliseconds."""
 
 
-class Group(msgspec.Struct, frozen=True):
+class ReportGroup(msgspec.Struct, frozen=True):
     """A row of a report."""
 
-    keys: tuple[Key, ...]
+    keys: tuple[GroupKey, ...]
     sums: Sums
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """One page of groups, the number of all groups, and the sums of all of them."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[ReportGroup, ...]
     group_count: int
     totals: Sums

@@ -9,9 +9,9 @@ import msgspec
 from msgspec import Meta
 
 from clickloop.report.measure import Measure
-from clickloop.report.period import Days, Preset, days_of, zone_of
-from clickloop.report.query import MAX_GROUPINGS, Dimension, Filter, ReportQuery
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.report.period import DateRange, Preset, days_of, zone_of
+from clickloop.report.query import MAX_GROUPINGS, Dimension, DimensionFilter, ReportQuery
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 
 BY_KEY = "key"
 """Sort by group key, such as days in order."""
@@ -24,7 +24,7 @@ _EARLIEST = date(2000, 1, 1)
 _LATEST = date(2100, 1, 1)
 
 
-class AskedReport(msgspec.Struct, frozen=True, kw_only=True):
+class ReportRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The parameters of a report, not validated yet. Empty values mean the default."""
 
     period: (
@@ -68,10 +68,10 @@ class AskedReport(msgspec.Struct, frozen=True, kw_only=True):
     offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET, description="Number of rows to skip.")] = 0
 
 
-class Bounds(msgspec.Struct, frozen=True):
+class ReportPeriod(msgspec.Struct, frozen=True):
     """The days of a report and their time zone."""
 
-    days: Days
+    days: DateRange
     zone: ZoneInfo
     preset: Preset | None
     """None: custom days."""
@@ -87,35 +87,37 @@ class Bounds(msgspec.Struct, frozen=True):
         return self.days.until_at(self.zone)
 
 
-def bounds_of(request: AskedReport, now_ms: int, usual_zone: str, usual: Preset = Preset.LAST_7_DAYS) -> Bounds:
+def report_period(
+    request: ReportRequest, now_ms: int, usual_zone: str, usual: Preset = Preset.LAST_7_DAYS
+) -> ReportPeriod:
     """Return the requested period. Raise InvalidInputError."""
     zone = zone_of(request.zone or usual_zone)
     if zone is None:
         sentence = "Enter the name of a time zone, such as Europe/Berlin or UTC."
-        raise InvalidInputError((Fault("zone", FaultCode.NOT_FOUND, sentence),))
+        raise InvalidInputError((FieldFault("zone", FaultCode.NOT_FOUND, sentence),))
     if not request.first and not request.last:
         preset = request.period or usual
-        return Bounds(days_of(preset, now_ms, zone), zone, preset)
-    faults: list[Fault] = []
+        return ReportPeriod(days_of(preset, now_ms, zone), zone, preset)
+    faults: list[FieldFault] = []
     today = days_of(Preset.TODAY, now_ms, zone).first
     last = _day("to", request.last, faults) if request.last else today
     first = _day("from", request.first, faults) if request.first else last
     if not faults and first > last:
-        faults.append(Fault("to", FaultCode.OUT_OF_RANGE, "The last day is before the first day."))
+        faults.append(FieldFault("to", FaultCode.OUT_OF_RANGE, "The last day is before the first day."))
     if not faults and (last - first).days >= MAX_DAYS:
-        faults.append(Fault("from", FaultCode.OUT_OF_RANGE, f"A report covers at most {MAX_DAYS} days."))
+        faults.append(FieldFault("from", FaultCode.OUT_OF_RANGE, f"A report covers at most {MAX_DAYS} days."))
     if faults:
         raise InvalidInputError(tuple(faults))
-    return Bounds(Days(first, last), zone, None)
+    return ReportPeriod(DateRange(first, last), zone, None)
 
 
-def query_of(request: AskedReport, bounds: Bounds, currency: str) -> ReportQuery:
+def query_of(request: ReportRequest, bounds: ReportPeriod, currency: str) -> ReportQuery:
     """Return the query, without statuses to count separately. Raise InvalidInputError with all faults."""
-    faults: list[Fault] = []
+    faults: list[FieldFault] = []
     group_by = tuple(request.group_by or ())
     if len(group_by) > MAX_GROUPINGS or len(set(group_by)) < len(group_by):
         sentence = f"Group by at most {MAX_GROUPINGS} different dimensions."
-        faults.append(Fault("group_by", FaultCode.TOO_MANY, sentence))
+        faults.append(FieldFault("group_by", FaultCode.TOO_MANY, sentence))
     filters = _filters(request.filters or (), faults)
     sort, descending = _sort(request.sort, group_by, faults)
     if faults:
@@ -134,18 +136,18 @@ def query_of(request: AskedReport, bounds: Bounds, currency: str) -> ReportQuery
     )
 
 
-def _day(field: str, text: str, faults: list[Fault]) -> date:
+def _day(field: str, text: str, faults: list[FieldFault]) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError:
         day = date.min
     if len(text) == 10 and _EARLIEST <= day <= _LATEST:
         return day
-    faults.append(Fault(field, FaultCode.NOT_A_MOMENT, "Enter a date since 2000, such as 2026-03-01."))
+    faults.append(FieldFault(field, FaultCode.NOT_A_MOMENT, "Enter a date since 2000, such as 2026-03-01."))
     return _EARLIEST
 
 
-def _sort(text: str, group_by: Sequence[Dimension], faults: list[Fault]) -> tuple[Measure | None, bool]:
+def _sort(text: str, group_by: Sequence[Dimension], faults: list[FieldFault]) -> tuple[Measure | None, bool]:
     """Return the measure to sort by (None: the group keys), and whether the order is descending."""
     if not text:
         by_key = bool(group_by) and group_by[0].is_time
@@ -158,33 +160,35 @@ def _sort(text: str, group_by: Sequence[Dimension], faults: list[Fault]) -> tupl
     except ValueError:
         known = ", ".join((BY_KEY, *Measure))
         sentence = f"Choose one of {known}. Prefix it with - for descending order."
-        faults.append(Fault("sort", FaultCode.NOT_ALLOWED, sentence))
+        faults.append(FieldFault("sort", FaultCode.NOT_ALLOWED, sentence))
         return None, False
 
 
-def _filters(texts: Sequence[str], faults: list[Fault]) -> tuple[Filter, ...]:
+def _filters(texts: Sequence[str], faults: list[FieldFault]) -> tuple[DimensionFilter, ...]:
     """Return the filters, with the values of each dimension combined."""
     if len(texts) > MAX_FILTERS:
-        faults.append(Fault("filter", FaultCode.TOO_MANY, f"Use at most {MAX_FILTERS} filters."))
+        faults.append(FieldFault("filter", FaultCode.TOO_MANY, f"Use at most {MAX_FILTERS} filters."))
         return ()
     values: dict[Dimension, list[str]] = {}
     for text in texts:
         word, colon, value = text.partition(":")
         if not colon or word not in _WORDS or len(text) > MAX_FILTER_LENGTH:
             sentence = "Enter a dimension, a colon and a value, such as country:DE."
-            faults.append(Fault("filter", FaultCode.NOT_ALLOWED, sentence))
+            faults.append(FieldFault("filter", FaultCode.NOT_ALLOWED, sentence))
             continue
         dimension = Dimension(word)
         if dimension in (Dimension.DAY, Dimension.HOUR):
-            faults.append(Fault("filter", FaultCode.NOT_ALLOWED, "Choose days with the period, not with a filter."))
+            faults.append(
+                FieldFault("filter", FaultCode.NOT_ALLOWED, "Choose days with the period, not with a filter.")
+            )
             continue
         if (dimension.is_number or dimension.is_time) and not (
             value.isdecimal() and value.isascii() and len(value) < 16
         ):
-            faults.append(Fault("filter", FaultCode.WRONG_TYPE, f"Enter a number after {word}:"))
+            faults.append(FieldFault("filter", FaultCode.WRONG_TYPE, f"Enter a number after {word}:"))
             continue
         values.setdefault(dimension, []).append(value)
-    return tuple(Filter(dimension, tuple(given)) for dimension, given in values.items())
+    return tuple(DimensionFilter(dimension, tuple(given)) for dimension, given in values.items())
 
 
 _WORDS = frozenset(dimension.value for dimension in Dimension)

@@ -5,9 +5,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from clickloop.report.query import Rate
+from clickloop.report.query import ExchangeRate
 from clickloop.report.rate_text import read_day, read_rate
-from clickloop.setup.fault import Fault, FaultCode, currency_faults, text_faults
+from clickloop.setup.fault import FaultCode, FieldFault, currency_faults, text_faults
 
 MAX_RATES = 10_000  # one transaction; years of several currencies fit
 MAX_SOURCE_LENGTH = 200
@@ -41,26 +41,26 @@ class RatesBody(msgspec.Struct, kw_only=True):
     rates: Annotated[list[RateBody], Meta(description=f"At most {MAX_RATES:,} rates.")]
 
 
-def rate_faults(body: RatesBody, into: str) -> list[Fault]:
+def rate_faults(body: RatesBody, into: str) -> list[FieldFault]:
     """Return the faults of rates into the currency ``into``."""
     if len(body.rates) > MAX_RATES:
-        return [Fault("rates", FaultCode.TOO_MANY, f"At most {MAX_RATES} rates can be set at once.")]
+        return [FieldFault("rates", FaultCode.TOO_MANY, f"At most {MAX_RATES} rates can be set at once.")]
     return [fault for place, rate in enumerate(body.rates) for fault in _faults(f"rates[{place}]", rate, into)]
 
 
-def _faults(path: str, body: RateBody, into: str) -> list[Fault]:
+def _faults(path: str, body: RateBody, into: str) -> list[FieldFault]:
     faults = currency_faults(f"{path}.currency", body.currency or "?")
     if body.currency == into:
         sentence = f"{into} is the instance's own currency and needs no rate."
-        faults.append(Fault(f"{path}.currency", FaultCode.NOT_ALLOWED, sentence))
+        faults.append(FieldFault(f"{path}.currency", FaultCode.NOT_ALLOWED, sentence))
     if read_rate(body.rate) is None:
         sentence = "Enter a decimal above zero, with at most 6 digits before and 12 after the point."
-        faults.append(Fault(f"{path}.rate", FaultCode.NOT_AN_AMOUNT, sentence))
+        faults.append(FieldFault(f"{path}.rate", FaultCode.NOT_AN_AMOUNT, sentence))
     if read_day(body.day) is None:
-        faults.append(Fault(f"{path}.day", FaultCode.NOT_A_MOMENT, "Enter a date such as 2026-03-01."))
+        faults.append(FieldFault(f"{path}.day", FaultCode.NOT_A_MOMENT, "Enter a date such as 2026-03-01."))
     return faults + text_faults(f"{path}.source", body.source, MAX_SOURCE_LENGTH)
 
 
-def rate_of(body: RateBody) -> Rate:
+def rate_of(body: RateBody) -> ExchangeRate:
     """Return a rate that has no faults."""
-    return Rate(body.currency, read_day(body.day) or 0, read_rate(body.rate) or 0)
+    return ExchangeRate(body.currency, read_day(body.day) or 0, read_rate(body.rate) or 0)

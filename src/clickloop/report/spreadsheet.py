@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from clickloop.text import octets_of
+from clickloop.text import unescape_bytes
 
 _NUMBER = re.compile(rb"[+-]?[0-9]+(?:[.,][0-9]+)?")
 _FORMULA = re.compile(rb"[ \"']*(?:[=+\-@]|\xef\xbc[\x8b\x8d\x9d\xa0])|'*[\t\r\n]")
@@ -32,7 +32,7 @@ def csv_line(cells: Iterable[str | bytes | int]) -> bytes:
 def _cell(value: str | bytes | int) -> bytes:
     if isinstance(value, int):
         return b"%d" % value
-    data = octets_of(value) if isinstance(value, str) else value
+    data = unescape_bytes(value) if isinstance(value, str) else value
     data = _FORMULA_INSIDE.sub(_with_apostrophe, data)
     if _FORMULA.match(data) and not _NUMBER.fullmatch(data):
         data = b"'" + data

@@ -22,7 +22,7 @@ from clickloop.machine.clock_guard import ClockGuard
 from clickloop.machine.log import log
 from clickloop.people.devices import Devices
 from clickloop.postback.alarm_rules import AlarmRules, alarm_rules_among, write_alarm_rules
-from clickloop.postback.delivery.limits import Limits
+from clickloop.postback.delivery.limits import DeliveryLimits
 from clickloop.postback.delivery.worker import Delivery
 from clickloop.postback.rule import Rule
 from clickloop.postback.sending.address_guard import AddressGuard, policy_of
@@ -33,12 +33,12 @@ from clickloop.running.worker import Worker
 from clickloop.saving.access import Access
 from clickloop.setup.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.setup.catalog import write_catalog
-from clickloop.setup.instance import started_with
+from clickloop.setup.instance import startup_settings
 from clickloop.store.damage_log import damage_alarms, report_damages
 from clickloop.store.delivery_hold import DeliveryHold
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.export_files import ExportFiles
-from clickloop.store.facts.facts import Facts, FactsError
+from clickloop.store.facts.facts import FactsError, FactsStore
 from clickloop.store.folder_watch import FolderWatch, catalog_fault, repair_entry
 from clickloop.store.identity import FILE_NAME, Installation, click_ids_of, read_key, write_installation
 from clickloop.store.ledger.installation import read_progress
@@ -48,17 +48,17 @@ from clickloop.store.ledger.setup.catalog import read_catalog
 from clickloop.store.ledger.setup.postback_rules import live_alarm_rules
 from clickloop.store.ledger.setup.settings import read_instance
 from clickloop.store.upload_files import UploadFiles
-from clickloop.stores import keep_marks, open_stores
+from clickloop.stores import open_stores, record_marks
 from clickloop.tracking.click_progress import ClickProgress
-from clickloop.tracking.notices import Desk
+from clickloop.tracking.notices import Intake
 from clickloop.tracking.pausing import SettlingPauses
-from clickloop.tracking.retention import last_sign_of_life
+from clickloop.tracking.retention import find_last_seen_at
 
 
 class Core:
     """The state of the core process. Thread-safe."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, facts: Facts, installation: Installation) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, facts: FactsStore, installation: Installation) -> None:
         folder = settings.folder()
         self.installation = installation
         self.settings = settings
@@ -67,10 +67,10 @@ class Core:
         self.facts = facts
         key = read_key(folder, installation.key).key
         self.click_ids = click_ids_of(folder, key, installation)
-        self.started = started_with(settings)
+        self.started = startup_settings(settings)
         self.guard = AddressGuard(policy_of(settings))
         self.record_ids = RecordIds()
-        self.clock_guard = ClockGuard(wall_clock, steady_seconds, last_sign_of_life(ledger, facts))
+        self.clock_guard = ClockGuard(wall_clock, steady_seconds, find_last_seen_at(ledger, facts))
         self.access = Access(ledger=ledger, clock=self.clock_guard.earlier_now, devices=Devices(key))
         self.sender = Sender(settings.attempt_seconds, self.guard)
         self.hold = DeliveryHold(folder)
@@ -80,7 +80,7 @@ class Core:
             self.sender.send,
             # The facts are open, and DuckDB lets only one process open their file: the previous core has ended.
             alone=True,
-            limits=Limits(connections=settings.delivery_connections, deadline_seconds=settings.attempt_seconds),
+            limits=DeliveryLimits(connections=settings.delivery_connections, deadline_seconds=settings.attempt_seconds),
             on_hold=self.hold.current is not None,
         )
         self.watch = FolderWatch(
@@ -109,9 +109,9 @@ class Core:
         """The instance's settings, as of the last ``publish_catalog``."""
 
     @property
-    def desk(self) -> Desk:
+    def intake(self) -> Intake:
         """Return the context for registering notices, with the current settings."""
-        return Desk(
+        return Intake(
             self.ledger,
             self.facts,
             self.click_ids,
@@ -143,9 +143,9 @@ class Core:
             self._publish_alarm_rules(alarm_rules, own_hosts)
             write_catalog(self.folder, catalog)
 
-    def keep_marks(self) -> bool:
+    def record_marks(self) -> bool:
         """Record the stores' progress, by which later starts recognise an older copy. Return False, as a worker's step."""
-        self.installation = keep_marks(self.folder, self.ledger, self.facts, self.installation)
+        self.installation = record_marks(self.folder, self.ledger, self.facts, self.installation)
         return False
 
     def _publish_alarm_rules(self, rules: tuple[Rule, ...], own_hosts: frozenset[str]) -> None:
@@ -193,7 +193,7 @@ class Core:
     def close(self) -> None:
         """Close the stores."""
         with contextlib.suppress(OSError, SQLAlchemyError, FactsError):  # the marks then lag, as after a crash
-            self.keep_marks()
+            self.record_marks()
         self.facts.close()
         self.ledger.close()
 

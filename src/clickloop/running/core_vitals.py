@@ -12,7 +12,7 @@ from clickloop.alarm.heartbeat import BEAT_SECONDS, Heartbeat
 from clickloop.alarm.vital_signs import Patience, VitalSigns
 from clickloop.clock import SECOND_MS, Clock, wall_clock
 from clickloop.diagnosis.health import WorkerHealth
-from clickloop.machine.log import Sparingly
+from clickloop.machine.log import RateLimitedLog
 
 WATCHED_WORKERS = frozenset({"click processing", "notice processing"})
 """Workers that must always make progress. Rounds of others may take minutes: a large upload, an export."""
@@ -52,7 +52,7 @@ class CoreVitals:
         self._signs = VitalSigns(folder, patience, clock=clock)
         # An event, so that the end of the process interrupts the thread's wait.
         self._ending = threading.Event()
-        self._unwritten = Sparingly("looking for alarms failed and is tried again", 60)
+        self._unwritten = RateLimitedLog("looking for alarms failed and is tried again", 60)
 
     def observed(self) -> tuple[Alarm, ...]:
         """Return the vital signs' alarms as of the last look, at most some seconds ago."""

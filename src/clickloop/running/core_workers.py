@@ -19,16 +19,16 @@ from clickloop.diagnosis.self_audit import (
 from clickloop.machine.log import log
 from clickloop.running.core import Core
 from clickloop.running.worker import Worker
-from clickloop.saving.access import forget_old_sessions
+from clickloop.saving.access import delete_ended_sessions
 from clickloop.store.damage_log import report_damages
 from clickloop.store.journal.reader import JournalReader
-from clickloop.tracking.around_damage import held_notice_alarms
-from clickloop.tracking.bulk import forget_old_answers, work_off_next
-from clickloop.tracking.exports import ExportWork, tidy_exports
+from clickloop.tracking.bulk import delete_expired_responses, run_next_batch
+from clickloop.tracking.damage_isolation import damaged_record_alarms
+from clickloop.tracking.exports import ExportWorker, delete_old_export_files
 from clickloop.tracking.jobs.exports import page_reader
-from clickloop.tracking.retention import Deletion, Retention, delete_old_strangers
+from clickloop.tracking.retention import Deletion, Retention, delete_old_unidentified_notices
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
-from clickloop.tracking.uploads import UploadWork, tidy_uploads
+from clickloop.tracking.uploads import UploadWorker, tidy_uploads
 from clickloop.tracking.waiting import WaitingNotices, unknown_click_alarms
 from clickloop.web.api.context import ApiContext
 
@@ -53,7 +53,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
     clicks, notices = JournalReader(journal, settled), JournalReader(journal, settled)
     # Around every worker that moves or deletes segments, which must not happen during a backup.
     gate = core.pauses.gate
-    export_work = ExportWork(core.ledger, core.exports, page_reader(context), wall_clock)
+    export_work = ExportWorker(core.ledger, core.exports, page_reader(context), wall_clock)
     return [
         Worker("click processing", gate(_click_settling(core, clicks)), CLICK_LOOK_SECONDS),
         Worker("notice processing", gate(_notice_settling(core, notices)), NOTICE_LOOK_SECONDS),
@@ -63,7 +63,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         Worker("self-audit", _self_audit(core), AUDIT_SECONDS),
         Worker("pause alarms", _pause_alarms(core), PAUSED_LOOK_SECONDS),
         Worker("housekeeping", gate(_housekeeping(core, clicks)), HOUSEKEEPING_SECONDS),
-        Worker("store marks", core.keep_marks, MARKS_SECONDS),
+        Worker("store marks", core.record_marks, MARKS_SECONDS),
     ]
 
 
@@ -83,10 +83,10 @@ def _notice_settling(core: Core, reader: JournalReader) -> Step:
 
     def step() -> bool:
         now_ms = wall_clock()
-        batch = settle_notices(reader, core.desk, now_ms)
+        batch = settle_notices(reader, core.intake, now_ms)
         report_damages(core.folder, batch.damages)
         core.progress.look()
-        if waiting.step(core.desk, now_ms) or batch.results:
+        if waiting.step(core.intake, now_ms) or batch.results:
             core.delivery.wake()
         return batch.more
 
@@ -95,10 +95,10 @@ def _notice_settling(core: Core, reader: JournalReader) -> Step:
 
 def _uploads(core: Core) -> Step:
     core.uploads.delete_unfinished()
-    work = UploadWork(core.desk, core.uploads, wall_clock)
+    work = UploadWorker(core.intake, core.uploads, wall_clock)
 
     def step() -> bool:
-        work.desk = core.desk
+        work.intake = core.intake
         done = work.step()
         if done.owed:
             core.delivery.wake()
@@ -109,7 +109,7 @@ def _uploads(core: Core) -> Step:
 
 def _bulk_jobs(core: Core) -> Step:
     def step() -> bool:
-        more = work_off_next(core.desk, wall_clock())
+        more = run_next_batch(core.intake, wall_clock())
         if more:
             core.delivery.wake()
         return more
@@ -137,10 +137,10 @@ def _audit_ledger(core: Core) -> None:
     if core.alarms.report("audit", audit_alarms(mismatches)) and mismatches:
         first = msgspec.to_builtins(mismatches[0])
         log("self-audit: postbacks do not add up", first=first, changes=len(mismatches))
-    lacking = audit_rows_step(core.ledger)
-    if core.alarms.report("audit of rows", rows_alarms(lacking)) and lacking:
-        log("self-audit: rows do not add up", first=msgspec.to_builtins(lacking[0]), rows=len(lacking))
-    core.alarms.report("held notices", held_notice_alarms(core.ledger))
+    faulty = audit_rows_step(core.ledger)
+    if core.alarms.report("audit of rows", rows_alarms(faulty)) and faulty:
+        log("self-audit: rows do not add up", first=msgspec.to_builtins(faulty[0]), rows=len(faulty))
+    core.alarms.report("held notices", damaged_record_alarms(core.ledger))
     core.alarms.report("unknown clicks", unknown_click_alarms(core.ledger, wall_clock()))
     refused = refused_rules(core.ledger, core.guard)
     if core.alarms.report("refused addresses", refused_alarms(refused)) and refused:
@@ -176,11 +176,11 @@ def _deletions(core: Core, reader: JournalReader) -> list[Deletion]:
             core.facts.delete_clicks(now_ms - days * DAY_MS)
 
     return [
-        lambda now_ms: forget_old_answers(core.desk, now_ms),
+        lambda now_ms: delete_expired_responses(core.intake, now_ms),
         lambda now_ms: tidy_uploads(core.ledger, core.uploads, now_ms, keep_ms),
-        lambda now_ms: tidy_exports(core.ledger, core.exports, now_ms, keep_ms),
+        lambda now_ms: delete_old_export_files(core.ledger, core.exports, now_ms, keep_ms),
         lambda now_ms: reader.delete_settled(now_ms - core.settings.journal_keep_hours * HOUR_MS),
-        lambda _now_ms: forget_old_sessions(core.access),
+        lambda _now_ms: delete_ended_sessions(core.access),
         delete_old_clicks,
-        lambda now_ms: delete_old_strangers(core.ledger, now_ms, core.settings.refused_notice_keep_days),
+        lambda now_ms: delete_old_unidentified_notices(core.ledger, now_ms, core.settings.refused_notice_keep_days),
     ]

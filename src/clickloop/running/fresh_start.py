@@ -16,7 +16,7 @@ from clickloop.clock import iso_text
 from clickloop.conversion.conversion import Change
 from clickloop.machine.sealed_file import SealedFileError
 from clickloop.machine.secret_box import secret_box_of
-from clickloop.plural import counted
+from clickloop.plural import pluralize
 from clickloop.report.fact import facts_of_change
 from clickloop.setup.catalog import COPY_NAME, write_catalog
 from clickloop.setup.catalog import FILE_NAME as CATALOG_FILE
@@ -30,11 +30,11 @@ from clickloop.store.identity import (
     LEDGER_FILE,
     STAND_IN_FILE,
     Installation,
-    Marks,
+    StoreMarks,
     draw_key,
     fingerprint_of,
     new_id,
-    prepare,
+    prepare_folder,
     read_installation,
     write_installation,
 )
@@ -53,7 +53,7 @@ from clickloop.store.ledger.setup.lost_secrets import (
 )
 from clickloop.store.witnesses import delete_witnesses
 from clickloop.stores import (
-    Problem,
+    StoresProblem,
     StoresRefusedError,
     installation_of,
     open_facts,
@@ -79,9 +79,9 @@ _OF_THE_LEDGER = (
 """Everything that refers to the ledger's rows by ids, which start from 1 in a new ledger. The key stays: old click ids are valid."""
 _OF_THE_FACTS = (FACTS_FILE, FACTS_FILE + ".wal", FACTS_FILE + ".loading")
 _CHUNK = 500
-_FRESH_LEDGER = frozenset({Problem.LEDGER_LOST, Problem.LEDGER_FOREIGN})
-_FRESH_FACTS = frozenset({Problem.FACTS_LOST, Problem.FACTS_FOREIGN})
-_OLDER_LEDGER = frozenset({Problem.LEDGER_OLDER, Problem.STORES_OLDER})
+_FRESH_LEDGER = frozenset({StoresProblem.LEDGER_LOST, StoresProblem.LEDGER_FOREIGN})
+_FRESH_FACTS = frozenset({StoresProblem.FACTS_LOST, StoresProblem.FACTS_FOREIGN})
+_OLDER_LEDGER = frozenset({StoresProblem.LEDGER_OLDER, StoresProblem.STORES_OLDER})
 _MAX_PROBLEMS = 4  # ledger, facts, key and secrets may each have one
 
 
@@ -113,18 +113,18 @@ def _fix(folder: Path, refused: StoresRefusedError, now_ms: int) -> str:
         return _fresh_ledger(folder, now_ms)
     if refused.problem in _FRESH_FACTS:
         return _fresh_facts(folder, now_ms)
-    if refused.problem in _OLDER_LEDGER or refused.problem is Problem.FACTS_OLDER:
+    if refused.problem in _OLDER_LEDGER or refused.problem is StoresProblem.FACTS_OLDER:
         return _catch_up(folder, now_ms, is_ledger_older=refused.problem in _OLDER_LEDGER)
-    if refused.problem is Problem.KEY_LOST:
+    if refused.problem is StoresProblem.KEY_LOST:
         return _fresh_key(folder, now_ms)
-    if refused.problem is Problem.SECRETS_DAMAGED:
+    if refused.problem is StoresProblem.SECRETS_DAMAGED:
         return _fresh_secrets(folder, now_ms)
     raise refused
 
 
 def _fresh_ledger(folder: Path, now_ms: int) -> str:
     aside = _move_aside(folder, _OF_THE_LEDGER, now_ms)
-    prepare(folder)
+    prepare_folder(folder)
     return f"Started with an empty ledger and empty facts. The old files are in {aside}."
 
 
@@ -133,7 +133,7 @@ def _fresh_facts(folder: Path, now_ms: int) -> str:
     aside = _move_aside(folder, _OF_THE_FACTS, now_ms)
     segments = _refill(folder)
     return (
-        f"Started with empty facts. All conversions of the ledger and the clicks of {counted(segments, 'journal segment')} will "
+        f"Started with empty facts. All conversions of the ledger and the clicks of {pluralize(segments, 'journal segment')} will "
         f"be added; older clicks are missing in reports. The old files are in {aside}."
     )
 
@@ -148,11 +148,11 @@ def _catch_up(folder: Path, now_ms: int, *, is_ledger_older: bool) -> str:
     segments = _refill(folder) + notices
     if not is_ledger_older:
         return (
-            f"Continued with the older facts: their clicks stay, those of {counted(segments, 'journal segment')} are added, and "
+            f"Continued with the older facts: their clicks stay, those of {pluralize(segments, 'journal segment')} are added, and "
             f"all conversions are copied from the ledger. A copy of the old file is in {aside}."
         )
     return (
-        f"Continued with the older ledger: {counted(segments, 'journal segment')} will be processed again, and nothing is "
+        f"Continued with the older ledger: {pluralize(segments, 'journal segment')} will be processed again, and nothing is "
         "counted twice. Enter again what was entered since the copy was made: set-up, users, manual conversions and uploads. All "
         "postbacks are held: cancel those that have been sent before, then release the rest (clickloop release). A copy of the "
         f"old facts is in {aside}."
@@ -191,7 +191,7 @@ def _refill(folder: Path) -> int:
             write_catalog(folder, msgspec.structs.replace(catalog, setup_change=progress.setup_change))
             break
     delete_witnesses(folder)
-    write_installation(folder, msgspec.structs.replace(installation, marks=Marks()))
+    write_installation(folder, msgspec.structs.replace(installation, marks=StoreMarks()))
     return segments
 
 
@@ -255,7 +255,7 @@ def _fresh_key(folder: Path, now_ms: int) -> str:
 def _requests_sentence(lost: LostRequests) -> str:
     if not lost.postbacks:
         return ""
-    have = counted(lost.postbacks, "postback has", "postbacks have")
+    have = pluralize(lost.postbacks, "postback has", "postbacks have")
     unfinished = (
         f" Not sent yet: {lost.unfinished}. They will fail: once their rules are correct again, rebuild and resend them "
         "(clickloop resend --state failed --anew)."

@@ -14,17 +14,17 @@ from pathlib import Path
 
 import msgspec
 
-from clickloop.alarm.alarms import forget_alarms
+from clickloop.alarm.alarms import delete_alarms
 from clickloop.alarm.monitor import AlarmMonitor
-from clickloop.backup.place import LOCK_FILE, Origin, PlaceError, settle_place
+from clickloop.backup.place import LOCK_FILE, FolderOrigin, PlaceError, update_place
 from clickloop.clock import iso_text, wall_clock
 from clickloop.config import Settings
 from clickloop.machine.descriptors import raise_descriptor_limit
-from clickloop.machine.file_lock import LockedError, note_holder, take_lock
+from clickloop.machine.file_lock import LockedError, take_lock, write_holder
 from clickloop.machine.listening import SocketError, address_of, open_sockets
 from clickloop.machine.log import log
 from clickloop.machine.process import STORES_REFUSED, SUPERVISOR, open_standard_streams
-from clickloop.store.identity import prepare
+from clickloop.store.identity import prepare_folder
 from clickloop.store.private_folder import PRIVATE_UMASK, PermissionFixes, make_private
 
 EDGE_DRAIN_SECONDS = 12.0  # longer than an edge waits for its connections (DRAIN_SECONDS)
@@ -119,7 +119,7 @@ class Child:
         return True
 
 
-def supervise(settings: Settings, origin: Origin = Origin.UNSAID) -> None:
+def supervise(settings: Settings, origin: FolderOrigin = FolderOrigin.UNSAID) -> None:
     """Run the tracker until SIGTERM or SIGINT, then drain it within 30 s. Raise CannotStartError.
 
     ``origin``: whether a folder that was last started at another place was moved or copied.
@@ -140,7 +140,7 @@ def supervise(settings: Settings, origin: Origin = Origin.UNSAID) -> None:
     settings = msgspec.structs.replace(settings, listen=address_of(public), panel_listen=address_of(panel))
     # A failure is no reason not to start: processes soon overwrite their old alarms.
     with contextlib.suppress(OSError):
-        forget_alarms(folder)
+        delete_alarms(folder)
     encoded = msgspec.json.encode(settings).decode()
     core = Child("core", "clickloop.app", (encoded, str(panel.fileno())), (panel.fileno(),))
     public_fd = public.fileno()
@@ -185,7 +185,7 @@ def _log_permissions(folder: Path, found: PermissionFixes) -> None:
         )
 
 
-def take_folder(folder: Path, origin: Origin = Origin.UNSAID) -> int:
+def take_folder(folder: Path, origin: FolderOrigin = FolderOrigin.UNSAID) -> int:
     """Lock and prepare the data folder, and return the lock's descriptor.
 
     Raise CannotStartError if another server uses it, and for a copy of a folder, unless ``origin`` says what it is.
@@ -204,9 +204,9 @@ def take_folder(folder: Path, origin: Origin = Origin.UNSAID) -> int:
             f"The data folder {folder} cannot be used: {fault}. Name another one with --data, or correct its permissions."
         ) from fault
     # Before anything that may take long, so that messages of other processes can name this one.
-    note_holder(lock)
+    write_holder(lock)
     try:
-        place = settle_place(folder, origin, wall_clock())
+        place = update_place(folder, origin, wall_clock())
     except (PlaceError, OSError) as fault:
         # Released, so that the folder can be started again once the user has acted.
         os.close(lock)
@@ -215,7 +215,7 @@ def take_folder(folder: Path, origin: Origin = Origin.UNSAID) -> int:
         made_at, restored_at = place.restored.backup_made_at, place.restored.restored_at
         log("the data folder was restored", backup_of=iso_text(made_at), restored_at=iso_text(restored_at))
     try:
-        prepare(folder)
+        prepare_folder(folder)
     except OSError as fault:
         raise CannotStartError(f"The data folder {folder} cannot be written: {fault}.") from fault
     return lock
@@ -235,7 +235,7 @@ def _stop(children: list[Child], seconds: float) -> None:
 def main(arguments: list[str]) -> int:
     """Run ``supervisor SETTINGS [ORIGIN]``, which ``clickloop serve`` executes, and return the exit status."""
     open_standard_streams()  # before any other file is opened
-    origin = Origin(arguments[1]) if len(arguments) > 1 else Origin.UNSAID
+    origin = FolderOrigin(arguments[1]) if len(arguments) > 1 else FolderOrigin.UNSAID
     try:
         supervise(msgspec.json.decode(arguments[0], type=Settings), origin)
     except CannotStartError as fault:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from clickloop.clock import wall_clock
 from clickloop.diagnosis.health import WorkerHealth
-from clickloop.machine.log import Sparingly
+from clickloop.machine.log import RateLimitedLog
 
 _RETRY_SECONDS = 1.0  # after a failure: no busy loop, and soon after a store is back
 
@@ -24,7 +24,7 @@ class Worker(threading.Thread):
         self._drains = drains
         # An event, so that stopping interrupts the pause between two steps.
         self._stopping = threading.Event()
-        self._failed = Sparingly(f"{name} failed and is tried again")
+        self._failed = RateLimitedLog(f"{name} failed and is tried again")
         self._failing_since: int | None = None
         self._fault = ""
         self.rounds = 0

@@ -17,7 +17,7 @@ from clickloop.people.password_threads import PasswordThreads
 from clickloop.people.passwords import Passwords
 from clickloop.people.sign_in_limits import SignInLimits
 from clickloop.people.user import Actor, Role, User, Via, name_key, password_faults
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.audit_log import Action, insert_change
 from clickloop.store.ledger.people.sessions import (
@@ -48,7 +48,7 @@ IDLE_MS = 7 * DAY_MS  # for a browser that was left signed in elsewhere
 LINK_MS = DAY_MS  # a link is sent by chat or mail, and may be read the next morning
 MAX_CREDENTIAL_LENGTH = 200
 """Maximum length of a token, session secret or link secret. Ours are shorter; longer input is not hashed or looked up."""
-WELCOME = "/panel/welcome"
+WELCOME_PATH = "/panel/welcome"
 """Page of a one-time link, whose secret is in ``?key=``."""
 
 
@@ -61,7 +61,7 @@ class Access:
     passwords: Passwords = dataclasses.field(default_factory=Passwords)
     limits: SignInLimits = dataclasses.field(default_factory=SignInLimits)
     threads: PasswordThreads = dataclasses.field(default_factory=PasswordThreads)
-    """Threads for the functions that hash passwords: ``sign_in``, ``enter_by_link``, ``change_password``."""
+    """Threads for the functions that hash passwords: ``sign_in``, ``accept_invitation``, ``change_password``."""
     devices: Devices = dataclasses.field(default_factory=lambda: Devices(secrets.token_bytes(32)))
 
 
@@ -88,7 +88,7 @@ class NotSignedIn(msgspec.Struct, frozen=True):
     wait_seconds: int = 0
 
 
-class Seat(msgspec.Struct, frozen=True):
+class ActiveSession(msgspec.Struct, frozen=True):
     """A session in use and its user."""
 
     session: Session
@@ -100,7 +100,7 @@ class Seat(msgspec.Struct, frozen=True):
         return _actor(self.user)
 
 
-class Welcome(msgspec.Struct, frozen=True):
+class Invitation(msgspec.Struct, frozen=True):
     """The purpose of a valid one-time link: to set the password of ``user``, or with None to create the first owner."""
 
     user: User | None
@@ -149,7 +149,7 @@ def sign_in(
         return _begin(tx, user, browser, now_ms)
 
 
-def session_of(access: Access, secret: str) -> Seat | None:
+def find_active_session(access: Access, secret: str) -> ActiveSession | None:
     """Return the session with that secret; None if it is unknown, ended, expired, idle for too long, or of a disabled user."""
     if not secret or len(secret) > MAX_CREDENTIAL_LENGTH:
         return None
@@ -165,7 +165,7 @@ def session_of(access: Access, secret: str) -> Seat | None:
     if session.last_seen_at <= now_ms - SEEN_RESOLUTION_MS:
         with access.ledger.write() as tx:
             note_session_use(tx, session.id, now_ms)
-    return Seat(session, user)
+    return ActiveSession(session, user)
 
 
 def is_live(session: Session, now_ms: int) -> bool:
@@ -179,18 +179,18 @@ def sign_out(access: Access, secret: str) -> None:
         session = _end(tx, secret)
         user = find_user(tx, session.user_id) if session is not None else None
         if session is not None and user is not None:
-            _note(tx, Seat(session, user).actor, access.clock(), user, Action.SIGNED_OUT)
+            _note(tx, ActiveSession(session, user).actor, access.clock(), user, Action.SIGNED_OUT)
 
 
-def sign_out_everywhere(access: Access, seat: Seat) -> int:
+def sign_out_everywhere(access: Access, active_session: ActiveSession) -> int:
     """End all other sessions of a user and return their number."""
     with access.ledger.write() as tx:
-        ended = delete_sessions_of_user(tx, seat.user.id, keep_id=seat.session.id)
-        _note(tx, seat.actor, access.clock(), seat.user, Action.SIGNED_OUT)
+        ended = delete_sessions_of_user(tx, active_session.user.id, keep_id=active_session.session.id)
+        _note(tx, active_session.actor, access.clock(), active_session.user, Action.SIGNED_OUT)
     return ended
 
 
-def forget_old_sessions(access: Access) -> None:
+def delete_ended_sessions(access: Access) -> None:
     """Delete expired and idle sessions."""
     now_ms = access.clock()
     with access.ledger.read() as tx:
@@ -200,7 +200,7 @@ def forget_old_sessions(access: Access) -> None:
         delete_old_sessions(tx, now_ms, now_ms - IDLE_MS)
 
 
-def csrf_of(secret: str) -> str:
+def csrf_token(secret: str) -> str:
     """Return the CSRF token that forms of a session must send. It cannot be computed without the session's secret."""
     return hmac.new(secret.encode("utf-8", "replace"), b"clickloop form", hashlib.sha256).hexdigest()
 
@@ -214,21 +214,21 @@ def make_link(tx: Connection, user_id: int | None, now_ms: int) -> str:
 
 def link_path(secret: str) -> str:
     """Return the path of a one-time link on the panel's host."""
-    return f"{WELCOME}?key={secret}"
+    return f"{WELCOME_PATH}?key={secret}"
 
 
-def welcome_of(access: Access, key: str) -> Welcome | None:
+def find_invitation(access: Access, key: str) -> Invitation | None:
     """Return the purpose of a link; None if it is unknown, used, expired, or no longer needed."""
     with access.ledger.read() as tx:
         return _welcome(tx, key, access.clock())
 
 
-def enter_by_link(access: Access, key: str, name: str, password: str, browser: Browser) -> SignedIn | None:
+def accept_invitation(access: Access, key: str, name: str, password: str, browser: Browser) -> SignedIn | None:
     """Set the password of a link's user and sign them in; their other sessions end. Return None if the link is not valid.
 
     ``name`` is used for the first owner only. Raise InvalidInputError.
     """
-    welcome = welcome_of(access, key)
+    welcome = find_invitation(access, key)
     if welcome is None:
         return None
     faults = password_faults("password", password, welcome.user.name if welcome.user else name)
@@ -264,7 +264,7 @@ def change_password(
     wait_ms = access.limits.attempt(name_key(user.name), address, access.clock())
     if wait_ms:
         sentence = f"Too many failed attempts. Try again in {-(-wait_ms // 1000)} seconds."
-        raise InvalidInputError((Fault("current", FaultCode.NOT_ALLOWED, sentence),))
+        raise InvalidInputError((FieldFault("current", FaultCode.NOT_ALLOWED, sentence),))
     try:
         is_right = access.passwords.verify(user.password_hash, current)
     # The check was interrupted, so the attempt must not count as failed.
@@ -272,7 +272,7 @@ def change_password(
         access.limits.uncount(name_key(user.name), address)
         raise
     if not is_right:
-        raise InvalidInputError((Fault("current", FaultCode.NOT_ALLOWED, "This is not your current password."),))
+        raise InvalidInputError((FieldFault("current", FaultCode.NOT_ALLOWED, "This is not your current password."),))
     access.limits.succeeded(name_key(user.name), address)
     faults = password_faults("password", password, user.name)
     if faults:
@@ -284,7 +284,7 @@ def change_password(
         now = find_user(tx, user.id)
         if now is None or now.password_hash != user.password_hash:
             raise InvalidInputError(
-                (Fault("current", FaultCode.CONFLICT, "Your password was changed in the meantime. Try again."),)
+                (FieldFault("current", FaultCode.CONFLICT, "Your password was changed in the meantime. Try again."),)
             )
         save_user(tx, replace(now, password_hash=hashed), now_ms)
         delete_sessions_of_user(tx, user.id, keep_id=keep)
@@ -292,14 +292,14 @@ def change_password(
         _note(tx, actor, now_ms, now, Action.PASSWORD_SET)
 
 
-def _welcome(tx: Connection, key: str, now_ms: int) -> Welcome | None:
+def _welcome(tx: Connection, key: str, now_ms: int) -> Invitation | None:
     link = find_link(tx, key) if 0 < len(key) <= MAX_CREDENTIAL_LENGTH else None
     if link is None or link.used_at is not None or now_ms >= link.expires_at:
         return None
     if link.user_id is None:
-        return None if has_owner_with_password(tx) else Welcome(None)
+        return None if has_owner_with_password(tx) else Invitation(None)
     user = find_user(tx, link.user_id)
-    return None if user is None or user.disabled_at is not None else Welcome(user)
+    return None if user is None or user.disabled_at is not None else Invitation(user)
 
 
 def _begin(tx: Connection, user: User, browser: Browser, now_ms: int) -> SignedIn:

@@ -12,12 +12,12 @@ from clickloop.pasting import trimmed
 from clickloop.saving.faults import raise_faults, reference_faults
 from clickloop.saving.record import Noun, SavingContext, View, add
 from clickloop.setup.campaign import MAX_OFFERS, Campaign, NewCampaign, campaign_faults, changed_campaign, new_key
-from clickloop.setup.fault import Fault, FaultCode
+from clickloop.setup.fault import FaultCode, FieldFault
 from clickloop.setup.record import copied_name
-from clickloop.store.ledger.logs.audit_entry import note_change
+from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS, delete_shares, insert_shares
 from clickloop.store.ledger.setup.offers import live_offer_ids
-from clickloop.store.ledger.setup.postback_rules import insert_rule, kept_rules_after
+from clickloop.store.ledger.setup.postback_rules import insert_rule, stored_rules_after
 from clickloop.store.ledger.setup.traffic_sources import SOURCES
 
 
@@ -45,9 +45,9 @@ def clone(context: SavingContext, campaign_id: int, name: str | UnsetType, view:
         new_name = copied_name(campaign.name) if name is UNSET else name
         copy = replace(campaign, id=0, key=free_key(tx, secrets.choice), name=new_name, archived_at=None)
         copy = add(context, tx, NOUN, copy, view)
-        for stored in kept_rules_after(tx, 0, MAX_ID, campaign_id=campaign_id):
+        for stored in stored_rules_after(tx, 0, MAX_ID, campaign_id=campaign_id):
             rule_id = insert_rule(tx, replace(stored.rule, campaign_id=copy.id), context.clock())
-            note_change(tx, context, "postback-rules", rule_id)
+            record_change(tx, context, "postback-rules", rule_id)
     context.on_setup_changed()
     return copy
 
@@ -62,10 +62,10 @@ def _checked(_context: SavingContext, tx: Connection, campaign: Campaign) -> Cam
     for position, share in enumerate(shares):
         if share.offer_id not in live:
             sentence = f"There is no live offer {share.offer_id}."
-            faults.append(Fault(f"offers[{position}].offer_id", FaultCode.NOT_FOUND, sentence))
+            faults.append(FieldFault(f"offers[{position}].offer_id", FaultCode.NOT_FOUND, sentence))
     holder = CAMPAIGNS.find_by(tx, "key", campaign.key)
     if holder not in (None, campaign.id):
-        faults.append(Fault("key", FaultCode.TAKEN, f"Campaign {holder} already has the key {campaign.key}."))
+        faults.append(FieldFault("key", FaultCode.TAKEN, f"Campaign {holder} already has the key {campaign.key}."))
     raise_faults(faults)
     return campaign
 

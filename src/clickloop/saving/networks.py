@@ -5,11 +5,11 @@ from sqlalchemy import Connection
 
 from clickloop.conversion.network_words import network_word_faults, normalized_words
 from clickloop.pasting import trimmed
-from clickloop.postback.masking import MASK, MASKED
+from clickloop.postback.masking import MASK, MASKED_SENTENCE
 from clickloop.saving.faults import name_faults, raise_faults
 from clickloop.saving.preset_records import network_of_preset
 from clickloop.saving.record import Noun, SavingContext
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.network import Network, NetworkChange, NewNetwork, network_faults
 from clickloop.setup.record import with_changes
 from clickloop.store.ledger.setup.networks import NETWORKS
@@ -30,7 +30,7 @@ def changed_network(network: Network, change: NetworkChange) -> Network:
     if token == MASK and network.token:
         token = network.token
     elif isinstance(token, str) and MASK in token:
-        raise InvalidInputError((Fault("token", FaultCode.MASKED, MASKED),))
+        raise InvalidInputError((FieldFault("token", FaultCode.MASKED, MASKED_SENTENCE),))
     return with_changes(network, change, token=token)
 
 

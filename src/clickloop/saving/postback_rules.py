@@ -7,7 +7,13 @@ from sqlalchemy import Connection
 from clickloop.pasting import trimmed
 from clickloop.postback.alarm_rules import is_alarm_rule
 from clickloop.postback.checking import check_rule
-from clickloop.postback.masking import EXPOSED, MASKED, exposed_by, masks_in, unmasked_template
+from clickloop.postback.masking import (
+    EXPOSED_SENTENCE,
+    MASKED_SENTENCE,
+    exposed_fields,
+    masked_fields,
+    unmasked_template,
+)
 from clickloop.postback.rule import RequestTemplate, Rule, Trigger
 from clickloop.postback.rule_change import (
     NewRule,
@@ -20,13 +26,13 @@ from clickloop.postback.rule_change import (
 from clickloop.saving.faults import raise_faults
 from clickloop.saving.preset_records import rule_of_preset
 from clickloop.saving.record import Noun, SavingContext, View
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.record import copied_name, with_changes
-from clickloop.store.ledger.logs.audit_entry import note_change
+from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
 from clickloop.store.ledger.setup.postback_rules import (
-    KeptRule,
-    find_kept_rule,
+    StoredRule,
+    find_stored_rule,
     first_rules_of_sources,
     insert_rule,
     update_rule,
@@ -41,19 +47,19 @@ _FIELDS = {"conditions.minimum_payout_micros": "conditions.minimum_payout"}
 """Fields of a rule and their names in requests."""
 
 
-def new_rule(new: NewRule) -> KeptRule:
+def new_rule(new: NewRule) -> StoredRule:
     """Return a rule as requested, not saved. Raise InvalidInputError."""
-    return KeptRule(rule=_changed(_blank(new), new))
+    return StoredRule(rule=_changed(_blank(new), new))
 
 
-def changed_rule(context: SavingContext, tx: Connection, stored: KeptRule, change: RuleChange) -> KeptRule:
+def changed_rule(context: SavingContext, tx: Connection, stored: StoredRule, change: RuleChange) -> StoredRule:
     """Return a rule with a change. Raise InvalidInputError."""
     rule = _changed(stored.rule, change)
     if is_alarm_rule(rule) != is_alarm_rule(stored.rule):
-        raise InvalidInputError((Fault("conditions.trigger", FaultCode.NOT_ALLOWED, _ALARM_STAYS),))
-    exposed = () if context.shows_secrets else exposed_by(rule.request, stored.rule.request)
+        raise InvalidInputError((FieldFault("conditions.trigger", FaultCode.NOT_ALLOWED, _ALARM_STAYS),))
+    exposed = () if context.shows_secrets else exposed_fields(rule.request, stored.rule.request)
     if exposed:
-        faults = [Fault(field, FaultCode.MASKED, EXPOSED) for field in exposed]
+        faults = [FieldFault(field, FaultCode.MASKED, EXPOSED_SENTENCE) for field in exposed]
         raise InvalidInputError((*faults, *_faults(context, tx, rule)))
     return replace(stored, rule=rule)
 
@@ -66,9 +72,9 @@ def _blank(new: NewRule) -> Rule:
     missing = [name for name in ("name", "request") if getattr(new, name) is UNSET]
     if new.request is not UNSET and new.request.url is UNSET:
         missing.append("request.url")
-    faults = [Fault(name, FaultCode.REQUIRED, "This field is required without a preset.") for name in missing]
+    faults = [FieldFault(name, FaultCode.REQUIRED, "This field is required without a preset.") for name in missing]
     if new.fill:
-        faults.append(Fault("fill", FaultCode.NOT_ALLOWED, "fill needs a preset. Set preset, or leave fill out."))
+        faults.append(FieldFault("fill", FaultCode.NOT_ALLOWED, "fill needs a preset. Set preset, or leave fill out."))
     if faults:
         raise InvalidInputError(tuple(faults))
     blank = RequestTemplate(url="")
@@ -94,44 +100,44 @@ def _changed_request(before: RequestTemplate, change: RequestBody) -> RequestTem
     return unmasked_template(with_changes(before, change, url=url), before)
 
 
-def clone(context: SavingContext, rule_id: int, view: View[KeptRule]) -> KeptRule:
+def clone(context: SavingContext, rule_id: int, view: View[StoredRule]) -> StoredRule:
     """Save a copy of a rule, with its secrets and owner. The copy is off, so that nothing is sent twice by accident."""
     with context.ledger.write() as tx:
         rule = NOUN.get(tx, rule_id).rule
-        copy = KeptRule(rule=replace(rule, name=copied_name(rule.name), active=False))
+        copy = StoredRule(rule=replace(rule, name=copied_name(rule.name), active=False))
         copy = NOUN.write(tx, copy, context.clock())
-        note_change(tx, context, NOUN.name, copy.id, after=view(tx, copy))
+        record_change(tx, context, NOUN.name, copy.id, after=view(tx, copy))
     context.on_setup_changed()
     return copy
 
 
-def _checked(context: SavingContext, tx: Connection, stored: KeptRule) -> KeptRule:
+def _checked(context: SavingContext, tx: Connection, stored: StoredRule) -> StoredRule:
     raise_faults(_faults(context, tx, stored.rule))
     return stored
 
 
-def _faults(context: SavingContext, tx: Connection, rule: Rule) -> list[Fault]:
+def _faults(context: SavingContext, tx: Connection, rule: Rule) -> list[FieldFault]:
     statuses = {row.status.key for row in status_rows(tx)}
     faults = [
-        Fault(_FIELDS.get(found.field, found.field), found.fault, found.sentence)
+        FieldFault(_FIELDS.get(found.field, found.field), found.fault, found.sentence)
         for found in check_rule(rule, statuses, context.guard)
     ]
-    faults += [Fault(field, FaultCode.MASKED, MASKED) for field in masks_in(rule.request)]
+    faults += [FieldFault(field, FaultCode.MASKED, MASKED_SENTENCE) for field in masked_fields(rule.request)]
     if rule.source_id is not None and SOURCES.find(tx, rule.source_id) is None:
-        faults.append(Fault("source_id", FaultCode.NOT_FOUND, f"There is no traffic source {rule.source_id}."))
+        faults.append(FieldFault("source_id", FaultCode.NOT_FOUND, f"There is no traffic source {rule.source_id}."))
     if rule.campaign_id is not None and CAMPAIGNS.find(tx, rule.campaign_id) is None:
-        faults.append(Fault("campaign_id", FaultCode.NOT_FOUND, f"There is no campaign {rule.campaign_id}."))
+        faults.append(FieldFault("campaign_id", FaultCode.NOT_FOUND, f"There is no campaign {rule.campaign_id}."))
     return faults
 
 
-def _write(tx: Connection, stored: KeptRule, now_ms: int) -> KeptRule:
+def _write(tx: Connection, stored: StoredRule, now_ms: int) -> StoredRule:
     if stored.id:
         _rewrite(tx, stored, now_ms)
     rule_id = stored.id or insert_rule(tx, stored.rule, now_ms)
     return NOUN.get(tx, rule_id)
 
 
-def _rewrite(tx: Connection, stored: KeptRule, now_ms: int) -> None:
+def _rewrite(tx: Connection, stored: StoredRule, now_ms: int) -> None:
     """Write a changed rule. A source's first rule contains its postback URL, so the source gets a new version, too."""
     update_rule(tx, stored.rule, stored.version, now_ms, stored.archived_at)
     source_id = stored.rule.source_id
@@ -139,4 +145,4 @@ def _rewrite(tx: Connection, stored: KeptRule, now_ms: int) -> None:
         renew_source_version(tx, source_id, now_ms)
 
 
-NOUN = Noun(name="postback-rules", one="postback rule", find=find_kept_rule, checked=_checked, write=_write)
+NOUN = Noun(name="postback-rules", one="postback rule", find=find_stored_rule, checked=_checked, write=_write)

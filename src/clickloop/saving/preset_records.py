@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from clickloop.postback.rule import Conditions, Rule, Trigger
 from clickloop.postback.rule_preset import FillFault, request_of_preset, rule_presets
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.network import NETWORK_URL, Network
 from clickloop.setup.preset.preset import NetworkPreset, SourcePreset, network_presets, source_presets
 from clickloop.setup.traffic_source import COST, EXTERNAL_ID, RowInput
@@ -57,7 +57,7 @@ def rule_of_preset(key: str, fill: Mapping[str, str], *, for_alarms: bool = Fals
     request = request_of_preset(preset, fill, for_alarms=for_alarms)
     if isinstance(request, tuple):
         raise InvalidInputError(
-            tuple(Fault(f"fill.{wrong.name}", _FILL_CODES[wrong.fault], wrong.sentence) for wrong in request)
+            tuple(FieldFault(f"fill.{wrong.name}", _FILL_CODES[wrong.fault], wrong.sentence) for wrong in request)
         )
     conditions = Conditions(trigger=Trigger.ALARM) if for_alarms else Conditions()
     return Rule(rule_id=0, name=preset.name, request=request, conditions=conditions, success=preset.success)
@@ -74,5 +74,5 @@ def _found(presets: Mapping[str, P], key: str, path: str) -> P:
     preset = presets.get(key)
     if preset is None:
         sentence = f"There is no preset {key[:50]!r}. GET {path} lists them."
-        raise InvalidInputError((Fault("preset", FaultCode.NOT_FOUND, sentence),))
+        raise InvalidInputError((FieldFault("preset", FaultCode.NOT_FOUND, sentence),))
     return preset

@@ -6,8 +6,8 @@ from clickloop.report.rate_input import RatesBody, rate_faults, rate_of
 from clickloop.report.rate_text import read_day
 from clickloop.saving.faults import raise_faults
 from clickloop.saving.record import SavingContext, UnknownRecordError
-from clickloop.store.ledger.logs.audit_entry import note_change
-from clickloop.store.ledger.setup.rates import KeptRate, delete_rate, rates_after, save_rates
+from clickloop.store.ledger.logs.audit_entry import record_change
+from clickloop.store.ledger.setup.rates import StoredRate, delete_rate, rates_after, save_rates
 
 NOUN = "rates"
 MAX_FAULTS = 100  # of 10,000 rates nobody reads more
@@ -16,17 +16,17 @@ MAX_FAULTS = 100  # of 10,000 rates nobody reads more
 def set_rates(context: SavingContext, into: str, body: RatesBody, view: Callable[[int], object]) -> int:
     """Save rates into the currency ``into`` and return their number, which ``view`` logs. Raise InvalidInputError."""
     raise_faults(rate_faults(body, into)[:MAX_FAULTS])
-    rates = [KeptRate(rate_of(rate), rate.source) for rate in body.rates]
+    rates = [StoredRate(rate_of(rate), rate.source) for rate in body.rates]
     with context.ledger.write() as tx:
         save_rates(tx, into, rates)
         if rates:
-            note_change(tx, context, NOUN, into, after=view(len(rates)))
+            record_change(tx, context, NOUN, into, after=view(len(rates)))
     return len(rates)
 
 
 def remove_rate(
-    context: SavingContext, into: str, currency: str, day: str, view: Callable[[KeptRate], object]
-) -> KeptRate:
+    context: SavingContext, into: str, currency: str, day: str, view: Callable[[StoredRate], object]
+) -> StoredRate:
     """Delete the rate of a day and return it. Raise UnknownRecordError."""
     number = read_day(day)
     with context.ledger.write() as tx:
@@ -35,5 +35,5 @@ def remove_rate(
         if number is None or not found or found[0].rate.day != number:
             raise UnknownRecordError("rate of that currency and day")
         delete_rate(tx, into, currency, number)
-        note_change(tx, context, NOUN, f"{currency} {day.strip()}", before=view(found[0]))
+        record_change(tx, context, NOUN, f"{currency} {day.strip()}", before=view(found[0]))
     return found[0]

@@ -13,9 +13,9 @@ from sqlalchemy import Connection
 
 from clickloop.people.user import Right
 from clickloop.postback.sending.address_guard import STRICT, AddressGuard
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.record import RecordFields
-from clickloop.store.ledger.logs.audit_entry import ActorContext, note_change
+from clickloop.store.ledger.logs.audit_entry import ActorContext, record_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.setup.versions import ANY_VERSION, Expectation
 
@@ -89,7 +89,7 @@ def create(context: SavingContext, noun: Noun[R], new: Callable[[Connection], R]
 def add(context: SavingContext, tx: Connection, noun: Noun[R], record: R, view: View[R]) -> R:
     """Save a new record in the caller's transaction; the caller publishes the change. Raise InvalidInputError."""
     record = noun.save(context, tx, record)
-    note_change(tx, context, noun.name, record.id, after=view(tx, record))
+    record_change(tx, context, noun.name, record.id, after=view(tx, record))
     return record
 
 
@@ -115,7 +115,7 @@ def archive(context: SavingContext, noun: Noun[R], record_id: int, view: View[R]
             return record
         if user := noun.in_use(tx, record_id):
             sentence = f"The {user} still uses it. Change or archive that first."
-            raise InvalidInputError((Fault("", FaultCode.IN_USE, sentence),))
+            raise InvalidInputError((FieldFault("", FaultCode.IN_USE, sentence),))
         now_ms = context.clock()
         return noun.write(tx, replace(record, archived_at=now_ms), now_ms)
 
@@ -151,7 +151,7 @@ def _update(
         shown = view(tx, before)
         after = save(tx, before)
         if _contents(after) != _contents(before):
-            note_change(tx, context, noun.name, record_id, shown, view(tx, after), action)
+            record_change(tx, context, noun.name, record_id, shown, view(tx, after), action)
     context.on_setup_changed()
     return after
 

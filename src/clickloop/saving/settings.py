@@ -5,7 +5,7 @@ from collections.abc import Callable
 from clickloop.saving.record import SavingContext
 from clickloop.setup.instance import SavedSettings
 from clickloop.setup.instance_change import SettingsUpdate, changed_settings
-from clickloop.store.ledger.logs.audit_entry import note_change
+from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.setup.settings import instance_version, read_instance, write_instance
 
 NOUN = "settings"
@@ -22,6 +22,6 @@ def change(
         context.expected.check(version)
         saved = changed_settings(before, update)
         version_after = write_instance(tx, saved, version, context.clock())
-        note_change(tx, context, NOUN, RECORD, view(before, version), view(saved, version_after))
+        record_change(tx, context, NOUN, RECORD, view(before, version), view(saved, version_after))
     context.on_setup_changed()
     return saved, version_after

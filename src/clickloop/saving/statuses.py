@@ -15,13 +15,13 @@ from clickloop.conversion.status_change import (
 )
 from clickloop.saving.faults import raise_faults
 from clickloop.saving.record import SavingContext, UnknownRecordError
-from clickloop.setup.fault import Fault, FaultCode
-from clickloop.store.ledger.logs.audit_entry import note_change
+from clickloop.setup.fault import FaultCode, FieldFault
+from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.setup.networks import networks_with_status
-from clickloop.store.ledger.setup.postback_rules import KeptRule, live_rules_for_status
+from clickloop.store.ledger.setup.postback_rules import StoredRule, live_rules_for_status
 from clickloop.store.ledger.setup.statuses import (
     delete_status,
-    free_words_of,
+    delete_words_of,
     insert_status,
     insert_words,
     is_status_used,
@@ -56,7 +56,7 @@ def create(context: SavingContext, new: StatusCreation, view: StatusViewer) -> S
         insert_status(tx, Status(new.key, new.name, new.counts_as), next_version(0, context.clock()))
         insert_words(tx, new.key, new.words or ())
         saved = find_status(tx, new.key)
-        note_change(tx, context, NOUN, new.key, after=view(saved))
+        record_change(tx, context, NOUN, new.key, after=view(saved))
     context.on_setup_changed()
     return saved
 
@@ -74,10 +74,10 @@ def change(
         changed = StatusWords(Status(key, name, counts_as), words)
         raise_faults(update_faults(update, changed, status_rows(tx)))
         update_status(tx, changed.status, before.version, context.clock())
-        free_words_of(tx, key)
+        delete_words_of(tx, key)
         insert_words(tx, key, words)
         after = find_status(tx, key)
-        note_change(tx, context, NOUN, key, view(before), view(after))
+        record_change(tx, context, NOUN, key, view(before), view(after))
     context.on_setup_changed()
     return before, after
 
@@ -93,23 +93,23 @@ def remove(context: SavingContext, key: str, view: StatusViewer) -> StatusWords:
         context.expected.check(row.version)
         if key in (SALE.key, OTHER.key):
             sentence = f"The status {key} cannot be removed. You can rename it."
-            raise_faults([Fault("key", FaultCode.RESERVED, sentence)])
+            raise_faults([FieldFault("key", FaultCode.RESERVED, sentence)])
         if is_status_used(tx, key):
             sentence = f"The status {key} cannot be removed because conversions have it."
-            raise_faults([Fault("key", FaultCode.IN_USE, sentence)])
+            raise_faults([FieldFault("key", FaultCode.IN_USE, sentence)])
         if rules := live_rules_for_status(tx, key):
             raise StatusInUseError(_used_by_rules(key, rules))
         if networks := networks_with_status(tx, key):
             raise StatusInUseError(_used_by_networks(key, networks))
-        free_words_of(tx, key)
+        delete_words_of(tx, key)
         if not delete_status(tx, key, row.version):
             raise StaleRecordError(0)
-        note_change(tx, context, NOUN, key, before=view(row))
+        record_change(tx, context, NOUN, key, before=view(row))
     context.on_setup_changed()
     return row
 
 
-def _used_by_rules(key: str, rules: list[KeptRule]) -> str:
+def _used_by_rules(key: str, rules: list[StoredRule]) -> str:
     names = _listed([f"{stored.rule.rule_id} {readable(stored.rule.name)!r}" for stored in rules])
     uses = "rule uses" if len(rules) == 1 else "rules use"
     return (

@@ -8,13 +8,13 @@ from sqlalchemy import Connection
 
 from clickloop.pasting import trimmed
 from clickloop.postback.checking import check_request
-from clickloop.postback.masking import MASK, MASKED, exposed_by, masked_text
+from clickloop.postback.masking import MASK, MASKED_SENTENCE, exposed_fields, masked_text
 from clickloop.postback.rule import RequestTemplate, Rule
 from clickloop.postback.sending.address_guard import AddressGuard
 from clickloop.saving.faults import name_faults, raise_faults
 from clickloop.saving.preset_records import rows_of_preset, source_preset_of
 from clickloop.saving.record import Noun, SavingContext
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.record import with_changes
 from clickloop.setup.source_rows import FixedRow
 from clickloop.setup.traffic_source import (
@@ -64,7 +64,7 @@ def _with_rows(
 ) -> TrafficSource:
     """Return the source with numbered parameters. Raise InvalidInputError if they are invalid, with all other faults, too."""
     numbered = numbered_rows(rows, source.parameters, source.used_numbers)
-    faults = [row for row in numbered if isinstance(row, Fault)]
+    faults = [row for row in numbered if isinstance(row, FieldFault)]
     raise_faults([*faults, *_faults(context.guard, tx, source)] if faults else [])
     return replace(source, parameters=tuple(row for row in numbered if isinstance(row, SourceParameter)))
 
@@ -81,11 +81,11 @@ def _unmasked(context: SavingContext, tx: Connection, source: TrafficSource, url
     if url and rule is not None and url == masked_text(source.postback_url, rule.rule.request.secrets):
         return source.postback_url
     if url and MASK in url:
-        raise InvalidInputError((Fault("postback_url", FaultCode.MASKED, MASKED),))
+        raise InvalidInputError((FieldFault("postback_url", FaultCode.MASKED, MASKED_SENTENCE),))
     if url and rule is not None and not context.shows_secrets:
         before = rule.rule.request
-        if exposed_by(replace(before, url=trimmed(url)), before):
-            raise InvalidInputError((Fault("postback_url", FaultCode.MASKED, _EXPOSED),))
+        if exposed_fields(replace(before, url=trimmed(url)), before):
+            raise InvalidInputError((FieldFault("postback_url", FaultCode.MASKED, _EXPOSED),))
     return url
 
 
@@ -96,13 +96,13 @@ def _checked(context: SavingContext, tx: Connection, source: TrafficSource) -> T
     return source
 
 
-def _faults(guard: AddressGuard, tx: Connection, source: TrafficSource) -> list[Fault]:
+def _faults(guard: AddressGuard, tx: Connection, source: TrafficSource) -> list[FieldFault]:
     faults = source_faults(source) + name_faults("traffic source", source.id, SOURCES.find_by(tx, "name", source.name))
     stored = postback_url_of(first_rules_of_sources(tx, [source.id]).get(source.id))
     # An unchanged URL is not checked: otherwise no other field could be saved once the guard has become stricter.
     if source.postback_url and source.postback_url != stored:
         faults += [
-            Fault(found.field.replace("request.url", "postback_url"), found.fault, found.sentence)
+            FieldFault(found.field.replace("request.url", "postback_url"), found.fault, found.sentence)
             for found in check_request(RequestTemplate(url=source.postback_url), guard)
         ]
     return faults

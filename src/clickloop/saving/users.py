@@ -10,7 +10,7 @@ from clickloop.saving.access import make_link
 from clickloop.saving.faults import raise_faults
 from clickloop.saving.record import SavingContext, UnknownRecordError
 from clickloop.setup.instance import zone_faults
-from clickloop.store.ledger.logs.audit_entry import note_change
+from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.people.sessions import delete_links_of_user, delete_sessions_of_user
 from clickloop.store.ledger.people.users import find_user, save_user
@@ -36,7 +36,7 @@ def create(context: SavingContext, new: User, view: UserViewer) -> tuple[User, s
     now_ms = context.clock()
     with context.ledger.write() as tx:
         user = save_user(tx, new, now_ms)
-        note_change(tx, context, NOUN, user.id, after=view(user))
+        record_change(tx, context, NOUN, user.id, after=view(user))
         return user, make_link(tx, user.id, now_ms)
 
 
@@ -71,7 +71,7 @@ def make_password_link(context: SavingContext, user_id: int) -> str:
     with context.ledger.write() as tx:
         user = get(tx, user_id)
         _require_manager(context, user.role)
-        note_change(tx, context, NOUN, user.id, action=Action.LINK_MADE)
+        record_change(tx, context, NOUN, user.id, action=Action.LINK_MADE)
         return make_link(tx, user.id, context.clock())
 
 
@@ -81,7 +81,7 @@ def end_sessions(context: SavingContext, user_id: int) -> User:
         user = get(tx, user_id)
         _require_manager(context, user.role)
         delete_sessions_of_user(tx, user.id)
-        note_change(tx, context, NOUN, user.id, action=Action.SIGNED_OUT)
+        record_change(tx, context, NOUN, user.id, action=Action.SIGNED_OUT)
     return user
 
 
@@ -97,7 +97,7 @@ def _save(tx: Connection, context: SavingContext, before: User, changed: User, v
     if Role.ADMIN.manages(before.role) and not Role.ADMIN.manages(user.role):
         # An admin may have created the link, and would become someone whom only an owner may sign in.
         delete_links_of_user(tx, user.id)
-    note_change(tx, context, NOUN, user.id, view(before), view(user), action)
+    record_change(tx, context, NOUN, user.id, view(before), view(user), action)
     return user
 
 

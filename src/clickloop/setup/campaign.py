@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.log_filter import MAX_ID
 from clickloop.money import MAX_MICROS
-from clickloop.setup.fault import Fault, FaultCode
+from clickloop.setup.fault import FaultCode, FieldFault
 from clickloop.setup.money_text import MoneyText, read_money
 from clickloop.setup.record import OneLine, RecordFields, Tags, line_faults, with_changes
 from clickloop.setup.source_rows import FixedRow
@@ -203,14 +203,14 @@ def new_key(choose: Callable[[str], str]) -> str:
     return "".join(choose(KEY_LETTERS) for _ in range(KEY_LENGTH))
 
 
-def campaign_faults(campaign: Campaign) -> list[Fault]:
+def campaign_faults(campaign: Campaign) -> list[FieldFault]:
     """Return everything wrong with a campaign, except a taken key and a source or offers that do not exist."""
     faults = line_faults(campaign)
     if not _KEY.fullmatch(campaign.key):
-        faults.append(Fault("key", FaultCode.NOT_A_KEY, "A key is six letters and digits, such as aB3xY9."))
+        faults.append(FieldFault("key", FaultCode.NOT_A_KEY, "A key is six letters and digits, such as aB3xY9."))
     if campaign.domain and not _DOMAIN.fullmatch(campaign.domain):
         faults.append(
-            Fault(
+            FieldFault(
                 "domain",
                 FaultCode.NOT_A_HOST,
                 "Enter a lower-case host without scheme and path, such as go.example.com.",
@@ -219,37 +219,39 @@ def campaign_faults(campaign: Campaign) -> list[Fault]:
     faults += address_faults("fallback_url", campaign.fallback_url, required=False)
     if campaign.cost_micros is not None and not 0 <= campaign.cost_micros <= MAX_MICROS:
         faults.append(
-            Fault("cost", FaultCode.OUT_OF_RANGE, "A fixed cost is 0 or more, with at most 12 digits before the point.")
+            FieldFault(
+                "cost", FaultCode.OUT_OF_RANGE, "A fixed cost is 0 or more, with at most 12 digits before the point."
+            )
         )
     elif campaign.cost_model.is_fixed and campaign.cost_micros is None:
         sentence = "A fixed cost needs an amount. Enter one, or choose another cost model."
-        faults.append(Fault("cost", FaultCode.REQUIRED, sentence))
+        faults.append(FieldFault("cost", FaultCode.REQUIRED, sentence))
     elif not campaign.cost_model.is_fixed and campaign.cost_micros is not None:
         sentence = (
             f"The cost model {campaign.cost_model} has no amount. Leave it out, or choose per_click or per_thousand."
         )
-        faults.append(Fault("cost", FaultCode.NOT_ALLOWED, sentence))
+        faults.append(FieldFault("cost", FaultCode.NOT_ALLOWED, sentence))
     faults += tag_faults(campaign.tags) + _notes_faults(campaign.notes)
     if len(campaign.offers) > MAX_OFFERS:
-        faults.append(Fault("offers", FaultCode.TOO_MANY, f"A campaign has at most {MAX_OFFERS} offers."))
+        faults.append(FieldFault("offers", FaultCode.TOO_MANY, f"A campaign has at most {MAX_OFFERS} offers."))
     seen: set[int] = set()
     for position, share in enumerate(campaign.offers[:MAX_OFFERS]):
         if share.offer_id in seen:
             sentence = f"Offer {share.offer_id} occurs twice. List it once, with one weight."
-            faults.append(Fault(f"offers[{position}].offer_id", FaultCode.DUPLICATE, sentence))
+            faults.append(FieldFault(f"offers[{position}].offer_id", FaultCode.DUPLICATE, sentence))
         seen.add(share.offer_id)
         if not 0 <= share.weight <= MAX_WEIGHT:
             sentence = f"The weight is {share.weight}. It must be 0 to {MAX_WEIGHT}."
-            faults.append(Fault(f"offers[{position}].weight", FaultCode.OUT_OF_RANGE, sentence))
+            faults.append(FieldFault(f"offers[{position}].weight", FaultCode.OUT_OF_RANGE, sentence))
     return faults
 
 
-def _notes_faults(notes: str) -> list[Fault]:
+def _notes_faults(notes: str) -> list[FieldFault]:
     if len(notes) > MAX_NOTES_LENGTH:
         sentence = f"The notes have {len(notes)} characters. The maximum is {MAX_NOTES_LENGTH}."
-        return [Fault("notes", FaultCode.TOO_LONG, sentence)]
+        return [FieldFault("notes", FaultCode.TOO_LONG, sentence)]
     if _UNFIT_IN_NOTES.search(notes):
-        return [Fault("notes", FaultCode.CHARACTER, "The notes contain a control character or half a character.")]
+        return [FieldFault("notes", FaultCode.CHARACTER, "The notes contain a control character or half a character.")]
     return []
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from clickloop.machine.sealed_file import SealedFileError, unsealed, write_sealed
+from clickloop.machine.sealed_file import SealedFileError, unseal, write_sealed
 from clickloop.setup.instance import InstanceSettings
 
 FILE_NAME = "catalog.json"
@@ -100,7 +100,7 @@ def _catalog_in(data: bytes, path: Path) -> Catalog:
             return msgspec.json.decode(data, type=Catalog)
         except msgspec.DecodeError as error:
             raise SealedFileError(f"{path} cannot be read: {error}") from error
-    return unsealed(data, Catalog, str(path))
+    return unseal(data, Catalog, str(path))
 
 
 class CatalogFile:

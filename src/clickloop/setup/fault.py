@@ -42,7 +42,7 @@ class FaultCode(enum.StrEnum):
     MASKED = "masked"
 
 
-class Fault(msgspec.Struct, frozen=True):
+class FieldFault(msgspec.Struct, frozen=True):
     """A field's fault. ``field`` is a path such as ``offers[1].weight``; empty: the whole input. ``code``: a ``FaultCode``, or
     for postback rules the code of a ``RuleFault``. ``message``: a sentence."""
 
@@ -54,25 +54,25 @@ class Fault(msgspec.Struct, frozen=True):
 class InvalidInputError(Exception):
     """The input is not valid. ``faults``: at least one, each with its field and a sentence."""
 
-    def __init__(self, faults: tuple[Fault, ...]) -> None:
+    def __init__(self, faults: tuple[FieldFault, ...]) -> None:
         super().__init__("; ".join(f"{fault.field}: {fault.message}" for fault in faults))
         self.faults = faults
 
 
 def invalid(field: str, code: FaultCode, message: str) -> InvalidInputError:
     """Return the error for a single faulty field."""
-    return InvalidInputError((Fault(field, code, message),))
+    return InvalidInputError((FieldFault(field, code, message),))
 
 
-def text_faults(field: str, text: str, max_length: int, *, required: bool = False) -> list[Fault]:
+def text_faults(field: str, text: str, max_length: int, *, required: bool = False) -> list[FieldFault]:
     """Return the faults of a one-line text. If ``required``, it must not be blank."""
     if required and not text.strip():
-        return [Fault(field, FaultCode.REQUIRED, "Enter at least one character that is not a space.")]
+        return [FieldFault(field, FaultCode.REQUIRED, "Enter at least one character that is not a space.")]
     if len(text) > max_length:
-        return [Fault(field, FaultCode.TOO_LONG, f"It has {len(text)} characters. The maximum is {max_length}.")]
+        return [FieldFault(field, FaultCode.TOO_LONG, f"It has {len(text)} characters. The maximum is {max_length}.")]
     if _CONTROL.search(text):
         return [
-            Fault(
+            FieldFault(
                 field,
                 FaultCode.CHARACTER,
                 "It contains a control character or half a character. Enter a single line of text.",
@@ -81,8 +81,10 @@ def text_faults(field: str, text: str, max_length: int, *, required: bool = Fals
     return []
 
 
-def currency_faults(field: str, currency: str) -> list[Fault]:
+def currency_faults(field: str, currency: str) -> list[FieldFault]:
     """Return the faults of a currency code. Empty is not a fault: no currency is set."""
     if not currency or currency in CURRENCIES:
         return []
-    return [Fault(field, FaultCode.NOT_A_CURRENCY, "Enter an ISO 4217 code in capital letters, such as USD or EUR.")]
+    return [
+        FieldFault(field, FaultCode.NOT_A_CURRENCY, "Enter an ISO 4217 code in capital letters, such as USD or EUR.")
+    ]

@@ -10,7 +10,7 @@ import msgspec
 
 from clickloop.config import SettingError, Settings
 from clickloop.explained import Explained
-from clickloop.setup.fault import Fault, FaultCode, currency_faults
+from clickloop.setup.fault import FaultCode, FieldFault, currency_faults
 from clickloop.setup.web_address import address_faults
 
 MAX_DOMAINS = 100  # each request's host is compared with them
@@ -72,7 +72,7 @@ class SavedSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 NOTHING_SAVED = SavedSettings()
 
 
-def started_with(settings: Settings) -> InstanceSettings:
+def startup_settings(settings: Settings) -> InstanceSettings:
     """Return the instance settings in the environment and command line. Raise SettingError, naming the setting."""
     domains = tuple(part.strip().lower() for part in settings.domains.split(",") if part.strip())
     given = SavedSettings(
@@ -91,17 +91,17 @@ def started_with(settings: Settings) -> InstanceSettings:
     return given.over(InstanceSettings(public_url=""))
 
 
-def instance_faults(saved: SavedSettings) -> list[Fault]:
+def instance_faults(saved: SavedSettings) -> list[FieldFault]:
     """Return everything wrong with settings to save."""
-    faults: list[Fault] = []
+    faults: list[FieldFault] = []
     if saved.public_url is not None:
         faults += _public_url_faults(saved.public_url)
     for position, domain in enumerate((saved.domains or ())[:MAX_DOMAINS]):
         if not _DOMAIN.fullmatch(domain):
             sentence = "Enter a lower-case host without scheme and path, such as go.example.com."
-            faults.append(Fault(f"domains[{position}]", FaultCode.NOT_A_HOST, sentence))
+            faults.append(FieldFault(f"domains[{position}]", FaultCode.NOT_A_HOST, sentence))
     if len(saved.domains or ()) > MAX_DOMAINS:
-        faults.append(Fault("domains", FaultCode.TOO_MANY, f"The maximum is {MAX_DOMAINS} hosts."))
+        faults.append(FieldFault("domains", FaultCode.TOO_MANY, f"The maximum is {MAX_DOMAINS} hosts."))
     if saved.currency is not None:
         faults += currency_faults("currency", saved.currency or "?")
     faults += address_faults("fallback_url", saved.fallback_url or "", required=False)
@@ -109,14 +109,14 @@ def instance_faults(saved: SavedSettings) -> list[Fault]:
         faults += zone_faults("time_zone", saved.time_zone)
     if saved.click_keep_days is not None and not 0 <= saved.click_keep_days <= MAX_KEEP_DAYS:
         sentence = f"Enter 0 (keep for ever) to {MAX_KEEP_DAYS} days."
-        faults.append(Fault("click_keep_days", FaultCode.OUT_OF_RANGE, sentence))
+        faults.append(FieldFault("click_keep_days", FaultCode.OUT_OF_RANGE, sentence))
     return faults
 
 
-def zone_faults(field: str, name: str) -> list[Fault]:
+def zone_faults(field: str, name: str) -> list[FieldFault]:
     if name in time_zones():
         return []
-    return [Fault(field, FaultCode.NOT_FOUND, "Enter a time zone's name, such as Europe/Berlin or UTC.")]
+    return [FieldFault(field, FaultCode.NOT_FOUND, "Enter a time zone's name, such as Europe/Berlin or UTC.")]
 
 
 @cache
@@ -140,9 +140,9 @@ def kept_address(address: str, storage: IpStorage) -> str:
     return str(type(parsed)(int(parsed) >> bits << bits))
 
 
-def _public_url_faults(url: str) -> list[Fault]:
+def _public_url_faults(url: str) -> list[FieldFault]:
     faults = address_faults("public_url", url, required=True)
     if not faults and (url.count("/") != 2 or "?" in url or "#" in url or "{" in url):
         sentence = "Enter scheme and host only, without a path, such as https://go.example.com."
-        faults.append(Fault("public_url", FaultCode.NOT_A_URL, sentence))
+        faults.append(FieldFault("public_url", FaultCode.NOT_A_URL, sentence))
     return faults

@@ -7,7 +7,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from clickloop.money import AmountFault, Money, amount_text, currency_of, read_amount
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 
 
 class MoneyText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -20,19 +20,19 @@ class MoneyText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str, Meta(description="ISO 4217 code. Leave empty to use the instance's currency.", examples=["USD"])
     ] = ""
 
-    def own_faults(self) -> list[Fault]:
+    def own_faults(self) -> list[FieldFault]:
         """Return the faults of amount and currency."""
         faults = []
         amount = read_amount(self.amount)
         if isinstance(amount, AmountFault) or amount.rounded:
             sentence = f"{self.amount[:40]!r} is not a decimal with at most 12 digits before and 6 after the point."
-            faults.append(Fault("amount", FaultCode.NOT_AN_AMOUNT, sentence))
+            faults.append(FieldFault("amount", FaultCode.NOT_AN_AMOUNT, sentence))
         elif amount.currency and not self.currency and currency_of(amount.currency) is None:
             sentence = f"{self.amount[:40]!r} contains no ISO 4217 currency. Enter its code as the currency."
-            faults.append(Fault("amount", FaultCode.NOT_A_CURRENCY, sentence))
+            faults.append(FieldFault("amount", FaultCode.NOT_A_CURRENCY, sentence))
         if self.currency and currency_of(self.currency) is None:
             sentence = f"{self.currency[:10]!r} is not an ISO 4217 currency."
-            faults.append(Fault("currency", FaultCode.NOT_A_CURRENCY, sentence))
+            faults.append(FieldFault("currency", FaultCode.NOT_A_CURRENCY, sentence))
         return faults
 
 

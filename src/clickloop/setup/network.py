@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from clickloop.setup.fault import Fault, FaultCode, currency_faults, text_faults
+from clickloop.setup.fault import FaultCode, FieldFault, currency_faults, text_faults
 from clickloop.setup.record import OneLine, RecordFields, line_faults
 from clickloop.setup.web_address import address_faults
 
@@ -126,7 +126,7 @@ class NewNetwork(NetworkChange, kw_only=True):
     preset: Annotated[str, Meta(description="Key of a preset from /presets/networks.", examples=["everflow"])] = ""
 
 
-def network_faults(network: Network) -> list[Fault]:
+def network_faults(network: Network) -> list[FieldFault]:
     """Return everything wrong with a network, except a taken name."""
     faults = line_faults(network) + _template_faults("offer_url_template", network.offer_url_template)
     faults += currency_faults("currency", network.currency)
@@ -135,14 +135,14 @@ def network_faults(network: Network) -> list[Fault]:
         faults += text_faults(field, parameter, 200, required=True) + text_faults(field, macro, 1000)
     if len(network.postback_parameters) > MAX_PARAMETERS:
         sentence = f"The maximum is {MAX_PARAMETERS} parameters."
-        faults.append(Fault("postback_parameters", FaultCode.TOO_MANY, sentence))
+        faults.append(FieldFault("postback_parameters", FaultCode.TOO_MANY, sentence))
     if len(network.addresses) > MAX_ADDRESSES:
-        faults.append(Fault("addresses", FaultCode.TOO_MANY, f"The maximum is {MAX_ADDRESSES} addresses."))
+        faults.append(FieldFault("addresses", FaultCode.TOO_MANY, f"The maximum is {MAX_ADDRESSES} addresses."))
     for position, address in enumerate(network.addresses[:MAX_ADDRESSES]):
         faults += _cidr_faults(f"addresses[{position}]", address)
     if not 1 <= network.click_lifetime_days <= 3650:
         sentence = f"The conversion window is {network.click_lifetime_days} days. It must be 1 to 3650."
-        faults.append(Fault("click_lifetime_days", FaultCode.OUT_OF_RANGE, sentence))
+        faults.append(FieldFault("click_lifetime_days", FaultCode.OUT_OF_RANGE, sentence))
     return faults
 
 
@@ -174,12 +174,12 @@ def offer_url(template: str, link: str) -> str:
     return f"{path}{'?' if pairs or question else ''}{'&'.join(pairs)}{sharp}{fragment}"
 
 
-def _template_faults(field: str, template: str) -> list[Fault]:
+def _template_faults(field: str, template: str) -> list[FieldFault]:
     if NETWORK_URL in template[1:]:
         sentence = (
             "Write {url} once, at the beginning. It stands for the network's link; what follows is added to its query."
         )
-        return [Fault(field, FaultCode.NOT_ALLOWED, sentence)]
+        return [FieldFault(field, FaultCode.NOT_ALLOWED, sentence)]
     example = offer_url(template, "https://offer.example/") if template.startswith(NETWORK_URL) else template
     return address_faults(field, example, required=False)
 
@@ -229,10 +229,10 @@ def _notice_query(parameters: Mapping[str, str], token: str) -> str:
     return "&".join(pairs)
 
 
-def _cidr_faults(field: str, text: str) -> list[Fault]:
+def _cidr_faults(field: str, text: str) -> list[FieldFault]:
     try:
         ipaddress.ip_network(text)
     except ValueError:
         sentence = f"{text[:60]!r} is not an IP address or a CIDR range such as 203.0.113.0/24."
-        return [Fault(field, FaultCode.NOT_A_NETWORK_ADDRESS, sentence)]
+        return [FieldFault(field, FaultCode.NOT_A_NETWORK_ADDRESS, sentence)]
     return []

@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.log_filter import MAX_ID
 from clickloop.money import MAX_MICROS
-from clickloop.setup.fault import Fault, FaultCode, currency_faults
+from clickloop.setup.fault import FaultCode, FieldFault, currency_faults
 from clickloop.setup.money_text import MoneyText, read_money
 from clickloop.setup.record import OneLine, RecordFields, Tags, line_faults, with_changes
 from clickloop.setup.tags import clean_tags, tag_faults
@@ -89,7 +89,7 @@ def changed_offer(offer: Offer, change: OfferChange) -> Offer:
     return with_changes(offer, change, **others)
 
 
-def offer_faults(offer: Offer) -> list[Fault]:
+def offer_faults(offer: Offer) -> list[FieldFault]:
     """Return everything wrong with an offer, except a network that does not exist."""
     faults = (
         line_faults(offer)
@@ -98,5 +98,5 @@ def offer_faults(offer: Offer) -> list[Fault]:
     )
     if offer.payout_micros is not None and not 0 <= offer.payout_micros <= MAX_MICROS:
         sentence = "A fixed payout is 0 or more, with at most 12 digits before the point."
-        faults.append(Fault("payout", FaultCode.OUT_OF_RANGE, sentence))
+        faults.append(FieldFault("payout", FaultCode.OUT_OF_RANGE, sentence))
     return faults + tag_faults(offer.tags)

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from clickloop.setup.fault import Fault, FaultCode
+from clickloop.setup.fault import FaultCode, FieldFault
 
 T = TypeVar("T")
 
@@ -21,14 +21,14 @@ class PartlyRead(msgspec.Struct, Generic[T], frozen=True):
 
     value: T
     """With faults only good for further checks, never for saving: faulty fields are left out or empty. None if impossible."""
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[FieldFault, ...] = ()
 
 
 @typing.runtime_checkable
 class SelfChecking(typing.Protocol):
     """A Struct that checks its fields beyond their types, such as that a text is an amount."""
 
-    def own_faults(self) -> list[Fault]:
+    def own_faults(self) -> list[FieldFault]:
         """Return the faults of its fields."""
         ...
 
@@ -60,11 +60,11 @@ def read_given(given: Any, kind: type[T]) -> PartlyRead[T]:
     return PartlyRead(value, tuple(faults))
 
 
-def _read_struct(given: Any, kind: type[Any], path: str) -> tuple[Any, list[Fault]]:
+def _read_struct(given: Any, kind: type[Any], path: str) -> tuple[Any, list[FieldFault]]:
     """Return the Struct without its faulty fields, None where a required one has no placeholder."""
     if not isinstance(given, dict):
-        return None, [Fault(path, FaultCode.WRONG_TYPE, f"Expected a JSON object, not {_kind_of(given)}.")]
-    faults: list[Fault] = []
+        return None, [FieldFault(path, FaultCode.WRONG_TYPE, f"Expected a JSON object, not {_kind_of(given)}.")]
+    faults: list[FieldFault] = []
     values: dict[str, Any] = {}
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     for name, value in given.items():
@@ -74,7 +74,9 @@ def _read_struct(given: Any, kind: type[Any], path: str) -> tuple[Any, list[Faul
         field = fields.get(name)
         if field is None:
             faults.append(
-                Fault(place, FaultCode.UNKNOWN_FIELD, f"There is no such field. Known fields are {', '.join(fields)}.")
+                FieldFault(
+                    place, FaultCode.UNKNOWN_FIELD, f"There is no such field. Known fields are {', '.join(fields)}."
+                )
             )
             continue
         read, found = _read_value(value, field.type, place)
@@ -83,7 +85,7 @@ def _read_struct(given: Any, kind: type[Any], path: str) -> tuple[Any, list[Faul
             values[field.name] = read
     for field in fields.values():
         if field.required and field.encode_name not in given:
-            faults.append(Fault(_below(path, field.encode_name), FaultCode.REQUIRED, "The field is missing."))
+            faults.append(FieldFault(_below(path, field.encode_name), FaultCode.REQUIRED, "The field is missing."))
         if field.required and field.name not in values:
             values[field.name] = _placeholder(field.type)
             if values[field.name] is None:
@@ -91,7 +93,9 @@ def _read_struct(given: Any, kind: type[Any], path: str) -> tuple[Any, list[Faul
     return _self_checked(kind, values, faults, path)
 
 
-def _self_checked(kind: type[Any], values: dict[str, Any], faults: list[Fault], path: str) -> tuple[Any, list[Fault]]:
+def _self_checked(
+    kind: type[Any], values: dict[str, Any], faults: list[FieldFault], path: str
+) -> tuple[Any, list[FieldFault]]:
     """Return the Struct without the fields that fail its own checks, None where one of them is required."""
     value = kind(**values)
     if not isinstance(value, SelfChecking):
@@ -123,7 +127,7 @@ def _placeholder(kind: Any) -> Any:
     return None
 
 
-def _read_value(value: Any, kind: Any, path: str) -> tuple[Any, list[Fault]]:
+def _read_value(value: Any, kind: Any, path: str) -> tuple[Any, list[FieldFault]]:
     """Read one value. Objects and lists of objects are read field by field, so that each faulty field is reported."""
     for option in options_of(kind):
         if isinstance(option, type) and issubclass(option, msgspec.Struct) and isinstance(value, dict):
@@ -137,10 +141,10 @@ def _read_value(value: Any, kind: Any, path: str) -> tuple[Any, list[Fault]]:
     return _converted(value, kind, path)
 
 
-def _read_rows(rows: list[Any], kind: type[Any], path: str) -> tuple[list[Any], list[Fault]]:
+def _read_rows(rows: list[Any], kind: type[Any], path: str) -> tuple[list[Any], list[FieldFault]]:
     """Read a list of objects, up to the maximum number of faults."""
     items: list[Any] = []
-    faults: list[Fault] = []
+    faults: list[FieldFault] = []
     for position, row in enumerate(rows):
         if len(faults) >= MAX_FAULTS:
             break
@@ -150,12 +154,12 @@ def _read_rows(rows: list[Any], kind: type[Any], path: str) -> tuple[list[Any], 
     return items, faults
 
 
-def _converted(value: Any, kind: Any, path: str) -> tuple[Any, list[Fault]]:
+def _converted(value: Any, kind: Any, path: str) -> tuple[Any, list[FieldFault]]:
     try:
         return msgspec.convert(value, kind), []
     except msgspec.ValidationError as error:
         sentence, _, inner = str(error).partition(" - at `$")
-        return None, [Fault(path + inner.rstrip("`"), _code_of(sentence), f"{sentence}{choices(kind)}.")]
+        return None, [FieldFault(path + inner.rstrip("`"), _code_of(sentence), f"{sentence}{choices(kind)}.")]
 
 
 def options_of(kind: Any) -> list[Any]:

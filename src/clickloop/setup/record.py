@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta
 from msgspec.structs import replace
 
-from clickloop.setup.fault import Fault, text_faults
+from clickloop.setup.fault import FieldFault, text_faults
 
 RecordId = Annotated[int, Meta(examples=[1])]
 Version = Annotated[
@@ -68,7 +68,7 @@ def copied_name(name: str) -> str:
     return name[: 200 - len(suffix)] + suffix
 
 
-def line_faults(record: msgspec.Struct) -> list[Fault]:
+def line_faults(record: msgspec.Struct) -> list[FieldFault]:
     """Return the faults of the fields whose type is marked with ``OneLine``."""
     faults = []
     for name, line in _lines_of(type(record)).items():

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from clickloop.setup.fault import Fault, FaultCode, text_faults
+from clickloop.setup.fault import FaultCode, FieldFault, text_faults
 
 MAX_TAGS = 20  # shown in a list's row
 MAX_TAG_LENGTH = 50  # shown in a list's row
@@ -18,14 +18,14 @@ def clean_tags(tags: Iterable[str]) -> tuple[str, ...]:
     return tuple(cleaned.values())
 
 
-def tag_faults(tags: Iterable[str]) -> list[Fault]:
+def tag_faults(tags: Iterable[str]) -> list[FieldFault]:
     given = tuple(tags)
     if len(given) > MAX_TAGS:
-        return [Fault("tags", FaultCode.TOO_MANY, f"The maximum is {MAX_TAGS} tags.")]
+        return [FieldFault("tags", FaultCode.TOO_MANY, f"The maximum is {MAX_TAGS} tags.")]
     faults = []
     for position, tag in enumerate(given):
         faults += text_faults(f"tags[{position}]", tag, MAX_TAG_LENGTH)
         if "," in tag:
             sentence = "A tag must not contain a comma, which separates tags."
-            faults.append(Fault(f"tags[{position}]", FaultCode.CHARACTER, sentence))
+            faults.append(FieldFault(f"tags[{position}]", FaultCode.CHARACTER, sentence))
     return faults

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from clickloop.setup.fault import Fault, FaultCode, currency_faults, text_faults
+from clickloop.setup.fault import FaultCode, FieldFault, currency_faults, text_faults
 from clickloop.setup.record import OneLine, RecordFields, line_faults
 from clickloop.setup.source_rows import LAST_ROW, FixedRow
 
@@ -139,7 +139,7 @@ class NewSource(SourceChange, kw_only=True):
 
 def numbered_rows(
     inputs: Sequence[RowInput], before: Sequence[SourceParameter] = (), used_numbers: Collection[int] = ()
-) -> tuple[SourceParameter, ...] | tuple[Fault, ...]:
+) -> tuple[SourceParameter, ...] | tuple[FieldFault, ...]:
     """Return the rows with their permanent numbers, or the faults of rows that cannot be saved.
 
     external_id and cost are added if left out, as they were ``before``. A parameter that had a number keeps it. A new one gets
@@ -148,7 +148,7 @@ def numbered_rows(
     """
     if len(inputs) > _MAX_CHECKED_ROWS:
         sentence = f"There are {len(inputs)} rows. A source can have at most {LAST_ROW} rows of its own."
-        return (Fault("parameters", FaultCode.TOO_MANY, sentence),)
+        return (FieldFault("parameters", FaultCode.TOO_MANY, sentence),)
     faults = _number_faults(inputs)
     known = {row.parameter: row.number for row in before}
     numbers: list[int | None] = [_number_for(row, known) for row in inputs]
@@ -157,12 +157,12 @@ def numbered_rows(
     for position, (row, fixed) in enumerate(zip(inputs, numbers, strict=True)):
         number = fixed if fixed is not None else _free_number(used)
         if number is None:
-            faults.append(Fault(f"parameters[{position}]", FaultCode.TOO_MANY, _used_up(inputs)))
+            faults.append(FieldFault(f"parameters[{position}]", FaultCode.TOO_MANY, _used_up(inputs)))
             continue
         used.add(number)
         if number in rows:
             sentence = f"Two rows have the number {number}: {rows[number].parameter!r} and {row.parameter!r}."
-            faults.append(Fault(f"parameters[{position}].number", FaultCode.DUPLICATE, sentence))
+            faults.append(FieldFault(f"parameters[{position}].number", FaultCode.DUPLICATE, sentence))
             continue
         name = row.name or _FIXED_NAMES.get(number) or row.parameter
         rows[number] = SourceParameter(number, row.parameter, row.placeholder, name, row.tracked)
@@ -174,7 +174,7 @@ def numbered_rows(
     return tuple(rows[number] for number in sorted(rows))
 
 
-def source_faults(source: TrafficSource) -> list[Fault]:
+def source_faults(source: TrafficSource) -> list[FieldFault]:
     """Return everything wrong with a source, except a taken name."""
     faults = line_faults(source) + currency_faults("cost_currency", source.cost_currency)
     seen: set[str] = set()
@@ -183,12 +183,12 @@ def source_faults(source: TrafficSource) -> list[Fault]:
         folded = row.parameter.lower()
         if folded in seen:
             sentence = f"Two rows have the parameter {row.parameter!r} (macros ignore case)."
-            faults.append(Fault(f"parameters[{position}].parameter", FaultCode.DUPLICATE, sentence))
+            faults.append(FieldFault(f"parameters[{position}].parameter", FaultCode.DUPLICATE, sentence))
         seen.add(folded)
     return faults
 
 
-def _number_faults(inputs: Sequence[RowInput]) -> list[Fault]:
+def _number_faults(inputs: Sequence[RowInput]) -> list[FieldFault]:
     faults = []
     for position, row in enumerate(inputs):
         fixed = _FIXED_ROWS.get(row.parameter)
@@ -196,10 +196,12 @@ def _number_faults(inputs: Sequence[RowInput]) -> list[Fault]:
         if row.number is None or row.number == fixed:
             continue
         if fixed is not None:
-            faults.append(Fault(place, FaultCode.RESERVED, f"The row {row.parameter} always has the number {fixed}."))
+            faults.append(
+                FieldFault(place, FaultCode.RESERVED, f"The row {row.parameter} always has the number {fixed}.")
+            )
         elif not 1 <= row.number <= LAST_ROW:
             faults.append(
-                Fault(place, FaultCode.OUT_OF_RANGE, f"The number is {row.number}. It must be 1 to {LAST_ROW}.")
+                FieldFault(place, FaultCode.OUT_OF_RANGE, f"The number is {row.number}. It must be 1 to {LAST_ROW}.")
             )
     return faults
 
@@ -227,17 +229,17 @@ def _used_up(inputs: Sequence[RowInput]) -> str:
     )
 
 
-def _row_faults(place: str, row: SourceParameter) -> list[Fault]:
+def _row_faults(place: str, row: SourceParameter) -> list[FieldFault]:
     faults = text_faults(f"{place}.parameter", row.parameter, 200, required=True)
     faults += text_faults(f"{place}.placeholder", row.placeholder, 1000) + text_faults(f"{place}.name", row.name, 200)
     if row.number > FixedRow.COST and row.parameter.strip().lower() in RESERVED_NAMES:
         sentence = (
             f"{row.parameter!r} is reserved in our links ({', '.join(sorted(RESERVED_NAMES))}). Choose another name."
         )
-        faults.append(Fault(f"{place}.parameter", FaultCode.RESERVED, sentence))
+        faults.append(FieldFault(f"{place}.parameter", FaultCode.RESERVED, sentence))
     if row.number == FixedRow.EXTERNAL_ID and not row.tracked:
         faults.append(
-            Fault(
+            FieldFault(
                 f"{place}.tracked",
                 FaultCode.ALWAYS_TRACKED,
                 "The row external_id is always tracked, because postbacks need it.",
@@ -245,5 +247,5 @@ def _row_faults(place: str, row: SourceParameter) -> list[Fault]:
         )
     if _UNFIT_PLACEHOLDER & set(row.placeholder):
         sentence = "The placeholder contains a space or an &, which would break the campaign link. Enter only the source's macro."
-        faults.append(Fault(f"{place}.placeholder", FaultCode.CHARACTER, sentence))
+        faults.append(FieldFault(f"{place}.placeholder", FaultCode.CHARACTER, sentence))
     return faults

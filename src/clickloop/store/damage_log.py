@@ -9,7 +9,7 @@ import msgspec
 
 from clickloop.clock import wall_clock
 from clickloop.machine.log import log
-from clickloop.machine.sealed_file import SealedFileError, unsealed, write_sealed
+from clickloop.machine.sealed_file import SealedFileError, unseal, write_sealed
 from clickloop.store.journal.marks import delete_mark, marked_writers, missing_ranges
 from clickloop.store.journal.segment import STREAMS, Damage, DamageKind
 
@@ -38,7 +38,7 @@ def read_damages(folder: Path) -> DamageLog:
     """Return the list. Raise SealedFileError if the file itself is damaged, or OSError."""
     path = folder / FILE_NAME
     try:
-        return unsealed(path.read_bytes(), DamageLog, str(path))
+        return unseal(path.read_bytes(), DamageLog, str(path))
     except FileNotFoundError:
         return DamageLog()
 
@@ -121,7 +121,7 @@ def unconfirmed_damages(folder: Path) -> tuple[str, ...]:
     return (*(found.damage.sentence for found in log.found if not found.confirmed_at), *more)
 
 
-def unconfirmed_mended(folder: Path) -> tuple[str, ...]:
+def unconfirmed_repairs(folder: Path) -> tuple[str, ...]:
     """Return the sentences of ``unconfirmed_damages`` about rewritten files. Raise OSError."""
     try:
         log = read_damages(folder)
@@ -133,7 +133,7 @@ def unconfirmed_mended(folder: Path) -> tuple[str, ...]:
 
 def damage_alarms(folder: Path) -> tuple[str, ...]:
     """Return alarms about unconfirmed damage, without paths. Raise OSError."""
-    files = len(unconfirmed_mended(folder))
+    files = len(unconfirmed_repairs(folder))
     journal = len(unconfirmed_damages(folder)) - files
     see = "see the page Health or run clickloop doctor"
     # Worded so that only the number changes: alarms that differ in numbers alone count as the same.

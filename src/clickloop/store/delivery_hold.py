@@ -16,7 +16,7 @@ FILE_NAME = "delivery-hold.json"
 UNREADABLE = "the file that says why cannot be read"
 
 
-class Hold(msgspec.Struct, frozen=True, kw_only=True):
+class StoredHold(msgspec.Struct, frozen=True, kw_only=True):
     """The contents of the file. ``why`` continues the sentence "Postbacks are held: …"; ``since`` is 0 if unknown."""
 
     since: int
@@ -25,17 +25,17 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
 
 def hold_deliveries(folder: Path, why: str, now_ms: int) -> None:
     """Hold all postbacks of a data folder from the next start on. Raise OSError."""
-    replace_file(folder / FILE_NAME, msgspec.json.encode(Hold(since=now_ms, why=why)))
+    replace_file(folder / FILE_NAME, msgspec.json.encode(StoredHold(since=now_ms, why=why)))
 
 
-def read_hold(folder: Path) -> Hold | None:
+def read_hold(folder: Path) -> StoredHold | None:
     """Return the hold of a data folder, or None. An unreadable file is a hold, too: sending cannot be undone."""
     try:
-        return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=Hold)
+        return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=StoredHold)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return Hold(since=0, why=UNREADABLE)
+        return StoredHold(since=0, why=UNREADABLE)
 
 
 class DeliveryHold:
@@ -49,7 +49,7 @@ class DeliveryHold:
         self._hold = read_hold(folder) if folder else None
 
     @property
-    def current(self) -> Hold | None:
+    def current(self) -> StoredHold | None:
         """Return the hold, or None if postbacks are sent."""
         return self._hold
 

@@ -13,15 +13,15 @@ RESERVE_BYTES = 64 * 1024 * 1024  # space for some hundred thousand clicks, unti
 class DiskReserve:
     """A file of allocated, unused bytes. Releasing it lets retention and settling run on a full disk."""
 
-    def __init__(self, path: Path, octets: int = RESERVE_BYTES) -> None:
-        self.octets = octets
+    def __init__(self, path: Path, size: int = RESERVE_BYTES) -> None:
+        self.size = size
         self._path = path
 
     @property
     def held(self) -> bool:
         """Return whether the whole reserve is allocated."""
         try:
-            return self._path.stat().st_blocks * 512 >= self.octets
+            return self._path.stat().st_blocks * 512 >= self.size
         except FileNotFoundError:
             return False
 
@@ -38,14 +38,14 @@ class DiskReserve:
         """Allocate the reserve if it is missing and the disk has space for twice its size. Return whether it is allocated."""
         if self.held:
             return True
-        if shutil.disk_usage(self._path.parent).free < 2 * self.octets:
+        if shutil.disk_usage(self._path.parent).free < 2 * self.size:
             return False
         part = self._path.with_name(self._path.name + ".part")
         try:
             # Under another name first: a partial reserve must not count.
             file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                os.posix_fallocate(file, 0, self.octets)
+                os.posix_fallocate(file, 0, self.size)
             finally:
                 os.close(file)
             part.rename(self._path)

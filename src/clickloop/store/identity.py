@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from clickloop.click_id import KEY_BYTES, KEY_FILE, ClickIds
-from clickloop.machine.sealed_file import SealedFileError, unsealed, write_sealed
+from clickloop.machine.sealed_file import SealedFileError, unseal, write_sealed
 from clickloop.setup.catalog import COPY_NAME as CATALOG_COPY
 from clickloop.setup.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.store.directory import sync_directory
@@ -29,7 +29,7 @@ _ID_BYTES = 16
 _EVER = 1 << 62
 
 
-class Marks(msgspec.Struct, frozen=True, kw_only=True):
+class StoreMarks(msgspec.Struct, frozen=True, kw_only=True):
     """The progress of the stores when it was last recorded. The numbers never decrease as long as no store is replaced.
 
     Each is read from what a store has committed and synced, so a crash leaves a mark behind its store, never ahead of it.
@@ -57,7 +57,7 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
     """Whether ledger and facts carry the id. Until then a start continues where the first one was interrupted."""
     unchecked_before: int = 0
     """The tags of click ids from before this time are not verified, because their key was lost. Unix milliseconds."""
-    marks: Marks = Marks()
+    marks: StoreMarks = StoreMarks()
 
 
 class KeyState(enum.Enum):
@@ -92,7 +92,7 @@ def read_installation(folder: Path) -> Installation | None:
     """Return the folder's identity; None if there is no file. Raise SealedFileError if it is damaged, or OSError."""
     path = folder / FILE_NAME
     try:
-        return unsealed(path.read_bytes(), Installation, str(path))
+        return unseal(path.read_bytes(), Installation, str(path))
     except FileNotFoundError:
         return None
 
@@ -102,7 +102,7 @@ def write_installation(folder: Path, installation: Installation) -> None:
     write_sealed(folder / FILE_NAME, installation)
 
 
-def prepare(folder: Path) -> None:
+def prepare_folder(folder: Path) -> None:
     """Create id and key in an unused data folder. Raise OSError."""
     try:
         installation = read_installation(folder)

@@ -5,11 +5,11 @@ import msgspec
 from clickloop.clock import DAY_MS
 from clickloop.conversion.moment import read_moment
 from clickloop.log_filter import LogFilter
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 
-LATEST_MS = (1 << 48) - 1
+MAX_ID_MS = (1 << 48) - 1
 """The latest moment that fits into an id."""
-FAR_MS = 1 << 47
+MAX_MOMENT_MS = 1 << 47
 """The latest moment accepted in a period; later ones are typing errors."""
 
 
@@ -27,7 +27,7 @@ class Period(msgspec.Struct, frozen=True):
     @property
     def latest_id_at(self) -> int:
         """Return the time before which the ids of the period's records lie, with the same allowance."""
-        return (LATEST_MS if self.until is None else self.until) + DAY_MS
+        return (MAX_ID_MS if self.until is None else self.until) + DAY_MS
 
 
 def period_of(wanted: LogFilter) -> Period:
@@ -38,8 +38,8 @@ def period_of(wanted: LogFilter) -> Period:
 def _moment(field: str, text: str) -> int | None:
     if not text:
         return None
-    moment = read_moment(text, FAR_MS)
+    moment = read_moment(text, MAX_MOMENT_MS)
     if moment is None:
         sentence = "Enter a time in ISO 8601, from the year 2000 on, such as 2026-03-01T12:00:00Z."
-        raise InvalidInputError((Fault(field, FaultCode.NOT_A_MOMENT, sentence),))
+        raise InvalidInputError((FieldFault(field, FaultCode.NOT_A_MOMENT, sentence),))
     return moment

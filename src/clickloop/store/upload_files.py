@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from clickloop.conversion.moment import DateOrder
-from clickloop.conversion.upload import HEAD_OCTETS, MAX_FILE_BYTES
-from clickloop.conversion.upload_text import Utf8
+from clickloop.conversion.upload import HEAD_BYTES, MAX_FILE_BYTES
+from clickloop.conversion.upload_text import Utf8Decoder
 from clickloop.store.directory import make_directories, sync_directory
 from clickloop.store.disk_room import MIN_FREE_BYTES, check_room
 
@@ -66,7 +66,7 @@ class UploadFiles:
     def head(self, upload_id: str) -> bytes:
         """Return the start of a file, by which its format is detected. Raise FileNotFoundError."""
         with self._path(upload_id, _TEXT).open("rb") as file:
-            return file.read(HEAD_OCTETS)
+            return file.read(HEAD_BYTES)
 
     def pieces(self, upload_id: str, begins_at: int) -> Generator[bytes, None, None]:
         """Yield the file from an offset on. Raise FileNotFoundError with the first piece."""
@@ -154,7 +154,7 @@ class ArrivingFile:
         self._files = files
         self._part = part
         self._path = path
-        self._text = Utf8()
+        self._text = Utf8Decoder()
         self._head = b""
         self._arrived = 0
         self._synced = 0
@@ -197,8 +197,8 @@ class ArrivingFile:
         self._part.unlink(missing_ok=True)
 
     def _add(self, text: bytes) -> None:
-        if len(self._head) < HEAD_OCTETS:
-            self._head = (self._head + text)[:HEAD_OCTETS]
+        if len(self._head) < HEAD_BYTES:
+            self._head = (self._head + text)[:HEAD_BYTES]
         self._written += len(text)
         if self._written > MAX_FILE_BYTES:  # UTF-16 may grow
             raise self._files.too_large()

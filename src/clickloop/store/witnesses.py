@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from clickloop.machine.replacing_file import replace_file
-from clickloop.machine.sealed_file import SealedFileError, sealed, unsealed
-from clickloop.store.identity import Installation, Marks
+from clickloop.machine.sealed_file import SealedFileError, seal, unseal
+from clickloop.store.identity import Installation, StoreMarks
 
 FILE_NAME = "stores.json"
 FOLDERS = ("journal", "marks", "settled")
@@ -22,27 +22,29 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
     """The installation's id and the marks of its stores."""
 
     id: str
-    marks: Marks
+    marks: StoreMarks
 
 
 def write_witnesses(folder: Path, installation: Installation) -> None:
     """Write the stores' marks beside each part of the journal, as far as the disk allows."""
-    data = sealed(Witness(id=installation.id, marks=installation.marks))
+    data = seal(Witness(id=installation.id, marks=installation.marks))
     for path in _paths(folder):
         with contextlib.suppress(OSError):  # such as a part that does not exist yet
             replace_file(path, data, durable=False)
 
 
-def known_marks(folder: Path, installation: Installation) -> Marks:
+def known_marks(folder: Path, installation: Installation) -> StoreMarks:
     """Return the highest marks of ``installation.json`` and all witnesses."""
     all_marks = [installation.marks]
     for path in _paths(folder):
         # An unreadable witness is ignored; the others remain.
         with contextlib.suppress(OSError, SealedFileError):
-            witness = unsealed(path.read_bytes(), Witness, str(path))
+            witness = unseal(path.read_bytes(), Witness, str(path))
             if witness.id == installation.id:
                 all_marks.append(witness.marks)
-    return Marks(**{name: max(getattr(marks, name) for marks in all_marks) for name in Marks.__struct_fields__})
+    return StoreMarks(
+        **{name: max(getattr(marks, name) for marks in all_marks) for name in StoreMarks.__struct_fields__}
+    )
 
 
 def delete_witnesses(folder: Path) -> None:

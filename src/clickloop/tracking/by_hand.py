@@ -6,27 +6,27 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from clickloop.conversion.given import GivenConversion
-from clickloop.conversion.notice import Door
-from clickloop.conversion.notice_log import Outcome
-from clickloop.conversion.reported import ConversionCorrection, ConversionReport, correction_faults, given_of
+from clickloop.conversion.conversion_input import ConversionInput
+from clickloop.conversion.notice import Channel
+from clickloop.conversion.notice_log import NoticeOutcome
+from clickloop.conversion.reported import ConversionCorrection, ConversionReport, correction_faults, given_conversion
 from clickloop.logs.conversion_view import ConversionView, conversion_view
 from clickloop.logs.listing import CONVERSIONS
 from clickloop.logs.notice_view import NoticeView, notice_view
-from clickloop.setup.fault import Fault, InvalidInputError
-from clickloop.store.ledger.logs.audit_entry import ActorContext, note_change
+from clickloop.setup.fault import FieldFault, InvalidInputError
+from clickloop.store.ledger.logs.audit_entry import ActorContext, record_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.logs.conversions import find_conversion
 from clickloop.store.ledger.setup.networks import NETWORKS
 from clickloop.store.ledger.setup.statuses import status_table
-from clickloop.tracking.notices import Desk, NoticeResult, convert
+from clickloop.tracking.notices import Intake, NoticeResult, convert
 
 
 class ReportedView(msgspec.Struct, kw_only=True):
     """The result of a report."""
 
     outcome: Annotated[
-        Outcome, Meta(description="waiting if the click has not arrived yet. It is looked up for ten minutes.")
+        NoticeOutcome, Meta(description="waiting if the click has not arrived yet. It is looked up for ten minutes.")
     ]
     notice: NoticeView
     conversion: Annotated[
@@ -35,14 +35,14 @@ class ReportedView(msgspec.Struct, kw_only=True):
 
 
 def report_conversion(
-    desk: Desk, context: ActorContext, report: ConversionReport, address: str, on_postbacks_owed: Callable[[], None]
+    intake: Intake, context: ActorContext, report: ConversionReport, address: str, on_postbacks_owed: Callable[[], None]
 ) -> ReportedView:
     """Register a conversion. Raise InvalidInputError for faulty fields, and for a report that is refused.
 
     ``address`` is the reporter's IP address. ``on_postbacks_owed`` is called after the transaction.
     """
-    door = Door.HAND if report.by_hand else Door.API
-    result = convert(desk, given_of(report), door, context.clock(), address)
+    channel = Channel.HAND if report.by_hand else Channel.API
+    result = convert(intake, given_conversion(report), channel, context.clock(), address)
     on_postbacks_owed()
     if report.by_hand:
         _record_by_hand(context, result)
@@ -50,7 +50,7 @@ def report_conversion(
 
 
 def correct_conversion(
-    desk: Desk,
+    intake: Intake,
     context: ActorContext,
     conversion_id: str,
     correction: ConversionCorrection,
@@ -67,7 +67,7 @@ def correct_conversion(
     status = statuses.of_word(correction.status, own_words) if correction.status.strip() else None
     if faults := correction_faults(correction, status):
         raise InvalidInputError(tuple(faults))
-    given = GivenConversion(
+    given = ConversionInput(
         click_id=known.click.click_id,
         txid=known.txid,
         status=correction.status.strip(),
@@ -75,7 +75,7 @@ def correct_conversion(
         currency=correction.currency or (known.payout.currency if correction.payout else ""),
         disable_postback=correction.disable_postback,
     )
-    result = convert(desk, given, Door.HAND, context.clock())
+    result = convert(intake, given, Channel.HAND, context.clock())
     on_postbacks_owed()
     _record_by_hand(context, result)
     return _accepted(result, "")
@@ -83,7 +83,7 @@ def correct_conversion(
 
 def _accepted(result: NoticeResult, field: str) -> ReportedView:
     if result.reason is not None:
-        raise InvalidInputError((Fault(field, result.reason, result.reason.sentence),))
+        raise InvalidInputError((FieldFault(field, result.reason, result.reason.sentence),))
     conversion = conversion_view(result.conversion) if result.conversion else None
     return ReportedView(outcome=result.outcome, notice=notice_view(result.notice), conversion=conversion)
 
@@ -92,4 +92,6 @@ def _record_by_hand(context: ActorContext, result: NoticeResult) -> None:
     """Write a person's report into the log of changes, refused ones too; programs' reports are in Conversions - In only."""
     view = notice_view(result.notice)
     with context.ledger.write() as tx:
-        note_change(tx, context, CONVERSIONS, view.conversion_id or view.notice_id, after=view, action=Action.CONVERTED)
+        record_change(
+            tx, context, CONVERSIONS, view.conversion_id or view.notice_id, after=view, action=Action.CONVERTED
+        )

@@ -10,13 +10,13 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.clock import Clock, wall_clock
-from clickloop.machine.log import Sparingly
+from clickloop.machine.log import RateLimitedLog
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.file_fault import RESTORE_BACKUP
 from clickloop.store.journal.listing import unsettled_segments
 from clickloop.store.journal.segment import CLICKS_STREAM
 
-LOOK_SECONDS = 1.0
+MIN_LISTING_SECONDS = 1.0
 """Minimum time between listings of the journal's directories: one costs as much as settling some clicks."""
 MAX_UNREADABLE = 10_000
 """Maximum number of unreadable click ids remembered for the alarm."""
@@ -33,7 +33,7 @@ class ClickLookup(Protocol):
         ...
 
 
-class FoundClicks(msgspec.Struct, frozen=True):
+class ClickLookupResult(msgspec.Struct, frozen=True):
     """The result of a look-up: the clicks, and what is known about the missing ones."""
 
     clicks: dict[str, Click]
@@ -70,7 +70,7 @@ class ClickProgress:
         self._pending_at: int | None = None
         self._previous: tuple[int, frozenset[str]] | None = None
         self._unreadable: dict[str, None] = {}
-        self._fault = Sparingly(
+        self._fault = RateLimitedLog(
             "clicks cannot be read from the facts: their notices wait, all others are processed", 60
         )
         self.batches = 0
@@ -93,7 +93,7 @@ class ClickProgress:
         """
         if self._journal is None or self._monotonic() < self._look_at:
             return
-        self._look_at = self._monotonic() + LOOK_SECONDS
+        self._look_at = self._monotonic() + MIN_LISTING_SECONDS
         now_ms = self._clock()
         try:
             current = unsettled_segments(self._journal, self._stream)
@@ -113,14 +113,14 @@ class ClickProgress:
             self._settled_to = self._pending_at
         self._pending_at, self._pending = previous[0], present
 
-    def find(self, lookup: ClickLookup, click_ids: Collection[str], known: dict[str, Click]) -> FoundClicks:
+    def find(self, lookup: ClickLookup, click_ids: Collection[str], known: dict[str, Click]) -> ClickLookupResult:
         """Return these clicks, from ``known`` and the look-up, and what is known about missing ones. Never raises FactsError."""
         settled_to = (
             self._settled_to
         )  # read before the look-up: a segment settled later proves nothing about its result
         missing = [click_id for click_id in click_ids if click_id not in known]
         if not missing:
-            return FoundClicks(known, settled_to=settled_to)
+            return ClickLookupResult(known, settled_to=settled_to)
         try:
             found, unreadable = lookup.find_clicks(missing), frozenset[str]()
         # A damaged block. All other clicks can still be found.
@@ -128,7 +128,7 @@ class ClickProgress:
             self._fault(fault=str(fault))
             found, unreadable = self._find_readable(lookup, missing)
         self._update_unreadable(missing, unreadable)
-        return FoundClicks(known | found, unreadable, settled_to)
+        return ClickLookupResult(known | found, unreadable, settled_to)
 
     def alarms(self) -> tuple[str, ...]:
         """Return the alarm about clicks that cannot be read; empty if there are none."""

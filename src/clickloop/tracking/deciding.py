@@ -9,31 +9,31 @@ from sqlalchemy import Connection
 from clickloop.click.click_values import SetupNames
 from clickloop.conversion.conversion import Change
 from clickloop.macro import Chance, Values
-from clickloop.postback.due import Earlier, Owed, Skipped, SkipReason, owe
+from clickloop.postback.due import DuePostback, RuleContext, SkippedPostback, SkipReason, decide_postback
 from clickloop.postback.postback_log import NewPostback
 from clickloop.postback.rule import Rule
 from clickloop.postback.sending.address_guard import STRICT, AddressGuard, RefusedAddress
 from clickloop.postback.values import ReadyRequest, change_values, ready_request
 from clickloop.setup.source_rows import row_macros
 from clickloop.store.ledger.logs.conversions import RulesDecided, note_rules_decided
-from clickloop.store.ledger.logs.postbacks import decided_before, insert_postbacks
-from clickloop.store.ledger.setup.names import Named, names_of
+from clickloop.store.ledger.logs.postbacks import earlier_decisions, insert_postbacks
+from clickloop.store.ledger.setup.names import RecordKind, names_of
 from clickloop.store.ledger.setup.rules import (
-    CampaignAround,
+    CampaignContext,
     LiveRule,
-    campaigns_around,
+    applicable_rules,
+    campaign_contexts,
     count_shares,
-    rules_that_apply,
 )
 from clickloop.store.ledger.setup.traffic_sources import parameters_of
 
-NO_CAMPAIGN = CampaignAround("", "", False)
+NO_CAMPAIGN = CampaignContext("", "", False)
 
-Rows = tuple[tuple[str, str], ...]
+MacroRows = tuple[tuple[str, str], ...]
 """Lower-case parameter name and canonical macro of each row of a source."""
 
 
-Known = dict[tuple[str, int], list[SkipReason | None]]
+KnownDecisions = dict[tuple[str, int], list[SkipReason | None]]
 """Earlier decisions by conversion and rule, in order. None: a postback was created."""
 
 
@@ -46,13 +46,13 @@ class Decisions(msgspec.Struct, frozen=True):
     """By rule, the number of conversions that its share counted in this batch."""
 
 
-class Surroundings(msgspec.Struct, frozen=True):
+class SetupContext(msgspec.Struct, frozen=True):
     """The set-up that applies to a batch of changes, read once for all of them."""
 
     rules: tuple[LiveRule, ...]
-    campaigns: dict[int, CampaignAround]
+    campaigns: dict[int, CampaignContext]
     sources: dict[int, str]
-    rows: dict[int, Rows]
+    rows: dict[int, MacroRows]
     offers: dict[int, str]
     networks: dict[int, str]
 
@@ -69,7 +69,7 @@ class Surroundings(msgspec.Struct, frozen=True):
         )
 
 
-class RuleHere(msgspec.Struct, frozen=True):
+class PreparedRule(msgspec.Struct, frozen=True):
     """A rule for the clicks of one source, its request parsed with the source's parameter names."""
 
     rule: Rule
@@ -78,38 +78,38 @@ class RuleHere(msgspec.Struct, frozen=True):
     """The sentence with which the address guard refuses the receiver; empty: it is allowed."""
 
     @classmethod
-    def of(cls, rule: Rule, source_id: int, setup: Surroundings, guard: AddressGuard) -> Self:
+    def of(cls, rule: Rule, source_id: int, setup: SetupContext, guard: AddressGuard) -> Self:
         """Return the rule prepared for clicks of a source. ``setup`` must contain that source's rows."""
         ready = ready_request(rule.request, setup.rows.get(source_id, ()))
         judgement = guard.judge_target(ready.target)
         return cls(rule, ready, judgement.sentence if isinstance(judgement, RefusedAddress) else "")
 
 
-class RulesHere:
+class ApplicableRules:
     """The rules that apply to each change, prepared once per source and campaign."""
 
-    def __init__(self, setup: Surroundings, guard: AddressGuard = STRICT) -> None:
+    def __init__(self, setup: SetupContext, guard: AddressGuard = STRICT) -> None:
         self._setup = setup
         self._guard = guard
-        self._prepared: dict[tuple[int, int], list[RuleHere]] = {}
+        self._prepared: dict[tuple[int, int], list[PreparedRule]] = {}
 
-    def of(self, change: Change) -> list[RuleHere]:
+    def of(self, change: Change) -> list[PreparedRule]:
         """Return the rules of a change's source, its campaign and the whole instance, in order."""
         click = change.after.click
         prepared = self._prepared.get((click.source_id, click.campaign_id))
         if prepared is None:
             prepared = self._prepared[click.source_id, click.campaign_id] = [
-                RuleHere.of(live.rule, click.source_id, self._setup, self._guard)
+                PreparedRule.of(live.rule, click.source_id, self._setup, self._guard)
                 for live in self._setup.rules
                 if live.rule.source_id in (None, click.source_id) and live.rule.campaign_id in (None, click.campaign_id)
             ]
         return prepared
 
 
-class ChangeTexts:
+class ChangeValues:
     """The macro values of one change, computed once for all rules that report the same percentage of the payout."""
 
-    def __init__(self, change: Change, setup: Surroundings) -> None:
+    def __init__(self, change: Change, setup: SetupContext) -> None:
         self.change = change
         self.trigger = change.kind.value
         self._names = setup.names_of(change)
@@ -122,7 +122,7 @@ class ChangeTexts:
         if values is None:
             base = next(iter(self._values.values()), None)
             values = self._values[percent] = change_values(self.change.after, percent, self._names, base)
-        if ready.names_itself:
+        if ready.varies_by_rule:
             values.put("postback_id", postback_id)
             values.put("rule.name", rule.name)
         return values
@@ -142,19 +142,19 @@ def owe_postbacks(
     """
     if not changes:
         return 0
-    setup = read_surroundings(tx, changes)
+    setup = read_setup_context(tx, changes)
     known = known_decisions(tx, changes) if setup.rules else {}
     decisions = decide_changes(changes, setup, known, now_ms, new_id, chance, guard)
     note_rules_decided(tx, decisions.rules)
     insert_postbacks(tx, decisions.postbacks, now_ms)
     count_shares(tx, decisions.counted)
-    return sum(isinstance(postback.decision, Owed) for postback in decisions.postbacks)
+    return sum(isinstance(postback.decision, DuePostback) for postback in decisions.postbacks)
 
 
 def decide_changes(
     changes: Sequence[Change],
-    setup: Surroundings,
-    known: Known,
+    setup: SetupContext,
+    known: KnownDecisions,
     now_ms: int,
     new_id: Callable[[], str],
     chance: Chance | None = None,
@@ -168,18 +168,18 @@ def decide_changes(
     before = dict(counted)
     new: list[NewPostback] = []
     decided: list[RulesDecided] = []
-    applicable = RulesHere(setup, guard)
+    applicable = ApplicableRules(setup, guard)
     for change in changes:
         rules = applicable.of(change)
         decided.append(RulesDecided(change.after.conversion_id, change.after.version, len(rules)))
-        values = ChangeTexts(change, setup)
+        values = ChangeValues(change, setup)
         for prepared in rules:
             rule = prepared.rule
             key = (change.after.conversion_id, rule.rule_id)
             earlier = _earlier(known.get(key, []), counted[rule.rule_id], setup, change)
             postback = decide_rule(values, prepared, earlier, now_ms, new_id(), chance)
             known.setdefault(key, []).append(
-                postback.decision.reason if isinstance(postback.decision, Skipped) else None
+                postback.decision.reason if isinstance(postback.decision, SkippedPostback) else None
             )
             counted[rule.rule_id] += postback.decision.counted
             new.append(postback)
@@ -188,9 +188,9 @@ def decide_changes(
 
 
 def decide_rule(
-    values: ChangeTexts,
-    prepared: RuleHere,
-    earlier: Earlier,
+    values: ChangeValues,
+    prepared: PreparedRule,
+    earlier: RuleContext,
     now_ms: int,
     postback_id: str,
     chance: Chance | None = None,
@@ -199,7 +199,7 @@ def decide_rule(
     change, rule, ready = values.change, prepared.rule, prepared.ready
     if prepared.refused_address:
         earlier = msgspec.structs.replace(earlier, refused_address=prepared.refused_address)
-    decision = owe(
+    decision = decide_postback(
         change,
         rule,
         earlier,
@@ -219,48 +219,48 @@ def decide_rule(
         source_id=click.source_id,
         trigger=values.trigger,
         decision=decision,
-        lane=ready.lane if isinstance(decision, Owed) else "",
+        receiver=ready.receiver if isinstance(decision, DuePostback) else "",
     )
 
 
-def read_surroundings(
+def read_setup_context(
     tx: Connection, changes: Sequence[Change], only: Sequence[LiveRule] | None = None
-) -> Surroundings:
+) -> SetupContext:
     """Return the rules that may apply to these changes, or ``only`` those, and the names of the set-up of their clicks."""
     clicks = [change.after.click for change in changes]
     source_ids = sorted({click.source_id for click in clicks})
     campaign_ids = sorted({click.campaign_id for click in clicks})
-    rules = tuple(rules_that_apply(tx, source_ids, campaign_ids) if only is None else only)
+    rules = tuple(applicable_rules(tx, source_ids, campaign_ids) if only is None else only)
     if not rules:
-        return Surroundings((), {}, {}, {}, {}, {})
+        return SetupContext((), {}, {}, {}, {}, {})
     rows = {
         source_id: tuple(row_macros(parameters).items())
         for source_id, parameters in parameters_of(tx, source_ids).items()
     }
-    return Surroundings(
+    return SetupContext(
         rules,
-        campaigns_around(tx, campaign_ids),
-        names_of(tx, Named.SOURCE, source_ids),
+        campaign_contexts(tx, campaign_ids),
+        names_of(tx, RecordKind.SOURCE, source_ids),
         rows,
-        names_of(tx, Named.OFFER, {click.offer_id for click in clicks}),
-        names_of(tx, Named.NETWORK, {click.network_id for click in clicks}),
+        names_of(tx, RecordKind.OFFER, {click.offer_id for click in clicks}),
+        names_of(tx, RecordKind.NETWORK, {click.network_id for click in clicks}),
     )
 
 
-def known_decisions(tx: Connection, changes: Sequence[Change], version: int | None = None) -> Known:
+def known_decisions(tx: Connection, changes: Sequence[Change], version: int | None = None) -> KnownDecisions:
     """Return the decisions for the changes' conversions so far, or those before a version. New conversions have none."""
     older = sorted({change.after.conversion_id for change in changes if change.before is not None})
-    known: Known = {}
-    for decided in decided_before(tx, older):
+    known: KnownDecisions = {}
+    for decided in earlier_decisions(tx, older):
         if version is not None and decided.version >= version:
             continue
         known.setdefault((decided.conversion_id, decided.rule_id), []).append(decided.reason)
     return known
 
 
-def _earlier(decisions: list[SkipReason | None], counted: int, setup: Surroundings, change: Change) -> Earlier:
+def _earlier(decisions: list[SkipReason | None], counted: int, setup: SetupContext, change: Change) -> RuleContext:
     campaign = setup.campaigns.get(change.after.click.campaign_id, NO_CAMPAIGN)
-    return Earlier(
+    return RuleContext(
         owed=decisions.count(None),
         skipped=frozenset(reason for reason in decisions if reason is not None),
         counted=counted,

@@ -17,7 +17,7 @@ from clickloop.store.ledger.jobs.exports import EXPORTS, Export
 from clickloop.store.ledger.jobs.jobs import JobState
 from clickloop.store.ledger.ledger import Ledger
 
-PARALLEL_EXPORTS = 4
+MAX_PARALLEL_EXPORTS = 4
 """Maximum number of exports processed in turns, a page each: a short one need not wait for a long one."""
 _IDS_PER_QUERY = 500  # engines limit the parameters of one statement
 _AGAIN = "Export it again when there is room."
@@ -33,14 +33,14 @@ class ExportedPage(msgspec.Struct, frozen=True):
     """The moment of its last row; None: no rows."""
 
 
-PageOf = Callable[[Export], ExportedPage]
+ExportPageReader = Callable[[Export], ExportedPage]
 """Reads an export's next page. Raises InvalidInputError for filters that are no longer valid."""
 
 
-class ExportWork:
+class ExportWorker:
     """A worker that writes unfinished exports in turns. One per ledger, in one thread: two would write the same file."""
 
-    def __init__(self, ledger: Ledger, files: ExportFiles, page_of: PageOf, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, files: ExportFiles, page_of: ExportPageReader, clock: Clock) -> None:
         self._ledger = ledger
         self._files = files
         self._page_of = page_of
@@ -50,7 +50,7 @@ class ExportWork:
     def step(self) -> bool:
         """Write one page of the next export; return False if there is none. Errors of a store propagate: call again later."""
         with self._ledger.read() as tx:
-            unfinished = EXPORTS.unfinished(tx, PARALLEL_EXPORTS)
+            unfinished = EXPORTS.unfinished(tx, MAX_PARALLEL_EXPORTS)
         if not unfinished:
             return False
         # Round-robin by id, so that short exports do not wait for a long one.
@@ -94,7 +94,7 @@ class ExportWork:
         self._files.delete(export.export_id)
 
 
-def tidy_exports(ledger: Ledger, files: ExportFiles, now_ms: int, keep_ms: int) -> None:
+def delete_old_export_files(ledger: Ledger, files: ExportFiles, now_ms: int, keep_ms: int) -> None:
     """Delete the files of exports that finished over ``keep_ms`` ago, failed or were cancelled, and files without an export."""
     stored = files.kept()
     known: dict[str, Export] = {}

@@ -3,24 +3,24 @@
 from clickloop.clock import MINUTE_MS
 from clickloop.conversion.pairs import MAX_INPUT_BYTES
 
-KEPT_BYTES = MAX_INPUT_BYTES + 1
+MAX_STORED_BYTES = MAX_INPUT_BYTES + 1
 """Bytes stored of query and body each: what is parsed, plus one that shows that there was more."""
-KEPT_BYTES_BEYOND = 1_024  # enough to recognise the sender
-PER_MINUTE = 60
+MAX_STORED_BYTES_OVER_RATE = 1_024  # enough to recognise the sender
+MAX_PER_ADDRESS = 60
 """Notices per address and minute that are stored in full, so that a network with a wrong macro can be diagnosed."""
-PER_MINUTE_OF_ALL = 1_000  # in full these take at most 30 MB a minute
+MAX_PER_MINUTE = 1_000  # in full these take at most 30 MB a minute
 MAX_ADDRESSES = 20_000
 """Maximum number of addresses counted per minute; notices from further ones count as over the rate."""
-PER_CLICK = 60
+MAX_PER_CLICK = 60
 """Notices per click and minute that are stored as they came. No network sends that many."""
-LONG_PER_MINUTE = 60
+MAX_LONG_PER_ADDRESS = 60
 """Notices per address and minute that are stored whole although they are longer than what is parsed."""
-LONG_PER_MINUTE_OF_ALL = 120  # a whole body has up to 256 KB
+MAX_LONG_PER_MINUTE = 120  # a whole body has up to 256 KB
 MAX_CLICKS = 50_000
 """Maximum number of clicks counted per minute. Further ones are not limited: that many come from many visitors."""
 
 
-class Strangers:
+class NoticeRates:
     """Counters of notices by address and by click, per minute and process."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Strangers:
         count = self._clicks.get(click_id, 0)
         if count or len(self._clicks) < MAX_CLICKS:
             self._clicks[click_id] = count + 1
-        return count >= PER_CLICK
+        return count >= MAX_PER_CLICK
 
     def is_long_over_rate(self, ip: str, now_ms: int) -> bool:
         """Count a long notice with a genuine click id. Return whether its address, or all, exceed the rate stored in full."""
@@ -45,9 +45,9 @@ class Strangers:
         self._long += 1
         network = _network_of(ip)
         count = self._long_counts.get(network, 0)
-        if self._long <= LONG_PER_MINUTE_OF_ALL:
+        if self._long <= MAX_LONG_PER_MINUTE:
             self._long_counts[network] = count + 1
-        return count >= LONG_PER_MINUTE or self._long > LONG_PER_MINUTE_OF_ALL
+        return count >= MAX_LONG_PER_ADDRESS or self._long > MAX_LONG_PER_MINUTE
 
     def is_over_rate(self, ip: str, now_ms: int) -> bool:
         """Count a notice from this address. Return whether the address, or all, exceed the rate stored in full."""
@@ -58,7 +58,7 @@ class Strangers:
         if count == 0 and len(self._counts) >= MAX_ADDRESSES:
             return True
         self._counts[network] = count + 1
-        return count >= PER_MINUTE or self._all > PER_MINUTE_OF_ALL
+        return count >= MAX_PER_ADDRESS or self._all > MAX_PER_MINUTE
 
     def _start_minute(self, now_ms: int) -> None:
         """Reset the counters when a new minute begins."""

@@ -9,20 +9,27 @@ from sqlalchemy import Connection
 
 from clickloop.click_id import ClickIds
 from clickloop.conversion.conversion import Change, Conversion
-from clickloop.conversion.given import GivenConversion, raw_notice_of
-from clickloop.conversion.notice import Door, RawNotice, RefusalReason
-from clickloop.conversion.notice_log import Outcome, StoredNotice
+from clickloop.conversion.conversion_input import ConversionInput, raw_notice_of
+from clickloop.conversion.notice import Channel, RawNotice, RefusalReason
+from clickloop.conversion.notice_log import NoticeOutcome, StoredNotice
 from clickloop.postback.sending.address_guard import STRICT, AddressGuard
-from clickloop.postback.sending.dns_check import RefusedNow, not_looked_up
+from clickloop.postback.sending.dns_check import DnsCheck, skip_dns_check
 from clickloop.report.fact import facts_of_change
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.conversions import clicks_of_conversions, conversions_of_ids
 from clickloop.store.ledger.logs.notices import notices_of_ids, waiting_notices, waiting_notices_of_clicks
 from clickloop.store.ledger.logs.outbox import insert_facts
 from clickloop.store.ledger.logs.segments import insert_settled, settled_among
-from clickloop.tracking.click_progress import ClickLookup, ClickProgress, FoundClicks
+from clickloop.tracking.click_progress import ClickLookup, ClickLookupResult, ClickProgress
 from clickloop.tracking.deciding import owe_postbacks
-from clickloop.tracking.registering import Drafts, Reading, Registered, foresee, read, register
+from clickloop.tracking.registering import (
+    DraftConversions,
+    ParsedNotice,
+    RegisteredBatch,
+    parse_raw_notice,
+    preview_registration,
+    register,
+)
 
 BATCH = 500
 """Notices per transaction: it ends within a fraction of a second, so other writers do not wait long for the ledger."""
@@ -31,7 +38,7 @@ T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 
 
-class Desk(msgspec.Struct, frozen=True):
+class Intake(msgspec.Struct, frozen=True):
     """The dependencies of taking notices. Thread-safe."""
 
     ledger: Ledger
@@ -43,7 +50,7 @@ class Desk(msgspec.Struct, frozen=True):
     """The instance's currency."""
     guard: AddressGuard = STRICT
     """Decides which addresses postbacks may be sent to."""
-    refused_now: RefusedNow = not_looked_up
+    dns_refusal: DnsCheck = skip_dns_check
     """For dry runs: returns why the address that a host name resolves to now is refused."""
     progress: ClickProgress = ClickProgress()
     """The progress of settling clicks. Default: no journal, so everything counts as settled."""
@@ -58,7 +65,7 @@ class NoticeResult(msgspec.Struct, frozen=True):
     conversion: Conversion | None = None
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> NoticeOutcome:
         return self.notice.outcome
 
     @property
@@ -68,7 +75,7 @@ class NoticeResult(msgspec.Struct, frozen=True):
 
 
 def take_notices(
-    desk: Desk, raws: Sequence[RawNotice], now_ms: int, segments: Sequence[str] = ()
+    intake: Intake, raws: Sequence[RawNotice], now_ms: int, segments: Sequence[str] = ()
 ) -> list[NoticeResult]:
     """Store notices, register their conversions, and return the results in the order given.
 
@@ -78,14 +85,14 @@ def take_notices(
     """
     results: list[NoticeResult] = []
     for batch, is_last in _batches(raws):
-        readings = [read(raw, desk.click_ids) for raw in batch]
+        readings = [parse_raw_notice(raw, intake.click_ids) for raw in batch]
         # Before the write transaction: looking up clicks may take long, and would block all other writers.
-        found = _find_clicks(desk, readings)
-        with desk.ledger.write() as tx:
+        found = _find_clicks(intake, readings)
+        with intake.ledger.write() as tx:
             known = {notice.raw.notice_id: notice for notice in notices_of_ids(tx, [raw.notice_id for raw in batch])}
             fresh = {reading.raw.notice_id: reading for reading in readings if reading.raw.notice_id not in known}
-            overtaken = _overtaken(desk, tx, list(found.clicks))
-            registered = _register(desk, tx, [*fresh.values(), *overtaken], found, now_ms)
+            overtaken = _overtaken(intake, tx, list(found.clicks))
+            registered = _register(intake, tx, [*fresh.values(), *overtaken], found, now_ms)
             if is_last and segments:
                 unsettled = set(segments) - settled_among(tx, segments)
                 # With the last notices, in one commit: a segment recorded earlier could lose its rest in a crash.
@@ -94,18 +101,18 @@ def take_notices(
     return results
 
 
-def look_again(desk: Desk, now_ms: int, click_ids: Collection[str] | None = None) -> list[NoticeResult]:
+def recheck_due(intake: Intake, now_ms: int, click_ids: Collection[str] | None = None) -> list[NoticeResult]:
     """Recheck waiting notices: those that are due, or those that wait for these clicks, which have just arrived.
 
     Costs one index look-up when there are none. A notice is refused as ``unknown_click`` once ten minutes have passed since
     its first check and the click segments older than that are settled and readable.
     """
-    return look_again_at_notices(desk, notices_to_look_at(desk, now_ms, click_ids), now_ms)
+    return recheck_notices(intake, notices_to_recheck(intake, now_ms, click_ids), now_ms)
 
 
-def notices_to_look_at(desk: Desk, now_ms: int, click_ids: Collection[str] | None = None) -> list[str]:
+def notices_to_recheck(intake: Intake, now_ms: int, click_ids: Collection[str] | None = None) -> list[str]:
     """Return the ids of the waiting notices that are due, or that wait for these clicks."""
-    with desk.ledger.read() as tx:
+    with intake.ledger.read() as tx:
         if click_ids is None:
             waiting = waiting_notices(tx, now_ms, BATCH)
         else:
@@ -115,25 +122,25 @@ def notices_to_look_at(desk: Desk, now_ms: int, click_ids: Collection[str] | Non
     return [notice.raw.notice_id for notice in waiting]
 
 
-def look_again_at_notices(desk: Desk, notice_ids: Sequence[str], now_ms: int) -> list[NoticeResult]:
+def recheck_notices(intake: Intake, notice_ids: Sequence[str], now_ms: int) -> list[NoticeResult]:
     """Recheck those of these notices that still wait for their clicks."""
-    return _reprocess(desk, notice_ids, now_ms, _if_waiting)
+    return _reprocess(intake, notice_ids, now_ms, _if_waiting)
 
 
 Tally = Callable[[Connection, Sequence[StoredNotice], Sequence[NoticeResult]], None]
 """Records progress in the transaction that reprocesses notices. Called with the notices as they were, and their results."""
 
 
-def rerun(desk: Desk, notice_ids: Sequence[str], now_ms: int, tally: Tally | None = None) -> list[NoticeResult]:
+def rerun(intake: Intake, notice_ids: Sequence[str], now_ms: int, tally: Tally | None = None) -> list[NoticeResult]:
     """Reprocess stored notices with today's settings. Return the results of those that exist.
 
     A second run changes nothing but the count of runs. A notice that has registered a conversion keeps it; one that was
     refused may register one now. ``tally`` is called in each transaction, with at most ``BATCH`` notices.
     """
-    return _reprocess(desk, notice_ids, now_ms, _next_run, tally)
+    return _reprocess(intake, notice_ids, now_ms, _next_run, tally)
 
 
-class Trial(msgspec.Struct, frozen=True):
+class RerunTrial(msgspec.Struct, frozen=True):
     """The effect that a rerun would have: pairs of each notice before and after, and what follows from all of them."""
 
     notices: tuple[tuple[StoredNotice, StoredNotice], ...]
@@ -142,19 +149,19 @@ class Trial(msgspec.Struct, frozen=True):
     """Number of postbacks that would be created."""
 
 
-def try_rerun(desk: Desk, notice_ids: Sequence[str], now_ms: int) -> Trial:
+def try_rerun(intake: Intake, notice_ids: Sequence[str], now_ms: int) -> RerunTrial:
     """Reprocess at most ``BATCH`` stored notices by the same code, in a transaction that is rolled back."""
-    with desk.ledger.read() as tx:
+    with intake.ledger.read() as tx:
         early = notices_of_ids(tx, notice_ids[:BATCH])
-    found = _find_clicks(desk, [read(notice.raw, desk.click_ids) for notice in early])
-    trials: list[Trial] = []
+    found = _find_clicks(intake, [parse_raw_notice(notice.raw, intake.click_ids) for notice in early])
+    trials: list[RerunTrial] = []
     # Raised inside to roll back the transaction; caught outside because it is not an error.
-    with contextlib.suppress(_RollbackError), desk.ledger.write() as tx:
+    with contextlib.suppress(_RollbackError), intake.ledger.write() as tx:
         # Reread: they may have changed since the clicks were looked up.
         stored = {notice.raw.notice_id: notice for notice in notices_of_ids(tx, notice_ids[:BATCH])}
-        registered = _register(desk, tx, [_next_run(desk, notice) for notice in stored.values()], found, now_ms)
+        registered = _register(intake, tx, [_next_run(intake, notice) for notice in stored.values()], found, now_ms)
         pairs = tuple((stored[after.raw.notice_id], after) for after in registered.notices)
-        trials.append(Trial(pairs, registered.changes, registered.owed))
+        trials.append(RerunTrial(pairs, registered.changes, registered.owed))
         raise _RollbackError
     return trials[0]
 
@@ -163,13 +170,13 @@ class _RollbackError(Exception):
     """The signal to roll back the transaction of a trial."""
 
 
-def convert(desk: Desk, given: GivenConversion, door: Door, now_ms: int, ip: str = "") -> NoticeResult:
+def convert(intake: Intake, given: ConversionInput, channel: Channel, now_ms: int, ip: str = "") -> NoticeResult:
     """Register a conversion entered by hand or over the API. The ledger's commit makes it durable: there is no journal."""
-    return take_notices(desk, [raw_notice_of(given, door, desk.new_id(), now_ms, ip)], now_ms)[0]
+    return take_notices(intake, [raw_notice_of(given, channel, intake.new_id(), now_ms, ip)], now_ms)[0]
 
 
-def foresee_notices(
-    desk: Desk, raws: Sequence[RawNotice], now_ms: int, drafts: Drafts | None = None
+def preview_notices(
+    intake: Intake, raws: Sequence[RawNotice], now_ms: int, drafts: DraftConversions | None = None
 ) -> list[NoticeResult]:
     """Return what ``take_notices`` would return, by the same decisions, without storing anything.
 
@@ -179,18 +186,18 @@ def foresee_notices(
     for batch, _ in _batches(raws):
         if not batch:
             break
-        readings = [read(raw, desk.click_ids) for raw in batch]
-        found = _find_clicks(desk, readings)
-        with desk.ledger.read() as tx:
-            overtaken = _overtaken(desk, tx, list(found.clicks))
-            foreseen = foresee(
+        readings = [parse_raw_notice(raw, intake.click_ids) for raw in batch]
+        found = _find_clicks(intake, readings)
+        with intake.ledger.read() as tx:
+            overtaken = _overtaken(intake, tx, list(found.clicks))
+            foreseen = preview_registration(
                 tx,
                 [*readings, *overtaken],
                 found,
-                desk.new_id,
-                desk.currency,
+                intake.new_id,
+                intake.currency,
                 now_ms,
-                desk.is_clock_trusted,
+                intake.is_clock_trusted,
                 drafts,
             )
             results += _results(tx, batch, {}, foreseen)
@@ -198,10 +205,10 @@ def foresee_notices(
 
 
 def _reprocess(
-    desk: Desk,
+    intake: Intake,
     notice_ids: Sequence[str],
     now_ms: int,
-    reading_of: Callable[[Desk, StoredNotice], Reading | None],
+    reading_of: Callable[[Intake, StoredNotice], ParsedNotice | None],
     tally: Tally | None = None,
 ) -> list[NoticeResult]:
     """Register stored notices again, each as it is when the transaction begins."""
@@ -209,17 +216,17 @@ def _reprocess(
     for batch, _ in _batches(notice_ids):
         if not batch:
             break
-        with desk.ledger.read() as tx:
+        with intake.ledger.read() as tx:
             early = notices_of_ids(tx, batch)
-        found = _find_clicks(desk, [read(notice.raw, desk.click_ids) for notice in early])
-        with desk.ledger.write() as tx:
+        found = _find_clicks(intake, [parse_raw_notice(notice.raw, intake.click_ids) for notice in early])
+        with intake.ledger.write() as tx:
             # Reread as the only writer: they may have changed meanwhile.
             stored = notices_of_ids(tx, batch)
-            readings = [reading for notice in stored if (reading := reading_of(desk, notice)) is not None]
+            readings = [reading for notice in stored if (reading := reading_of(intake, notice)) is not None]
             overtaken = [
-                reading for reading in _overtaken(desk, tx, list(found.clicks)) if reading.raw.notice_id not in batch
+                reading for reading in _overtaken(intake, tx, list(found.clicks)) if reading.raw.notice_id not in batch
             ]
-            registered = _register(desk, tx, [*readings, *overtaken], found, now_ms)
+            registered = _register(intake, tx, [*readings, *overtaken], found, now_ms)
             batch_results = _results(tx, [notice.raw for notice in stored], {}, registered)
             if tally is not None:
                 tally(tx, stored, batch_results)
@@ -227,37 +234,43 @@ def _reprocess(
     return results
 
 
-def _overtaken(desk: Desk, tx: Connection, click_ids: Sequence[str]) -> list[Reading]:
+def _overtaken(intake: Intake, tx: Connection, click_ids: Sequence[str]) -> list[ParsedNotice]:
     """Return the notices that were waiting for clicks now present: they came before the current batch and count before it."""
     waiting = waiting_notices_of_clicks(tx, click_ids) if click_ids else []
-    return [read(notice.raw, desk.click_ids, notice, notice.runs) for notice in waiting]
+    return [parse_raw_notice(notice.raw, intake.click_ids, notice, notice.runs) for notice in waiting]
 
 
-def _if_waiting(desk: Desk, notice: StoredNotice) -> Reading | None:
-    return read(notice.raw, desk.click_ids, notice, notice.runs) if notice.outcome is Outcome.WAITING else None
+def _if_waiting(intake: Intake, notice: StoredNotice) -> ParsedNotice | None:
+    return (
+        parse_raw_notice(notice.raw, intake.click_ids, notice, notice.runs)
+        if notice.outcome is NoticeOutcome.WAITING
+        else None
+    )
 
 
-def _next_run(desk: Desk, notice: StoredNotice) -> Reading:
-    return read(notice.raw, desk.click_ids, notice, notice.runs + 1)
+def _next_run(intake: Intake, notice: StoredNotice) -> ParsedNotice:
+    return parse_raw_notice(notice.raw, intake.click_ids, notice, notice.runs + 1)
 
 
-def _find_clicks(desk: Desk, readings: Sequence[Reading]) -> FoundClicks:
+def _find_clicks(intake: Intake, readings: Sequence[ParsedNotice]) -> ClickLookupResult:
     """Return the clicks of notices: from the ledger if they have converted before, else from the facts."""
     click_ids = {reading.click_id for reading in readings if reading.click_id}
     if not click_ids:
-        return FoundClicks({})
-    with desk.ledger.read() as tx:
+        return ClickLookupResult({})
+    with intake.ledger.read() as tx:
         known = clicks_of_conversions(tx, list(click_ids))
-    return desk.progress.find(desk.clicks, click_ids, known)
+    return intake.progress.find(intake.clicks, click_ids, known)
 
 
-def _register(desk: Desk, tx: Connection, readings: Sequence[Reading], found: FoundClicks, now_ms: int) -> Registered:
+def _register(
+    intake: Intake, tx: Connection, readings: Sequence[ParsedNotice], found: ClickLookupResult, now_ms: int
+) -> RegisteredBatch:
     """Register notices with everything that follows: postbacks, and rows for the facts."""
     if not readings:
-        return Registered((), (), ())
-    registered = register(tx, readings, found, desk.new_id, desk.currency, now_ms, desk.is_clock_trusted)
+        return RegisteredBatch((), (), ())
+    registered = register(tx, readings, found, intake.new_id, intake.currency, now_ms, intake.is_clock_trusted)
     if registered.changes:
-        owed = owe_postbacks(tx, registered.changes, now_ms, desk.new_id, guard=desk.guard)
+        owed = owe_postbacks(tx, registered.changes, now_ms, intake.new_id, guard=intake.guard)
         registered = msgspec.structs.replace(registered, owed=owed)
         if facts := [_encode(fact) for change in registered.changes for fact in facts_of_change(change)]:
             insert_facts(tx, facts)
@@ -265,7 +278,7 @@ def _register(desk: Desk, tx: Connection, readings: Sequence[Reading], found: Fo
 
 
 def _results(
-    tx: Connection, raws: Sequence[RawNotice], known: dict[str, StoredNotice], registered: Registered
+    tx: Connection, raws: Sequence[RawNotice], known: dict[str, StoredNotice], registered: RegisteredBatch
 ) -> list[NoticeResult]:
     """Return the result of each raw notice: from this batch, else from the ledger."""
     results = {

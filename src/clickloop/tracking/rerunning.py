@@ -10,16 +10,16 @@ from clickloop.conversion.conversion import Change
 from clickloop.conversion.notice_log import NoticeFilter, StoredNotice
 from clickloop.store.ledger.jobs.bulk_jobs import BULK_JOBS, BulkJob, JobKind
 from clickloop.store.ledger.logs.notices import count_notices, newest_notice, notice_ids_after
-from clickloop.tracking.notices import BATCH, Desk, NoticeResult, rerun, try_rerun
+from clickloop.tracking.notices import BATCH, Intake, NoticeResult, rerun, try_rerun
 
 _encode = msgspec.json.Encoder().encode
 
 
-class Preview(msgspec.Struct, frozen=True):
+class RerunPreview(msgspec.Struct, frozen=True):
     """The effect that a rerun would have. ``examined``: how many of the matching notices were tried, oldest first."""
 
     matched: int
-    looked_at: int
+    examined: int
     notices: tuple[tuple[StoredNotice, StoredNotice], ...]
     """Notices whose outcome or reason would change, before and after."""
     changes: tuple[Change, ...]
@@ -28,24 +28,24 @@ class Preview(msgspec.Struct, frozen=True):
     """Number of postbacks that would be created."""
 
 
-def preview_rerun(desk: Desk, wanted: NoticeFilter, now_ms: int) -> Preview:
+def preview_rerun(intake: Intake, wanted: NoticeFilter, now_ms: int) -> RerunPreview:
     """Preview a rerun of all matching notices, tried on the oldest ``BATCH`` of them. Writes nothing."""
-    with desk.ledger.read() as tx:
+    with intake.ledger.read() as tx:
         matched = count_notices(tx, wanted)
         notice_ids = notice_ids_after(tx, wanted, "", newest_notice(tx), BATCH)
-    trial = try_rerun(desk, notice_ids, now_ms)
+    trial = try_rerun(intake, notice_ids, now_ms)
     differing = tuple(
         (before, after)
         for before, after in trial.notices
         if (before.outcome, before.reason) != (after.outcome, after.reason)
     )
-    return Preview(matched, len(trial.notices), differing, trial.changes, trial.owed)
+    return RerunPreview(matched, len(trial.notices), differing, trial.changes, trial.owed)
 
 
-def start_reruns(tx: Connection, desk: Desk, wanted: NoticeFilter, now_ms: int) -> BulkJob:
+def start_rerun_job(tx: Connection, intake: Intake, wanted: NoticeFilter, now_ms: int) -> BulkJob:
     """Create a job over all notices that match now; ``run_rerun_batch`` runs it."""
     job = BulkJob(
-        bulk_job_id=desk.new_id(),
+        bulk_job_id=intake.new_id(),
         kind=JobKind.RERUN,
         asked=_encode(wanted),
         last_id=newest_notice(tx),
@@ -56,10 +56,10 @@ def start_reruns(tx: Connection, desk: Desk, wanted: NoticeFilter, now_ms: int) 
     return job
 
 
-def work_off_reruns(desk: Desk, job: BulkJob, now_ms: int) -> None:
+def run_rerun_batch(intake: Intake, job: BulkJob, now_ms: int) -> None:
     """Run the next batch of a job and record its progress in one transaction, so a crash neither skips nor repeats any."""
     wanted = msgspec.json.decode(job.asked, type=NoticeFilter)
-    with desk.ledger.read() as tx:
+    with intake.ledger.read() as tx:
         notice_ids = notice_ids_after(tx, wanted, job.done_id, job.last_id, BATCH)
 
     def tally(tx: Connection, before: Sequence[StoredNotice], results: Sequence[NoticeResult]) -> None:
@@ -72,9 +72,9 @@ def work_off_reruns(desk: Desk, job: BulkJob, now_ms: int) -> None:
 
     if notice_ids:
         with contextlib.suppress(_StoppedError):
-            rerun(desk, notice_ids, now_ms, tally)
+            rerun(intake, notice_ids, now_ms, tally)
     else:
-        with desk.ledger.write() as tx:
+        with intake.ledger.write() as tx:
             BULK_JOBS.keep(tx, job.after([], BATCH, 0, now_ms))
 
 

@@ -13,40 +13,40 @@ from sqlalchemy import Connection
 
 from clickloop.conversion.conversion import Change
 from clickloop.explained import Explained
-from clickloop.postback.due import Earlier, Finding, Owed, Skipped, SkipReason
+from clickloop.postback.due import ConditionResult, DuePostback, RuleContext, SkippedPostback, SkipReason
 from clickloop.postback.postback_log import NewPostback, PostbackFilter
-from clickloop.postback.rule import Request, Rule
+from clickloop.postback.rule import PostbackRequest, Rule
 from clickloop.postback.state import PostbackState
 from clickloop.postback.values import ready_request
 from clickloop.store.ledger.jobs.bulk_jobs import BULK_JOBS, BulkJob, JobKind
 from clickloop.store.ledger.logs.conversions import changes_of_conversions
 from clickloop.store.ledger.logs.notices import notices_of_ids
-from clickloop.store.ledger.logs.postbacks import Decided, decided_before, insert_postbacks
+from clickloop.store.ledger.logs.postbacks import EarlierDecision, earlier_decisions, insert_postbacks
 from clickloop.store.ledger.queue.holding import resume_rule
 from clickloop.store.ledger.queue.resends import (
-    Pool,
-    Sent,
+    LatestPostback,
+    StateScope,
     attempts_made,
-    count_sent,
-    find_sent,
+    count_matching,
+    find_latest_postback,
+    matching_after,
     newest_on_the_way,
     newest_postback,
     replace_all,
-    sent_after,
 )
 from clickloop.store.ledger.setup.rules import LiveRule, count_shares, rules_of_ids
-from clickloop.tracking.deciding import ChangeTexts, RuleHere, Surroundings, decide_rule, read_surroundings
-from clickloop.tracking.notices import Desk
+from clickloop.tracking.deciding import ChangeValues, PreparedRule, SetupContext, decide_rule, read_setup_context
+from clickloop.tracking.notices import Intake
 
 BATCH = 200
 """Postbacks per transaction: other writers may write in between."""
 
-_read_request = msgspec.json.Decoder(Request).decode
-_read_findings = msgspec.json.Decoder(tuple[Finding, ...]).decode
+_read_request = msgspec.json.Decoder(PostbackRequest).decode
+_read_findings = msgspec.json.Decoder(tuple[ConditionResult, ...]).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class Mode(enum.StrEnum):
+class ResendMode(enum.StrEnum):
     """The request to resend."""
 
     AS_IT_WAS = "as_it_was"
@@ -55,7 +55,7 @@ class Mode(enum.StrEnum):
     """Rebuilt from today's rule and set-up, for the conversion as it was after that change."""
 
 
-class NotResent(Explained):
+class NotResentReason(Explained):
     """Reasons why a postback was not resent. A closed list."""
 
     UNDER_WAY = "under_way", "It is being sent right now. Wait for the attempt to end."
@@ -77,15 +77,15 @@ class NotResent(Explained):
     )
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class ResendRefusal(msgspec.Struct, frozen=True):
     """The refusal to resend a postback. ``skipped``: the condition by which it would still be skipped.
 
     ``left_out``: the decision of the rule's share to skip it, which is stored so that it stays skipped.
     """
 
-    why: NotResent
+    why: NotResentReason
     skipped: SkipReason | None = None
-    left_out: Skipped | None = None
+    left_out: SkippedPostback | None = None
 
     @property
     def sentence(self) -> str:
@@ -97,18 +97,18 @@ class Refusal(msgspec.Struct, frozen=True):
         return f"{self.why}: {self.skipped}" if self.skipped else str(self.why)
 
 
-class Asked(msgspec.Struct, frozen=True):
+class ResendRequest(msgspec.Struct, frozen=True):
     """The request for a resend job, as stored with the job."""
 
     wanted: PostbackFilter
-    mode: Mode
+    mode: ResendMode
     resumes_rule: int | None = None
     """The paused rule to resume when the job ends. Then each postback keeps its scheduled time, even if it was tried before."""
 
     @property
-    def pool(self) -> Pool:
+    def pool(self) -> StateScope:
         """The postbacks to resend if the filter names no state: final ones, or a resumed rule's waiting ones."""
-        return Pool.FINAL if self.resumes_rule is None else Pool.WAITING
+        return StateScope.FINAL if self.resumes_rule is None else StateScope.WAITING
 
 
 class _ResendContext(msgspec.Struct, frozen=True):
@@ -119,8 +119,8 @@ class _ResendContext(msgspec.Struct, frozen=True):
     """By conversion and rule, the newest version that is queued, being sent or delivered."""
     changes: dict[tuple[str, int], Change]
     rules: dict[int, LiveRule]
-    surroundings: Surroundings | None
-    earlier: dict[tuple[str, int], list[Decided]]
+    surroundings: SetupContext | None
+    earlier: dict[tuple[str, int], list[EarlierDecision]]
 
 
 class _ResendOptions(msgspec.Struct, frozen=True):
@@ -130,7 +130,7 @@ class _ResendOptions(msgspec.Struct, frozen=True):
     was tried before keeps the time of its next attempt.
     """
 
-    mode: Mode
+    mode: ResendMode
     force: bool = False
     releases: bool = False
     bulk_job_id: str | None = None
@@ -138,50 +138,55 @@ class _ResendOptions(msgspec.Struct, frozen=True):
 
 
 def resend_one(
-    tx: Connection, desk: Desk, postback_id: str, mode: Mode, now_ms: int, *, force: bool = False
-) -> NewPostback | Refusal | None:
+    tx: Connection, intake: Intake, postback_id: str, mode: ResendMode, now_ms: int, *, force: bool = False
+) -> NewPostback | ResendRefusal | None:
     """Resend a postback; if the id is of an older row of the same change and rule, resend the last one. None: no such postback.
 
     ``force``: even if a newer change was sent since, or its notice requested that no postback be sent.
     """
-    sent = find_sent(tx, postback_id)
+    sent = find_latest_postback(tx, postback_id)
     if sent is None:
         return None
-    (result,) = _resend(tx, desk, [sent], _ResendOptions(mode, force, releases=force), now_ms)
+    (result,) = _resend(tx, intake, [sent], _ResendOptions(mode, force, releases=force), now_ms)
     return result
 
 
-def start_resends(
-    tx: Connection, desk: Desk, wanted: PostbackFilter, mode: Mode, now_ms: int, resumes_rule: int | None = None
+def start_resend_job(
+    tx: Connection,
+    intake: Intake,
+    wanted: PostbackFilter,
+    mode: ResendMode,
+    now_ms: int,
+    resumes_rule: int | None = None,
 ) -> BulkJob:
     """Create a job over all postbacks that match now; ``run_resend_batch`` runs it. At its end ``resumes_rule`` is resumed."""
-    request = Asked(wanted, mode, resumes_rule)
+    request = ResendRequest(wanted, mode, resumes_rule)
     job = BulkJob(
-        bulk_job_id=desk.new_id(),
+        bulk_job_id=intake.new_id(),
         kind=JobKind.RESEND,
         asked=_encode(request),
         last_id=newest_postback(tx),
-        matched=sum(count_sent(tx, wanted, request.pool).values()),
+        matched=sum(count_matching(tx, wanted, request.pool).values()),
         created_at=now_ms,
     )
     BULK_JOBS.insert(tx, job)
     return job
 
 
-def work_off_resends(tx: Connection, desk: Desk, job: BulkJob, now_ms: int) -> BulkJob:
+def run_resend_batch(tx: Connection, intake: Intake, job: BulkJob, now_ms: int) -> BulkJob:
     """Run the next batch of a job and record its progress in the caller's transaction; a crash neither skips nor repeats any."""
-    request = msgspec.json.decode(job.asked, type=Asked)
-    batch = sent_after(tx, request.wanted, request.pool, job.done_id, job.last_id, BATCH)
+    request = msgspec.json.decode(job.asked, type=ResendRequest)
+    batch = matching_after(tx, request.wanted, request.pool, job.done_id, job.last_id, BATCH)
     options = _ResendOptions(
         request.mode,
         releases=request.wanted.reason is SkipReason.DISABLED_BY_NOTICE,
         bulk_job_id=job.bulk_job_id,
         keeps_moments=request.resumes_rule is not None,
     )
-    results = _resend(tx, desk, batch, options, now_ms)
+    results = _resend(tx, intake, batch, options, now_ms)
     left_out = dict(job.left_out)
     for refusal in results:
-        if isinstance(refusal, Refusal):
+        if isinstance(refusal, ResendRefusal):
             left_out[refusal.word] = left_out.get(refusal.word, 0) + 1
     count = sum(isinstance(postback, NewPostback) for postback in results)
     job = msgspec.structs.replace(job, left_out=left_out)
@@ -193,29 +198,31 @@ def work_off_resends(tx: Connection, desk: Desk, job: BulkJob, now_ms: int) -> B
 
 
 def _resend(
-    tx: Connection, desk: Desk, batch: Sequence[Sent], options: _ResendOptions, now_ms: int
-) -> list[NewPostback | Refusal]:
+    tx: Connection, intake: Intake, batch: Sequence[LatestPostback], options: _ResendOptions, now_ms: int
+) -> list[NewPostback | ResendRefusal]:
     """Create the resends of a batch and cancel the waiting postbacks that they replace. Return the result for each."""
-    context = _read_context(tx, batch, anew=options.mode is Mode.ANEW)
-    results: list[NewPostback | Refusal] = []
+    context = _read_context(tx, batch, anew=options.mode is ResendMode.ANEW)
+    results: list[NewPostback | ResendRefusal] = []
     rows: list[NewPostback] = []
     replaced: list[str] = []
     counted: dict[int, int] = {}
     for sent in batch:
-        decision = _decision(sent, options, context, desk, counted, now_ms)
-        if isinstance(decision, Refusal):
+        decision = _decision(sent, options, context, intake, counted, now_ms)
+        if isinstance(decision, ResendRefusal):
             results.append(decision)
             if decision.left_out is not None:
-                rows.append(_row(sent, options, decision.left_out, desk.new_id()))
+                rows.append(_row(sent, options, decision.left_out, intake.new_id()))
             continue
         request = msgspec.structs.replace(
             decision.request, earlier_attempts=context.attempts.get((sent.conversion_id, sent.version, sent.rule_id), 0)
         )
         if sent.state is PostbackState.WAITING:
             replaced.append(sent.postback_id)
-        owed = Owed(request, _moment(sent, options, now_ms), decision.findings)
-        lane = sent.lane if options.mode is Mode.AS_IT_WAS else _lane(context.rules[sent.rule_id].rule)
-        rows.append(_row(sent, options, owed, desk.new_id(), lane))
+        owed = DuePostback(request, _moment(sent, options, now_ms), decision.findings)
+        receiver = (
+            sent.receiver if options.mode is ResendMode.AS_IT_WAS else _receiver(context.rules[sent.rule_id].rule)
+        )
+        rows.append(_row(sent, options, owed, intake.new_id(), receiver))
         results.append(rows[-1])
     replace_all(tx, replaced, now_ms)
     insert_postbacks(tx, rows, now_ms)
@@ -224,7 +231,11 @@ def _resend(
 
 
 def _row(
-    sent: Sent, options: _ResendOptions, decision: Owed | Skipped, postback_id: str, lane: str = ""
+    sent: LatestPostback,
+    options: _ResendOptions,
+    decision: DuePostback | SkippedPostback,
+    postback_id: str,
+    receiver: str = "",
 ) -> NewPostback:
     """Return the row that follows the resent one."""
     return NewPostback(
@@ -240,11 +251,11 @@ def _row(
         source_id=sent.source_id,
         trigger="resend",
         decision=decision,
-        lane=lane,
+        receiver=receiver,
     )
 
 
-def _moment(sent: Sent, options: _ResendOptions, now_ms: int) -> int:
+def _moment(sent: LatestPostback, options: _ResendOptions, now_ms: int) -> int:
     """Return when to send it: at once, or when the waiting, untried postback that it replaces would have been sent."""
     if sent.next_attempt_at is None or (sent.attempts and not options.keeps_moments):
         return now_ms
@@ -252,47 +263,54 @@ def _moment(sent: Sent, options: _ResendOptions, now_ms: int) -> int:
 
 
 def _decision(
-    sent: Sent, options: _ResendOptions, context: _ResendContext, desk: Desk, counted: dict[int, int], now_ms: int
-) -> Owed | Refusal:
+    sent: LatestPostback,
+    options: _ResendOptions,
+    context: _ResendContext,
+    intake: Intake,
+    counted: dict[int, int],
+    now_ms: int,
+) -> DuePostback | ResendRefusal:
     if sent.state is PostbackState.SENDING:
-        return Refusal(NotResent.UNDER_WAY)
+        return ResendRefusal(NotResentReason.UNDER_WAY)
     if (
         sent.state.is_final
         and not options.force
         and context.newest.get((sent.conversion_id, sent.rule_id), 0) > sent.version
     ):
-        return Refusal(NotResent.SUPERSEDED)
-    if options.mode is Mode.AS_IT_WAS:
+        return ResendRefusal(NotResentReason.SUPERSEDED)
+    if options.mode is ResendMode.AS_IT_WAS:
         if sent.request is None:
-            return Refusal(NotResent.NOTHING_WAS_SENT if sent.reason is not None else NotResent.RECORD_GONE)
+            return ResendRefusal(
+                NotResentReason.NOTHING_WAS_SENT if sent.reason is not None else NotResentReason.RECORD_GONE
+            )
         try:
-            return Owed(_read_request(sent.request), now_ms, _read_findings(sent.findings))
+            return DuePostback(_read_request(sent.request), now_ms, _read_findings(sent.findings))
         # Only the damaged record is refused; the job goes on.
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return Refusal(NotResent.RECORD_GONE)
+            return ResendRefusal(NotResentReason.RECORD_GONE)
     live = context.rules.get(sent.rule_id)
     change = context.changes.get((sent.conversion_id, sent.version))
     if live is None or change is None or context.surroundings is None:
-        return Refusal(NotResent.RECORD_GONE)
+        return ResendRefusal(NotResentReason.RECORD_GONE)
     if sent.reason is None:
-        values = ChangeTexts(change, context.surroundings)
+        values = ChangeValues(change, context.surroundings)
         ready = ready_request(live.rule.request, context.surroundings.rows.get(sent.source_id, ()))
         request = ready.resolve(values.of(live.rule, sent.original_id, ready), now_ms, None)
-        return Owed(request, now_ms, _read_findings(sent.findings))
+        return DuePostback(request, now_ms, _read_findings(sent.findings))
     if options.releases:
         change = msgspec.structs.replace(change, disable_postback=False)
-    return _decide_again(sent, live, change, context, desk, counted, now_ms)
+    return _decide_again(sent, live, change, context, intake, counted, now_ms)
 
 
 def _decide_again(
-    sent: Sent,
+    sent: LatestPostback,
     live: LiveRule,
     change: Change,
     context: _ResendContext,
-    desk: Desk,
+    intake: Intake,
     counted: dict[int, int],
     now_ms: int,
-) -> Owed | Refusal:
+) -> DuePostback | ResendRefusal:
     """Decide a skipped postback by today's rule. One that the rule's share skipped stays skipped while the rule has a share."""
     assert context.surroundings is not None
     campaign = context.surroundings.campaigns.get(sent.campaign_id)
@@ -304,23 +322,23 @@ def _decide_again(
     skipped = {decided.reason for decided in before if decided.reason is not None}
     if sent.reason is SkipReason.NOT_SAMPLED:
         skipped.add(SkipReason.NOT_SAMPLED)
-    earlier = Earlier(
+    earlier = RuleContext(
         owed=sum(decided.reason is None for decided in before),
         skipped=frozenset(skipped),
         counted=live.counted + counted.get(sent.rule_id, 0),
         source_rules_off=campaign is not None and campaign.source_rules_off,
     )
-    prepared = RuleHere.of(live.rule, sent.source_id, context.surroundings, desk.guard)
-    values = ChangeTexts(change, context.surroundings)
+    prepared = PreparedRule.of(live.rule, sent.source_id, context.surroundings, intake.guard)
+    values = ChangeValues(change, context.surroundings)
     decided = decide_rule(values, prepared, earlier, now_ms, sent.original_id).decision
     if decided.counted:
         counted[sent.rule_id] = counted.get(sent.rule_id, 0) + 1
-    if isinstance(decided, Skipped):
-        return Refusal(NotResent.STILL_SKIPPED, decided.reason, decided if decided.counted else None)
+    if isinstance(decided, SkippedPostback):
+        return ResendRefusal(NotResentReason.STILL_SKIPPED, decided.reason, decided if decided.counted else None)
     return decided
 
 
-def _read_context(tx: Connection, batch: Sequence[Sent], *, anew: bool) -> _ResendContext:
+def _read_context(tx: Connection, batch: Sequence[LatestPostback], *, anew: bool) -> _ResendContext:
     conversion_ids = sorted({sent.conversion_id for sent in batch})
     attempts = attempts_made(tx, {(sent.conversion_id, sent.version, sent.rule_id) for sent in batch})
     newest = newest_on_the_way(tx, conversion_ids)
@@ -338,12 +356,12 @@ def _read_context(tx: Connection, batch: Sequence[Sent], *, anew: bool) -> _Rese
         for change in recorded
     }
     rules = {live.rule.rule_id: live for live in rules_of_ids(tx, {sent.rule_id for sent in batch})}
-    surroundings = read_surroundings(tx, list(changes.values()), list(rules.values())) if changes else None
-    earlier: dict[tuple[str, int], list[Decided]] = {}
-    for decided in decided_before(tx, conversion_ids):
+    surroundings = read_setup_context(tx, list(changes.values()), list(rules.values())) if changes else None
+    earlier: dict[tuple[str, int], list[EarlierDecision]] = {}
+    for decided in earlier_decisions(tx, conversion_ids):
         earlier.setdefault((decided.conversion_id, decided.rule_id), []).append(decided)
     return _ResendContext(attempts, newest, changes, rules, surroundings, earlier)
 
 
-def _lane(rule: Rule) -> str:
-    return ready_request(rule.request).lane
+def _receiver(rule: Rule) -> str:
+    return ready_request(rule.request).receiver

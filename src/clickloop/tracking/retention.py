@@ -9,7 +9,7 @@ from clickloop.clock import DAY_MS, MINUTE_MS
 from clickloop.machine.clock_guard import ClockGuard
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.logs.notices import delete_strangers, find_notice, newest_notice
+from clickloop.store.ledger.logs.notices import delete_unidentified_notices, find_notice, newest_notice
 from clickloop.store.ledger.setup.settings import read_setting, write_setting
 
 LAST_SEEN = "last_seen_at"
@@ -31,7 +31,7 @@ class ClickPages(Protocol):
         ...
 
 
-def last_sign_of_life(ledger: Ledger, facts: ClickPages) -> int | None:
+def find_last_seen_at(ledger: Ledger, facts: ClickPages) -> int | None:
     """Return when a tracker last ran on these stores with a trusted clock, else the newest record's time; None: new stores."""
     with ledger.read() as tx:
         last_seen_at = read_setting(tx, LAST_SEEN, int)
@@ -46,7 +46,7 @@ def last_sign_of_life(ledger: Ledger, facts: ClickPages) -> int | None:
     return max(moments, default=None)
 
 
-def delete_old_strangers(ledger: Ledger, now_ms: int, keep_days: int) -> int:
+def delete_old_unidentified_notices(ledger: Ledger, now_ms: int, keep_days: int) -> int:
     """Delete refused notices without a genuine click id that are older than ``keep_days``; 0: keep all. Return how many.
 
     Bounded, and in short transactions, so that settling never waits long for the ledger.
@@ -56,7 +56,7 @@ def delete_old_strangers(ledger: Ledger, now_ms: int, keep_days: int) -> int:
         return deleted
     for _ in range(MAX_BATCHES):
         with ledger.write() as tx:
-            batch = delete_strangers(tx, now_ms - keep_days * DAY_MS, BATCH)
+            batch = delete_unidentified_notices(tx, now_ms - keep_days * DAY_MS, BATCH)
         deleted += batch
         if batch < BATCH:
             break
@@ -77,7 +77,7 @@ class Retention:
 
         The first error is raised at the end: it must not stop the other deletions, which free disk space.
         """
-        now_ms = self._guard.moment_to_delete_by()
+        now_ms = self._guard.trusted_now()
         if now_ms is None:
             doubt = self._guard.doubt
             return (doubt.sentence,) if doubt is not None else ()

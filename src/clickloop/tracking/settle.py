@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from clickloop.conversion.notice import RawNotice
-from clickloop.store.facts.facts import Facts, SegmentRefusedError
+from clickloop.store.facts.facts import FactsStore, SegmentRefusedError
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import (
     CLICKS_STREAM,
@@ -18,16 +18,16 @@ from clickloop.store.journal.segment import (
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.outbox import delete_facts, oldest_facts
 from clickloop.store.ledger.logs.segments import forget_settled
-from clickloop.tracking.around_damage import take_notices_around_damage
-from clickloop.tracking.notices import Desk, NoticeResult
+from clickloop.tracking.damage_isolation import take_notices_isolating_damage
+from clickloop.tracking.notices import Intake, NoticeResult
 
-CLICK_SEGMENTS = 256  # a backlog may have many small ones, and the engine opens each
-CLICK_OCTETS = 32 * 1024 * 1024
+MAX_CLICK_SEGMENTS = 256  # a backlog may have many small ones, and the engine opens each
+MAX_CLICK_BYTES = 32 * 1024 * 1024
 """Maximum size of one load of the facts, in bytes."""
 CLICKS_PER_QUERY = 5_000
 """Clicks of a doubtful segment looked up per query of the facts."""
-NOTICE_SEGMENTS = 64  # keeps a round short: notices that come meanwhile wait for it
-DEFERRED_OCTETS = 128 * 1024
+MAX_NOTICE_SEGMENTS = 64  # keeps a round short: notices that come meanwhile wait for it
+MAX_DEFERRED_BYTES = 128 * 1024
 """Bytes of deferred notices per round; they take a fraction of a second, so others wait no longer than that."""
 OUTBOX_BATCH = 5_000  # one load of the facts; its rows are in memory twice
 
@@ -43,7 +43,7 @@ class ClickBatch(msgspec.Struct, frozen=True):
     more: bool
 
 
-def settle_clicks(reader: JournalReader, facts: Facts, stream: str = CLICKS_STREAM) -> ClickBatch:
+def settle_clicks(reader: JournalReader, facts: FactsStore, stream: str = CLICKS_STREAM) -> ClickBatch:
     """Load a bounded batch of closed segments into the facts and remove them from the journal.
 
     Resumes after a crash at any point. Raise FactsError or OSError when a store fails: nothing is lost, call again later.
@@ -69,7 +69,7 @@ def settle_clicks(reader: JournalReader, facts: Facts, stream: str = CLICKS_STRE
 
 
 def _load(
-    reader: JournalReader, facts: Facts, segments: list[SegmentContents], damages: list[Damage]
+    reader: JournalReader, facts: FactsStore, segments: list[SegmentContents], damages: list[Damage]
 ) -> tuple[int, list[SegmentContents]]:
     """Load segments, removing records that are not clicks. Return the number of clicks added, and the segments as loaded."""
     clicks = 0
@@ -89,7 +89,7 @@ _click_line = msgspec.json.Decoder(_ClickLine)
 
 
 def _unrepeated(
-    reader: JournalReader, facts: Facts, contents: SegmentContents, damages: list[Damage]
+    reader: JournalReader, facts: FactsStore, contents: SegmentContents, damages: list[Damage]
 ) -> SegmentContents:
     """Return the segment without clicks already in the facts: it may have been copied, or restored after it was settled."""
     if facts.has_loaded(contents.segment.name):
@@ -106,7 +106,7 @@ def _unrepeated(
         f"{len(lines) - len(fresh)} of {len(lines)} records of {contents.segment.path} were already in the facts and are not "
         "counted twice. The segment was copied, or restored after it had been processed."
     )
-    damages.append(Damage(DamageKind.REPEATED, str(contents.segment.path), 0, contents.segment.octets, sentence))
+    damages.append(Damage(DamageKind.REPEATED, str(contents.segment.path), 0, contents.segment.size, sentence))
     return reader.rewrite(contents.segment, fresh)
 
 
@@ -122,14 +122,18 @@ def _batch(waiting: Sequence[Segment]) -> Sequence[Segment]:
     """Return as many of the oldest segments as fit in one transaction; at least one."""
     size = 0
     for index, segment in enumerate(waiting):
-        size += segment.octets
-        if index and (size > CLICK_OCTETS or index >= CLICK_SEGMENTS):
+        size += segment.size
+        if index and (size > MAX_CLICK_BYTES or index >= MAX_CLICK_SEGMENTS):
             return waiting[:index]
     return waiting
 
 
 def _cleaned(
-    reader: JournalReader, facts: Facts, contents: SegmentContents, refusal: SegmentRefusedError, damages: list[Damage]
+    reader: JournalReader,
+    facts: FactsStore,
+    contents: SegmentContents,
+    refusal: SegmentRefusedError,
+    damages: list[Damage],
 ) -> SegmentContents:
     """Return the segment without records that are not clicks if it is the refused one, else as it is."""
     if contents.segment.name != refusal.segment_name:
@@ -149,7 +153,7 @@ class NoticeBatch(msgspec.Struct, frozen=True):
     more: bool
 
 
-def settle_notices(reader: JournalReader, desk: Desk, now_ms: int) -> NoticeBatch:
+def settle_notices(reader: JournalReader, intake: Intake, now_ms: int) -> NoticeBatch:
     """Load the notices of closed segments into the ledger, exactly once, and remove the segments from the journal.
 
     Resumes after a crash at any point, because notices are recognised by their ids. Errors of the ledger propagate: call again
@@ -165,10 +169,10 @@ def settle_notices(reader: JournalReader, desk: Desk, now_ms: int) -> NoticeBatc
         return NoticeBatch((), tuple(damages), False)
     names = [contents.segment.name for contents in whole]
     raws = [_decoder.decode(line) for contents in whole for line in contents.lines]
-    results = take_notices_around_damage(desk, raws, now_ms, names)
+    results = take_notices_isolating_damage(intake, raws, now_ms, names)
     # After the ledger's commit: after a crash in between, notices are recognised by their ids.
     reader.settled([contents.segment for contents in whole])
-    with desk.ledger.write() as tx:
+    with intake.ledger.write() as tx:
         # Last: while a segment is in the journal, its recorded name keeps it from being read again.
         forget_settled(tx, names)
     return NoticeBatch(tuple(results), tuple(damages), len(batch) < len(waiting))
@@ -177,12 +181,12 @@ def settle_notices(reader: JournalReader, desk: Desk, now_ms: int) -> NoticeBatc
 def _notice_batch(waiting: Sequence[Segment]) -> list[Segment]:
     """Return the segments of the next round: round-robin over the writers, plus so few deferred ones that they delay nothing."""
     ordinary = _round_robin([segment for segment in waiting if not segment.is_deferred])
-    batch = ordinary[:NOTICE_SEGMENTS]
+    batch = ordinary[:MAX_NOTICE_SEGMENTS]
     size = 0
     for segment in _round_robin([segment for segment in waiting if segment.is_deferred]):
-        size += segment.octets
+        size += segment.size
         batch.append(segment)
-        if size >= DEFERRED_OCTETS or len(batch) >= 2 * NOTICE_SEGMENTS:
+        if size >= MAX_DEFERRED_BYTES or len(batch) >= 2 * MAX_NOTICE_SEGMENTS:
             break
     return batch
 
@@ -199,7 +203,7 @@ def _round_robin(segments: Sequence[Segment]) -> list[Segment]:
     return [segment for _, segment in numbered]
 
 
-def settle_facts(ledger: Ledger, facts: Facts) -> int:
+def settle_facts(ledger: Ledger, facts: FactsStore) -> int:
     """Copy a batch of the ledger's outbox to the facts, exactly once. Return the number of rows that left the outbox.
 
     After a crash between load and deletion the same rows are read again: the facts skip them, and they are deleted then.

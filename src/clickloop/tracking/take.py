@@ -9,28 +9,28 @@ from clickloop.click.click import Click, Flag
 from clickloop.click.click_values import click_values
 from clickloop.click.query import read_query
 from clickloop.click.redirect import cookie_value
-from clickloop.click.routing import Route, Routes, Target
+from clickloop.click.routing import RedirectTarget, Route, Routes
 from clickloop.click.screening import screen
 from clickloop.click.trial_mark import TEST_BYTES, is_test
 from clickloop.click.visitor import USERAGENT_CHARACTERS, Visitors
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock
 from clickloop.conversion.condensed import condensed
-from clickloop.conversion.notice import Door, RawNotice, RefusalReason, quick_verdict, read_notice
+from clickloop.conversion.notice import Channel, RawNotice, RefusalReason, quick_verdict, read_notice
 from clickloop.conversion.pairs import MAX_INPUT_BYTES
 from clickloop.currency import may_mean
-from clickloop.macro import Place, unreplaced_macro
+from clickloop.macro import EncodingContext, unreplaced_macro
 from clickloop.money import Amount, AmountFault, amount_text, currency_of, read_amount
 from clickloop.record_id import RecordIds
 from clickloop.store.journal.writer import JournalFull
-from clickloop.text import text_of
-from clickloop.tracking.notice_limits import KEPT_BYTES, KEPT_BYTES_BEYOND, Strangers
+from clickloop.text import escape_bytes
+from clickloop.tracking.notice_limits import MAX_STORED_BYTES, MAX_STORED_BYTES_OVER_RATE, NoticeRates
 
 # Limits the size of a click's record: a thousand clicks a second with long values would fill the disk.
-VALUE_CHARACTERS = 1024
+MAX_VALUE_CHARACTERS = 1024
 
 
-class Arrival(Protocol):
+class EdgeRequest(Protocol):
     """A request to a public endpoint: ``edge.message.HttpRequest``. ``ip`` and ``host`` are the visitor's, not a proxy's."""
 
     method: bytes
@@ -41,14 +41,14 @@ class Arrival(Protocol):
     host: str
 
 
-class Redirected(msgspec.Struct, frozen=True, gc=False):
+class ClickRedirect(msgspec.Struct, frozen=True, gc=False):
     """A redirect of the visitor to ``location``; empty: the campaign has nowhere to send them."""
 
     click_id: str
     location: str
 
 
-class Stored(msgspec.Struct, frozen=True, gc=False):
+class NoticeReceipt(msgspec.Struct, frozen=True, gc=False):
     """A notice in the journal at ``position``, not yet on disk. ``reason``: why it will be refused, as far as already known."""
 
     position: int
@@ -67,7 +67,7 @@ class Appender(Protocol):
         ...
 
 
-class Gatherer(Protocol):
+class BatchAppender(Protocol):
     """A journal stream that writes many records at once."""
 
     @property
@@ -91,7 +91,7 @@ class Edge(msgspec.Struct):
     visitors: Visitors
     click_ids: ClickIds
     notice_ids: RecordIds
-    clicks: Gatherer
+    clicks: BatchAppender
     notices: Appender
     deferred: Appender
     """The stream of notices settled after the others: those without a genuine click id, or too many for a click."""
@@ -100,7 +100,7 @@ class Edge(msgspec.Struct):
     currency: str
     secure: bool = False
     """Whether visitors use https even if no proxy says so. Cookies are then marked Secure."""
-    strangers: Strangers = msgspec.field(default_factory=Strangers)
+    strangers: NoticeRates = msgspec.field(default_factory=NoticeRates)
     """Counters of recent notices, for the limits of what is stored of them."""
     unrecorded: int = 0
     """Number of visitors redirected without a record because the disk was full."""
@@ -112,7 +112,7 @@ _encode = msgspec.json.Encoder().encode
 _decode_click = msgspec.json.Decoder(Click).decode
 
 
-def take_click(edge: Edge, arrival: Arrival, key: bytes, link_flag: Flag | None = None) -> Redirected | None:
+def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | None = None) -> ClickRedirect | None:
     """Buffer the click of a visitor who follows the campaign link ``key``, and return their redirect; None: no such campaign.
 
     ``link_flag``: a flag for an irregular path of the link.
@@ -140,7 +140,7 @@ def take_click(edge: Edge, arrival: Arrival, key: bytes, link_flag: Flag | None 
     if screening is not None:
         click["screening"] = screening
     if b"referer" in headers:
-        click["referrer"] = text_of(headers[b"referer"][:VALUE_CHARACTERS])
+        click["referrer"] = escape_bytes(headers[b"referer"][:MAX_VALUE_CHARACTERS])
     click["unique"] = b"cookie" not in headers or not cookie_value(headers[b"cookie"])
     click["domain"] = arrival.host
     head = b'{"at":%d%b%b%b%b,' % (
@@ -155,7 +155,7 @@ def take_click(edge: Edge, arrival: Arrival, key: bytes, link_flag: Flag | None 
         click["target"] = location = _location(target, click, head, now_ms)
     # Buffered: one write for all clicks of an event loop iteration. None is redirected before it.
     edge.clicks.gather(head + _encode(click)[1:])
-    return Redirected(click_id, location)
+    return ClickRedirect(click_id, location)
 
 
 def record_clicks(edge: Edge) -> None:
@@ -171,7 +171,7 @@ def record_clicks(edge: Edge) -> None:
         edge.unrecorded += buffered
 
 
-def take_notice(edge: Edge, arrival: Arrival, door: Door) -> Stored:
+def take_notice(edge: Edge, arrival: EdgeRequest, channel: Channel) -> NoticeReceipt:
     """Write a notice to the journal as it came. It may be answered 200 only once its position is on disk.
 
     Raise JournalFull or JournalBroken if it could not be stored.
@@ -180,42 +180,42 @@ def take_notice(edge: Edge, arrival: Arrival, door: Door) -> Stored:
     raw = RawNotice(
         notice_id=edge.notice_ids(),
         at=edge.clock(),
-        door=door,
+        channel=channel,
         method=arrival.method.decode("ascii"),
-        query=text_of(arrival.query),
-        body=text_of(arrival.body),
+        query=escape_bytes(arrival.query),
+        body=escape_bytes(arrival.body),
         content_type=headers.get(b"content-type", b"")[:200].decode("latin-1"),
         # A network's server is not a visitor: its address is never anonymised, because address lists need all of it.
-        ip=edge.visitors.kept_address(arrival.ip) if door is Door.PIXEL else arrival.ip,
+        ip=edge.visitors.kept_address(arrival.ip) if channel is Channel.PIXEL else arrival.ip,
         useragent=headers.get(b"user-agent", b"")[:USERAGENT_CHARACTERS].decode("utf-8", "replace").replace("\0", "�"),
         domain=arrival.host,
-        cookie_click_id=cookie_value(headers.get(b"cookie", b"")) if door is Door.PIXEL else "",
+        cookie_click_id=cookie_value(headers.get(b"cookie", b"")) if channel is Channel.PIXEL else "",
     )
     notice = read_notice(raw)
     verdict = quick_verdict(notice, edge.click_ids)
     if isinstance(verdict, RefusalReason):
         raw = _shortened(raw, arrival, is_over_rate=edge.strangers.is_over_rate(arrival.ip, raw.at))
-        return Stored(edge.deferred.append(_encode(raw)), verdict, notice.return_text, is_deferred=True)
+        return NoticeReceipt(edge.deferred.append(_encode(raw)), verdict, notice.return_text, is_deferred=True)
     is_over_rate = edge.strangers.is_click_over_rate(verdict.text, raw.at)
     if is_over_rate or _is_long_over_rate(edge, arrival, raw.at):
         raw = condensed(raw)
     journal = edge.deferred if is_over_rate else edge.notices
-    return Stored(journal.append(_encode(raw)), None, notice.return_text, is_over_rate)
+    return NoticeReceipt(journal.append(_encode(raw)), None, notice.return_text, is_over_rate)
 
 
-def _is_long_over_rate(edge: Edge, arrival: Arrival, now_ms: int) -> bool:
+def _is_long_over_rate(edge: Edge, arrival: EdgeRequest, now_ms: int) -> bool:
     """Return whether a notice is longer than what is parsed, and such notices exceed their rate. Counts it."""
     is_long = len(arrival.query) > MAX_INPUT_BYTES or len(arrival.body) > MAX_INPUT_BYTES
     return is_long and edge.strangers.is_long_over_rate(arrival.ip, now_ms)
 
 
-def _shortened(raw: RawNotice, arrival: Arrival, *, is_over_rate: bool) -> RawNotice:
+def _shortened(raw: RawNotice, arrival: EdgeRequest, *, is_over_rate: bool) -> RawNotice:
     """Return what to store of a notice without a genuine click id. It is never rejected: the network would stop its postbacks."""
-    limit = KEPT_BYTES_BEYOND if is_over_rate else KEPT_BYTES
+    limit = MAX_STORED_BYTES_OVER_RATE if is_over_rate else MAX_STORED_BYTES
     if len(arrival.query) <= limit and len(arrival.body) <= limit:
         return raw
     return msgspec.structs.replace(
-        raw, query=text_of(arrival.query[:limit]), body=text_of(arrival.body[:limit]), shortened=is_over_rate
+        raw, query=escape_bytes(arrival.query[:limit]), body=escape_bytes(arrival.body[:limit]), shortened=is_over_rate
     )
 
 
@@ -227,10 +227,10 @@ def _from_link(
     click: dict[str, Any] = parameters
     if flags:
         click["flags"] = ",".join(flags)
-    if query_bytes > VALUE_CHARACTERS:
+    if query_bytes > MAX_VALUE_CHARACTERS:
         for field, value in list(parameters.items()):
-            if len(value) > VALUE_CHARACTERS:
-                click[field] = value[:VALUE_CHARACTERS]
+            if len(value) > MAX_VALUE_CHARACTERS:
+                click[field] = value[:MAX_VALUE_CHARACTERS]
                 if field == "external_id":
                     _flag(click, Flag.EXTERNAL_ID_CUT)
     external_id = parameters.get("external_id")
@@ -267,12 +267,14 @@ def _flag(click: dict[str, Any], flag: Flag) -> None:
     click["flags"] = f"{flags},{flag}" if flags else flag
 
 
-def _location(target: Target, click: dict[str, Any], head: bytes, now_ms: int) -> str:
+def _location(target: RedirectTarget, click: dict[str, Any], head: bytes, now_ms: int) -> str:
     """Return the target's URL for this click. Link parameters are at hand; other macros need the decoded click."""
     quick = target.quick
     if quick is None:
         whole = _decode_click(head + _encode(click)[1:])
-        return target.template.render(click_values(target.template.names, whole, target.setup), Place.URL, now_ms)
+        return target.template.render(
+            click_values(target.template.names, whole, target.setup), EncodingContext.URL, now_ms
+        )
     if "cost" in quick.names and "cost_micros" in click:
-        return quick.render({**click, "cost": amount_text(click["cost_micros"])}, Place.URL, now_ms)
-    return quick.render(click, Place.URL, now_ms)
+        return quick.render({**click, "cost": amount_text(click["cost_micros"])}, EncodingContext.URL, now_ms)
+    return quick.render(click, EncodingContext.URL, now_ms)

@@ -6,26 +6,26 @@ from itertools import islice, takewhile
 import msgspec
 
 from clickloop.conversion.notice import RefusalReason
-from clickloop.conversion.upload import BadLine, Line, lines_of, notice_id_of
+from clickloop.conversion.upload import UnreadableLine, UploadLine, lines_of, notice_id_of
 from clickloop.conversion.upload_columns import RESULT_PREFIX, column_name
 from clickloop.report.spreadsheet import csv_line
-from clickloop.store.ledger.jobs.uploads import Upload, Verdict
+from clickloop.store.ledger.jobs.uploads import LineVerdict, Upload
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.notices import notices_of_ids
 from clickloop.store.upload_files import UploadFiles
-from clickloop.text import text_of
+from clickloop.text import escape_bytes
 from clickloop.tracking.notices import BATCH
-from clickloop.tracking.uploads import Finding, finding_of, layout_of, unreadable
+from clickloop.tracking.uploads import LineFinding, layout_of, line_finding, unreadable_line
 
 RESULT_COLUMNS = ("line", "verdict", "reason", "message", "flags", "conversion_id", "notice_id")
 _REFUSALS = {reason.value: reason for reason in RefusalReason}
-_finding = msgspec.json.Decoder(Finding)
+_finding = msgspec.json.Decoder(LineFinding)
 
 
 class LineResult(msgspec.Struct, frozen=True):
     """A line and its result, or the result that it would have in a preview."""
 
-    finding: Finding
+    finding: LineFinding
     sentence: str
     cells: tuple[bytes, ...]
     """The cells as they came; of an unreadable line its beginning."""
@@ -33,7 +33,7 @@ class LineResult(msgspec.Struct, frozen=True):
     @property
     def text(self) -> str:
         """The line as it came, without its quotes, in the form of ``text.escape_bytes``."""
-        return text_of(b",".join(self.cells))
+        return escape_bytes(b",".join(self.cells))
 
 
 def line_results(ledger: Ledger, files: UploadFiles, upload: Upload) -> Iterator[LineResult]:
@@ -81,7 +81,7 @@ def result_table(ledger: Ledger, files: UploadFiles, upload: Upload) -> Iterator
 def _table_line(result: LineResult, own_columns: list[int]) -> bytes:
     finding = result.finding
     cells = result.cells
-    is_whole = bool(own_columns) and finding.verdict is not Verdict.UNREADABLE
+    is_whole = bool(own_columns) and finding.verdict is not LineVerdict.UNREADABLE
     own = [cells[at] for at in own_columns if at < len(cells)] if is_whole else cells
     return csv_line(
         [
@@ -98,21 +98,21 @@ def _table_line(result: LineResult, own_columns: list[int]) -> bytes:
 
 
 def _with_findings(
-    ledger: Ledger, upload: Upload, batch: list[Line | BadLine]
-) -> Iterator[tuple[Line | BadLine, Finding]]:
+    ledger: Ledger, upload: Upload, batch: list[UploadLine | UnreadableLine]
+) -> Iterator[tuple[UploadLine | UnreadableLine, LineFinding]]:
     """Yield the lines of a batch with their current results."""
     ids = {line.number: notice_id_of(upload.upload_id, upload.created_at, line.number) for line in batch}
     with ledger.read() as tx:
         notices = {notice.raw.notice_id: notice for notice in notices_of_ids(tx, list(ids.values()))}
     for line in batch:
-        if isinstance(line, BadLine):
-            yield line, unreadable(line)
+        if isinstance(line, UnreadableLine):
+            yield line, unreadable_line(line)
         elif notice := notices.get(ids[line.number]):
-            yield line, finding_of(line, notice)
+            yield line, line_finding(line, notice)
 
 
-def _sentence(line: Line | BadLine, finding: Finding) -> str:
-    if isinstance(line, BadLine):
+def _sentence(line: UploadLine | UnreadableLine, finding: LineFinding) -> str:
+    if isinstance(line, UnreadableLine):
         return line.sentence
     refusal = _REFUSALS.get(finding.reason)
     return refusal.sentence if refusal else finding.verdict.sentence

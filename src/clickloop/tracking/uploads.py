@@ -14,15 +14,15 @@ from clickloop.conversion.moment import DateOrder
 from clickloop.conversion.notice import RefusalReason
 from clickloop.conversion.notice_log import StoredNotice
 from clickloop.conversion.upload import (
-    BadLine,
-    Layout,
-    Line,
-    Unusable,
-    complete,
+    RejectedFile,
+    UnreadableLine,
+    UploadLayout,
+    UploadLine,
     detect,
     line_notice,
     lines_of,
     notice_id_of,
+    reject_incomplete,
 )
 from clickloop.conversion.upload_dates import has_moments, proven_order
 from clickloop.machine.log import log
@@ -32,17 +32,17 @@ from clickloop.store.ledger.jobs.jobs import JobState
 from clickloop.store.ledger.jobs.uploads import (
     UPLOADS,
     CountedOutcome,
+    LineVerdict,
     Upload,
-    Verdict,
     outcomes_between,
     update_counts,
     uploads_finished_between,
 )
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.upload_files import ArrivingFile, UploadFiles
-from clickloop.tracking.notices import BATCH, Desk, NoticeResult, foresee_notices, take_notices
+from clickloop.tracking.notices import BATCH, Intake, NoticeResult, preview_notices, take_notices
 
-PARALLEL_UPLOADS = 4
+MAX_PARALLEL_UPLOADS = 4
 """Maximum number of uploads processed in turns, a batch each: a short one need not wait for a long one."""
 _SETTLED_MS = WAIT_MS + MINUTE_MS
 """Time after a file's arrival from which its waiting lines are recounted, until none waits."""
@@ -50,14 +50,14 @@ _AGAIN = "Upload it again: lines that are already registered count as repeats."
 _encode = msgspec.json.Encoder().encode
 
 
-class Finding(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class LineFinding(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The result of a line, or what it would be in a preview. ``reason``: a RefusalReason or LineFault; empty: none.
 
     Previews store these as arrays: add new fields at the end, with a default, because older arrays are shorter.
     """
 
     number: int
-    verdict: Verdict
+    verdict: LineVerdict
     reason: str = ""
     flags: tuple[str, ...] = ()
     conversion_id: str = ""
@@ -75,7 +75,7 @@ class UploadStep(msgspec.Struct, frozen=True):
     owed: bool = False
 
 
-class UploadWish(msgspec.Struct, frozen=True, kw_only=True):
+class UploadOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Options of an upload."""
 
     name: str = ""
@@ -89,18 +89,18 @@ class UploadWish(msgspec.Struct, frozen=True, kw_only=True):
     """The order of dates such as 05/06/2026; None: the order proven by other lines of the file."""
 
 
-def enter_upload(
-    ledger: Ledger, files: UploadFiles, arriving: ArrivingFile, options: UploadWish, now_ms: int
-) -> Upload | Unusable:
+def create_upload(
+    ledger: Ledger, files: UploadFiles, arriving: ArrivingFile, options: UploadOptions, now_ms: int
+) -> Upload | RejectedFile:
     """Create an upload of a file that has arrived, to be processed by ``UploadWorker``, or return why it is rejected.
 
     The file is synced first, so nothing is lost once the upload exists. Raise OSError when the disk fails.
     """
     size = arriving.finish()
     layout = detect(arriving.head)
-    if isinstance(layout, Layout) and not (options.preview or options.incomplete):
-        layout = complete(layout)
-    if isinstance(layout, Unusable):
+    if isinstance(layout, UploadLayout) and not (options.preview or options.incomplete):
+        layout = reject_incomplete(layout)
+    if isinstance(layout, RejectedFile):
         files.delete(arriving.upload_id)
         return layout
     order = options.date_order
@@ -112,8 +112,8 @@ def enter_upload(
     return _insert(ledger, arriving.upload_id, options, layout, size, arriving.encoding, now_ms)
 
 
-def enter_again(
-    ledger: Ledger, files: UploadFiles, upload: Upload, upload_id: str, options: UploadWish, now_ms: int
+def create_upload_again(
+    ledger: Ledger, files: UploadFiles, upload: Upload, upload_id: str, options: UploadOptions, now_ms: int
 ) -> Upload:
     """Create another upload from an upload's file, processed from the beginning. Raise FileNotFoundError if the file is gone."""
     layout = layout_of(files, upload)
@@ -123,7 +123,7 @@ def enter_again(
 
 
 def _insert(
-    ledger: Ledger, upload_id: str, options: UploadWish, layout: Layout, size: int, encoding: str, now_ms: int
+    ledger: Ledger, upload_id: str, options: UploadOptions, layout: UploadLayout, size: int, encoding: str, now_ms: int
 ) -> Upload:
     upload = Upload(
         upload_id=upload_id,
@@ -159,11 +159,11 @@ class _OpenFile:
             self.drafts.close()
 
 
-class UploadWork:
+class UploadWorker:
     """A worker that processes unfinished uploads in turns. One per ledger, in one thread: two would count lines twice."""
 
-    def __init__(self, desk: Desk, files: UploadFiles, clock: Clock) -> None:
-        self.desk = desk
+    def __init__(self, intake: Intake, files: UploadFiles, clock: Clock) -> None:
+        self.intake = intake
         """May be replaced between two steps."""
         self._files = files
         self._clock = clock
@@ -172,8 +172,8 @@ class UploadWork:
 
     def step(self) -> UploadStep:
         """Process one batch of lines of the next upload. Errors of a store propagate: call again later."""
-        with self.desk.ledger.read() as tx:
-            unfinished = UPLOADS.unfinished(tx, PARALLEL_UPLOADS)
+        with self.intake.ledger.read() as tx:
+            unfinished = UPLOADS.unfinished(tx, MAX_PARALLEL_UPLOADS)
         for upload_id in self._open_files.keys() - {upload.upload_id for upload in unfinished}:
             self._close(upload_id)
         if not unfinished:
@@ -209,7 +209,7 @@ class UploadWork:
         if after.state.is_final and (found := self._files.size(upload.upload_id)) != upload.octets:
             self._fail(after, f"The file has {found} bytes, but {upload.octets} were uploaded. {_AGAIN}")
             return UploadStep(more=True)
-        with self.desk.ledger.write() as tx:
+        with self.intake.ledger.write() as tx:
             # After the notices are registered: after a crash in between, the lines are recognised by their notices' ids.
             written = UPLOADS.keep(tx, after)
         if after.state.is_final or not written:
@@ -221,7 +221,7 @@ class UploadWork:
                 cancelled=not written,
                 preview=after.preview,
             )
-        owed = any(finding.verdict in (Verdict.NEW, Verdict.CHANGED) for finding in findings)
+        owed = any(finding.verdict in (LineVerdict.NEW, LineVerdict.CHANGED) for finding in findings)
         return UploadStep(more=True, owed=owed and not upload.preview)
 
     def _restarted(self, upload: Upload) -> Upload:
@@ -232,27 +232,29 @@ class UploadWork:
             upload, octets_read=0, next_line=layout.first_line, lines=0, counts={}, reasons={}, flagged=0, flags={}
         )
 
-    def _findings(self, upload: Upload, open_file: _OpenFile, batch: list[Line | BadLine]) -> list[Finding]:
+    def _findings(
+        self, upload: Upload, open_file: _OpenFile, batch: list[UploadLine | UnreadableLine]
+    ) -> list[LineFinding]:
         """Process a batch of lines and return their results in order."""
         raws = [
             line_notice(line, upload.upload_id, upload.created_at, postbacks=upload.postbacks)
             for line in batch
-            if isinstance(line, Line)
+            if isinstance(line, UploadLine)
         ]
         if open_file.drafts is not None:
-            results = iter(foresee_notices(self.desk, raws, self._clock(), open_file.drafts))
+            results = iter(preview_notices(self.intake, raws, self._clock(), open_file.drafts))
         else:
-            results = iter(take_notices(self.desk, raws, self._clock()) if raws else [])
+            results = iter(take_notices(self.intake, raws, self._clock()) if raws else [])
         findings = []
         for line in batch:
-            if isinstance(line, BadLine):
-                findings.append(unreadable(line))
+            if isinstance(line, UnreadableLine):
+                findings.append(unreadable_line(line))
             else:
                 result = next(results)
-                findings.append(_preview_finding(line, result) if upload.preview else finding_of(line, result.notice))
+                findings.append(_preview_finding(line, result) if upload.preview else line_finding(line, result.notice))
         return findings
 
-    def _counted(self, upload: Upload, batch: list[Line | BadLine], findings: list[Finding]) -> Upload:
+    def _counted(self, upload: Upload, batch: list[UploadLine | UnreadableLine], findings: list[LineFinding]) -> Upload:
         """Return the upload with a batch added to its counts; finished if the batch was not full."""
         counts, reasons, flags = dict(upload.counts), dict(upload.reasons), dict(upload.flags)
         for finding in findings:
@@ -278,7 +280,7 @@ class UploadWork:
     def _fail(self, upload: Upload, error: str) -> None:
         self._close(upload.upload_id)
         failed = msgspec.structs.replace(upload, state=JobState.FAILED, finished_at=self._clock(), error=error[:500])
-        with self.desk.ledger.write() as tx:
+        with self.intake.ledger.write() as tx:
             UPLOADS.keep(tx, failed)
         log("upload failed", upload_id=upload.upload_id, error=error)
 
@@ -300,7 +302,7 @@ def tidy_uploads(ledger: Ledger, files: UploadFiles, now_ms: int, keep_ms: int) 
         if is_old if upload is None else ended_at is not None and ended_at < now_ms - keep_ms:
             files.delete(upload_id)
     for upload in recent:
-        if upload.counts.get(Verdict.WAITING) and now_ms > upload.created_at + _SETTLED_MS:
+        if upload.counts.get(LineVerdict.WAITING) and now_ms > upload.created_at + _SETTLED_MS:
             with ledger.write() as tx:
                 first = notice_id_of(upload.upload_id, upload.created_at, 0)
                 last = notice_id_of(upload.upload_id, upload.created_at, 2**32 - 1)
@@ -310,11 +312,11 @@ def tidy_uploads(ledger: Ledger, files: UploadFiles, now_ms: int, keep_ms: int) 
 def _recounted(upload: Upload, outcomes: list[CountedOutcome]) -> Upload:
     """Return the upload with the current counts of its notices; the counts of unreadable lines stay."""
     refusals = {reason.value for reason in RefusalReason}
-    counts = {Verdict.UNREADABLE: found} if (found := upload.counts.get(Verdict.UNREADABLE)) else {}
+    counts = {LineVerdict.UNREADABLE: found} if (found := upload.counts.get(LineVerdict.UNREADABLE)) else {}
     reasons = {reason: count for reason, count in upload.reasons.items() if reason not in refusals}
     flags: dict[str, int] = {}
     for counted in outcomes:
-        verdict, count = Verdict(counted.outcome), counted.count
+        verdict, count = LineVerdict(counted.outcome), counted.count
         counts[verdict] = counts.get(verdict, 0) + count
         if counted.reason:
             reasons[counted.reason] = reasons.get(counted.reason, 0) + count
@@ -324,19 +326,19 @@ def _recounted(upload: Upload, outcomes: list[CountedOutcome]) -> Upload:
     return msgspec.structs.replace(upload, counts=counts, reasons=reasons, flagged=flagged, flags=flags)
 
 
-def layout_of(files: UploadFiles, upload: Upload) -> Layout:
+def layout_of(files: UploadFiles, upload: Upload) -> UploadLayout:
     """Return the layout of a file, which was valid on arrival. Raise FileNotFoundError if it has been replaced or deleted."""
     layout = detect(files.head(upload.upload_id))
-    if isinstance(layout, Unusable):
+    if isinstance(layout, RejectedFile):
         raise FileNotFoundError(f"the file of upload {upload.upload_id} has changed: {layout.sentence}")
     return msgspec.structs.replace(layout, date_order=files.date_order(upload.upload_id))
 
 
-def finding_of(line: Line, notice: StoredNotice) -> Finding:
+def line_finding(line: UploadLine, notice: StoredNotice) -> LineFinding:
     """Return the result of a line from its notice."""
-    return Finding(
+    return LineFinding(
         line.number,
-        Verdict(notice.outcome),
+        LineVerdict(notice.outcome),
         notice.reason or "",
         notice.flags,
         notice.conversion_id or "",
@@ -344,12 +346,12 @@ def finding_of(line: Line, notice: StoredNotice) -> Finding:
     )
 
 
-def _preview_finding(line: Line, result: NoticeResult) -> Finding:
+def _preview_finding(line: UploadLine, result: NoticeResult) -> LineFinding:
     """Return the result that a line would have. It has no ids, which are assigned when it is registered."""
     notice, conversion = result.notice, result.conversion
-    return Finding(
+    return LineFinding(
         line.number,
-        Verdict(notice.outcome),
+        LineVerdict(notice.outcome),
         notice.reason or "",
         notice.flags,
         payout=conversion.payout if conversion else None,
@@ -357,6 +359,6 @@ def _preview_finding(line: Line, result: NoticeResult) -> Finding:
     )
 
 
-def unreadable(line: BadLine) -> Finding:
+def unreadable_line(line: UnreadableLine) -> LineFinding:
     """Return the result of an unreadable line, which makes no notice."""
-    return Finding(line.number, Verdict.UNREADABLE, line.fault)
+    return LineFinding(line.number, LineVerdict.UNREADABLE, line.fault)

@@ -4,16 +4,16 @@ import time
 from collections.abc import Callable
 
 from clickloop.clock import DAY_MS
-from clickloop.conversion.attribution import MAX_OVERDUE_LOOK_MS
+from clickloop.conversion.attribution import MAX_OVERDUE_RECHECK_MS
 from clickloop.conversion.notice import RefusalReason
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.notices import count_refused_between, notices_due_too_late, waiting_click_ids
-from clickloop.tracking.around_damage import look_again_around_damage
-from clickloop.tracking.notices import BATCH, Desk, NoticeResult
+from clickloop.tracking.damage_isolation import recheck_isolating_damage
+from clickloop.tracking.notices import BATCH, Intake, NoticeResult
 
-LOOK_SECONDS = 0.05
+CHECK_INTERVAL_SECONDS = 0.05
 """Pause between checks of the ledger: longer than for the journal, because a check costs eight times as much."""
-CLOCK_LOOK_SECONDS = 60.0  # clocks are rarely set back
+CLOCK_CHECK_INTERVAL_SECONDS = 60.0  # clocks are rarely set back
 MAX_CLICK_IDS = 5_000
 """Click ids per look-up after clicks were settled."""
 _PAUSE_FACTOR = 10
@@ -37,33 +37,33 @@ class WaitingNotices:
         self._pass_of = 0
         self._checked_to = ""
 
-    def step(self, desk: Desk, now_ms: int) -> list[NoticeResult]:
+    def step(self, intake: Intake, now_ms: int) -> list[NoticeResult]:
         """Run the checks that are due. Return the results of the rechecked notices."""
         now = self._monotonic()
-        results = self._check_arrived(desk, now_ms) if now >= self._arrived_at else []
+        results = self._check_arrived(intake, now_ms) if now >= self._arrived_at else []
         if now >= self._look_at:
-            self._look_at = now + LOOK_SECONDS
-            results += look_again_around_damage(desk, now_ms)
+            self._look_at = now + CHECK_INTERVAL_SECONDS
+            results += recheck_isolating_damage(intake, now_ms)
         if now >= self._clock_look_at:
-            self._clock_look_at = now + CLOCK_LOOK_SECONDS
-            results += self._check_after_fast_clock(desk, now_ms)
+            self._clock_look_at = now + CLOCK_CHECK_INTERVAL_SECONDS
+            results += self._check_after_fast_clock(intake, now_ms)
         return results
 
-    def _check_arrived(self, desk: Desk, now_ms: int) -> list[NoticeResult]:
+    def _check_arrived(self, intake: Intake, now_ms: int) -> list[NoticeResult]:
         """Recheck the notices whose clicks were settled since the last check.
 
         Look up the waiting ids in the facts rather than the settled ids among the waiting notices: settling need not know
         the ids of its clicks, and most of the time no notice waits.
         """
         if not self._checked_to:
-            self._pass_of = desk.progress.batches
+            self._pass_of = intake.progress.batches
         if self._pass_of == self._batches:
             return []
         started = self._monotonic()
-        with desk.ledger.read() as tx:
+        with intake.ledger.read() as tx:
             click_ids = waiting_click_ids(tx, self._checked_to, MAX_CLICK_IDS)
-        found = desk.progress.find(desk.clicks, click_ids, {}).clicks
-        results = look_again_around_damage(desk, now_ms, list(found)) if found else []
+        found = intake.progress.find(intake.clicks, click_ids, {}).clicks
+        results = recheck_isolating_damage(intake, now_ms, list(found)) if found else []
         if len(click_ids) == MAX_CLICK_IDS:
             self._checked_to = click_ids[-1]
         else:
@@ -73,11 +73,11 @@ class WaitingNotices:
         return results
 
     @staticmethod
-    def _check_after_fast_clock(desk: Desk, now_ms: int) -> list[NoticeResult]:
+    def _check_after_fast_clock(intake: Intake, now_ms: int) -> list[NoticeResult]:
         """Recheck notices that are due far in the future: they were scheduled by a clock that has been set back since."""
-        with desk.ledger.read() as tx:
-            late = notices_due_too_late(tx, now_ms + 2 * MAX_OVERDUE_LOOK_MS, BATCH)
-        return look_again_around_damage(desk, now_ms, notice_ids=[notice.raw.notice_id for notice in late])
+        with intake.ledger.read() as tx:
+            late = notices_due_too_late(tx, now_ms + 2 * MAX_OVERDUE_RECHECK_MS, BATCH)
+        return recheck_isolating_damage(intake, now_ms, notice_ids=[notice.raw.notice_id for notice in late])
 
 
 def unknown_click_alarms(ledger: Ledger, now_ms: int) -> tuple[str, ...]:

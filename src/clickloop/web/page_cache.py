@@ -11,7 +11,7 @@ MAX_RESULTS = 64
 T = TypeVar("T")
 
 
-class Remembered:
+class PageCache:
     """The last result for each key. For any thread; two threads may compute the same result at once."""
 
     def __init__(self) -> None:

@@ -11,8 +11,8 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from clickloop.edge.message import plain_answer
-from clickloop.edge.open_connections import MAPPED, Limits, OpenConnections, Phase
+from clickloop.edge.message import plain_response
+from clickloop.edge.open_connections import MAPPED, ConnectionLimits, OpenConnections, Phase
 from clickloop.edge.proxies import IpNetworks, is_in
 from clickloop.edge.request_limits import LINGER_SECONDS
 
@@ -52,7 +52,7 @@ def target_fault(target: bytes) -> str:
 class PanelConnections(OpenConnections["PanelConnection"]):
     """All open connections to the panel's port."""
 
-    def __init__(self, limits: Limits, proxies: IpNetworks = ()) -> None:
+    def __init__(self, limits: ConnectionLimits, proxies: IpNetworks = ()) -> None:
         super().__init__(limits, lambda peer: is_in(peer, proxies))
 
     def __call__(
@@ -325,7 +325,7 @@ class PanelConnection(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
         if not has_begun:
-            self.transport.write(plain_answer(status, text + "\n", keep_alive=False, headers=headers))
+            self.transport.write(plain_response(status, text + "\n", keep_alive=False, headers=headers))
         if status in _WHILE_SENDING:
             # If we closed it, data that the client is still sending would reset the connection. It is read and discarded.
             self._lingers = True

@@ -12,7 +12,7 @@ from clickloop.web.api.application import create_api
 from clickloop.web.api.context import ApiContext, app_context
 from clickloop.web.api.problem import answer_http
 from clickloop.web.browser import browser_of
-from clickloop.web.panel.frame.application import SECURITY_HEADERS, answer_outside, create_panel
+from clickloop.web.panel.frame.application import SECURITY_HEADERS, create_panel, error_page_outside
 from clickloop.web.panel.frame.viewer import HOME, AnyRequest
 
 
@@ -29,7 +29,7 @@ def create_site(context: ApiContext) -> Litestar:
 def _answer_refused(request: AnyRequest, error: HTTPException) -> Response[Any]:
     """Return a page for errors in the panel, problem details for the rest."""
     is_panel = request.scope["path"].startswith(f"{HOME}/")
-    return answer_outside(request, error) if is_panel else answer_http(request, error)
+    return error_page_outside(request, error) if is_panel else answer_http(request, error)
 
 
 @get("/", include_in_schema=False, sync_to_thread=False)

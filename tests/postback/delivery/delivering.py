@@ -8,14 +8,14 @@ from typing import Any
 from clickloop.clock import wall_clock
 from clickloop.config import networks_of
 from clickloop.postback.delivery.departures import Send
-from clickloop.postback.delivery.lanes import EVERY_ROOM, Rooms
-from clickloop.postback.delivery.limits import Limits
-from clickloop.postback.delivery.work import Claimed
+from clickloop.postback.delivery.limits import DeliveryLimits
+from clickloop.postback.delivery.receiver_queues import UNLIMITED_QUOTAS, Quotas
+from clickloop.postback.delivery.work import ClaimBatch
 from clickloop.postback.delivery.worker import Delivery
-from clickloop.postback.due import Owed
+from clickloop.postback.due import DuePostback
 from clickloop.postback.postback_log import NewPostback, Postback, PostbackFilter
-from clickloop.postback.retry import Outcome
-from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.postback.retry import AttemptOutcome
+from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule
 from clickloop.postback.sending.address_guard import AddressGuard, Policy
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.logs.postbacks import insert_postbacks, postbacks_before
@@ -24,8 +24,10 @@ from clickloop.store.ledger.setup.postback_rules import insert_rule
 from tests.empty_stores import open_ledger
 
 NEARBY = AddressGuard(Policy(allowed_networks=networks_of("127.0.0.0/8", "the receivers")))
-QUICK = Limits(connections=4, queue=8, batch=8, look_seconds=0.02, write_after_seconds=0.005, error_seconds=0.01)
-UNTIL_WOKEN = Limits(connections=4, queue=8, batch=8, look_seconds=60, write_after_seconds=0.005)
+QUICK = DeliveryLimits(
+    connections=4, queue=8, batch=8, poll_seconds=0.02, write_after_seconds=0.005, error_seconds=0.01
+)
+UNTIL_WOKEN = DeliveryLimits(connections=4, queue=8, batch=8, poll_seconds=60, write_after_seconds=0.005)
 IDS = RecordIds()
 
 
@@ -45,7 +47,7 @@ class Bench:
         url: str = "https://source.example/",
         version: int | None = None,
         at: int = 0,
-        lane: str = "source.example:443",
+        receiver: str = "source.example:443",
     ) -> None:
         """Create ``count`` postbacks of as many conversions; with ``version``, one more change of the same conversion."""
         now_ms = at or wall_clock()
@@ -59,8 +61,8 @@ class Bench:
                 campaign_id=7,
                 source_id=3,
                 trigger="new",
-                decision=Owed(Request(url=f"{url}?{number}"), now_ms, ()),
-                lane=lane,
+                decision=DuePostback(PostbackRequest(url=f"{url}?{number}"), now_ms, ()),
+                receiver=receiver,
             )
             for number in range(count)
         ]
@@ -90,7 +92,7 @@ class CountingStore(LedgerPostbacks):
     claims = 0
     rescues = 0
 
-    def claim(self, now_ms: int, limit: int, lease_ms: int, rooms: Rooms = EVERY_ROOM) -> Claimed:
+    def claim(self, now_ms: int, limit: int, lease_ms: int, rooms: Quotas = UNLIMITED_QUOTAS) -> ClaimBatch:
         self.claims += 1
         return super().claim(now_ms, limit, lease_ms, rooms)
 
@@ -109,15 +111,15 @@ async def wake_until_claimed(delivery: Delivery, store: CountingStore, times: in
                 await asyncio.sleep(0.001)
 
 
-async def accept(request: Request, attempt: int) -> Outcome:
-    return Outcome(status_code=200)
+async def accept(request: PostbackRequest, attempt: int) -> AttemptOutcome:
+    return AttemptOutcome(status_code=200)
 
 
 def deliver(
     bench: Bench,
     script: Callable[[Delivery], Coroutine[Any, Any, None]],
     send: Send = accept,
-    limits: Limits = QUICK,
+    limits: DeliveryLimits = QUICK,
     alone: bool = True,
     **given: Any,
 ) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from clickloop.clock import wall_clock
-from clickloop.postback.due import Owed
-from clickloop.postback.postback_log import Attempt, NewPostback, Postback
-from clickloop.postback.rule import Request
+from clickloop.postback.due import DuePostback
+from clickloop.postback.postback_log import NewPostback, Postback, PostbackAttempt
+from clickloop.postback.rule import PostbackRequest
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.logs.postbacks import attempts_of, find_postback, insert_postbacks
 from tests.postback.delivery.delivering import Bench
@@ -55,7 +55,7 @@ async def worker(bench: Bench) -> AsyncIterator[asyncio.subprocess.Process]:
         await process.wait()
 
 
-def owe(bench: Bench, url: str, lane: str) -> str:
+def owe(bench: Bench, url: str, receiver: str) -> str:
     """Create a postback with its id in the URL. Return the id."""
     ids = RecordIds()
     postback_id = ids()
@@ -68,15 +68,15 @@ def owe(bench: Bench, url: str, lane: str) -> str:
         campaign_id=7,
         source_id=3,
         trigger="new",
-        decision=Owed(Request(url=f"{url}?id={postback_id}"), wall_clock(), ()),
-        lane=lane,
+        decision=DuePostback(PostbackRequest(url=f"{url}?id={postback_id}"), wall_clock(), ()),
+        receiver=receiver,
     )
     with bench.ledger.write() as tx:
         insert_postbacks(tx, [new], wall_clock())
     return postback_id
 
 
-def story(bench: Bench, postback_id: str) -> tuple[Postback, tuple[Attempt, ...]]:
+def story(bench: Bench, postback_id: str) -> tuple[Postback, tuple[PostbackAttempt, ...]]:
     with bench.ledger.read() as tx:
         found = find_postback(tx, postback_id)
         assert found is not None
@@ -140,7 +140,7 @@ def test_a_worker_killed_between_request_and_outcome_is_followed_by_the_same_req
             await workers[0].wait()
         writer.write(OK)
 
-    async def run(receiver: Any) -> tuple[str, Postback, tuple[Attempt, ...]]:
+    async def run(receiver: Any) -> tuple[str, Postback, tuple[PostbackAttempt, ...]]:
         async with receiver.open():
             async with worker(bench) as first:
                 workers.append(first)

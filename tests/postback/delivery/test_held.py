@@ -8,16 +8,16 @@ import pytest
 
 from clickloop.clock import wall_clock
 from clickloop.postback.delivery.breaker import Pause
-from clickloop.postback.delivery.lane import FIRST_WIDTH, Asked, Standing
+from clickloop.postback.delivery.receiver_queue import FIRST_WIDTH, ReceiverCommand, ReceiverCondition
 from clickloop.postback.delivery.worker import Delivery
-from clickloop.postback.holding import Hold
-from clickloop.postback.retry import Outcome
-from clickloop.postback.rule import Request
-from clickloop.store.ledger.queue.claiming import BEHIND_MS
+from clickloop.postback.pause_reason import PauseReason
+from clickloop.postback.retry import AttemptOutcome
+from clickloop.postback.rule import PostbackRequest
+from clickloop.store.ledger.queue.claiming import FOLLOWER_RETRY_MS
 from clickloop.store.ledger.queue.holding import resume_rule
-from clickloop.store.ledger.queue.lanes import ask_of_lane, keep_standing
+from clickloop.store.ledger.queue.receivers import request_command, save_condition
 from tests.postback.delivery.delivering import Bench, CountingStore, deliver, wake_until_claimed
-from tests.postback.delivery.test_with_lanes import (
+from tests.postback.delivery.test_with_receivers import (
     DEAD,
     HEALTHY,
     WIDE,
@@ -32,51 +32,51 @@ from tests.postback.delivery.test_with_lanes import (
 def test_a_receiver_that_requests_a_wait_gets_nothing_until_then_and_others_continue(
     bench: Bench, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    receivers, now = Receivers(Outcome(status_code=429, retry_after="120")), ManualClocks()
+    receivers, now = Receivers(AttemptOutcome(status_code=429, retry_after="120")), ManualClocks()
     store = CountingStore(bench.ledger)
 
     async def script(delivery: Delivery) -> None:
-        await bench.until(lambda: bench.store.lanes() != () and states_of(bench, HEALTHY)["delivered"] == 40)
+        await bench.until(lambda: bench.store.receivers() != () and states_of(bench, HEALTHY)["delivered"] == 40)
         await wake_until_claimed(delivery, store)
         asked = receivers.asked["dead.example"]
         assert asked <= FIRST_WIDTH
-        receivers.dead = Outcome(status_code=200)
+        receivers.dead = AttemptOutcome(status_code=200)
         now.ahead += 119
         await wake_until_claimed(delivery, store)
         assert receivers.asked["dead.example"] == asked
         now.ahead += 2
         await bench.until(lambda: states_of(bench, DEAD)["delivered"] >= 60 - asked)
-        await bench.until(lambda: bench.store.lanes() == ())
+        await bench.until(lambda: bench.store.receivers() == ())
 
     owe_both(bench, 60, 40)
     deliver(bench, script, receivers.send, WIDE, store=store, clock=now.clock, monotonic=now.monotonic)
 
-    assert Counter(row.attempts for row in bench.rows() if row.lane == DEAD)[1] >= 60 - FIRST_WIDTH
+    assert Counter(row.attempts for row in bench.rows() if row.receiver == DEAD)[1] >= 60 - FIRST_WIDTH
     told = [msgspec.json.decode(line) for line in capfd.readouterr().err.splitlines() if "asked us to wait" in line]
     assert [line["receiver"] for line in told] == [DEAD]
 
 
 @pytest.mark.parametrize(
-    ("wish", "event"), [(Asked.PROBE, "probe asked for by hand"), (Asked.RESUME, "resumed by hand")]
+    ("wish", "event"), [(ReceiverCommand.PROBE, "probe asked for by hand"), (ReceiverCommand.RESUME, "resumed by hand")]
 )
 def test_a_users_command_for_a_paused_receiver_is_executed_at_once(
-    bench: Bench, wish: Asked, event: str, capfd: pytest.CaptureFixture[str]
+    bench: Bench, wish: ReceiverCommand, event: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    receivers = Receivers(Outcome(status_code=200))
+    receivers = Receivers(AttemptOutcome(status_code=200))
     pause = Pause(opened_at=wall_clock(), probe_at=wall_clock() + 30_000)
     with bench.ledger.write() as tx:
-        keep_standing(tx, DEAD, Standing(pause=pause))
+        save_condition(tx, DEAD, ReceiverCondition(pause=pause))
 
     async def script(delivery: Delivery) -> None:
         await bench.until(lambda: states_of(bench, HEALTHY)["delivered"] == 5)
         with bench.ledger.write() as tx:
-            ask_of_lane(tx, DEAD, wish)
+            request_command(tx, DEAD, wish)
         delivery.follow()
         await bench.all_final()
-        await bench.until(lambda: bench.store.lanes() == ())
+        await bench.until(lambda: bench.store.receivers() == ())
 
     owe_both(bench, 5, 5)
-    limits = msgspec.structs.replace(WIDE, look_seconds=60)
+    limits = msgspec.structs.replace(WIDE, poll_seconds=60)
     deliver(bench, script, receivers.send, limits)
 
     assert event in capfd.readouterr().err
@@ -85,12 +85,12 @@ def test_a_users_command_for_a_paused_receiver_is_executed_at_once(
 def test_one_rule_that_fails_by_itself_does_not_keep_its_receiver_paused_for_ever(bench: Bench) -> None:
     now = ManualClocks()
 
-    async def send(request: Request, attempt: int) -> Outcome:
-        return Outcome(status_code=500 if "bad" in request.url else 200)
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
+        return AttemptOutcome(status_code=500 if "bad" in request.url else 200)
 
     async def script(delivery: Delivery) -> None:
         await bench.until(lambda: pause_of(bench, DEAD) is not None)
-        bench.owe(1, "https://dead.example/fine", lane=DEAD)
+        bench.owe(1, "https://dead.example/fine", receiver=DEAD)
         now.ahead += 31
         delivery.wake()
         await bench.until(lambda: (pause_of(bench, DEAD) or Pause(opened_at=0, probe_at=0)).probes == 1)
@@ -98,7 +98,7 @@ def test_one_rule_that_fails_by_itself_does_not_keep_its_receiver_paused_for_eve
         delivery.wake()
         await bench.until(lambda: "delivered" in bench.states())
 
-    bench.owe(31, "https://dead.example/bad", lane=DEAD)
+    bench.owe(31, "https://dead.example/bad", receiver=DEAD)
     deliver(bench, script, send, WIDE, clock=now.clock, monotonic=now.monotonic)
 
 
@@ -106,9 +106,9 @@ def test_a_resumed_rules_postbacks_follow_the_one_sent_first(bench: Bench, capfd
     gone = True
     sent = Counter[int]()
 
-    async def send(request: Request, attempt: int) -> Outcome:
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
         sent[410 if gone else 200] += 1
-        return Outcome(status_code=410 if gone else 200)
+        return AttemptOutcome(status_code=410 if gone else 200)
 
     def resume() -> None:
         with bench.ledger.write() as tx:
@@ -128,7 +128,9 @@ def test_a_resumed_rules_postbacks_follow_the_one_sent_first(bench: Bench, capfd
         resume()
         delivery.wake()
         await bench.until(lambda: sent[410] == before + 1)
-        await bench.until(lambda: {row.hold for row in bench.rows() if row.state == "paused"} == {Hold.RULE_PAUSED})
+        await bench.until(
+            lambda: {row.hold for row in bench.rows() if row.state == "paused"} == {PauseReason.RULE_PAUSED}
+        )
         gone = False
         resume()
         delivery.wake()
@@ -144,23 +146,23 @@ def test_a_resumed_rules_postbacks_follow_the_one_sent_first(bench: Bench, capfd
 def test_a_postback_behind_an_earlier_change_leaves_as_soon_as_that_one_is_final(bench: Bench) -> None:
     left: list[tuple[float, str]] = []
 
-    async def send(request: Request, attempt: int) -> Outcome:
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
         left.append((time.monotonic(), request.url))
-        return Outcome(status_code=200)
+        return AttemptOutcome(status_code=200)
 
     async def script(delivery: Delivery) -> None:
         await bench.all_final()
 
     bench.owe(1, "https://source.example/1", version=1)
     bench.owe(1, "https://source.example/2", version=2)
-    deliver(bench, script, send, msgspec.structs.replace(WIDE, look_seconds=60))
+    deliver(bench, script, send, msgspec.structs.replace(WIDE, poll_seconds=60))
 
     assert [url for _, url in left] == ["https://source.example/1?0", "https://source.example/2?0"]
-    assert left[1][0] - left[0][0] < BEHIND_MS / 1_000
+    assert left[1][0] - left[0][0] < FOLLOWER_RETRY_MS / 1_000
 
 
 def test_on_hold_no_postback_leaves_and_all_of_them_do_once_released(bench: Bench) -> None:
-    receivers, store = Receivers(Outcome(status_code=200)), CountingStore(bench.ledger)
+    receivers, store = Receivers(AttemptOutcome(status_code=200)), CountingStore(bench.ledger)
 
     async def script(delivery: Delivery) -> None:
         for _ in range(5):

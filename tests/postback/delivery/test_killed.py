@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from clickloop.clock import wall_clock
-from clickloop.postback.due import Owed
+from clickloop.postback.due import DuePostback
 from clickloop.postback.postback_log import NewPostback, PostbackFilter
-from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule
 from clickloop.postback.state import PostbackState
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
@@ -59,7 +59,7 @@ def owe(ledger: Ledger, url: str) -> set[str]:
                     campaign_id=1,
                     source_id=1,
                     trigger="new",
-                    decision=Owed(Request(url=f"{url}{postback_id}"), now_ms, ()),
+                    decision=DuePostback(PostbackRequest(url=f"{url}{postback_id}"), now_ms, ()),
                 )
             )
         insert_postbacks(tx, new, now_ms)

@@ -8,18 +8,18 @@ from typing import Any
 from clickloop.clock import wall_clock
 from clickloop.postback.delivery.breaker import Pause
 from clickloop.postback.delivery.clock_watch import ClockWatch
-from clickloop.postback.delivery.lane import Asked, Standing
-from clickloop.postback.delivery.limits import Limits
+from clickloop.postback.delivery.limits import DeliveryLimits
 from clickloop.postback.delivery.outcome_writer import MAX_FINAL_TRIES, OutcomeWriter
+from clickloop.postback.delivery.receiver_queue import ReceiverCommand, ReceiverCondition
 from clickloop.postback.delivery.signals import Signals
 from clickloop.postback.delivery.store_thread import StoreThread
-from clickloop.postback.delivery.work import Ended, Job, Recorded
-from clickloop.postback.retry import Outcome, Result
+from clickloop.postback.delivery.work import EndedAttempt, Job, RecordingResult
+from clickloop.postback.retry import AttemptOutcome, Result
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
 from tests.postback.delivery.delivering import QUICK, Bench
 
-LANE = "source.example:443"
-PAUSED = Standing(pause=Pause(opened_at=1_000, probe_at=2_000, why="It failed."))
+RECEIVER = "source.example:443"
+PAUSED = ReceiverCondition(pause=Pause(opened_at=1_000, probe_at=2_000, why="It failed."))
 
 
 class SlowStore(LedgerPostbacks):
@@ -29,33 +29,35 @@ class SlowStore(LedgerPostbacks):
         super().__init__(bench.ledger)
         self.released = threading.Event()
         self.is_away = False
-        self.recorded: list[tuple[Ended, ...]] = []
-        self.standings: list[Mapping[str, Standing]] = []
+        self.recorded: list[tuple[EndedAttempt, ...]] = []
+        self.standings: list[Mapping[str, ReceiverCondition]] = []
 
     def _wait(self) -> None:
         assert self.released.wait(60)
         if self.is_away:
             raise OSError("the disk is full")
 
-    def record(self, ended: Sequence[Ended]) -> Recorded:
+    def record(self, ended: Sequence[EndedAttempt]) -> RecordingResult:
         self.recorded.append(tuple(ended))
         self._wait()
         return super().record(ended)
 
-    def keep_standings(self, standings: Mapping[str, Standing], done: Mapping[str, Asked]) -> None:
+    def save_receiver_conditions(
+        self, standings: Mapping[str, ReceiverCondition], done: Mapping[str, ReceiverCommand]
+    ) -> None:
         self.standings.append(standings)
         self._wait()
-        super().keep_standings(standings, done)
+        super().save_receiver_conditions(standings, done)
 
 
 class RunningWriter:
     """A running writer."""
 
-    def __init__(self, store: SlowStore, limits: Limits) -> None:
+    def __init__(self, store: SlowStore, limits: DeliveryLimits) -> None:
         self.store = store
         self.ledger = StoreThread(store)
         self.signals = Signals()
-        self.standing = Standing()
+        self.standing = ReceiverCondition()
         self.writes = 0
         self.writer = OutcomeWriter(self.ledger, lambda _: self.standing, ClockWatch(self.ledger), limits, self.signals)
 
@@ -64,7 +66,7 @@ class RunningWriter:
 
 
 def write(
-    bench: Bench, script: Callable[[RunningWriter], Coroutine[Any, Any, None]], limits: Limits = QUICK
+    bench: Bench, script: Callable[[RunningWriter], Coroutine[Any, Any, None]], limits: DeliveryLimits = QUICK
 ) -> SlowStore:
     """Run a writer while the script runs, then close it and return the store."""
     store = SlowStore(bench)
@@ -90,8 +92,8 @@ def claimed(bench: Bench, count: int = 1) -> tuple[Job, ...]:
     return bench.store.claim(wall_clock(), count, 60_000).jobs
 
 
-def delivered(job: Job) -> Ended:
-    return Ended(job=job, outcome=Outcome(status_code=200), result=Result.DELIVERED, at=wall_clock())
+def delivered(job: Job) -> EndedAttempt:
+    return EndedAttempt(job=job, outcome=AttemptOutcome(status_code=200), result=Result.DELIVERED, at=wall_clock())
 
 
 def test_outcomes_that_arrive_during_a_write_are_written_by_the_next_and_none_twice(bench: Bench) -> None:
@@ -132,27 +134,27 @@ def test_unwritten_outcomes_keep_their_order_and_move_with_a_clock_that_is_set_b
 
 def test_a_receiver_that_changes_while_its_condition_is_written_is_written_again(bench: Bench) -> None:
     async def script(at: RunningWriter) -> None:
-        at.writer.note_changed((LANE,))
+        at.writer.note_changed((RECEIVER,))
         await bench.until(lambda: len(at.store.standings) == 1)
         at.standing = PAUSED
-        at.writer.note_changed((LANE,))
+        at.writer.note_changed((RECEIVER,))
 
-    assert write(bench, script).standings == [{LANE: Standing()}, {LANE: PAUSED}]
-    assert [lane.pause for lane in bench.store.lanes()] == [PAUSED.pause]
+    assert write(bench, script).standings == [{RECEIVER: ReceiverCondition()}, {RECEIVER: PAUSED}]
+    assert [receiver.pause for receiver in bench.store.receivers()] == [PAUSED.pause]
 
 
 def test_a_condition_that_could_not_be_written_is_written_as_it_is_later(bench: Bench) -> None:
     async def script(at: RunningWriter) -> None:
         at.store.is_away = True
-        at.writer.note_changed((LANE,))
+        at.writer.note_changed((RECEIVER,))
         await bench.until(lambda: len(at.store.standings) == 1)
         at.standing = PAUSED
         at.store.released.set()
         await bench.until(lambda: at.writes > 0)
         at.store.is_away = False
 
-    assert write(bench, script).standings[-1] == {LANE: PAUSED}
-    assert [lane.pause for lane in bench.store.lanes()] == [PAUSED.pause]
+    assert write(bench, script).standings[-1] == {RECEIVER: PAUSED}
+    assert [receiver.pause for receiver in bench.store.receivers()] == [PAUSED.pause]
 
 
 def test_a_closed_writer_gives_up_on_a_store_that_stays_down_and_the_lease_expires(bench: Bench) -> None:
@@ -180,5 +182,5 @@ def test_the_writer_is_full_at_the_maximum_of_unwritten_outcomes_until_they_are_
         await bench.until(lambda: at.writes == 1)
         assert not at.writer.is_full
 
-    limits = Limits(unwritten=2, write_after_seconds=60)  # a full batch is written at once
+    limits = DeliveryLimits(unwritten=2, write_after_seconds=60)  # a full batch is written at once
     write(bench, script, limits)

@@ -9,9 +9,9 @@ import pytest
 
 from clickloop.clock import DAY_MS, SECOND_MS, wall_clock
 from clickloop.postback.delivery.worker import Delivery
-from clickloop.postback.postback_log import Attempt, Postback
-from clickloop.postback.retry import Delivered, Outcome, Tried, Trouble, decide, fault_of
-from clickloop.postback.rule import Method, Request, RequestTemplate, Rule, Schedule, Success
+from clickloop.postback.postback_log import Postback, PostbackAttempt
+from clickloop.postback.retry import AttemptCounts, AttemptOutcome, Delivered, Trouble, decide, fault_of
+from clickloop.postback.rule import Method, PostbackRequest, RequestTemplate, Rule, Schedule, Success
 from clickloop.postback.sending.client import Sender
 from clickloop.store.ledger.logs.postbacks import attempts_of
 from clickloop.store.ledger.setup.postback_rules import insert_rule
@@ -21,7 +21,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 FIRST_WAIT_MS = 5 * SECOND_MS
 
 
-def tried_once(bench: Bench, receiver: Any) -> tuple[Postback, Attempt]:
+def tried_once(bench: Bench, receiver: Any) -> tuple[Postback, PostbackAttempt]:
     """Create a postback and make one attempt. Return both."""
 
     async def run() -> None:
@@ -40,7 +40,7 @@ def tried_once(bench: Bench, receiver: Any) -> tuple[Postback, Attempt]:
     return row, attempt
 
 
-def wait_of(row: Postback, attempt: Attempt) -> int:
+def wait_of(row: Postback, attempt: PostbackAttempt) -> int:
     """Return the milliseconds from the attempt's end to the next one."""
     assert row.next_attempt_at is not None
     assert attempt.finished_at is not None
@@ -91,12 +91,12 @@ def test_a_200_whose_text_says_error_is_retried_and_the_text_is_logged(bench: Be
     assert "means failure" in (attempt.error or "")
 
 
-def send_each(receiver: Any, deadline: float, method: Method, times: int) -> list[Outcome]:
+def send_each(receiver: Any, deadline: float, method: Method, times: int) -> list[AttemptOutcome]:
     """Make attempts with one sender, one after another."""
 
-    async def run() -> list[Outcome]:
+    async def run() -> list[AttemptOutcome]:
         async with receiver.open(), Sender(deadline, NEARBY) as sender:
-            request = Request(url=receiver.url(), method=method)
+            request = PostbackRequest(url=receiver.url(), method=method)
             return [await sender.send(request, number) for number in range(1, times + 1)]
 
     return asyncio.run(run())
@@ -194,7 +194,7 @@ def test_a_200_with_an_endless_head_is_a_delivery_and_not_sent_again(
 
     assert (outcome.status_code or 0) // 100 == 2
     assert outcome.trouble is Trouble.TIMEOUT
-    assert decide(outcome, Tried(1), Success(), Schedule(), 0, lambda: 0.5) == Delivered()
+    assert decide(outcome, AttemptCounts(1), Success(), Schedule(), 0, lambda: 0.5) == Delivered()
     assert fault_of(outcome, Success(must_contain="ok")) is not None
     assert (again.status_code, len(receiver.requests)) == (outcome.status_code, 2)
 

@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from clickloop.clock import DAY_MS, HOUR_MS, wall_clock
-from clickloop.postback.delivery.lanes import EVERY_ROOM, Rooms
-from clickloop.postback.delivery.limits import Limits
-from clickloop.postback.delivery.work import Claimed, Ended, Job, Recorded
+from clickloop.postback.delivery.limits import DeliveryLimits
+from clickloop.postback.delivery.receiver_queues import UNLIMITED_QUOTAS, Quotas
+from clickloop.postback.delivery.work import ClaimBatch, EndedAttempt, Job, RecordingResult
 from clickloop.postback.delivery.worker import Delivery
-from clickloop.postback.retry import Outcome
-from clickloop.postback.rule import Request, RequestTemplate, Rule, Schedule
+from clickloop.postback.retry import AttemptOutcome
+from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule, Schedule
 from clickloop.postback.sending.client import Sender
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
@@ -81,8 +81,8 @@ def test_a_failed_attempt_is_retried_on_time_without_being_woken(bench: Bench) -
     with bench.ledger.write() as tx:
         bench.rule_id = insert_rule(tx, rule, wall_clock())
 
-    async def fail_once(request: Request, attempt: int) -> Outcome:
-        return Outcome(status_code=500 if attempt == 1 else 200)
+    async def fail_once(request: PostbackRequest, attempt: int) -> AttemptOutcome:
+        return AttemptOutcome(status_code=500 if attempt == 1 else 200)
 
     async def run(delivery: Delivery) -> None:
         bench.owe(1)
@@ -97,16 +97,16 @@ def test_no_more_requests_are_under_way_than_there_are_connections(bench: Bench)
     under_way = most = 0
     all_under_way = asyncio.Barrier(QUICK.connections)
 
-    async def send(request: Request, attempt: int) -> Outcome:
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
         await all_under_way.wait()
         under_way -= 1
-        return Outcome(status_code=200)
+        return AttemptOutcome(status_code=200)
 
     for number in range(8):
-        bench.owe(5, lane=f"receiver{number}.example:443")
+        bench.owe(5, receiver=f"receiver{number}.example:443")
 
     async def script(delivery: Delivery) -> None:
         await bench.all_final()
@@ -119,9 +119,9 @@ def test_no_more_requests_are_under_way_than_there_are_connections(bench: Bench)
 def test_changes_of_one_conversion_leave_in_order(bench: Bench) -> None:
     sent: list[str] = []
 
-    async def send(request: Request, attempt: int) -> Outcome:
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
         sent.append(request.url)
-        return Outcome(status_code=200)
+        return AttemptOutcome(status_code=200)
 
     for version in (3, 1, 2):
         bench.owe(url=f"https://source.example/{version}", version=version)
@@ -138,18 +138,18 @@ def test_stopping_finishes_attempts_under_way_and_releases_the_rest(bench: Bench
     released = asyncio.Event()
     started = 0
 
-    async def send(request: Request, attempt: int) -> Outcome:
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
         nonlocal started
         started += 1
         await released.wait()
-        return Outcome(status_code=200)
+        return AttemptOutcome(status_code=200)
 
     bench.owe(12)
 
     async def script(delivery: Delivery) -> None:
         await bench.until(lambda: started == 4)
         delivery.stop()
-        await bench.until(lambda: delivery._lanes.queued == 0)
+        await bench.until(lambda: delivery._receivers.queued == 0)
         released.set()
 
     deliver(bench, script, send, msgspec.structs.replace(QUICK, connections=8))
@@ -163,9 +163,9 @@ def test_a_dead_workers_postbacks_are_retried_at_the_start(bench: Bench) -> None
     bench.store.claim(wall_clock(), 10, 10**9)
     attempts: list[int] = []
 
-    async def send(request: Request, attempt: int) -> Outcome:
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
         attempts.append(attempt)
-        return Outcome(status_code=200)
+        return AttemptOutcome(status_code=200)
 
     async def script(delivery: Delivery) -> None:
         await bench.all_final()
@@ -194,9 +194,9 @@ def test_only_a_worker_that_is_alone_takes_over_a_lease_that_has_not_ended(bench
     bench.owe()
     sent: list[int] = []
 
-    async def send(request: Request, attempt: int) -> Outcome:
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
         sent.append(attempt)
-        return Outcome(status_code=200)
+        return AttemptOutcome(status_code=200)
 
     async def script(delivery: Delivery) -> None:
         # A postback created later is claimed after the leases were checked.
@@ -212,24 +212,24 @@ def test_only_a_worker_that_is_alone_takes_over_a_lease_that_has_not_ended(bench
 def test_nothing_is_sent_that_could_outlive_its_lease(bench: Bench) -> None:
     sent, store = 0, CountingStore(bench.ledger)
 
-    async def send(request: Request, attempt: int) -> Outcome:
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
         nonlocal sent
         sent += 1
-        return Outcome(status_code=200)
+        return AttemptOutcome(status_code=200)
 
     bench.owe(3)
 
     async def script(delivery: Delivery) -> None:
         await wake_until_claimed(delivery, store)
 
-    limits = Limits(lease_seconds=5, deadline_seconds=10, look_seconds=0.02)
+    limits = DeliveryLimits(lease_seconds=5, deadline_seconds=10, poll_seconds=0.02)
     deliver(bench, script, send, limits, store=store)
 
     assert (sent, bench.states()) == (0, ["waiting"] * 3)
 
 
 def test_an_attempt_that_breaks_our_own_code_is_logged_and_retried(bench: Bench) -> None:
-    async def send(request: Request, attempt: int) -> Outcome:
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
         raise RuntimeError("a bug")
 
     bench.owe()
@@ -255,11 +255,11 @@ class FailingStore(LedgerPostbacks):
             self._left[name] -= 1
             raise OSError("the ledger is away")
 
-    def claim(self, now_ms: int, limit: int, lease_ms: int, rooms: Rooms = EVERY_ROOM) -> Claimed:
+    def claim(self, now_ms: int, limit: int, lease_ms: int, rooms: Quotas = UNLIMITED_QUOTAS) -> ClaimBatch:
         self._fail("claim")
         return super().claim(now_ms, limit, lease_ms, rooms)
 
-    def record(self, ended: Sequence[Ended]) -> Recorded:
+    def record(self, ended: Sequence[EndedAttempt]) -> RecordingResult:
         self._fail("record")
         return super().record(ended)
 
@@ -271,10 +271,10 @@ class FailingStore(LedgerPostbacks):
 def test_a_failing_ledger_is_retried_and_no_outcome_is_lost(bench: Bench) -> None:
     sent = 0
 
-    async def send(request: Request, attempt: int) -> Outcome:
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
         nonlocal sent
         sent += 1
-        return Outcome(status_code=200)
+        return AttemptOutcome(status_code=200)
 
     bench.owe(5)
 
@@ -291,7 +291,7 @@ def test_while_outcomes_cannot_be_written_sending_stops_at_the_limit_of_unwritte
         is_full = True
         refused = 0
 
-        def record(self, ended: Sequence[Ended]) -> Recorded:
+        def record(self, ended: Sequence[EndedAttempt]) -> RecordingResult:
             if self.is_full:
                 self.refused += 1
                 raise OSError("the disk is full")
@@ -300,12 +300,12 @@ def test_while_outcomes_cannot_be_written_sending_stops_at_the_limit_of_unwritte
     store, sent = Full(bench.ledger), 0
     limits = msgspec.structs.replace(QUICK, queue=100, batch=50, unwritten=8)
     for number in range(10):
-        bench.owe(10, lane=f"source{number}.example:443")
+        bench.owe(10, receiver=f"source{number}.example:443")
 
-    async def send(request: Request, attempt: int) -> Outcome:
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
         nonlocal sent
         sent += 1
-        return Outcome(status_code=200)
+        return AttemptOutcome(status_code=200)
 
     async def script(delivery: Delivery) -> None:
         await bench.until(lambda: sent >= limits.unwritten)
@@ -328,8 +328,8 @@ def test_a_clock_that_is_set_back_delays_nothing(bench: Bench) -> None:
     def clock() -> int:
         return wall_clock() + offset
 
-    async def send(request: Request, attempt: int) -> Outcome:
-        return Outcome(status_code=503 if attempt == 1 else 200)
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
+        return AttemptOutcome(status_code=503 if attempt == 1 else 200)
 
     bench.owe(at=wall_clock() + ahead)
 
@@ -360,8 +360,8 @@ def test_a_clock_set_back_between_stop_and_start_delays_nothing(bench: Bench, ah
     bench.owe()
     answers = iter([503])
 
-    async def send(request: Request, attempt: int) -> Outcome:
-        return Outcome(status_code=next(answers, 200))
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
+        return AttemptOutcome(status_code=next(answers, 200))
 
     async def fail_once(delivery: Delivery) -> None:
         await bench.until(lambda: bench.states() == ["waiting"] and bench.rows()[0].attempts == 1)
@@ -382,8 +382,8 @@ def test_after_a_clock_that_was_ahead_no_restart_brings_a_retry_forward(bench: B
     with bench.ledger.write() as tx:
         bench.rule_id = insert_rule(tx, rule, wall_clock())
 
-    async def send(request: Request, attempt: int) -> Outcome:
-        return Outcome(status_code=503 if "failing" in request.url else 200)
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
+        return AttemptOutcome(status_code=503 if "failing" in request.url else 200)
 
     async def script(delivery: Delivery) -> None:
         await bench.until(lambda: bench.states() == ["delivered", "waiting"])

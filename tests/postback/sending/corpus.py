@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clickloop.postback.sending.address_ranges import packed_address
-from clickloop.postback.sending.target import Target, target_of
+from clickloop.postback.sending.target import RequestTarget, target_of
 
 PATH = Path(__file__).parent / "addresses.txt"
 ALLOWED = "allowed"
@@ -27,7 +27,7 @@ class Row(NamedTuple):
     def address(self) -> str | None:
         """Return the host as an address in the usual notation; None if it is a name or invalid."""
         target = target_of(self.url)
-        return target.host if isinstance(target, Target) and packed_address(target.host) else None
+        return target.host if isinstance(target, RequestTarget) and packed_address(target.host) else None
 
 
 def read_corpus() -> list[Row]:

@@ -14,11 +14,11 @@ from urllib.parse import quote, unquote
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from clickloop.postback.rule import Request
+from clickloop.postback.rule import PostbackRequest
 from clickloop.postback.sending.address_guard import AddressGuard, Policy
 from clickloop.postback.sending.client import Sender
 from clickloop.postback.sending.dialing import open_connector
-from clickloop.postback.sending.target import Target, target_of
+from clickloop.postback.sending.target import RequestTarget, target_of
 from tests.postback.sending.corpus import ALLOWED, SERVICE_PORT, Row, read_corpus
 from tests.postback.sending.dns_stub import DnsStub, StubResolver, serving_names
 
@@ -38,12 +38,12 @@ async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 def ways(number: int, row: Row, port: int, names: DnsStub) -> Iterator[tuple[str, str]]:
     """Return the URLs that lead to a row, each with the name of the way."""
     target = target_of(row.url)
-    if isinstance(target, Target) and row.address is None:
+    if isinstance(target, RequestTarget) and row.address is None:
         names.says(target.host, ("10.0.0.1",))
     yield "dialing", row.url
     if row.authority.isprintable():
         yield "redirect", f"http://{GATE}:{port}/{quote(row.url, safe='')}"
-    if not isinstance(target, Target) or row.address is None:
+    if not isinstance(target, RequestTarget) or row.address is None:
         return
     names.says(f"name{number}.example", (row.address,))
     yield "resolving", f"http://name{number}.example:{target.port}/"
@@ -66,7 +66,7 @@ async def main() -> None:
     ):
         for number, row in enumerate(row for row in read_corpus() if row.verdict != ALLOWED):
             for way, url in ways(number, row, port, names):
-                outcome = await sender.send(Request(url=url), 1)
+                outcome = await sender.send(PostbackRequest(url=url), 1)
                 print(json.dumps([row.authority, row.verdict, way, outcome.trouble or "", outcome.error]))
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from clickloop.postback.retry import Delivered, Outcome, Tried, Trouble, decide, fault_of
-from clickloop.postback.rule import Request, Schedule, Success
+from clickloop.postback.retry import AttemptCounts, AttemptOutcome, Delivered, Trouble, decide, fault_of
+from clickloop.postback.rule import PostbackRequest, Schedule, Success
 from clickloop.postback.sending.address_guard import AddressGuard
 from clickloop.postback.sending.client import Sender
 from tests.postback.sending.test_client import NEARBY, OK, send
@@ -80,7 +80,7 @@ def test_unreadable_parts_are_reported_with_the_delivery(answering: Any) -> None
     outcome = send(answering(UNTIDY["a space in a header's name"]))
     assert (outcome.trouble, outcome.answer) == (Trouble.MALFORMED, b"ok")
     assert "header" in outcome.error.lower()
-    decision = decide(outcome, Tried(1), Success(), Schedule(), 0, lambda: 0.5)
+    decision = decide(outcome, AttemptCounts(1), Success(), Schedule(), 0, lambda: 0.5)
     assert decision == Delivered()
 
 
@@ -146,10 +146,10 @@ def test_a_connection_with_a_malformed_response_is_not_reused(handling: Any) -> 
         peers.append(writer.get_extra_info("peername"))
         writer.write(UNTIDY["a length twice"] if len(peers) == 1 else OK)
 
-    async def run() -> list[Outcome]:
+    async def run() -> list[AttemptOutcome]:
         receiver = handling(untidy_once)
         async with receiver.open(), Sender(5, NEARBY) as sender:
-            return [await sender.send(Request(url=receiver.url()), 1) for _ in range(3)]
+            return [await sender.send(PostbackRequest(url=receiver.url()), 1) for _ in range(3)]
 
     outcomes = asyncio.run(run())
     assert [outcome.trouble for outcome in outcomes] == [Trouble.MALFORMED, None, None]
@@ -178,10 +178,10 @@ def test_unrequested_data_is_not_taken_for_the_response_to_the_next_request(unas
     async def run() -> list[int | None]:
         receiver = handling(say_more)
         async with receiver.open(), Sender(5, NEARBY) as sender:
-            first = await sender.send(Request(url=receiver.url()), 1)
+            first = await sender.send(PostbackRequest(url=receiver.url()), 1)
             answered.set()
             await asyncio.wait_for(closed.wait(), 10)
-            second = await sender.send(Request(url=receiver.url()), 2)
+            second = await sender.send(PostbackRequest(url=receiver.url()), 2)
         return [first.status_code, second.status_code]
 
     assert asyncio.run(run()) == [200, 500]
@@ -219,9 +219,9 @@ def test_an_error_never_contains_the_url_with_its_secrets(answer: bytes, handlin
 
     receiver = handling(end)
 
-    async def run() -> Outcome:
+    async def run() -> AttemptOutcome:
         async with receiver.open(), Sender(5, NEARBY) as sender:
-            return await sender.send(Request(url=receiver.url("/s3cret?token=s3cret")), 1)
+            return await sender.send(PostbackRequest(url=receiver.url("/s3cret?token=s3cret")), 1)
 
     outcome = asyncio.run(run())
     assert outcome.trouble is Trouble.BROKEN
@@ -248,9 +248,9 @@ def test_a_response_without_a_known_end_ends_when_nothing_more_arrives(answering
 
 
 def test_the_guard_still_judges_the_address(answering: Any) -> None:
-    async def run() -> Outcome:
+    async def run() -> AttemptOutcome:
         receiver = answering(OK)
         async with receiver.open(), Sender(5, AddressGuard()) as sender:
-            return await sender.send(Request(url=receiver.url()), 1)
+            return await sender.send(PostbackRequest(url=receiver.url()), 1)
 
     assert asyncio.run(run()).trouble is Trouble.ADDRESS_REFUSED

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clickloop import __version__
-from clickloop.postback.retry import Outcome, Trouble
-from clickloop.postback.rule import BodyKind, Header, Method, Request
+from clickloop.postback.retry import AttemptOutcome, Trouble
+from clickloop.postback.rule import BodyKind, Header, Method, PostbackRequest
 from clickloop.postback.sending.address_guard import AddressGuard, Policy
 from clickloop.postback.sending.client import (
     MAX_KEPT_BYTES,
@@ -24,26 +24,28 @@ from clickloop.postback.sending.client import (
     trouble_of,
 )
 from clickloop.postback.sending.dialing import AddressRefusedError, open_connector
-from clickloop.postback.sending.target import Target, target_of
+from clickloop.postback.sending.target import RequestTarget, target_of
 
 NEARBY = AddressGuard(Policy(allowed_networks=(ip_network("127.0.0.0/8"),)))
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 
 
-def send(receiver: Any, request: Request | None = None, deadline: float = 5, attempt: int = 1) -> Outcome:
+def send(
+    receiver: Any, request: PostbackRequest | None = None, deadline: float = 5, attempt: int = 1
+) -> AttemptOutcome:
     """Open the receiver, make one attempt (by default a GET of its /), and return the outcome."""
 
-    async def run() -> Outcome:
+    async def run() -> AttemptOutcome:
         async with receiver.open(), Sender(deadline, NEARBY) as sender:
-            return await sender.send(request or Request(url=receiver.url()), attempt)
+            return await sender.send(request or PostbackRequest(url=receiver.url()), attempt)
 
     return asyncio.run(run())
 
 
-def send_to(receiver: Any, path_and_query: str, **given: Any) -> Outcome:
-    async def run() -> Outcome:
+def send_to(receiver: Any, path_and_query: str, **given: Any) -> AttemptOutcome:
+    async def run() -> AttemptOutcome:
         async with receiver.open(), Sender(5, NEARBY) as sender:
-            return await sender.send(Request(url=receiver.url(path_and_query), **given), 1)
+            return await sender.send(PostbackRequest(url=receiver.url(path_and_query), **given), 1)
 
     return asyncio.run(run())
 
@@ -115,7 +117,7 @@ def test_any_sendable_path_and_query_leave_byte_for_byte(rest: str) -> None:
         server = await asyncio.start_server(handle, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         async with Sender(5, NEARBY) as sender:
-            await sender.send(Request(url=f"http://127.0.0.1:{port}/x{rest}"), 1)
+            await sender.send(PostbackRequest(url=f"http://127.0.0.1:{port}/x{rest}"), 1)
         server.close()
 
     asyncio.run(run())
@@ -224,9 +226,9 @@ def test_a_closed_port_is_a_failed_connection() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
 
-        async def run() -> Outcome:
+        async def run() -> AttemptOutcome:
             async with Sender(5, NEARBY) as sender:
-                return await sender.send(Request(url=f"http://127.0.0.1:{taken.getsockname()[1]}/"), 1)
+                return await sender.send(PostbackRequest(url=f"http://127.0.0.1:{taken.getsockname()[1]}/"), 1)
 
         assert asyncio.run(run()).trouble is Trouble.CONNECT
 
@@ -236,11 +238,11 @@ def test_tls_to_a_plain_port_is_a_tls_trouble() -> None:
         writer.write(OK)
         writer.close()
 
-    async def run() -> Outcome:
+    async def run() -> AttemptOutcome:
         server = await asyncio.start_server(speak_plainly, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         async with Sender(5, NEARBY) as sender:
-            outcome = await sender.send(Request(url=f"https://127.0.0.1:{port}/"), 1)
+            outcome = await sender.send(PostbackRequest(url=f"https://127.0.0.1:{port}/"), 1)
         server.close()
         return outcome
 
@@ -248,9 +250,9 @@ def test_tls_to_a_plain_port_is_a_tls_trouble() -> None:
 
 
 def test_a_name_that_does_not_resolve_is_a_dns_trouble() -> None:
-    async def run() -> Outcome:
+    async def run() -> AttemptOutcome:
         async with Sender(5, NEARBY) as sender:
-            return await sender.send(Request(url="http://no-such-name.invalid/"), 1)
+            return await sender.send(PostbackRequest(url="http://no-such-name.invalid/"), 1)
 
     assert asyncio.run(run()).trouble in (Trouble.DNS, Trouble.TIMEOUT)
 
@@ -293,7 +295,7 @@ def test_a_redirect_to_a_url_that_is_not_allowed_is_refused(location: bytes, ans
 
 def hop_to(url: str, method: Method = Method.POST) -> Hop:
     target = target_of(url)
-    assert isinstance(target, Target)
+    assert isinstance(target, RequestTarget)
     headers = (Header("Authorization", "Bearer s3cret"), Header("Content-Type", "text/plain"))
     return Hop(method, target, headers, b"body" if method is Method.POST else b"")
 
@@ -331,9 +333,9 @@ def test_a_body_dropped_by_a_redirect_is_reported_with_the_delivery(code: int, i
 
     receiver = handling(hop)
 
-    async def run() -> Outcome:
+    async def run() -> AttemptOutcome:
         async with receiver.open(), Sender(5, NEARBY) as sender:
-            request = Request(url=receiver.url(), method=Method.POST, body_kind=BodyKind.TEXT, body="payout=5")
+            request = PostbackRequest(url=receiver.url(), method=Method.POST, body_kind=BodyKind.TEXT, body="payout=5")
             return await sender.send(request, 1)
 
     outcome = asyncio.run(run())
@@ -345,18 +347,18 @@ def test_a_body_dropped_by_a_redirect_is_reported_with_the_delivery(code: int, i
 @pytest.mark.parametrize(
     "request_",
     [
-        Request(url="https://a.example/?" + "x" * 8200),
-        Request(url="https://a.example/", headers=(Header("X-A", "1\x07"),)),
-        Request(url="https://a.example/", method=Method.POST, body_kind=BodyKind.JSON, body='{"a":}'),
-        Request(url="ftp://a.example/"),
+        PostbackRequest(url="https://a.example/?" + "x" * 8200),
+        PostbackRequest(url="https://a.example/", headers=(Header("X-A", "1\x07"),)),
+        PostbackRequest(url="https://a.example/", method=Method.POST, body_kind=BodyKind.JSON, body='{"a":}'),
+        PostbackRequest(url="ftp://a.example/"),
     ],
     ids=["a URL over 8 KB", "a control character in a header", "broken JSON", "no http"],
 )
-def test_an_unsendable_request_is_reported_and_nothing_is_sent(request_: Request) -> None:
+def test_an_unsendable_request_is_reported_and_nothing_is_sent(request_: PostbackRequest) -> None:
     def refuse(_info: object) -> socket.socket:
         raise AssertionError("a socket was asked for")
 
-    async def run() -> Outcome:
+    async def run() -> AttemptOutcome:
         async with Sender(5, NEARBY, lambda guard: open_connector(guard, socket_factory=refuse)) as sender:
             return await sender.send(request_, 1)
 
@@ -373,21 +375,21 @@ def test_a_guard_may_refuse_every_address_before_a_socket_is_opened(answering: A
 
     receiver = answering(OK)
 
-    async def run() -> Outcome:
+    async def run() -> AttemptOutcome:
         async with (
             receiver.open(),
             Sender(5, NEARBY, lambda guard: open_connector(guard, socket_factory=refuse)) as sender,
         ):
-            return await sender.send(Request(url=receiver.url()), 1)
+            return await sender.send(PostbackRequest(url=receiver.url()), 1)
 
     assert asyncio.run(run()).trouble is Trouble.ADDRESS_REFUSED
     assert receiver.requests == []
 
 
 def test_the_detail_of_an_error_does_not_repeat_the_trouble() -> None:
-    async def run(url: str) -> Outcome:
+    async def run(url: str) -> AttemptOutcome:
         async with Sender(5, NEARBY) as sender:
-            return await sender.send(Request(url=url), 1)
+            return await sender.send(PostbackRequest(url=url), 1)
 
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
@@ -408,9 +410,9 @@ def test_many_attempts_leave_no_file_descriptors_behind(answering: Any) -> None:
     async def run() -> tuple[int, int]:
         async with receiver.open():
             async with Sender(5, NEARBY) as sender:
-                await sender.send(Request(url=receiver.url()), 1)
+                await sender.send(PostbackRequest(url=receiver.url()), 1)
                 before = len(os.listdir("/proc/self/fd"))
-                await asyncio.gather(*(sender.send(Request(url=receiver.url()), 1) for _ in range(50)))
+                await asyncio.gather(*(sender.send(PostbackRequest(url=receiver.url()), 1) for _ in range(50)))
             async with asyncio.timeout(60):  # until the receiver, in this process too, has closed its ends
                 while len(os.listdir("/proc/self/fd")) > before:  # noqa: ASYNC110 – the kernel has no event for it
                     await asyncio.sleep(0.01)

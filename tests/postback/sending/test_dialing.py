@@ -19,8 +19,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from clickloop.clock import MINUTE_MS, wall_clock
 from clickloop.postback.delivery.worker import Delivery
-from clickloop.postback.retry import Outcome, Trouble
-from clickloop.postback.rule import Request
+from clickloop.postback.retry import AttemptOutcome, Trouble
+from clickloop.postback.rule import PostbackRequest
 from clickloop.postback.sending.address_guard import AddressGuard, Policy
 from clickloop.postback.sending.client import Sender
 from clickloop.postback.sending.dialing import (
@@ -94,9 +94,9 @@ def in_world(play: Callable[[World], Awaitable[None]]) -> World:
     return asyncio.run(run())
 
 
-async def send(world: World, url: str) -> Outcome:
+async def send(world: World, url: str) -> AttemptOutcome:
     async with Sender(5, GUARD, world.connect) as sender:
-        return await sender.send(Request(url=url), 1)
+        return await sender.send(PostbackRequest(url=url), 1)
 
 
 def test_of_a_public_and_a_private_address_only_the_public_one_is_connected_to() -> None:
@@ -149,7 +149,7 @@ def test_a_cached_address_is_the_one_that_was_judged() -> None:
         world.names.says("rebinds.example", (PUBLIC,), (PRIVATE,))
         async with Sender(5, GUARD, lambda guard: world.connect(guard, DNS_CACHE_SECONDS)) as sender:
             for _ in range(3):
-                outcome = await sender.send(Request(url=f"http://rebinds.example:{world.port}/"), 1)
+                outcome = await sender.send(PostbackRequest(url=f"http://rebinds.example:{world.port}/"), 1)
                 assert outcome.status_code == 200
 
     world = in_world(play)
@@ -166,8 +166,8 @@ def test_a_name_that_resolves_to_refused_addresses_for_a_while_loses_no_postback
 
     async def play(world: World) -> None:
         world.names.says("moving.example", answers, (PUBLIC,))
-        lane = f"moving.example:{world.port}"
-        bench.owe(1, f"http://{lane}/", at=moments[0], lane=lane)
+        receiver = f"moving.example:{world.port}"
+        bench.owe(1, f"http://{receiver}/", at=moments[0], receiver=receiver)
         async with Sender(5, GUARD, world.connect) as sender:
             for state in ("waiting", "delivered"):
                 delivery = Delivery(bench.store, sender.send, alone=True, limits=QUICK, clock=lambda: moments[0])
@@ -243,7 +243,7 @@ def test_a_socket_is_judged_by_its_own_address_even_when_the_resolver_is_wrong()
 
     async def play(world: World) -> None:
         async with Sender(5, GUARD, connect) as sender:
-            outcome = await sender.send(Request(url=f"http://wrong.example:{world.port}/"), 1)
+            outcome = await sender.send(PostbackRequest(url=f"http://wrong.example:{world.port}/"), 1)
         assert outcome.trouble is Trouble.NAME_REFUSED
 
     assert in_world(play).got == {PUBLIC: [], PRIVATE: []}

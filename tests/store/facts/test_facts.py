@@ -16,26 +16,26 @@ from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import ClickIds
 from clickloop.clock import DAY_MS, iso_text
 from clickloop.record_id import RecordIds, base32_tail, base32_time
-from clickloop.report.evidence import Clicks
+from clickloop.report.evidence import ClickEvidence
 from clickloop.report.fact import ConversionFact
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
-from clickloop.store.facts.facts import Facts, FactsDamagedError, FactsError, FactsInUseError, SegmentRefusedError
+from clickloop.store.facts.facts import FactsDamagedError, FactsError, FactsInUseError, FactsStore, SegmentRefusedError
 from clickloop.store.journal.reader import JournalReader
-from clickloop.store.journal.segment import DamageKind, Segment, SegmentContents, sealed
+from clickloop.store.journal.segment import DamageKind, Segment, SegmentContents, closed_segment_bytes
 from clickloop.store.journal.writer import JournalWriter
-from clickloop.text import octets_of, text_of
+from clickloop.text import escape_bytes, unescape_bytes
 from clickloop.tracking.settle import settle_clicks
 from tests.empty_stores import open_facts
 from tests.store.counting import sums_of
 
-OPENERS: dict[str, Callable[[Path], Facts]] = {"duckdb": lambda folder: open_facts(folder / "facts.duckdb")}
+OPENERS: dict[str, Callable[[Path], FactsStore]] = {"duckdb": lambda folder: open_facts(folder / "facts.duckdb")}
 NOON = 1_760_000_000_000
 
 
 class Store:
     """A store of facts in a folder, which can be reopened, and segments to load."""
 
-    def __init__(self, folder: Path, opener: Callable[[Path], Facts]) -> None:
+    def __init__(self, folder: Path, opener: Callable[[Path], FactsStore]) -> None:
         self.folder = folder
         self._opener = opener
         self.facts = opener(folder)
@@ -49,7 +49,7 @@ class Store:
         """Write a segment of these records."""
         self._number += 1
         path = self.folder / f"{self._number:08d}.ndjson"
-        path.write_bytes(sealed(self._number, [record[:-1] + b',"crc":1}' for record in records]))
+        path.write_bytes(closed_segment_bytes(self._number, [record[:-1] + b',"crc":1}' for record in records]))
         segment = Segment(path, "clicks", "writer", self._number, path.stat().st_size)
         return SegmentContents(segment, len(records))
 
@@ -229,10 +229,10 @@ def test_recent_clicks_are_the_last_that_count_of_each_campaign(store: Store) ->
         a_click(NOON - 9, campaign_id=2, external_id="d"),
     )
     assert store.facts.recent_clicks(10) == {
-        1: Clicks(recent=3, without_external_id=1, unreplaced=1, cost_unreadable=1, last_at=NOON - 1),
-        2: Clicks(recent=1, last_at=NOON - 9),
+        1: ClickEvidence(recent=3, without_external_id=1, unreplaced=1, cost_unreadable=1, last_at=NOON - 1),
+        2: ClickEvidence(recent=1, last_at=NOON - 9),
     }
-    assert store.facts.recent_clicks(2, 1) == {1: Clicks(recent=2, unreplaced=1, last_at=NOON - 1)}
+    assert store.facts.recent_clicks(2, 1) == {1: ClickEvidence(recent=2, unreplaced=1, last_at=NOON - 1)}
     assert store.facts.recent_clicks(2, 3) == {}
 
 
@@ -294,7 +294,7 @@ _TEXTS = [field.name for field in msgspec.structs.fields(Click) if field.type is
 
 @pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
 def test_any_bytes_in_any_field_survive_the_way_from_the_journal_into_the_facts(
-    opener: Callable[[Path], Facts], tmp_path: Path
+    opener: Callable[[Path], FactsStore], tmp_path: Path
 ) -> None:
     root = tmp_path / "journal"
     facts = opener(tmp_path)
@@ -306,7 +306,7 @@ def test_any_bytes_in_any_field_survive_the_way_from_the_journal_into_the_facts(
         st.lists(st.dictionaries(st.sampled_from(_TEXTS), st.binary(max_size=300), max_size=8), min_size=1, max_size=4)
     )
     def check(values: list[dict[str, bytes]]) -> None:
-        clicks = [a_click(NOON, **{name: text_of(value) for name, value in fields.items()}) for fields in values]
+        clicks = [a_click(NOON, **{name: escape_bytes(value) for name, value in fields.items()}) for fields in values]
         for click in clicks:
             writer.append(msgspec.json.encode(click))
         writer.close_segment()
@@ -314,7 +314,7 @@ def test_any_bytes_in_any_field_survive_the_way_from_the_journal_into_the_facts(
         found = facts.find_clicks([click.click_id for click in clicks])
         assert [found[click.click_id] for click in clicks] == clicks
         for click, fields in zip(clicks, values, strict=True):
-            assert all(octets_of(getattr(found[click.click_id], name)) == value for name, value in fields.items())
+            assert all(unescape_bytes(getattr(found[click.click_id], name)) == value for name, value in fields.items())
 
     check()
     writer.close()

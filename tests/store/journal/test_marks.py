@@ -21,10 +21,10 @@ from clickloop.store.damage_log import (
     unconfirmed_damages,
 )
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
-from clickloop.store.identity import Installation, Marks, read_installation, write_installation
+from clickloop.store.identity import Installation, StoreMarks, read_installation, write_installation
 from clickloop.store.journal.marks import StreamMark, marked_writers, missing_ranges, read_mark
 from clickloop.store.journal.reader import JournalReader
-from clickloop.store.journal.segment import Damage, DamageKind, framed, sealed
+from clickloop.store.journal.segment import Damage, DamageKind, closed_segment_bytes, record_line
 from clickloop.store.journal.writer import JournalWriter
 from clickloop.tracking.settle import ClickBatch, settle_clicks
 from tests.empty_stores import open_facts
@@ -269,13 +269,13 @@ def test_facts_begun_anew_take_the_settled_segments_that_are_still_there_without
     tmp_path: Path,
 ) -> None:
     path = used(tmp_path / "data")
-    write_installation(path, msgspec.structs.replace(_known(path), marks=Marks()))
+    write_installation(path, msgspec.structs.replace(_known(path), marks=StoreMarks()))
     segments = path / "settled" / "clicks" / "0000000000001-edge1-1-abcd"
     segments.mkdir(parents=True)
     ids = [ClickIds(b"k" * 32).new(NOW) for _ in range(3)]
     for number, click_id in enumerate(ids, 7):
         line = msgspec.json.encode(Click(click_id=click_id, at=NOW, campaign_id=1, source_id=1))
-        (segments / f"{number:08d}.ndjson").write_bytes(sealed(number, [framed(line)[:-1]]))
+        (segments / f"{number:08d}.ndjson").write_bytes(closed_segment_bytes(number, [record_line(line)[:-1]]))
     (path / "facts.duckdb").unlink()
     (done,) = start_anew(path, NOW)
     assert "3 journal segments" in done

@@ -16,16 +16,16 @@ from clickloop.store.journal.segment import (
     DamageKind,
     Segment,
     SegmentContents,
+    closed_segment_bytes,
     damages_of,
-    framed,
     quick_count,
+    record_line,
     salvage,
-    sealed,
 )
 from clickloop.store.journal.writer import JournalWriter
 
 RECORDS = [b'{"click_id":"%04d","v1":"{\\"a\\":1,\\"crc\\":2}"}' % number for number in range(5)]
-LINES = [framed(record)[:-1] for record in RECORDS]
+LINES = [record_line(record)[:-1] for record in RECORDS]
 
 
 class Journal:
@@ -116,7 +116,7 @@ def test_a_torn_tail_of_a_dead_writer_is_cut_off_and_told_exactly(journal: Journ
 def test_a_page_of_nul_bytes_after_a_power_cut_is_a_torn_tail(journal: Journal) -> None:
     path = journal.write()
     data = path.read_bytes()
-    cut = len(framed(RECORDS[0])) + 10
+    cut = len(record_line(RECORDS[0])) + 10
     path.write_bytes(data[:cut] + bytes(len(data) - cut))
     contents = journal.only()
     assert (contents.lines, kinds(contents.damages)) == ((LINES[0],), [DamageKind.TORN_TAIL])
@@ -274,7 +274,7 @@ def test_the_lag_counts_what_is_not_settled(journal: Journal) -> None:
     path = journal.write()
     os.utime(path, (5, 5))
     lag = journal_lag(journal.root, "clicks", 7_000)
-    assert (lag.segments, lag.octets, lag.oldest_age_ms) == (1, path.stat().st_size, 2_000)
+    assert (lag.segments, lag.size, lag.oldest_age_ms) == (1, path.stat().st_size, 2_000)
     journal.reader.settled(journal.reader.closed_segments("clicks"))
     assert journal_lag(journal.root, "clicks", 7_000).segments == 0
     assert journal_lag(journal.root, "notices", 7_000).segments == 0
@@ -287,7 +287,7 @@ def _line_range(index: int) -> tuple[int, int]:
 
 
 def test_a_segment_cut_at_any_byte_keeps_every_whole_line_and_tells_where_it_ends(tmp_path: Path) -> None:
-    data = sealed(1, LINES)
+    data = closed_segment_bytes(1, LINES)
     segment = Segment(tmp_path / "00000001.ndjson", "clicks", "w", 1, len(data))
     for cut in range(len(data)):
         found = salvage(data[:cut])
@@ -299,7 +299,7 @@ def test_a_segment_cut_at_any_byte_keeps_every_whole_line_and_tells_where_it_end
 
 
 def test_a_bit_flipped_anywhere_costs_at_most_its_own_line_and_is_told_exactly(tmp_path: Path) -> None:
-    data = sealed(1, LINES)
+    data = closed_segment_bytes(1, LINES)
     segment = Segment(tmp_path / "00000001.ndjson", "clicks", "w", 1, len(data))
     for place in range(len(data)):
         for bit in range(8):
@@ -318,13 +318,13 @@ def test_a_bit_flipped_anywhere_costs_at_most_its_own_line_and_is_told_exactly(t
 
 @given(
     st.lists(
-        st.text().map(lambda text: framed(b'{"v":"' + text.encode("unicode_escape").hex().encode() + b'"}')[:-1]),
+        st.text().map(lambda text: record_line(b'{"v":"' + text.encode("unicode_escape").hex().encode() + b'"}')[:-1]),
         max_size=6,
     ),
     st.data(),
 )
 def test_whatever_stretch_is_overwritten_the_lines_outside_it_survive(lines: list[bytes], data: st.DataObject) -> None:
-    whole = sealed(1, lines)
+    whole = closed_segment_bytes(1, lines)
     first = data.draw(st.integers(0, len(whole)))
     end = data.draw(st.integers(first, len(whole)))
     noise = data.draw(st.binary(min_size=end - first, max_size=end - first))

@@ -9,20 +9,20 @@ from sqlalchemy.exc import IntegrityError
 
 from clickloop.clock import HOUR_MS
 from clickloop.postback.delivery.ending import ended_of
-from clickloop.postback.delivery.work import Job, Recorded
-from clickloop.postback.due import Owed
+from clickloop.postback.delivery.work import Job, RecordingResult
+from clickloop.postback.due import DuePostback
 from clickloop.postback.postback_log import NewPostback
-from clickloop.postback.retry import Outcome, Trouble
-from clickloop.postback.rule import Request
+from clickloop.postback.retry import AttemptOutcome, Trouble
+from clickloop.postback.rule import PostbackRequest
 from clickloop.store.ledger.logs.postbacks import insert_postbacks
-from clickloop.store.ledger.queue.claiming import BEHIND_MS, PAUSED_MS
+from clickloop.store.ledger.queue.claiming import FOLLOWER_RETRY_MS, PAUSED_RULE_RETRY_MS
 from clickloop.store.ledger.queue.holding import (
-    HeldByRule,
+    PausedRule,
     pause_rule,
+    paused_rules,
     resume_rule,
-    rules_that_hold,
     wake_followers,
-    wake_held,
+    wake_resumed,
 )
 from clickloop.store.ledger.schema.tables import postback_rules, postbacks
 from tests.store.ledger.test_receivers import IDS, LEASE, NOW, Store
@@ -60,8 +60,8 @@ def due_times(store: Store) -> dict[str, int | None]:
     return {row.postback_id: row.next_attempt_at for row in rows}
 
 
-def end(store: Store, job: Job, code: int = 200, trouble: Trouble | None = None) -> Recorded:
-    outcome = Outcome(status_code=None if trouble else code, trouble=trouble)
+def end(store: Store, job: Job, code: int = 200, trouble: Trouble | None = None) -> RecordingResult:
+    outcome = AttemptOutcome(status_code=None if trouble else code, trouble=trouble)
     return store.work.record([ended_of(job, outcome, NOW, lambda: 0.5)])
 
 
@@ -77,8 +77,8 @@ def owe_change(store: Store, version: int, at: int = NOW) -> str:
         campaign_id=7,
         source_id=3,
         trigger="status",
-        decision=Owed(Request(url="https://a/"), at, ()),
-        lane="a:80",
+        decision=DuePostback(PostbackRequest(url="https://a/"), at, ()),
+        receiver="a:80",
     )
     with store.ledger.write() as tx:
         insert_postbacks(tx, [new], NOW)
@@ -97,7 +97,7 @@ def test_a_resumed_rule_sends_a_probe_and_the_others_follow_once_it_is_answered(
     assert store.claim().jobs == ()
     assert end(store, probe, 500).resumed == (store.rule_id,)
     assert condition(store) == (False, False)
-    assert not store.work.wake_held()
+    assert not store.work.wake_resumed()
     assert {job.postback_id for job in store.claim().jobs} == set(owed[1:])
 
 
@@ -108,7 +108,7 @@ def test_a_second_410_pauses_the_rule_again_and_costs_one_postback_only(store: S
     resume(store)
     (probe,) = store.claim().jobs
 
-    assert end(store, probe, 410) == Recorded(paused=(store.rule_id,))
+    assert end(store, probe, 410) == RecordingResult(paused=(store.rule_id,))
 
     assert condition(store) == (True, False)
     with store.ledger.read() as tx:
@@ -121,12 +121,12 @@ def test_a_woken_postback_is_due_when_it_was_before(store: Store) -> None:
     (delayed,) = store.owe("a:80", at=NOW + HOLD_SECONDS * 1_000)
     pause(store)
     store.claim()
-    assert due_times(store)[due] == NOW + PAUSED_MS
+    assert due_times(store)[due] == NOW + PAUSED_RULE_RETRY_MS
 
     resume(store)
     (probe,) = store.claim().jobs
     end(store, probe)
-    store.work.wake_held()
+    store.work.wake_resumed()
 
     assert probe.postback_id == due
     assert due_times(store)[delayed] == NOW + HOLD_SECONDS * 1_000
@@ -137,7 +137,7 @@ def test_a_postback_deferred_twice_keeps_when_it_was_first_due(store: Store) -> 
     first, second = store.owe("a:80", 2, at=NOW - 5)
     pause(store)
     store.claim()
-    store.claim(now_ms=NOW + PAUSED_MS)
+    store.claim(now_ms=NOW + PAUSED_RULE_RETRY_MS)
     resume(store)
 
     assert (due_times(store)[first], due_times(store)[second]) == (NOW - 5, NOW - 5)
@@ -197,7 +197,7 @@ def test_a_postback_behind_an_earlier_one_is_due_at_once_when_that_is_final(stor
     owe_change(store, 1)
     later = owe_change(store, 2)
     (first,) = store.claim().jobs
-    assert due_times(store)[later] == NOW + BEHIND_MS
+    assert due_times(store)[later] == NOW + FOLLOWER_RETRY_MS
 
     assert end(store, first).woken == 1
 
@@ -233,7 +233,7 @@ def test_deferred_postbacks_are_woken_in_batches(store: Store) -> None:
     store.claim()
     with store.ledger.write() as tx:
         tx.execute(update(postback_rules).where(postback_rules.c.id == store.rule_id).values(paused_at=None))
-        assert [wake_held(tx, limit=3) for _ in range(3)] == [3, 2, 0]
+        assert [wake_resumed(tx, limit=3) for _ in range(3)] == [3, 2, 0]
 
 
 def test_paused_rules_count_what_waits_and_archived_ones_show_while_something_does(store: Store) -> None:
@@ -242,8 +242,8 @@ def test_paused_rules_count_what_waits_and_archived_ones_show_while_something_do
         pause_rule(tx, store.rule_id, NOW)
         pause_rule(tx, store.other_rule_id, NOW)
         tx.execute(update(postback_rules).values(archived_at=NOW))
-        assert rules_that_hold(tx) == [
-            HeldByRule(rule_id=store.rule_id, name="Rule", paused_at=NOW, archived=True, waiting=3)
+        assert paused_rules(tx) == [
+            PausedRule(rule_id=store.rule_id, name="Rule", paused_at=NOW, archived=True, waiting=3)
         ]
 
 

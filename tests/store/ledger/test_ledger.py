@@ -28,7 +28,7 @@ from clickloop.store.ledger.migrations import HEAD
 from clickloop.store.ledger.schema.tables import metadata, notices, receivers, settings
 from clickloop.store.ledger.setup.networks import NETWORKS
 from clickloop.store.ledger.setup.statuses import status_table
-from clickloop.tracking.resending import Asked
+from clickloop.tracking.resending import ResendRequest
 
 
 def _schema(path: Path) -> dict[str, object]:
@@ -274,7 +274,7 @@ def test_the_upgrade_keeps_the_period_of_running_jobs_and_stops_cancelled_upload
     since = "2026-03-01T12:00:00.500Z"
     assert decode(jobs[JobKind.CANCEL], type=PostbackFilter) == PostbackFilter(rule_id=4, since=since)
     assert decode(jobs[JobKind.RERUN], type=NoticeFilter) == NoticeFilter(status_word="lead", since=since)
-    wanted = decode(jobs[JobKind.RESEND], type=Asked).wanted
+    wanted = decode(jobs[JobKind.RESEND], type=ResendRequest).wanted
     assert wanted == PostbackFilter(state=PostbackState.FAILED, since=since)
     assert upload is not None
     assert upload.state is JobState.STOPPED

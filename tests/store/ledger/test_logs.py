@@ -11,8 +11,8 @@ from clickloop.click.click import Click
 from clickloop.clock import iso_text
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.conversion_log import ConversionFilter
-from clickloop.conversion.notice import Door, RawNotice, RefusalReason
-from clickloop.conversion.notice_log import NoticeFilter, Outcome, StoredNotice
+from clickloop.conversion.notice import Channel, RawNotice, RefusalReason
+from clickloop.conversion.notice_log import NoticeFilter, NoticeOutcome, StoredNotice
 from clickloop.conversion.status import SALE, CountsAs, Status, StatusWords
 from clickloop.money import Money
 from clickloop.record_id import base32_tail, base32_time
@@ -34,7 +34,7 @@ from clickloop.store.ledger.logs.notices import (
 )
 from clickloop.store.ledger.setup.statuses import (
     delete_status,
-    free_words_of,
+    delete_words_of,
     insert_status,
     insert_words,
     is_status_used,
@@ -59,8 +59,8 @@ def _id(number: int) -> str:
 
 
 def _notice(number: int, **values: Any) -> StoredNotice:
-    raw = RawNotice(notice_id=_id(number), at=NOW + number, door=Door.S2S)
-    refused = {"outcome": Outcome.REFUSED, "reason": RefusalReason.NO_CLICK_ID}
+    raw = RawNotice(notice_id=_id(number), at=NOW + number, channel=Channel.S2S)
+    refused = {"outcome": NoticeOutcome.REFUSED, "reason": RefusalReason.NO_CLICK_ID}
     return StoredNotice(raw=raw, **(values if "outcome" in values else refused | values))
 
 
@@ -94,7 +94,9 @@ def test_the_log_pages_newest_first_without_gaps(ledger: Ledger) -> None:
 
 
 def test_a_notice_reads_as_it_was_stored(ledger: Ledger) -> None:
-    waiting = _notice(1, click_id="c", status_word="x", outcome=Outcome.WAITING, look_again_at=5, flags=("a", "b"))
+    waiting = _notice(
+        1, click_id="c", status_word="x", outcome=NoticeOutcome.WAITING, look_again_at=5, flags=("a", "b")
+    )
     with ledger.write() as tx:
         insert_notices(tx, [waiting])
         assert find_notice(tx, _id(1)) == waiting
@@ -110,7 +112,7 @@ def test_a_notice_reads_as_it_was_stored(ledger: Ledger) -> None:
         (NoticeFilter(click_id=" C "), [1]),
         (NoticeFilter(click_id=""), [2, 1, 0]),
         (NoticeFilter(status_word=" Word1"), [1]),
-        (NoticeFilter(outcome=Outcome.REFUSED), [2, 0]),
+        (NoticeFilter(outcome=NoticeOutcome.REFUSED), [2, 0]),
         (NoticeFilter(reason=RefusalReason.WRONG_TOKEN), [2]),
         (NoticeFilter(campaign_id=3), [2]),
         (NoticeFilter(network_id=4), [2]),
@@ -120,13 +122,15 @@ def test_a_notice_reads_as_it_was_stored(ledger: Ledger) -> None:
         (NoticeFilter(since=iso_text(NOW + 1)), [2, 1]),
         (NoticeFilter(until=iso_text(NOW + 1)), [0]),
         (NoticeFilter(since="2000-01-01", until="2999-01-01"), [2, 1, 0]),
-        (NoticeFilter(until=iso_text(NOW + 2), outcome=Outcome.REFUSED), [0]),
+        (NoticeFilter(until=iso_text(NOW + 2), outcome=NoticeOutcome.REFUSED), [0]),
     ],
 )
 def test_the_log_of_notices_filters(ledger: Ledger, wanted: NoticeFilter, found: list[int]) -> None:
     stored = [
         _notice(0),
-        _notice(1, click_id="c", outcome=Outcome.NEW, conversion_id="v", flags=("query_cut",), status_word="word1"),
+        _notice(
+            1, click_id="c", outcome=NoticeOutcome.NEW, conversion_id="v", flags=("query_cut",), status_word="word1"
+        ),
         _notice(2, reason=RefusalReason.WRONG_TOKEN, campaign_id=3, network_id=4),
     ]
     with ledger.write() as tx:
@@ -201,7 +205,7 @@ def test_a_status_can_be_added_and_removed_while_no_conversion_needs_it(ledger: 
         insert_status(tx, VIP)
         insert_words(tx, "vip", ["  VIP-Sale ", "vip-sale", "", "big"])
         assert status_rows(tx)[-1] == StatusWords(VIP, ("big", "vip-sale"), 1)
-        free_words_of(tx, "vip")
+        delete_words_of(tx, "vip")
         assert not is_status_used(tx, "vip")
         assert [delete_status(tx, "vip", version) for version in (2, 1, 1)] == [False, True, False]
         with pytest.raises(StaleRecordError):
@@ -217,7 +221,7 @@ def test_a_status_with_conversions_is_in_use(ledger: Ledger) -> None:
 def test_a_word_can_be_moved_to_another_status(ledger: Ledger) -> None:
     with ledger.write() as tx:
         (owner,) = [row.status.key for row in status_rows(tx) if "lead" in row.words]
-        free_words_of(tx, owner)
+        delete_words_of(tx, owner)
         insert_words(tx, "sale", ["lead"])
         assert status_table(tx).of_word("Lead") == SALE
 

@@ -18,7 +18,7 @@ from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.conversions import conversions_before
 from clickloop.store.ledger.logs.notices import count_notices
 from clickloop.store.ledger.logs.postbacks import postbacks_before
-from clickloop.store.ledger.queue.resends import Pool, count_sent, count_superseded
+from clickloop.store.ledger.queue.resends import StateScope, count_matching, count_superseded
 
 F = TypeVar("F", bound=LogFilter)
 
@@ -57,7 +57,7 @@ def test_a_filter_of_conversions(tx: Connection, wanted: ConversionFilter) -> No
 @pytest.mark.parametrize("wanted", each(PostbackFilter), ids=repr)
 def test_a_filter_of_postbacks(tx: Connection, wanted: PostbackFilter) -> None:
     assert postbacks_before(tx, wanted, None, 10) == []
-    assert [count_sent(tx, wanted, pool) for pool in Pool] == [{}, {}]
+    assert [count_matching(tx, wanted, pool) for pool in StateScope] == [{}, {}]
     assert count_superseded(tx, wanted) == 0
 
 

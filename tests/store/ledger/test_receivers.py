@@ -10,27 +10,27 @@ from sqlalchemy.exc import IntegrityError
 
 from clickloop.postback.delivery.breaker import Pause
 from clickloop.postback.delivery.ending import ended_of
-from clickloop.postback.delivery.lane import Asked, KeptLane, LaneTerms, Standing
-from clickloop.postback.delivery.lanes import EVERY_ROOM, Rooms
-from clickloop.postback.delivery.work import Claimed
-from clickloop.postback.due import Owed
+from clickloop.postback.delivery.receiver_queue import ReceiverCommand, ReceiverCondition, ReceiverTerms, StoredReceiver
+from clickloop.postback.delivery.receiver_queues import UNLIMITED_QUOTAS, Quotas
+from clickloop.postback.delivery.work import ClaimBatch
+from clickloop.postback.due import DuePostback
 from clickloop.postback.postback_log import NewPostback
-from clickloop.postback.retry import Outcome
-from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.postback.retry import AttemptOutcome
+from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.logs.postbacks import insert_postbacks
-from clickloop.store.ledger.queue.claiming import PAUSED_MS, PUT_OFF_PER_CLAIM
+from clickloop.store.ledger.queue.claiming import MAX_DEFERRED_PER_CLAIM, PAUSED_RULE_RETRY_MS
 from clickloop.store.ledger.queue.holding import pause_rule
-from clickloop.store.ledger.queue.lanes import (
-    WaitingLane,
-    ask_of_lane,
-    keep_standing,
-    kept_lanes,
-    set_lane_terms,
-    waiting_counts,
-    waiting_lanes,
-)
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
+from clickloop.store.ledger.queue.receivers import (
+    WaitingReceiver,
+    request_command,
+    save_condition,
+    set_receiver_terms,
+    stored_receivers,
+    waiting_counts,
+    waiting_receivers,
+)
 from clickloop.store.ledger.schema.tables import postback_rules, postbacks, receivers
 from clickloop.store.ledger.setup.postback_rules import insert_rule
 from tests.empty_stores import open_ledger
@@ -62,8 +62,8 @@ class Store:
                 campaign_id=7,
                 source_id=3,
                 trigger="new",
-                decision=Owed(Request(url=f"https://{receiver}/"), at, ()),
-                lane=receiver,
+                decision=DuePostback(PostbackRequest(url=f"https://{receiver}/"), at, ()),
+                receiver=receiver,
             )
             for _ in range(count)
         ]
@@ -71,7 +71,7 @@ class Store:
             insert_postbacks(tx, new, NOW)
         return [postback.postback_id for postback in new]
 
-    def claim(self, limit: int = 100, rooms: Rooms = EVERY_ROOM, now_ms: int = NOW) -> Claimed:
+    def claim(self, limit: int = 100, rooms: Quotas = UNLIMITED_QUOTAS, now_ms: int = NOW) -> ClaimBatch:
         return self.work.claim(now_ms, limit, LEASE, rooms)
 
 
@@ -82,8 +82,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
     made.ledger.close()
 
 
-def receivers_of(claimed: Claimed) -> Counter[str]:
-    return Counter(job.lane for job in claimed.jobs)
+def receivers_of(claimed: ClaimBatch) -> Counter[str]:
+    return Counter(job.receiver for job in claimed.jobs)
 
 
 def test_the_backlog_of_one_receiver_does_not_fill_a_claim(store: Store) -> None:
@@ -100,7 +100,7 @@ def test_a_claim_takes_for_each_receiver_no_more_than_it_has_room_for(store: Sto
     for receiver in ("a:80", "b:80", "c:80"):
         store.owe(receiver, 10)
 
-    claimed = store.claim(rooms=Rooms(3, {"b:80": 5, "c:80": 0}))
+    claimed = store.claim(rooms=Quotas(3, {"b:80": 5, "c:80": 0}))
 
     assert receivers_of(claimed) == Counter({"a:80": 3, "b:80": 5})
     assert (claimed.full, claimed.more) == (("a:80", "b:80", "c:80"), False)
@@ -109,8 +109,8 @@ def test_a_claim_takes_for_each_receiver_no_more_than_it_has_room_for(store: Sto
 def test_a_claim_says_whether_more_is_due_and_has_room(store: Store) -> None:
     store.owe("a:80", 10)
 
-    assert store.claim(limit=5, rooms=Rooms(8, {})).more
-    assert not store.claim(limit=50, rooms=Rooms(8, {})).more
+    assert store.claim(limit=5, rooms=Quotas(8, {})).more
+    assert not store.claim(limit=50, rooms=Quotas(8, {})).more
 
 
 def test_receivers_take_turns_when_a_claim_cannot_serve_all(store: Store) -> None:
@@ -119,7 +119,7 @@ def test_receivers_take_turns_when_a_claim_cannot_serve_all(store: Store) -> Non
     taken: Counter[str] = Counter()
     after = ""
     for _ in range(3):
-        claimed = store.claim(limit=4, rooms=Rooms(100, {}, after))
+        claimed = store.claim(limit=4, rooms=Quotas(100, {}, after))
         taken += receivers_of(claimed)
         after = claimed.last
 
@@ -144,7 +144,7 @@ def test_a_claim_returns_when_the_next_is_due_of_receivers_that_had_nothing_due(
     store.owe("b:80", at=NOW + 900)
 
     assert store.claim().next_at == NOW + 900
-    assert store.claim() == Claimed((), 0, NOW + 700)
+    assert store.claim() == ClaimBatch((), 0, NOW + 700)
 
 
 def test_waiting_receivers_are_found_with_when_their_first_is_due(store: Store) -> None:
@@ -152,10 +152,10 @@ def test_waiting_receivers_are_found_with_when_their_first_is_due(store: Store) 
     store.owe("b:80", at=NOW + 2)
     store.owe("a:80", 3)
     store.owe("c:80")
-    store.claim(limit=1, rooms=Rooms(0, {"c:80": 1}))
+    store.claim(limit=1, rooms=Quotas(0, {"c:80": 1}))
 
     with store.ledger.read() as tx:
-        assert waiting_lanes(tx) == [WaitingLane("a:80", NOW), WaitingLane("b:80", NOW + 2)]
+        assert waiting_receivers(tx) == [WaitingReceiver("a:80", NOW), WaitingReceiver("b:80", NOW + 2)]
         assert waiting_counts(tx, ["a:80", "c:80"]) == {"a:80": 3}
 
 
@@ -186,19 +186,19 @@ def test_a_claim_searches_and_never_scans_what_waits(store: Store) -> None:
 
 
 def test_limits_set_by_users_and_conditions_are_stored_independently(store: Store) -> None:
-    terms = LaneTerms(connections=2, per_minute=60)
+    terms = ReceiverTerms(connections=2, per_minute=60)
     with store.ledger.write() as tx:
-        set_lane_terms(tx, "a:80", terms)
-        keep_standing(tx, "a:80", Standing(pause=PAUSE))
-        keep_standing(tx, "b:80", Standing(pause=PAUSE))
-    assert store.work.lanes() == (
-        KeptLane(lane="a:80", terms=terms, pause=PAUSE),
-        KeptLane(lane="b:80", pause=PAUSE),
+        set_receiver_terms(tx, "a:80", terms)
+        save_condition(tx, "a:80", ReceiverCondition(pause=PAUSE))
+        save_condition(tx, "b:80", ReceiverCondition(pause=PAUSE))
+    assert store.work.receivers() == (
+        StoredReceiver(receiver="a:80", terms=terms, pause=PAUSE),
+        StoredReceiver(receiver="b:80", pause=PAUSE),
     )
 
-    store.work.keep_standings({"a:80": Standing(), "b:80": Standing()}, {})
+    store.work.save_receiver_conditions({"a:80": ReceiverCondition(), "b:80": ReceiverCondition()}, {})
 
-    assert store.work.lanes() == (KeptLane(lane="a:80", terms=terms),)
+    assert store.work.receivers() == (StoredReceiver(receiver="a:80", terms=terms),)
 
 
 def test_a_pause_without_a_probe_cannot_be_stored(store: Store) -> None:
@@ -211,50 +211,50 @@ def test_a_receiver_that_probes_the_newest_gets_the_due_postback_created_last(st
     (newest,) = store.owe("a:80", at=NOW - 100)
     store.owe("a:80", at=NOW + 1)
 
-    claimed = store.claim(rooms=Rooms(4, {"a:80": 1}, "", frozenset({"a:80"})))
+    claimed = store.claim(rooms=Quotas(4, {"a:80": 1}, "", frozenset({"a:80"})))
 
     assert [job.postback_id for job in claimed.jobs] == [newest]
 
 
 def test_a_command_is_stored_until_it_is_done_or_has_nothing_to_end(store: Store) -> None:
-    def commands() -> list[Asked | None]:
-        return [each.asked for each in store.work.lanes()]
+    def commands() -> list[ReceiverCommand | None]:
+        return [each.asked for each in store.work.receivers()]
 
-    def request(command: Asked) -> bool:
+    def request(command: ReceiverCommand) -> bool:
         with store.ledger.write() as tx:
-            return ask_of_lane(tx, "a:80", command)
+            return request_command(tx, "a:80", command)
 
-    assert not request(Asked.PROBE)
-    store.work.keep_standings({"a:80": Standing(pause=PAUSE)}, {})
-    assert request(Asked.PROBE)
-    store.work.keep_standings({"a:80": Standing(pause=PAUSE)}, {"a:80": Asked.RESUME})
-    assert commands() == [Asked.PROBE]
-    store.work.keep_standings({}, {"a:80": Asked.PROBE})
+    assert not request(ReceiverCommand.PROBE)
+    store.work.save_receiver_conditions({"a:80": ReceiverCondition(pause=PAUSE)}, {})
+    assert request(ReceiverCommand.PROBE)
+    store.work.save_receiver_conditions({"a:80": ReceiverCondition(pause=PAUSE)}, {"a:80": ReceiverCommand.RESUME})
+    assert commands() == [ReceiverCommand.PROBE]
+    store.work.save_receiver_conditions({}, {"a:80": ReceiverCommand.PROBE})
     assert commands() == [None]
-    request(Asked.RESUME)
-    store.work.keep_standings({"a:80": Standing()}, {})
+    request(ReceiverCommand.RESUME)
+    store.work.save_receiver_conditions({"a:80": ReceiverCondition()}, {})
     assert commands() == []
 
 
 def test_a_paused_rules_backlog_does_not_block_what_is_behind_it_in_the_queue(store: Store) -> None:
-    store.owe("chat:443", PUT_OFF_PER_CLAIM, at=NOW - 10)
+    store.owe("chat:443", MAX_DEFERRED_PER_CLAIM, at=NOW - 10)
     (other,) = store.owe("chat:443", rule_id=store.other_rule_id)
     with store.ledger.write() as tx:
         pause_rule(tx, store.rule_id, NOW)
 
-    first, second = store.claim(rooms=Rooms(4, {})), store.claim(rooms=Rooms(4, {}))
+    first, second = store.claim(rooms=Quotas(4, {})), store.claim(rooms=Quotas(4, {}))
 
     assert first.jobs == ()
     assert [job.postback_id for job in second.jobs] == [other]
     with store.ledger.read() as tx:
         due_at = set(tx.scalars(select(postbacks.c.next_attempt_at).where(postbacks.c.state == "waiting")))
-    assert due_at == {NOW + PAUSED_MS}
+    assert due_at == {NOW + PAUSED_RULE_RETRY_MS}
 
 
 def test_a_rule_that_a_410_pauses_is_reported_once(store: Store) -> None:
     store.owe("a:80", 2)
     first, second = store.claim().jobs
-    gone = Outcome(status_code=410)
+    gone = AttemptOutcome(status_code=410)
 
     assert store.work.record([ended_of(first, gone, NOW + 1, lambda: 0.5)]).paused == (store.rule_id,)
     assert store.work.record([ended_of(second, gone, NOW + 2, lambda: 0.5)]).paused == ()
@@ -265,10 +265,10 @@ def test_a_late_410_under_an_outdated_lease_pauses_no_rule(store: Store) -> None
     (stale,) = store.claim().jobs
     store.work.rescue(NOW + LEASE)
     (fresh,) = store.claim(now_ms=NOW + LEASE).jobs
-    store.work.record([ended_of(fresh, Outcome(status_code=200), NOW + LEASE, lambda: 0.5)])
+    store.work.record([ended_of(fresh, AttemptOutcome(status_code=200), NOW + LEASE, lambda: 0.5)])
 
-    assert store.work.record([ended_of(stale, Outcome(status_code=410), NOW + LEASE, lambda: 0.5)]).paused == ()
+    assert store.work.record([ended_of(stale, AttemptOutcome(status_code=410), NOW + LEASE, lambda: 0.5)]).paused == ()
 
     with store.ledger.read() as tx:
         assert tx.scalar(select(postback_rules.c.paused_at).where(postback_rules.c.id == store.rule_id)) is None
-        assert kept_lanes(tx) == ()
+        assert stored_receivers(tx) == ()

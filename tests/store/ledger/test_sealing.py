@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from clickloop.conversion.notice import Door, RawNotice
-from clickloop.conversion.notice_log import Outcome, StoredNotice
+from clickloop.conversion.notice import Channel, RawNotice
+from clickloop.conversion.notice_log import NoticeOutcome, StoredNotice
 from clickloop.machine.secret_box import SecretBox, SecretError, is_sealed
-from clickloop.postback.due import Owed
+from clickloop.postback.due import DuePostback
 from clickloop.postback.postback_log import NewPostback, PostbackFilter
-from clickloop.postback.rule import LOST_REQUEST, Header, Request, RequestTemplate, Rule
+from clickloop.postback.rule import LOST_REQUEST, Header, PostbackRequest, RequestTemplate, Rule
 from clickloop.postback.secret_names import is_secret_name
 from clickloop.postback.sending.client import first_hop
 from clickloop.setup.network import Network
@@ -23,8 +23,8 @@ from clickloop.store.ledger.queue.claiming import claim_due
 from clickloop.store.ledger.schema.sealing import may_hold_secret
 from clickloop.store.ledger.setup.lost_secrets import LostRequests, accept_lost_requests
 from clickloop.store.ledger.setup.networks import NETWORKS
-from clickloop.store.ledger.setup.postback_rules import find_kept_rule, insert_rule
-from clickloop.store.ledger.setup.rules import rules_that_apply
+from clickloop.store.ledger.setup.postback_rules import find_stored_rule, insert_rule
+from clickloop.store.ledger.setup.rules import applicable_rules
 from tests.empty_stores import open_ledger
 
 NOW = 1_772_366_400_000
@@ -35,7 +35,7 @@ TEMPLATE = RequestTemplate(
     headers=(Header("Authorization", f"Bearer {SECRET}"),),
     secrets=(BOT,),
 )
-REQUEST = Request(url=f"https://source.example/conv?cid=1&api_key={SECRET}")
+REQUEST = PostbackRequest(url=f"https://source.example/conv?cid=1&api_key={SECRET}")
 
 
 def filled(path: Path, box: SecretBox | None) -> Ledger:
@@ -44,7 +44,7 @@ def filled(path: Path, box: SecretBox | None) -> Ledger:
     with ledger.write() as tx:
         NETWORKS.write(tx, Network(name="Network", token=SECRET), NOW)
         insert_rule(tx, Rule(rule_id=0, name="Rule", request=TEMPLATE), NOW)
-        owed = Owed(REQUEST, NOW, ())
+        owed = DuePostback(REQUEST, NOW, ())
         postback = NewPostback(
             postback_id="p" * 26,
             conversion_id="c" * 26,
@@ -55,11 +55,11 @@ def filled(path: Path, box: SecretBox | None) -> Ledger:
             source_id=1,
             trigger="new",
             decision=owed,
-            lane="source.example:443",
+            receiver="source.example:443",
         )
         insert_postbacks(tx, [postback], NOW)
-        raw = RawNotice(notice_id="n" * 26, at=NOW, door=Door.S2S, method="GET", query=f"cid=x&token={SECRET}")
-        insert_notices(tx, [StoredNotice(raw=raw, outcome=Outcome.WAITING, look_again_at=NOW)])
+        raw = RawNotice(notice_id="n" * 26, at=NOW, channel=Channel.S2S, method="GET", query=f"cid=x&token={SECRET}")
+        insert_notices(tx, [StoredNotice(raw=raw, outcome=NoticeOutcome.WAITING, look_again_at=NOW)])
     return ledger
 
 
@@ -81,12 +81,12 @@ def test_with_the_key_everything_reads_as_it_was_written(tmp_path: Path) -> None
     filled(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32)).close()
     ledger = Ledger.open(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32))
     with ledger.write() as tx:
-        network, rule, notice = NETWORKS.find(tx, 1), find_kept_rule(tx, 1), find_notice(tx, "n" * 26)
+        network, rule, notice = NETWORKS.find(tx, 1), find_stored_rule(tx, 1), find_notice(tx, "n" * 26)
         assert network is not None
         assert rule is not None
         assert notice is not None
         assert network.token == SECRET
-        assert rule.rule.request == rules_that_apply(tx, [], [])[0].rule.request == TEMPLATE
+        assert rule.rule.request == applicable_rules(tx, [], [])[0].rule.request == TEMPLATE
         assert notice.raw.query == f"cid=x&token={SECRET}"
         assert [row.request for row in postbacks_before(tx, PostbackFilter(), None, 10)] == [REQUEST]
         assert [job.request for job in claim_due(tx, NOW, 10, 1_000).jobs] == [REQUEST]
@@ -148,7 +148,7 @@ def test_plain_secrets_are_encrypted_when_the_ledger_is_opened(tmp_path: Path) -
     filled(path, None).close()
     ledger = Ledger.open(path, SecretBox(b"k" * 32))
     with ledger.read() as tx:
-        network, rule = NETWORKS.find(tx, 1), find_kept_rule(tx, 1)
+        network, rule = NETWORKS.find(tx, 1), find_stored_rule(tx, 1)
         assert network is not None
         assert rule is not None
         assert (network.token, rule.rule.request) == (SECRET, TEMPLATE)
@@ -160,7 +160,7 @@ def test_plain_secrets_are_encrypted_when_the_ledger_is_opened(tmp_path: Path) -
 
 def test_a_postback_without_a_secret_is_stored_as_it_is(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32))
-    request = Request(url="https://source.example/conv?cid=1&pay=2.5&country=DE")
+    request = PostbackRequest(url="https://source.example/conv?cid=1&pay=2.5&country=DE")
     with ledger.write() as tx:
         postback = NewPostback(
             postback_id="p" * 26,
@@ -171,7 +171,7 @@ def test_a_postback_without_a_secret_is_stored_as_it_is(tmp_path: Path) -> None:
             campaign_id=1,
             source_id=1,
             trigger="new",
-            decision=Owed(request, NOW, ()),
+            decision=DuePostback(request, NOW, ()),
         )
         insert_postbacks(tx, [postback], NOW)
     ledger.close()

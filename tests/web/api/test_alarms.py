@@ -123,7 +123,7 @@ def test_every_preset_makes_a_rule_that_reports_the_problem_and_the_tracker(inst
         domain="go.example.com",
     )
     request = ready_request(kept.rule.request).resolve(values, instance.now, None)
-    said = json.loads(request.body_octets())
+    said = json.loads(request.body_bytes())
     text = "\n".join(str(value) for value in said.values())
     assert sentence in text
     assert "go.example.com" in text

@@ -15,8 +15,8 @@ from litestar.testing import TestClient
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
-from clickloop.report.evidence import Clicks
-from clickloop.report.query import Rate, Report, ReportQuery
+from clickloop.report.evidence import ClickEvidence
+from clickloop.report.query import ExchangeRate, Report, ReportQuery
 from clickloop.store.facts.facts import FactsError, Verification
 from clickloop.web.api.application import create_api, description
 from tests.store.ledger.test_page_audit import zeroed_page_of
@@ -205,13 +205,13 @@ class BrokenFacts:
     def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
         raise self.error
 
-    def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, Clicks]:
+    def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, ClickEvidence]:
         raise self.error
 
     def verify(self, first_column: int = 0, seconds: float = 0) -> Verification:
         raise self.error
 
-    def report(self, query: ReportQuery, rates: Sequence[Rate]) -> Report:
+    def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:
         raise self.error
 
 

@@ -9,11 +9,11 @@ from sqlalchemy import update
 from clickloop.people.browser import Browser
 from clickloop.people.user import Role
 from clickloop.postback.delivery.breaker import Pause
-from clickloop.postback.delivery.lane import Standing
+from clickloop.postback.delivery.receiver_queue import ReceiverCondition
 from clickloop.saving.access import SignedIn, sign_in
-from clickloop.store.ledger.queue.lanes import keep_standing
+from clickloop.store.ledger.queue.receivers import save_condition
 from clickloop.store.ledger.schema.tables import postback_rules
-from clickloop.tracking.uploads import UploadWork
+from clickloop.tracking.uploads import UploadWorker
 from clickloop.web.api.rights import READING
 from tests.web.api.ending import converted, ended
 from tests.web.api.test_rights import WITHOUT_EFFECT, doors
@@ -110,7 +110,7 @@ def an_upload(instance: "Instance") -> tuple[str, Any]:
 
 def a_preview(instance: "Instance") -> tuple[str, Any]:
     preview = upload(instance, "?preview=1")
-    work = UploadWork(instance.context.desk(), instance.context.uploads, lambda: instance.now)
+    work = UploadWorker(instance.context.intake(), instance.context.uploads, lambda: instance.now)
     while work.step().more:
         pass
     return f"conversions/uploads/{preview}/register", None
@@ -164,7 +164,7 @@ def paused_receiver(path: str) -> Case:
     def case(instance: "Instance") -> tuple[str, Any]:
         pause = Pause(opened_at=instance.now, probe_at=instance.now + 30_000, probes=1, why="9 of 10 failed.")
         with instance.ledger.write() as tx:
-            keep_standing(tx, "source.example:443", Standing(pause=pause))
+            save_condition(tx, "source.example:443", ReceiverCondition(pause=pause))
         return path, None
 
     return case
@@ -308,13 +308,13 @@ def test_every_endpoint_that_changes_something_is_covered(instance: "Instance") 
     assert changing - WITHOUT_EFFECT - LEAVES_NONE - ONLY_IN_TROUBLE == CASES.keys()
 
 
-@pytest.mark.parametrize("door", CASES, ids=" ".join)
-def test_a_change_adds_an_audit_entry(instance: "Instance", door: tuple[str, str]) -> None:
+@pytest.mark.parametrize("endpoint", CASES, ids=" ".join)
+def test_a_change_adds_an_audit_entry(instance: "Instance", endpoint: tuple[str, str]) -> None:
     instance.set_up()
-    case, action, noun = CASES[door]
+    case, action, noun = CASES[endpoint]
     path, body = case(instance)
     if path:
-        answer = instance.api.request(door[0], f"/api/v1/{path}", json=body)
+        answer = instance.api.request(endpoint[0], f"/api/v1/{path}", json=body)
         assert answer.status_code < 300, answer.text
     line = instance.got("changes?limit=1")["items"][0]
     assert (line["action"], line["noun"]) == (action, noun)
@@ -322,15 +322,15 @@ def test_a_change_adds_an_audit_entry(instance: "Instance", door: tuple[str, str
 
 
 @pytest.mark.parametrize(
-    "door",
-    [door for door, (_, action, _) in CASES.items() if action in ("changed", "archived", "restored")],
+    "endpoint",
+    [endpoint for endpoint, (_, action, _) in CASES.items() if action in ("changed", "archived", "restored")],
     ids=" ".join,
 )
-def test_an_audit_entry_has_the_record_before_and_after(instance: "Instance", door: tuple[str, str]) -> None:
+def test_an_audit_entry_has_the_record_before_and_after(instance: "Instance", endpoint: tuple[str, str]) -> None:
     instance.set_up()
-    path, body = CASES[door][0](instance)
+    path, body = CASES[endpoint][0](instance)
     instance.now += 1000
-    answer = instance.api.request(door[0], f"/api/v1/{path}", json=body).json()
+    answer = instance.api.request(endpoint[0], f"/api/v1/{path}", json=body).json()
     line = instance.got("changes?limit=1")["items"][0]
     assert line["before"] is not None
     assert line["before"] != line["after"]

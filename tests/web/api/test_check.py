@@ -7,9 +7,9 @@ from sqlalchemy import update
 
 from clickloop.diagnosis.self_audit import paused_alarms
 from clickloop.postback.delivery.breaker import Pause
-from clickloop.postback.delivery.lane import Standing
+from clickloop.postback.delivery.receiver_queue import ReceiverCondition
 from clickloop.store.ledger.queue.holding import pause_rule
-from clickloop.store.ledger.queue.lanes import keep_standing
+from clickloop.store.ledger.queue.receivers import save_condition
 from clickloop.store.ledger.queue.resends import cancel_waiting
 from clickloop.store.ledger.schema.tables import postback_rules, postbacks
 
@@ -178,11 +178,13 @@ def test_whatever_delays_postbacks_is_reported(instance: "Instance") -> None:
     instance.now += 16 * 60_000
     assert codes(instance.got("check")) == {"backlog"}
     with instance.ledger.write() as tx:
-        keep_standing(tx, "source.example:443", Standing(pause=Pause(opened_at=1, probe_at=2, why="9 of 10 failed.")))
+        save_condition(
+            tx, "source.example:443", ReceiverCondition(pause=Pause(opened_at=1, probe_at=2, why="9 of 10 failed."))
+        )
     assert codes(instance.got("check")) == {"receiver_paused"}
     assert codes(instance.got("check?campaign_id=1")) == {"receiver_paused"}
     with instance.ledger.write() as tx:
-        keep_standing(tx, "source.example:443", Standing())
+        save_condition(tx, "source.example:443", ReceiverCondition())
         tx.execute(
             update(postbacks).values(state="skipped", reason="address_refused", next_attempt_at=None, finished_at=1)
         )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clickloop.clock import DAY_MS
-from clickloop.text import text_of
+from clickloop.text import escape_bytes
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -33,7 +33,7 @@ def test_a_story_is_found_by_each_of_its_ids(instance: "Instance") -> None:
 
 
 def test_an_external_id_is_found_as_it_came_and_in_no_other_case(instance: "Instance") -> None:
-    click_id = instance.visit(external_id=text_of("Käse +&%".encode()))
+    click_id = instance.visit(external_id=escape_bytes("Käse +&%".encode()))
     assert found(instance, "Käse +&%") == [("external_id", click_id)]
     assert found(instance, "käse +&%") == []
 

@@ -93,7 +93,7 @@ def test_a_conversion_is_corrected_by_hand(instance: "Instance") -> None:
     assert answer.status_code == 200, answer.text
     assert answer.json()["outcome"] == "changed"
     assert answer.json()["conversion"]["payout"] == {"amount": "20", "currency": "EUR"}
-    assert answer.json()["notice"]["door"] == "hand"
+    assert answer.json()["notice"]["channel"] == "hand"
     changed = instance.api.patch(f"/api/v1/conversions/{number}", json={"status": "Declined"})
     assert changed.json()["conversion"]["status"]["key"] == "rejected"
     assert len(instance.got("conversions")["items"]) == 1

@@ -2,10 +2,10 @@
 
 import pytest
 
-from clickloop.conversion.notice import Door, RawNotice
-from clickloop.conversion.understanding import sent_tokens
+from clickloop.conversion.notice import Channel, RawNotice
+from clickloop.conversion.parameter_meaning import sent_tokens
 from clickloop.postback.masking import masked_text
-from clickloop.text import text_of
+from clickloop.text import escape_bytes
 
 SECRET = "hush-hush"
 JSON = "application/json"
@@ -31,7 +31,12 @@ PART = b"--xx\r\nContent-Disposition: form-data; %b\r\n\r\nhush-hush\r\n--xx--\r
 )
 def test_a_token_is_masked_in_whatever_form_it_was_sent(query: bytes, body: bytes, content_type: str) -> None:
     raw = RawNotice(
-        notice_id="n", at=0, door=Door.S2S, query=text_of(query), body=text_of(body), content_type=content_type
+        notice_id="n",
+        at=0,
+        channel=Channel.S2S,
+        query=escape_bytes(query),
+        body=escape_bytes(body),
+        content_type=content_type,
     )
     shown = masked_text(raw.query, sent_tokens(raw)) + masked_text(raw.body, sent_tokens(raw))
     plain = "".join(character for character in shown if character.isascii() and character.isprintable())
@@ -40,5 +45,5 @@ def test_a_token_is_masked_in_whatever_form_it_was_sent(query: bytes, body: byte
 
 
 def test_a_token_too_short_to_be_a_secret_masks_nothing_else() -> None:
-    raw = RawNotice(notice_id="n", at=0, door=Door.S2S, query="token=1&payout=11")
+    raw = RawNotice(notice_id="n", at=0, channel=Channel.S2S, query="token=1&payout=11")
     assert masked_text(raw.query, sent_tokens(raw)) == "token=•••&payout=11"

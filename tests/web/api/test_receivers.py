@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from clickloop.postback.delivery.breaker import Pause
-from clickloop.postback.delivery.lane import KeptLane, LaneTerms, Standing
-from clickloop.postback.holding import Hold
+from clickloop.postback.delivery.receiver_queue import ReceiverCondition, ReceiverTerms, StoredReceiver
+from clickloop.postback.pause_reason import PauseReason
 from clickloop.store.ledger.queue.holding import pause_rule
-from clickloop.store.ledger.queue.lanes import find_lane, keep_standing
+from clickloop.store.ledger.queue.receivers import find_receiver, save_condition
 
 PAUSE = Pause(opened_at=1_772_366_400_000, probe_at=1_772_366_430_000, probes=1, why="9 of 10 failed.")
 
@@ -24,7 +24,7 @@ def owing(instance: Any) -> Any:
 
 def pause_receiver(instance: Any, receiver: str, pause: Pause | None = PAUSE) -> None:
     with instance.ledger.write() as tx:
-        keep_standing(tx, receiver, Standing(pause=pause))
+        save_condition(tx, receiver, ReceiverCondition(pause=pause))
 
 
 def test_a_receiver_with_waiting_postbacks_is_listed(owing: Any) -> None:
@@ -51,7 +51,7 @@ def test_postbacks_waiting_for_a_paused_receiver_are_shown_as_paused(owing: Any)
     (postback,) = owing.got("postbacks?state=paused")["items"]
 
     assert (postback["state"], postback["paused_by"]) == ("paused", "receiver_paused")
-    assert postback["paused_text"] == Hold.RECEIVER_PAUSED.sentence
+    assert postback["paused_text"] == PauseReason.RECEIVER_PAUSED.sentence
     assert owing.got("postbacks?state=waiting")["items"] == []
     pause_receiver(owing, "source.example:443", None)
     assert owing.got("postbacks?state=waiting")["items"][0]["paused_by"] is None
@@ -64,7 +64,7 @@ def test_postbacks_of_a_paused_rule_are_shown_as_paused_until_it_is_resumed(owin
 
     assert owing.got("postback-rules/1")["paused_at"] == "2026-03-01T12:00:00.000Z"
     (postback,) = owing.got("postbacks?state=paused")["items"]
-    assert (postback["paused_by"], postback["paused_text"]) == ("rule_paused", Hold.RULE_PAUSED.sentence)
+    assert (postback["paused_by"], postback["paused_text"]) == ("rule_paused", PauseReason.RULE_PAUSED.sentence)
 
     answer = owing.api.post("/api/v1/postback-rules/1/resume")
 
@@ -74,7 +74,7 @@ def test_postbacks_of_a_paused_rule_are_shown_as_paused_until_it_is_resumed(owin
 
 
 def test_every_hold_is_shown(owing: Any) -> None:
-    assert {hold.value for hold in Hold} == {"rule_paused", "receiver_paused"}
+    assert {hold.value for hold in PauseReason} == {"rule_paused", "receiver_paused"}
 
 
 def test_resuming_a_rule_that_is_not_paused_changes_nothing(owing: Any) -> None:
@@ -90,12 +90,12 @@ def test_limits_of_a_receiver_can_be_set_and_removed(owing: Any) -> None:
 
     assert (answer.json()["connections"], answer.json()["per_minute"]) == (None, 60)
     with owing.ledger.read() as tx:
-        assert find_lane(tx, "source.example:443") == KeptLane(
-            lane="source.example:443", terms=LaneTerms(per_minute=60)
+        assert find_receiver(tx, "source.example:443") == StoredReceiver(
+            receiver="source.example:443", terms=ReceiverTerms(per_minute=60)
         )
     assert owing.api.patch(path, json={"per_minute": None}).status_code == 200
     with owing.ledger.read() as tx:
-        assert find_lane(tx, "source.example:443") is None
+        assert find_receiver(tx, "source.example:443") is None
 
 
 def test_invalid_limits_are_rejected(owing: Any) -> None:
@@ -137,7 +137,7 @@ def test_a_receiver_of_a_rule_is_known_without_waiting_postbacks(instance: Any) 
 
 def test_a_receiver_that_asked_us_to_wait_has_an_end_of_the_wait(owing: Any) -> None:
     with owing.ledger.write() as tx:
-        keep_standing(tx, "source.example:443", Standing(held_until=1_772_366_460_000))
+        save_condition(tx, "source.example:443", ReceiverCondition(held_until=1_772_366_460_000))
     assert owing.got("receivers/source.example:443")["held_until"] == "2026-03-01T12:01:00.000Z"
 
 

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import select, update
 
 from clickloop.clock import iso_text
-from clickloop.postback.rule import Request
+from clickloop.postback.rule import PostbackRequest
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
 from clickloop.store.ledger.schema.tables import bulk_jobs, kept_answers, postbacks
-from clickloop.tracking.bulk import forget_old_answers, work_off_next
-from clickloop.tracking.resending import BATCH, NotResent
+from clickloop.tracking.bulk import delete_expired_responses, run_next_batch
+from clickloop.tracking.resending import BATCH, NotResentReason
 from tests.web.api.ending import converted, ended, work_off
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ def bulk(instance: "Instance", key: str = "", **body: Any) -> Any:
     return instance.api.post("/api/v1/postbacks/resend", json=body, headers=headers)
 
 
-def stored_request(instance: "Instance", postback_id: str) -> Request:
+def stored_request(instance: "Instance", postback_id: str) -> PostbackRequest:
     with instance.ledger.read() as tx:
         octets = tx.scalar(select(postbacks.c.request).where(postbacks.c.postback_id == postback_id))
-    return msgspec.json.decode(octets or b"", type=Request)
+    return msgspec.json.decode(octets or b"", type=PostbackRequest)
 
 
 def rows(instance: "Instance") -> list[Any]:
@@ -89,7 +89,7 @@ def test_a_postback_under_way_is_not_sent_again(instance: "Instance") -> None:
     LedgerPostbacks(instance.ledger).claim(instance.now, 10, 60_000)
     answer = resent(instance, made["postback_id"])
     assert answer.status_code == 409
-    assert answer.json()["detail"] == NotResent.UNDER_WAY.sentence
+    assert answer.json()["detail"] == NotResentReason.UNDER_WAY.sentence
 
 
 def test_a_postback_that_waits_is_sent_at_once_as_it_was(instance: "Instance") -> None:
@@ -202,10 +202,10 @@ def test_a_request_that_cannot_be_read_is_not_sent_again(instance: "Instance") -
     with instance.ledger.write() as tx:
         tx.execute(update(postbacks).values(request=b"{"))
     with instance.ledger.read() as tx:
-        from clickloop.tracking.resending import Mode, Refusal, resend_one
+        from clickloop.tracking.resending import ResendMode, ResendRefusal, resend_one
 
-        assert resend_one(tx, instance.context.desk(), first, Mode.AS_IT_WAS, instance.now) == Refusal(
-            NotResent.RECORD_GONE
+        assert resend_one(tx, instance.context.intake(), first, ResendMode.AS_IT_WAS, instance.now) == ResendRefusal(
+            NotResentReason.RECORD_GONE
         )
 
 
@@ -231,7 +231,7 @@ def test_a_key_is_kept_for_two_days(instance: "Instance") -> None:
     instance.set_up()
     resent(instance, ended(instance, converted(instance)), **{"idempotency-key": "k-1"})
     for hours, kept in ((47, 1), (49, 0)):
-        forget_old_answers(instance.context.desk(), instance.now + hours * 3_600_000)
+        delete_expired_responses(instance.context.intake(), instance.now + hours * 3_600_000)
         with instance.ledger.read() as tx:
             assert len(tx.execute(select(kept_answers)).all()) == kept
 
@@ -337,7 +337,7 @@ def test_a_job_that_was_cut_off_goes_on_where_it_was_without_doubling_any(instan
     for _ in range(BATCH + 5):
         ended(instance, converted(instance))
     number = bulk(instance, state="failed").json()["resend_id"]
-    work_off_next(instance.context.desk(), instance.now)
+    run_next_batch(instance.context.intake(), instance.now)
     with instance.ledger.read() as tx:
         assert tx.execute(select(bulk_jobs.c.done, bulk_jobs.c.state)).one() == (BATCH, "running")
     work_off(instance)
@@ -353,4 +353,4 @@ def test_a_resend_that_is_not_there_is_a_404(instance: "Instance") -> None:
 
 
 def test_every_reason_for_not_sending_again_has_its_sentence() -> None:
-    assert all(json.dumps(reason.sentence) for reason in NotResent)
+    assert all(json.dumps(reason.sentence) for reason in NotResentReason)

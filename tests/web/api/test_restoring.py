@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clickloop.store.ledger.setup.postback_rules import find_kept_rule
+from clickloop.store.ledger.setup.postback_rules import find_stored_rule
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -80,7 +80,7 @@ def test_a_cloned_rule_is_off_and_keeps_its_secrets(instance: "Instance") -> Non
     assert (copy["name"], copy["active"]) == ("R (copy)", False)
     assert copy["request"]["headers"] == [{"name": "Authorization", "value": "•••"}]
     with instance.ledger.read() as tx:
-        kept = find_kept_rule(tx, copy["id"])
+        kept = find_stored_rule(tx, copy["id"])
     assert kept is not None
     assert kept.rule.request.headers[0].value == "Bearer abcdef"
 

@@ -7,8 +7,8 @@ from sqlalchemy import select, update
 
 from clickloop.clock import HOUR_MS
 from clickloop.postback.delivery.ending import ended_of
-from clickloop.postback.delivery.work import Job, Recorded
-from clickloop.postback.retry import Outcome
+from clickloop.postback.delivery.work import Job, RecordingResult
+from clickloop.postback.retry import AttemptOutcome
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
 from clickloop.store.ledger.schema.tables import postbacks
 from tests.web.api.ending import work_off
@@ -43,9 +43,9 @@ class Held:
     def claim(self, later_ms: int = 0) -> tuple[Job, ...]:
         return self.work.claim(self.instance.now + later_ms, 100, 60_000).jobs
 
-    def end(self, job: Job, code: int = 200) -> Recorded:
-        recorded = self.work.record([ended_of(job, Outcome(status_code=code), self.instance.now, lambda: 0.5)])
-        while recorded.resumed and self.work.wake_held():
+    def end(self, job: Job, code: int = 200) -> RecordingResult:
+        recorded = self.work.record([ended_of(job, AttemptOutcome(status_code=code), self.instance.now, lambda: 0.5)])
+        while recorded.resumed and self.work.wake_resumed():
             pass
         return recorded
 
@@ -83,7 +83,7 @@ def test_postbacks_that_waited_for_a_wrong_url_are_sent_by_the_corrected_rule(he
     others = held.claim()
     assert len(others) == 2
     assert all(held.url(job).startswith("https://other.example/fixed?id=w9Xk2-7fA&n=") for job in (probe, *others))
-    assert {job.lane for job in (probe, *others)} == {"other.example:443"}
+    assert {job.receiver for job in (probe, *others)} == {"other.example:443"}
     assert (held.rule()["paused_at"], held.rule()["resuming_since"]) == (None, None)
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clickloop.people.user import Right, Role
-from clickloop.saving.access import welcome_of
+from clickloop.saving.access import find_invitation
 from clickloop.web.api.rights import READING, RIGHT, right_of
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def test_a_link_by_an_admin_ends_when_its_user_is_promoted_beyond_the_admins_rig
     made = instance.made("users", {"name": "ben", "role": before.value})
     assert instance.api.patch(f"/api/v1/users/{made['id']}", json={"role": after.value}).status_code == 200
     key = made["link"].partition("=")[2]
-    assert (welcome_of(instance.context.access, key) is not None) is is_good
+    assert (find_invitation(instance.context.access, key) is not None) is is_good
 
 
 @pytest.mark.parametrize("body", [{"role": "admin"}, {"disabled": True}])

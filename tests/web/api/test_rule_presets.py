@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clickloop.store.ledger.setup.postback_rules import find_kept_rule
+from clickloop.store.ledger.setup.postback_rules import find_stored_rule
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -50,7 +50,7 @@ def test_saving_a_masked_value_keeps_the_secret(instance: "Instance") -> None:
     changed = instance.api.patch(f"/api/v1/postback-rules/{rule['id']}", json={"request": body})
     assert changed.status_code == 200, changed.text
     with instance.ledger.read() as tx:
-        kept = find_kept_rule(tx, rule["id"])
+        kept = find_stored_rule(tx, rule["id"])
     assert kept is not None
     assert kept.rule.request.url == f"https://api.telegram.org/bot{TOKEN}/sendMessage"
     assert kept.rule.request.secrets == (TOKEN,)
@@ -70,7 +70,7 @@ def test_a_source_masks_the_token_in_its_postback_url_and_keeps_it(instance: "In
     path = f"/api/v1/traffic-sources/{source['id']}"
     assert instance.api.patch(path, json={"postback_url": source["postback_url"]}).status_code == 200
     with instance.ledger.read() as tx:
-        kept = find_kept_rule(tx, source["postback_rule_id"])
+        kept = find_stored_rule(tx, source["postback_rule_id"])
     assert kept is not None
     assert kept.rule.request.url == url
     answer = instance.api.patch(path, json={"postback_url": "https://other.example/?token=•••"})

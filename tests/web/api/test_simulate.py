@@ -400,7 +400,7 @@ def test_the_comparison_covers_the_data_folder(instance: "Instance") -> None:
 
 def test_a_receiver_that_resolves_to_a_refused_address_is_reported(instance: "Instance") -> None:
     instance.set_up()
-    context = dataclasses.replace(instance.context, refused_now=lambda target: f"{target.host} is refused.")
+    context = dataclasses.replace(instance.context, dns_refusal=lambda target: f"{target.host} is refused.")
     with TestClient(application(create_api, context)) as api:
         api.headers.update(instance.api.headers)
         answer = api.post("/api/v1/simulate?format=text", json={"campaign_id": 1})

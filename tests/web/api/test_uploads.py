@@ -10,8 +10,8 @@ import pytest
 from litestar.testing import TestClient
 
 from clickloop.store.upload_files import UploadFiles
-from clickloop.tracking.notices import look_again
-from clickloop.tracking.uploads import UploadWork, tidy_uploads
+from clickloop.tracking.notices import recheck_due
+from clickloop.tracking.uploads import UploadWorker, tidy_uploads
 from clickloop.web.api.application import create_api
 from tests.web.conftest import application
 
@@ -38,7 +38,7 @@ def taken(instance: "Instance", content: str | bytes, query: str = "") -> Any:
 
 def work(instance: "Instance") -> None:
     """Does what the background does."""
-    uploading = UploadWork(instance.context.desk(), instance.context.uploads, lambda: instance.now)
+    uploading = UploadWorker(instance.context.intake(), instance.context.uploads, lambda: instance.now)
     while uploading.step().more:
         pass
     uploading.close()
@@ -66,7 +66,7 @@ def test_a_file_is_accepted_at_once_and_registered_in_the_background(instance: "
     assert (done["state"], done["lines"], done["counts"]["new"]) == ("finished", 1, 1)
     assert done["octets_read"] == done["octets"]
     notice = instance.got("notices")["items"][0]
-    assert (notice["door"], notice["outcome"], notice["click_id"]) == ("upload", "new", click_id)
+    assert (notice["channel"], notice["outcome"], notice["click_id"]) == ("upload", "new", click_id)
     assert instance.got("conversions")["items"][0]["payout"] == {"amount": "12.5", "currency": "USD"}
     assert [postback["state"] for postback in instance.got("postbacks")["items"]] == ["waiting"]
 
@@ -163,7 +163,7 @@ def test_a_line_that_waited_is_told_as_it_stands_now(instance: "Instance") -> No
     unsettled = instance.click_ids.new(instance.now)
     done = taken(instance, unsettled)
     assert done["counts"]["waiting"] == 1
-    look_again(instance.context.desk(), instance.now + 600_000)
+    recheck_due(instance.context.intake(), instance.now + 600_000)
     assert table(instance, done["upload_id"])[0]["clickloop_reason"] == "unknown_click"
     tidy_uploads(instance.ledger, instance.context.uploads, instance.now + 900_000, 3_600_000)
     counted = instance.got(f"conversions/uploads/{done['upload_id']}")
@@ -177,7 +177,7 @@ def test_what_is_odd_about_a_line_that_waited_is_counted_when_its_click_has_come
     done = taken(instance, f"{click_id}:5:wurst\n")
     instance.visit(click_id=click_id)
     instance.now += 660_001
-    look_again(instance.context.desk(), instance.now)
+    recheck_due(instance.context.intake(), instance.now)
     tidy_uploads(instance.ledger, instance.context.uploads, instance.now, 3_600_000)
     counted = instance.got(f"conversions/uploads/{done['upload_id']}")
     assert (counted["counts"]["waiting"], counted["flagged"], counted["flags"]) == (0, 1, {"unknown_status": 1})

@@ -9,7 +9,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from clickloop.people.user import Role, User
-from clickloop.saving.access import csrf_of
+from clickloop.saving.access import csrf_token
 from clickloop.store.ledger.people.sessions import insert_session
 from clickloop.store.ledger.people.users import save_user
 from clickloop.web.api.context import ApiContext
@@ -67,7 +67,7 @@ class Panel:
     def post(self, path: str, fields: Pairs = (), **more: Any) -> Any:
         """Submit a form with its CSRF token and return the response."""
         pairs = list(fields.items()) if isinstance(fields, dict) else list(fields)
-        data: dict[str, list[str]] = {CSRF_FIELD: [csrf_of(self.secret)]}
+        data: dict[str, list[str]] = {CSRF_FIELD: [csrf_token(self.secret)]}
         for name, value in pairs:
             data.setdefault(name, []).append(value)
         return self.client.post(path, data=data, **more)

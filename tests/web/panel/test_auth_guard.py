@@ -13,7 +13,7 @@ from litestar.testing import TestClient
 
 from clickloop.config import proxy_networks
 from clickloop.people.user import Right, Role
-from clickloop.saving.access import csrf_of, make_link
+from clickloop.saving.access import csrf_token, make_link
 from clickloop.store.ledger.people.sessions import sessions_of_user
 from clickloop.web.panel.frame.auth_guard import NEEDS, OPEN, SAFE_METHODS
 from clickloop.web.panel.frame.session_cookie import COOKIE
@@ -157,7 +157,7 @@ def test_over_https_behind_a_proxy_that_is_trusted_the_cookie_is_for_https_alone
         assert profile(headers=told | {"cookie": f"{COOKIE}={secret}"}).status_code == 303, "anybody may have set it"
         ended = browser.post(
             "/panel/sign-out",
-            data={"csrf": csrf_of(secret)},
+            data={"csrf": csrf_token(secret)},
             headers={**told, "origin": "https://p.example", "cookie": f"{name}={secret}"},
         )
         assert ended.headers["set-cookie"].startswith(f'{name}=""; ')
@@ -180,7 +180,7 @@ def test_signing_out_ends_the_session_for_good(instance: "Instance", browser: Te
     instance.user(Role.OWNER, "anna")
     sign_in(browser, "anna")
     secret = browser.cookies[COOKIE]
-    answer = browser.post("/panel/sign-out", data={"csrf": csrf_of(secret)})
+    answer = browser.post("/panel/sign-out", data={"csrf": csrf_token(secret)})
     assert answer.headers["location"] == "/panel/sign-in?said=signed-out"
     browser.cookies.set(COOKIE, secret, domain=HOST, path="/panel")
     assert browser.get("/panel/profile").status_code == 303
@@ -241,7 +241,7 @@ def test_what_another_site_sends_does_nothing(
     instance.user(Role.OWNER, "anna")
     sign_in(browser, "anna")
     secret = browser.cookies[COOKIE]
-    data = {"csrf": csrf_of(secret), "name": "anna", "password": PASSWORD, "time_zone": "Asia/Tokyo"}
+    data = {"csrf": csrf_token(secret), "name": "anna", "password": PASSWORD, "time_zone": "Asia/Tokyo"}
     assert browser.post(path, data=data, headers=headers).status_code == 403
     assert "set-cookie" not in browser.post(path, data=data, headers=headers).headers
 
@@ -268,7 +268,7 @@ def test_a_form_without_its_word_does_nothing(instance: "Instance", browser: Tes
     sign_in(browser, "anna")
     for method, path, handler in pages(browser):
         if method not in SAFE_METHODS and not handler.opt.get(OPEN):
-            for data in ({}, {"csrf": ""}, {"csrf": csrf_of("another session")}):
+            for data in ({}, {"csrf": ""}, {"csrf": csrf_token("another session")}):
                 answer = browser.request(method, re.sub(r"\{[^}]+\}", "1", path), data=data)
                 refused = (400, 403) if handler.opt.get(STREAMED) else (403,)  # 400: no file is in it
                 assert answer.status_code in refused, (method, path, answer.text)
@@ -298,7 +298,7 @@ def test_a_role_does_what_it_may_and_no_more(panel: "Panel", role: Role) -> None
             continue
         needed = handler.opt.get(NEEDS, None if method in SAFE_METHODS else Right.WORK)
         place = re.sub(r"\{[^}]+\}", "1", path)
-        data = {"csrf": csrf_of(panel.secret)} if method not in SAFE_METHODS else None
+        data = {"csrf": csrf_token(panel.secret)} if method not in SAFE_METHODS else None
         if path == "/panel/sign-out":
             continue
         answer = panel.client.request(method, place, data=data)

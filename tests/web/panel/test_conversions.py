@@ -66,7 +66,7 @@ def test_a_change_by_hand_stands_in_history_notices_postbacks_and_the_log_of_cha
     words = panel.page(path).text
     assert "Status: Sale → Hold" in words
     assert "Payout: 12.50 USD → 20.00 USD" in words
-    assert instance.got("notices")["items"][0]["door"] == "hand"
+    assert instance.got("notices")["items"][0]["channel"] == "hand"
     assert instance.owed == 2
     with instance.ledger.read() as tx:
         actions = [(row.action, row.noun) for row in tx.execute(changes_log.select())]

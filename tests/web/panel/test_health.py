@@ -12,11 +12,11 @@ from clickloop.diagnosis.health import CoreHealth, StreamLag, WorkerHealth
 from clickloop.machine.clock_guard import ClockGuard
 from clickloop.people.user import Role
 from clickloop.postback.delivery.breaker import Pause
-from clickloop.postback.delivery.lane import Standing
+from clickloop.postback.delivery.receiver_queue import ReceiverCondition
 from clickloop.store.damage_log import JournalDamages, record_damages, unconfirmed_damages
 from clickloop.store.delivery_hold import DeliveryHold, hold_deliveries, read_hold
 from clickloop.store.journal.segment import Damage, DamageKind
-from clickloop.store.ledger.queue.lanes import keep_standing
+from clickloop.store.ledger.queue.receivers import save_condition
 from clickloop.store.unknown_links import UnknownLink, UnknownLinks
 from clickloop.web.api.application import create_api
 from clickloop.web.api.diagnosis.health import read_health
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
     from tests.web.conftest import Instance
     from tests.web.panel.conftest import Panel
 
-LANE = "source.example:443"
+RECEIVER = "source.example:443"
 
 
-def pause_lane(instance: "Instance") -> Pause:
+def pause_receiver(instance: "Instance") -> Pause:
     pause = Pause(opened_at=instance.now - 5_000, probe_at=instance.now + 60_000, why="7 of 10 attempts failed.")
     with instance.ledger.write() as tx:
-        keep_standing(tx, LANE, Standing(pause=pause))
+        save_condition(tx, RECEIVER, ReceiverCondition(pause=pause))
     return pause
 
 
 def test_a_paused_receiver_says_why_and_when_it_is_tried_again(panel: "Panel") -> None:
-    pause_lane(panel.instance)
+    pause_receiver(panel.instance)
     words = panel.page("/panel/health").text
     assert "source.example:443 paused" in words
     assert "7 of 10 attempts failed." in words
@@ -49,40 +49,40 @@ def test_a_paused_receiver_says_why_and_when_it_is_tried_again(panel: "Panel") -
 
 
 def test_a_paused_receiver_can_be_tried_now(panel: "Panel") -> None:
-    pause_lane(panel.instance)
-    panel.done(f"/panel/health/receivers/{LANE}/probe")
-    assert panel.instance.got(f"receivers/{LANE}")["asked"] == "probe"
-    assert "The receiver is tried within five seconds." in panel.page(f"/panel/health/receivers/{LANE}").text
+    pause_receiver(panel.instance)
+    panel.done(f"/panel/health/receivers/{RECEIVER}/probe")
+    assert panel.instance.got(f"receivers/{RECEIVER}")["asked"] == "probe"
+    assert "The receiver is tried within five seconds." in panel.page(f"/panel/health/receivers/{RECEIVER}").text
 
 
 def test_a_paused_receiver_can_be_resumed_untried(panel: "Panel") -> None:
-    pause_lane(panel.instance)
-    panel.done(f"/panel/health/receivers/{LANE}/resume")
-    assert panel.instance.got(f"receivers/{LANE}")["asked"] == "resume"
+    pause_receiver(panel.instance)
+    panel.done(f"/panel/health/receivers/{RECEIVER}/resume")
+    assert panel.instance.got(f"receivers/{RECEIVER}")["asked"] == "resume"
 
 
 def test_a_receiver_that_asked_us_to_wait_says_until_when(panel: "Panel") -> None:
     with panel.instance.ledger.write() as tx:
-        keep_standing(tx, LANE, Standing(held_until=panel.instance.now + 60_000))
-    assert "until 2026-03-01 12:01:00" in panel.page(f"/panel/health/receivers/{LANE}").text
+        save_condition(tx, RECEIVER, ReceiverCondition(held_until=panel.instance.now + 60_000))
+    assert "until 2026-03-01 12:01:00" in panel.page(f"/panel/health/receivers/{RECEIVER}").text
 
 
 def test_how_hard_a_receiver_may_be_asked_is_saved(panel: "Panel") -> None:
-    place = panel.done(f"/panel/health/receivers/{LANE}", {"connections": "3", "per_minute": ""})
-    assert place.startswith(f"/panel/health/receivers/{LANE}")
-    assert panel.instance.got(f"receivers/{LANE}")["connections"] == 3
-    assert panel.instance.got(f"receivers/{LANE}")["per_minute"] is None
+    place = panel.done(f"/panel/health/receivers/{RECEIVER}", {"connections": "3", "per_minute": ""})
+    assert place.startswith(f"/panel/health/receivers/{RECEIVER}")
+    assert panel.instance.got(f"receivers/{RECEIVER}")["connections"] == 3
+    assert panel.instance.got(f"receivers/{RECEIVER}")["per_minute"] is None
 
 
 def test_a_number_out_of_range_is_told_beside_its_field(panel: "Panel") -> None:
-    answer = panel.post(f"/panel/health/receivers/{LANE}", {"connections": "0", "per_minute": ""})
+    answer = panel.post(f"/panel/health/receivers/{RECEIVER}", {"connections": "0", "per_minute": ""})
     assert answer.status_code == 422
     assert 'id="fault-connections"' in answer.text
 
 
 def test_somebody_who_may_only_look_changes_no_receiver(panel: "Panel") -> None:
     panel.become(Role.VIEWER)
-    assert panel.post(f"/panel/health/receivers/{LANE}", {"connections": "3"}).status_code == 403
+    assert panel.post(f"/panel/health/receivers/{RECEIVER}", {"connections": "3"}).status_code == 403
 
 
 def test_a_worker_that_fails_and_a_journal_that_lags_are_told(instance: "Instance") -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from clickloop.people.user import Role
-from clickloop.saving.access import csrf_of
+from clickloop.saving.access import csrf_token
 from clickloop.web.panel.frame.form import CSRF_FIELD
 from clickloop.web.panel.frame.streamed_form import STREAMED
 from tests.web.api.ending import converted, ended
@@ -132,7 +132,7 @@ def _parent(name: str) -> str:
 
 
 def send(panel: "Panel", path: str, pairs: Pairs) -> Any:
-    body = urlencode([(CSRF_FIELD, csrf_of(panel.secret)), *pairs], errors="surrogatepass")
+    body = urlencode([(CSRF_FIELD, csrf_token(panel.secret)), *pairs], errors="surrogatepass")
     headers = {"content-type": "application/x-www-form-urlencoded"}
     return panel.client.post(path, content=body, headers=headers)
 

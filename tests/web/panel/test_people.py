@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clickloop.people.user import Role
-from clickloop.tracking.bulk import work_off_next
+from clickloop.tracking.bulk import run_next_batch
 from clickloop.web.panel.setup.record_difference import FieldDifference, differences
 from tests.web.conftest import PASSWORD
 
@@ -184,7 +184,7 @@ def test_a_word_is_mapped_by_one_click_and_its_notices_run_again(panel: "Panel",
     assert "Reprocess earlier conversions" in offered
     place = panel.done("/panel/statuses/rerun", {"word": word})
     assert panel.page(place).refreshes
-    while work_off_next(instance.context.desk(), instance.now):
+    while run_next_batch(instance.context.intake(), instance.now):
         pass
     assert "1 incoming postback was reprocessed" in panel.words(panel.get(place))
     assert instance.got("conversions")["items"][0]["status"]["key"] == "sale"

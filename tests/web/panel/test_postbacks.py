@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 from clickloop.people.user import Role
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
 from clickloop.store.ledger.schema.tables import attempts, changes_log, postbacks
-from clickloop.tracking.bulk import work_off_next
+from clickloop.tracking.bulk import run_next_batch
 from clickloop.web.panel.frame.form import CSRF_FIELD
 from tests.web.panel.forms import forms_of
 
@@ -236,7 +236,7 @@ def test_resending_by_filter_is_a_job_whose_progress_survives_the_page(panel: "P
     refreshes = panel.page(path).refreshes
     assert (refreshes[0], len(refreshes)) == (path, 2)
 
-    while work_off_next(instance.context.desk(), instance.now):
+    while run_next_batch(instance.context.intake(), instance.now):
         pass
 
     words = panel.page(path).text

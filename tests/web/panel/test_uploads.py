@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from clickloop.clock import wall_clock
 from clickloop.people.user import Role
-from clickloop.saving.access import csrf_of
-from clickloop.tracking.uploads import UploadWork
+from clickloop.saving.access import csrf_token
+from clickloop.tracking.uploads import UploadWorker
 from tests.web.panel.page import Page
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def sent(panel: "Panel", file: bytes = b"", name: str = "sales.csv", **fields: str) -> Any:
     """The form as a browser sends it: its word first, the button last."""
-    parts: list[tuple[str, Any]] = [("csrf", (None, csrf_of(panel.secret)))]
+    parts: list[tuple[str, Any]] = [("csrf", (None, csrf_token(panel.secret)))]
     preview = fields.pop("preview", None)
     parts += [(field, (None, value)) for field, value in fields.items()]
     parts.append(("file", (name if file else "", file, "text/csv")))
@@ -26,7 +26,7 @@ def sent(panel: "Panel", file: bytes = b"", name: str = "sales.csv", **fields: s
 def work_off(panel: "Panel") -> None:
     """Process the uploads as the core does."""
     context = panel.instance.context
-    work = UploadWork(context.desk(), context.uploads, wall_clock)
+    work = UploadWorker(context.intake(), context.uploads, wall_clock)
     while work.step().more:
         pass
     work.close()
@@ -123,7 +123,7 @@ def test_a_file_that_is_too_large_is_refused_with_the_most_that_is_taken(panel: 
 def test_a_file_without_the_forms_word_is_not_taken(panel: "Panel") -> None:
     parts: list[tuple[str, Any]] = [("file", ("a.csv", b"x:1\n", "text/csv"))]
     assert panel.client.post("/panel/uploads", files=parts).status_code == 403
-    late = [*parts, ("csrf", (None, csrf_of(panel.secret)))]
+    late = [*parts, ("csrf", (None, csrf_token(panel.secret)))]
     assert panel.client.post("/panel/uploads", files=late).status_code == 403
     assert panel.instance.got("conversions/uploads")["items"] == []
 

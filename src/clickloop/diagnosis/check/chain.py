@@ -6,7 +6,7 @@ import msgspec
 
 from clickloop.click.routing import Routes
 from clickloop.conversion.status import StatusWords
-from clickloop.diagnosis.check.finding import Kind, Place
+from clickloop.diagnosis.check.finding import CheckPlace, CheckPlaceKind
 from clickloop.postback.rule import Rule
 from clickloop.setup.campaign import Campaign
 from clickloop.setup.catalog import Catalog
@@ -89,21 +89,21 @@ def row_of(source: TrafficSource, macro: str) -> SourceParameter | None:
     return next((row for row in source.parameters if row.number == ROW_NUMBERS[macro]), None)
 
 
-def source_place(source: TrafficSource, field: str = "") -> Place:
-    return Place(kind=Kind.TRAFFIC_SOURCE, id=source.id, name=source.name, field=field)
+def source_place(source: TrafficSource, field: str = "") -> CheckPlace:
+    return CheckPlace(kind=CheckPlaceKind.TRAFFIC_SOURCE, id=source.id, name=source.name, field=field)
 
 
-def network_place(network: Network, field: str = "") -> Place:
-    return Place(kind=Kind.NETWORK, id=network.id, name=network.name, field=field)
+def network_place(network: Network, field: str = "") -> CheckPlace:
+    return CheckPlace(kind=CheckPlaceKind.NETWORK, id=network.id, name=network.name, field=field)
 
 
-def offer_place(offer: Offer, field: str = "") -> Place:
-    return Place(kind=Kind.OFFER, id=offer.id, name=offer.name, field=field)
+def offer_place(offer: Offer, field: str = "") -> CheckPlace:
+    return CheckPlace(kind=CheckPlaceKind.OFFER, id=offer.id, name=offer.name, field=field)
 
 
-def campaign_place(campaign: Campaign, field: str = "") -> Place:
-    return Place(kind=Kind.CAMPAIGN, id=campaign.id, name=campaign.name, field=field)
+def campaign_place(campaign: Campaign, field: str = "") -> CheckPlace:
+    return CheckPlace(kind=CheckPlaceKind.CAMPAIGN, id=campaign.id, name=campaign.name, field=field)
 
 
-def rule_place(rule: Rule, field: str = "") -> Place:
-    return Place(kind=Kind.POSTBACK_RULE, id=rule.rule_id, name=rule.name, field=field)
+def rule_place(rule: Rule, field: str = "") -> CheckPlace:
+    return CheckPlace(kind=CheckPlaceKind.POSTBACK_RULE, id=rule.rule_id, name=rule.name, field=field)

@@ -3,8 +3,8 @@
 import msgspec
 
 from clickloop.diagnosis.check.chain import Chain
-from clickloop.diagnosis.check.evidence import CampaignEvidence, Evidence, evidence_findings
-from clickloop.diagnosis.check.finding import Finding, worst_first
+from clickloop.diagnosis.check.evidence import CampaignEvidence, CheckEvidence, evidence_findings
+from clickloop.diagnosis.check.finding import CheckFinding, worst_first
 from clickloop.diagnosis.check.static import static_findings
 from clickloop.macro import Severity
 
@@ -19,14 +19,14 @@ class CheckedCampaign(msgspec.Struct, frozen=True, kw_only=True):
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     """The findings of a check, the worst first, and the recent traffic of each campaign."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckFinding, ...]
     campaigns: tuple[CheckedCampaign, ...]
 
     def count(self, severity: Severity) -> int:
         return sum(finding.severity is severity for finding in self.findings)
 
 
-def check_chain(chain: Chain, evidence: Evidence) -> CheckResult:
+def check_chain(chain: Chain, evidence: CheckEvidence) -> CheckResult:
     """Check a chain's set-up and its recent traffic."""
     names = {campaign.id: campaign.name for campaign in chain.campaigns}
     return CheckResult(

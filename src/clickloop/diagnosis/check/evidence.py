@@ -6,11 +6,11 @@ import msgspec
 
 from clickloop.conversion.notice import RefusalReason
 from clickloop.diagnosis.check.chain import Chain, campaign_place, network_place, rule_place
-from clickloop.diagnosis.check.finding import Code, Finding, Kind, Place, moment_words
-from clickloop.diagnosis.check.held import Held, held_findings
+from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlace, CheckPlaceKind, moment_words
+from clickloop.diagnosis.check.holdups import Holdups, holdup_findings
 from clickloop.macro import Severity
-from clickloop.plural import counted
-from clickloop.report.evidence import Clicks, RefusedNotices, RuleEvidence
+from clickloop.plural import pluralize
+from clickloop.report.evidence import ClickEvidence, RefusedNotices, RuleEvidence
 from clickloop.setup.campaign import Campaign
 from clickloop.setup.network import Network
 from clickloop.text import readable
@@ -22,9 +22,9 @@ RECENT_DAYS = 30
 REFUSED_DAYS = 7
 ERROR_SHARE = 0.5
 WARNING_SHARE = 0.05
-FEW_CLICKS = 500
+MIN_CLICKS = 500
 """With fewer recent clicks than this, a campaign without conversions is only a note."""
-ENOUGH_CONVERSIONS = 20
+MIN_CONVERSIONS = 20
 """Minimum number of conversions from which on a status that none of them had is reported."""
 
 
@@ -32,13 +32,13 @@ class CampaignEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """The recent traffic of a campaign. Times are Unix milliseconds; None: none within the examined days."""
 
     campaign_id: int
-    clicks: Clicks = Clicks()
+    clicks: ClickEvidence = ClickEvidence()
     conversions: int = 0
     last_conversion_at: int | None = None
     last_delivered_at: int | None = None
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+class CheckEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """The recent traffic of everything or of one campaign."""
 
     campaigns: tuple[CampaignEvidence, ...] = ()
@@ -48,15 +48,15 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """Unmapped status words and the number of conversions with each."""
     statuses: Mapping[str, int] = {}
     """Number of conversions by status key."""
-    holdups: Held = Held()
+    holdups: Holdups = Holdups()
     checked_at: int = 0
     """The time of the check in Unix milliseconds."""
 
 
-def evidence_findings(chain: Chain, evidence: Evidence) -> list[Finding]:
+def evidence_findings(chain: Chain, evidence: CheckEvidence) -> list[CheckFinding]:
     """Return the findings from recent traffic."""
     campaigns = {campaign.id: campaign for campaign in chain.campaigns}
-    findings: list[Finding] = []
+    findings: list[CheckFinding] = []
     for traffic in evidence.campaigns:
         if traffic.campaign_id in campaigns:
             findings += _campaign(campaigns[traffic.campaign_id], traffic)
@@ -65,31 +65,33 @@ def evidence_findings(chain: Chain, evidence: Evidence) -> list[Finding]:
         findings.append(_words(evidence.words))
     findings += _statuses(chain, evidence)
     findings += _rules(chain, evidence)
-    findings += held_findings(chain, evidence.holdups, evidence.checked_at)
+    findings += holdup_findings(chain, evidence.holdups, evidence.checked_at)
     return findings
 
 
-def _campaign(campaign: Campaign, traffic: CampaignEvidence) -> Iterator[Finding]:
+def _campaign(campaign: Campaign, traffic: CampaignEvidence) -> Iterator[CheckFinding]:
     clicks = traffic.clicks
     place = campaign_place(campaign)
     if not clicks.recent:
         if campaign.active:
             sentence = "No counted click has come through the campaign link."
             remedy = "Paste the campaign's link into the source, or open it yourself with ?external_id=test added."
-            yield Finding(Severity.NOTE, Code.NO_CLICKS, place, sentence, remedy)
+            yield CheckFinding(Severity.NOTE, CheckCode.NO_CLICKS, place, sentence, remedy)
         return
     yield from _external_ids(clicks, place)
     yield from _cost(clicks, place)
     if not traffic.conversions:
-        many = clicks.recent >= FEW_CLICKS
-        sentence = f"{counted(clicks.recent, 'recent click')}, but no conversion in {RECENT_DAYS} days."
+        many = clicks.recent >= MIN_CLICKS
+        sentence = f"{pluralize(clicks.recent, 'recent click')}, but no conversion in {RECENT_DAYS} days."
         remedy = (
             "Check in Conversions - In whether the network reports to our postback URL; it lists refused ones, too."
         )
-        yield Finding(Severity.WARNING if many else Severity.NOTE, Code.NO_CONVERSIONS, place, sentence, remedy)
+        yield CheckFinding(
+            Severity.WARNING if many else Severity.NOTE, CheckCode.NO_CONVERSIONS, place, sentence, remedy
+        )
 
 
-def _external_ids(clicks: Clicks, place: Place) -> Iterator[Finding]:
+def _external_ids(clicks: ClickEvidence, place: CheckPlace) -> Iterator[CheckFinding]:
     """Find clicks that cannot be reported to the source because their id is missing or an unreplaced macro."""
     empty, unreplaced = clicks.without_external_id, clicks.unreplaced
     useless = empty + unreplaced
@@ -102,15 +104,15 @@ def _external_ids(clicks: Clicks, place: Place) -> Iterator[Finding]:
             "Check the link in your campaign at the source: it must pass external_id with the source's click id macro."
         )
         severity = _severity_of_part(empty, unreplaced, clicks.recent)
-        yield Finding(severity, Code.EXTERNAL_ID_EMPTY, place, sentence + together, remedy)
+        yield CheckFinding(severity, CheckCode.EXTERNAL_ID_EMPTY, place, sentence + together, remedy)
     if unreplaced:
         sentence = f"{_share(unreplaced, clicks.recent)} came with an unreplaced macro as external_id."
         remedy = "Check the placeholder's spelling in the source's help. Clicks from the source's preview look like this, too."
         severity = _severity_of_part(unreplaced, empty, clicks.recent)
-        yield Finding(severity, Code.EXTERNAL_ID_UNREPLACED, place, sentence + together, remedy)
+        yield CheckFinding(severity, CheckCode.EXTERNAL_ID_UNREPLACED, place, sentence + together, remedy)
 
 
-def _cost(clicks: Clicks, place: Place) -> Iterator[Finding]:
+def _cost(clicks: ClickEvidence, place: CheckPlace) -> Iterator[CheckFinding]:
     """Find clicks whose cost is unreadable and ignored, so that reports show too much profit."""
     if not clicks.cost_unreadable:
         return
@@ -124,7 +126,7 @@ def _cost(clicks: Clicks, place: Place) -> Iterator[Finding]:
     )
     # Never an error, because conversions are reported anyway.
     severity = Severity.WARNING if clicks.cost_unreadable / clicks.recent >= WARNING_SHARE else Severity.NOTE
-    yield Finding(severity, Code.COST_UNREADABLE, place, sentence, remedy)
+    yield CheckFinding(severity, CheckCode.COST_UNREADABLE, place, sentence, remedy)
 
 
 def _severity_of_part(part: int, other: int, whole: int) -> Severity:
@@ -143,15 +145,15 @@ def _severity(part: int, whole: int) -> Severity:
     return Severity.ERROR if share >= ERROR_SHARE else Severity.WARNING if share >= WARNING_SHARE else Severity.NOTE
 
 
-def _refused(refused: RefusedNotices, network: Network | None) -> Finding:
-    place = network_place(network) if network else Place(kind=Kind.INSTANCE, field="notices")
+def _refused(refused: RefusedNotices, network: Network | None) -> CheckFinding:
+    place = network_place(network) if network else CheckPlace(kind=CheckPlaceKind.INSTANCE, field="notices")
     times = "One incoming postback was" if refused.count == 1 else f"{refused.count} incoming postbacks were"
     sentence = (
         f"{times} refused in the last {REFUSED_DAYS} days ({refused.reason}), most recently at {moment_words(refused.last_at)}. "
         f"{refused.reason.sentence}"
     )
     remedy = _REMEDIES[refused.reason]
-    return Finding(Severity.WARNING, Code.NOTICES_REFUSED, place, sentence, remedy, (refused.last_at,))
+    return CheckFinding(Severity.WARNING, CheckCode.NOTICES_REFUSED, place, sentence, remedy, (refused.last_at,))
 
 
 _PASTE = "Copy the postback URL from the network's page here into the network again, and check in Conversions - In what it sent."
@@ -175,28 +177,28 @@ _REMEDIES = {
 }
 
 
-def _words(words: Mapping[str, int]) -> Finding:
+def _words(words: Mapping[str, int]) -> CheckFinding:
     listed = ", ".join(f"{readable(word)!r} ({count})" for word, count in list(words.items())[:10])
-    return Finding(
+    return CheckFinding(
         Severity.WARNING,
-        Code.WORDS_NOT_MAPPED,
-        Place(kind=Kind.STATUS, field="words"),
+        CheckCode.WORDS_NOT_MAPPED,
+        CheckPlace(kind=CheckPlaceKind.STATUS, field="words"),
         f"Networks send words that are not mapped to a status: {listed}. Their conversions count as Other, without revenue.",
         "Map each word to a status, for all networks or on the network that sends it. Then reprocess these incoming postbacks.",
     )
 
 
-def _statuses(chain: Chain, evidence: Evidence) -> Iterator[Finding]:
+def _statuses(chain: Chain, evidence: CheckEvidence) -> Iterator[CheckFinding]:
     conversions = sum(evidence.statuses.values())
-    if conversions < ENOUGH_CONVERSIONS:
+    if conversions < MIN_CONVERSIONS:
         return
     for checked in chain.rules:
         selected = checked.rule.conditions.statuses
         if selected and not any(evidence.statuses.get(key) for key in selected):
             came = ", ".join(sorted(key for key, count in evidence.statuses.items() if count))
-            yield Finding(
+            yield CheckFinding(
                 Severity.WARNING,
-                Code.STATUS_NEVER_CAME,
+                CheckCode.STATUS_NEVER_CAME,
                 rule_place(checked.rule, "conditions.statuses"),
                 f"The rule waits for {', '.join(selected)}, but the {conversions} conversions of the last {RECENT_DAYS} days "
                 f"had only {came}.",
@@ -204,7 +206,7 @@ def _statuses(chain: Chain, evidence: Evidence) -> Iterator[Finding]:
             )
 
 
-def _rules(chain: Chain, evidence: Evidence) -> Iterator[Finding]:
+def _rules(chain: Chain, evidence: CheckEvidence) -> Iterator[CheckFinding]:
     rules = {checked.rule.rule_id: checked.rule for checked in chain.rules}
     for results in evidence.rules:
         rule = rules.get(results.rule_id)
@@ -212,10 +214,10 @@ def _rules(chain: Chain, evidence: Evidence) -> Iterator[Finding]:
             continue
         ended = results.failed + results.delivered
         why = f" Last error: {readable(results.last_error)[:200]}" if results.last_error else ""
-        yield Finding(
+        yield CheckFinding(
             _severity(results.failed, ended) if results.delivered else Severity.ERROR,
-            Code.NOT_DELIVERED,
+            CheckCode.NOT_DELIVERED,
             rule_place(rule),
-            f"{results.failed} of {counted(ended, 'postback')} failed in the last {RECENT_DAYS} days.{why}",
+            f"{results.failed} of {pluralize(ended, 'postback')} failed in the last {RECENT_DAYS} days.{why}",
             "Check the responses in Conversions - Out, correct the rule, then resend them.",
         )

@@ -10,7 +10,7 @@ from clickloop.explained import Explained
 from clickloop.macro import Severity
 
 
-class Kind(enum.StrEnum):
+class CheckPlaceKind(enum.StrEnum):
     """The kind of record that a finding is about."""
 
     INSTANCE = "instance"
@@ -23,7 +23,7 @@ class Kind(enum.StrEnum):
     RECEIVER = "receiver"
 
 
-class Code(Explained):
+class CheckCode(Explained):
     """Everything that a check can find. A closed list."""
 
     # From the source to us
@@ -152,10 +152,10 @@ class Code(Explained):
     ARCHIVED_RULE_HOLDS = "archived_rule_holds", "An archived rule is paused and still holds postbacks."
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class CheckPlace(msgspec.Struct, frozen=True, kw_only=True):
     """The place of a finding. ``id`` is 0 if the record has no number; ``field`` is empty for the whole record."""
 
-    kind: Kind
+    kind: CheckPlaceKind
     id: int = 0
     name: str = ""
     field: str = ""
@@ -168,12 +168,12 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.kind.replace('_', ' ')}{number}{name}{field}"
 
 
-class Finding(msgspec.Struct, frozen=True):
+class CheckFinding(msgspec.Struct, frozen=True):
     """A problem found by a check."""
 
     severity: Severity
-    code: Code
-    place: Place
+    code: CheckCode
+    place: CheckPlace
     sentence: str
     remedy: str
     moments: tuple[int, ...] = ()
@@ -186,7 +186,7 @@ def moment_words(moment: int | str) -> str:
     return f"{iso[:16].replace('T', ' ')} UTC"
 
 
-def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+def worst_first(findings: Sequence[CheckFinding]) -> tuple[CheckFinding, ...]:
     """Return the findings without duplicates, by severity, otherwise in the order given."""
     order = list(Severity)
     return tuple(sorted(dict.fromkeys(findings), key=lambda finding: order.index(finding.severity)))

@@ -7,9 +7,9 @@ check of the whole chain includes them with the same sentences.
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from clickloop.click.routing import LeftOutReason, Route
+from clickloop.click.routing import NotServedReason, Route
 from clickloop.diagnosis.check.chain import campaign_place, network_place, offer_place, rule_place, source_place
-from clickloop.diagnosis.check.finding import Code, Finding, Place
+from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlace
 from clickloop.diagnosis.check.templates import offer_filling, postback_filling, request_findings, template_findings
 from clickloop.macro import Severity, parse, unreplaced_macro
 from clickloop.macro.known import BY_NAME
@@ -20,7 +20,7 @@ from clickloop.setup.campaign import Campaign
 from clickloop.setup.network import Network
 from clickloop.setup.offer import Offer
 from clickloop.setup.own_link import OwnLinks
-from clickloop.setup.preset.preset import WayBack, source_presets
+from clickloop.setup.preset.preset import PostbackSupport, source_presets
 from clickloop.setup.source_rows import FixedRow, row_macros
 from clickloop.setup.traffic_source import SourceParameter, TrafficSource
 
@@ -34,7 +34,7 @@ def looks_like_a_macro(placeholder: str) -> bool:
     return unreplaced_macro(placeholder) or _MARKS.search(placeholder) is not None
 
 
-def source_findings(source: TrafficSource, rule: Rule | None) -> Iterator[Finding]:
+def source_findings(source: TrafficSource, rule: Rule | None) -> Iterator[CheckFinding]:
     """Yield the findings about a source's rows and its postback URL. ``rule``: the live rule with that URL."""
     for at, row in enumerate(source.parameters):
         place = source_place(source, f"parameters[{at}].placeholder")
@@ -45,34 +45,34 @@ def source_findings(source: TrafficSource, rule: Rule | None) -> Iterator[Findin
     yield from _way_back(source, rule)
 
 
-def postback_url_findings(source: TrafficSource, url: str) -> Iterator[Finding]:
+def postback_url_findings(source: TrafficSource, url: str) -> Iterator[CheckFinding]:
     """Return the findings about the macros of a source's postback URL."""
     return template_findings(url, postback_filling([source]), source_place(source, "postback_url"))
 
 
-def external_id_findings(names: Collection[str], place: Place) -> Iterator[Finding]:
+def external_id_findings(names: Collection[str], place: CheckPlace) -> Iterator[CheckFinding]:
     """Yield the finding if a postback with the macros ``names`` does not tell the source which click converted."""
     if "externalid" in names:
         return
     if "clickid" in names:
-        yield Finding(
+        yield CheckFinding(
             _ERROR,
-            Code.CLICK_ID_INSTEAD_OF_EXTERNAL_ID,
+            CheckCode.CLICK_ID_INSTEAD_OF_EXTERNAL_ID,
             place,
             "The postback sends {clickid}, which is our click id, but the source knows only its own, {externalid}.",
             "Replace it with {externalid}.",
         )
         return
-    yield Finding(
+    yield CheckFinding(
         _ERROR,
-        Code.EXTERNAL_ID_NOT_SENT,
+        CheckCode.EXTERNAL_ID_NOT_SENT,
         place,
         "The postback does not send {externalid}, so the source cannot tell which click converted and registers nothing.",
         "Add the source's parameter for its click id with the value {externalid}, such as cid={externalid}.",
     )
 
 
-def rule_findings(rule: Rule, sources: Sequence[TrafficSource]) -> Iterator[Finding]:
+def rule_findings(rule: Rule, sources: Sequence[TrafficSource]) -> Iterator[CheckFinding]:
     """Yield the findings about a rule's macros. ``sources``: those whose clicks it may be sent for."""
     yield from request_findings(rule.request, postback_filling(sources), lambda field: rule_place(rule, field))
     for_alarms = is_alarm_rule(rule)
@@ -88,7 +88,7 @@ def rule_findings(rule: Rule, sources: Sequence[TrafficSource]) -> Iterator[Find
             else ("conversions", "Use them in alarm rules only.")
         )
         sentence = f"These macros are always empty for {what}: {listed}."
-        yield Finding(_WARNING, Code.EMPTY_MACRO, rule_place(rule, "request"), sentence, remedy)
+        yield CheckFinding(_WARNING, CheckCode.EMPTY_MACRO, rule_place(rule, "request"), sentence, remedy)
 
 
 def offer_findings(
@@ -97,7 +97,7 @@ def offer_findings(
     sources: Sequence[TrafficSource],
     any_rows: Mapping[str, str],
     own_links: OwnLinks,
-) -> Iterator[Finding]:
+) -> Iterator[CheckFinding]:
     """Yield the findings about an offer.
 
     ``sources``: those of the campaigns that send visitors to it. ``any_rows``: the macros of all sources' rows by parameter,
@@ -109,22 +109,22 @@ def offer_findings(
     if network is None:
         sentence = "The offer belongs to no network, so no token, address list or conversion window applies to its conversions."
         place = offer_place(offer, "network_id")
-        yield Finding(_NOTE, Code.OFFER_WITHOUT_NETWORK, place, sentence, "Choose the offer's network.")
+        yield CheckFinding(_NOTE, CheckCode.OFFER_WITHOUT_NETWORK, place, sentence, "Choose the offer's network.")
 
 
 def address_findings(
     offer: Offer, network: Network | None, rows: Mapping[str, str], own_links: OwnLinks
-) -> Iterator[Finding]:
+) -> Iterator[CheckFinding]:
     """Yield the findings about an offer URL's target, and about the click id in it."""
     place = offer_place(offer, "url")
     if own_links.key_in(offer.url) is not None:
         remedy = "Enter the network's link, not a link of this tracker."
-        yield Finding(_ERROR, Code.OFFER_LOOPS, place, LeftOutReason.LOOPS.sentence, remedy)
+        yield CheckFinding(_ERROR, CheckCode.OFFER_LOOPS, place, NotServedReason.LOOPS.sentence, remedy)
     wanted = network.click_id_parameter if network else ""
     if "clickid" not in parse(offer.url, rows).names:
-        yield Finding(
+        yield CheckFinding(
             _ERROR,
-            Code.CLICK_ID_NOT_IN_OFFER,
+            CheckCode.CLICK_ID_NOT_IN_OFFER,
             place,
             "The offer URL does not contain {clickid}, so the network cannot tell us which click converted.",
             f"Add {wanted}={{clickid}} to the URL."
@@ -132,38 +132,40 @@ def address_findings(
             else "Add {clickid} to the URL, in the parameter that the network returns in its postback.",
         )
     elif wanted and not _carries_click_id(offer.url, wanted):
-        yield Finding(
+        yield CheckFinding(
             _WARNING,
-            Code.CLICK_ID_IN_OTHER_PARAMETER,
+            CheckCode.CLICK_ID_IN_OTHER_PARAMETER,
             place,
             f"The network expects our click id in {wanted}, but the URL has it in another parameter.",
             f"Use {wanted}={{clickid}}, or correct the network's click_id_parameter.",
         )
 
 
-def network_findings(network: Network) -> Iterator[Finding]:
+def network_findings(network: Network) -> Iterator[CheckFinding]:
     """Yield the findings about a network."""
     macro = network.postback_parameters.get("cid", "")
     place = network_place(network, "postback_parameters.cid")
     if not macro:
-        yield Finding(
+        yield CheckFinding(
             _ERROR if network.postback_parameters else _WARNING,
-            Code.NO_CLICK_ID_IN_NOTICE,
+            CheckCode.NO_CLICK_ID_IN_NOTICE,
             place,
             "The network's postback URL has no cid, so every conversion that it reports would be refused (no_click_id).",
             "Set cid to the network's macro for the parameter that contains {clickid}, such as {sub1}.",
         )
     elif _OURS_ALONE.fullmatch(macro):
         sentence = f"{macro} is one of our macros. The network does not know it and would send it unchanged."
-        yield Finding(_ERROR, Code.OUR_MACRO_AS_PLACEHOLDER, place, sentence, "Enter the network's own macro.")
+        yield CheckFinding(
+            _ERROR, CheckCode.OUR_MACRO_AS_PLACEHOLDER, place, sentence, "Enter the network's own macro."
+        )
     elif not looks_like_a_macro(macro):
         sentence = f"{macro!r} does not look like a macro, so every incoming postback would contain the same text and be refused."
         remedy = "Enter the network's macro with all its brackets, such as {sub1}."
-        yield Finding(_WARNING, Code.PLACEHOLDER_NOT_A_MACRO, place, sentence, remedy)
+        yield CheckFinding(_WARNING, CheckCode.PLACEHOLDER_NOT_A_MACRO, place, sentence, remedy)
     if not network.token and not network.addresses:
-        yield Finding(
+        yield CheckFinding(
             _WARNING,
-            Code.NETWORK_OPEN,
+            CheckCode.NETWORK_OPEN,
             network_place(network, "token"),
             "The network has neither a token nor an address list, so anyone who knows a click id can report conversions.",
             "Set a token and copy the postback URL into the network again, or list the network's IP addresses.",
@@ -171,34 +173,34 @@ def network_findings(network: Network) -> Iterator[Finding]:
     if network.test_only:
         sentence = "The network accepts conversions for test clicks only and refuses all others (test_only)."
         remedy = "Switch off test_only when you have finished testing."
-        yield Finding(_WARNING, Code.NETWORK_TEST_ONLY, network_place(network, "test_only"), sentence, remedy)
+        yield CheckFinding(_WARNING, CheckCode.NETWORK_TEST_ONLY, network_place(network, "test_only"), sentence, remedy)
 
 
-def campaign_findings(campaign: Campaign, route: Route) -> Iterator[Finding]:
+def campaign_findings(campaign: Campaign, route: Route) -> Iterator[CheckFinding]:
     """Yield the findings about a live campaign's offers. ``route``: its route as the edge uses it."""
     if not campaign.active:
         sentence = "The campaign is paused: its visitors go to the fallback address."
         remedy = "Switch it on to send them to offers."
-        yield Finding(_NOTE, Code.CAMPAIGN_PAUSED, campaign_place(campaign, "active"), sentence, remedy)
+        yield CheckFinding(_NOTE, CheckCode.CAMPAIGN_PAUSED, campaign_place(campaign, "active"), sentence, remedy)
     elif not route.targets:
         why = " ".join(dict.fromkeys(left.reason.sentence for left in route.left_out)) or "It has no offers."
-        yield Finding(
+        yield CheckFinding(
             _ERROR,
-            Code.NO_LIVE_OFFERS,
+            CheckCode.NO_LIVE_OFFERS,
             campaign_place(campaign, "offers"),
             f"The campaign cannot send visitors to any offer. {why}",
             "Add an offer with a weight above 0.",
         )
     else:
         for left in route.left_out:
-            if left.reason is LeftOutReason.LOOPS:
+            if left.reason is NotServedReason.LOOPS:
                 continue  # reported for the offer itself
             sentence = f"Offer {left.offer_id} gets no visitors. {left.reason.sentence}"
             place = campaign_place(campaign, "offers")
-            yield Finding(_NOTE, Code.OFFER_LEFT_OUT, place, sentence, "Remove it, or set its weight.")
+            yield CheckFinding(_NOTE, CheckCode.OFFER_LEFT_OUT, place, sentence, "Remove it, or set its weight.")
 
 
-def _no_placeholder(source: TrafficSource, place: Place) -> Finding:
+def _no_placeholder(source: TrafficSource, place: CheckPlace) -> CheckFinding:
     preset = source_presets().get(source.preset)
     remedy = "Set the placeholder to the source's macro for its click id, such as ${SUBID}. The source's help lists it."
     if preset is not None and preset.appends:
@@ -207,39 +209,39 @@ def _no_placeholder(source: TrafficSource, place: Place) -> Finding:
             "in the postback. It is not stored as external_id, so {externalid} stays empty."
         )
     sentence = "The row external_id has no placeholder, so the campaign link does not contain the source's click id."
-    return Finding(_ERROR, Code.NO_EXTERNAL_ID_PLACEHOLDER, place, sentence, remedy)
+    return CheckFinding(_ERROR, CheckCode.NO_EXTERNAL_ID_PLACEHOLDER, place, sentence, remedy)
 
 
-def _placeholder_findings(row: SourceParameter, place: Place) -> Iterator[Finding]:
+def _placeholder_findings(row: SourceParameter, place: CheckPlace) -> Iterator[CheckFinding]:
     """Yield the findings about a row's placeholder. Errors for external_id, because nothing can be reported without it."""
     needed = row.number == FixedRow.EXTERNAL_ID
     severity = _ERROR if needed else _WARNING
     if _OURS_ALONE.fullmatch(row.placeholder):
         sentence = f"{row.placeholder} is one of our macros. The source does not know it and would send it unchanged."
         remedy = "Enter the source's own macro. The source's help lists it."
-        yield Finding(severity, Code.OUR_MACRO_AS_PLACEHOLDER, place, sentence, remedy)
+        yield CheckFinding(severity, CheckCode.OUR_MACRO_AS_PLACEHOLDER, place, sentence, remedy)
     elif needed and not looks_like_a_macro(row.placeholder):
         sentence = (
             f"{row.placeholder!r} does not look like a macro, so every click would contain this same text, and none could be "
             "reported to the source."
         )
         remedy = "Enter the source's macro for its click id with all its brackets, such as ${SUBID}."
-        yield Finding(severity, Code.PLACEHOLDER_NOT_A_MACRO, place, sentence, remedy)
+        yield CheckFinding(severity, CheckCode.PLACEHOLDER_NOT_A_MACRO, place, sentence, remedy)
     elif not looks_like_a_macro(row.placeholder) and not row.placeholder.isdecimal():
         sentence = f"{row.placeholder!r} does not look like a macro, so every click would contain this same text."
         remedy = "Enter the source's macro with all its brackets, or keep it if you want a fixed text."
-        yield Finding(severity, Code.PLACEHOLDER_NOT_A_MACRO, place, sentence, remedy)
+        yield CheckFinding(severity, CheckCode.PLACEHOLDER_NOT_A_MACRO, place, sentence, remedy)
 
 
-def _way_back(source: TrafficSource, rule: Rule | None) -> Iterator[Finding]:
+def _way_back(source: TrafficSource, rule: Rule | None) -> Iterator[CheckFinding]:
     """Yield the findings about reporting conversions to a source."""
     preset = source_presets().get(source.preset)
     place = source_place(source, "postback_url")
     if rule is None:
-        by_postback = preset is None or preset.way_back in (WayBack.POSTBACK, WayBack.IN_ACCOUNT)
-        yield Finding(
+        by_postback = preset is None or preset.way_back in (PostbackSupport.POSTBACK, PostbackSupport.IN_ACCOUNT)
+        yield CheckFinding(
             _ERROR if by_postback else _WARNING,
-            Code.NO_POSTBACK_URL,
+            CheckCode.NO_POSTBACK_URL,
             place,
             "The source has no postback URL, so it never learns of a conversion.",
             "Enter the postback link from the source as its postback URL here, with {externalid} as the click id."
@@ -252,7 +254,7 @@ def _way_back(source: TrafficSource, rule: Rule | None) -> Iterator[Finding]:
         sentence = (
             f"The postback URL still contains {', '.join(left)} from the preset. Replace it with your account's value."
         )
-        yield Finding(_ERROR, Code.PRESET_WORD_LEFT, place, sentence, preset.notes)
+        yield CheckFinding(_ERROR, CheckCode.PRESET_WORD_LEFT, place, sentence, preset.notes)
     rows = row_macros(source.parameters)
     yield from external_id_findings(ready_request(rule.request, tuple(rows.items())).names, place)
 

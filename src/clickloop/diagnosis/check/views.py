@@ -8,34 +8,34 @@ from msgspec import Meta
 
 from clickloop.clock import iso_text
 from clickloop.diagnosis.check.check import CheckedCampaign, CheckResult
-from clickloop.diagnosis.check.finding import Code, Finding, Kind, Place
+from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlace, CheckPlaceKind
 from clickloop.diagnosis.trace_text import one_line
 from clickloop.macro import Severity
-from clickloop.plural import counted
+from clickloop.plural import pluralize
 from clickloop.text import readable
 
 
-class ToldPlace(msgspec.Struct, frozen=True, kw_only=True):
+class CheckPlaceView(msgspec.Struct, frozen=True, kw_only=True):
     """The place of a finding."""
 
-    kind: Kind
+    kind: CheckPlaceKind
     id: Annotated[int, Meta(description="0 if the record has no number.")]
     name: str
     field: Annotated[str, Meta(description="Empty for the whole record.")]
 
 
-class ToldFinding(msgspec.Struct, frozen=True, kw_only=True):
+class CheckFindingView(msgspec.Struct, frozen=True, kw_only=True):
     """A problem found by the check."""
 
     severity: Annotated[Severity, Meta(description="error: the chain is broken there. warning: it probably is.")]
-    code: Code
-    place: ToldPlace
+    code: CheckCode
+    place: CheckPlaceView
     sentence: str
     remedy: str
     moments: Annotated[tuple[str, ...], Meta(description="The exact times in sentence and remedy. ISO 8601, UTC.")] = ()
 
 
-class ToldCampaign(msgspec.Struct, frozen=True, kw_only=True):
+class CheckCampaignView(msgspec.Struct, frozen=True, kw_only=True):
     """The recent traffic of a campaign."""
 
     campaign_id: int
@@ -49,29 +49,29 @@ class ToldCampaign(msgspec.Struct, frozen=True, kw_only=True):
     last_delivered_at: Annotated[str | None, Meta(description="When a postback was last delivered, within 30 days.")]
 
 
-class ToldCheck(msgspec.Struct, frozen=True, kw_only=True):
+class CheckView(msgspec.Struct, frozen=True, kw_only=True):
     """The result of the check, with the worst findings first."""
 
     fine: Annotated[bool, Meta(description="Whether there are no errors.")]
     errors: int
     warnings: int
     notes: int
-    findings: tuple[ToldFinding, ...]
-    campaigns: tuple[ToldCampaign, ...]
+    findings: tuple[CheckFindingView, ...]
+    campaigns: tuple[CheckCampaignView, ...]
 
 
-def told_check(result: CheckResult) -> ToldCheck:
-    return ToldCheck(
+def check_view(result: CheckResult) -> CheckView:
+    return CheckView(
         fine=not result.count(Severity.ERROR),
         errors=result.count(Severity.ERROR),
         warnings=result.count(Severity.WARNING),
         notes=result.count(Severity.NOTE),
-        findings=tuple(told_finding(finding) for finding in result.findings),
+        findings=tuple(check_finding_view(finding) for finding in result.findings),
         campaigns=tuple(_campaign_view(campaign) for campaign in result.campaigns),
     )
 
 
-def check_text(view: ToldCheck) -> str:
+def check_text(view: CheckView) -> str:
     lines = [f"{one_line(campaign.name)} ({campaign.campaign_id}): {_traffic(campaign)}" for campaign in view.campaigns]
     if lines:
         lines.append("")
@@ -82,21 +82,21 @@ def check_text(view: ToldCheck) -> str:
     return "\n".join(lines) + "\n"
 
 
-def told_finding(finding: Finding) -> ToldFinding:
+def check_finding_view(finding: CheckFinding) -> CheckFindingView:
     place = finding.place
-    return ToldFinding(
+    return CheckFindingView(
         severity=finding.severity,
         code=finding.code,
-        place=ToldPlace(kind=place.kind, id=place.id, name=readable(place.name), field=readable(place.field)),
+        place=CheckPlaceView(kind=place.kind, id=place.id, name=readable(place.name), field=readable(place.field)),
         sentence=readable(finding.sentence),
         remedy=readable(finding.remedy),
         moments=tuple(iso_text(moment) for moment in finding.moments),
     )
 
 
-def _campaign_view(campaign: CheckedCampaign) -> ToldCampaign:
+def _campaign_view(campaign: CheckedCampaign) -> CheckCampaignView:
     evidence = campaign.evidence
-    return ToldCampaign(
+    return CheckCampaignView(
         campaign_id=evidence.campaign_id,
         name=readable(campaign.name),
         recent_clicks=evidence.clicks.recent,
@@ -113,13 +113,13 @@ def _moment(at: int | None) -> str | None:
     return None if at is None else iso_text(at)
 
 
-def _finding_lines(finding: ToldFinding) -> Iterator[str]:
-    place = Place(kind=finding.place.kind, id=finding.place.id, name=finding.place.name, field=finding.place.field)
+def _finding_lines(finding: CheckFindingView) -> Iterator[str]:
+    place = CheckPlace(kind=finding.place.kind, id=finding.place.id, name=finding.place.name, field=finding.place.field)
     yield f"{finding.severity:<8} {one_line(place.text)}: {one_line(finding.sentence, 500)} [{finding.code}]"
     yield f"{'':8} → {one_line(finding.remedy, 500)}"
 
 
-def _traffic(campaign: ToldCampaign) -> str:
+def _traffic(campaign: CheckCampaignView) -> str:
     moments = (
         ("click", campaign.last_click_at),
         ("conversion", campaign.last_conversion_at),
@@ -129,7 +129,7 @@ def _traffic(campaign: ToldCampaign) -> str:
     if not campaign.recent_clicks:
         return f"no clicks; {last}"
     return (
-        f"{counted(campaign.recent_clicks, 'recent click')}, {campaign.without_external_id} without external id, "
+        f"{pluralize(campaign.recent_clicks, 'recent click')}, {campaign.without_external_id} without external id, "
         f"{campaign.unreplaced_external_id} with an unreplaced macro, "
         f"{campaign.unreadable_cost} with an unreadable cost; {last}"
     )

@@ -10,7 +10,7 @@ from collections import deque
 import msgspec
 
 from clickloop.clock import SECOND_MS
-from clickloop.postback.retry import PASSING, Outcome, Trouble
+from clickloop.postback.retry import TRANSIENT_CODES, AttemptOutcome, Trouble
 
 WINDOW_SECONDS = 300  # long enough for ten attempts at a receiver with little traffic
 SLOT_SECONDS = 10  # attempts are counted per slot, so memory stays constant at any rate
@@ -22,7 +22,7 @@ FIRST_PROBE_SECONDS = 30  # a restart at the receiver is often over by then
 MAX_PROBE_SECONDS = 900  # the longest delay in noticing that a receiver is back
 
 
-class Verdict(enum.Enum):
+class AttemptVerdict(enum.Enum):
     """The verdict of an attempt on the receiver itself, regardless of the postback."""
 
     ANSWERED = "answered"
@@ -31,16 +31,20 @@ class Verdict(enum.Enum):
     """No request was sent, so it says nothing."""
 
 
-def verdict_of(outcome: Outcome) -> Verdict:
+def verdict_of(outcome: AttemptOutcome) -> AttemptVerdict:
     """Return the verdict on the receiver: timeouts, network errors, 5xx, 408, 425 and 429 count as failures.
 
     Any other response shows that it works: other 4xx, and a 200 whose text means failure, concern one request.
     """
     if outcome.trouble in (Trouble.UNSENDABLE, Trouble.ADDRESS_REFUSED):
-        return Verdict.NOT_ASKED
+        return AttemptVerdict.NOT_ASKED
     if outcome.status_code is None:
-        return Verdict.FAILED
-    return Verdict.FAILED if outcome.status_code >= 500 or outcome.status_code in PASSING else Verdict.ANSWERED
+        return AttemptVerdict.FAILED
+    return (
+        AttemptVerdict.FAILED
+        if outcome.status_code >= 500 or outcome.status_code in TRANSIENT_CODES
+        else AttemptVerdict.ANSWERED
+    )
 
 
 class Pause(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +59,7 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
     """Why it was paused, as a sentence."""
 
 
-class Turn(enum.Enum):
+class BreakerChange(enum.Enum):
     """The change that the end of an attempt caused in a receiver's state."""
 
     PAUSED = "paused"
@@ -99,14 +103,14 @@ class Breaker:
         self.pause = None
         self._forget()
 
-    def judge(self, verdict: Verdict, now: float, now_ms: int, *, probe: bool = False) -> Turn | None:
+    def judge(self, verdict: AttemptVerdict, now: float, now_ms: int, *, probe: bool = False) -> BreakerChange | None:
         """Apply a verdict. While paused only that of a ``probe`` counts, not those of attempts that had left before."""
         if self.pause is not None:
             return self._judge_probe(self.pause, verdict, now, now_ms) if probe else None
-        if verdict is Verdict.NOT_ASKED:
+        if verdict is AttemptVerdict.NOT_ASKED:
             return None
-        self._count(verdict is Verdict.FAILED, now)
-        if verdict is Verdict.ANSWERED or self._attempts < OPENS_AT:
+        self._count(verdict is AttemptVerdict.FAILED, now)
+        if verdict is AttemptVerdict.ANSWERED or self._attempts < OPENS_AT:
             return None
         if self._failed * 100 < self._attempts * OPENS_PERCENT:
             return None
@@ -114,17 +118,17 @@ class Breaker:
         self._forget()
         self._probe_due = now + FIRST_PROBE_SECONDS
         self.pause = Pause(opened_at=now_ms, probe_at=now_ms + FIRST_PROBE_SECONDS * SECOND_MS, why=why)
-        return Turn.PAUSED
+        return BreakerChange.PAUSED
 
-    def _judge_probe(self, pause: Pause, verdict: Verdict, now: float, now_ms: int) -> Turn:
-        if verdict is Verdict.ANSWERED:
+    def _judge_probe(self, pause: Pause, verdict: AttemptVerdict, now: float, now_ms: int) -> BreakerChange:
+        if verdict is AttemptVerdict.ANSWERED:
             self.pause = None
-            return Turn.RESUMED
-        probes = pause.probes + (verdict is Verdict.FAILED)
+            return BreakerChange.RESUMED
+        probes = pause.probes + (verdict is AttemptVerdict.FAILED)
         wait_seconds = probe_wait(probes)
         self._probe_due = now + wait_seconds
         self.pause = msgspec.structs.replace(pause, probes=probes, probe_at=now_ms + wait_seconds * SECOND_MS)
-        return Turn.STILL_PAUSED
+        return BreakerChange.STILL_PAUSED
 
     def _count(self, failed: bool, now: float) -> None:
         slot = int(now // SLOT_SECONDS)

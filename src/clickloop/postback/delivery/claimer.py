@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 from clickloop.clock import SECOND_MS
 from clickloop.postback.delivery.clock_watch import ClockWatch
 from clickloop.postback.delivery.departures import Claim, Departures
-from clickloop.postback.delivery.lanes import Lanes
-from clickloop.postback.delivery.limits import Limits
+from clickloop.postback.delivery.limits import DeliveryLimits
+from clickloop.postback.delivery.receiver_queues import ReceiverQueues
 from clickloop.postback.delivery.signals import Signals, pause
 from clickloop.postback.delivery.store_thread import StoreThread
-from clickloop.postback.delivery.work import Claimed
+from clickloop.postback.delivery.work import ClaimBatch
 
 RETRY_WHEN_FULL_SECONDS = 0.05
 """Delay before looking again when there is no capacity: not every end of an attempt wakes the claimer."""
@@ -23,10 +23,10 @@ class Claimer:
     def __init__(
         self,
         ledger: StoreThread,
-        lanes: Lanes[Claim],
+        receivers: ReceiverQueues[Claim],
         departures: Departures,
         clock: ClockWatch,
-        limits: Limits,
+        limits: DeliveryLimits,
         signals: Signals,
         watch_clock: Callable[[], Awaitable[None]],
     ) -> None:
@@ -34,7 +34,7 @@ class Claimer:
         self.on_hold = False
         """While True, nothing is claimed."""
         self._ledger = ledger
-        self._lanes = lanes
+        self._receivers = receivers
         self._departures = departures
         self._clock = clock
         self._limits = limits
@@ -49,7 +49,7 @@ class Claimer:
         while not self._signals.quit.is_set():
             due.clear()
             if self.on_hold:
-                await pause(due, self._limits.look_seconds)
+                await pause(due, self._limits.poll_seconds)
             elif (want := self._want()) <= 0:
                 await pause(due, RETRY_WHEN_FULL_SECONDS)
             else:
@@ -57,13 +57,13 @@ class Claimer:
 
     def _want(self) -> int:
         limits = self._limits
-        return min(limits.batch, limits.queue - self._lanes.queued, limits.held - self._departures.held)
+        return min(limits.batch, limits.queue - self._receivers.queued, limits.held - self._departures.held)
 
     async def _claim(self, want: int) -> None:
         limits = self._limits
         # Before the call, so that no lease ends earlier than assumed here.
         called_at = self._clock.monotonic()
-        rooms = self._lanes.rooms(called_at, self._after)
+        rooms = self._receivers.rooms(called_at, self._after)
         lease_ms = int(limits.lease_seconds * SECOND_MS)
         try:
             await self._watch_clock()
@@ -78,17 +78,17 @@ class Claimer:
         if not claimed.more:
             await self._wait_for_more(claimed)
 
-    async def _wait_for_more(self, claimed: Claimed) -> None:
+    async def _wait_for_more(self, claimed: ClaimBatch) -> None:
         """Wait until a postback is created or due, a receiver's queue runs dry, or a probe may leave."""
         limits = self._limits
         if claimed.seen < limits.batch // 4:
             # Many small claims cost more than a short delay.
             await pause(self._signals.quit, limits.claim_after_seconds)
-        wait_seconds = limits.next_poll_seconds if claimed.seen else limits.look_seconds
+        wait_seconds = limits.next_poll_seconds if claimed.seen else limits.poll_seconds
         if claimed.next_at is not None:
             # At least 10 ms: a time just passed would otherwise cause a tight loop.
             wait_seconds = min(wait_seconds, max(0.01, (claimed.next_at - self._clock.now()) / SECOND_MS))
-        probe_seconds = self._lanes.next_probe(self._clock.monotonic())
+        probe_seconds = self._receivers.next_probe(self._clock.monotonic())
         if probe_seconds is not None:
             wait_seconds = min(wait_seconds, probe_seconds)
         await pause(self._signals.due, wait_seconds)

@@ -2,13 +2,13 @@
 
 import msgspec
 
-from clickloop.postback.delivery.lane import LANE_CONNECTIONS
+from clickloop.postback.delivery.receiver_queue import RECEIVER_CONNECTIONS
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 200
     """Maximum number of requests under way."""
-    lane_connections: int = LANE_CONNECTIONS
+    receiver_connections: int = RECEIVER_CONNECTIONS
     """Maximum number of requests under way to one receiver, unless the user has set another."""
     queue: int = 400
     """Maximum number of claimed postbacks that wait for a connection."""
@@ -27,10 +27,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Delay after a claim that found little, so that the next one finds more."""
     next_poll_seconds: float = 0.05
     """Delay after a claim that found something, before checking for what is due next."""
-    look_seconds: float = 5
+    poll_seconds: float = 5
     """Maximum time between checks for due postbacks and expired leases."""
     error_seconds: float = 1
     """Delay after the store failed."""
 
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = DeliveryLimits()

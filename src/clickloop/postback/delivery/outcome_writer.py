@@ -8,11 +8,11 @@ from clickloop.clock import SECOND_MS
 from clickloop.postback.delivery.clock_watch import ClockWatch
 from clickloop.postback.delivery.delivery_log import log_rule_changes
 from clickloop.postback.delivery.ending import moved
-from clickloop.postback.delivery.lane import Asked, Standing
-from clickloop.postback.delivery.limits import Limits
+from clickloop.postback.delivery.limits import DeliveryLimits
+from clickloop.postback.delivery.receiver_queue import ReceiverCommand, ReceiverCondition
 from clickloop.postback.delivery.signals import Signals, pause
 from clickloop.postback.delivery.store_thread import StoreThread
-from clickloop.postback.delivery.work import Ended, Job
+from clickloop.postback.delivery.work import EndedAttempt, Job
 
 MAX_FINAL_TRIES = 3
 """Maximum number of writes to a failing store when the worker ends. Unwritten postbacks are resent after their lease."""
@@ -28,9 +28,9 @@ class OutcomeWriter:
     def __init__(
         self,
         ledger: StoreThread,
-        standing: Callable[[str], Standing],
+        standing: Callable[[str], ReceiverCondition],
         clock: ClockWatch,
-        limits: Limits,
+        limits: DeliveryLimits,
         signals: Signals,
     ) -> None:
         """``standing`` returns the condition of a receiver."""
@@ -39,13 +39,13 @@ class OutcomeWriter:
         self._clock = clock
         self._limits = limits
         self._signals = signals
-        self._ended: list[Ended] = []
+        self._ended: list[EndedAttempt] = []
         self._being_written = 0
         """Number of records, from the front, that are being written."""
         self._unsent: list[Job] = []
         self._changed: set[str] = set()
         """Receivers whose condition is to be stored."""
-        self._done: dict[str, Asked] = {}
+        self._done: dict[str, ReceiverCommand] = {}
         """Executed commands by receiver."""
         self._to_wake = True
         """Postbacks of resumed rules may have to be woken. True at the start, as an earlier process may not have finished."""
@@ -65,7 +65,7 @@ class OutcomeWriter:
         """Return whether the maximum number of outcomes is unwritten: after a crash they would be sent again."""
         return len(self._ended) >= self._limits.unwritten
 
-    def add(self, ended: Ended) -> None:
+    def add(self, ended: EndedAttempt) -> None:
         self._ended.append(ended)
         self._gathered.set()
         if 2 * (len(self._ended) - self._being_written) >= self._limits.unwritten:
@@ -77,9 +77,9 @@ class OutcomeWriter:
         self._unsent += jobs
         self._gathered.set()
 
-    def note_changed(self, lanes: Iterable[str], done: Mapping[str, Asked] | None = None) -> None:
+    def note_changed(self, receivers: Iterable[str], done: Mapping[str, ReceiverCommand] | None = None) -> None:
         """Add receivers whose condition has changed, and executed commands by receiver."""
-        self._changed.update(lanes)
+        self._changed.update(receivers)
         self._done.update(done or {})
         self._gathered.set()
 
@@ -118,10 +118,10 @@ class OutcomeWriter:
             if closed and (tries_left <= 0 or not (self._ended or self._unsent or self._changed)):
                 return
 
-    async def wake_held(self) -> None:
+    async def wake_resumed(self) -> None:
         """Wake the postbacks of resumed rules, in batches, so that other writers need not wait long for the ledger."""
         while self._to_wake:
-            self._to_wake = await self._ledger.call(self._ledger.store.wake_held)
+            self._to_wake = await self._ledger.call(self._ledger.store.wake_resumed)
             self._signals.due.set()
 
     async def _write(self) -> None:
@@ -129,7 +129,7 @@ class OutcomeWriter:
         await self._record()
         await self._release()
         await self._keep_standings()
-        await self.wake_held()
+        await self.wake_resumed()
 
     async def _record(self) -> None:
         if not self._ended:
@@ -160,17 +160,17 @@ class OutcomeWriter:
         changed, self._changed = self._changed, set()
         done, self._done = self._done, {}
         try:
-            standings = {lane: self._standing(lane) for lane in changed}
-            await self._ledger.call(self._ledger.store.keep_standings, standings, done)
+            standings = {receiver: self._standing(receiver) for receiver in changed}
+            await self._ledger.call(self._ledger.store.save_receiver_conditions, standings, done)
         except Exception:
             self._changed |= changed
             self._done = done | self._done
             raise
 
-    def _claim_in_time(self, written: Sequence[Ended]) -> None:
+    def _claim_in_time(self, written: Sequence[EndedAttempt]) -> None:
         """Wake the claimer when the first retry is due: it may be waiting for a later time."""
-        soonest = min((ended.again_at for ended in written if ended.again_at is not None), default=None)
+        soonest = min((ended.retry_at for ended in written if ended.retry_at is not None), default=None)
         if soonest is not None:
             wait_seconds = max(0.0, (soonest - self._clock.now()) / SECOND_MS)
-            if wait_seconds <= self._limits.look_seconds:  # otherwise it checks earlier anyway
+            if wait_seconds <= self._limits.poll_seconds:  # otherwise it checks earlier anyway
                 asyncio.get_running_loop().call_later(wait_seconds, self._signals.due.set)

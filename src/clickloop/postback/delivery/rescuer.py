@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from clickloop.postback.delivery.clock_watch import ClockWatch
 from clickloop.postback.delivery.delivery_log import log_receiver_command
 from clickloop.postback.delivery.departures import Claim
-from clickloop.postback.delivery.lane import KeptLane
-from clickloop.postback.delivery.lanes import Lanes
-from clickloop.postback.delivery.limits import Limits
+from clickloop.postback.delivery.limits import DeliveryLimits
 from clickloop.postback.delivery.outcome_writer import OutcomeWriter
+from clickloop.postback.delivery.receiver_queue import StoredReceiver
+from clickloop.postback.delivery.receiver_queues import ReceiverQueues
 from clickloop.postback.delivery.signals import Signals, pause
 from clickloop.postback.delivery.store_thread import StoreThread
 
@@ -22,16 +22,16 @@ class Rescuer:
     def __init__(
         self,
         ledger: StoreThread,
-        lanes: Lanes[Claim],
+        receivers: ReceiverQueues[Claim],
         writer: OutcomeWriter,
         clock: ClockWatch,
-        limits: Limits,
+        limits: DeliveryLimits,
         signals: Signals,
         watch_clock: Callable[[], Awaitable[None]],
     ) -> None:
         """``watch_clock`` is awaited before each check, because the clock decides which leases have expired."""
         self._ledger = ledger
-        self._lanes = lanes
+        self._receivers = receivers
         self._writer = writer
         self._clock = clock
         self._limits = limits
@@ -41,7 +41,7 @@ class Rescuer:
     async def run(self) -> None:
         """Check periodically, and when a user has a command for a receiver, until ``quit``."""
         while True:
-            await pause(self._signals.look, self._limits.look_seconds)
+            await pause(self._signals.look, self._limits.poll_seconds)
             self._signals.look.clear()
             if self._signals.quit.is_set():
                 return
@@ -49,7 +49,7 @@ class Rescuer:
                 await self._look()
             except Exception:
                 _log.exception("expired leases cannot be recovered: the ledger failed")
-            self._lanes.forget_idle(self._clock.monotonic())
+            self._receivers.forget_idle(self._clock.monotonic())
 
     async def _look(self) -> None:
         await self._watch_clock()
@@ -58,16 +58,16 @@ class Rescuer:
         if rescued:
             _log.warning("the leases of %d postbacks expired; they are sent again", rescued)
             self._signals.due.set()
-        self._follow(await self._ledger.call(store.lanes))
+        self._follow(await self._ledger.call(store.receivers))
 
-    def _follow(self, kept: tuple[KeptLane, ...]) -> None:
+    def _follow(self, kept: tuple[StoredReceiver, ...]) -> None:
         """Apply users' limits and commands, and store which receivers' waits have ended."""
         now = self._clock.monotonic()
-        self._lanes.set_terms(kept)
-        done = self._lanes.follow(kept, now, self._clock.now())
-        for lane, command in done.items():
-            log_receiver_command(lane, command)
-        changed = {*done, *self._lanes.waits_over(now)}
+        self._receivers.set_terms(kept)
+        done = self._receivers.follow(kept, now, self._clock.now())
+        for receiver, command in done.items():
+            log_receiver_command(receiver, command)
+        changed = {*done, *self._receivers.waits_over(now)}
         if changed:
             self._writer.note_changed(changed, done)
             self._signals.due.set()

@@ -5,10 +5,10 @@ from typing import Protocol
 
 import msgspec
 
-from clickloop.postback.delivery.lane import Asked, KeptLane, Standing
-from clickloop.postback.delivery.lanes import EVERY_ROOM, Rooms
-from clickloop.postback.retry import Outcome, Result, Tried
-from clickloop.postback.rule import Request, Schedule, Success
+from clickloop.postback.delivery.receiver_queue import ReceiverCommand, ReceiverCondition, StoredReceiver
+from clickloop.postback.delivery.receiver_queues import UNLIMITED_QUOTAS, Quotas
+from clickloop.postback.retry import AttemptCounts, AttemptOutcome, Result
+from clickloop.postback.rule import PostbackRequest, Schedule, Success
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,21 +16,21 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     postback_id: str
     rule_id: int
-    lane: str
+    receiver: str
     """The receiver, ``host:port``."""
     token: int
     """The lease's fencing token."""
     attempt: int
     """Number of this attempt; its row has been written."""
-    tried: Tried
-    request: Request
+    tried: AttemptCounts
+    request: PostbackRequest
     success: Success
     schedule: Schedule
     probes_rule: bool = False
     """Its rule was resumed, and this one is sent first: the others follow once the receiver has responded."""
 
 
-class Claimed(msgspec.Struct, frozen=True):
+class ClaimBatch(msgspec.Struct, frozen=True):
     """The result of a claim. ``seen`` counts all postbacks that were due, even deferred ones."""
 
     jobs: tuple[Job, ...]
@@ -45,20 +45,20 @@ class Claimed(msgspec.Struct, frozen=True):
     """The receiver after which the next claim is to start."""
 
 
-class Ended(msgspec.Struct, frozen=True, kw_only=True):
+class EndedAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """The record of an ended attempt. ``at``: when it ended; ``retry_at``: when the next one is due."""
 
     job: Job
-    outcome: Outcome
+    outcome: AttemptOutcome
     result: Result
     at: int
-    again_at: int | None = None
+    retry_at: int | None = None
     pauses_rule: bool = False
     error: str = ""
     """Why it was not a delivery, or a remark on one; at most ``retry.MAX_ERROR_LENGTH`` characters."""
 
 
-class Recorded(msgspec.Struct, frozen=True):
+class RecordingResult(msgspec.Struct, frozen=True):
     """The effects of recording outcomes."""
 
     paused: tuple[int, ...] = ()
@@ -72,26 +72,28 @@ class Recorded(msgspec.Struct, frozen=True):
 class PostbackStore(Protocol):
     """The store of waiting postbacks. Every call is one transaction, blocks, and may raise if the store is down."""
 
-    def claim(self, now_ms: int, limit: int, lease_ms: int, rooms: Rooms = EVERY_ROOM) -> Claimed:
+    def claim(self, now_ms: int, limit: int, lease_ms: int, rooms: Quotas = UNLIMITED_QUOTAS) -> ClaimBatch:
         """Claim at most ``limit`` due postbacks, in fair shares, for each receiver at most its room.
 
         A postback is not claimed before the earlier ones of its conversion and rule are final.
         """
         ...
 
-    def record(self, ended: Sequence[Ended]) -> Recorded:
+    def record(self, ended: Sequence[EndedAttempt]) -> RecordingResult:
         """Write outcomes. Those with a stale token change nothing."""
         ...
 
-    def wake_held(self) -> bool:
+    def wake_resumed(self) -> bool:
         """Wake a batch of postbacks whose rules were resumed. Return False if that was all."""
         ...
 
-    def lanes(self) -> tuple[KeptLane, ...]:
+    def receivers(self) -> tuple[StoredReceiver, ...]:
         """Return the stored receivers: those with limits, a pause, a wait or a command."""
         ...
 
-    def keep_standings(self, standings: Mapping[str, Standing], done: Mapping[str, Asked]) -> None:
+    def save_receiver_conditions(
+        self, standings: Mapping[str, ReceiverCondition], done: Mapping[str, ReceiverCommand]
+    ) -> None:
         """Store receivers' conditions, and that commands are done."""
         ...
 

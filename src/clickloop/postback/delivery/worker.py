@@ -18,9 +18,9 @@ from clickloop.clock import Clock, wall_clock
 from clickloop.postback.delivery.claimer import Claimer
 from clickloop.postback.delivery.clock_watch import ClockWatch
 from clickloop.postback.delivery.departures import Claim, Departures, Send
-from clickloop.postback.delivery.lanes import Lanes
-from clickloop.postback.delivery.limits import DEFAULT_LIMITS, Limits
+from clickloop.postback.delivery.limits import DEFAULT_LIMITS, DeliveryLimits
 from clickloop.postback.delivery.outcome_writer import OutcomeWriter
+from clickloop.postback.delivery.receiver_queues import ReceiverQueues
 from clickloop.postback.delivery.rescuer import Rescuer
 from clickloop.postback.delivery.signals import Signals, pause
 from clickloop.postback.delivery.store_thread import StoreThread
@@ -38,7 +38,7 @@ class Delivery:
         send: Send,
         *,
         alone: bool,
-        limits: Limits = DEFAULT_LIMITS,
+        limits: DeliveryLimits = DEFAULT_LIMITS,
         on_hold: bool = False,
         clock: Clock = wall_clock,
         monotonic: Callable[[], float] = time.monotonic,
@@ -52,15 +52,15 @@ class Delivery:
         self._signals = Signals()
         self._ledger = StoreThread(store)
         self._clock = ClockWatch(self._ledger, clock, monotonic)
-        self._lanes: Lanes[Claim] = Lanes(limits.connections, limits.lane_connections)
-        self._writer = OutcomeWriter(self._ledger, self._lanes.standing, self._clock, limits, self._signals)
-        self._departures = Departures(self._lanes, self._writer, send, self._clock, limits, self._signals, chance)
+        self._receivers: ReceiverQueues[Claim] = ReceiverQueues(limits.connections, limits.receiver_connections)
+        self._writer = OutcomeWriter(self._ledger, self._receivers.standing, self._clock, limits, self._signals)
+        self._departures = Departures(self._receivers, self._writer, send, self._clock, limits, self._signals, chance)
         self._claimer = Claimer(
-            self._ledger, self._lanes, self._departures, self._clock, limits, self._signals, self._watch_clock
+            self._ledger, self._receivers, self._departures, self._clock, limits, self._signals, self._watch_clock
         )
         self._claimer.on_hold = on_hold
         self._rescuer = Rescuer(
-            self._ledger, self._lanes, self._writer, self._clock, limits, self._signals, self._watch_clock
+            self._ledger, self._receivers, self._writer, self._clock, limits, self._signals, self._watch_clock
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_stopped = False
@@ -112,9 +112,9 @@ class Delivery:
         while not self._signals.quit.is_set():
             try:
                 now_ms = await self._clock.begin()
-                self._lanes.restore(await self._ledger.call(store.lanes), self._clock.monotonic(), now_ms)
+                self._receivers.restore(await self._ledger.call(store.receivers), self._clock.monotonic(), now_ms)
                 rescued = await self._ledger.call(store.rescue, now_ms, self._alone)
-                await self._writer.wake_held()
+                await self._writer.wake_resumed()
             except Exception:
                 _log.exception("delivery cannot start: the ledger failed")
                 await pause(self._signals.quit, self._limits.error_seconds)

@@ -17,21 +17,21 @@ from clickloop.postback.sending.address_ranges import (
     LOOPBACK_NAMES,
     METADATA_NAMES,
     SERVICE_PORTS,
+    AddressRefusal,
     Block,
     Network,
-    Refusal,
     block_of,
     hidden_address,
     packed_address,
 )
-from clickloop.postback.sending.target import Target, TargetFault
+from clickloop.postback.sending.target import RequestTarget, TargetFault
 
 _MAX_CACHED = 16_384
 """Cached judgements. Of what they depend on, only the tracker's own hosts change while it runs."""
 _EVERY_ADDRESS = (bytes(4), bytes(16))
 
 
-class Listen(msgspec.Struct, frozen=True):
+class ListenAddress(msgspec.Struct, frozen=True):
     """An address that this tracker listens on. All zeros mean every address of this machine."""
 
     packed: bytes
@@ -49,7 +49,7 @@ class Policy(msgspec.Struct, frozen=True):
     allowed_ports: frozenset[int] = frozenset()
     own_hosts: frozenset[str] = frozenset()
     """Hosts of this tracker, lower case, with port if any."""
-    own_listens: tuple[Listen, ...] = ()
+    own_listens: tuple[ListenAddress, ...] = ()
 
 
 class Allowed(msgspec.Struct, frozen=True):
@@ -59,7 +59,7 @@ class Allowed(msgspec.Struct, frozen=True):
 class RefusedAddress(msgspec.Struct, frozen=True):
     """Nothing may be sent there."""
 
-    reason: Refusal
+    reason: AddressRefusal
     subject: str
     """The address, name or port in question."""
     source: str = ""
@@ -74,13 +74,13 @@ class RefusedAddress(msgspec.Struct, frozen=True):
     @property
     def _remedy(self) -> str:
         match self.reason:
-            case Refusal.OWN | Refusal.NOT_AN_ADDRESS:
+            case AddressRefusal.OWN | AddressRefusal.NOT_AN_ADDRESS:
                 return ""
-            case Refusal.SERVICE_PORT:
+            case AddressRefusal.SERVICE_PORT:
                 return " To allow it, add it to CLICKLOOP_ALLOWED_PORTS and restart."
-            case Refusal.METADATA:
+            case AddressRefusal.METADATA:
                 return " To allow it, add its exact address to CLICKLOOP_ALLOWED_ADDRESSES and restart."
-            case Refusal.LOOPBACK:
+            case AddressRefusal.LOOPBACK:
                 return " To allow it, set CLICKLOOP_ALLOWED_ADDRESSES=127.0.0.0/8 and restart."
         return " To allow it, add its network to CLICKLOOP_ALLOWED_ADDRESSES and restart."
 
@@ -97,7 +97,7 @@ def policy_of(settings: Settings) -> Policy:
         allowed_networks=networks_of(settings.allowed_addresses, "allowed_addresses"),
         allowed_ports=ports_of(settings.allowed_ports, "allowed_ports"),
         own_hosts=frozenset(own_hosts),
-        own_listens=tuple(Listen(packed, port) for host, port in listens if (packed := packed_address(host))),
+        own_listens=tuple(ListenAddress(packed, port) for host, port in listens if (packed := packed_address(host))),
     )
 
 
@@ -108,18 +108,18 @@ def judge(address: str | bytes, port: int, policy: Policy) -> Judgement:
     """
     packed = packed_address(address)
     if packed is None:
-        return RefusedAddress(Refusal.NOT_AN_ADDRESS, repr(address)[:100])
+        return RefusedAddress(AddressRefusal.NOT_AN_ADDRESS, repr(address)[:100])
     for listen in policy.own_listens:
         if listen.port == port and _reaches(packed, listen):
-            return RefusedAddress(Refusal.OWN, f"{_text(packed)} port {port}")
+            return RefusedAddress(AddressRefusal.OWN, f"{_text(packed)} port {port}")
     return _refused_address(packed, policy) or _refused_port(port, policy) or ALLOWED
 
 
-def judge_target(target: Target, policy: Policy) -> Judgement:
+def judge_target(target: RequestTarget, policy: Policy) -> Judgement:
     """Return whether a request to this target may be made. A name's addresses are judged only when dialed."""
     host = target.host
-    if policy.own_hosts and not policy.own_hosts.isdisjoint((host, target.authority, target.lane)):
-        return RefusedAddress(Refusal.OWN, target.authority)
+    if policy.own_hosts and not policy.own_hosts.isdisjoint((host, target.authority, target.receiver)):
+        return RefusedAddress(AddressRefusal.OWN, target.authority)
     packed = packed_address(host)
     if packed is not None:
         return judge(packed, target.port, policy)
@@ -141,7 +141,7 @@ class AddressGuard:
             self.policy = msgspec.structs.replace(self.policy, own_hosts=hosts)
             self._judge_host = lru_cache(_MAX_CACHED)(self._host)
 
-    def judge_target(self, target: Target | TargetFault) -> Judgement:
+    def judge_target(self, target: RequestTarget | TargetFault) -> Judgement:
         """``judge_target``, cached. A fault is allowed here, because sending rejects it itself."""
         if isinstance(target, TargetFault):
             return ALLOWED
@@ -151,7 +151,7 @@ class AddressGuard:
         return judge(address, port, self.policy)
 
     def _host(self, scheme: str, host: str, port: int) -> Judgement:
-        return judge_target(Target(scheme, host, port, "/", ""), self.policy)
+        return judge_target(RequestTarget(scheme, host, port, "/", ""), self.policy)
 
 
 STRICT = AddressGuard()
@@ -167,13 +167,13 @@ def _refused_address(packed: bytes, policy: Policy) -> RefusedAddress | None:
     refused = _refused_address(hidden, policy) if hidden is not None else None
     if refused is None:
         return None
-    return RefusedAddress(Refusal.DISGUISED, _text(packed), f"it embeds {refused.subject}, {refused.source}")
+    return RefusedAddress(AddressRefusal.DISGUISED, _text(packed), f"it embeds {refused.subject}, {refused.source}")
 
 
 def _is_allowed(packed: bytes, block: Block, policy: Policy) -> bool:
     """Return whether the operator allows an address of a block. Metadata addresses must be listed exactly."""
     address = ipaddress.ip_address(packed)
-    exactly = block.reason is Refusal.METADATA
+    exactly = block.reason is AddressRefusal.METADATA
     return any(
         address in network and (not exactly or network.prefixlen == network.max_prefixlen)
         for network in policy.allowed_networks
@@ -186,31 +186,31 @@ def _refused_name(host: str, port: int, policy: Policy) -> RefusedAddress | None
         named = any(
             network.prefixlen == network.max_prefixlen and _is_metadata(network) for network in policy.allowed_networks
         )
-        return None if named else RefusedAddress(Refusal.METADATA, host)
+        return None if named else RefusedAddress(AddressRefusal.METADATA, host)
     if host in LOOPBACK_NAMES or host.endswith(".localhost"):
         judgements = [judge(address, port, policy) for address in ("127.0.0.1", "::1")]
         refused = judgements[0] if ALLOWED not in judgements else ALLOWED
-        if isinstance(refused, Allowed) or refused.reason is Refusal.SERVICE_PORT:
+        if isinstance(refused, Allowed) or refused.reason is AddressRefusal.SERVICE_PORT:
             return None  # reported as a refused port instead
         return RefusedAddress(refused.reason, host, refused.source)
     if not policy.allowed_networks and host.endswith(LOCAL_ENDINGS):
-        return RefusedAddress(Refusal.LOCAL_NAME, host)
+        return RefusedAddress(AddressRefusal.LOCAL_NAME, host)
     return None
 
 
 def _is_metadata(network: Network) -> bool:
     block = block_of(network.network_address.packed)
-    return block is not None and block.reason is Refusal.METADATA
+    return block is not None and block.reason is AddressRefusal.METADATA
 
 
 def _refused_port(port: int, policy: Policy) -> RefusedAddress | None:
     service = SERVICE_PORTS.get(port)
     if service is None or port in policy.allowed_ports:
         return None
-    return RefusedAddress(Refusal.SERVICE_PORT, f"{port}", service)
+    return RefusedAddress(AddressRefusal.SERVICE_PORT, f"{port}", service)
 
 
-def _reaches(packed: bytes, listen: Listen) -> bool:
+def _reaches(packed: bytes, listen: ListenAddress) -> bool:
     """Return whether an address reaches our listener, as far as can be told without a system call."""
     if packed == listen.packed:
         return True

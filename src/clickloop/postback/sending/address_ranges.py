@@ -15,7 +15,7 @@ from clickloop.explained import Explained
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class Refusal(Explained):
+class AddressRefusal(Explained):
     """The reason why an address is refused. The sentence is a predicate; its subject is the address."""
 
     UNSPECIFIED = "unspecified", "means this machine or its own network"
@@ -39,7 +39,7 @@ class Block(msgspec.Struct, frozen=True):
     """A range of refused addresses. ``hides``: where its addresses embed an IPv4 address, if they do."""
 
     network: Network
-    reason: Refusal
+    reason: AddressRefusal
     source: str
     """Its name, and the document that defines it."""
     hides: str = ""
@@ -53,69 +53,69 @@ class Block(msgspec.Struct, frozen=True):
         return int.from_bytes(packed) >> shift == int(self.network.network_address) >> shift
 
 
-_ROWS: tuple[tuple[str, Refusal, str, str], ...] = (
+_ROWS: tuple[tuple[str, AddressRefusal, str, str], ...] = (
     # Metadata services, apart from the blocks that contain them: an allowlist must name each of these exactly.
     (
         "169.254.169.254",
-        Refusal.METADATA,
+        AddressRefusal.METADATA,
         "instance metadata of AWS, Azure, Google Cloud, Oracle, OpenStack and others",
         "",
     ),
-    ("169.254.169.253", Refusal.METADATA, "AWS: the resolver of a VPC", ""),
-    ("169.254.170.2", Refusal.METADATA, "AWS: credentials of ECS tasks", ""),
-    ("169.254.170.23", Refusal.METADATA, "AWS: credentials of EKS pods", ""),
-    ("169.254.0.23", Refusal.METADATA, "Tencent Cloud: instance metadata", ""),
-    ("169.254.42.42", Refusal.METADATA, "Scaleway: instance metadata", ""),
-    ("100.100.100.200", Refusal.METADATA, "Alibaba Cloud: instance metadata", ""),
-    ("168.63.129.16", Refusal.METADATA, "Azure: the host's wire server, in public address space", ""),
-    ("192.0.0.192", Refusal.METADATA, "Oracle Cloud classic: instance metadata", ""),
-    ("fd00:ec2::254", Refusal.METADATA, "AWS: instance metadata", ""),
-    ("fd00:ec2::253", Refusal.METADATA, "AWS: the resolver of a VPC", ""),
-    ("fd00:ec2::23", Refusal.METADATA, "AWS: credentials of EKS pods", ""),
-    ("fd20:ce::254", Refusal.METADATA, "Google Cloud: instance metadata", ""),
-    ("fd00:c1::a9fe:a9fe", Refusal.METADATA, "Oracle Cloud: instance metadata", ""),
-    ("fd00:42::42", Refusal.METADATA, "Scaleway: instance metadata", ""),
-    ("fe80::a9fe:a9fe", Refusal.METADATA, "OpenStack: instance metadata", ""),
+    ("169.254.169.253", AddressRefusal.METADATA, "AWS: the resolver of a VPC", ""),
+    ("169.254.170.2", AddressRefusal.METADATA, "AWS: credentials of ECS tasks", ""),
+    ("169.254.170.23", AddressRefusal.METADATA, "AWS: credentials of EKS pods", ""),
+    ("169.254.0.23", AddressRefusal.METADATA, "Tencent Cloud: instance metadata", ""),
+    ("169.254.42.42", AddressRefusal.METADATA, "Scaleway: instance metadata", ""),
+    ("100.100.100.200", AddressRefusal.METADATA, "Alibaba Cloud: instance metadata", ""),
+    ("168.63.129.16", AddressRefusal.METADATA, "Azure: the host's wire server, in public address space", ""),
+    ("192.0.0.192", AddressRefusal.METADATA, "Oracle Cloud classic: instance metadata", ""),
+    ("fd00:ec2::254", AddressRefusal.METADATA, "AWS: instance metadata", ""),
+    ("fd00:ec2::253", AddressRefusal.METADATA, "AWS: the resolver of a VPC", ""),
+    ("fd00:ec2::23", AddressRefusal.METADATA, "AWS: credentials of EKS pods", ""),
+    ("fd20:ce::254", AddressRefusal.METADATA, "Google Cloud: instance metadata", ""),
+    ("fd00:c1::a9fe:a9fe", AddressRefusal.METADATA, "Oracle Cloud: instance metadata", ""),
+    ("fd00:42::42", AddressRefusal.METADATA, "Scaleway: instance metadata", ""),
+    ("fe80::a9fe:a9fe", AddressRefusal.METADATA, "OpenStack: instance metadata", ""),
     # IPv4: IANA's special-purpose registry.
-    ("0.0.0.0/8", Refusal.UNSPECIFIED, "this network, RFC 791", ""),
-    ("10.0.0.0/8", Refusal.PRIVATE, "private use, RFC 1918", ""),
-    ("100.64.0.0/10", Refusal.SHARED, "carrier-grade NAT, RFC 6598", ""),
-    ("127.0.0.0/8", Refusal.LOOPBACK, "loopback, RFC 1122", ""),
-    ("169.254.0.0/16", Refusal.LINK_LOCAL, "link-local, RFC 3927", ""),
-    ("172.16.0.0/12", Refusal.PRIVATE, "private use, RFC 1918", ""),
-    ("192.0.0.0/24", Refusal.RESERVED, "IETF protocol assignments, RFC 6890", ""),
-    ("192.0.2.0/24", Refusal.DOCUMENTATION, "TEST-NET-1, RFC 5737", ""),
-    ("192.88.99.0/24", Refusal.RESERVED, "former 6to4 relay anycast, RFC 7526", ""),
-    ("192.168.0.0/16", Refusal.PRIVATE, "private use, RFC 1918", ""),
-    ("198.18.0.0/15", Refusal.RESERVED, "benchmarking, RFC 2544", ""),
-    ("198.51.100.0/24", Refusal.DOCUMENTATION, "TEST-NET-2, RFC 5737", ""),
-    ("203.0.113.0/24", Refusal.DOCUMENTATION, "TEST-NET-3, RFC 5737", ""),
-    ("224.0.0.0/4", Refusal.MULTICAST, "multicast, RFC 5771", ""),
-    ("255.255.255.255", Refusal.RESERVED, "limited broadcast, RFC 919", ""),
-    ("240.0.0.0/4", Refusal.RESERVED, "future use, RFC 1112", ""),
+    ("0.0.0.0/8", AddressRefusal.UNSPECIFIED, "this network, RFC 791", ""),
+    ("10.0.0.0/8", AddressRefusal.PRIVATE, "private use, RFC 1918", ""),
+    ("100.64.0.0/10", AddressRefusal.SHARED, "carrier-grade NAT, RFC 6598", ""),
+    ("127.0.0.0/8", AddressRefusal.LOOPBACK, "loopback, RFC 1122", ""),
+    ("169.254.0.0/16", AddressRefusal.LINK_LOCAL, "link-local, RFC 3927", ""),
+    ("172.16.0.0/12", AddressRefusal.PRIVATE, "private use, RFC 1918", ""),
+    ("192.0.0.0/24", AddressRefusal.RESERVED, "IETF protocol assignments, RFC 6890", ""),
+    ("192.0.2.0/24", AddressRefusal.DOCUMENTATION, "TEST-NET-1, RFC 5737", ""),
+    ("192.88.99.0/24", AddressRefusal.RESERVED, "former 6to4 relay anycast, RFC 7526", ""),
+    ("192.168.0.0/16", AddressRefusal.PRIVATE, "private use, RFC 1918", ""),
+    ("198.18.0.0/15", AddressRefusal.RESERVED, "benchmarking, RFC 2544", ""),
+    ("198.51.100.0/24", AddressRefusal.DOCUMENTATION, "TEST-NET-2, RFC 5737", ""),
+    ("203.0.113.0/24", AddressRefusal.DOCUMENTATION, "TEST-NET-3, RFC 5737", ""),
+    ("224.0.0.0/4", AddressRefusal.MULTICAST, "multicast, RFC 5771", ""),
+    ("255.255.255.255", AddressRefusal.RESERVED, "limited broadcast, RFC 919", ""),
+    ("240.0.0.0/4", AddressRefusal.RESERVED, "future use, RFC 1112", ""),
     # IPv6: embedded addresses, then the registry, then everything outside 2000::/3.
-    ("::", Refusal.UNSPECIFIED, "unspecified, RFC 4291", ""),
-    ("::1", Refusal.LOOPBACK, "loopback, RFC 4291", ""),
-    ("::/96", Refusal.DISGUISED, "IPv4-compatible, RFC 4291", "tail"),
-    ("::ffff:0:0/96", Refusal.DISGUISED, "IPv4-mapped, RFC 4291", "tail"),
-    ("::ffff:0:0:0/96", Refusal.DISGUISED, "IPv4-translated, RFC 2765", "tail"),
-    ("64:ff9b::/96", Refusal.DISGUISED, "NAT64, RFC 6052", "tail"),
-    ("64:ff9b:1::/48", Refusal.DISGUISED, "local-use NAT64, RFC 8215", "tail"),
-    ("2002::/16", Refusal.DISGUISED, "6to4, RFC 3056", "6to4"),
-    ("2001::/32", Refusal.DISGUISED, "Teredo, RFC 4380", "teredo"),
-    ("2001::/23", Refusal.RESERVED, "IETF protocol assignments, RFC 2928", ""),
-    ("2001:db8::/32", Refusal.DOCUMENTATION, "documentation, RFC 3849", ""),
-    ("3fff::/20", Refusal.DOCUMENTATION, "documentation, RFC 9637", ""),
-    ("100::/64", Refusal.RESERVED, "discard only, RFC 6666", ""),
-    ("100:0:0:1::/64", Refusal.RESERVED, "dummy prefix, RFC 9780", ""),
-    ("5f00::/16", Refusal.RESERVED, "segment routing, RFC 9602", ""),
-    ("fc00::/7", Refusal.PRIVATE, "unique local, RFC 4193", ""),
-    ("fe80::/10", Refusal.LINK_LOCAL, "link-local, RFC 4291", ""),
-    ("fec0::/10", Refusal.PRIVATE, "former site-local, RFC 3879", ""),
-    ("ff00::/8", Refusal.MULTICAST, "multicast, RFC 4291", ""),
-    ("::/3", Refusal.NOT_GLOBAL, "not global unicast, IANA's IPv6 address space", ""),
-    ("4000::/2", Refusal.NOT_GLOBAL, "not global unicast, IANA's IPv6 address space", ""),
-    ("8000::/1", Refusal.NOT_GLOBAL, "not global unicast, IANA's IPv6 address space", ""),
+    ("::", AddressRefusal.UNSPECIFIED, "unspecified, RFC 4291", ""),
+    ("::1", AddressRefusal.LOOPBACK, "loopback, RFC 4291", ""),
+    ("::/96", AddressRefusal.DISGUISED, "IPv4-compatible, RFC 4291", "tail"),
+    ("::ffff:0:0/96", AddressRefusal.DISGUISED, "IPv4-mapped, RFC 4291", "tail"),
+    ("::ffff:0:0:0/96", AddressRefusal.DISGUISED, "IPv4-translated, RFC 2765", "tail"),
+    ("64:ff9b::/96", AddressRefusal.DISGUISED, "NAT64, RFC 6052", "tail"),
+    ("64:ff9b:1::/48", AddressRefusal.DISGUISED, "local-use NAT64, RFC 8215", "tail"),
+    ("2002::/16", AddressRefusal.DISGUISED, "6to4, RFC 3056", "6to4"),
+    ("2001::/32", AddressRefusal.DISGUISED, "Teredo, RFC 4380", "teredo"),
+    ("2001::/23", AddressRefusal.RESERVED, "IETF protocol assignments, RFC 2928", ""),
+    ("2001:db8::/32", AddressRefusal.DOCUMENTATION, "documentation, RFC 3849", ""),
+    ("3fff::/20", AddressRefusal.DOCUMENTATION, "documentation, RFC 9637", ""),
+    ("100::/64", AddressRefusal.RESERVED, "discard only, RFC 6666", ""),
+    ("100:0:0:1::/64", AddressRefusal.RESERVED, "dummy prefix, RFC 9780", ""),
+    ("5f00::/16", AddressRefusal.RESERVED, "segment routing, RFC 9602", ""),
+    ("fc00::/7", AddressRefusal.PRIVATE, "unique local, RFC 4193", ""),
+    ("fe80::/10", AddressRefusal.LINK_LOCAL, "link-local, RFC 4291", ""),
+    ("fec0::/10", AddressRefusal.PRIVATE, "former site-local, RFC 3879", ""),
+    ("ff00::/8", AddressRefusal.MULTICAST, "multicast, RFC 4291", ""),
+    ("::/3", AddressRefusal.NOT_GLOBAL, "not global unicast, IANA's IPv6 address space", ""),
+    ("4000::/2", AddressRefusal.NOT_GLOBAL, "not global unicast, IANA's IPv6 address space", ""),
+    ("8000::/1", AddressRefusal.NOT_GLOBAL, "not global unicast, IANA's IPv6 address space", ""),
 )
 
 BLOCKS = tuple(Block(ipaddress.ip_network(text), reason, source, hides) for text, reason, source, hides in _ROWS)

@@ -84,12 +84,12 @@ class TolerantProtocol(ResponseHandler):
         self.feed_data((message, payload), 0)
 
 
-class Answer(aiohttp.ClientResponse):
+class RecoverableResponse(aiohttp.ClientResponse):
     """A response that knows whether it had to be recovered."""
 
     malformed = ""
 
-    async def start(self, connection: Any) -> "Answer":
+    async def start(self, connection: Any) -> "RecoverableResponse":
         """Read the head, as the client does."""
         protocol = connection.protocol
         try:

@@ -21,13 +21,13 @@ import msgspec
 from yarl import URL
 
 from clickloop import __version__
-from clickloop.postback.retry import MAX_ERROR_LENGTH, Outcome, Trouble
-from clickloop.postback.rule import LOST_REQUEST, BodyKind, Header, Method, Request
+from clickloop.postback.retry import MAX_ERROR_LENGTH, AttemptOutcome, Trouble
+from clickloop.postback.rule import LOST_REQUEST, BodyKind, Header, Method, PostbackRequest
 from clickloop.postback.sending.address_guard import STRICT, AddressGuard, RefusedAddress
 from clickloop.postback.sending.address_ranges import packed_address
-from clickloop.postback.sending.answer_recovery import Answer, note_accepted, reason_of
+from clickloop.postback.sending.answer_recovery import RecoverableResponse, note_accepted, reason_of
 from clickloop.postback.sending.dialing import AddressRefusedError, open_connector
-from clickloop.postback.sending.target import MAX_URL, Target, TargetFault, escaped, target_of
+from clickloop.postback.sending.target import MAX_URL, RequestTarget, TargetFault, escaped, target_of
 from clickloop.text import readable
 
 USER_AGENT = f"Clickloop/{__version__}"
@@ -45,7 +45,7 @@ class Hop(msgspec.Struct, frozen=True):
     """One request of an attempt: the first, or one after a redirect."""
 
     method: Method
-    target: Target
+    target: RequestTarget
     headers: tuple[Header, ...]
     body: bytes
 
@@ -83,7 +83,7 @@ class Sender:
             # A proxy or .netrc from the environment would bypass the address guard and add secrets.
             trust_env=False,
             raise_for_status=False,
-            response_class=Answer,
+            response_class=RecoverableResponse,
             # Only the rule sets the Content-Type.
             skip_auto_headers=("Content-Type",),
             # A compressed response would have to be decompressed to be matched and shown.
@@ -101,7 +101,7 @@ class Sender:
             await self._session.close()
             self._session = None
 
-    async def send(self, request: Request, attempt: int) -> Outcome:
+    async def send(self, request: PostbackRequest, attempt: int) -> AttemptOutcome:
         """Make one attempt, numbered from 1, and return its outcome. Raise nothing but cancellation."""
         attempt += request.earlier_attempts
         seen = _Seen()
@@ -199,17 +199,17 @@ class _Seen:
         """Start over, because the response was a redirect that is followed."""
         self.redirected_by, self.status_code, self.malformed = self.status_code, None, ""
 
-    def refused(self, trouble: Trouble, error: str) -> Outcome:
+    def refused(self, trouble: Trouble, error: str) -> AttemptOutcome:
         """Return the outcome for a refused address. After a redirect, its status is that of the redirect."""
         self.status_code = self.redirected_by
         return self.outcome(trouble, error)
 
-    def outcome(self, trouble: Trouble | None = None, error: str = "") -> Outcome:
+    def outcome(self, trouble: Trouble | None = None, error: str = "") -> AttemptOutcome:
         if trouble is None and self.malformed:
             trouble, error = Trouble.MALFORMED, f"{self.malformed[:1].upper()}{self.malformed[1:]}."
         if self.lost_body:
             error = f"{error} The body was dropped by the redirect {self.lost_body}.".lstrip()
-        return Outcome(
+        return AttemptOutcome(
             status_code=self.status_code,
             answer=b"".join(self.chunks)[:MAX_KEPT_BYTES],
             retry_after=self.retry_after,
@@ -219,7 +219,7 @@ class _Seen:
         )
 
 
-def first_hop(request: Request) -> Hop | str:
+def first_hop(request: PostbackRequest) -> Hop | str:
     """Return the request prepared for sending, or a sentence that says why it cannot be sent."""
     if not request.url:
         return LOST_REQUEST
@@ -231,7 +231,7 @@ def first_hop(request: Request) -> Hop | str:
         if _CONTROL.search(header.value):
             return f"The value of the header {header.name} contains a control character."
         headers.append(Header(header.name, readable(header.value)))
-    body = request.body_octets()
+    body = request.body_bytes()
     if request.body_kind is BodyKind.JSON and not _is_json(body):
         return "The body is not valid JSON."
     return Hop(request.method, target, tuple(headers), body)
@@ -258,7 +258,7 @@ def next_hop(hop: Hop, status_code: int, location: str) -> Hop | str:
         return "The redirect leads from https to http."
     # Like browsers for 301, 302 and 303. The outcome mentions a dropped body.
     keeps_body = hop.method is Method.GET or status_code in (307, 308)
-    same_host = hop.target.lane == target.lane
+    same_host = hop.target.receiver == target.receiver
     headers = tuple(
         header
         for header in hop.headers

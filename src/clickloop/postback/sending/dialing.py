@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from clickloop.postback.sending.address_guard import AddressGuard, RefusedAddress
-from clickloop.postback.sending.address_ranges import Refusal
+from clickloop.postback.sending.address_ranges import AddressRefusal
 from clickloop.postback.sending.answer_recovery import TolerantConnector
 from clickloop.postback.sending.resolving import SystemResolver
 
@@ -88,7 +88,7 @@ def guarded_sockets(guard: AddressGuard, open_socket: SocketFactory) -> SocketFa
         if isinstance(judgement, RefusedAddress):
             raise AddressRefusedError(judgement.sentence)
         if port in everywhere and is_of_this_machine(family, host):
-            raise AddressRefusedError(RefusedAddress(Refusal.OWN, f"{host} port {port}").sentence)
+            raise AddressRefusedError(RefusedAddress(AddressRefusal.OWN, f"{host} port {port}").sentence)
         return open_socket(info)
 
     return guarded

@@ -9,7 +9,7 @@ from concurrent.futures import TimeoutError as NotInTimeError
 from clickloop.postback.sending.address_guard import AddressGuard, RefusedAddress
 from clickloop.postback.sending.address_ranges import packed_address
 from clickloop.postback.sending.resolving import addresses_of
-from clickloop.postback.sending.target import Target
+from clickloop.postback.sending.target import RequestTarget
 
 PATIENCE_SECONDS = 1.0
 """Maximum time to wait for a lookup."""
@@ -18,16 +18,16 @@ SILENT_SECONDS = 30.0
 
 LookUp = Callable[[str, int], Sequence[str]]
 """Returns a name's addresses of one family, like ``resolving.addresses_of``; raises socket.gaierror."""
-RefusedNow = Callable[[Target], str]
+DnsCheck = Callable[[RequestTarget], str]
 """Returns why a target is refused as its name resolves now, as a sentence; empty if it is not, or that is unknown."""
 
 
-def not_looked_up(_target: Target) -> str:
+def skip_dns_check(_target: RequestTarget) -> str:
     """Skip the check."""
     return ""
 
 
-class LookingUp:
+class TargetLookup:
     """Looks up the addresses of a target's name and lets the guard judge them. Thread-safe."""
 
     def __init__(
@@ -45,7 +45,7 @@ class LookingUp:
         self._threads = ThreadPoolExecutor(4, "dry-run-lookup")
         self._silent_until = 0.0
 
-    def refused_now(self, target: Target) -> str:
+    def dns_refusal(self, target: RequestTarget) -> str:
         """Return why the target is refused as its name resolves now; empty if it is not, or that is unknown."""
         if packed_address(target.host) is not None or self._monotonic() < self._silent_until:
             return ""

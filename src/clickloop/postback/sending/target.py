@@ -11,7 +11,7 @@ import idna
 import msgspec
 
 from clickloop.explained import Explained
-from clickloop.text import octets_of
+from clickloop.text import unescape_bytes
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_URL = 8_192
@@ -36,7 +36,7 @@ class TargetFault(Explained):
     )
 
 
-class Target(msgspec.Struct, frozen=True):
+class RequestTarget(msgspec.Struct, frozen=True):
     """The target of a request. ``host`` is lower-case ASCII without a trailing dot: a name, IPv4 as four decimal numbers, or IPv6
     without brackets. ``path`` and ``query`` are escaped.
     """
@@ -48,7 +48,7 @@ class Target(msgspec.Struct, frozen=True):
     query: str
 
     @property
-    def lane(self) -> str:
+    def receiver(self) -> str:
         """Return the receiver, ``host:port``: what fails and recovers together."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
@@ -78,7 +78,7 @@ _ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 _IPV4 = re.compile(r"(?:(?:0|[1-9][0-9]{0,2})(?:\.(?!$)|$)){4}")
 
 
-def target_of(url: str) -> Target | TargetFault:
+def target_of(url: str) -> RequestTarget | TargetFault:
     """Return the target of a URL, or why nothing can be sent to it. The text is not stripped first."""
     if len(url) > MAX_URL:
         return TargetFault.TOO_LONG
@@ -102,7 +102,7 @@ def target_of(url: str) -> Target | TargetFault:
     port = _port_of(port_text) if port_text else DEFAULT_PORTS[scheme]
     if port is None:
         return TargetFault.PORT
-    target = Target(scheme, host, port, escaped(parts["path"]) or "/", escaped(parts["query"] or ""))
+    target = RequestTarget(scheme, host, port, escaped(parts["path"]) or "/", escaped(parts["query"] or ""))
     if len(scheme) + len(target.authority) + len(target.path) + len(target.query) + 4 > MAX_URL:
         return TargetFault.TOO_LONG
     return target
@@ -115,7 +115,7 @@ def escaped(text: str) -> str:
     """
     if text.isascii() and not _UNSENDABLE.search(text):
         return text
-    return _TO_ESCAPE.sub(lambda found: "".join([_ESCAPED[byte] for byte in octets_of(found[0])]), text)
+    return _TO_ESCAPE.sub(lambda found: "".join([_ESCAPED[byte] for byte in unescape_bytes(found[0])]), text)
 
 
 def escaped_url(url: str) -> str:

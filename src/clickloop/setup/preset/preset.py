@@ -40,7 +40,7 @@ _CONFIDENCE_WORDS = {
 }
 
 
-class WayBack(Explained):
+class PostbackSupport(Explained):
     """The way in which a source receives conversions. The sentence says where to find the postback URL; empty: in the preset."""
 
     POSTBACK = "postback", ""
@@ -68,10 +68,10 @@ class WayBack(Explained):
 
 
 _WAY_WORDS = {
-    WayBack.POSTBACK: "a postback URL",
-    WayBack.IN_ACCOUNT: "in your account at the source",
-    WayBack.API: "conversions by API only, no postback",
-    WayBack.UNKNOWN: "not documented",
+    PostbackSupport.POSTBACK: "a postback URL",
+    PostbackSupport.IN_ACCOUNT: "in your account at the source",
+    PostbackSupport.API: "conversions by API only, no postback",
+    PostbackSupport.UNKNOWN: "not documented",
 }
 
 
@@ -97,7 +97,7 @@ class SourcePreset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Placeholder of ``cost``."""
     rows: tuple[PresetRow, ...] = ()
     """V1, V2, … in order; at most 30."""
-    way_back: WayBack
+    way_back: PostbackSupport
     postback_url: str = ""
     """With our macros. Set if and only if ``way_back`` is ``POSTBACK``."""
     replace: tuple[str, ...] = ()

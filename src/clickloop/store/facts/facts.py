@@ -7,8 +7,8 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
-from clickloop.report.evidence import Clicks
-from clickloop.report.query import Rate, Report, ReportQuery
+from clickloop.report.evidence import ClickEvidence
+from clickloop.report.query import ExchangeRate, Report, ReportQuery
 from clickloop.store.journal.segment import SegmentContents
 
 
@@ -66,11 +66,11 @@ class FactsReader(Protocol):
         """Return a page of the click log, newest first."""
         ...
 
-    def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, Clicks]:
+    def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, ClickEvidence]:
         """Return, by campaign (all, or one), a summary of its last ``most`` counted clicks, if it has any."""
         ...
 
-    def report(self, query: ReportQuery, rates: Sequence[Rate]) -> Report:
+    def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:
         """Return the sums of a query's groups, and the totals. ``rates`` convert into the query's currency."""
         ...
 
@@ -79,7 +79,7 @@ class FactsReader(Protocol):
         ...
 
 
-class Facts(FactsReader, Protocol):
+class FactsStore(FactsReader, Protocol):
     """The methods of every store of facts. Load from one thread at a time; read from any."""
 
     def load_clicks(self, segments: Sequence[SegmentContents]) -> int:

@@ -13,7 +13,7 @@ class Lag(msgspec.Struct, frozen=True):
     """The unsettled part of a stream. ``oldest_age_ms``: time since the last write to the oldest segment."""
 
     segments: int
-    octets: int
+    size: int
     oldest_age_ms: int
     oldest_path: str = ""
 

@@ -30,13 +30,13 @@ from clickloop.store.journal.segment import (
     DamageKind,
     Segment,
     SegmentContents,
+    closed_segment_bytes,
     damages_of,
     is_foreign,
     keep_only,
     origin_of,
     quick_count,
     salvage,
-    sealed,
 )
 
 # Not in every round: a failing disk takes seconds per attempt.
@@ -100,7 +100,7 @@ class JournalReader:
     def rewrite(self, segment: Segment, lines: Sequence[bytes]) -> SegmentContents:
         """Leave only these records in a segment, and keep the original file."""
         origin = origin_of(self._installation, segment.stream, segment.writer)
-        segment = _rewrite(segment, sealed(segment.number, lines, origin), keep_original=True)
+        segment = _rewrite(segment, closed_segment_bytes(segment.number, lines, origin), keep_original=True)
         return SegmentContents(segment, len(lines))
 
     def settled(self, segments: Sequence[Segment]) -> None:
@@ -272,7 +272,7 @@ class JournalReader:
         if accepts is not None:
             kept, refused = keep_only(kept, accepts)
             damages += tuple(_refusal(segment, data, found.lines[index], why) for index in refused)
-        segment = _rewrite(segment, sealed(segment.number, kept, origin), keep_original=bool(damages))
+        segment = _rewrite(segment, closed_segment_bytes(segment.number, kept, origin), keep_original=bool(damages))
         return SegmentContents(segment, len(kept), damages, tuple(kept) if with_lines else ())
 
     def _unreadable(self, segment: Segment, error: OSError) -> SegmentContents:
@@ -285,7 +285,7 @@ class JournalReader:
             f"{segment.path} cannot be read ({error.strerror}). Clickloop leaves it there and retries every minute."
         )
         return SegmentContents(
-            segment, -1, (Damage(DamageKind.UNREADABLE, str(segment.path), 0, segment.octets, sentence),)
+            segment, -1, (Damage(DamageKind.UNREADABLE, str(segment.path), 0, segment.size, sentence),)
         )
 
     def _settled_directory(self, segment: Segment) -> Path:
@@ -330,7 +330,7 @@ def _rewrite(segment: Segment, data: bytes, keep_original: bool) -> Segment:
     part.rename(segment.path)
     segment.path.rename(path)
     sync_directory(path.parent)
-    return msgspec.structs.replace(segment, path=path, octets=len(data))
+    return msgspec.structs.replace(segment, path=path, size=len(data))
 
 
 def _is_dead(directory: Path) -> bool:

@@ -68,7 +68,7 @@ class Segment(msgspec.Struct, frozen=True):
     stream: str
     writer: str
     number: int
-    octets: int
+    size: int
     """Size of the file in bytes."""
     doubtful: bool = False
     """Whether some of its records may be in the stores already, because it was settled before or repaired."""
@@ -120,7 +120,7 @@ class Salvage(msgspec.Struct, frozen=True):
     trailer: Trailer | None
 
 
-def framed(record: bytes) -> bytes:
+def record_line(record: bytes) -> bytes:
     """Return the line of a record, which is a JSON object with at least one field and no newline."""
     return b'%b,"crc":%d}\n' % (record[:-1], crc32(record))
 
@@ -129,7 +129,7 @@ def trailer_line(number: int, count: int, checksum: int, origin: str = "") -> by
     """Return the trailer of a segment whose ``count`` lines have the CRC-32 ``checksum``."""
     # Not escaped: an origin has only letters, digits, "-", "_" and "/".
     field = b',"origin":"%b"' % origin.encode() if origin else b""
-    return framed(b'{"segment":%d,"count":%d,"checksum":%d%b}' % (number, count, checksum, field))
+    return record_line(b'{"segment":%d,"count":%d,"checksum":%d%b}' % (number, count, checksum, field))
 
 
 def origin_of(installation: str, stream: str, writer: str) -> str:
@@ -137,7 +137,7 @@ def origin_of(installation: str, stream: str, writer: str) -> str:
     return f"{installation}/{stream}/{writer}" if installation else ""
 
 
-def sealed(number: int, lines: Iterable[bytes], origin: str = "") -> bytes:
+def closed_segment_bytes(number: int, lines: Iterable[bytes], origin: str = "") -> bytes:
     """Return the contents of a closed segment with these lines (without newline)."""
     kept = list(lines)
     body = b"".join(line + b"\n" for line in kept)

@@ -20,8 +20,8 @@ from clickloop.store.journal.segment import (
     NEW_PREFIX,
     OPEN_SUFFIX,
     JournalError,
-    framed,
     origin_of,
+    record_line,
     trailer_line,
     writer_name,
 )
@@ -169,7 +169,7 @@ class JournalWriter:
 
     def gather(self, record: bytes) -> None:
         """Buffer a record for the next ``flush``."""
-        self._gathered.append(framed(record))
+        self._gathered.append(record_line(record))
 
     @property
     def gathered(self) -> int:

@@ -28,7 +28,7 @@ class LedgerDamagedError(LedgerError):
     """The file is not an intact SQLite database."""
 
 
-class TrialEnded(Exception):  # noqa: N818 – not an error: the end of a dry run
+class Rollback(Exception):  # noqa: N818 – not an error: the end of a dry run
     """Rolls back a dry run whose changes would have been saved."""
 
 
@@ -145,7 +145,7 @@ class Ledger:
             command.upgrade(config, HEAD)
 
 
-class TrialLedger(Ledger):
+class DryRunLedger(Ledger):
     """A ledger for dry runs: it shows what would be wrong with a change, and never saves anything."""
 
     def __init__(self, ledger: Ledger) -> None:
@@ -157,7 +157,7 @@ class TrialLedger(Ledger):
         """Begin a write transaction that is rolled back on a clean exit, too, by raising Rollback."""
         with self._ledger.write() as tx:
             yield tx
-            raise TrialEnded
+            raise Rollback
 
 
 def _refuse_other_program(tx: Connection, url: str) -> None:

@@ -12,7 +12,7 @@ from clickloop.logs.page import Page, page_of, read_cursor
 from clickloop.logs.view import view_of
 from clickloop.store.ledger.jobs.bulk_jobs import BULK_JOBS, BulkJob, JobKind, jobs_before
 from clickloop.store.ledger.jobs.jobs import JobState
-from clickloop.store.ledger.logs.audit_entry import ActorContext, note_change
+from clickloop.store.ledger.logs.audit_entry import ActorContext, record_change
 from clickloop.store.ledger.logs.audit_log import Action
 
 
@@ -49,7 +49,7 @@ class Jobs(Generic[V]):
     ) -> V:
         """Write into the log of changes that a job was started by a request, and return its view."""
         after = msgspec.to_builtins(request) | {"matched": job.matched}
-        note_change(tx, context, self._noun, job.bulk_job_id, after=after, action=action)
+        record_change(tx, context, self._noun, job.bulk_job_id, after=after, action=action)
         return self._view(job)
 
     def page(self, context: ActorContext, limit: int, cursor: str) -> Page[V]:
@@ -72,7 +72,7 @@ class Jobs(Generic[V]):
                 return None
             BULK_JOBS.stop(tx, job_id, context.clock())
             after = self._find(tx, job_id)
-            note_change(tx, context, self._noun, job_id, before, after)
+            record_change(tx, context, self._noun, job_id, before, after)
         return after
 
     def _find(self, tx: Connection, job_id: str) -> V | None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from clickloop.logs.listing import POSTBACKS
 from clickloop.postback.postback_log import PostbackFilter
 from clickloop.store.ledger.jobs.bulk_jobs import JobKind
-from clickloop.store.ledger.queue.resends import Pool, count_sent
+from clickloop.store.ledger.queue.resends import StateScope, count_matching
 from clickloop.tracking.jobs.bulk import OF_PREVIEW, BulkView, Jobs, job_view
 
 
@@ -23,7 +23,7 @@ class BulkCancelView(BulkView, kw_only=True):
 
 def preview_cancels(tx: Connection, wanted: PostbackFilter) -> BulkCancelView:
     """Return the preview of a job."""
-    matched = sum(count_sent(tx, wanted, Pool.WAITING).values())
+    matched = sum(count_matching(tx, wanted, StateScope.WAITING).values())
     return BulkCancelView(cancel_id=None, matched=matched, done=0, made=0, **OF_PREVIEW)
 
 

@@ -20,16 +20,16 @@ from clickloop.store.ledger.jobs.exports import (
     EXPORTS,
     Export,
     ExportNoun,
-    asked_as,
     count_unfinished,
     exports_before,
     may_see,
+    requester_of,
 )
 from clickloop.store.ledger.jobs.jobs import JobState
-from clickloop.store.ledger.logs.audit_entry import note_change
+from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.logs.audit_log import Action
-from clickloop.store.period import FAR_MS, period_of
-from clickloop.tracking.exports import ExportedPage, PageOf
+from clickloop.store.period import MAX_MOMENT_MS, period_of
+from clickloop.tracking.exports import ExportedPage, ExportPageReader
 from clickloop.tracking.jobs.context import JobContext
 
 NOUN = "exports"
@@ -76,7 +76,7 @@ def start_export(context: JobContext, noun: ExportNoun, filters: LogFilter, colu
     """Enter an export, to be written by ``ExportWork``. Raise InvalidInputError, TooManyExportsError."""
     check_export_filters(context.ledger, filters)
     chosen = chosen_columns(LOGS[noun].columns, ",".join(columns))
-    user_id, asked_by = asked_as(context.actor)
+    user_id, asked_by = requester_of(context.actor)
     export = Export(
         export_id=context.record_ids(),
         noun=noun,
@@ -92,7 +92,7 @@ def start_export(context: JobContext, noun: ExportNoun, filters: LogFilter, colu
             sentence = f"You already have {MAX_UNFINISHED} unfinished exports. Wait until one is finished, or stop one."
             raise TooManyExportsError(sentence)
         EXPORTS.insert(tx, export)
-        note_change(tx, context, NOUN, export.export_id, after=view, action=Action.EXPORTED)
+        record_change(tx, context, NOUN, export.export_id, after=view, action=Action.EXPORTED)
     return view
 
 
@@ -117,7 +117,7 @@ def stop_export(context: JobContext, export: Export) -> None:
         stopped = EXPORTS.stop(tx, export.export_id, context.clock())
         if stopped:
             before = export_view(context, export)
-            note_change(tx, context, NOUN, export.export_id, before=before, action=Action.CANCELLED)
+            record_change(tx, context, NOUN, export.export_id, before=before, action=Action.CANCELLED)
     if stopped:
         context.exports.delete(export.export_id)
 
@@ -152,7 +152,7 @@ def _percent(export: Export) -> int | None:
     return 100 * (end - reached) // max(1, end - period.since)
 
 
-def page_reader(context: LogContext, rows: int = ROWS_A_STEP) -> PageOf:
+def page_reader(context: LogContext, rows: int = ROWS_A_STEP) -> ExportPageReader:
     """Return a function that reads the next page of an export."""
 
     def read(export: Export) -> ExportedPage:
@@ -166,7 +166,7 @@ def page_reader(context: LogContext, rows: int = ROWS_A_STEP) -> PageOf:
             lines=head + b"".join(csv_line(csv_cells(columns, row, names)) for row in found.items),
             rows=len(found.items),
             next_cursor=found.next_cursor,
-            reached_at=read_moment(log.moment(found.items[-1]), FAR_MS) if found.items else None,
+            reached_at=read_moment(log.moment(found.items[-1]), MAX_MOMENT_MS) if found.items else None,
         )
 
     return read

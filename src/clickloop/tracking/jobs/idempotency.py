@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from clickloop.setup.fault import FaultCode, invalid
-from clickloop.store.ledger.jobs.bulk_jobs import KeptAnswer, find_answer, insert_answer
+from clickloop.store.ledger.jobs.bulk_jobs import StoredAnswer, find_answer, insert_answer
 from clickloop.store.ledger.logs.audit_entry import ActorContext
 
 _encode = msgspec.json.Encoder().encode
@@ -49,7 +49,7 @@ def once(
             done = do(tx)
             body = _encode(done.answer)
             if key:
-                answer = KeptAnswer(
+                answer = StoredAnswer(
                     key=stored_key, question=digest, status=done.status, answer=body, created_at=context.clock()
                 )
                 insert_answer(tx, answer)

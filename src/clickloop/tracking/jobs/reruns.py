@@ -7,12 +7,12 @@ from msgspec import Meta
 
 from clickloop.conversion.conversion import Change, ChangeKind
 from clickloop.conversion.notice import RefusalReason
-from clickloop.conversion.notice_log import NoticeFilter, Outcome
+from clickloop.conversion.notice_log import NoticeFilter, NoticeOutcome
 from clickloop.logs.conversion_view import ConversionView, conversion_view
 from clickloop.logs.listing import NOTICES
 from clickloop.store.ledger.jobs.bulk_jobs import JobKind
 from clickloop.tracking.jobs.bulk import OF_PREVIEW, BulkView, Jobs, job_view
-from clickloop.tracking.notices import Desk
+from clickloop.tracking.notices import Intake
 from clickloop.tracking.rerunning import preview_rerun
 
 MAX_PREVIEWED = 100  # a preview is read by a person
@@ -22,9 +22,9 @@ class OutcomeChange(msgspec.Struct, kw_only=True):
     """A notice whose outcome would change."""
 
     notice_id: str
-    outcome: Outcome
+    outcome: NoticeOutcome
     reason: RefusalReason | None
-    would_be: Outcome
+    would_be: NoticeOutcome
     would_be_refused: Annotated[RefusalReason | None, Meta(description="The reason if it would be refused.")]
 
 
@@ -49,9 +49,9 @@ class RerunView(BulkView, kw_only=True):
     conversions: Annotated[list[ConversionChange], Meta(description="In a preview, the first 100.")]
 
 
-def preview_reruns(desk: Desk, wanted: NoticeFilter, now_ms: int) -> RerunView:
+def preview_reruns(intake: Intake, wanted: NoticeFilter, now_ms: int) -> RerunView:
     """Return the preview of a job. Nothing is written."""
-    preview = preview_rerun(desk, wanted, now_ms)
+    preview = preview_rerun(intake, wanted, now_ms)
     outcomes = [
         OutcomeChange(
             notice_id=before.raw.notice_id,
@@ -66,7 +66,7 @@ def preview_reruns(desk: Desk, wanted: NoticeFilter, now_ms: int) -> RerunView:
     return RerunView(
         rerun_id=None,
         matched=preview.matched,
-        done=preview.looked_at,
+        done=preview.examined,
         made=len(touched),
         owed=preview.owed,
         outcomes=outcomes,

@@ -11,12 +11,12 @@ from clickloop.logs.listing import POSTBACKS
 from clickloop.postback.postback_log import PostbackFilter
 from clickloop.postback.state import PostbackState
 from clickloop.store.ledger.jobs.bulk_jobs import BulkJob, JobKind
-from clickloop.store.ledger.queue.resends import Pool, count_sent, count_superseded, span_sent
+from clickloop.store.ledger.queue.resends import StateScope, count_matching, count_superseded, time_span_of_matching
 from clickloop.tracking.jobs.bulk import OF_PREVIEW, BulkView, Jobs, job_view
-from clickloop.tracking.resending import Asked, Mode, NotResent
+from clickloop.tracking.resending import NotResentReason, ResendMode, ResendRequest
 
-ResendMode = Annotated[
-    Mode,
+ResendModeField = Annotated[
+    ResendMode,
     Meta(description="as_it_was sends the same bytes again. anew builds the request from the current rule and set-up."),
 ]
 
@@ -25,7 +25,7 @@ class BulkResendView(BulkView, kw_only=True):
     """A job that resends postbacks, or the preview of one."""
 
     resend_id: Annotated[str | None, Meta(description="null in a preview.")]
-    request: ResendMode
+    request: ResendModeField
     matched: Annotated[
         int,
         Meta(
@@ -45,14 +45,14 @@ class BulkResendView(BulkView, kw_only=True):
     )
 
 
-def preview_resends(tx: Connection, wanted: PostbackFilter, mode: Mode) -> BulkResendView:
+def preview_resends(tx: Connection, wanted: PostbackFilter, mode: ResendMode) -> BulkResendView:
     """Return the preview of a job."""
-    by_state = count_sent(tx, wanted, Pool.FINAL)
+    by_state = count_matching(tx, wanted, StateScope.FINAL)
     superseded = count_superseded(tx, wanted)
-    first_at, last_at = span_sent(tx, wanted, Pool.FINAL) or (None, None)
-    left_out = {NotResent.SUPERSEDED.value: superseded} if superseded else {}
-    if mode is Mode.AS_IT_WAS and PostbackState.SKIPPED in by_state:
-        left_out[NotResent.NOTHING_WAS_SENT.value] = by_state[PostbackState.SKIPPED]
+    first_at, last_at = time_span_of_matching(tx, wanted, StateScope.FINAL) or (None, None)
+    left_out = {NotResentReason.SUPERSEDED.value: superseded} if superseded else {}
+    if mode is ResendMode.AS_IT_WAS and PostbackState.SKIPPED in by_state:
+        left_out[NotResentReason.NOTHING_WAS_SENT.value] = by_state[PostbackState.SKIPPED]
     return BulkResendView(
         resend_id=None,
         request=mode,
@@ -68,7 +68,7 @@ def preview_resends(tx: Connection, wanted: PostbackFilter, mode: Mode) -> BulkR
 
 
 def _view(job: BulkJob) -> BulkResendView:
-    asked = msgspec.json.decode(job.asked, type=Asked)
+    asked = msgspec.json.decode(job.asked, type=ResendRequest)
     return job_view(
         BulkResendView,
         job,

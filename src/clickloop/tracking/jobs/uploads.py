@@ -10,20 +10,20 @@ from msgspec import Meta
 
 from clickloop.clock import HOUR_MS, Moment, optional_iso_text
 from clickloop.conversion.moment import DateOrder
-from clickloop.conversion.upload import HEAD_OCTETS, Format, Unusable, detect
+from clickloop.conversion.upload import HEAD_BYTES, RejectedFile, UploadFormat, detect
 from clickloop.logs.page import Page, page_of, read_cursor
 from clickloop.logs.view import view_of
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError, invalid
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError, invalid
 from clickloop.setup.money_text import MoneyText, money_text
 from clickloop.store.ledger.jobs.jobs import JobState
-from clickloop.store.ledger.jobs.uploads import UPLOADS, Upload, Verdict
-from clickloop.store.ledger.logs.audit_entry import note_change
+from clickloop.store.ledger.jobs.uploads import UPLOADS, LineVerdict, Upload
+from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.upload_files import ArrivingFile
 from clickloop.text import readable
 from clickloop.tracking.jobs.context import JobContext
 from clickloop.tracking.upload_results import LineResult, line_results, payout_totals
-from clickloop.tracking.uploads import UploadWish, enter_again, enter_upload
+from clickloop.tracking.uploads import UploadOptions, create_upload, create_upload_again
 
 NOUN = "conversions/uploads"
 MAX_LINES_EXAMINED = 200_000
@@ -40,7 +40,7 @@ class UploadView(msgspec.Struct, kw_only=True):
     state: Annotated[JobState, Meta(description="waiting or running until it ends. If it is failed, error says why.")]
     preview: Annotated[bool, Meta(description="true if nothing is registered. The counts then say what would be.")]
     postbacks: Annotated[bool, Meta(description="false if postbacks for its conversions are suppressed.")]
-    format: Annotated[Format, Meta(description="The format that was detected.")]
+    format: Annotated[UploadFormat, Meta(description="The format that was detected.")]
     format_text: Annotated[str, Meta(description="The format as a sentence.")]
     octets: Annotated[int, Meta(description="Size of the file as UTF-8, in bytes.")]
     octets_read: Annotated[int, Meta(description="Bytes processed so far.")]
@@ -95,7 +95,7 @@ class UploadLineView(msgspec.Struct, kw_only=True):
     """A line of an upload and its verdict."""
 
     line: Annotated[int, Meta(description="Line number in the file, from 1.")]
-    verdict: Verdict
+    verdict: LineVerdict
     reason: Annotated[str, Meta(description="Why it is refused or unreadable.")]
     message: Annotated[str, Meta(description="The verdict as a sentence, with the place of a fault.")]
     flags: Annotated[list[str], Meta(description="What is unusual about it.")]
@@ -116,7 +116,7 @@ class UploadLinesView(msgspec.Struct, kw_only=True):
 
 
 async def take_upload(
-    context: JobContext, pieces: AsyncIterator[bytes], options: Callable[[], UploadWish]
+    context: JobContext, pieces: AsyncIterator[bytes], options: Callable[[], UploadOptions]
 ) -> UploadView:
     """Write a file to disk as it arrives, and enter the upload. ``options`` is called last, when a form's other fields are known.
 
@@ -126,10 +126,10 @@ async def take_upload(
     arriving = await asyncio.to_thread(files.receive, context.record_ids())
     try:
         await _take_pieces(pieces, arriving)
-        entered = await asyncio.to_thread(enter_upload, context.ledger, files, arriving, options(), context.clock())
+        entered = await asyncio.to_thread(create_upload, context.ledger, files, arriving, options(), context.clock())
     finally:
         await asyncio.to_thread(arriving.abandon)
-    if isinstance(entered, Unusable):
+    if isinstance(entered, RejectedFile):
         raise _unusable(entered)
     view = upload_view(context, entered)
     await asyncio.to_thread(_record, context, view, Action.UPLOADED)
@@ -138,7 +138,7 @@ async def take_upload(
 
 def _record(context: JobContext, view: UploadView, action: Action) -> None:
     with context.ledger.write() as tx:
-        note_change(tx, context, NOUN, view.upload_id, after=view, action=action)
+        record_change(tx, context, NOUN, view.upload_id, after=view, action=action)
 
 
 async def _take_pieces(pieces: AsyncIterator[bytes], arriving: ArrivingFile) -> None:
@@ -149,12 +149,12 @@ async def _take_pieces(pieces: AsyncIterator[bytes], arriving: ArrivingFile) -> 
     async for piece in pieces:
         gathered.append(piece)
         size += len(piece)
-        if size >= _WRITE_BYTES or (not is_checked and size >= HEAD_OCTETS):
+        if size >= _WRITE_BYTES or (not is_checked and size >= HEAD_BYTES):
             await asyncio.to_thread(arriving.write, b"".join(gathered))
             gathered, size = [], 0
-        if not is_checked and len(arriving.head) == HEAD_OCTETS:
+        if not is_checked and len(arriving.head) == HEAD_BYTES:
             is_checked = True
-            if isinstance(found := detect(arriving.head), Unusable):
+            if isinstance(found := detect(arriving.head), RejectedFile):
                 raise _unusable(found)
     await asyncio.to_thread(arriving.write, b"".join(gathered))
 
@@ -173,7 +173,7 @@ def find_upload(context: JobContext, upload_id: str) -> Upload | None:
         return UPLOADS.find(tx, upload_id)
 
 
-def first_lines(context: JobContext, upload: Upload, limit: int, verdict: Verdict | None = None) -> UploadLinesView:
+def first_lines(context: JobContext, upload: Upload, limit: int, verdict: LineVerdict | None = None) -> UploadLinesView:
     """Return the first processed lines, or the first ones with a verdict. Raise FileNotFoundError if the file was deleted."""
     results = islice(line_results(context.ledger, context.uploads, upload), MAX_LINES_EXAMINED)
     found = (result for result in results if verdict is None or result.finding.verdict is verdict)
@@ -190,8 +190,10 @@ def register_preview(
     """Register the file of a finished preview as a new upload. Raise InvalidInputError, FileNotFoundError."""
     if not preview.preview or preview.state is not JobState.FINISHED:
         raise invalid("upload_id", FaultCode.NOT_ALLOWED, "Only a finished preview can be registered.")
-    options = UploadWish(name=preview.name, postbacks=postbacks, date_order=date_order)
-    entered = enter_again(context.ledger, context.uploads, preview, context.record_ids(), options, context.clock())
+    options = UploadOptions(name=preview.name, postbacks=postbacks, date_order=date_order)
+    entered = create_upload_again(
+        context.ledger, context.uploads, preview, context.record_ids(), options, context.clock()
+    )
     view = upload_view(context, entered)
     _record(context, view, Action.UPLOADED)
     return view
@@ -202,11 +204,11 @@ def stop_upload(context: JobContext, upload: Upload) -> None:
     with context.ledger.write() as tx:
         UPLOADS.stop(tx, upload.upload_id, context.clock())
         before = upload_view(context, upload)
-        note_change(tx, context, NOUN, upload.upload_id, before=before, action=Action.CANCELLED)
+        record_change(tx, context, NOUN, upload.upload_id, before=before, action=Action.CANCELLED)
 
 
-def _unusable(found: Unusable) -> InvalidInputError:
-    return InvalidInputError((Fault("", found.fault, found.sentence),))
+def _unusable(found: RejectedFile) -> InvalidInputError:
+    return InvalidInputError((FieldFault("", found.fault, found.sentence),))
 
 
 def upload_view(context: JobContext, upload: Upload) -> UploadView:
@@ -216,7 +218,7 @@ def upload_view(context: JobContext, upload: Upload) -> UploadView:
         UploadView,
         upload,
         format_text=upload.format.sentence,
-        counts={verdict.value: upload.counts.get(verdict, 0) for verdict in Verdict},
+        counts={verdict.value: upload.counts.get(verdict, 0) for verdict in LineVerdict},
         unused_columns=[readable(name)[:200] for name in upload.unused_columns],
         incomplete=upload.is_incomplete,
         date_order=context.uploads.date_order(upload.upload_id),

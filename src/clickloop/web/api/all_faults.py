@@ -10,9 +10,9 @@ from sqlalchemy.exc import IntegrityError
 
 from clickloop.people.user import NotPermittedError
 from clickloop.saving.record import UnknownRecordError
-from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.setup.reading import PartlyRead
-from clickloop.store.ledger.ledger import TrialEnded, TrialLedger
+from clickloop.store.ledger.ledger import DryRunLedger, Rollback
 from clickloop.store.ledger.setup.versions import StaleRecordError
 from clickloop.web.api.context import ApiContext
 
@@ -21,7 +21,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-def tells_all(endpoint: Callable[P, R]) -> Callable[P, R]:
+def report_all_faults(endpoint: Callable[P, R]) -> Callable[P, R]:
     """Wrap an endpoint with a ``CheckedBody``, so that it reports all faults. It may only save through ``context.ledger``."""
 
     @wraps(endpoint)
@@ -30,7 +30,7 @@ def tells_all(endpoint: Callable[P, R]) -> Callable[P, R]:
         if not isinstance(data, PartlyRead):
             return endpoint(*args, **given)
         untyped = cast("Callable[..., R]", endpoint)
-        return save_read(
+        return save_or_report_faults(
             cast("ApiContext", given["context"]),
             data,
             lambda on, value: untyped(*args, **{**given, "context": on, "data": value}),
@@ -39,18 +39,18 @@ def tells_all(endpoint: Callable[P, R]) -> Callable[P, R]:
     return checked
 
 
-def save_read(context: ApiContext, read: PartlyRead[T], save: Callable[[ApiContext, T], R]) -> R:
+def save_or_report_faults(context: ApiContext, read: PartlyRead[T], save: Callable[[ApiContext, T], R]) -> R:
     """Save what was read, and return the result. Raise InvalidInputError with the faults of reading and of the checks of ``save``."""
     if not read.faults:
         return save(context, read.value)
-    more: Sequence[Fault] = ()
+    more: Sequence[FieldFault] = ()
     if read.value is not None:
         try:
             # For its checks alone: the trial ledger writes nothing.
-            save(dataclasses.replace(context, ledger=TrialLedger(context.ledger)), read.value)
+            save(dataclasses.replace(context, ledger=DryRunLedger(context.ledger)), read.value)
         except InvalidInputError as error:
             more = error.faults
-        except (TrialEnded, IntegrityError, HTTPException, StaleRecordError, UnknownRecordError, NotPermittedError):
+        except (Rollback, IntegrityError, HTTPException, StaleRecordError, UnknownRecordError, NotPermittedError):
             more = ()
     known = {fault.field for fault in read.faults}
     raise InvalidInputError((*read.faults, *(fault for fault in more if not _is_known(fault.field, known))))

@@ -14,7 +14,7 @@ from litestar.types import Guard
 
 from clickloop.people.user import THIS_MACHINE, Right
 from clickloop.saving.access import MAX_CREDENTIAL_LENGTH
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.ledger.people.tokens import USE_RESOLUTION_MS, find_valid_token, note_token_use
 from clickloop.store.ledger.setup.settings import read_instance
 from clickloop.web.api.context import ApiContext, app_context
@@ -82,7 +82,7 @@ def refuse_unknown_parameters(connection: ASGIConnection[Any, Any, Any, Any], ha
     known = {getattr(field.kwarg_definition, "name", None) or name for name, field in fields.items()}
     listing = f"Known parameters are {', '.join(sorted(known))}." if known else "This endpoint has none."
     faults = tuple(
-        Fault(name[:100], FaultCode.UNKNOWN_FIELD, f"There is no such parameter. {listing}")
+        FieldFault(name[:100], FaultCode.UNKNOWN_FIELD, f"There is no such parameter. {listing}")
         for name in dict.fromkeys(connection.query_params)
         if name not in known
     )

@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi.spec import Reference, Schema
 from litestar.typing import FieldDefinition
 
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.reading import PartlyRead, read_given, repeated_keys
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ class StrictBody(AbstractDTO[Any]):
 
 
 class CheckedBody(StrictBody):
-    """The body of an endpoint that ``tells_all``: with faults it is passed what could be read, to add those of its own checks."""
+    """The body of an endpoint that ``report_all_faults``: with faults it is passed what could be read, to add those of its own checks."""
 
     def read(self, body: bytes, kind: type[Any]) -> Any:
         """Return the Struct, or PartlyRead if fields are faulty. Raise HTTPException 400, InvalidInputError."""
@@ -98,5 +98,5 @@ def read_partly(body: bytes, kind: type[T]) -> PartlyRead[T]:
         raise HTTPException(status_code=400, detail=f"The body is not valid JSON: {text}.") from None
     if repeated := repeated_keys(body):
         sentence = "The body has this key more than once, so its value is ambiguous."
-        raise InvalidInputError(tuple(Fault(name[:100], FaultCode.DUPLICATE, sentence) for name in repeated))
+        raise InvalidInputError(tuple(FieldFault(name[:100], FaultCode.DUPLICATE, sentence) for name in repeated))
     return read_given(given, kind)

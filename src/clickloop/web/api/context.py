@@ -17,7 +17,7 @@ from clickloop.edge.untrusted_proxy import UntrustedProxies
 from clickloop.logs.context import LogContext
 from clickloop.machine.clock_guard import ClockGuard
 from clickloop.people.user import Actor
-from clickloop.postback.sending.dns_check import RefusedNow, not_looked_up
+from clickloop.postback.sending.dns_check import DnsCheck, skip_dns_check
 from clickloop.saving.access import Access
 from clickloop.saving.record import SavingContext
 from clickloop.setup.instance import NOTHING_SAVED, InstanceSettings, SavedSettings
@@ -25,9 +25,9 @@ from clickloop.store.damage_log import JournalDamages
 from clickloop.store.delivery_hold import DeliveryHold
 from clickloop.tracking.click_progress import ClickProgress
 from clickloop.tracking.jobs.context import JobContext
-from clickloop.tracking.notices import Desk
+from clickloop.tracking.notices import Intake
 from clickloop.tracking.pausing import SettlingPauses
-from clickloop.web.page_cache import Remembered
+from clickloop.web.page_cache import PageCache
 
 
 class _Versioned(Protocol):
@@ -62,13 +62,13 @@ class ApiContext(SavingContext, LogContext, JobContext):
     """The trusted proxies, whose forwarding headers are believed."""
     untrusted: UntrustedProxies = dataclasses.field(default_factory=lambda: UntrustedProxies("panel"))
     """Proxies in front of the panel that are not configured as trusted."""
-    refused_now: RefusedNow = not_looked_up
+    dns_refusal: DnsCheck = skip_dns_check
     """Used by dry runs: returns why nothing can be sent to the address that a host resolves to now."""
     progress: ClickProgress = dataclasses.field(default_factory=ClickProgress)
     """The progress of settling clicks."""
     clock_guard: ClockGuard | None = None
     """The guard of the clock by which old records are deleted. None if nothing is deleted."""
-    page_cache: Remembered = dataclasses.field(default_factory=Remembered)
+    page_cache: PageCache = dataclasses.field(default_factory=PageCache)
     """Results that are expensive to compute for a page."""
     local_token: str = ""
     """A secret that works like a token for commands on this machine. Empty for none."""
@@ -135,16 +135,16 @@ class ApiContext(SavingContext, LogContext, JobContext):
         """Return whether the actor may see secrets such as networks' tokens."""
         return self.is_for_log or super().shows_secrets
 
-    def desk(self) -> Desk:
+    def intake(self) -> Intake:
         """Return what it takes to register notices."""
-        return Desk(
+        return Intake(
             self.ledger,
             self.facts,
             self.click_ids,
             self.record_ids,
             self.currency,
             self.guard,
-            self.refused_now,
+            self.dns_refusal,
             self.progress,
             is_clock_trusted=(lambda: True) if self.clock_guard is None else self.clock_guard.is_trusted,
         )

@@ -9,7 +9,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Meta
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
-from clickloop.machine.log import MAX_PATH, log, log_breakage
+from clickloop.machine.log import MAX_PATH, log, log_unexpected_error
 from clickloop.people.user import NotPermittedError
 from clickloop.saving.record import UnknownRecordError
 from clickloop.setup.fault import FaultCode, InvalidInputError
@@ -165,7 +165,7 @@ def answer_store_damaged(request: AnyRequest, error: DatabaseError) -> Response[
 
 def answer_breakage(request: AnyRequest, error: Exception) -> Response[Problem]:
     """Return 500 without internal details, which are in the log, or 503 for a damaged record of the ledger."""
-    log_breakage("api broke", error, method=request.method, path=request.scope["path"][:MAX_PATH])
+    log_unexpected_error("api broke", error, method=request.method, path=request.scope["path"][:MAX_PATH])
     if is_damaged_record(error):
         return problem_response(503, STORE_DAMAGED)
     return problem_response(500, "Internal error. See the server's log for details.")

@@ -9,22 +9,22 @@ from litestar.params import QueryParameter
 from clickloop.web.api.problem import AnyRequest
 
 
-class Format(enum.StrEnum):
+class AnswerFormat(enum.StrEnum):
     """The format of an answer."""
 
     JSON = "json"
     TEXT = "text"
 
 
-AskedFormat = Annotated[
-    Format, QueryParameter(name="format", description="text returns plain text, and so does Accept: text/plain.")
+RequestedFormat = Annotated[
+    AnswerFormat, QueryParameter(name="format", description="text returns plain text, and so does Accept: text/plain.")
 ]
 
 
-def wants_text(request: AnyRequest, answer_format: Format) -> bool:
+def wants_text(request: AnyRequest, answer_format: AnswerFormat) -> bool:
     """Return whether plain text is requested."""
     accepted = request.headers.get("accept", "").partition(",")[0].partition(";")[0].strip().lower()
-    return answer_format is Format.TEXT or accepted == "text/plain"
+    return answer_format is AnswerFormat.TEXT or accepted == "text/plain"
 
 
 def text_response(text: str, status: int = 200) -> Response[Any]:

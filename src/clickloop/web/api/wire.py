@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from clickloop.diagnosis.check.finding import Finding
+from clickloop.diagnosis.check.finding import CheckFinding
 from clickloop.macro import Severity
 from clickloop.text import readable
 
@@ -25,7 +25,7 @@ def json_value(view: object) -> Any:
     return msgspec.json.decode(msgspec.json.encode(view))
 
 
-def warnings_of(findings: Iterable[Finding]) -> list[Advice]:
+def warnings_of(findings: Iterable[CheckFinding]) -> list[Advice]:
     """Return the errors and warnings among findings about a record, without duplicates."""
     return [
         Advice(readable(finding.place.field), finding.code, readable(finding.sentence), readable(finding.remedy))

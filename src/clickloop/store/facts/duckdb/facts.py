@@ -14,10 +14,10 @@ import msgspec
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter, ScreeningFilter
 from clickloop.clock import DAY_MS
-from clickloop.log_filter import given_in
-from clickloop.report.evidence import Clicks
+from clickloop.log_filter import narrowing_values
+from clickloop.report.evidence import ClickEvidence
 from clickloop.report.fact import ConversionFact
-from clickloop.report.query import Rate, Report, ReportQuery
+from clickloop.report.query import ExchangeRate, Report, ReportQuery
 from clickloop.store.facts.duckdb.columns import (
     CLICK_FIELDS,
     click_structure,
@@ -177,10 +177,14 @@ class DuckDbFacts:
             "click_id < $before": before_click_id or None,
             "click_at >= $from_at": period.since,
             "click_at < $until_at": period.until,
-            **{f"{name} = ${name}": value for name, value in given_in(wanted) if value != _STORED_AS_NULL.get(name)},
+            **{
+                f"{name} = ${name}": value
+                for name, value in narrowing_values(wanted)
+                if value != _STORED_AS_NULL.get(name)
+            },
         }
         used = {condition: value for condition, value in filters.items() if value is not None}
-        absent = [f"{name} IS NULL" for name, value in given_in(wanted) if value == _STORED_AS_NULL.get(name)]
+        absent = [f"{name} IS NULL" for name, value in narrowing_values(wanted) if value == _STORED_AS_NULL.get(name)]
         where = " AND ".join(["clicks IS NOT NULL", *absent, *used])
         parameters = {condition.partition("$")[2]: value for condition, value in used.items()}
         text = f"SELECT click_id FROM facts WHERE {where} ORDER BY click_id DESC LIMIT {int(limit)}"  # noqa: S608 – names are ours
@@ -189,7 +193,7 @@ class DuckDbFacts:
         found = self.find_clicks(ids)
         return [found[click_id] for click_id in ids if click_id in found]
 
-    def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, Clicks]:
+    def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, ClickEvidence]:
         """Return, by campaign (all, or one), a summary of its last ``most`` counted clicks."""
         with _plain_errors(), self._reading() as reader:
             return recent_clicks(reader, most, campaign_id)
@@ -208,7 +212,7 @@ class DuckDbFacts:
                 ).fetchone()
             return int(deleted[0]) if deleted else 0
 
-    def report(self, query: ReportQuery, rates: Sequence[Rate]) -> Report:
+    def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:
         """Return the sums of a query's groups, and the totals."""
         with _plain_errors(), self._reading() as reader:
             return read_report(reader, query, rates)

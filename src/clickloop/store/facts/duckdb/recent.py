@@ -3,7 +3,7 @@
 import duckdb
 
 from clickloop.clock import DAY_MS
-from clickloop.report.evidence import Clicks
+from clickloop.report.evidence import ClickEvidence
 
 _LONG_MS = 30 * DAY_MS  # a longer period would read the whole file for campaigns with little traffic
 _SHORT_MS = DAY_MS // 4
@@ -26,7 +26,9 @@ FROM (
 """
 
 
-def recent_clicks(reader: duckdb.DuckDBPyConnection, most: int, campaign_id: int | None = None) -> dict[int, Clicks]:
+def recent_clicks(
+    reader: duckdb.DuckDBPyConnection, most: int, campaign_id: int | None = None
+) -> dict[int, ClickEvidence]:
     """Return, by campaign (all, or one), a summary of its last ``most`` counted clicks in the 30 days before the last one.
 
     Reads the columns of campaign and time of all clicks, and few row groups per campaign with clicks.
@@ -40,7 +42,7 @@ def recent_clicks(reader: duckdb.DuckDBPyConnection, most: int, campaign_id: int
             recent, without, unreplaced, no_cost = reader.execute(_RECENT, parameters).fetchone() or (0, 0, 0, 0)
             if recent >= most:
                 break
-        summaries[int(id_)] = Clicks(
+        summaries[int(id_)] = ClickEvidence(
             recent=int(recent),
             without_external_id=int(without),
             unreplaced=int(unreplaced),

@@ -17,7 +17,7 @@ import msgspec
 from clickloop.clock import DAY_MS, HOUR_MS
 from clickloop.report.measure import Measure
 from clickloop.report.period import offsets_of
-from clickloop.report.query import Dimension, Filter, ReportQuery
+from clickloop.report.query import Dimension, DimensionFilter, ReportQuery
 from clickloop.report.rate_text import E12
 
 MONEY = ("cost_micros", "revenue_micros", "pending_micros", "rejected_micros")
@@ -211,7 +211,7 @@ def _ahead(span: Span) -> str:
     return f"CASE{cases} ELSE {first.ahead_ms} END"
 
 
-def _filter(name: str, filter_: Filter, span: Span, parameters: dict[str, object]) -> str:
+def _filter(name: str, filter_: DimensionFilter, span: Span, parameters: dict[str, object]) -> str:
     """Return a filter's condition, and add its values to the parameters. An empty text and 0 also match NULL."""
     columns = _columns_of(filter_.dimension, span)
     is_number = filter_.dimension.is_number or filter_.dimension.is_time

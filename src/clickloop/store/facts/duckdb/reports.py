@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from clickloop.report.measure import OtherMoney, Sums
-from clickloop.report.period import start_of
-from clickloop.report.query import Dimension, Group, Key, Rate, Report, ReportQuery
+from clickloop.report.period import start_of_day
+from clickloop.report.query import Dimension, ExchangeRate, GroupKey, Report, ReportGroup, ReportQuery
 from clickloop.report.rate_text import E12
 from clickloop.store.facts.duckdb.report_sql import CLICK_COUNTS, CONVERSION_COUNTS, MONEY, Span, report_statement
 
@@ -17,7 +17,7 @@ _EPOCH = date(1970, 1, 1).toordinal()
 _NOTHING = Report(groups=(), group_count=0, totals=Sums())
 
 
-def read_report(reader: duckdb.DuckDBPyConnection, query: ReportQuery, rates: Sequence[Rate]) -> Report:
+def read_report(reader: duckdb.DuckDBPyConnection, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:
     """Return the report. ``rates`` convert into the query's currency, in any order."""
     reader.execute("BEGIN")  # one snapshot for all three statements
     try:
@@ -33,7 +33,7 @@ def read_report(reader: duckdb.DuckDBPyConnection, query: ReportQuery, rates: Se
         reader.execute("COMMIT")
     total, *groups = (dict(zip(names, row, strict=True)) for row in rows)
     return Report(
-        groups=tuple(Group(_keys(row, query), _sums(row, query)) for row in groups) if query.group_by else (),
+        groups=tuple(ReportGroup(_keys(row, query), _sums(row, query)) for row in groups) if query.group_by else (),
         group_count=int(total["group_count"]) if query.group_by else 0,
         totals=_sums(total, query),
     )
@@ -58,7 +58,7 @@ def _currencies(reader: duckdb.DuckDBPyConnection, span: Span) -> set[str]:
     return {str(row[0]) for row in rows.fetchall()}
 
 
-def _rate_parameters(rates: Sequence[Rate]) -> dict[str, object]:
+def _rate_parameters(rates: Sequence[ExchangeRate]) -> dict[str, object]:
     return {
         "rate_currencies": [rate.currency for rate in rates],
         "rate_days": [rate.day for rate in rates],
@@ -66,14 +66,14 @@ def _rate_parameters(rates: Sequence[Rate]) -> dict[str, object]:
     }
 
 
-def _keys(row: dict[str, Any], query: ReportQuery) -> tuple[Key, ...]:
+def _keys(row: dict[str, Any], query: ReportQuery) -> tuple[GroupKey, ...]:
     zone = ZoneInfo(query.zone)
     return tuple(_key(row[f"key_{place}"], dimension, zone) for place, dimension in enumerate(query.group_by))
 
 
-def _key(value: int | str, dimension: Dimension, zone: ZoneInfo) -> Key:
+def _key(value: int | str, dimension: Dimension, zone: ZoneInfo) -> GroupKey:
     if dimension is Dimension.DAY:
-        return start_of(date.fromordinal(_EPOCH + int(value)), zone)
+        return start_of_day(date.fromordinal(_EPOCH + int(value)), zone)
     return value
 
 

@@ -17,7 +17,7 @@ BATCH = 5_000
 """Changes per step, which takes some tens of milliseconds."""
 OVERLAP = 500
 """Number of recent changes re-checked by each step, because PostgreSQL may commit ids out of order."""
-REMEMBERED = 100
+MAX_REMEMBERED_CHANGES = 100
 """Maximum number of wrong changes to remember and re-check until they are right."""
 
 _SETTING = "audit"
@@ -45,7 +45,7 @@ class Mismatch(msgspec.Struct, frozen=True):
     sentence: str
 
 
-class Audited(msgspec.Struct, frozen=True, kw_only=True):
+class ChangeAudit(msgspec.Struct, frozen=True, kw_only=True):
     """The result of one or more steps."""
 
     changes: int = 0
@@ -54,9 +54,9 @@ class Audited(msgspec.Struct, frozen=True, kw_only=True):
     in_states: dict[PostbackState, int] = {}
     mismatches: tuple[Mismatch, ...] = ()
 
-    def __add__(self, other: "Audited") -> "Audited":
+    def __add__(self, other: "ChangeAudit") -> "ChangeAudit":
         states = self.in_states.keys() | other.in_states.keys()
-        return Audited(
+        return ChangeAudit(
             changes=self.changes + other.changes,
             decisions=self.decisions + other.decisions,
             in_states={state: self.in_states.get(state, 0) + other.in_states.get(state, 0) for state in states},
@@ -64,7 +64,7 @@ class Audited(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class AuditMemory(msgspec.Struct, frozen=True):
+class ChangeAuditProgress(msgspec.Struct, frozen=True):
     """The audit's progress: changes up to ``looked_to`` were checked; the re-check round is at ``again_to``. Stored as JSON."""
 
     looked_to: int = 0
@@ -73,7 +73,7 @@ class AuditMemory(msgspec.Struct, frozen=True):
     """Numbers of changes that were wrong when last checked."""
 
 
-def judge(change: AuditedChange) -> Mismatch | None:
+def mismatch_of(change: AuditedChange) -> Mismatch | None:
     """Return what is wrong with a change, or None. Pure."""
     if change.rules_decided is None:
         sentence = "No postback rule was ever decided for it."
@@ -86,13 +86,13 @@ def judge(change: AuditedChange) -> Mismatch | None:
     return Mismatch(change.number, change.conversion_id, change.version, sentence)
 
 
-def audit_changes(changes: Sequence[AuditedChange]) -> Audited:
+def audit_changes(changes: Sequence[AuditedChange]) -> ChangeAudit:
     """Return the audit of these changes. Pure."""
-    return Audited(
+    return ChangeAudit(
         changes=len(changes),
         decisions=sum(change.rules_decided or 0 for change in changes),
         in_states={state: sum(change.in_states[state] for change in changes) for state in STORED},
-        mismatches=tuple(mismatch for change in changes if (mismatch := judge(change)) is not None),
+        mismatches=tuple(mismatch for change in changes if (mismatch := mismatch_of(change)) is not None),
     )
 
 
@@ -107,17 +107,17 @@ def changes_numbered(tx: Connection, numbers: Collection[int]) -> list[AuditedCh
     return [_audited(row) for row in tx.execute(_COUNTED.where(conversion_changes.c.id.in_(numbers)))]
 
 
-def newest_change(tx: Connection) -> int:
+def newest_change_number(tx: Connection) -> int:
     """Return the number of the newest change, or 0."""
     return tx.scalar(select(func.max(conversion_changes.c.id))) or 0
 
 
-def read_memory(tx: Connection) -> AuditMemory:
+def read_change_audit_progress(tx: Connection) -> ChangeAuditProgress:
     """Return the audit's progress."""
-    return read_setting(tx, _SETTING, AuditMemory) or AuditMemory()
+    return read_setting(tx, _SETTING, ChangeAuditProgress) or ChangeAuditProgress()
 
 
-def write_memory(tx: Connection, memory: AuditMemory) -> None:
+def write_change_audit_progress(tx: Connection, memory: ChangeAuditProgress) -> None:
     """Store the audit's progress."""
     write_setting(tx, _SETTING, memory)
 

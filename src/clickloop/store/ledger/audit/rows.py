@@ -22,7 +22,7 @@ from clickloop.store.ledger.audit.row_checks import (
 from clickloop.store.ledger.schema.tables import attempts, conversion_changes, conversions, postbacks
 from clickloop.store.ledger.setup.settings import read_setting, write_setting
 
-REMEMBERED = 100
+MAX_REMEMBERED_ROWS = 100
 """Maximum number of faulty rows of each kind to remember and re-check until they are right."""
 
 ROWS_PER_BATCH = 2_000  # keeps transactions short, so that other writers can run in between
@@ -32,7 +32,7 @@ MAX_WAIT_MS = 20 * 366 * DAY_MS
 _SETTING = "audit_rows"
 
 
-class Lack(Explained):
+class RowFault(Explained):
     """What can be wrong with a row. A closed list; each has a sentence for users."""
 
     HISTORY = "history", "A conversion's version and the number of its changes differ."
@@ -54,25 +54,25 @@ class Lack(Explained):
     MOMENT = "moment", "A postback is scheduled for an impossible time: its row was damaged or edited by hand."
 
 
-OF_CONVERSIONS = frozenset({Lack.HISTORY, Lack.CONVERSION_CHECK})
+CONVERSION_FAULTS = frozenset({RowFault.HISTORY, RowFault.CONVERSION_CHECK})
 """Faults of conversions; the others are faults of postbacks."""
 
 
-class Lacking(msgspec.Struct, frozen=True):
+class FaultyRow(msgspec.Struct, frozen=True):
     """A conversion or postback with a fault. ``row_id``: its conversion_id or postback_id."""
 
-    lack: Lack = msgspec.field(name="lack")  # as the log names it
+    fault: RowFault = msgspec.field(name="lack")  # as the log names it
     row_id: str
 
 
-class Looked(msgspec.Struct, frozen=True):
+class RowScan(msgspec.Struct, frozen=True):
     """The result of checking some rows. ``next_after``: the id after which to go on; empty after the last row."""
 
     next_after: str
-    lacking: tuple[Lacking, ...]
+    faulty: tuple[FaultyRow, ...]
 
 
-class RowsMemory(msgspec.Struct, frozen=True):
+class RowAuditProgress(msgspec.Struct, frozen=True):
     """How far the current round is, and the ids of rows that were faulty when last checked. Stored as JSON."""
 
     conversions_to: str = ""
@@ -81,61 +81,61 @@ class RowsMemory(msgspec.Struct, frozen=True):
     postbacks: tuple[str, ...] = ()
 
 
-def conversions_from(tx: Connection, after_id: str, limit: int) -> Looked:
+def scan_conversions_after(tx: Connection, after_id: str, limit: int) -> RowScan:
     """Check at most ``limit`` conversions after an id, in order of ids."""
     query = _HISTORY.where(conversions.c.conversion_id > after_id).order_by(conversions.c.conversion_id)
     return _conversions(tx, query.limit(limit), limit)
 
 
-def newest_conversions(tx: Connection, limit: int) -> Looked:
+def scan_newest_conversions(tx: Connection, limit: int) -> RowScan:
     """Check the ``limit`` newest conversions."""
     return _conversions(tx, _HISTORY.order_by(conversions.c.conversion_id.desc()).limit(limit))
 
 
-def conversions_of_ids(tx: Connection, ids: Collection[str]) -> Looked:
+def scan_conversions(tx: Connection, ids: Collection[str]) -> RowScan:
     """Check these conversions."""
-    return _conversions(tx, _HISTORY.where(conversions.c.conversion_id.in_(ids))) if ids else Looked("", ())
+    return _conversions(tx, _HISTORY.where(conversions.c.conversion_id.in_(ids))) if ids else RowScan("", ())
 
 
-def postbacks_from(tx: Connection, after_id: str, limit: int) -> Looked:
+def scan_postbacks_after(tx: Connection, after_id: str, limit: int) -> RowScan:
     """Check at most ``limit`` postbacks after an id, in order of ids."""
     query = _ENDING.where(postbacks.c.postback_id > after_id).order_by(postbacks.c.postback_id)
     return _postbacks(tx, query.limit(limit), limit)
 
 
-def newest_postbacks(tx: Connection, limit: int) -> Looked:
+def scan_newest_postbacks(tx: Connection, limit: int) -> RowScan:
     """Check the ``limit`` newest postbacks."""
     return _postbacks(tx, _ENDING.order_by(postbacks.c.postback_id.desc()).limit(limit))
 
 
-def postbacks_of_ids(tx: Connection, ids: Collection[str]) -> Looked:
+def scan_postbacks(tx: Connection, ids: Collection[str]) -> RowScan:
     """Check these postbacks."""
-    return _postbacks(tx, _ENDING.where(postbacks.c.postback_id.in_(ids))) if ids else Looked("", ())
+    return _postbacks(tx, _ENDING.where(postbacks.c.postback_id.in_(ids))) if ids else RowScan("", ())
 
 
-def wrong_rows(tx: Connection) -> Iterator[Lacking]:
+def checksum_mismatches(tx: Connection) -> Iterator[FaultyRow]:
     """Yield the conversions and postbacks that do not match their checksums. Reads every row: some 20 seconds per million."""
-    for key, wrong, lack in (
-        (conversions.c.conversion_id, wrong_conversions, Lack.CONVERSION_CHECK),
-        (postbacks.c.postback_id, wrong_postbacks, Lack.POSTBACK_CHECK),
+    for key, wrong, fault in (
+        (conversions.c.conversion_id, wrong_conversions, RowFault.CONVERSION_CHECK),
+        (postbacks.c.postback_id, wrong_postbacks, RowFault.POSTBACK_CHECK),
     ):
         after = ""
         while ids := tx.scalars(select(key).where(key > after).order_by(key).limit(ROWS_PER_BATCH)).all():
-            yield from (Lacking(lack, row_id) for row_id in wrong(tx, ids))
+            yield from (FaultyRow(fault, row_id) for row_id in wrong(tx, ids))
             after = ids[-1]
 
 
-def accept_wrong_rows(tx: Connection) -> tuple[Lacking, ...]:
+def accept_checksum_mismatches(tx: Connection) -> tuple[FaultyRow, ...]:
     """Accept the rows that do not match their checksums as they are, and return them."""
-    wrong = tuple(wrong_rows(tx))
-    for lack, accept in ((Lack.CONVERSION_CHECK, accept_conversions), (Lack.POSTBACK_CHECK, accept_postbacks)):
-        ids = [found.row_id for found in wrong if found.lack is lack]
+    wrong = tuple(checksum_mismatches(tx))
+    for fault, accept in ((RowFault.CONVERSION_CHECK, accept_conversions), (RowFault.POSTBACK_CHECK, accept_postbacks)):
+        ids = [found.row_id for found in wrong if found.fault is fault]
         for start in range(0, len(ids), ROWS_PER_BATCH):
             accept(tx, ids[start : start + ROWS_PER_BATCH])
     return wrong
 
 
-def count_lacking(tx: Connection) -> dict[Lack, int]:
+def count_faulty_rows(tx: Connection) -> dict[RowFault, int]:
     """Return the number of rows by fault, without checksums (``checksum_mismatches``). Reads every row."""
     history = select(func.count()).select_from(conversions).where(conversions.c.version != _CHANGES)
     change = select(func.count()).select_from(postbacks).where(~_HAS_CHANGE)
@@ -144,26 +144,26 @@ def count_lacking(tx: Connection) -> dict[Lack, int]:
     state = select(func.count()).select_from(postbacks).where(~_IS_DELIVERED, _HAS_DELIVERED_ATTEMPT)
     moment = select(func.count()).select_from(postbacks).where(_HAS_NO_MOMENT)
     counted = {
-        Lack.HISTORY: history,
-        Lack.CHANGE: change,
-        Lack.DELIVERED_ATTEMPT: attempt,
-        Lack.FAILED_ATTEMPT: failed,
-        Lack.DELIVERED_STATE: state,
-        Lack.MOMENT: moment,
+        RowFault.HISTORY: history,
+        RowFault.CHANGE: change,
+        RowFault.DELIVERED_ATTEMPT: attempt,
+        RowFault.FAILED_ATTEMPT: failed,
+        RowFault.DELIVERED_STATE: state,
+        RowFault.MOMENT: moment,
     }
-    return {lack: tx.scalar(query) or 0 for lack, query in counted.items()}
+    return {fault: tx.scalar(query) or 0 for fault, query in counted.items()}
 
 
-def some_lacking(tx: Connection, limit: int) -> list[Lacking]:
+def find_faulty_rows(tx: Connection, limit: int) -> list[FaultyRow]:
     """Return at most ``limit`` faulty rows of each kind, without checksums. May read every row."""
     history = _conversions(tx, _HISTORY.where(conversions.c.version != _CHANGES).limit(limit), checked=False)
     lost = or_(
         ~_HAS_CHANGE, _IS_DELIVERED != _HAS_DELIVERED_ATTEMPT, and_(_IS_FAILED, ~_HAS_FAILED_ATTEMPT), _HAS_NO_MOMENT
     )
-    return [*history.lacking, *_postbacks(tx, _ENDING.where(lost).limit(limit), checked=False).lacking]
+    return [*history.faulty, *_postbacks(tx, _ENDING.where(lost).limit(limit), checked=False).faulty]
 
 
-def clicks_of_rows(tx: Connection, ids: Collection[str]) -> dict[str, str]:
+def click_ids_of_rows(tx: Connection, ids: Collection[str]) -> dict[str, str]:
     """Return the click ids of conversions and postbacks, by conversion_id or postback_id."""
     found: dict[str, str] = {}
     for key, table in ((conversions.c.conversion_id, conversions.c), (postbacks.c.postback_id, postbacks.c)):
@@ -173,12 +173,12 @@ def clicks_of_rows(tx: Connection, ids: Collection[str]) -> dict[str, str]:
     return found
 
 
-def read_rows_memory(tx: Connection) -> RowsMemory:
+def read_row_audit_progress(tx: Connection) -> RowAuditProgress:
     """Return the progress of the audit of rows."""
-    return read_setting(tx, _SETTING, RowsMemory) or RowsMemory()
+    return read_setting(tx, _SETTING, RowAuditProgress) or RowAuditProgress()
 
 
-def write_rows_memory(tx: Connection, memory: RowsMemory) -> None:
+def write_row_audit_progress(tx: Connection, memory: RowAuditProgress) -> None:
     """Store the progress of the audit of rows."""
     write_setting(tx, _SETTING, memory)
 
@@ -227,23 +227,23 @@ _ENDING: Select[tuple[str, bool, bool, bool, bool, bool]] = select(
 )
 
 
-def _conversions(tx: Connection, query: Select[tuple[str, bool]], limit: int = 0, *, checked: bool = True) -> Looked:
+def _conversions(tx: Connection, query: Select[tuple[str, bool]], limit: int = 0, *, checked: bool = True) -> RowScan:
     rows = tx.execute(query).all()
-    lacking = [Lacking(Lack.HISTORY, row.conversion_id) for row in rows if row.lacks_history]
+    faulty = [FaultyRow(RowFault.HISTORY, row.conversion_id) for row in rows if row.lacks_history]
     wrong = wrong_conversions(tx, [row.conversion_id for row in rows]) if checked else []
-    lacking += [Lacking(Lack.CONVERSION_CHECK, row_id) for row_id in wrong]
-    return Looked(rows[-1].conversion_id if limit and len(rows) == limit else "", tuple(lacking))
+    faulty += [FaultyRow(RowFault.CONVERSION_CHECK, row_id) for row_id in wrong]
+    return RowScan(rows[-1].conversion_id if limit and len(rows) == limit else "", tuple(faulty))
 
 
 def _postbacks(
     tx: Connection, query: Select[tuple[str, bool, bool, bool, bool, bool]], limit: int = 0, *, checked: bool = True
-) -> Looked:
+) -> RowScan:
     rows = tx.execute(query).all()
-    lacking = [Lacking(Lack.CHANGE, row.postback_id) for row in rows if row.lacks_change]
-    lacking += [Lacking(Lack.DELIVERED_ATTEMPT, row.postback_id) for row in rows if row.lacks_attempt]
-    lacking += [Lacking(Lack.FAILED_ATTEMPT, row.postback_id) for row in rows if row.lacks_failed_attempt]
-    lacking += [Lacking(Lack.DELIVERED_STATE, row.postback_id) for row in rows if row.lacks_state]
-    lacking += [Lacking(Lack.MOMENT, row.postback_id) for row in rows if row.lacks_moment]
+    faulty = [FaultyRow(RowFault.CHANGE, row.postback_id) for row in rows if row.lacks_change]
+    faulty += [FaultyRow(RowFault.DELIVERED_ATTEMPT, row.postback_id) for row in rows if row.lacks_attempt]
+    faulty += [FaultyRow(RowFault.FAILED_ATTEMPT, row.postback_id) for row in rows if row.lacks_failed_attempt]
+    faulty += [FaultyRow(RowFault.DELIVERED_STATE, row.postback_id) for row in rows if row.lacks_state]
+    faulty += [FaultyRow(RowFault.MOMENT, row.postback_id) for row in rows if row.lacks_moment]
     wrong = wrong_postbacks(tx, [row.postback_id for row in rows]) if checked else []
-    lacking += [Lacking(Lack.POSTBACK_CHECK, row_id) for row_id in wrong]
-    return Looked(rows[-1].postback_id if limit and len(rows) == limit else "", tuple(lacking))
+    faulty += [FaultyRow(RowFault.POSTBACK_CHECK, row_id) for row_id in wrong]
+    return RowScan(rows[-1].postback_id if limit and len(rows) == limit else "", tuple(faulty))

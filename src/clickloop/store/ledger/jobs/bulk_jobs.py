@@ -14,7 +14,7 @@ from clickloop.clock import DAY_MS
 from clickloop.store.ledger.jobs.jobs import JobState, JobTable
 from clickloop.store.ledger.schema.tables import bulk_jobs, kept_answers
 
-KEPT_MS = 2 * DAY_MS
+ANSWER_RETENTION_MS = 2 * DAY_MS
 """How long a response is stored under its idempotency key."""
 
 _encode = msgspec.json.Encoder().encode
@@ -63,7 +63,7 @@ class BulkJob(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class KeptAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The response to a request with an idempotency key. ``question``: digest of the request body."""
 
     key: str
@@ -73,18 +73,18 @@ class KeptAnswer(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
 
 
-def find_answer(tx: Connection, key: str) -> KeptAnswer | None:
+def find_answer(tx: Connection, key: str) -> StoredAnswer | None:
     """Return the response stored under a key."""
     row = tx.execute(select(kept_answers).where(kept_answers.c.key == key)).mappings().one_or_none()
-    return None if row is None else KeptAnswer(**row)
+    return None if row is None else StoredAnswer(**row)
 
 
-def insert_answer(tx: Connection, answer: KeptAnswer) -> None:
+def insert_answer(tx: Connection, answer: StoredAnswer) -> None:
     """Store a response. Raise IntegrityError for a key that is taken."""
     tx.execute(insert(kept_answers).values(**msgspec.structs.asdict(answer)))
 
 
-def forget_answers(tx: Connection, before_ms: int) -> int:
+def delete_answers_before(tx: Connection, before_ms: int) -> int:
     """Delete responses stored before a time. Return their number."""
     return tx.execute(delete(kept_answers).where(kept_answers.c.created_at < before_ms)).rowcount
 

@@ -62,7 +62,7 @@ def count_unfinished(tx: Connection, actor: Actor) -> int:
     return tx.scalar(query) or 0
 
 
-def asked_as(actor: Actor) -> tuple[int, str]:
+def requester_of(actor: Actor) -> tuple[int, str]:
     """Return ``user_id`` and ``asked_by`` for an export that an actor requests."""
     return actor.user_id, _name(actor)
 

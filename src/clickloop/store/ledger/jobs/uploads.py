@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, RowMapping, func, select, update
 
-from clickloop.conversion.notice_log import Outcome
-from clickloop.conversion.upload import Format
+from clickloop.conversion.notice_log import NoticeOutcome
+from clickloop.conversion.upload import UploadFormat
 from clickloop.conversion.upload_text import UTF_8
 from clickloop.explained import Explained
 from clickloop.store.ledger.jobs.jobs import JobState, JobTable
@@ -17,7 +17,7 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 _numbers = msgspec.json.Decoder(dict[str, int])
 
 
-class Verdict(Explained):
+class LineVerdict(Explained):
     """The result of a line, or its result in a preview: the outcome of its notice, or that it is unreadable."""
 
     NEW = "new", "A new conversion."
@@ -31,7 +31,7 @@ class Verdict(Explained):
     UNREADABLE = "unreadable", "The line cannot be read."
 
 
-_counts = msgspec.json.Decoder(dict[Verdict, int])
+_counts = msgspec.json.Decoder(dict[LineVerdict, int])
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
 
     upload_id: str
     name: str = ""
-    format: Format
+    format: UploadFormat
     preview: bool = False
     postbacks: bool = True
     """False: no postbacks are sent for its conversions."""
@@ -50,7 +50,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     next_line: int = 1
     """Number of the line that begins after them."""
     lines: int = 0
-    counts: dict[Verdict, int] = {}
+    counts: dict[LineVerdict, int] = {}
     reasons: dict[str, int] = {}
     """Number of refused and unreadable lines by reason: values of ``RefusalReason`` and ``LineFault``."""
     flagged: int = 0
@@ -92,7 +92,7 @@ def update_counts(tx: Connection, upload: Upload) -> None:
 class CountedOutcome(msgspec.Struct, frozen=True):
     """Number of notices with the same outcome, reason and flags."""
 
-    outcome: Outcome
+    outcome: NoticeOutcome
     reason: str | None
     flags: tuple[str, ...]
     count: int
@@ -106,7 +106,7 @@ def outcomes_between(tx: Connection, first_id: str, last_id: str) -> list[Counte
         query.where(table.notice_id.between(first_id, last_id)).group_by(table.outcome, table.reason, table.flags)
     )
     return [
-        CountedOutcome(Outcome(outcome), reason, tuple(filter(None, flags.split(","))), count)
+        CountedOutcome(NoticeOutcome(outcome), reason, tuple(filter(None, flags.split(","))), count)
         for outcome, reason, flags, count in rows
     ]
 
@@ -127,7 +127,7 @@ def _counted(upload: Upload) -> dict[str, Any]:
 
 def _of_row(row: RowMapping) -> Upload:
     read = {
-        "format": Format(row["format"]),
+        "format": UploadFormat(row["format"]),
         "state": JobState(row["state"]),
         "counts": _counts.decode(row["counts"]),
         "reasons": _numbers.decode(row["reasons"]),

@@ -23,7 +23,7 @@ class ActorContext:
     clock: Clock = wall_clock
 
 
-def note_change(
+def record_change(
     tx: Connection,
     context: ActorContext,
     noun: str,

@@ -123,7 +123,7 @@ def last_error_of(tx: Connection, rule_id: int, since: int) -> str:
     return tx.scalar(query) or ""
 
 
-def given_up_since(tx: Connection, since: int) -> int:
+def failed_since(tx: Connection, since: int) -> int:
     """Return how many postbacks created since then have failed and were not resent."""
     table = postbacks.c
     query = select(func.count()).where(

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, literal_column
 
-from clickloop.log_filter import LogFilter, given_in
+from clickloop.log_filter import LogFilter, narrowing_values
 from clickloop.store.ledger.logs.period import id_from
 from clickloop.store.period import period_of
 
@@ -19,7 +19,7 @@ def conditions_of(filters: LogFilter, key: Column[str], at: Column[int], own: Co
     A field is compared with the column of its name unless ``own`` has a condition. Raise InvalidInputError for an invalid period.
     """
     columns = key.table.c
-    found = [own[name](value) if name in own else columns[name] == value for name, value in given_in(filters)]
+    found = [own[name](value) if name in own else columns[name] == value for name, value in narrowing_values(filters)]
     period = period_of(filters)
     if period.since is not None:
         # The bound on the id is for the index; it is wider, since the time in an id may be off by a clock jump.

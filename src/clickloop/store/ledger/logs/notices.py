@@ -18,8 +18,8 @@ from sqlalchemy import (
     update,
 )
 
-from clickloop.conversion.notice import WITHOUT_CLICK_ID, Door, RawNotice, RefusalReason
-from clickloop.conversion.notice_log import NoticeFilter, Outcome, StoredNotice
+from clickloop.conversion.notice import WITHOUT_CLICK_ID, Channel, RawNotice, RefusalReason
+from clickloop.conversion.notice_log import NoticeFilter, NoticeOutcome, StoredNotice
 from clickloop.conversion.status import word_key
 from clickloop.store.ledger.logs.narrowing import Conditions, canonical, conditions_of, is_flagged
 from clickloop.store.ledger.logs.period import id_from
@@ -55,7 +55,7 @@ def is_stored(tx: Connection, notice_id: str) -> bool:
     return tx.scalar(select(notices.c.notice_id).where(notices.c.notice_id == notice_id)) is not None
 
 
-def hold_notice(tx: Connection, notice_id: str, flag: str, look_again_at: int) -> None:
+def defer_notice(tx: Connection, notice_id: str, flag: str, look_again_at: int) -> None:
     """Defer a waiting notice to a later look for its click, and replace its flags."""
     statement = update(notices).where(notices.c.notice_id == notice_id, _IS_WAITING)
     tx.execute(statement.values(flags=flag, look_again_at=look_again_at))
@@ -112,7 +112,7 @@ def count_refused_between(tx: Connection, reason: RefusalReason, since: int, unt
     return tx.scalar(select(func.count()).select_from(rows.limit(limit).subquery())) or 0
 
 
-def delete_strangers(tx: Connection, before_ms: int, limit: int) -> int:
+def delete_unidentified_notices(tx: Connection, before_ms: int, limit: int) -> int:
     """Delete at most ``limit`` old refused notices that came in over a public channel without a genuine click id.
 
     Return the number. The reason of each is one of ``WITHOUT_CLICK_ID``, so the index of reasons finds the oldest at once.
@@ -125,7 +125,7 @@ def delete_strangers(tx: Connection, before_ms: int, limit: int) -> int:
                 notices.c.reason == reason.value,
                 notices.c.notice_id < id_from(before_ms),
                 notices.c.click_id.is_(None),
-                notices.c.channel.in_([door.value for door in Door if door.is_public]),
+                notices.c.channel.in_([channel.value for channel in Channel if channel.is_public]),
             )
             .limit(limit - deleted)
         )
@@ -167,7 +167,7 @@ def _matching(query: Select[Any], filters: NoticeFilter) -> Select[Any]:
 _CONDITIONS: Conditions = {
     "click_id": canonical(notices.c.click_id),
     # A literal, for the same reason as in _IS_WAITING.
-    "outcome": lambda outcome: notices.c.outcome == literal_column(f"'{Outcome(outcome).value}'"),
+    "outcome": lambda outcome: notices.c.outcome == literal_column(f"'{NoticeOutcome(outcome).value}'"),
     "flagged": is_flagged(notices.c.flags),
     "status_word": lambda word: func.lower(func.trim(notices.c.status_word)) == word_key(word),
 }
@@ -179,7 +179,7 @@ def insert_notices(tx: Connection, new: Sequence[StoredNotice]) -> None:
         {
             "notice_id": notice.raw.notice_id,
             "at": notice.raw.at,
-            "channel": notice.raw.door.value,
+            "channel": notice.raw.channel.value,
             "raw": _encode(notice.raw),
             **_result(notice),
         }
@@ -228,7 +228,7 @@ def _shown(row: Row[Any]) -> StoredNotice:
     try:
         return _of_row(row)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _of_row(row, RawNotice(notice_id=row.notice_id, at=row.at, door=Door(row.channel)))
+        return _of_row(row, RawNotice(notice_id=row.notice_id, at=row.at, channel=Channel(row.channel)))
 
 
 def _of_row(row: Row[Any], raw: RawNotice | None = None) -> StoredNotice:
@@ -238,7 +238,7 @@ def _of_row(row: Row[Any], raw: RawNotice | None = None) -> StoredNotice:
         network_id=row.network_id,
         campaign_id=row.campaign_id,
         status_word=row.status_word,
-        outcome=Outcome(row.outcome),
+        outcome=NoticeOutcome(row.outcome),
         reason=None if row.reason is None else RefusalReason(row.reason),
         flags=tuple(row.flags.split(",")) if row.flags else (),
         conversion_id=row.conversion_id,
@@ -254,7 +254,7 @@ def _raw_of(row: Row[Any]) -> RawNotice:
     """Return what arrived; if it cannot be decrypted, what the other columns still say."""
     if row.raw is not None:
         return _raw.decode(row.raw)
-    return RawNotice(notice_id=row.notice_id, at=row.at, door=Door(row.channel))
+    return RawNotice(notice_id=row.notice_id, at=row.at, channel=Channel(row.channel))
 
 
 def words_of_network(tx: Connection, network_id: int, newest: int) -> list[SentWord]:

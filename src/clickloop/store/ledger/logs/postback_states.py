@@ -5,7 +5,7 @@ States are literals, not parameters: SQLite uses a partial index only for a quer
 
 from sqlalchemy import ColumnElement, literal_column
 
-from clickloop.postback.state import ENDED_BADLY, UNFINISHED, PostbackState
+from clickloop.postback.state import ENDED_UNDELIVERED, UNFINISHED, PostbackState
 from clickloop.store.ledger.schema.tables import postbacks
 
 
@@ -18,4 +18,4 @@ def in_state(column: ColumnElement[str], *states: PostbackState) -> ColumnElemen
 IS_WAITING = in_state(postbacks.c.state, PostbackState.WAITING)
 IS_SENDING = in_state(postbacks.c.state, PostbackState.SENDING)
 IS_UNFINISHED = in_state(postbacks.c.state, *UNFINISHED)
-HAS_ENDED_BADLY = in_state(postbacks.c.state, *ENDED_BADLY)
+HAS_ENDED_BADLY = in_state(postbacks.c.state, *ENDED_UNDELIVERED)

@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, not_, or_, select
 
-from clickloop.postback.due import Finding, Owed, Skipped, SkipReason
-from clickloop.postback.holding import hold_of
-from clickloop.postback.postback_log import Attempt, NewPostback, Postback, PostbackFilter
-from clickloop.postback.rule import Request
-from clickloop.postback.state import ENDED_BADLY, PostbackState
+from clickloop.postback.due import ConditionResult, DuePostback, SkippedPostback, SkipReason
+from clickloop.postback.pause_reason import pause_reason
+from clickloop.postback.postback_log import NewPostback, Postback, PostbackAttempt, PostbackFilter
+from clickloop.postback.rule import PostbackRequest
+from clickloop.postback.state import ENDED_UNDELIVERED, PostbackState
 from clickloop.store.ledger.audit.row_checks import postback_check
 from clickloop.store.ledger.logs.narrowing import Conditions, canonical, conditions_of
 from clickloop.store.ledger.logs.postback_states import HAS_ENDED_BADLY, IS_UNFINISHED
@@ -22,11 +22,11 @@ IDS_PER_QUERY = 500
 """Maximum number of ids per statement: engines limit the number of parameters."""
 
 _write = msgspec.json.Encoder().encode
-_read_request = msgspec.json.Decoder(Request).decode
-_read_findings = msgspec.json.Decoder(tuple[Finding, ...]).decode
+_read_request = msgspec.json.Decoder(PostbackRequest).decode
+_read_findings = msgspec.json.Decoder(tuple[ConditionResult, ...]).decode
 
 
-class Decided(msgspec.Struct, frozen=True):
+class EarlierDecision(msgspec.Struct, frozen=True):
     """How a rule was decided for an earlier change of a conversion. ``reason`` None: a postback was due."""
 
     conversion_id: str
@@ -41,10 +41,10 @@ def insert_postbacks(tx: Connection, new: Sequence[NewPostback], now_ms: int) ->
         tx.execute(insert(postbacks), [_columns(postback, now_ms) for postback in new])
 
 
-def decided_before(tx: Connection, conversion_ids: Sequence[str]) -> list[Decided]:
+def earlier_decisions(tx: Connection, conversion_ids: Sequence[str]) -> list[EarlierDecision]:
     """Return how rules were decided for these conversions so far, by conversion and version, without resends."""
     columns = (postbacks.c.conversion_id, postbacks.c.version, postbacks.c.rule_id, postbacks.c.reason)
-    found: list[Decided] = []
+    found: list[EarlierDecision] = []
     for start in range(0, len(conversion_ids), IDS_PER_QUERY):
         rows = tx.execute(
             select(*columns)
@@ -53,7 +53,7 @@ def decided_before(tx: Connection, conversion_ids: Sequence[str]) -> list[Decide
             )
             .order_by(postbacks.c.conversion_id, postbacks.c.version)
         )
-        found += [Decided(row.conversion_id, row.version, row.rule_id, _reason(row.reason)) for row in rows]
+        found += [EarlierDecision(row.conversion_id, row.version, row.rule_id, _reason(row.reason)) for row in rows]
     return found
 
 
@@ -86,27 +86,27 @@ def count_postbacks_of_click(tx: Connection, click_id: str) -> int:
     return tx.scalar(select(func.count()).select_from(postbacks).where(postbacks.c.click_id == click_id)) or 0
 
 
-def attempts_of(tx: Connection, postback_ids: Sequence[str]) -> dict[str, tuple[Attempt, ...]]:
+def attempts_of(tx: Connection, postback_ids: Sequence[str]) -> dict[str, tuple[PostbackAttempt, ...]]:
     """Return the attempts by postback, in order, without postbacks that have none. At most ``IDS_PER_QUERY`` ids."""
     rows = tx.execute(
         select(attempts)
         .where(attempts.c.postback_id.in_(postback_ids))
         .order_by(attempts.c.postback_id, attempts.c.number)
     ).mappings()
-    found: dict[str, list[Attempt]] = {}
+    found: dict[str, list[PostbackAttempt]] = {}
     for row in rows:
-        fields = {name: row[name] for name in Attempt.__struct_fields__}
-        found.setdefault(row["postback_id"], []).append(Attempt(**fields))
+        fields = {name: row[name] for name in PostbackAttempt.__struct_fields__}
+        found.setdefault(row["postback_id"], []).append(PostbackAttempt(**fields))
     return {postback_id: tuple(made) for postback_id, made in found.items()}
 
 
-def was_delivered_lately(tx: Connection) -> bool:
+def was_delivered_recently(tx: Connection) -> bool:
     """Return whether any of the ``_MAX_NEWEST`` newest postbacks was delivered."""
     newest = select(postbacks.c.state).order_by(postbacks.c.postback_id.desc()).limit(_MAX_NEWEST).subquery()
     return tx.scalar(select(newest.c.state).where(newest.c.state == "delivered").limit(1)) is not None
 
 
-def sent_again_as(tx: Connection, postback: Postback) -> Postback | None:
+def latest_resend_of(tx: Connection, postback: Postback) -> Postback | None:
     """Return the latest resend of a postback for the same change and rule, if there is one."""
     table = postbacks.c
     query = _LOG.where(
@@ -158,7 +158,7 @@ def _is_shown_as(state: PostbackState) -> ColumnElement[bool]:
         return and_(IS_UNFINISHED, postbacks.c.state == state, not_(is_paused))
     if state is PostbackState.SENDING:
         return and_(IS_UNFINISHED, postbacks.c.state == state)
-    if state in ENDED_BADLY:
+    if state in ENDED_UNDELIVERED:
         return and_(HAS_ENDED_BADLY, postbacks.c.state == state)
     return postbacks.c.state == state
 
@@ -166,7 +166,7 @@ def _is_shown_as(state: PostbackState) -> ColumnElement[bool]:
 _LOG = (
     select(
         postbacks,
-        postbacks.c.receiver.label("lane"),
+        postbacks.c.receiver,
         postback_rules.c.name.label("rule_name"),
         postback_rules.c.paused_at.label("rule_paused_at"),
         receivers.c.opened_at.label("receiver_paused_at"),
@@ -187,7 +187,7 @@ _LOG = (
 
 def _columns(new: NewPostback, now_ms: int) -> dict[str, Any]:
     decision = new.decision
-    due = decision if isinstance(decision, Owed) else None
+    due = decision if isinstance(decision, DuePostback) else None
     row = {
         "postback_id": new.postback_id,
         "conversion_id": new.conversion_id,
@@ -201,10 +201,10 @@ def _columns(new: NewPostback, now_ms: int) -> dict[str, Any]:
         "source_id": new.source_id,
         "trigger": new.trigger,
         "state": PostbackState.WAITING if due else PostbackState.SKIPPED,
-        "reason": decision.reason.value if isinstance(decision, Skipped) else None,
+        "reason": decision.reason.value if isinstance(decision, SkippedPostback) else None,
         "findings": _write(decision.findings),
         "request": _write(due.request) if due else None,
-        "receiver": new.lane,
+        "receiver": new.receiver,
         "attempts": 0,
         "next_attempt_at": due.not_before if due else None,
         "lease_until": None,
@@ -220,7 +220,7 @@ def _postback(row: RowMapping) -> Postback:
     fields = {name: row[name] for name in Postback.__struct_fields__ if name != "hold"}
     state = PostbackState(row["state"])
     waits = state is PostbackState.WAITING
-    fields["hold"] = hold_of(row["rule_paused_at"], row["receiver_paused_at"]) if waits else None
+    fields["hold"] = pause_reason(row["rule_paused_at"], row["receiver_paused_at"]) if waits else None
     fields["state"] = state if fields["hold"] is None else PostbackState.PAUSED
     fields["rule_name"] = row["rule_name"] or ""
     fields["reason"] = _reason(row["reason"])
@@ -229,7 +229,7 @@ def _postback(row: RowMapping) -> Postback:
     return Postback(**fields)
 
 
-def _request_of(stored: bytes) -> Request | None:
+def _request_of(stored: bytes) -> PostbackRequest | None:
     """Return the request; None if it is damaged, so that one such row does not fail the page. The self-audit reports it."""
     try:
         return _read_request(stored)
@@ -237,7 +237,7 @@ def _request_of(stored: bytes) -> Request | None:
         return None
 
 
-def _findings_of(stored: bytes) -> tuple[Finding, ...]:
+def _findings_of(stored: bytes) -> tuple[ConditionResult, ...]:
     """Return the findings; none if they are damaged."""
     try:
         return _read_findings(stored)

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, RowMapping, and_, func, insert, select, update
 
 from clickloop.people.user import Role, User, name_faults, name_key
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.ledger.schema.tables import users
 from clickloop.store.ledger.setup.versions import next_version, update_record
 
@@ -18,7 +18,9 @@ def save_user(tx: Connection, user: User, now_ms: int) -> User:
     faults = name_faults(user.name)
     holder = find_user_named(tx, user.name)
     if holder is not None and holder.id != user.id:
-        faults.append(Fault("name", FaultCode.TAKEN, f"User {holder.id} already has this name. Choose another one."))
+        faults.append(
+            FieldFault("name", FaultCode.TAKEN, f"User {holder.id} already has this name. Choose another one.")
+        )
     if faults:
         raise InvalidInputError(tuple(faults))
     if user.id:
@@ -73,7 +75,7 @@ def _keep_an_owner(tx: Connection, user: User) -> None:
     if [owner.id for owner in owners] == [user.id]:
         field = "disabled" if user.disabled_at is not None else "role"
         sentence = "This is the last active owner. Make another user an owner first."
-        raise InvalidInputError((Fault(field, FaultCode.IN_USE, sentence),))
+        raise InvalidInputError((FieldFault(field, FaultCode.IN_USE, sentence),))
 
 
 def _row(user: User) -> dict[str, object]:

@@ -41,7 +41,7 @@ _WAKE_FOLLOWERS = (
 )
 
 
-class HeldByRule(msgspec.Struct, frozen=True, kw_only=True):
+class PausedRule(msgspec.Struct, frozen=True, kw_only=True):
     """A paused rule. ``waiting``: the number of its waiting postbacks, due or not."""
 
     rule_id: int
@@ -67,7 +67,7 @@ def pause_rule(tx: Connection, rule_id: int, now_ms: int) -> bool:
     return paused.rowcount > 0
 
 
-def is_paused(tx: Connection, rule_id: int) -> bool:
+def is_rule_paused(tx: Connection, rule_id: int) -> bool:
     """Return whether a rule is paused."""
     paused = select(postback_rules.c.id).where(postback_rules.c.id == rule_id, postback_rules.c.paused_at.is_not(None))
     return tx.scalar(paused) is not None
@@ -100,7 +100,7 @@ def wake_to_probe(tx: Connection, rule_id: int) -> None:
     tx.execute(_wake(first))
 
 
-def note_probe(tx: Connection, rule_id: int, postback_id: str) -> None:
+def record_probe(tx: Connection, rule_id: int, postback_id: str) -> None:
     """Store which postback of a resumed rule is its probe."""
     noted = tx.execute(
         update(postback_rules)
@@ -111,7 +111,7 @@ def note_probe(tx: Connection, rule_id: int, postback_id: str) -> None:
 
 
 def end_probe(tx: Connection, rule_id: int, postback_id: str) -> bool:
-    """End the probing of a rule; then call ``wake_held``. Return False if this postback is not its probe."""
+    """End the probing of a rule; then call ``wake_resumed``. Return False if this postback is not its probe."""
     ended = tx.execute(
         update(postback_rules)
         .where(postback_rules.c.id == rule_id, postback_rules.c.probe_id == postback_id)
@@ -120,7 +120,7 @@ def end_probe(tx: Connection, rule_id: int, postback_id: str) -> bool:
     return ended.rowcount > 0
 
 
-def wake_held(tx: Connection, limit: int = WOKEN_PER_BATCH) -> int:
+def wake_resumed(tx: Connection, limit: int = WOKEN_PER_BATCH) -> int:
     """Make at most ``limit`` deferred postbacks of rules that neither pause nor probe due as before. Return the number.
 
     Call it again while it returns ``limit``.
@@ -143,7 +143,7 @@ def count_waiting(tx: Connection, rule_id: int, at_most: int = 1_000_000_000) ->
     return tx.scalar(select(func.count()).select_from(waiting.subquery())) or 0
 
 
-def waits_from_before(tx: Connection, rule_id: int) -> bool:
+def is_older_request_waiting(tx: Connection, rule_id: int) -> bool:
     """Return whether a postback is waiting that was built before the rule's request was changed."""
     changed_at = select(postback_rules.c.request_changed_at).where(postback_rules.c.id == rule_id).scalar_subquery()
     waiting = select(postbacks.c.postback_id).where(
@@ -152,7 +152,7 @@ def waits_from_before(tx: Connection, rule_id: int) -> bool:
     return tx.scalar(waiting.limit(1)) is not None
 
 
-def rules_that_hold(tx: Connection) -> list[HeldByRule]:
+def paused_rules(tx: Connection) -> list[PausedRule]:
     """Return the paused rules; archived ones only while postbacks wait for them. Reads their waiting postbacks, however many."""
     table = postback_rules.c
     paused = tx.execute(
@@ -169,7 +169,7 @@ def rules_that_hold(tx: Connection) -> list[HeldByRule]:
     )
     waiting = {row.rule_id: row.waiting for row in rows}
     rules = [
-        HeldByRule(
+        PausedRule(
             rule_id=row.id,
             name=row.name,
             paused_at=row.paused_at,

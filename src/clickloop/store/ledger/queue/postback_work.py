@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from clickloop.postback.delivery.breaker import Verdict, verdict_of
-from clickloop.postback.delivery.lane import Asked, KeptLane, Standing
-from clickloop.postback.delivery.lanes import EVERY_ROOM, Rooms
-from clickloop.postback.delivery.work import Claimed, Ended, Job, Recorded
+from clickloop.postback.delivery.breaker import AttemptVerdict, verdict_of
+from clickloop.postback.delivery.receiver_queue import ReceiverCommand, ReceiverCondition, StoredReceiver
+from clickloop.postback.delivery.receiver_queues import UNLIMITED_QUOTAS, Quotas
+from clickloop.postback.delivery.work import ClaimBatch, EndedAttempt, Job, RecordingResult
 from clickloop.postback.retry import Result
 from clickloop.postback.state import PostbackState
 from clickloop.store.ledger.ledger import Ledger
@@ -21,10 +21,10 @@ from clickloop.store.ledger.queue.holding import (
     end_probe,
     pause_rule,
     wake_followers,
-    wake_held,
+    wake_resumed,
     wake_to_probe,
 )
-from clickloop.store.ledger.queue.lanes import forget_asked, keep_standing, kept_lanes
+from clickloop.store.ledger.queue.receivers import clear_command, save_condition, stored_receivers
 from clickloop.store.ledger.schema.tables import attempts, postbacks
 from clickloop.store.ledger.setup.settings import read_setting, write_setting
 
@@ -94,33 +94,35 @@ class LedgerPostbacks:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def claim(self, now_ms: int, limit: int, lease_ms: int, rooms: Rooms = EVERY_ROOM) -> Claimed:
+    def claim(self, now_ms: int, limit: int, lease_ms: int, rooms: Quotas = UNLIMITED_QUOTAS) -> ClaimBatch:
         """Claim at most ``limit`` due postbacks and write their attempts. They may be sent once this returns."""
         with self._ledger.write() as tx:
             return claim_due(tx, now_ms, limit, lease_ms, rooms)
 
-    def record(self, ended: Sequence[Ended]) -> Recorded:
+    def record(self, ended: Sequence[EndedAttempt]) -> RecordingResult:
         """Store outcomes of attempts."""
         with self._ledger.write() as tx:
             return end_attempts(tx, ended)
 
-    def wake_held(self) -> bool:
+    def wake_resumed(self) -> bool:
         """Wake some deferred postbacks of rules that are no longer paused. Return whether there may be more."""
         with self._ledger.write() as tx:
-            return wake_held(tx) == WOKEN_PER_BATCH
+            return wake_resumed(tx) == WOKEN_PER_BATCH
 
-    def lanes(self) -> tuple[KeptLane, ...]:
+    def receivers(self) -> tuple[StoredReceiver, ...]:
         """Return what is stored of receivers: limits, pauses and commands."""
         with self._ledger.read() as tx:
-            return kept_lanes(tx)
+            return stored_receivers(tx)
 
-    def keep_standings(self, standings: Mapping[str, Standing], done: Mapping[str, Asked]) -> None:
+    def save_receiver_conditions(
+        self, standings: Mapping[str, ReceiverCondition], done: Mapping[str, ReceiverCommand]
+    ) -> None:
         """Store the conditions of receivers, and remove the commands that are done."""
         with self._ledger.write() as tx:
             for receiver, command in done.items():
-                forget_asked(tx, receiver, command)
+                clear_command(tx, receiver, command)
             for receiver, condition in standings.items():
-                keep_standing(tx, receiver, condition)
+                save_condition(tx, receiver, condition)
 
     def release(self, jobs: Sequence[Job], now_ms: int) -> None:
         """Return claimed postbacks that were not sent to the queue."""
@@ -152,7 +154,7 @@ class LedgerPostbacks:
             return latest_created_at(tx) if noted is None else noted
 
 
-def end_attempts(tx: Connection, ended: Sequence[Ended]) -> Recorded:
+def end_attempts(tx: Connection, ended: Sequence[EndedAttempt]) -> RecordingResult:
     """Store the outcomes of attempts, and the new states of their postbacks. An outdated lease changes no postback."""
     tx.execute(
         _END_ATTEMPT,
@@ -177,8 +179,8 @@ def end_attempts(tx: Connection, ended: Sequence[Ended]) -> Recorded:
                 "id": end.job.postback_id,
                 "token": end.job.token,
                 "next_state": _NEXT_STATE[end.result],
-                "again_at": end.again_at,
-                "final_at": end.at if end.again_at is None else None,
+                "again_at": end.retry_at,
+                "final_at": end.at if end.retry_at is None else None,
             }
             for end in ended
         ],
@@ -189,18 +191,18 @@ def end_attempts(tx: Connection, ended: Sequence[Ended]) -> Recorded:
     probes = [end for end in ended if end.job.probes_rule and not end.pauses_rule]
     for rule_id in {end.job.rule_id for end in probes if not _was_asked(end)}:
         wake_to_probe(tx, rule_id)
-    return Recorded(
+    return RecordingResult(
         paused=tuple(rule_id for rule_id in rule_ids if pause_rule(tx, rule_id, max(end.at for end in rejected))),
         resumed=tuple(
             end.job.rule_id for end in probes if _was_asked(end) and end_probe(tx, end.job.rule_id, end.job.postback_id)
         ),
-        woken=wake_followers(tx, [end.job.postback_id for end in ended if end.again_at is None]),
+        woken=wake_followers(tx, [end.job.postback_id for end in ended if end.retry_at is None]),
     )
 
 
-def _was_asked(end: Ended) -> bool:
+def _was_asked(end: EndedAttempt) -> bool:
     """Return whether the attempt contacted the receiver, so that its outcome says something about it."""
-    return verdict_of(end.outcome) is not Verdict.NOT_ASKED
+    return verdict_of(end.outcome) is not AttemptVerdict.NOT_ASKED
 
 
 def _has_failed(tx: Connection, job: Job) -> bool:

@@ -9,14 +9,14 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, selec
 
 from clickloop.postback.due import SkipReason
 from clickloop.postback.postback_log import PostbackFilter
-from clickloop.postback.state import FINAL, ON_THE_WAY, PostbackState
+from clickloop.postback.state import FINAL, SENT_OR_PENDING, PostbackState
 from clickloop.store.ledger.logs.narrowing import Conditions, canonical, conditions_of
 from clickloop.store.ledger.logs.postback_states import IS_WAITING
 from clickloop.store.ledger.queue.holding import wake_followers
 from clickloop.store.ledger.schema.tables import conversions, postback_rules, postbacks, receivers
 
 
-class Sent(msgspec.Struct, frozen=True, kw_only=True):
+class LatestPostback(msgspec.Struct, frozen=True, kw_only=True):
     """The latest postback for a change and rule, which a resend repeats. ``request``: as stored; None if it was skipped."""
 
     postback_id: str
@@ -33,14 +33,14 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     reason: SkipReason | None
     findings: bytes
     request: bytes | None
-    lane: str
+    receiver: str
     attempts: int
     next_attempt_at: int | None
     held_from: int | None
     """When it was due, if it is deferred."""
 
 
-class Pool(enum.Enum):
+class StateScope(enum.Enum):
     """The postbacks that a filter without a state selects."""
 
     FINAL = enum.auto()
@@ -50,14 +50,11 @@ class Pool(enum.Enum):
 
 
 _later = postbacks.alias("later")
-_COLUMNS = [
-    *(postbacks.c[name] for name in Sent.__struct_fields__ if name != "original_id" and name in postbacks.c),
-    postbacks.c.receiver.label("lane"),
-]
+_COLUMNS = [postbacks.c[name] for name in LatestPostback.__struct_fields__ if name != "original_id"]
 _ORIGINAL = func.coalesce(postbacks.c.original_id, postbacks.c.postback_id).label("original_id")
 
 
-def find_sent(tx: Connection, postback_id: str) -> Sent | None:
+def find_latest_postback(tx: Connection, postback_id: str) -> LatestPostback | None:
     """Return the latest postback for the change and rule of this one; None if this one does not exist."""
     given = postbacks.alias("given")
     query = (
@@ -78,9 +75,9 @@ def find_sent(tx: Connection, postback_id: str) -> Sent | None:
     return None if row is None else _sent(row)
 
 
-def sent_after(
-    tx: Connection, filters: PostbackFilter, pool: Pool, after_id: str, last_id: str, limit: int
-) -> list[Sent]:
+def matching_after(
+    tx: Connection, filters: PostbackFilter, pool: StateScope, after_id: str, last_id: str, limit: int
+) -> list[LatestPostback]:
     """Return at most ``limit`` matching postbacks with ids above ``after_id`` and up to ``last_id``, ascending."""
     query = _matching(select(*_COLUMNS, _ORIGINAL), filters, pool).where(
         postbacks.c.postback_id > after_id, postbacks.c.postback_id <= last_id
@@ -89,7 +86,7 @@ def sent_after(
     return [_sent(row) for row in rows]
 
 
-def count_sent(tx: Connection, filters: PostbackFilter, pool: Pool) -> dict[PostbackState, int]:
+def count_matching(tx: Connection, filters: PostbackFilter, pool: StateScope) -> dict[PostbackState, int]:
     """Return the number of matching postbacks by state."""
     query = _matching(select(postbacks.c.state, func.count().label("matched")), filters, pool).group_by(
         postbacks.c.state
@@ -97,7 +94,7 @@ def count_sent(tx: Connection, filters: PostbackFilter, pool: Pool) -> dict[Post
     return {filters.state or PostbackState(row.state): row.matched for row in tx.execute(query)}
 
 
-def span_sent(tx: Connection, filters: PostbackFilter, pool: Pool) -> tuple[int, int] | None:
+def time_span_of_matching(tx: Connection, filters: PostbackFilter, pool: StateScope) -> tuple[int, int] | None:
     """Return when the first and the last matching postback were created; None: none matches."""
     created_at = postbacks.c.created_at
     first, last = tx.execute(_matching(select(func.min(created_at), func.max(created_at)), filters, pool)).one()
@@ -109,9 +106,9 @@ def count_superseded(tx: Connection, filters: PostbackFilter) -> int:
     newer = (
         select(_later.c.postback_id)
         .where(_later.c.conversion_id == postbacks.c.conversion_id, _later.c.rule_id == postbacks.c.rule_id)
-        .where(_later.c.version > postbacks.c.version, _later.c.state.in_(ON_THE_WAY))
+        .where(_later.c.version > postbacks.c.version, _later.c.state.in_(SENT_OR_PENDING))
     )
-    return tx.scalar(_matching(select(func.count()), filters, Pool.FINAL).where(newer.exists())) or 0
+    return tx.scalar(_matching(select(func.count()), filters, StateScope.FINAL).where(newer.exists())) or 0
 
 
 def newest_on_the_way(tx: Connection, conversion_ids: Collection[str]) -> dict[tuple[str, int], int]:
@@ -119,7 +116,7 @@ def newest_on_the_way(tx: Connection, conversion_ids: Collection[str]) -> dict[t
     key = (postbacks.c.conversion_id, postbacks.c.rule_id)
     query = (
         select(*key, func.max(postbacks.c.version))
-        .where(postbacks.c.conversion_id.in_(conversion_ids), postbacks.c.state.in_(ON_THE_WAY))
+        .where(postbacks.c.conversion_id.in_(conversion_ids), postbacks.c.state.in_(SENT_OR_PENDING))
         .group_by(*key)
     )
     return {(conversion_id, rule_id): version for conversion_id, rule_id, version in tx.execute(query)}
@@ -157,7 +154,7 @@ def replace_all(tx: Connection, postback_ids: Sequence[str], now_ms: int) -> int
     return tx.execute(waiting.values(**ended)).rowcount
 
 
-def _matching(query: Select[Any], filters: PostbackFilter, pool: Pool) -> Select[Any]:
+def _matching(query: Select[Any], filters: PostbackFilter, pool: StateScope) -> Select[Any]:
     table = postbacks.c
     if filters.status is not None:
         query = query.join(conversions, conversions.c.conversion_id == table.conversion_id)
@@ -167,7 +164,7 @@ def _matching(query: Select[Any], filters: PostbackFilter, pool: Pool) -> Select
         "status": lambda status: conversions.c.status_key == status,
     }
     if filters.state is None:
-        query = query.where(IS_WAITING if pool is Pool.WAITING else and_(_IS_LATEST, table.state.in_(FINAL)))
+        query = query.where(IS_WAITING if pool is StateScope.WAITING else and_(_IS_LATEST, table.state.in_(FINAL)))
     return query.where(*conditions_of(filters, table.postback_id, table.created_at, own))
 
 
@@ -199,8 +196,8 @@ _IS_PAUSED = or_(
 )
 
 
-def _sent(row: Any) -> Sent:
-    fields = {name: row[name] for name in Sent.__struct_fields__}
+def _sent(row: Any) -> LatestPostback:
+    fields = {name: row[name] for name in LatestPostback.__struct_fields__}
     fields["state"] = PostbackState(row["state"])
     fields["reason"] = None if row["reason"] is None else SkipReason(row["reason"])
-    return Sent(**fields)
+    return LatestPostback(**fields)

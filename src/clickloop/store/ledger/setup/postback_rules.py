@@ -12,7 +12,7 @@ from clickloop.store.ledger.setup.conditions import in_state, named_like
 from clickloop.store.ledger.setup.versions import next_version, update_record
 
 
-class KeptRule(RecordFields, frozen=True, kw_only=True):
+class StoredRule(RecordFields, frozen=True, kw_only=True):
     """A rule with its version and dates. ``id``: the rule's number."""
 
     rule: Rule
@@ -25,7 +25,7 @@ class KeptRule(RecordFields, frozen=True, kw_only=True):
     """When it was resumed; None once its probe, the postback sent first, has an outcome."""
 
 
-def postback_url_of(rule: KeptRule | None) -> str:
+def postback_url_of(rule: StoredRule | None) -> str:
     """Return the postback URL in a source's first rule; empty if there is no such rule or it is archived."""
     return "" if rule is None or rule.archived_at is not None else rule.rule.request.url
 
@@ -59,13 +59,13 @@ def update_rule(tx: Connection, rule: Rule, version: int, now_ms: int, archived_
     update_record(tx, postback_rules, rule.rule_id, version, now_ms, values)
 
 
-def find_kept_rule(tx: Connection, rule_id: int) -> KeptRule | None:
+def find_stored_rule(tx: Connection, rule_id: int) -> StoredRule | None:
     """Return the rule with that number, archived or not."""
     row = tx.execute(select(postback_rules).where(postback_rules.c.id == rule_id)).mappings().one_or_none()
     return None if row is None else _of_row(row)
 
 
-def first_rules_of_sources(tx: Connection, source_ids: list[int]) -> dict[int, KeptRule]:
+def first_rules_of_sources(tx: Connection, source_ids: list[int]) -> dict[int, StoredRule]:
     """Return the first rule of each source, archived or not, which holds the source's postback URL."""
     first = (
         select(func.min(postback_rules.c.id))
@@ -76,7 +76,7 @@ def first_rules_of_sources(tx: Connection, source_ids: list[int]) -> dict[int, K
     return {row["source_id"]: _of_row(row) for row in rows}
 
 
-def kept_rules_after(
+def stored_rules_after(
     tx: Connection,
     after_id: int,
     limit: int,
@@ -86,7 +86,7 @@ def kept_rules_after(
     campaign_id: int | None = None,
     of_instance: bool = False,
     words: str = "",
-) -> list[KeptRule]:
+) -> list[StoredRule]:
     """Return at most ``limit`` live or archived rules with numbers above ``after_id``, ascending.
 
     ``of_instance``: only rules without a source or campaign. ``words``: part of the name.
@@ -105,17 +105,17 @@ def kept_rules_after(
     return [_of_row(row) for row in tx.execute(query.order_by(postback_rules.c.id).limit(limit)).mappings()]
 
 
-def live_rules_for_status(tx: Connection, key: str) -> list[KeptRule]:
+def live_rules_for_status(tx: Connection, key: str) -> list[StoredRule]:
     """Return the live rules, on or off, whose conditions select the status. Reads all rules, of which there are few."""
     return [each for each in _live_rules(tx) if key in each.rule.conditions.statuses]
 
 
-def live_alarm_rules(tx: Connection) -> list[KeptRule]:
+def live_alarm_rules(tx: Connection) -> list[StoredRule]:
     """Return the live rules, on or off, that are sent for alarms. Reads all rules, of which there are few."""
     return [each for each in _live_rules(tx) if each.rule.conditions.trigger is Trigger.ALARM]
 
 
-def _live_rules(tx: Connection) -> list[KeptRule]:
+def _live_rules(tx: Connection) -> list[StoredRule]:
     query = select(postback_rules).where(in_state(postback_rules, archived=False)).order_by(postback_rules.c.id)
     return [_of_row(row) for row in tx.execute(query).mappings()]
 
@@ -132,9 +132,9 @@ def _columns(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _of_row(row: RowMapping) -> KeptRule:
+def _of_row(row: RowMapping) -> StoredRule:
     rule = rule_of_row(dict(row))
-    return KeptRule(
+    return StoredRule(
         id=rule.rule_id,
         rule=rule,
         created_at=row["created_at"],

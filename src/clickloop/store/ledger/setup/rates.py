@@ -6,24 +6,26 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select
 
-from clickloop.report.query import Rate
+from clickloop.report.query import ExchangeRate
 from clickloop.store.ledger.schema.tables import rates
 
 
-class KeptRate(msgspec.Struct, frozen=True):
+class StoredRate(msgspec.Struct, frozen=True):
     """A rate and where the user got it from."""
 
-    rate: Rate
+    rate: ExchangeRate
     source: str = ""
 
 
-def rates_into(tx: Connection, currency: str) -> tuple[Rate, ...]:
+def rates_into(tx: Connection, currency: str) -> tuple[ExchangeRate, ...]:
     """Return all rates into a currency."""
     query = select(rates.c.currency, rates.c.day, rates.c.rate_e12).where(rates.c.to_currency == currency)
-    return tuple(Rate(*row) for row in tx.execute(query))
+    return tuple(ExchangeRate(*row) for row in tx.execute(query))
 
 
-def rates_after(tx: Connection, into: str, of: str | None, after: tuple[str, int] | None, limit: int) -> list[KeptRate]:
+def rates_after(
+    tx: Connection, into: str, of: str | None, after: tuple[str, int] | None, limit: int
+) -> list[StoredRate]:
     """Return at most ``limit`` rates into a currency, from one or from all, by currency and day, after a currency and day."""
     table = rates.c
     query = select(table.currency, table.day, table.rate_e12, table.source).where(table.to_currency == into)
@@ -33,10 +35,10 @@ def rates_after(tx: Connection, into: str, of: str | None, after: tuple[str, int
         currency, day = after
         query = query.where(or_(table.currency > currency, and_(table.currency == currency, table.day > day)))
     rows = tx.execute(query.order_by(table.currency, table.day).limit(limit))
-    return [KeptRate(Rate(row.currency, row.day, row.rate_e12), row.source) for row in rows]
+    return [StoredRate(ExchangeRate(row.currency, row.day, row.rate_e12), row.source) for row in rows]
 
 
-def save_rates(tx: Connection, into: str, saved: Sequence[KeptRate]) -> None:
+def save_rates(tx: Connection, into: str, saved: Sequence[StoredRate]) -> None:
     """Store rates, replacing those of the same currency and day. Of duplicates, the last one counts."""
     by_key = {(each.rate.currency, each.rate.day): each for each in saved}
     for currency, day in by_key:
@@ -55,7 +57,7 @@ _DELETE = delete(rates).where(
 )
 
 
-def _columns(into: str, each: KeptRate) -> dict[str, Any]:
+def _columns(into: str, each: StoredRate) -> dict[str, Any]:
     return {
         "to_currency": into,
         "currency": each.rate.currency,

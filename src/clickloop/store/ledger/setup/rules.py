@@ -14,10 +14,10 @@ from clickloop.postback.state import PostbackState
 from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.schema.sealing import opened_json
 from clickloop.store.ledger.schema.tables import campaigns, postback_rules, postbacks
-from clickloop.store.ledger.setup.names import Named, names_of
+from clickloop.store.ledger.setup.names import RecordKind, names_of
 
 
-class CampaignAround(msgspec.Struct, frozen=True):
+class CampaignContext(msgspec.Struct, frozen=True):
     """The fields of a campaign that deciding postbacks needs."""
 
     key: str
@@ -25,7 +25,7 @@ class CampaignAround(msgspec.Struct, frozen=True):
     source_rules_off: bool
 
 
-class Terms(msgspec.Struct, frozen=True):
+class RuleTerms(msgspec.Struct, frozen=True):
     """The current fields of a rule that delivery needs."""
 
     success: Success
@@ -45,7 +45,7 @@ class LiveRule(msgspec.Struct, frozen=True):
     counted: int
 
 
-def rules_that_apply(tx: Connection, source_ids: Collection[int], campaign_ids: Collection[int]) -> list[LiveRule]:
+def applicable_rules(tx: Connection, source_ids: Collection[int], campaign_ids: Collection[int]) -> list[LiveRule]:
     """Return the live rules, on or off, of these sources, these campaigns and the instance, in order.
 
     Rules for alarms are left out: they apply to no conversion.
@@ -104,11 +104,11 @@ def count_shares(tx: Connection, counted: Mapping[int, int]) -> None:
         expect_rows(updated, 1, f"the share of postback rule {rule_id}")
 
 
-def terms_of(tx: Connection, rule_ids: Collection[int]) -> dict[int, Terms]:
+def rule_terms_of(tx: Connection, rule_ids: Collection[int]) -> dict[int, RuleTerms]:
     """Return by rule, archived or not, what delivery needs to know of it."""
     rows = tx.execute(_TERMS.where(postback_rules.c.id.in_(rule_ids)))
     return {
-        row.id: Terms(
+        row.id: RuleTerms(
             msgspec.convert(row.success, Success),
             schedule_of(row.schedule),
             row.paused_at is not None,
@@ -128,20 +128,20 @@ _TERMS = select(
 )
 
 
-def campaigns_around(tx: Connection, campaign_ids: Collection[int]) -> dict[int, CampaignAround]:
+def campaign_contexts(tx: Connection, campaign_ids: Collection[int]) -> dict[int, CampaignContext]:
     """Return by campaign its key, its name, and whether the rules of its source are off."""
     columns = (campaigns.c.id, campaigns.c.key, campaigns.c.name, campaigns.c.source_rules_off)
     rows = tx.execute(select(*columns).where(campaigns.c.id.in_(campaign_ids)))
-    return {row.id: CampaignAround(row.key, row.name, row.source_rules_off) for row in rows}
+    return {row.id: CampaignContext(row.key, row.name, row.source_rules_off) for row in rows}
 
 
-def names_around(tx: Connection, click: Click) -> SetupNames:
+def setup_names_of(tx: Connection, click: Click) -> SetupNames:
     """Return the current names of the set-up records of a click."""
-    campaign = campaigns_around(tx, [click.campaign_id]).get(click.campaign_id)
+    campaign = campaign_contexts(tx, [click.campaign_id]).get(click.campaign_id)
     return SetupNames(
         campaign_key=campaign.key if campaign else "",
         campaign_name=campaign.name if campaign else "",
-        source_name=names_of(tx, Named.SOURCE, [click.source_id]).get(click.source_id, ""),
-        offer_name=names_of(tx, Named.OFFER, [click.offer_id]).get(click.offer_id, ""),
-        network_name=names_of(tx, Named.NETWORK, [click.network_id]).get(click.network_id, ""),
+        source_name=names_of(tx, RecordKind.SOURCE, [click.source_id]).get(click.source_id, ""),
+        offer_name=names_of(tx, RecordKind.OFFER, [click.offer_id]).get(click.offer_id, ""),
+        network_name=names_of(tx, RecordKind.NETWORK, [click.network_id]).get(click.network_id, ""),
     )

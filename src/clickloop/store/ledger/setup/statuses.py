@@ -58,7 +58,7 @@ def is_status_used(tx: Connection, key: str) -> bool:
     return tx.scalar(select(conversions.c.conversion_id).where(conversions.c.status_key == key).limit(1)) is not None
 
 
-def free_words_of(tx: Connection, key: str) -> None:
+def delete_words_of(tx: Connection, key: str) -> None:
     """Delete all words of a status."""
     tx.execute(delete(status_words).where(status_words.c.status_key == key))
 

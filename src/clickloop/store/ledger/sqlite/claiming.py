@@ -16,7 +16,7 @@ from sqlalchemy import (
     update,
 )
 
-from clickloop.postback.retry import PASSING, Result
+from clickloop.postback.retry import TRANSIENT_CODES, Result
 from clickloop.postback.state import UNFINISHED, PostbackState
 from clickloop.store.ledger.logs.postback_states import IS_WAITING, in_state
 from clickloop.store.ledger.schema.tables import attempts, postbacks
@@ -47,7 +47,7 @@ _rejections = (
         attempts.c.postback_id == postbacks.c.postback_id,
         attempts.c.result == Result.AGAIN.value,
         attempts.c.status_code.between(300, 499),
-        attempts.c.status_code.not_in(PASSING),
+        attempts.c.status_code.not_in(TRANSIENT_CODES),
     )
     .scalar_subquery()
 )
@@ -88,7 +88,7 @@ class Due(msgspec.Struct, frozen=True, array_like=True):
 
     postback_id: str
     rule_id: int
-    lane: str
+    receiver: str
     lease_token: int
     attempts: int
     next_attempt_at: int

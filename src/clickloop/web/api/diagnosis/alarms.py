@@ -17,7 +17,7 @@ from clickloop.log_filter import MAX_ID
 from clickloop.logs.view import view_of
 from clickloop.postback.alarm_rules import is_alarm_rule
 from clickloop.postback.rule import Rule
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.ledger.setup.postback_rules import live_alarm_rules
 from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
@@ -138,7 +138,7 @@ def _rules_to_test(context: ApiContext, rule_id: int | None) -> list[Rule]:
     found = [rule for rule in rules if rule.rule_id == rule_id and is_alarm_rule(rule)]
     if not found:
         sentence = f"There is no alarm rule {rule_id}. GET /alarms lists them."
-        raise InvalidInputError((Fault("rule_id", FaultCode.NOT_FOUND, sentence),))
+        raise InvalidInputError((FieldFault("rule_id", FaultCode.NOT_FOUND, sentence),))
     return found
 
 

@@ -5,14 +5,14 @@ from typing import Annotated
 from litestar import Response, Router, get
 from litestar.params import QueryParameter
 
-from clickloop.diagnosis.check.finding import Finding
-from clickloop.diagnosis.check.views import ToldCheck, ToldFinding, check_text, told_check, told_finding
-from clickloop.diagnosis.check_input import Standing, check_all, check_as_set_up, check_campaign_as_set_up
+from clickloop.diagnosis.check.finding import CheckFinding
+from clickloop.diagnosis.check.views import CheckFindingView, CheckView, check_finding_view, check_text, check_view
+from clickloop.diagnosis.check_input import TrackerUrls, check_all, find_campaign_setup_problems, find_setup_problems
 from clickloop.log_filter import MAX_ID
 from clickloop.store.ledger.logs.audit_log import SetupVersion, setup_version
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.problem import AnyRequest, not_found
-from clickloop.web.api.text_page import AskedFormat, Format, text_response, wants_text
+from clickloop.web.api.text_page import AnswerFormat, RequestedFormat, text_response, wants_text
 from clickloop.web.long_work import in_long_work
 
 LATELY_MS = 30_000
@@ -24,22 +24,22 @@ OfCampaign = Annotated[
 
 
 def check_setup(
-    context: Context, request: AnyRequest, campaign_id: OfCampaign = None, output: AskedFormat = Format.JSON
-) -> Response[ToldCheck]:
+    context: Context, request: AnyRequest, campaign_id: OfCampaign = None, output: RequestedFormat = AnswerFormat.JSON
+) -> Response[CheckView]:
     """Find everything that keeps conversions from reaching their source, each with its location and remedy. Changes nothing."""
     check = run_check(context, campaign_id)
     return text_response(check_text(check)) if wants_text(request, output) else Response(check)
 
 
-def run_check(context: ApiContext, campaign_id: int | None = None) -> ToldCheck:
+def run_check(context: ApiContext, campaign_id: int | None = None) -> CheckView:
     """Return the result of the check, of everything or of one campaign. Raise HTTPException 404."""
     result = check_all(context.ledger, context.facts, tracker_address_of(context), context.clock(), campaign_id)
     if result is None:
         raise not_found(f"live campaign {campaign_id}")
-    return told_check(result)
+    return check_view(result)
 
 
-def checked_lately(context: ApiContext, campaign_id: int | None = None) -> tuple[ToldCheck, int]:
+def recent_check(context: ApiContext, campaign_id: int | None = None) -> tuple[CheckView, int]:
     """Return a result of the current set-up, at most ``LATELY_MS`` old, and its moment. Raise HTTPException 404."""
     return context.page_cache.of(
         ("check", campaign_id),
@@ -50,13 +50,13 @@ def checked_lately(context: ApiContext, campaign_id: int | None = None) -> tuple
     )
 
 
-def found_as_set_up(context: ApiContext) -> tuple[Finding, ...]:
+def setup_findings(context: ApiContext) -> tuple[CheckFinding, ...]:
     """Return the findings that follow from the set-up alone, worst first. Computed once per set-up."""
     address = tracker_address_of(context)
     found, _ = context.page_cache.of(
         "found as set up",
         (_version(context), address),
-        lambda: check_as_set_up(context.ledger, address),
+        lambda: find_setup_problems(context.ledger, address),
         context.clock(),
     )
     return found
@@ -67,15 +67,15 @@ def _version(context: ApiContext) -> SetupVersion:
         return setup_version(tx)
 
 
-def checked_as_set_up(context: ApiContext, campaign_id: int) -> list[ToldFinding]:
+def campaign_setup_findings(context: ApiContext, campaign_id: int) -> list[CheckFindingView]:
     """Return the findings about a live campaign from its set-up alone, worst first: fast, however much traffic there was."""
-    found = check_campaign_as_set_up(context.ledger, tracker_address_of(context), campaign_id)
-    return [told_finding(finding) for finding in found]
+    found = find_campaign_setup_problems(context.ledger, tracker_address_of(context), campaign_id)
+    return [check_finding_view(finding) for finding in found]
 
 
-def tracker_address_of(context: ApiContext) -> Standing:
+def tracker_address_of(context: ApiContext) -> TrackerUrls:
     """Return the addresses of this tracker."""
-    return Standing(
+    return TrackerUrls(
         base_url=context.base_url,
         fallback_url=context.fallback_url,
         own_hosts=tuple(context.guard.policy.own_hosts),

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from clickloop.clock import Moment, optional_iso_text
 from clickloop.people.user import Right
-from clickloop.store.ledger.logs.audit_entry import note_change
+from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.logs.postbacks import count_unfinished
 from clickloop.web.api.context import ApiContext, Context
@@ -42,7 +42,7 @@ def release_delivery(context: Context) -> DeliveryView:
         before = _view(context, count_unfinished(tx))
         # Deletes the hold file before the audit entry is committed: a release without an entry is better than the reverse.
         if context.hold.release():
-            note_change(tx, context, NOUN, RECORD, before, _view(context, before.waiting), Action.RESUMED)
+            record_change(tx, context, NOUN, RECORD, before, _view(context, before.waiting), Action.RESUMED)
         view = _view(context, before.waiting)
     context.on_hold_released()
     return view

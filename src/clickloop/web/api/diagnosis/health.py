@@ -12,12 +12,12 @@ from msgspec import Meta
 
 from clickloop.alarm.alarms import Alarm
 from clickloop.clock import Moment, iso_text, optional_iso_text
-from clickloop.diagnosis.health import CoreHealth, under_way
+from clickloop.diagnosis.health import CoreHealth, unfinished_work
 from clickloop.logs.view import view_of
 from clickloop.people.user import Right
 from clickloop.store.ledger.jobs.bulk_jobs import JobKind
 from clickloop.store.ledger.jobs.exports import may_see
-from clickloop.store.ledger.logs.audit_entry import note_change
+from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.text import readable
 from clickloop.tracking.jobs.exports import ExportView, export_view
 from clickloop.web.api.context import ApiContext, Context
@@ -172,7 +172,7 @@ class HealthView(msgspec.Struct, kw_only=True):
 
 def read_health(context: Context) -> HealthView:
     """Return the tracker's health. Use /health on the public host to check that clicks are accepted."""
-    core, work = context.core_health(), under_way(context.ledger)
+    core, work = context.core_health(), unfinished_work(context.ledger)
     return HealthView(
         alarms=alarm_views(core.alarms),
         started_at=optional_iso_text(core.started_at or None),
@@ -209,7 +209,7 @@ def confirm_clock(context: Context) -> ClockView:
         before = _clock_view(context)
         guard.confirm()
         with context.ledger.write() as tx:
-            note_change(tx, context, "health", "clock", before, _clock_view(context))
+            record_change(tx, context, "health", "clock", before, _clock_view(context))
     return _clock_view(context)
 
 
@@ -232,7 +232,7 @@ def confirm_damages(context: Context) -> DamagesView:
     before = read_damages(context)
     if context.journal_damages.confirm(context.clock()):
         with context.ledger.write() as tx:
-            note_change(tx, context, "health", "journal", before, read_damages(context))
+            record_change(tx, context, "health", "journal", before, read_damages(context))
     context.on_damages_confirmed()
     return read_damages(context)
 

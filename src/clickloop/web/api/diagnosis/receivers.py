@@ -12,21 +12,26 @@ from sqlalchemy import Connection
 from clickloop.clock import Moment, optional_iso_text
 from clickloop.log_filter import MAX_ID
 from clickloop.logs.page import Page, page_of, read_cursor
-from clickloop.postback.delivery.lane import LANE_CONNECTIONS, Asked, KeptLane, LaneTerms
+from clickloop.postback.delivery.receiver_queue import (
+    RECEIVER_CONNECTIONS,
+    ReceiverCommand,
+    ReceiverTerms,
+    StoredReceiver,
+)
 from clickloop.postback.sending.target import TargetFault, target_of
 from clickloop.postback.values import ready_request
 from clickloop.setup.reading import given_or
-from clickloop.store.ledger.logs.audit_entry import note_change
+from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.logs.audit_log import Action
-from clickloop.store.ledger.queue.lanes import (
-    ask_of_lane,
-    find_lane,
-    kept_lanes,
-    set_lane_terms,
+from clickloop.store.ledger.queue.receivers import (
+    find_receiver,
+    request_command,
+    set_receiver_terms,
+    stored_receivers,
     waiting_counts,
-    waiting_lanes,
+    waiting_receivers,
 )
-from clickloop.store.ledger.setup.postback_rules import kept_rules_after
+from clickloop.store.ledger.setup.postback_rules import stored_rules_after
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Cursor, Limit
 from clickloop.web.api.problem import not_found
@@ -36,7 +41,7 @@ NOUN = "receivers"
 ReceiverPath = Annotated[str, PathParameter(max_length=300, description="Host and port, such as source.example:443.")]
 Connections = Annotated[
     Annotated[int, Meta(ge=1, le=1_000)] | None,
-    Meta(description=f"Maximum number of concurrent requests; null for the default of {LANE_CONNECTIONS}."),
+    Meta(description=f"Maximum number of concurrent requests; null for the default of {RECEIVER_CONNECTIONS}."),
 ]
 PerMinute = Annotated[
     Annotated[int, Meta(ge=1, le=1_000_000)] | None,
@@ -68,7 +73,7 @@ class ReceiverView(msgspec.Struct, kw_only=True):
     next_probe_at: Annotated[Moment | None, Meta(description="When one postback is sent to test it.")]
     failed_probes: int
     held_until: Annotated[Moment | None, Meta(description="End of the wait it asked for with Retry-After.")]
-    asked: Annotated[Asked | None, Meta(description="Pending command; null if there is none.")]
+    asked: Annotated[ReceiverCommand | None, Meta(description="Pending command; null if there is none.")]
     waiting: Annotated[int, Meta(description="Number of postbacks waiting for it, due or not.")]
     connections: Connections
     per_minute: PerMinute
@@ -78,11 +83,11 @@ def list_receivers(context: Context, limit: Limit = 50, cursor: Cursor = "") -> 
     """List receivers by name: those that are paused, have limits set, or have postbacks waiting."""
     after = read_cursor(NOUN, cursor)
     with context.ledger.read() as tx:
-        stored = {lane.lane: lane for lane in kept_lanes(tx)}
-        names = stored.keys() | {lane.lane for lane in waiting_lanes(tx)}
+        stored = {receiver.receiver: receiver for receiver in stored_receivers(tx)}
+        names = stored.keys() | {receiver.receiver for receiver in waiting_receivers(tx)}
         found = sorted(name for name in names if name > after)[: limit + 1]
         waiting = waiting_counts(tx, found[:limit])
-    views = {name: _view(stored.get(name) or KeptLane(lane=name), waiting.get(name, 0)) for name in found}
+    views = {name: _view(stored.get(name) or StoredReceiver(receiver=name), waiting.get(name, 0)) for name in found}
     return page_of(found, limit, NOUN, lambda name: name, lambda name: views[name])
 
 
@@ -91,7 +96,7 @@ def read_receiver(context: Context, receiver: ReceiverPath) -> ReceiverView:
     name = _name_of(receiver)
     with context.ledger.read() as tx:
         view = _view_of(tx, name)
-        known = view.waiting or find_lane(tx, name) or name in _receivers_of_rules(tx)
+        known = view.waiting or find_receiver(tx, name) or name in _receivers_of_rules(tx)
     if not known:
         raise not_found(f"receiver {name}: no rule sends to it, it has no limits, and no postbacks are waiting")
     return view
@@ -108,14 +113,14 @@ def change_receiver(context: Context, receiver: ReceiverPath, data: JSONBody[Rec
     name = _name_of(receiver)
     with context.ledger.write() as tx:
         before = _view_of(tx, name)
-        terms = (find_lane(tx, name) or KeptLane(lane=name)).terms
-        terms = LaneTerms(
+        terms = (find_receiver(tx, name) or StoredReceiver(receiver=name)).terms
+        terms = ReceiverTerms(
             connections=given_or(data.connections, terms.connections),
             per_minute=given_or(data.per_minute, terms.per_minute),
         )
-        set_lane_terms(tx, name, terms)
+        set_receiver_terms(tx, name, terms)
         view = _view_of(tx, name)
-        note_change(tx, context, NOUN, name, before, view)
+        record_change(tx, context, NOUN, name, before, view)
     context.on_receivers_asked()
     return view
 
@@ -125,7 +130,7 @@ def probe_receiver(context: Context, receiver: ReceiverPath) -> ReceiverView:
 
     Ends a wait that the receiver asked for. Does nothing for a receiver that is neither paused nor waiting.
     """
-    return _command(context, receiver, Asked.PROBE)
+    return _command(context, receiver, ReceiverCommand.PROBE)
 
 
 def resume_receiver(context: Context, receiver: ReceiverPath) -> ReceiverView:
@@ -133,16 +138,16 @@ def resume_receiver(context: Context, receiver: ReceiverPath) -> ReceiverView:
 
     Does nothing for any other receiver.
     """
-    return _command(context, receiver, Asked.RESUME)
+    return _command(context, receiver, ReceiverCommand.RESUME)
 
 
-def _command(context: ApiContext, receiver: str, command: Asked) -> ReceiverView:
+def _command(context: ApiContext, receiver: str, command: ReceiverCommand) -> ReceiverView:
     name = _name_of(receiver)
     with context.ledger.write() as tx:
         before = _view_of(tx, name)
-        if ask_of_lane(tx, name, command):
-            action = Action.PROBED if command is Asked.PROBE else Action.RESUMED
-            note_change(tx, context, NOUN, name, before, _view_of(tx, name), action)
+        if request_command(tx, name, command):
+            action = Action.PROBED if command is ReceiverCommand.PROBE else Action.RESUMED
+            record_change(tx, context, NOUN, name, before, _view_of(tx, name), action)
         view = _view_of(tx, name)
     context.on_receivers_asked()
     return view
@@ -152,25 +157,25 @@ def _name_of(receiver: str) -> str:
     """Return the receiver that the user named, as host and port. Raise HTTPException 404 for anything else."""
     text = receiver.strip().lower()
     target = target_of(f"http://{text}/")
-    if isinstance(target, TargetFault) or target.lane != text:
+    if isinstance(target, TargetFault) or target.receiver != text:
         raise not_found(f"receiver {receiver[:100]!r}: use host and port, such as source.example:443")
-    return target.lane
+    return target.receiver
 
 
 def _receivers_of_rules(tx: Connection) -> set[str]:
     """Return the receivers that rules send to, including archived rules."""
-    stored = [*kept_rules_after(tx, 0, MAX_ID), *kept_rules_after(tx, 0, MAX_ID, archived=True)]
-    return {ready_request(one.rule.request).lane for one in stored}
+    stored = [*stored_rules_after(tx, 0, MAX_ID), *stored_rules_after(tx, 0, MAX_ID, archived=True)]
+    return {ready_request(one.rule.request).receiver for one in stored}
 
 
 def _view_of(tx: Connection, name: str) -> ReceiverView:
-    return _view(find_lane(tx, name) or KeptLane(lane=name), waiting_counts(tx, [name]).get(name, 0))
+    return _view(find_receiver(tx, name) or StoredReceiver(receiver=name), waiting_counts(tx, [name]).get(name, 0))
 
 
-def _view(stored: KeptLane, waiting: int) -> ReceiverView:
+def _view(stored: StoredReceiver, waiting: int) -> ReceiverView:
     pause = stored.pause
     return ReceiverView(
-        receiver=stored.lane,
+        receiver=stored.receiver,
         state=ReceiverState.PAUSED if pause else ReceiverState.OPEN,
         why=pause.why if pause else "",
         paused_at=optional_iso_text(pause.opened_at if pause else None),

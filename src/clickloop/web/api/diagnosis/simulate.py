@@ -8,10 +8,10 @@ from litestar.exceptions import HTTPException
 from litestar.params import JSONBody
 from msgspec import Meta
 
-from clickloop.click.routing import LeftOutReason
+from clickloop.click.routing import NotServedReason
 from clickloop.clock import Moment
 from clickloop.conversion.notice import RefusalReason
-from clickloop.diagnosis.macro_origin import MacroValue, Origin
+from clickloop.diagnosis.macro_origin import MacroOrigin, MacroValue
 from clickloop.diagnosis.simulation import (
     Destination,
     Redirect,
@@ -33,7 +33,7 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis.check import tracker_address_of
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.api.rights import RIGHT
-from clickloop.web.api.text_page import AskedFormat, Format, text_response, wants_text
+from clickloop.web.api.text_page import AnswerFormat, RequestedFormat, text_response, wants_text
 
 NOT_A_MACRO = "Text that looks like a macro but is not one of ours."
 
@@ -43,7 +43,7 @@ class MacroValueView(msgspec.Struct, kw_only=True):
 
     macro: str
     value: str
-    origin: Origin
+    origin: MacroOrigin
     source: Annotated[str, Meta(description="Where the value came from, or why it is empty.")]
 
 
@@ -59,7 +59,7 @@ class LeftOutView(msgspec.Struct, kw_only=True):
     """An offer that gets no visitors."""
 
     offer_id: int
-    reason: LeftOutReason
+    reason: NotServedReason
     reason_text: str
 
 
@@ -126,7 +126,7 @@ class SimulationView(msgspec.Struct, kw_only=True):
 
 
 def simulate(
-    context: Context, request: AnyRequest, data: JSONBody[SimulationBody], output: AskedFormat = Format.JSON
+    context: Context, request: AnyRequest, data: JSONBody[SimulationBody], output: RequestedFormat = AnswerFormat.JSON
 ) -> Response[SimulationView]:
     """Simulate a visit and a conversion.
 
@@ -141,7 +141,7 @@ def simulate(
 
 def dry_run(context: ApiContext, data: SimulationBody) -> Simulation:
     """Return the simulation. Raise InvalidInputError, and HTTPException 404 for a record that does not exist."""
-    simulation = run_simulation(context.desk(), tracker_address_of(context), data, context.clock())
+    simulation = run_simulation(context.intake(), tracker_address_of(context), data, context.clock())
     if isinstance(simulation, SimulationFault):
         if simulation is SimulationFault.OFFER_NOT_SERVED:
             raise invalid("offer_id", FaultCode.NOT_FOUND, simulation.sentence)

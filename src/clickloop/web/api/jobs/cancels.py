@@ -7,13 +7,13 @@ from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from clickloop.log_filter import filter_in
+from clickloop.log_filter import extract_filter
 from clickloop.logs.filter_checks import check_status, require_filter
 from clickloop.logs.listing import POSTBACKS
 from clickloop.logs.page import Page
 from clickloop.postback.postback_log import CancelFilter, PostbackFilter
 from clickloop.store.ledger.logs.audit_log import Action
-from clickloop.tracking.cancelling import start_cancels
+from clickloop.tracking.cancelling import start_cancel_job
 from clickloop.tracking.jobs.cancels import CANCELS, BulkCancelView, preview_cancels
 from clickloop.tracking.jobs.idempotency import NewAnswer
 from clickloop.web.api.context import Context
@@ -34,7 +34,7 @@ def cancel_postbacks(
     """Start a job that cancels all waiting postbacks that match. They can be resent later. Postbacks that are just being sent
     are left alone. Use `preview` to count first. See the progress at `GET /postbacks/cancels/{cancel_id}`.
     """
-    wanted = filter_in(data, PostbackFilter)
+    wanted = extract_filter(data, PostbackFilter)
     require_filter(wanted)
     with context.ledger.read() as tx:
         check_status(tx, data.status)
@@ -42,7 +42,7 @@ def cancel_postbacks(
             return Response(preview_cancels(tx, wanted), status_code=200)
 
     def do(tx: Connection) -> NewAnswer:
-        job = start_cancels(tx, context.desk(), wanted, context.clock())
+        job = start_cancel_job(tx, context.intake(), wanted, context.clock())
         return NewAnswer(202, CANCELS.started(tx, context, job, data, Action.CANCELLED))
 
     return once(context, request, key, data, do)

@@ -8,14 +8,14 @@ from msgspec import Meta
 from sqlalchemy import Connection
 
 from clickloop.conversion.notice_log import NoticeFilter
-from clickloop.log_filter import filter_in
+from clickloop.log_filter import extract_filter
 from clickloop.logs.filter_checks import require_filter
 from clickloop.logs.listing import NOTICES
 from clickloop.logs.page import Page
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.tracking.jobs.idempotency import NewAnswer
 from clickloop.tracking.jobs.reruns import RERUNS, RerunView, preview_reruns
-from clickloop.tracking.rerunning import start_reruns
+from clickloop.tracking.rerunning import start_rerun_job
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.once import Key, once
 from clickloop.web.api.paging import Cursor, Limit, RecordIdPath
@@ -34,10 +34,10 @@ def rerun_notices(
     """Start a job that reprocesses all notices that match now with the current settings, and create the postbacks that follow.
     Use `preview` to see what would change: it does the same and rolls back. See the progress at `GET /notices/reruns/{rerun_id}`.
     """
-    wanted = filter_in(data, NoticeFilter)
+    wanted = extract_filter(data, NoticeFilter)
     require_filter(wanted)
     if data.preview:
-        return Response(preview_reruns(context.desk(), wanted, context.clock()), status_code=200)
+        return Response(preview_reruns(context.intake(), wanted, context.clock()), status_code=200)
 
     def do(tx: Connection) -> NewAnswer:
         return NewAnswer(202, start_rerun(tx, context, data))
@@ -47,7 +47,7 @@ def rerun_notices(
 
 def start_rerun(tx: Connection, context: ApiContext, data: BulkRerun) -> RerunView:
     """Start a job."""
-    job = start_reruns(tx, context.desk(), filter_in(data, NoticeFilter), context.clock())
+    job = start_rerun_job(tx, context.intake(), extract_filter(data, NoticeFilter), context.clock())
     return RERUNS.started(tx, context, job, data, Action.RERUN)
 
 

@@ -9,7 +9,7 @@ from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from clickloop.log_filter import filter_in
+from clickloop.log_filter import extract_filter
 from clickloop.logs.filter_checks import check_status, require_filter
 from clickloop.logs.listing import POSTBACKS
 from clickloop.logs.page import Page
@@ -19,16 +19,16 @@ from clickloop.postback.masking import masked_request
 from clickloop.postback.postback_log import PostbackFilter, ResendFilter
 from clickloop.postback.rule import LOST_REQUEST
 from clickloop.postback.state import PostbackState
-from clickloop.setup.fault import Fault, InvalidInputError
-from clickloop.store.ledger.logs.audit_entry import note_change
+from clickloop.setup.fault import FieldFault, InvalidInputError
+from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.logs.postbacks import find_postback
 from clickloop.store.ledger.queue.resends import cancel_waiting
 from clickloop.tracking.jobs.idempotency import NewAnswer
-from clickloop.tracking.jobs.resends import RESENDS, BulkResendView, ResendMode, preview_resends
-from clickloop.tracking.resending import Mode, NotResent, Refusal, resend_one, start_resends
+from clickloop.tracking.jobs.resends import RESENDS, BulkResendView, ResendModeField, preview_resends
+from clickloop.tracking.resending import NotResentReason, ResendMode, ResendRefusal, resend_one, start_resend_job
 from clickloop.web.api.context import Context
-from clickloop.web.api.logs.postbacks import Secrets, note_secrets_shown
+from clickloop.web.api.logs.postbacks import Secrets, record_secrets_shown
 from clickloop.web.api.once import Key, once
 from clickloop.web.api.paging import Cursor, Limit, RecordIdPath
 from clickloop.web.api.problem import AnyRequest, expect_found, not_found
@@ -37,7 +37,7 @@ from clickloop.web.api.problem import AnyRequest, expect_found, not_found
 class OneResend(msgspec.Struct, kw_only=True):
     """How to resend a postback."""
 
-    request: ResendMode = Mode.AS_IT_WAS
+    request: ResendModeField = ResendMode.AS_IT_WAS
     force: Annotated[
         bool, Meta(description="true to resend it even if a newer change of the conversion has been sent.")
     ] = False
@@ -46,7 +46,7 @@ class OneResend(msgspec.Struct, kw_only=True):
 class BulkResend(ResendFilter, frozen=True, omit_defaults=True, kw_only=True):
     """The postbacks to resend, and how. At least one filter is required."""
 
-    request: ResendMode = Mode.AS_IT_WAS
+    request: ResendModeField = ResendMode.AS_IT_WAS
     preview: Annotated[bool, Meta(description="true to only count. Nothing is sent or stored.")] = False
 
 
@@ -62,17 +62,17 @@ def resend_postback(
     """
 
     def do(tx: Connection) -> NewAnswer:
-        made = resend_one(tx, context.desk(), postback_id.lower(), data.request, context.clock(), force=data.force)
+        made = resend_one(tx, context.intake(), postback_id.lower(), data.request, context.clock(), force=data.force)
         if made is None:
             raise not_found("postback of that id")
-        if isinstance(made, Refusal):
-            if made.why in (NotResent.UNDER_WAY, NotResent.SUPERSEDED):
+        if isinstance(made, ResendRefusal):
+            if made.why in (NotResentReason.UNDER_WAY, NotResentReason.SUPERSEDED):
                 raise HTTPException(status_code=409, detail=made.sentence)
-            raise InvalidInputError((Fault("request", made.why, made.sentence),))
+            raise InvalidInputError((FieldFault("request", made.why, made.sentence),))
         found = find_postback(tx, made.postback_id)
         assert found is not None
         view = postback_view(found)
-        note_change(tx, context, POSTBACKS, view.postback_id, after=view, action=Action.RESENT)
+        record_change(tx, context, POSTBACKS, view.postback_id, after=view, action=Action.RESENT)
         return NewAnswer(201, view)
 
     answer = once(context, request, key, data, do)
@@ -90,7 +90,7 @@ def resend_postbacks(
     filter by their state; they are then sent at once. Postbacks whose notice asked for none are only released if you filter by
     that reason. Use `preview` to count first. See the progress at `GET /postbacks/resends/{resend_id}`.
     """
-    wanted = filter_in(data, PostbackFilter)
+    wanted = extract_filter(data, PostbackFilter)
     require_filter(wanted)
     with context.ledger.read() as tx:
         check_status(tx, data.status)
@@ -98,7 +98,7 @@ def resend_postbacks(
             return Response(preview_resends(tx, wanted, data.request), status_code=200)
 
     def do(tx: Connection) -> NewAnswer:
-        job = start_resends(tx, context.desk(), wanted, data.request, context.clock())
+        job = start_resend_job(tx, context.intake(), wanted, data.request, context.clock())
         return NewAnswer(202, RESENDS.started(tx, context, job, data, Action.RESENT))
 
     return once(context, request, key, data, do)
@@ -126,7 +126,7 @@ def cancel_postback(context: Context, postback_id: RecordIdPath) -> PostbackView
         found = find_postback(tx, postback_id.lower())
         if cancelled and found is not None:
             view = postback_view(found)
-            note_change(tx, context, POSTBACKS, view.postback_id, after=view, action=Action.CANCELLED)
+            record_change(tx, context, POSTBACKS, view.postback_id, after=view, action=Action.CANCELLED)
     if found is None:
         raise not_found("postback of that id")
     if not cancelled and found.state is not PostbackState.CANCELLED:
@@ -141,7 +141,7 @@ def cancel_postback(context: Context, postback_id: RecordIdPath) -> PostbackView
 def copy_as_curl(context: Context, postback_id: RecordIdPath, secrets: Secrets = False) -> str:
     """Return the request as a shell command. Secrets are masked by default. 409: it was skipped, so there is no request."""
     if secrets:
-        note_secrets_shown(context, postback_id.lower())
+        record_secrets_shown(context, postback_id.lower())
     with context.ledger.read() as tx:
         found = find_postback(tx, postback_id.lower())
     if found is None:

@@ -13,7 +13,7 @@ from clickloop.conversion.moment import DateOrder
 from clickloop.logs.page import Page
 from clickloop.setup.fault import InvalidInputError, text_faults
 from clickloop.store.disk_room import NoRoomError
-from clickloop.store.ledger.jobs.uploads import Upload, Verdict
+from clickloop.store.ledger.jobs.uploads import LineVerdict, Upload
 from clickloop.store.upload_files import UploadTooLargeError
 from clickloop.tracking.jobs import uploads
 from clickloop.tracking.jobs.uploads import (
@@ -26,7 +26,7 @@ from clickloop.tracking.jobs.uploads import (
     upload_view,
 )
 from clickloop.tracking.upload_results import result_table
-from clickloop.tracking.uploads import UploadWish, layout_of
+from clickloop.tracking.uploads import UploadOptions, layout_of
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Cursor, Limit, RecordIdPath
 from clickloop.web.api.problem import AnyRequest, Problem, expect_found, problem_response
@@ -67,7 +67,8 @@ def _answer_gone(_request: AnyRequest, _error: FileNotFoundError) -> Response[Pr
 UploadName = Annotated[str, QueryParameter(max_length=200, description="A name for the upload, such as the file's.")]
 IsPreview = Annotated[bool, QueryParameter(description="1 to only see what each line would do. Nothing is registered.")]
 OfVerdict = Annotated[
-    Verdict | None, QueryParameter(description=f"Only lines with this verdict, among the first {MAX_LINES_EXAMINED:,}.")
+    LineVerdict | None,
+    QueryParameter(description=f"Only lines with this verdict, among the first {MAX_LINES_EXAMINED:,}."),
 ]
 IsIncomplete = Annotated[
     bool,
@@ -111,7 +112,7 @@ async def upload_conversions(
     view = await take_upload(
         context,
         request.stream(),
-        lambda: UploadWish(name=name, preview=preview, postbacks=postbacks, incomplete=incomplete, date_order=dates),
+        lambda: UploadOptions(name=name, preview=preview, postbacks=postbacks, incomplete=incomplete, date_order=dates),
     )
     return Response(view, headers={"Location": f"/api/v1/{NOUN}/{view.upload_id}"})
 

@@ -6,7 +6,7 @@ from litestar.params import SkipValidation
 from litestar.response import Stream
 
 from clickloop.click.click_log import ClickFilter
-from clickloop.click_id import Fault
+from clickloop.click_id import ClickIdFault
 from clickloop.diagnosis.trace_lookup import find_trace
 from clickloop.diagnosis.trace_text import trace_text
 from clickloop.diagnosis.trace_view import TraceView, trace_view
@@ -20,7 +20,7 @@ from clickloop.web.api.logs.log_csv import ChosenColumns, exported
 from clickloop.web.api.paging import ClickIdPath, Cursor, Limit
 from clickloop.web.api.problem import AnyRequest, expect_found, not_found
 from clickloop.web.api.query import from_query
-from clickloop.web.api.text_page import AskedFormat, Format, text_response, wants_text
+from clickloop.web.api.text_page import AnswerFormat, RequestedFormat, text_response, wants_text
 
 Wanted = NamedDependency[SkipValidation[ClickFilter]]
 
@@ -43,7 +43,7 @@ def read_click(context: Context, click_id: ClickIdPath) -> ClickView:
 
 
 def read_trace(
-    context: Context, request: AnyRequest, click_id: ClickIdPath, answer_format: AskedFormat = Format.JSON
+    context: Context, request: AnyRequest, click_id: ClickIdPath, answer_format: RequestedFormat = AnswerFormat.JSON
 ) -> Response[TraceView]:
     """Return a timeline of click, redirect, notices (refused ones too), conversions and their changes, postbacks and attempts."""
     trace = find_trace(context, canonical_click_id(context, click_id))
@@ -57,9 +57,9 @@ def read_trace(
 def canonical_click_id(context: ApiContext, text: str) -> str:
     """Return a click id in lower case. Raise HTTPException 404 if it is not one of ours."""
     read = context.click_ids.read(text)
-    if read is Fault.FORGED:
+    if read is ClickIdFault.FORGED:
         raise not_found("click of that id: it is mistyped, cut off or from another tracker")
-    if isinstance(read, Fault):
+    if isinstance(read, ClickIdFault):
         raise not_found("click of that id: it does not look like one of our click ids")
     return read.text
 

@@ -6,7 +6,7 @@ from litestar.params import JSONBody, SkipValidation
 from litestar.response import Stream
 
 from clickloop.conversion.conversion_log import ConversionFilter
-from clickloop.conversion.notice_log import Outcome
+from clickloop.conversion.notice_log import NoticeOutcome
 from clickloop.conversion.reported import ConversionCorrection, ConversionReport
 from clickloop.logs import listing
 from clickloop.logs.conversion_view import ConversionHistoryView, ConversionView, find_conversion_history
@@ -23,7 +23,7 @@ from clickloop.web.api.query import from_query
 
 Wanted = NamedDependency[SkipValidation[ConversionFilter]]
 
-_STATUS = {Outcome.NEW: 201, Outcome.CHANGED: 200, Outcome.REPEATED: 200, Outcome.WAITING: 202}
+_STATUS = {NoticeOutcome.NEW: 201, NoticeOutcome.CHANGED: 200, NoticeOutcome.REPEATED: 200, NoticeOutcome.WAITING: 202}
 
 
 def report_conversion(
@@ -35,7 +35,7 @@ def report_conversion(
     in Conversions - In. It is safe to send a report again: click_id and txid identify the conversion.
     """
     address = request.client.host if request.client else ""
-    view = by_hand.report_conversion(context.desk(), context, data, address, context.on_postbacks_owed)
+    view = by_hand.report_conversion(context.intake(), context, data, address, context.on_postbacks_owed)
     return Response(view, status_code=_STATUS[view.outcome])
 
 
@@ -43,7 +43,7 @@ def change_conversion(
     context: Context, conversion_id: RecordIdPath, data: JSONBody[ConversionCorrection]
 ) -> ReportedView:
     """Change status or payout by hand. This adds a notice to Conversions - In, which creates postbacks like any other."""
-    view = by_hand.correct_conversion(context.desk(), context, conversion_id.lower(), data, context.on_postbacks_owed)
+    view = by_hand.correct_conversion(context.intake(), context, conversion_id.lower(), data, context.on_postbacks_owed)
     return expect_found(view, "conversion of that id")
 
 

@@ -11,7 +11,7 @@ from clickloop.logs.listing import NOTICES
 from clickloop.logs.notice_view import NoticeStoryView, NoticeView, notice_story, notice_view
 from clickloop.logs.page import Page
 from clickloop.store.ledger.jobs.exports import ExportNoun
-from clickloop.store.ledger.logs.audit_entry import note_change
+from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.logs.notices import find_notice
 from clickloop.tracking.notices import rerun
@@ -43,13 +43,13 @@ def read_notice(context: Context, notice_id: RecordIdPath) -> NoticeStoryView:
 
 def rerun_notice(context: Context, notice_id: RecordIdPath) -> NoticeView:
     """Reprocess a notice with the current settings, such as after mapping a status word, or when its click arrived late."""
-    results = rerun(context.desk(), [notice_id.lower()], context.clock())
+    results = rerun(context.intake(), [notice_id.lower()], context.clock())
     if not results:
         raise not_found("notice of that id")
     context.on_postbacks_owed()
     view = notice_view(results[0].notice)
     with context.ledger.write() as tx:
-        note_change(tx, context, NOTICES, view.notice_id, after=view, action=Action.RERUN)
+        record_change(tx, context, NOTICES, view.notice_id, after=view, action=Action.RERUN)
     return view
 
 

@@ -14,7 +14,7 @@ from clickloop.logs.page import Page
 from clickloop.logs.postback_view import PostbackStoryView, PostbackView, find_postback_story
 from clickloop.postback.postback_log import PostbackFilter
 from clickloop.store.ledger.jobs.exports import ExportNoun
-from clickloop.store.ledger.logs.audit_entry import note_change
+from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.logs.postbacks import find_postback
 from clickloop.web.api.context import ApiContext, Context
@@ -40,19 +40,19 @@ def export_postbacks(context: Context, wanted: Wanted, columns: ChosenColumns = 
 def read_postback(context: Context, postback_id: RecordIdPath, secrets: Secrets = False) -> PostbackStoryView:
     """Return a postback, why it was created or skipped, and every attempt."""
     if secrets:
-        note_secrets_shown(context, postback_id.lower())
+        record_secrets_shown(context, postback_id.lower())
     with context.ledger.read() as tx:
         story = find_postback_story(tx, postback_id.lower(), masked=not secrets)
     return expect_found(story, "postback of that id")
 
 
-def note_secrets_shown(context: ApiContext, postback_id: str) -> None:
+def record_secrets_shown(context: ApiContext, postback_id: str) -> None:
     """Record in the log of changes that a request's secrets are shown. Raise HTTPException 403 if the role may not see them."""
     if not context.shows_secrets:
         raise PermissionDeniedException("Your role may not see secrets. Leave out secrets=true.")
     with context.ledger.write() as tx:
         expect_found(find_postback(tx, postback_id), "postback of that id")
-        note_change(tx, context, POSTBACKS, postback_id, action=Action.SECRETS_SHOWN)
+        record_change(tx, context, POSTBACKS, postback_id, action=Action.SECRETS_SHOWN)
 
 
 router = Router(

@@ -16,7 +16,7 @@ from clickloop.saving.access import change_password, is_live
 from clickloop.setup.fault import InvalidInputError
 from clickloop.setup.instance import zone_faults
 from clickloop.setup.reading import given_or
-from clickloop.store.ledger.logs.audit_entry import note_change
+from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.people.sessions import delete_session, delete_sessions_of_user, sessions_of_user
 from clickloop.store.ledger.people.users import find_user, save_user
@@ -97,7 +97,7 @@ def change_profile(context: Context, data: JSONBody[ProfileUpdate]) -> ProfileVi
         if faults:
             raise InvalidInputError(tuple(faults))
         user = save_user(tx, replace(before, time_zone=zone), context.clock())
-        note_change(tx, context, USERS, user.id, user_view(before), user_view(user))
+        record_change(tx, context, USERS, user.id, user_view(before), user_view(user))
     return read_profile(context)
 
 
@@ -129,7 +129,7 @@ def end_session(context: Context, number: Id) -> SessionList:
         user = _own_user(tx, context)
         if not delete_session(tx, user.id, number):
             raise not_found(f"session {number} of yours")
-        note_change(tx, context, USERS, user.id, action=Action.SIGNED_OUT)
+        record_change(tx, context, USERS, user.id, action=Action.SIGNED_OUT)
     return list_sessions(context)
 
 
@@ -138,7 +138,7 @@ def end_all_sessions(context: Context) -> SessionList:
     with context.ledger.write() as tx:
         user = _own_user(tx, context)
         delete_sessions_of_user(tx, user.id)
-        note_change(tx, context, USERS, user.id, action=Action.SIGNED_OUT)
+        record_change(tx, context, USERS, user.id, action=Action.SIGNED_OUT)
     return list_sessions(context)
 
 

@@ -16,7 +16,7 @@ from clickloop.logs.view import view_of
 from clickloop.people.user import Right, Role
 from clickloop.setup.fault import FaultCode, InvalidInputError, invalid, text_faults
 from clickloop.setup.reading import given_or
-from clickloop.store.ledger.logs.audit_entry import note_change
+from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.people.tokens import (
     SECRET_BYTES,
@@ -82,7 +82,7 @@ def create_token(context: Context, data: JSONBody[TokenCreation]) -> NewTokenVie
     with context.ledger.write() as tx:
         number = insert_token(tx, data.name, secret, context.clock(), role, context.actor.user_id or None)
         view = _view(_token(tx, number))
-        note_change(tx, context, NOUN, number, after=view)
+        record_change(tx, context, NOUN, number, after=view)
     return NewTokenView(secret=secret, **msgspec.structs.asdict(view))
 
 
@@ -107,7 +107,7 @@ def remove_token(context: Context, number: Id) -> TokenView:
         if not context.actor.role.reaches(before.role):
             raise PermissionDeniedException(f"Only an {before.role} can revoke a token with the role {before.role}.")
         if revoke_token(tx, number, context.clock()):
-            note_change(tx, context, NOUN, number, _view(before), _view(_token(tx, number)), Action.REVOKED)
+            record_change(tx, context, NOUN, number, _view(before), _view(_token(tx, number)), Action.REVOKED)
         return _view(_token(tx, number))
 
 

@@ -15,7 +15,7 @@ from clickloop.saving import users as saving
 from clickloop.saving.access import LINK_MS, link_path
 from clickloop.setup.record import Versioned, with_changes
 from clickloop.store.ledger.people.users import users_after
-from clickloop.web.api.all_faults import tells_all
+from clickloop.web.api.all_faults import report_all_faults
 from clickloop.web.api.body import CheckedBody
 from clickloop.web.api.context import Context
 from clickloop.web.api.paging import Cursor, Id, Limit
@@ -141,10 +141,12 @@ def user_view(user: User) -> UserView:
 router = Router(
     f"/{NOUN}",
     route_handlers=[
-        post("/", dto=CheckedBody, sync_to_thread=True, summary="Create a user")(tells_all(create_user)),
+        post("/", dto=CheckedBody, sync_to_thread=True, summary="Create a user")(report_all_faults(create_user)),
         get("/", sync_to_thread=True, summary="List users")(list_users),
         get("/{number:int}", sync_to_thread=True, summary="Get a user")(read_user),
-        patch("/{number:int}", dto=CheckedBody, sync_to_thread=True, summary="Change a user")(tells_all(change_user)),
+        patch("/{number:int}", dto=CheckedBody, sync_to_thread=True, summary="Change a user")(
+            report_all_faults(change_user)
+        ),
         delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Disable a user")(remove_user),
         post("/{number:int}/link", status_code=201, sync_to_thread=True, summary="Create a link to set a password")(
             make_user_link

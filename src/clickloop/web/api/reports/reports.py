@@ -12,10 +12,10 @@ from clickloop.clock import Moment, iso_text
 from clickloop.report.export import CsvRow, csv_lines, plain_text
 from clickloop.report.measure import Measure, Sums
 from clickloop.report.query import Dimension
-from clickloop.report.query_input import AskedReport, Bounds, bounds_of, query_of
+from clickloop.report.query_input import ReportPeriod, ReportRequest, query_of, report_period
 from clickloop.setup.money_text import MoneyText, money_text
 from clickloop.text import readable
-from clickloop.tracking.reporting import MadeReport, Row, make_report
+from clickloop.tracking.reporting import NamedReport, NamedReportRow, run_report
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.query import from_query
 from clickloop.web.long_work import in_long_work
@@ -100,7 +100,7 @@ AsCsv = Annotated[
 ]
 
 
-Requested = NamedDependency[SkipValidation[AskedReport]]
+Requested = NamedDependency[SkipValidation[ReportRequest]]
 
 
 def read_report(context: Context, requested: Requested, output: AsCsv = "json") -> Response[ReportView]:
@@ -110,20 +110,20 @@ def read_report(context: Context, requested: Requested, output: AsCsv = "json") 
     is converted at the rate of its day (see /rates); amounts without a rate are listed separately. Group by day or hour for a
     time series.
     """
-    made, bounds = report_asked(context, requested)
+    made, bounds = requested_report(context, requested)
     if output == "csv":
         return csv_response(made, bounds)
     return Response(_view(made))
 
 
-def report_asked(context: ApiContext, requested: AskedReport) -> tuple[MadeReport, Bounds]:
+def requested_report(context: ApiContext, requested: ReportRequest) -> tuple[NamedReport, ReportPeriod]:
     """Return the requested report and its period. Raise InvalidInputError."""
-    bounds = bounds_of(requested, context.clock(), context.instance.time_zone)
+    bounds = report_period(requested, context.clock(), context.instance.time_zone)
     query = query_of(requested, bounds, context.currency)
-    return make_report(context.ledger, context.facts, query), bounds
+    return run_report(context.ledger, context.facts, query), bounds
 
 
-def csv_response(made: MadeReport, bounds: Bounds) -> Response[Any]:
+def csv_response(made: NamedReport, bounds: ReportPeriod) -> Response[Any]:
     """Return a report as a CSV download: all measures, totals last."""
     query = made.query
     rows = [CsvRow(tuple(heading.name for heading in row.headings), row.sums) for row in made.rows]
@@ -134,7 +134,7 @@ def csv_response(made: MadeReport, bounds: Bounds) -> Response[Any]:
     return Response(text, media_type=CSV_TYPE, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
-def _view(made: MadeReport) -> ReportView:
+def _view(made: NamedReport) -> ReportView:
     query = made.query
     return ReportView(
         since=iso_text(query.from_at),
@@ -148,7 +148,7 @@ def _view(made: MadeReport) -> ReportView:
     )
 
 
-def _row(row: Row, currency: str) -> ReportRowView:
+def _row(row: NamedReportRow, currency: str) -> ReportRowView:
     keys = [KeyView(value=readable(heading.value), name=readable(heading.name)) for heading in row.headings]
     return ReportRowView(keys=keys, figures=_figures(row.sums, currency))
 
@@ -181,6 +181,6 @@ def _figure(measure: Measure, sums: Sums, currency: str) -> int | str | MoneyTex
 router = Router(
     "/reports",
     route_handlers=[get("/", summary="Get a report")(in_long_work(read_report))],
-    dependencies={"requested": from_query(AskedReport)},
+    dependencies={"requested": from_query(ReportRequest)},
     tags=["Reports"],
 )

@@ -7,7 +7,7 @@ from litestar import Router, get
 from msgspec import Meta
 
 from clickloop.logs.view import view_of
-from clickloop.macro import FILTERS, KNOWN, Group
+from clickloop.macro import FILTERS, KNOWN, MacroCategory
 
 
 class MacroView(msgspec.Struct, kw_only=True):
@@ -15,7 +15,7 @@ class MacroView(msgspec.Struct, kw_only=True):
 
     name: Annotated[str, Meta(description="Name, written {name} in templates.", examples=["externalid"])]
     aliases: Annotated[list[str], Meta(description="Names in other trackers that work as well.")]
-    group: Group
+    group: MacroCategory
     description: str
     example: Annotated[str, Meta(description="An example value.")]
     at_click: Annotated[bool, Meta(description="true if it has a value in offer URLs, before there is a conversion.")]

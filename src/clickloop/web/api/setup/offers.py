@@ -10,7 +10,7 @@ from msgspec import Meta
 from sqlalchemy import Connection
 
 from clickloop.clock import Moment
-from clickloop.diagnosis.check.finding import Finding
+from clickloop.diagnosis.check.finding import CheckFinding
 from clickloop.diagnosis.check.records import offer_findings
 from clickloop.log_filter import MAX_ID
 from clickloop.logs.page import Page
@@ -96,7 +96,7 @@ def _views(context: ApiContext, tx: Connection, offers: Sequence[Offer]) -> list
     ]
 
 
-def _view(offer: Offer, findings: Iterable[Finding]) -> OfferView:
+def _view(offer: Offer, findings: Iterable[CheckFinding]) -> OfferView:
     payout = None if offer.payout_micros is None else money_text(offer.payout_micros, offer.currency)
     return view_of(OfferView, offer, payout=payout, warnings=warnings_of(findings))
 

@@ -10,7 +10,7 @@ from msgspec import Meta
 from sqlalchemy import Connection
 
 from clickloop.clock import Moment, optional_iso_text
-from clickloop.diagnosis.check.held import ArchivedRule, archived_rule_finding
+from clickloop.diagnosis.check.holdups import ArchivedRule, archived_rule_finding
 from clickloop.diagnosis.check.records import rule_findings
 from clickloop.log_filter import MAX_ID
 from clickloop.logs.page import Page
@@ -22,7 +22,7 @@ from clickloop.setup.record import Versioned
 from clickloop.setup.traffic_source import TrafficSource
 from clickloop.store.ledger.queue.holding import count_waiting
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
-from clickloop.store.ledger.setup.postback_rules import KeptRule, first_rules_of_sources, kept_rules_after
+from clickloop.store.ledger.setup.postback_rules import StoredRule, first_rules_of_sources, stored_rules_after
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, sources_after
 from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
@@ -102,7 +102,7 @@ def list_rules(
         limit,
         cursor,
         partial(
-            kept_rules_after,
+            stored_rules_after,
             archived=archived,
             source_id=source_id,
             campaign_id=campaign_id,
@@ -145,7 +145,7 @@ def clone_rule(context: Context, number: Id) -> RuleView:
     return RULES.answer(context, saving.clone(context, number, RULES.logged(context)))
 
 
-def rule_view(tx: Connection, stored: KeptRule, owners: "_RuleOwners | None" = None) -> RuleView:
+def rule_view(tx: Connection, stored: StoredRule, owners: "_RuleOwners | None" = None) -> RuleView:
     """Return a rule as the API shows it. ``owners`` caches what several rules share."""
     rule = stored.rule
     owners = owners or _RuleOwners(tx)
@@ -166,7 +166,7 @@ def rule_view(tx: Connection, stored: KeptRule, owners: "_RuleOwners | None" = N
     )
 
 
-def _views(_context: ApiContext, tx: Connection, rules: Sequence[KeptRule]) -> list[RuleView]:
+def _views(_context: ApiContext, tx: Connection, rules: Sequence[StoredRule]) -> list[RuleView]:
     owners = _RuleOwners(tx)
     return [rule_view(tx, stored, owners) for stored in rules]
 

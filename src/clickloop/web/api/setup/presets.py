@@ -14,8 +14,8 @@ from clickloop.postback.rule_preset import FillIn, RulePreset, Secrecy, rule_pre
 from clickloop.setup.preset.preset import (
     Confidence,
     NetworkPreset,
+    PostbackSupport,
     SourcePreset,
-    WayBack,
     find_networks,
     find_sources,
     network_presets,
@@ -53,7 +53,7 @@ class SourcePresetView(msgspec.Struct, kw_only=True):
     appends: Annotated[str, Meta(description="Parameter in which the source adds its click id automatically.")]
     cost: Annotated[str, Meta(description="The source's macro for the cost of a click. Empty if unknown.")]
     rows: list[PresetRowView]
-    way_back: Annotated[WayBack, Meta(description="How the source accepts conversions.")]
+    way_back: Annotated[PostbackSupport, Meta(description="How the source accepts conversions.")]
     postback_url: Annotated[str, Meta(description="The source's postback URL with our macros.")]
     replace: Annotated[
         list[str], Meta(description="Words in the postback URL to replace with values from your account.")

@@ -14,7 +14,7 @@ from clickloop.report.rate_input import Currency, Day, RatesBody, RateText, Sour
 from clickloop.report.rate_text import day_text, rate_text
 from clickloop.saving import rates as saving
 from clickloop.setup.fault import FaultCode, invalid
-from clickloop.store.ledger.setup.rates import KeptRate, rates_after
+from clickloop.store.ledger.setup.rates import StoredRate, rates_after
 from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Cursor, Limit
@@ -72,7 +72,7 @@ def remove_rate(context: Context, currency: CurrencyPath, day: DayPath) -> RateV
     return view(saving.remove_rate(context, context.currency, currency.upper(), day, view))
 
 
-def _view(context: ApiContext, stored: KeptRate) -> RateView:
+def _view(context: ApiContext, stored: StoredRate) -> RateView:
     rate = stored.rate
     return RateView(
         currency=rate.currency,

@@ -13,7 +13,7 @@ from clickloop.logs.page import Page, page_of, read_number_cursor
 from clickloop.saving import record as saving
 from clickloop.saving.record import Noun
 from clickloop.setup.record import RecordFields
-from clickloop.web.api.all_faults import tells_all
+from clickloop.web.api.all_faults import report_all_faults
 from clickloop.web.api.body import CheckedBody
 from clickloop.web.api.context import ApiContext
 
@@ -91,10 +91,10 @@ def record_routes(
     """Return the routes of a kind of record. ``one`` and ``many`` name it in summaries: ``a network``, ``networks``."""
     number = "/{number:int}"
     return [
-        post("/", dto=CheckedBody, sync_to_thread=True, summary=f"Create {one}")(tells_all(create)),
+        post("/", dto=CheckedBody, sync_to_thread=True, summary=f"Create {one}")(report_all_faults(create)),
         get("/", sync_to_thread=True, summary=f"List {many}")(show_list),
         get(number, sync_to_thread=True, summary=f"Get {one}")(read),
-        patch(number, dto=CheckedBody, sync_to_thread=True, summary=f"Change {one}")(tells_all(change)),
+        patch(number, dto=CheckedBody, sync_to_thread=True, summary=f"Change {one}")(report_all_faults(change)),
         delete(number, status_code=200, sync_to_thread=True, summary=f"Archive {one}")(archive),
         post(f"{number}/restore", status_code=200, sync_to_thread=True, summary=f"Restore {one}")(restore),
     ]

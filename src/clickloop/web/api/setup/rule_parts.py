@@ -7,18 +7,18 @@ from clickloop.money import amount_text
 from clickloop.postback.masking import masked_request
 from clickloop.postback.rule import Conditions, Header, Method, RequestTemplate
 from clickloop.postback.rule_change import (
+    BodyKindField,
     EveryNth,
-    Kind,
     Minimum,
     OnlyFirst,
     Pattern,
     Percent,
     Secrets,
     Statuses,
+    TriggerField,
     Unwanted,
     UnwantedPattern,
     Url,
-    When,
 )
 
 
@@ -28,7 +28,7 @@ class RequestTemplateView(msgspec.Struct, kw_only=True):
     url: Url
     method: Method
     headers: tuple[Header, ...]
-    body_kind: Kind
+    body_kind: BodyKindField
     body: str
     secrets: Secrets
 
@@ -37,7 +37,7 @@ class ConditionsView(msgspec.Struct, kw_only=True):
     """When a postback is created."""
 
     statuses: Statuses
-    trigger: When
+    trigger: TriggerField
     only_first: OnlyFirst
     minimum_payout: Minimum
     every_nth: EveryNth

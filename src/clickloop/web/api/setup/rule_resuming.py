@@ -7,9 +7,9 @@ from litestar import Router, post
 from litestar.params import JSONBody
 from msgspec import Meta
 
-from clickloop.store.ledger.logs.audit_entry import note_change
+from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.logs.audit_log import Action
-from clickloop.tracking.resending import Mode
+from clickloop.tracking.resending import ResendMode
 from clickloop.tracking.resuming import resume
 from clickloop.web.api.context import Context
 from clickloop.web.api.paging import Id
@@ -20,7 +20,7 @@ class Resume(msgspec.Struct, kw_only=True):
     """How to send the waiting postbacks of a paused rule."""
 
     held: Annotated[
-        Mode | None,
+        ResendMode | None,
         Meta(
             description="as_it_was: send the requests unchanged. anew: rebuild them from the current rule. null: anew if the "
             "request was changed since any of them was created, otherwise as_it_was."
@@ -31,7 +31,7 @@ class Resume(msgspec.Struct, kw_only=True):
 class ResumedRuleView(RuleView, frozen=True, kw_only=True):
     """A resumed rule, and how its waiting postbacks are sent."""
 
-    held: Annotated[Mode | None, Meta(description="How they are sent; null if the rule was not paused.")] = None
+    held: Annotated[ResendMode | None, Meta(description="How they are sent; null if the rule was not paused.")] = None
     waiting: Annotated[int, Meta(description="Number of waiting postbacks.")] = 0
     resend_id: Annotated[
         str | None,
@@ -47,10 +47,10 @@ def resume_paused_rule(context: Context, number: Id, data: JSONBody[Resume | Non
     """
     with context.ledger.write() as tx:
         stored = RULES.noun.get(tx, number)
-        resumed = resume(tx, context.desk(), number, data.held if data else None, context.clock())
+        resumed = resume(tx, context.intake(), number, data.held if data else None, context.clock())
         view = rule_view(tx, RULES.noun.get(tx, number))
         if resumed is not None:
-            note_change(tx, context, NOUN, number, rule_view(tx, stored), view, Action.RESUMED)
+            record_change(tx, context, NOUN, number, rule_view(tx, stored), view, Action.RESUMED)
     context.on_postbacks_owed()
     job = resumed.job if resumed else None
     return ResumedRuleView(

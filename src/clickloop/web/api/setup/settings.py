@@ -22,7 +22,7 @@ from clickloop.setup.instance_change import (
 )
 from clickloop.setup.record import Versioned
 from clickloop.store.ledger.setup.settings import instance_version, read_instance
-from clickloop.web.api.all_faults import tells_all
+from clickloop.web.api.all_faults import report_all_faults
 from clickloop.web.api.body import CheckedBody
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.rights import RIGHT
@@ -76,7 +76,7 @@ router = Router(
     route_handlers=[
         get("/", sync_to_thread=True, summary="Get the settings")(read_settings),
         patch("/", dto=CheckedBody, sync_to_thread=True, opt={RIGHT: Right.ADMINISTER}, summary="Change settings")(
-            tells_all(change_settings)
+            report_all_faults(change_settings)
         ),
     ],
     tags=["Settings"],

@@ -16,7 +16,7 @@ from clickloop.setup.record import Versioned
 from clickloop.store.ledger.setup.networks import find_networks
 from clickloop.store.ledger.setup.statuses import networks_of_unmapped_words, status_rows, unmapped_words
 from clickloop.text import readable
-from clickloop.web.api.all_faults import tells_all
+from clickloop.web.api.all_faults import report_all_faults
 from clickloop.web.api.body import CheckedBody
 from clickloop.web.api.context import Context
 from clickloop.web.api.paging import KeyPath
@@ -156,8 +156,10 @@ router = Router(
     route_handlers=[
         get("/", sync_to_thread=True, summary="List statuses")(list_statuses),
         get("/{key:str}", sync_to_thread=True, summary="Get a status")(read_status),
-        post("/", dto=CheckedBody, sync_to_thread=True, summary="Create a status")(tells_all(create_status)),
-        patch("/{key:str}", dto=CheckedBody, sync_to_thread=True, summary="Change a status")(tells_all(change_status)),
+        post("/", dto=CheckedBody, sync_to_thread=True, summary="Create a status")(report_all_faults(create_status)),
+        patch("/{key:str}", dto=CheckedBody, sync_to_thread=True, summary="Change a status")(
+            report_all_faults(change_status)
+        ),
         delete("/{key:str}", status_code=200, sync_to_thread=True, summary="Delete a status")(remove_status),
     ],
     tags=["Statuses"],

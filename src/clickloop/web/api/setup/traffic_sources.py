@@ -16,7 +16,7 @@ from clickloop.logs.view import view_of
 from clickloop.postback.masking import masked_text
 from clickloop.saving import traffic_sources as saving
 from clickloop.setup.traffic_source import NewSource, SourceChange, SourceFields, TrafficSource
-from clickloop.store.ledger.setup.postback_rules import KeptRule, first_rules_of_sources
+from clickloop.store.ledger.setup.postback_rules import StoredRule, first_rules_of_sources
 from clickloop.store.ledger.setup.traffic_sources import sources_after
 from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
@@ -74,7 +74,7 @@ def _views(_context: ApiContext, tx: Connection, sources: Sequence[TrafficSource
     return [_view(source, rules.get(source.id)) for source in sources]
 
 
-def _view(source: TrafficSource, rule: KeptRule | None) -> SourceView:
+def _view(source: TrafficSource, rule: StoredRule | None) -> SourceView:
     url = source.postback_url
     findings = source_findings(source, rule.rule if rule and not rule.is_archived else None)
     return view_of(

@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 from litestar import get
 from markupsafe import Markup, escape
 
-from clickloop.diagnosis.check.finding import Kind, moment_words
-from clickloop.diagnosis.check.views import ToldPlace
+from clickloop.diagnosis.check.finding import CheckPlaceKind, moment_words
+from clickloop.diagnosis.check.views import CheckPlaceView
 from clickloop.web.api.context import Context
-from clickloop.web.api.diagnosis.check import checked_lately
+from clickloop.web.api.diagnosis.check import recent_check
 from clickloop.web.long_work import in_long_work
 from clickloop.web.panel.diagnosis.try_it import live_campaigns
 from clickloop.web.panel.frame.page import PageResponse, page, when
@@ -19,17 +19,17 @@ from clickloop.web.panel.setup.setup_choices import OptionalId
 PATH = "/panel/check"
 
 _PATHS = {
-    Kind.TRAFFIC_SOURCE: "traffic-sources",
-    Kind.CAMPAIGN: "campaigns",
-    Kind.OFFER: "offers",
-    Kind.NETWORK: "networks",
-    Kind.POSTBACK_RULE: "postback-rules",
+    CheckPlaceKind.TRAFFIC_SOURCE: "traffic-sources",
+    CheckPlaceKind.CAMPAIGN: "campaigns",
+    CheckPlaceKind.OFFER: "offers",
+    CheckPlaceKind.NETWORK: "networks",
+    CheckPlaceKind.POSTBACK_RULE: "postback-rules",
 }
 
 
 def show(viewer: CurrentViewer, context: Context, campaign_id: OptionalId = None) -> PageResponse:
     """Return the findings, worst first, and the recent activity of each campaign."""
-    report, at = checked_lately(context, campaign_id)
+    report, at = recent_check(context, campaign_id)
     return page(
         viewer,
         "check.html",
@@ -51,22 +51,22 @@ def in_zone(text: str, moments: Iterable[str], zone: ZoneInfo) -> Markup:
     return shown
 
 
-def name_of(place: ToldPlace) -> str:
+def name_of(place: CheckPlaceView) -> str:
     """Return the display name of a place."""
-    if place.kind is Kind.INSTANCE:
+    if place.kind is CheckPlaceKind.INSTANCE:
         return "Conversions - In" if place.field == "notices" else "Settings"
-    return place.name or ("Statuses" if place.kind is Kind.STATUS else str(place.id))
+    return place.name or ("Statuses" if place.kind is CheckPlaceKind.STATUS else str(place.id))
 
 
-def editor_of(place: ToldPlace) -> str:
+def editor_of(place: CheckPlaceView) -> str:
     """Return the page where a place can be corrected."""
-    if place.kind is Kind.STATUS:
+    if place.kind is CheckPlaceKind.STATUS:
         return "/panel/statuses"
-    if place.kind is Kind.INSTANCE and place.field == "notices":
+    if place.kind is CheckPlaceKind.INSTANCE and place.field == "notices":
         return "/panel/notices?outcome=refused"
-    if place.kind is Kind.RECEIVER:
+    if place.kind is CheckPlaceKind.RECEIVER:
         return f"/panel/health/receivers/{place.name}"
-    if place.kind is Kind.INSTANCE or not place.id:
+    if place.kind is CheckPlaceKind.INSTANCE or not place.id:
         return "/panel/settings"
     field = f"#{place.field}" if place.field else ""
     return f"/panel/{_PATHS[place.kind]}/{place.id}{field}"

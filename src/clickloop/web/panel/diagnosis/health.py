@@ -8,14 +8,14 @@ from litestar.params import QueryParameter
 from clickloop.alarm.tracker import AlarmState
 from clickloop.logs.log import TITLES
 from clickloop.people.user import Right
-from clickloop.postback.delivery.lane import LANE_CONNECTIONS
-from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.postback.delivery.receiver_queue import RECEIVER_CONNECTIONS
+from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis import alarms, delivery, health, receivers
 from clickloop.web.api.paging import Cursor
 from clickloop.web.long_work import waiting_for_others
 from clickloop.web.panel.frame.auth_guard import NEEDS
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.form import FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
@@ -53,7 +53,7 @@ def _show(
     context: ApiContext,
     cursor: str = "",
     tested: alarms.AlarmTestView | None = None,
-    faults: tuple[Fault, ...] = (),
+    faults: tuple[FieldFault, ...] = (),
 ) -> PageResponse:
     return page(
         viewer,
@@ -68,7 +68,7 @@ def _show(
         export_titles=TITLES,
         receivers=receivers.list_receivers(context, ROWS_PER_PAGE, cursor),
         cursor=cursor,
-        default_connections=LANE_CONNECTIONS,
+        default_connections=RECEIVER_CONNECTIONS,
         now=context.clock(),
     )
 
@@ -88,48 +88,48 @@ def change_receiver(
         view = receivers.change_receiver(context, receiver, form.read(receivers.ReceiverUpdate))
     except InvalidInputError as error:
         return _show_receiver(viewer, context, receiver, error.faults, form.tree)
-    return viewer.go(f"{PATH}/receivers/{view.receiver}", Said.SAVED)
+    return viewer.go(f"{PATH}/receivers/{view.receiver}", FlashMessage.SAVED)
 
 
 def probe_receiver(viewer: CurrentViewer, context: Context, receiver: receivers.ReceiverPath) -> PageResponse:
     """Probe a paused receiver now."""
     view = receivers.probe_receiver(context, receiver)
-    return viewer.go(f"{PATH}/receivers/{view.receiver}", Said.PROBED)
+    return viewer.go(f"{PATH}/receivers/{view.receiver}", FlashMessage.PROBED)
 
 
 def resume_receiver(viewer: CurrentViewer, context: Context, receiver: receivers.ReceiverPath) -> PageResponse:
     """Resume a paused receiver without a probe."""
     view = receivers.resume_receiver(context, receiver)
-    return viewer.go(f"{PATH}/receivers/{view.receiver}", Said.RESUMED)
+    return viewer.go(f"{PATH}/receivers/{view.receiver}", FlashMessage.RESUMED)
 
 
 def confirm_clock(viewer: CurrentViewer, context: Context) -> PageResponse:
     health.confirm_clock(context)
-    return viewer.go(PATH, Said.CLOCK_CONFIRMED)
+    return viewer.go(PATH, FlashMessage.CLOCK_CONFIRMED)
 
 
 def confirm_damages(viewer: CurrentViewer, context: Context) -> PageResponse:
     """Confirm the known damage, which ends its alarm."""
     health.confirm_damages(context)
-    return viewer.go(PATH, Said.DAMAGE_CONFIRMED)
+    return viewer.go(PATH, FlashMessage.DAMAGE_CONFIRMED)
 
 
 def release_delivery(viewer: CurrentViewer, context: Context) -> PageResponse:
     """Release the postbacks that were put on hold after a restore."""
     delivery.release_delivery(context)
-    return viewer.go(PATH, Said.RELEASED)
+    return viewer.go(PATH, FlashMessage.RELEASED)
 
 
 def _show_receiver(
     viewer: Viewer,
     context: ApiContext,
     receiver: str,
-    faults: tuple[Fault, ...] = (),
+    faults: tuple[FieldFault, ...] = (),
     values: dict[str, Any] | None = None,
 ) -> PageResponse:
     view = receivers.receiver_to_set(context, receiver)
     limits = values or {"connections": view.connections, "per_minute": view.per_minute}
-    return page(viewer, "receiver.html", faults, view=view, v=limits, default_connections=LANE_CONNECTIONS)
+    return page(viewer, "receiver.html", faults, view=view, v=limits, default_connections=RECEIVER_CONNECTIONS)
 
 
 routes = [

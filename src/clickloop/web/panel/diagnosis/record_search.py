@@ -6,19 +6,19 @@ import msgspec
 from sqlalchemy import Connection
 
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
-from clickloop.store.ledger.setup.names import Named, names_like, names_of
-from clickloop.text import readable, text_of
+from clickloop.store.ledger.setup.names import RecordKind, names_like, names_of
+from clickloop.text import escape_bytes, readable
 from clickloop.web.api.context import ApiContext
 
 MAX_MATCHES = 20
 """Maximum number of records of each kind."""
 MIN_CHARACTERS = 2  # a single letter matches nearly everything
 _KINDS = (
-    (Named.CAMPAIGN, "Campaign", "/panel/campaigns"),
-    (Named.OFFER, "Offer", "/panel/offers"),
-    (Named.SOURCE, "Traffic source", "/panel/traffic-sources"),
-    (Named.NETWORK, "Network", "/panel/networks"),
-    (Named.RULE, "Postback rule", "/panel/postback-rules"),
+    (RecordKind.CAMPAIGN, "Campaign", "/panel/campaigns"),
+    (RecordKind.OFFER, "Offer", "/panel/offers"),
+    (RecordKind.SOURCE, "Traffic source", "/panel/traffic-sources"),
+    (RecordKind.NETWORK, "Network", "/panel/networks"),
+    (RecordKind.RULE, "Postback rule", "/panel/postback-rules"),
 )
 
 
@@ -34,7 +34,7 @@ def find_records(context: ApiContext, words: str) -> Sequence[RecordMatch]:
     """Return the campaign with this link key, and records whose name contains the text; none for a single character."""
     if len(words) < MIN_CHARACTERS:
         return ()
-    text = text_of(words.encode("utf-8", "surrogateescape"))
+    text = escape_bytes(words.encode("utf-8", "surrogateescape"))
     with context.ledger.read() as tx:
         found = [
             RecordMatch(kind, readable(name), f"{address}/{number}")
@@ -50,5 +50,7 @@ def _campaign_by_key(tx: Connection, key: str) -> list[RecordMatch]:
     if number is None:
         return []
     return [
-        RecordMatch("Campaign", readable(names_of(tx, Named.CAMPAIGN, [number])[number]), f"/panel/campaigns/{number}")
+        RecordMatch(
+            "Campaign", readable(names_of(tx, RecordKind.CAMPAIGN, [number])[number]), f"/panel/campaigns/{number}"
+        )
     ]

@@ -16,7 +16,7 @@ from clickloop.diagnosis.trace_lookup import find_trace
 from clickloop.logs.listing import list_postbacks
 from clickloop.people.user import Right
 from clickloop.postback.postback_log import PostbackFilter
-from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis import trial_clicks as api
 from clickloop.web.api.logs import conversions
@@ -24,7 +24,7 @@ from clickloop.web.api.paging import ClickIdPath
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.api.setup.traffic_sources import read_source
 from clickloop.web.panel.diagnosis.try_it import live_campaigns
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.form import FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
@@ -88,7 +88,7 @@ def convert(
     except InvalidInputError as error:
         return _show_one(viewer, context, canonical, form.tree, faults=error.faults)
     watch = context.clock() + REFRESH_MS
-    return viewer.go(f"{PATH}/{canonical}", Said.CONVERTED, watch=str(watch))
+    return viewer.go(f"{PATH}/{canonical}", FlashMessage.CONVERTED, watch=str(watch))
 
 
 def _show(
@@ -97,7 +97,7 @@ def _show(
     campaign_id: int | None,
     watch: int = 0,
     link: api.TestLinkView | None = None,
-    faults: tuple[Fault, ...] = (),
+    faults: tuple[FieldFault, ...] = (),
 ) -> PageResponse:
     campaigns = live_campaigns(context)
     return page(
@@ -121,7 +121,7 @@ def _show_one(
     click_id: str,
     values: dict[str, str],
     watch: int = 0,
-    faults: tuple[Fault, ...] = (),
+    faults: tuple[FieldFault, ...] = (),
 ) -> PageResponse:
     canonical = _test_click_id(context, click_id)
     trace = find_trace(context, canonical)

@@ -8,10 +8,10 @@ from litestar.exceptions import HTTPException
 from litestar.params import QueryParameter
 
 from clickloop.clock import SECOND_MS, iso_text
-from clickloop.conversion.notice import EVENTS, PARAMS
+from clickloop.conversion.notice import MAX_EVENTS, MAX_PARAMS
 from clickloop.diagnosis.simulation_input import SimulationBody
 from clickloop.diagnosis.trial_link import example_parameters
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS, campaigns_after
 from clickloop.store.ledger.setup.offers import OFFERS
 from clickloop.store.ledger.setup.statuses import status_rows
@@ -88,7 +88,7 @@ def try_it(viewer: CurrentViewer, context: Context, request: AnyRequest, form: F
         return _show(viewer, context, subject, values, error.faults)
     except HTTPException as error:
         field = next((name for name in ("click_id", "conversion_id") if form.text(name)), "campaign_id")
-        return _show(viewer, context, subject, values, (Fault(field, FaultCode.NOT_FOUND, error.detail),))
+        return _show(viewer, context, subject, values, (FieldFault(field, FaultCode.NOT_FOUND, error.detail),))
     return _show(viewer, context, subject, values, result=view)
 
 
@@ -97,7 +97,7 @@ def _show(
     context: ApiContext,
     subject: DryRunSubject,
     values: dict[str, Any],
-    faults: tuple[Fault, ...] = (),
+    faults: tuple[FieldFault, ...] = (),
     result: api.SimulationView | None = None,
 ) -> PageResponse:
     campaigns = live_campaigns(context)
@@ -112,8 +112,8 @@ def _show(
         first=None if campaigns else first_undone(context),
         statuses=_statuses(context),
         result=result,
-        params=PARAMS,
-        events=EVENTS,
+        params=MAX_PARAMS,
+        events=MAX_EVENTS,
         flag_sentence=flag_sentence,
         soon=iso_text(context.clock() + SECOND_MS),
     )

@@ -11,10 +11,10 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
-from clickloop.machine.log import MAX_PATH, log, log_breakage
+from clickloop.machine.log import MAX_PATH, log, log_unexpected_error
 from clickloop.people.user import NotPermittedError
 from clickloop.saving.record import UnknownRecordError
-from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.ledger.damaged_record import is_damaged_record
 from clickloop.web.api.context import ApiContext, app_context
@@ -155,7 +155,7 @@ def _accept_any_text(route: HTTPRouteHandler) -> HTTPRouteHandler:
     return route
 
 
-def answer_outside(request: AnyRequest, error: HTTPException) -> PageResponse:
+def error_page_outside(request: AnyRequest, error: HTTPException) -> PageResponse:
     """Return the error page for a path or method of the panel that no route matches. No guard has run: there is no viewer."""
     sentence = _NO_SUCH_PAGE if error.status_code in (404, 405) else error.detail
     return page(
@@ -205,7 +205,7 @@ def _invalid(request: AnyRequest, error: InvalidInputError) -> PageResponse:
     return _problem_page(request, 422, " ".join(_sentence(fault) for fault in error.faults))
 
 
-def _sentence(fault: Fault) -> str:
+def _sentence(fault: FieldFault) -> str:
     return f"{field_name(fault.field)}: {fault.message}" if fault.field else fault.message
 
 
@@ -257,7 +257,7 @@ def _store_damaged(request: AnyRequest, error: Exception) -> PageResponse:
 
 
 def _internal_error(request: AnyRequest, error: Exception) -> PageResponse:
-    log_breakage("panel broke", error, method=request.method, path=request.scope["path"][:MAX_PATH])
+    log_unexpected_error("panel broke", error, method=request.method, path=request.scope["path"][:MAX_PATH])
     if is_damaged_record(error):
         return _problem_page(request, 503, STORE_DAMAGED)
     return _problem_page(request, 500, "An internal error occurred. The server log has the details.")

@@ -14,9 +14,9 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
 from clickloop.people.user import Right
-from clickloop.saving.access import csrf_of, session_of
+from clickloop.saving.access import csrf_token, find_active_session
 from clickloop.setup.instance import time_zones
-from clickloop.store.ledger.setup.names import Named, newest_names
+from clickloop.store.ledger.setup.names import RecordKind, newest_names
 from clickloop.store.ledger.setup.settings import read_instance
 from clickloop.web.api.context import ApiContext, app_context
 from clickloop.web.browser import browser_of, note_forwarded
@@ -92,18 +92,18 @@ async def form_of(request: AnyRequest) -> Form:
 
 def _viewer_of(context: ApiContext, connection: AnyRequest) -> Viewer | None:
     secret = session_secret(context, connection)
-    session = session_of(context.access, secret)
+    session = find_active_session(context.access, secret)
     if session is None:
         return None
     with context.ledger.read() as tx:
         saved = read_instance(tx)
-        is_new_instance = not newest_names(tx, Named.CAMPAIGN, 1)
+        is_new_instance = not newest_names(tx, RecordKind.CAMPAIGN, 1)
     query = [(name, value) for name, value in connection.query_params.multi_items() if name != "said"]
     theme = cookie_of(connection, THEME_COOKIE)
     return Viewer(
         actor=session.actor,
         zone=_zone(session.user.time_zone, saved.over(context.started).time_zone),
-        csrf=csrf_of(secret),
+        csrf=csrf_token(secret),
         saved=saved,
         session_id=session.session.id,
         path=connection.scope["path"],

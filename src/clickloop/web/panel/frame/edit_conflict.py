@@ -9,11 +9,11 @@ import msgspec
 from markupsafe import Markup
 
 from clickloop.postback.masking import MASK
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.record import Versioned
 from clickloop.store.ledger.logs.audit_log import Action, ChangesFilter, changes_before
 from clickloop.store.ledger.setup.versions import Expectation, StaleRecordError
-from clickloop.web.api.all_faults import save_read
+from clickloop.web.api.all_faults import save_or_report_faults
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.wire import json_value
 from clickloop.web.panel.frame.form import Form
@@ -49,7 +49,7 @@ class _SeenVersion(msgspec.Struct, frozen=True):
     shown_at: str = ""
 
 
-class EditConflict(Fault, frozen=True):
+class EditConflict(FieldFault, frozen=True):
     """The fault of a form whose record was changed since. ``actor`` empty: unknown, and ``at`` is 0."""
 
     seen: str
@@ -78,7 +78,7 @@ def seen_field(seen: str, conflict: EditConflict | None) -> Markup:
     return Markup('<input type="hidden" name="{}" value="{}">').format(SEEN_FIELD, shown) if shown else Markup("")
 
 
-def conflict_in(faults: Collection[Fault]) -> EditConflict | None:
+def conflict_in(faults: Collection[FieldFault]) -> EditConflict | None:
     """Return the edit conflict among the faults, if any."""
     return next((fault for fault in faults if isinstance(fault, EditConflict)), None)
 
@@ -97,7 +97,7 @@ def save_edit(
     """
     read = form.read_partly(kind, **more)
     if read.faults or not form.text(SEEN_FIELD):
-        return save_read(context, read, lambda on, submitted: save(on, edit.record_id, submitted))
+        return save_or_report_faults(context, read, lambda on, submitted: save(on, edit.record_id, submitted))
     for _ in range(_MAX_ROUNDS):
         found = find_conflict(context, form, edit, read.value)
         if found is not None:
@@ -109,7 +109,7 @@ def save_edit(
         except StaleRecordError:
             edit = msgspec.structs.replace(edit, view=edit.reread())
     sentence = "Others keep changing this record. Nothing was saved: try again."
-    raise InvalidInputError((Fault("", FaultCode.CONFLICT, sentence),))
+    raise InvalidInputError((FieldFault("", FaultCode.CONFLICT, sentence),))
 
 
 def find_conflict(context: ApiContext, form: Form, edit: RecordEdit, submitted: object) -> EditConflict | None:

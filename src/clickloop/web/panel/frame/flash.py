@@ -5,7 +5,7 @@ import re
 from clickloop.explained import Explained
 
 
-class Said(Explained):
+class FlashMessage(Explained):
     """A flash message and its sentence."""
 
     CREATED = "created", "Created."
@@ -38,9 +38,9 @@ class Said(Explained):
     SIGNED_OUT_EVERYWHERE = "signed-out-everywhere", "All your other browsers have been signed out."
 
 
-def flash_message_of(word: str) -> Said | None:
+def flash_message_of(word: str) -> FlashMessage | None:
     """Return the message of a query's word, None for an unknown word."""
-    return Said(word) if word in set(Said) else None
+    return FlashMessage(word) if word in set(FlashMessage) else None
 
 
 IGNORABLE = re.compile(r"[a-z_]{1,40}")

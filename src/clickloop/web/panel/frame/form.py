@@ -12,7 +12,7 @@ import msgspec
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
-from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.setup.reading import PartlyRead, options_of, read_given
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ _TRUE = frozenset({"on", "true", "1", "yes"})
 class Form:
     """A submitted form. ``tree``: its fields nested by path as dicts, lists and texts; a repeated name holds a list."""
 
-    def __init__(self, pairs: Iterable[tuple[str, str]], faults: Iterable[Fault] = ()) -> None:
+    def __init__(self, pairs: Iterable[tuple[str, str]], faults: Iterable[FieldFault] = ()) -> None:
         """``faults``: faults of fields that the page has read itself and left out of the pairs; reported with the others."""
         self.faults = tuple(faults)
         self.pairs = tuple((name, value) for name, value in pairs if name != CSRF_FIELD)
@@ -75,7 +75,7 @@ FormParameter = NamedDependency[SkipValidation[Form]]
 """The parameter ``form`` of a page's function."""
 
 
-def by_path(faults: Iterable[Fault]) -> dict[str, list[str]]:
+def by_path(faults: Iterable[FieldFault]) -> dict[str, list[str]]:
     """Return the sentences of faults by the path of their form field."""
     sentences: dict[str, list[str]] = {}
     for fault in faults:

@@ -14,7 +14,7 @@ from litestar import Response
 from markupsafe import Markup, escape
 
 from clickloop.people.user import Right
-from clickloop.setup.fault import Fault
+from clickloop.setup.fault import FieldFault
 from clickloop.setup.money_text import MoneyText
 from clickloop.web.panel.frame.edit_conflict import conflict_in, seen_field
 from clickloop.web.panel.frame.field_names import field_name, parameter_name
@@ -38,7 +38,12 @@ PageResponse = Response[Any]
 
 
 def page(
-    viewer: Viewer | None, template: str, faults: tuple[Fault, ...] = (), *, status: int | None = None, **values: Any
+    viewer: Viewer | None,
+    template: str,
+    faults: tuple[FieldFault, ...] = (),
+    *,
+    status: int | None = None,
+    **values: Any,
 ) -> PageResponse:
     """Return the page of a template. ``faults`` are shown beside their fields, and all of them above the form.
 

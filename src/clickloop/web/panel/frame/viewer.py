@@ -12,7 +12,7 @@ from litestar.response import Redirect
 
 from clickloop.people.user import Actor, Right
 from clickloop.setup.instance import NOTHING_SAVED, SavedSettings
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 
 HOME = "/panel"
 
@@ -37,7 +37,7 @@ class Viewer:
     """Query of the request without ``said``, for links that keep filters."""
     theme: str
     """``light``, ``dark``, or empty for the system's."""
-    said: Said | None
+    said: FlashMessage | None
     """Flash message of the previous page."""
     ignored: frozenset[str] = frozenset()
     """Parameters dropped from the URL as unreadable."""
@@ -56,7 +56,7 @@ class Viewer:
         """Return whether the user has a right, which templates name by its value."""
         return self.actor.role.may(Right(right))
 
-    def go(self, path: str, said: Said | None = None, **query: str) -> Response[None]:
+    def go(self, path: str, said: FlashMessage | None = None, **query: str) -> Response[None]:
         """Return a redirect after a change, so that reloading the page does not repeat it."""
         words = {**query, **({"said": said.value} if said else {})}
         return redirect(f"{path}?{urlencode(words)}" if words else path)

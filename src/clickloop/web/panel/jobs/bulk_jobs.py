@@ -9,7 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from clickloop.log_filter import PERIOD, LogFilter
 from clickloop.logs.page import Page
-from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.tracking.jobs.bulk import BulkView
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.once import view_in
@@ -72,7 +72,7 @@ class BulkPage(msgspec.Struct, Generic[B, V], frozen=True, kw_only=True):
         viewer: Viewer,
         context: ApiContext,
         query: LogQuery,
-        faults: tuple[Fault, ...] = (),
+        faults: tuple[FieldFault, ...] = (),
         preview: V | None = None,
     ) -> PageResponse:
         return page(

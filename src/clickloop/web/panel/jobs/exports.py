@@ -14,7 +14,7 @@ from clickloop.web.api.jobs import exports as api
 from clickloop.web.api.paging import Cursor, RecordIdPath
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.panel.frame.auth_guard import NEEDS
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.form import FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer
@@ -81,7 +81,7 @@ def download(context: Context, export_id: RecordIdPath) -> Response[str] | Strea
 
 def stop(viewer: CurrentViewer, context: Context, export_id: RecordIdPath) -> PageResponse:
     view = api.stop_export(context, export_id)
-    return viewer.go(f"{PATH}/{view.export_id}", Said.EXPORT_STOPPED)
+    return viewer.go(f"{PATH}/{view.export_id}", FlashMessage.EXPORT_STOPPED)
 
 
 def _is_available(context: ApiContext, view: ExportView) -> bool:

@@ -8,7 +8,7 @@ from clickloop.postback.due import SkipReason
 from clickloop.postback.postback_log import ResendFilter
 from clickloop.postback.state import PostbackState
 from clickloop.tracking.jobs.resends import BulkResendView
-from clickloop.tracking.resending import Mode, NotResent
+from clickloop.tracking.resending import NotResentReason, ResendMode
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.jobs import resends as api
 from clickloop.web.api.paging import RecordIdPath
@@ -33,13 +33,13 @@ def _more(_context: ApiContext, query: LogQuery, preview: BulkResendView | None)
 def _mode(query: LogQuery) -> str:
     """Return how to resend: unchanged by default, but always rebuilt for skipped postbacks, which have no request."""
     is_skipped = query.text("state") == PostbackState.SKIPPED or bool(query.text("reason"))
-    return Mode.ANEW.value if is_skipped else query.text("request") or Mode.AS_IT_WAS.value
+    return ResendMode.ANEW.value if is_skipped else query.text("request") or ResendMode.AS_IT_WAS.value
 
 
 def _why(word: str) -> str:
     """Return the sentences of a reason for leaving postbacks out: ``still_skipped: below_minimum`` has two."""
     kind, _, detail = word.partition(": ")
-    sentence = NotResent(kind).sentence if kind in {known.value for known in NotResent} else in_words(kind)
+    sentence = NotResentReason(kind).sentence if kind in {known.value for known in NotResentReason} else in_words(kind)
     reasons = {known.value: known.sentence for known in SkipReason}
     return f"{sentence} {reasons[detail]}" if detail in reasons else sentence
 

@@ -8,17 +8,17 @@ from litestar import Response, get, post
 from litestar.response import Stream
 
 from clickloop.conversion.moment import DateOrder
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.disk_room import NoRoomError
-from clickloop.store.ledger.jobs.uploads import Verdict
+from clickloop.store.ledger.jobs.uploads import LineVerdict
 from clickloop.store.upload_files import UploadTooLargeError
 from clickloop.tracking.jobs.uploads import take_upload
-from clickloop.tracking.uploads import UploadWish
+from clickloop.tracking.uploads import UploadOptions
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.jobs import uploads as api
 from clickloop.web.api.paging import Cursor, RecordIdPath
 from clickloop.web.api.problem import AnyRequest
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.form import FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.streamed_form import STREAMED, StreamedForm
@@ -29,7 +29,7 @@ PATH = "/panel/uploads"
 ROWS_PER_PAGE = 50
 MAX_LINES = 100
 _MAX_NAME_LENGTH = 200
-_REGISTERABLE = (Verdict.NEW, Verdict.CHANGED, Verdict.WAITING)
+_REGISTERABLE = (LineVerdict.NEW, LineVerdict.CHANGED, LineVerdict.WAITING)
 """Verdicts of preview lines that registering would act on."""
 
 
@@ -46,7 +46,7 @@ async def receive(viewer: CurrentViewer, context: Context, request: AnyRequest) 
     except InvalidInputError as error:
         return await asyncio.to_thread(_show_list, viewer, context, "", error.faults)
     except (UploadTooLargeError, NoRoomError) as error:
-        fault = Fault("file", FaultCode.TOO_LONG, str(error))
+        fault = FieldFault("file", FaultCode.TOO_LONG, str(error))
         return await asyncio.to_thread(_show_list, viewer, context, "", (fault,))
     return viewer.go(f"{PATH}/{view.upload_id}")
 
@@ -74,7 +74,7 @@ def register(viewer: CurrentViewer, context: Context, upload_id: RecordIdPath, f
     except InvalidInputError as error:
         return _show(viewer, context, upload_id, error.faults)
     except FileNotFoundError:
-        fault = Fault("", FaultCode.NOT_FOUND, "The file of this preview has been deleted. Upload it again.")
+        fault = FieldFault("", FaultCode.NOT_FOUND, "The file of this preview has been deleted. Upload it again.")
         return _show(viewer, context, upload_id, (fault,))
     return viewer.go(f"{PATH}/{view.upload_id}")
 
@@ -82,7 +82,7 @@ def register(viewer: CurrentViewer, context: Context, upload_id: RecordIdPath, f
 def cancel(viewer: CurrentViewer, context: Context, upload_id: RecordIdPath) -> PageResponse:
     """Stop an upload; lines registered so far stay."""
     view = api.stop_upload(context, upload_id)
-    return viewer.go(f"{PATH}/{view.upload_id}", Said.STOPPED)
+    return viewer.go(f"{PATH}/{view.upload_id}", FlashMessage.STOPPED)
 
 
 async def _checked(form: StreamedForm) -> AsyncIterator[bytes]:
@@ -96,12 +96,12 @@ async def _checked(form: StreamedForm) -> AsyncIterator[bytes]:
 
 
 def _fault(sentence: str) -> InvalidInputError:
-    return InvalidInputError((Fault("file", FaultCode.REQUIRED, sentence),))
+    return InvalidInputError((FieldFault("file", FaultCode.REQUIRED, sentence),))
 
 
-def _options(form: StreamedForm) -> UploadWish:
+def _options(form: StreamedForm) -> UploadOptions:
     name = form.file_name.replace("\\", "/").rpartition("/")[2]
-    return UploadWish(
+    return UploadOptions(
         name="".join(letter for letter in name if letter.isprintable())[:_MAX_NAME_LENGTH] or "entered lines",
         preview="preview" in form.texts,
         postbacks=form.texts.get("postbacks") == "on",
@@ -113,7 +113,9 @@ def _date_order(text: str) -> DateOrder | None:
     return DateOrder(text) if text in set(DateOrder) else None
 
 
-def _show_list(viewer: Viewer, context: ApiContext, cursor: str = "", faults: tuple[Fault, ...] = ()) -> PageResponse:
+def _show_list(
+    viewer: Viewer, context: ApiContext, cursor: str = "", faults: tuple[FieldFault, ...] = ()
+) -> PageResponse:
     faults = tuple(fault if fault.field else msgspec.structs.replace(fault, field="file") for fault in faults)
     found = api.list_uploads(context, ROWS_PER_PAGE, cursor)
     is_busy = any(not view.state.is_final for view in found.items)
@@ -124,8 +126,8 @@ def _show(
     viewer: Viewer,
     context: ApiContext,
     upload_id: str,
-    faults: tuple[Fault, ...] = (),
-    verdict: Verdict | None = None,
+    faults: tuple[FieldFault, ...] = (),
+    verdict: LineVerdict | None = None,
 ) -> PageResponse:
     view = api.read_upload(context, upload_id)
     try:

@@ -3,9 +3,9 @@
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import ClickId
-from clickloop.click_id import Fault as ClickIdFault
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
-from clickloop.text import text_of
+from clickloop.click_id import ClickIdFault as ClickIdFault
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
+from clickloop.text import escape_bytes
 from clickloop.web.api.context import ApiContext
 
 MAX_CHOICES = 20  # the user picks one from this list
@@ -28,7 +28,7 @@ def resolve_click_id(context: ApiContext, text: str) -> str:
     read = context.click_ids.read(text)
     if isinstance(read, ClickId) or not text:
         return text
-    external_id = text_of(text.encode("utf-8", "surrogateescape"))
+    external_id = escape_bytes(text.encode("utf-8", "surrogateescape"))
     found = context.facts.clicks_page(ClickFilter(external_id=external_id), MAX_CHOICES)
     if len(found) > 1:
         raise SeveralClicksError(found)
@@ -37,4 +37,4 @@ def resolve_click_id(context: ApiContext, text: str) -> str:
     if read is ClickIdFault.FORGED:
         return text
     sentence = "No click has this click id or external id. External ids must be exactly as the source sent them."
-    raise InvalidInputError((Fault("click_id", FaultCode.NOT_FOUND, sentence),))
+    raise InvalidInputError((FieldFault("click_id", FaultCode.NOT_FOUND, sentence),))

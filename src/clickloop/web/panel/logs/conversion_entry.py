@@ -7,18 +7,18 @@ from litestar import get, post
 from litestar.exceptions import HTTPException
 
 from clickloop.click.click import Click
-from clickloop.conversion.notice import EVENTS, PARAMS
-from clickloop.conversion.reported import ConversionBody, ConversionReport, given_of
+from clickloop.conversion.notice import MAX_EVENTS, MAX_PARAMS
+from clickloop.conversion.reported import ConversionBody, ConversionReport, given_conversion
 from clickloop.diagnosis.simulation_input import SimulationBody
 from clickloop.money import CURRENCIES
-from clickloop.setup.fault import Fault, InvalidInputError
-from clickloop.store.ledger.setup.names import Named, names_of
+from clickloop.setup.fault import FieldFault, InvalidInputError
+from clickloop.store.ledger.setup.names import RecordKind, names_of
 from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis import simulate
 from clickloop.web.api.logs import conversions as api
 from clickloop.web.api.problem import AnyRequest
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.form import Form, FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
@@ -74,8 +74,8 @@ def create(viewer: CurrentViewer, context: Context, request: AnyRequest, form: F
     except InvalidInputError as error:
         return _form(viewer, context, written, error.faults)
     if reported.conversion is None:
-        return viewer.go(f"/panel/notices/{reported.notice.notice_id}", Said.CONVERTED)
-    return viewer.go(f"{PATH}/{reported.conversion.conversion_id}", Said.CONVERTED)
+        return viewer.go(f"/panel/notices/{reported.notice.notice_id}", FlashMessage.CONVERTED)
+    return viewer.go(f"{PATH}/{reported.conversion.conversion_id}", FlashMessage.CONVERTED)
 
 
 def _report(viewer: Viewer, form: Form, click_id: str) -> ConversionReport:
@@ -85,7 +85,7 @@ def _report(viewer: Viewer, form: Form, click_id: str) -> ConversionReport:
     moment = utc_text("at", at, viewer.zone) if at and not at.isdecimal() else at
     is_silent = form.has("postbacks") and form.text("postbacks") != "on"
     report = fields.read(ConversionReport, click_id=click_id, at=moment, by_hand=True, disable_postback=is_silent)
-    given_of(report)
+    given_conversion(report)
     return report
 
 
@@ -103,14 +103,14 @@ def _form(
     viewer: Viewer,
     context: ApiContext,
     written: dict[str, Any],
-    faults: tuple[Fault, ...] = (),
+    faults: tuple[FieldFault, ...] = (),
     preview: EntryPreview | None = None,
     blank_rows: int = BLANK_ROWS,
     choices: Sequence[Click] = (),
 ) -> PageResponse:
     """Return the form. ``choices``: clicks to choose from, if several have the entered external id."""
     with context.ledger.read() as tx:
-        names = names_of(tx, Named.CAMPAIGN, {click.campaign_id for click in choices})
+        names = names_of(tx, RecordKind.CAMPAIGN, {click.campaign_id for click in choices})
     return page(
         viewer,
         "conversion_entry.html",
@@ -118,8 +118,8 @@ def _form(
         v={**_EMPTY, **written},
         preview=preview,
         blank_rows=blank_rows,
-        params=PARAMS,
-        events=EVENTS,
+        params=MAX_PARAMS,
+        events=MAX_EVENTS,
         statuses=status_choices(context),
         choices=choices,
         names={number: readable(name) for number, name in names.items()},

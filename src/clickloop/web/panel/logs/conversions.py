@@ -7,19 +7,19 @@ from litestar import get, post
 
 from clickloop.conversion.notice_log import NoticeFilter
 from clickloop.conversion.reported import ConversionCorrection
-from clickloop.logs.column import Column, Kind, names_for
+from clickloop.logs.column import ColumnKind, LogColumn, names_for
 from clickloop.logs.columns import CONVERSION_COLUMNS
 from clickloop.logs.conversion_view import ChangeView, ConversionView
 from clickloop.logs.listing import list_notices, list_postbacks
 from clickloop.money import CURRENCIES
 from clickloop.postback.postback_log import PostbackFilter
-from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.store.ledger.jobs.exports import ExportNoun
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.logs import conversions as api
 from clickloop.web.api.paging import RecordIdPath
 from clickloop.web.api.problem import AnyRequest
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.form import FormParameter
 from clickloop.web.panel.frame.page import PageResponse, amount, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
@@ -57,7 +57,7 @@ def change(viewer: CurrentViewer, context: Context, conversion_id: RecordIdPath,
         api.change_conversion(context, conversion_id, form.read(ConversionCorrection, disable_postback=is_silent))
     except InvalidInputError as error:
         return _show(viewer, context, conversion_id, form.tree, error.faults)
-    return viewer.go(f"{PATH}/{conversion_id}", Said.SAVED)
+    return viewer.go(f"{PATH}/{conversion_id}", FlashMessage.SAVED)
 
 
 def _show(
@@ -65,7 +65,7 @@ def _show(
     context: ApiContext,
     conversion_id: str,
     written: dict[str, Any],
-    faults: tuple[Fault, ...] = (),
+    faults: tuple[FieldFault, ...] = (),
 ) -> PageResponse:
     story = api.read_conversion(context, conversion_id)
     one = story.conversion
@@ -104,11 +104,11 @@ def _changed_fields(entry: ChangeView) -> list[ChangedField]:
     return [field for field in fields if field.before != field.after]
 
 
-def _text(column: Column, view: ConversionView) -> str:
+def _text(column: LogColumn, view: ConversionView) -> str:
     value = column.value(view)
-    if column.kind is Kind.MONEY:
+    if column.kind is ColumnKind.MONEY:
         return f"{amount(value.amount)} {value.currency}".strip()
-    if column.kind is Kind.FLAGS:
+    if column.kind is ColumnKind.FLAGS:
         return ", ".join(flag.replace("_", " ") for flag in value)
     return str(value)
 

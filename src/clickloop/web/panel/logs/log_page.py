@@ -17,12 +17,12 @@ from clickloop.click.click import Flag, Screening
 from clickloop.clock import iso_text
 from clickloop.conversion.notice import NoticeFlag
 from clickloop.log_filter import PERIOD, WORDS, F, LogFilter, fields_of, label_of, meta_of, type_of
-from clickloop.logs.column import Column, names_for
+from clickloop.logs.column import LogColumn, names_for
 from clickloop.logs.log import LOGS
 from clickloop.report.period import Preset, days_of
 from clickloop.setup.fault import FaultCode, InvalidInputError, invalid
 from clickloop.store.ledger.jobs.exports import ExportNoun
-from clickloop.store.ledger.setup.names import Named, names_of, newest_names
+from clickloop.store.ledger.setup.names import RecordKind, names_of, newest_names
 from clickloop.store.ledger.setup.statuses import status_rows
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.problem import AnyRequest
@@ -154,7 +154,9 @@ def _without_empty(request: AnyRequest) -> PageResponse | None:
     return redirect(f"{path}?{urlencode(filled)}" if filled else path)
 
 
-def chosen_columns(request: AnyRequest, noun: str, columns: Sequence[Column], query: LogQuery) -> tuple[Column, ...]:
+def chosen_columns(
+    request: AnyRequest, noun: str, columns: Sequence[LogColumn], query: LogQuery
+) -> tuple[LogColumn, ...]:
     """Return the columns in the URL, else those that the browser remembers, else the default ones."""
     keys = query.columns() or cookie_of(request, _cookie(noun)).split(".")
     found = tuple(column for column in columns if column.key in keys)
@@ -172,7 +174,7 @@ def _form_field(tx: Connection, field: FieldInfo, value: str) -> FormField:
     options: Sequence[tuple[str, str]] | None = None
     value_type = type_of(field)
     if value_type is int:
-        names = _choices(tx, Named(field.name.removesuffix("_id")), value)
+        names = _choices(tx, RecordKind(field.name.removesuffix("_id")), value)
         options = [(str(number), name) for number, name in names.items()]
     elif value_type is bool:
         yes, no = (meta_of(field).extra or {}).get(WORDS, ("Yes", "No"))
@@ -184,7 +186,7 @@ def _form_field(tx: Connection, field: FieldInfo, value: str) -> FormField:
     return FormField(name=field.name, label=label_of(field), value=value, options=options)
 
 
-def _choices(tx: Connection, kind: Named, chosen: str) -> dict[int, str]:
+def _choices(tx: Connection, kind: RecordKind, chosen: str) -> dict[int, str]:
     """Return the names that a field offers, always including the chosen one."""
     names = newest_names(tx, kind, MAX_CHOICES)
     number = int(chosen) if chosen.isascii() and chosen.isdecimal() and len(chosen) < 11 else 0

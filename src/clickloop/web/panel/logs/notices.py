@@ -9,7 +9,7 @@ from clickloop.web.api.context import Context
 from clickloop.web.api.logs import notices as api
 from clickloop.web.api.paging import RecordIdPath
 from clickloop.web.api.problem import AnyRequest
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer
 from clickloop.web.panel.logs.log_page import flag_sentence, log_page
@@ -33,7 +33,7 @@ def show(viewer: CurrentViewer, context: Context, notice_id: RecordIdPath) -> Pa
 def rerun(viewer: CurrentViewer, context: Context, notice_id: RecordIdPath) -> PageResponse:
     """Process the notice again with the current settings."""
     view = api.rerun_notice(context, notice_id)
-    return viewer.go(f"{PATH}/{view.notice_id}", Said.RERUN)
+    return viewer.go(f"{PATH}/{view.notice_id}", FlashMessage.RERUN)
 
 
 routes = [

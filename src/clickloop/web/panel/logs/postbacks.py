@@ -9,9 +9,9 @@ from clickloop.logs.postback_view import PostbackStoryView, PostbackView
 from clickloop.people.user import Right
 from clickloop.postback.rule import LOST_REQUEST
 from clickloop.postback.state import PostbackState
-from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.store.ledger.jobs.exports import ExportNoun
-from clickloop.tracking.resending import Mode
+from clickloop.tracking.resending import ResendMode
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.jobs import resends
 from clickloop.web.api.logs import postbacks as api
@@ -19,7 +19,7 @@ from clickloop.web.api.once import view_in
 from clickloop.web.api.paging import RecordIdPath
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.panel.frame.auth_guard import NEEDS
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.form import FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
@@ -48,7 +48,7 @@ def resend(
     viewer: CurrentViewer, request: AnyRequest, context: Context, postback_id: RecordIdPath, form: FormParameter
 ) -> PageResponse:
     """Resend a postback, unchanged or rebuilt. A delivered one needs a confirmation first."""
-    mode = Mode.ANEW if form.text("request") == Mode.ANEW else Mode.AS_IT_WAS
+    mode = ResendMode.ANEW if form.text("request") == ResendMode.ANEW else ResendMode.AS_IT_WAS
     try:
         if not form.has("confirmed") and _delivered_at(api.read_postback(context, postback_id)):
             return _show(viewer, context, postback_id, confirming=mode)
@@ -60,7 +60,7 @@ def resend(
     except HTTPException as error:
         return _conflict(viewer, context, postback_id, error)
     made = view_in(response, PostbackView)
-    return viewer.go(f"{PATH}/{made.postback_id}", Said.RESENT)
+    return viewer.go(f"{PATH}/{made.postback_id}", FlashMessage.RESENT)
 
 
 def cancel(viewer: CurrentViewer, context: Context, postback_id: RecordIdPath) -> PageResponse:
@@ -68,7 +68,7 @@ def cancel(viewer: CurrentViewer, context: Context, postback_id: RecordIdPath) -
         view = resends.cancel_postback(context, postback_id)
     except HTTPException as error:
         return _conflict(viewer, context, postback_id, error)
-    return viewer.go(f"{PATH}/{view.postback_id}", Said.CANCELLED)
+    return viewer.go(f"{PATH}/{view.postback_id}", FlashMessage.CANCELLED)
 
 
 def show_curl(viewer: CurrentViewer, context: Context, postback_id: RecordIdPath) -> PageResponse:
@@ -85,11 +85,11 @@ def _show(
     viewer: Viewer,
     context: ApiContext,
     postback_id: str,
-    faults: tuple[Fault, ...] = (),
+    faults: tuple[FieldFault, ...] = (),
     status: int | None = None,
     *,
     secrets: bool = False,
-    confirming: Mode | None = None,
+    confirming: ResendMode | None = None,
 ) -> PageResponse:
     """Return the page. ``confirming``: how to resend once the user confirms it."""
     story = api.read_postback(context, postback_id, secrets)
@@ -123,7 +123,7 @@ def _conflict(viewer: Viewer, context: ApiContext, postback_id: str, error: HTTP
     """Return the page with the reason for a 409. Raise any other error again."""
     if error.status_code != 409:
         raise error
-    return _show(viewer, context, postback_id, (Fault("", "conflict", error.detail),), 409)
+    return _show(viewer, context, postback_id, (FieldFault("", "conflict", error.detail),), 409)
 
 
 def _curl(viewer: Viewer, context: ApiContext, postback_id: str, *, secrets: bool) -> PageResponse:

@@ -4,14 +4,14 @@ from litestar import get, post
 
 from clickloop.people.user import MIN_PASSWORD_LENGTH
 from clickloop.saving import access
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.ledger.people.users import find_user
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Id
 from clickloop.web.api.people import profile as api
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.panel.frame.auth_guard import NEEDS
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.form import Form, FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.session_cookie import session_secret
@@ -30,7 +30,7 @@ def change(viewer: CurrentViewer, context: Context, form: FormParameter) -> Page
         api.change_profile(context, form.read(api.ProfileUpdate))
     except InvalidInputError as error:
         return _page(viewer, context, error.faults)
-    return viewer.go(PATH, Said.SAVED)
+    return viewer.go(PATH, FlashMessage.SAVED)
 
 
 async def change_password(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
@@ -46,28 +46,28 @@ def _change_password(viewer: Viewer, context: ApiContext, form: Form) -> PageRes
     assert user is not None, "the session's user exists"
     try:
         if form.raw("again") != password:
-            raise InvalidInputError((Fault("again", FaultCode.CONFLICT, "The passwords do not match."),))
+            raise InvalidInputError((FieldFault("again", FaultCode.CONFLICT, "The passwords do not match."),))
         access.change_password(context.access, user, current, password, context.actor, keep=viewer.session_id)
     except InvalidInputError as error:
         return _page(viewer, context, error.faults)
-    return viewer.go(PATH, Said.PASSWORD_SET)
+    return viewer.go(PATH, FlashMessage.PASSWORD_SET)
 
 
 def end_session(viewer: CurrentViewer, context: Context, session_id: Id) -> PageResponse:
     """End one of the user's other sessions."""
     api.end_session(context, session_id)
-    return viewer.go(PATH, Said.SESSION_ENDED)
+    return viewer.go(PATH, FlashMessage.SESSION_ENDED)
 
 
 def end_others(viewer: CurrentViewer, context: Context, request: AnyRequest) -> PageResponse:
     """End all other sessions of the user."""
-    session = access.session_of(context.access, session_secret(context, request))
+    session = access.find_active_session(context.access, session_secret(context, request))
     if session is not None:
         access.sign_out_everywhere(context.access, session)
-    return viewer.go(PATH, Said.SIGNED_OUT_EVERYWHERE)
+    return viewer.go(PATH, FlashMessage.SIGNED_OUT_EVERYWHERE)
 
 
-def _page(viewer: Viewer, context: ApiContext, faults: tuple[Fault, ...] = ()) -> PageResponse:
+def _page(viewer: Viewer, context: ApiContext, faults: tuple[FieldFault, ...] = ()) -> PageResponse:
     with context.ledger.read() as tx:
         user = find_user(tx, context.actor.user_id)
     assert user is not None, "the session's user exists"

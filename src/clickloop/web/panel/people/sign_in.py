@@ -14,7 +14,7 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.browser import browser_of
 from clickloop.web.cookies import cookie_of
 from clickloop.web.panel.frame.auth_guard import NEEDS, OPEN, SIGN_IN
-from clickloop.web.panel.frame.flash import Said, flash_message_of
+from clickloop.web.panel.frame.flash import FlashMessage, flash_message_of
 from clickloop.web.panel.frame.form import Form, FormParameter
 from clickloop.web.panel.frame.form_body import MAX_ANONYMOUS_BODY_BYTES
 from clickloop.web.panel.frame.form_draft import FormDraft, draft_in_form
@@ -31,7 +31,7 @@ FlashParameter = Annotated[str, QueryParameter(name="said", max_length=50)]
 
 def show(context: Context, request: AnyRequest, target: Next = "", said: FlashParameter = "") -> PageResponse:
     """Return the sign-in form, or a redirect if the user is already signed in."""
-    if access.session_of(context.access, session_secret(context, request)) is not None:
+    if access.find_active_session(context.access, session_secret(context, request)) is not None:
         return _redirect_to(target)
     with context.ledger.read() as tx:
         is_set_up = has_owner_with_password(tx)
@@ -91,7 +91,7 @@ def known_device(context: ApiContext, request: AnyRequest, user: User) -> str:
 
 def sign_out(context: Context, request: AnyRequest, viewer: CurrentViewer) -> PageResponse:
     access.sign_out(context.access, session_secret(context, request))
-    response = viewer.go(SIGN_IN, Said.SIGNED_OUT)
+    response = viewer.go(SIGN_IN, FlashMessage.SIGNED_OUT)
     end_session(response, secure=browser_of(request, context.proxies).secure)
     return response
 
@@ -118,7 +118,7 @@ def _page(status: int = 200, *, sentence: str = "", **more: Any) -> PageResponse
 
 def _draft_page(draft: FormDraft, signed_in: access.SignedIn) -> PageResponse:
     """Return the page that shows the draft; only the user sends it."""
-    return page(None, "form_draft.html", draft=draft, csrf_token=access.csrf_of(signed_in.secret))
+    return page(None, "form_draft.html", draft=draft, csrf_token=access.csrf_token(signed_in.secret))
 
 
 def _redirect_to(target: str) -> PageResponse:

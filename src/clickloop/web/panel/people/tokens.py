@@ -3,13 +3,13 @@
 from litestar import get, post
 
 from clickloop.people.user import Right, Role
-from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.store.ledger.people.users import users_after
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Cursor, Id
 from clickloop.web.api.people import tokens as api
 from clickloop.web.panel.frame.auth_guard import NEEDS
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.form import FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
@@ -36,7 +36,7 @@ def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> Page
 def revoke(viewer: CurrentViewer, context: Context, token_id: Id) -> PageResponse:
     """Revoke a token, immediately and for good."""
     api.remove_token(context, token_id)
-    return viewer.go(PATH, Said.REVOKED)
+    return viewer.go(PATH, FlashMessage.REVOKED)
 
 
 def _page(
@@ -47,7 +47,7 @@ def _page(
     made: api.NewTokenView | None = None,
     name: str = "",
     role: str = "",
-    faults: tuple[Fault, ...] = (),
+    faults: tuple[FieldFault, ...] = (),
 ) -> PageResponse:
     with context.ledger.read() as tx:
         names = {user.id: user.name for user in users_after(tx, 0, _MAX_USERS)}

@@ -6,8 +6,8 @@ import msgspec
 from litestar import get, post
 
 from clickloop.people.user import Right, Role
-from clickloop.setup.fault import Fault, InvalidInputError
-from clickloop.web.api.all_faults import save_read
+from clickloop.setup.fault import FieldFault, InvalidInputError
+from clickloop.web.api.all_faults import save_or_report_faults
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Cursor, Id
 from clickloop.web.api.people import users as api
@@ -15,7 +15,7 @@ from clickloop.web.api.problem import AnyRequest
 from clickloop.web.browser import browser_of
 from clickloop.web.panel.frame.auth_guard import NEEDS
 from clickloop.web.panel.frame.edit_conflict import RecordEdit, save_edit, seen_version
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.form import FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
@@ -44,7 +44,7 @@ def show(viewer: CurrentViewer, context: Context, user_id: Id) -> PageResponse:
 def create(viewer: CurrentViewer, context: Context, request: AnyRequest, form: FormParameter) -> PageResponse:
     """Create a user and show their link, this once."""
     try:
-        view = save_read(context, form.read_partly(api.UserCreation), api.create_user)
+        view = save_or_report_faults(context, form.read_partly(api.UserCreation), api.create_user)
     except InvalidInputError as error:
         return _editor(viewer, context, form.tree, None, error.faults)
     return _link(viewer, context, request, view, view.link)
@@ -57,7 +57,7 @@ def change(viewer: CurrentViewer, context: Context, user_id: Id, form: FormParam
         save_edit(context, form, edit, api.UserUpdate, api.change_user)
     except InvalidInputError as error:
         return _editor(viewer, context, form.tree, view, error.faults)
-    return viewer.go(f"{PATH}/{user_id}", Said.SAVED)
+    return viewer.go(f"{PATH}/{user_id}", FlashMessage.SAVED)
 
 
 def disable(viewer: CurrentViewer, context: Context, user_id: Id) -> PageResponse:
@@ -67,12 +67,12 @@ def disable(viewer: CurrentViewer, context: Context, user_id: Id) -> PageRespons
     except InvalidInputError as error:
         view = api.read_user(context, user_id)
         return _editor(viewer, context, msgspec.to_builtins(view), view, error.faults)
-    return viewer.go(f"{PATH}/{user_id}", Said.DISABLED)
+    return viewer.go(f"{PATH}/{user_id}", FlashMessage.DISABLED)
 
 
 def enable(viewer: CurrentViewer, context: Context, user_id: Id) -> PageResponse:
     api.change_user(context, user_id, api.UserUpdate(disabled=False))
-    return viewer.go(f"{PATH}/{user_id}", Said.ENABLED)
+    return viewer.go(f"{PATH}/{user_id}", FlashMessage.ENABLED)
 
 
 def make_link(viewer: CurrentViewer, context: Context, request: AnyRequest, user_id: Id) -> PageResponse:
@@ -83,7 +83,7 @@ def make_link(viewer: CurrentViewer, context: Context, request: AnyRequest, user
 
 def sign_out(viewer: CurrentViewer, context: Context, user_id: Id) -> PageResponse:
     api.sign_user_out(context, user_id)
-    return viewer.go(f"{PATH}/{user_id}", Said.USER_SIGNED_OUT)
+    return viewer.go(f"{PATH}/{user_id}", FlashMessage.USER_SIGNED_OUT)
 
 
 def _link(viewer: Viewer, context: ApiContext, request: AnyRequest, view: api.UserView, path: str) -> PageResponse:
@@ -97,7 +97,7 @@ def _editor(
     context: ApiContext,
     tree: dict[str, Any],
     view: api.UserView | None,
-    faults: tuple[Fault, ...] = (),
+    faults: tuple[FieldFault, ...] = (),
 ) -> PageResponse:
     return page(
         viewer,

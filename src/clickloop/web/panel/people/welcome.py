@@ -7,7 +7,7 @@ from litestar.params import QueryParameter
 
 from clickloop.people.user import MIN_PASSWORD_LENGTH
 from clickloop.saving import access
-from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.browser import browser_of
 from clickloop.web.panel.frame.auth_guard import OPEN
@@ -35,8 +35,8 @@ def _enter(context: ApiContext, request: AnyRequest, form: Form) -> PageResponse
     browser = browser_of(request, context.proxies)
     try:
         if form.raw("again") != password:
-            raise InvalidInputError((Fault("again", "different", "The passwords do not match."),))
-        signed_in = access.enter_by_link(context.access, key, name, password, browser)
+            raise InvalidInputError((FieldFault("again", "different", "The passwords do not match."),))
+        signed_in = access.accept_invitation(context.access, key, name, password, browser)
     except InvalidInputError as error:
         return _form(context, key, name, error.faults)
     if signed_in is None:
@@ -44,8 +44,8 @@ def _enter(context: ApiContext, request: AnyRequest, form: Form) -> PageResponse
     return with_session(redirect(HOME), signed_in, browser.secure, known_device(context, request, signed_in.user))
 
 
-def _form(context: ApiContext, key: str, name: str, faults: tuple[Fault, ...] = ()) -> PageResponse:
-    invitation = access.welcome_of(context.access, key)
+def _form(context: ApiContext, key: str, name: str, faults: tuple[FieldFault, ...] = ()) -> PageResponse:
+    invitation = access.find_invitation(context.access, key)
     if invitation is None:
         return page(None, "welcome_over.html", status=410)
     return page(

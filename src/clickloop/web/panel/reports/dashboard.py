@@ -12,21 +12,21 @@ from markupsafe import Markup
 
 from clickloop.clock import DAY_MS, iso_text
 from clickloop.conversion.notice import RefusalReason
-from clickloop.diagnosis.check.views import ToldPlace
+from clickloop.diagnosis.check.views import CheckPlaceView
 from clickloop.macro import Severity
-from clickloop.plural import counted
+from clickloop.plural import pluralize
 from clickloop.report.evidence import RefusedNotices
-from clickloop.report.measure import Measure, change, quotient
+from clickloop.report.measure import Measure, quotient, relative_change
 from clickloop.report.period import Preset
 from clickloop.report.query import Dimension, ReportQuery
-from clickloop.report.query_input import AskedReport, Bounds, bounds_of
+from clickloop.report.query_input import ReportPeriod, ReportRequest, report_period
 from clickloop.report.series import filled, moments_of, unit_of
-from clickloop.store.ledger.logs.evidence import given_up_since, refused_since
+from clickloop.store.ledger.logs.evidence import failed_since, refused_since
 from clickloop.store.ledger.setup.statuses import unmapped_words
 from clickloop.text import readable
-from clickloop.tracking.reporting import MadeReport, make_report
+from clickloop.tracking.reporting import NamedReport, run_report
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.diagnosis.check import found_as_set_up
+from clickloop.web.api.diagnosis.check import setup_findings
 from clickloop.web.panel.diagnosis.check import editor_of
 from clickloop.web.panel.frame.chart import Chart, Series, draw
 from clickloop.web.panel.frame.page import PageResponse, page
@@ -93,9 +93,9 @@ def show(
     if not existing >= NEEDED:
         return page(viewer, "dashboard.html", steps=steps_of(existing), started=False)
     now_ms = context.clock()
-    bounds = bounds_of(AskedReport(period=period, zone=viewer.zone.key), now_ms, viewer.zone.key)
+    bounds = report_period(ReportRequest(period=period, zone=viewer.zone.key), now_ms, viewer.zone.key)
     now = _report(context, bounds, bounds.from_at, bounds.until_at, unit_of(bounds))
-    earlier = Bounds(bounds.days.before, bounds.zone, None)
+    earlier = ReportPeriod(bounds.days.before, bounds.zone, None)
     until_at = min(earlier.until_at, earlier.from_at + max(0, now_ms - bounds.from_at))
     before = _report(context, bounds, earlier.from_at, until_at, unit_of(bounds))
     has_visitors = bool(now.totals.sums.clicks or before.totals.sums.clicks) or has_counted_clicks(context)
@@ -124,13 +124,13 @@ def show(
 
 def _report(
     context: ApiContext,
-    bounds: Bounds,
+    bounds: ReportPeriod,
     from_at: int,
     until_at: int,
     group_by: Dimension,
     sort: Measure | None = None,
     limit: int = _MAX_POINTS,
-) -> MadeReport:
+) -> NamedReport:
     query = ReportQuery(
         from_at=from_at,
         until_at=until_at,
@@ -141,13 +141,13 @@ def _report(
         descending=sort is not None,
         limit=limit,
     )
-    return make_report(context.ledger, context.facts, query, each_status=False)
+    return run_report(context.ledger, context.facts, query, each_status=False)
 
 
-def _tile(measure: Measure, now: MadeReport, before: MadeReport) -> Tile:
+def _tile(measure: Measure, now: NamedReport, before: NamedReport) -> Tile:
     value = measure.of(now.totals.sums)
     earlier = measure.of(before.totals.sums)
-    growth = None if measure.is_share else change(value or 0, earlier or 0)
+    growth = None if measure.is_share else relative_change(value or 0, earlier or 0)
     percent = quotient(growth or 0, 10_000)
     return Tile(
         measure=measure,
@@ -160,7 +160,7 @@ def _tile(measure: Measure, now: MadeReport, before: MadeReport) -> Tile:
 
 
 def _chart(
-    measure: Measure, now: MadeReport, before: MadeReport, bounds: Bounds, earlier: Bounds, now_ms: int
+    measure: Measure, now: NamedReport, before: NamedReport, bounds: ReportPeriod, earlier: ReportPeriod, now_ms: int
 ) -> Markup:
     moments, old_moments = moments_of(bounds), moments_of(earlier)
     values = filled(moments, _values(measure, now), now_ms)
@@ -183,11 +183,11 @@ def _chart(
     )
 
 
-def _values(measure: Measure, made: MadeReport) -> dict[int, int | None]:
+def _values(measure: Measure, made: NamedReport) -> dict[int, int | None]:
     return {int(row.headings[0].key): measure.of(row.sums) for row in made.rows}
 
 
-def _top_rows(made: MadeReport) -> list[TopRow]:
+def _top_rows(made: NamedReport) -> list[TopRow]:
     rows = []
     for row in made.rows:
         figures = [(one, one.of(row.sums)) for one in TOP_MEASURES]
@@ -208,25 +208,28 @@ def _health(context: ApiContext, viewer: Viewer, now_ms: int) -> list[HealthItem
         HealthItem("bad", _capitalize(readable(alarm.sentence)), "See Health for all alarms.", "/panel/health")
         for alarm in context.core_health().alarms
     ]
-    findings = [one for one in found_as_set_up(context) if one.severity is not Severity.NOTE]
+    findings = [one for one in setup_findings(context) if one.severity is not Severity.NOTE]
     items += [
         HealthItem(
             "bad" if one.severity is Severity.ERROR else "warn",
             f"{readable(one.place.name)}: {readable(one.sentence)}" if one.place.name else readable(one.sentence),
             readable(one.remedy),
-            editor_of(ToldPlace(kind=one.place.kind, id=one.place.id, name=one.place.name, field=one.place.field)),
+            editor_of(CheckPlaceView(kind=one.place.kind, id=one.place.id, name=one.place.name, field=one.place.field)),
         )
         for one in findings[:MAX_FINDINGS]
     ]
     if len(findings) > MAX_FINDINGS:
         items.append(
             HealthItem(
-                "", f"{counted(len(findings) - MAX_FINDINGS, 'more finding')}.", "Check lists them all.", "/panel/check"
+                "",
+                f"{pluralize(len(findings) - MAX_FINDINGS, 'more finding')}.",
+                "Check lists them all.",
+                "/panel/check",
             )
         )
     since = now_ms - DAY_MS
     with context.ledger.read() as tx:
-        given_up = given_up_since(tx, since)
+        given_up = failed_since(tx, since)
         refused = refused_since(tx, since, None)
         words = unmapped_words(tx, MAX_WORDS)
     items += _from_logs(given_up, _count_by_reason(refused), [word.word for word in words], since)
@@ -248,11 +251,11 @@ def _from_logs(given_up: int, refused: dict[RefusalReason, int], words: Sequence
     items = []
     span = urlencode({"since": iso_text(since)})
     if given_up:
-        sentence = f"{counted(given_up, 'postback')} failed in the last 24 hours."
+        sentence = f"{pluralize(given_up, 'postback')} failed in the last 24 hours."
         items.append(HealthItem("bad", sentence, "Review and resend.", f"/panel/postbacks?state=failed&{span}"))
     for reason, count in sorted(refused.items(), key=lambda item: -item[1]):
         was = "was" if count == 1 else "were"
-        sentence = f"{counted(count, 'incoming postback')} {was} refused in the last 24 hours: {reason.value.replace('_', ' ')}."
+        sentence = f"{pluralize(count, 'incoming postback')} {was} refused in the last 24 hours: {reason.value.replace('_', ' ')}."
         items.append(HealthItem("warn", sentence, reason.sentence, f"/panel/notices?reason={reason.value}&{span}"))
     if words:
         listed = ", ".join(readable(word) for word in words)

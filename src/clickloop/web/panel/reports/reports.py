@@ -13,15 +13,15 @@ from msgspec import Meta
 from clickloop.report.key_text import dimension_title, key_name
 from clickloop.report.measure import Measure
 from clickloop.report.period import Preset
-from clickloop.report.query import PARAMETERS, Dimension, Key
-from clickloop.report.query_input import BY_KEY, MAX_OFFSET, AskedReport, Bounds
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
-from clickloop.store.ledger.setup.names import Named, newest_names
+from clickloop.report.query import PARAMETERS, Dimension, GroupKey
+from clickloop.report.query_input import BY_KEY, MAX_OFFSET, ReportPeriod, ReportRequest
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
+from clickloop.store.ledger.setup.names import RecordKind, newest_names
 from clickloop.store.ledger.setup.report_names import parameter_names
-from clickloop.tracking.reporting import MadeReport, Row
+from clickloop.tracking.reporting import NamedReport, NamedReportRow
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.query import from_query
-from clickloop.web.api.reports.reports import csv_response, report_asked
+from clickloop.web.api.reports.reports import csv_response, requested_report
 from clickloop.web.long_work import in_long_work
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
@@ -54,10 +54,10 @@ GROUPS = (
     ("Parameters", PARAMETERS),
 )
 _NAMED = {
-    Dimension.CAMPAIGN: Named.CAMPAIGN,
-    Dimension.SOURCE: Named.SOURCE,
-    Dimension.OFFER: Named.OFFER,
-    Dimension.NETWORK: Named.NETWORK,
+    Dimension.CAMPAIGN: RecordKind.CAMPAIGN,
+    Dimension.SOURCE: RecordKind.SOURCE,
+    Dimension.OFFER: RecordKind.OFFER,
+    Dimension.NETWORK: RecordKind.NETWORK,
 }
 _DRILL_DOWN = {Dimension.CAMPAIGN: Dimension.DAY, Dimension.DAY: Dimension.CAMPAIGN}
 
@@ -127,7 +127,7 @@ def show(
     offset = 0 if csv else page_query.offset
     try:
         report = _report_request(query, viewer, MAX_CSV_ROWS if csv else ROWS_PER_PAGE, offset)
-        made, bounds = report_asked(context, report)
+        made, bounds = requested_report(context, report)
     except InvalidInputError as error:
         return _page(viewer, context, query, None, None, 0, error.faults)
     if csv:
@@ -183,15 +183,15 @@ def _measures(texts: Texts) -> tuple[Measure, ...]:
     return tuple(measure for measure in Measure if measure.value in chosen) or DEFAULT_MEASURES
 
 
-def _report_request(query: _ReportAddress, viewer: Viewer, limit: int, offset: int) -> AskedReport:
+def _report_request(query: _ReportAddress, viewer: Viewer, limit: int, offset: int) -> ReportRequest:
     """Return the report to make. Raise InvalidInputError for unknown words."""
     try:
         preset = Preset(query.period) if query.period else None
         group_by = [Dimension(word) for word in query.group_by] or [Dimension.CAMPAIGN]
     except ValueError:
-        fault = Fault("period", FaultCode.NOT_ALLOWED, "The URL contains an unknown period or grouping.")
+        fault = FieldFault("period", FaultCode.NOT_ALLOWED, "The URL contains an unknown period or grouping.")
         raise InvalidInputError((fault,)) from None
-    return AskedReport(
+    return ReportRequest(
         period=preset,
         first=query.first,
         last=query.last,
@@ -208,10 +208,10 @@ def _page(
     viewer: Viewer,
     context: ApiContext,
     query: _ReportAddress,
-    made: MadeReport | None,
-    bounds: Bounds | None,
+    made: NamedReport | None,
+    bounds: ReportPeriod | None,
     offset: int,
-    faults: Sequence[Fault],
+    faults: Sequence[FieldFault],
 ) -> PageResponse:
     with context.ledger.read() as tx:
         names = {dimension: newest_names(tx, named, MAX_CHOICES) for dimension, named in _NAMED.items()}
@@ -262,7 +262,7 @@ def _chips(
         try:
             dimension = Dimension(word)
             key = int(value) if dimension.is_number or dimension.is_time else value
-            known: dict[Key, str] = {number: name for number, name in names.get(dimension, {}).items()}  # noqa: C416 – of a wider key
+            known: dict[GroupKey, str] = {number: name for number, name in names.get(dimension, {}).items()}  # noqa: C416 – of a wider key
             name = key_name(dimension, key, viewer.zone, known)
             shown = f"{titles[dimension]}: {name}"
         except (ValueError, IndexError):
@@ -271,7 +271,7 @@ def _chips(
     return chips
 
 
-def _columns(query: _ReportAddress, made: MadeReport | None) -> list[ReportColumn]:
+def _columns(query: _ReportAddress, made: NamedReport | None) -> list[ReportColumn]:
     columns = []
     for measure in query.columns:
         by_this = made is not None and made.query.sort is measure
@@ -282,7 +282,7 @@ def _columns(query: _ReportAddress, made: MadeReport | None) -> list[ReportColum
     return columns
 
 
-def _key_columns(query: _ReportAddress, made: MadeReport, titles: Mapping[Dimension, str]) -> list[ReportColumn]:
+def _key_columns(query: _ReportAddress, made: NamedReport, titles: Mapping[Dimension, str]) -> list[ReportColumn]:
     """Return the column heads of the groupings; the first one sorts by key."""
     by_key = made.query.sort is None
     sort = f"-{BY_KEY}" if by_key and not made.query.descending else BY_KEY
@@ -298,7 +298,7 @@ def _key_columns(query: _ReportAddress, made: MadeReport, titles: Mapping[Dimens
     ]
 
 
-def _line(query: _ReportAddress, made: MadeReport, row: Row) -> ReportRow:
+def _line(query: _ReportAddress, made: NamedReport, row: NamedReportRow) -> ReportRow:
     keys = []
     for dimension, heading in zip(made.query.group_by, row.headings, strict=True):
         address = ""
@@ -313,12 +313,12 @@ def _line(query: _ReportAddress, made: MadeReport, row: Row) -> ReportRow:
     return ReportRow(tuple(keys), _cells(query.columns, row), tuple(_statuses(made, row)))
 
 
-def _cells(measures: Sequence[Measure], row: Row) -> tuple[ReportCell, ...]:
+def _cells(measures: Sequence[Measure], row: NamedReportRow) -> tuple[ReportCell, ...]:
     values = [(measure, measure.of(row.sums)) for measure in measures]
     return tuple(ReportCell(figure_text(measure, value), tone_of(measure, value)) for measure, value in values)
 
 
-def _statuses(made: MadeReport, row: Row) -> list[str]:
+def _statuses(made: NamedReport, row: NamedReportRow) -> list[str]:
     return [f"{row.sums.by_status.get(key, 0):,}" for key in made.statuses]
 
 

@@ -4,8 +4,8 @@ import msgspec
 
 from clickloop.report.measure import Measure, Sums
 from clickloop.report.period import Preset, days_of
-from clickloop.report.query import Dimension, Filter, ReportQuery
-from clickloop.tracking.reporting import make_report
+from clickloop.report.query import Dimension, DimensionFilter, ReportQuery
+from clickloop.tracking.reporting import run_report
 from clickloop.web.api.context import ApiContext
 from clickloop.web.panel.frame.viewer import Viewer
 from clickloop.web.panel.reports.figures import figure_text, tone_of
@@ -38,12 +38,12 @@ def figures_today(
         zone=viewer.zone.key,
         currency=context.currency,
         group_by=(dimension,),
-        filters=(Filter(dimension, tuple(str(number) for number in numbers)),),
+        filters=(DimensionFilter(dimension, tuple(str(number) for number in numbers)),),
         sort=None,
         descending=False,
         limit=len(numbers),
     )
-    made = make_report(context.ledger, context.facts, query, each_status=False)
+    made = run_report(context.ledger, context.facts, query, each_status=False)
     return {int(row.headings[0].key): _figures_of(row.sums) for row in made.rows}
 
 

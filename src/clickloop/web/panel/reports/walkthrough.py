@@ -6,22 +6,22 @@ import msgspec
 
 from clickloop.click.click_log import ClickFilter, ScreeningFilter
 from clickloop.people.user import Right
-from clickloop.store.ledger.logs.postbacks import was_delivered_lately
-from clickloop.store.ledger.setup.names import Named, newest_names
+from clickloop.store.ledger.logs.postbacks import was_delivered_recently
+from clickloop.store.ledger.setup.names import RecordKind, newest_names
 from clickloop.web.api.context import ApiContext
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.viewer import Viewer
 
-NEEDED = frozenset({Named.SOURCE, Named.NETWORK, Named.OFFER, Named.CAMPAIGN})
+NEEDED = frozenset({RecordKind.SOURCE, RecordKind.NETWORK, RecordKind.OFFER, RecordKind.CAMPAIGN})
 """Records that a loop needs."""
-_JUST_CREATED = (Said.CREATED, Said.FILLED_IN)
+_JUST_CREATED = (FlashMessage.CREATED, FlashMessage.FILLED_IN)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class WalkthroughStep(msgspec.Struct, frozen=True):
     """A step. ``of``: the kind of record that it adds; None: the test of the loop."""
 
-    of: Named | None
+    of: RecordKind | None
     title: str
     sentence: str
     address: str
@@ -47,10 +47,10 @@ class NextTask(msgspec.Struct, frozen=True):
     address: str
 
 
-def existing_kinds(context: ApiContext) -> frozenset[Named]:
+def existing_kinds(context: ApiContext) -> frozenset[RecordKind]:
     """Return the kinds of setup records that exist, archived ones included."""
     with context.ledger.read() as tx:
-        return frozenset(named for named in Named if newest_names(tx, named, 1))
+        return frozenset(named for named in RecordKind if newest_names(tx, named, 1))
 
 
 def has_clicks(context: ApiContext) -> bool:
@@ -66,39 +66,39 @@ def has_counted_clicks(context: ApiContext) -> bool:
 def loop_has_closed(context: ApiContext) -> bool:
     """Return whether any postback was delivered, tests included."""
     with context.ledger.read() as tx:
-        return was_delivered_lately(tx)
+        return was_delivered_recently(tx)
 
 
-def steps_of(existing: frozenset[Named], campaign_id: int | None = None) -> list[WalkthroughStep]:
+def steps_of(existing: frozenset[RecordKind], campaign_id: int | None = None) -> list[WalkthroughStep]:
     """Return the steps. ``existing``: kinds of records that exist; ``campaign_id``: campaign to test; None: the user chooses."""
     return [
         WalkthroughStep(
-            Named.SOURCE,
+            RecordKind.SOURCE,
             "Add a traffic source",
             "Where you buy clicks. A preset fills in its parameters and its postback URL.",
             "/panel/traffic-sources/presets",
-            Named.SOURCE in existing,
+            RecordKind.SOURCE in existing,
         ),
         WalkthroughStep(
-            Named.NETWORK,
+            RecordKind.NETWORK,
             "Add a network",
             "Where your offers come from. You get the postback URL to paste there.",
             "/panel/networks/presets",
-            Named.NETWORK in existing,
+            RecordKind.NETWORK in existing,
         ),
         WalkthroughStep(
-            Named.OFFER,
+            RecordKind.OFFER,
             "Add an offer",
             "The page that visitors go to, with our click id in its URL.",
             "/panel/offers/new",
-            Named.OFFER in existing,
+            RecordKind.OFFER in existing,
         ),
         WalkthroughStep(
-            Named.CAMPAIGN,
+            RecordKind.CAMPAIGN,
             "Create a campaign",
             "It connects the source with your offers. You paste its link into the traffic source.",
             "/panel/campaigns/new",
-            Named.CAMPAIGN in existing,
+            RecordKind.CAMPAIGN in existing,
         ),
         WalkthroughStep(
             None,
@@ -115,7 +115,7 @@ def first_undone(context: ApiContext) -> WalkthroughStep:
     return next(step for step in steps_of(existing_kinds(context)) if not step.done)
 
 
-def walkthrough_at(context: ApiContext, viewer: Viewer, of: Named | None) -> Walkthrough | None:
+def walkthrough_at(context: ApiContext, viewer: Viewer, of: RecordKind | None) -> Walkthrough | None:
     """Return the walkthrough for the page of a step; None if the step is done or obsolete, or the user may not do it."""
     if not viewer.may(Right.WORK):
         return None

@@ -9,15 +9,15 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 from msgspec import Meta
 
-from clickloop.diagnosis.check.views import ToldFinding
+from clickloop.diagnosis.check.views import CheckFindingView
 from clickloop.macro import Severity
 from clickloop.report.query import Dimension
 from clickloop.setup.campaign import Campaign, CampaignChange, CampaignFilter, ClickCost, NewCampaign
-from clickloop.setup.fault import Fault, InvalidInputError
-from clickloop.store.ledger.setup.names import Named
-from clickloop.web.api.all_faults import save_read
+from clickloop.setup.fault import FieldFault, InvalidInputError
+from clickloop.store.ledger.setup.names import RecordKind
+from clickloop.web.api.all_faults import save_or_report_faults
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.diagnosis.check import checked_as_set_up
+from clickloop.web.api.diagnosis.check import campaign_setup_findings
 from clickloop.web.api.paging import Archived, Cursor, Id
 from clickloop.web.api.query import from_query
 from clickloop.web.api.setup import campaigns as api
@@ -26,7 +26,7 @@ from clickloop.web.api.setup.traffic_sources import SourceView, read_source
 from clickloop.web.api.wire import json_value
 from clickloop.web.panel.diagnosis.check import editor_of, name_of
 from clickloop.web.panel.frame.edit_conflict import save_edit, seen_version
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.form import Form, FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
@@ -99,11 +99,11 @@ def show_list(
         active=filters.active,
         q=filters.words,
         tag=filters.tag,
-        tags=tags_to_choose(context, Named.CAMPAIGN),
-        sources=choices(context, Named.SOURCE, [source_id]),
-        source_names=names(context, Named.SOURCE, {one.source_id for one in found.items}),
+        tags=tags_to_choose(context, RecordKind.CAMPAIGN),
+        sources=choices(context, RecordKind.SOURCE, [source_id]),
+        source_names=names(context, RecordKind.SOURCE, {one.source_id for one in found.items}),
         offer_names=names(
-            context, Named.OFFER, {share.offer_id for one in found.items for share in one.offers} | {offer_id}
+            context, RecordKind.OFFER, {share.offer_id for one in found.items for share in one.offers} | {offer_id}
         ),
         figures=figures_today(context, viewer, Dimension.CAMPAIGN, [one.id for one in found.items]),
         no_figures=NO_FIGURES,
@@ -114,8 +114,8 @@ def show_list(
 def show_new(viewer: CurrentViewer, context: Context, source_id: OptionalId = None) -> PageResponse:
     """Return the editor of a new campaign, with the given source or the only one, and with the only offer."""
     if source_id is None:
-        source_id = only(choices(context, Named.SOURCE))
-    offer_id = only(choices(context, Named.OFFER))
+        source_id = only(choices(context, RecordKind.SOURCE))
+    offer_id = only(choices(context, RecordKind.OFFER))
     offers = [{"offer_id": offer_id, "weight": DEFAULT_WEIGHT}] if offer_id else []
     tree = {**_BLANK, "source_id": source_id or "", "offers": offers}
     return _editor(viewer, context, tree, None, blank_rows=0 if offers else 1)
@@ -125,10 +125,10 @@ def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> Page
     if form.has("add_row"):
         return _editor(viewer, context, form.shown_again(NewCampaign), None, blank_rows=1)
     try:
-        view = save_read(context, form.read_partly(NewCampaign, **_submitted(form)), api.create_campaign)
+        view = save_or_report_faults(context, form.read_partly(NewCampaign, **_submitted(form)), api.create_campaign)
     except InvalidInputError as error:
         return _editor(viewer, context, form.shown_again(NewCampaign), None, error.faults)
-    return viewer.go(f"{PATH}/{view.id}", Said.CREATED)
+    return viewer.go(f"{PATH}/{view.id}", FlashMessage.CREATED)
 
 
 def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormParameter) -> PageResponse:
@@ -140,7 +140,7 @@ def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormPar
         save_edit(context, form, edit, CampaignChange, api.change_campaign, **_submitted(form))
     except InvalidInputError as error:
         return _editor(viewer, context, form.shown_again(NewCampaign), view, error.faults)
-    return viewer.go(f"{PATH}/{record_id}", Said.SAVED)
+    return viewer.go(f"{PATH}/{record_id}", FlashMessage.SAVED)
 
 
 def clone(viewer: CurrentViewer, context: Context, record_id: Id) -> PageResponse:
@@ -149,7 +149,7 @@ def clone(viewer: CurrentViewer, context: Context, record_id: Id) -> PageRespons
         copy = api.clone_campaign(context, record_id, api.CampaignCloning())
     except InvalidInputError as error:
         return PAGES.show(viewer, context, record_id, error.faults)
-    return viewer.go(f"{PATH}/{copy.id}", Said.COPIED)
+    return viewer.go(f"{PATH}/{copy.id}", FlashMessage.COPIED)
 
 
 def pause(viewer: CurrentViewer, context: Context, record_id: Id) -> PageResponse:
@@ -167,7 +167,7 @@ def _activate(viewer: Viewer, context: ApiContext, number: int, *, active: bool)
         api.change_campaign(context, number, CampaignChange(active=active))
     except InvalidInputError as error:
         return PAGES.show(viewer, context, number, error.faults)
-    return viewer.go(f"{PATH}/{number}", Said.RESUMED if active else Said.PAUSED)
+    return viewer.go(f"{PATH}/{number}", FlashMessage.RESUMED if active else FlashMessage.PAUSED)
 
 
 def _editor(
@@ -175,14 +175,14 @@ def _editor(
     context: ApiContext,
     tree: dict[str, Any],
     view: api.CampaignView | None,
-    faults: tuple[Fault, ...] = (),
+    faults: tuple[FieldFault, ...] = (),
     blank_rows: int = 0,
 ) -> PageResponse:
     tree = {**_BLANK, **tree}
     found = _findings(context, view) if view and not faults else []
     shares = _shares(tree["offers"])
     source_id = number_of(tree["source_id"])
-    sources = choices(context, Named.SOURCE, [source_id])
+    sources = choices(context, RecordKind.SOURCE, [source_id])
     return page(
         viewer,
         "campaign.html",
@@ -192,7 +192,7 @@ def _editor(
         whole=sum(_weight(share) for share in shares),
         view=view,
         next_step=next_step(context, viewer, view.id if view else None),
-        walkthrough=None if view else walkthrough_at(context, viewer, Named.CAMPAIGN),
+        walkthrough=None if view else walkthrough_at(context, viewer, RecordKind.CAMPAIGN),
         findings=found[:MAX_FINDINGS],
         more_findings=len(found[MAX_FINDINGS:]),
         editor=editor_of,
@@ -202,12 +202,12 @@ def _editor(
         cost_models=COST_MODELS,
         sources=sources,
         source=_source(context, source_id, dict(sources)),
-        offers=choices(context, Named.OFFER, [number_of(share["offer_id"]) for share in shares]),
+        offers=choices(context, RecordKind.OFFER, [number_of(share["offer_id"]) for share in shares]),
         max_choices=MAX_CHOICES,
         default_weight=DEFAULT_WEIGHT,
         domains=(urlsplit(context.base_url).netloc, *context.instance.domains),
         fallback_url=context.fallback_url,
-        tags=tags_to_choose(context, Named.CAMPAIGN),
+        tags=tags_to_choose(context, RecordKind.CAMPAIGN),
         codes=api.read_codes(context, view.id) if view else None,
         rules=list_rules(context, MAX_RULES, campaign_id=view.id).items if view else [],
         figures=figures_today(context, viewer, Dimension.CAMPAIGN, [view.id]).get(view.id) if view else None,
@@ -215,11 +215,11 @@ def _editor(
     )
 
 
-def _findings(context: ApiContext, view: api.CampaignView) -> list[ToldFinding]:
+def _findings(context: ApiContext, view: api.CampaignView) -> list[CheckFindingView]:
     """Return the check's errors and warnings about the setup of a campaign; none for an archived one."""
     if view.archived_at:
         return []
-    return [one for one in checked_as_set_up(context, view.id) if one.severity is not Severity.NOTE]
+    return [one for one in campaign_setup_findings(context, view.id) if one.severity is not Severity.NOTE]
 
 
 _FIELDS = [name for name in CampaignChange.__struct_fields__ if name != "active"]  # set by its own buttons

@@ -9,13 +9,13 @@ from litestar import Response, post
 from litestar.di import NamedDependency
 from litestar.params import PathParameter, SkipValidation
 
-from clickloop.diagnosis.check.finding import Finding, Kind
-from clickloop.diagnosis.check.finding import Place as FindingPlace
+from clickloop.diagnosis.check.finding import CheckFinding, CheckPlaceKind
+from clickloop.diagnosis.check.finding import CheckPlace as FindingPlace
 from clickloop.diagnosis.check.templates import Filling, offer_filling, postback_filling, template_findings
-from clickloop.macro import KNOWN, Group, Macro, Place, check, parse
-from clickloop.macro.finding import FindingCode
+from clickloop.macro import KNOWN, EncodingContext, Macro, MacroCategory, check, parse
 from clickloop.macro.known import BY_NAME, EVENTS, PARAMS, TOKENS
-from clickloop.macro.template import Fault, read
+from clickloop.macro.template import MacroFault, read
+from clickloop.macro.template_issue import TemplateIssueCode
 from clickloop.postback.alarm_rules import FILLED_FOR_ALARMS
 from clickloop.postback.masking import MASK
 from clickloop.postback.sending.target import escaped_url
@@ -40,13 +40,19 @@ from clickloop.web.panel.setup.remarks import (
 from clickloop.web.panel.setup.setup_choices import number_of
 
 MAX_LENGTH = 20_000  # longer templates are cut in the preview, which runs at every pause in typing
-_PLACES = {"url": Place.URL, "header": Place.HEADER, "form": Place.FORM, "json": Place.JSON, "text": Place.TEXT}
-_NO_PLACE = FindingPlace(kind=Kind.POSTBACK_RULE)
+_PLACES = {
+    "url": EncodingContext.URL,
+    "header": EncodingContext.HEADER,
+    "form": EncodingContext.FORM,
+    "json": EncodingContext.JSON,
+    "text": EncodingContext.TEXT,
+}
+_NO_PLACE = FindingPlace(kind=CheckPlaceKind.POSTBACK_RULE)
 """Findings need a place, but the page shows them beside the field."""
 _LAST_NUMBERED = (f"token{TOKENS}", f"param{PARAMS}", f"event{EVENTS}")
 _BRACE_FAULTS = {
-    FindingCode.UNCLOSED_MACRO: "This brace is never closed, so it is sent as it is.",
-    FindingCode.STRAY_BRACE: "This brace has no pair, so it is sent as it is.",
+    TemplateIssueCode.UNCLOSED_MACRO: "This brace is never closed, so it is sent as it is.",
+    TemplateIssueCode.STRAY_BRACE: "This brace has no pair, so it is sent as it is.",
 }
 _MAX_NUMBERED = 3
 """Maximum number of each numbered series, such as token1 … token30, that the list offers."""
@@ -64,7 +70,7 @@ class TemplatePreview(msgspec.Struct, frozen=True):
     """A template's pieces, its findings, the macros it uses, and the text sent for an example click."""
 
     pieces: tuple[TemplatePiece, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckFinding, ...]
     used: tuple[str, ...]
     example: str
     remarks: tuple[Remark, ...] = ()
@@ -108,7 +114,7 @@ class SourceRows(msgspec.Struct, frozen=True):
 def preview_template(
     text: str,
     rows: SourceRows,
-    place: Place = Place.URL,
+    place: EncodingContext = EncodingContext.URL,
     *,
     filling: Filling | None = None,
     remarks: tuple[Remark, ...] = (),
@@ -125,7 +131,7 @@ def preview_template(
             kind = "off" if _is_empty(braces.name, rows) else "known"
             piece = TemplatePiece(token, kind, _title(braces.name, rows))
             used |= {braces.name: None, rows.names.get(braces.name, braces.name): None}
-        elif braces.fault is Fault.OTHER_STYLE:
+        elif braces.fault is MacroFault.OTHER_STYLE:
             piece = TemplatePiece(token, "unknown", "A macro of another system, sent as it is.")
         else:
             piece = TemplatePiece(token, "unknown", "Not one of our macros, sent as it is.")
@@ -142,7 +148,7 @@ def preview_template(
             done = end
     pieces.append(TemplatePiece(text[done:]))
     filled = parse(text, rows.spellings).render(_examples(rows), place, 1_767_225_600_000, lambda: 4711)
-    example = readable(escaped_url(filled).replace(quote(MASK), MASK) if place is Place.URL else filled)
+    example = readable(escaped_url(filled).replace(quote(MASK), MASK) if place is EncodingContext.URL else filled)
     if rows.source is None:
         remarks += source_remarks(text)
     shown = tuple(piece for piece in pieces if piece.text)
@@ -157,8 +163,8 @@ def offered(rows: SourceRows, *, at_click: bool = False) -> list[MacroGroup]:
         if macro not in ("externalid", "cost")
     )
     groups = [MacroGroup("This source's parameters", own)] if own else []
-    for group in Group:
-        if group is Group.ALARM:
+    for group in MacroCategory:
+        if group is MacroCategory.ALARM:
             continue
         macros = tuple(
             (macro.name, macro.sentence, False)
@@ -178,8 +184,8 @@ def offered(rows: SourceRows, *, at_click: bool = False) -> list[MacroGroup]:
 def offered_for_alarms() -> list[MacroGroup]:
     """Return the macros of a rule for alarms, the alarm's own first."""
     known = [macro for macro in KNOWN if macro.name in FILLED_FOR_ALARMS]
-    own = tuple((macro.name, macro.sentence, False) for macro in known if macro.group is Group.ALARM)
-    others = tuple((macro.name, macro.sentence, False) for macro in known if macro.group is not Group.ALARM)
+    own = tuple((macro.name, macro.sentence, False) for macro in known if macro.group is MacroCategory.ALARM)
+    others = tuple((macro.name, macro.sentence, False) for macro in known if macro.group is not MacroCategory.ALARM)
     return [MacroGroup("Alarm", own), MacroGroup("Others", others)]
 
 
@@ -223,11 +229,11 @@ def preview(
     """Return the preview of the form field that ``field`` names, for the script that inserts it."""
     name = form.text("field")
     text = next((value for field, value in form.pairs if field == name), "")[:MAX_LENGTH]
-    place = Place.URL
+    place = EncodingContext.URL
     if name.endswith(".value"):
-        place = Place.HEADER
+        place = EncodingContext.HEADER
     elif name == "request.body":
-        place = _PLACES.get(form.text("request.body_kind"), Place.TEXT)
+        place = _PLACES.get(form.text("request.body_kind"), EncodingContext.TEXT)
     rows = rows_of_form(form) if of == "source" else _rows_of_owner(context, form)
     if of == "offer":
         shown = preview_offer_url(context, text, number_of(form.text("network_id")), is_new=form.has("is_new"))
@@ -235,7 +241,7 @@ def preview(
         shown = preview_source_url(context, text, rows)
     else:
         shown = preview_template(
-            text, rows, place, remarks=postback_remarks(text, context.guard) if place is Place.URL else ()
+            text, rows, place, remarks=postback_remarks(text, context.guard) if place is EncodingContext.URL else ()
         )
     return Response(fragment("template_preview.html", preview=shown), media_type="text/html")
 

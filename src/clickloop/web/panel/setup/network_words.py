@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from clickloop.conversion.status import OTHER, word_key
-from clickloop.setup.fault import Fault, FaultCode
+from clickloop.setup.fault import FaultCode, FieldFault
 from clickloop.setup.preset.preset import NetworkPreset
 from clickloop.store.ledger.logs.notices import words_of_network
 from clickloop.store.ledger.setup.statuses import status_rows, status_table, unmapped_words
@@ -94,7 +94,7 @@ def rows_of_words(value: Any) -> list[dict[str, str]]:
     ]
 
 
-def submitted_words(form: Form) -> tuple[dict[str, dict[str, str]], list[Fault]]:
+def submitted_words(form: Form) -> tuple[dict[str, dict[str, str]], list[FieldFault]]:
     """Return the mapping of a form under the API's field name, and its faults; nothing if the form did not show the words."""
     if not form.has(SHOWN_FIELD):
         return {}, []
@@ -105,10 +105,12 @@ def submitted_words(form: Form) -> tuple[dict[str, dict[str, str]], list[Fault]]
         if not key and (not word or row["offered"]):
             continue
         if not word:
-            faults.append(Fault(FIELD, FaultCode.REQUIRED, "Enter the word for the chosen status."))
+            faults.append(FieldFault(FIELD, FaultCode.REQUIRED, "Enter the word for the chosen status."))
         elif not key:
-            faults.append(Fault(FIELD, FaultCode.REQUIRED, f"Choose a status for {word[:100]!r}, or remove its row."))
+            faults.append(
+                FieldFault(FIELD, FaultCode.REQUIRED, f"Choose a status for {word[:100]!r}, or remove its row.")
+            )
         elif word_key(word) in {word_key(other) for other in mapping}:
-            faults.append(Fault(FIELD, FaultCode.DUPLICATE, f"{word[:100]!r} is in two rows. Keep one of them."))
+            faults.append(FieldFault(FIELD, FaultCode.DUPLICATE, f"{word[:100]!r} is in two rows. Keep one of them."))
         mapping[word] = key
     return {FIELD: mapping}, faults

@@ -10,18 +10,18 @@ from litestar import Response, get, post
 from clickloop.money import CURRENCIES
 from clickloop.saving.networks import with_known_words
 from clickloop.saving.preset_records import network_of_preset, network_preset_of
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.network import Network, NetworkChange, NewNetwork, offer_url, pixel_code, pixel_note, postback_url
 from clickloop.setup.preset.preset import find_networks, network_presets
-from clickloop.store.ledger.setup.names import Named
-from clickloop.web.api.all_faults import save_read
+from clickloop.store.ledger.setup.names import RecordKind
+from clickloop.web.api.all_faults import save_or_report_faults
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Words
 from clickloop.web.api.setup import networks as api
 from clickloop.web.api.wire import json_value
 from clickloop.web.panel.frame.auth_guard import NEEDS
 from clickloop.web.panel.frame.edit_conflict import SEEN_FIELD, save_edit, seen_version
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.form import Form, FormParameter
 from clickloop.web.panel.frame.page import PageResponse, fragment, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
@@ -68,7 +68,7 @@ def show_list(
 
 
 def choose_preset(viewer: CurrentViewer, context: Context, words: Words = "") -> PageResponse:
-    walkthrough = walkthrough_at(context, viewer, Named.NETWORK)
+    walkthrough = walkthrough_at(context, viewer, RecordKind.NETWORK)
     return page(viewer, "network_presets.html", found=find_networks(words), q=words, walkthrough=walkthrough)
 
 
@@ -86,10 +86,10 @@ def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> Page
     try:
         checked, rows = _submitted(form)
         read = checked.read_partly(NewNetwork, **rows)
-        view = save_read(context, read, api.create_network)
+        view = save_or_report_faults(context, read, api.create_network)
     except InvalidInputError as error:
         return _editor(viewer, context, _tree(form.tree), None, error.faults)
-    return viewer.go(f"{PATH}/{view.id}", Said.CREATED)
+    return viewer.go(f"{PATH}/{view.id}", FlashMessage.CREATED)
 
 
 def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormParameter) -> PageResponse:
@@ -104,7 +104,7 @@ def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormPar
         save_edit(context, checked, edit, NetworkChange, api.change_network, **rows)
     except InvalidInputError as error:
         return _editor(viewer, context, _tree(form.tree), view, error.faults)
-    return viewer.go(f"{PATH}/{record_id}", Said.SAVED)
+    return viewer.go(f"{PATH}/{record_id}", FlashMessage.SAVED)
 
 
 def preview(context: Context, form: FormParameter) -> Response[str]:
@@ -154,7 +154,7 @@ def _editor(
     context: ApiContext,
     tree: dict[str, Any],
     view: api.NetworkView | None,
-    faults: tuple[Fault, ...] = (),
+    faults: tuple[FieldFault, ...] = (),
     blank_rows: int = 0,
     blank_words: int = 0,
     is_new_token: bool = False,
@@ -183,7 +183,7 @@ def _editor(
         currencies=sorted(CURRENCIES),
         is_new_token=is_new_token,
         next_step=next_step(context, viewer),
-        walkthrough=None if view else walkthrough_at(context, viewer, Named.NETWORK),
+        walkthrough=None if view else walkthrough_at(context, viewer, RecordKind.NETWORK),
     )
 
 
@@ -224,15 +224,15 @@ def _submitted(form: Form) -> tuple[Form, dict[str, dict[str, str]]]:
             continue
         if not row["name"]:
             sentence = f"Choose a parameter for the macro {row['value'][:100]!r}."
-            faults.append(Fault("postback_parameters", FaultCode.REQUIRED, sentence))
+            faults.append(FieldFault("postback_parameters", FaultCode.REQUIRED, sentence))
         elif row["name"] in macros:
             sentence = f"{row['name'][:100]!r} is in two rows. Keep one of them."
-            faults.append(Fault("postback_parameters", FaultCode.DUPLICATE, sentence))
+            faults.append(FieldFault("postback_parameters", FaultCode.DUPLICATE, sentence))
         macros[row["name"]] = row["value"]
     return Form(form.pairs, faults), {"postback_parameters": macros, **words}
 
 
-def _at_row(fault: Fault, places: dict[str, str]) -> Fault:
+def _at_row(fault: FieldFault, places: dict[str, str]) -> FieldFault:
     """Return a fault of a parameter or word, moved to the path of its row."""
     row = places.get(fault.field)
     return fault if row is None else msgspec.structs.replace(fault, field=f"{row}.value")

@@ -6,17 +6,17 @@ from litestar import get, post
 
 from clickloop.macro import parse
 from clickloop.money import CURRENCIES
-from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.setup.offer import NewOffer, Offer, OfferChange
-from clickloop.store.ledger.setup.names import Named
-from clickloop.web.api.all_faults import save_read
+from clickloop.store.ledger.setup.names import RecordKind
+from clickloop.web.api.all_faults import save_or_report_faults
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Tag, Words
 from clickloop.web.api.setup import offers as api
 from clickloop.web.api.setup.networks import OfferLink, fill_offer_url, read_network
 from clickloop.web.api.wire import json_value
 from clickloop.web.panel.frame.edit_conflict import save_edit, seen_version
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.form import Form, FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
@@ -58,16 +58,16 @@ def show_list(
         network_id=number,
         q=words,
         tag=tag,
-        tags=tags_to_choose(context, Named.OFFER),
-        networks=choices(context, Named.NETWORK, [number]),
-        network_names=names(context, Named.NETWORK, [one.network_id for one in found.items]),
+        tags=tags_to_choose(context, RecordKind.OFFER),
+        networks=choices(context, RecordKind.NETWORK, [number]),
+        network_names=names(context, RecordKind.NETWORK, [one.network_id for one in found.items]),
     )
 
 
 def show_new(viewer: CurrentViewer, context: Context, network_id: OptionalId = None) -> PageResponse:
     """Return the editor of a new offer, with the given network or the only one."""
     if network_id is None:
-        network_id = only(choices(context, Named.NETWORK))
+        network_id = only(choices(context, RecordKind.NETWORK))
     return _editor(viewer, context, {**_BLANK, "network_id": network_id or ""}, None)
 
 
@@ -79,10 +79,12 @@ def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> Page
     if form.text("url") and not _has_click_id(form.text("url")):
         submitted["url"] = _filled_url(context, form)
     try:
-        view = save_read(context, form.read_partly(NewOffer, **submitted), api.create_offer)
+        view = save_or_report_faults(context, form.read_partly(NewOffer, **submitted), api.create_offer)
     except InvalidInputError as error:
         return _editor(viewer, context, {**_BLANK, **form.shown_again(NewOffer)}, None, error.faults)
-    return viewer.go(f"{PATH}/{view.id}", Said.FILLED_IN if submitted["url"] != form.text("url") else Said.CREATED)
+    return viewer.go(
+        f"{PATH}/{view.id}", FlashMessage.FILLED_IN if submitted["url"] != form.text("url") else FlashMessage.CREATED
+    )
 
 
 def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormParameter) -> PageResponse:
@@ -95,7 +97,7 @@ def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormPar
         save_edit(context, form, edit, OfferChange, api.change_offer, **_submitted(form))
     except InvalidInputError as error:
         return _editor(viewer, context, {**_BLANK, **form.shown_again(NewOffer)}, view, error.faults)
-    return viewer.go(f"{PATH}/{record_id}", Said.SAVED)
+    return viewer.go(f"{PATH}/{record_id}", FlashMessage.SAVED)
 
 
 def _filled(viewer: Viewer, context: ApiContext, form: Form, view: api.OfferView | None) -> PageResponse:
@@ -119,7 +121,7 @@ def _editor(
     context: ApiContext,
     tree: dict[str, Any],
     view: api.OfferView | None,
-    faults: tuple[Fault, ...] = (),
+    faults: tuple[FieldFault, ...] = (),
     fill_in_result: str = "",
 ) -> PageResponse:
     network_id = number_of(tree["network_id"])
@@ -133,16 +135,16 @@ def _editor(
         seen=seen_version(context, tree, view, _BLANK),
         fill_in_result=fill_in_result,
         network=read_network(context, network_id)
-        if network_id in names(context, Named.NETWORK, [network_id])
+        if network_id in names(context, RecordKind.NETWORK, [network_id])
         else None,
-        networks=choices(context, Named.NETWORK, [network_id]),
-        tags=tags_to_choose(context, Named.OFFER),
+        networks=choices(context, RecordKind.NETWORK, [network_id]),
+        tags=tags_to_choose(context, RecordKind.OFFER),
         preview=preview_offer_url(context, url, network_id, faulty=bool(faults)),
         groups=offered(SourceRows(), at_click=True),
         currency=context.currency,
         currencies=sorted(CURRENCIES),
         next_step=next_step(context, viewer),
-        walkthrough=None if view else walkthrough_at(context, viewer, Named.OFFER),
+        walkthrough=None if view else walkthrough_at(context, viewer, RecordKind.OFFER),
     )
 
 

@@ -5,14 +5,14 @@ from typing import Annotated, Any
 from litestar import Response, get, post
 from litestar.params import QueryParameter
 
-from clickloop.macro import Place
+from clickloop.macro import EncodingContext
 from clickloop.postback.rule import BodyKind, Method, Schedule, Trigger
 from clickloop.postback.rule_change import NewRule, RuleChange
 from clickloop.postback.rule_preset import RulePreset, rule_presets
 from clickloop.setup.campaign import CampaignFilter
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
-from clickloop.store.ledger.setup.names import Named
-from clickloop.web.api.all_faults import save_read
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
+from clickloop.store.ledger.setup.names import RecordKind
+from clickloop.web.api.all_faults import save_or_report_faults
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Words
 from clickloop.web.api.problem import not_found
@@ -30,7 +30,7 @@ from clickloop.web.panel.frame.durations import (
     times_of,
 )
 from clickloop.web.panel.frame.edit_conflict import save_edit, seen_version
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.form import Form, FormParameter
 from clickloop.web.panel.frame.page import PageResponse, fragment, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
@@ -61,7 +61,7 @@ TRIGGERS = (
     (Trigger.STATUS.value, "When it is new, and whenever its status changes"),
     (Trigger.ALARM.value, "For alarms of this tracker, not conversions"),
 )
-_PLACES = {"form": Place.FORM, "json": Place.JSON}
+_PLACES = {"form": EncodingContext.FORM, "json": EncodingContext.JSON}
 OfWord = Annotated[str, QueryParameter(name="of", max_length=10, description="instance: only global rules.")]
 TriggerWord = Annotated[str, QueryParameter(max_length=10, description="alarm: a rule for alarms.")]
 
@@ -90,10 +90,10 @@ def show_list(
         of=of,
         q=words,
         conditions={one.id: conditions_summary(one) for one in found.items},
-        sources=choices(context, Named.SOURCE, [of_source]),
-        campaigns=choices(context, Named.CAMPAIGN, [of_campaign]),
-        source_names=names(context, Named.SOURCE, {one.source_id for one in found.items}),
-        campaign_names=names(context, Named.CAMPAIGN, {one.campaign_id for one in found.items}),
+        sources=choices(context, RecordKind.SOURCE, [of_source]),
+        campaigns=choices(context, RecordKind.CAMPAIGN, [of_campaign]),
+        source_names=names(context, RecordKind.SOURCE, {one.source_id for one in found.items}),
+        campaign_names=names(context, RecordKind.CAMPAIGN, {one.campaign_id for one in found.items}),
     )
 
 
@@ -131,10 +131,10 @@ def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> Page
         return _editor(viewer, context, form.shown_again(NewRule), None, blank_headers=1)
     try:
         converted, more = _submitted(form)
-        view = save_read(context, converted.read_partly(NewRule, **more), api.create_rule)
+        view = save_or_report_faults(context, converted.read_partly(NewRule, **more), api.create_rule)
     except InvalidInputError as error:
         return _editor(viewer, context, form.shown_again(NewRule), None, error.faults)
-    return viewer.go(f"{PATH}/{view.id}", Said.CREATED)
+    return viewer.go(f"{PATH}/{view.id}", FlashMessage.CREATED)
 
 
 def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormParameter) -> PageResponse:
@@ -147,18 +147,18 @@ def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormPar
         save_edit(context, converted, edit, RuleChange, api.change_rule, **more)
     except InvalidInputError as error:
         return _editor(viewer, context, form.shown_again(NewRule), view, error.faults)
-    return viewer.go(f"{PATH}/{record_id}", Said.SAVED)
+    return viewer.go(f"{PATH}/{record_id}", FlashMessage.SAVED)
 
 
 def clone(viewer: CurrentViewer, context: Context, record_id: Id) -> PageResponse:
     """Clone a rule and open the copy, which is off."""
-    return viewer.go(f"{PATH}/{api.clone_rule(context, record_id).id}", Said.COPIED)
+    return viewer.go(f"{PATH}/{api.clone_rule(context, record_id).id}", FlashMessage.COPIED)
 
 
 def resume(viewer: CurrentViewer, context: Context, record_id: Id) -> PageResponse:
     """Resume a rule that was paused because its receiver answered 410."""
     resume_paused_rule(context, record_id)
-    return viewer.go(f"{PATH}/{record_id}", Said.RESUMED)
+    return viewer.go(f"{PATH}/{record_id}", FlashMessage.RESUMED)
 
 
 def preview_times(form: FormParameter) -> Response[str]:
@@ -172,14 +172,14 @@ def _create_from_preset(viewer: Viewer, context: ApiContext, form: Form) -> Page
     fill = {name: str(value).strip() for name, value in values.items()} if isinstance(values, dict) else {}
     try:
         body = form.read_partly(NewRule, fill={name: value for name, value in fill.items() if value})
-        view = save_read(context, body, api.create_rule)
+        view = save_or_report_faults(context, body, api.create_rule)
     except InvalidInputError as error:
         return _fill_in(viewer, context, _preset(form.text("preset")), form.shown_again(NewRule), error.faults)
-    return viewer.go(f"{PATH}/{view.id}", Said.CREATED)
+    return viewer.go(f"{PATH}/{view.id}", FlashMessage.CREATED)
 
 
 def _fill_in(
-    viewer: Viewer, context: ApiContext, preset: RulePreset, tree: dict[str, Any], faults: tuple[Fault, ...] = ()
+    viewer: Viewer, context: ApiContext, preset: RulePreset, tree: dict[str, Any], faults: tuple[FieldFault, ...] = ()
 ) -> PageResponse:
     """Return the form with the values that a preset needs."""
     fill = tree.get("fill")
@@ -199,7 +199,7 @@ def _editor(
     context: ApiContext,
     tree: dict[str, Any],
     view: api.RuleView | None,
-    faults: tuple[Fault, ...] = (),
+    faults: tuple[FieldFault, ...] = (),
     blank_headers: int = 0,
 ) -> PageResponse:
     seen = seen_version(context, tree, view, _BLANK)
@@ -214,7 +214,7 @@ def _editor(
     rows = _macro_rows(context, number_of(tree["source_id"]), number_of(tree["campaign_id"]))
     url = str(request["url"])
     for_alarms = _is_for_alarms(tree)
-    body_place = _PLACES.get(str(request["body_kind"]), Place.TEXT)
+    body_place = _PLACES.get(str(request["body_kind"]), EncodingContext.TEXT)
     return page(
         viewer,
         "postback_rule.html",
@@ -229,7 +229,9 @@ def _editor(
         triggers=TRIGGERS if view is None else TRIGGERS[:-1],  # a rule for conversions cannot become one for alarms
         for_alarms=for_alarms,
         url_preview=preview_template(url, rows, remarks=() if faults else postback_remarks(url, context.guard)),
-        header_previews=[preview_template(header["value"], rows, Place.HEADER) for header in request["headers"]],
+        header_previews=[
+            preview_template(header["value"], rows, EncodingContext.HEADER) for header in request["headers"]
+        ],
         body_preview=preview_template(str(request["body"]), rows, body_place),
         groups=offered_for_alarms() if for_alarms else offered(rows),
         times=_times(tree["waits_seconds"]),
@@ -247,8 +249,8 @@ def _is_for_alarms(tree: dict[str, Any]) -> bool:
 def _owners(context: ApiContext, tree: dict[str, Any]) -> dict[str, Any]:
     """Return the sources and campaigns that a rule may belong to."""
     return {
-        "sources": choices(context, Named.SOURCE, [number_of(tree.get("source_id"))]),
-        "campaigns": choices(context, Named.CAMPAIGN, [number_of(tree.get("campaign_id"))]),
+        "sources": choices(context, RecordKind.SOURCE, [number_of(tree.get("source_id"))]),
+        "campaigns": choices(context, RecordKind.CAMPAIGN, [number_of(tree.get("campaign_id"))]),
     }
 
 
@@ -287,7 +289,7 @@ _ONCE = "once"
 
 def _submitted(form: Form) -> tuple[Form, dict[str, Any]]:
     """Return the form with durations in seconds, stored line ends and the faults of durations, and the schedule's field."""
-    faults: list[Fault] = []
+    faults: list[FieldFault] = []
     pairs: list[tuple[str, str]] = []
     more: dict[str, Any] = {}
     for name, value in form.pairs:
@@ -304,7 +306,7 @@ def _submitted(form: Form) -> tuple[Form, dict[str, Any]]:
             else:
                 pairs.append((name, value))
         except UnreadableDurationError as error:
-            faults.append(Fault(name, FaultCode.WRONG_TYPE, str(error)))
+            faults.append(FieldFault(name, FaultCode.WRONG_TYPE, str(error)))
     return Form(pairs, faults), more
 
 
@@ -336,7 +338,7 @@ def _preset(key: str) -> RulePreset:
 
 def _macro_rows(context: ApiContext, source_id: int | None, campaign_id: int | None) -> SourceRows:
     """Return the rows of the rule's source, or of its campaign's source."""
-    if source_id is None and campaign_id is not None and names(context, Named.CAMPAIGN, [campaign_id]):
+    if source_id is None and campaign_id is not None and names(context, RecordKind.CAMPAIGN, [campaign_id]):
         source_id = read_campaign(context, campaign_id).source_id
     return rows_of_source(context, source_id or 0)
 

@@ -8,11 +8,11 @@ from litestar.params import PathParameter
 
 from clickloop.report.rate_input import RateBody, RatesBody
 from clickloop.report.rate_text import read_rate_lines
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Cursor
 from clickloop.web.api.setup import rates as api
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.form import FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
@@ -32,14 +32,14 @@ def save(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageRe
     try:
         api.set_rates(context, RatesBody(rates=_read(text, form.text("source"))))
     except InvalidInputError as error:
-        faults = tuple(Fault("lines", fault.code, _rate_sentence(fault)) for fault in error.faults)
+        faults = tuple(FieldFault("lines", fault.code, _rate_sentence(fault)) for fault in error.faults)
         return _page(viewer, context, "", text, faults)
-    return viewer.go(PATH, Said.SAVED)
+    return viewer.go(PATH, FlashMessage.SAVED)
 
 
 def remove(viewer: CurrentViewer, context: Context, currency: Currency, day: Day) -> PageResponse:
     api.remove_rate(context, currency, day)
-    return viewer.go(PATH, Said.SAVED)
+    return viewer.go(PATH, FlashMessage.SAVED)
 
 
 def _read(text: str, source: str) -> list[RateBody]:
@@ -47,18 +47,18 @@ def _read(text: str, source: str) -> list[RateBody]:
     lines = read_rate_lines(text)
     if isinstance(lines, int):
         sentence = f"Line {lines}: enter a currency, a day and a rate, such as EUR 2026-03-01 1.0823."
-        raise InvalidInputError((Fault("lines", FaultCode.WRONG_TYPE, sentence),))
+        raise InvalidInputError((FieldFault("lines", FaultCode.WRONG_TYPE, sentence),))
     return [RateBody(currency=line.currency, day=line.day, rate=line.rate, source=source) for line in lines]
 
 
-def _rate_sentence(fault: Fault) -> str:
+def _rate_sentence(fault: FieldFault) -> str:
     """Return a fault's sentence with the number of its rate."""
     place = re.match(r"rates\[(\d+)\]", fault.field)
     return f"Rate {int(place[1]) + 1}: {fault.message}" if place else fault.message
 
 
 def _page(
-    viewer: Viewer, context: ApiContext, cursor: str, lines: str = "", faults: tuple[Fault, ...] = ()
+    viewer: Viewer, context: ApiContext, cursor: str, lines: str = "", faults: tuple[FieldFault, ...] = ()
 ) -> PageResponse:
     found = api.list_rates(context, limit=ROWS, cursor=cursor)
     currency = context.currency

@@ -7,14 +7,14 @@ from typing import Any, Generic, Protocol, TypeVar
 from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 
-from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.setup.record import RecordFields, Versioned
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Id
 from clickloop.web.api.setup.records import Records
 from clickloop.web.api.wire import json_value
 from clickloop.web.panel.frame.edit_conflict import RecordEdit
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.page import PageResponse
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 
@@ -32,7 +32,7 @@ class RecordEditor(Protocol[Shown]):
         context: ApiContext,
         tree: dict[str, Any],
         view: Shown | None,
-        faults: tuple[Fault, ...] = (),
+        faults: tuple[FieldFault, ...] = (),
     ) -> PageResponse: ...
 
 
@@ -54,7 +54,9 @@ class RecordPages(Generic[R, V]):
     fields: Collection[str]
     """Fields that the form can change."""
 
-    def show(self, viewer: Viewer, context: ApiContext, record_id: int, faults: tuple[Fault, ...] = ()) -> PageResponse:
+    def show(
+        self, viewer: Viewer, context: ApiContext, record_id: int, faults: tuple[FieldFault, ...] = ()
+    ) -> PageResponse:
         """Return the editor of a saved record. ``faults``: why a requested action failed."""
         view = self.records.read(context, record_id)
         return self.editor(viewer, context, self.tree(view), view, faults)
@@ -75,14 +77,14 @@ class RecordPages(Generic[R, V]):
                 self.records.archive(context, record_id)
             except InvalidInputError as error:
                 return self.show(viewer, context, record_id, error.faults)
-            return viewer.go(self.path, Said.ARCHIVED)
+            return viewer.go(self.path, FlashMessage.ARCHIVED)
 
         def restore(viewer: CurrentViewer, context: Context, record_id: Id) -> PageResponse:
             try:
                 self.records.restore(context, record_id)
             except InvalidInputError as error:
                 return self.show(viewer, context, record_id, error.faults)
-            return viewer.go(f"{self.path}/{record_id}", Said.RESTORED)
+            return viewer.go(f"{self.path}/{record_id}", FlashMessage.RESTORED)
 
         record = f"{self.path.removeprefix('/panel')}/{{record_id:int}}"
         return [

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from clickloop.diagnosis.check.finding import Kind, Place
+from clickloop.diagnosis.check.finding import CheckPlace, CheckPlaceKind
 from clickloop.diagnosis.check.records import address_findings, external_id_findings
 from clickloop.macro import parse
 from clickloop.pasting import INVISIBLE
@@ -39,7 +39,11 @@ def source_remarks(text: str) -> tuple[Remark, ...]:
 
 def external_id_remarks(url: str, rows: Mapping[str, str]) -> tuple[Remark, ...]:
     """Return warnings if the source cannot match its postback to a click. ``rows``: macros of its rows, by parameter."""
-    found = external_id_findings(parse(url, rows).names, Place(kind=Kind.TRAFFIC_SOURCE)) if url.strip() else ()
+    found = (
+        external_id_findings(parse(url, rows).names, CheckPlace(kind=CheckPlaceKind.TRAFFIC_SOURCE))
+        if url.strip()
+        else ()
+    )
     return tuple(Remark("warning", finding.sentence, finding.remedy) for finding in found)
 
 

@@ -7,14 +7,14 @@ from litestar import get, post
 
 from clickloop.money import CURRENCIES
 from clickloop.people.user import Right
-from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.setup.instance import IpStorage
 from clickloop.setup.instance_change import SettingsUpdate
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.setup import settings as api
 from clickloop.web.panel.frame.auth_guard import NEEDS
 from clickloop.web.panel.frame.edit_conflict import RecordEdit, save_edit, seen_version
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.form import FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
@@ -43,7 +43,7 @@ def change(viewer: CurrentViewer, context: Context, form: FormParameter) -> Page
             save_edit(context, form, edit, SettingsUpdate, _save)
     except InvalidInputError as error:
         return _page(viewer, context, form.tree, error.faults)
-    return viewer.go(PATH, Said.SAVED)
+    return viewer.go(PATH, FlashMessage.SAVED)
 
 
 def _save(context: ApiContext, _record: str, update: SettingsUpdate) -> None:
@@ -62,7 +62,9 @@ def _changed_settings(context: ApiContext, update: SettingsUpdate) -> SettingsUp
     return SettingsUpdate(**changed)
 
 
-def _page(viewer: Viewer, context: ApiContext, tree: dict[str, Any], faults: tuple[Fault, ...] = ()) -> PageResponse:
+def _page(
+    viewer: Viewer, context: ApiContext, tree: dict[str, Any], faults: tuple[FieldFault, ...] = ()
+) -> PageResponse:
     current = api.read_settings(context)
     return page(
         viewer,

@@ -11,7 +11,7 @@ from clickloop.setup.instance import time_zones
 from clickloop.store.ledger.schema.tables import campaigns, offers
 from clickloop.store.ledger.setup import names as ledger_names
 from clickloop.store.ledger.setup.conditions import tags_in_use
-from clickloop.store.ledger.setup.names import Named
+from clickloop.store.ledger.setup.names import RecordKind
 from clickloop.store.ledger.setup.statuses import status_rows
 from clickloop.text import readable
 from clickloop.web.api.context import ApiContext
@@ -24,13 +24,13 @@ PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 MAX_CHOICES = 500
 """Maximum number of records in a choice; beyond that, the campaign editor takes the number instead."""
 
-_TAGGED = {Named.OFFER: offers, Named.CAMPAIGN: campaigns}
+_TAGGED = {RecordKind.OFFER: offers, RecordKind.CAMPAIGN: campaigns}
 
 Choices = list[tuple[int, str]]
 """Number and name, sorted by name."""
 
 
-def choices(context: ApiContext, kind: Named, also: Collection[int | None] = ()) -> Choices:
+def choices(context: ApiContext, kind: RecordKind, also: Collection[int | None] = ()) -> Choices:
     """Return live records to choose from. ``also``: numbers to include even if archived."""
     with context.ledger.read() as tx:
         found = ledger_names.live_names(tx, kind, MAX_CHOICES)
@@ -44,12 +44,12 @@ def only(pairs: Choices) -> int | None:
     return pairs[0][0] if len(pairs) == 1 else None
 
 
-def names(context: ApiContext, kind: Named, numbers: Collection[int | None]) -> dict[int, str]:
+def names(context: ApiContext, kind: RecordKind, numbers: Collection[int | None]) -> dict[int, str]:
     with context.ledger.read() as tx:
         return _shown(ledger_names.names_of(tx, kind, {number for number in numbers if number}))
 
 
-def tags_to_choose(context: ApiContext, kind: Named) -> list[str]:
+def tags_to_choose(context: ApiContext, kind: RecordKind) -> list[str]:
     """Return every tag of live offers or campaigns."""
     with context.ledger.read() as tx:
         return [readable(tag) for tag in tags_in_use(tx, _TAGGED[kind])]

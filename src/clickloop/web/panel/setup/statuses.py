@@ -9,15 +9,15 @@ from litestar.params import QueryParameter
 
 from clickloop.conversion.status import OTHER, SALE, CountsAs
 from clickloop.conversion.status_change import StatusCreation, StatusUpdate
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.tracking.jobs.reruns import RerunView
-from clickloop.web.api.all_faults import save_read
+from clickloop.web.api.all_faults import save_or_report_faults
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.jobs import reruns
 from clickloop.web.api.paging import KeyPath
 from clickloop.web.api.setup import statuses as api
 from clickloop.web.panel.frame.edit_conflict import RecordEdit, save_edit, seen_version
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.form import FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
@@ -51,10 +51,10 @@ def show(viewer: CurrentViewer, context: Context, key: KeyPath) -> PageResponse:
 
 def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
     try:
-        save_read(context, form.read_partly(StatusCreation), api.create_status)
+        save_or_report_faults(context, form.read_partly(StatusCreation), api.create_status)
     except InvalidInputError as error:
         return _editor(viewer, context, form.tree, None, error.faults)
-    return viewer.go(PATH, Said.CREATED)
+    return viewer.go(PATH, FlashMessage.CREATED)
 
 
 def change(viewer: CurrentViewer, context: Context, key: KeyPath, form: FormParameter) -> PageResponse:
@@ -64,7 +64,7 @@ def change(viewer: CurrentViewer, context: Context, key: KeyPath, form: FormPara
         save_edit(context, form, edit, StatusUpdate, api.change_status)
     except InvalidInputError as error:
         return _editor(viewer, context, form.tree, view, error.faults)
-    return viewer.go(PATH, Said.SAVED)
+    return viewer.go(PATH, FlashMessage.SAVED)
 
 
 def remove(viewer: CurrentViewer, context: Context, key: KeyPath) -> PageResponse:
@@ -72,13 +72,13 @@ def remove(viewer: CurrentViewer, context: Context, key: KeyPath) -> PageRespons
     try:
         api.remove_status(context, key)
     except InvalidInputError as error:
-        faults = tuple(Fault("", fault.code, fault.message) for fault in error.faults)
+        faults = tuple(FieldFault("", fault.code, fault.message) for fault in error.faults)
     except HTTPException as error:
         if error.status_code != 409:
             raise
-        faults = (Fault("", FaultCode.IN_USE, error.detail),)
+        faults = (FieldFault("", FaultCode.IN_USE, error.detail),)
     else:
-        return viewer.go(PATH, Said.REMOVED)
+        return viewer.go(PATH, FlashMessage.REMOVED)
     view = api.read_status(context, key)
     return _editor(viewer, context, msgspec.to_builtins(view), view, faults)
 
@@ -102,7 +102,7 @@ def rerun(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageR
 
 
 def _list(
-    viewer: Viewer, context: ApiContext, mapped: str = "", rerun_id: str = "", faults: tuple[Fault, ...] = ()
+    viewer: Viewer, context: ApiContext, mapped: str = "", rerun_id: str = "", faults: tuple[FieldFault, ...] = ()
 ) -> PageResponse:
     found = api.list_statuses(context)
     job = _job(context, rerun_id) if rerun_id else None
@@ -131,7 +131,7 @@ def _editor(
     context: ApiContext,
     tree: dict[str, Any],
     view: api.StatusView | None,
-    faults: tuple[Fault, ...] = (),
+    faults: tuple[FieldFault, ...] = (),
 ) -> PageResponse:
     return page(
         viewer,

@@ -8,7 +8,7 @@ from litestar import Response, get, post
 from clickloop.report.query import Dimension
 from clickloop.saving.preset_records import rows_of_preset, source_preset_of
 from clickloop.setup.campaign import Campaign, campaign_link
-from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.setup.preset.preset import SourcePreset, find_sources, source_presets
 from clickloop.setup.source_rows import LAST_ROW, FixedRow
 from clickloop.setup.traffic_source import (
@@ -20,15 +20,15 @@ from clickloop.setup.traffic_source import (
     SourceParameter,
     TrafficSource,
 )
-from clickloop.store.ledger.setup.names import Named
-from clickloop.web.api.all_faults import save_read
+from clickloop.store.ledger.setup.names import RecordKind
+from clickloop.web.api.all_faults import save_or_report_faults
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Words
 from clickloop.web.api.setup import traffic_sources as api
 from clickloop.web.api.wire import json_value
 from clickloop.web.panel.frame.auth_guard import NEEDS
 from clickloop.web.panel.frame.edit_conflict import save_edit, seen_version
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.form import Form, FormParameter
 from clickloop.web.panel.frame.page import PageResponse, fragment, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
@@ -78,7 +78,7 @@ def show_list(
 
 
 def choose_preset(viewer: CurrentViewer, context: Context, words: Words = "") -> PageResponse:
-    walkthrough = walkthrough_at(context, viewer, Named.SOURCE)
+    walkthrough = walkthrough_at(context, viewer, RecordKind.SOURCE)
     return page(viewer, "traffic_source_presets.html", found=find_sources(words), q=words, walkthrough=walkthrough)
 
 
@@ -94,10 +94,10 @@ def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> Page
     if response is not None:
         return response
     try:
-        view = save_read(context, form.read_partly(NewSource, **_submitted(form)), api.create_source)
+        view = save_or_report_faults(context, form.read_partly(NewSource, **_submitted(form)), api.create_source)
     except InvalidInputError as error:
         return _editor(viewer, context, form.tree, None, error.faults)
-    return viewer.go(f"{PATH}/{view.id}", Said.CREATED)
+    return viewer.go(f"{PATH}/{view.id}", FlashMessage.CREATED)
 
 
 def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormParameter) -> PageResponse:
@@ -111,7 +111,7 @@ def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormPar
         save_edit(context, form, edit, SourceChange, api.change_source, **_submitted(form))
     except InvalidInputError as error:
         return _editor(viewer, context, form.tree, view, error.faults)
-    return viewer.go(f"{PATH}/{record_id}", Said.SAVED)
+    return viewer.go(f"{PATH}/{record_id}", FlashMessage.SAVED)
 
 
 def preview_link(context: Context, form: FormParameter) -> Response[str]:
@@ -152,7 +152,7 @@ def _editor(
     context: ApiContext,
     tree: dict[str, Any],
     view: api.SourceView | None,
-    faults: tuple[Fault, ...] = (),
+    faults: tuple[FieldFault, ...] = (),
     blank_rows: int = 0,
 ) -> PageResponse:
     tree = {**_empty_tree(), **tree}
@@ -177,7 +177,7 @@ def _editor(
         last_row=LAST_ROW,
         currency=context.currency,
         next_step=next_step(context, viewer),
-        walkthrough=None if view else walkthrough_at(context, viewer, Named.SOURCE),
+        walkthrough=None if view else walkthrough_at(context, viewer, RecordKind.SOURCE),
     )
 
 

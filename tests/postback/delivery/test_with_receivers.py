@@ -9,12 +9,12 @@ import pytest
 
 from clickloop.clock import DAY_MS, wall_clock
 from clickloop.postback.delivery.breaker import OPENS_AT, Pause
-from clickloop.postback.delivery.lane import KeptLane, LaneTerms, Standing
+from clickloop.postback.delivery.receiver_queue import ReceiverCondition, ReceiverTerms, StoredReceiver
 from clickloop.postback.delivery.worker import Delivery
-from clickloop.postback.holding import Hold
-from clickloop.postback.retry import Outcome, Trouble
-from clickloop.postback.rule import Request, RequestTemplate, Rule, Schedule
-from clickloop.store.ledger.queue.lanes import keep_standing, set_lane_terms
+from clickloop.postback.pause_reason import PauseReason
+from clickloop.postback.retry import AttemptOutcome, Trouble
+from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule, Schedule
+from clickloop.store.ledger.queue.receivers import save_condition, set_receiver_terms
 from clickloop.store.ledger.setup.postback_rules import insert_rule
 from tests.postback.delivery.delivering import QUICK, Bench, CountingStore, deliver, wake_until_claimed
 
@@ -25,14 +25,14 @@ DEAD, HEALTHY = "dead.example:443", "healthy.example:443"
 class Receivers:
     """Responds by the URL's host and counts requests; ``dead`` is what the dead receiver does."""
 
-    def __init__(self, dead: Outcome) -> None:
+    def __init__(self, dead: AttemptOutcome) -> None:
         self.dead = dead
         self.asked: Counter[str] = Counter()
 
-    async def send(self, request: Request, attempt: int) -> Outcome:
+    async def send(self, request: PostbackRequest, attempt: int) -> AttemptOutcome:
         host = request.url.split("/")[2]
         self.asked[host] += 1
-        return self.dead if host == "dead.example" else Outcome(status_code=200)
+        return self.dead if host == "dead.example" else AttemptOutcome(status_code=200)
 
 
 class ManualClocks:
@@ -49,26 +49,26 @@ class ManualClocks:
 
 
 def owe_both(bench: Bench, dead: int, healthy: int) -> None:
-    bench.owe(dead, "https://dead.example/", lane=DEAD)
-    bench.owe(healthy, "https://healthy.example/", lane=HEALTHY)
+    bench.owe(dead, "https://dead.example/", receiver=DEAD)
+    bench.owe(healthy, "https://healthy.example/", receiver=HEALTHY)
 
 
-def states_of(bench: Bench, lane: str) -> Counter[str]:
-    return Counter(row.state for row in bench.rows() if row.lane == lane)
+def states_of(bench: Bench, receiver: str) -> Counter[str]:
+    return Counter(row.state for row in bench.rows() if row.receiver == receiver)
 
 
-def pause_of(bench: Bench, lane: str) -> Pause | None:
-    return {kept.lane: kept.pause for kept in bench.store.lanes()}.get(lane)
+def pause_of(bench: Bench, receiver: str) -> Pause | None:
+    return {kept.receiver: kept.pause for kept in bench.store.receivers()}.get(receiver)
 
 
 def test_a_receiver_that_hangs_delays_no_other(bench: Bench) -> None:
     released = asyncio.Event()
 
-    async def send(request: Request, attempt: int) -> Outcome:
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
         if "dead" in request.url:
             await released.wait()
-            return Outcome(trouble=Trouble.TIMEOUT)
-        return Outcome(status_code=200)
+            return AttemptOutcome(trouble=Trouble.TIMEOUT)
+        return AttemptOutcome(status_code=200)
 
     async def script(delivery: Delivery) -> None:
         await bench.until(lambda: states_of(bench, HEALTHY)["delivered"] == 200)
@@ -83,7 +83,7 @@ def test_a_receiver_that_hangs_delays_no_other(bench: Bench) -> None:
 def test_a_receiver_that_keeps_failing_is_paused_and_waiting_costs_no_attempt(
     bench: Bench, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    receivers, store = Receivers(Outcome(status_code=503)), CountingStore(bench.ledger)
+    receivers, store = Receivers(AttemptOutcome(status_code=503)), CountingStore(bench.ledger)
 
     async def script(delivery: Delivery) -> None:
         await bench.until(lambda: states_of(bench, HEALTHY)["delivered"] == 50 and pause_of(bench, DEAD) is not None)
@@ -92,8 +92,8 @@ def test_a_receiver_that_keeps_failing_is_paused_and_waiting_costs_no_attempt(
     owe_both(bench, 60, 50)
     deliver(bench, script, receivers.send, WIDE, store=store)
 
-    rows = [row for row in bench.rows() if row.lane == DEAD]
-    assert {(row.state, row.hold) for row in rows} == {("paused", Hold.RECEIVER_PAUSED)}
+    rows = [row for row in bench.rows() if row.receiver == DEAD]
+    assert {(row.state, row.hold) for row in rows} == {("paused", PauseReason.RECEIVER_PAUSED)}
     assert OPENS_AT <= receivers.asked["dead.example"] == sum(row.attempts for row in rows) <= OPENS_AT + 4
     assert [
         msgspec.json.decode(line)["receiver"] for line in capfd.readouterr().err.split("\n") if "paused" in line
@@ -103,7 +103,7 @@ def test_a_receiver_that_keeps_failing_is_paused_and_waiting_costs_no_attempt(
 def test_a_paused_receiver_is_probed_with_one_and_resumes_when_it_responds(
     bench: Bench, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    receivers, now = Receivers(Outcome(trouble=Trouble.CONNECT)), ManualClocks()
+    receivers, now = Receivers(AttemptOutcome(trouble=Trouble.CONNECT)), ManualClocks()
 
     async def script(delivery: Delivery) -> None:
         await bench.until(lambda: pause_of(bench, DEAD) is not None)
@@ -112,7 +112,7 @@ def test_a_paused_receiver_is_probed_with_one_and_resumes_when_it_responds(
         delivery.wake()
         await bench.until(lambda: (pause_of(bench, DEAD) or Pause(opened_at=0, probe_at=0)).probes == 1)
         assert receivers.asked["dead.example"] == before + 1
-        receivers.dead = Outcome(status_code=200)
+        receivers.dead = AttemptOutcome(status_code=200)
         now.ahead += 61
         delivery.wake()
         await bench.all_final()
@@ -121,15 +121,15 @@ def test_a_paused_receiver_is_probed_with_one_and_resumes_when_it_responds(
     deliver(bench, script, receivers.send, WIDE, clock=now.clock, monotonic=now.monotonic)
 
     assert states_of(bench, DEAD) == Counter(delivered=60)
-    assert bench.store.lanes() == ()
+    assert bench.store.receivers() == ()
     log = capfd.readouterr().err
     assert ["receiver still fails" in log, "receiver resumed" in log] == [True, True]
 
 
 def test_a_paused_receiver_is_not_sent_to_after_a_restart_before_its_probe(bench: Bench) -> None:
-    receivers, store = Receivers(Outcome(status_code=200)), CountingStore(bench.ledger)
+    receivers, store = Receivers(AttemptOutcome(status_code=200)), CountingStore(bench.ledger)
     with bench.ledger.write() as tx:
-        keep_standing(tx, DEAD, Standing(pause=Pause(opened_at=wall_clock(), probe_at=wall_clock() + 20_000)))
+        save_condition(tx, DEAD, ReceiverCondition(pause=Pause(opened_at=wall_clock(), probe_at=wall_clock() + 20_000)))
 
     async def script(delivery: Delivery) -> None:
         await bench.until(lambda: states_of(bench, HEALTHY)["delivered"] == 5)
@@ -139,13 +139,13 @@ def test_a_paused_receiver_is_not_sent_to_after_a_restart_before_its_probe(bench
     deliver(bench, script, receivers.send, WIDE, store=store)
 
     assert receivers.asked["dead.example"] == 0
-    assert {row.attempts for row in bench.rows() if row.lane == DEAD} == {0}
+    assert {row.attempts for row in bench.rows() if row.receiver == DEAD} == {0}
 
 
 def test_a_probe_that_is_due_after_a_restart_leaves_at_once_and_alone(bench: Bench) -> None:
-    receivers = Receivers(Outcome(status_code=503))
+    receivers = Receivers(AttemptOutcome(status_code=503))
     with bench.ledger.write() as tx:
-        keep_standing(tx, DEAD, Standing(pause=Pause(opened_at=1, probe_at=wall_clock() - 1, probes=3)))
+        save_condition(tx, DEAD, ReceiverCondition(pause=Pause(opened_at=1, probe_at=wall_clock() - 1, probes=3)))
 
     async def script(delivery: Delivery) -> None:
         await bench.until(lambda: (pause_of(bench, DEAD) or Pause(opened_at=0, probe_at=0)).probes == 4)
@@ -157,7 +157,7 @@ def test_a_probe_that_is_due_after_a_restart_leaves_at_once_and_alone(bench: Ben
 
 
 def test_responses_that_concern_one_request_pause_no_receiver(bench: Bench) -> None:
-    receivers = Receivers(Outcome(status_code=404))
+    receivers = Receivers(AttemptOutcome(status_code=404))
 
     async def script(delivery: Delivery) -> None:
         await bench.until(lambda: receivers.asked["dead.example"] >= 60)
@@ -165,26 +165,26 @@ def test_responses_that_concern_one_request_pause_no_receiver(bench: Bench) -> N
     owe_both(bench, 60, 0)
     deliver(bench, script, receivers.send, WIDE)
 
-    assert bench.store.lanes() == ()
+    assert bench.store.receivers() == ()
 
 
 def test_a_receivers_rate_is_respected_and_changed_while_running(bench: Bench) -> None:
     moments: list[float] = []
 
-    async def send(request: Request, attempt: int) -> Outcome:
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
         moments.append(time.monotonic())
-        return Outcome(status_code=200)
+        return AttemptOutcome(status_code=200)
 
-    def set_terms(terms: LaneTerms) -> None:
+    def set_terms(terms: ReceiverTerms) -> None:
         with bench.ledger.write() as tx:
-            set_lane_terms(tx, HEALTHY, terms)
+            set_receiver_terms(tx, HEALTHY, terms)
 
     async def script(delivery: Delivery) -> None:
         await bench.until(lambda: len(moments) >= 6)
-        set_terms(LaneTerms())
+        set_terms(ReceiverTerms())
         await bench.all_final()
 
-    set_terms(LaneTerms(per_minute=1_200))
+    set_terms(ReceiverTerms(per_minute=1_200))
     owe_both(bench, 0, 100)
     began = time.monotonic()
     deliver(bench, script, send, WIDE)
@@ -197,16 +197,16 @@ def test_a_receivers_own_number_of_connections_is_not_exceeded(bench: Bench) -> 
     under_way = most = 0
     both_under_way = asyncio.Barrier(2)
 
-    async def send(request: Request, attempt: int) -> Outcome:
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
         await both_under_way.wait()
         under_way -= 1
-        return Outcome(status_code=200)
+        return AttemptOutcome(status_code=200)
 
     with bench.ledger.write() as tx:
-        set_lane_terms(tx, HEALTHY, LaneTerms(connections=2))
+        set_receiver_terms(tx, HEALTHY, ReceiverTerms(connections=2))
 
     async def script(delivery: Delivery) -> None:
         await bench.all_final()
@@ -215,20 +215,20 @@ def test_a_receivers_own_number_of_connections_is_not_exceeded(bench: Bench) -> 
     deliver(bench, script, send, WIDE)
 
     assert most == 2
-    assert bench.store.lanes() == (KeptLane(lane=HEALTHY, terms=LaneTerms(connections=2)),)
+    assert bench.store.receivers() == (StoredReceiver(receiver=HEALTHY, terms=ReceiverTerms(connections=2)),)
 
 
 def test_a_410_pauses_the_rule_is_logged_and_does_not_affect_other_rules_of_the_receiver(
     bench: Bench, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    async def send(request: Request, attempt: int) -> Outcome:
-        return Outcome(status_code=410 if "gone" in request.url else 200)
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
+        return AttemptOutcome(status_code=410 if "gone" in request.url else 200)
 
     async def script(delivery: Delivery) -> None:
         await bench.until(lambda: "failed" in bench.states())
-        bench.owe(30, "https://healthy.example/gone", lane=HEALTHY)
+        bench.owe(30, "https://healthy.example/gone", receiver=HEALTHY)
         bench.rule_id = other
-        bench.owe(5, "https://healthy.example/", lane=HEALTHY)
+        bench.owe(5, "https://healthy.example/", receiver=HEALTHY)
         delivery.wake()
         await bench.until(lambda: bench.states().count("delivered") == 5)
 
@@ -236,11 +236,11 @@ def test_a_410_pauses_the_rule_is_logged_and_does_not_affect_other_rules_of_the_
     with bench.ledger.write() as tx:
         rule = Rule(rule_id=0, name="Other", request=RequestTemplate(url="https://healthy.example/"))
         other = insert_rule(tx, rule, wall_clock())
-    bench.owe(1, "https://healthy.example/gone", lane=HEALTHY)
+    bench.owe(1, "https://healthy.example/gone", receiver=HEALTHY)
     deliver(bench, script, send, WIDE)
 
     assert Counter((row.state, row.hold, row.attempts) for row in bench.rows()) == Counter(
-        {("failed", None, 1): 1, ("paused", Hold.RULE_PAUSED, 0): 30, ("delivered", None, 1): 5}
+        {("failed", None, 1): 1, ("paused", PauseReason.RULE_PAUSED, 0): 30, ("delivered", None, 1): 5}
     )
     told = [msgspec.json.decode(line) for line in capfd.readouterr().err.splitlines()]
     assert [(line["event"], line["rule"]) for line in told] == [("postback rule paused", gone)]
@@ -261,9 +261,9 @@ def test_a_clock_that_jumps_by_a_day_abandons_nothing_and_uses_no_attempt(bench:
     def clock() -> int:
         return wall_clock() + day * DAY_MS
 
-    async def send(request: Request, attempt: int) -> Outcome:
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
         attempts_made[request.url] += 1
-        return Outcome(status_code=503 if attempt <= 3 else 200)
+        return AttemptOutcome(status_code=503 if attempt <= 3 else 200)
 
     async def script(delivery: Delivery) -> None:
         nonlocal day

@@ -4,11 +4,11 @@ from urllib.parse import quote_from_bytes
 
 import msgspec
 
-from clickloop.conversion.notice import Door, RawNotice
-from clickloop.text import octets_of
+from clickloop.conversion.notice import Channel, RawNotice
+from clickloop.text import unescape_bytes
 
 
-class GivenConversion(msgspec.Struct, frozen=True, kw_only=True):
+class ConversionInput(msgspec.Struct, frozen=True, kw_only=True):
     """A conversion as entered. Texts are as a network would send them; empty ones are left out."""
 
     click_id: str
@@ -24,7 +24,7 @@ class GivenConversion(msgspec.Struct, frozen=True, kw_only=True):
     disable_postback: bool = False
 
 
-def raw_notice_of(given: GivenConversion, door: Door, notice_id: str, now_ms: int, ip: str = "") -> RawNotice:
+def raw_notice_of(given: ConversionInput, channel: Channel, notice_id: str, now_ms: int, ip: str = "") -> RawNotice:
     """Return the notice that a network would have sent to report the same; it is stored and parsed like one."""
     pairs = {
         "cid": given.click_id,
@@ -38,5 +38,7 @@ def raw_notice_of(given: GivenConversion, door: Door, notice_id: str, now_ms: in
         **{f"param{number}": value for number, value in given.params.items()},
         **{f"event{number}": value for number, value in given.events.items()},
     }
-    query = "&".join(f"{name}={quote_from_bytes(octets_of(value), safe='')}" for name, value in pairs.items() if value)
-    return RawNotice(notice_id=notice_id, at=now_ms, door=door, method="", query=query, ip=ip)
+    query = "&".join(
+        f"{name}={quote_from_bytes(unescape_bytes(value), safe='')}" for name, value in pairs.items() if value
+    )
+    return RawNotice(notice_id=notice_id, at=now_ms, channel=channel, method="", query=query, ip=ip)

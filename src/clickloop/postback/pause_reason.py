@@ -3,7 +3,7 @@
 from clickloop.explained import Explained
 
 
-class Hold(Explained):
+class PauseReason(Explained):
     """The reason why a waiting postback is paused. Being paused costs no attempt."""
 
     RULE_PAUSED = (
@@ -19,8 +19,8 @@ class Hold(Explained):
     )
 
 
-def hold_of(rule_paused_at: int | None, receiver_paused_at: int | None) -> Hold | None:
+def pause_reason(rule_paused_at: int | None, receiver_paused_at: int | None) -> PauseReason | None:
     """Return why a waiting postback is paused, the rule first because only a user can resume it; None if it is not."""
     if rule_paused_at is not None:
-        return Hold.RULE_PAUSED
-    return Hold.RECEIVER_PAUSED if receiver_paused_at is not None else None
+        return PauseReason.RULE_PAUSED
+    return PauseReason.RECEIVER_PAUSED if receiver_paused_at is not None else None

@@ -6,9 +6,9 @@ import msgspec
 
 from clickloop.clock import MINUTE_MS
 from clickloop.diagnosis.check.chain import Chain, rule_place
-from clickloop.diagnosis.check.finding import Code, Finding, Kind, Place, moment_words
+from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlace, CheckPlaceKind, moment_words
 from clickloop.macro import Severity
-from clickloop.plural import counted
+from clickloop.plural import pluralize
 
 BACKLOG_MINUTES = 15
 """Minutes after which an unsent postback counts as overdue."""
@@ -40,7 +40,7 @@ class ArchivedRule(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
+class Holdups(msgspec.Struct, frozen=True, kw_only=True):
     """The causes of held-up postbacks."""
 
     receivers: tuple[SlowReceiver, ...] = ()
@@ -49,7 +49,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     """By rule, the number of postbacks skipped recently because their address is blocked."""
 
 
-def held_findings(chain: Chain, holdups: Held, now_ms: int) -> Iterator[Finding]:
+def holdup_findings(chain: Chain, holdups: Holdups, now_ms: int) -> Iterator[CheckFinding]:
     """Yield the findings about held-up postbacks."""
     for receiver in holdups.receivers:
         yield from _receiver(receiver, now_ms)
@@ -59,34 +59,34 @@ def held_findings(chain: Chain, holdups: Held, now_ms: int) -> Iterator[Finding]
         count = holdups.address_refused.get(checked.rule.rule_id, 0)
         if count:
             were = "was" if count == 1 else "were"
-            yield Finding(
+            yield CheckFinding(
                 Severity.ERROR,
-                Code.ADDRESS_REFUSED,
+                CheckCode.ADDRESS_REFUSED,
                 rule_place(checked.rule, "request.url"),
-                f"{counted(count, 'postback')} {were} skipped in the last {REFUSED_DAYS} days because the receiver's address is "
+                f"{pluralize(count, 'postback')} {were} skipped in the last {REFUSED_DAYS} days because the receiver's address is "
                 "blocked.",
                 "Correct the URL, or allow the address with CLICKLOOP_ALLOWED_ADDRESSES. Then run clickloop resend "
                 f"--rule {checked.rule.rule_id} --reason address_refused --anew to resend them.",
             )
 
 
-def archived_rule_finding(rule: ArchivedRule) -> Finding:
+def archived_rule_finding(rule: ArchivedRule) -> CheckFinding:
     """Return the finding about an archived rule with waiting postbacks."""
-    place = Place(kind=Kind.POSTBACK_RULE, id=rule.rule_id, name=rule.name)
+    place = CheckPlace(kind=CheckPlaceKind.POSTBACK_RULE, id=rule.rule_id, name=rule.name)
     sentence = (
         "The rule is archived, and paused because its receiver answered 410 Gone. "
-        f"{counted(rule.waiting, 'postback is', 'postbacks are')} still waiting."
+        f"{pluralize(rule.waiting, 'postback is', 'postbacks are')} still waiting."
     )
     remedy = f"Resume the rule to send them, or run clickloop cancel --rule {rule.rule_id} to cancel them."
-    return Finding(Severity.ERROR, Code.ARCHIVED_RULE_HOLDS, place, sentence, remedy)
+    return CheckFinding(Severity.ERROR, CheckCode.ARCHIVED_RULE_HOLDS, place, sentence, remedy)
 
 
-def _receiver(slow: SlowReceiver, now_ms: int) -> Iterator[Finding]:
-    place = Place(kind=Kind.RECEIVER, name=slow.receiver)
+def _receiver(slow: SlowReceiver, now_ms: int) -> Iterator[CheckFinding]:
+    place = CheckPlace(kind=CheckPlaceKind.RECEIVER, name=slow.receiver)
     if slow.paused_at is not None and not slow.waiting:
-        yield Finding(
+        yield CheckFinding(
             Severity.NOTE,
-            Code.RECEIVER_PAUSED,
+            CheckCode.RECEIVER_PAUSED,
             place,
             f"The receiver has been paused since {moment_words(slow.paused_at)}: {slow.why} No postbacks are waiting for it.",
             "The next postback will try it. Once it works again, resume it on its page, or with "
@@ -96,9 +96,9 @@ def _receiver(slow: SlowReceiver, now_ms: int) -> Iterator[Finding]:
     elif slow.paused_at is not None:
         next_at = slow.next_probe_at
         probe = f" Otherwise Clickloop tries it again at {moment_words(next_at)}." if next_at is not None else ""
-        yield Finding(
+        yield CheckFinding(
             Severity.ERROR,
-            Code.RECEIVER_PAUSED,
+            CheckCode.RECEIVER_PAUSED,
             place,
             f"The receiver has been paused since {moment_words(slow.paused_at)}: {slow.why} {_wait(slow.waiting)}",
             "Check its responses in Conversions - Out. Once it works again, try it on its page, or with "
@@ -106,9 +106,9 @@ def _receiver(slow: SlowReceiver, now_ms: int) -> Iterator[Finding]:
             (slow.paused_at, *(() if next_at is None else (next_at,))),
         )
     elif slow.held_until is not None and slow.held_until > now_ms:
-        yield Finding(
+        yield CheckFinding(
             Severity.NOTE,
-            Code.RECEIVER_ASKED_TO_WAIT,
+            CheckCode.RECEIVER_ASKED_TO_WAIT,
             place,
             f"The receiver asked us to wait until {moment_words(slow.held_until)} (Retry-After). {_wait(slow.waiting)}",
             "If this keeps happening, lower its rate limit (per_minute).",
@@ -116,14 +116,14 @@ def _receiver(slow: SlowReceiver, now_ms: int) -> Iterator[Finding]:
         )
     elif slow.due_since is not None and now_ms - slow.due_since > BACKLOG_MINUTES * MINUTE_MS:
         minutes = (now_ms - slow.due_since) // MINUTE_MS
-        yield Finding(
+        yield CheckFinding(
             Severity.WARNING,
-            Code.BACKLOG,
+            CheckCode.BACKLOG,
             place,
-            f"{counted(slow.due, 'postback is', 'postbacks are')} overdue for this receiver, the oldest by {minutes} minutes.",
+            f"{pluralize(slow.due, 'postback is', 'postbacks are')} overdue for this receiver, the oldest by {minutes} minutes.",
             "Check on Health whether delivery is running. If the receiver is slow, raise its connections or rate limit.",
         )
 
 
 def _wait(count: int) -> str:
-    return f"{counted(count, 'postback is', 'postbacks are')} waiting for it."
+    return f"{pluralize(count, 'postback is', 'postbacks are')} waiting for it."

@@ -2,13 +2,13 @@
 
 import msgspec
 
-from clickloop.conversion.notice import EVENTS, NAMES, PARAMS, RawNotice, name_that_counts, read_values
+from clickloop.conversion.notice import MAX_EVENTS, MAX_PARAMS, NAMES, RawNotice, effective_name, read_values
 from clickloop.explained import Explained
 from clickloop.money import Amount, read_amount
-from clickloop.text import octets_of, text_of
+from clickloop.text import escape_bytes, unescape_bytes
 
 
-class Meaning(Explained):
+class ParameterMeaning(Explained):
     """How a parameter was interpreted. A closed list."""
 
     CLICK_ID = "click_id", "Our click id."
@@ -30,14 +30,14 @@ class Meaning(Explained):
 
 
 _PLAIN = {
-    "token": Meaning.TOKEN,
-    "at": Meaning.AT,
-    "conversion_id": Meaning.CONVERSION_ID,
-    "disable_postback": Meaning.DISABLE_POSTBACK,
-    "return": Meaning.RETURN,
-    "userid": Meaning.IGNORED,
-    **{f"param{number}": Meaning.PARAM for number in range(1, PARAMS + 1)},
-    **{f"event{number}": Meaning.EVENT for number in range(1, EVENTS + 1)},
+    "token": ParameterMeaning.TOKEN,
+    "at": ParameterMeaning.AT,
+    "conversion_id": ParameterMeaning.CONVERSION_ID,
+    "disable_postback": ParameterMeaning.DISABLE_POSTBACK,
+    "return": ParameterMeaning.RETURN,
+    "userid": ParameterMeaning.IGNORED,
+    **{f"param{number}": ParameterMeaning.PARAM for number in range(1, MAX_PARAMS + 1)},
+    **{f"event{number}": ParameterMeaning.EVENT for number in range(1, MAX_EVENTS + 1)},
 }
 
 
@@ -45,23 +45,25 @@ MIN_TOKEN = 4  # a shorter one may occur in other values by chance, which would 
 _WIDE = ("utf-16-le", "utf-16-be")
 
 
-class Understood(msgspec.Struct, frozen=True):
+class InterpretedParameter(msgspec.Struct, frozen=True):
     """A parameter and its interpretation. Texts are in the form of ``text.escape_bytes``."""
 
     name: str
     value: str
-    meaning: Meaning
+    meaning: ParameterMeaning
 
 
-def understood(raw: RawNotice) -> tuple[Understood, ...]:
+def interpreted_parameters(raw: RawNotice) -> tuple[InterpretedParameter, ...]:
     """Return each parameter of a raw notice in order, with its interpretation by ``read_notice``."""
     _, values, _ = read_values(raw)
-    meanings: dict[str, Meaning] = {}
+    meanings: dict[str, ParameterMeaning] = {}
     for field, names in NAMES.items():
-        meanings |= {name: Meaning.SECOND for name in names if values.get(name, "").strip()}
-        if name := name_that_counts(values, field):
-            meanings[name] = Meaning(field)
-    return tuple(Understood(name, value, meanings.get(name) or _meaning(name, value)) for name, value in values.items())
+        meanings |= {name: ParameterMeaning.SECOND for name in names if values.get(name, "").strip()}
+        if name := effective_name(values, field):
+            meanings[name] = ParameterMeaning(field)
+    return tuple(
+        InterpretedParameter(name, value, meanings.get(name) or _meaning(name, value)) for name, value in values.items()
+    )
 
 
 def sent_tokens(raw: RawNotice) -> tuple[str, ...]:
@@ -73,14 +75,14 @@ def sent_tokens(raw: RawNotice) -> tuple[str, ...]:
     token = values.get("token", "")
     if len(token) < MIN_TOKEN:
         return ()
-    wide = [text_of(octets_of(token).decode("utf-8", "replace").encode(encoding)) for encoding in _WIDE]
+    wide = [escape_bytes(unescape_bytes(token).decode("utf-8", "replace").encode(encoding)) for encoding in _WIDE]
     return (token, *wide)
 
 
-def _meaning(name: str, value: str) -> Meaning:
+def _meaning(name: str, value: str) -> ParameterMeaning:
     if not value.strip():
-        return Meaning.EMPTY
-    meaning = _PLAIN.get(name, Meaning.UNKNOWN)
-    if meaning is Meaning.EVENT and not isinstance(read_amount(value), Amount):
-        return Meaning.UNKNOWN
+        return ParameterMeaning.EMPTY
+    meaning = _PLAIN.get(name, ParameterMeaning.UNKNOWN)
+    if meaning is ParameterMeaning.EVENT and not isinstance(read_amount(value), Amount):
+        return ParameterMeaning.UNKNOWN
     return meaning

@@ -12,59 +12,59 @@ import msgspec
 from sqlalchemy.exc import DBAPIError
 
 from clickloop.clock import MINUTE_MS
-from clickloop.conversion.attribution import MAX_OVERDUE_LOOK_MS
+from clickloop.conversion.attribution import MAX_OVERDUE_RECHECK_MS
 from clickloop.conversion.notice import NoticeFlag, RawNotice
-from clickloop.conversion.notice_log import Outcome, StoredNotice
-from clickloop.machine.log import Sparingly, log
+from clickloop.conversion.notice_log import NoticeOutcome, StoredNotice
+from clickloop.machine.log import RateLimitedLog, log
 from clickloop.machine.secret_box import SecretError
 from clickloop.store.file_fault import RESTORE_BACKUP
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.logs.notices import count_waiting_flagged, hold_notice, insert_notices, is_stored
+from clickloop.store.ledger.logs.notices import count_waiting_flagged, defer_notice, insert_notices, is_stored
 from clickloop.store.ledger.logs.segments import insert_settled, settled_among
 from clickloop.tracking.notices import (
-    Desk,
+    Intake,
     NoticeResult,
-    look_again_at_notices,
-    notices_to_look_at,
+    notices_to_recheck,
+    recheck_notices,
     take_notices,
 )
-from clickloop.tracking.registering import read
+from clickloop.tracking.registering import parse_raw_notice
 
 RECHECK_MS = MINUTE_MS
 """Delay before the first recheck of a notice that could not be registered."""
 
 T = TypeVar("T")
-_log_recheck = Sparingly("notices wait on: a record of the ledger that they need cannot be read", 60)
+_log_recheck = RateLimitedLog("notices wait on: a record of the ledger that they need cannot be read", 60)
 
 
-def take_notices_around_damage(
-    desk: Desk, raws: Sequence[RawNotice], now_ms: int, segments: Sequence[str] = ()
+def take_notices_isolating_damage(
+    intake: Intake, raws: Sequence[RawNotice], now_ms: int, segments: Sequence[str] = ()
 ) -> list[NoticeResult]:
     """Take notices as ``take_notices`` does; those that cannot be registered wait. Errors of the store itself propagate."""
     try:
-        return take_notices(desk, raws, now_ms, segments)
+        return take_notices(intake, raws, now_ms, segments)
     except Exception as error:
-        if not is_fault_of_record(error):
+        if not is_record_fault(error):
             raise
-    results, failed = _bisected(raws, lambda part: take_notices(desk, part, now_ms))
-    _store_waiting(desk, failed, now_ms)
+    results, failed = _bisected(raws, lambda part: take_notices(intake, part, now_ms))
+    _store_waiting(intake, failed, now_ms)
     # After the notices, in a separate transaction: after a crash in between, the notices are recognised by their ids.
-    with desk.ledger.write() as tx:
+    with intake.ledger.write() as tx:
         insert_settled(tx, sorted(set(segments) - settled_among(tx, segments)), now_ms)
     return results
 
 
-def look_again_around_damage(
-    desk: Desk, now_ms: int, click_ids: Collection[str] | None = None, notice_ids: Sequence[str] | None = None
+def recheck_isolating_damage(
+    intake: Intake, now_ms: int, click_ids: Collection[str] | None = None, notice_ids: Sequence[str] | None = None
 ) -> list[NoticeResult]:
     """Recheck these waiting notices, else those that ``recheck_due`` would, and defer the ones that cannot be registered."""
-    ids = notices_to_look_at(desk, now_ms, click_ids) if notice_ids is None else notice_ids
-    results, failed = _bisected(ids, lambda part: look_again_at_notices(desk, part, now_ms))
-    _defer_again(desk, failed, now_ms)
+    ids = notices_to_recheck(intake, now_ms, click_ids) if notice_ids is None else notice_ids
+    results, failed = _bisected(ids, lambda part: recheck_notices(intake, part, now_ms))
+    _defer_again(intake, failed, now_ms)
     return results
 
 
-def is_fault_of_record(error: Exception) -> bool:
+def is_record_fault(error: Exception) -> bool:
     """Return whether a record's contents caused an error, rather than a store that is unreachable, locked or full."""
     if isinstance(error, DBAPIError):
         return "UTF-8" in str(error.orig)  # a text that SQLite's driver cannot decode
@@ -72,7 +72,7 @@ def is_fault_of_record(error: Exception) -> bool:
     return isinstance(error, faults)
 
 
-def held_notice_alarms(ledger: Ledger) -> tuple[str, ...]:
+def damaged_record_alarms(ledger: Ledger) -> tuple[str, ...]:
     """Return the alarm about notices that wait because a record that they need is damaged; empty if none do."""
     with ledger.read() as tx:
         waiting = count_waiting_flagged(tx, NoticeFlag.HELD_BY_DAMAGE)
@@ -93,7 +93,7 @@ def _bisected(
     try:
         return act(items), []
     except Exception as error:
-        if not is_fault_of_record(error):
+        if not is_record_fault(error):
             raise
         if len(items) <= 1:
             return [], [(item, error) for item in items]
@@ -102,35 +102,35 @@ def _bisected(
     return results + more_results, failed + more_failed
 
 
-def _store_waiting(desk: Desk, failed: Sequence[tuple[RawNotice, Exception]], now_ms: int) -> None:
-    with desk.ledger.write() as tx:
+def _store_waiting(intake: Intake, failed: Sequence[tuple[RawNotice, Exception]], now_ms: int) -> None:
+    with intake.ledger.write() as tx:
         fresh = [(raw, fault) for raw, fault in failed if not is_stored(tx, raw.notice_id)]
         if fresh:
-            insert_notices(tx, [_waiting(desk, raw, now_ms) for raw, _ in fresh])
+            insert_notices(tx, [_waiting(intake, raw, now_ms) for raw, _ in fresh])
     for raw, fault in fresh:
         _log_waiting(raw.notice_id, fault)
 
 
-def _waiting(desk: Desk, raw: RawNotice, now_ms: int) -> StoredNotice:
-    reading = read(raw, desk.click_ids)
+def _waiting(intake: Intake, raw: RawNotice, now_ms: int) -> StoredNotice:
+    reading = parse_raw_notice(raw, intake.click_ids)
     return StoredNotice(
         raw=raw,
         click_id=reading.click_id,
         status_word=reading.notice.status_word,
-        outcome=Outcome.WAITING,
+        outcome=NoticeOutcome.WAITING,
         flags=(NoticeFlag.HELD_BY_DAMAGE,),
         look_again_at=now_ms + RECHECK_MS,
         first_look_at=now_ms,
     )
 
 
-def _defer_again(desk: Desk, failed: Sequence[tuple[str, Exception]], now_ms: int) -> None:
+def _defer_again(intake: Intake, failed: Sequence[tuple[str, Exception]], now_ms: int) -> None:
     if not failed:
         return
     # One transaction for all: many may need the same damaged record, and each commit waits for the disk.
-    with desk.ledger.write() as tx:
+    with intake.ledger.write() as tx:
         for notice_id, _ in failed:
-            hold_notice(tx, notice_id, NoticeFlag.HELD_BY_DAMAGE, now_ms + MAX_OVERDUE_LOOK_MS)
+            defer_notice(tx, notice_id, NoticeFlag.HELD_BY_DAMAGE, now_ms + MAX_OVERDUE_RECHECK_MS)
     _log_recheck(count=len(failed), first=failed[0][0], fault=f"{type(failed[0][1]).__name__}: {failed[0][1]}")
 
 

@@ -7,23 +7,23 @@ import msgspec
 from sqlalchemy import Connection, Select, case, delete, func, insert, or_, select, update
 
 from clickloop.postback.delivery.breaker import Pause
-from clickloop.postback.delivery.lane import Asked, KeptLane, LaneTerms, Standing
+from clickloop.postback.delivery.receiver_queue import ReceiverCommand, ReceiverCondition, ReceiverTerms, StoredReceiver
 from clickloop.store.ledger.logs.postback_states import IS_WAITING
 from clickloop.store.ledger.schema.tables import postbacks, receivers
 from clickloop.store.ledger.sqlite.json_lists import json_rows
 
 
-class WaitingLane(msgspec.Struct, frozen=True, array_like=True):
+class WaitingReceiver(msgspec.Struct, frozen=True, array_like=True):
     """A receiver with waiting postbacks, and when the first is due."""
 
-    lane: str
+    receiver: str
     at: int
 
 
-def waiting_lanes(tx: Connection) -> list[WaitingLane]:
+def waiting_receivers(tx: Connection) -> list[WaitingReceiver]:
     """Return the receivers with waiting postbacks, sorted. Costs one seek in the index per receiver, however much waits."""
-    found = msgspec.json.decode(tx.scalar(_WAITING_RECEIVERS) or "[]", type=list[WaitingLane])
-    return sorted(found, key=lambda each: each.lane)
+    found = msgspec.json.decode(tx.scalar(_WAITING_RECEIVERS) or "[]", type=list[WaitingReceiver])
+    return sorted(found, key=lambda each: each.receiver)
 
 
 def _waiting_receivers_query() -> Select[Any]:
@@ -40,12 +40,12 @@ def _waiting_receivers_query() -> Select[Any]:
 _WAITING_RECEIVERS = _waiting_receivers_query()
 
 
-def kept_lanes(tx: Connection) -> tuple[KeptLane, ...]:
+def stored_receivers(tx: Connection) -> tuple[StoredReceiver, ...]:
     """Return all receivers with a row, sorted."""
     return tuple(_of_row(row) for row in tx.execute(select(receivers).order_by(receivers.c.receiver)))
 
 
-def find_lane(tx: Connection, receiver: str) -> KeptLane | None:
+def find_receiver(tx: Connection, receiver: str) -> StoredReceiver | None:
     """Return what is stored of a receiver, if anything."""
     row = tx.execute(select(receivers).where(receivers.c.receiver == receiver)).one_or_none()
     return None if row is None else _of_row(row)
@@ -61,16 +61,16 @@ def waiting_counts(tx: Connection, names: Collection[str]) -> dict[str, int]:
     return {row.receiver: row.waiting for row in rows}
 
 
-class SeenLane(msgspec.Struct, frozen=True):
+class ReceiverBacklog(msgspec.Struct, frozen=True):
     """The numbers of waiting and of due postbacks of a receiver, and since when the first is due; None: none is."""
 
-    lane: str
+    receiver: str
     waiting: int
     due: int
     due_since: int | None
 
 
-def waiting_in_lanes(tx: Connection, now_ms: int, campaign_id: int | None = None) -> list[SeenLane]:
+def receiver_backlogs(tx: Connection, now_ms: int, campaign_id: int | None = None) -> list[ReceiverBacklog]:
     """Return the backlog of each receiver, of one campaign or of all. Reads everything that waits."""
     first = func.min(postbacks.c.next_attempt_at)
     due = func.sum(case((postbacks.c.next_attempt_at <= now_ms, 1), else_=0))
@@ -78,15 +78,15 @@ def waiting_in_lanes(tx: Connection, now_ms: int, campaign_id: int | None = None
     if campaign_id is not None:
         query = query.where(postbacks.c.campaign_id == campaign_id)
     rows = tx.execute(query.order_by(postbacks.c.receiver))
-    return [SeenLane(lane, waiting, due, at if due else None) for lane, waiting, due, at in rows]
+    return [ReceiverBacklog(receiver, waiting, due, at if due else None) for receiver, waiting, due, at in rows]
 
 
-def set_lane_terms(tx: Connection, receiver: str, terms: LaneTerms) -> None:
+def set_receiver_terms(tx: Connection, receiver: str, terms: ReceiverTerms) -> None:
     """Store the limits a user set for a receiver. Its condition stays."""
     _change(tx, receiver, {"connections": terms.connections, "per_minute": terms.per_minute})
 
 
-def keep_standing(tx: Connection, receiver: str, condition: Standing) -> None:
+def save_condition(tx: Connection, receiver: str, condition: ReceiverCondition) -> None:
     """Store the condition of a receiver. Its limits stay, and so does its command unless there is nothing left to end."""
     pause = condition.pause
     values: dict[str, object] = {
@@ -101,7 +101,7 @@ def keep_standing(tx: Connection, receiver: str, condition: Standing) -> None:
     _change(tx, receiver, values)
 
 
-def ask_of_lane(tx: Connection, receiver: str, command: Asked) -> bool:
+def request_command(tx: Connection, receiver: str, command: ReceiverCommand) -> bool:
     """Store a command for a receiver until delivery carries it out. Return False if it is neither paused nor asked us to wait."""
     is_blocked = or_(receivers.c.opened_at.is_not(None), receivers.c.held_until.is_not(None))
     return (
@@ -112,7 +112,7 @@ def ask_of_lane(tx: Connection, receiver: str, command: Asked) -> bool:
     )
 
 
-def forget_asked(tx: Connection, receiver: str, command: Asked) -> None:
+def clear_command(tx: Connection, receiver: str, command: ReceiverCommand) -> None:
     """Remove a command that was carried out, unless another one was requested since."""
     is_same = (receivers.c.receiver == receiver) & (receivers.c.command == command.value)
     tx.execute(update(receivers).where(is_same).values(command=None))
@@ -134,10 +134,10 @@ def _change(tx: Connection, receiver: str, values: Mapping[str, object]) -> None
     )
 
 
-def _of_row(row: Any) -> KeptLane:
-    terms = LaneTerms(connections=row.connections, per_minute=row.per_minute)
+def _of_row(row: Any) -> StoredReceiver:
+    terms = ReceiverTerms(connections=row.connections, per_minute=row.per_minute)
     pause = None
     if row.opened_at is not None:
         pause = Pause(opened_at=row.opened_at, probe_at=row.probe_at, probes=row.probes, why=row.why)
-    command = None if row.command is None else Asked(row.command)
-    return KeptLane(lane=row.receiver, terms=terms, pause=pause, held_until=row.held_until, asked=command)
+    command = None if row.command is None else ReceiverCommand(row.command)
+    return StoredReceiver(receiver=row.receiver, terms=terms, pause=pause, held_until=row.held_until, asked=command)

@@ -6,48 +6,56 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.postback.delivery.breaker import OPENS_AT, Pause, Turn, Verdict
-from clickloop.postback.delivery.lane import FIRST_WIDTH, KeptLane, LaneTerms
-from clickloop.postback.delivery.lanes import EVERY_ROOM, FORGET_AFTER_SECONDS, Lanes, Start, shares
+from clickloop.postback.delivery.breaker import OPENS_AT, AttemptVerdict, BreakerChange, Pause
+from clickloop.postback.delivery.receiver_queue import FIRST_WIDTH, ReceiverTerms, StoredReceiver
+from clickloop.postback.delivery.receiver_queues import (
+    FORGET_AFTER_SECONDS,
+    UNLIMITED_QUOTAS,
+    Departure,
+    ReceiverQueues,
+    shares,
+)
 
 NOW_MS = 1_800_000_000_000
-FAILED, ANSWERED = Verdict.FAILED, Verdict.ANSWERED
+FAILED, ANSWERED = AttemptVerdict.FAILED, AttemptVerdict.ANSWERED
 CODES = {FAILED: 503, ANSWERED: 200}
 
 
 class ManualQueues:
     """Receiver queues with a manual clock."""
 
-    def __init__(self, connections: int = 200, lane_connections: int = 20) -> None:
-        self.lanes: Lanes[int] = Lanes(connections, lane_connections)
+    def __init__(self, connections: int = 200, receiver_connections: int = 20) -> None:
+        self.receivers: ReceiverQueues[int] = ReceiverQueues(connections, receiver_connections)
         self.now = 1_000.0
-        self.under_way: list[Start[int]] = []
+        self.under_way: list[Departure[int]] = []
 
     def put(self, name: str, count: int = 1) -> None:
         for number in range(count):
-            assert self.lanes.put(name, number, self.now)
+            assert self.receivers.put(name, number, self.now)
 
     def leave(self) -> Counter[str]:
         """Let leave everything that may. Return how many per receiver."""
         before = len(self.under_way)
-        while (start := self.lanes.next(self.now)) is not None:
+        while (start := self.receivers.next(self.now)) is not None:
             self.under_way.append(start)
-        return Counter(start.lane for start in self.under_way[before:])
+        return Counter(start.receiver for start in self.under_way[before:])
 
-    def end(self, verdict: Verdict = ANSWERED, code: int = 0, count: int | None = None) -> list[Turn | None]:
+    def end(
+        self, verdict: AttemptVerdict = ANSWERED, code: int = 0, count: int | None = None
+    ) -> list[BreakerChange | None]:
         """End the first ``count`` attempts under way, or all."""
         ending = self.under_way[:count]
         self.under_way = self.under_way[len(ending) :]
         now_ms = NOW_MS + int(self.now * 1000)
-        return [self.lanes.end(start, verdict, code or CODES[verdict], self.now, now_ms) for start in ending]
+        return [self.receivers.end(start, verdict, code or CODES[verdict], self.now, now_ms) for start in ending]
 
-    def ask_to_wait(self, start: Start[int], seconds: float) -> Turn | None:
+    def ask_to_wait(self, start: Departure[int], seconds: float) -> BreakerChange | None:
         """End one attempt with a response that requests a wait."""
-        return self.lanes.end(start, FAILED, 429, self.now, NOW_MS, int(seconds * 1_000))
+        return self.receivers.end(start, FAILED, 429, self.now, NOW_MS, int(seconds * 1_000))
 
-    def go(self, name: str, verdict: Verdict, count: int, code: int = 0) -> list[Turn | None]:
+    def go(self, name: str, verdict: AttemptVerdict, count: int, code: int = 0) -> list[BreakerChange | None]:
         """Send ``count`` one after another."""
-        turns: list[Turn | None] = []
+        turns: list[BreakerChange | None] = []
         for _ in range(count):
             self.put(name)
             self.leave()
@@ -89,9 +97,9 @@ def test_queues_take_turns() -> None:
     for name in "abc":
         queues.put(name, 5)
 
-    first = [queues.lanes.next(queues.now) for _ in range(6)]
+    first = [queues.receivers.next(queues.now) for _ in range(6)]
 
-    assert [start.lane for start in first if start] == ["a", "b", "c", "a", "b", "c"]
+    assert [start.receiver for start in first if start] == ["a", "b", "c", "a", "b", "c"]
 
 
 def test_entries_of_a_queue_leave_in_order() -> None:
@@ -141,11 +149,11 @@ def test_entries_delayed_by_others_leave_when_those_end() -> None:
 def test_a_paused_receivers_queue_is_dropped_and_accepts_nothing_more() -> None:
     queues = ManualQueues()
 
-    assert queues.go("a", FAILED, OPENS_AT)[-1] is Turn.PAUSED
+    assert queues.go("a", FAILED, OPENS_AT)[-1] is BreakerChange.PAUSED
 
-    assert not queues.lanes.put("a", 1, queues.now)
-    assert queues.lanes.rooms(queues.now).room("a") == 0
-    assert queues.lanes.next_probe(queues.now) == 30
+    assert not queues.receivers.put("a", 1, queues.now)
+    assert queues.receivers.rooms(queues.now).room("a") == 0
+    assert queues.receivers.next_probe(queues.now) == 30
 
 
 def test_the_queue_of_a_paused_receiver_can_be_released() -> None:
@@ -155,11 +163,11 @@ def test_the_queue_of_a_paused_receiver_can_be_released() -> None:
     queues.put("a", 50)
     queues.leave()
 
-    assert queues.end(FAILED, count=OPENS_AT)[-1] is Turn.PAUSED
+    assert queues.end(FAILED, count=OPENS_AT)[-1] is BreakerChange.PAUSED
 
     assert queues.leave() == Counter()
-    assert queues.lanes.drop("a") == list(range(20, 50))
-    assert queues.lanes.queued == 0
+    assert queues.receivers.drop("a") == list(range(20, 50))
+    assert queues.receivers.queued == 0
 
 
 def test_a_paused_receiver_gets_one_probe_and_widens_again_after_a_response() -> None:
@@ -169,12 +177,12 @@ def test_a_paused_receiver_gets_one_probe_and_widens_again_after_a_response() ->
     queues.go("a", FAILED, OPENS_AT)
     queues.now += 30
 
-    assert queues.lanes.rooms(queues.now).room("a") == 1
+    assert queues.receivers.rooms(queues.now).room("a") == 1
     queues.put("a")
-    assert not queues.lanes.put("a", 2, queues.now)
+    assert not queues.receivers.put("a", 2, queues.now)
     assert (queues.leave().total(), queues.under_way[0].probe) == (1, True)
-    assert queues.lanes.rooms(queues.now).room("a") == 0
-    assert queues.end(ANSWERED) == [Turn.RESUMED]
+    assert queues.receivers.rooms(queues.now).room("a") == 0
+    assert queues.end(ANSWERED) == [BreakerChange.RESUMED]
     queues.put("a", 100)
     counts = []
     for _ in range(4):
@@ -188,10 +196,10 @@ def test_a_failed_probe_makes_the_next_one_wait_longer() -> None:
     queues.go("a", FAILED, OPENS_AT)
     queues.now += 30
 
-    assert queues.go("a", FAILED, 1) == [Turn.STILL_PAUSED]
+    assert queues.go("a", FAILED, 1) == [BreakerChange.STILL_PAUSED]
 
-    assert queues.lanes.next_probe(queues.now) == 60
-    pause = queues.lanes.standing("a").pause
+    assert queues.receivers.next_probe(queues.now) == 60
+    pause = queues.receivers.standing("a").pause
     assert pause is not None
     assert pause.probes == 1
 
@@ -203,19 +211,19 @@ def test_a_probe_that_did_not_leave_after_all_leaves_room_for_another() -> None:
     queues.put("a")
     queues.leave()
 
-    queues.lanes.take_back(queues.under_way.pop())
+    queues.receivers.take_back(queues.under_way.pop())
 
-    assert queues.lanes.rooms(queues.now).room("a") == 1
+    assert queues.receivers.rooms(queues.now).room("a") == 1
 
 
 def test_a_paused_receiver_stays_paused_over_a_restart_and_is_probed_first() -> None:
     queues = ManualQueues()
     pause = Pause(opened_at=NOW_MS - 60_000, probe_at=NOW_MS + 5_000, probes=2, why="9 of 10")
 
-    queues.lanes.restore([KeptLane(lane="a", pause=pause)], queues.now, NOW_MS)
+    queues.receivers.restore([StoredReceiver(receiver="a", pause=pause)], queues.now, NOW_MS)
 
-    assert queues.lanes.rooms(queues.now).room("a") == 0
-    assert queues.lanes.standing("a").pause == pause
+    assert queues.receivers.rooms(queues.now).room("a") == 0
+    assert queues.receivers.standing("a").pause == pause
     queues.now += 5
     queues.put("a")
     assert queues.leave().total() == 1
@@ -224,13 +232,13 @@ def test_a_paused_receiver_stays_paused_over_a_restart_and_is_probed_first() -> 
 
 def test_a_receivers_own_number_of_connections_applies() -> None:
     queues = ManualQueues()
-    queues.lanes.set_terms([KeptLane(lane="a", terms=LaneTerms(connections=2))])
+    queues.receivers.set_terms([StoredReceiver(receiver="a", terms=ReceiverTerms(connections=2))])
     queues.put("a", 50)
     for _ in range(5):
         assert queues.leave().total() == 2
         queues.end()
 
-    queues.lanes.set_terms([])
+    queues.receivers.set_terms([])
 
     for _ in range(20):
         queues.leave()
@@ -242,7 +250,7 @@ def test_a_receivers_own_number_of_connections_applies() -> None:
 @given(per_minute=st.integers(1, 6_000), steps=st.lists(st.floats(0.0, 2.0), max_size=200))
 def test_a_rate_is_kept_over_any_stretch_of_time(per_minute: int, steps: list[float]) -> None:
     queues = ManualQueues()
-    queues.lanes.set_terms([KeptLane(lane="a", terms=LaneTerms(per_minute=per_minute))])
+    queues.receivers.set_terms([StoredReceiver(receiver="a", terms=ReceiverTerms(per_minute=per_minute))])
     queues.put("a", 5_000)
     began, left = queues.now, 0
     for step in steps:
@@ -255,14 +263,14 @@ def test_a_rate_is_kept_over_any_stretch_of_time(per_minute: int, steps: list[fl
 
 def test_a_rate_is_used_in_full_if_checked_in_time() -> None:
     queues = ManualQueues()
-    queues.lanes.set_terms([KeptLane(lane="a", terms=LaneTerms(per_minute=600))])
+    queues.receivers.set_terms([StoredReceiver(receiver="a", terms=ReceiverTerms(per_minute=600))])
     queues.put("a", 1_000)
     left, began = 0, queues.now
     while queues.now < began + 10:
         while queues.leave():
             left += len(queues.under_way)
             queues.end()
-        rest = queues.lanes.rest(queues.now)
+        rest = queues.receivers.rest(queues.now)
         assert rest is not None
         assert 0 < rest <= 0.1 + 1e-6
         queues.now += rest + 0.003
@@ -272,7 +280,7 @@ def test_a_rate_is_used_in_full_if_checked_in_time() -> None:
 
 def test_a_receivers_rate_delays_no_other_receiver() -> None:
     queues = ManualQueues()
-    queues.lanes.set_terms([KeptLane(lane="a", terms=LaneTerms(per_minute=1))])
+    queues.receivers.set_terms([StoredReceiver(receiver="a", terms=ReceiverTerms(per_minute=1))])
     queues.put("a", 3)
     queues.put("b", 3)
 
@@ -282,16 +290,16 @@ def test_a_receivers_rate_delays_no_other_receiver() -> None:
 
 def test_room_is_what_can_leave_at_once_and_what_will_be_done_soon() -> None:
     queues = ManualQueues()
-    assert queues.lanes.rooms(queues.now).room("unknown") == FIRST_WIDTH
+    assert queues.receivers.rooms(queues.now).room("unknown") == FIRST_WIDTH
     queues.put("a", 40)
     for _ in range(3):
         queues.leave()
         queues.end()
     left = 40 - 4 - 8 - 16
 
-    assert queues.lanes.rooms(queues.now).room("a") == 20 + 28 - left
+    assert queues.receivers.rooms(queues.now).room("a") == 20 + 28 - left
     queues.now += 10
-    assert queues.lanes.rooms(queues.now).room("a") == 20 - left
+    assert queues.receivers.rooms(queues.now).room("a") == 20 - left
 
 
 def test_nothing_is_claimed_ahead_for_an_unresponsive_receiver() -> None:
@@ -300,46 +308,46 @@ def test_nothing_is_claimed_ahead_for_an_unresponsive_receiver() -> None:
     queues.put("a", 20)
     queues.leave()
 
-    assert queues.lanes.rooms(queues.now).room("a") == 0
+    assert queues.receivers.rooms(queues.now).room("a") == 0
 
 
 def test_more_is_claimed_for_a_queue_that_runs_dry_only_if_more_is_due() -> None:
     queues = ManualQueues()
     queues.put("a", 4)
     queues.leave()
-    queues.lanes.note_more(["a"])
-    assert not queues.lanes.wants_more("a", queues.now)
+    queues.receivers.note_more(["a"])
+    assert not queues.receivers.wants_more("a", queues.now)
     queues.end()
-    assert queues.lanes.wants_more("a", queues.now)
+    assert queues.receivers.wants_more("a", queues.now)
 
-    queues.lanes.note_more([])
+    queues.receivers.note_more([])
 
-    assert not queues.lanes.wants_more("a", queues.now)
+    assert not queues.receivers.wants_more("a", queues.now)
 
 
 def test_nothing_is_claimed_for_a_paused_receiver() -> None:
     queues = ManualQueues()
     queues.go("a", FAILED, OPENS_AT)
-    queues.lanes.note_more(["a"])
+    queues.receivers.note_more(["a"])
 
-    assert not queues.lanes.wants_more("a", queues.now)
+    assert not queues.receivers.wants_more("a", queues.now)
 
 
 def test_idle_queues_are_deleted_unless_they_have_state() -> None:
     queues = ManualQueues()
     queues.widened("idle")
     queues.go("paused", FAILED, OPENS_AT)
-    queues.lanes.set_terms([KeptLane(lane="set", terms=LaneTerms(per_minute=1))])
+    queues.receivers.set_terms([StoredReceiver(receiver="set", terms=ReceiverTerms(per_minute=1))])
     queues.put("busy")
     queues.now += FORGET_AFTER_SECONDS + 1
 
-    queues.lanes.forget_idle(queues.now)
+    queues.receivers.forget_idle(queues.now)
 
-    assert set(queues.lanes.rooms(queues.now).of) == {"paused", "set", "busy"}
+    assert set(queues.receivers.rooms(queues.now).of) == {"paused", "set", "busy"}
 
 
 def test_every_receiver_has_room_without_quotas() -> None:
-    assert EVERY_ROOM.room("anybody") > 1_000
+    assert UNLIMITED_QUOTAS.room("anybody") > 1_000
 
 
 @given(rooms=st.lists(st.integers(0, 50), max_size=30), limit=st.integers(0, 200))
@@ -362,18 +370,18 @@ def test_if_there_is_not_one_for_each_the_first_ones_get_it() -> None:
     )
 )
 def test_whatever_happens_nothing_gets_stuck_and_limits_are_respected(steps: list[tuple[str, int]]) -> None:
-    queues = ManualQueues(connections=6, lane_connections=3)
+    queues = ManualQueues(connections=6, receiver_connections=3)
     taken = left = dropped = 0
     for step, number in steps:
         name = f"receiver{number}"
         if step == "put":
-            taken += queues.lanes.put(name, 0, queues.now)
+            taken += queues.receivers.put(name, 0, queues.now)
         elif step == "leave":
             left += queues.leave().total()
             assert len(queues.under_way) <= 6
-            assert all(count <= 3 for count in Counter(start.lane for start in queues.under_way).values())
-        elif step == "drop" and name in queues.lanes.rooms(queues.now).of:
-            dropped += len(queues.lanes.drop(name))
+            assert all(count <= 3 for count in Counter(start.receiver for start in queues.under_way).values())
+        elif step == "drop" and name in queues.receivers.rooms(queues.now).of:
+            dropped += len(queues.receivers.drop(name))
         elif step == "wait":
             queues.now += 20.0 * number
         else:
@@ -383,4 +391,4 @@ def test_whatever_happens_nothing_gets_stuck_and_limits_are_respected(steps: lis
         queues.end()
         queues.now += 1_000
     assert taken == left + dropped
-    assert queues.lanes.queued == 0
+    assert queues.receivers.queued == 0

@@ -11,9 +11,9 @@ from typing import Generic, TypeVar
 import msgspec
 
 from clickloop.clock import SECOND_MS
-from clickloop.postback.delivery.breaker import Breaker, Pause, Turn, Verdict
+from clickloop.postback.delivery.breaker import AttemptVerdict, Breaker, BreakerChange, Pause
 
-LANE_CONNECTIONS = 20
+RECEIVER_CONNECTIONS = 20
 """Default maximum width."""
 FIRST_WIDTH = 4
 """Width at the start, when nothing is known of the receiver; each response widens it by one."""
@@ -29,7 +29,7 @@ LONGER_SECONDS = 1
 _Entry = TypeVar("_Entry")
 
 
-class LaneTerms(msgspec.Struct, frozen=True, kw_only=True):
+class ReceiverTerms(msgspec.Struct, frozen=True, kw_only=True):
     """The user's limits for a receiver."""
 
     connections: int | None = None
@@ -38,10 +38,10 @@ class LaneTerms(msgspec.Struct, frozen=True, kw_only=True):
     """Maximum number of requests per minute, evenly spread; None: no limit."""
 
 
-NO_TERMS = LaneTerms()
+NO_TERMS = ReceiverTerms()
 
 
-class Asked(enum.StrEnum):
+class ReceiverCommand(enum.StrEnum):
     """A user's command for a receiver that is paused, or that requested a wait."""
 
     PROBE = "probe"
@@ -50,26 +50,26 @@ class Asked(enum.StrEnum):
     """Send as before."""
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class ReceiverCondition(msgspec.Struct, frozen=True, kw_only=True):
     """The condition of a receiver. ``held_until``: the end of the wait that it requested, in Unix milliseconds; None: no wait."""
 
     pause: Pause | None = None
     held_until: int | None = None
 
 
-class KeptLane(msgspec.Struct, frozen=True, kw_only=True):
+class StoredReceiver(msgspec.Struct, frozen=True, kw_only=True):
     """The stored state of a receiver, which survives a restart."""
 
-    lane: str
-    terms: LaneTerms = NO_TERMS
+    receiver: str
+    terms: ReceiverTerms = NO_TERMS
     pause: Pause | None = None
     held_until: int | None = None
     """As in ``ReceiverCondition``."""
-    asked: Asked | None = None
+    asked: ReceiverCommand | None = None
     """The user's command that is still to be done."""
 
 
-class Lane(Generic[_Entry]):
+class ReceiverQueue(Generic[_Entry]):
     """The queue of one receiver; ``ReceiverQueues`` owns them."""
 
     __slots__ = (
@@ -146,22 +146,24 @@ class Lane(Generic[_Entry]):
         if self.terms.per_minute is not None:
             self.leave_at = max(self.leave_at, now - CATCH_UP_SECONDS) + 60 / self.terms.per_minute
 
-    def end(self, verdict: Verdict, status_code: int | None, now: float, now_ms: int, probe: bool) -> Turn | None:
+    def end(
+        self, verdict: AttemptVerdict, status_code: int | None, now: float, now_ms: int, probe: bool
+    ) -> BreakerChange | None:
         """Record that an entry ended: responses widen the queue by one, failures narrow it by one, 429 halves it."""
         self.in_flight -= 1
         self.used_at = now
         self._advance_slot(now)
         self._ended += 1
-        turn = self.breaker.judge(verdict, now, now_ms, probe=probe)
-        if turn is not None:
+        change = self.breaker.judge(verdict, now, now_ms, probe=probe)
+        if change is not None:
             self.width = 1
         elif status_code == 429:
             self.width = max(1, self.width // 2)
-        elif verdict is Verdict.FAILED:
+        elif verdict is AttemptVerdict.FAILED:
             self.width = max(1, self.width - 1)
-        elif verdict is Verdict.ANSWERED:
+        elif verdict is AttemptVerdict.ANSWERED:
             self.width = min(self.max_width, self.width + 1)
-        return turn
+        return change
 
     def defer(self, wait_ms: int, now: float, now_ms: int) -> bool:
         """Defer until a requested wait is over. Return False if it extends the current wait by less than ``LONGER_SECONDS``."""
@@ -183,7 +185,7 @@ class Lane(Generic[_Entry]):
             wait = max(wait, self.breaker.probe_in(now))
         return wait if wait > 0 else None
 
-    def set_terms(self, terms: LaneTerms, usual: int) -> None:
+    def set_terms(self, terms: ReceiverTerms, usual: int) -> None:
         self.terms = terms
         self.max_width = terms.connections or usual
         self.width = min(self.width, self.max_width)

@@ -16,7 +16,7 @@ class Severity(enum.StrEnum):
     """Worth knowing."""
 
 
-class FindingCode(enum.StrEnum):
+class TemplateIssueCode(enum.StrEnum):
     UNKNOWN_MACRO = "unknown_macro"
     UNKNOWN_FILTER = "unknown_filter"
     WRONG_ARGUMENT = "wrong_argument"
@@ -35,10 +35,10 @@ class FindingCode(enum.StrEnum):
     NO_VALUE_YET = "no_value_yet"
 
 
-class Finding(msgspec.Struct, frozen=True):
+class TemplateIssue(msgspec.Struct, frozen=True):
     """An issue in a template. ``text`` is at ``position``, in characters from the start."""
 
-    code: FindingCode
+    code: TemplateIssueCode
     severity: Severity
     position: int
     text: str
