@@ -273,6 +273,38 @@ def test_a_currency_that_is_not_named_is_of_offer_network_or_instance(offer: str
     assert _after(_notice(payout_text="1"), terms=terms).payout.currency == currency
 
 
+def test_a_repeat_without_a_currency_keeps_the_currency_in_any_order_of_settling() -> None:
+    first = _notice(1, payout_text="5", currency_text="GBP")
+    second, third = _notice(2, payout_text="6"), _notice(3, payout_text="7", currency_text="{currency}")
+    assert {_after(*order).payout for order in permutations((first, second, third))} == {Money(7_000_000, "GBP")}
+
+
+def test_a_repeat_that_names_a_currency_sets_it() -> None:
+    first, second = _notice(1, payout_text="5 EUR"), _notice(2, payout_text="6", currency_text="GBP")
+    assert {_after(*order).payout for order in permutations((first, second))} == {Money(6_000_000, "GBP")}
+
+
+def test_a_default_currency_is_kept_although_the_offers_has_changed_since() -> None:
+    def terms_of(currency: str) -> NoticeTerms:
+        return msgspec.structs.replace(TERMS, offer=offer_of(None, currency))
+
+    first = _notice(1, payout_text="5")
+    known = _after(first, terms=terms_of("GBP"))
+    repeat = _attribute(_notice(2, payout_text="6"), known, terms_of("EUR"))
+    assert isinstance(repeat, Changed)
+    assert repeat.after.payout == Money(6_000_000, "GBP")
+    rerun = _attribute(first, known, terms_of("EUR"))
+    assert isinstance(rerun, Changed)
+    assert rerun.after.payout == Money(5_000_000, "EUR")
+
+
+def test_a_payout_after_one_that_nobody_named_has_the_currency_of_today() -> None:
+    known = _after(_notice(1), terms=msgspec.structs.replace(TERMS, offer=offer_of(7_000_000, "GBP")))
+    change = _attribute(_notice(2, payout_text="6"), known, msgspec.structs.replace(TERMS, offer=offer_of(None, "EUR")))
+    assert isinstance(change, Changed)
+    assert change.after.payout == Money(6_000_000, "EUR")
+
+
 @pytest.mark.parametrize("said", [{"payout_text": "5", "currency_text": "XYZ"}, {"payout_text": "5 USDT"}])
 def test_an_unknown_currency_is_flagged_and_not_guessed(said: dict[str, Any]) -> None:
     conversion = _after(_notice(**said))

@@ -95,6 +95,8 @@ class _Meaning(msgspec.Struct, frozen=True, kw_only=True):
     names_status: bool
     """False: no word came, or an unreplaced macro. Such a notice does not change the status of an existing conversion."""
     payout: Money | None
+    names_currency: bool
+    """Whether the payout's currency is the notice's own, not the default."""
     parameters: Parameters
     flags: tuple[NoticeFlag, ...]
 
@@ -111,11 +113,12 @@ def attribute(
     """Return what a notice with a genuine click id does. ``known`` is the conversion of its (click id, txid), if there is one.
 
     **Order.** Notices count in order of arrival: by the time they reached us, then by notice id. The status is that of the
-    latest notice that named one, else ``sale``; the payout that of the latest notice that named a readable one. So a notice
-    that is settled late changes only what no later one has set, and any order of settling ends in the same status and payout:
-    approved and rejected in the same millisecond are ordered by notice id; a ``lead`` that arrives after a ``rejected`` makes the
-    conversion pending again; a repeat without a status (such as a reloaded pixel), or whose status is an unreplaced macro, leaves
-    it unchanged. A late notice fills only params and events that are still empty.
+    latest notice that named one, else ``sale``; the payout that of the latest notice that named a readable one; its currency
+    that of the latest such notice that named one, else the default when a payout was first named. So a notice that is settled
+    late changes only what no later one has set, and any order of settling ends in the same status and payout: approved and
+    rejected in the same millisecond are ordered by notice id; a ``lead`` that arrives after a ``rejected`` makes the conversion
+    pending again; a repeat without a status (such as a reloaded pixel), or whose status is an unreplaced macro, leaves it
+    unchanged. A late notice fills only params and events that are still empty.
     The same notice again (a rerun) replaces what it set before.
 
     **Repeats.** A change is a different status (or way of counting it), status word, payout, network's conversion id, param or
@@ -171,10 +174,11 @@ def without_future_orders(known: Conversion, notice: Notice, now_ms: int) -> Con
     if known.latest_order < limit or notice.arrival_order >= limit:
         return known
     before = arrival_order_of(notice.at, "")
-    latest, status, payout = (
-        order if order < limit else before for order in (known.latest_order, known.status_order, known.payout_order)
+    names = ("latest_order", "status_order", "payout_order", "currency_order")
+    orders = {name: getattr(known, name) for name in names}
+    return msgspec.structs.replace(
+        known, **{name: order if order < limit else before for name, order in orders.items()}
     )
-    return msgspec.structs.replace(known, latest_order=latest, status_order=status, payout_order=payout)
 
 
 def _refusal(
@@ -201,7 +205,7 @@ def _meaning_of(notice: Notice, terms: NoticeTerms) -> _Meaning:
     if status is None:
         status = terms.statuses.other
         flags.append(NoticeFlag.UNKNOWN_STATUS)
-    payout = _payout(notice, terms, flags)
+    payout, names_currency = _payout(notice, terms, flags)
     parameters = notice.parameters
     if NoticeFlag.UNKNOWN_CURRENCY in flags and notice.currency_text:
         others = {**parameters.others, "currency": notice.currency_text}
@@ -210,6 +214,7 @@ def _meaning_of(notice: Notice, terms: NoticeTerms) -> _Meaning:
         status=status,
         names_status=names_status,
         payout=payout,
+        names_currency=names_currency,
         parameters=parameters,
         flags=tuple(dict.fromkeys(flags)),
     )
@@ -225,14 +230,17 @@ def _status(notice: Notice, terms: NoticeTerms) -> Status | None:
     return terms.statuses.of_word(notice.status_word, terms.network.status_words)
 
 
-def _payout(notice: Notice, terms: NoticeTerms, flags: list[NoticeFlag]) -> Money | None:
-    """Return the amount that the notice names; None: no readable one. An unknown currency stays empty rather than guessed."""
+def _payout(notice: Notice, terms: NoticeTerms, flags: list[NoticeFlag]) -> tuple[Money | None, bool]:
+    """Return the amount that the notice names, and whether it names a currency; None: no readable amount.
+
+    An unknown currency stays empty rather than guessed.
+    """
     if not notice.payout_text:
-        return None
+        return None, False
     amount = read_amount(notice.payout_text)
     if isinstance(amount, AmountFault):
         flags.append(NoticeFlag(f"payout_{amount}"))
-        return None
+        return None, False
     if amount.ambiguous:
         flags.append(NoticeFlag.PAYOUT_AMBIGUOUS)
     if amount.rounded:
@@ -244,15 +252,15 @@ def _payout(notice: Notice, terms: NoticeTerms, flags: list[NoticeFlag]) -> Mone
         flags.append(NoticeFlag.CURRENCY_CONFLICT)
     named = named or amount.currency
     if not named:
-        return Money(amount.micros, terms.default_currency)
+        return Money(amount.micros, terms.default_currency), False
     currency = currency_of(named)
     if currency is None and may_mean(named, terms.default_currency):
         # "10 kr" for an offer in SEK: the sign can mean the currency that an amount without a sign would have.
         flags.append(NoticeFlag.PAYOUT_AMBIGUOUS)
-        return Money(amount.micros, terms.default_currency)
+        return Money(amount.micros, terms.default_currency), True
     if currency is None:
         flags.append(NoticeFlag.UNKNOWN_CURRENCY)
-    return Money(amount.micros, currency or "")
+    return Money(amount.micros, currency or ""), True
 
 
 def _agree(named: str, written: str) -> bool:
@@ -310,6 +318,7 @@ def _new(
         latest_order=notice.arrival_order,
         status_order=notice.arrival_order if meaning.names_status else "",
         payout_order=notice.arrival_order if meaning.payout else "",
+        currency_order=notice.arrival_order if meaning.names_currency else "",
     )
 
 
@@ -332,9 +341,14 @@ def _change(
         # While no notice has named a status, one without a word sets the default.
         status, word, sets_status = meaning.status, "", True
     payout, payout_text, payout_order = known.payout, known.payout_text, known.payout_order
-    if meaning.payout is not None and order >= known.payout_order:
-        payout, payout_text, payout_order = meaning.payout, notice.payout_text, order
-    elif meaning.payout is None and order == known.latest_order and not known.payout_order:
+    currency_order = known.currency_order
+    if meaning.payout is not None:
+        if order >= payout_order:
+            currency = meaning.payout.currency if _takes_default_currency(known, order) else payout.currency
+            payout, payout_text, payout_order = Money(meaning.payout.micros, currency), notice.payout_text, order
+        if meaning.names_currency and order >= currency_order:
+            payout, currency_order = Money(payout.micros, meaning.payout.currency), order
+    elif order == known.latest_order and not payout_order:
         payout = _default_payout(terms)
     parameters = _merged(known.parameters, meaning.parameters, is_latest)
     after = msgspec.structs.replace(
@@ -350,6 +364,7 @@ def _change(
         latest_order=max(order, known.latest_order),
         status_order=status_order,
         payout_order=payout_order,
+        currency_order=currency_order,
     )
     if _is_same_status(status, known.status) and payout == known.payout:
         if terms.network.refuse_duplicates and notice.channel.is_public and order != known.latest_order:
@@ -362,10 +377,16 @@ def _change(
                     latest_order=after.latest_order,
                     status_order=status_order,
                     payout_order=payout_order,
+                    currency_order=currency_order,
                 ),
                 flags,
             )
     return Changed(known, after, flags)
+
+
+def _takes_default_currency(known: Conversion, order: str) -> bool:
+    """Return whether a payout without a currency gets the default one: if none was named, or in a rerun of the notice that named it."""
+    return not known.currency_order and known.payout_order in ("", order)
 
 
 def _is_same_status(one: Status, other: Status) -> bool:

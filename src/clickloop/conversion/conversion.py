@@ -52,6 +52,8 @@ class Conversion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Arrival order of the notice that set the status: an earlier one does not replace it. Empty: none named a status."""
     payout_order: str = msgspec.field(default="", name="payout_turn")
     """Arrival order of the notice that set the payout. Empty: none named a readable one."""
+    currency_order: str = ""
+    """Arrival order of the notice that named the payout's currency. Empty: none did."""
 
 
 class ChangeKind(enum.StrEnum):

@@ -116,6 +116,8 @@ def _payout(conversion: Conversion, context: OriginContext) -> tuple[MacroOrigin
 def _currency(conversion: Conversion, context: OriginContext) -> tuple[MacroOrigin, str]:
     if not conversion.payout.currency:
         return MacroOrigin.NOTICE, "The incoming postback had an unknown currency."
+    if conversion.currency_order not in ("", conversion.payout_order):
+        return MacroOrigin.NOTICE, "The currency of an earlier incoming postback, because the latest had none."
     if context.named_currency:
         return MacroOrigin.NOTICE, f"The currency of the incoming postback, {readable(context.named_currency)!r}."
     amount = read_amount(conversion.payout_text) if conversion.payout_order else AmountFault.EMPTY

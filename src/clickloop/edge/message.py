@@ -6,14 +6,14 @@ import msgspec
 
 REASONS = {
     200: b"OK",
-    400: b"Bad HttpRequest",
+    400: b"Bad Request",
     404: b"Not Found",
     405: b"Method Not Allowed",
-    408: b"HttpRequest Timeout",
+    408: b"Request Timeout",
     413: b"Content Too Large",
     414: b"URI Too Long",
     415: b"Unsupported Media Type",
-    431: b"HttpRequest Header Fields Too Large",
+    431: b"Request Header Fields Too Large",
     500: b"Internal Server Error",
     501: b"Not Implemented",
     503: b"Service Unavailable",

@@ -87,7 +87,7 @@ class SuccessBody(msgspec.Struct, kw_only=True):
 
 
 Name = Annotated[str, Meta(description="Name of the rule.", examples=["Telegram"])]
-Active = Annotated[bool, Meta(description="TriggerField false, postbacks are logged as skipped.")]
+Active = Annotated[bool, Meta(description="When false, postbacks are logged as skipped.")]
 Waits = Annotated[
     tuple[int, ...],
     Meta(

@@ -26,7 +26,12 @@ from clickloop.machine.secret_box import SecretError
 from clickloop.store.ledger.schema.sealing import opened_bytes
 from clickloop.store.ledger.schema.tables import conversions, postbacks
 
-CHECKED_CONVERSION = tuple(column.name for column in conversions.columns if column.name != "row_check")
+CHECKED_CONVERSION = tuple(
+    column.name
+    for column in conversions.columns
+    # Rows of earlier versions have checksums without currency_order, which was added later.
+    if column.name not in ("row_check", "currency_order")
+)
 _CHANGING = frozenset(
     "state attempts next_attempt_at held_from lease_until lease_token finished_at row_check".split()  # noqa: SIM905 – a table
 )

@@ -223,6 +223,7 @@ def _changeable(conversion: Conversion) -> dict[str, Any]:
         "latest_order": conversion.latest_order,
         "status_order": conversion.status_order,
         "payout_order": conversion.payout_order,
+        "currency_order": conversion.currency_order,
         "flags": ",".join(conversion.flags),
         "updated_at": conversion.updated_at,
         "version": conversion.version,
@@ -282,4 +283,5 @@ def _of_row(row: Row[Any], substitute: Click | None = None) -> Conversion:
         latest_order=row.latest_order,
         status_order=row.status_order,
         payout_order=row.payout_order,
+        currency_order=row.currency_order,
     )

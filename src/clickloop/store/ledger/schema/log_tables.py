@@ -123,6 +123,7 @@ conversions = Table(
     Column("click", LargeBinary, nullable=False),
     Column("parameters", LargeBinary, nullable=False),  # conversion.conversion.Parameters as JSON
     Column("row_check", BigInteger, nullable=False, server_default="0"),  # row_checks.conversion_check
+    Column("currency_order", String(41), nullable=False, server_default=""),  # of the notice that named the currency
     UniqueConstraint("click_id", "txid"),
     CheckConstraint("version >= 1", name="version_from_one"),
 )

@@ -21,7 +21,7 @@ _COLUMNS = (
 
 
 def upgrade() -> None:
-    """Rename the columns in place; move ``receivers``, a few rows, to ``receivers``."""
+    """Rename the columns in place; move ``lanes``, a few rows, to ``receivers``."""
     for table, old, new in _COLUMNS:
         # Not op.alter_column: for SQLite, Alembic would copy the whole table.
         op.execute(f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}")
