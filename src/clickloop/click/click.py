@@ -48,7 +48,7 @@ class Screening(Explained):
 class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """A click, as stored in the journal (one NDJSON line) and in the facts (one row).
 
-    Untrusted texts are in the form of ``text.text_of``. An id of 0 means none. ``at`` is Unix milliseconds, UTC.
+    Untrusted texts are in the form of ``text.escape_bytes``. An id of 0 means none. ``at`` is Unix milliseconds, UTC.
     A click counts unless ``screening`` is set.
     """
 

@@ -1,6 +1,6 @@
 """The contexts in which a value can be inserted, and its encoding for each.
 
-Values are text as ``text.text_of`` returns it. From a URL or a form the receiver decodes exactly the original bytes. Headers and
+Values are text as ``text.escape_bytes`` returns it. From a URL or a form the receiver decodes exactly the original bytes. Headers and
 plain text are rendered in the same form: send ``text.unescape_bytes(rendered)``.
 """
 

@@ -83,7 +83,7 @@ class Template(msgspec.Struct, frozen=True, eq=False):
     ) -> str:
         """Return the text with the macros filled in, encoded for ``context``. Never raise.
 
-        ``values``: canonical name to text as ``text.text_of`` returns it; missing and empty are the same. ``now_ms`` is the value
+        ``values``: canonical name to text as ``text.escape_bytes`` returns it; missing and empty are the same. ``now_ms`` is the value
         of ``{now}``, unless it is in ``values``. ``chance`` defaults to the machine's.
         """
         if context.is_contextual:

@@ -7,7 +7,7 @@ from clickloop.macro.encoding_context import EncodingContext
 
 
 class Values(dict[str, str]):
-    """Canonical name to text as ``text.text_of`` returns it. ``values[name]`` is empty for a name without a value.
+    """Canonical name to text as ``text.escape_bytes`` returns it. ``values[name]`` is empty for a name without a value.
 
     For any number of renderings. Not thread-safe.
     """

@@ -51,7 +51,7 @@ LOST_REQUEST = "The stored request is damaged, or encrypted with a lost key. Reb
 class PostbackRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A request to send: macros filled in when the postback was created, the same for every attempt.
 
-    ``url`` is ASCII; ``body`` is text as ``text.text_of`` returns it. Content-Type is one of the headers.
+    ``url`` is ASCII; ``body`` is text as ``text.escape_bytes`` returns it. Content-Type is one of the headers.
     """
 
     method: Method = Method.GET

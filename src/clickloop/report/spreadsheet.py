@@ -20,7 +20,7 @@ def csv_line(cells: Iterable[str | bytes | int]) -> bytes:
     """Return a line with CRLF that is safe whether cells are split at commas, semicolons or tabs.
 
     Text that could run as a formula is prefixed with an apostrophe, also after a separator within it; ``conversion.upload``
-    removes them again. Texts are in the form of ``text.text_of``.
+    removes them again. Texts are in the form of ``text.escape_bytes``.
     """
     written = [_cell(cell) for cell in cells]
     if written and written[0][:1] in (b"+", b"-"):

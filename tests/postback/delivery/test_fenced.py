@@ -25,14 +25,14 @@ import asyncio, sys
 from clickloop.config import networks_of
 from clickloop.postback.sending.address_guard import AddressGuard, Policy
 from clickloop.postback.delivery.worker import Delivery
-from clickloop.postback.delivery.limits import Limits
+from clickloop.postback.delivery.limits import DeliveryLimits
 from clickloop.postback.sending.client import Sender
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
 
 async def deliver():
     guard = AddressGuard(Policy(allowed_networks=networks_of("127.0.0.0/8", "the receiver")))
-    limits = Limits(connections=4, queue=8, batch=8, look_seconds=0.1, lease_seconds={LEASE_SECONDS}, deadline_seconds=1)
+    limits = DeliveryLimits(connections=4, queue=8, batch=8, poll_seconds=0.1, lease_seconds={LEASE_SECONDS}, deadline_seconds=1)
     async with Sender(1, guard) as sender:
         await Delivery(LedgerPostbacks(Ledger.open(sys.argv[1])), sender.send, limits=limits, alone=False).run()
 

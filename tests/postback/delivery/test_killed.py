@@ -25,7 +25,7 @@ import asyncio, sys
 from clickloop.config import networks_of
 from clickloop.postback.sending.address_guard import AddressGuard, Policy
 from clickloop.postback.delivery.worker import Delivery
-from clickloop.postback.delivery.limits import Limits
+from clickloop.postback.delivery.limits import DeliveryLimits
 from clickloop.postback.sending.client import Sender
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
@@ -33,7 +33,7 @@ from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
 async def deliver():
     guard = AddressGuard(Policy(allowed_networks=networks_of("127.0.0.0/8", "the receiver")))
     async with Sender(5, guard) as sender:
-        limits = Limits(connections={CONNECTIONS}, queue=20, batch=20, look_seconds=0.05)
+        limits = DeliveryLimits(connections={CONNECTIONS}, queue=20, batch=20, poll_seconds=0.05)
         # The test kills one worker before it starts the next.
         await Delivery(LedgerPostbacks(Ledger.open(sys.argv[1])), sender.send, alone=True, limits=limits).run()
 

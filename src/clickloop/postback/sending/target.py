@@ -111,7 +111,7 @@ def target_of(url: str) -> RequestTarget | TargetFault:
 def escaped(text: str) -> str:
     """Return the text with every character percent-encoded that a request line cannot contain.
 
-    Stand-ins for bytes that are not UTF-8 (``text.text_of``) become those bytes.
+    Stand-ins for bytes that are not UTF-8 (``text.escape_bytes``) become those bytes.
     """
     if text.isascii() and not _UNSENDABLE.search(text):
         return text

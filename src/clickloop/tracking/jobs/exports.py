@@ -1,4 +1,4 @@
-"""Exports of logs: entered, shown, stopped, and read page by page for ``ExportWork``. Secrets are masked, whoever asked."""
+"""Exports of logs: entered, shown, stopped, and read page by page for ``ExportWorker``. Secrets are masked, whoever asked."""
 
 from typing import Annotated
 
@@ -73,7 +73,7 @@ class TooManyExportsError(Exception):
 
 
 def start_export(context: JobContext, noun: ExportNoun, filters: LogFilter, columns: list[str]) -> ExportView:
-    """Enter an export, to be written by ``ExportWork``. Raise InvalidInputError, TooManyExportsError."""
+    """Enter an export, to be written by ``ExportWorker``. Raise InvalidInputError, TooManyExportsError."""
     check_export_filters(context.ledger, filters)
     chosen = chosen_columns(LOGS[noun].columns, ",".join(columns))
     user_id, asked_by = requester_of(context.actor)

@@ -65,7 +65,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     encoding: str = UTF_8
     """The encoding with which the file was read."""
     unused_columns: tuple[str, ...] = ()
-    """Headers that match no parameter, in the form of ``text.text_of``."""
+    """Headers that match no parameter, in the form of ``text.escape_bytes``."""
     missing_values: tuple[str, ...] = ()
     """Those of payout and txid that no column holds."""
 
