@@ -132,7 +132,7 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
         exports=core.exports,
         upload_keep_hours=core.settings.upload_keep_hours,
         local_token=local_token,
-        on_setup_changed=core.publish_catalog,
+        on_setup_changed=core.publish_change,
         on_postbacks_owed=core.delivery.wake,
         on_receivers_asked=core.delivery.follow,
         on_hold_released=core.delivery.release,

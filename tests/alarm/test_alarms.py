@@ -1,11 +1,12 @@
 """Alarms: each process writes its own, any process reads all of them, and they can be written on a full disk."""
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from clickloop.alarm.alarms import MAX_PER_SOURCE, Alarm, Alarms, delete_alarms, read_alarms
+from clickloop.alarm.alarms import MAX_PER_SOURCE, Alarm, Alarms, delete_alarms, disk_alarms, read_alarms
 from tests.crash.test_faults import kept_full, mounted
 
 NOW = 1_772_366_400_000
@@ -104,3 +105,19 @@ def test_an_alarm_that_names_the_moment_of_each_start_stays_one_alarm() -> None:
     )
     assert first.key == second.key
     assert first.key != Alarm(code="clock", sentence="the clock jumped back to 2026-11-30T03:35:18.019Z").key
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("kind", ["bytes", "files"])
+def test_a_disk_that_runs_out_of_bytes_or_of_files_is_an_alarm(tmp_path: Path, kind: str) -> None:
+    with mounted(tmp_path / "disk", "ext4", 8) as disk:
+        assert disk_alarms(disk) == ()
+        state = os.statvfs(disk)
+        if kind == "bytes":
+            (disk / "large").write_bytes(bytes(int(state.f_bavail * state.f_frsize * 0.95)))
+        else:
+            for number in range(int(state.f_favail * 0.95)):
+                (disk / str(number)).touch()
+        (alarm,) = disk_alarms(disk)
+    assert alarm.code == "disk_low"
+    assert ("inodes" in alarm.sentence) == (kind == "files")

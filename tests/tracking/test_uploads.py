@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
+import msgspec
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import IntegrityError
 
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
@@ -28,7 +30,7 @@ from clickloop.store.ledger.schema.tables import conversions, notices
 from clickloop.store.upload_files import UploadFiles
 from clickloop.tracking.notices import BATCH, Intake, preview_notices, take_notices
 from clickloop.tracking.upload_results import line_results, result_table
-from clickloop.tracking.uploads import UploadOptions, UploadWorker, create_upload, tidy_uploads
+from clickloop.tracking.uploads import UploadOptions, UploadWorker, create_upload, create_upload_again, tidy_uploads
 from tests.crash.killing import killed_after
 from tests.empty_stores import open_ledger
 
@@ -48,6 +50,13 @@ class Clicks:
             for click_id in click_ids
             if click_id not in self.away
         }
+
+
+class InTheMiddle:
+    """Clicks that are looked up by a function, which does something else first."""
+
+    def __init__(self, find_clicks: Callable[[Collection[str]], dict[str, Click]]) -> None:
+        self.find_clicks = find_clicks
 
 
 class Owner:
@@ -129,6 +138,31 @@ def test_an_upload_whose_progress_was_lost_in_a_crash_resumes_without_duplicates
     done = owner.upload(upload.upload_id)
     assert (done.lines, done.counts) == (BATCH * 2, {LineVerdict.NEW: BATCH * 2})
     assert owner.rows() == (BATCH * 2, BATCH * 2)
+
+
+def test_lines_that_are_registered_while_the_upload_is_stopped_are_counted_and_in_its_result(owner: Owner) -> None:
+    upload = owner.enter(file_of(owner, BATCH * 3))
+    work = owner.work()
+    work.step()
+    find_clicks = owner.clicks.find_clicks
+
+    def stop_and_find(click_ids: Collection[str]) -> dict[str, Click]:
+        with owner.intake.ledger.write() as tx:
+            UPLOADS.stop(tx, upload.upload_id, NOW)
+        return find_clicks(click_ids)
+
+    work.intake = msgspec.structs.replace(owner.intake, clicks=InTheMiddle(stop_and_find))
+    owner.finish(work)
+
+    stopped = owner.upload(upload.upload_id)
+    assert owner.rows() == (BATCH * 2, BATCH * 2)
+    assert (stopped.state, stopped.lines, stopped.counts) == (
+        JobState.STOPPED,
+        BATCH * 2,
+        {LineVerdict.NEW: BATCH * 2},
+    )
+    assert stopped.finished_at == NOW
+    assert len(list(line_results(owner.intake.ledger, owner.files, stopped))) == BATCH * 2
 
 
 def test_another_worker_resumes_where_the_last_one_stopped(owner: Owner) -> None:
@@ -242,6 +276,17 @@ def test_files_that_never_became_an_upload_are_deleted(owner: Owner, tmp_path: P
     os.utime(orphan, (0, 0))
     tidy_uploads(owner.intake.ledger, owner.files, int(time.time() * 1000), 1)
     assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def test_a_file_that_cannot_be_entered_takes_no_room(owner: Owner, tmp_path: Path) -> None:
+    finished = owner.enter(b"abc\n", preview=True)
+    with owner.intake.ledger.write() as tx:
+        tx.execute(text("CREATE TRIGGER full BEFORE INSERT ON uploads BEGIN SELECT RAISE(ABORT, 'full'); END"))
+    with pytest.raises(IntegrityError):
+        owner.enter(b"abc\n")
+    with pytest.raises(IntegrityError):
+        create_upload_again(owner.intake.ledger, owner.files, finished, owner.new_id(), UploadOptions(), NOW)
+    assert [path.name for path in (tmp_path / "uploads").iterdir()] == [f"{finished.upload_id}.text"]
 
 
 def test_an_upload_that_waits_is_never_cleared_away(owner: Owner, tmp_path: Path) -> None:

@@ -140,11 +140,24 @@ def disk_alarms(folder: Path) -> tuple[Alarm, ...]:
         disk = os.statvfs(folder)
     except OSError as fault:
         return (Alarm(code="disk_unreadable", sentence=f"The data folder cannot be accessed: {fault.strerror}."),)
-    percent = 100.0 * disk.f_bavail / max(1, disk.f_blocks)
-    if percent >= MIN_FREE_PERCENT:
+    if 100.0 * disk.f_bavail / max(1, disk.f_blocks) < MIN_FREE_PERCENT:
+        sentence = (
+            f"free disk space below {MIN_FREE_PERCENT:.0f} %: free some, or move the data folder to a larger disk"
+        )
+    elif free_files_percent(disk) < MIN_FREE_PERCENT:
+        sentence = (
+            f"free files (inodes) on the disk below {MIN_FREE_PERCENT:.0f} %: delete files, lower CLICKLOOP_JOURNAL_KEEP_HOURS, or "
+            "move the data folder to a larger disk"
+        )
+    else:
         return ()
-    sentence = f"free disk space below {MIN_FREE_PERCENT:.0f} %: free some, or move the data folder to a larger disk"
     return (Alarm(code="disk_low", sentence=sentence),)
+
+
+def free_files_percent(disk: os.statvfs_result) -> float:
+    """Return the percent of files that may still be made. 100 where a file system has no such limit, and says that it has 0."""
+    # A journal has a file for each notice that comes alone, so that a small disk may run out of these first.
+    return 100.0 * disk.f_favail / disk.f_files if disk.f_files else 100.0
 
 
 def read_alarms(folder: Path, now_ms: int | None = None, but: str = "") -> tuple[Alarm, ...]:

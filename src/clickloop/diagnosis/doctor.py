@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from clickloop import __version__
-from clickloop.alarm.alarms import MIN_FREE_PERCENT
+from clickloop.alarm.alarms import MIN_FREE_PERCENT, free_files_percent
 from clickloop.clock import MINUTE_MS
 from clickloop.diagnosis.doctor_checks import alarm_findings, facts_findings
 from clickloop.diagnosis.doctor_finding import RESTORE, DoctorFinding, DoctorVerdict
@@ -188,7 +188,9 @@ def _disk(folder: Path) -> Iterator[DoctorFinding]:
     disk = os.statvfs(folder)
     percent = 100.0 * disk.f_bavail / max(1, disk.f_blocks)
     sentence = f"{disk.f_bavail * disk.f_frsize / 2**30:.1f} GiB free, {percent:.1f} %."
-    if percent < MIN_FREE_PERCENT:
+    if (files := free_files_percent(disk)) < MIN_FREE_PERCENT:
+        sentence += f" Of the files (inodes) that it can hold {files:.1f} % are free."
+    if min(percent, files) < MIN_FREE_PERCENT:
         yield DoctorFinding(
             "disk", DoctorVerdict.FAULT, sentence, "Free some space, or move the data folder to a larger disk."
         )

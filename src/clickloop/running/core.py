@@ -105,6 +105,7 @@ class Core:
         self._started_at = wall_clock()
         # With concurrent changes of the set-up, the catalog that is read last must be the one that is written last.
         self._publishing = threading.Lock()
+        self._is_published = False
         self.instance = self.started
         """The instance's settings, as of the last ``publish_catalog``."""
 
@@ -125,6 +126,7 @@ class Core:
     def publish_catalog(self) -> None:
         """Read the set-up from the ledger and write the catalog, which edges load within a tenth of a second."""
         with self._publishing:
+            self._is_published = False
             with self.ledger.read() as tx:
                 self.instance = read_instance(tx).over(self.started)
                 alarm_rules = alarm_rules_among(kept.rule for kept in live_alarm_rules(tx))
@@ -142,6 +144,26 @@ class Core:
             )
             self._publish_alarm_rules(alarm_rules, own_hosts)
             write_catalog(self.folder, catalog)
+            self._is_published = True
+
+    def publish_change(self) -> None:
+        """Publish a change of the set-up that is committed. On a full disk, say, ``publish_again`` does it later."""
+        try:
+            self.publish_catalog()
+        # The change is saved: who made it must not be told that it failed, and try it again.
+        except (OSError, SQLAlchemyError) as fault:
+            log("a change of the set-up is saved and not yet in force", fault=str(fault))
+
+    def publish_again(self) -> bool:
+        """Publish the set-up if its last change could not be, and raise or end the alarm. Return False: there is no more to do."""
+        told: list[str] = []
+        if not self._is_published:
+            try:
+                self.publish_catalog()
+            except (OSError, SQLAlchemyError) as fault:
+                told = [f"the last change of the set-up is saved and not yet in force for visitors: {fault}"]
+        self.alarms.report("catalog", told)
+        return False
 
     def record_marks(self) -> bool:
         """Record the stores' progress, by which later starts recognise an older copy. Return False, as a worker's step."""

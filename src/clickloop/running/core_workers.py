@@ -26,7 +26,7 @@ from clickloop.tracking.bulk import delete_expired_responses, run_next_batch
 from clickloop.tracking.damage_isolation import damaged_record_alarms
 from clickloop.tracking.exports import ExportWorker, delete_old_export_files
 from clickloop.tracking.jobs.exports import page_reader
-from clickloop.tracking.retention import Deletion, Retention, delete_old_unidentified_notices
+from clickloop.tracking.retention import Deletion, Retention, delete_old_unidentified_notices, sparing
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from clickloop.tracking.uploads import UploadWorker, tidy_uploads
 from clickloop.tracking.waiting import WaitingNotices, unknown_click_alarms
@@ -40,6 +40,7 @@ BULK_LOOK_SECONDS = 0.5  # jobs take minutes; a look is one query
 AUDIT_SECONDS = 10.0  # rare enough not to be noticed: a step reads a few thousand rows
 PAUSED_LOOK_SECONDS = 2.0  # pausing by users, or after many failures, is never urgent
 HOUSEKEEPING_SECONDS = 30.0  # expired data may stay half a minute longer
+PUBLISHING_SECONDS = 1.0  # until then visitors follow the set-up before the change; a round is one comparison
 MARKS_SECONDS = 10.0  # each time writes the ledger and four files; marks may lag
 
 Step = Callable[[], bool]
@@ -63,6 +64,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         Worker("self-audit", _self_audit(core), AUDIT_SECONDS),
         Worker("pause alarms", _pause_alarms(core), PAUSED_LOOK_SECONDS),
         Worker("housekeeping", gate(_housekeeping(core, clicks)), HOUSEKEEPING_SECONDS),
+        Worker("publishing", core.publish_again, PUBLISHING_SECONDS, drains=False),
         Worker("store marks", core.record_marks, MARKS_SECONDS),
     ]
 
@@ -179,7 +181,7 @@ def _deletions(core: Core, reader: JournalReader) -> list[Deletion]:
         lambda now_ms: delete_expired_responses(core.intake, now_ms),
         lambda now_ms: tidy_uploads(core.ledger, core.uploads, now_ms, keep_ms),
         lambda now_ms: delete_old_export_files(core.ledger, core.exports, now_ms, keep_ms),
-        lambda now_ms: reader.delete_settled(now_ms - core.settings.journal_keep_hours * HOUR_MS),
+        sparing(lambda now_ms: reader.delete_settled(now_ms - core.settings.journal_keep_hours * HOUR_MS)),
         lambda _now_ms: delete_ended_sessions(core.access),
         delete_old_clicks,
         lambda now_ms: delete_old_unidentified_notices(core.ledger, now_ms, core.settings.refused_notice_keep_days),

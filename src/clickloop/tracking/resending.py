@@ -30,6 +30,7 @@ from clickloop.store.ledger.queue.resends import (
     count_matching,
     find_latest_postback,
     matching_after,
+    newest_end,
     newest_on_the_way,
     newest_postback,
     replace_all,
@@ -104,6 +105,11 @@ class ResendRequest(msgspec.Struct, frozen=True):
     mode: ResendMode
     resumes_rule: int | None = None
     """The paused rule to resume when the job ends. Then each postback keeps its scheduled time, even if it was tried before."""
+    ended_until: int | None = None
+    """When the last of the matching postbacks had ended: what ended later is not resent. None: in jobs of older versions.
+
+    By the rows' own clock, not the job's: it may have been set back in between, and some would be left out.
+    """
 
     @property
     def pool(self) -> StateScope:
@@ -161,6 +167,7 @@ def start_resend_job(
 ) -> BulkJob:
     """Create a job over all postbacks that match now; ``run_resend_batch`` runs it. At its end ``resumes_rule`` is resumed."""
     request = ResendRequest(wanted, mode, resumes_rule)
+    request = msgspec.structs.replace(request, ended_until=newest_end(tx, wanted, request.pool))
     job = BulkJob(
         bulk_job_id=intake.new_id(),
         kind=JobKind.RESEND,
@@ -176,7 +183,7 @@ def start_resend_job(
 def run_resend_batch(tx: Connection, intake: Intake, job: BulkJob, now_ms: int) -> BulkJob:
     """Run the next batch of a job and record its progress in the caller's transaction; a crash neither skips nor repeats any."""
     request = msgspec.json.decode(job.asked, type=ResendRequest)
-    batch = matching_after(tx, request.wanted, request.pool, job.done_id, job.last_id, BATCH)
+    batch = matching_after(tx, request.wanted, request.pool, job.done_id, job.last_id, BATCH, request.ended_until)
     options = _ResendOptions(
         request.mode,
         releases=request.wanted.reason is SkipReason.DISABLED_BY_NOTICE,

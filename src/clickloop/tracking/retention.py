@@ -1,5 +1,6 @@
 """Retention: delete old data, but only while the clock can be trusted."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -18,6 +19,8 @@ BATCH = 500
 """Notices deleted per transaction."""
 MAX_BATCHES = 20
 """Transactions per housekeeping step."""
+MAX_SHARE = 0.02
+"""Share of the time for looking through files: the process that does it also delivers."""
 
 Deletion = Callable[[int], object]
 """Deletes what is too old at a given moment (Unix milliseconds). Bounded; called repeatedly."""
@@ -61,6 +64,23 @@ def delete_old_unidentified_notices(ledger: Ledger, now_ms: int, keep_days: int)
         if batch < BATCH:
             break
     return deleted
+
+
+def sparing(deletion: Deletion, monotonic: Callable[[], float] = time.monotonic) -> Deletion:
+    """Return a deletion that looks seldom where looking takes long: it takes at most ``MAX_SHARE`` of the time."""
+    next_at = monotonic()
+
+    def delete(now_ms: int) -> None:
+        nonlocal next_at
+        began_at = monotonic()
+        if began_at < next_at:
+            return
+        try:
+            deletion(now_ms)
+        finally:
+            next_at = began_at + (monotonic() - began_at) / MAX_SHARE
+
+    return delete
 
 
 class Retention:

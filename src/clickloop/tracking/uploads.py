@@ -34,6 +34,7 @@ from clickloop.store.ledger.jobs.uploads import (
     CountedOutcome,
     LineVerdict,
     Upload,
+    note_last_batch,
     outcomes_between,
     update_counts,
     uploads_finished_between,
@@ -97,6 +98,17 @@ def create_upload(
     The file is synced first, so nothing is lost once the upload exists. Raise OSError when the disk fails.
     """
     size = arriving.finish()
+    try:
+        return _create(ledger, files, arriving, size, options, now_ms)
+    # The sender is told that it failed and sends the file again; this copy would take up disk space for a day.
+    except BaseException:
+        files.delete(arriving.upload_id)
+        raise
+
+
+def _create(
+    ledger: Ledger, files: UploadFiles, arriving: ArrivingFile, size: int, options: UploadOptions, now_ms: int
+) -> Upload | RejectedFile:
     layout = detect(arriving.head)
     if isinstance(layout, UploadLayout) and not (options.preview or options.incomplete):
         layout = reject_incomplete(layout)
@@ -117,9 +129,13 @@ def create_upload_again(
 ) -> Upload:
     """Create another upload from an upload's file, processed from the beginning. Raise FileNotFoundError if the file is gone."""
     layout = layout_of(files, upload)
-    files.copy(upload.upload_id, upload_id)
-    files.keep_date_order(upload_id, options.date_order or layout.date_order)
-    return _insert(ledger, upload_id, options, layout, upload.octets, upload.encoding, now_ms)
+    try:
+        files.copy(upload.upload_id, upload_id)
+        files.keep_date_order(upload_id, options.date_order or layout.date_order)
+        return _insert(ledger, upload_id, options, layout, upload.octets, upload.encoding, now_ms)
+    except BaseException:
+        files.delete(upload_id)
+        raise
 
 
 def _insert(
@@ -212,6 +228,8 @@ class UploadWorker:
         with self.intake.ledger.write() as tx:
             # After the notices are registered: after a crash in between, the lines are recognised by their notices' ids.
             written = UPLOADS.keep(tx, after)
+            if not written:
+                note_last_batch(tx, after)
         if after.state.is_final or not written:
             self._close(upload.upload_id)
             log(

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from clickloop.clock import DAY_MS
 from clickloop.store.journal.listing import journal_lag
+from clickloop.store.journal.marks import missing_ranges
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import (
     Damage,
@@ -248,6 +250,21 @@ def test_old_settled_segments_are_deleted_but_the_newest_of_a_living_writer_stay
     journal.reader.closed_segments("clicks")
     assert journal.reader.delete_settled(before_ms=10_000) == size
     assert list(journal.settled.glob("*/*")) == []
+
+
+def test_looking_through_many_settled_segments_takes_little_memory(journal: Journal) -> None:
+    journal.write()
+    (segment,) = journal.reader.closed_segments("clicks")
+    journal.reader.settled([segment])
+    folder = journal.settled / "clicks" / segment.writer
+    for number in range(2, 5_000):  # as many as there are notices in a day
+        (folder / f"{number:08d}.ndjson").touch()
+    tracemalloc.start()
+    assert journal.reader.delete_settled(before_ms=10_000) == 0
+    assert list(missing_ranges(journal.root, journal.settled, "clicks")) == []
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 300_000
 
 
 def test_the_directory_that_segments_of_a_living_writer_are_about_to_be_put_into_stays(journal: Journal) -> None:

@@ -275,6 +275,22 @@ def test_a_job_sends_all_that_match_and_tells_how_far_it_is(instance: "Instance"
     assert waiting["postback_id"] not in {row["original_id"] for row in made}
 
 
+def test_a_job_sends_nothing_again_that_was_first_delivered_after_it_was_asked_for(instance: "Instance") -> None:
+    instance.set_up()
+    delivered = ended(instance, converted(instance), "delivered")
+    on_its_way = converted(instance)
+    instance.now += 1
+    job = bulk(instance, state="delivered").json()
+    instance.now += 1
+    ended(instance, on_its_way, "delivered")
+
+    work_off(instance)
+
+    done = instance.got(f"postbacks/resends/{job['resend_id']}")
+    assert (done["matched"], done["done"], done["made"]) == (1, 1, 1)
+    assert [row["original_id"] for row in rows(instance) if row["resend"]] == [delivered]
+
+
 def test_a_job_leaves_out_what_cannot_be_sent_and_says_why(instance: "Instance") -> None:
     instance.set_up()
     converted(instance, external_id="")

@@ -2,14 +2,16 @@
 
 import csv
 import dataclasses
+import errno
 import io
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from litestar.testing import TestClient
 
-from clickloop.store.upload_files import UploadFiles
+from clickloop.store.upload_files import ArrivingFile, UploadFiles
 from clickloop.tracking.notices import recheck_due
 from clickloop.tracking.uploads import UploadWorker, tidy_uploads
 from clickloop.web.api.application import create_api
@@ -277,6 +279,32 @@ def test_a_full_disk_refuses_a_file(instance: "Instance") -> None:
         answer = api.post(DOOR, content="abc", headers=CSV | {"authorization": "Bearer clk_local"})
     assert answer.status_code == 507
     assert answer.headers["content-type"].startswith("application/problem+json")
+
+
+class FullDisk(ArrivingFile):
+    """A file for which there is no room any more when it arrives."""
+
+    def write(self, piece: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+class FillingUp(UploadFiles):
+    """A folder whose disk fills up while a file arrives."""
+
+    def receive(self, upload_id: str) -> ArrivingFile:
+        folder = super().receive(upload_id)
+        folder.abandon()
+        part = self.drafts_path(upload_id).with_suffix(".part")
+        return FullDisk(self, upload_id, part, part.with_suffix(".text"))
+
+
+def test_a_disk_that_fills_up_while_a_file_arrives_refuses_it_and_keeps_none_of_it(instance: "Instance") -> None:
+    context = dataclasses.replace(instance.context, uploads=FillingUp(instance.folder / "uploads", min_free_bytes=0))
+    with TestClient(application(create_api, context), raise_server_exceptions=False) as api:
+        answer = api.post(DOOR, content="abc", headers=CSV | {"authorization": "Bearer clk_local"})
+    assert answer.status_code == 507
+    assert "full" in answer.json()["detail"]
+    assert list((instance.folder / "uploads").iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x", ""])

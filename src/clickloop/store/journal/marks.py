@@ -107,9 +107,13 @@ def missing_ranges(journal: Path, settled: Path, stream: str) -> Iterator[tuple[
     for writer in sorted(directories | marks.keys()):
         mark = marks.get(writer, StreamMark())
         there = _numbers(journal / stream / writer)
-        first = max(mark.settled, max(_numbers(settled / stream / writer), default=0)) + 1
-        expected = range(first, max(mark.on_disk, max(there, default=0)) + 1)
-        for start, end in id_runs(number for number in expected if number not in there):
+        newest = max(mark.on_disk, max(there, default=0))
+        gone = [number for number in range(mark.settled + 1, newest + 1) if number not in there]
+        # Only then, since there may be millions, one for each notice of a day: the mark of what is settled may lag.
+        if gone:
+            settled_until = max(_numbers(settled / stream / writer), default=0)
+            gone = [number for number in gone if number > settled_until]
+        for start, end in id_runs(gone):
             yield writer, start, end
 
 

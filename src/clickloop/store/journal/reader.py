@@ -43,6 +43,8 @@ from clickloop.store.journal.segment import (
 _RETRY_UNREADABLE_MS = MINUTE_MS
 # A writer takes milliseconds from creating its directory to renaming it: after a minute it is dead.
 _MAX_CREATION_MS = MINUTE_MS
+MAX_DELETED = 50_000
+"""Maximum number of settled segments of a writer deleted per call."""
 _LOST_WRITERS_MS = MINUTE_MS
 """Time between searches for writers that have a mark but no directory."""
 
@@ -129,18 +131,19 @@ class JournalReader:
 
         While a writer has a directory in the journal, its newest settled segment stays, because numbers continue from it, and so
         does its directory of settled segments, even if empty: a segment may be about to be moved there.
+
+        At most ``MAX_DELETED`` per writer. Looking through millions takes seconds: see ``tracking.retention.sparing``.
         """
         freed = 0
         for directory in sorted(self._settled_root.glob("*/*")):
-            names = sorted(directory.glob("*" + CLOSED_SUFFIX), key=_number)
             journal_directory = self._root / directory.parent.name / directory.name
             is_needed = journal_directory.is_dir()
-            # Never the newest of a live writer: without it numbers would start again from 1, and gaps go unnoticed.
-            for path in names[:-1] if is_needed else names:
-                state = path.stat()
-                if state.st_mtime_ns // 1_000_000 < before_ms:
-                    path.unlink()
-                    freed += state.st_size
+            newest, old = _newest_and_old(directory, before_ms)
+            for number, path, size in old:
+                # Never the newest of a live writer: without it numbers would start again from 1, and gaps go unnoticed.
+                if not is_needed or number != newest:
+                    os.unlink(path)
+                    freed += size
             if not is_needed:
                 # Fails while damaged originals are in it.
                 with contextlib.suppress(OSError):
@@ -297,6 +300,24 @@ class JournalReader:
 
 def _number(path: Path) -> int:
     return int(path.stem)
+
+
+def _newest_and_old(directory: Path, before_ms: int) -> tuple[int, list[tuple[int, str, int]]]:
+    """Return the newest number in a writer's directory of settled segments, and number, path and size of old ones.
+
+    There may be millions, one for each notice of a day: nothing is remembered of those that are not old.
+    """
+    newest = 0
+    old: list[tuple[int, str, int]] = []
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            stem, suffix = os.path.splitext(entry.name)
+            if suffix != CLOSED_SUFFIX:
+                continue
+            newest = max(newest, int(stem))
+            if len(old) < MAX_DELETED and (state := entry.stat()).st_mtime_ns // 1_000_000 < before_ms:
+                old.append((int(stem), entry.path, state.st_size))
+    return newest, old
 
 
 def _refusal(segment: Segment, data: bytes, line: bytes, why: str) -> Damage:

@@ -15,6 +15,7 @@ from clickloop.logs.page import Page, page_of, read_cursor
 from clickloop.logs.view import view_of
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError, invalid
 from clickloop.setup.money_text import MoneyText, money_text
+from clickloop.store.disk_room import room_needed
 from clickloop.store.ledger.jobs.jobs import JobState
 from clickloop.store.ledger.jobs.uploads import UPLOADS, LineVerdict, Upload
 from clickloop.store.ledger.logs.audit_entry import record_change
@@ -123,12 +124,15 @@ async def take_upload(
     Raise InvalidInputError for a file in no known format, UploadTooLargeError, NoRoomError.
     """
     files = context.uploads
-    arriving = await asyncio.to_thread(files.receive, context.record_ids())
-    try:
-        await _take_pieces(pieces, arriving)
-        entered = await asyncio.to_thread(create_upload, context.ledger, files, arriving, options(), context.clock())
-    finally:
-        await asyncio.to_thread(arriving.abandon)
+    with room_needed():
+        arriving = await asyncio.to_thread(files.receive, context.record_ids())
+        try:
+            await _take_pieces(pieces, arriving)
+            entered = await asyncio.to_thread(
+                create_upload, context.ledger, files, arriving, options(), context.clock()
+            )
+        finally:
+            await asyncio.to_thread(arriving.abandon)
     if isinstance(entered, RejectedFile):
         raise _unusable(entered)
     view = upload_view(context, entered)

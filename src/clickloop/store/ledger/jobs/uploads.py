@@ -89,6 +89,15 @@ def update_counts(tx: Connection, upload: Upload) -> None:
     expect_rows(tx.execute(statement.values(**_counted(upload))), 1, f"upload {upload.upload_id}")
 
 
+def note_last_batch(tx: Connection, upload: Upload) -> None:
+    """Write how far a stopped upload had come, where it was stopped while a batch was registered. Its state and its end stay."""
+    of_upload = update(uploads).where(
+        uploads.c.upload_id == upload.upload_id, uploads.c.state == JobState.STOPPED.value
+    )
+    progress = {"octets_read": upload.octets_read, "next_line": upload.next_line, "lines": upload.lines}
+    tx.execute(of_upload.values(**progress, **_counted(upload)))
+
+
 class CountedOutcome(msgspec.Struct, frozen=True):
     """Number of notices with the same outcome, reason and flags."""
 

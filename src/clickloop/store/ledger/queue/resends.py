@@ -76,12 +76,23 @@ def find_latest_postback(tx: Connection, postback_id: str) -> LatestPostback | N
 
 
 def matching_after(
-    tx: Connection, filters: PostbackFilter, pool: StateScope, after_id: str, last_id: str, limit: int
+    tx: Connection,
+    filters: PostbackFilter,
+    pool: StateScope,
+    after_id: str,
+    last_id: str,
+    limit: int,
+    ended_until: int | None = None,
 ) -> list[LatestPostback]:
-    """Return at most ``limit`` matching postbacks with ids above ``after_id`` and up to ``last_id``, ascending."""
+    """Return at most ``limit`` matching postbacks with ids above ``after_id`` and up to ``last_id``, ascending.
+
+    ``ended_until``: of final ones, only those that had ended by that moment.
+    """
     query = _matching(select(*_COLUMNS, _ORIGINAL), filters, pool).where(
         postbacks.c.postback_id > after_id, postbacks.c.postback_id <= last_id
     )
+    if ended_until is not None:
+        query = query.where(or_(postbacks.c.finished_at.is_(None), postbacks.c.finished_at <= ended_until))
     rows = tx.execute(query.order_by(postbacks.c.postback_id).limit(limit)).mappings()
     return [_sent(row) for row in rows]
 
@@ -92,6 +103,11 @@ def count_matching(tx: Connection, filters: PostbackFilter, pool: StateScope) ->
         postbacks.c.state
     )
     return {filters.state or PostbackState(row.state): row.matched for row in tx.execute(query)}
+
+
+def newest_end(tx: Connection, filters: PostbackFilter, pool: StateScope) -> int:
+    """Return when the last of the matching postbacks ended, in Unix milliseconds; 0: none has."""
+    return tx.scalar(_matching(select(func.max(postbacks.c.finished_at)), filters, pool)) or 0
 
 
 def time_span_of_matching(tx: Connection, filters: PostbackFilter, pool: StateScope) -> tuple[int, int] | None:
