@@ -49,6 +49,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Pause between two conversions of a connection."""
     first_conversions: int = 300
     """Conversions before the first backup."""
+    sends_between_backups: bool = True
+    """False: the networks rest while a backup is restored and audited, which leaves the machine to that."""
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +108,7 @@ def run(plan: Plan, folder: Path) -> Soak:
             try:
                 for number in range(plan.rounds):
                     kind = _KINDS[number % len(_KINDS)]
+                    networks.go_on()
                     rounds.append(_round(tracker, networks, folder, kind, chance))
                     verdict = rounds[-1].audit.broken or "whole"
                     sys.stderr.write(
@@ -157,6 +160,7 @@ def _round(tracker: KillableTracker, networks: "Networks", folder: Path, kind: s
     if process.returncode != 0:
         return _failed(kind, f"the backup ended with {process.returncode}: {errors}")
     ended = time.monotonic()
+    networks.rest()
     notice_ms = networks.notice_ms[first_notice:]
     command = [sys.executable, "-m", "clickloop", "restore", str(file), "--hold-postbacks", "--data", str(restored)]
     restoring = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False)
@@ -211,6 +215,7 @@ class Networks(threading.Thread):
         self._key = key
         self._numbers = itertools.count()
         self._ending = threading.Event()
+        self._resting = threading.Event()
         self._fault: BaseException | None = None
 
     def run(self) -> None:
@@ -218,6 +223,17 @@ class Networks(threading.Thread):
             uvloop.run(self._send_all())
         except BaseException as fault:
             self._fault = fault
+
+    def rest(self) -> None:
+        """Send nothing until ``go_on``, where the plan says so."""
+        if not self._plan.sends_between_backups:
+            self._resting.set()
+
+    def go_on(self) -> None:
+        """Send, and return when every connection has sent again. Raises TimeoutError."""
+        enough = len(self.done.notices) + self._plan.connections
+        self._resting.clear()
+        until(lambda: len(self.done.notices) >= enough, SETTLE_SECONDS, lambda: "no conversions come in")
 
     def end(self) -> None:
         """Stop sending. Raise the exception that ended it, if any."""
@@ -232,6 +248,9 @@ class Networks(threading.Thread):
     async def _send(self) -> None:
         connection = RetryingBrowser(self._port)
         while not self._ending.is_set():
+            if self._resting.is_set():
+                await asyncio.sleep(self._plan.pause_seconds)
+                continue
             number = next(self._numbers)
             _, head = await connection.get(f"/c/{self._key}?external_id=visitor-{number}", 302)
             found = _OFFER_CLICK_ID.search(head)

@@ -3,13 +3,15 @@
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Playwright, expect
 
+Cookies: TypeAlias = Sequence[object]
+"""The cookies of a window, as it returns them."""
 PASSWORD = "correct horse battery staple"
 OWNER = "Anna"
 WIDE, NARROW = (1440, 900), (390, 844)
@@ -68,7 +70,7 @@ def looking(
     scheme: Literal["light", "dark"] = "light",
     *,
     javascript: bool = True,
-    cookies: list[dict[str, str]] | None = None,
+    cookies: Cookies | None = None,
 ) -> Iterator[tuple[Page, Troubles]]:
     """A fresh window; ``cookies`` of another one carry its session over."""
     context = browser.new_context(
@@ -78,7 +80,7 @@ def looking(
         java_script_enabled=javascript,
     )
     try:
-        context.add_cookies(cookies or [])  # type: ignore[arg-type]  # as cookies() gave them
+        context.add_cookies(cookies or [])  # type: ignore[arg-type]  # they are as cookies() returned them
         troubles = Troubles(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)

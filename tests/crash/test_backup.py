@@ -13,7 +13,13 @@ from clickloop.clock import wall_clock
 from tests.backup.folders import SILENT
 
 pytestmark = pytest.mark.crash
-PLAN = Plan(rounds=3, seed=random.randrange(10_000), pause_seconds=0.2, first_conversions=100)
+PLAN = Plan(
+    rounds=3,
+    seed=random.randrange(10_000),
+    pause_seconds=0.2,
+    first_conversions=100,
+    sends_between_backups=False,
+)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from clickloop.store.journal.writer import JournalWriter
 from tests.journey.running import Campaign, Tracker, eventually, running
 
 pytestmark = pytest.mark.crash
-COUNT = 600
+COUNT = 300
 OUTAGE_MS = 20 * MINUTE_MS
 encode = msgspec.json.Encoder().encode
 

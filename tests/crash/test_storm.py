@@ -12,7 +12,7 @@ from bench.storm import Plan, StormResult, lines_of, run_storm
 from bench.storm_counting import Observations, count
 
 pytestmark = pytest.mark.crash
-CONVERSIONS = 900
+CONVERSIONS = 600
 KILLS = 6
 PLAN = Plan(conversions=CONVERSIONS, kills=KILLS, seed=random.randrange(10_000))
 

@@ -25,6 +25,8 @@ from tests.click.mmdb import country_base
 COMMAND = [sys.executable, "-m", "clickloop"]
 PATIENCE_SECONDS = 60.0
 """How long is waited for what other processes do: long, since a busy machine is slow, and only a failing test waits so long."""
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.02, 0.1
+"""Between two questions of ``eventually``. Pauses grow, and last longer than a question: asking takes time from those who are asked."""
 
 
 class Answer(NamedTuple):
@@ -350,10 +352,16 @@ def click_id_of(answer: Answer) -> str:
 
 def eventually(is_so: Callable[[], object], seconds: float = PATIENCE_SECONDS, told: Callable[[], str] = str) -> None:
     """Waits until something that other processes do has happened; fails with ``told()`` when it does not."""
-    give_up = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < give_up, f"not within {seconds:g} s\n{told()}"
-        time.sleep(0.02)
+    began = time.monotonic()
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        asked_at = time.monotonic()
+        if is_so():
+            return
+        now = time.monotonic()
+        assert now < began + seconds, f"not within {seconds:g} s\n{told()}"
+        time.sleep(min(max(pause, 2 * (now - asked_at)), MAX_PAUSE_SECONDS))
+        pause *= 1.2
 
 
 def free_port() -> int:
