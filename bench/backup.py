@@ -233,7 +233,7 @@ class Networks(threading.Thread):
         """Send, and return when every connection has sent again. Raises TimeoutError."""
         enough = len(self.done.notices) + self._plan.connections
         self._resting.clear()
-        until(lambda: len(self.done.notices) >= enough, SETTLE_SECONDS, lambda: "no conversions come in")
+        wait_until(lambda: len(self.done.notices) >= enough, SETTLE_SECONDS, lambda: "no conversions come in")
 
     def end(self) -> None:
         """Stop sending. Raise the exception that ended it, if any."""
