@@ -192,7 +192,7 @@ def _browsers() -> list[list[object]]:
         for useragent in BROWSERS:
             text = useragent.replace("Chrome/131", f"Chrome/{131 - older}")
             text = text.replace("Version/18.1", f"Version/{18 - older // 3}.{older % 3}")
-            device = visitors.known(text.encode()).device
+            device = visitors.device_of(text.encode()).device
             device_fields = (device.kind, device.brand, device.model, device.os, device.os_version)
             row = [value or None for value in (text, *device_fields, device.browser, device.browser_version)]
             rows += [[len(rows) + again, *row] for again in range(3 if device.kind == "mobile" else 1)]

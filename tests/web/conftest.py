@@ -78,7 +78,7 @@ class Instance:
             local_token="clk_local",
             on_setup_changed=self._setup_changed,
             on_postbacks_owed=self._postbacks_owed,
-            on_receivers_asked=self._receivers_asked,
+            on_receiver_command=self._receiver_command,
         )
         self.app = application(make_app, self.context)
         self.api: TestClient[Any] = TestClient(self.app, raise_server_exceptions=False)
@@ -139,7 +139,7 @@ class Instance:
     def _setup_changed(self) -> None:
         self.setup_changes += 1
 
-    def _receivers_asked(self) -> None:
+    def _receiver_command(self) -> None:
         self.asked += 1
 
     def _postbacks_owed(self) -> None:

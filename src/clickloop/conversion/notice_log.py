@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from clickloop.conversion.notice import RawNotice, RefusalReason
-from clickloop.log_filter import Flagged, LogFilter, OfClick, OfConversion, RecordNumber
+from clickloop.log_filter import ClickIdFilter, ConversionIdFilter, Flagged, LogFilter, RecordNumber
 
 
 class NoticeOutcome(enum.StrEnum):
@@ -64,5 +64,5 @@ class NoticeFilter(LogFilter, frozen=True, omit_defaults=True, kw_only=True):
         ]
         | None
     ) = None
-    click_id: OfClick = None
-    conversion_id: OfConversion = None
+    click_id: ClickIdFilter = None
+    conversion_id: ConversionIdFilter = None

@@ -58,8 +58,8 @@ Record = TypeVar("Record", bound=msgspec.Struct)
 
 def with_changes(record: Record, change: msgspec.Struct, **others: object) -> Record:
     """Return the record with the change's fields, except UNSET ones. ``others`` override the change's fields."""
-    given = {name: others.get(name, getattr(change, name, UNSET)) for name in record.__struct_fields__}
-    return replace(record, **{name: value for name, value in given.items() if value is not UNSET})
+    values = {name: others.get(name, getattr(change, name, UNSET)) for name in record.__struct_fields__}
+    return replace(record, **{name: value for name, value in values.items() if value is not UNSET})
 
 
 def copied_name(name: str) -> str:

@@ -62,7 +62,7 @@ class ExportFiles:
         """Delete the file if it exists."""
         self._path(export_id).unlink(missing_ok=True)
 
-    def kept(self) -> list[str]:
+    def ids_on_disk(self) -> list[str]:
         """Return the ids of exports that have a file."""
         if not self._folder.is_dir():
             return []

@@ -128,7 +128,7 @@ class UploadFiles:
         for path in self._folder.glob(f"*{_PART}"):
             path.unlink(missing_ok=True)
 
-    def kept(self, now_ms: int) -> dict[str, bool]:
+    def ids_on_disk(self, now_ms: int) -> dict[str, bool]:
         """Return the ids of uploads with files, each with whether its files have not been touched for a day."""
         ids: dict[str, bool] = {}
         if not self._folder.is_dir():

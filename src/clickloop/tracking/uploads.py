@@ -292,7 +292,7 @@ class UploadWorker:
 
 def tidy_uploads(ledger: Ledger, files: UploadFiles, now_ms: int, keep_ms: int) -> None:
     """Delete the files of uploads that ended over ``keep_ms`` ago, and recount uploads whose lines were waiting for clicks."""
-    stored = files.kept(now_ms)
+    stored = files.ids_on_disk(now_ms)
     with ledger.read() as tx:
         known = {upload.upload_id: upload for upload in UPLOADS.of_ids(tx, list(stored))}
         recent = uploads_finished_between(tx, now_ms - DAY_MS, now_ms)

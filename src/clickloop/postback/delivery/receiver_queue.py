@@ -65,7 +65,7 @@ class StoredReceiver(msgspec.Struct, frozen=True, kw_only=True):
     pause: Pause | None = None
     held_until: int | None = None
     """As in ``ReceiverCondition``."""
-    asked: ReceiverCommand | None = None
+    command: ReceiverCommand | None = None
     """The user's command that is still to be done."""
 
 

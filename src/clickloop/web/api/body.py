@@ -12,7 +12,7 @@ from litestar.openapi.spec import Reference, Schema
 from litestar.typing import FieldDefinition
 
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
-from clickloop.setup.reading import PartlyRead, read_given, repeated_keys
+from clickloop.setup.reading import PartlyRead, read_input, repeated_keys
 
 T = TypeVar("T")
 
@@ -92,11 +92,11 @@ def read_partly(body: bytes, kind: type[T]) -> PartlyRead[T]:
     Raise HTTPException 400 if it is not JSON, InvalidInputError for repeated keys.
     """
     try:
-        given = msgspec.json.decode(body)
+        data = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         text = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise HTTPException(status_code=400, detail=f"The body is not valid JSON: {text}.") from None
     if repeated := repeated_keys(body):
         sentence = "The body has this key more than once, so its value is ambiguous."
         raise InvalidInputError(tuple(FieldFault(name[:100], FaultCode.DUPLICATE, sentence) for name in repeated))
-    return read_given(given, kind)
+    return read_input(data, kind)

@@ -140,4 +140,4 @@ def _of_row(row: Any) -> StoredReceiver:
     if row.opened_at is not None:
         pause = Pause(opened_at=row.opened_at, probe_at=row.probe_at, probes=row.probes, why=row.why)
     command = None if row.command is None else ReceiverCommand(row.command)
-    return StoredReceiver(receiver=row.receiver, terms=terms, pause=pause, held_until=row.held_until, asked=command)
+    return StoredReceiver(receiver=row.receiver, terms=terms, pause=pause, held_until=row.held_until, command=command)

@@ -56,18 +56,18 @@ _ORIGINAL = func.coalesce(postbacks.c.original_id, postbacks.c.postback_id).labe
 
 def find_latest_postback(tx: Connection, postback_id: str) -> LatestPostback | None:
     """Return the latest postback for the change and rule of this one; None if this one does not exist."""
-    given = postbacks.alias("given")
+    requested = postbacks.alias("requested")
     query = (
         select(*_COLUMNS, _ORIGINAL)
         .join(
-            given,
+            requested,
             and_(
-                given.c.conversion_id == postbacks.c.conversion_id,
-                given.c.version == postbacks.c.version,
-                given.c.rule_id == postbacks.c.rule_id,
+                requested.c.conversion_id == postbacks.c.conversion_id,
+                requested.c.version == postbacks.c.version,
+                requested.c.rule_id == postbacks.c.rule_id,
             ),
         )
-        .where(given.c.postback_id == postback_id)
+        .where(requested.c.postback_id == postback_id)
         .order_by(postbacks.c.resend.desc())
         .limit(1)
     )

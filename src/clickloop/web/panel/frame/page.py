@@ -18,7 +18,7 @@ from clickloop.setup.fault import FieldFault
 from clickloop.setup.money_text import MoneyText
 from clickloop.web.panel.frame.edit_conflict import conflict_in, seen_field
 from clickloop.web.panel.frame.field_names import field_name, parameter_name
-from clickloop.web.panel.frame.form import CSRF_FIELD, by_path
+from clickloop.web.panel.frame.form import CSRF_FIELD, messages_by_path
 from clickloop.web.panel.frame.navigation import FIRST_SECTIONS, LATER_PATHS, NAVIGATION, Entry
 from clickloop.web.panel.frame.viewer import Viewer
 
@@ -50,7 +50,7 @@ def page(
     The default status is 200; 422 with faults, 409 if one of them is an edit conflict.
     """
     conflict = conflict_in(faults)
-    template_values = {**values, "viewer": viewer, "faults": by_path(faults), "conflict": conflict}
+    template_values = {**values, "viewer": viewer, "faults": messages_by_path(faults), "conflict": conflict}
     text = _ENVIRONMENT.get_template(template).render(template_values)
     default = 409 if conflict else 422 if faults else 200
     return Response(text, status_code=status or default, media_type="text/html")
