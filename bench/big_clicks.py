@@ -22,7 +22,7 @@ CARDINALITIES = (5_000, 300, 2_000, 20_000, 60, 12, 800, 40, 8, 3, 100, 15)
 """Number of distinct values of V1, V2 …"""
 PART_ROWS = 300_000
 _SWING = 0.1
-"""How strongly clicks gather around the busy hours, in days."""
+"""Spread of clicks around the busy hours, in days."""
 
 
 class ClickPlan(msgspec.Struct, frozen=True):

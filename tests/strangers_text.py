@@ -1,4 +1,4 @@
-"""Every reader of text that strangers send, as a function of the text: a visitor, a network, a receiver, whoever finds a form."""
+"""Every parser of untrusted text, as a function of the text: from visitors, networks, receivers, and clients of public forms."""
 
 import asyncio
 import gzip

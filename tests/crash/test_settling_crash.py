@@ -30,9 +30,9 @@ CHILD = Path(__file__).with_name("settling_child.py")
 
 
 def a_journal(folder: Path) -> list[str]:
-    """What two dead writers left: whole segments, an unclosed one, one with a flipped bit, one with a record that is no click.
+    """Write the journals of two dead writers: whole segments, an unclosed one, one with a flipped bit, one with a record that is no click.
 
-    Answers the ids of the clicks that must be settled.
+    Return the ids of the clicks that must be settled.
     """
     clicks: list[Click] = []
     first = JournalWriter.open(folder / "journal", "clicks", "edge-0")

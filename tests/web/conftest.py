@@ -125,7 +125,7 @@ class Instance:
         return answer.json()
 
     def got(self, path: str) -> Any:
-        """What a GET answered."""
+        """Return the response to a GET."""
         answer = self.api.get(f"/api/v1/{path}")
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -148,7 +148,7 @@ class Instance:
 
 @pytest.fixture
 def make_app() -> MakeApp:
-    """What an instance serves: the API alone."""
+    """The ASGI application of an instance: the API alone."""
     return create_api
 
 

@@ -71,7 +71,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     at: int
     notice_id: str
     disable_postback: bool = False
-    """Whether the notice requested that no postback be sent for it."""
+    """Whether the notice requested that no postback be sent."""
 
     @property
     def kind(self) -> ChangeKind:

@@ -245,7 +245,7 @@ _YES = frozenset({"1", "true", "yes", "on"})
 
 
 def read_notice(raw: RawNotice) -> Notice:
-    """Parse a raw notice. Pure; never raises, whatever the bytes: unreadable values are flagged and left out.
+    """Parse a raw notice. Pure; never raises, even for arbitrary bytes: unreadable values are flagged and left out.
 
     Stored as unknown parameters: unknown names, further names of a value, and events that are not numbers. The token never is.
     """

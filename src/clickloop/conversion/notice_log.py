@@ -46,7 +46,7 @@ class StoredNotice(msgspec.Struct, frozen=True, kw_only=True):
     runs: int = 1
     """How often it was processed, including reruns."""
     run_at: int | None = None
-    """The time of its last rerun; None: never rerun."""
+    """The time of the last rerun; None if it was never rerun."""
 
 
 class NoticeFilter(LogFilter, frozen=True, omit_defaults=True, kw_only=True):

@@ -249,7 +249,7 @@ def reject_incomplete(layout: UploadLayout) -> UploadLayout | RejectedFile:
 def lines_of(
     layout: UploadLayout, pieces: Iterable[bytes], first_line: int | None = None, begins_at: int | None = None
 ) -> Iterator[UploadLine | UnreadableLine]:
-    """Yield the non-empty lines of a file from ``begins_at`` on, where ``pieces`` begin. Never raises, whatever the bytes.
+    """Yield the non-empty lines of a file from ``begins_at`` on, where ``pieces`` begin. Never raises, even for arbitrary bytes.
 
     Reading can stop after any line and resume at its ``ends_at`` with its ``next_number``.
     """

@@ -49,7 +49,7 @@ REQUIRED_VALUES = ("payout", "txid")
 _BROKEN = re.compile(r"[\s\-]+")
 _BETWEEN = re.compile(r"[\s_\-.,:;/|()\[\]]+|(?<=[a-z])(?=[A-Z])")
 _MAX_HEADER = 200  # characters examined; longer cells are not column names
-_SHOWN_COLUMNS = 10  # nobody reads a message that lists hundreds
+_SHOWN_COLUMNS = 10  # a message that lists hundreds is of no use
 _SHOWN_CHARACTERS = 60  # a cell may have thousands
 
 

@@ -37,7 +37,7 @@ from clickloop.store.ledger.setup.statuses import status_rows, unmapped_words
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, sources_after
 
 _ALL = 1_000_000  # more than can exist
-_MAX_WORDS = 20  # nobody reads a longer list
+_MAX_WORDS = 20  # a longer list is of no use
 
 
 class RecentClicks(Protocol):

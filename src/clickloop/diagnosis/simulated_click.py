@@ -85,7 +85,7 @@ class _Country:
         self._country = country
 
     def country(self, ip: str) -> str:
-        """Return the given country, whatever the address."""
+        """Return the simulated country for any address."""
         return self._country
 
 

@@ -61,7 +61,7 @@ class NoticeEffect(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SimulatedRule(msgspec.Struct, frozen=True, kw_only=True):
-    """What a rule would do. ``request``: the request to send, also if the rule is skipped; contains secrets."""
+    """The result of a rule. ``request``: the request to send, even if the rule is skipped; contains secrets."""
 
     rule: Rule
     paused: bool

@@ -106,6 +106,7 @@ def listen(text: str, setting: str) -> socket.socket:
     give_up = time.monotonic() + _BIND_SECONDS
     while True:
         listening = socket.socket(family, socket.SOCK_STREAM)
+        # Without this, connections of a previous process in TIME_WAIT would block the port for a minute.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, port))

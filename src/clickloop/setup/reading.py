@@ -17,7 +17,7 @@ MAX_FAULTS = 100
 
 
 class PartlyRead(msgspec.Struct, Generic[T], frozen=True):
-    """The record in a body or a form, as far as it can be read."""
+    """The record in a body or a form, as far as it could be parsed."""
 
     value: T
     """With faults only good for further checks, never for saving: faulty fields are left out or empty. None if impossible."""
@@ -55,7 +55,7 @@ def repeated_keys(body: bytes) -> list[str]:
 
 
 def read_input(data: Any, kind: type[T]) -> PartlyRead[T]:
-    """Return the Struct in nested builtins, as far as it can be read, and all faults."""
+    """Parse nested builtins into a Struct as far as possible. Return it and all faults."""
     value, faults = _read_struct(data, kind, "")
     return PartlyRead(value, tuple(faults))
 

@@ -1,4 +1,4 @@
-"""What all set-up records share: id, version, limits of one-line texts, and partial changes.
+"""The common parts of all set-up records: id, version, limits of one-line texts, and partial changes.
 
 A kind of record is declared as three Structs: its fields (``NetworkFields``), which its record and its API view inherit, and the
 requests ``NetworkChange`` and ``NewNetwork``. A field's description, example and length are part of its type, which they all

@@ -7,7 +7,7 @@ from pathlib import Path
 from clickloop.store.directory import make_directories, sync_directory
 from clickloop.store.disk_room import MIN_FREE_BYTES, check_room
 
-PIECE_BYTES = 256 * 1024
+PIECE_BYTES = 256 * 1024  # bounds memory, regardless of file size
 _TABLE = ".csv"
 
 

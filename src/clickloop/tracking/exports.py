@@ -30,7 +30,7 @@ class ExportedPage(msgspec.Struct, frozen=True):
     rows: int
     next_cursor: str | None
     reached_at: int | None
-    """The moment of its last row; None: no rows."""
+    """The moment of the last row; None if there are no rows."""
 
 
 ExportPageReader = Callable[[Export], ExportedPage]

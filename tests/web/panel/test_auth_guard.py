@@ -30,7 +30,7 @@ HOST = "panel.example"
 
 @pytest.fixture
 def browser(instance: "Instance") -> Iterator[TestClient[Any]]:
-    """A browser that nobody has signed in with, at a panel without TLS."""
+    """A browser without a session, at a panel without TLS."""
     made: TestClient[Any] = TestClient(instance.app, base_url=f"http://{HOST}", raise_server_exceptions=False)
     made.follow_redirects = False
     with made:

@@ -71,7 +71,7 @@ class Segment(msgspec.Struct, frozen=True):
     size: int
     """Size of the file in bytes."""
     doubtful: bool = False
-    """Whether some of its records may be in the stores already, because it was settled before or repaired."""
+    """Whether the stores may already have some of the records, because the segment was settled before or repaired."""
 
     @property
     def is_deferred(self) -> bool:

@@ -87,7 +87,7 @@ def read_body(body: bytes, kind: type[T]) -> T:
 
 
 def read_partly(body: bytes, kind: type[T]) -> PartlyRead[T]:
-    """Return the Struct in a JSON body, as far as it can be read, and all faults.
+    """Parse a JSON body into a Struct as far as possible. Return it and all faults.
 
     Raise HTTPException 400 if it is not JSON, InvalidInputError for repeated keys.
     """

@@ -141,7 +141,7 @@ def cancel_waiting(tx: Connection, postback_id: str, now_ms: int) -> bool:
 
 
 def cancel_all(tx: Connection, postback_ids: Sequence[str], now_ms: int) -> int:
-    """Cancel those postbacks that wait, and wake the ones behind them. Return the number cancelled."""
+    """Cancel the postbacks that wait, and wake the next ones in order. Return the number cancelled."""
     cancelled = replace_all(tx, postback_ids, now_ms)
     wake_followers(tx, postback_ids)
     return cancelled

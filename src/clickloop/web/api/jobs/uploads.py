@@ -151,7 +151,7 @@ def read_upload_result(context: Context, upload_id: RecordIdPath) -> Stream:
 def register_preview(
     context: Context, upload_id: RecordIdPath, postbacks: WithPostbacks = True, dates: Dates = None
 ) -> UploadView:
-    """Register the file of a finished preview, as an upload of its own. The preview stays unchanged."""
+    """Register the file of a finished preview as a new upload. The preview stays unchanged."""
     return uploads.register_preview(context, _upload(context, upload_id), postbacks=postbacks, date_order=dates)
 
 

@@ -28,7 +28,7 @@ STATIC_FILES = {path.name: path.read_bytes() for path in sorted((_FOLDER / "stat
 _TEMPLATE_FOLDERS = [path for path in sorted(_FOLDER.parent.iterdir()) if path.is_dir()]
 """Templates are next to their pages. Their names are unique across folders, so they refer to each other without one."""
 VERSION = hashlib.blake2b(b"\0".join(STATIC_FILES.values()), digest_size=6).hexdigest()
-"""Hash of the static files, part of their URLs: browsers cache them for good."""
+"""Hash of the static files, part of their URLs: browsers cache them forever."""
 
 _MOMENT = re.compile(r"(?<!\w)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z(?!\w)")
 _READ_ONLY = "Your role can view this page but not change it."
