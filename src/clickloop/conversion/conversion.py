@@ -47,11 +47,11 @@ class Conversion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """1 when new; every change adds one."""
     # Stored under their former names, which the changes of earlier versions have.
     latest_order: str = msgspec.field(default="", name="latest_turn")
-    """Arrival order of its latest notice: see ``conversion.notice.arrival_order_of``."""
+    """Arrival order of the latest notice: see ``conversion.notice.arrival_order_of``."""
     status_order: str = msgspec.field(default="", name="status_turn")
-    """Arrival order of the notice that set the status: an earlier one does not replace it. Empty: none named a status."""
+    """Arrival order of the notice that set the status: an earlier one does not replace it. Empty if no notice named a status."""
     payout_order: str = msgspec.field(default="", name="payout_turn")
-    """Arrival order of the notice that set the payout. Empty: none named a readable one."""
+    """Arrival order of the notice that set the payout. Empty if no notice named a readable one."""
 
 
 class ChangeKind(enum.StrEnum):

@@ -155,7 +155,7 @@ def _has_own(name: str, own: Set[str]) -> bool:
 
 
 def _exact_name(header: str) -> str:
-    """Return the parameter with this name, ignoring case and separators; empty: none."""
+    """Return the parameter with this name, ignoring case and separators; empty if none."""
     joined = _BROKEN.sub("_", header.strip().lower())
     return joined if joined in KNOWN_PARAMETERS else _PLAIN_NAMES.get(joined.replace("_", ""), "")
 

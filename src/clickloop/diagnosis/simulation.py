@@ -50,7 +50,7 @@ class Redirect(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NoticeEffect(msgspec.Struct, frozen=True, kw_only=True):
-    """The effect of the notice: ``outcome`` as in Conversions - In. ``change`` is the kind of change; empty: none."""
+    """The effect of the notice: ``outcome`` as in Conversions - In. ``change`` is the kind of change; empty if none."""
 
     outcome: str
     reason: RefusalReason | None = None

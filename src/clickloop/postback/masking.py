@@ -55,15 +55,15 @@ _AnyRequest = TypeVar("_AnyRequest", PostbackRequest, RequestTemplate)
 def masked_text(text: str, secrets: Iterable[str] = (), limit: int | None = MAX_SHOWN) -> str:
     """Return a URL, query, body or response with its secrets masked, ``secrets`` in any encoding.
 
-    Characters beyond ``limit`` are left out and counted at the end. None: no limit, for the user's own texts, whose length was
+    Characters beyond ``limit`` are left out and counted at the end. ``limit`` None is for the user's own texts, whose length was
     limited when they were saved.
     """
     forms = _forms(secrets)
     left_out = 0
     if limit is not None and len(text) > limit:
-        kept = _without_begun_secret(text[:limit], forms)
-        left_out = len(text) - len(kept)
-        text = kept
+        shortened = _without_begun_secret(text[:limit], forms)
+        left_out = len(text) - len(shortened)
+        text = shortened
     for form in forms:
         text = text.replace(form, MASK)
     text = _masked(text, 0)

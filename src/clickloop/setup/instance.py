@@ -50,7 +50,7 @@ class InstanceSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SavedSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The saved settings. None: not saved, so the setting that the tracker was started with applies."""
+    """The saved settings. For those that are None, the setting that the tracker was started with applies."""
 
     public_url: str | None = None
     domains: tuple[str, ...] | None = None

@@ -54,7 +54,7 @@ class NoticeReceipt(msgspec.Struct, frozen=True, gc=False):
     position: int
     reason: RefusalReason | None
     return_text: str
-    """The response text that the network requested in place of ours; empty: none."""
+    """The response text that the network requested in place of ours; empty if none."""
     is_deferred: bool = False
     """Whether it is in the journal of deferred notices."""
 
@@ -113,7 +113,7 @@ _decode_click = msgspec.json.Decoder(Click).decode
 
 
 def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | None = None) -> ClickRedirect | None:
-    """Buffer the click of a visitor who follows the campaign link ``key``, and return their redirect; None: no such campaign.
+    """Buffer the click of a visitor who follows the campaign link ``key``, and return their redirect; None if there is no such campaign.
 
     ``link_flag``: a flag for an irregular path of the link.
 

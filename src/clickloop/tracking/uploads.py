@@ -51,7 +51,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class LineFinding(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The result of a line, or what it would be in a preview. ``reason``: a RefusalReason or LineFault; empty: none.
+    """The result of a line, or what it would be in a preview. ``reason``: a RefusalReason or LineFault; empty if none.
 
     Previews store these as arrays: add new fields at the end, with a default, because older arrays are shorter.
     """

@@ -90,7 +90,7 @@ class SourcePreset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Permanent, because sources created from the preset store it."""
     name: str
     external_id: str = ""
-    """Placeholder of ``external_id``: the source's macro for its click id; empty: unknown."""
+    """Placeholder of ``external_id``: the source's macro for its click id; empty if unknown."""
     appends: str = ""
     """The parameter in which the source itself adds its click id to the link."""
     cost: str = ""

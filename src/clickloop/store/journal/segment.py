@@ -139,9 +139,9 @@ def origin_of(installation: str, stream: str, writer: str) -> str:
 
 def closed_segment_bytes(number: int, lines: Iterable[bytes], origin: str = "") -> bytes:
     """Return the contents of a closed segment with these lines (without newline)."""
-    kept = list(lines)
-    body = b"".join(line + b"\n" for line in kept)
-    return body + trailer_line(number, len(kept), crc32(body), origin)
+    lines = list(lines)
+    body = b"".join(line + b"\n" for line in lines)
+    return body + trailer_line(number, len(lines), crc32(body), origin)
 
 
 def is_good_line(line: bytes) -> bool:

@@ -70,7 +70,7 @@ class StrictBody(AbstractDTO[Any]):
 
 
 class CheckedBody(StrictBody):
-    """The body of an endpoint that ``report_all_faults``: with faults it is passed what could be read, to add those of its own checks."""
+    """The body of an endpoint that uses ``report_all_faults``: it gets a faulty body as far as parsed, and adds its own faults."""
 
     def read(self, body: bytes, kind: type[Any]) -> Any:
         """Return the Struct, or PartlyRead if fields are faulty. Raise HTTPException 400, InvalidInputError."""

@@ -62,7 +62,7 @@ def waiting_counts(tx: Connection, names: Collection[str]) -> dict[str, int]:
 
 
 class ReceiverBacklog(msgspec.Struct, frozen=True):
-    """The numbers of waiting and of due postbacks of a receiver, and since when the first is due; None: none is."""
+    """The numbers of waiting and of due postbacks of a receiver, and since when the first is due; None if none is due."""
 
     receiver: str
     waiting: int

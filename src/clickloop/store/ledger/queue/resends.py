@@ -95,7 +95,7 @@ def count_matching(tx: Connection, filters: PostbackFilter, pool: StateScope) ->
 
 
 def time_span_of_matching(tx: Connection, filters: PostbackFilter, pool: StateScope) -> tuple[int, int] | None:
-    """Return when the first and the last matching postback were created; None: none matches."""
+    """Return when the first and the last matching postback were created; None if none matches."""
     created_at = postbacks.c.created_at
     first, last = tx.execute(_matching(select(func.min(created_at), func.max(created_at)), filters, pool)).one()
     return None if first is None else (first, last)

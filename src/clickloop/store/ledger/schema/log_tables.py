@@ -111,7 +111,9 @@ conversions = Table(
     Column("payout_text", String(200), nullable=False),  # as the network sent it
     Column("latest_order", String(41), nullable=False),  # arrival order of its latest notice
     Column("status_order", String(41), nullable=False),  # arrival order of the notice that set the status
-    Column("payout_order", String(41), nullable=False),  # of the notice that set the payout; empty: none named one
+    Column(
+        "payout_order", String(41), nullable=False
+    ),  # of the notice that set the payout; empty if no notice named one
     Column("flags", String(400), nullable=False),
     Column("first_of_click", Boolean, nullable=False),
     Column("test", Boolean, nullable=False),

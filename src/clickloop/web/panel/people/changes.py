@@ -72,7 +72,7 @@ ActionParameter = Annotated[str, QueryParameter(name="action", max_length=40)]
 
 
 class ChangeRow(msgspec.Struct, frozen=True):
-    """A line of the log, with its differences and the page of its record."""
+    """A line of the log, with its differences and a link to the record."""
 
     line: api.AuditEntryView
     name: str
@@ -119,7 +119,7 @@ def show_list(
 
 
 def change_row(line: api.AuditEntryView, users: Mapping[int, str]) -> ChangeRow:
-    """Return a line with the display name and page of its record. ``users``: names by user id."""
+    """Return a line with the record's display name and page. ``users``: names by user id."""
     name = next((str(view["name"]) for view in (line.after, line.before) if view and view.get("name")), "")
     path = _PAGES.get(line.noun, "").format(line.record_id)
     if line.noun == "users" and not name and line.record_id.isdecimal():
