@@ -206,7 +206,7 @@ def test_the_measure_finds_a_reader_that_takes_quadratic_time() -> None:
 
 MEASURED = """
 text money pasting alarm.alarms setup.own_link click.trial_mark conversion.mending conversion.moment conversion.upload
-conversion.upload_columns macro.filters macro.place macro.unreplaced macro.checking macro.template macro.shape
+conversion.upload_columns macro.filters macro.encoding_context macro.unreplaced macro.checking macro.template macro.shape
 postback.sending.client postback.sending.target postback.retry postback.curl postback.sending.answer_recovery
 report.rate_text report.spreadsheet diagnosis.trace_text postback.masking postback.secret_names
 diagnosis.check.records store.unknown_links conversion.lenient_json conversion.mended_json web.panel.frame.form
@@ -243,9 +243,9 @@ FOLDERS = ("click", "conversion", "edge", "people", "web")
 """Folders that parse untrusted text, with ``re`` or without."""
 READING = """
 click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor click.geo
-conversion.condensed conversion.given conversion.lenient_json conversion.mended_json conversion.mending
+conversion.condensed conversion.conversion_input conversion.lenient_json conversion.mended_json conversion.mending
 conversion.moment conversion.multipart_body conversion.network_words conversion.notice conversion.pairs
-conversion.status conversion.understanding conversion.upload conversion.upload_cells conversion.upload_columns
+conversion.status conversion.parameter_meaning conversion.upload conversion.upload_cells conversion.upload_columns
 conversion.upload_dates conversion.upload_table conversion.upload_text web.browser web.cookies edge.content_encoding
 people.devices edge.header_fields edge.message edge.proxies edge.untrusted_proxy
 """
