@@ -22,7 +22,7 @@ CARDINALITIES = (5_000, 300, 2_000, 20_000, 60, 12, 800, 40, 8, 3, 100, 15)
 """Number of distinct values of V1, V2 …"""
 PART_ROWS = 300_000
 _SWING = 0.1
-"""How strongly clicks gather around the busy hours, in days."""
+"""Spread of clicks around the busy hours, in days."""
 
 
 class ClickPlan(msgspec.Struct, frozen=True):
@@ -192,7 +192,7 @@ def _browsers() -> list[list[object]]:
         for useragent in BROWSERS:
             text = useragent.replace("Chrome/131", f"Chrome/{131 - older}")
             text = text.replace("Version/18.1", f"Version/{18 - older // 3}.{older % 3}")
-            device = visitors.known(text.encode()).device
+            device = visitors.device_of(text.encode()).device
             device_fields = (device.kind, device.brand, device.model, device.os, device.os_version)
             row = [value or None for value in (text, *device_fields, device.browser, device.browser_version)]
             rows += [[len(rows) + again, *row] for again in range(3 if device.kind == "mobile" else 1)]

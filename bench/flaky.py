@@ -32,7 +32,7 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class AnswerKind(enum.StrEnum):
-    """How a request is answered."""
+    """The response to a request."""
 
     OK = "ok"
     ERROR = "500"

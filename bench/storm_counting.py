@@ -25,7 +25,7 @@ Attempts = dict[tuple[str, int], str]
 
 
 class Observations(msgspec.Struct, frozen=True):
-    """What networks and receivers observed."""
+    """The observations of networks and receivers."""
 
     accepted: dict[str, str]
     """Click id of each notice answered with 200, by txid."""

@@ -1,4 +1,4 @@
-"""Every reader of text that strangers send, as a function of the text: a visitor, a network, a receiver, whoever finds a form."""
+"""Every parser of untrusted text, as a function of the text: from visitors, networks, receivers, and clients of public forms."""
 
 import asyncio
 import gzip
@@ -133,7 +133,7 @@ def _form(body: bytes, content_type: str) -> None:
         form = Form(read_form(body, content_type))
     except HTTPException:
         return
-    form.shown_again(ConversionReport)
+    form.redisplay_values(ConversionReport)
     form.read_partly(ConversionReport)
 
 
@@ -229,7 +229,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "test mark": lambda text: is_test(CLICK_IDS, b"aB3xY9", f"clickloop_test={text}".encode(), 0),
     "cookie": lambda text: cookie_value(text.encode()),
     "purpose": lambda text: screen(b"GET", text.encode(), None),
-    "user agent": lambda text: VISITORS.known(text.encode()),
+    "user agent": lambda text: VISITORS.device_of(text.encode()),
     "language": lambda text: VISITORS.language(text.encode()),
     "request line": lambda text: escaped_request_line(f"GET /é{text} HTTP/1.1\r\n".encode()),
     "click id": lambda text: CLICK_IDS.read(text),

@@ -1,4 +1,4 @@
-"""What sources and networks send every day and what has always been read rightly: it has to stay so."""
+"""Requests as sources and networks really send them are still parsed correctly."""
 
 from urllib.parse import parse_qs, urlsplit
 

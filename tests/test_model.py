@@ -61,7 +61,7 @@ RULES: dict[str, Any] = {
         ]
     ),
 }
-"""What a rule may be, and what its receiver answers to one attempt after another, the last for ever; None: we are killed."""
+"""Possible rules, each with its receiver's responses to successive attempts, the last repeated; None: the process is killed."""
 
 
 class Tracker(RuleBasedStateMachine):

@@ -134,7 +134,7 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
         local_token=local_token,
         on_setup_changed=core.publish_change,
         on_postbacks_owed=core.delivery.wake,
-        on_receivers_asked=core.delivery.follow,
+        on_receiver_command=core.delivery.follow,
         on_hold_released=core.delivery.release,
         hold=core.hold,
         journal_damages=JournalDamages(core.folder),

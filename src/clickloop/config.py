@@ -84,7 +84,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     click_keep_days: Annotated[
         int,
         _about(
-            "Delete clicks after this many days. 0 keeps them for good. Conversions and revenue are always kept."
+            "Delete clicks after this many days. 0 keeps them forever. Conversions and revenue are always kept."
             + _UNTIL_SAVED,
             "days",
             ge=0,
@@ -94,7 +94,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     refused_notice_keep_days: Annotated[
         int,
         _about(
-            "Delete refused incoming postbacks without a genuine click id after this many days. 0 keeps them for good.",
+            "Delete refused incoming postbacks without a genuine click id after this many days. 0 keeps them forever.",
             "days",
             ge=0,
             le=36500,

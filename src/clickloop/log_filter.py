@@ -20,8 +20,8 @@ LABEL, WORDS = "label", "words"
 PERIOD = ("since", "until")
 
 RecordNumber = Annotated[int, Meta(ge=0, le=MAX_ID, description="Only for the record with this number.")] | None
-OfClick = Annotated[str, Meta(max_length=26, description="Only for this click id.")] | None
-OfConversion = Annotated[str, Meta(max_length=26, description="Only for this conversion.")] | None
+ClickIdFilter = Annotated[str, Meta(max_length=26, description="Only for this click id.")] | None
+ConversionIdFilter = Annotated[str, Meta(max_length=26, description="Only for this conversion.")] | None
 Flagged = (
     Annotated[
         bool,
@@ -94,7 +94,7 @@ def narrows(log_filter: LogFilter) -> bool:
     return bool(log_filter.since or log_filter.until or any(True for _ in narrowing_values(log_filter)))
 
 
-def extract_filter(given: LogFilter, kind: type[F]) -> F:
+def extract_filter(filters: LogFilter, kind: type[F]) -> F:
     """Return the filter of this kind from a record that extends it, such as a request body."""
-    values = msgspec.to_builtins(given)
+    values = msgspec.to_builtins(filters)
     return msgspec.convert({name: values[name] for name in kind.__struct_fields__ if name in values}, kind)

@@ -12,7 +12,7 @@ __all__ = ["CURRENCIES", "Amount", "AmountFault", "Money", "amount_text", "curre
 
 MICROS = 1_000_000
 MAX_TEXT = 64
-"""Maximum length of an amount, in characters; a longer one is refused unread."""
+"""Maximum length of an amount, in characters. Longer text is rejected without being parsed."""
 MAX_WHOLE_DIGITS = 12  # with six more digits for the micros, an amount fits into 64 bits
 MAX_MICROS = 10**MAX_WHOLE_DIGITS * MICROS - 1
 FRACTION_DIGITS = 6
@@ -22,7 +22,7 @@ _SPACES = " \t\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009
 _APOSTROPHES = "'’‘ʼ′`´"
 _QUOTES = _APOSTROPHES + '"“”„«»'
 _PLAIN = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,18}))?")
-# Possessive quantifiers only: the pattern never backtracks, so a stranger's text cannot slow it down.
+# Possessive quantifiers only: the pattern never backtracks, so hostile input cannot slow it down.
 _SHAPE = re.compile(rf"([^0-9]*+)([0-9]++(?:[.,{_APOSTROPHES}{_SPACES}]++[0-9]++)*+)([^0-9]*+)")
 _MINUSES = "-−–‐‑‒—﹣－"
 _MARKS = _MINUSES + "+()"
@@ -77,21 +77,21 @@ def amount_text(micros: int) -> str:
 
 
 def read_amount(text: str) -> Amount | AmountFault:
-    """Return the amount in a text, or why there is none. Uses no float, and reads at most ``MAX_TEXT`` characters.
+    """Parse an amount, or return why the text is not one. Uses no float, and reads at most ``MAX_TEXT`` characters.
 
-    Accepts digits 0–9 with a currency sign or code before or after them, and one mark of the number's sign: a minus or plus
-    anywhere around the number (``-$5``, ``$-5``, ``12.50-``), or accountants' parentheses, which make it negative (``(5.00)``,
-    ``$(5.00)``). Code and sign may come together if they agree: ``$5.00 CAD``. The rules for the separators:
+    Accepts digits 0–9 with a currency sign or code before or after them, and at most one minus or plus anywhere around
+    the number (``-$5``, ``$-5``, ``12.50-``), or accounting parentheses, which make it negative (``(5.00)``, ``$(5.00)``). A
+    currency sign and a code may both appear if they agree (``$5.00 CAD``). Separators:
 
-    - a single point is the decimal point (``1.234`` is one and a bit; beside a currency, ``1.234 €``, that is ``ambiguous``),
-      but beside a currency that is written without cents it separates thousands (``Rp 10.000``): ``ambiguous``;
-      repeated, it separates thousands (``1.234.567``);
+    - a single point is the decimal point; ``1.234`` is a little more than one, and ``ambiguous`` next to a currency
+      (``1.234 €``). Next to a currency written without cents it separates thousands (``Rp 10.000``), and is ``ambiguous``.
+      Repeated, it separates thousands (``1.234.567``);
     - a single comma is the decimal comma (``12,5``, ``0,125``), but before exactly three digits it separates thousands
-      (``1,234``), because payouts have cents and not mills: ``ambiguous``; repeated, it separates thousands;
-    - of both, the last one is the decimal separator (``1,234.50``, ``1.234,50``);
-    - spaces and apostrophes separate thousands (``1 234.50``), and a comma beside them is a decimal comma;
-    - thousands come in groups of three, or as in India (``1,23,456.78``), or the text is refused;
-    - digits beyond the sixth after the point are rounded, half away from zero: ``rounded``.
+      (``1,234``), because payouts have two decimals, not three; that is ``ambiguous``. Repeated, it separates thousands;
+    - if both occur, the last one is the decimal separator (``1,234.50``, ``1.234,50``);
+    - spaces and apostrophes separate thousands (``1 234.50``), and a comma along with them is a decimal comma;
+    - groups must have three digits, or follow the Indian system (``1,23,456.78``); otherwise the text is rejected;
+    - more than six decimals are rounded half away from zero, and the amount is ``rounded``.
     """
     if plain := _PLAIN.fullmatch(text):
         sign, whole, fraction = plain.groups()
@@ -104,7 +104,7 @@ def read_amount(text: str) -> Amount | AmountFault:
         return _amount(whole, fraction, negative=bool(sign))
     if len(text) > MAX_TEXT:
         return AmountFault.TOO_LONG
-    # Spreadsheets and web pages put invisible characters and quotes around what is copied from them.
+    # Text copied from spreadsheets and web pages comes with invisible characters and quotes around it.
     text = trimmed(text)
     if text and (text[0] in _QUOTES or text[-1] in _QUOTES):
         text = trimmed(text.strip(_QUOTES))
@@ -115,7 +115,7 @@ def read_amount(text: str) -> Amount | AmountFault:
 
 
 def _parse(before: str, number: str, after: str) -> Amount | AmountFault | None:
-    """Return the amount of a number with the text around it; None if that text is neither a currency nor a sign."""
+    """Parse a number and the text around it. Return None if that text is neither a currency nor a sign."""
     before, after = before.translate(_DROP_SPACES), after.translate(_DROP_SPACES)
     if before[-1:] in (".", ",") and not meanings(before.strip(_MARKS)):
         number, before = before[-1] + number, before[:-1]
@@ -139,7 +139,7 @@ def _parse(before: str, number: str, after: str) -> Amount | AmountFault | None:
 def _amount(
     whole: str, fraction: str, negative: bool, currency: str = "", ambiguous: bool = False
 ) -> Amount | AmountFault:
-    """Return the amount with these digits before and after the point."""
+    """Build an amount from the digits before and after the point."""
     whole, fraction = whole.lstrip("0"), fraction.rstrip("0")
     if len(whole) > MAX_WHOLE_DIGITS:
         return AmountFault.TOO_MANY_DIGITS
@@ -158,9 +158,9 @@ def _marks(text: str, unit: str) -> str:
 
 
 def _currency(before: str, after: str) -> str | None:
-    """Return the currency written before or after a number; empty if there is none, None if it isn't a currency.
+    """Return the currency written before or after a number; empty if there is no text, None if the text is not a currency.
 
-    An ambiguous sign, such as ``kr``, is returned as it is, in upper case, rather than guessed.
+    An ambiguous sign, such as ``kr``, is returned unresolved, in upper case, rather than guessed.
     """
     if not before and not after:
         return ""
@@ -183,17 +183,17 @@ def _fault_of(text: str) -> AmountFault:
 
 
 def _split(number: str, currency: str) -> tuple[str, str, bool] | None:
-    """Return the digits before and after the decimal separator, and whether that was a guess; None if the groups are wrong."""
+    """Split a number at its decimal separator. Return both parts and whether that was a guess; None if its groups are invalid."""
     point, comma = number.rfind("."), number.rfind(",")
-    grouped_otherwise = any(character in number for character in _APOSTROPHES + _SPACES)
+    has_other_separators = any(character in number for character in _APOSTROPHES + _SPACES)
     at = max(point, comma)
     ambiguous = False
-    three_after = 1 <= at <= 3 and len(number) - at == 4 and number[0] != "0" and not grouped_otherwise
+    three_digits_follow = 1 <= at <= 3 and len(number) - at == 4 and number[0] != "0" and not has_other_separators
     if point >= 0 and comma >= 0:
         pass
     elif at < 0 or number.count(".") > 1 or number.count(",") > 1:
         at = len(number)
-    elif three_after:
+    elif three_digits_follow:
         ambiguous = comma >= 0 or currency != ""
         if comma >= 0 or currency in _WITHOUT_CENTS:
             at = len(number)

@@ -113,7 +113,7 @@ class OpenedStores(msgspec.Struct, frozen=True):
     facts: FactsStore
     installation: Installation
     lost_identity: str = ""
-    """What was wrong with ``installation.json``, which has been rewritten; empty if nothing was."""
+    """The fault of ``installation.json``, which has been rewritten; empty if there was none."""
     was_complete: bool = False
     """Whether an earlier start has completed."""
 

@@ -1,4 +1,4 @@
-"""The product as it runs, a browser in front of it, and somebody who is signed in."""
+"""A running tracker, a browser, and a signed-in user."""
 
 from collections.abc import Iterator
 from pathlib import Path

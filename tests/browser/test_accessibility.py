@@ -165,7 +165,7 @@ def tab_to(page: Page, name: str, *, back: bool = False) -> None:
 
 
 def serious(page: Page, **options: list[str]) -> list[str]:
-    """What axe-core calls serious or critical."""
+    """Return the violations that axe-core rates serious or critical."""
     # Of what it finds no fault with, axe-core would describe every element: that takes most of its time.
     found = Axe().run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
     return [

@@ -113,7 +113,7 @@ def save_offer(page: Page, shop: Network) -> None:
 
 
 def save_campaign(page: Page) -> str:
-    """Answers the campaign link to paste into the source."""
+    """Return the campaign link to paste into the source."""
     page.goto("/panel/campaigns/new")
     page.get_by_label("Name", exact=True).fill("The campaign")
     expect(page.get_by_label("Traffic source", exact=True)).to_have_value("1")

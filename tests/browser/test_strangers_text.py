@@ -81,7 +81,7 @@ def receiver() -> Iterator[str]:
 
 
 def fill_with_corpus(tracker: Tracker, receiver: str) -> None:
-    """One of everything for each group of the corpus, with its texts wherever somebody can write."""
+    """Create one of everything for each group of the corpus, with its texts in every field."""
     for number, text in enumerate(JOINED):
         rows = [
             {"parameter": "external_id", "placeholder": "${SUBID}", "name": text},
@@ -157,7 +157,7 @@ def test_nothing_runs_that_is_typed_into_an_editor(owner: Page, window: tuple[Pa
 
 
 def assert_harmless(page: Page, where: str) -> None:
-    """That a page holds no element that only a stranger's text could have put there."""
+    """Assert that a page contains no element injected by untrusted text."""
     assert page.title().endswith("Clickloop"), where
     strange = (
         "iframe, base, link[href*=evil], meta[http-equiv=refresh], img[onerror], [onload], [onfocus], [ontoggle], math"

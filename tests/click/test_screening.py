@@ -1,4 +1,4 @@
-"""Whether a click counts."""
+"""Screened clicks do not count; all others do."""
 
 import pytest
 

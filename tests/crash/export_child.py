@@ -1,4 +1,4 @@
-"""Writes the exports of a folder until none is left, to be killed at any moment."""
+"""Writes all exports of a folder, to be killed at any moment."""
 
 import sys
 from pathlib import Path

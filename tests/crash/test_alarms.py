@@ -1,4 +1,4 @@
-"""Every way in which nothing is settled or nobody can work is an alarm at once, raised by those that still run, and leaves the machine.
+"""Whenever settling stops or users cannot work, the processes that still run raise an alarm at once and send it off the machine.
 
 The patience is two seconds here instead of thirty; that the default stays within a minute is shown in tests/running.
 """
@@ -46,7 +46,7 @@ def with_alarm_rule(tracker: Tracker, receiver: Receiver) -> Campaign:
 
 
 def health(tracker: Tracker) -> dict[str, Any]:
-    """What the public /health answers, with its status code."""
+    """Return the status code and body of the public /health."""
     answer = tracker.ask("GET", "/health")
     told: dict[str, Any] = json.loads(answer.body)
     return told | {"code": answer.status}
@@ -59,7 +59,7 @@ def sent(receiver: Receiver, state: str = "begun") -> set[str]:
 
 
 def is_told(tracker: Tracker, receiver: Receiver, codes: set[str]) -> bool:
-    """Whether one of these alarms has left the machine, and /health is not ``ok``."""
+    """Return whether one of these alarms was sent, and /health is not ``ok``."""
     return bool(sent(receiver) & codes) and health(tracker)["status"] != "ok"
 
 
@@ -109,7 +109,7 @@ def calm(lasting: Calm) -> Calm:
 
 
 def _is_quiet(tracker: Tracker) -> bool:
-    """Whether nothing stands and nothing is on its way: a core that starts slowly is silent for longer than our two seconds."""
+    """Return whether no alarm is active or waiting to be sent. A core that starts slowly is silent for longer than two seconds."""
     memory = read_alarm_memory(tracker.folder)
     standing = [one for one in memory.tracked.values() if not one.ended_at]
     return not standing and not [one for one in memory.deliveries if one.state == "waiting"] and _is_ok(tracker)

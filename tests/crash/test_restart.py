@@ -1,4 +1,4 @@
-"""Restarts under load: of single processes, and of everything with sockets that somebody else holds. No request fails."""
+"""Restarts under load: of single processes, and of everything with sockets that another process keeps open. No request fails."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ HOLDER = (
     "os.environ |= {'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '2', 'LISTEN_FDNAMES': 'visitors:panel'}\n"
     "os.execv(sys.argv[3], sys.argv[3:])\n"
 )
-"""What systemd does between fork and exec for a service with two sockets."""
+"""A stand-in for systemd between fork and exec, for a service with two sockets."""
 
 
 class HandedOver(Tracker):
@@ -85,7 +85,7 @@ async def until(is_so: object, seconds: float = 60.0) -> None:
 
 
 def answers_new_clicks(tracker: Tracker, load: Load, before: int) -> bool:
-    """Whether clicks were answered since there were ``before`` of them."""
+    """Return whether clicks have been answered since the count was ``before``."""
     return load.answers["click 302"] > before + CLICKS_BETWEEN_RESTARTS and tracker.process is not None
 
 

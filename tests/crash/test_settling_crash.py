@@ -35,9 +35,9 @@ ROUNDS = 3
 
 
 def a_journal(folder: Path) -> list[str]:
-    """What two dead writers left: whole segments, an unclosed one, one with a flipped bit, one with a record that is no click.
+    """Write the journals of two dead writers: whole segments, an unclosed one, one with a flipped bit, one with a record that is no click.
 
-    Answers the ids of the clicks that must be settled.
+    Return the ids of the clicks that must be settled.
     """
     clicks: list[Click] = []
     first = JournalWriter.open(folder / "journal", "clicks", "edge-0")

@@ -1,4 +1,4 @@
-"""Takes the uploads of a folder until none is left, to be killed at any moment."""
+"""Processes all uploads of a folder, to be killed at any moment."""
 
 import sys
 from collections.abc import Collection

@@ -24,13 +24,13 @@ from tests.click.mmdb import country_base
 
 COMMAND = [sys.executable, "-m", "clickloop"]
 PATIENCE_SECONDS = 60.0
-"""How long is waited for what other processes do: long, since a busy machine is slow, and only a failing test waits so long."""
+"""Timeout for other processes. Long, because a busy machine is slow; only a failing test waits that long."""
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.02, 0.1
-"""Between two questions of ``eventually``. Pauses grow, and last longer than a question: asking takes time from those who are asked."""
+"""Pauses of ``eventually`` between two polls. They grow, since polling takes time from the process that is polled."""
 
 
 class Answer(NamedTuple):
-    """What a server answered; header names are in lower case, the lines of a repeated one are joined by line feeds."""
+    """A server's response. Header names are in lower case, repeated ones are joined by line feeds."""
 
     status: int
     headers: dict[str, str]
@@ -78,7 +78,7 @@ class Connection:
             response.close()
 
     def makefile(self, _mode: str) -> "_Reader":
-        """What the answers are read from, as http.client asks for it: what one leaves, the next one finds."""
+        """Return the file from which http.client reads responses: one for all, so that buffered bytes are not lost in between."""
         return self._reader
 
     def ask(self, method: str, target: str | bytes, headers: dict[str, str] | None = None, body: bytes = b"") -> Answer:
@@ -203,14 +203,14 @@ class Tracker:
         eventually(lambda: self.takes_clicks() and self.api_answers(), told=self.log_text)
 
     def takes_clicks(self) -> bool:
-        """Whether an edge answers, though it may say that it is failing, as on a full disk."""
+        """Return whether an edge answers, even if it reports failing, as on a full disk."""
         try:
             return self.ask("GET", "/health").status in {200, 503}
         except (OSError, http.client.HTTPException):
             return False
 
     def api_answers(self) -> bool:
-        """Whether the core answers to the token that it left in the data folder."""
+        """Return whether the core accepts the token that it wrote into the data folder."""
         try:
             return call_core(self.folder, "GET", "/api/v1/campaigns").status == 200
         except NotRunningError:
@@ -264,7 +264,7 @@ class Tracker:
         return json.loads(answer.body)
 
     def got(self, path: str) -> Any:
-        """What a GET answered."""
+        """Return the response to a GET."""
         answer = self.api("GET", path)
         assert answer.status == 200, answer.body
         return json.loads(answer.body)

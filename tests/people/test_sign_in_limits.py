@@ -1,4 +1,4 @@
-"""Limits on guessing passwords, which lock nobody out."""
+"""Limits on guessing passwords, which never lock a user out."""
 
 from clickloop.clock import DAY_MS, HOUR_MS
 from clickloop.people.sign_in_limits import FREE_FOR_NAME, FREE_FROM_ADDRESS, MAX_TRACKED, SignInLimits

@@ -1,4 +1,4 @@
-"""What is masked, and what is not."""
+"""Secrets are masked, and nothing else is."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What follows from an attempt: schedules, rejections, Retry-After. With a fixed clock."""
+"""The outcome of an attempt: schedules, rejections, Retry-After. With a fixed clock."""
 
 import time
 from email.utils import formatdate

@@ -3,7 +3,7 @@
 import pytest
 
 from clickloop.config import SettingError, Settings
-from clickloop.setup.instance import IpStorage, SavedSettings, kept_address, startup_settings, time_zones
+from clickloop.setup.instance import IpStorage, SavedSettings, startup_settings, stored_address, time_zones
 
 
 @pytest.mark.parametrize(
@@ -18,9 +18,9 @@ from clickloop.setup.instance import IpStorage, SavedSettings, kept_address, sta
     ],
 )
 def test_an_address_is_stored_whole_shortened_or_not_at_all(address: str, shortened: str) -> None:
-    assert kept_address(address, IpStorage.FULL) == address
-    assert kept_address(address, IpStorage.SHORTENED) == shortened
-    assert kept_address(address, IpStorage.NONE) == ""
+    assert stored_address(address, IpStorage.FULL) == address
+    assert stored_address(address, IpStorage.SHORTENED) == shortened
+    assert stored_address(address, IpStorage.NONE) == ""
 
 
 def test_saved_settings_take_precedence_over_started_ones() -> None:

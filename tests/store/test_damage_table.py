@@ -75,13 +75,13 @@ class Case(NamedTuple):
     killed: bool = False
     lost: tuple[int, int] = (0, 0)
     as_user: bool = False
-    """Whether permissions have to be enforced, which they aren't for root."""
+    """Whether the case needs enforced permissions, which root bypasses."""
     silent: bool = False
     """Repaired, with only a line in the log: a kill or power cut may leave the same, an older catalog or half a block."""
 
 
 class Outcome(NamedTuple):
-    """How it was noticed, and what is left."""
+    """The way the damage was noticed, and the records that are left."""
 
     noticed: str
     clicks: int

@@ -1,7 +1,7 @@
 """Data folders as earlier versions left them are opened by this one: nothing is lost, and all that waited is settled.
 
 A folder is kept of every schema that was released, made by running that version and killing it: with clicks, notices, conversions
-and postbacks in every state, settled segments and some that are not. A new schema adds its folder here; none is ever changed.
+and postbacks in every state, settled segments and some that are not. Every new schema adds its folder here; existing ones never change.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ FORMER_NAMES = {"receivers": "lanes"}
 
 
 class KeptFolder(msgspec.Struct, frozen=True):
-    """What a kept folder holds once everything in it is settled. ``late``: a click that was not settled yet."""
+    """The contents of an archived folder once everything is settled. ``late``: a click that was not settled yet."""
 
     clicks: int
     notices: int

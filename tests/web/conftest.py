@@ -78,7 +78,7 @@ class Instance:
             local_token="clk_local",
             on_setup_changed=self._setup_changed,
             on_postbacks_owed=self._postbacks_owed,
-            on_receivers_asked=self._receivers_asked,
+            on_receiver_command=self._receiver_command,
         )
         self.app = application(make_app, self.context)
         self.api: TestClient[Any] = TestClient(self.app, raise_server_exceptions=False)
@@ -125,7 +125,7 @@ class Instance:
         return answer.json()
 
     def got(self, path: str) -> Any:
-        """What a GET answered."""
+        """Return the response to a GET."""
         answer = self.api.get(f"/api/v1/{path}")
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -139,7 +139,7 @@ class Instance:
     def _setup_changed(self) -> None:
         self.setup_changes += 1
 
-    def _receivers_asked(self) -> None:
+    def _receiver_command(self) -> None:
         self.asked += 1
 
     def _postbacks_owed(self) -> None:
@@ -148,7 +148,7 @@ class Instance:
 
 @pytest.fixture
 def make_app() -> MakeApp:
-    """What an instance serves: the API alone."""
+    """The ASGI application of an instance: the API alone."""
     return create_api
 
 

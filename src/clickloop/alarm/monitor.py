@@ -53,6 +53,7 @@ class AlarmMonitor(threading.Thread):
         self._remembered = b""
         self._sending: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        # Set by the sending thread and read only once that has ended, so it needs no lock.
         self._sent: list[tuple[AlarmDelivery, AlarmAttempt]] = []
         # An event, so that stopping interrupts the wait between two rounds.
         self._stopping = threading.Event()

@@ -1,8 +1,8 @@
-"""The archive of a backup: a plain tar file that ``tar tf`` lists, written in one pass and read by much stricter rules.
+"""The archive of a backup: a plain tar file that ``tar tf`` lists, written in one pass and read with strict checks.
 
-It begins with the head and ends with the manifest, which has the files' checksums, so that a truncated archive is never valid.
-Only plain tar headers exactly as we write them are accepted: no links, long names or extensions; names are checked before they
-become paths. Every byte is verified: headers against what we would write, padding against zeros, contents against checksums.
+It starts with the head and ends with the manifest, which has the checksums of all files, so a truncated archive is never valid.
+Only tar headers identical to ours are accepted, without links, long names or extensions, and names are checked before they are
+used as paths. Every byte is verified: headers against our own, padding against zeros, contents against checksums.
 """
 
 import hashlib
@@ -30,20 +30,20 @@ from clickloop.backup.manifest import (
 BLOCK = tarfile.BLOCKSIZE
 MAX_HEAD_BYTES = 64 * 1024  # ours has a few hundred bytes; a forged one must not exhaust memory
 MAX_MANIFEST_BYTES = 512 * 1024 * 1024  # enough for two million files
-MAX_FILES = 2_000_000  # more than a journal that was not settled for weeks
+MAX_FILES = 2_000_000  # more than the journal has after weeks without settling
 MAX_NAME_CHARACTERS = tarfile.LENGTH_NAME
-PIECE_BYTES = 1024 * 1024  # bounds memory, whatever the size of a file
+CHUNK_BYTES = 1024 * 1024  # bounds memory, regardless of file size
 _MODE = 0o600
 _END = bytes(2 * BLOCK)
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-_MAX_DEPTH = 4  # of the journal's segments: journal, stream, writer, file
+_MAX_DEPTH = 4  # a segment is the deepest: journal/stream/writer/file
 
 OnProgress = Callable[[int], None]
-"""A function that is called with the number of bytes just read or written."""
+"""Called with the number of bytes just read or written."""
 
 
 def is_safe_name(name: str) -> bool:
-    """Return whether a name stays within the folder that it is joined to, and has no hidden parts."""
+    """Return whether a name, joined to a folder, stays inside it, and has no hidden parts."""
     parts = name.split("/")
     return (
         len(name) <= MAX_NAME_CHARACTERS and len(parts) <= _MAX_DEPTH and all(_PART.fullmatch(part) for part in parts)
@@ -51,7 +51,7 @@ def is_safe_name(name: str) -> bool:
 
 
 class ArchiveWriter:
-    """An archive being written, to a file that need not be seekable. Its methods raise OSError."""
+    """Writes an archive to a file, which need not be seekable. Methods raise OSError."""
 
     def __init__(self, out: IO[bytes], version: str, made_at: int, progress: OnProgress) -> None:
         self._out = out
@@ -63,7 +63,7 @@ class ArchiveWriter:
 
     @property
     def entries(self) -> tuple[FileEntry, ...]:
-        """Return the files so far."""
+        """Return the files added so far."""
         return tuple(self._entries)
 
     def add_bytes(self, name: str, data: bytes) -> None:
@@ -73,23 +73,23 @@ class ArchiveWriter:
         self._end(name, len(data), hashlib.sha256(data).hexdigest())
 
     def add_file(self, name: str, path: Path) -> None:
-        """Add a file from disk up to its current size. Raise BackupError if it gets shorter meanwhile."""
+        """Add a file from disk up to its current size. Raise BackupError if it shrinks meanwhile."""
         with path.open("rb") as file:
             size = path.stat().st_size
             self._begin(name, size)
-            digest, left = hashlib.sha256(), size
-            while left:
-                piece = file.read(min(left, PIECE_BYTES))
-                if not piece:
-                    raise BackupError(f"{path} got shorter while it was copied: run the backup again.")
-                digest.update(piece)
-                self._out.write(piece)
-                self._progress(len(piece))
-                left -= len(piece)
+            digest, remaining = hashlib.sha256(), size
+            while remaining:
+                chunk = file.read(min(remaining, CHUNK_BYTES))
+                if not chunk:
+                    raise BackupError(f"{path} shrank while it was being copied. Run the backup again.")
+                digest.update(chunk)
+                self._out.write(chunk)
+                self._progress(len(chunk))
+                remaining -= len(chunk)
         self._end(name, size, digest.hexdigest())
 
     def finish(self, manifest: Manifest) -> None:
-        """Write the manifest and the end; nothing can be added afterwards."""
+        """Write the manifest and the end marker. Nothing can be added afterwards."""
         data = manifest_bytes(manifest)
         self._begin(MANIFEST_NAME, len(data))
         self._out.write(data)
@@ -99,7 +99,7 @@ class ArchiveWriter:
 
     def _begin(self, name: str, size: int) -> None:
         if not is_safe_name(name):
-            raise BackupError(f"The file {name} of the data folder has a name that a backup cannot have: rename it.")
+            raise BackupError(f"The name of the file {name} in the data folder is not allowed in a backup. Rename it.")
         self._out.write(_header(name, size, self._seconds))
 
     def _end(self, name: str, size: int, sha256: str) -> None:
@@ -111,7 +111,7 @@ class ArchiveWriter:
 
 
 class Archive:
-    """An archive open for reading, its names and sizes verified. Contents are verified as they are read."""
+    """An archive open for reading. Names and sizes have been verified; contents are verified as they are read."""
 
     def __init__(self, file: IO[bytes], size: int, version: str) -> None:
         """Open a seekable ``file`` of ``size`` bytes. Raise BackupError unless it is a complete archive of a known version."""
@@ -127,29 +127,29 @@ class Archive:
     def read(self, progress: OnProgress) -> Iterator[tuple[FileEntry, Iterator[bytes]]]:
         """Yield each file with its contents, which must be read to the end before the next one.
 
-        Raise BackupError at the end of contents that do not match their checksum: don't trust them before.
+        Raise BackupError after contents that do not match their checksum, so don't use them before the end.
         """
         for entry, (_, at, _) in zip(self.manifest.files, self._extents, strict=False):
-            yield entry, self._pieces(entry, at, progress)
+            yield entry, self._chunks(entry, at, progress)
 
     def verify(self, progress: OnProgress) -> None:
         """Read all contents. Raise BackupError for any damage."""
-        for _, pieces in self.read(progress):
-            for _ in pieces:
+        for _, chunks in self.read(progress):
+            for _ in chunks:
                 pass
 
-    def _pieces(self, entry: FileEntry, at: int, progress: OnProgress) -> Iterator[bytes]:
+    def _chunks(self, entry: FileEntry, at: int, progress: OnProgress) -> Iterator[bytes]:
         self._file.seek(at)
-        digest, left = hashlib.sha256(), entry.size
-        while left:
-            piece = self._read(min(left, PIECE_BYTES))
-            digest.update(piece)
-            left -= len(piece)
-            progress(len(piece))
-            yield piece
+        digest, remaining = hashlib.sha256(), entry.size
+        while remaining:
+            chunk = self._read(min(remaining, CHUNK_BYTES))
+            digest.update(chunk)
+            remaining -= len(chunk)
+            progress(len(chunk))
+            yield chunk
         if digest.hexdigest() != entry.sha256:
             raise BackupError(f"The backup is damaged: {entry.name} does not match its checksum. Use another backup.")
-        self._check_zeros(-entry.size % BLOCK, f"behind {entry.name}")
+        self._check_zeros(-entry.size % BLOCK, f"after {entry.name}")
 
     def _read_head(self) -> Head:
         self._file.seek(0)
@@ -165,7 +165,7 @@ class Archive:
             raise BackupError(f"The backup is damaged: its head cannot be read ({error}). Use another one.") from error
 
     def _scan(self) -> None:
-        """Find the extent of each file. Raise BackupError for anything that we would not have written."""
+        """Index offset and size of each file. Raise BackupError for anything that ``ArchiveWriter`` does not write."""
         at = 0
         names: set[str] = set()
         while True:
@@ -175,7 +175,7 @@ class Archive:
                 break
             header = _parse_header(block)
             if header is None:
-                raise BackupError(f"The backup is damaged at byte {at}: there is no header. Use another one.")
+                raise BackupError(f"The backup is damaged at byte {at}: the file header is missing. Use another one.")
             name, size = header
             at += BLOCK
             if not is_safe_name(name) or name in names or len(names) >= MAX_FILES:
@@ -197,7 +197,7 @@ class Archive:
             raise BackupError(f"The backup's manifest has {size} bytes, expected at most {MAX_MANIFEST_BYTES}.")
         self._file.seek(at)
         manifest = read_manifest(self._read(size))
-        self._check_zeros(-size % BLOCK, "behind its manifest")
+        self._check_zeros(-size % BLOCK, "after its manifest")
         listed = [(entry.name, entry.size) for entry in manifest.files]
         if listed != [(name, length) for name, _, length in self._extents[:-1]]:
             raise BackupError("The backup is damaged: it does not contain the files that its manifest lists.")
@@ -227,7 +227,7 @@ def _header(name: str, size: int, seconds: int) -> bytes:
 
 
 def _parse_header(block: bytes) -> tuple[str, int] | None:
-    """Return name and size of a header that we wrote; None for any other block."""
+    """Return name and size from a header written by ``_header``; None for any other block."""
     try:
         info = tarfile.TarInfo.frombuf(block, "ascii", "strict")
         if info.size < 0 or info.mtime < 0 or not is_safe_name(info.name):

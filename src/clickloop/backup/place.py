@@ -26,7 +26,7 @@ _MACHINE_ID = Path("/etc/machine-id")
 
 
 class FolderOrigin(enum.StrEnum):
-    """What the user says about a folder that is started at another place than before."""
+    """The user's answer on whether a folder that starts in a new location was moved or copied."""
 
     UNSAID = ""
     MOVED = "moved"

@@ -111,6 +111,7 @@ def is_open(facts: Path) -> bool:
     """Return whether a process has the facts open, by the engine's lock on the file. Raise OSError if there is no file."""
     with facts.open("rb") as file:
         try:
+            # lockf, not flock: DuckDB takes a POSIX lock, which flock does not see.
             fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
             return True

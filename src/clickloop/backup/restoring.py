@@ -199,6 +199,7 @@ def _put_in_place(folder: Path, staging: Path, manifest: Manifest, now_ms: int, 
     write_place(folder, msgspec.structs.replace(place_of(folder, now_ms), restored=restored))
     for entry in sorted(staging.iterdir()):
         entry.rename(folder / entry.name)
+    # Before the staging folder is removed, which until then prevents a start: everything must be in place after a power cut.
     sync_directory(folder)
     staging.rmdir()
     sync_directory(folder)
@@ -222,6 +223,7 @@ def _move_aside(folder: Path, now_ms: int) -> Path | None:
     aside.mkdir(mode=0o700)
     for entry in old:
         entry.rename(aside / entry.name)
+    # The target first: after a power cut a file may be in both folders, never in neither.
     sync_directory(aside)
     sync_directory(folder)
     return aside

@@ -53,7 +53,7 @@ _PAGES_PER_STEP = 4096  # 16 MiB; the copy can be interrupted between steps
 
 
 class SegmentCopy(msgspec.Struct, frozen=True, kw_only=True):
-    """A journal segment with its name in the archive. ``size``: where to cut an open segment off; None: not at all."""
+    """A journal segment with its name in the archive. ``size``: where to cut it off; None to keep all of it."""
 
     name: str
     path: Path

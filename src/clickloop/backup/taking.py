@@ -268,7 +268,7 @@ def _publish(archive: Path, target: Path, force: bool) -> None:
         try:
             os.link(archive, target)  # unlike a rename, it fails if the file has been created meanwhile
         except FileExistsError:
-            raise BackupError(f"{target} has been created meanwhile: name another file.") from None
+            raise BackupError(f"{target} has been created in the meantime. Name another file.") from None
         # A file system without links: an existing file cannot be noticed.
         except OSError:
             archive.rename(target)

@@ -32,7 +32,7 @@ def backup(
     to_stream = str(file) == "-"
     if to_stream and sys.stdout.isatty():
         raise stop("A backup is binary: redirect standard output to a file or a program.", UNUSABLE)
-    _end_by_signals()
+    _exit_on_signals()
     folder, target = data.resolve(), sys.stdout.buffer if to_stream else file.absolute()
     try:
         manifest = take_backup(folder, target, ConsoleProgress(silent=quiet), force=force)
@@ -74,7 +74,7 @@ def restore(
     from clickloop.backup.taking import verify_backup
     from clickloop.clock import wall_clock
 
-    _end_by_signals()
+    _exit_on_signals()
     progress = ConsoleProgress()
     try:
         if verify_only:
@@ -134,7 +134,7 @@ def _should_hold(file: Path, *, hold: bool, send: bool) -> bool:
 
 
 def _contents(manifest: "Manifest") -> str:
-    """Return a summary of a backup: how far it reaches and how much it contains."""
+    """Return a one-line summary of a backup: its cut-off time and its contents."""
     from clickloop.clock import iso_text
     from clickloop.plural import pluralize
 
@@ -165,16 +165,16 @@ def _contents(manifest: "Manifest") -> str:
     return f"It contains everything up to {iso_text(manifest.made_at)}: {facts} {queued}; {setup}.{journal}"
 
 
-def _end_by_signals() -> None:
-    """Let SIGTERM and SIGHUP end the command as Ctrl-C does, so that incomplete files are removed."""
+def _exit_on_signals() -> None:
+    """Exit on SIGTERM and SIGHUP as on Ctrl-C, so that incomplete files are removed."""
 
-    def end(number: int, _frame: object) -> NoReturn:
+    def exit_command(number: int, _frame: object) -> NoReturn:
         sys.exit(128 + number)
 
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end)
+        signal.signal(number, exit_command)
 
 
 def _close_stdout() -> None:
-    """Keep the interpreter from flushing to a closed pipe: its error would hide our own message."""
+    """Keep the interpreter from flushing to a closed pipe at exit: that error would hide our own message."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -20,7 +20,7 @@ from clickloop.conversion.upload_text import WINDOWS_1252, Utf8Decoder
 from clickloop.machine.core_client import CoreResponse, NotRunningError, call_core, fetch_from_core, send_to_core
 
 UPLOADS_PATH = "/api/v1/conversions/uploads"
-CHUNK_BYTES = 256 * 1024  # keeps memory use constant, whatever the size of the file
+CHUNK_BYTES = 256 * 1024  # bounds memory, regardless of file size
 POLL_SECONDS = 0.3  # often enough for a person watching, rare enough for the API
 PATIENCE_SECONDS = 60.0
 """Maximum wait for a server that does not answer. After a restart it continues the upload."""
@@ -164,7 +164,7 @@ def _print_result(upload: dict[str, Any], options: ImportOptions, console: Conso
     for reason, count in sorted(upload["reasons"].items()):
         counts.add_row(f"of these {count}", reason, _SENTENCES.get(reason, ""))
     if upload["flagged"]:
-        counts.add_row(f"flagged {upload['flagged']}", "", "Lines to review, whatever their result.")
+        counts.add_row(f"flagged {upload['flagged']}", "", "Lines to review, regardless of their result.")
     for flag, count in sorted(upload["flags"].items()):
         counts.add_row(f"of these {count}", flag, _SENTENCES.get(flag, ""))
     console.print(counts if upload["lines"] else "The file contains no conversions.")

@@ -50,9 +50,9 @@ def serve(
     if moved and as_copy:
         raise stop("Give either --moved or --as-copy, not both.", UNUSABLE)
     origin = FolderOrigin.MOVED if moved else FolderOrigin.COPY if as_copy else FolderOrigin.UNSAID
-    given = {"listen": listen, "panel_listen": panel_listen, "public_url": public_url, "edges": edges}
+    options = {"listen": listen, "panel_listen": panel_listen, "public_url": public_url, "edges": edges}
     try:
-        settings = read_settings(os.environ, data=str(data), **given)
+        settings = read_settings(os.environ, data=str(data), **options)
         startup_settings(settings)  # reports invalid settings here, before the supervisor starts
     except SettingError as fault:
         raise stop(str(fault), UNUSABLE) from None

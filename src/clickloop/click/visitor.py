@@ -1,4 +1,4 @@
-"""Identifies the visitor: country, language, device, operating system and browser, each through a bounded cache."""
+"""Detect a visitor's country, language, device, operating system and browser, each through a bounded cache."""
 
 from typing import TypeVar
 
@@ -7,11 +7,11 @@ import msgspec
 from clickloop.click.click_json import click_json
 from clickloop.click.geo import GeoBase
 from clickloop.click.useragent import Device, UserAgentParser
-from clickloop.setup.instance import IpStorage, kept_address
+from clickloop.setup.instance import IpStorage, stored_address
 
 USERAGENT_CHARACTERS = 1000
 """Maximum length of a User-Agent, which is truncated before it is parsed."""
-_CACHE_ENTRIES = 20_000  # anyone may send new values: bounds the memory
+_CACHE_ENTRIES = 20_000  # bounds memory, because anyone can send new values
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
@@ -30,27 +30,27 @@ class Visitors:
         self._geo_base = geo_base
         self._parse = UserAgentParser()
         self._devices: dict[bytes, EncodedDevice] = {}
-        self._places: dict[str, bytes] = {}
+        self._locations: dict[str, bytes] = {}
         self._languages: dict[bytes, bytes] = {}
         self._ip_storage = IpStorage.FULL
 
     def set_ip_storage(self, storage: IpStorage) -> None:
-        """Set how much of an address ``place`` stores from now on."""
+        """Set how much of an address ``location`` returns from now on."""
         if storage is not self._ip_storage:
             self._ip_storage = storage
-            self._places.clear()
+            self._locations.clear()
 
     def use_geo_base(self, geo_base: GeoBase) -> None:
-        """Look up countries in this base from now on."""
+        """Look up countries in this database from now on."""
         self._geo_base = geo_base
-        self._places.clear()
+        self._locations.clear()
 
-    def kept_address(self, ip: str) -> str:
-        """Return the part of a visitor's address that is stored."""
-        return kept_address(ip, self._ip_storage)
+    def stored_address(self, ip: str) -> str:
+        """Return the part of an address that may be stored."""
+        return stored_address(ip, self._ip_storage)
 
-    def known(self, useragent: bytes) -> EncodedDevice:
-        """Return the device of a User-Agent. Its truncated text is part of the JSON."""
+    def device_of(self, useragent: bytes) -> EncodedDevice:
+        """Return the device of a User-Agent. The JSON includes the truncated text."""
         found = self._devices.get(useragent)
         if found is None:
             text = useragent[: USERAGENT_CHARACTERS * 4].decode("utf-8", "replace").replace("\0", "�")
@@ -73,12 +73,12 @@ class Visitors:
                 _remember(self._devices, useragent, found)
         return found
 
-    def place(self, ip: str) -> bytes:
-        """Return the stored part of an address and its country, as a fragment of the click's JSON."""
-        found = self._places.get(ip)
+    def location(self, ip: str) -> bytes:
+        """Return the country and the part of an address that may be stored, as a fragment of the click's JSON."""
+        found = self._locations.get(ip)
         if found is None:
-            found = click_json(ip=kept_address(ip, self._ip_storage), country=self._geo_base.country(ip))
-            _remember(self._places, ip, found)
+            found = click_json(ip=stored_address(ip, self._ip_storage), country=self._geo_base.country(ip))
+            _remember(self._locations, ip, found)
         return found
 
     def language(self, accept_language: bytes) -> bytes:

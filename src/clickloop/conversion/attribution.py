@@ -68,7 +68,7 @@ class MissingClick(msgspec.Struct, frozen=True):
     first_look_at: int
     """The time of the core's first look-up, in Unix milliseconds."""
     settled_to: int | None
-    """The moment up to which all click segments that may contain it are settled and readable; None: unknown."""
+    """The moment up to which all click segments that may contain it are settled and readable; None if unknown."""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -231,7 +231,7 @@ def _status(notice: Notice, terms: NoticeTerms) -> Status | None:
 
 
 def _payout(notice: Notice, terms: NoticeTerms, flags: list[NoticeFlag]) -> tuple[Money | None, bool]:
-    """Return the amount that the notice names, and whether it names a currency; None: no readable amount.
+    """Return the amount that the notice names, and whether it names a currency; None if there is no readable amount.
 
     An unknown currency stays empty rather than guessed.
     """
@@ -270,7 +270,7 @@ def _agree(named: str, written: str) -> bool:
 
 
 def named_currency(notice: Notice) -> str:
-    """Return the currency parameter of a notice as it came; empty: none, or an unreplaced macro."""
+    """Return the currency parameter of a notice as it came; empty if there is none, or it is an unreplaced macro."""
     return "" if unreplaced_macro(notice.currency_text) else notice.currency_text
 
 
@@ -414,6 +414,6 @@ def _flags_after(known: Conversion, meaning: _Meaning, sets_status: bool, sets_p
     gone: frozenset[str] = (_STATUS_FLAGS if sets_status else frozenset()) | (
         _PAYOUT_FLAGS if sets_payout else frozenset()
     )
-    kept = [flag for flag in known.flags if flag not in gone]
+    remaining = [flag for flag in known.flags if flag not in gone]
     added = [flag for flag in meaning.flags if sets_status or flag not in _STATUS_FLAGS]
-    return tuple(dict.fromkeys([*kept, *added]))
+    return tuple(dict.fromkeys([*remaining, *added]))

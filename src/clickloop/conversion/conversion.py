@@ -47,13 +47,13 @@ class Conversion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """1 when new; every change adds one."""
     # Stored under their former names, which the changes of earlier versions have.
     latest_order: str = msgspec.field(default="", name="latest_turn")
-    """Arrival order of its latest notice: see ``conversion.notice.arrival_order_of``."""
+    """Arrival order of the latest notice: see ``conversion.notice.arrival_order_of``."""
     status_order: str = msgspec.field(default="", name="status_turn")
-    """Arrival order of the notice that set the status: an earlier one does not replace it. Empty: none named a status."""
+    """Arrival order of the notice that set the status: an earlier one does not replace it. Empty if no notice named a status."""
     payout_order: str = msgspec.field(default="", name="payout_turn")
-    """Arrival order of the notice that set the payout. Empty: none named a readable one."""
+    """Arrival order of the notice that set the payout. Empty if no notice named a readable one."""
     currency_order: str = ""
-    """Arrival order of the notice that named the payout's currency. Empty: none did."""
+    """Arrival order of the notice that named the payout's currency. Empty if none did."""
 
 
 class ChangeKind(enum.StrEnum):
@@ -73,7 +73,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     at: int
     notice_id: str
     disable_postback: bool = False
-    """Whether the notice requested that no postback be sent for it."""
+    """Whether the notice requested that no postback be sent."""
 
     @property
     def kind(self) -> ChangeKind:

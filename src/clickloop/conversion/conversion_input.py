@@ -24,19 +24,19 @@ class ConversionInput(msgspec.Struct, frozen=True, kw_only=True):
     disable_postback: bool = False
 
 
-def raw_notice_of(given: ConversionInput, channel: Channel, notice_id: str, now_ms: int, ip: str = "") -> RawNotice:
+def raw_notice_of(data: ConversionInput, channel: Channel, notice_id: str, now_ms: int, ip: str = "") -> RawNotice:
     """Return the notice that a network would have sent to report the same; it is stored and parsed like one."""
     pairs = {
-        "cid": given.click_id,
-        "payout": given.payout,
-        "status": given.status,
-        "txid": given.txid,
-        "currency": given.currency,
-        "at": given.at,
-        "conversion_id": given.conversion_id,
-        "disable_postback": "1" if given.disable_postback else "",
-        **{f"param{number}": value for number, value in given.params.items()},
-        **{f"event{number}": value for number, value in given.events.items()},
+        "cid": data.click_id,
+        "payout": data.payout,
+        "status": data.status,
+        "txid": data.txid,
+        "currency": data.currency,
+        "at": data.at,
+        "conversion_id": data.conversion_id,
+        "disable_postback": "1" if data.disable_postback else "",
+        **{f"param{number}": value for number, value in data.params.items()},
+        **{f"event{number}": value for number, value in data.events.items()},
     }
     query = "&".join(
         f"{name}={quote_from_bytes(unescape_bytes(value), safe='')}" for name, value in pairs.items() if value

@@ -8,7 +8,7 @@ from msgspec import Meta
 from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.notice import MAX_TXID, read_notice
 from clickloop.conversion.notice_log import StoredNotice
-from clickloop.log_filter import LABEL, Flagged, LogFilter, OfClick, RecordNumber
+from clickloop.log_filter import LABEL, ClickIdFilter, Flagged, LogFilter, RecordNumber
 
 
 class RecordedChange(msgspec.Struct, frozen=True):
@@ -47,4 +47,4 @@ class ConversionFilter(LogFilter, frozen=True, omit_defaults=True, kw_only=True)
         ]
         | None
     ) = None
-    click_id: OfClick = None
+    click_id: ClickIdFilter = None

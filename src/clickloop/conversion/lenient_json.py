@@ -45,7 +45,7 @@ def text_in(raw: bytes) -> str:
 
 
 def _members(text: str, at: int) -> tuple[dict[str, str], int]:
-    """Return the members of the object that begins at ``at``, and the position behind it."""
+    """Return the members of the object that begins at ``at``, and the position after it."""
     items: dict[str, str] = {}
     at = skip_space(text, _behind(text, at, "{"))
     if text[at : at + 1] == "}":

@@ -54,7 +54,7 @@ class _Reader:
         """Whether nested objects and lists are still parsed. A broken one ends that: each further try would read to the end."""
 
     def members(self, at: int) -> tuple[dict[str, str], int]:
-        """Return the members from ``at`` on, and the position behind the object."""
+        """Return the members from ``at`` on, and the position after the object."""
         items: dict[str, str] = {}
         for _ in range(MAX_MEMBERS):
             at = _BETWEEN.match(self._text, at).end()  # type: ignore[union-attr]  # always matches, if only the empty string

@@ -14,7 +14,7 @@ _PAIRS = re.compile(r"[^0-9A-Za-z&?;#]{0,5}([&?;])")
 
 
 def chosen_name(values: Mapping[str, str], names: Sequence[str], is_good: Callable[[str], bool]) -> str:
-    """Return the first name with a good value, else the first with any value; empty: none.
+    """Return the first name with a good value, else the first with any value; empty if none.
 
     So an unreplaced macro or a ``null`` does not hide a value under another name.
     """

@@ -176,7 +176,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     channel: Channel
     ip: str = ""
     click_id_text: str = ""
-    """The text sent as our click id, from the parameters, else from the cookie; empty: none."""
+    """The text sent as our click id, from the parameters, else from the cookie; empty if none."""
     txid: str = ""
     status_word: str = ""
     payout_text: str = ""
@@ -184,7 +184,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     currency_text: str = ""
     token: str = ""
     converted_at: int | None = None
-    """The parameter ``at`` in Unix milliseconds; None: not sent or implausible."""
+    """The parameter ``at`` in Unix milliseconds; None if not sent or implausible."""
     disable_postback: bool = False
     return_text: str = ""
     """The response text that the network requested in place of ours."""
@@ -245,7 +245,7 @@ _YES = frozenset({"1", "true", "yes", "on"})
 
 
 def read_notice(raw: RawNotice) -> Notice:
-    """Parse a raw notice. Pure; never raises, whatever the bytes: unreadable values are flagged and left out.
+    """Parse a raw notice. Pure; never raises, even for arbitrary bytes: unreadable values are flagged and left out.
 
     Stored as unknown parameters: unknown names, further names of a value, and events that are not numbers. The token never is.
     """
@@ -343,7 +343,7 @@ def _flags_of(pairs: Pairs) -> list[NoticeFlag]:
 
 
 def _take_named(values: dict[str, str]) -> dict[str, str]:
-    """Remove the fields of ``NAMES`` from ``values`` and return each by the name that counts; empty: not sent."""
+    """Remove the fields of ``NAMES`` from ``values`` and return each by the name that counts; empty if not sent."""
     names = dict.fromkeys(NAMES, "")
     for name, value in values.items():  # over what came, not over all accepted names: this runs for every notice
         field = _FIELDS.get(name)

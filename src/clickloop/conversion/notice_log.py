@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from clickloop.conversion.notice import RawNotice, RefusalReason
-from clickloop.log_filter import Flagged, LogFilter, OfClick, OfConversion, RecordNumber
+from clickloop.log_filter import ClickIdFilter, ConversionIdFilter, Flagged, LogFilter, RecordNumber
 
 
 class NoticeOutcome(enum.StrEnum):
@@ -46,7 +46,7 @@ class StoredNotice(msgspec.Struct, frozen=True, kw_only=True):
     runs: int = 1
     """How often it was processed, including reruns."""
     run_at: int | None = None
-    """The time of its last rerun; None: never rerun."""
+    """The time of the last rerun; None if it was never rerun."""
 
 
 class NoticeFilter(LogFilter, frozen=True, omit_defaults=True, kw_only=True):
@@ -64,5 +64,5 @@ class NoticeFilter(LogFilter, frozen=True, omit_defaults=True, kw_only=True):
         ]
         | None
     ) = None
-    click_id: OfClick = None
-    conversion_id: OfConversion = None
+    click_id: ClickIdFilter = None
+    conversion_id: ConversionIdFilter = None

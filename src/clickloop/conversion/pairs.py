@@ -72,7 +72,7 @@ def read_pairs(query: bytes, body: bytes, content_type: str) -> Pairs:
 
     JSON numbers keep their digits as written; nested objects and lists are kept as JSON text, up to the decoder's maximum depth
     (about a thousand levels; deeper ones are unreadable). Form bodies may be urlencoded or multipart. A body whose content
-    type is missing or wrong is read as what it evidently is.
+    type is missing or wrong is detected by its contents.
     """
     builder = _PairsBuilder()
     if len(query) <= MAX_INPUT_BYTES and b"=" not in query and b"%3d" in query.lower():

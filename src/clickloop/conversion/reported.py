@@ -61,7 +61,7 @@ class ConversionCorrection(msgspec.Struct, kw_only=True):
     disable_postback: Annotated[bool, Meta(description="true to send no postback.")] = False
 
 
-def given_conversion(report: ConversionReport) -> ConversionInput:
+def conversion_input_of(report: ConversionReport) -> ConversionInput:
     """Return the conversion in a report. Raise InvalidInputError, even for faults that a network's notice may have."""
     faults: list[FieldFault] = []
     for field, most in (("click_id", 100), ("txid", MAX_TXID), ("status", 200), ("conversion_id", 200), ("at", 40)):
@@ -101,20 +101,20 @@ def _money_faults(payout: str, currency: str) -> list[FieldFault]:
 
 def numbered_values(
     path: str,
-    given: dict[str, str],
+    values: dict[str, str],
     faults: list[FieldFault],
     faults_of: Callable[[str, str], list[FieldFault]] = lambda path, value: text_faults(path, value, 1_000),
 ) -> dict[int, str]:
     """Return the values of ``params`` or ``events`` by their numbers; add the faults of names and values."""
     prefix, most = ("event", MAX_EVENTS) if path.endswith("events") else ("param", MAX_PARAMS)
     numbers = {f"{prefix}{number}": number for number in range(1, most + 1)}
-    for name, value in given.items():
+    for name, value in values.items():
         place = f"{path}.{name[:50]}"
         if name in numbers:
             faults += faults_of(place, value)
         else:
             faults.append(FieldFault(place, FaultCode.UNKNOWN_FIELD, f"Use {prefix}1 to {prefix}{most}."))
-    return {numbers[name]: value for name, value in given.items() if name in numbers}
+    return {numbers[name]: value for name, value in values.items() if name in numbers}
 
 
 def _event_faults(path: str, value: str) -> list[FieldFault]:

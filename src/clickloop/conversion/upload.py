@@ -124,7 +124,7 @@ class UploadLayout(msgspec.Struct, frozen=True):
     begins_at: int = 0
     """Byte offset of that line."""
     date_order: DateOrder | None = None
-    """The order of dates such as 05/06/2026; None: unknown, so lines with such a date are unreadable."""
+    """The order of dates such as 05/06/2026; None if unknown, so lines with such a date are unreadable."""
 
     def column_uses(self) -> tuple[UploadColumn, ...]:
         """Return the meaning of each column; empty if there is no header."""
@@ -249,7 +249,7 @@ def reject_incomplete(layout: UploadLayout) -> UploadLayout | RejectedFile:
 def lines_of(
     layout: UploadLayout, pieces: Iterable[bytes], first_line: int | None = None, begins_at: int | None = None
 ) -> Iterator[UploadLine | UnreadableLine]:
-    """Yield the non-empty lines of a file from ``begins_at`` on, where ``pieces`` begin. Never raises, whatever the bytes.
+    """Yield the non-empty lines of a file from ``begins_at`` on, where ``pieces`` begin. Never raises, even for arbitrary bytes.
 
     Reading can stop after any line and resume at its ``ends_at`` with its ``next_number``.
     """
@@ -303,7 +303,7 @@ def _table_lines(layout: UploadLayout, found: Iterator[PhysicalLine]) -> Iterato
 
 
 def _currency_pair(values: list[bytes], currencies: list[tuple[int, str]]) -> list[str]:
-    """Return the currency parameter of a line, from the header of the column that its payout is in; empty: none."""
+    """Return the currency parameter of a line, from the header of the column that its payout is in; empty if none."""
     filled = next((currency for at, currency in currencies if at < len(values) and values[at]), "")
     return [f"cnv_currency={_quoted(filled.encode())}"] if filled else []
 

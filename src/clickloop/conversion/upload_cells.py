@@ -25,7 +25,7 @@ def without_text_quotes(cell: bytes) -> bytes:
 
 
 def damaged_id(values: Iterable[bytes], ids: Iterable[bool]) -> bytes:
-    """Return the first id that a spreadsheet has rounded; empty: none. ``ids`` tells which values are ids."""
+    """Return the first id that a spreadsheet has rounded; empty if none. ``ids`` tells which values are ids."""
     pairs = zip(values, ids, strict=False)
     return next((value for value, is_id in pairs if is_id and _DAMAGED.fullmatch(value)), b"")
 

@@ -49,7 +49,7 @@ REQUIRED_VALUES = ("payout", "txid")
 _BROKEN = re.compile(r"[\s\-]+")
 _BETWEEN = re.compile(r"[\s_\-.,:;/|()\[\]]+|(?<=[a-z])(?=[A-Z])")
 _MAX_HEADER = 200  # characters examined; longer cells are not column names
-_SHOWN_COLUMNS = 10  # nobody reads a message that lists hundreds
+_SHOWN_COLUMNS = 10  # a message that lists hundreds is of no use
 _SHOWN_CHARACTERS = 60  # a cell may have thousands
 
 
@@ -155,7 +155,7 @@ def _has_own(name: str, own: Set[str]) -> bool:
 
 
 def _exact_name(header: str) -> str:
-    """Return the parameter with this name, ignoring case and separators; empty: none."""
+    """Return the parameter with this name, ignoring case and separators; empty if none."""
     joined = _BROKEN.sub("_", header.strip().lower())
     return joined if joined in KNOWN_PARAMETERS else _PLAIN_NAMES.get(joined.replace("_", ""), "")
 

@@ -91,7 +91,7 @@ def column_of(line: bytes, position: int) -> int:
 
 
 class _Cells:
-    """A parser of a record's cells. ``parts`` are those of the quoted cell that is still open; None: none is open."""
+    """A parser of a record's cells. ``parts`` are those of the quoted cell that is still open; None if none is open."""
 
     def __init__(self, separator: bytes) -> None:
         self.cells: list[bytes] = []

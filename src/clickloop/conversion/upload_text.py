@@ -38,7 +38,7 @@ class Utf8Decoder:
 
     def __init__(self) -> None:
         self.encoding = UTF_8
-        """The encoding of the file, as far as known by now."""
+        """The encoding detected so far."""
         self._head: bytes | None = b""
         self._decoder: codecs.IncrementalDecoder | None = None
         self._is_ascii = True

@@ -132,6 +132,7 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 @asynccontextmanager
 async def serving(handler: Handler) -> AsyncIterator[str]:
     """Run a server on a free loopback port and yield its URL."""
+    # By default, aiohttp waits up to a minute for open requests, such as those to the slow receiver.
     runner = web.ServerRunner(web.Server(handler, access_log=None), shutdown_timeout=0.5)
     await runner.setup()
     try:

@@ -37,7 +37,7 @@ from clickloop.store.ledger.setup.statuses import status_rows, unmapped_words
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, sources_after
 
 _ALL = 1_000_000  # more than can exist
-_MAX_WORDS = 20  # nobody reads a longer list
+_MAX_WORDS = 20  # a longer list is of no use
 
 
 class RecentClicks(Protocol):
@@ -57,32 +57,32 @@ class TrackerUrls(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_all(
-    ledger: Ledger, clicks: RecentClicks, standing: TrackerUrls, now_ms: int, campaign_id: int | None = None
+    ledger: Ledger, clicks: RecentClicks, urls: TrackerUrls, now_ms: int, campaign_id: int | None = None
 ) -> CheckResult | None:
     """Check everything that is live, or what one campaign needs. None: there is no live campaign with that id."""
     with ledger.read() as tx:
-        chain = _read_everything(tx, standing) if campaign_id is None else _read_for_campaign(tx, standing, campaign_id)
+        chain = _read_everything(tx, urls) if campaign_id is None else _read_for_campaign(tx, urls, campaign_id)
         if chain is None:
             return None
         evidence = _read_evidence(tx, clicks, chain, now_ms, campaign_id)
     return check_chain(chain, evidence)
 
 
-def find_setup_problems(ledger: Ledger, standing: TrackerUrls) -> tuple[CheckFinding, ...]:
+def find_setup_problems(ledger: Ledger, urls: TrackerUrls) -> tuple[CheckFinding, ...]:
     """Return the findings about the set-up alone, the worst first. Fast, for use within other pages."""
     with ledger.read() as tx:
-        chain = _read_everything(tx, standing)
+        chain = _read_everything(tx, urls)
     return worst_first(static_findings(chain))
 
 
-def find_campaign_setup_problems(ledger: Ledger, standing: TrackerUrls, campaign_id: int) -> tuple[CheckFinding, ...]:
+def find_campaign_setup_problems(ledger: Ledger, urls: TrackerUrls, campaign_id: int) -> tuple[CheckFinding, ...]:
     """Return the findings about the set-up that one live campaign needs, the worst first. Reads nothing of other campaigns."""
     with ledger.read() as tx:
-        chain = _read_for_campaign(tx, standing, campaign_id)
+        chain = _read_for_campaign(tx, urls, campaign_id)
     return worst_first(static_findings(chain)) if chain else ()
 
 
-def _read_for_campaign(tx: Connection, standing: TrackerUrls, campaign_id: int) -> Chain | None:
+def _read_for_campaign(tx: Connection, urls: TrackerUrls, campaign_id: int) -> Chain | None:
     """Read the part of the chain that a campaign needs. None: there is no live campaign with that id."""
     campaign = CAMPAIGNS.find(tx, campaign_id)
     if campaign is None or campaign.archived_at is not None:
@@ -110,13 +110,13 @@ def _read_for_campaign(tx: Connection, standing: TrackerUrls, campaign_id: int) 
         ),
         first_rules={number: stored.rule.rule_id for number, stored in first.items() if stored.archived_at is None},
         statuses=tuple(status_rows(tx)),
-        catalog=read_catalog_of(tx, standing.own_hosts, [campaign_id]),
-        fallback_url=standing.fallback_url,
-        base_url=standing.base_url,
+        catalog=read_catalog_of(tx, urls.own_hosts, [campaign_id]),
+        fallback_url=urls.fallback_url,
+        base_url=urls.base_url,
     )
 
 
-def _read_everything(tx: Connection, standing: TrackerUrls) -> Chain:
+def _read_everything(tx: Connection, urls: TrackerUrls) -> Chain:
     sources = {source.id: source for source in sources_after(tx, 0, _ALL)}
     rules = [stored.rule for stored in stored_rules_after(tx, 0, _ALL)]
     terms = rule_terms_of(tx, [rule.rule_id for rule in rules])
@@ -129,9 +129,9 @@ def _read_everything(tx: Connection, standing: TrackerUrls) -> Chain:
         rules=tuple(CheckedRule(rule, terms[rule.rule_id].paused) for rule in rules),
         first_rules={number: stored.rule.rule_id for number, stored in first.items() if stored.archived_at is None},
         statuses=tuple(status_rows(tx)),
-        catalog=read_catalog(tx, standing.own_hosts),
-        fallback_url=standing.fallback_url,
-        base_url=standing.base_url,
+        catalog=read_catalog(tx, urls.own_hosts),
+        fallback_url=urls.fallback_url,
+        base_url=urls.base_url,
     )
 
 

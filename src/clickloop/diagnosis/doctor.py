@@ -224,10 +224,10 @@ def _journal(folder: Path, now_ms: int) -> Iterator[DoctorFinding]:
         )
     if not damages:
         yield DoctorFinding("journal", DoctorVerdict.WELL, "No closed segments are damaged.")
-    kept = sum(1 for _ in (folder / "settled").glob(f"*/*/*{DAMAGED_SUFFIX}"))
-    if kept:
+    originals = sum(1 for _ in (folder / "settled").glob(f"*/*/*{DAMAGED_SUFFIX}"))
+    if originals:
         sentence = (
-            f"{pluralize(kept, 'damaged segment was', 'damaged segments were')} processed without the unreadable part. "
+            f"{pluralize(originals, 'damaged segment was', 'damaged segments were')} processed without the unreadable part. "
             "The original files are in the folder named settled."
         )
         yield DoctorFinding(

@@ -51,9 +51,9 @@ from clickloop.tracking.registering import parse_raw_notice, preview_registratio
 
 
 def simulate_visit(
-    intake: Intake, place: TrackerHost, invented: SimulatedClick, given: ConversionInput, now_ms: int
+    intake: Intake, place: TrackerHost, invented: SimulatedClick, data: ConversionInput, now_ms: int
 ) -> Simulation | SimulationFault:
-    """Simulate a visitor and a conversion of theirs; ``given`` needs no click id."""
+    """Simulate a visitor and a conversion of theirs; ``data`` may omit the click id."""
     with intake.ledger.read() as tx:
         campaign = CAMPAIGNS.find(tx, invented.campaign_id)
         if campaign is None or campaign.archived_at is not None:
@@ -68,13 +68,13 @@ def simulate_visit(
         click_ids = ClickIds(UNUSED_KEY)
         click = record_visit(setting, invented, draw, click_ids, intake.currency, now_ms)
         redirect = redirect_of(setting, setting.route.choose(draw), click)
-        given = msgspec.structs.replace(given, click_id=click.click_id)
-        simulation = _simulate(intake, tx, click, given, click_ids, redirect, now_ms, invented=True)
+        data = msgspec.structs.replace(data, click_id=click.click_id)
+        simulation = _simulate(intake, tx, click, data, click_ids, redirect, now_ms, invented=True)
         return msgspec.structs.replace(simulation, not_taken=ignored_parameters(setting, invented.parameters or {}))
 
 
 def simulate_click(
-    intake: Intake, click_id: ClickId, given: ConversionInput, now_ms: int
+    intake: Intake, click_id: ClickId, data: ConversionInput, now_ms: int
 ) -> Simulation | SimulationFault:
     """Simulate a conversion of a recorded click, in addition to those that it has."""
     found = intake.clicks.find_clicks([click_id.text]).get(click_id.text)
@@ -83,21 +83,21 @@ def simulate_click(
         click = conversions[0].click if conversions else found
         if click is None:
             return SimulationFault.NO_SUCH_CLICK
-        given = msgspec.structs.replace(given, click_id=click.click_id)
-        return _simulate(intake, tx, click, given, intake.click_ids, None, now_ms, invented=False)
+        data = msgspec.structs.replace(data, click_id=click.click_id)
+        return _simulate(intake, tx, click, data, intake.click_ids, None, now_ms, invented=False)
 
 
 def simulate_conversion(
-    intake: Intake, conversion_id: str, given: ConversionInput | None, now_ms: int
+    intake: Intake, conversion_id: str, data: ConversionInput | None, now_ms: int
 ) -> Simulation | SimulationFault:
-    """Simulate today's rules for the last change of a stored conversion; with ``given``, for one more notice of it."""
+    """Simulate today's rules for the last change of a stored conversion; or, with ``data``, for another notice of it."""
     with intake.ledger.read() as tx:
         conversion = find_conversion(tx, conversion_id)
         if conversion is None:
             return SimulationFault.NO_SUCH_CONVERSION
-        if given is not None:
-            given = msgspec.structs.replace(given, click_id=conversion.click.click_id, txid=conversion.txid)
-            return _simulate(intake, tx, conversion.click, given, intake.click_ids, None, now_ms, invented=False)
+        if data is not None:
+            data = msgspec.structs.replace(data, click_id=conversion.click.click_id, txid=conversion.txid)
+            return _simulate(intake, tx, conversion.click, data, intake.click_ids, None, now_ms, invented=False)
         last = changes_of_conversions(tx, [conversion_id])[-1]
         notice = find_notice(tx, last.notice_id)
         change = last.as_change(notice)
@@ -105,7 +105,7 @@ def simulate_conversion(
             invented=False,
             click=conversion.click,
             redirect=_recorded(tx, conversion.click),
-            told=NoticeEffect(outcome=notice.outcome if notice else "", change=change.kind, stored=True),
+            notice_effect=NoticeEffect(outcome=notice.outcome if notice else "", change=change.kind, stored=True),
             conversion=last.after,
             rules=_rules(intake, tx, change, None, now_ms, version=last.version),
         )
@@ -115,7 +115,7 @@ def _simulate(
     intake: Intake,
     tx: Connection,
     click: Click,
-    given: ConversionInput,
+    data: ConversionInput,
     click_ids: ClickIds,
     redirect: Redirect | None,
     now_ms: int,
@@ -123,7 +123,7 @@ def _simulate(
     invented: bool,
 ) -> Simulation:
     """Simulate a notice of this conversion, and the postbacks that it would create."""
-    reading = parse_raw_notice(raw_notice_of(given, Channel.API, intake.new_id(), now_ms), click_ids)
+    reading = parse_raw_notice(raw_notice_of(data, Channel.API, intake.new_id(), now_ms), click_ids)
     found = ClickLookupResult({click.click_id: click})
     foreseen = preview_registration(
         tx, [reading], found, intake.new_id, intake.currency, now_ms, intake.is_clock_trusted
@@ -133,7 +133,7 @@ def _simulate(
         invented=invented,
         click=click,
         redirect=redirect or _recorded(tx, click),
-        told=NoticeEffect(
+        notice_effect=NoticeEffect(
             outcome=notice.outcome, reason=notice.reason, flags=notice.flags, change=change.kind if change else ""
         ),
         conversion=foreseen.conversions[0],

@@ -24,7 +24,7 @@ class PageAudit:
         self._damaged: set[str] = set()
 
     def step(self) -> tuple[str, ...]:
-        """Count a step and check the next table if it is due. Return the alarm about damage found so far; empty: none."""
+        """Count a step and check the next table if it is due. Return the alarm about damage found so far; empty if none."""
         self._steps += 1
         if self._steps % self._steps_per_table == 0:
             self._check_next()

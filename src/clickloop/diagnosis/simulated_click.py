@@ -85,7 +85,7 @@ class _Country:
         self._country = country
 
     def country(self, ip: str) -> str:
-        """Return the given country, whatever the address."""
+        """Return the simulated country for any address."""
         return self._country
 
 
@@ -122,7 +122,7 @@ class _Request(msgspec.Struct):
 
 
 def draw_for(route: Route, offer_id: int | None) -> float | None:
-    """Return the draw from [0, 1) that chooses this offer, or the one with the highest weight; None: no draw does."""
+    """Return the draw from [0, 1) that chooses this offer, or the one with the highest weight; None if no draw does."""
     if offer_id is not None and all(target.offer_id != offer_id for target in route.targets):
         return None
     if not route.targets:

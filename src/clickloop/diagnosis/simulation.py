@@ -50,7 +50,7 @@ class Redirect(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NoticeEffect(msgspec.Struct, frozen=True, kw_only=True):
-    """The effect of the notice: ``outcome`` as in Conversions - In. ``change`` is the kind of change; empty: none."""
+    """The effect of the notice: ``outcome`` as in Conversions - In. ``change`` is the kind of change; empty if none."""
 
     outcome: str
     reason: RefusalReason | None = None
@@ -61,7 +61,7 @@ class NoticeEffect(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SimulatedRule(msgspec.Struct, frozen=True, kw_only=True):
-    """What a rule would do. ``request``: the request to send, also if the rule is skipped; contains secrets."""
+    """The result of a rule. ``request``: the request to send, even if the rule is skipped; contains secrets."""
 
     rule: Rule
     paused: bool
@@ -91,7 +91,7 @@ class Simulation(msgspec.Struct, frozen=True, kw_only=True):
     """The link's parameters that the campaign does not store."""
     click: Click
     redirect: Redirect
-    told: NoticeEffect
+    notice_effect: NoticeEffect
     conversion: Conversion | None
     rules: tuple[SimulatedRule, ...]
 
@@ -111,7 +111,7 @@ def simulation_text(simulation: Simulation) -> str:
     if simulation.not_taken:
         lines[-1:] = [f"  {one_line(one.name)}: {one_line(one.sentence)}" for one in simulation.not_taken] + [""]
     lines += _conversion_lines(simulation)
-    if simulation.told.change and not simulation.rules:
+    if simulation.notice_effect.change and not simulation.rules:
         lines += ["", "No postback rule applies: nothing would be sent."]
     for rule in simulation.rules:
         lines += ["", *_rule_lines(rule)]
@@ -137,7 +137,7 @@ def _redirect_lines(redirect: Redirect) -> list[str]:
 
 
 def _conversion_lines(simulation: Simulation) -> list[str]:
-    effect, conversion = simulation.told, simulation.conversion
+    effect, conversion = simulation.notice_effect, simulation.conversion
     if effect.reason is not None:
         return [f"The conversion would be refused ({effect.reason}). {effect.reason.sentence}"]
     if conversion is None:

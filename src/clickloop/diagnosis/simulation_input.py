@@ -26,7 +26,7 @@ class VisitorBody(msgspec.Struct, kw_only=True):
     """The simulated visitor."""
 
     ip: str = "203.0.113.7"
-    country: Annotated[str, Meta(description="Used as given; the IP address is not looked up.", examples=["US"])] = ""
+    country: Annotated[str, Meta(description="Used as data; the IP address is not looked up.", examples=["US"])] = ""
     useragent: str = ""
     language: Annotated[str, Meta(description="Value of the Accept-Language header.", examples=["pt-BR,pt;q=0.9"])] = ""
     referrer: str = ""
@@ -62,21 +62,21 @@ class SimulationBody(msgspec.Struct, kw_only=True):
     conversion: ConversionBody | UnsetType = UNSET
 
 
-def simulate(intake: Intake, standing: TrackerUrls, body: SimulationBody, now_ms: int) -> Simulation | SimulationFault:
+def simulate(intake: Intake, urls: TrackerUrls, body: SimulationBody, now_ms: int) -> Simulation | SimulationFault:
     """Simulate what the request describes. Nothing is sent or stored. Raise InvalidInputError."""
     # The edge's step parses User-Agents with a library that the core needs for nothing else, so it is loaded on first use.
     from clickloop.diagnosis.dry_run import simulate_click, simulate_conversion, simulate_visit
     from clickloop.diagnosis.simulated_click import SimulatedClick, SimulatedVisitor, TrackerHost
 
     faults = _faults(body)
-    given = _given(body.conversion if body.conversion is not UNSET else ConversionBody(), faults)
+    data = _conversion_input(body.conversion if body.conversion is not UNSET else ConversionBody(), faults)
     if faults:
         raise InvalidInputError(tuple(faults))
     if body.campaign_id is not None:
         place = TrackerHost(
-            host=urlsplit(standing.base_url).netloc,
-            fallback_url=standing.fallback_url,
-            own_hosts=standing.own_hosts,
+            host=urlsplit(urls.base_url).netloc,
+            fallback_url=urls.fallback_url,
+            own_hosts=urls.own_hosts,
         )
         invented = SimulatedClick(
             campaign_id=body.campaign_id,
@@ -86,15 +86,15 @@ def simulate(intake: Intake, standing: TrackerUrls, body: SimulationBody, now_ms
             else SimulatedVisitor(**msgspec.structs.asdict(body.visitor)),
             offer_id=body.offer_id,
         )
-        return simulate_visit(intake, place, invented, given, now_ms)
+        return simulate_visit(intake, place, invented, data, now_ms)
     if body.conversion_id:
-        notice = None if body.conversion is UNSET else given
+        notice = None if body.conversion is UNSET else data
         return simulate_conversion(intake, body.conversion_id.strip().lower(), notice, now_ms)
     click_id = intake.click_ids.read(body.click_id)
     if not isinstance(click_id, ClickId):
         sentence = "This is not a click id of this tracker: it is mistyped, cut off or forged."
         raise InvalidInputError((FieldFault("click_id", FaultCode.NOT_FOUND, sentence),))
-    return simulate_click(intake, click_id, given, now_ms)
+    return simulate_click(intake, click_id, data, now_ms)
 
 
 def parameter_faults(parameters: dict[str, str]) -> list[FieldFault]:
@@ -128,7 +128,7 @@ def _faults(body: SimulationBody) -> list[FieldFault]:
     return faults if body.parameters is UNSET else faults + parameter_faults(body.parameters)
 
 
-def _given(body: ConversionBody, faults: list[FieldFault]) -> ConversionInput:
+def _conversion_input(body: ConversionBody, faults: list[FieldFault]) -> ConversionInput:
     """Return the conversion as stated, without a click id; add its faults."""
     for name, most in (("payout", 200), ("currency", 200), ("status", 200), ("txid", MAX_TXID), ("at", 200)):
         faults += text_faults(f"conversion.{name}", getattr(body, name), most)

@@ -112,7 +112,7 @@ _RESULTS: dict[str | None, str] = {
     None: "is in progress.",
     Result.DELIVERED: "delivered it.",
     Result.AGAIN: "did not deliver it; it will be retried.",
-    Result.FAILED: "did not deliver it; it has failed for good.",
+    Result.FAILED: "did not deliver it, and there are no more retries.",
     Result.UNKNOWN: "has no known outcome, because Clickloop stopped before it was recorded.",
 }
 

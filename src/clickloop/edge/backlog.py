@@ -25,7 +25,7 @@ class Backlog:
 
     @property
     def is_full(self) -> bool:
-        """Return whether the limit on the number of waiting requests or on the size of their bodies is reached."""
+        """Return whether the limit on the number or the total body size of waiting requests is reached."""
         return len(self.requests) >= MAX_PIPELINED or self._bytes >= MAX_PIPELINED_BYTES
 
     @property

@@ -24,7 +24,7 @@ def decoded(body: bytes, encoding: bytes, max_bytes: int) -> bytes:
     """Return the body with its Content-Encoding removed. Decompression stops at ``max_bytes``, so a zip bomb does no harm.
 
     Supports gzip, and deflate with and without zlib's header, since senders disagree on it. Plain text is returned unchanged
-    whatever the header says: some senders set it and forget to compress. Raise one of the errors above.
+    regardless of the header: some senders set it and forget to compress. Raise one of the errors above.
     """
     names = [name for name in encoding.lower().replace(b" ", b"").replace(b"\t", b"").split(b",") if name]
     names = [name for name in names if name != b"identity"]

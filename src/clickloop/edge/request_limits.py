@@ -23,6 +23,6 @@ FREE_BYTES = 16 * 1024
 LINGER_SECONDS = 5.0
 """Maximum time a refused connection stays open while the client sends: closing at once would reset it and lose the response."""
 LINGER_BYTES = 4 * 1024 * 1024
-"""Maximum number of bytes discarded meanwhile, for clients that read no response before they have sent everything."""
+"""Maximum number of bytes discarded while lingering: some clients read no response before they have sent everything."""
 MAX_UPGRADES = 16
 """Maximum number of requests with Upgrade in one read. Each copies the rest of the read; no real client sends two."""

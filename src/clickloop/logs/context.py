@@ -1,4 +1,4 @@
-"""What it takes to read the logs."""
+"""The dependencies of the functions that read the logs."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Checks of a filter beyond the types of its fields."""
+"""Validate filters beyond their field types."""
 
 import msgspec
 from sqlalchemy import Connection

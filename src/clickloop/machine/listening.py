@@ -55,16 +55,16 @@ def forget_handed_over(environment: "os._Environ[str]") -> None:
 
 
 def _names(text: str, count: int) -> tuple[str, ...]:
-    """Return the name of each socket: the given ones if any of them is ours, else by order."""
-    given = tuple(text.split(":")) if text else ()
-    if not set(given) & set(NAMES):
+    """Return the name of each socket: the given name if any of them is ours, else a name by position."""
+    names = tuple(text.split(":")) if text else ()
+    if not set(names) & set(NAMES):
         return NAMES[:count]
-    if len(given) != count or len(set(given)) != count or not set(given) <= set(NAMES):
+    if len(names) != count or len(set(names)) != count or not set(names) <= set(NAMES):
         raise SocketError(
-            f"The sockets handed over are named {', '.join(given)[:200]}, expected {' and '.join(NAMES)}, each once. "
+            f"The sockets handed over are named {', '.join(names)[:200]}, expected {' and '.join(NAMES)}, each once. "
             "Correct FileDescriptorName= in their units."
         )
-    return given
+    return names
 
 
 def _taken_over(number: int, name: str) -> socket.socket:
@@ -106,6 +106,7 @@ def listen(text: str, setting: str) -> socket.socket:
     give_up = time.monotonic() + _BIND_SECONDS
     while True:
         listening = socket.socket(family, socket.SOCK_STREAM)
+        # Without this, connections of a previous process in TIME_WAIT would block the port for a minute.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, port))

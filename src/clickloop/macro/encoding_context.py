@@ -24,18 +24,18 @@ _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?")
 
 def _in_url(value: str) -> str:
     """Percent-encode all but RFC 3986's unreserved characters, so that the result is valid in path, query and fragment."""
-    octets = unescape_bytes(value)
-    if not octets.rstrip(_UNRESERVED):
+    data = unescape_bytes(value)
+    if not data.rstrip(_UNRESERVED):
         return value
-    return "".join([_IN_URL[byte] for byte in octets])
+    return "".join([_IN_URL[byte] for byte in data])
 
 
 def _in_form(value: str) -> str:
     """Encode as in a URL, but a space as a plus (application/x-www-form-urlencoded)."""
-    octets = unescape_bytes(value)
-    if not octets.rstrip(_UNRESERVED):
+    data = unescape_bytes(value)
+    if not data.rstrip(_UNRESERVED):
         return value
-    return "".join([_IN_FORM[byte] for byte in octets])
+    return "".join([_IN_FORM[byte] for byte in data])
 
 
 def _raw_in_url(value: str) -> str:

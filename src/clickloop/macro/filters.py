@@ -72,7 +72,7 @@ NAMES = frozenset(info.name for info in FILTERS)
 
 
 def build(name: str, argument: str | None) -> Apply | Expected:
-    """Return the filter ``name`` (lower case, one of ``NAMES`` except ``raw``) with its argument; None: no colon was written."""
+    """Return the filter ``name`` (lower case, one of ``NAMES`` except ``raw``) with its argument; None if there was no colon."""
     if name in _WITHOUT_ARGUMENT:
         return _WITHOUT_ARGUMENT[name] if argument is None else Expected(f"{name} takes no argument")
     if name == "random" and argument is None:

@@ -1,7 +1,7 @@
 """Parameter names without leftovers of copying a link."""
 
 _LEFTOVERS = ("amp;", "#38;", "#038;", "#x26;")
-"""What an ampersand's HTML entity leaves at the start of a name, in links copied from HTML."""
+"""Prefix of names in links copied from HTML, where ``&`` is written as an entity."""
 _MAX_LEFTOVER_LENGTH = max(map(len, _LEFTOVERS))
 
 

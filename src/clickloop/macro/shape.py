@@ -133,7 +133,7 @@ def _query(text: str) -> Iterator[TemplateIssue]:
             )
         return
     second = _SECOND_QUERY.search(address, begins_at + 1)
-    # A URL in a parameter has a query of its own.
+    # A URL in a parameter has its own query.
     if (
         second
         and "://" not in address[begins_at : second.start()]

@@ -68,7 +68,7 @@ class Template(msgspec.Struct, frozen=True, eq=False):
     names: tuple[str, ...]
     """Canonical names of its macros, each once, in order."""
     unknown: tuple[str, ...]
-    """What looks like a macro and is left as it is: the text between the braces, or all of it if it is in another style."""
+    """Text that looks like a macro and stays unchanged: the part between the braces, or all of it for other styles."""
     pieces: tuple[str, ...]
     """The texts between the macros, and an empty one at each macro's index."""
     plain: tuple[tuple[int, str], ...]
@@ -120,7 +120,7 @@ class Template(msgspec.Struct, frozen=True, eq=False):
         return "".join(pieces)
 
     def renamed(self, names: Mapping[str, str]) -> "Template":
-        """Return the same template for values under other names, for a caller with names of its own."""
+        """Return the same template with macros renamed, for callers that use their own names."""
         return msgspec.structs.replace(
             self,
             names=tuple(names.get(name, name) for name in self.names),

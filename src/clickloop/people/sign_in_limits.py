@@ -1,4 +1,4 @@
-"""Limits on guessing passwords, per address and per name, in memory. Nobody is ever locked out.
+"""Limits on guessing passwords, per address and per name, in memory. No user is ever locked out.
 
 Each failure from an address makes the next attempt from there wait longer. Failures for a name only delay addresses that have
 failed themselves; a user with the right password on another address gets in at once. Unknown names are counted like any other,

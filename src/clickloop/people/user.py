@@ -18,7 +18,7 @@ MAX_GUESSED = 72
 
 
 class Right(enum.StrEnum):
-    """What a user may do besides reading, which every signed-in user may."""
+    """A permission beyond reading, which every signed-in user has."""
 
     WORK = "work"
     """Change the set-up, report conversions, upload, resend, reprocess."""

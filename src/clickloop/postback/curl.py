@@ -71,11 +71,11 @@ def _quoted(text: str) -> str:
     return "".join(words) or "''"
 
 
-def _format(octets: bytes) -> str:
+def _format(data: bytes) -> str:
     """Return a ``printf`` format for these bytes, without quotes."""
     text = _BULLET.join(
-        "".join(_IN_FORMAT.get(octet) or (chr(octet) if 0x20 <= octet < 0x7F else f"\\{octet:03o}") for octet in part)
-        for part in octets.split(_BULLET.encode())
+        "".join(_IN_FORMAT.get(byte) or (chr(byte) if 0x20 <= byte < 0x7F else f"\\{byte:03o}") for byte in part)
+        for part in data.split(_BULLET.encode())
     )
     # A format that starts with a dash would be taken for an option.
     return f"\\055{text[1:]}" if text.startswith("-") else text

@@ -1,4 +1,4 @@
-"""Which postbacks are due: decide one rule for one change of a conversion. Pure; the same code decides, explains and records.
+"""Decide whether a postback is due: one rule for one change of a conversion. Pure; the same code decides, explains and records.
 
 Every condition is evaluated, so that a dry run shows them all; the first that is not met is the reason.
 """
@@ -255,7 +255,7 @@ def _triggered(change: Change, rule: Rule, earlier: RuleContext) -> ConditionRes
 
 
 def _when_missed(masked: Set[SkipReason]) -> str:
-    """Return when the conversion qualified without a postback."""
+    """Return a clause on when the conversion qualified without a postback."""
     if SkipReason.DISABLED_BY_NOTICE in masked:
         return "when an incoming postback turned postbacks off"
     return "before this rule was turned on" if masked else "before this rule was created"

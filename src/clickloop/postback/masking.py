@@ -55,15 +55,15 @@ _AnyRequest = TypeVar("_AnyRequest", PostbackRequest, RequestTemplate)
 def masked_text(text: str, secrets: Iterable[str] = (), limit: int | None = MAX_SHOWN) -> str:
     """Return a URL, query, body or response with its secrets masked, ``secrets`` in any encoding.
 
-    Characters beyond ``limit`` are left out and counted at the end. None: no limit, for the user's own texts, whose length was
+    Characters beyond ``limit`` are left out and counted at the end. ``limit`` None is for the user's own texts, whose length was
     limited when they were saved.
     """
     forms = _forms(secrets)
     left_out = 0
     if limit is not None and len(text) > limit:
-        kept = _without_begun_secret(text[:limit], forms)
-        left_out = len(text) - len(kept)
-        text = kept
+        shortened = _without_begun_secret(text[:limit], forms)
+        left_out = len(text) - len(shortened)
+        text = shortened
     for form in forms:
         text = text.replace(form, MASK)
     text = _masked(text, 0)
@@ -187,29 +187,29 @@ def _masked_json(text: str) -> str:
     return "".join([*parts, text[done:]])
 
 
-def unmasked_template(given: RequestTemplate, before: RequestTemplate) -> RequestTemplate:
+def unmasked_template(edited: RequestTemplate, before: RequestTemplate) -> RequestTemplate:
     """Return the template to save for a user who was shown ``before`` masked: parts they left as shown are restored.
 
     Nothing is restored if the request now goes to another host: users must not send secrets that they may not see to a host of
     their choice.
     """
     was_shown = masked_request(before)
-    if given.url != was_shown.url and _host(given.url) != _host(before.url):
-        return given
+    if edited.url != was_shown.url and _host(edited.url) != _host(before.url):
+        return edited
     values = {header.name.lower(): header.value for header in before.headers}
     shown_values = {header.name.lower(): header.value for header in was_shown.headers}
     headers = tuple(
         Header(header.name, values[header.name.lower()])
         if header.value == shown_values.get(header.name.lower())
         else header
-        for header in given.headers
+        for header in edited.headers
     )
     return msgspec.structs.replace(
-        given,
-        url=before.url if given.url == was_shown.url else given.url,
+        edited,
+        url=before.url if edited.url == was_shown.url else edited.url,
         headers=headers,
-        body=before.body if given.body == was_shown.body else given.body,
-        secrets=before.secrets if given.secrets == was_shown.secrets else given.secrets,
+        body=before.body if edited.body == was_shown.body else edited.body,
+        secrets=before.secrets if edited.secrets == was_shown.secrets else edited.secrets,
     )
 
 

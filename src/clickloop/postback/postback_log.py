@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from clickloop.log_filter import LogFilter, OfClick, OfConversion, RecordNumber
+from clickloop.log_filter import ClickIdFilter, ConversionIdFilter, LogFilter, RecordNumber
 from clickloop.postback.due import ConditionResult, DuePostback, SkippedPostback, SkipReason
 from clickloop.postback.pause_reason import PauseReason
 from clickloop.postback.rule import PostbackRequest
@@ -107,8 +107,8 @@ class PostbackChoice(LogFilter, frozen=True, omit_defaults=True, kw_only=True):
     status: (
         Annotated[str, Meta(max_length=32, description="Only for conversions that now have this status.")] | None
     ) = None
-    click_id: OfClick = None
-    conversion_id: OfConversion = None
+    click_id: ClickIdFilter = None
+    conversion_id: ConversionIdFilter = None
 
 
 class PostbackFilter(PostbackChoice, frozen=True, omit_defaults=True, kw_only=True):

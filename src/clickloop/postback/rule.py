@@ -88,7 +88,7 @@ class Conditions(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     only_first: bool = False
     """Only for the first conversion of a click ("send only for unique")."""
     minimum_payout_micros: int | None = None
-    """In the conversion's own currency; None: no minimum."""
+    """In the conversion's own currency; None for no minimum."""
     every_nth: int = 1
     """1: every conversion; n: the first of every n, by count, not by chance."""
     delay_seconds: int = 0
@@ -97,7 +97,7 @@ class Conditions(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Success(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """When a 2xx response means delivered: every condition set must hold for the first 16 KB of the body. Empty: not checked."""
+    """The conditions under which a 2xx response means delivered. All must hold for the first 16 KB of the body; empty ones are ignored."""
 
     must_contain: str = ""
     """Literal text."""

@@ -91,16 +91,16 @@ def rule_presets() -> Mapping[str, RulePreset]:
 
 
 def request_of_preset(
-    preset: RulePreset, given: Mapping[str, str], *, for_alarms: bool = False
+    preset: RulePreset, inputs: Mapping[str, str], *, for_alarms: bool = False
 ) -> RequestTemplate | tuple[FillError, ...]:
-    """Return the request with the ``given`` values filled in and its secrets marked, or everything that is wrong with the values.
+    """Return the request with the ``inputs`` filled in and its secrets marked, or everything that is wrong with the values.
 
     A header whose value is empty once filled in is left out.
     """
-    errors = _errors(preset, given)
+    errors = _errors(preset, inputs)
     if errors:
         return errors
-    values = {fill.name: given.get(fill.name, fill.default or "") for fill in preset.fill}
+    values = {fill.name: inputs.get(fill.name, fill.default or "") for fill in preset.fill}
     headers = [Header(header.name, _filled(header.value, values)) for header in preset.headers]
     in_body = {name: json.dumps(value)[1:-1] for name, value in values.items()}
     return RequestTemplate(
@@ -115,18 +115,18 @@ def request_of_preset(
     )
 
 
-def _errors(preset: RulePreset, given: Mapping[str, str]) -> tuple[FillError, ...]:
+def _errors(preset: RulePreset, inputs: Mapping[str, str]) -> tuple[FillError, ...]:
     known = {fill.name: fill for fill in preset.fill}
     errors = [
         FillError(name[:100], FillFault.UNKNOWN, f"This placeholder does not exist. Use one of: {', '.join(known)}.")
-        for name in given
+        for name in inputs
         if name not in known
     ]
     for name, fill in known.items():
-        if name not in given:
+        if name not in inputs:
             if fill.default is None:
                 errors.append(FillError(name, FillFault.MISSING, f"A value is required. {fill.sentence}"))
-        elif given[name] != fill.default and not fill.accepts(given[name]):
+        elif inputs[name] != fill.default and not fill.accepts(inputs[name]):
             sentence = f"Enter a value like {fill.example}. {fill.sentence}"
             errors.append(FillError(name, FillFault.UNFIT, sentence))
     return tuple(errors)

@@ -122,7 +122,7 @@ class ExchangeRate(msgspec.Struct, frozen=True):
 
 
 GroupKey = int | str
-"""The key of a group: a record's number, a text (empty: none), a weekday (1 for Monday … 7), an hour of the day, or the first
+"""The key of a group: a record's number, a text (empty if none), a weekday (1 for Monday … 7), an hour of the day, or the first
 moment of a day or hour in Unix milliseconds."""
 
 

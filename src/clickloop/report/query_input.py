@@ -188,7 +188,7 @@ def _filters(texts: Sequence[str], faults: list[FieldFault]) -> tuple[DimensionF
             faults.append(FieldFault("filter", FaultCode.WRONG_TYPE, f"Enter a number after {word}:"))
             continue
         values.setdefault(dimension, []).append(value)
-    return tuple(DimensionFilter(dimension, tuple(given)) for dimension, given in values.items())
+    return tuple(DimensionFilter(dimension, tuple(names)) for dimension, names in values.items())
 
 
 _WORDS = frozenset(dimension.value for dimension in Dimension)

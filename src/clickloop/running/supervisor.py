@@ -69,7 +69,7 @@ class Child:
             code = process.poll()
             if code is None:
                 return
-            # Exit status 0 means that somebody sent SIGTERM: restart without a longer wait, because visitors wait.
+            # Exit status 0 means that the process got SIGTERM, not that it is broken: restart it without backing off.
             self._deaths = 0 if code == 0 or now - self._started > 30 else self._deaths + 1
             pause = _BACKOFF_SECONDS[min(self._deaths, len(_BACKOFF_SECONDS) - 1)]
             if code == STORES_REFUSED:

@@ -10,7 +10,7 @@ from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.setup.rates import StoredRate, delete_rate, rates_after, save_rates
 
 NOUN = "rates"
-MAX_FAULTS = 100  # of 10,000 rates nobody reads more
+MAX_FAULTS = 100  # a longer list of faults is of no use
 
 
 def set_rates(context: SavingContext, into: str, body: RatesBody, view: Callable[[int], object]) -> int:

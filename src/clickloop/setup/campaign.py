@@ -41,7 +41,7 @@ class ClickCost(enum.StrEnum):
     PER_THOUSAND = "per_thousand"
     """A fixed amount per thousand clicks."""
     NONE = "none"
-    """No cost, whatever the link says."""
+    """No cost, even if the link contains one."""
 
     @property
     def is_fixed(self) -> bool:

@@ -47,7 +47,7 @@ class CatalogShare(msgspec.Struct, frozen=True):
 
 
 class CatalogCampaign(msgspec.Struct, frozen=True):
-    """A campaign with its source. ``cost_micros``: of one click, whatever the model; None: the cost in the link."""
+    """A campaign with its source. ``cost_micros``: per click, for any cost model; None: the cost in the link."""
 
     id: int
     key: str

@@ -50,7 +50,7 @@ class InstanceSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SavedSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The saved settings. None: not saved, so the setting that the tracker was started with applies."""
+    """The saved settings. For those that are None, the setting that the tracker was started with applies."""
 
     public_url: str | None = None
     domains: tuple[str, ...] | None = None
@@ -75,7 +75,7 @@ NOTHING_SAVED = SavedSettings()
 def startup_settings(settings: Settings) -> InstanceSettings:
     """Return the instance settings in the environment and command line. Raise SettingError, naming the setting."""
     domains = tuple(part.strip().lower() for part in settings.domains.split(",") if part.strip())
-    given = SavedSettings(
+    effective = SavedSettings(
         public_url=settings.base_url(),
         domains=domains,
         currency=settings.currency,
@@ -85,10 +85,10 @@ def startup_settings(settings: Settings) -> InstanceSettings:
         ip_storage=IpStorage(settings.ip_storage),
     )
     # Without a public URL, base_url() returns the listen address, whose port may be 0 for any free one.
-    checked = msgspec.structs.replace(given, public_url=settings.public_url.rstrip("/") or None)
+    checked = msgspec.structs.replace(effective, public_url=settings.public_url.rstrip("/") or None)
     for fault in instance_faults(checked):
         raise SettingError(f"{fault.field.partition('[')[0]}: {fault.message}")
-    return given.over(InstanceSettings(public_url=""))
+    return effective.over(InstanceSettings(public_url=""))
 
 
 def instance_faults(saved: SavedSettings) -> list[FieldFault]:
@@ -124,7 +124,7 @@ def time_zones() -> tuple[str, ...]:
     return tuple(sorted(zoneinfo.available_timezones() - {"localtime", "Factory"}))
 
 
-def kept_address(address: str, storage: IpStorage) -> str:
+def stored_address(address: str, storage: IpStorage) -> str:
     """Return what to store of a visitor's address. Empty for a text that is not an address, unless everything is stored."""
     if storage is IpStorage.FULL:
         return address

@@ -60,9 +60,9 @@ class SettingsUpdate(msgspec.Struct, kw_only=True):
 
 def changed_settings(before: SavedSettings, update: SettingsUpdate) -> SavedSettings:
     """Return the saved settings after a change, with hosts trimmed and in lower case."""
-    given = {name: value for name, value in msgspec.structs.asdict(update).items() if value is not UNSET}
-    if given.get("domains") is not None:
-        given["domains"] = tuple(dict.fromkeys(domain.strip().lower() for domain in given["domains"]))
-    if given.get("public_url") is not None:
-        given["public_url"] = given["public_url"].strip().rstrip("/")
-    return msgspec.structs.replace(before, **given)
+    changes = {name: value for name, value in msgspec.structs.asdict(update).items() if value is not UNSET}
+    if changes.get("domains") is not None:
+        changes["domains"] = tuple(dict.fromkeys(domain.strip().lower() for domain in changes["domains"]))
+    if changes.get("public_url") is not None:
+        changes["public_url"] = changes["public_url"].strip().rstrip("/")
+    return msgspec.structs.replace(before, **changes)

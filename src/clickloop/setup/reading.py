@@ -17,7 +17,7 @@ MAX_FAULTS = 100
 
 
 class PartlyRead(msgspec.Struct, Generic[T], frozen=True):
-    """The record in a body or a form, as far as it can be read."""
+    """The record in a body or a form, as far as it could be parsed."""
 
     value: T
     """With faults only good for further checks, never for saving: faulty fields are left out or empty. None if impossible."""
@@ -33,9 +33,9 @@ class SelfChecking(typing.Protocol):
         ...
 
 
-def given_or(given: T | msgspec.UnsetType, otherwise: T) -> T:
-    """Return a field of a body, or ``otherwise`` if it is unset."""
-    return otherwise if given is msgspec.UNSET else given
+def value_or(value: T | msgspec.UnsetType, default: T) -> T:
+    """Return a field of a body, or ``default`` if it is unset."""
+    return default if value is msgspec.UNSET else value
 
 
 def repeated_keys(body: bytes) -> list[str]:
@@ -54,20 +54,20 @@ def repeated_keys(body: bytes) -> list[str]:
     return list(repeated)
 
 
-def read_given(given: Any, kind: type[T]) -> PartlyRead[T]:
-    """Return the Struct in nested builtins, as far as it can be read, and all faults."""
-    value, faults = _read_struct(given, kind, "")
+def read_input(data: Any, kind: type[T]) -> PartlyRead[T]:
+    """Parse nested builtins into a Struct as far as possible. Return it and all faults."""
+    value, faults = _read_struct(data, kind, "")
     return PartlyRead(value, tuple(faults))
 
 
-def _read_struct(given: Any, kind: type[Any], path: str) -> tuple[Any, list[FieldFault]]:
+def _read_struct(data: Any, kind: type[Any], path: str) -> tuple[Any, list[FieldFault]]:
     """Return the Struct without its faulty fields, None where a required one has no placeholder."""
-    if not isinstance(given, dict):
-        return None, [FieldFault(path, FaultCode.WRONG_TYPE, f"Expected a JSON object, not {_kind_of(given)}.")]
+    if not isinstance(data, dict):
+        return None, [FieldFault(path, FaultCode.WRONG_TYPE, f"Expected a JSON object, not {_kind_of(data)}.")]
     faults: list[FieldFault] = []
     values: dict[str, Any] = {}
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-    for name, value in given.items():
+    for name, value in data.items():
         if len(faults) >= MAX_FAULTS:
             break
         place = _below(path, name[:100])
@@ -84,7 +84,7 @@ def _read_struct(given: Any, kind: type[Any], path: str) -> tuple[Any, list[Fiel
         if read is not None or not found:
             values[field.name] = read
     for field in fields.values():
-        if field.required and field.encode_name not in given:
+        if field.required and field.encode_name not in data:
             faults.append(FieldFault(_below(path, field.encode_name), FaultCode.REQUIRED, "The field is missing."))
         if field.required and field.name not in values:
             values[field.name] = _placeholder(field.type)

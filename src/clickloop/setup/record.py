@@ -1,4 +1,4 @@
-"""What all set-up records share: id, version, limits of one-line texts, and partial changes.
+"""The common parts of all set-up records: id, version, limits of one-line texts, and partial changes.
 
 A kind of record is declared as three Structs: its fields (``NetworkFields``), which its record and its API view inherit, and the
 requests ``NetworkChange`` and ``NewNetwork``. A field's description, example and length are part of its type, which they all
@@ -58,8 +58,8 @@ Record = TypeVar("Record", bound=msgspec.Struct)
 
 def with_changes(record: Record, change: msgspec.Struct, **others: object) -> Record:
     """Return the record with the change's fields, except UNSET ones. ``others`` override the change's fields."""
-    given = {name: others.get(name, getattr(change, name, UNSET)) for name in record.__struct_fields__}
-    return replace(record, **{name: value for name, value in given.items() if value is not UNSET})
+    values = {name: others.get(name, getattr(change, name, UNSET)) for name in record.__struct_fields__}
+    return replace(record, **{name: value for name, value in values.items() if value is not UNSET})
 
 
 def copied_name(name: str) -> str:

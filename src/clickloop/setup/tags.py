@@ -19,11 +19,11 @@ def clean_tags(tags: Iterable[str]) -> tuple[str, ...]:
 
 
 def tag_faults(tags: Iterable[str]) -> list[FieldFault]:
-    given = tuple(tags)
-    if len(given) > MAX_TAGS:
+    all_tags = tuple(tags)
+    if len(all_tags) > MAX_TAGS:
         return [FieldFault("tags", FaultCode.TOO_MANY, f"The maximum is {MAX_TAGS} tags.")]
     faults = []
-    for position, tag in enumerate(given):
+    for position, tag in enumerate(all_tags):
         faults += text_faults(f"tags[{position}]", tag, MAX_TAG_LENGTH)
         if "," in tag:
             sentence = "A tag must not contain a comma, which separates tags."

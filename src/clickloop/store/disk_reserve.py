@@ -21,6 +21,7 @@ class DiskReserve:
     def held(self) -> bool:
         """Return whether the whole reserve is allocated."""
         try:
+            # Allocated blocks, which stat counts in units of 512 bytes on every file system; the size may include holes.
             return self._path.stat().st_blocks * 512 >= self.size
         except FileNotFoundError:
             return False
@@ -45,6 +46,7 @@ class DiskReserve:
             # Under another name first: a partial reserve must not count.
             file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
+                # Allocated rather than truncated to size: deleting a sparse file would free nothing.
                 os.posix_fallocate(file, 0, self.size)
             finally:
                 os.close(file)

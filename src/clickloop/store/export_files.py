@@ -7,7 +7,7 @@ from pathlib import Path
 from clickloop.store.directory import make_directories, sync_directory
 from clickloop.store.disk_room import MIN_FREE_BYTES, check_room
 
-PIECE_BYTES = 256 * 1024
+PIECE_BYTES = 256 * 1024  # bounds memory, regardless of file size
 _TABLE = ".csv"
 
 
@@ -62,7 +62,7 @@ class ExportFiles:
         """Delete the file if it exists."""
         self._path(export_id).unlink(missing_ok=True)
 
-    def kept(self) -> list[str]:
+    def ids_on_disk(self) -> list[str]:
         """Return the ids of exports that have a file."""
         if not self._folder.is_dir():
             return []

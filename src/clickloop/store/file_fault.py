@@ -57,7 +57,7 @@ def fault_sentence(error: OSError, path: Path) -> str:
 
 
 def trailing_bytes(ledger: Path, facts: Path) -> str | None:
-    """Return a sentence about bytes behind the last whole page of a store's file; the engines ignore them."""
+    """Return a sentence about bytes after the last whole page of a store's file, which the engines ignore."""
     for path, header, page in ((ledger, 0, _MIN_SQLITE_PAGE_BYTES), (facts, 3 * 4096, _DUCKDB_BLOCK)):
         # An unreadable file is reported elsewhere.
         with contextlib.suppress(OSError):

@@ -253,7 +253,7 @@ def edge_click_ids(folder: Path, fingerprint: str) -> tuple[ClickIds, str]:
         return click_ids_of(folder, found.key, installation or Installation(id="", key=expected)), ""
     try:
         stand_in = draw_key(folder / STAND_IN_FILE)
-    except OSError:  # such as a full disk: this process then uses a key of its own, and still redirects visitors
+    except OSError:  # such as a full disk: this process then uses a temporary key, and still redirects visitors
         stand_in = b""
     if len(stand_in) != KEY_BYTES:
         stand_in = secrets.token_bytes(KEY_BYTES)

@@ -12,7 +12,7 @@ from clickloop.conversion.upload_text import Utf8Decoder
 from clickloop.store.directory import make_directories, sync_directory
 from clickloop.store.disk_room import MIN_FREE_BYTES, check_room
 
-PIECE_BYTES = 256 * 1024  # bounds memory, whatever the size of the file
+PIECE_BYTES = 256 * 1024  # bounds memory, regardless of file size
 _SYNC_BYTES = 32 * 1024 * 1024
 """Bytes between two syncs of an arriving file, so that the last sync is short."""
 _TEXT, _PART, _VERDICTS, _DRAFTS, _DATES = ".text", ".part", ".verdicts", ".drafts", ".dates"
@@ -76,7 +76,8 @@ class UploadFiles:
                 yield piece
 
     def copy(self, upload_id: str, other_id: str) -> None:
-        """Store the file under a second id, as a hard link. Raise FileNotFoundError."""
+        """Store the file under a second id. Raise FileNotFoundError."""
+        # A hard link: files may be large, are never changed, and each id can be deleted without the other.
         os.link(self._path(upload_id, _TEXT), self._path(other_id, _TEXT))
         sync_directory(self._folder)
 
@@ -128,7 +129,7 @@ class UploadFiles:
         for path in self._folder.glob(f"*{_PART}"):
             path.unlink(missing_ok=True)
 
-    def kept(self, now_ms: int) -> dict[str, bool]:
+    def ids_on_disk(self, now_ms: int) -> dict[str, bool]:
         """Return the ids of uploads with files, each with whether its files have not been touched for a day."""
         ids: dict[str, bool] = {}
         if not self._folder.is_dir():

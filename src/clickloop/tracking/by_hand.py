@@ -9,7 +9,7 @@ from msgspec import Meta
 from clickloop.conversion.conversion_input import ConversionInput
 from clickloop.conversion.notice import Channel
 from clickloop.conversion.notice_log import NoticeOutcome
-from clickloop.conversion.reported import ConversionCorrection, ConversionReport, correction_faults, given_conversion
+from clickloop.conversion.reported import ConversionCorrection, ConversionReport, conversion_input_of, correction_faults
 from clickloop.logs.conversion_view import ConversionView, conversion_view
 from clickloop.logs.listing import CONVERSIONS
 from clickloop.logs.notice_view import NoticeView, notice_view
@@ -42,7 +42,7 @@ def report_conversion(
     ``address`` is the reporter's IP address. ``on_postbacks_owed`` is called after the transaction.
     """
     channel = Channel.HAND if report.by_hand else Channel.API
-    result = convert(intake, given_conversion(report), channel, context.clock(), address)
+    result = convert(intake, conversion_input_of(report), channel, context.clock(), address)
     on_postbacks_owed()
     if report.by_hand:
         _record_by_hand(context, result)
@@ -67,7 +67,7 @@ def correct_conversion(
     status = statuses.of_word(correction.status, own_words) if correction.status.strip() else None
     if faults := correction_faults(correction, status):
         raise InvalidInputError(tuple(faults))
-    given = ConversionInput(
+    data = ConversionInput(
         click_id=known.click.click_id,
         txid=known.txid,
         status=correction.status.strip(),
@@ -75,7 +75,7 @@ def correct_conversion(
         currency=correction.currency or (known.payout.currency if correction.payout else ""),
         disable_postback=correction.disable_postback,
     )
-    result = convert(intake, given, Channel.HAND, context.clock())
+    result = convert(intake, data, Channel.HAND, context.clock())
     on_postbacks_owed()
     _record_by_hand(context, result)
     return _accepted(result, "")

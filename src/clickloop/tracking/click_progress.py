@@ -40,10 +40,10 @@ class ClickLookupResult(msgspec.Struct, frozen=True):
     unreadable: frozenset[str] = frozenset()
     """Ids whose blocks of the facts cannot be read: their clicks may be there."""
     settled_to: int | None = _EVERYTHING
-    """A moment whose existing click segments were all settled before the look-up; None: unknown."""
+    """A moment whose existing click segments were all settled before the look-up; None if unknown."""
 
     def settled_to_for(self, click_id: str) -> int | None:
-        """Return the moment up to which every click that could be this one is settled and readable; None: unknown."""
+        """Return the moment up to which every click that could be this one is settled and readable; None if unknown."""
         return None if click_id in self.unreadable else self.settled_to
 
 
@@ -78,7 +78,7 @@ class ClickProgress:
 
     @property
     def settled_to(self) -> int | None:
-        """Return the moment up to which click segments are settled; None: not known yet."""
+        """Return the moment up to which click segments are settled; None if not known yet."""
         return self._settled_to
 
     def clicks_settled(self) -> None:

@@ -30,7 +30,7 @@ class ExportedPage(msgspec.Struct, frozen=True):
     rows: int
     next_cursor: str | None
     reached_at: int | None
-    """The moment of its last row; None: no rows."""
+    """The moment of the last row; None if there are no rows."""
 
 
 ExportPageReader = Callable[[Export], ExportedPage]
@@ -96,7 +96,7 @@ class ExportWorker:
 
 def delete_old_export_files(ledger: Ledger, files: ExportFiles, now_ms: int, keep_ms: int) -> None:
     """Delete the files of exports that finished over ``keep_ms`` ago, failed or were cancelled, and files without an export."""
-    stored = files.kept()
+    stored = files.ids_on_disk()
     known: dict[str, Export] = {}
     for start in range(0, len(stored), _IDS_PER_QUERY):
         with ledger.read() as tx:

@@ -170,9 +170,9 @@ class _RollbackError(Exception):
     """The signal to roll back the transaction of a trial."""
 
 
-def convert(intake: Intake, given: ConversionInput, channel: Channel, now_ms: int, ip: str = "") -> NoticeResult:
+def convert(intake: Intake, data: ConversionInput, channel: Channel, now_ms: int, ip: str = "") -> NoticeResult:
     """Register a conversion entered by hand or over the API. The ledger's commit makes it durable: there is no journal."""
-    return take_notices(intake, [raw_notice_of(given, channel, intake.new_id(), now_ms, ip)], now_ms)[0]
+    return take_notices(intake, [raw_notice_of(data, channel, intake.new_id(), now_ms, ip)], now_ms)[0]
 
 
 def preview_notices(

@@ -168,7 +168,7 @@ class _BatchState:
 def parse_raw_notice(
     raw: RawNotice, click_ids: ClickIds, stored: StoredNotice | None = None, runs: int = 1
 ) -> ParsedNotice:
-    """Parse a raw notice and verify its click id, as far as possible without a store."""
+    """Parse a raw notice and verify the click id as far as possible without a store."""
     notice = read_notice(raw)
     return ParsedNotice(raw, notice, quick_verdict(notice, click_ids), stored, runs)
 

@@ -146,7 +146,7 @@ class _ResendOptions(msgspec.Struct, frozen=True):
 def resend_one(
     tx: Connection, intake: Intake, postback_id: str, mode: ResendMode, now_ms: int, *, force: bool = False
 ) -> NewPostback | ResendRefusal | None:
-    """Resend a postback; if the id is of an older row of the same change and rule, resend the last one. None: no such postback.
+    """Resend a postback; if the id is of an older row of the same change and rule, resend the last one. Return None if none exists.
 
     ``force``: even if a newer change was sent since, or its notice requested that no postback be sent.
     """

@@ -54,7 +54,7 @@ class NoticeReceipt(msgspec.Struct, frozen=True, gc=False):
     position: int
     reason: RefusalReason | None
     return_text: str
-    """The response text that the network requested in place of ours; empty: none."""
+    """The response text that the network requested in place of ours; empty if none."""
     is_deferred: bool = False
     """Whether it is in the journal of deferred notices."""
 
@@ -113,7 +113,7 @@ _decode_click = msgspec.json.Decoder(Click).decode
 
 
 def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | None = None) -> ClickRedirect | None:
-    """Buffer the click of a visitor who follows the campaign link ``key``, and return their redirect; None: no such campaign.
+    """Buffer the click of a visitor who follows the campaign link ``key``, and return their redirect; None if there is no such campaign.
 
     ``link_flag``: a flag for an irregular path of the link.
 
@@ -125,11 +125,11 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
         return None
     headers = arrival.headers
     parameters, flags = read_query(arrival.query, route.fields, "external_id")
-    known = edge.visitors.known(headers.get(b"user-agent", b""))
+    device = edge.visitors.device_of(headers.get(b"user-agent", b""))
     now_ms = edge.clock()
     query = arrival.query
     test = TEST_BYTES in query and is_test(edge.click_ids, key, query, now_ms)
-    screening = screen(arrival.method, headers.get(b"purpose", b""), known.device.screening, test=test)
+    screening = screen(arrival.method, headers.get(b"purpose", b""), device.device.screening, test=test)
     target = route.choose(edge.chance())
     if link_flag is not None:
         flags = (*flags, link_flag)
@@ -146,8 +146,8 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     head = b'{"at":%d%b%b%b%b,' % (
         now_ms,
         target.json if target is not None else route.json,
-        known.json,
-        edge.visitors.place(arrival.ip),
+        device.json,
+        edge.visitors.location(arrival.ip),
         edge.visitors.language(headers.get(b"accept-language", b"")),
     )
     location = ""
@@ -186,7 +186,7 @@ def take_notice(edge: Edge, arrival: EdgeRequest, channel: Channel) -> NoticeRec
         body=escape_bytes(arrival.body),
         content_type=headers.get(b"content-type", b"")[:200].decode("latin-1"),
         # A network's server is not a visitor: its address is never anonymised, because address lists need all of it.
-        ip=edge.visitors.kept_address(arrival.ip) if channel is Channel.PIXEL else arrival.ip,
+        ip=edge.visitors.stored_address(arrival.ip) if channel is Channel.PIXEL else arrival.ip,
         useragent=headers.get(b"user-agent", b"")[:USERAGENT_CHARACTERS].decode("utf-8", "replace").replace("\0", "�"),
         domain=arrival.host,
         cookie_click_id=cookie_value(headers.get(b"cookie", b"")) if channel is Channel.PIXEL else "",

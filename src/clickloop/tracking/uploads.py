@@ -52,7 +52,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class LineFinding(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The result of a line, or what it would be in a preview. ``reason``: a RefusalReason or LineFault; empty: none.
+    """The result of a line, or what it would be in a preview. ``reason``: a RefusalReason or LineFault; empty if none.
 
     Previews store these as arrays: add new fields at the end, with a default, because older arrays are shorter.
     """
@@ -310,7 +310,7 @@ class UploadWorker:
 
 def tidy_uploads(ledger: Ledger, files: UploadFiles, now_ms: int, keep_ms: int) -> None:
     """Delete the files of uploads that ended over ``keep_ms`` ago, and recount uploads whose lines were waiting for clicks."""
-    stored = files.kept(now_ms)
+    stored = files.ids_on_disk(now_ms)
     with ledger.read() as tx:
         known = {upload.upload_id: upload for upload in UPLOADS.of_ids(tx, list(stored))}
         recent = uploads_finished_between(tx, now_ms - DAY_MS, now_ms)

@@ -1,7 +1,7 @@
 """Reading a cookie in linear time.
 
 Litestar reads all cookies at once with ``http.cookies``, whose unquoting takes quadratic time (CVE-2024-7592): one header of
-64 KB blocked the core for seconds. It also caches the last 1,024 headers, whatever their length.
+64 KB blocked the core for seconds. It also caches the last 1,024 headers, of any length.
 """
 
 from typing import Any

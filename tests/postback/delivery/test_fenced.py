@@ -158,5 +158,5 @@ def test_a_worker_killed_between_request_and_outcome_is_followed_by_the_same_req
 
     assert [told(request) for request in receiver.requests] == [(postback_id, 1), (postback_id, 2)]
     assert [attempt.result for attempt in attempts] == ["unknown", "delivered"]
-    assert "may or may not have got it" in (attempts[0].error or "")
+    assert "may or may not have received the request" in (attempts[0].error or "")
     assert postback.attempts == 2

@@ -199,7 +199,7 @@ def test_a_failed_probe_makes_the_next_one_wait_longer() -> None:
     assert queues.go("a", FAILED, 1) == [BreakerChange.STILL_PAUSED]
 
     assert queues.receivers.next_probe(queues.now) == 60
-    pause = queues.receivers.standing("a").pause
+    pause = queues.receivers.condition("a").pause
     assert pause is not None
     assert pause.probes == 1
 
@@ -223,7 +223,7 @@ def test_a_paused_receiver_stays_paused_over_a_restart_and_is_probed_first() -> 
     queues.receivers.restore([StoredReceiver(receiver="a", pause=pause)], queues.now, NOW_MS)
 
     assert queues.receivers.rooms(queues.now).room("a") == 0
-    assert queues.receivers.standing("a").pause == pause
+    assert queues.receivers.condition("a").pause == pause
     queues.now += 5
     queues.put("a")
     assert queues.leave().total() == 1

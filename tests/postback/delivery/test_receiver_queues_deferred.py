@@ -26,7 +26,7 @@ def test_a_receiver_that_requests_a_wait_is_deferred_until_then_and_no_other_is(
     queues.now += 60.5
     assert queues.receivers.rooms(queues.now).room("a") > 0
     assert queues.receivers.waits_over(queues.now) == ["a"]
-    assert queues.receivers.standing("a") == ReceiverCondition()
+    assert queues.receivers.condition("a") == ReceiverCondition()
 
 
 def test_a_receiver_that_requests_a_longer_wait_is_reported_again() -> None:
@@ -69,12 +69,12 @@ def test_a_probe_requested_by_a_user_may_leave_at_once() -> None:
     queues.go("a", FAILED, OPENS_AT)
     assert queues.receivers.rooms(queues.now).room("a") == 0
 
-    assert queues.receivers.follow([StoredReceiver(receiver="a", asked=ReceiverCommand.PROBE)], queues.now, NOW_MS) == {
-        "a": ReceiverCommand.PROBE
-    }
+    assert queues.receivers.follow(
+        [StoredReceiver(receiver="a", command=ReceiverCommand.PROBE)], queues.now, NOW_MS
+    ) == {"a": ReceiverCommand.PROBE}
 
     assert queues.receivers.rooms(queues.now).room("a") == 1
-    pause = queues.receivers.standing("a").pause
+    pause = queues.receivers.condition("a").pause
     assert pause is not None
     assert pause.probe_at == NOW_MS
 
@@ -83,9 +83,9 @@ def test_a_receiver_resumed_by_a_user_is_sent_to_as_before() -> None:
     queues = ManualQueues()
     queues.go("a", FAILED, OPENS_AT)
 
-    queues.receivers.follow([StoredReceiver(receiver="a", asked=ReceiverCommand.RESUME)], queues.now, NOW_MS)
+    queues.receivers.follow([StoredReceiver(receiver="a", command=ReceiverCommand.RESUME)], queues.now, NOW_MS)
 
-    assert queues.receivers.standing("a") == ReceiverCondition()
+    assert queues.receivers.condition("a") == ReceiverCondition()
     queues.put("a", 5)
     assert queues.leave().total() == 1
     queues.end()

@@ -218,7 +218,7 @@ def test_a_receiver_that_probes_the_newest_gets_the_due_postback_created_last(st
 
 def test_a_command_is_stored_until_it_is_done_or_has_nothing_to_end(store: Store) -> None:
     def commands() -> list[ReceiverCommand | None]:
-        return [each.asked for each in store.work.receivers()]
+        return [each.command for each in store.work.receivers()]
 
     def request(command: ReceiverCommand) -> bool:
         with store.ledger.write() as tx:

@@ -1,4 +1,4 @@
-"""What the core does with exports, for tests without one."""
+"""The core's work on exports, for tests without a core."""
 
 from typing import TYPE_CHECKING
 

@@ -149,7 +149,7 @@ def test_a_test_is_sent_through_every_active_rule_and_returns_the_results(
     assert set(results) == {"Here", "Closed"}
     assert results["Here"].delivered
     assert not results["Closed"].delivered
-    assert "No connection" in results["Closed"].detail
+    assert "Could not connect" in results["Closed"].detail
     (received,) = receiver.requests
     assert received.value("state") == b"test"
     assert received.value("where") == b"go.example.com"

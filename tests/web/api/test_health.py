@@ -1,4 +1,4 @@
-"""What an edge's /health answers: ok, degraded, failing; current, and without names."""
+"""An edge's /health returns ok, degraded or failing; it is current, and contains no names."""
 
 import os
 from pathlib import Path

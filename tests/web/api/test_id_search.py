@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def found(instance: "Instance", text: str, **more: Any) -> list[tuple[str, str]]:
-    """What an id turned out to be, and whose story."""
+    """The kind of record that an id was found to be, and the trace it belongs to."""
     answer = instance.api.get("/api/v1/clicks/find", params={"id": text} | more)
     assert answer.status_code == 200, answer.text
     return [(item["matched"], item["click_id"]) for item in answer.json()["items"]]

@@ -1,4 +1,4 @@
-"""What can be done with the logs over the API: exports, corrections, secrets, and lists of jobs."""
+"""Operations on the logs over the API: exports, corrections, secrets, and lists of jobs."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast

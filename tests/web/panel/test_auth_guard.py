@@ -30,7 +30,7 @@ HOST = "panel.example"
 
 @pytest.fixture
 def browser(instance: "Instance") -> Iterator[TestClient[Any]]:
-    """A browser that nobody has signed in with, at a panel without TLS."""
+    """A browser without a session, at a panel without TLS."""
     made: TestClient[Any] = TestClient(instance.app, base_url=f"http://{HOST}", raise_server_exceptions=False)
     made.follow_redirects = False
     with made:
@@ -91,7 +91,7 @@ def test_the_first_owner_comes_by_the_link_and_is_in(instance: "Instance", brows
     [
         ({"password": "short", "again": "short"}, "at least 10"),
         ({"again": "something else"}, "do not match"),
-        ({"name": ""}, "empty"),
+        ({"name": ""}, "Enter at least one character"),
         (
             {"name": "long enough name", "password": "long enough name", "again": "long enough name"},
             "differ from the user name",

@@ -21,7 +21,7 @@ MAX_SECONDS = 1.0
 
 @pytest.fixture
 def browser(instance: "Instance") -> Iterator[TestClient[Any]]:
-    """A browser that nobody has signed in with."""
+    """A browser without a session."""
     made: TestClient[Any] = TestClient(instance.app, raise_server_exceptions=False)
     made.follow_redirects = False
     with made:

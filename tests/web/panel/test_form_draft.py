@@ -23,7 +23,7 @@ _INPUT = re.compile(r'<input type="hidden" name="([^"]*)" value="([^"]*)">')
 
 @pytest.fixture
 def browser(instance: "Instance") -> Iterator[TestClient[Any]]:
-    """A browser in which nobody is signed in, at a panel with one record of each kind and the owner anna."""
+    """A browser without a session, at a panel with one record of each kind and the owner anna."""
     instance.set_up()
     instance.user(Role.OWNER, "anna")
     made: TestClient[Any] = TestClient(instance.app, base_url=f"http://{HOST}", raise_server_exceptions=False)

@@ -29,7 +29,7 @@ MIN_CONVERSIONS = 20
 
 
 class CampaignEvidence(msgspec.Struct, frozen=True, kw_only=True):
-    """The recent traffic of a campaign. Times are Unix milliseconds; None: none within the examined days."""
+    """The recent traffic of a campaign. Times are Unix milliseconds; None if nothing happened within the examined days."""
 
     campaign_id: int
     clicks: ClickEvidence = ClickEvidence()

@@ -8,9 +8,9 @@ from clickloop.postback.delivery.work import RecordingResult
 from clickloop.postback.retry import PauseRule
 
 
-def log_breaker_change(change: BreakerChange, receiver: str, standing: ReceiverCondition) -> None:
+def log_breaker_change(change: BreakerChange, receiver: str, condition: ReceiverCondition) -> None:
     """Log the change that the end of an attempt caused in a receiver's state."""
-    pause, held_until = standing.pause, standing.held_until
+    pause, held_until = condition.pause, condition.held_until
     if pause is not None and change is not BreakerChange.HELD:
         event = "receiver paused" if change is BreakerChange.PAUSED else "receiver still fails"
         log(event, receiver=receiver, why=pause.why, failed_probes=pause.probes, next_probe=iso_text(pause.probe_at))

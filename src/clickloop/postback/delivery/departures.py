@@ -127,7 +127,7 @@ class Departures:
 
     def _follow_change(self, change: BreakerChange, receiver: str) -> None:
         """Log and store a receiver's new condition. Release what is queued for it if nothing may be sent to it now."""
-        log_breaker_change(change, receiver, self._receivers.standing(receiver))
+        log_breaker_change(change, receiver, self._receivers.condition(receiver))
         self._writer.note_changed((receiver,))
         if change is not BreakerChange.RESUMED:
             self._writer.give_back([claim.job for claim in self._receivers.drop(receiver)])

@@ -28,14 +28,14 @@ class OutcomeWriter:
     def __init__(
         self,
         ledger: StoreThread,
-        standing: Callable[[str], ReceiverCondition],
+        condition: Callable[[str], ReceiverCondition],
         clock: ClockWatch,
         limits: DeliveryLimits,
         signals: Signals,
     ) -> None:
-        """``standing`` returns the condition of a receiver."""
+        """``condition`` returns the condition of a receiver."""
         self._ledger = ledger
-        self._standing = standing
+        self._condition = condition
         self._clock = clock
         self._limits = limits
         self._signals = signals
@@ -160,7 +160,7 @@ class OutcomeWriter:
         changed, self._changed = self._changed, set()
         done, self._done = self._done, {}
         try:
-            standings = {receiver: self._standing(receiver) for receiver in changed}
+            standings = {receiver: self._condition(receiver) for receiver in changed}
             await self._ledger.call(self._ledger.store.save_receiver_conditions, standings, done)
         except Exception:
             self._changed |= changed

@@ -35,7 +35,7 @@ class ReceiverTerms(msgspec.Struct, frozen=True, kw_only=True):
     connections: int | None = None
     """Maximum number of requests under way; None: the default."""
     per_minute: int | None = None
-    """Maximum number of requests per minute, evenly spread; None: no limit."""
+    """Maximum number of requests per minute, evenly spread; None for no limit."""
 
 
 NO_TERMS = ReceiverTerms()
@@ -51,7 +51,7 @@ class ReceiverCommand(enum.StrEnum):
 
 
 class ReceiverCondition(msgspec.Struct, frozen=True, kw_only=True):
-    """The condition of a receiver. ``held_until``: the end of the wait that it requested, in Unix milliseconds; None: no wait."""
+    """The condition of a receiver. ``held_until``: the end of the wait that it requested, in Unix milliseconds; None for no wait."""
 
     pause: Pause | None = None
     held_until: int | None = None
@@ -65,7 +65,7 @@ class StoredReceiver(msgspec.Struct, frozen=True, kw_only=True):
     pause: Pause | None = None
     held_until: int | None = None
     """As in ``ReceiverCondition``."""
-    asked: ReceiverCommand | None = None
+    command: ReceiverCommand | None = None
     """The user's command that is still to be done."""
 
 
@@ -90,7 +90,7 @@ class ReceiverQueue(Generic[_Entry]):
         self.deferred_until = 0.0
         """The end of the wait that the receiver requested."""
         self.held_until: int | None = None
-        """The same in Unix milliseconds; None: no wait, or its end was reported."""
+        """The same in Unix milliseconds; None for no wait, or its end was reported."""
         self.used_at = 0.0
         self.has_more = False
         """More is due for it than could be claimed."""

@@ -67,9 +67,9 @@ class ReceiverQueues(Generic[_Entry]):
         self._ready: deque[ReceiverQueue[_Entry]] = deque()
         """Queues whose next entry may be able to leave, each once, in turn."""
 
-    def restore(self, kept: Iterable[StoredReceiver], now: float, now_ms: int) -> None:
+    def restore(self, stored: Iterable[StoredReceiver], now: float, now_ms: int) -> None:
         """Restore pauses, waits and limits of an earlier process."""
-        for each in kept:
+        for each in stored:
             receiver = self._receiver(each.receiver)
             receiver.set_terms(each.terms, self._usual)
             if each.pause is not None:
@@ -80,15 +80,15 @@ class ReceiverQueues(Generic[_Entry]):
                 receiver.defer(min(each.held_until - now_ms, MAX_RETRY_AFTER_MS), now, now_ms)
                 receiver.held_until = each.held_until
 
-    def set_terms(self, kept: Iterable[StoredReceiver]) -> None:
+    def set_terms(self, stored: Iterable[StoredReceiver]) -> None:
         """Apply the user's current limits to all receivers."""
-        terms = {each.receiver: each.terms for each in kept}
+        terms = {each.receiver: each.terms for each in stored}
         for name in terms.keys() | self._receivers.keys():
             self._receiver(name).set_terms(terms.get(name, NO_TERMS), self._usual)
 
-    def follow(self, kept: Iterable[StoredReceiver], now: float, now_ms: int) -> dict[str, ReceiverCommand]:
+    def follow(self, stored: Iterable[StoredReceiver], now: float, now_ms: int) -> dict[str, ReceiverCommand]:
         """Execute the users' commands, and return them by receiver."""
-        commands = {each.receiver: each.asked for each in kept if each.asked is not None}
+        commands = {each.receiver: each.command for each in stored if each.command is not None}
         for name, command in commands.items():
             receiver = self._receiver(name)
             if command is ReceiverCommand.PROBE and receiver.breaker.pause is not None:
@@ -186,7 +186,7 @@ class ReceiverQueues(Generic[_Entry]):
         self.queued -= len(dropped)
         return dropped
 
-    def standing(self, name: str) -> ReceiverCondition:
+    def condition(self, name: str) -> ReceiverCondition:
         receiver = self._receivers.get(name)
         return (
             ReceiverCondition(pause=receiver.breaker.pause, held_until=receiver.held_until)
@@ -247,16 +247,16 @@ def shares(rooms: Sequence[int], limit: int) -> list[int]:
 
     If there is not one for each, the first ones get one.
     """
-    given = [0] * len(rooms)
+    result = [0] * len(rooms)
     left = limit
     # Smallest rooms first, so that what they leave is shared among the larger ones.
     waiting = sorted((room, position) for position, room in enumerate(rooms) if room > 0)
     if len(waiting) > left:
         for position in sorted(position for _, position in waiting)[:left]:
-            given[position] = 1
-        return given
+            result[position] = 1
+        return result
     for number, (room, position) in enumerate(waiting):
         share = min(room, left // (len(waiting) - number))
-        given[position] = share
+        result[position] = share
         left -= share
-    return given
+    return result

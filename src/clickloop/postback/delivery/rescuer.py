@@ -60,11 +60,11 @@ class Rescuer:
             self._signals.due.set()
         self._follow(await self._ledger.call(store.receivers))
 
-    def _follow(self, kept: tuple[StoredReceiver, ...]) -> None:
+    def _follow(self, stored: tuple[StoredReceiver, ...]) -> None:
         """Apply users' limits and commands, and store which receivers' waits have ended."""
         now = self._clock.monotonic()
-        self._receivers.set_terms(kept)
-        done = self._receivers.follow(kept, now, self._clock.now())
+        self._receivers.set_terms(stored)
+        done = self._receivers.follow(stored, now, self._clock.now())
         for receiver, command in done.items():
             log_receiver_command(receiver, command)
         changed = {*done, *self._receivers.waits_over(now)}

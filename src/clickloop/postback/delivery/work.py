@@ -106,7 +106,7 @@ class PostbackStore(Protocol):
         ...
 
     def follow_clock(self, jump_ms: int) -> None:
-        """Shift leases with a clock that jumped, and due times, too, if it jumped back."""
+        """Shift leases by a clock jump, and due times as well if the clock jumped back."""
         ...
 
     def note_clock(self, now_ms: int) -> None:

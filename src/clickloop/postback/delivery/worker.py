@@ -53,7 +53,7 @@ class Delivery:
         self._ledger = StoreThread(store)
         self._clock = ClockWatch(self._ledger, clock, monotonic)
         self._receivers: ReceiverQueues[Claim] = ReceiverQueues(limits.connections, limits.receiver_connections)
-        self._writer = OutcomeWriter(self._ledger, self._receivers.standing, self._clock, limits, self._signals)
+        self._writer = OutcomeWriter(self._ledger, self._receivers.condition, self._clock, limits, self._signals)
         self._departures = Departures(self._receivers, self._writer, send, self._clock, limits, self._signals, chance)
         self._claimer = Claimer(
             self._ledger, self._receivers, self._departures, self._clock, limits, self._signals, self._watch_clock

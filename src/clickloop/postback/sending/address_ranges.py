@@ -43,7 +43,7 @@ class Block(msgspec.Struct, frozen=True):
     source: str
     """Its name, and the document that defines it."""
     hides: str = ""
-    """``tail``: the last four bytes; ``6to4``: bytes 2 to 5; ``teredo``: the last four, inverted; empty: none."""
+    """``tail``: the last four bytes; ``6to4``: bytes 2 to 5; ``teredo``: the last four, inverted; empty if none."""
 
     def covers(self, packed: bytes) -> bool:
         """Return whether it contains an address of 4 or 16 bytes."""

@@ -49,7 +49,7 @@ class TolerantConnector(aiohttp.TCPConnector):
 
 
 class TolerantProtocol(ResponseHandler):
-    """The client's protocol with a tolerant parser. ``malformed``: what is wrong with the last response; empty: nothing."""
+    """The client's protocol with a tolerant parser. ``malformed``: what is wrong with the last response; empty if nothing."""
 
     malformed = ""
 

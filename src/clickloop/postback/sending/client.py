@@ -186,7 +186,7 @@ class _Seen:
         self.redirected_by: int | None = None
         """Status of the last redirect followed."""
         self.lost_body = ""
-        """The redirect that turned the request into a GET without a body; empty: none."""
+        """The redirect that turned the request into a GET without a body; empty if none."""
         self.malformed = ""
         self.retry_after = ""
         self.chunks: list[bytes] = []

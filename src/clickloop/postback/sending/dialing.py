@@ -1,4 +1,4 @@
-"""How the HTTP client gets from a name to a connection, and where the address guard checks on the way.
+"""Connect the HTTP client to a host name, checking every address with the address guard.
 
 A name is resolved once, all its addresses are judged, and only allowed ones are ever tried, so the client connects to what was
 judged. Its DNS cache stores addresses after that, so a name is judged again whenever it is resolved again. Finally, the address

@@ -90,7 +90,7 @@ class SourcePreset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Permanent, because sources created from the preset store it."""
     name: str
     external_id: str = ""
-    """Placeholder of ``external_id``: the source's macro for its click id; empty: unknown."""
+    """Placeholder of ``external_id``: the source's macro for its click id; empty if unknown."""
     appends: str = ""
     """The parameter in which the source itself adds its click id to the link."""
     cost: str = ""
@@ -116,7 +116,7 @@ class NetworkPreset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Permanent, because networks created from the preset store it."""
     name: str
     click_id_parameter: str = ""
-    """The parameter of its offer links for our click id; empty: unknown."""
+    """The parameter in the network's offer links for our click id; empty if unknown."""
     postback: dict[str, str] = {}
     """The network's macro by parameter of our postback URL."""
     status_words: dict[str, str] = {}

@@ -2,7 +2,7 @@
 
 ``<data>/marks/<stream>/<writer>`` has two numbers of ten digits: the newest segment with a record known to be on disk, written by
 the writer after a sync, and the newest settled segment, written by the reader after syncing its directory.
-Marks themselves are not synced: after a power cut a mark is behind its segments, never ahead of them.
+Marks themselves are not synced: after a power cut a mark may lag behind its segments, but is never ahead of them.
 """
 
 import contextlib

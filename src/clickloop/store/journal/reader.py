@@ -271,12 +271,12 @@ class JournalReader:
             return SegmentContents(segment, count, (), lines)
         found = salvage(data)
         damages = damages_of(data, found, segment, segment.path.suffix == CLOSED_SUFFIX, origin)
-        kept: Sequence[bytes] = () if is_foreign(found.trailer, origin) else found.lines
+        good: Sequence[bytes] = () if is_foreign(found.trailer, origin) else found.lines
         if accepts is not None:
-            kept, refused = keep_only(kept, accepts)
+            good, refused = keep_only(good, accepts)
             damages += tuple(_refusal(segment, data, found.lines[index], why) for index in refused)
-        segment = _rewrite(segment, closed_segment_bytes(segment.number, kept, origin), keep_original=bool(damages))
-        return SegmentContents(segment, len(kept), damages, tuple(kept) if with_lines else ())
+        segment = _rewrite(segment, closed_segment_bytes(segment.number, good, origin), keep_original=bool(damages))
+        return SegmentContents(segment, len(good), damages, tuple(good) if with_lines else ())
 
     def _unreadable(self, segment: Segment, error: OSError) -> SegmentContents:
         """Skip an unreadable file for a while, and report it once."""

@@ -71,7 +71,7 @@ class Segment(msgspec.Struct, frozen=True):
     size: int
     """Size of the file in bytes."""
     doubtful: bool = False
-    """Whether some of its records may be in the stores already, because it was settled before or repaired."""
+    """Whether the stores may already have some of the records, because the segment was settled before or repaired."""
 
     @property
     def is_deferred(self) -> bool:
@@ -139,9 +139,9 @@ def origin_of(installation: str, stream: str, writer: str) -> str:
 
 def closed_segment_bytes(number: int, lines: Iterable[bytes], origin: str = "") -> bytes:
     """Return the contents of a closed segment with these lines (without newline)."""
-    kept = list(lines)
-    body = b"".join(line + b"\n" for line in kept)
-    return body + trailer_line(number, len(kept), crc32(body), origin)
+    lines = list(lines)
+    body = b"".join(line + b"\n" for line in lines)
+    return body + trailer_line(number, len(lines), crc32(body), origin)
 
 
 def is_good_line(line: bytes) -> bool:

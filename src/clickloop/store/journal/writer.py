@@ -300,7 +300,7 @@ class JournalWriter:
             with contextlib.suppress(OSError):
                 (temporary / LOCK_NAME).unlink(missing_ok=True)
                 temporary.rmdir()
-            # Before the rename nothing of this writer exists, whatever the error, such as a file in place of a directory. An edge
+            # Before the rename nothing of this writer exists, even after errors such as a file in place of a directory. An edge
             # that ended because of it, over and over, would turn visitors away.
             if not is_renamed or error.errno in _REFUSED:
                 raise JournalFull(f"{self.path} could not be created: {error.strerror}") from error

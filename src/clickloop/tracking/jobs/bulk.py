@@ -1,4 +1,4 @@
-"""Jobs over many records: listed, shown and stopped in the same way, whatever they do with each record."""
+"""List, show and cancel jobs over many records, the same way for every kind of job."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Generic, TypeVar

@@ -1,4 +1,4 @@
-"""What it takes to enter and to show a job."""
+"""The dependencies of the functions that start and show jobs."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Exports of logs: entered, shown, stopped, and read page by page for ``ExportWorker``. Secrets are masked, whoever asked."""
+"""Start, show and cancel exports of logs, and read their pages for ``ExportWorker``. Secrets are masked for all users."""
 
 from typing import Annotated
 

@@ -56,7 +56,7 @@ class UploadView(msgspec.Struct, kw_only=True):
     reasons: Annotated[
         dict[str, int], Meta(description="Refused and unreadable lines by reason.", examples=[{"forged_click_id": 9}])
     ]
-    flagged: Annotated[int, Meta(description="Lines with a flag, whatever their verdict. Check these first.")]
+    flagged: Annotated[int, Meta(description="Lines with a flag, regardless of their verdict. Check these first.")]
     flags: Annotated[
         dict[str, int],
         Meta(

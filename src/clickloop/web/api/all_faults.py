@@ -25,15 +25,15 @@ def report_all_faults(endpoint: Callable[P, R]) -> Callable[P, R]:
     """Wrap an endpoint with a ``CheckedBody``, so that it reports all faults. It may only save through ``context.ledger``."""
 
     @wraps(endpoint)
-    def checked(*args: P.args, **given: P.kwargs) -> R:
-        data = given.get("data")
+    def checked(*args: P.args, **arguments: P.kwargs) -> R:
+        data = arguments.get("data")
         if not isinstance(data, PartlyRead):
-            return endpoint(*args, **given)
+            return endpoint(*args, **arguments)
         untyped = cast("Callable[..., R]", endpoint)
         return save_or_report_faults(
-            cast("ApiContext", given["context"]),
+            cast("ApiContext", arguments["context"]),
             data,
-            lambda on, value: untyped(*args, **{**given, "context": on, "data": value}),
+            lambda on, value: untyped(*args, **{**arguments, "context": on, "data": value}),
         )
 
     return checked

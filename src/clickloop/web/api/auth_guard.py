@@ -36,7 +36,7 @@ def token_guard() -> Guard:
 
     It raises HTTPException 401, which never says what is wrong with a token, or 403.
     """
-    # Threads of its own, so that checking a token never waits for reports and lists.
+    # Separate threads, so that checking a token never waits for reports and lists.
     threads = ThreadPoolExecutor(2, "token-check")
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

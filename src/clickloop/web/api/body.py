@@ -12,7 +12,7 @@ from litestar.openapi.spec import Reference, Schema
 from litestar.typing import FieldDefinition
 
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
-from clickloop.setup.reading import PartlyRead, read_given, repeated_keys
+from clickloop.setup.reading import PartlyRead, read_input, repeated_keys
 
 T = TypeVar("T")
 
@@ -70,7 +70,7 @@ class StrictBody(AbstractDTO[Any]):
 
 
 class CheckedBody(StrictBody):
-    """The body of an endpoint that ``report_all_faults``: with faults it is passed what could be read, to add those of its own checks."""
+    """The body of an endpoint that uses ``report_all_faults``: it gets a faulty body as far as parsed, and adds its own faults."""
 
     def read(self, body: bytes, kind: type[Any]) -> Any:
         """Return the Struct, or PartlyRead if fields are faulty. Raise HTTPException 400, InvalidInputError."""
@@ -87,16 +87,16 @@ def read_body(body: bytes, kind: type[T]) -> T:
 
 
 def read_partly(body: bytes, kind: type[T]) -> PartlyRead[T]:
-    """Return the Struct in a JSON body, as far as it can be read, and all faults.
+    """Parse a JSON body into a Struct as far as possible. Return it and all faults.
 
     Raise HTTPException 400 if it is not JSON, InvalidInputError for repeated keys.
     """
     try:
-        given = msgspec.json.decode(body)
+        data = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         text = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise HTTPException(status_code=400, detail=f"The body is not valid JSON: {text}.") from None
     if repeated := repeated_keys(body):
         sentence = "The body has this key more than once, so its value is ambiguous."
         raise InvalidInputError(tuple(FieldFault(name[:100], FaultCode.DUPLICATE, sentence) for name in repeated))
-    return read_given(given, kind)
+    return read_input(data, kind)

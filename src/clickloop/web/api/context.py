@@ -83,7 +83,7 @@ class ApiContext(SavingContext, LogContext, JobContext):
     # The callbacks are called from a worker thread, after the transaction.
     on_postbacks_owed: Callable[[], None] = _nothing
     """Called when postbacks may have been created."""
-    on_receivers_asked: Callable[[], None] = _nothing
+    on_receiver_command: Callable[[], None] = _nothing
     """Called when a user has given a command for a receiver."""
     on_hold_released: Callable[[], None] = _nothing
     """Called when the delivery hold was released."""

@@ -26,8 +26,8 @@ def from_query(kind: type[S]) -> Provide:
     parameters = [_parameter(field) for field in fields]
     names = {parameter.name: field.name for parameter, field in zip(parameters, fields, strict=True)}
 
-    def read(**given: Any) -> S:
-        return kind(**{names[parameter]: value for parameter, value in given.items()})
+    def read(**arguments: Any) -> S:
+        return kind(**{names[parameter]: value for parameter, value in arguments.items()})
 
     signed: Any = read
     signed.__signature__ = inspect.Signature(parameters)

@@ -1,7 +1,7 @@
-"""The API's description as it is served: created by a process of its own when somebody first asks for it.
+"""Serve the API's description (OpenAPI), which a separate process generates on the first request.
 
-Creating it takes half a second, which every start would pay. Litestar gets it wrong if it is created twice at once or while requests
-are handled, so the core cannot create it while it serves.
+Generating it takes half a second, which would slow down every start. Litestar generates a wrong one if it does so twice at once or
+while it handles requests, so a serving core cannot generate it itself.
 """
 
 import subprocess
@@ -11,7 +11,7 @@ from threading import Lock
 
 from litestar import Response, get
 
-_SECONDS = 60  # on a busy machine; a process that hangs must not hold a thread of the panel for good
+_SECONDS = 60  # enough on a busy machine; a process that hangs must not occupy a thread of the panel forever
 _CREATE = "import sys; from clickloop.web.api.application import description; sys.stdout.buffer.write(description())"
 _one_at_a_time = Lock()
 
@@ -19,6 +19,7 @@ _one_at_a_time = Lock()
 @get("/api/openapi.json", include_in_schema=False, sync_to_thread=True, media_type="application/json")
 def describe() -> Response[bytes]:
     """This description."""
+    # ``cache`` does not lock: without this, concurrent first requests would each start a process.
     with _one_at_a_time:
         return Response(_created(), media_type="application/json")
 

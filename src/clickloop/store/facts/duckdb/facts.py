@@ -299,7 +299,7 @@ class DuckDbFacts:
             pass  # there is a reader; the count stays, so the next load tries again
 
     def _load_one_by_one(self, segments: Sequence[SegmentContents]) -> int:
-        """Load each segment in a transaction of its own, up to the first that is refused."""
+        """Load each segment in a separate transaction, up to the first that is refused."""
         loaded = 0
         for contents in segments:
             try:

@@ -33,7 +33,7 @@ _SETTING = "audit_rows"
 
 
 class RowFault(Explained):
-    """What can be wrong with a row. A closed list; each has a sentence for users."""
+    """A fault of a row. A closed list; each has a sentence for users."""
 
     HISTORY = "history", "A conversion's version and the number of its changes differ."
     CHANGE = "change", "A postback belongs to a change that does not exist."
@@ -73,7 +73,7 @@ class RowScan(msgspec.Struct, frozen=True):
 
 
 class RowAuditProgress(msgspec.Struct, frozen=True):
-    """How far the current round is, and the ids of rows that were faulty when last checked. Stored as JSON."""
+    """The progress of the current round, and the ids of rows that were faulty when last checked. Stored as JSON."""
 
     conversions_to: str = ""
     postbacks_to: str = ""

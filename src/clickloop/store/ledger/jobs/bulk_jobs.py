@@ -22,7 +22,7 @@ _left_out = msgspec.json.Decoder(dict[str, int])
 
 
 class JobKind(enum.StrEnum):
-    """What a job does with each record."""
+    """The operation of a job on each record."""
 
     RESEND = "resend"
     RERUN = "rerun"

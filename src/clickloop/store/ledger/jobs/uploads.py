@@ -54,7 +54,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     reasons: dict[str, int] = {}
     """Number of refused and unreadable lines by reason: values of ``RefusalReason`` and ``LineFault``."""
     flagged: int = 0
-    """Number of lines with at least one flag, whatever their result."""
+    """Number of lines with at least one flag, regardless of their result."""
     flags: dict[str, int] = {}
     """Number of lines by flag, values of ``NoticeFlag``. A line may have several."""
     created_at: int

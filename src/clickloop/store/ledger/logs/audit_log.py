@@ -61,7 +61,7 @@ class LoggedChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangesFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which entries to list; None does not narrow."""
+    """A filter for audit log entries. None does not narrow."""
 
     noun: str | None = None
     record_id: str | None = None

@@ -258,7 +258,7 @@ def _raw_of(row: Row[Any]) -> RawNotice:
 
 
 def words_of_network(tx: Connection, network_id: int, newest: int) -> list[SentWord]:
-    """Return the status words of a network's ``newest`` notices, whatever their outcome, most frequent first."""
+    """Return the status words of a network's ``newest`` notices with any outcome, most frequent first."""
     recent = (
         select(func.lower(func.trim(notices.c.status_word)).label("word"))
         .where(notices.c.network_id == network_id)

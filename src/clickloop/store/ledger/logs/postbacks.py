@@ -27,7 +27,7 @@ _read_findings = msgspec.json.Decoder(tuple[ConditionResult, ...]).decode
 
 
 class EarlierDecision(msgspec.Struct, frozen=True):
-    """How a rule was decided for an earlier change of a conversion. ``reason`` None: a postback was due."""
+    """The decision on a rule for an earlier change of a conversion. ``reason`` None: a postback was due."""
 
     conversion_id: str
     version: int

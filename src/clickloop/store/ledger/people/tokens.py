@@ -13,7 +13,7 @@ from clickloop.store.ledger.schema.tables import tokens, users
 PREFIX = "clk_"
 """Prefix of every secret, by which people and scanners recognize one."""
 
-SECRET_BYTES = 32
+SECRET_BYTES = 32  # too many to guess, so a fast hash of the secret is stored
 USE_RESOLUTION_MS = MINUTE_MS
 """Maximum lag of ``last_used_at``, so that not every request writes."""
 
@@ -61,7 +61,7 @@ def find_valid_token(tx: Connection, secret: str) -> KnownToken | None:
         .where(and_(tokens.c.secret_hash == hashed, tokens.c.revoked_at.is_(None), users.c.disabled_at.is_(None)))
     )
     row = tx.execute(query).mappings().one_or_none()
-    # Compared again in constant time, whatever the engine's comparison does.
+    # Compared again in constant time, which the engine's comparison does not promise.
     if row is None or not hmac.compare_digest(row["secret_hash"], hashed):
         return None
     token = _token(row)

@@ -62,7 +62,7 @@ def waiting_counts(tx: Connection, names: Collection[str]) -> dict[str, int]:
 
 
 class ReceiverBacklog(msgspec.Struct, frozen=True):
-    """The numbers of waiting and of due postbacks of a receiver, and since when the first is due; None: none is."""
+    """The numbers of waiting and of due postbacks of a receiver, and since when the first is due; None if none is due."""
 
     receiver: str
     waiting: int
@@ -140,4 +140,4 @@ def _of_row(row: Any) -> StoredReceiver:
     if row.opened_at is not None:
         pause = Pause(opened_at=row.opened_at, probe_at=row.probe_at, probes=row.probes, why=row.why)
     command = None if row.command is None else ReceiverCommand(row.command)
-    return StoredReceiver(receiver=row.receiver, terms=terms, pause=pause, held_until=row.held_until, asked=command)
+    return StoredReceiver(receiver=row.receiver, terms=terms, pause=pause, held_until=row.held_until, command=command)

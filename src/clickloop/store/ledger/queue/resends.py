@@ -56,18 +56,18 @@ _ORIGINAL = func.coalesce(postbacks.c.original_id, postbacks.c.postback_id).labe
 
 def find_latest_postback(tx: Connection, postback_id: str) -> LatestPostback | None:
     """Return the latest postback for the change and rule of this one; None if this one does not exist."""
-    given = postbacks.alias("given")
+    requested = postbacks.alias("requested")
     query = (
         select(*_COLUMNS, _ORIGINAL)
         .join(
-            given,
+            requested,
             and_(
-                given.c.conversion_id == postbacks.c.conversion_id,
-                given.c.version == postbacks.c.version,
-                given.c.rule_id == postbacks.c.rule_id,
+                requested.c.conversion_id == postbacks.c.conversion_id,
+                requested.c.version == postbacks.c.version,
+                requested.c.rule_id == postbacks.c.rule_id,
             ),
         )
-        .where(given.c.postback_id == postback_id)
+        .where(requested.c.postback_id == postback_id)
         .order_by(postbacks.c.resend.desc())
         .limit(1)
     )
@@ -111,7 +111,7 @@ def newest_end(tx: Connection, filters: PostbackFilter, pool: StateScope) -> int
 
 
 def time_span_of_matching(tx: Connection, filters: PostbackFilter, pool: StateScope) -> tuple[int, int] | None:
-    """Return when the first and the last matching postback were created; None: none matches."""
+    """Return when the first and the last matching postback were created; None if none matches."""
     created_at = postbacks.c.created_at
     first, last = tx.execute(_matching(select(func.min(created_at), func.max(created_at)), filters, pool)).one()
     return None if first is None else (first, last)
@@ -157,7 +157,7 @@ def cancel_waiting(tx: Connection, postback_id: str, now_ms: int) -> bool:
 
 
 def cancel_all(tx: Connection, postback_ids: Sequence[str], now_ms: int) -> int:
-    """Cancel those postbacks that wait, and wake the ones behind them. Return the number cancelled."""
+    """Cancel the postbacks that wait, and wake the next ones in order. Return the number cancelled."""
     cancelled = replace_all(tx, postback_ids, now_ms)
     wake_followers(tx, postback_ids)
     return cancelled

@@ -111,7 +111,9 @@ conversions = Table(
     Column("payout_text", String(200), nullable=False),  # as the network sent it
     Column("latest_order", String(41), nullable=False),  # arrival order of its latest notice
     Column("status_order", String(41), nullable=False),  # arrival order of the notice that set the status
-    Column("payout_order", String(41), nullable=False),  # of the notice that set the payout; empty: none named one
+    Column(
+        "payout_order", String(41), nullable=False
+    ),  # of the notice that set the payout; empty if no notice named one
     Column("flags", String(400), nullable=False),
     Column("first_of_click", Boolean, nullable=False),
     Column("test", Boolean, nullable=False),
@@ -264,7 +266,7 @@ receivers = Table(  # a receiver without a row has the default limits and is not
     Column("probes", Integer, nullable=False),  # failed probes since it was paused
     Column("why", String(500), nullable=False),
     Column("held_until", BigInteger),  # until when it asked us to wait (Retry-After); NULL: not at all
-    Column("command", String(8)),  # postback.delivery.lane.ReceiverCommand, until delivery has carried it out
+    Column("command", String(8)),  # postback.delivery.receiver_queue.ReceiverCommand, until delivery has carried it out
     CheckConstraint("(opened_at IS NULL) = (probe_at IS NULL)", name="paused_has_probe"),
     CheckConstraint("command IS NULL OR command IN ('probe', 'resume')", name="command_known"),
     CheckConstraint("command IS NULL OR opened_at IS NOT NULL OR held_until IS NOT NULL", name="command_while_held"),

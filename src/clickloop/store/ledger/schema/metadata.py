@@ -1,4 +1,4 @@
-"""What all tables of the ledger share: metadata with the naming of constraints, and the numeric key."""
+"""The common parts of all ledger tables: metadata with a naming convention for constraints, and the numeric key."""
 
 from sqlalchemy import Column, Integer, MetaData
 

@@ -24,7 +24,7 @@ bulk_jobs = Table(
     Column("asked", LargeBinary, nullable=False),  # the request as JSON: a filter, or tracking.resending.Asked
     Column("state", String(16), nullable=False),
     Column("last_id", String(26), nullable=False),  # the newest record it covers
-    Column("done_id", String(26), nullable=False),  # all records up to this one are done; empty: none yet
+    Column("done_id", String(26), nullable=False),  # all records up to this one are done; empty if none yet
     Column("matched", Integer, nullable=False),  # records, when it was requested
     Column("done", Integer, nullable=False),
     Column("made", Integer, nullable=False),  # postbacks created or cancelled, or notices with a new outcome
@@ -98,7 +98,7 @@ exports = Table(
     Column("user_id", Integer, nullable=False),  # who requested it; 0: no user, see asked_by
     Column("asked_by", String(200), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("next_cursor", String(200), nullable=False),  # where the next page begins; empty: nothing written yet
+    Column("next_cursor", String(200), nullable=False),  # where the next page begins; empty if nothing written yet
     Column("rows_written", BigInteger, nullable=False),
     Column("octets", BigInteger, nullable=False),  # size of the valid part of its file
     Column("reached_at", BigInteger),  # time of the last row written

@@ -35,7 +35,7 @@ class LostSecrets(msgspec.Struct, frozen=True):
 
     @property
     def sentence(self) -> str:
-        """Return a phrase that names them for users; empty: none."""
+        """Return a phrase that names them for users; empty if none."""
         found = []
         if self.networks:
             found.append(f"the tokens of the networks {', '.join(self.networks.values())}")

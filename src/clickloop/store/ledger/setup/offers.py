@@ -14,7 +14,7 @@ OFFERS = RecordTable(offers, Offer)
 
 
 class OffersFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which offers to list. ``None`` or empty does not narrow."""
+    """A filter for offers. ``None`` or empty does not narrow."""
 
     network_id: int | None = None
     words: str = ""

@@ -20,7 +20,7 @@ class StoredRule(RecordFields, frozen=True, kw_only=True):
     updated_at: int = 0
     archived_at: int | None = None
     paused_at: int | None = None
-    """When a 410 of a receiver paused it; None: not paused."""
+    """When a 410 of a receiver paused it; None if it is not paused."""
     probing_at: int | None = None
     """When it was resumed; None once its probe, the postback sent first, has an outcome."""
 

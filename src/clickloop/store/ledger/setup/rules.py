@@ -1,4 +1,4 @@
-"""What deciding and sending postbacks read of the set-up: rules, campaigns and names. One statement per function."""
+"""Read the set-up for deciding and sending postbacks: rules, campaigns and names. One statement per function."""
 
 from collections.abc import Collection, Mapping
 from functools import lru_cache

@@ -92,7 +92,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > gives_up_at:
                 raise
-            # Here SQLite returns BUSY at once, whatever the busy timeout.
+            # For this pragma SQLite ignores the busy timeout and returns BUSY at once.
             time.sleep(0.01)
         else:
             return

@@ -17,14 +17,17 @@ from clickloop.web.long_work import in_long_work
 
 LATELY_MS = 30_000
 """Maximum age of the figures for recent traffic: counting them reads weeks of logs."""
-OfCampaign = Annotated[
+CampaignParameter = Annotated[
     int | None,
     QueryParameter(ge=1, le=MAX_ID, description="Check only what this campaign needs. Omit to check everything."),
 ]
 
 
 def check_setup(
-    context: Context, request: AnyRequest, campaign_id: OfCampaign = None, output: RequestedFormat = AnswerFormat.JSON
+    context: Context,
+    request: AnyRequest,
+    campaign_id: CampaignParameter = None,
+    output: RequestedFormat = AnswerFormat.JSON,
 ) -> Response[CheckView]:
     """Find everything that keeps conversions from reaching their source, each with its location and remedy. Changes nothing."""
     check = run_check(context, campaign_id)

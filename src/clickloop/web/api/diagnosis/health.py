@@ -36,7 +36,7 @@ class LagView(msgspec.Struct, kw_only=True):
     stream: Annotated[str, Meta(examples=["clicks"])]
     segments: int
     octets: int
-    seconds: Annotated[float, Meta(description="Age of its oldest record.")]
+    seconds: Annotated[float, Meta(description="Age of the oldest record.")]
 
 
 class DiskView(msgspec.Struct, kw_only=True):

@@ -20,7 +20,7 @@ from clickloop.postback.delivery.receiver_queue import (
 )
 from clickloop.postback.sending.target import TargetFault, target_of
 from clickloop.postback.values import ready_request
-from clickloop.setup.reading import given_or
+from clickloop.setup.reading import value_or
 from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.queue.receivers import (
@@ -115,13 +115,13 @@ def change_receiver(context: Context, receiver: ReceiverPath, data: JSONBody[Rec
         before = _view_of(tx, name)
         terms = (find_receiver(tx, name) or StoredReceiver(receiver=name)).terms
         terms = ReceiverTerms(
-            connections=given_or(data.connections, terms.connections),
-            per_minute=given_or(data.per_minute, terms.per_minute),
+            connections=value_or(data.connections, terms.connections),
+            per_minute=value_or(data.per_minute, terms.per_minute),
         )
         set_receiver_terms(tx, name, terms)
         view = _view_of(tx, name)
         record_change(tx, context, NOUN, name, before, view)
-    context.on_receivers_asked()
+    context.on_receiver_command()
     return view
 
 
@@ -149,7 +149,7 @@ def _command(context: ApiContext, receiver: str, command: ReceiverCommand) -> Re
             action = Action.PROBED if command is ReceiverCommand.PROBE else Action.RESUMED
             record_change(tx, context, NOUN, name, before, _view_of(tx, name), action)
         view = _view_of(tx, name)
-    context.on_receivers_asked()
+    context.on_receiver_command()
     return view
 
 
@@ -182,7 +182,7 @@ def _view(stored: StoredReceiver, waiting: int) -> ReceiverView:
         next_probe_at=optional_iso_text(pause.probe_at if pause else None),
         failed_probes=pause.probes if pause else 0,
         held_until=optional_iso_text(stored.held_until),
-        asked=stored.asked,
+        asked=stored.command,
         waiting=waiting,
         connections=stored.terms.connections,
         per_minute=stored.terms.per_minute,

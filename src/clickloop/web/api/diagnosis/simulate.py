@@ -151,7 +151,7 @@ def dry_run(context: ApiContext, data: SimulationBody) -> Simulation:
 
 def simulation_view(simulation: Simulation) -> SimulationView:
     """Return a simulation for JSON and for the panel, secrets masked."""
-    outcome = simulation.told
+    outcome = simulation.notice_effect
     return view_of(
         SimulationView,
         outcome,

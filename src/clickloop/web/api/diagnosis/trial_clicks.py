@@ -18,7 +18,7 @@ from clickloop.logs.click_view import ClickView, click_view
 from clickloop.logs.page import Page, page_of, read_cursor
 from clickloop.saving.faults import raise_faults
 from clickloop.setup.network import Network
-from clickloop.setup.reading import given_or
+from clickloop.setup.reading import value_or
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
 from clickloop.store.ledger.setup.networks import NETWORKS
 from clickloop.store.ledger.setup.traffic_sources import SOURCES
@@ -31,7 +31,7 @@ SHOWN_MS = DAY_MS
 """Maximum age of the test clicks in the list."""
 
 
-OfCampaign = Annotated[
+CampaignParameter = Annotated[
     int | None, QueryParameter(ge=0, le=MAX_ID, description="Return only test clicks of this campaign.")
 ]
 
@@ -69,7 +69,7 @@ def make_test_link(context: Context, data: JSONBody[TestLinkBody]) -> TestLinkVi
             raise not_found(f"live campaign {data.campaign_id}")
         source = SOURCES.find(tx, campaign.source_id)
     assert source is not None, f"campaign {campaign.id} names a traffic source that is not in the ledger"
-    parameters = given_or(data.parameters, example_parameters(source))
+    parameters = value_or(data.parameters, example_parameters(source))
     raise_faults(parameter_faults(parameters))
     now_ms = context.clock()
     url = trial_link(campaign, parameters, context.base_url, context.click_ids, now_ms)
@@ -77,7 +77,7 @@ def make_test_link(context: Context, data: JSONBody[TestLinkBody]) -> TestLinkVi
 
 
 def list_test_clicks(
-    context: Context, limit: Limit = 50, cursor: Cursor = "", campaign_id: OfCampaign = None
+    context: Context, limit: Limit = 50, cursor: Cursor = "", campaign_id: CampaignParameter = None
 ) -> Page[ClickView]:
     """List the test clicks of the last 24 hours, newest first."""
     wanted = ClickFilter(

@@ -14,7 +14,7 @@ from clickloop.logs.filter_checks import in_filters
 from clickloop.logs.log import LOGS
 from clickloop.logs.page import Page
 from clickloop.setup.fault import InvalidInputError
-from clickloop.setup.reading import read_given
+from clickloop.setup.reading import read_input
 from clickloop.store.ledger.jobs.exports import Export, ExportNoun
 from clickloop.store.ledger.jobs.jobs import JobState
 from clickloop.tracking.jobs import exports
@@ -45,7 +45,7 @@ def order_export(context: Context, data: JSONBody[ExportOrder]) -> Response[Expo
 
     Anyone who may see a log may export it. 409: you already have ten unfinished exports.
     """
-    read = read_given(data.filters, LOGS[data.noun].filters)
+    read = read_input(data.filters, LOGS[data.noun].filters)
     if read.faults:
         raise InvalidInputError(in_filters(read.faults))
     view = start_export(context, data.noun, read.value, data.columns)

@@ -66,7 +66,7 @@ def _answer_gone(_request: AnyRequest, _error: FileNotFoundError) -> Response[Pr
 
 UploadName = Annotated[str, QueryParameter(max_length=200, description="A name for the upload, such as the file's.")]
 IsPreview = Annotated[bool, QueryParameter(description="1 to only see what each line would do. Nothing is registered.")]
-OfVerdict = Annotated[
+VerdictParameter = Annotated[
     LineVerdict | None,
     QueryParameter(description=f"Only lines with this verdict, among the first {MAX_LINES_EXAMINED:,}."),
 ]
@@ -128,7 +128,7 @@ def read_upload(context: Context, upload_id: RecordIdPath) -> UploadView:
 
 
 def read_upload_lines(
-    context: Context, upload_id: RecordIdPath, limit: Limit = 50, verdict: OfVerdict = None
+    context: Context, upload_id: RecordIdPath, limit: Limit = 50, verdict: VerdictParameter = None
 ) -> UploadLinesView:
     """Return the first processed lines with their verdicts, or the first ones with a verdict. The result has all lines."""
     return uploads.first_lines(context, _upload(context, upload_id), limit, verdict)
@@ -151,7 +151,7 @@ def read_upload_result(context: Context, upload_id: RecordIdPath) -> Stream:
 def register_preview(
     context: Context, upload_id: RecordIdPath, postbacks: WithPostbacks = True, dates: Dates = None
 ) -> UploadView:
-    """Register the file of a finished preview, as an upload of its own. The preview stays unchanged."""
+    """Register the file of a finished preview as a new upload. The preview stays unchanged."""
     return uploads.register_preview(context, _upload(context, upload_id), postbacks=postbacks, date_order=dates)
 
 

@@ -1,4 +1,4 @@
-"""/changes: the audit log: who changed what, with the record before and after."""
+"""/changes, the audit log: who changed what, with each record before and after."""
 
 from typing import Annotated, Any
 
@@ -27,58 +27,58 @@ Snapshot = Annotated[
 ]
 
 
-class LogLineView(msgspec.Struct, kw_only=True):
-    """An entry in the audit log."""
+class AuditEntryView(msgspec.Struct, kw_only=True):
+    """An audit log entry."""
 
     id: Annotated[int, Meta(examples=[1])]
     at: Moment
     actor: Annotated[str, Meta(description="The user's name at the time.", examples=["anna"])]
     user_id: Annotated[int | None, Meta(description="null for a command on the machine, or a token without a user.")]
     via: Annotated[Via, Meta(description="How the user was signed in.")]
-    action: Annotated[Action, Meta(description="What was done.")]
+    action: Annotated[Action, Meta(description="The kind of change.")]
     noun: Annotated[str, Meta(description="Kind of record, as in the paths of this API.", examples=["campaigns"])]
     record_id: Annotated[str, Meta(description="The record's number, id or key.", examples=["7"])]
     before: Snapshot
     after: Snapshot
 
 
-OfNoun = Annotated[
+NounParameter = Annotated[
     str | None, QueryParameter(max_length=32, description="Return only entries of this noun, such as campaigns.")
 ]
-OfRecord = Annotated[
+RecordParameter = Annotated[
     str | None, QueryParameter(max_length=300, description="Return only entries of this record. Requires noun.")
 ]
-OfUser = Annotated[
+UserParameter = Annotated[
     int | None,
     QueryParameter(ge=0, le=MAX_ID, description="Return only entries by this user; 0 for entries without a user."),
 ]
-OfActor = Annotated[
+ActorParameter = Annotated[
     str | None, QueryParameter(max_length=200, description="Return only entries by users with this name at the time.")
 ]
-OfAction = Annotated[Action | None, QueryParameter(description="Return only entries with this action.")]
+ActionParameter = Annotated[Action | None, QueryParameter(description="Return only entries with this action.")]
 
 
 def list_changes(
     context: Context,
     limit: Limit = 50,
     cursor: Cursor = "",
-    noun: OfNoun = None,
-    record_id: OfRecord = None,
-    user_id: OfUser = None,
-    actor: OfActor = None,
-    action: OfAction = None,
-) -> Page[LogLineView]:
+    noun: NounParameter = None,
+    record_id: RecordParameter = None,
+    user_id: UserParameter = None,
+    actor: ActorParameter = None,
+    action: ActionParameter = None,
+) -> Page[AuditEntryView]:
     """List audit log entries, newest first."""
     if record_id is not None and noun is None:
         raise invalid("record_id", FaultCode.REQUIRED, "Set noun as well.")
-    wanted = ChangesFilter(noun=noun, record_id=record_id, user_id=user_id, actor=actor, action=action)
+    filters = ChangesFilter(noun=noun, record_id=record_id, user_id=user_id, actor=actor, action=action)
     before = read_number_cursor(NOUN, cursor) or None
     with context.ledger.read() as tx:
-        found = changes_before(tx, wanted, before, limit + 1)
-    return page_of(found, limit, NOUN, lambda change: change.id, _view)
+        changes = changes_before(tx, filters, before, limit + 1)
+    return page_of(changes, limit, NOUN, lambda change: change.id, _view)
 
 
-def read_change(context: Context, number: Id) -> LogLineView:
+def read_change(context: Context, number: Id) -> AuditEntryView:
     """Return an audit log entry."""
     with context.ledger.read() as tx:
         change = find_change(tx, number)
@@ -87,9 +87,9 @@ def read_change(context: Context, number: Id) -> LogLineView:
     return _view(change)
 
 
-def _view(change: LoggedChange) -> LogLineView:
-    # The snapshots were made readable when they were written.
-    return view_of(LogLineView, change, user_id=change.user_id or None, before=change.before, after=change.after)
+def _view(change: LoggedChange) -> AuditEntryView:
+    # Passed on as they are: they were masked and converted to JSON when they were written.
+    return view_of(AuditEntryView, change, user_id=change.user_id or None, before=change.before, after=change.after)
 
 
 router = Router(

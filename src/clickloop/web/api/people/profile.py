@@ -15,7 +15,7 @@ from clickloop.people.user import Right, Role, User, Via
 from clickloop.saving.access import change_password, is_live
 from clickloop.setup.fault import InvalidInputError
 from clickloop.setup.instance import zone_faults
-from clickloop.setup.reading import given_or
+from clickloop.setup.reading import value_or
 from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.people.sessions import delete_session, delete_sessions_of_user, sessions_of_user
@@ -92,7 +92,7 @@ def change_profile(context: Context, data: JSONBody[ProfileUpdate]) -> ProfileVi
     """Change your profile."""
     with context.ledger.write() as tx:
         before = _own_user(tx, context)
-        zone = given_or(data.time_zone, before.time_zone)
+        zone = value_or(data.time_zone, before.time_zone)
         faults = zone_faults("time_zone", zone) if zone else []
         if faults:
             raise InvalidInputError(tuple(faults))

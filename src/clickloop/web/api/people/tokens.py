@@ -15,7 +15,7 @@ from clickloop.logs.page import Page, page_of, read_number_cursor
 from clickloop.logs.view import view_of
 from clickloop.people.user import Right, Role
 from clickloop.setup.fault import FaultCode, InvalidInputError, invalid, text_faults
-from clickloop.setup.reading import given_or
+from clickloop.setup.reading import value_or
 from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.people.tokens import (
@@ -73,7 +73,7 @@ def create_token(context: Context, data: JSONBody[TokenCreation]) -> NewTokenVie
     faults = text_faults("name", data.name, 200, required=True)
     if faults:
         raise InvalidInputError(tuple(faults))
-    role = given_or(data.role, context.actor.role)
+    role = value_or(data.role, context.actor.role)
     if not context.actor.role.reaches(role):
         raise invalid(
             "role", FaultCode.NOT_ALLOWED, f"You are {context.actor.role}. A token cannot have more rights than you."

@@ -29,7 +29,7 @@ class FilterView(msgspec.Struct, kw_only=True):
     """A filter, written after a macro: {name|filter} or {name|filter:argument}."""
 
     name: Annotated[str, Meta(examples=["default"])]
-    argument: Annotated[str, Meta(description="Format of its argument. Empty if it takes none.")]
+    argument: Annotated[str, Meta(description="Format of the argument. Empty if there is none.")]
     description: str
 
 

@@ -40,7 +40,9 @@ class OfferView(OfferFields, frozen=True, kw_only=True):
     archived_at: Moment | None
 
 
-OfNetwork = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID, description="Return only offers of this network.")]
+NetworkParameter = Annotated[
+    int | None, QueryParameter(ge=1, le=MAX_ID, description="Return only offers of this network.")
+]
 
 
 def create_offer(context: Context, data: JSONBody[NewOffer]) -> OfferView:
@@ -53,7 +55,7 @@ def list_offers(
     limit: Limit = 50,
     cursor: Cursor = "",
     archived: Archived = False,
-    network_id: OfNetwork = None,
+    network_id: NetworkParameter = None,
     words: Words = "",
     tag: Tag = "",
 ) -> Page[OfferView]:

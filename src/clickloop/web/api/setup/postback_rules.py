@@ -73,12 +73,14 @@ class RuleView(Versioned, frozen=True, kw_only=True):
     ]
 
 
-OfSource = Annotated[
+SourceIdParameter = Annotated[
     int | None, QueryParameter(ge=1, le=MAX_ID, description="Return only rules of this traffic source.")
 ]
-OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID, description="Return only rules of this campaign.")]
+CampaignIdParameter = Annotated[
+    int | None, QueryParameter(ge=1, le=MAX_ID, description="Return only rules of this campaign.")
+]
 
-OfInstance = Annotated[bool, QueryParameter(description="true returns only rules of the whole instance.")]
+InstanceParameter = Annotated[bool, QueryParameter(description="true returns only rules of the whole instance.")]
 
 
 def create_rule(context: Context, data: JSONBody[NewRule]) -> RuleView:
@@ -91,9 +93,9 @@ def list_rules(
     limit: Limit = 50,
     cursor: Cursor = "",
     archived: Archived = False,
-    source_id: OfSource = None,
-    campaign_id: OfCampaign = None,
-    of_instance: OfInstance = False,
+    source_id: SourceIdParameter = None,
+    campaign_id: CampaignIdParameter = None,
+    of_instance: InstanceParameter = False,
     words: Words = "",
 ) -> Page[RuleView]:
     """List rules in order of creation. A source's first rule contains its postback URL."""

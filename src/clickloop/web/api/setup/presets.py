@@ -69,7 +69,7 @@ class NetworkPresetView(msgspec.Struct, kw_only=True):
 
     key: PresetKey
     name: str
-    click_id_parameter: Annotated[str, Meta(description="Parameter of its offer links that takes our click id.")]
+    click_id_parameter: Annotated[str, Meta(description="Parameter in the network's offer links for our click id.")]
     offer_url_addition: Annotated[
         str, Meta(description="Query string to add to its offer links.", examples=["sub1={clickid}"])
     ]

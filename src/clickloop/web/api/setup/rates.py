@@ -22,7 +22,7 @@ from clickloop.web.api.paging import Cursor, Limit
 NOUN = saving.NOUN
 _CURSOR = re.compile(r"([A-Z]{3}) ([0-9]{1,6})")
 
-OfCurrency = Annotated[str, QueryParameter(max_length=3, description="Return only rates of this currency.")]
+CurrencyParameter = Annotated[str, QueryParameter(max_length=3, description="Return only rates of this currency.")]
 CurrencyPath = Annotated[str, PathParameter(max_length=3, description="ISO 4217 code.")]
 DayPath = Annotated[str, PathParameter(max_length=10, description="Day, such as 2026-03-01.")]
 
@@ -43,7 +43,9 @@ class SavedRates(msgspec.Struct, kw_only=True):
     saved: int
 
 
-def list_rates(context: Context, currency: OfCurrency = "", limit: Limit = 50, cursor: Cursor = "") -> Page[RateView]:
+def list_rates(
+    context: Context, currency: CurrencyParameter = "", limit: Limit = 50, cursor: Cursor = ""
+) -> Page[RateView]:
     """List rates into the instance's currency, by currency and day."""
     key = read_cursor(NOUN, cursor)
     parts = _CURSOR.fullmatch(key)

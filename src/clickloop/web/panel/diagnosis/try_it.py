@@ -30,7 +30,7 @@ from clickloop.web.panel.setup.setup_choices import OptionalId, only
 
 PATH = "/panel/try"
 MAX_CAMPAIGNS = 1_000  # in the list to choose from
-OfRecord = Annotated[str, QueryParameter(max_length=100)]
+RecordParameter = Annotated[str, QueryParameter(max_length=100)]
 
 
 class NamedRecord(msgspec.Struct, frozen=True):
@@ -57,8 +57,8 @@ def show(
     context: Context,
     request: AnyRequest,
     campaign_id: OptionalId = None,
-    click_id: OfRecord = "",
-    conversion_id: OfRecord = "",
+    click_id: RecordParameter = "",
+    conversion_id: RecordParameter = "",
 ) -> PageResponse:
     """Return the choice of subjects, or the form for the chosen one; by default, the only campaign."""
     if not (campaign_id or click_id.strip() or conversion_id.strip()):
@@ -75,7 +75,7 @@ def try_it(viewer: CurrentViewer, context: Context, request: AnyRequest, form: F
     if subject.conversion_id and not any(value for name, value in form.pairs if name.startswith("conversion.")):
         form = Form((name, value) for name, value in form.pairs if not name.startswith("conversion."))
     defaults = _defaults(subject, request)
-    submitted = form.shown_again(SimulationBody)
+    submitted = form.redisplay_values(SimulationBody)
     values = {
         name: {**value, **submitted.get(name, {})} if isinstance(value, dict) else submitted.get(name, value)
         for name, value in defaults.items()

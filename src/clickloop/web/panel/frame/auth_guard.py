@@ -109,7 +109,7 @@ def _viewer_of(context: ApiContext, connection: AnyRequest) -> Viewer | None:
         path=connection.scope["path"],
         query=urlencode(query),
         theme=theme if theme in ("light", "dark") else "",
-        said=flash_message_of(connection.query_params.get("said", "")),
+        flash=flash_message_of(connection.query_params.get("said", "")),
         ignored=ignored_in(connection.query_params.get("said", "")),
         alarms=context.count_alarms(),
         is_new_instance=is_new_instance,

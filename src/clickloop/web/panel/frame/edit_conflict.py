@@ -50,7 +50,7 @@ class _SeenVersion(msgspec.Struct, frozen=True):
 
 
 class EditConflict(FieldFault, frozen=True):
-    """The fault of a form whose record was changed since. ``actor`` empty: unknown, and ``at`` is 0."""
+    """The fault of a form whose record was changed since. If unknown, ``actor`` is empty and ``at`` is 0."""
 
     seen: str
     """The saved version: a form that carries it has shown these differences to the user."""

@@ -1,4 +1,4 @@
-"""Submitted forms, read into the Structs of the API, so that both report the same faults.
+"""Submitted forms, parsed into the API's Structs, so that panel and API report the same faults.
 
 A field is named by its path in the Struct, such as ``name``, ``conditions.statuses`` or ``parameters[2].placeholder``.
 """
@@ -13,23 +13,23 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from clickloop.setup.fault import FieldFault, InvalidInputError
-from clickloop.setup.reading import PartlyRead, options_of, read_given
+from clickloop.setup.reading import PartlyRead, options_of, read_input
 
 T = TypeVar("T")
 
 CSRF_FIELD = "csrf"
-MAX_ROWS = 500  # bounds the rows that a hostile form makes us build
+MAX_ROWS = 500  # limits the work that a hostile form can cause
 
 _STEP = re.compile(r"\[([0-9]{1,4})\]|([^.\[\]]+)")
-"""Linear: no step matches in two ways. A row number of five digits reads as a name, which no Struct has."""
+"""Linear, because no step matches in two ways. A five-digit row number matches as a name, which no Struct has."""
 _TRUE = frozenset({"on", "true", "1", "yes"})
 
 
 class Form:
-    """A submitted form. ``tree``: its fields nested by path as dicts, lists and texts; a repeated name holds a list."""
+    """A submitted form. ``tree``: its fields nested by path as dicts, lists and strings; a repeated name has a list."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]], faults: Iterable[FieldFault] = ()) -> None:
-        """``faults``: faults of fields that the page has read itself and left out of the pairs; reported with the others."""
+        """``faults``: faults of fields that the page parsed itself and did not pass in ``pairs``; reported with the others."""
         self.faults = tuple(faults)
         self.pairs = tuple((name, value) for name, value in pairs if name != CSRF_FIELD)
         self.tree: dict[str, Any] = _compact(_nested(self.pairs))
@@ -47,27 +47,27 @@ class Form:
         return [value for field, value in self.pairs if field == name and value]
 
     def has(self, name: str) -> bool:
-        """Return whether a button or field of that name was sent."""
+        """Return whether a button or field with this name was submitted."""
         return any(field == name for field, _ in self.pairs)
 
-    def shown_again(self, kind: type[Any]) -> dict[str, Any]:
-        """Return ``tree`` for showing the form again, in the shape of the form of a Struct of this kind.
+    def redisplay_values(self, kind: type[Any]) -> dict[str, Any]:
+        """Return ``tree`` for displaying the form again, with every value in the type that the template of this Struct expects.
 
-        A program may send a text where the form has rows, or the reverse: this leaves it out, and reading reports it.
+        A client may send a string where the form has rows, or the reverse. It is left out here, and reported by ``read``.
         """
         kinds = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
-        return {name: _as_shown(value, kinds.get(name, str)) for name, value in self.tree.items()}
+        return {name: _redisplay_value(value, kinds.get(name, str)) for name, value in self.tree.items()}
 
-    def read(self, kind: type[T], **more: Any) -> T:
-        """Return the Struct that the form fills in; ``more`` overrides its fields. Raise InvalidInputError with all faults."""
-        read = self.read_partly(kind, **more)
+    def read(self, kind: type[T], **overrides: Any) -> T:
+        """Parse the form into a Struct. ``overrides`` replace its fields. Raise InvalidInputError with all faults."""
+        read = self.read_partly(kind, **overrides)
         if read.faults:
             raise InvalidInputError(read.faults)
         return read.value
 
-    def read_partly(self, kind: type[T], **more: Any) -> PartlyRead[T]:
-        """Return what can be read of the Struct, and all faults."""
-        read = read_given({**_shaped_struct(self.tree, kind), **more}, kind)
+    def read_partly(self, kind: type[T], **overrides: Any) -> PartlyRead[T]:
+        """Parse the form as far as possible. Return the Struct and all faults."""
+        read = read_input({**_shaped_struct(self.tree, kind), **overrides}, kind)
         return PartlyRead(read.value, (*self.faults, *read.faults))
 
 
@@ -75,13 +75,13 @@ FormParameter = NamedDependency[SkipValidation[Form]]
 """The parameter ``form`` of a page's function."""
 
 
-def by_path(faults: Iterable[FieldFault]) -> dict[str, list[str]]:
-    """Return the sentences of faults by the path of their form field."""
-    sentences: dict[str, list[str]] = {}
+def messages_by_path(faults: Iterable[FieldFault]) -> dict[str, list[str]]:
+    """Return fault messages by form field path."""
+    messages: dict[str, list[str]] = {}
     for fault in faults:
         path = re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", fault.field)
-        sentences.setdefault(path, []).append(fault.message)
-    return sentences
+        messages.setdefault(path, []).append(fault.message)
+    return messages
 
 
 def _nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
@@ -105,7 +105,9 @@ def _nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
 def _put(node: dict[Any, Any], key: str | int, value: str) -> None:
     before = node.get(key)
     if before is None or before == "":
-        node[key] = value  # an empty value is the hidden field before a checkbox, sent also when it is unchecked
+        node[key] = (
+            value  # an empty value comes from the hidden field before a checkbox, which is submitted even if unchecked
+        )
     elif isinstance(before, list):
         before.append(value)
     elif isinstance(before, str) and value:
@@ -113,7 +115,7 @@ def _put(node: dict[Any, Any], key: str | int, value: str) -> None:
 
 
 def _compact(tree: Any) -> Any:
-    """Return the tree with rows as lists in the order of their numbers, without empty rows."""
+    """Return the tree with rows as lists ordered by number, without empty rows."""
     if not isinstance(tree, dict):
         return tree
     if tree and all(isinstance(key, int) for key in tree):
@@ -123,35 +125,37 @@ def _compact(tree: Any) -> Any:
 
 
 def _is_filled_in(row: Any) -> bool:
-    """Return whether a row holds any text apart from the values that the form itself puts into a new row."""
+    """Return whether a row has any text, apart from the values that the form prefills in a new row."""
     if isinstance(row, dict):
         return any(_is_filled_in(value) for key, value in row.items() if key not in ("number", "tracked", "weight"))
     return bool(row)
 
 
-def _as_shown(value: Any, kind: Any) -> Any:
-    """Return a value as the form shows a field of this kind; a Struct with all its fields."""
+def _redisplay_value(value: Any, kind: Any) -> Any:
+    """Return a value in the type that the form displays; a Struct becomes a dict with all its fields."""
     for option in options_of(kind):
         if isinstance(option, type) and issubclass(option, msgspec.Struct):
             parts = value if isinstance(value, dict) else {}
             fields = msgspec.structs.fields(option)
-            return {field.encode_name: _as_shown(parts.get(field.encode_name, ""), field.type) for field in fields}
+            return {
+                field.encode_name: _redisplay_value(parts.get(field.encode_name, ""), field.type) for field in fields
+            }
         origin = typing.get_origin(option)
         if origin is dict:
-            return _pairs_as_shown(value)
+            return _redisplay_pairs(value)
         if origin in (list, tuple):
             inner = typing.get_args(option)[0]
             items = value if isinstance(value, list) else [value]
             if all(isinstance(kind, type) and issubclass(kind, msgspec.Struct) for kind in options_of(inner)):
-                return [_as_shown(item, inner) for item in items if isinstance(item, dict)]
+                return [_redisplay_value(item, inner) for item in items if isinstance(item, dict)]
             texts = [item for item in items if isinstance(item, str)]
             # A field of lines or of comma-separated words is one text.
             return texts if isinstance(value, list) else "".join(texts)
     return _last_text(value)
 
 
-def _pairs_as_shown(value: Any) -> Any:
-    """Return rows of ``name`` and ``value``; a dict stays one, with texts as values."""
+def _redisplay_pairs(value: Any) -> Any:
+    """Return rows of ``name`` and ``value``; a dict stays a dict, with strings as values."""
     if isinstance(value, dict):
         return {name: _last_text(text) for name, text in value.items()}
     rows = [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
@@ -173,7 +177,7 @@ def _shaped_struct(tree: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:
 
 
 def _shaped(value: Any, kind: Any) -> Any:
-    """Return a form value as JSON has it for this kind; one that does not convert stays, and reading it reports the fault."""
+    """Convert a form value to the JSON type of this kind. A value that does not convert stays, and parsing reports it."""
     options = options_of(kind)
     if value == "" and type(None) in options:
         return None
@@ -199,7 +203,7 @@ def _shaped(value: Any, kind: Any) -> Any:
 
 
 def _shaped_list(value: Any, inner: Any) -> list[Any]:
-    """Return the items of a list: rows, repeated fields or the lines of a text."""
+    """Return the items of a list, which come as rows, repeated fields or lines of text."""
     if isinstance(value, str):
         items: list[Any] = [line.strip() for line in value.splitlines() if line.strip()]
     elif isinstance(value, list):
@@ -210,7 +214,7 @@ def _shaped_list(value: Any, inner: Any) -> list[Any]:
 
 
 def _shaped_dict(value: Any) -> Any:
-    """Return rows of ``name`` and ``value`` as a dict; a dict stays one."""
+    """Return rows of ``name`` and ``value`` as a dict; a dict stays as it is."""
     if isinstance(value, list):
         return {str(row.get("name", "")).strip(): row.get("value", "") for row in value if isinstance(row, dict)}
     return {} if value == "" else value

@@ -18,7 +18,7 @@ from clickloop.setup.fault import FieldFault
 from clickloop.setup.money_text import MoneyText
 from clickloop.web.panel.frame.edit_conflict import conflict_in, seen_field
 from clickloop.web.panel.frame.field_names import field_name, parameter_name
-from clickloop.web.panel.frame.form import CSRF_FIELD, by_path
+from clickloop.web.panel.frame.form import CSRF_FIELD, messages_by_path
 from clickloop.web.panel.frame.navigation import FIRST_SECTIONS, LATER_PATHS, NAVIGATION, Entry
 from clickloop.web.panel.frame.viewer import Viewer
 
@@ -28,7 +28,7 @@ STATIC_FILES = {path.name: path.read_bytes() for path in sorted((_FOLDER / "stat
 _TEMPLATE_FOLDERS = [path for path in sorted(_FOLDER.parent.iterdir()) if path.is_dir()]
 """Templates are next to their pages. Their names are unique across folders, so they refer to each other without one."""
 VERSION = hashlib.blake2b(b"\0".join(STATIC_FILES.values()), digest_size=6).hexdigest()
-"""Hash of the static files, part of their URLs: browsers cache them for good."""
+"""Hash of the static files, part of their URLs: browsers cache them forever."""
 
 _MOMENT = re.compile(r"(?<!\w)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z(?!\w)")
 _READ_ONLY = "Your role can view this page but not change it."
@@ -50,7 +50,7 @@ def page(
     The default status is 200; 422 with faults, 409 if one of them is an edit conflict.
     """
     conflict = conflict_in(faults)
-    template_values = {**values, "viewer": viewer, "faults": by_path(faults), "conflict": conflict}
+    template_values = {**values, "viewer": viewer, "faults": messages_by_path(faults), "conflict": conflict}
     text = _ENVIRONMENT.get_template(template).render(template_values)
     default = 409 if conflict else 422 if faults else 200
     return Response(text, status_code=status or default, media_type="text/html")

@@ -1,4 +1,4 @@
-"""Static files: style sheet, scripts, icon. Their URLs contain a hash of the contents, so browsers cache them for good."""
+"""Static files: style sheet, scripts, icon. Their URLs contain a hash of the contents, so browsers cache them forever."""
 
 from typing import Annotated
 

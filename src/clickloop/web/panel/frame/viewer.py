@@ -37,7 +37,7 @@ class Viewer:
     """Query of the request without ``said``, for links that keep filters."""
     theme: str
     """``light``, ``dark``, or empty for the system's."""
-    said: FlashMessage | None
+    flash: FlashMessage | None
     """Flash message of the previous page."""
     ignored: frozenset[str] = frozenset()
     """Parameters dropped from the URL as unreadable."""
@@ -56,9 +56,9 @@ class Viewer:
         """Return whether the user has a right, which templates name by its value."""
         return self.actor.role.may(Right(right))
 
-    def go(self, path: str, said: FlashMessage | None = None, **query: str) -> Response[None]:
+    def go(self, path: str, flash: FlashMessage | None = None, **query: str) -> Response[None]:
         """Return a redirect after a change, so that reloading the page does not repeat it."""
-        words = {**query, **({"said": said.value} if said else {})}
+        words = {**query, **({"said": flash.value} if flash else {})}
         return redirect(f"{path}?{urlencode(words)}" if words else path)
 
 

@@ -37,7 +37,7 @@ class BulkPage(msgspec.Struct, Generic[B, V], frozen=True, kw_only=True):
     path_of: Callable[[V], str]
     more: Callable[[ApiContext, LogQuery, V | None], dict[str, Any]]
     derived: Callable[[LogQuery], dict[str, str]] = lambda query: {}
-    """Fields of the body that are computed, whatever the form says."""
+    """Fields of the body that are computed and ignored in the form."""
 
     def routes(self, path: str) -> list[HTTPRouteHandler]:
         """Return the routes of the page: the form with the filter of the log, and its submission."""

@@ -52,7 +52,7 @@ async def receive(viewer: CurrentViewer, context: Context, request: AnyRequest) 
 
 
 def show(
-    viewer: CurrentViewer, context: Context, upload_id: RecordIdPath, verdict: api.OfVerdict = None
+    viewer: CurrentViewer, context: Context, upload_id: RecordIdPath, verdict: api.VerdictParameter = None
 ) -> PageResponse:
     """Return an upload: its progress, and its first lines with their verdicts. ``verdict``: only lines with this one."""
     return _show(viewer, context, upload_id, verdict=verdict)

@@ -8,7 +8,7 @@ from litestar.exceptions import HTTPException
 
 from clickloop.click.click import Click
 from clickloop.conversion.notice import MAX_EVENTS, MAX_PARAMS
-from clickloop.conversion.reported import ConversionBody, ConversionReport, given_conversion
+from clickloop.conversion.reported import ConversionBody, ConversionReport, conversion_input_of
 from clickloop.diagnosis.simulation_input import SimulationBody
 from clickloop.money import CURRENCIES
 from clickloop.setup.fault import FieldFault, InvalidInputError
@@ -59,7 +59,7 @@ def show_new(viewer: CurrentViewer, request: AnyRequest, context: Context) -> Pa
 
 def create(viewer: CurrentViewer, context: Context, request: AnyRequest, form: FormParameter) -> PageResponse:
     """Register a conversion, or preview it."""
-    written = {**form.shown_again(ConversionReport), "postbacks": form.text("postbacks")}
+    written = {**form.redisplay_values(ConversionReport), "postbacks": form.text("postbacks")}
     if form.has("add_row"):
         return _form(viewer, context, written, blank_rows=BLANK_ROWS + 1)
     try:
@@ -85,7 +85,7 @@ def _report(viewer: Viewer, form: Form, click_id: str) -> ConversionReport:
     moment = utc_text("at", at, viewer.zone) if at and not at.isdecimal() else at
     is_silent = form.has("postbacks") and form.text("postbacks") != "on"
     report = fields.read(ConversionReport, click_id=click_id, at=moment, by_hand=True, disable_postback=is_silent)
-    given_conversion(report)
+    conversion_input_of(report)
     return report
 
 

@@ -13,7 +13,7 @@ from clickloop.store.ledger.people.users import users_after
 from clickloop.web.api.context import Context
 from clickloop.web.api.paging import Cursor
 from clickloop.web.api.people import changes as api
-from clickloop.web.api.people.changes import OfNoun, OfRecord
+from clickloop.web.api.people.changes import NounParameter, RecordParameter
 from clickloop.web.panel.frame.auth_guard import NEEDS
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer
@@ -67,14 +67,14 @@ _PAGES = {
 }
 
 
-OfUser = Annotated[str, QueryParameter(name="user_id", max_length=20)]
-OfAction = Annotated[str, QueryParameter(name="action", max_length=40)]
+UserParameter = Annotated[str, QueryParameter(name="user_id", max_length=20)]
+ActionParameter = Annotated[str, QueryParameter(name="action", max_length=40)]
 
 
 class ChangeRow(msgspec.Struct, frozen=True):
-    """A line of the log, with its differences and the page of its record."""
+    """A line of the log, with its differences and a link to the record."""
 
-    line: api.LogLineView
+    line: api.AuditEntryView
     name: str
     page: str
     differences: tuple[FieldDifference, ...]
@@ -84,10 +84,10 @@ def show_list(
     viewer: CurrentViewer,
     context: Context,
     cursor: Cursor = "",
-    noun: OfNoun = None,
-    record_id: OfRecord = None,
-    user_id: OfUser = "",
-    action: OfAction = "",
+    noun: NounParameter = None,
+    record_id: RecordParameter = None,
+    user_id: UserParameter = "",
+    action: ActionParameter = "",
 ) -> PageResponse:
     """Return the log, newest first."""
     found = api.list_changes(
@@ -118,8 +118,8 @@ def show_list(
     )
 
 
-def change_row(line: api.LogLineView, users: Mapping[int, str]) -> ChangeRow:
-    """Return a line with the display name and page of its record. ``users``: names by user id."""
+def change_row(line: api.AuditEntryView, users: Mapping[int, str]) -> ChangeRow:
+    """Return a line with the record's display name and page. ``users``: names by user id."""
     name = next((str(view["name"]) for view in (line.after, line.before) if view and view.get("name")), "")
     path = _PAGES.get(line.noun, "").format(line.record_id)
     if line.noun == "users" and not name and line.record_id.isdecimal():

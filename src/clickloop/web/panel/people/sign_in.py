@@ -29,13 +29,13 @@ Next = Annotated[str, QueryParameter(name="next", max_length=2000)]
 FlashParameter = Annotated[str, QueryParameter(name="said", max_length=50)]
 
 
-def show(context: Context, request: AnyRequest, target: Next = "", said: FlashParameter = "") -> PageResponse:
+def show(context: Context, request: AnyRequest, target: Next = "", flash: FlashParameter = "") -> PageResponse:
     """Return the sign-in form, or a redirect if the user is already signed in."""
     if access.find_active_session(context.access, session_secret(context, request)) is not None:
         return _redirect_to(target)
     with context.ledger.read() as tx:
         is_set_up = has_owner_with_password(tx)
-    return _page(target=target, said=flash_message_of(said), is_set_up=is_set_up)
+    return _page(target=target, flash=flash_message_of(flash), is_set_up=is_set_up)
 
 
 def signed_out_page(draft: FormDraft | None) -> PageResponse:
@@ -112,7 +112,7 @@ def with_session(response: PageResponse, signed_in: access.SignedIn, secure: boo
 
 
 def _page(status: int = 200, *, sentence: str = "", **more: Any) -> PageResponse:
-    defaults = {"name": "", "target": "", "said": None, "is_set_up": True, "draft": None}
+    defaults = {"name": "", "target": "", "flash": None, "is_set_up": True, "draft": None}
     return page(None, "sign_in.html", status=status, **{**defaults, **more, "sentence": sentence})
 
 

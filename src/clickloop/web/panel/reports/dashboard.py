@@ -43,6 +43,7 @@ from clickloop.web.panel.reports.walkthrough import (
 )
 
 TILES = (Measure.CLICKS, Measure.CONVERSIONS, Measure.REVENUE, Measure.COST, Measure.PROFIT, Measure.ROI)
+# The dashboard is an overview, and links to the pages with the complete lists.
 MAX_TOP = 6
 TOP_MEASURES = (Measure.CLICKS, Measure.CONVERSIONS, Measure.REVENUE, Measure.PROFIT, Measure.ROI)
 MAX_FINDINGS = 5

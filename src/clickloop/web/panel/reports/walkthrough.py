@@ -128,7 +128,7 @@ def walkthrough_at(context: ApiContext, viewer: Viewer, of: RecordKind | None) -
 
 def next_step(context: ApiContext, viewer: Viewer, campaign_id: int | None = None) -> Walkthrough | None:
     """Return the next step for the page of a just created record; None otherwise, and once all records exist and clicks came."""
-    if viewer.said not in _JUST_CREATED:
+    if viewer.flash not in _JUST_CREATED:
         return None
     existing = existing_kinds(context)
     if existing >= NEEDED and has_clicks(context):

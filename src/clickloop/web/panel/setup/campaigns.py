@@ -123,23 +123,23 @@ def show_new(viewer: CurrentViewer, context: Context, source_id: OptionalId = No
 
 def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
     if form.has("add_row"):
-        return _editor(viewer, context, form.shown_again(NewCampaign), None, blank_rows=1)
+        return _editor(viewer, context, form.redisplay_values(NewCampaign), None, blank_rows=1)
     try:
         view = save_or_report_faults(context, form.read_partly(NewCampaign, **_submitted(form)), api.create_campaign)
     except InvalidInputError as error:
-        return _editor(viewer, context, form.shown_again(NewCampaign), None, error.faults)
+        return _editor(viewer, context, form.redisplay_values(NewCampaign), None, error.faults)
     return viewer.go(f"{PATH}/{view.id}", FlashMessage.CREATED)
 
 
 def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormParameter) -> PageResponse:
     view = api.read_campaign(context, record_id)
     if form.has("add_row"):
-        return _editor(viewer, context, form.shown_again(NewCampaign), view, blank_rows=1)
+        return _editor(viewer, context, form.redisplay_values(NewCampaign), view, blank_rows=1)
     try:
         edit = PAGES.edit_of(context, record_id, view)
         save_edit(context, form, edit, CampaignChange, api.change_campaign, **_submitted(form))
     except InvalidInputError as error:
-        return _editor(viewer, context, form.shown_again(NewCampaign), view, error.faults)
+        return _editor(viewer, context, form.redisplay_values(NewCampaign), view, error.faults)
     return viewer.go(f"{PATH}/{record_id}", FlashMessage.SAVED)
 
 

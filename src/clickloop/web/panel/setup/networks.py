@@ -233,7 +233,7 @@ def _submitted(form: Form) -> tuple[Form, dict[str, dict[str, str]]]:
 
 
 def _at_row(fault: FieldFault, places: dict[str, str]) -> FieldFault:
-    """Return a fault of a parameter or word, moved to the path of its row."""
+    """Return the fault of a parameter or word with the path of the form row."""
     row = places.get(fault.field)
     return fault if row is None else msgspec.structs.replace(fault, field=f"{row}.value")
 

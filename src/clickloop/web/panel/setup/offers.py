@@ -81,7 +81,7 @@ def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> Page
     try:
         view = save_or_report_faults(context, form.read_partly(NewOffer, **submitted), api.create_offer)
     except InvalidInputError as error:
-        return _editor(viewer, context, {**_BLANK, **form.shown_again(NewOffer)}, None, error.faults)
+        return _editor(viewer, context, {**_BLANK, **form.redisplay_values(NewOffer)}, None, error.faults)
     return viewer.go(
         f"{PATH}/{view.id}", FlashMessage.FILLED_IN if submitted["url"] != form.text("url") else FlashMessage.CREATED
     )
@@ -96,7 +96,7 @@ def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormPar
         edit = PAGES.edit_of(context, record_id, view)
         save_edit(context, form, edit, OfferChange, api.change_offer, **_submitted(form))
     except InvalidInputError as error:
-        return _editor(viewer, context, {**_BLANK, **form.shown_again(NewOffer)}, view, error.faults)
+        return _editor(viewer, context, {**_BLANK, **form.redisplay_values(NewOffer)}, view, error.faults)
     return viewer.go(f"{PATH}/{record_id}", FlashMessage.SAVED)
 
 
@@ -106,7 +106,9 @@ def _filled(viewer: Viewer, context: ApiContext, form: Form, view: api.OfferView
     result = (
         "network" if number_of(form.text("network_id")) is None else "same" if url == form.text("url") else "filled"
     )
-    return _editor(viewer, context, {**_BLANK, **form.shown_again(NewOffer), "url": url}, view, fill_in_result=result)
+    return _editor(
+        viewer, context, {**_BLANK, **form.redisplay_values(NewOffer), "url": url}, view, fill_in_result=result
+    )
 
 
 def _filled_url(context: ApiContext, form: Form) -> str:

@@ -62,7 +62,7 @@ TRIGGERS = (
     (Trigger.ALARM.value, "For alarms of this tracker, not conversions"),
 )
 _PLACES = {"form": EncodingContext.FORM, "json": EncodingContext.JSON}
-OfWord = Annotated[str, QueryParameter(name="of", max_length=10, description="instance: only global rules.")]
+OwnerParameter = Annotated[str, QueryParameter(name="of", max_length=10, description="instance: only global rules.")]
 TriggerWord = Annotated[str, QueryParameter(max_length=10, description="alarm: a rule for alarms.")]
 
 
@@ -73,7 +73,7 @@ def show_list(
     archived: Archived = False,
     source_id: IdFilter = "",
     campaign_id: IdFilter = "",
-    of: OfWord = "",
+    of: OwnerParameter = "",
     words: Words = "",
 ) -> PageResponse:
     """Return the list of rules: all, of a source, of a campaign, or global."""
@@ -128,25 +128,25 @@ def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> Page
     if form.text("preset"):
         return _create_from_preset(viewer, context, form)
     if form.has("add_header"):
-        return _editor(viewer, context, form.shown_again(NewRule), None, blank_headers=1)
+        return _editor(viewer, context, form.redisplay_values(NewRule), None, blank_headers=1)
     try:
         converted, more = _submitted(form)
         view = save_or_report_faults(context, converted.read_partly(NewRule, **more), api.create_rule)
     except InvalidInputError as error:
-        return _editor(viewer, context, form.shown_again(NewRule), None, error.faults)
+        return _editor(viewer, context, form.redisplay_values(NewRule), None, error.faults)
     return viewer.go(f"{PATH}/{view.id}", FlashMessage.CREATED)
 
 
 def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormParameter) -> PageResponse:
     view = api.read_rule(context, record_id)
     if form.has("add_header"):
-        return _editor(viewer, context, form.shown_again(NewRule), view, blank_headers=1)
+        return _editor(viewer, context, form.redisplay_values(NewRule), view, blank_headers=1)
     try:
         converted, more = _submitted(form)
         edit = PAGES.edit_of(context, record_id, view)
         save_edit(context, converted, edit, RuleChange, api.change_rule, **more)
     except InvalidInputError as error:
-        return _editor(viewer, context, form.shown_again(NewRule), view, error.faults)
+        return _editor(viewer, context, form.redisplay_values(NewRule), view, error.faults)
     return viewer.go(f"{PATH}/{record_id}", FlashMessage.SAVED)
 
 
@@ -174,7 +174,7 @@ def _create_from_preset(viewer: Viewer, context: ApiContext, form: Form) -> Page
         body = form.read_partly(NewRule, fill={name: value for name, value in fill.items() if value})
         view = save_or_report_faults(context, body, api.create_rule)
     except InvalidInputError as error:
-        return _fill_in(viewer, context, _preset(form.text("preset")), form.shown_again(NewRule), error.faults)
+        return _fill_in(viewer, context, _preset(form.text("preset")), form.redisplay_values(NewRule), error.faults)
     return viewer.go(f"{PATH}/{view.id}", FlashMessage.CREATED)
 
 

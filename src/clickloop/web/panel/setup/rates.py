@@ -52,7 +52,7 @@ def _read(text: str, source: str) -> list[RateBody]:
 
 
 def _rate_sentence(fault: FieldFault) -> str:
-    """Return a fault's sentence with the number of its rate."""
+    """Return a fault message that includes the row number."""
     place = re.match(r"rates\[(\d+)\]", fault.field)
     return f"Rate {int(place[1]) + 1}: {fault.message}" if place else fault.message
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-MAX_FIELDS = 200  # nobody reads a longer list
+MAX_FIELDS = 200  # a longer list is of no use
 _HIDDEN = {
     "": frozenset({"updated_at", "version"}),
     "networks": frozenset({"postback_url", "pixel_code", "pixel_note"}),

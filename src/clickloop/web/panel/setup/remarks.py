@@ -1,4 +1,4 @@
-"""Remarks on a template while it is typed, beside its macro findings: what saving would report."""
+"""Live validation of a template: the problems that saving would report, shown next to the macro findings while typing."""
 
 from collections.abc import Iterator, Mapping
 
@@ -21,7 +21,7 @@ from clickloop.setup.web_address import address_faults
 
 
 class Remark(msgspec.Struct, frozen=True):
-    """A sentence and its remedy. ``tone``: ``fault`` (saving refuses it), ``warning``, or ``dim`` (for information)."""
+    """A sentence and its remedy. ``tone``: ``fault`` (saving fails), ``warning``, or ``dim`` (information)."""
 
     tone: str
     sentence: str
@@ -29,7 +29,7 @@ class Remark(msgspec.Struct, frozen=True):
 
 
 def source_remarks(text: str) -> tuple[Remark, ...]:
-    """Return a note for a template used with any source that has macros of source rows."""
+    """Return a note if a template that is not tied to one source uses macros of source parameters."""
     used = [f"{{{name}}}" for name in parse(text).names if name in V_MACROS]
     if not used:
         return ()
@@ -38,23 +38,25 @@ def source_remarks(text: str) -> tuple[Remark, ...]:
 
 
 def external_id_remarks(url: str, rows: Mapping[str, str]) -> tuple[Remark, ...]:
-    """Return warnings if the source cannot match its postback to a click. ``rows``: macros of its rows, by parameter."""
-    found = (
+    """Return warnings if the source cannot match its postback to a click. ``rows``: the source's macros by parameter."""
+    findings = (
         external_id_findings(parse(url, rows).names, CheckPlace(kind=CheckPlaceKind.TRAFFIC_SOURCE))
         if url.strip()
         else ()
     )
-    return tuple(Remark("warning", finding.sentence, finding.remedy) for finding in found)
+    return tuple(Remark("warning", finding.sentence, finding.remedy) for finding in findings)
 
 
 def offer_remarks(
     url: str, network: Network | None, rows: Mapping[str, str], own_hosts: frozenset[str]
 ) -> tuple[Remark, ...]:
-    """Return what saving would refuse in an offer URL, and warnings: no click id, or a link back to this tracker."""
-    return tuple(_of_offer(Offer(name="", url=url.strip()), network, rows, OwnLinks(own_hosts)))
+    """Return the faults that would prevent saving an offer URL, and warnings for a missing click id or a redirect loop."""
+    return tuple(_offer_remarks(Offer(name="", url=url.strip()), network, rows, OwnLinks(own_hosts)))
 
 
-def _of_offer(offer: Offer, network: Network | None, rows: Mapping[str, str], own_links: OwnLinks) -> Iterator[Remark]:
+def _offer_remarks(
+    offer: Offer, network: Network | None, rows: Mapping[str, str], own_links: OwnLinks
+) -> Iterator[Remark]:
     url = offer.url
     for fault in address_faults("url", url, required=False):
         is_invisible = fault.code == FaultCode.CHARACTER and INVISIBLE.search(url) is not None
@@ -65,12 +67,13 @@ def _of_offer(offer: Offer, network: Network | None, rows: Mapping[str, str], ow
 
 
 def postback_remarks(url: str, guard: AddressGuard) -> tuple[Remark, ...]:
-    """Return what saving would refuse in a postback URL, without DNS lookups; a masked secret is replaced by a harmless value."""
+    """Return the faults that would prevent saving a postback URL, without DNS lookups."""
+    # A masked secret must not count as a fault: replace it with a harmless value.
     url = url.strip().replace(MASK, "0")
     if not url:
         return ()
     return tuple(
-        Remark("fault", found.sentence)
-        for found in check_request(RequestTemplate(url=url), guard)
-        if found.fault is not RuleFault.URL_MACRO_IN_AUTHORITY  # the macro findings explain it better
+        Remark("fault", finding.sentence)
+        for finding in check_request(RequestTemplate(url=url), guard)
+        if finding.fault is not RuleFault.URL_MACRO_IN_AUTHORITY  # the macro findings explain it better
     )

@@ -116,7 +116,7 @@ def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormPar
 
 def preview_link(context: Context, form: FormParameter) -> Response[str]:
     """Return the campaign link for the current form, for the script that inserts it."""
-    rows = [row for row in form.shown_again(NewSource).get("parameters") or [] if isinstance(row, dict)]
+    rows = [row for row in form.redisplay_values(NewSource).get("parameters") or [] if isinstance(row, dict)]
     return Response(fragment("link_preview.html", link=_link_preview(context, rows)), media_type="text/html")
 
 
