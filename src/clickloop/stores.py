@@ -1,9 +1,7 @@
 """Opening ledger and facts together; the only module that picks their engines.
 
-Each must belong to this installation, and be no older than what the other stores have recorded about it.
-
-The files are checked before anything is opened, and thus created, so a lost store is never mistaken for a new one.
-A crash at any moment leaves marks behind the stores, never ahead of them, so no crash makes a folder that is refused here.
+Each must belong to this installation, and be no older than the other stores have recorded. The files are checked before anything
+is opened, and thus created, so a lost store is never mistaken for a new one. Marks may lag behind the stores after a crash, never lead.
 """
 
 import enum

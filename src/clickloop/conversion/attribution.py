@@ -8,11 +8,11 @@ from clickloop.click.click import Click, Screening
 from clickloop.clock import DAY_MS, MINUTE_MS, SECOND_MS
 from clickloop.conversion.conversion import Conversion, Parameters
 from clickloop.conversion.notice import Channel, Notice, NoticeFlag, RefusalReason, are_of_same_upload, arrival_order_of
+from clickloop.conversion.payout import default_payout, payout_of
 from clickloop.conversion.status import OTHER, Status, word_key
 from clickloop.conversion.terms import NoticeTerms, accepts_address, accepts_token
-from clickloop.currency import may_mean
 from clickloop.macro import unreplaced_macro
-from clickloop.money import AmountFault, Money, currency_of, read_amount
+from clickloop.money import Money
 
 WAIT_MS = 10 * MINUTE_MS
 """Time that a notice waits for a click that may still arrive, from the core's first check."""
@@ -205,7 +205,7 @@ def _meaning_of(notice: Notice, terms: NoticeTerms) -> _Meaning:
     if status is None:
         status = terms.statuses.other
         flags.append(NoticeFlag.UNKNOWN_STATUS)
-    payout, names_currency = _payout(notice, terms, flags)
+    payout, names_currency = payout_of(notice, terms, flags)
     parameters = notice.parameters
     if NoticeFlag.UNKNOWN_CURRENCY in flags and notice.currency_text:
         others = {**parameters.others, "currency": notice.currency_text}
@@ -230,50 +230,6 @@ def _status(notice: Notice, terms: NoticeTerms) -> Status | None:
     return terms.statuses.of_word(notice.status_word, terms.network.status_words)
 
 
-def _payout(notice: Notice, terms: NoticeTerms, flags: list[NoticeFlag]) -> tuple[Money | None, bool]:
-    """Return the amount that the notice names, and whether it names a currency; None if there is no readable amount.
-
-    An unknown currency stays empty rather than guessed.
-    """
-    if not notice.payout_text:
-        return None, False
-    amount = read_amount(notice.payout_text)
-    if isinstance(amount, AmountFault):
-        flags.append(NoticeFlag(f"payout_{amount}"))
-        return None, False
-    if amount.ambiguous:
-        flags.append(NoticeFlag.PAYOUT_AMBIGUOUS)
-    if amount.rounded:
-        flags.append(NoticeFlag.PAYOUT_ROUNDED)
-    named = named_currency(notice)
-    if notice.currency_text and not named:
-        flags.append(NoticeFlag.CURRENCY_UNREPLACED_MACRO)
-    if named and amount.currency and not _agree(named, amount.currency):
-        flags.append(NoticeFlag.CURRENCY_CONFLICT)
-    named = named or amount.currency
-    if not named:
-        return Money(amount.micros, terms.default_currency), False
-    currency = currency_of(named)
-    if currency is None and may_mean(named, terms.default_currency):
-        # "10 kr" for an offer in SEK: the sign can mean the currency that an amount without a sign would have.
-        flags.append(NoticeFlag.PAYOUT_AMBIGUOUS)
-        return Money(amount.micros, terms.default_currency), True
-    if currency is None:
-        flags.append(NoticeFlag.UNKNOWN_CURRENCY)
-    return Money(amount.micros, currency or ""), True
-
-
-def _agree(named: str, written: str) -> bool:
-    """Return whether the currency parameter can mean the currency written in the payout."""
-    code = currency_of(named) or ""
-    return code == written or may_mean(written, code)
-
-
-def named_currency(notice: Notice) -> str:
-    """Return the currency parameter of a notice as it came; empty if there is none, or it is an unreplaced macro."""
-    return "" if unreplaced_macro(notice.currency_text) else notice.currency_text
-
-
 def _converted_at(notice: Notice, click: Click) -> int:
     """Return the time of a new conversion. A date without a time, as in reports, means the click's time if it is on that day."""
     at = notice.converted_at
@@ -291,11 +247,6 @@ def _time_flags(notice: Notice, click: Click) -> list[NoticeFlag]:
     return [*flags, NoticeFlag.AT_IN_FUTURE] if at > notice.at + CLOCK_SLACK_MS else flags
 
 
-def _default_payout(terms: NoticeTerms) -> Money:
-    """Return the payout of a conversion whose notices named no readable one: the offer's fixed payout, or zero."""
-    return Money(terms.offer.payout_micros or 0, terms.default_currency)
-
-
 def _new(
     notice: Notice, click: Click, meaning: _Meaning, terms: NoticeTerms, place: ConversionSlot, now_ms: int
 ) -> Conversion:
@@ -305,7 +256,7 @@ def _new(
         txid=notice.txid,
         status=meaning.status,
         status_word=notice.status_word,
-        payout=meaning.payout or _default_payout(terms),
+        payout=meaning.payout or default_payout(terms),
         payout_text=notice.payout_text,
         flags=meaning.flags,
         first_of_click=place.is_first,
@@ -349,7 +300,7 @@ def _change(
         if meaning.names_currency and order >= currency_order:
             payout, currency_order = Money(payout.micros, meaning.payout.currency), order
     elif order == known.latest_order and not payout_order:
-        payout = _default_payout(terms)
+        payout = default_payout(terms)
     parameters = _merged(known.parameters, meaning.parameters, is_latest)
     after = msgspec.structs.replace(
         known,

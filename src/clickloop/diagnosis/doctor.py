@@ -19,6 +19,7 @@ from clickloop.alarm.alarms import MIN_FREE_PERCENT, free_files_percent
 from clickloop.clock import MINUTE_MS
 from clickloop.diagnosis.doctor_checks import alarm_findings, facts_findings
 from clickloop.diagnosis.doctor_finding import RESTORE, DoctorFinding, DoctorVerdict
+from clickloop.diagnosis.doctor_journal import MAX_SHOWN, journal_findings
 from clickloop.diagnosis.self_audit import audit_everything
 from clickloop.machine.secret_box import secret_box_of
 from clickloop.people.user import THIS_MACHINE
@@ -28,19 +29,10 @@ from clickloop.store.damage_log import unconfirmed_damages, unconfirmed_repairs
 from clickloop.store.delivery_hold import read_hold
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.file_fault import RESTORE_BACKUP, trailing_bytes
-from clickloop.store.identity import FACTS_FILE, LEDGER_FILE, installation_id, is_filled
-from clickloop.store.journal.listing import journal_lag
+from clickloop.store.identity import FACTS_FILE, LEDGER_FILE, is_filled
 from clickloop.store.journal.marks import missing_ranges
 from clickloop.store.journal.segment import (
-    CLOSED_SUFFIX,
-    DAMAGED_SUFFIX,
-    NOTICES_STREAM,
     STREAMS,
-    Segment,
-    damages_of,
-    origin_of,
-    quick_count,
-    salvage,
 )
 from clickloop.store.ledger.audit.rows import (
     RowFault,
@@ -62,9 +54,7 @@ from clickloop.stores import engine_versions, refusal_of
 
 LATE_MS = 10 * MINUTE_MS
 """Time after which work that is due counts as stuck."""
-MAX_LAG_SECONDS = 60.0  # settling takes a second
 MAX_OUTBOX_ROWS = 50_000  # ten batches: the facts have not taken any for a while
-MAX_SHOWN = 5  # findings per kind; more add nothing
 MAX_NAMED = 1_000
 """Maximum number of rows that a confirmation lists in the audit log."""
 _LOST = (
@@ -78,7 +68,7 @@ _WRONG = (
 
 def examine(folder: Path, now_ms: int) -> tuple[DoctorFinding, ...]:
     """Return all findings for a data folder."""
-    findings = [*_versions(), *_disk(folder), *_journal(folder, now_ms), *_lost_records(folder)]
+    findings = [*_versions(), *_disk(folder), *journal_findings(folder, now_ms), *_lost_records(folder)]
     refused = _refusal(folder)
     findings += refused
     if refused and not is_filled(folder / LEDGER_FILE):
@@ -196,63 +186,6 @@ def _disk(folder: Path) -> Iterator[DoctorFinding]:
         )
     else:
         yield DoctorFinding("disk", DoctorVerdict.WELL, sentence)
-
-
-def _journal(folder: Path, now_ms: int) -> Iterator[DoctorFinding]:
-    journal = folder / "journal"
-    for stream in STREAMS:
-        lag = journal_lag(journal, stream, now_ms)
-        seconds = lag.oldest_age_ms / 1000
-        records = "incoming postbacks" if stream == NOTICES_STREAM else stream
-        if not lag.segments:
-            yield DoctorFinding("journal", DoctorVerdict.WELL, f"No {records} are waiting to be processed.")
-            continue
-        size = f"{pluralize(lag.segments, 'segment')} ({pluralize(lag.size, 'byte')})"
-        sentence = f"{size} of {records} to be processed, the oldest {seconds:.0f} s old."
-        if seconds > MAX_LAG_SECONDS:
-            remedy = "Start the server, or check its log for why it is not processing them."
-            yield DoctorFinding("journal", DoctorVerdict.WARNING, sentence, remedy)
-        else:
-            yield DoctorFinding("journal", DoctorVerdict.WELL, sentence)
-    damages = [damage for path in sorted(journal.glob(f"*/*/*{CLOSED_SUFFIX}")) for damage in _damages(path)]
-    for sentence in damages[:MAX_SHOWN]:
-        yield DoctorFinding(
-            "journal",
-            DoctorVerdict.FAULT,
-            sentence,
-            "The server skips the damaged part and keeps the original file. Check the disk.",
-        )
-    if not damages:
-        yield DoctorFinding("journal", DoctorVerdict.WELL, "No closed segments are damaged.")
-    originals = sum(1 for _ in (folder / "settled").glob(f"*/*/*{DAMAGED_SUFFIX}"))
-    if originals:
-        sentence = (
-            f"{pluralize(originals, 'damaged segment was', 'damaged segments were')} processed without the unreadable part. "
-            "The original files are in the folder named settled."
-        )
-        yield DoctorFinding(
-            "journal",
-            DoctorVerdict.WARNING,
-            sentence,
-            "Check the disk. Delete the original files when you no longer need them.",
-        )
-
-
-def _damages(path: Path) -> list[str]:
-    """Return the damage to a closed segment; none if it has been settled meanwhile."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        return [f"{path} cannot be read: {error.strerror}."]
-    number = int(path.stem) if path.stem.isdecimal() else 0
-    stream, writer = path.parent.parent.name, path.parent.name
-    origin = origin_of(installation_id(path.parents[3]), stream, writer)
-    if quick_count(data, number, origin) is not None:
-        return []
-    segment = Segment(path, stream, writer, number, len(data))
-    return [damage.sentence for damage in damages_of(data, salvage(data), segment, closed=True, origin=origin)]
 
 
 def _integrity(ledger: Ledger, _now_ms: int) -> Iterator[DoctorFinding]:

@@ -9,10 +9,10 @@ from sqlalchemy import Connection
 from clickloop.click.click import Click
 from clickloop.click.routing import Routes
 from clickloop.click_id import ClickId, ClickIds
-from clickloop.conversion.attribution import named_currency
 from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.conversion_input import ConversionInput, raw_notice_of
 from clickloop.conversion.notice import Channel, Notice, notice_id_of_order, read_notice
+from clickloop.conversion.payout import named_currency
 from clickloop.diagnosis.macro_origin import OriginContext, origins_of
 from clickloop.diagnosis.simulated_click import (
     UNUSED_KEY,
