@@ -94,7 +94,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     refused_notice_keep_days: Annotated[
         int,
         _about(
-            "Delete refused incoming postbacks without a genuine click id after this many days. 0 keeps them for good.",
+            "Delete refused incoming postbacks without a genuine click ID after this many days. 0 keeps them for good.",
             "days",
             ge=0,
             le=36500,

@@ -143,7 +143,7 @@ def disk_alarms(folder: Path) -> tuple[Alarm, ...]:
     percent = 100.0 * disk.f_bavail / max(1, disk.f_blocks)
     if percent >= MIN_FREE_PERCENT:
         return ()
-    sentence = f"free disk space below {MIN_FREE_PERCENT:.0f} %: free some, or move the data folder to a larger disk"
+    sentence = f"free disk space below {MIN_FREE_PERCENT:.0f}%: free some, or move the data folder to a larger disk"
     return (Alarm(code="disk_low", sentence=sentence),)
 
 

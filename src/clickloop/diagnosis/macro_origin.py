@@ -92,17 +92,17 @@ def _row(number: int, value: str, context: OriginContext) -> tuple[MacroOrigin, 
     row = context.rows.get(number)
     label = row_label(number)
     if row is None:
-        return MacroOrigin.LINK, f"The traffic source has no row {label}, so it is always empty."
+        return MacroOrigin.LINK, f"The traffic source has no parameter {label}, so it is always empty."
     shown = f"{label}, {row.parameter}" if number in V_ROWS else label
     if not row.tracked:
-        return MacroOrigin.LINK, f"The row {shown} is switched off, so its values are not stored."
+        return MacroOrigin.LINK, f"The parameter {shown} is not tracked, so its values are not stored."
     if not value:
         return MacroOrigin.LINK, f"The campaign link had no {row.parameter}."
-    return MacroOrigin.LINK, f"{row.parameter} of the campaign link (row {label})."
+    return MacroOrigin.LINK, f"Campaign link parameter {row.parameter} ({label})."
 
 
 def _payout(conversion: Conversion, context: OriginContext) -> tuple[MacroOrigin, str]:
-    share = f" The rule reports {context.payout_percent} % of it." if context.payout_percent != 100 else ""
+    share = f" The rule reports {context.payout_percent}% of it." if context.payout_percent != 100 else ""
     if conversion.payout_order:
         return MacroOrigin.NOTICE, f"The payout of the incoming postback, {readable(conversion.payout_text)!r}.{share}"
     reason = "no incoming postback had one"
@@ -161,7 +161,7 @@ def _txid(conversion: Conversion, context: OriginContext) -> tuple[MacroOrigin, 
 def _conversion_id(conversion: Conversion, context: OriginContext) -> tuple[MacroOrigin, str]:
     if conversion.parameters.conversion_id:
         return MacroOrigin.NOTICE, "conversion_id of the incoming postback."
-    return MacroOrigin.MADE, "Our own id of the conversion, because the incoming postback had no conversion_id."
+    return MacroOrigin.MADE, "Our own ID of the conversion, because the incoming postback had no conversion_id."
 
 
 def _conversion_time(conversion: Conversion, context: OriginContext) -> tuple[MacroOrigin, str]:
@@ -180,15 +180,15 @@ _OF_CONVERSION = {
     "conversion_time": _conversion_time,
 }
 _FIXED = {
-    "clickid": (MacroOrigin.MADE, "Our click id."),
-    "postback_id": (MacroOrigin.MADE, "The postback's id, the same for every attempt."),
+    "clickid": (MacroOrigin.MADE, "Our click ID."),
+    "postback_id": (MacroOrigin.MADE, "The postback's ID, the same for every attempt."),
     "cost": (MacroOrigin.SETUP, "The campaign's fixed cost per click."),
     "domain": (MacroOrigin.VISITOR, "The host in the clicked link."),
     "click_time": (MacroOrigin.TIME, "The time of the click, in Unix seconds."),
     "now": (MacroOrigin.TIME, "The time when the request is built, in Unix seconds."),
 }
 _GROUPS = {
-    MacroCategory.IDS: (MacroOrigin.MADE, "An id."),
+    MacroCategory.IDS: (MacroOrigin.MADE, "An ID."),
     MacroCategory.MONEY: (MacroOrigin.CONVERSION, "Known once there is a conversion."),
     MacroCategory.STATUS: (MacroOrigin.CONVERSION, "Known once there is a conversion."),
     MacroCategory.SETUP: (MacroOrigin.SETUP, "From your settings."),

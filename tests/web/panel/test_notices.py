@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def arrived(instance: "Instance", query: str, **more: Any) -> str:
-    """The id of a notice that came by a postback."""
+    """The ID of a notice that came by a postback."""
     notice_id = instance.context.record_ids()
     raw = RawNotice(notice_id=notice_id, at=instance.now, channel=Channel.S2S, query=query, **more)
     take_notices(instance.context.intake(), [raw], instance.now)

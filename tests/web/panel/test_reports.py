@@ -73,7 +73,7 @@ def test_the_dashboard_tells_what_is_wrong_with_its_remedy_and_place(instance: "
     words = panel.words(html)
     assert "no postback" in words.lower()
     assert "Unmapped status words: zzz." in words
-    assert "1 incoming postback was refused in the last 24 hours: malformed click id." in words
+    assert "1 incoming postback was refused in the last 24 hours: malformed click ID." in words
     assert 'href="/panel/notices?reason=malformed_click_id&amp;since=2026-02-28T12%3A00%3A00' in html
 
 
@@ -156,17 +156,17 @@ def test_money_without_a_rate_is_told_and_rates_are_set_by_lines(instance: "Inst
     instance.set_up()
     instance.made("conversions", {"click_id": instance.visit(), "payout": "10", "currency": "EUR"})
     settle_facts(instance.ledger, instance.facts)
-    assert "Not converted: EUR: revenue 10.00" in panel.words(panel.get("/panel/reports"))
-    assert "Amounts in EUR are left out" in panel.words(panel.get("/panel"))
+    assert "Not included: amounts in EUR: revenue 10.00" in panel.words(panel.get("/panel/reports"))
+    assert "EUR amounts are not included" in panel.words(panel.get("/panel"))
     assert panel.done("/panel/rates", {"lines": "eur 2026-02-01 1.1\n\nGBP;2026-02-01;1.3", "source": "ECB"}) == (
         "/panel/rates?said=saved"
     )
     assert "EUR 2026-02-01 1.1 ECB" in panel.page("/panel/rates").text
     words = panel.page("/panel/reports").text
-    assert "Not converted" not in words
+    assert "Not included" not in words
     assert "11.00" in words
     panel.done("/panel/rates/EUR/2026-02-01/remove")
-    assert "Not converted" in panel.page("/panel/reports").text
+    assert "Not included" in panel.page("/panel/reports").text
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def show_list(
 
 
 def change_row(line: api.LogLineView, users: Mapping[int, str]) -> ChangeRow:
-    """Return a line with the display name and page of its record. ``users``: names by user id."""
+    """Return a line with the display name and page of its record. ``users``: names by user ID."""
     name = next((str(view["name"]) for view in (line.after, line.before) if view and view.get("name")), "")
     path = _PAGES.get(line.noun, "").format(line.record_id)
     if line.noun == "users" and not name and line.record_id.isdecimal():

@@ -50,7 +50,7 @@ def external_id_remarks(url: str, rows: Mapping[str, str]) -> tuple[Remark, ...]
 def offer_remarks(
     url: str, network: Network | None, rows: Mapping[str, str], own_hosts: frozenset[str]
 ) -> tuple[Remark, ...]:
-    """Return what saving would refuse in an offer URL, and warnings: no click id, or a link back to this tracker."""
+    """Return what saving would refuse in an offer URL, and warnings: no click ID, or a link back to this tracker."""
     return tuple(_of_offer(Offer(name="", url=url.strip()), network, rows, OwnLinks(own_hosts)))
 
 
