@@ -93,9 +93,9 @@ def _row(number: int, value: str, context: OriginContext) -> tuple[MacroOrigin, 
     label = row_label(number)
     if row is None:
         return MacroOrigin.LINK, f"The traffic source has no parameter {label}, so it is always empty."
-    shown = f"{label}, {row.parameter}" if number in V_ROWS else label
+    shown = f"{label} ({row.parameter})" if number in V_ROWS else label
     if not row.tracked:
-        return MacroOrigin.LINK, f"The parameter {shown} is not tracked, so its values are not stored."
+        return MacroOrigin.LINK, f"Parameter {shown} is not tracked, so its values are not stored."
     if not value:
         return MacroOrigin.LINK, f"The campaign link had no {row.parameter}."
     return MacroOrigin.LINK, f"Campaign link parameter {row.parameter} ({label})."

@@ -292,7 +292,7 @@ def test_a_row_that_is_off_says_so(instance: "Instance") -> None:
     instance.api.patch("/api/v1/traffic-sources/1", json={"parameters": rows, "postback_url": url})
     (rule,) = simulated(instance, campaign_id=1, parameters={"external_id": "x", "zone": "5"})["rules"]
     assert rule["macros"][1]["value"] == ""
-    assert "switched off" in rule["macros"][1]["source"]
+    assert "not tracked" in rule["macros"][1]["source"]
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_after_the_set_up_the_last_step_is_a_test_until_a_click_came(instance: "
 def test_the_dashboard_tells_figures_against_the_period_before(instance: "Instance", panel: "Panel") -> None:
     fill(instance)
     words = panel.words(panel.get("/panel"))
-    assert "Clicks 4 +300 % was 1" in words
+    assert "Clicks 4 +300% was 1" in words
     assert "Revenue, USD 1,234.50 was 0.00" in words
     assert "Campaign 4 1 1,234.50 1,233.75" in words
     assert "12:00" in words
@@ -58,7 +58,7 @@ def test_the_chart_is_of_the_measure_and_period_asked_for(instance: "Instance", 
     fill(instance)
     html = panel.get("/panel?period=7d&measure=revenue")
     assert 'aria-label="Revenue by day"' in html
-    assert "2026-03-01 Sun\nRevenue: 1,234.50\nPeriod before: 0.00</title>" in html
+    assert "2026-03-01 Sun\nRevenue: 1,234.50\nPrevious period: 0.00</title>" in html
     answer = panel.client.get("/panel?period=century&measure=cost")
     assert (answer.status_code, answer.headers["location"]) == (303, "/panel?measure=cost&said=ignored-period")
     assert "Ignored because it could not be read: Period." in panel.words(panel.get(answer.headers["location"]))
@@ -84,7 +84,7 @@ def test_a_report_shows_rows_and_totals(instance: "Instance", panel: "Panel") ->
     ).text
     assert "Germany 4 0.00 1.00" in words
     assert "France 1 1,234.50 0.00" in words
-    assert "Total of 2 5 1,234.50 1.00" in words
+    assert "Total (2 rows) 5 1,234.50 1.00" in words
 
 
 def test_heads_sort_both_ways_and_say_how_it_is_sorted(instance: "Instance", panel: "Panel") -> None:
@@ -133,10 +133,10 @@ def test_what_a_visitor_wrote_is_text(instance: "Instance", panel: "Panel") -> N
         ("group_by=nonsense", "unknown period or grouping"),
         ("period=century", "unknown period or grouping"),
         ("filter=nonsense", "such as country:DE"),
-        ("filter=campaign:x", "A number is expected"),
+        ("filter=campaign:x", "Enter a number after campaign:"),
         ("from=x", "such as 2026-03-01"),
         ("from=2026-03-02&to=2026-03-01", "before the first"),
-        ("sort=nonsense", "is expected"),
+        ("sort=nonsense", "Prefix it with - for descending order"),
     ],
 )
 def test_what_cannot_be_asked_is_said_with_the_form_still_there(panel: "Panel", query: str, told: str) -> None:
