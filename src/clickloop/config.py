@@ -69,8 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     fallback_url: Annotated[
         str,
         _about(
-            "Where to send visitors when a campaign is paused or has no offer, and has no fallback address."
-            + _UNTIL_SAVED,
+            "Where to send visitors when a campaign is paused or has no offer, and has no fallback URL." + _UNTIL_SAVED,
             "URL",
         ),
     ] = ""

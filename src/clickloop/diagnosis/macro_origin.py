@@ -126,7 +126,10 @@ def _currency(conversion: Conversion, context: OriginContext) -> tuple[MacroOrig
         )
     reason = "the incoming postback had none" if conversion.payout_order else "no incoming postback had a payout"
     if context.terms is None or context.terms.default_currency != conversion.payout.currency:
-        return MacroOrigin.SETUP, f"The currency that offer, network or instance had when it came in, because {reason}."
+        return (
+            MacroOrigin.SETUP,
+            f"The currency set in the offer, network or settings when it arrived, because {reason}.",
+        )
     return MacroOrigin.SETUP, f"The currency of the {context.terms.currency_giver}, because {reason}."
 
 
@@ -165,7 +168,10 @@ def _conversion_id(conversion: Conversion, context: OriginContext) -> tuple[Macr
 
 
 def _conversion_time(conversion: Conversion, context: OriginContext) -> tuple[MacroOrigin, str]:
-    return MacroOrigin.TIME, "The time in the incoming postback (at), else when the first one came in, in Unix seconds."
+    return (
+        MacroOrigin.TIME,
+        "The time in the incoming postback (at), otherwise when the first one arrived, in Unix seconds.",
+    )
 
 
 _OF_CONVERSION = {

@@ -123,8 +123,8 @@ def _redirect_lines(redirect: Redirect) -> list[str]:
     lines = [
         {
             Destination.OFFER: f"The visitor {verb} to the offer {redirect.offer_name or redirect.offer_id}.",
-            Destination.FALLBACK: f"The visitor {verb} to the fallback address.",
-            Destination.NOWHERE: "There is nowhere to send the visitor: no offer and no fallback address.",
+            Destination.FALLBACK: f"The visitor {verb} to the fallback URL.",
+            Destination.NOWHERE: "There is nowhere to send the visitor: no offer and no fallback URL.",
         }[redirect.to]
     ]
     if redirect.url:

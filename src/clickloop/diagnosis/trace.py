@@ -169,10 +169,10 @@ def _click_events(click: Click, names: SetupNames) -> list[TraceEvent]:
     redirected = (
         "The visitor was redirected to the offer."
         if click.offer_id
-        else "The visitor was redirected to the fallback address."
+        else "The visitor was redirected to the fallback URL."
     )
     if not click.target:
-        redirected = "There was nowhere to send the visitor: no offer and no fallback address."
+        redirected = "There was nowhere to send the visitor: no offer and no fallback URL."
     return [
         TraceEvent(at=click.at, kind=EventKind.CLICK, id=click.click_id, sentence=sentence, details=click_details),
         TraceEvent(

@@ -244,7 +244,7 @@ def test_a_stored_currency_is_shown_even_if_the_offer_has_another_one_today(inst
     first = currency_of_a_try(instance, conversion_id=named["conversion"]["conversion_id"])
     assert first == ("EUR", "notice", "The currency of the incoming postback, 'EUR'.")
     second = currency_of_a_try(instance, conversion_id=unnamed["conversion"]["conversion_id"])
-    assert (second[0], "when it came" in second[2]) == ("USD", True)
+    assert (second[0], "when it arrived" in second[2]) == ("USD", True)
 
 
 def test_a_parameter_that_is_not_stored_is_reported(instance: "Instance") -> None:
