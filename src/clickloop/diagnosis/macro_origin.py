@@ -98,7 +98,8 @@ def _row(number: int, value: str, context: OriginContext) -> tuple[MacroOrigin, 
         return MacroOrigin.LINK, f"Parameter {shown} is not tracked, so its values are not stored."
     if not value:
         return MacroOrigin.LINK, f"The campaign link had no {row.parameter}."
-    return MacroOrigin.LINK, f"Campaign link parameter {row.parameter} ({label})."
+    own = f" ({label})" if number in V_ROWS else ""
+    return MacroOrigin.LINK, f"Campaign link parameter {row.parameter}{own}."
 
 
 def _payout(conversion: Conversion, context: OriginContext) -> tuple[MacroOrigin, str]:

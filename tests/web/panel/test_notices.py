@@ -56,7 +56,7 @@ def test_each_filter_that_is_set_can_be_removed_alone(panel: "Panel", instance: 
     instance.set_up()
     html = panel.get("/panel/notices?outcome=refused&network_id=1&conversion_id=abc")
     words = Page(html).text
-    for chip in ("Outcome: Refused", "Network: Network", "Conversion id: abc"):
+    for chip in ("Outcome: Refused", "Network: Network", "Conversion ID: abc"):
         assert chip in words
     assert 'href="/panel/notices?conversion_id=abc&amp;network_id=1"' in html
     assert 'href="/panel/notices?network_id=1&amp;outcome=refused"' in html

@@ -49,7 +49,7 @@ def test_a_new_user_gets_a_link_that_is_shown_once(panel: "Panel", instance: "In
 
 
 def test_the_last_owner_is_told_why_he_stays(panel: "Panel", instance: "Instance") -> None:
-    assert "last owner" in panel.sent("/panel/users/1/disable", status=422).text
+    assert "last active owner" in panel.sent("/panel/users/1/disable", status=422).text
 
 
 def test_an_admin_sees_that_he_cannot_change_an_owner(panel: "Panel", instance: "Instance") -> None:

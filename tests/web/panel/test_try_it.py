@@ -25,7 +25,7 @@ def test_a_dry_run_shows_redirect_conversion_and_each_rules_request(panel: "Pane
     assert "nothing was sent or stored" in words
     assert "goes to the offer Offer" in words
     assert "https://source.example/postback?id=w9Xk2&payout=12.5" in words
-    assert "external_id of the campaign link" in words
+    assert "Campaign link parameter external_id" in words
     assert panel.instance.got("conversions")["items"] == []
 
 
