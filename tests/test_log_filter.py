@@ -41,7 +41,7 @@ def test_the_period_comes_last(kind: type[LogFilter]) -> None:
 
 def test_a_field_is_called_what_it_filters_by() -> None:
     labels = {field.name: label_of(field) for field in (*fields_of(NoticeFilter), *fields_of(ConversionFilter))}
-    assert (labels["network_id"], labels["click_id"], labels["txid"]) == ("Network", "Click id", "Transaction id")
+    assert (labels["network_id"], labels["click_id"], labels["txid"]) == ("Network", "Click ID", "Transaction ID")
     assert (labels["status_word"], labels["flagged"]) == ("Status word", "Flag")
 
 

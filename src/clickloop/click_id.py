@@ -59,7 +59,7 @@ class ClickIds:
         self, key: bytes, clock: Clock = wall_clock, also: tuple[bytes, ...] = (), unchecked_before: int = 0
     ) -> None:
         if len(key) != KEY_BYTES:
-            raise ValueError(f"the click id key has {len(key)} bytes, expected {KEY_BYTES}: restore the key file")
+            raise ValueError(f"the click ID key has {len(key)} bytes, expected {KEY_BYTES}: restore the key file")
         self._also = tuple(hashlib.blake2s(key=other, digest_size=_TAG_BYTES) for other in also if other != key)
         self._unchecked_before = unchecked_before
         self._tagger = hashlib.blake2s(key=key, digest_size=_TAG_BYTES)

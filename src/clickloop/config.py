@@ -69,8 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     fallback_url: Annotated[
         str,
         _about(
-            "Where to send visitors when a campaign is paused or has no offer, and has no fallback address."
-            + _UNTIL_SAVED,
+            "Where to send visitors when a campaign is paused or has no offer, and has no fallback URL." + _UNTIL_SAVED,
             "URL",
         ),
     ] = ""
@@ -94,7 +93,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     refused_notice_keep_days: Annotated[
         int,
         _about(
-            "Delete refused incoming postbacks without a genuine click id after this many days. 0 keeps them forever.",
+            "Delete refused incoming postbacks without a genuine click ID after this many days. 0 keeps them for good.",
             "days",
             ge=0,
             le=36500,

@@ -19,8 +19,8 @@ LABEL, WORDS = "label", "words"
 """Keys of a ``Meta``'s extra: the field's label, and the form's words for true and false."""
 PERIOD = ("since", "until")
 
-RecordNumber = Annotated[int, Meta(ge=0, le=MAX_ID, description="Only for the record with this number.")] | None
-ClickIdFilter = Annotated[str, Meta(max_length=26, description="Only for this click id.")] | None
+RecordNumber = Annotated[int, Meta(ge=0, le=MAX_ID, description="Only for the record with this ID.")] | None
+ClickIdFilter = Annotated[str, Meta(max_length=26, description="Only for this click ID.")] | None
 ConversionIdFilter = Annotated[str, Meta(max_length=26, description="Only for this conversion.")] | None
 Flagged = (
     Annotated[
@@ -75,9 +75,9 @@ def _option_of(field: FieldInfo) -> Any:
 
 
 def label_of(field: FieldInfo) -> str:
-    """Return the label of a field in forms: ``Campaign`` for ``campaign_id``, ``Click id`` for ``click_id``."""
+    """Return the label of a field in forms: ``Campaign`` for ``campaign_id``, ``Click ID`` for ``click_id``."""
     usual = field.name.removesuffix("_id") if type_of(field) is int else field.name
-    return str((meta_of(field).extra or {}).get(LABEL) or usual.replace("_", " ").capitalize())
+    return str((meta_of(field).extra or {}).get(LABEL) or usual.replace("_", " ").capitalize().replace(" id", " ID"))
 
 
 def narrowing_values(log_filter: LogFilter) -> Iterator[tuple[str, Any]]:

@@ -51,8 +51,8 @@ class StoresProblem(enum.Enum):
     FACTS_LOST = "the facts are lost"
     FACTS_FOREIGN = "the facts belong to another installation"
     FACTS_OLDER = "the facts are older than the other stores"
-    KEY_LOST = "the click id key is lost"
-    KEY_UNREADABLE = "the click id key cannot be read"
+    KEY_LOST = "the click ID key is lost"
+    KEY_UNREADABLE = "the click ID key cannot be read"
     SECRETS_DAMAGED = "secrets in the ledger cannot be decrypted"
     FOLDER_UNREADABLE = "installation.json cannot be read"
 
@@ -86,7 +86,7 @@ _NEW = {
     StoresProblem.FACTS_LOST: _FACTS_FRESH,
     StoresProblem.FACTS_FOREIGN: _FACTS_FRESH,
     StoresProblem.FACTS_OLDER: _OLDER_FACTS_KEPT,
-    StoresProblem.KEY_LOST: "creates a new key and still accepts click ids made with the old one",
+    StoresProblem.KEY_LOST: "creates a new key and still accepts click IDs made with the old one",
     StoresProblem.SECRETS_DAMAGED: "keeps everything else and lists the secrets to enter again",
 }
 
@@ -214,7 +214,7 @@ def check_ledger(
     path = folder / LEDGER_FILE
     if stamp is None and installation.complete:
         raise StoresRefusedError(
-            StoresProblem.LEDGER_LOST, f"{path} carries no id, expected {installation.id}: it was emptied or recreated"
+            StoresProblem.LEDGER_LOST, f"{path} carries no ID, expected {installation.id}: it was emptied or recreated"
         )
     if stamp is not None and stamp.id != installation.id:
         raise StoresRefusedError(
@@ -263,7 +263,7 @@ def check_together(
             StoresProblem.FACTS_FOREIGN, f"{path} belongs to installation {id_}, expected {installation.id}"
         )
     if not id_ and installation.complete:
-        detail = f"{path} carries no id, expected {installation.id}: it was emptied or recreated"
+        detail = f"{path} carries no ID, expected {installation.id}: it was emptied or recreated"
         raise StoresRefusedError(StoresProblem.FACTS_LOST, detail)
     if facts.loads() < known_loads or facts.last_outbox_id() < progress.outbox_gone:
         detail = (

@@ -156,9 +156,9 @@ def test_the_place_holds_over_boots_containers_and_mounts_and_a_clone_elsewhere_
     change = msgspec.structs.replace
     assert is_same(here, change(here, device=6)), "another number at this boot"
     assert is_same(here, change(here, path="/mnt/data")), "another mount point"
-    assert is_same(here, change(here, machine="")), "a container without an id"
+    assert is_same(here, change(here, machine="")), "a container without an ID"
     assert is_same(here, change(here, device=6, file_system=78)), "XFS, another order of disks"
-    assert is_same(change(here, file_system=0), change(here, file_system=0, path="/other")), "no id of the file system"
+    assert is_same(change(here, file_system=0), change(here, file_system=0, path="/other")), "no ID of the file system"
     assert not is_same(here, change(here, machine="b")), "a cloned volume on another machine"
     assert not is_same(here, change(here, inode=3))
     assert not is_same(here, change(here, file_system=78, path="/other")), "the root of another volume"

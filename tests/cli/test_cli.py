@@ -209,8 +209,8 @@ def test_a_trace_as_json_prints_the_apis_response(tmp_path: Path, core: Core) ->
 
 def test_an_unknown_click_exits_with_1(tmp_path: Path, core: Core) -> None:
     core.status = 404
-    core.answer = {"title": "Not Found", "status": 404, "detail": "There is no click of that id."}
-    assert run(tmp_path, "trace", "../../x") == (1, "", "There is no click of that id.\n")
+    core.answer = {"title": "Not Found", "status": 404, "detail": "There is no click with that ID."}
+    assert run(tmp_path, "trace", "../../x") == (1, "", "There is no click with that ID.\n")
     assert core.requests[0][1] == "/api/v1/clicks/..%2F..%2Fx/trace?format=text"
 
 

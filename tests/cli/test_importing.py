@@ -166,7 +166,7 @@ def test_unrecognised_columns_are_reported_and_exit_with_1_if_strict(tmp_path: P
     assert (status, core.options["incomplete"]) == (0, ["1"])
     assert "Unused columns: Geld" in out
     assert "No payout column found" in out
-    assert "No transaction id column found" in out
+    assert "No transaction ID column found" in out
     assert "read as windows-1252" in out
     assert run(tmp_path, str(file), "--incomplete", "--strict")[0] == 1
 

@@ -479,7 +479,7 @@ def test_a_row_that_is_off_in_many_sources_is_one_finding_that_names_some() -> N
     found = [one for one in check_chain(chain(rules=(RULE, rule), sources=sources), WELL).findings if one.place.id == 2]
 
     assert [one.code for one in found] == [CheckCode.ROW_OFF]
-    assert found[0].sentence.startswith("{zone} (row V1 of 'S3', 'S4', 'S5' and 2 more) is off")
+    assert found[0].sentence.startswith("{zone} (parameter V1 of 'S3', 'S4', 'S5' and 2 more) is not tracked")
 
 
 @pytest.mark.parametrize("reason", RefusalReason)

@@ -139,7 +139,9 @@ def test_each_notice_names_its_channel_and_outcome(outcome: NoticeOutcome, chann
     event = sentence(
         story(replace(NOTICE, raw=raw, outcome=outcome, reason=reason, runs=3, run_at=NOW + 1)), EventKind.NOTICE
     )
-    assert event.startswith("A postback came in ")
+    assert event.startswith(
+        ("The network's postback ", "The postback pixel ", "An API request ", "A manual entry ", "An uploaded line ")
+    )
     assert event.endswith(".")
     assert (RefusalReason.WRONG_TOKEN.sentence in event) == (outcome is NoticeOutcome.REFUSED)
 

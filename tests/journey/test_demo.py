@@ -168,11 +168,11 @@ def test_matching_figures_pass() -> None:
 WRONGLY_REPORTED = {
     "a click is missing": (
         replace(_reported(), clicks=_reported().clicks[:1]),
-        "Clicks recorded, with external ids",
+        "Clicks recorded, with external IDs",
     ),
-    "an external id was changed": (
+    "an external ID was changed": (
         replace(_reported(), clicks=(replace(_reported().clicks[0], external_id="+1"), _reported().clicks[1])),
-        "Clicks recorded, with external ids",
+        "Clicks recorded, with external IDs",
     ),
     "a preview is counted": (
         replace(_reported(), clicks=(_reported().clicks[0], replace(_reported().clicks[1], screening=""))),
@@ -240,28 +240,28 @@ WRONGLY_OBSERVED = {
         replace(_observed(), arrivals=_observed().arrivals[:1]),
         "Redirects received by the network",
     ),
-    "two visitors had one click id": (
+    "two visitors had one click ID": (
         replace(_observed(), visits=(_observed().visits[0], replace(_observed().visits[1], click_id="c1"))),
-        "Unique click ids",
+        "Unique click IDs",
     ),
-    "the network got another external id": (
+    "the network got another external ID": (
         replace(
             _observed(), arrivals=(replace(_observed().arrivals[0], external_id=b"\xff 1"), _observed().arrivals[1])
         ),
-        "External ids at the network, byte for byte",
+        "External IDs at the network, byte for byte",
     ),
     "an offer of weight 0 was chosen": (replace(_observed(), weights=(0, 100)), "Offers chosen by weight 0 : 100"),
     "a notice was answered 503": (
         replace(_observed(), sent=(replace(_observed().sent[0], status_code=503), *_observed().sent[1:])),
         "Incoming postbacks answered correctly",
     ),
-    "a forged id was accepted": (
+    "a forged ID was accepted": (
         replace(_observed(), sent=(*_observed().sent[:2], replace(_observed().sent[2], outcome_header="accepted"))),
         "Incoming postbacks answered correctly",
     ),
-    "the source got another external id": (
+    "the source got another external ID": (
         replace(_observed(), calls=tuple(replace(call, external_id=b"\xff 1") for call in _CALLS)),
-        "External ids at the source, byte for byte",
+        "External IDs at the source, byte for byte",
     ),
     "the source got another payout": (
         replace(_observed(), calls=tuple(replace(call, payout="5.1") for call in _CALLS)),

@@ -175,7 +175,7 @@ def test_without_a_click_id_macro_the_pixel_code_relies_on_the_cookie() -> None:
         (
             "https://go.example.com",
             "{sub1}",
-            "The click id is read from cid, or from the visitor's cookie when cid is empty.",
+            "The click ID is read from cid, or from the visitor's cookie when cid is empty.",
         ),
         ("https://go.example.com", "{sub1}", "Safari, Firefox, Brave"),
         ("https://go.example.com", "", "The code has no macro for cid, so it needs the visitor's cookie."),

@@ -141,12 +141,10 @@ def disk_alarms(folder: Path) -> tuple[Alarm, ...]:
     except OSError as fault:
         return (Alarm(code="disk_unreadable", sentence=f"The data folder cannot be accessed: {fault.strerror}."),)
     if 100.0 * disk.f_bavail / max(1, disk.f_blocks) < MIN_FREE_PERCENT:
-        sentence = (
-            f"free disk space below {MIN_FREE_PERCENT:.0f} %: free some, or move the data folder to a larger disk"
-        )
+        sentence = f"free disk space below {MIN_FREE_PERCENT:.0f}%: free some, or move the data folder to a larger disk"
     elif free_files_percent(disk) < MIN_FREE_PERCENT:
         sentence = (
-            f"free files (inodes) on the disk below {MIN_FREE_PERCENT:.0f} %: delete files, lower CLICKLOOP_JOURNAL_KEEP_HOURS, or "
+            f"free files (inodes) on the disk below {MIN_FREE_PERCENT:.0f}%: delete files, lower CLICKLOOP_JOURNAL_KEEP_HOURS, or "
             "move the data folder to a larger disk"
         )
     else:

@@ -11,10 +11,10 @@ import_app = typer.Typer(no_args_is_help=True, help="Import conversions or excha
 
 
 def convert(
-    click_id: Annotated[str, typer.Argument(help="Clickloop's click id.")],
+    click_id: Annotated[str, typer.Argument(help="Clickloop's click ID.")],
     payout: Annotated[str, typer.Option(help="A decimal number. Defaults to the offer's payout.")] = "",
     status: Annotated[str, typer.Option(help="A status or a word mapped to it. Defaults to sale.")] = "",
-    txid: Annotated[str, typer.Option(help="Transaction id. Needed if a click converts more than once.")] = "",
+    txid: Annotated[str, typer.Option(help="Transaction ID. Needed if a click converts more than once.")] = "",
     currency: Annotated[str, typer.Option(help="Three-letter code. Defaults to the offer's, or the instance's.")] = "",
     at: Annotated[str, typer.Option(help="Time of the conversion, ISO 8601 or Unix seconds. Defaults to now.")] = "",
     no_postback: Annotated[bool, typer.Option("--no-postback", help="Send no postbacks for it.")] = False,
@@ -67,7 +67,7 @@ def import_conversions(
     incomplete: Annotated[
         bool,
         typer.Option(
-            "--incomplete", help="Register the table even if no payout or transaction id column was recognised."
+            "--incomplete", help="Register the table even if no payout or transaction ID column was recognised."
         ),
     ] = False,
     dates: Annotated[

@@ -8,7 +8,7 @@ from clickloop.cli.connecting import DEFAULT_DATA, REFUSED, DataFolder, send_req
 
 
 def trace(
-    click_id: Annotated[str, typer.Argument(help="Clickloop's click id.")],
+    click_id: Annotated[str, typer.Argument(help="Clickloop's click ID.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's response as JSON.")] = False,
     data: DataFolder = DEFAULT_DATA,
 ) -> None:
@@ -21,7 +21,7 @@ def trace(
 
 
 def simulate(
-    campaign: Annotated[int | None, typer.Argument(min=1, help="Number of the campaign to visit.")] = None,
+    campaign: Annotated[int | None, typer.Argument(min=1, help="ID of the campaign to visit.")] = None,
     click_id: Annotated[str, typer.Option("--click", help="Simulate one more conversion of a recorded click.")] = "",
     conversion_id: Annotated[
         str, typer.Option("--conversion", help="Apply the current rules to the last change of a stored conversion.")
@@ -29,12 +29,12 @@ def simulate(
     param: Annotated[
         list[str] | None, typer.Option(help="Link parameter, name=value. Defaults to an example for each parameter.")
     ] = None,
-    offer: Annotated[int | None, typer.Option(min=1, help="Number of the offer to send the visitor to.")] = None,
+    offer: Annotated[int | None, typer.Option(min=1, help="ID of the offer to send the visitor to.")] = None,
     useragent: Annotated[str, typer.Option(help="The visitor's User-Agent.")] = "",
     country: Annotated[str, typer.Option(help="The visitor's country, two letters.")] = "",
     payout: Annotated[str, typer.Option(help="Payout, as the network would send it.")] = "",
     status: Annotated[str, typer.Option(help="Status, as the network would send it.")] = "",
-    txid: Annotated[str, typer.Option(help="Transaction id, as the network would send it.")] = "",
+    txid: Annotated[str, typer.Option(help="Transaction ID, as the network would send it.")] = "",
     currency: Annotated[str, typer.Option(help="Currency, as the network would send it.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's response as JSON.")] = False,
     data: DataFolder = DEFAULT_DATA,

@@ -43,7 +43,7 @@ def _option(field: FieldInfo) -> inspect.Parameter:
     name, value_type = "--" + field.name.removesuffix("_id").replace("_", "-"), type_of(field)
     text = meta_of(field).description or ""
     if value_type is int:
-        text = f"Only for the {label_of(field).lower()} with this number."
+        text = f"Only for the {label_of(field).lower()} with this ID."
     elif value_type is bool:
         name += f"/--no-{field.name}"
     elif issubclass(value_type, enum.Enum):

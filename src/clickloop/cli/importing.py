@@ -26,7 +26,7 @@ PATIENCE_SECONDS = 60.0
 """Maximum wait for a server that does not answer. After a restart it continues the upload."""
 _MISSING = {
     "payout": "No payout column found. Each conversion gets its offer's payout, or zero.",
-    "txid": "No transaction id column found. Lines with the same click id update one conversion.",
+    "txid": "No transaction ID column found. Lines with the same click ID update one conversion.",
 }
 _ENDED = ("finished", "failed", "stopped")
 _SENTENCES = {reason.value: reason.sentence for reason in (*RefusalReason, *LineFault, *NoticeFlag)}
@@ -49,7 +49,7 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True):
     strict: bool = False
     """Treat flagged lines as bad, too, and a table whose payout column was not recognised."""
     incomplete: bool = False
-    """Register a table even if a possible payout or transaction id column was not recognised."""
+    """Register a table even if a possible payout or transaction ID column was not recognised."""
     dates: str = ""
     """Order of dates such as 05/06/2026: a value of ``DateOrder``. Leave empty to let other lines decide."""
 

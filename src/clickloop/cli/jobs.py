@@ -29,7 +29,7 @@ class JobProgress(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def job_id(self) -> str | None:
-        """Return the job's id, or None for a preview."""
+        """Return the job's ID, or None for a preview."""
         return self.resend_id or self.rerun_id or self.cancel_id
 
 

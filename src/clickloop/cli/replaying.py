@@ -49,7 +49,7 @@ def resend(
 
     send, postback = _sender(data, key), quote(postback_id, safe="")
     if postback and (preview or filters):
-        raise stop("Give either a postback id or filters, not both.", REFUSED)
+        raise stop("Give either a postback ID or filters, not both.", REFUSED)
     if force and not postback:
         raise stop(
             "--force works for a single postback only. In bulk, older changes are left out once a newer one has been sent.",
@@ -80,7 +80,7 @@ def cancel(
     from clickloop.cli import jobs
 
     if postback_id and (preview or filters):
-        raise stop("Give either a postback id or filters, not both.", REFUSED)
+        raise stop("Give either a postback ID or filters, not both.", REFUSED)
     if postback_id:
         typer.echo(jobs.cancel_one(_sender(data), quote(postback_id, safe="")))
         return

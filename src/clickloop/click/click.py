@@ -10,9 +10,9 @@ class Flag(Explained):
 
     UNREPLACED_EXTERNAL_ID = (
         "unreplaced_external_id",
-        "The external id is a macro that the source did not replace, so conversions cannot be reported back.",
+        "The external ID is a macro that the source did not replace, so conversions cannot be reported back.",
     )
-    EXTERNAL_ID_CUT = "external_id_cut", "The external id was longer than 1,024 characters. The rest was dropped."
+    EXTERNAL_ID_CUT = "external_id_cut", "The external ID was longer than 1,024 characters. The rest was dropped."
     QUERY_CUT = "query_cut", "The link had more than 16 KB or 100 parameters. The rest was ignored."
     COST_UNREADABLE = "cost_unreadable", "The cost could not be read as an amount and was ignored."
     COST_AMBIGUOUS = (
@@ -20,7 +20,7 @@ class Flag(Explained):
         "The cost can be read in two ways, such as 1,234 or 10 kr. Check that it was read correctly.",
     )
     COST_ROUNDED = "cost_rounded", "The cost had more than 6 decimal places and was rounded."
-    FALLBACK = "fallback", "There was no offer for the visitor, so they went to the fallback address."
+    FALLBACK = "fallback", "There was no offer for the visitor, so they went to the fallback URL."
     NAME_MENDED = (
         "name_mended",
         (
@@ -30,7 +30,7 @@ class Flag(Explained):
     )
     LINK_MENDED = (
         "link_mended",
-        "The parameters followed the campaign's key without a plain question mark: they were read as if it were there.",
+        "The question mark before the parameters was missing or encoded. The parameters were read as if it were there.",
     )
     PATH_IGNORED = "path_ignored", "Extra characters after the campaign key were ignored."
 
@@ -38,7 +38,7 @@ class Flag(Explained):
 class Screening(Explained):
     """The reason why a click is recorded but not counted."""
 
-    HEAD_REQUEST = "head_request", "A request for headers only (HEAD), as link checkers send."
+    HEAD_REQUEST = "head_request", "A request for headers only (HEAD), such as link checkers send."
     PREFETCH = "prefetch", "A browser prefetched the link before anyone followed it."
     PREVIEW_BOT = "preview_bot", "A bot opened the link to show a preview."
     CRAWLER = "crawler", "A crawler opened the link: its User-Agent names a bot, not a browser."

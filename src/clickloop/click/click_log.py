@@ -34,6 +34,6 @@ class ClickFilter(LogFilter, frozen=True, omit_defaults=True, kw_only=True):
         | None
     ) = None
     external_id: (
-        Annotated[str, Meta(max_length=1024, description="Only clicks with exactly this click id from the source.")]
+        Annotated[str, Meta(max_length=1024, description="Only clicks with exactly this click ID from the source.")]
         | None
     ) = None

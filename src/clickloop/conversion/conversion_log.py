@@ -43,7 +43,7 @@ class ConversionFilter(LogFilter, frozen=True, omit_defaults=True, kw_only=True)
     txid: (
         Annotated[
             str,
-            Meta(max_length=MAX_TXID, description="Only with this transaction id.", extra={LABEL: "Transaction id"}),
+            Meta(max_length=MAX_TXID, description="Only with this transaction ID.", extra={LABEL: "Transaction ID"}),
         ]
         | None
     ) = None

@@ -62,21 +62,21 @@ class RefusalReason(Explained):
 
     NO_CLICK_ID = (
         "no_click_id",
-        "The click id is missing. The network's postback URL needs cid= with its click id macro.",
+        "The click ID is missing. The network's postback URL needs cid= with its click ID macro.",
     )
-    MALFORMED_CLICK_ID = "malformed_click_id", "The click id does not have the right format."
+    MALFORMED_CLICK_ID = "malformed_click_id", "The click ID does not have the right format."
     FORGED_CLICK_ID = (
         "forged_click_id",
-        "The click id is not from this tracker. It was mistyped, cut off or guessed, or belongs to another tracker.",
+        "The click ID is not from this tracker. It was mistyped, cut off or guessed, or belongs to another tracker.",
     )
     UNKNOWN_CLICK = (
         "unknown_click",
-        "The click id is genuine, but its click was still missing after ten minutes.",
+        "The click ID is genuine, but its click was still missing after ten minutes.",
     )
     EXPIRED_CLICK = "expired_click", "The click is older than the network's click lifetime."
     WRONG_TOKEN = "wrong_token", "The network has a secret token, but the token is missing or wrong."
     ADDRESS_NOT_ALLOWED = "address_not_allowed", "The sender's IP address is not on the network's list."
-    UNREPLACED_MACRO = "unreplaced_macro", "The click id is a macro that the sender did not replace."
+    UNREPLACED_MACRO = "unreplaced_macro", "The click ID is a macro that the sender did not replace."
     DUPLICATE = "duplicate", "This conversion is already registered, and the network is set to refuse repeats."
     TEST_ONLY = "test_only", "The network is set to accept conversions for test clicks only."
 
@@ -102,17 +102,17 @@ class NoticeFlag(Explained):
     CLICK_ID_MENDED = (
         "click_id_mended",
         (
-            "The click id was surrounded by other text, such as a quote, a brace or percent-encoded parameters. "
-            "The id and those parameters were used."
+            "The click ID was surrounded by other text, such as a quote, a brace or percent-encoded parameters. "
+            "The ID and those parameters were used."
         ),
     )
     SHORTENED = (
         "shortened",
-        "Its address sent too many incoming postbacks without a genuine click id. Only the first kilobyte was stored.",
+        "This address sent too many incoming postbacks without a genuine click ID. Only the first kilobyte was stored.",
     )
     CONDENSED = (
         "condensed",
-        "Too many came for its click, or too many long ones from its address. Only the known parameters were stored.",
+        "Too many incoming postbacks came for this click, or too many long ones from this address. Only the known parameters were stored.",
     )
     VALUE_CUT = "value_cut", "A value was too long. The rest was dropped."
     AT_UNREADABLE = (
@@ -130,7 +130,7 @@ class NoticeFlag(Explained):
     )
     TXID_UNREPLACED_MACRO = (
         "txid_unreplaced_macro",
-        "The transaction id was a macro that the sender did not replace, and was ignored.",
+        "The transaction ID was a macro that the sender did not replace, and was ignored.",
     )
     UNKNOWN_STATUS = "unknown_status", "The status word is not mapped. The conversion counts as Other until you map it."
     UNKNOWN_CURRENCY = "unknown_currency", "The currency is unknown. The amount is stored but not converted."
@@ -140,13 +140,16 @@ class NoticeFlag(Explained):
     )
     CURRENCY_CONFLICT = (
         "currency_conflict",
-        "The payout and the currency parameter name different currencies. The parameter was used.",
+        "The payout and the currency parameter name different currencies. The currency parameter was used.",
     )
-    OUT_OF_ORDER = "out_of_order", "A later one arrived first. This one changes only what the later one did not set."
+    OUT_OF_ORDER = (
+        "out_of_order",
+        "A later postback arrived first. This one changes only what the later one did not set.",
+    )
     SAME_CLICK_AGAIN = (
         "same_click_again",
         (
-            "An earlier line of the file has the same click and no transaction id either. Both count as one "
+            "An earlier line of the file has the same click and no transaction ID either. Both count as one "
             "conversion, with the values of the later line."
         ),
     )

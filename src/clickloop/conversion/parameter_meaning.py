@@ -11,14 +11,14 @@ from clickloop.text import escape_bytes, unescape_bytes
 class ParameterMeaning(Explained):
     """How a parameter was interpreted. A closed list."""
 
-    CLICK_ID = "click_id", "Our click id."
+    CLICK_ID = "click_id", "Our click ID."
     PAYOUT = "payout", "The payout."
     STATUS = "status", "The status."
-    TXID = "txid", "The transaction id, which distinguishes several conversions of one click."
+    TXID = "txid", "The transaction ID, which distinguishes several conversions of one click."
     CURRENCY = "currency", "The currency of the payout."
     TOKEN = "token", "The network's secret token."
     AT = "at", "When the conversion happened."
-    CONVERSION_ID = "conversion_id", "The network's own id of the conversion, for {conversion_id}."
+    CONVERSION_ID = "conversion_id", "The network's own ID of the conversion, for {conversion_id}."
     DISABLE_POSTBACK = "disable_postback", "Whether to send no postbacks."
     RETURN = "return", "The text that the network wants in our response."
     PARAM = "param", "Stored for the macro of the same name."

@@ -37,7 +37,7 @@ class ConversionBody(msgspec.Struct, kw_only=True):
             examples=["2026-03-01T12:00:00Z"],
         ),
     ] = ""
-    conversion_id: Annotated[str, Meta(description="The network's id of the conversion, for {conversion_id}.")] = ""
+    conversion_id: Annotated[str, Meta(description="The network's ID of the conversion, for {conversion_id}.")] = ""
     params: Annotated[dict[str, str], Meta(description="param1 to param20.", examples=[{"param1": "blue"}])] = {}
     events: Annotated[dict[str, str], Meta(description="event1 to event30, decimals.", examples=[{"event1": "3"}])] = {}
     disable_postback: Annotated[bool, Meta(description="true to send no postback.")] = False
@@ -46,7 +46,7 @@ class ConversionBody(msgspec.Struct, kw_only=True):
 class ConversionReport(ConversionBody, kw_only=True):
     """A conversion to report. Reporting the same click_id and txid again updates it. If nothing changes, nothing is sent."""
 
-    click_id: Annotated[str, Meta(description="Our click id.", examples=["01kaqj6z8m4x2c9v7b5n3t1w0y"])]
+    click_id: Annotated[str, Meta(description="Our click ID.", examples=["01kaqj6z8m4x2c9v7b5n3t1w0y"])]
     by_hand: Annotated[bool, Meta(description="true if a person reports it. The log shows it as by hand.")] = False
 
 
@@ -94,7 +94,9 @@ def _money_faults(payout: str, currency: str) -> list[FieldFault]:
         faults.append(FieldFault("payout", FaultCode.NOT_AN_AMOUNT, sentence))
     if currency and currency_of(currency) is None:
         faults.append(
-            FieldFault("currency", FaultCode.NOT_A_CURRENCY, "Enter a currency code of ISO 4217, such as USD.")
+            FieldFault(
+                "currency", FaultCode.NOT_A_CURRENCY, "Enter a three-letter currency code (ISO 4217), such as USD."
+            )
         )
     return faults
 

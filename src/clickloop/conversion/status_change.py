@@ -111,6 +111,6 @@ def _word_faults(words: Sequence[str], key: str, rows: Sequence[StatusWords], fi
         faults += text_faults(path, word, MAX_WORD_LENGTH, required=True)
         holder = holders.get(word_key(word), key)
         if holder != key:
-            sentence = f"{word[:50]!r} already belongs to {holder}. Remove it there first."
+            sentence = f"{word[:50]!r} is already mapped to {holder}. Remove it there first."
             faults.append(FieldFault(path, FaultCode.TAKEN, sentence))
     return faults

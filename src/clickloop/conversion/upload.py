@@ -60,7 +60,7 @@ class UploadFormat(Explained):
     CSV = "csv", "A table with a header, separated by commas."
     SEMICOLON = "semicolon", "A table with a header, separated by semicolons."
     TSV = "tsv", "A table with a header, separated by tabs."
-    CLICK_IDS = "click_ids", "Click ids, one per line."
+    CLICK_IDS = "click_ids", "Click IDs, one per line."
     PAYOUT_STATUS = "payout_status", "Lines such as clickid:payout:status."
     KEY_VALUE = "key_value", "Lines such as clickid:payout=5:cnv_status=Hold."
 
@@ -80,8 +80,8 @@ class FileFault(Explained):
     NO_HEADER = (
         "no_header",
         (
-            "The first line is neither a header with a column for the click id (cid, clickid, click_id or subid), "
-            "nor a click id, nor clickid:payout:status, nor clickid:key=value."
+            "The first line is neither a header with a column for the click ID (cid, clickid, click_id or subid), "
+            "nor a click ID, nor clickid:payout:status, nor clickid:key=value."
         ),
     )
     HEADER_UNREADABLE = (
@@ -95,7 +95,7 @@ class FileFault(Explained):
     TOO_MANY_COLUMNS = "too_many_columns", f"The header has more than {MAX_CELLS} columns."
     COLUMNS_NOT_UNDERSTOOD = (
         "columns_not_understood",
-        "Nothing was registered: a column that may be the payout or the transaction id was not recognised.",
+        "Nothing was registered: a column that may be the payout or the transaction ID was not recognised.",
     )
 
 

@@ -129,7 +129,7 @@ def missing_values(columns: Sequence[UploadColumn]) -> tuple[str, ...]:
 
 def missing_columns_sentence(missing: Sequence[str], unused: Sequence[str]) -> str:
     """Return the sentences about missing values, the unrecognised columns, and what to do."""
-    values = " or ".join({"payout": "payout", "txid": "transaction id (txid)"}[name] for name in missing)
+    values = " or ".join({"payout": "payout", "txid": "transaction ID (txid)"}[name] for name in missing)
     shown = ", ".join(readable(name)[:_SHOWN_CHARACTERS] for name in unused[:_SHOWN_COLUMNS])
     more = f" and {len(unused) - _SHOWN_COLUMNS} more" if len(unused) > _SHOWN_COLUMNS else ""
     return (

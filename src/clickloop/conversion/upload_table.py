@@ -24,7 +24,7 @@ class LineFault(Explained):
     DAMAGED_ID = (
         "damaged_id",
         (
-            "A spreadsheet has rounded an id, such as 1.23457E+14, so orders can no longer be told apart. "
+            "A spreadsheet has rounded an ID, such as 1.23457E+14, so orders can no longer be told apart. "
             "Export the file again, and open it with this column as text."
         ),
     )

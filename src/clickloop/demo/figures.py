@@ -169,15 +169,15 @@ def _click_checks(seen: ObservedTraffic, data: TrackerData) -> list[Check]:
             Counter(arrival.click_id for arrival in seen.arrivals),
             Counter(visit.click_id for visit in redirected),
         ),
-        _check_number("Unique click ids", len({visit.click_id for visit in redirected}), len(visits)),
+        _check_number("Unique click IDs", len({visit.click_id for visit in redirected}), len(visits)),
         _check(
-            "External ids at the network, byte for byte",
+            "External IDs at the network, byte for byte",
             Counter((arrival.click_id, arrival.external_id) for arrival in seen.arrivals),
             Counter(external_ids.items()),
         ),
         _offer_split(seen),
         _check(
-            "Clicks recorded, with external ids",
+            "Clicks recorded, with external IDs",
             Counter((click.click_id, click.external_id) for click in data.clicks),
             Counter((click_id, readable(escape_bytes(raw))) for click_id, raw in external_ids.items()),
         ),
@@ -279,7 +279,7 @@ def _postback_checks(seen: ObservedTraffic, data: TrackerData) -> list[Check]:
         _check("Postbacks delivered = accepted by the source", _delivered(data, seen.source_rule_id), set(accepted)),
         _check("Postbacks delivered = accepted by your own system", _delivered(data, seen.own_rule_id), set(own_calls)),
         _check(
-            "External ids at the source, byte for byte",
+            "External IDs at the source, byte for byte",
             Counter((conversion_of(call)[0], call.external_id) for call in seen.calls),
             Counter((id_, external_ids.get(id_, b"?")) for id_, _ in map(conversion_of, seen.calls)),
         ),

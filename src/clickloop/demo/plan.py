@@ -105,7 +105,7 @@ class Plan(msgspec.Struct, frozen=True):
     """Transaction ids for which it first answers too late."""
 
 
-UNKNOWN, FORGED = "unknown click", "forged id"
+UNKNOWN, FORGED = "unknown click", "forged ID"
 NEVER = 1_000_000
 _NOT_SELECTED = Fate(PostbackState.SKIPPED, SkipReason.STATUS_NOT_SELECTED.value)
 _DUPLICATE = Fate(PostbackState.SKIPPED, SkipReason.DUPLICATE.value)
@@ -311,8 +311,8 @@ def _strays(each: int) -> tuple[StrayNotice, ...]:
     patterns = (
         StrayNotice(name=UNKNOWN, click_id=None, outcome=NoticeOutcome.WAITING, reason=None),
         StrayNotice(name=FORGED, click_id=None, reason=RefusalReason.FORGED_CLICK_ID),
-        StrayNotice(name="cut id", click_id="01kaqj6z8m4x2c", reason=RefusalReason.MALFORMED_CLICK_ID),
-        StrayNotice(name="no id", click_id="", reason=RefusalReason.NO_CLICK_ID),
-        StrayNotice(name="unreplaced id", click_id="{sub1}", reason=RefusalReason.UNREPLACED_MACRO),
+        StrayNotice(name="cut ID", click_id="01kaqj6z8m4x2c", reason=RefusalReason.MALFORMED_CLICK_ID),
+        StrayNotice(name="no ID", click_id="", reason=RefusalReason.NO_CLICK_ID),
+        StrayNotice(name="unreplaced ID", click_id="{sub1}", reason=RefusalReason.UNREPLACED_MACRO),
     )
     return tuple(stray for stray in patterns for _ in range(each))

@@ -182,7 +182,7 @@ _OUTCOMES = {
     "new": "A new conversion.",
     "changed": "An update of a conversion, such as an approved hold or a corrected payout.",
     "repeated": "A repeat, without any change.",
-    "waiting": "The click id is genuine, but its click is not recorded yet. Clickloop keeps looking for ten minutes.",
+    "waiting": "The click ID is genuine, but its click is not recorded yet. Clickloop keeps looking for ten minutes.",
 }
 
 

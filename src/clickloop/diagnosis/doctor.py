@@ -177,9 +177,9 @@ def _versions() -> Iterator[DoctorFinding]:
 def _disk(folder: Path) -> Iterator[DoctorFinding]:
     disk = os.statvfs(folder)
     percent = 100.0 * disk.f_bavail / max(1, disk.f_blocks)
-    sentence = f"{disk.f_bavail * disk.f_frsize / 2**30:.1f} GiB free, {percent:.1f} %."
+    sentence = f"{disk.f_bavail * disk.f_frsize / 2**30:.1f} GiB free, {percent:.1f}%."
     if (files := free_files_percent(disk)) < MIN_FREE_PERCENT:
-        sentence += f" Of the files (inodes) that it can hold {files:.1f} % are free."
+        sentence += f" Of the files (inodes) that it can hold {files:.1f}% are free."
     if min(percent, files) < MIN_FREE_PERCENT:
         yield DoctorFinding(
             "disk", DoctorVerdict.FAULT, sentence, "Free some space, or move the data folder to a larger disk."

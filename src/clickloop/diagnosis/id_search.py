@@ -40,10 +40,10 @@ class Matched(enum.StrEnum):
 class FoundView(msgspec.Struct, kw_only=True):
     """A record that the id belongs to."""
 
-    matched: Annotated[Matched, Meta(description="The kind of id.")]
+    matched: Annotated[Matched, Meta(description="The kind of ID.")]
     click_id: Annotated[
         str | None,
-        Meta(description="The click, whose trace has the whole story. null for a notice without a valid click id."),
+        Meta(description="The click, whose trace has the whole story. null for a notice without a valid click ID."),
     ]
     record_id: Annotated[str, Meta(description="The record that was found.")]
     at: Moment
@@ -58,9 +58,9 @@ class FoundList(msgspec.Struct, kw_only=True):
     items: list[FoundView]
     looked_back_to: Annotated[
         Moment | None,
-        Meta(description="Clicks before this time were not searched for an external id. null if all were."),
+        Meta(description="Clicks before this time were not searched for an external ID. null if all were."),
     ]
-    hint: Annotated[str, Meta(description="What kind of id it could be. Empty if something was found.")]
+    hint: Annotated[str, Meta(description="What kind of ID it could be. Empty if something was found.")]
 
 
 def find_stories(context: LogContext, text: str, everything: bool = False) -> FoundList:
@@ -76,7 +76,7 @@ def find_stories(context: LogContext, text: str, everything: bool = False) -> Fo
         found = _of_record(tx, wanted.lower()) if len(wanted) == LENGTH else []
         if not found and stored:
             conversions = conversions_before(tx, ConversionFilter(txid=stored), None, MAX_FOUND)
-            what = "A conversion with that transaction id"
+            what = "A conversion with that transaction ID"
             found = [_conversion_found(Matched.TXID, conversion, what) for conversion in conversions]
     looked_back_to = None
     if wanted and (everything or not found or found[0].matched is Matched.TXID):
@@ -153,7 +153,7 @@ def _of_external_id(
     is_recent = not everything and (bool(clicks) or not deep)
     if not is_recent:
         clicks = context.facts.clicks_page(ClickFilter(external_id=external_id), MAX_FOUND)
-    found = [_click_found(Matched.EXTERNAL_ID, click, "A click with that external id") for click in clicks]
+    found = [_click_found(Matched.EXTERNAL_ID, click, "A click with that external ID") for click in clicks]
     return found, iso_text(since) if is_recent else None
 
 
@@ -187,4 +187,4 @@ def _hint(wanted: str, read: ClickId | ClickIdFault) -> str:
         return "This is a macro that was not replaced with its value."
     if read is ClickIdFault.FORGED:
         return "This looks like one of our IDs but is not valid. It may be mistyped, cut off, or from another tracker."
-    return "This is none of our IDs, and no click has it as its external ID."
+    return "This is not one of our IDs, and no click has it as its external ID."

@@ -92,17 +92,18 @@ def _row(number: int, value: str, context: OriginContext) -> tuple[MacroOrigin, 
     row = context.rows.get(number)
     label = row_label(number)
     if row is None:
-        return MacroOrigin.LINK, f"The traffic source has no row {label}, so it is always empty."
-    shown = f"{label}, {row.parameter}" if number in V_ROWS else label
+        return MacroOrigin.LINK, f"The traffic source has no parameter {label}, so it is always empty."
+    shown = f"{label} ({row.parameter})" if number in V_ROWS else label
     if not row.tracked:
-        return MacroOrigin.LINK, f"The row {shown} is switched off, so its values are not stored."
+        return MacroOrigin.LINK, f"Parameter {shown} is not tracked, so its values are not stored."
     if not value:
         return MacroOrigin.LINK, f"The campaign link had no {row.parameter}."
-    return MacroOrigin.LINK, f"{row.parameter} of the campaign link (row {label})."
+    own = f" ({label})" if number in V_ROWS else ""
+    return MacroOrigin.LINK, f"Campaign link parameter {row.parameter}{own}."
 
 
 def _payout(conversion: Conversion, context: OriginContext) -> tuple[MacroOrigin, str]:
-    share = f" The rule reports {context.payout_percent} % of it." if context.payout_percent != 100 else ""
+    share = f" The rule reports {context.payout_percent}% of it." if context.payout_percent != 100 else ""
     if conversion.payout_order:
         return MacroOrigin.NOTICE, f"The payout of the incoming postback, {readable(conversion.payout_text)!r}.{share}"
     reason = "no incoming postback had one"
@@ -128,7 +129,10 @@ def _currency(conversion: Conversion, context: OriginContext) -> tuple[MacroOrig
         )
     reason = "the incoming postback had none" if conversion.payout_order else "no incoming postback had a payout"
     if context.terms is None or context.terms.default_currency != conversion.payout.currency:
-        return MacroOrigin.SETUP, f"The currency that offer, network or instance had when it came in, because {reason}."
+        return (
+            MacroOrigin.SETUP,
+            f"The currency set in the offer, network or settings when it arrived, because {reason}.",
+        )
     return MacroOrigin.SETUP, f"The currency of the {context.terms.currency_giver}, because {reason}."
 
 
@@ -163,11 +167,14 @@ def _txid(conversion: Conversion, context: OriginContext) -> tuple[MacroOrigin, 
 def _conversion_id(conversion: Conversion, context: OriginContext) -> tuple[MacroOrigin, str]:
     if conversion.parameters.conversion_id:
         return MacroOrigin.NOTICE, "conversion_id of the incoming postback."
-    return MacroOrigin.MADE, "Our own id of the conversion, because the incoming postback had no conversion_id."
+    return MacroOrigin.MADE, "Our own ID of the conversion, because the incoming postback had no conversion_id."
 
 
 def _conversion_time(conversion: Conversion, context: OriginContext) -> tuple[MacroOrigin, str]:
-    return MacroOrigin.TIME, "The time in the incoming postback (at), else when the first one came in, in Unix seconds."
+    return (
+        MacroOrigin.TIME,
+        "The time in the incoming postback (at), otherwise when the first one arrived, in Unix seconds.",
+    )
 
 
 _OF_CONVERSION = {
@@ -182,15 +189,15 @@ _OF_CONVERSION = {
     "conversion_time": _conversion_time,
 }
 _FIXED = {
-    "clickid": (MacroOrigin.MADE, "Our click id."),
-    "postback_id": (MacroOrigin.MADE, "The postback's id, the same for every attempt."),
+    "clickid": (MacroOrigin.MADE, "Our click ID."),
+    "postback_id": (MacroOrigin.MADE, "The postback's ID, the same for every attempt."),
     "cost": (MacroOrigin.SETUP, "The campaign's fixed cost per click."),
     "domain": (MacroOrigin.VISITOR, "The host in the clicked link."),
     "click_time": (MacroOrigin.TIME, "The time of the click, in Unix seconds."),
     "now": (MacroOrigin.TIME, "The time when the request is built, in Unix seconds."),
 }
 _GROUPS = {
-    MacroCategory.IDS: (MacroOrigin.MADE, "An id."),
+    MacroCategory.IDS: (MacroOrigin.MADE, "An ID."),
     MacroCategory.MONEY: (MacroOrigin.CONVERSION, "Known once there is a conversion."),
     MacroCategory.STATUS: (MacroOrigin.CONVERSION, "Known once there is a conversion."),
     MacroCategory.SETUP: (MacroOrigin.SETUP, "From your settings."),

@@ -24,7 +24,7 @@ from clickloop.tracking.take import Edge, take_click
 
 _OTHER_NAMES = RESERVED_NAMES - {EXTERNAL_ID, COST}
 _NO_ROW = "Not stored: the traffic source has no row with this name (case-sensitive)."
-_ROW_OFF = "Not stored: the row's slider is off."
+_ROW_OFF = "Not stored: the parameter is not tracked."
 UNUSED_KEY = bytes(KEY_BYTES)
 """A key that no tracker uses, so that its click ids are accepted nowhere."""
 

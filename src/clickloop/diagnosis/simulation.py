@@ -99,9 +99,9 @@ class Simulation(msgspec.Struct, frozen=True, kw_only=True):
 class SimulationFault(Explained):
     """The reasons why there is nothing to simulate. A closed list."""
 
-    NO_SUCH_CAMPAIGN = "no_such_campaign", "There is no active campaign with this number."
-    NO_SUCH_CLICK = "no_such_click", "There is no click with this id yet."
-    NO_SUCH_CONVERSION = "no_such_conversion", "There is no conversion with this id."
+    NO_SUCH_CAMPAIGN = "no_such_campaign", "There is no active campaign with this ID."
+    NO_SUCH_CLICK = "no_such_click", "There is no click with this ID yet."
+    NO_SUCH_CONVERSION = "no_such_conversion", "There is no conversion with this ID."
     OFFER_NOT_SERVED = "offer_not_served", "The campaign sends no visitors to this offer."
 
 
@@ -123,14 +123,14 @@ def _redirect_lines(redirect: Redirect) -> list[str]:
     lines = [
         {
             Destination.OFFER: f"The visitor {verb} to the offer {redirect.offer_name or redirect.offer_id}.",
-            Destination.FALLBACK: f"The visitor {verb} to the fallback address.",
-            Destination.NOWHERE: "There is nowhere to send the visitor: no offer and no fallback address.",
+            Destination.FALLBACK: f"The visitor {verb} to the fallback URL.",
+            Destination.NOWHERE: "There is nowhere to send the visitor: no offer and no fallback URL.",
         }[redirect.to]
     ]
     if redirect.url:
         lines.append(f"  {one_line(redirect.url, 2000)}")
     if len(redirect.chances) > 1:
-        shares = ", ".join(f"{chance.offer_name} {chance.percent:g} %" for chance in redirect.chances)
+        shares = ", ".join(f"{chance.offer_name} {chance.percent:g}%" for chance in redirect.chances)
         lines.append(f"  by weight: {one_line(shares)}")
     lines += [f"  left out  offer {left.offer_id}: {left.reason.sentence}" for left in redirect.left_out]
     return lines + _macro_lines(redirect.macros, redirect.left_untouched)

@@ -92,7 +92,7 @@ def simulate(intake: Intake, urls: TrackerUrls, body: SimulationBody, now_ms: in
         return simulate_conversion(intake, body.conversion_id.strip().lower(), notice, now_ms)
     click_id = intake.click_ids.read(body.click_id)
     if not isinstance(click_id, ClickId):
-        sentence = "This is not a click id of this tracker: it is mistyped, cut off or forged."
+        sentence = "This is not a click ID of this tracker: it is mistyped, cut off or forged."
         raise InvalidInputError((FieldFault("click_id", FaultCode.NOT_FOUND, sentence),))
     return simulate_click(intake, click_id, data, now_ms)
 

@@ -75,7 +75,7 @@ class OmittedRecords(msgspec.Struct, frozen=True, kw_only=True):
         counts = {"incoming postbacks": self.notices, "conversions": self.conversions, "postbacks": self.postbacks}
         parts = [f"{count} older {noun}" for noun, count in counts.items() if count]
         parts += ["older changes of conversions"] if self.changes else []
-        return f"Not shown: {', '.join(parts)}. Filter the logs by the click id to see them." if parts else ""
+        return f"Not shown: {', '.join(parts)}. Filter the logs by the click ID to see them." if parts else ""
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,11 +88,11 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _CHANNELS = {
-    Channel.S2S: "by the network's postback",
-    Channel.PIXEL: "by the postback pixel",
-    Channel.API: "over the API",
-    Channel.HAND: "by hand",
-    Channel.UPLOAD: "in a file",
+    Channel.S2S: "The network's postback",
+    Channel.PIXEL: "The postback pixel",
+    Channel.API: "An API request",
+    Channel.HAND: "A manual entry",
+    Channel.UPLOAD: "An uploaded line",
 }
 _OUTCOMES = {
     NoticeOutcome.NEW: "registered a conversion.",
@@ -105,14 +105,14 @@ _STATES = {
     PostbackState.PAUSED: "is on hold.",
     PostbackState.SENDING: "is being sent.",
     PostbackState.DELIVERED: "was delivered.",
-    PostbackState.FAILED: "failed: no attempt was successful.",
+    PostbackState.FAILED: "failed: no attempt succeeded.",
     PostbackState.CANCELLED: "was cancelled.",
 }
 _RESULTS: dict[str | None, str] = {
     None: "is in progress.",
-    Result.DELIVERED: "delivered it.",
-    Result.AGAIN: "did not deliver it; it will be retried.",
-    Result.FAILED: "did not deliver it, and there are no more retries.",
+    Result.DELIVERED: "succeeded.",
+    Result.AGAIN: "failed and will be retried.",
+    Result.FAILED: "failed, and there are no more retries.",
     Result.UNKNOWN: "has no known outcome, because Clickloop stopped before it was recorded.",
 }
 
@@ -152,7 +152,7 @@ def _click_events(click: Click, names: SetupNames) -> list[TraceEvent]:
     click_details = _details(
         campaign=_named(click.campaign_id, names.campaign_name),
         traffic_source=_named(click.source_id, names.source_name),
-        external_id=click.external_id or "none, because the source sent no click id",
+        external_id=click.external_id or "none, because the source sent no click ID",
         parameters=", ".join(rows),
         cost=cost,
         visitor=f"{click.ip} {place}".strip(),
@@ -169,10 +169,10 @@ def _click_events(click: Click, names: SetupNames) -> list[TraceEvent]:
     redirected = (
         "The visitor was redirected to the offer."
         if click.offer_id
-        else "The visitor was redirected to the fallback address."
+        else "The visitor was redirected to the fallback URL."
     )
     if not click.target:
-        redirected = "There was nowhere to send the visitor: no offer and no fallback address."
+        redirected = "There was nowhere to send the visitor: no offer and no fallback URL."
     return [
         TraceEvent(at=click.at, kind=EventKind.CLICK, id=click.click_id, sentence=sentence, details=click_details),
         TraceEvent(
@@ -192,7 +192,7 @@ def _notice_event(notice: StoredNotice) -> TraceEvent:
         flags=", ".join(notice.flags),
         conversion=notice.conversion_id or "",
     )
-    sentence = f"A postback came in {_CHANNELS[raw.channel]} and {_outcome(notice)}"
+    sentence = f"{_CHANNELS[raw.channel]} {_outcome(notice)}"
     return TraceEvent(at=raw.at, kind=EventKind.NOTICE, id=raw.notice_id, sentence=sentence, details=details)
 
 

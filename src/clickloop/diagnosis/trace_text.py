@@ -17,7 +17,7 @@ def trace_text(trace: Trace) -> str:
     """Return the trace for a terminal, the oldest event first; all times are UTC."""
     lines = [f"Click {trace.click_id}"]
     if trace.click is None:
-        lines.append("The id is genuine, but its click has not arrived.")
+        lines.append("The ID is genuine, but its click has not arrived.")
     if trace.left_out:
         lines.append(trace.left_out.sentence)
     for event in trace.events:

@@ -35,7 +35,7 @@ class TraceView(msgspec.Struct, kw_only=True):
     """The whole story of a click, oldest event first."""
 
     click_id: str
-    click: Annotated[ClickView | None, Meta(description="null if the id is valid but its click has not arrived.")]
+    click: Annotated[ClickView | None, Meta(description="null if the ID is valid but its click has not arrived.")]
     events: list[EventView]
     left_out: Annotated[
         str,

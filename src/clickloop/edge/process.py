@@ -190,7 +190,7 @@ def _usable_click_ids(folder: Path, catalog_file: CatalogFile) -> tuple[ClickIds
     """Return click ids under the installation's key, or under a stand-in key and the reason: visitors come first."""
     click_ids, fault = edge_click_ids(folder, catalog_file.key())
     if fault:
-        log("the key of click ids is not usable: clicks go under a stand-in key, notices are stored", fault=fault)
+        log("the key of click IDs is not usable: clicks go under a stand-in key, notices are stored", fault=fault)
     return click_ids, fault
 
 

@@ -144,7 +144,7 @@ class EdgeVitals:
 
 def _key_alarm(name: str, fault: str) -> Alarm:
     sentence = (
-        f"{name} makes click ids under a stand-in key: {fault}. Put click_id.key back from a backup and restart Clickloop; meanwhile "
+        f"{name} makes click IDs under a stand-in key: {fault}. Put click_id.key back from a backup and restart Clickloop; meanwhile "
         "visitors are redirected and incoming postbacks are stored."
     )
     return Alarm(code="key_unusable", sentence=sentence)

@@ -22,7 +22,7 @@ class ClickView(msgspec.Struct, kw_only=True):
     source_id: int
     offer_id: int
     network_id: int
-    external_id: Annotated[str, Meta(description="The source's click id.")]
+    external_id: Annotated[str, Meta(description="The source's click ID.")]
     cost: MoneyText
     target: Annotated[str, Meta(description="Where the visitor was sent.")]
     domain: str

@@ -28,7 +28,7 @@ class NoticeView(msgspec.Struct, kw_only=True):
     outcome: NoticeOutcome
     reason: Annotated[RefusalReason | None, Meta(description="Why it was refused.")]
     reason_text: Annotated[str, Meta(description="The reason as a sentence. Empty unless it was refused.")]
-    click_id: Annotated[str | None, Meta(description="The valid click id that it contains.")]
+    click_id: Annotated[str | None, Meta(description="The valid click ID that it contains.")]
     network_id: int | None
     campaign_id: int | None
     conversion_id: str | None

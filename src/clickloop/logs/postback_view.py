@@ -67,7 +67,7 @@ class PostbackView(msgspec.Struct, kw_only=True):
     rule_id: int
     rule_name: str
     resend: Annotated[int, Meta(description="0 for the original, n for the nth resend.")]
-    original_id: Annotated[str | None, Meta(description="The original of a resend. Its id is the one that is sent.")]
+    original_id: Annotated[str | None, Meta(description="The original of a resend. Its ID is the one that is sent.")]
     click_id: str
     campaign_id: int
     source_id: int

@@ -79,7 +79,7 @@ def _in_authority(braces: Braces, whole: str) -> TemplateIssue:
         braces.start,
         whole,
         f"{whole} is in the scheme, user, host or port of the URL, where a value could send the request elsewhere.",
-        "Write scheme and host out. Macros are allowed in path, query and fragment.",
+        "Spell out the scheme and host. Macros are allowed in the path, query and fragment.",
     )
 
 
@@ -104,7 +104,7 @@ def _faulty(braces: Braces, whole: str, rows: Mapping[str, str]) -> TemplateIssu
 def _remedy_for_macro(name: str) -> str:
     """Return a remedy with our spelling. Another system's click id may mean ours or the source's; only the user can tell."""
     if name == "clickid":
-        return "Write {externalid} for the source's own click id, {clickid} for ours."
+        return "Write {externalid} for the source's own click ID, {clickid} for ours."
     return f"Write {{{name}}}."
 
 

@@ -61,9 +61,9 @@ _I, _M, _S, _U, _V, _T = (
 )
 _A = MacroCategory.ALARM
 _ROWS: tuple[tuple[MacroCategory, bool, str, str, str, str], ...] = (
-    (_I, True, "clickid", "click_id subid cid", "Our click id.", "01kaqj6z8m4x2c9v7b5n3t1w0y"),
-    (_I, True, "externalid", "external_id ref_id", "The traffic source's click id, unchanged.", "w9Xk2-7fA"),
-    (_I, False, "txid", "transaction_id transaction.id tid", "Transaction id of the network.", "T-10087"),
+    (_I, True, "clickid", "click_id subid cid", "Our click ID.", "01kaqj6z8m4x2c9v7b5n3t1w0y"),
+    (_I, True, "externalid", "external_id ref_id", "The traffic source's click ID, unchanged.", "w9Xk2-7fA"),
+    (_I, False, "txid", "transaction_id transaction.id tid", "The network's transaction ID.", "T-10087"),
     (
         _I,
         False,
@@ -77,7 +77,7 @@ _ROWS: tuple[tuple[MacroCategory, bool, str, str, str, str], ...] = (
         False,
         "postback_id",
         "postback.id",
-        "Id of this postback, the same for every attempt.",
+        "ID of the postback, the same for every attempt.",
         "01kaqm3r7t2a4b6c8d0e1f3g5h",
     ),
     (_M, False, "payout", "revenue", "Payout of the conversion.", "12.5"),
@@ -87,10 +87,10 @@ _ROWS: tuple[tuple[MacroCategory, bool, str, str, str, str], ...] = (
     (_S, False, "conversion", "status cnv_status", "Status as the network sent it.", "approved"),
     (_S, False, "conversion.group", "conversion_group", "Name of our status.", "Sale"),
     (_S, False, "conversion.key", "conversion_key conversion_type", "Key of our status.", "sale"),
-    (_U, True, "campaign.id", "campaign_id", "Campaign id.", "17"),
+    (_U, True, "campaign.id", "campaign_id", "Campaign ID.", "17"),
     (_U, True, "campaign.name", "campaign_name", "Campaign name.", "Sweepstakes US"),
     (_U, True, "campaign.key", "campaign_key", "Campaign key, as in its link.", "15Gptd"),
-    (_U, True, "trafficsource.id", "trafficsource_id traffic_source_id", "Traffic source id.", "3"),
+    (_U, True, "trafficsource.id", "trafficsource_id traffic_source_id", "Traffic source ID.", "3"),
     (
         _U,
         True,
@@ -99,14 +99,14 @@ _ROWS: tuple[tuple[MacroCategory, bool, str, str, str, str], ...] = (
         "Traffic source name.",
         "Clickadu",
     ),
-    (_U, True, "offer.id", "offer_id", "Offer id.", "8"),
+    (_U, True, "offer.id", "offer_id", "Offer ID.", "8"),
     (_U, True, "offer.name", "offer_name", "Offer name.", "Gift card"),
     (
         _U,
         True,
         "network.id",
         "network_id offersource.id offersource_id affiliatenetwork.id affiliate_network_id",
-        "Network id.",
+        "Network ID.",
         "5",
     ),
     (
@@ -117,7 +117,7 @@ _ROWS: tuple[tuple[MacroCategory, bool, str, str, str, str], ...] = (
         "Network name.",
         "Everflow",
     ),
-    (_U, True, "landing.id", "landing_id lander.id lander_id", "Landing id.", "4"),
+    (_U, True, "landing.id", "landing_id lander.id lander_id", "Landing ID.", "4"),
     (_U, True, "landing.name", "landing_name lander.name lander_name", "Landing name.", "Quiz"),
     (_U, True, "path.name", "path_name", "Name of the visitor's path.", "Main"),
     (
@@ -167,7 +167,9 @@ _ROWS: tuple[tuple[MacroCategory, bool, str, str, str, str], ...] = (
 def _numbered() -> Iterator[Macro]:
     for n in range(1, TOKENS + 1):
         aliases = (f"t{n}", f"v{n}", f"var{n}", f"sub_id_{n}")
-        yield Macro(f"token{n}", aliases, MacroCategory.PARAMETERS, f"Row V{n} of the traffic source.", "4711", True)
+        yield Macro(
+            f"token{n}", aliases, MacroCategory.PARAMETERS, f"Parameter V{n} of the traffic source.", "4711", True
+        )
     for n in range(1, PARAMS + 1):
         yield Macro(f"param{n}", (), MacroCategory.PARAMETERS, f"param{n} of the incoming postback.", "blue", False)
     for n in range(1, EVENTS + 1):

@@ -31,10 +31,10 @@ class Right(enum.StrEnum):
 class Role(Explained):
     """A user's role. Only owners manage owners and admins."""
 
-    OWNER = "owner", "May do everything."
-    ADMIN = "admin", "May do everything except manage owners and admins."
-    WORKER = "worker", "May work with campaigns and conversions, without access to secrets, users and settings."
-    VIEWER = "viewer", "May view data, but not change anything."
+    OWNER = "owner", "Full access."
+    ADMIN = "admin", "Everything except managing owners and admins."
+    WORKER = "worker", "Campaigns and conversions; no secrets, users or settings."
+    VIEWER = "viewer", "Read-only access."
 
     def may(self, right: Right) -> bool:
         """Return whether this role has the right."""

@@ -41,8 +41,8 @@ class SkipReason(Explained):
     )
     PROBABILISTIC = (
         "probabilistic",
-        "The conversion was matched to its click by likelihood, not by click id. Only exact matches are sent.",
-        "The conversion was matched by click id.",
+        "The conversion was matched to its click probabilistically, not by click ID. Only exact matches are sent.",
+        "The conversion was matched by click ID.",
     )
     STATUS_NOT_SELECTED = (
         "status_not_selected",
@@ -69,13 +69,13 @@ class SkipReason(Explained):
     )
     NO_EXTERNAL_ID = (
         "no_external_id",
-        "The click came without the source's click id, which the postback needs. Check external_id in the campaign link.",
-        "The click has the source's click id, or the postback does not need it.",
+        "The click came without the source's click ID, which the postback needs. Check external_id in the campaign link.",
+        "The click has the source's click ID, or the postback does not need it.",
     )
     UNREPLACED_EXTERNAL_ID = (
         "unreplaced_external_id",
-        "The source sent its macro instead of its click id. Correct the macro in external_id of the campaign link.",
-        "The source's click id is not an unreplaced macro.",
+        "The source sent its macro instead of its click ID. Correct the macro in external_id of the campaign link.",
+        "The source's click ID is not an unreplaced macro.",
     )
     ADDRESS_REFUSED = (
         "address_refused",
@@ -215,7 +215,9 @@ def _status_selected(change: Change, rule: Rule) -> ConditionResult:
     if _selects(rule, status):
         return _STATUS_SELECTED
     selected = rule.conditions.statuses
-    detail = f"{status.key} is not among {', '.join(selected)}" if selected else f"{status.key} counts as rejected"
+    detail = (
+        f"the rule sends {', '.join(selected)}, not {status.key}" if selected else f"{status.key} counts as rejected"
+    )
     return ConditionResult(SkipReason.STATUS_NOT_SELECTED, False, detail)
 
 

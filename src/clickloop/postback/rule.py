@@ -113,7 +113,7 @@ class Success(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Schedule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Seconds to wait before each attempt after the first, each ±20 %. Empty: a single attempt."""
+    """Seconds to wait before each attempt after the first, each ±20%. Empty: a single attempt."""
 
     waits_seconds: tuple[int, ...] = (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 86400)
 

@@ -91,7 +91,7 @@ Active = Annotated[bool, Meta(description="When false, postbacks are logged as s
 Waits = Annotated[
     tuple[int, ...],
     Meta(
-        description="Seconds to wait before each attempt after the first, each ±20 %. Defaults to 13 attempts over 75 hours, "
+        description="Seconds to wait before each attempt after the first, each ±20%. Defaults to 13 attempts over 75 hours, "
         "also if null. Leave the list empty for a single attempt.",
         examples=[[5, 30, 120]],
     ),

@@ -14,7 +14,7 @@ _TITLES = {
     Dimension.SOURCE: "Traffic source",
     Dimension.OS: "Operating system",
     Dimension.OS_VERSION: "OS version",
-    Dimension.HOUR_OF_DAY: "Hour of the day",
+    Dimension.HOUR_OF_DAY: "Hour of day",
     Dimension.STATUS: "Conversion status",
 }
 

@@ -247,7 +247,7 @@ def _fresh_key(folder: Path, now_ms: int) -> str:
     finally:
         ledger.close()
     return (
-        "Started with a new click id key. Click ids from before now are accepted without verification, so that earlier clicks "
+        "Started with a new click ID key. Click IDs from before now are accepted without verification, so that earlier clicks "
         f"can still convert. The old files are in {aside}.{_lost_sentence(lost)}{_requests_sentence(requests)}"
     )
 

@@ -10,7 +10,9 @@ def name_faults(one: str, own_id: int, holder: int | None) -> list[FieldFault]:
     """Return the fault of a name that ``holder``, another record, already has."""
     if holder is None or holder == own_id:
         return []
-    return [FieldFault("name", FaultCode.TAKEN, f"The {one} {holder} already has this name. Choose another one.")]
+    return [
+        FieldFault("name", FaultCode.TAKEN, f"{one.capitalize()} {holder} already has this name. Choose another one.")
+    ]
 
 
 def reference_faults(field: str, one: str, number: int, found: RecordFields | None) -> list[FieldFault]:

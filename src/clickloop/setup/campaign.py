@@ -213,7 +213,7 @@ def campaign_faults(campaign: Campaign) -> list[FieldFault]:
             FieldFault(
                 "domain",
                 FaultCode.NOT_A_HOST,
-                "Enter a lower-case host without scheme and path, such as go.example.com.",
+                "Enter a lowercase host without scheme or path, such as go.example.com.",
             )
         )
     faults += address_faults("fallback_url", campaign.fallback_url, required=False)

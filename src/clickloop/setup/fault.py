@@ -67,7 +67,7 @@ def invalid(field: str, code: FaultCode, message: str) -> InvalidInputError:
 def text_faults(field: str, text: str, max_length: int, *, required: bool = False) -> list[FieldFault]:
     """Return the faults of a one-line text. If ``required``, it must not be blank."""
     if required and not text.strip():
-        return [FieldFault(field, FaultCode.REQUIRED, "Enter at least one character that is not a space.")]
+        return [FieldFault(field, FaultCode.REQUIRED, "Enter a value.")]
     if len(text) > max_length:
         return [FieldFault(field, FaultCode.TOO_LONG, f"It has {len(text)} characters. The maximum is {max_length}.")]
     if _CONTROL.search(text):
@@ -86,5 +86,9 @@ def currency_faults(field: str, currency: str) -> list[FieldFault]:
     if not currency or currency in CURRENCIES:
         return []
     return [
-        FieldFault(field, FaultCode.NOT_A_CURRENCY, "Enter an ISO 4217 code in capital letters, such as USD or EUR.")
+        FieldFault(
+            field,
+            FaultCode.NOT_A_CURRENCY,
+            "Enter a three-letter currency code in capital letters, such as USD or EUR.",
+        )
     ]

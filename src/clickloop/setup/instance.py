@@ -98,7 +98,7 @@ def instance_faults(saved: SavedSettings) -> list[FieldFault]:
         faults += _public_url_faults(saved.public_url)
     for position, domain in enumerate((saved.domains or ())[:MAX_DOMAINS]):
         if not _DOMAIN.fullmatch(domain):
-            sentence = "Enter a lower-case host without scheme and path, such as go.example.com."
+            sentence = "Enter a lowercase host without scheme or path, such as go.example.com."
             faults.append(FieldFault(f"domains[{position}]", FaultCode.NOT_A_HOST, sentence))
     if len(saved.domains or ()) > MAX_DOMAINS:
         faults.append(FieldFault("domains", FaultCode.TOO_MANY, f"The maximum is {MAX_DOMAINS} hosts."))

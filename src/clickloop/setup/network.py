@@ -31,7 +31,7 @@ Preset = Annotated[str, Meta(description="The preset that it was created from; e
 ClickIdParameter = Annotated[
     str,
     OneLine(200),
-    Meta(description="Parameter of the network's offer links for our click id.", examples=["sub1"]),
+    Meta(description="Parameter of the network's offer links for our click ID.", examples=["sub1"]),
 ]
 OfferUrlTemplate = Annotated[
     str,
@@ -206,7 +206,7 @@ def pixel_code(base_url: str, network: Network) -> str:
 
 def pixel_note(base_url: str, network: Network) -> str:
     """Return a note about the pixel's cookie, to show with the code."""
-    first = "The click id is read from cid, or from the visitor's cookie when cid is empty. "
+    first = "The click ID is read from cid, or from the visitor's cookie when cid is empty. "
     if not network.postback_parameters.get("cid"):
         first = "The code has no macro for cid, so it needs the visitor's cookie. "
     if base_url.startswith("https://"):

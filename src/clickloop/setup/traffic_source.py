@@ -86,7 +86,7 @@ Rows = Annotated[
     tuple[RowInput, ...],
     Meta(
         description="All rows; they replace the previous ones. external_id and cost are added if left out; their placeholders "
-        "are the source's macros for its click id and its price.",
+        "are the source's macros for its click ID and its price.",
         examples=[
             [{"parameter": "external_id", "placeholder": "${SUBID}"}, {"parameter": "zone", "placeholder": "{zoneid}"}]
         ],

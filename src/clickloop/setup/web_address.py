@@ -36,7 +36,7 @@ def address_faults(field: str, url: str, *, required: bool) -> list[FieldFault]:
         return [FieldFault(field, FaultCode.CHARACTER, sentence)]
     parts = _PARTS.match(url)
     if parts is None:
-        return [FieldFault(field, FaultCode.NOT_A_URL, "The URL does not begin with http:// or https:// and a host.")]
+        return [FieldFault(field, FaultCode.NOT_A_URL, "The URL must start with http:// or https:// and a host.")]
     authority = parts[1]
     if "{" in authority or "}" in authority:
         sentence = "The host or port contains a macro. Use macros only after the first slash."

@@ -74,7 +74,7 @@ class NotResentReason(Explained):
     )
     RECORD_GONE = (
         "record_gone",
-        "Its rule, change or request can no longer be read in the ledger.",
+        "Its rule, change or request can no longer be read from the ledger.",
     )
 
 

@@ -20,7 +20,7 @@ def converted(instance: "Instance", **click: Any) -> Any:
 
 
 def ended(instance: "Instance", postback: Any, state: str = "failed", attempts: int = 3) -> str:
-    """Lets a postback end; answers its id."""
+    """Lets a postback end; answers its ID."""
     with instance.ledger.write() as tx:
         tx.execute(
             update(postbacks)

@@ -1,4 +1,4 @@
-"""Finding a story by any of its ids, over the API."""
+"""Finding a story by any of its IDs, over the API."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,7 @@ def test_older_clicks_are_looked_through_where_no_new_one_matches_or_it_is_asked
 
 
 @pytest.mark.parametrize(
-    ("text", "hint"), [("0" * 26, "but is not valid"), ("[CID]", "a macro"), ("abc", "none of our IDs"), ("", "")]
+    ("text", "hint"), [("0" * 26, "but is not valid"), ("[CID]", "a macro"), ("abc", "not one of our IDs"), ("", "")]
 )
 def test_what_is_not_found_is_told_with_what_it_looks_like(instance: "Instance", text: str, hint: str) -> None:
     answer = instance.api.get("/api/v1/clicks/find", params={"id": text}).json()

@@ -168,7 +168,7 @@ class Page:
 
     @property
     def to_copy(self) -> dict[str, str]:
-        """The texts with a copy button, by id."""
+        """The texts with a copy button, by ID."""
         ids = {one.get("data-copy") for one in self.main.all("button")} - {""}
         return {one.get("id"): one.raw_text for one in self.main.walk() if one.get("id") in ids}
 

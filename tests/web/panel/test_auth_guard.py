@@ -91,7 +91,7 @@ def test_the_first_owner_comes_by_the_link_and_is_in(instance: "Instance", brows
     [
         ({"password": "short", "again": "short"}, "at least 10"),
         ({"again": "something else"}, "do not match"),
-        ({"name": ""}, "Enter at least one character"),
+        ({"name": ""}, "Enter a value."),
         (
             {"name": "long enough name", "password": "long enough name", "again": "long enough name"},
             "differ from the user name",

@@ -95,7 +95,7 @@ def test_each_offer_shows_its_share(panel: "Panel", instance: "Instance") -> Non
     shares = [{"offer_id": 1, "weight": 3}, {"offer_id": 2, "weight": 1}]
     instance.api.patch("/api/v1/campaigns/1", json={"offers": shares})
     (offers,) = panel.page("/panel/campaigns/1").tables
-    assert offers.column("Share")[:2] == ["75.0 %", "25.0 %"]
+    assert offers.column("Share")[:2] == ["75.0%", "25.0%"]
 
 
 def test_all_offers_can_be_taken_out(panel: "Panel", instance: "Instance") -> None:
@@ -214,7 +214,7 @@ def test_a_campaigns_page_says_what_is_wrong_with_its_chain_and_where(panel: "Pa
     instance.api.patch("/api/v1/traffic-sources/1", json={"parameters": [{"parameter": "external_id"}]})
     place = panel.done(NEW, form())
     page = panel.page(place)
-    assert any("The row external_id has no placeholder" in notice for notice in page.notices)
+    assert any("The parameter external_id has no placeholder" in notice for notice in page.notices)
     assert {"/panel/traffic-sources/1#parameters[0].placeholder", "/panel/check?campaign_id=2"} <= {*page.addresses}
 
 

@@ -125,7 +125,7 @@ def test_older_clicks_are_reached_by_the_cursor(panel: "Panel", instance: "Insta
 def test_a_clicks_page_tells_its_facts_and_what_was_odd(panel: "Panel", instance: "Instance") -> None:
     click_id = instance.visit(external_id="", flags="cost_unreadable", screening="prefetch", v3="zone")
     words = panel.page(f"/panel/clicks/{click_id.upper()}").text
-    for told in (Flag.COST_UNREADABLE.sentence, Screening.PREFETCH.sentence, "sent no click id", "V3 zone"):
+    for told in (Flag.COST_UNREADABLE.sentence, Screening.PREFETCH.sentence, "sent no click ID", "V3 zone"):
         assert told in words
 
 

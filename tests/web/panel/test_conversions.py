@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def converted(instance: "Instance", **fields: Any) -> str:
-    """The id of a new conversion."""
+    """The ID of a new conversion."""
     body = {"click_id": instance.visit(), "payout": "12.5"} | fields
     answer = instance.api.post("/api/v1/conversions", json=body)
     assert answer.status_code in (200, 201), answer.text
@@ -143,7 +143,7 @@ def test_a_conversion_is_added_by_hand_with_every_field(panel: "Panel", instance
 
 def test_what_is_wrong_with_a_conversion_stands_beside_its_field(panel: "Panel", instance: "Instance") -> None:
     for fields, told in (
-        ({"click_id": "abc"}, "No click has this click id or external id."),
+        ({"click_id": "abc"}, "No click has this click ID or external ID."),
         ({"click_id": instance.visit(), "payout": "NaN"}, "Enter a decimal"),
         ({"click_id": instance.visit(), "at": "soon"}, "Enter a date"),
     ):
@@ -192,7 +192,7 @@ def test_of_several_clicks_with_the_sources_id_one_is_chosen(panel: "Panel", ins
     ids = [instance.visit(external_id="twice"), instance.visit(external_id="twice")]
     fields = {"click_id": "twice", "payout": "7", "save": "1"}
     asked = panel.post("/panel/conversions/new", fields)
-    assert "Several clicks have this external id." in panel.words(asked.text)
+    assert "Several clicks have this external ID." in panel.words(asked.text)
     assert all(f'name="chosen_click" value="{click_id}"' in asked.text for click_id in ids)
     assert instance.got("conversions")["items"] == []
     chosen = panel.post("/panel/conversions/new", {"click_id": "twice", "payout": "7", "chosen_click": ids[0]})

@@ -89,13 +89,13 @@ def test_a_worker_that_fails_and_a_journal_that_lags_are_told(instance: "Instanc
     core = CoreHealth(
         lags=(StreamLag(stream="clicks", segments=2, octets=900, oldest_ms=61_500),),
         workers=(WorkerHealth(name="click processing", running=True, failing_since=instance.now, fault="no disk"),),
-        alarms=(Alarm(code="disk_low", sentence="free disk below 10 %", since=instance.now),),
+        alarms=(Alarm(code="disk_low", sentence="free disk below 10%", since=instance.now),),
     )
     told = read_health(replace(instance.context, core_health=lambda: core))
     assert told.journal[0].seconds == 61.5
     assert told.workers[0].fault == "no disk"
     assert [(alarm.code, alarm.sentence, alarm.since) for alarm in told.alarms] == [
-        ("disk_low", "free disk below 10 %", "2026-03-01T12:00:00.000Z")
+        ("disk_low", "free disk below 10%", "2026-03-01T12:00:00.000Z")
     ]
 
 

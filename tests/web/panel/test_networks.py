@@ -94,8 +94,8 @@ def test_a_network_without_macro_for_the_status_has_a_url_for_each(panel: "Panel
 def test_an_open_network_is_warned_of_and_one_with_a_token_is_not(panel: "Panel", instance: "Instance") -> None:
     instance.made("networks", {"name": "Open", "postback_parameters": {"cid": "{s}"}})
     instance.made("networks", {"name": "Closed", "postback_parameters": {"cid": "{s}"}, "token": "t0ken"})
-    assert "neither a token nor an address list" in panel.page("/panel/networks/1").text
-    assert "neither a token nor an address list" not in panel.page("/panel/networks/2").text
+    assert "no token and no list of allowed IP addresses" in panel.page("/panel/networks/1").text
+    assert "no token and no list of allowed IP addresses" not in panel.page("/panel/networks/2").text
 
 
 def test_a_generated_token_stands_in_the_form_and_in_the_url_and_is_not_saved_yet(
@@ -168,7 +168,7 @@ def test_loading_a_preset_over_own_changes_shows_the_difference_first(panel: "Pa
     fields = [*FORM, ("token", ""), *ROWS, ("load", "affise")]
     differences = panel.sent(NEW, [*fields, ("load_preset", "1")]).table.rows
     assert ["Macro for our payout", "{pay}", "{sum}"] in differences
-    assert ["Click-id parameter", "s1", "sub1"] in differences
+    assert ["Click ID parameter", "s1", "sub1"] in differences
     taken = panel.sent(NEW, [*fields, ("take_preset", "1")]).fields
     assert "{transactionid}" in taken.values()
     assert taken["name"] == "Offers Inc"
@@ -237,7 +237,7 @@ def test_words_that_contradict_each_other_are_refused(
 def test_a_word_that_was_mapped_since_offers_to_run_its_notices_again(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     instance.made("conversions", {"click_id": instance.visit(), "payout": "1", "status": "7"})
-    assert "Networks sent these words, but no status has them" in panel.page("/panel/statuses").text
+    assert "Networks sent these words, but they are not mapped to a status" in panel.page("/panel/statuses").text
     instance.api.patch("/api/v1/networks/1", json={"status_words": {"7": "sale"}})
     assert "/panel/notices/rerun?network_id=1&status_word=7" in panel.page("/panel/networks/1").addresses
     assert "Network: mapped there to Sale, reprocess" in panel.page("/panel/statuses").text

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def arrived(instance: "Instance", query: str, **more: Any) -> str:
-    """The id of a notice that came by a postback."""
+    """The ID of a notice that came by a postback."""
     notice_id = instance.context.record_ids()
     raw = RawNotice(notice_id=notice_id, at=instance.now, channel=Channel.S2S, query=query, **more)
     take_notices(instance.context.intake(), [raw], instance.now)
@@ -56,7 +56,7 @@ def test_each_filter_that_is_set_can_be_removed_alone(panel: "Panel", instance: 
     instance.set_up()
     html = panel.get("/panel/notices?outcome=refused&network_id=1&conversion_id=abc")
     words = Page(html).text
-    for chip in ("Outcome: Refused", "Network: Network", "Conversion id: abc"):
+    for chip in ("Outcome: Refused", "Network: Network", "Conversion ID: abc"):
         assert chip in words
     assert 'href="/panel/notices?conversion_id=abc&amp;network_id=1"' in html
     assert 'href="/panel/notices?network_id=1&amp;outcome=refused"' in html

@@ -29,7 +29,7 @@ def form(**fields: str) -> list[tuple[str, str]]:
 
 
 def with_network(instance: "Instance") -> None:
-    """A network with number 1 that takes the click id in ``sub1``."""
+    """A network with number 1 that takes the click ID in ``sub1``."""
     instance.made("networks", {"name": "Network", "offer_url_template": "{url}&sub1={clickid}"})
 
 
@@ -84,11 +84,11 @@ def test_saving_a_new_offer_adds_our_click_id_if_it_is_missing_and_says_so_befor
     fields = form(network_id="1", url="https://network.example/click?offer=7")
     typing = [*fields, ("field", "url"), ("is_new", "1")]
     words = panel.words(panel.post("/panel/macro-preview/offer", typing).text)
-    assert "Saving adds the network’s click id parameter: https://network.example/click?offer=7&sub1={clickid}" in words
+    assert "Saving adds the network’s click ID parameter: https://network.example/click?offer=7&sub1={clickid}" in words
     assert "does not contain" not in words
     path = panel.done(NEW, fields)
     assert path == "/panel/offers/1?said=filled-in"
-    assert "The network’s click id parameter was added to the URL." in panel.words(panel.get(path))
+    assert "The network’s click ID parameter was added to the URL." in panel.words(panel.get(path))
     assert instance.got("offers/1")["url"] == "https://network.example/click?offer=7&sub1={clickid}"
 
 
@@ -126,7 +126,7 @@ def test_an_address_without_our_click_id_is_warned_of(panel: "Panel") -> None:
     [
         ("https://network.example/click?offer=7", "The offer URL does not contain {clickid}"),
         ("https://network.example/click?offer=7", "Add sub1={clickid} to the URL."),
-        ("javascript:alert({clickid})", "does not begin with http:// or https://"),
+        ("javascript:alert({clickid})", "must start with http:// or https://"),
         ("https://user:pw@network.example/?s={clickid}", "Remove them"),
         ("https://{clickid}.example/", "is in the scheme, user, host or port"),
     ],

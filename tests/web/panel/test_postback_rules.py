@@ -227,7 +227,7 @@ def test_a_row_that_the_source_does_not_have_is_told_of(panel: "Panel", instance
     instance.set_up()
     made = instance.made("postback-rules", {"name": "Own", "campaign_id": 1, "request": {"url": f"{URL}&z={{token2}}"}})
     assert [one["code"] for one in made["warnings"]] == ["row_missing"]
-    assert "{token2} is row V2, which" in panel.get("/panel/postback-rules/2")
+    assert "{token2} is parameter V2, which" in panel.get("/panel/postback-rules/2")
 
 
 def test_a_row_in_a_rule_of_the_whole_instance_depends_on_the_source(panel: "Panel", instance: "Instance") -> None:

@@ -22,7 +22,7 @@ SECRET_URL = "https://api.telegram.org/bot123456:AAbbCCddEEffGG/sendMessage?api_
 
 
 def owed(instance: "Instance", **click: Any) -> str:
-    """The id of the postback of a new conversion."""
+    """The ID of the postback of a new conversion."""
     click_id = instance.visit(**click)
     answer = instance.api.post("/api/v1/conversions", json={"click_id": click_id, "payout": "12.5"})
     assert answer.status_code == 201, answer.text
@@ -113,7 +113,7 @@ def test_a_postback_that_waits_tells_its_next_attempt_and_refreshes_itself(
 def test_a_skipped_postback_tells_which_condition_was_not_met(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     page = panel.page(f"/panel/postbacks/{owed(instance, external_id='')}")
-    assert "The click came without the source's click id" in page.text
+    assert "The click came without the source's click ID" in page.text
     assert "Resend unchanged" not in page.buttons
     assert "Rebuild and resend" in page.buttons
 

@@ -79,7 +79,7 @@ def test_a_preset_fills_the_form_and_nothing_is_saved_yet(panel: "Panel", instan
 def test_a_preset_without_a_postback_url_says_where_it_is_found(panel: "Panel") -> None:
     told = panel.page("/panel/traffic-sources/presets?q=propellerads").text
     assert "in your account at the source" in told
-    assert "third-party document" in told
+    assert "third-party documentation" in told
     text = panel.page(f"{NEW}?preset=propellerads").text
     assert text.count("Copy the postback URL from the advertiser panel") == 1
     assert "Copy the postback URL from your account at the source" in text
@@ -173,9 +173,9 @@ def test_a_row_that_is_not_there_is_warned_of_as_one_types_and_has_no_example(pa
     )
     assert marks(page) == {"{externalid}": "known", "{token1}": "known", "{token2}": "off"}
     hints = {mark.text: mark.get("title") for mark in page.main.all("mark")}
-    assert hints["{token1}"] == "Row V1 of the traffic source."
+    assert hints["{token1}"] == "Parameter V1 of the traffic source."
     assert hints["{token2}"] == "The source has no such parameter, so the macro is empty."
-    assert "{token2} is row V2, which 'Pops' does not have" in page.text
+    assert "{token2} is parameter V2, which 'Pops' does not have" in page.text
     assert "&a=4711&b= " in page.text
 
 
@@ -184,7 +184,7 @@ def test_a_new_row_gets_the_number_in_the_preview_that_saving_gives_it(panel: "P
     fields = [*FORM, *row(2, "site", number="2"), *row(3, "ad"), ("postback_url", url), ("field", "postback_url")]
     page = panel.sent("/panel/macro-preview/source", fields)
     assert marks(page)["{token3}"] == "known"
-    assert any(hint.startswith("Row V3") for hint in page.hints)
+    assert any(hint.startswith("Parameter V3") for hint in page.hints)
 
 
 def test_a_row_that_the_url_uses_still_is_told_of_when_it_is_removed(panel: "Panel", instance: "Instance") -> None:
@@ -194,14 +194,14 @@ def test_a_row_that_the_url_uses_still_is_told_of_when_it_is_removed(panel: "Pan
     panel.done("/panel/traffic-sources/1", [*FORM, ("postback_url", url)])
     found = {one["code"] for one in instance.got("traffic-sources/1")["warnings"]}
     assert found == {"row_missing", "unknown_macro"}
-    told = "{token1} is row V1, which"
+    told = "{token1} is parameter V1, which"
     assert any(told in notice for notice in panel.page("/panel/traffic-sources/1").notices)
 
 
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("ftp://source.example/?id={externalid}", "The URL does not begin with"),
+        ("ftp://source.example/?id={externalid}", "The URL must start with"),
         ("http://127.0.0.1/?id={externalid}", "that the operator has not allowed"),
         ("http://192.168.1.5/?id={externalid}", "that the operator has not allowed"),
         ("https://go.example.com/postback?id={externalid}", "The URL leads to this tracker itself."),

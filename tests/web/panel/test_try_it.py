@@ -25,7 +25,7 @@ def test_a_dry_run_shows_redirect_conversion_and_each_rules_request(panel: "Pane
     assert "nothing was sent or stored" in words
     assert "goes to the offer Offer" in words
     assert "https://source.example/postback?id=w9Xk2&payout=12.5" in words
-    assert "external_id of the campaign link" in words
+    assert "Campaign link parameter external_id" in words
     assert panel.instance.got("conversions")["items"] == []
 
 
@@ -33,7 +33,7 @@ def test_a_rule_that_is_skipped_says_which_condition_is_not_met(panel: "Panel") 
     panel.instance.set_up()
     empty = [("campaign_id", "1"), ("parameters[0].name", "external_id"), ("parameters[0].value", "")]
     words = Page(panel.post("/panel/try", empty).text).text
-    assert "Not met: The click came without the source's click id, which the postback needs." in words
+    assert "Not met: The click came without the source's click ID, which the postback needs." in words
     assert "Met: The rule is on." in words
 
 
@@ -73,7 +73,7 @@ def test_what_there_is_not_is_said_in_the_form(panel: "Panel") -> None:
     panel.instance.set_up()
     answer = panel.post("/panel/try", {"click_id": "nonsense"})
     assert answer.status_code == 422
-    assert "not a click id of this tracker" in answer.text
+    assert "not a click ID of this tracker" in answer.text
     assert panel.post("/panel/try", {"campaign_id": "99"}).status_code == 422
 
 

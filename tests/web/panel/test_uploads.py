@@ -43,7 +43,7 @@ def test_a_file_is_previewed_line_by_line_and_registered_from_there(panel: "Pane
     assert "Preview of sales.csv" in words
     assert "2 new 5.00 USD Sale A new conversion." in words
     assert "Total payout 5.00 USD" in words
-    assert "3 refused The click id is not from this tracker" in words
+    assert "3 refused The click ID is not from this tracker" in words
     assert instance.got("conversions")["items"] == []
 
     registered = panel.done(f"{place}/register", {"postbacks": "on"})
@@ -76,7 +76,7 @@ def test_a_table_whose_money_is_not_understood_is_registered_from_its_preview_al
     work_off(panel)
     words = panel.page(place).text
     assert "No payout column was found." in words
-    assert "No transaction id column was found." in words
+    assert "No transaction ID column was found." in words
     assert "Unused columns: Geld, Nummer" in words
     assert "It was read as windows-1252" in words
     registered = panel.done(f"{place}/register", {})

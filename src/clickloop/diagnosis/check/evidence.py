@@ -101,7 +101,7 @@ def _external_ids(clicks: ClickEvidence, place: CheckPlace) -> Iterator[CheckFin
             f"{_share(empty, clicks.recent)} came without an external_id, so they cannot be reported to the source."
         )
         remedy = (
-            "Check the link in your campaign at the source: it must pass external_id with the source's click id macro."
+            "Check the link in your campaign at the source: it must pass external_id with the source's click ID macro."
         )
         severity = _severity_of_part(empty, unreplaced, clicks.recent)
         yield CheckFinding(severity, CheckCode.EXTERNAL_ID_EMPTY, place, sentence + together, remedy)
@@ -122,7 +122,7 @@ def _cost(clicks: ClickEvidence, place: CheckPlace) -> Iterator[CheckFinding]:
     )
     remedy = (
         "Check the cost in the link that the source opens: it must be a decimal such as 0.0125, in a known currency. "
-        "Correct the placeholder of the row cost, or set a fixed cost for the campaign."
+        "Correct the placeholder of the cost parameter, or set a fixed cost for the campaign."
     )
     # Never an error, because conversions are reported anyway.
     severity = Severity.WARNING if clicks.cost_unreadable / clicks.recent >= WARNING_SHARE else Severity.NOTE
@@ -137,7 +137,7 @@ def _severity_of_part(part: int, other: int, whole: int) -> Severity:
 
 def _share(part: int, whole: int) -> str:
     clicks = "the one recent click" if whole == 1 else f"the {whole} most recent clicks"
-    return f"{part} of {clicks} ({100 * part / whole:.1f} %)"
+    return f"{part} of {clicks} ({100 * part / whole:.1f}%)"
 
 
 def _severity(part: int, whole: int) -> Severity:
@@ -159,10 +159,10 @@ def _refused(refused: RefusedNotices, network: Network | None) -> CheckFinding:
 _PASTE = "Copy the postback URL from the network's page here into the network again, and check in Conversions - In what it sent."
 _REMEDIES = {
     RefusalReason.NO_CLICK_ID: _PASTE,
-    RefusalReason.MALFORMED_CLICK_ID: "Check in Conversions - In what came as cid. The offer URL must pass {clickid} in "
+    RefusalReason.MALFORMED_CLICK_ID: "See in Conversions - In what was sent as cid. The offer URL must pass {clickid} in "
     "the parameter that the network sends back.",
-    RefusalReason.FORGED_CLICK_ID: "If these are clicks of another tracker, nothing is wrong. Otherwise check whether the "
-    "network truncates or changes the id.",
+    RefusalReason.FORGED_CLICK_ID: "If these clicks are from another tracker, nothing is wrong. Otherwise check whether the "
+    "network truncates or changes the ID.",
     RefusalReason.UNKNOWN_CLICK: "If the data folder was replaced, old clicks are lost. Otherwise check the delay of clicks on "
     "Health, then reprocess these incoming postbacks.",
     RefusalReason.EXPIRED_CLICK: "Raise the network's conversion window (click_lifetime_days), "

@@ -59,7 +59,7 @@ def external_id_findings(names: Collection[str], place: CheckPlace) -> Iterator[
             _ERROR,
             CheckCode.CLICK_ID_INSTEAD_OF_EXTERNAL_ID,
             place,
-            "The postback sends {clickid}, which is our click id, but the source knows only its own, {externalid}.",
+            "The postback sends {clickid}, which is our click ID, but the source knows only its own, {externalid}.",
             "Replace it with {externalid}.",
         )
         return
@@ -68,7 +68,7 @@ def external_id_findings(names: Collection[str], place: CheckPlace) -> Iterator[
         CheckCode.EXTERNAL_ID_NOT_SENT,
         place,
         "The postback does not send {externalid}, so the source cannot tell which click converted and registers nothing.",
-        "Add the source's parameter for its click id with the value {externalid}, such as cid={externalid}.",
+        "Add the source's parameter for its click ID with the value {externalid}, such as cid={externalid}.",
     )
 
 
@@ -136,7 +136,7 @@ def address_findings(
             _WARNING,
             CheckCode.CLICK_ID_IN_OTHER_PARAMETER,
             place,
-            f"The network expects our click id in {wanted}, but the URL has it in another parameter.",
+            f"The network expects our click ID in {wanted}, but the URL has it in another parameter.",
             f"Use {wanted}={{clickid}}, or correct the network's click_id_parameter.",
         )
 
@@ -167,7 +167,7 @@ def network_findings(network: Network) -> Iterator[CheckFinding]:
             _WARNING,
             CheckCode.NETWORK_OPEN,
             network_place(network, "token"),
-            "The network has neither a token nor an address list, so anyone who knows a click id can report conversions.",
+            "The network has no token and no list of allowed IP addresses, so anyone who knows a click ID can report conversions.",
             "Set a token and copy the postback URL into the network again, or list the network's IP addresses.",
         )
     if network.test_only:
@@ -179,7 +179,7 @@ def network_findings(network: Network) -> Iterator[CheckFinding]:
 def campaign_findings(campaign: Campaign, route: Route) -> Iterator[CheckFinding]:
     """Yield the findings about a live campaign's offers. ``route``: its route as the edge uses it."""
     if not campaign.active:
-        sentence = "The campaign is paused: its visitors go to the fallback address."
+        sentence = "The campaign is paused: its visitors go to the fallback URL."
         remedy = "Switch it on to send them to offers."
         yield CheckFinding(_NOTE, CheckCode.CAMPAIGN_PAUSED, campaign_place(campaign, "active"), sentence, remedy)
     elif not route.targets:
@@ -202,13 +202,15 @@ def campaign_findings(campaign: Campaign, route: Route) -> Iterator[CheckFinding
 
 def _no_placeholder(source: TrafficSource, place: CheckPlace) -> CheckFinding:
     preset = source_presets().get(source.preset)
-    remedy = "Set the placeholder to the source's macro for its click id, such as ${SUBID}. The source's help lists it."
+    remedy = "Set the placeholder to the source's macro for its click ID, such as ${SUBID}. The source's help lists it."
     if preset is not None and preset.appends:
         remedy = (
-            f"{preset.name} adds its click id by itself as {preset.appends}. Add a row with that name, and use its macro "
+            f"{preset.name} adds its click ID by itself as {preset.appends}. Add a parameter with that name, and use its macro "
             "in the postback. It is not stored as external_id, so {externalid} stays empty."
         )
-    sentence = "The row external_id has no placeholder, so the campaign link does not contain the source's click id."
+    sentence = (
+        "The parameter external_id has no placeholder, so the campaign link does not contain the source's click ID."
+    )
     return CheckFinding(_ERROR, CheckCode.NO_EXTERNAL_ID_PLACEHOLDER, place, sentence, remedy)
 
 
@@ -225,7 +227,7 @@ def _placeholder_findings(row: SourceParameter, place: CheckPlace) -> Iterator[C
             f"{row.placeholder!r} does not look like a macro, so every click would contain this same text, and none could be "
             "reported to the source."
         )
-        remedy = "Enter the source's macro for its click id with all its brackets, such as ${SUBID}."
+        remedy = "Enter the source's macro for its click ID with all its brackets, such as ${SUBID}."
         yield CheckFinding(severity, CheckCode.PLACEHOLDER_NOT_A_MACRO, place, sentence, remedy)
     elif not looks_like_a_macro(row.placeholder) and not row.placeholder.isdecimal():
         sentence = f"{row.placeholder!r} does not look like a macro, so every click would contain this same text."
@@ -244,7 +246,7 @@ def _way_back(source: TrafficSource, rule: Rule | None) -> Iterator[CheckFinding
             CheckCode.NO_POSTBACK_URL,
             place,
             "The source has no postback URL, so it never learns of a conversion.",
-            "Enter the postback link from the source as its postback URL here, with {externalid} as the click id."
+            "Enter the postback link from the source as its postback URL here, with {externalid} as the click ID."
             if by_postback or preset is None
             else preset.notes or "The source accepts conversions only by its own API.",
         )

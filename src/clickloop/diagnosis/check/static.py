@@ -73,11 +73,9 @@ def _campaign(campaign: Campaign, routes: Routes) -> Iterator[CheckFinding]:
         return
     yield from campaign_findings(campaign, route)
     if route.fallback is None:
-        sentence = (
-            "Neither campaign nor instance has a fallback address, so visitors without an offer get a plain 404 page."
-        )
+        sentence = "No fallback URL is set for the campaign or in the settings, so visitors without an offer get a plain 404 page."
         place = campaign_place(campaign, "fallback_url")
-        remedy = "Set a fallback address, here or for the whole instance."
+        remedy = "Set one here, or a default in the settings."
         yield CheckFinding(_NOTE, CheckCode.NO_FALLBACK, place, sentence, remedy)
 
 

@@ -124,29 +124,29 @@ def _row_findings(macro: str, sources: Sequence[TrafficSource], place: FoundPlac
         whose = _names(sources) if len(sources) == 1 else "none of the sources"
         verb = "does not have" if len(sources) == 1 else "has"
         sentence = f"{{{macro}}} is {_label(macro)}, which {whose} {verb}, so it is always empty."
-        remedy = "Add the row to the source, or remove the macro."
+        remedy = "Add the parameter to the source, or remove the macro."
         yield CheckFinding(Severity.WARNING, CheckCode.ROW_MISSING, place, sentence, remedy)
     off = [(source, row) for source, row in rows if not row.tracked]
     if off:
-        sentence = f"{_row(macro, off)} is off, so it is always empty."
-        remedy = "Switch the row's slider on, or remove the macro."
+        sentence = f"{_row(macro, off)} is not tracked, so it is always empty."
+        remedy = "Turn on tracking for the parameter, or remove the macro."
         yield CheckFinding(Severity.WARNING, CheckCode.ROW_OFF, place, sentence, remedy)
     unsent = [
         (source, row) for source, row in rows if row.tracked and not row.placeholder and row.number > FixedRow.COST
     ]
     if unsent:
         sentence = f"{_row(macro, unsent)} has no placeholder, so the campaign link does not contain it."
-        remedy = "Set the row's placeholder to the source's macro, unless the source adds the parameter by itself."
+        remedy = "Set the parameter's placeholder to the source's macro, unless the source adds it by itself."
         yield CheckFinding(Severity.NOTE, CheckCode.ROW_WITHOUT_PLACEHOLDER, place, sentence, remedy)
 
 
 def _row(macro: str, rows: Sequence[tuple[TrafficSource, SourceParameter]]) -> str:
-    """Return the name of a row: ``{zone} (row V1 of 'MGID')``."""
+    """Return the name of a row: ``{zone} (parameter V1 of 'MGID')``."""
     return f"{{{rows[0][1].parameter}}} ({_label(macro)} of {_names([source for source, _ in rows])})"
 
 
 def _label(macro: str) -> str:
-    return f"row {row_label(ROW_NUMBERS[macro])}"
+    return f"parameter {row_label(ROW_NUMBERS[macro])}"
 
 
 def _names(sources: Sequence[TrafficSource]) -> str:

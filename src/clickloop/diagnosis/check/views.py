@@ -41,7 +41,7 @@ class CheckCampaignView(msgspec.Struct, frozen=True, kw_only=True):
     campaign_id: int
     name: str
     recent_clicks: Annotated[int, Meta(description="Number of newest counted clicks examined, at most 1,000.")]
-    without_external_id: Annotated[int, Meta(description="How many of them came without the source's click id.")]
+    without_external_id: Annotated[int, Meta(description="How many of them came without the source's click ID.")]
     unreplaced_external_id: Annotated[int, Meta(description="How many of them came with an unreplaced macro instead.")]
     unreadable_cost: Annotated[int, Meta(description="How many of them came with an unreadable cost.")]
     last_click_at: Annotated[str | None, Meta(description="ISO 8601, like all times.")]
@@ -129,7 +129,7 @@ def _traffic(campaign: CheckCampaignView) -> str:
     if not campaign.recent_clicks:
         return f"no clicks; {last}"
     return (
-        f"{pluralize(campaign.recent_clicks, 'recent click')}, {campaign.without_external_id} without external id, "
+        f"{pluralize(campaign.recent_clicks, 'recent click')}, {campaign.without_external_id} without external ID, "
         f"{campaign.unreplaced_external_id} with an unreplaced macro, "
         f"{campaign.unreadable_cost} with an unreadable cost; {last}"
     )

@@ -23,7 +23,7 @@ class TargetFault(Explained):
 
     TOO_LONG = "too_long", f"The URL is longer than {MAX_URL} bytes."
     CHARACTER = "character", "The URL contains a space, a control character or a backslash. Percent-encode it."
-    SCHEME = "scheme", "The URL does not begin with http:// or https://."
+    SCHEME = "scheme", "The URL must start with http:// or https://."
     CREDENTIALS = "credentials", "The URL contains a user name or password. Use an Authorization header instead."
     HOST = (
         "host",

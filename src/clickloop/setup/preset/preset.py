@@ -34,8 +34,8 @@ class Confidence(enum.StrEnum):
 
 
 _CONFIDENCE_WORDS = {
-    Confidence.OFFICIAL: "official document",
-    Confidence.THIRD_PARTY_DOCS: "third-party document",
+    Confidence.OFFICIAL: "official documentation",
+    Confidence.THIRD_PARTY_DOCS: "third-party documentation",
     Confidence.THIRD_PARTY_LIST: "third-party list, check before use",
 }
 
@@ -47,7 +47,7 @@ class PostbackSupport(Explained):
     """By the postback URL in the preset."""
     IN_ACCOUNT = (
         "in_account",
-        "Copy the postback URL from your account at the source, and put {externalid} where it expects its own click id.",
+        "Copy the postback URL from your account at the source, and put {externalid} where it expects its own click ID.",
     )
     """By a postback URL that the source shows in the user's account."""
     API = "api", "The source receives conversions only by its own API; it has no postback URL."

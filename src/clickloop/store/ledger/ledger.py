@@ -106,7 +106,7 @@ class Ledger:
             query = "SELECT sqlite_version()" if is_sqlite else "SHOW server_version"
             return [
                 (f"Ledger: {'SQLite' if is_sqlite else 'PostgreSQL'}", str(tx.scalar(text(query)))),
-                ("Schema of the ledger", str(_revision(tx))),
+                ("Ledger schema", str(_revision(tx))),
             ]
 
     def close(self) -> None:

@@ -26,24 +26,24 @@ Clickloop records the clicks of paid advertising, receives their conversions, an
 **From nothing to the first reported conversion:**
 
 1. `POST /api/v1/traffic-sources` `{"name": "My source", "preset": "clickadu", "postback_url": "https://source.example/postback?id={externalid}&payout={payout}"}`.
-   Without a preset, set `parameters`: the row `external_id` with the source's macro for its click id as `placeholder`.
+   Without a preset, set `parameters`: the row `external_id` with the source's macro for its click ID as `placeholder`.
 2. `POST /api/v1/networks` `{"name": "My network", "postback_parameters": {"cid": "{sub1}", "payout": "{payout}"}}`.
-   Paste `postback_url` from the answer into the network.
+   Paste `postback_url` from the response into the network.
 3. `POST /api/v1/offers` `{"name": "My offer", "network_id": 1, "url": "https://network.example/click?sub1={clickid}"}`.
 4. `POST /api/v1/campaigns` `{"name": "My campaign", "source_id": 1, "offers": [{"offer_id": 1}]}`.
-   Paste `link` from the answer into the source. Opened with `external_id=abc`, it redirects to the offer with our click id as
+   Paste `link` from the response into the source. Opened with `external_id=abc`, it redirects to the offer with our click ID as
    `sub1`.
-5. The network calls its postback URL with that click id (or you call `POST /api/v1/conversions`). Within a second the source's
+5. The network calls its postback URL with that click ID (or you call `POST /api/v1/conversions`). Within a second the source's
    postback URL is called with `abc`.
 6. `GET /api/v1/clicks/{click_id}/trace` returns the whole story. `/notices` lists what came in, `/postbacks` what went out.
 
 **Conventions.** Money is decimal text with a currency (`{"amount": "12.5", "currency": "USD"}`), never a float. Times are ISO 8601
 in UTC. Lists return `items` and `next_cursor`; pass that as `cursor` to get the next page. `limit` is at most 500. `PATCH` changes
 only the given fields. `DELETE` archives; nothing is lost. Unknown fields are refused. Errors are problem details (RFC 9457);
-`errors` names each field. `{macros}` in URLs are listed at `/macros`. `warnings` in an answer point out what was saved but will
+`errors` names each field. `{macros}` in URLs are listed at `/macros`. `warnings` in a response point out what was saved but will
 probably not work as intended.
 
-**Concurrent changes.** Set-up records have a `version`, which is also their `ETag`. Send it as `If-Match` with `PATCH`, `DELETE`
+**Concurrent changes.** Setup records have a `version`, which is also their `ETag`. Send it as `If-Match` with `PATCH`, `DELETE`
 and `/restore` to make a change only if the record still has that version. Otherwise the answer is 412, nothing is changed, and
 `detail` and `ETag` give the current version. Read the record again and decide. Without `If-Match` the change is always made.
 """

@@ -11,9 +11,9 @@ Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Maximum n
 Cursor = Annotated[
     str, QueryParameter(max_length=200, description="next_cursor of the previous page. Leave out for the first page.")
 ]
-Id = Annotated[int, PathParameter(ge=1, le=MAX_ID, description="The record's id.")]
-ClickIdPath = Annotated[str, PathParameter(max_length=200, description="Our click id, in upper or lower case.")]
-RecordIdPath = Annotated[str, PathParameter(max_length=200, description="The record's id, 26 letters and digits.")]
+Id = Annotated[int, PathParameter(ge=1, le=MAX_ID, description="The record's ID.")]
+ClickIdPath = Annotated[str, PathParameter(max_length=200, description="Our click ID, in upper or lower case.")]
+RecordIdPath = Annotated[str, PathParameter(max_length=200, description="The record's ID, 26 letters and digits.")]
 KeyPath = Annotated[str, PathParameter(max_length=200, description="The record's key.")]
 Words = Annotated[
     str, QueryParameter(name="q", max_length=200, description="Only records whose name contains this, ignoring case.")

@@ -68,7 +68,7 @@ def describe_versions(app: Litestar, document: dict[str, Any]) -> None:
 
 
 def _versioned_operations(app: Litestar) -> set[str]:
-    """Return the operation ids of the endpoints that return a record with a version."""
+    """Return the operation IDs of the endpoints that return a record with a version."""
     handlers = [handler for route in app.routes for handler in getattr(route, "route_handlers", ())]
     return {handler.handler_name for handler in handlers if _is_versioned(handler.parsed_return_field.annotation)}
 

@@ -16,7 +16,7 @@ from clickloop.web.api.rights import RIGHT
 
 NOUN = "settling-pauses"
 
-PausePath = Annotated[str, PathParameter(max_length=100, description="Id returned when the pause began.")]
+PausePath = Annotated[str, PathParameter(max_length=100, description="ID returned when the pause began.")]
 
 
 class PauseView(msgspec.Struct, kw_only=True):

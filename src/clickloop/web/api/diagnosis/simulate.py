@@ -109,7 +109,7 @@ class NotTakenView(msgspec.Struct, kw_only=True):
 class SimulationView(msgspec.Struct, kw_only=True):
     """A simulation. Nothing was sent or stored."""
 
-    invented: Annotated[bool, Meta(description="true if the click is simulated. Its id is not valid anywhere.")]
+    invented: Annotated[bool, Meta(description="true if the click is simulated. Its ID is not valid anywhere.")]
     not_taken: Annotated[
         list[NotTakenView], Meta(description="Parameters of the link that the campaign does not store.")
     ]

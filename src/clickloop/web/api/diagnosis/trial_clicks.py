@@ -44,7 +44,7 @@ class TestLinkBody(msgspec.Struct, kw_only=True):
         dict[str, str] | UnsetType,
         Meta(
             description="Query parameters as the source would send them. Omit to use an example for each tracked parameter. Use a "
-            "click id issued by the source itself to have the source accept the postback.",
+            "click ID issued by the source itself to have the source accept the postback.",
             examples=[{"external_id": "abc"}],
         ),
     ] = UNSET

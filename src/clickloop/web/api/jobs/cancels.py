@@ -55,12 +55,12 @@ def list_cancels(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Pa
 
 def read_cancel(context: Context, cancel_id: RecordIdPath) -> BulkCancelView:
     """Return a job that cancels postbacks."""
-    return expect_found(CANCELS.find(context, cancel_id.lower()), "cancel of that id")
+    return expect_found(CANCELS.find(context, cancel_id.lower()), "cancel with that ID")
 
 
 def stop_cancel(context: Context, cancel_id: RecordIdPath) -> BulkCancelView:
     """Stop a job. What it has cancelled stays cancelled. A job that has ended is left alone."""
-    return expect_found(CANCELS.stop(context, cancel_id.lower()), "cancel of that id")
+    return expect_found(CANCELS.stop(context, cancel_id.lower()), "cancel with that ID")
 
 
 router = Router(

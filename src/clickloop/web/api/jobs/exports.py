@@ -95,7 +95,7 @@ def stop_export(context: Context, export_id: RecordIdPath) -> ExportView:
 
 
 def _export(context: ApiContext, export_id: str) -> Export:
-    return expect_found(find_export(context, export_id.lower()), "export of that id")
+    return expect_found(find_export(context, export_id.lower()), "export with that ID")
 
 
 def _answer_gone(_request: AnyRequest, _error: FileNotFoundError) -> Response[Problem]:

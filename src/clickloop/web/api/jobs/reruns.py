@@ -58,12 +58,12 @@ def list_reruns(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Pag
 
 def read_rerun(context: Context, rerun_id: RecordIdPath) -> RerunView:
     """Return a job that reprocesses notices."""
-    return expect_found(RERUNS.find(context, rerun_id.lower()), "rerun of that id")
+    return expect_found(RERUNS.find(context, rerun_id.lower()), "rerun with that ID")
 
 
 def stop_rerun(context: Context, rerun_id: RecordIdPath) -> RerunView:
     """Stop a job. What it has reprocessed stays as it is. A job that has ended is left alone."""
-    return expect_found(RERUNS.stop(context, rerun_id.lower()), "rerun of that id")
+    return expect_found(RERUNS.stop(context, rerun_id.lower()), "rerun with that ID")
 
 
 router = Router(

@@ -64,7 +64,7 @@ def resend_postback(
     def do(tx: Connection) -> NewAnswer:
         made = resend_one(tx, context.intake(), postback_id.lower(), data.request, context.clock(), force=data.force)
         if made is None:
-            raise not_found("postback of that id")
+            raise not_found("postback with that ID")
         if isinstance(made, ResendRefusal):
             if made.why in (NotResentReason.UNDER_WAY, NotResentReason.SUPERSEDED):
                 raise HTTPException(status_code=409, detail=made.sentence)
@@ -111,12 +111,12 @@ def list_resends(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Pa
 
 def read_resend(context: Context, resend_id: RecordIdPath) -> BulkResendView:
     """Return a job that resends postbacks."""
-    return expect_found(RESENDS.find(context, resend_id.lower()), "resend of that id")
+    return expect_found(RESENDS.find(context, resend_id.lower()), "resend with that ID")
 
 
 def stop_resend(context: Context, resend_id: RecordIdPath) -> BulkResendView:
     """Stop a job. Postbacks it has created are sent. A rule to be resumed stays paused. A job that has ended is left alone."""
-    return expect_found(RESENDS.stop(context, resend_id.lower()), "resend of that id")
+    return expect_found(RESENDS.stop(context, resend_id.lower()), "resend with that ID")
 
 
 def cancel_postback(context: Context, postback_id: RecordIdPath) -> PostbackView:
@@ -128,7 +128,7 @@ def cancel_postback(context: Context, postback_id: RecordIdPath) -> PostbackView
             view = postback_view(found)
             record_change(tx, context, POSTBACKS, view.postback_id, after=view, action=Action.CANCELLED)
     if found is None:
-        raise not_found("postback of that id")
+        raise not_found("postback with that ID")
     if not cancelled and found.state is not PostbackState.CANCELLED:
         is_sending = found.state is PostbackState.SENDING
         remedy = "Try again when this attempt has ended." if is_sending else "There is nothing left to cancel."
@@ -145,7 +145,7 @@ def copy_as_curl(context: Context, postback_id: RecordIdPath, secrets: Secrets =
     with context.ledger.read() as tx:
         found = find_postback(tx, postback_id.lower())
     if found is None:
-        raise not_found("postback of that id")
+        raise not_found("postback with that ID")
     if found.request is None:
         raise HTTPException(
             status_code=409, detail=LOST_REQUEST if found.reason is None else "It was skipped, so there is no request."

@@ -98,7 +98,7 @@ async def upload_conversions(
 
     Follow the progress at the address in Location. A line that was registered before, through any channel, is a repeat, so the
     same file can be uploaded again. 422: the format is not known. 413: the file is too large. 507: the disk has no room for it.
-    A table with a column that may be the payout or the transaction id but is not understood is refused too
+    A table with a column that may be the payout or the transaction ID but is not understood is refused too
     (columns_not_understood), unless it is a preview or incomplete=1.
     """
     if faults := text_faults("name", name, 200):
@@ -162,7 +162,7 @@ def stop_upload(context: Context, upload_id: RecordIdPath) -> UploadView:
 
 
 def _upload(context: ApiContext, upload_id: str) -> Upload:
-    return expect_found(find_upload(context, upload_id.lower()), "upload of that id")
+    return expect_found(find_upload(context, upload_id.lower()), "upload with that ID")
 
 
 router = Router(

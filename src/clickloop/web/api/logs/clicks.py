@@ -36,10 +36,10 @@ def export_clicks(context: Context, wanted: Wanted, columns: ChosenColumns = "")
 
 
 def read_click(context: Context, click_id: ClickIdPath) -> ClickView:
-    """Return a click. Its id may be in upper or lower case."""
+    """Return a click. Its ID may be in upper or lower case."""
     canonical = canonical_click_id(context, click_id)
     click = context.facts.find_clicks([canonical]).get(canonical)
-    return click_view(expect_found(click, "click of that id yet"))
+    return click_view(expect_found(click, "click with that ID yet"))
 
 
 def read_trace(
@@ -48,19 +48,19 @@ def read_trace(
     """Return a timeline of click, redirect, notices (refused ones too), conversions and their changes, postbacks and attempts."""
     trace = find_trace(context, canonical_click_id(context, click_id))
     if trace.click is None and not trace.events:
-        raise not_found("click of that id yet")
+        raise not_found("click with that ID yet")
     if wants_text(request, answer_format):
         return text_response(trace_text(trace))
     return Response(trace_view(trace))
 
 
 def canonical_click_id(context: ApiContext, text: str) -> str:
-    """Return a click id in lower case. Raise HTTPException 404 if it is not one of ours."""
+    """Return a click ID in lower case. Raise HTTPException 404 if it is not one of ours."""
     read = context.click_ids.read(text)
     if read is ClickIdFault.FORGED:
         raise not_found("click of that id: it is mistyped, cut off or from another tracker")
     if isinstance(read, ClickIdFault):
-        raise not_found("click of that id: it does not look like one of our click ids")
+        raise not_found("click of that id: it does not look like one of our click IDs")
     return read.text
 
 

@@ -29,7 +29,7 @@ _STATUS = {NoticeOutcome.NEW: 201, NoticeOutcome.CHANGED: 200, NoticeOutcome.REP
 def report_conversion(
     context: Context, request: AnyRequest, data: JSONBody[ConversionReport]
 ) -> Response[ReportedView]:
-    """Register a conversion as a network's postback would, and creates its postbacks in the same transaction.
+    """Register a conversion as a network's postback would, and create its postbacks in the same transaction.
 
     201: new. 200: changed, or a repeat. 202: it waits for its click. 422: refused, with the reason. Every report is stored
     in Conversions - In. It is safe to send a report again: click_id and txid identify the conversion.
@@ -44,7 +44,7 @@ def change_conversion(
 ) -> ReportedView:
     """Change status or payout by hand. This adds a notice to Conversions - In, which creates postbacks like any other."""
     view = by_hand.correct_conversion(context.intake(), context, conversion_id.lower(), data, context.on_postbacks_owed)
-    return expect_found(view, "conversion of that id")
+    return expect_found(view, "conversion with that ID")
 
 
 def list_conversions(context: Context, wanted: Wanted, limit: Limit = 50, cursor: Cursor = "") -> Page[ConversionView]:
@@ -61,7 +61,7 @@ def read_conversion(context: Context, conversion_id: RecordIdPath) -> Conversion
     """Return a conversion and its changes, oldest first. Of more than 500 changes it returns the newest 500."""
     with context.ledger.read() as tx:
         history = find_conversion_history(tx, conversion_id.lower())
-    return expect_found(history, "conversion of that id")
+    return expect_found(history, "conversion with that ID")
 
 
 router = Router(

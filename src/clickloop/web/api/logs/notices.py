@@ -38,14 +38,14 @@ def read_notice(context: Context, notice_id: RecordIdPath) -> NoticeStoryView:
     """Return a notice and the meaning of each of its parameters."""
     with context.ledger.read() as tx:
         notice = find_notice(tx, notice_id.lower())
-    return notice_story(expect_found(notice, "notice of that id"))
+    return notice_story(expect_found(notice, "incoming postback with that ID"))
 
 
 def rerun_notice(context: Context, notice_id: RecordIdPath) -> NoticeView:
     """Reprocess a notice with the current settings, such as after mapping a status word, or when its click arrived late."""
     results = rerun(context.intake(), [notice_id.lower()], context.clock())
     if not results:
-        raise not_found("notice of that id")
+        raise not_found("incoming postback with that ID")
     context.on_postbacks_owed()
     view = notice_view(results[0].notice)
     with context.ledger.write() as tx:

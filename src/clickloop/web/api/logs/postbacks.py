@@ -43,7 +43,7 @@ def read_postback(context: Context, postback_id: RecordIdPath, secrets: Secrets 
         record_secrets_shown(context, postback_id.lower())
     with context.ledger.read() as tx:
         story = find_postback_story(tx, postback_id.lower(), masked=not secrets)
-    return expect_found(story, "postback of that id")
+    return expect_found(story, "postback with that ID")
 
 
 def record_secrets_shown(context: ApiContext, postback_id: str) -> None:
@@ -51,7 +51,7 @@ def record_secrets_shown(context: ApiContext, postback_id: str) -> None:
     if not context.shows_secrets:
         raise PermissionDeniedException("Your role may not see secrets. Leave out secrets=true.")
     with context.ledger.write() as tx:
-        expect_found(find_postback(tx, postback_id), "postback of that id")
+        expect_found(find_postback(tx, postback_id), "postback with that ID")
         record_change(tx, context, POSTBACKS, postback_id, action=Action.SECRETS_SHOWN)
 
 

@@ -37,7 +37,7 @@ class AuditEntryView(msgspec.Struct, kw_only=True):
     via: Annotated[Via, Meta(description="How the user was signed in.")]
     action: Annotated[Action, Meta(description="The kind of change.")]
     noun: Annotated[str, Meta(description="Kind of record, as in the paths of this API.", examples=["campaigns"])]
-    record_id: Annotated[str, Meta(description="The record's number, id or key.", examples=["7"])]
+    record_id: Annotated[str, Meta(description="The record's number, ID or key.", examples=["7"])]
     before: Snapshot
     after: Snapshot
 

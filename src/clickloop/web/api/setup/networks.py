@@ -133,7 +133,7 @@ def pixel_warnings(network: Network) -> list[Advice]:
     if not network.token:
         return []
     sentence = f"The pixel code of {readable(network.name) or 'this network'} contains its token, visible to anyone who opens the page."
-    remedy = "Prefer the postback URL (S2S): anyone with the token can report conversions for click ids they know."
+    remedy = "Prefer the postback URL (S2S): anyone with the token can report conversions for click IDs they know."
     return [Advice("pixel_code", "token_in_page", sentence, remedy)]
 
 

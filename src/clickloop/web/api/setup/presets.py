@@ -49,8 +49,8 @@ class SourcePresetView(msgspec.Struct, kw_only=True):
 
     key: PresetKey
     name: str
-    external_id: Annotated[str, Meta(description="The source's macro for its click id. Empty if unknown.")]
-    appends: Annotated[str, Meta(description="Parameter in which the source adds its click id automatically.")]
+    external_id: Annotated[str, Meta(description="The source's macro for its click ID. Empty if unknown.")]
+    appends: Annotated[str, Meta(description="Parameter in which the source adds its click ID automatically.")]
     cost: Annotated[str, Meta(description="The source's macro for the cost of a click. Empty if unknown.")]
     rows: list[PresetRowView]
     way_back: Annotated[PostbackSupport, Meta(description="How the source accepts conversions.")]
@@ -69,7 +69,7 @@ class NetworkPresetView(msgspec.Struct, kw_only=True):
 
     key: PresetKey
     name: str
-    click_id_parameter: Annotated[str, Meta(description="Parameter in the network's offer links for our click id.")]
+    click_id_parameter: Annotated[str, Meta(description="Parameter in the network's offer links for our click ID.")]
     offer_url_addition: Annotated[
         str, Meta(description="Query string to add to its offer links.", examples=["sub1={clickid}"])
     ]

@@ -36,7 +36,7 @@ class Records(Generic[R, V]):
     def page(
         self, context: ApiContext, limit: int, cursor: str, after: Callable[[Connection, int, int], list[R]]
     ) -> Page[V]:
-        """Return a page of a list. ``after`` takes the id that the page starts after, and the maximum number of records."""
+        """Return a page of a list. ``after`` takes the ID that the page starts after, and the maximum number of records."""
         after_id = read_number_cursor(self.noun.name, cursor)
         with context.ledger.read() as tx:
             found = after(tx, after_id, limit + 1)

@@ -1,4 +1,4 @@
-"""Trace and search: an id leads to its click's timeline, from click to postback attempts; a name leads to its record."""
+"""Trace and search: an ID leads to its click's timeline, from click to postback attempts; a name leads to its record."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -65,7 +65,7 @@ def story_page(
     view = trace_view(find_trace(context, canonical_click_id(context, click_id)))
     if view.click is None and not view.events:
         raise HTTPException(
-            status_code=404, detail="This is a click id of this tracker, but no click with it has arrived."
+            status_code=404, detail="This is a click ID of this tracker, but no click with it has arrived."
         )
     with context.ledger.read() as tx:
         names = names_for(tx, CLICK_COLUMNS, [view.click] if view.click else [])

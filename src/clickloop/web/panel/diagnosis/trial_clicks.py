@@ -159,10 +159,10 @@ def _source_rule(context: ApiContext, source_id: int) -> int | None:
 
 
 def _test_click_id(context: ApiContext, text: str) -> str:
-    """Return the canonical id of a click that is a test or has not arrived yet. Raise NotFoundException for any other."""
+    """Return the canonical ID of a click that is a test or has not arrived yet. Raise NotFoundException for any other."""
     read = context.click_ids.read(text)
     if not isinstance(read, ClickId):
-        raise NotFoundException("This is not a click id of this tracker: it is mistyped, cut off or forged.")
+        raise NotFoundException("This is not a click ID of this tracker: it is mistyped, cut off or forged.")
     click = context.facts.find_clicks([read.text]).get(read.text)
     if click is not None and click.screening != Screening.TEST:
         raise NotFoundException("This click is not a test. Add its conversions under Conversions.")

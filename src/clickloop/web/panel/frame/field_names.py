@@ -5,7 +5,8 @@ import re
 _NAMES = {
     "addresses": "Allowed IP addresses",
     "again": "Repeated password",
-    "click_id_parameter": "Click-id parameter",
+    "click_id": "Click ID",
+    "click_id_parameter": "Click ID parameter",
     "click_keep_days": "Keep clicks for",
     "click_lifetime_days": "Conversion window",
     "conditions.every_nth": "Send every Nth conversion",
@@ -21,6 +22,7 @@ _NAMES = {
     "fallback_url": "Fallback URL",
     "ip_storage": "Visitors’ IP addresses",
     "network_id": "Network",
+    "notices": "Incoming postbacks",
     "offer_id": "Offer",
     "offer_url_template": "Offer URL template",
     "parameters.parameter": "Parameter",
@@ -38,7 +40,7 @@ _NAMES = {
     "source_id": "Traffic source",
     "source_rules_off": "Source’s postbacks off",
     "test_only": "Accept conversions of test clicks only",
-    "txid": "Transaction id",
+    "txid": "Transaction ID",
     "url": "Offer URL",
     "waits_seconds": "Retry delays",
 }
@@ -48,6 +50,7 @@ _ROW = re.compile(r"\[([^\]]*)\]")
 _HIDDEN_STEPS = frozenset({"request", "conditions", "success", "fill"})
 """Steps of a postback rule's paths that its form does not name."""
 _UNITS = re.compile(r"_(?:seconds|id|days)$")
+_ACRONYMS = re.compile(r"\b(id|ip|url|api)(s?)\b")
 
 
 _PARAMETERS = {
@@ -78,14 +81,20 @@ def field_name(path: str) -> str:
         word = step.partition("[")[0]
         plain = _ROW.sub("", ".".join(steps[: at + 1]))
         if word not in _HIDDEN_STEPS or at + 1 == len(steps):
-            name = _NAMES.get(plain) or _NAMES.get(word) or _in_words(word)
+            name = _NAMES.get(plain) or _NAMES.get(word) or in_words(_UNITS.sub("", word))
             parts.append(_with_case(name, small=bool(parts)))
         parts += [f"row {int(row) + 1}" if row.isdecimal() else row for row in _ROW.findall(step)]
     return ", ".join(parts)
 
 
-def _in_words(word: str) -> str:
-    return re.sub(r"\burl\b", "URL", _UNITS.sub("", word).replace("_", " "))
+def in_words(key: str) -> str:
+    """Return a key as words: ``no_click_id`` is ``no click ID``."""
+    return _ACRONYMS.sub(lambda found: f"{found[1].upper()}{found[2]}", key.replace("_", " "))
+
+
+def label(key: str) -> str:
+    """Return a key as words with a capital first letter: ``external_id`` is ``External ID``."""
+    return _with_case(in_words(key), small=False)
 
 
 def _with_case(name: str, *, small: bool) -> str:

@@ -9,7 +9,7 @@ class FlashMessage(Explained):
     """A flash message and its sentence."""
 
     CREATED = "created", "Created."
-    FILLED_IN = "filled-in", "Created. The network’s click id parameter was added to the URL."
+    FILLED_IN = "filled-in", "Created. The network’s click ID parameter was added to the URL."
     SAVED = "saved", "Saved."
     ARCHIVED = "archived", "Archived. Nothing was deleted; you can restore it under Archived."
     RESTORED = "restored", "Restored."

@@ -17,7 +17,7 @@ from clickloop.people.user import Right
 from clickloop.setup.fault import FieldFault
 from clickloop.setup.money_text import MoneyText
 from clickloop.web.panel.frame.edit_conflict import conflict_in, seen_field
-from clickloop.web.panel.frame.field_names import field_name, parameter_name
+from clickloop.web.panel.frame.field_names import field_name, in_words, label, parameter_name
 from clickloop.web.panel.frame.form import CSRF_FIELD, messages_by_path
 from clickloop.web.panel.frame.navigation import FIRST_SECTIONS, LATER_PATHS, NAVIGATION, Entry
 from clickloop.web.panel.frame.viewer import Viewer
@@ -206,6 +206,8 @@ _ENVIRONMENT.filters |= {
     "without": _without,
     "with_value": _with_value,
     "field_name": field_name,
+    "in_words": in_words,
+    "label": label,
     "parameter_name": parameter_name,
 }
 _ENVIRONMENT.globals |= {

@@ -44,7 +44,7 @@ class Viewer:
     saved: SavedSettings = NOTHING_SAVED
     """Saved settings of the instance."""
     session_id: int = 0
-    """Id of the user's session."""
+    """ID of the user's session."""
     alarms: int = 0
     """Number of current alarms."""
     is_new_instance: bool = False

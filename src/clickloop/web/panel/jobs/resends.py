@@ -12,10 +12,11 @@ from clickloop.tracking.resending import NotResentReason, ResendMode
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.jobs import resends as api
 from clickloop.web.api.paging import RecordIdPath
+from clickloop.web.panel.frame.field_names import label
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer
 from clickloop.web.panel.jobs.bulk_jobs import BulkPage
-from clickloop.web.panel.logs.log_page import LogQuery, in_words
+from clickloop.web.panel.logs.log_page import LogQuery
 
 
 def show_job(viewer: CurrentViewer, context: Context, resend_id: RecordIdPath) -> PageResponse:
@@ -39,7 +40,7 @@ def _mode(query: LogQuery) -> str:
 def _why(word: str) -> str:
     """Return the sentences of a reason for leaving postbacks out: ``still_skipped: below_minimum`` has two."""
     kind, _, detail = word.partition(": ")
-    sentence = NotResentReason(kind).sentence if kind in {known.value for known in NotResentReason} else in_words(kind)
+    sentence = NotResentReason(kind).sentence if kind in {known.value for known in NotResentReason} else label(kind)
     reasons = {known.value: known.sentence for known in SkipReason}
     return f"{sentence} {reasons[detail]}" if detail in reasons else sentence
 

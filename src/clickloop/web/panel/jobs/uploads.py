@@ -102,7 +102,7 @@ def _fault(sentence: str) -> InvalidInputError:
 def _options(form: StreamedForm) -> UploadOptions:
     name = form.file_name.replace("\\", "/").rpartition("/")[2]
     return UploadOptions(
-        name="".join(letter for letter in name if letter.isprintable())[:_MAX_NAME_LENGTH] or "entered lines",
+        name="".join(letter for letter in name if letter.isprintable())[:_MAX_NAME_LENGTH] or "pasted lines",
         preview="preview" in form.texts,
         postbacks=form.texts.get("postbacks") == "on",
         date_order=_date_order(form.texts.get("dates", "")),

@@ -1,4 +1,4 @@
-"""Lookup of a click by our click id or by the traffic source's external id."""
+"""Lookup of a click by our click ID or by the traffic source's external ID."""
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
@@ -12,7 +12,7 @@ MAX_CHOICES = 20  # the user picks one from this list
 
 
 class SeveralClicksError(Exception):
-    """Several clicks have this external id. ``clicks``: the newest of them."""
+    """Several clicks have this external ID. ``clicks``: the newest of them."""
 
     def __init__(self, clicks: list[Click]) -> None:
         super().__init__()
@@ -20,9 +20,9 @@ class SeveralClicksError(Exception):
 
 
 def resolve_click_id(context: ApiContext, text: str) -> str:
-    """Return the click id for a click id or external id.
+    """Return the click ID for a click ID or external ID.
 
-    Raise SeveralClicksError, or InvalidInputError if no click has the external id. A forged click id that is no external id is
+    Raise SeveralClicksError, or InvalidInputError if no click has the external ID. A forged click ID that is no external ID is
     returned as it is: the caller reports what is wrong with it.
     """
     read = context.click_ids.read(text)
@@ -36,5 +36,5 @@ def resolve_click_id(context: ApiContext, text: str) -> str:
         return found[0].click_id
     if read is ClickIdFault.FORGED:
         return text
-    sentence = "No click has this click id or external id. External ids must be exactly as the source sent them."
+    sentence = "No click has this click ID or external ID. External IDs must be exactly as the source sent them."
     raise InvalidInputError((FieldFault("click_id", FaultCode.NOT_FOUND, sentence),))

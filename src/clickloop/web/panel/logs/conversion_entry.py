@@ -108,7 +108,7 @@ def _form(
     blank_rows: int = BLANK_ROWS,
     choices: Sequence[Click] = (),
 ) -> PageResponse:
-    """Return the form. ``choices``: clicks to choose from, if several have the entered external id."""
+    """Return the form. ``choices``: clicks to choose from, if several have the entered external ID."""
     with context.ledger.read() as tx:
         names = names_of(tx, RecordKind.CAMPAIGN, {click.campaign_id for click in choices})
     return page(

@@ -19,6 +19,7 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.logs import conversions as api
 from clickloop.web.api.paging import RecordIdPath
 from clickloop.web.api.problem import AnyRequest
+from clickloop.web.panel.frame.field_names import in_words
 from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.form import FormParameter
 from clickloop.web.panel.frame.page import PageResponse, amount, page
@@ -109,7 +110,7 @@ def _text(column: LogColumn, view: ConversionView) -> str:
     if column.kind is ColumnKind.MONEY:
         return f"{amount(value.amount)} {value.currency}".strip()
     if column.kind is ColumnKind.FLAGS:
-        return ", ".join(flag.replace("_", " ") for flag in value)
+        return ", ".join(in_words(flag) for flag in value)
     return str(value)
 
 

@@ -27,6 +27,7 @@ from clickloop.store.ledger.setup.statuses import status_rows
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.cookies import cookie_of
+from clickloop.web.panel.frame.field_names import label
 from clickloop.web.panel.frame.form import Form
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import Viewer, redirect
@@ -180,7 +181,7 @@ def _form_field(tx: Connection, field: FieldInfo, value: str) -> FormField:
         yes, no = (meta_of(field).extra or {}).get(WORDS, ("Yes", "No"))
         options = (("true", yes), ("false", no))
     elif issubclass(value_type, enum.Enum):
-        options = [(word.value, in_words(word.value)) for word in value_type]
+        options = [(word.value, label(word.value)) for word in value_type]
     elif field.name == "status":
         options = [(row.status.key, row.status.name) for row in status_rows(tx)]
     return FormField(name=field.name, label=label_of(field), value=value, options=options)
@@ -201,11 +202,6 @@ def _period_fields(query: LogQuery) -> list[FormField]:
     ]
 
 
-def in_words(word: str) -> str:
-    """Return an enum value as words: ``no_click_id`` as ``No click id``."""
-    return word.replace("_", " ").capitalize()
-
-
 def flag_sentence(flag: str) -> str:
     """Return the meaning of a flag of a click, notice or conversion; for an unknown one, the flag itself."""
     if flag == "test":
@@ -213,12 +209,12 @@ def flag_sentence(flag: str) -> str:
     for kind in (NoticeFlag, Flag):
         if flag in {known.value for known in kind}:
             return kind(flag).sentence
-    return in_words(flag)
+    return label(flag)
 
 
 def screening_sentence(word: str) -> str:
     """Return the reason why a click is not counted."""
-    return Screening(word).sentence if word in {known.value for known in Screening} else in_words(word)
+    return Screening(word).sentence if word in {known.value for known in Screening} else label(word)
 
 
 def log_page(viewer: Viewer, request: AnyRequest, context: ApiContext, noun: ExportNoun, **more: Any) -> PageResponse:

@@ -29,6 +29,7 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis.check import setup_findings
 from clickloop.web.panel.diagnosis.check import editor_of
 from clickloop.web.panel.frame.chart import Chart, Series, draw
+from clickloop.web.panel.frame.field_names import in_words
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.reports.figures import change_text, figure_text, short_text, tone_of
@@ -175,7 +176,7 @@ def _chart(
             title=f"{title} by {'hour' if by_hour else 'day'}",
             points=tuple(f"{at:%H:%M}" if by_hour else f"{at:%b} {at.day}" for at in local),
             point_names=tuple(f"{at:%Y-%m-%d %H:%M}" if by_hour else f"{at:%Y-%m-%d %a}" for at in local),
-            series=(Series(title, values), Series("Period before", old, faint=True)),
+            series=(Series(title, values), Series("Previous period", old, faint=True)),
             shown=lambda value: figure_text(measure, value),
             tick=lambda value: short_text(measure, value),
             unit=10_000 if measure.is_share else 1_000_000 if measure.is_money else 1,
@@ -256,11 +257,15 @@ def _from_logs(given_up: int, refused: dict[RefusalReason, int], words: Sequence
         items.append(HealthItem("bad", sentence, "Review and resend.", f"/panel/postbacks?state=failed&{span}"))
     for reason, count in sorted(refused.items(), key=lambda item: -item[1]):
         was = "was" if count == 1 else "were"
-        sentence = f"{pluralize(count, 'incoming postback')} {was} refused in the last 24 hours: {reason.value.replace('_', ' ')}."
+        sentence = (
+            f"{pluralize(count, 'incoming postback')} {was} refused in the last 24 hours: {in_words(reason.value)}."
+        )
         items.append(HealthItem("warn", sentence, reason.sentence, f"/panel/notices?reason={reason.value}&{span}"))
     if words:
         listed = ", ".join(readable(word) for word in words)
-        remedy = "Map each word to a status, then reprocess. Until then, these conversions count as pending."
+        remedy = (
+            "Map each word to a status, then reprocess. Until then, these conversions count as Other, not as revenue."
+        )
         items.append(HealthItem("warn", f"Unmapped status words: {listed}.", remedy, "/panel/statuses"))
     return items
 

@@ -8,20 +8,20 @@ _UNITS = ((10**9, "bn"), (10**6, "M"), (10**3, "k"))
 
 
 def figure_text(measure: Measure, value: int | None) -> str:
-    """Return a figure without its currency: ``1,234``, ``12.50``, ``3.25 %``."""
+    """Return a figure without its currency: ``1,234``, ``12.50``, ``3.25%``."""
     if value is None:
         return "–"
     if measure.is_share:
-        return f"{_decimal(value * 100, 2)}\N{NO-BREAK SPACE}%"
+        return f"{_decimal(value * 100, 2)}%"
     if measure.unit is Unit.MONEY_EACH:
         return _decimal(value, 4)
     return _decimal(value, 2) if measure.is_money else signed(value)
 
 
 def short_text(measure: Measure, value: int) -> str:
-    """Return a figure for a chart's axis: ``1.2k``, ``50 %``."""
+    """Return a figure for a chart's axis: ``1.2k``, ``50%``."""
     if measure.is_share:
-        return f"{_decimal(value * 100, 2, shortest=True)}\N{NO-BREAK SPACE}%"
+        return f"{_decimal(value * 100, 2, shortest=True)}%"
     unit = MICROS if measure.is_money else 1
     for size, letter in _UNITS:
         if abs(value) >= size * unit:
@@ -41,7 +41,7 @@ def change_text(share: int | None) -> str:
     if share is None:
         return ""
     percent = quotient(share, MICROS // 100) or 0
-    return f"{'+' if percent > 0 else ''}{signed(percent)}\N{NO-BREAK SPACE}%"
+    return f"{'+' if percent > 0 else ''}{signed(percent)}%"
 
 
 def signed(value: int) -> str:

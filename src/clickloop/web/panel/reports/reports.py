@@ -189,7 +189,7 @@ def _report_request(query: _ReportAddress, viewer: Viewer, limit: int, offset: i
         preset = Preset(query.period) if query.period else None
         group_by = [Dimension(word) for word in query.group_by] or [Dimension.CAMPAIGN]
     except ValueError:
-        fault = FieldFault("period", FaultCode.NOT_ALLOWED, "The URL contains an unknown period or grouping.")
+        fault = FieldFault("period", FaultCode.NOT_ALLOWED, "The address contains an unknown period or grouping.")
         raise InvalidInputError((fault,)) from None
     return ReportRequest(
         period=preset,

@@ -89,7 +89,7 @@ def steps_of(existing: frozenset[RecordKind], campaign_id: int | None = None) ->
         WalkthroughStep(
             RecordKind.OFFER,
             "Add an offer",
-            "The page that visitors go to, with our click id in its URL.",
+            "The page that visitors go to, with our click ID in its URL.",
             "/panel/offers/new",
             RecordKind.OFFER in existing,
         ),

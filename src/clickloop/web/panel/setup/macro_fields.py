@@ -28,6 +28,7 @@ from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.setup.networks import OfferLink, fill_offer_url
 from clickloop.web.panel.frame.auth_guard import NEEDS
+from clickloop.web.panel.frame.field_names import label
 from clickloop.web.panel.frame.form import Form
 from clickloop.web.panel.frame.page import fragment
 from clickloop.web.panel.setup.remarks import (
@@ -177,7 +178,7 @@ def offered(rows: SourceRows, *, at_click: bool = False) -> list[MacroGroup]:
         last_numbered = tuple(
             name for name in _LAST_NUMBERED if BY_NAME[name].group is group and (not at_click or BY_NAME[name].at_click)
         )
-        groups.append(MacroGroup(str(group.value).capitalize(), macros, last_numbered))
+        groups.append(MacroGroup(label(group.value), macros, last_numbered))
     return [group for group in groups if group.macros]
 
 
@@ -257,7 +258,7 @@ def preview_offer_url(
 ) -> TemplatePreview:
     """Return the preview of an offer URL. ``faulty``: its faults are shown elsewhere.
 
-    ``is_new``: saving adds the network's click id parameter if it is missing.
+    ``is_new``: saving adds the network's click ID parameter if it is missing.
     """
     with context.ledger.read() as tx:
         rows = SourceRows(any_row_macros(tx))
@@ -267,7 +268,7 @@ def preview_offer_url(
         saved = fill_offer_url(context, network_id, OfferLink(url=url)).url
     remarks = () if faulty else offer_remarks(saved, network, rows.spellings, context.guard.policy.own_hosts)
     if saved != url:
-        remarks = (*remarks, Remark("dim", f"Saving adds the network’s click id parameter: {saved}"))
+        remarks = (*remarks, Remark("dim", f"Saving adds the network’s click ID parameter: {saved}"))
     return preview_template(url, rows, filling=offer_filling([], rows.spellings, network), remarks=remarks)
 
 

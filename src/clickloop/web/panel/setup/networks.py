@@ -42,11 +42,11 @@ ROWS_PER_PAGE = 100
 EXAMPLE_LINK = "https://network.example/click?offer=1"
 
 OUR_PARAMETERS = {
-    "cid": "Our click id, returned by the network",
+    "cid": "Our click ID, returned by the network",
     "payout": "Amount that the conversion pays",
     "currency": "Payout currency",
     "status": "Status, in the network’s own words",
-    "txid": "The network’s conversion id. Without it, each click has at most one conversion",
+    "txid": "The network’s conversion ID. Without it, each click has at most one conversion",
 }
 """Parameters that the editor always shows, in the order of the postback URL."""
 
@@ -258,7 +258,7 @@ def _codes(context: ApiContext, tree: dict[str, Any]) -> dict[str, Any]:
 
 
 _PRESET_FIELDS = {
-    "click_id_parameter": "Click-id parameter",
+    "click_id_parameter": "Click ID parameter",
     "offer_url_template": "Offer URL template",
 }
 

@@ -72,7 +72,7 @@ def show_new(viewer: CurrentViewer, context: Context, network_id: OptionalId = N
 
 
 def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
-    """Create an offer. A URL without our click id gets the network's click id parameter, as the form announces."""
+    """Create an offer. A URL without our click ID gets the network's click ID parameter, as the form announces."""
     if form.has("fill_in"):
         return _filled(viewer, context, form, None)
     submitted = _submitted(form)

@@ -22,5 +22,5 @@ def conditions_summary(view: api.RuleView) -> list[str]:
     if conditions.delay_seconds:
         parts.append(f"after {duration_text(conditions.delay_seconds)}")
     if conditions.payout_percent != 100:
-        parts.append(f"{conditions.payout_percent} % of the payout")
+        parts.append(f"{conditions.payout_percent}% of the payout")
     return parts

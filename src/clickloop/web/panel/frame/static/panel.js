@@ -175,7 +175,7 @@ for (const table of document.querySelectorAll("table[data-shares]")) {
       share: row.querySelector("[data-share]"),
     }));
     const total = rows.reduce((sum, row) => sum + row.weight, 0);
-    for (const row of rows) if (row.share) row.share.textContent = total && row.weight ? `${(100 * row.weight / total).toFixed(1)} %` : "–";
+    for (const row of rows) if (row.share) row.share.textContent = total && row.weight ? `${(100 * row.weight / total).toFixed(1)}%` : "–";
   };
   table.closest("form").addEventListener("input", showShares);
   document.addEventListener("click", () => setTimeout(showShares, 0));
