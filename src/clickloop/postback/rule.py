@@ -11,6 +11,8 @@ from clickloop.text import unescape_bytes
 
 
 class Method(enum.StrEnum):
+    """HTTP method of a postback."""
+
     GET = "GET"
     POST = "POST"
     PUT = "PUT"

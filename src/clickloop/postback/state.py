@@ -4,6 +4,8 @@ import enum
 
 
 class PostbackState(enum.StrEnum):
+    """State of a postback."""
+
     WAITING = "waiting"
     PAUSED = "paused"
     """Waiting while its rule or receiver is paused. Derived from their states when shown, never stored."""
