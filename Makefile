@@ -18,7 +18,9 @@ demo: $(VENV)/serve.ready ## Play the whole loop with a simulated source and net
 
 test: $(VENV)/dev.ready ## Run all tests
 	@tools/system_packages strace chromium busybox dash nginx
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m compileall -q src tests # else each of the hundreds of processes that tests start does, where bytecode is not written
+	@# With bytecode: the asserts of all tests are rewritten once, not by every worker of every run.
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/dev.ready ## Check format, lint, types, import contracts and generated docs
 	@$(BIN)/ruff format --check .

@@ -1,1 +1,1 @@
-"""Benchmarks: side by side with nginx in the same run, since machines are noisy."""
+"""Benchmarks, with nginx as a reference in the same run, since machines are noisy."""

@@ -1,7 +1,7 @@
-"""The hot paths here against another checkout, in turns: ``python -m bench.against FOLDER [PAIRS]``.
+"""Compares the hot paths with another checkout: ``python -m bench.against FOLDER [PAIRS]``.
 
-Two runs minutes apart differ by more than a change does, since machines are noisy. So each pair runs here and there right after
-each other, and what counts is the median of the pairs' ratios. ``FOLDER`` is a checkout in which ``make test`` has been run.
+On a noisy machine two runs minutes apart differ by more than a change does. Each pair therefore runs back to back, and the result
+is the median of the pairs' ratios. ``FOLDER`` is a checkout in which ``make test`` has been run.
 """
 
 import re
@@ -12,20 +12,20 @@ from pathlib import Path
 
 import msgspec
 
-HERE = Path(__file__).parent.parent
+THIS_CHECKOUT = Path(__file__).parent.parent
 PAIRS = 9
 MAX_WORSE = 1.05
 MAX_SECONDS = 300
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """A figure of a bench: less is better. ``pattern`` finds it, as its first group, in what the bench prints."""
+    """A figure of a bench; lower is better. The first group of ``pattern`` matches it in the bench's output."""
 
     bench: str
-    what: str
+    description: str
     pattern: str
-    shorter: str
-    """Return the environment that makes one run of the bench short: there are many of them."""
+    short_setup: str
+    """Statement that makes a run of the bench short, after ``bench.``."""
 
 
 FIGURES = (
@@ -47,21 +47,21 @@ FIGURES = (
 
 
 def run(figure: Figure, folder: Path) -> float:
-    """Return the figure as a run in a checkout gives it. Raise RuntimeError when it fails or prints none."""
-    code = f"from bench import {figure.bench} as bench; bench.{figure.shorter}; print('\\n'.join(bench.main()))"
+    """Run a bench in a checkout and return its figure. Raise RuntimeError if it fails or prints none."""
+    code = f"from bench import {figure.bench} as bench; bench.{figure.short_setup}; print('\\n'.join(bench.main()))"
     python = folder / ".venv" / "bin" / "python"
     done = subprocess.run(
         [python, "-c", code], cwd=folder, capture_output=True, text=True, timeout=MAX_SECONDS, check=False
     )
-    found = re.search(figure.pattern, done.stdout)
-    if found is None:
+    match = re.search(figure.pattern, done.stdout)
+    if match is None:
         raise RuntimeError(f"{figure.bench} in {folder} printed no figure: {(done.stderr or done.stdout)[-500:]}")
-    return float(found[1])
+    return float(match[1])
 
 
 def main(arguments: list[str]) -> int:
-    """Print a line of Markdown per figure; return 1 when one is worse by more than 5 %."""
-    there = Path(arguments[0]).resolve()
+    """Print a line of Markdown per figure. Return 1 if one is worse by more than 5 %."""
+    other = Path(arguments[0]).resolve()
     pairs = int(arguments[1]) if len(arguments) > 1 else PAIRS
     names = arguments[2:]
     print(
@@ -71,18 +71,19 @@ def main(arguments: list[str]) -> int:
     for figure in FIGURES:
         if names and figure.bench not in names:
             continue
-        both = []
+        results = []
         for number in range(pairs):
-            first, second = (HERE, there) if number % 2 else (there, HERE)  # neither is always the one that runs second
-            found = {folder: run(figure, folder) for folder in (first, second)}
-            both.append((found[HERE], found[there]))
-        ratios = sorted(mine / theirs for mine, theirs in both)
+            # Alternates the order, so that neither always runs second.
+            order = (THIS_CHECKOUT, other) if number % 2 else (other, THIS_CHECKOUT)
+            found = {folder: run(figure, folder) for folder in order}
+            results.append((found[THIS_CHECKOUT], found[other]))
+        ratios = sorted(ours / theirs for ours, theirs in results)
         ratio = statistics.median(ratios)
         is_worse |= ratio > MAX_WORSE
-        mine, theirs = (statistics.median(side) for side in zip(*both, strict=True))
+        ours, theirs = (statistics.median(side) for side in zip(*results, strict=True))
         cells = (
-            f"{figure.bench}: {figure.what}",
-            f"{mine:g}",
+            f"{figure.bench}: {figure.description}",
+            f"{ours:g}",
             f"{theirs:g}",
             f"{ratio:.3f}",
             f"{ratios[0]:.2f}–{ratios[-1]:.2f}",

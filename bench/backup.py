@@ -1,8 +1,8 @@
 """Backups under load with kills, each restored, started and audited. Run with ``python -m bench.backup [ROUNDS [SEED]]``.
 
-While networks report conversions without a pause, a backup is taken, and in most rounds a process is killed meanwhile: the core, an
-edge, the supervisor, or the backup itself, which then leaves nothing and is run again. What was acknowledged before the backup
-began has to be in the restored folder, nothing may be doubled there, and nothing may leave it. The exit status is 1 otherwise.
+Networks report conversions continuously while a backup is taken. In most rounds a process is killed during it: the core, an edge,
+the supervisor, or the backup itself, which must leave nothing behind and is run again. The restored folder must contain all that
+was acknowledged before the backup began, without duplicates, and must send nothing. Otherwise the exit status is 1.
 """
 
 import asyncio
@@ -24,65 +24,67 @@ import msgspec
 import uvloop
 
 from bench.backup_audit import Acknowledged, Audit, audit
-from bench.flaky import Arrival, flaky_receivers
-from bench.killable import Killable, until
-from bench.machine import percentile
-from bench.storm import PatientBrowser
-from clickloop.backup.progress import Progress
+from bench.flaky import ReceivedRequest, flaky_receivers
+from bench.killable import KillableTracker
+from bench.machine import percentile, wait_until
+from bench.storm import RetryingBrowser
+from clickloop.backup.progress import ConsoleProgress
 from clickloop.backup.taking import verify_backup
 
 ROUNDS = 50
 COMMAND_SECONDS = 240.0
 SETTLE_SECONDS = 120.0
 _KINDS = ("core", "backup", "edge", "", "core", "supervisor", "backup")
-"""Processes that are killed, a kind in each round; empty: none."""
+"""Kinds of processes to kill, one per round; empty for none."""
 _OFFER_CLICK_ID = re.compile(rb"[?&]sub=([0-9a-z]{26})")
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """The amount of work."""
+    """The size of a run."""
 
     rounds: int = ROUNDS
     seed: int = 20_261_130
     connections: int = 4
     pause_seconds: float = 0.1
-    """Between two conversions of a connection."""
+    """Pause between two conversions of a connection."""
     first_conversions: int = 300
-    """Clicks that are there before the first backup."""
+    """Conversions before the first backup."""
+    sends_between_backups: bool = True
+    """False: the networks rest while a backup is restored and audited, which leaves the machine to that."""
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
-    """One backup, and what was found when it was restored."""
+    """One backup, and the audit of its restored folder."""
 
     killed: str
     anew: int
-    """Snapshots that were begun anew because the core was killed."""
+    """Snapshots restarted because the core was killed."""
     backup_seconds: float
     notice_ms: list[float]
-    """Answer times of the notices during the backup, in ms."""
+    """Response times of notices during the backup, in ms."""
     audit: Audit
 
 
 class Soak(msgspec.Struct, frozen=True, kw_only=True):
-    """All rounds."""
+    """The results of all rounds."""
 
     rounds: list[Round]
     clicks: int
     notices: int
     pause_seconds: list[float]
-    """Of each pause of settling."""
+    """Duration of each pause of settling."""
     leftovers: tuple[str, ...]
-    """Leftovers of backups that should not be there."""
+    """Temporary files that backups failed to remove."""
 
     @property
     def broken(self) -> tuple[str, ...]:
-        """Each promise that does not hold, as a sentence."""
+        """Return a sentence for each broken promise."""
         faults = [f"Round {number}: {fault}" for number, one in enumerate(self.rounds, 1) for fault in one.audit.broken]
         return (*faults, *(f"{name} was left behind." for name in self.leftovers))
 
 
 def main(plan: Plan) -> list[str]:
-    """Result lines in Markdown. Raises ArithmeticError when a promise is broken."""
+    """Return the results as lines of Markdown. Raise ArithmeticError if a promise is broken."""
     with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder:
         soak = run(plan, Path(folder))
     if soak.broken:
@@ -93,8 +95,8 @@ def main(plan: Plan) -> list[str]:
 def run(plan: Plan, folder: Path) -> Soak:
     """Take, restore and audit all backups."""
     chance = random.Random(plan.seed)
-    arrivals: list[Arrival] = []
-    tracker = Killable(folder / "data", edges=2)
+    arrivals: list[ReceivedRequest] = []
+    tracker = KillableTracker(folder / "data", edges=2)
     rounds = []
     try:
         with flaky_receivers(plan.seed, 10.0, arrivals) as port:
@@ -102,14 +104,15 @@ def run(plan: Plan, folder: Path) -> Soak:
             tracker.wait_until_ready()
             networks = Networks(tracker.port, plan, _set_up(tracker, port))
             networks.start()
-            until(lambda: len(networks.done.notices) >= plan.first_conversions, 120, lambda: "no conversions come in")
+            wait_until(lambda: len(networks.done.notices) >= plan.first_conversions, 120, "no conversions come in")
             try:
                 for number in range(plan.rounds):
                     kind = _KINDS[number % len(_KINDS)]
+                    networks.go_on()
                     rounds.append(_round(tracker, networks, folder, kind, chance))
-                    told = rounds[-1].audit.broken or "whole"
+                    verdict = rounds[-1].audit.broken or "whole"
                     sys.stderr.write(
-                        f"round {number + 1}: {kind or 'no kill'}, begun anew {rounds[-1].anew}×: {told}\n"
+                        f"round {number + 1}: {kind or 'no kill'}, begun anew {rounds[-1].anew}×: {verdict}\n"
                     )
             finally:
                 networks.end()
@@ -128,8 +131,8 @@ def run(plan: Plan, folder: Path) -> Soak:
     )
 
 
-def _set_up(tracker: Killable, port: int) -> str:
-    """Return the key of a campaign whose source is told of every conversion."""
+def _set_up(tracker: KillableTracker, port: int) -> str:
+    """Return the key of a campaign whose source gets a postback for every conversion."""
     network = tracker.create("networks", {"name": "Network"})
     url = "https://offers.example.net/?sub={clickid}"
     offer = tracker.create("offers", {"name": "Offer", "network_id": network["id"], "url": url})
@@ -140,7 +143,7 @@ def _set_up(tracker: Killable, port: int) -> str:
     return str(tracker.create("campaigns", {"name": "Campaign", "source_id": source["id"], "offers": shares})["key"])
 
 
-def _round(tracker: Killable, networks: "Networks", folder: Path, kind: str, chance: random.Random) -> Round:
+def _round(tracker: KillableTracker, networks: "Networks", folder: Path, kind: str, chance: random.Random) -> Round:
     file, restored = folder / "backup.tar", folder / "restored"
     began = time.monotonic()
     first_notice = len(networks.notice_ms)
@@ -150,13 +153,14 @@ def _round(tracker: Killable, networks: "Networks", folder: Path, kind: str, cha
     process = _begin_backup(tracker, file)
     if kind not in {"", "backup"}:
         assert process.stderr is not None
-        process.stderr.readline()  # it asks for the pause now, which lasts a fraction of a second
+        process.stderr.readline()  # printed just before the pause of settling, which lasts a fraction of a second
         time.sleep(chance.choice((chance.uniform(0.0, 0.2), chance.uniform(0.0, 2.0))))
         tracker.kill(kind, chance)
-    _, told = process.communicate(timeout=COMMAND_SECONDS)
+    _, errors = process.communicate(timeout=COMMAND_SECONDS)
     if process.returncode != 0:
-        return _failed(kind, f"the backup ended with {process.returncode}: {told}")
+        return _failed(kind, f"the backup ended with {process.returncode}: {errors}")
     ended = time.monotonic()
+    networks.rest()
     notice_ms = networks.notice_ms[first_notice:]
     command = [sys.executable, "-m", "clickloop", "restore", str(file), "--hold-postbacks", "--data", str(restored)]
     restoring = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False)
@@ -167,7 +171,7 @@ def _round(tracker: Killable, networks: "Networks", folder: Path, kind: str, cha
     file.unlink()
     return Round(
         killed=kind,
-        anew=told.count("once more"),
+        anew=errors.count("once more"),
         backup_seconds=ended - began,
         notice_ms=notice_ms,
         audit=found,
@@ -178,15 +182,15 @@ def _failed(kind: str, why: str) -> Round:
     return Round(killed=kind, anew=0, backup_seconds=0.0, notice_ms=[], audit=Audit(broken=(why,)))
 
 
-def _begin_backup(tracker: Killable, file: Path) -> "subprocess.Popen[str]":
+def _begin_backup(tracker: KillableTracker, file: Path) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "clickloop", "backup", str(file), "--data", str(tracker.folder)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
-def _kill_backup(tracker: Killable, file: Path, chance: random.Random) -> None:
-    """Kill a backup at any moment. Raises BackupError if it leaves a file that is not whole.
+def _kill_backup(tracker: KillableTracker, file: Path, chance: random.Random) -> None:
+    """Kill a backup at a random moment. Raise BackupError if it leaves an incomplete file.
 
-    One that is killed between giving the file its name and its own end leaves a whole one.
+    If it is killed between renaming the file and exiting, it leaves a complete one.
     """
     process = _begin_backup(tracker, file)
     try:
@@ -195,12 +199,12 @@ def _kill_backup(tracker: Killable, file: Path, chance: random.Random) -> None:
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
     if file.exists():
-        verify_backup(file, Progress(silent=True))
+        verify_backup(file, ConsoleProgress(silent=True))
         file.unlink()
 
 
 class Networks(threading.Thread):
-    """Networks that report conversions, each of a click of its own, until ``end``. ``done``: what was acknowledged."""
+    """Networks that report conversions, one per click, until ``end``. ``done``: what was acknowledged."""
 
     def __init__(self, port: int, plan: Plan, key: str) -> None:
         super().__init__(name="networks", daemon=True)
@@ -211,17 +215,28 @@ class Networks(threading.Thread):
         self._key = key
         self._numbers = itertools.count()
         self._ending = threading.Event()
+        self._resting = threading.Event()
         self._fault: BaseException | None = None
 
     def run(self) -> None:
-        """Send until the end."""
         try:
             uvloop.run(self._send_all())
         except BaseException as fault:
             self._fault = fault
 
+    def rest(self) -> None:
+        """Send nothing until ``go_on``, where the plan says so."""
+        if not self._plan.sends_between_backups:
+            self._resting.set()
+
+    def go_on(self) -> None:
+        """Send, and return when every connection has sent again. Raises TimeoutError."""
+        enough = len(self.done.notices) + self._plan.connections
+        self._resting.clear()
+        wait_until(lambda: len(self.done.notices) >= enough, SETTLE_SECONDS, lambda: "no conversions come in")
+
     def end(self) -> None:
-        """Stop sending. Raises what went wrong."""
+        """Stop sending. Raise the exception that ended it, if any."""
         self._ending.set()
         self.join(60)
         if self._fault is not None:
@@ -231,8 +246,11 @@ class Networks(threading.Thread):
         await asyncio.gather(*(self._send() for _ in range(self._plan.connections)))
 
     async def _send(self) -> None:
-        connection = PatientBrowser(self._port)
+        connection = RetryingBrowser(self._port)
         while not self._ending.is_set():
+            if self._resting.is_set():
+                await asyncio.sleep(self._plan.pause_seconds)
+                continue
             number = next(self._numbers)
             _, head = await connection.get(f"/c/{self._key}?external_id=visitor-{number}", 302)
             found = _OFFER_CLICK_ID.search(head)
@@ -252,7 +270,7 @@ class Networks(threading.Thread):
 
 
 def lines_of(soak: Soak) -> list[str]:
-    """The result in Markdown."""
+    """Return the results as lines of Markdown."""
     killed = Counter(one.killed or "nothing" for one in soak.rounds)
     kinds = ", ".join(f"{kind} {times}×" for kind, times in sorted(killed.items()))
     quiet = [ms for one in soak.rounds if one.killed not in {"edge", "supervisor"} for ms in one.notice_ms]
@@ -271,7 +289,7 @@ def lines_of(soak: Soak) -> list[str]:
         f"| snapshots begun anew because the core was killed meanwhile | {sum(one.anew for one in soak.rounds)} |",
         f"| settling paused | p50 {percentile(soak.pause_seconds, 50):.2f} s, at most {max(soak.pause_seconds):.2f} s |",
         f"| notice answered during a backup, no edge killed | p50 {percentile(quiet, 50):.1f} ms, p99 {percentile(quiet, 99):.1f} ms |",
-        f"| the last one held | {last.clicks:,} clicks, {last.conversions:,} conversions |",
+        f"| the last one contains | {last.clicks:,} clicks, {last.conversions:,} conversions |",
     ]
 
 

@@ -1,4 +1,4 @@
-"""The clicks of the big data: genuine click ids, made by several processes, and rows that DuckDB makes by itself around them."""
+"""The clicks of the big data: genuine click ids, made by several processes, and rows that DuckDB generates for them."""
 
 import hashlib
 import math
@@ -19,14 +19,14 @@ from clickloop.record_id import base32_tail, base32_time
 _COUNTRY_CODES = "US IN BR DE ID GB FR MX PH TR NG VN ES IT PK TH CA PL CO EG ZA AR BD UA MY RO NL JP KE PE SA AU CL AE PT GR CZ SE MA HU"
 COUNTRIES = tuple(_COUNTRY_CODES.split())
 CARDINALITIES = (5_000, 300, 2_000, 20_000, 60, 12, 800, 40, 8, 3, 100, 15)
-"""How many values V1, V2 … have."""
-PART = 300_000
+"""Number of distinct values of V1, V2 …"""
+PART_ROWS = 300_000
 _SWING = 0.1
-"""How far the clicks of a day gather around its busy hours, in days."""
+"""Spread of clicks around the busy hours, in days."""
 
 
-class Clicks(msgspec.Struct, frozen=True):
-    """How many clicks, over which days, up to when (Unix milliseconds), and by which chance."""
+class ClickPlan(msgspec.Struct, frozen=True):
+    """The number of clicks, their days up to a moment in Unix milliseconds, and the random seed."""
 
     count: int
     days: int
@@ -35,40 +35,40 @@ class Clicks(msgspec.Struct, frozen=True):
 
     @property
     def from_at(self) -> int:
-        """When the first came."""
+        """Return the moment of the first click."""
         return self.until_at - self.days * DAY_MS
 
     def moment(self, number: int) -> int:
-        """When click ``number`` came: they ascend, and are denser at some hours of the day than at others."""
+        """Return the moment of click ``number``. Moments ascend, and some hours of the day are busier than others."""
         day = number / self.count * self.days
         swung = day + _SWING * math.sin(2 * math.pi * day) * min(1.0, self.days - day, day)
         return self.from_at + int(swung * DAY_MS)
 
     @property
     def parts(self) -> int:
-        """In how many parts they are made: of several row groups each, which the engine writes without its log."""
-        return max(1, self.count // PART)
+        """Return the number of parts. Each has several row groups, which the engine writes without its log."""
+        return max(1, self.count // PART_ROWS)
 
-    def of_part(self, part: int) -> range:
-        """The numbers of the clicks of one part."""
+    def part_range(self, part: int) -> range:
+        """Return the numbers of a part's clicks."""
         return range(self.count * part // self.parts, self.count * (part + 1) // self.parts)
 
 
 def key_of(seed: int) -> bytes:
-    """The secret key of the click ids, which is no secret here."""
+    """Return the key of the click ids, which is not secret here."""
     return hashlib.sha256(b"big data %d" % seed).digest()
 
 
-def id_files(clicks: Clicks, folder: Path) -> Iterator[Path]:
-    """Part by part a CSV file of number, id and moment of its clicks; the ids are made by as many processes as there are cores."""
+def id_files(clicks: ClickPlan, folder: Path) -> Iterator[Path]:
+    """Yield for each part a CSV file with number, id and moment of its clicks, written by one process per core."""
     jobs = [(clicks, part, folder / f"{part}.csv") for part in range(clicks.parts)]
     with multiprocessing.get_context("spawn").Pool() as pool:
         yield from pool.imap(_write_ids, jobs)
 
 
-def _write_ids(job: tuple[Clicks, int, Path]) -> Path:
+def _write_ids(job: tuple[ClickPlan, int, Path]) -> Path:
     clicks, part, path = job
-    numbers = clicks.of_part(part)
+    numbers = clicks.part_range(part)
     chance = random.Random(clicks.seed * 1_000 + part)
     tagger = hashlib.blake2s(key=key_of(clicks.seed), digest_size=3)
     lines = []
@@ -84,7 +84,7 @@ def _write_ids(job: tuple[Clicks, int, Path]) -> Path:
 
 
 def prepare(database: duckdb.DuckDBPyConnection, setup: BigSetup, seed: int) -> None:
-    """What the rows are drawn from: campaigns, offers, browsers, and the chance, a hash of number and purpose."""
+    """Create what rows are drawn from: campaigns, offers, browsers, and ``chance``, a hash of number and purpose."""
     database.execute(
         "CREATE TEMP MACRO chance(n, k) AS "
         f"(hash(n * 101 + k * 7919 + {seed} * 1000003) >> 11)::DOUBLE / 9007199254740992"
@@ -114,7 +114,7 @@ def prepare(database: duckdb.DuckDBPyConnection, setup: BigSetup, seed: int) -> 
 
 
 def insert_part(database: duckdb.DuckDBPyConnection, ids: Path, browsers: int, campaigns: int) -> None:
-    """The clicks of one part, ascending, as settling would have brought them."""
+    """Insert the clicks of a part in ascending order, as settling would."""
     columns = {**_drawn_columns(), **_parameter_columns()}
     database.execute(
         f"""
@@ -137,7 +137,7 @@ _BROWSER_COLUMNS = ("useragent", "device", "brand", "model", "os", "os_version",
 
 
 def _drawn_columns() -> dict[str, str]:
-    """By column of the facts, what stands there; NULL stands for a field's default."""
+    """Return an expression for each column of the facts. NULL stands for the field's default."""
     country = f"list_extract({list(COUNTRIES)}, 1 + floor({len(COUNTRIES)} * pow(chance(n, 4), 2.2))::INT)"
     screening = "CASE WHEN chance(n, 5) < 0.012 THEN 'prefetch' WHEN chance(n, 5) < 0.018 THEN 'preview_bot' "
     screening += "WHEN chance(n, 5) < 0.0205 THEN 'head_request' WHEN chance(n, 5) < 0.0206 THEN 'test' END"
@@ -169,7 +169,7 @@ def _drawn_columns() -> dict[str, str]:
 
 
 def _parameter_columns() -> dict[str, str]:
-    """V1 and on, as far as the source of a click has rows. A few values of each take most of the clicks."""
+    """Return expressions for V1 and on, as far as the click's source has rows. A few values have most of the clicks."""
     words = ("1{}", "{}", "creative-{}", "site{}.example", "keyword {}", "ad-{}")
     columns = {}
     for number, values in enumerate(CARDINALITIES, 1):
@@ -180,28 +180,27 @@ def _parameter_columns() -> dict[str, str]:
 
 
 def browser_rows() -> int:
-    """How many slots there are for browsers."""
+    """Return the number of slots for browsers."""
     return len(_browsers())
 
 
 def _browsers() -> list[list[object]]:
-    """The usual browsers in several versions, read as the edge reads them; phones weigh more."""
-    visitors = Visitors(_NoPlaces())
+    """Return common browsers in several versions, parsed as the edge parses them. Phones have three slots each."""
+    visitors = Visitors(_NoGeoBase())
     rows: list[list[object]] = []
     for older in range(8):
         for useragent in BROWSERS:
             text = useragent.replace("Chrome/131", f"Chrome/{131 - older}")
             text = text.replace("Version/18.1", f"Version/{18 - older // 3}.{older % 3}")
-            device = visitors.known(text.encode()).device
-            told = (device.kind, device.brand, device.model, device.os, device.os_version)
-            row = [value or None for value in (text, *told, device.browser, device.browser_version)]
+            device = visitors.device_of(text.encode()).device
+            device_fields = (device.kind, device.brand, device.model, device.os, device.os_version)
+            row = [value or None for value in (text, *device_fields, device.browser, device.browser_version)]
             rows += [[len(rows) + again, *row] for again in range(3 if device.kind == "mobile" else 1)]
     return rows
 
 
-class _NoPlaces:
-    """No address is anywhere."""
+class _NoGeoBase:
+    """A geo base without any country."""
 
     def country(self, ip: str) -> str:
-        """Nowhere."""
         return ""

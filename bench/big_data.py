@@ -1,8 +1,8 @@
-"""Big data: ``python -m bench.big_data DIR`` makes a data folder as months of work would, for ``clickloop serve --data DIR``.
+"""Big data: ``python -m bench.big_data DIR`` creates a data folder like after months of use, for ``clickloop serve --data DIR``.
 
 10 million clicks over 90 days up to now, 100,000 conversions with their history, 120,000 notices, 300,000 postbacks in all final
-states, waiting or paused. Deterministic by ``--seed`` and ``--until``. Hosts end in .example, and nothing is due within twelve
-hours, so that a server that opens it sends nothing.
+states, waiting or paused. Deterministic for ``--seed`` and ``--until``. Hosts end in .example, and no postback is due within twelve
+hours, so that a server on this folder sends nothing.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.big_clicks import Clicks, browser_rows, id_files, insert_part, key_of, prepare
+from bench.big_clicks import ClickPlan, browser_rows, id_files, insert_part, key_of, prepare
 from bench.big_setup import BigSetup, set_up
 from bench.big_story import KnownClicks, Story, StoryClock, finish_postbacks
 from clickloop.click_id import KEY_FILE, ClickIds
@@ -32,7 +32,7 @@ from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.upload_files import UploadFiles
-from clickloop.tracking.notices import Desk
+from clickloop.tracking.notices import Intake
 from clickloop.tracking.settle import settle_facts
 from clickloop.web.api.context import ApiContext
 
@@ -42,19 +42,19 @@ LOCAL_TOKEN = "big-data"
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """How much is made."""
+    """The size of the data."""
 
-    clicks: Clicks
+    clicks: ClickPlan
     conversions: int
     campaigns: int = 80
     offers: int = 60
 
 
 def make(folder: Path, plan: Plan) -> None:
-    """Makes the data folder, which must not be there or be empty."""
+    """Create the data folder, which must be new or empty."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(folder.iterdir()):
-        raise FileExistsError(f"{folder} is not empty: name a folder that is new")
+        raise FileExistsError(f"{folder} is not empty: choose a new folder")
     clicks = plan.clicks
     (folder / KEY_FILE).touch(mode=0o600)
     (folder / KEY_FILE).write_bytes(key_of(clicks.seed))
@@ -65,39 +65,39 @@ def make(folder: Path, plan: Plan) -> None:
         known = KnownClicks()
         entropy = random.Random(clicks.seed + 3).randbytes
         click_ids = ClickIds(key_of(clicks.seed))
-        desk = Desk(ledger, known, click_ids, RecordIds(clock, entropy), "USD")
-        story = Story(desk, known, clock, clicks, setup)
-        _tell(facts, ledger, story, plan, setup, Path(scratch))
+        intake = Intake(ledger, known, click_ids, RecordIds(clock, entropy), "USD")
+        story = Story(intake, known, clock, clicks, setup)
+        _make_facts(facts, ledger, story, plan, setup, Path(scratch))
         finish_postbacks(ledger, clicks)
 
 
-def _tell(facts: DuckDbFacts, ledger: Ledger, story: Story, plan: Plan, setup: BigSetup, scratch: Path) -> None:
-    """Part by part: the clicks, the notices that come meanwhile, and what they tell the facts."""
+def _make_facts(facts: DuckDbFacts, ledger: Ledger, story: Story, plan: Plan, setup: BigSetup, scratch: Path) -> None:
+    """Create part by part the clicks, the notices of the same time, and their facts."""
     clicks = plan.clicks
     converting = _converting(plan)
-    database = facts._writer  # noqa: SLF001 – rows are made by the engine itself, which no door of the product does
+    database = facts._writer  # noqa: SLF001 – the engine generates the rows, which the product never does
     prepare(database, setup, clicks.seed)
     browsers = browser_rows()
     for part, path in enumerate(id_files(clicks, scratch)):
-        numbers = clicks.of_part(part)
+        numbers = clicks.part_range(part)
         insert_part(database, path, browsers, len(setup.campaigns))
         wanted = _chosen(path, numbers, converting)
         for _, click in sorted(facts.find_clicks(wanted).items()):
-            story.foresee(click)
+            story.add_click(click)
         path.unlink()
-        story.tell(clicks.moment(numbers.stop))
+        story.send_until(clicks.moment(numbers.stop))
         while settle_facts(ledger, facts):
             pass
 
 
 def _converting(plan: Plan) -> list[int]:
-    """The numbers of the clicks that convert, ascending."""
+    """Return the numbers of the clicks that convert, ascending."""
     wanted = min(plan.clicks.count, round(plan.conversions / CONVERSIONS_PER_CLICK))
     return sorted(random.Random(plan.clicks.seed).sample(range(plan.clicks.count), wanted))
 
 
 def _chosen(path: Path, numbers: range, converting: list[int]) -> list[str]:
-    """The ids of those clicks of the part that convert."""
+    """Return the ids of a part's clicks that convert."""
     chosen = {number for number in converting if number in numbers}
     with path.open() as lines:
         return [
@@ -134,21 +134,23 @@ def _stores(folder: Path) -> Iterator[tuple[Ledger, DuckDbFacts]]:
 
 
 def main(arguments: list[str]) -> int:
-    """Makes the folder; says how long it took."""
+    """Create the folder and print how long it took."""
     parser = argparse.ArgumentParser(prog="python -m bench.big_data", description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--clicks", type=int, default=10_000_000)
     parser.add_argument("--conversions", type=int, default=100_000)
     parser.add_argument("--days", type=int, default=90)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--until", type=int, default=None, help="Unix milliseconds; left out: now")
-    asked = parser.parse_args(arguments)
+    parser.add_argument("--until", type=int, default=None, help="Unix milliseconds, by default now")
+    options = parser.parse_args(arguments)
     began = time.monotonic()
-    clicks = Clicks(asked.clicks, asked.days, asked.until or wall_clock(), asked.seed)
-    make(asked.folder, Plan(clicks, asked.conversions))
-    size = sum(path.stat().st_size for path in asked.folder.rglob("*") if path.is_file())
-    free = shutil.disk_usage(asked.folder).free
-    print(f"{asked.folder}: {size / 2**20:,.0f} MiB in {time.monotonic() - began:.0f} s; {free / 2**30:.0f} GiB free.")
+    clicks = ClickPlan(options.clicks, options.days, options.until or wall_clock(), options.seed)
+    make(options.folder, Plan(clicks, options.conversions))
+    size = sum(path.stat().st_size for path in options.folder.rglob("*") if path.is_file())
+    free = shutil.disk_usage(options.folder).free
+    print(
+        f"{options.folder}: {size / 2**20:,.0f} MiB in {time.monotonic() - began:.0f} s; {free / 2**30:.0f} GiB free."
+    )
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The set-up behind the big data: sources and networks from presets, offers, campaigns, rules, made over the API as a user would."""
+"""The set-up of the big data: sources and networks from presets, offers, campaigns and rules, created over the API."""
 
 import random
 from typing import Any
@@ -21,42 +21,42 @@ REGIONS = ("US", "DACH", "LATAM", "India", "SEA", "Tier 1", "Tier 2", "Worldwide
 MAX_ROWS = 12
 EURO_SOURCES = frozenset({"kadam", "adcash"})
 OWN_RULES_OF = 0.75
-"""The share of campaigns with a postback rule of their own."""
+"""Share of campaigns with their own postback rule."""
 
 
 class BigCampaign(msgspec.Struct, frozen=True):
-    """A campaign as clicks need it."""
+    """The parts of a campaign that clicks need."""
 
     campaign_id: int
     source_id: int
     offer_ids: tuple[int, ...]
     cost_currency: str
     rows: int
-    """Parameter rows of its source: V1 and on."""
+    """Number of parameter rows of its source, V1 and on."""
 
 
 class BigOffer(msgspec.Struct, frozen=True):
-    """An offer as notices need it."""
+    """The parts of an offer that notices need."""
 
     offer_id: int
     network_id: int
     token: str
-    """Of its network; empty: none."""
+    """Token of its network; empty for none."""
     currency: str
     payout_cents: int
 
 
 class BigSetup(msgspec.Struct, frozen=True):
-    """What was set up."""
+    """The campaigns and offers of the set-up."""
 
     campaigns: tuple[BigCampaign, ...]
     offers: tuple[BigOffer, ...]
 
 
 def set_up(context: ApiContext, chance: random.Random, days: range, campaigns: int, offers: int) -> BigSetup:
-    """Makes 12 sources, 8 networks, so many offers and campaigns, and exchange rates of these days (since 1970-01-01).
+    """Create 12 sources, 8 networks, offers, campaigns, and exchange rates for ``days`` (since 1970-01-01).
 
-    Hosts end in .example: nothing can ever be sent there.
+    Hosts end in .example, so that nothing can ever be sent.
     """
     with TestClient(create_api(context)) as client:
         client.headers["authorization"] = f"Bearer {context.local_token}"
@@ -87,7 +87,7 @@ def _source(client: TestClient[Any], key: str) -> Any:
 
 
 def _network(client: TestClient[Any], key: str, number: int) -> tuple[int, str, str]:
-    """Its number, its token and the parameter for our click id. The last one is left open, as some are."""
+    """Create a network and return its number, token and parameter for our click id. The last one has no token, as some have."""
     token = "" if number == len(NETWORK_KEYS) - 1 else f"network-token-{number}"
     body = {"name": key.replace("-", " ").title(), "preset": key, "token": token, "click_id_parameter": "sub1"}
     return _made(client, "networks", body)["id"], token, "sub1"

@@ -1,4 +1,4 @@
-"""Measures the decision of a change of a conversion against 20 rules: what the pure decision takes, and what the whole step takes."""
+"""Measures deciding the postbacks of a conversion's change for 20 rules: the pure decision, and the whole step."""
 
 import gc
 import tempfile
@@ -13,26 +13,26 @@ from clickloop.clock import wall_clock
 from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.status import SALE
 from clickloop.money import Money
-from clickloop.postback.due import Earlier
+from clickloop.postback.due import RuleContext
 from clickloop.postback.rule import BodyKind, Conditions, Header, Method, RequestTemplate, Rule, Trigger
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.schema.tables import postbacks
 from clickloop.store.ledger.setup.postback_rules import insert_rule
 from clickloop.tracking.deciding import (
-    ChangeTexts,
-    RulesHere,
-    Surroundings,
+    ApplicableRules,
+    ChangeValues,
+    SetupContext,
     decide_rule,
     owe_postbacks,
-    read_surroundings,
+    read_setup_context,
 )
 
 RULES = 20
 CHANGES = 2_000
 BATCH = 100
 ROUNDS = 5
-"""The best of so many is told: others share the machine."""
+"""Number of rounds. The best one is reported, since the machine is shared."""
 
 SOURCE_URL = (
     "https://source{number}.example/postback?id={{externalid}}&payout={{payout}}&currency={{currency}}&txid={{txid}}"
@@ -43,7 +43,7 @@ MESSAGE = (
 
 
 def main() -> list[str]:
-    """What was measured, as Markdown lines."""
+    """Return the results as lines of Markdown."""
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger.open(Path(folder) / "ledger.sqlite")
         try:
@@ -59,10 +59,10 @@ def _measured(ledger: Ledger) -> list[str]:
     ids = RecordIds()
     changes = [_change(number, ids) for number in range(CHANGES)]
     with ledger.read() as tx:
-        around = read_surroundings(tx, changes[:1])
-    owed_us = _best_us(lambda: _decide_all(changes, around, Earlier()))
+        surroundings = read_setup_context(tx, changes[:1])
+    owed_us = _best_us(lambda: _decide_all(changes, surroundings, RuleContext()))
     off = [_disabled(change) for change in changes]
-    skipped_us = _best_us(lambda: _decide_all(off, around, Earlier()))
+    skipped_us = _best_us(lambda: _decide_all(off, surroundings, RuleContext()))
     whole_us = _best_us(lambda: _owe_all(ledger, changes, ids))
     return [
         f"Changes decided against {RULES} rules: {CHANGES}, the best of {ROUNDS} rounds.",
@@ -76,7 +76,7 @@ def _measured(ledger: Ledger) -> list[str]:
 
 
 def _best_us(work: Callable[[], None]) -> float:
-    """CPU microseconds per change in the best round."""
+    """Return the CPU microseconds per change of the best round."""
     spent = []
     for _ in range(ROUNDS):
         gc.collect()
@@ -86,14 +86,14 @@ def _best_us(work: Callable[[], None]) -> float:
     return min(spent) / CHANGES * 1e6
 
 
-def _decide_all(changes: list[Change], around: Surroundings, earlier: Earlier) -> None:
-    """Without drawing the rows' ids, which the whole step does."""
+def _decide_all(changes: list[Change], surroundings: SetupContext, earlier: RuleContext) -> None:
+    """Decide all changes, without generating ids for rows, which is part of the whole step."""
     now_ms = wall_clock()
-    rules = RulesHere(around)
+    rules = ApplicableRules(surroundings)
     for change in changes:
-        texts = ChangeTexts(change, around)
-        for here in rules.of(change):
-            decide_rule(texts, here, earlier, now_ms, change.notice_id)
+        texts = ChangeValues(change, surroundings)
+        for rule in rules.of(change):
+            decide_rule(texts, rule, earlier, now_ms, change.notice_id)
 
 
 def _owe_all(ledger: Ledger, changes: list[Change], ids: RecordIds) -> None:
@@ -105,7 +105,7 @@ def _owe_all(ledger: Ledger, changes: list[Change], ids: RecordIds) -> None:
 
 
 def _rule(number: int) -> Rule:
-    """Every fourth rule a chat message with a JSON body, the others a source's postback; conditions of every kind among them."""
+    """Return a rule: every fourth one a chat message as JSON, the others a source's postback, with varied conditions."""
     if number % 4 == 3:
         request = RequestTemplate(
             method=Method.POST,

@@ -1,6 +1,6 @@
-"""Delivery measured: postbacks a second and CPU of each, through ledger, client and log, to an nginx on this machine.
+"""Measures delivery: postbacks per second and their CPU time, through ledger, client and log, to an nginx on this machine.
 
-The same number of requests by aiohttp alone stands beside it, from the same run. Run with ``python -m bench.delivery``.
+The reference is the same number of requests by aiohttp alone, in the same run. Run with ``python -m bench.delivery``.
 """
 
 import asyncio
@@ -18,14 +18,15 @@ import aiohttp
 import uvloop
 from sqlalchemy import text
 
+from bench.machine import wait_for
 from clickloop.clock import wall_clock
 from clickloop.config import networks_of
 from clickloop.machine.secret_box import secret_box_of
-from clickloop.postback.delivery.limits import Limits
+from clickloop.postback.delivery.limits import DeliveryLimits
 from clickloop.postback.delivery.worker import Delivery
-from clickloop.postback.due import Finding, Owed, SkipReason
+from clickloop.postback.due import ConditionResult, DuePostback, SkipReason
 from clickloop.postback.postback_log import NewPostback
-from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule
 from clickloop.postback.sending.address_guard import AddressGuard, Policy
 from clickloop.postback.sending.client import Sender
 from clickloop.record_id import RecordIds
@@ -40,7 +41,7 @@ QUERY = "/postback?visitor_id=w9Xk2-7fA-{number}&payout=12.5&currency=USD&status
 
 
 def main() -> list[str]:
-    """Measures and answers the lines of the result."""
+    """Return the results as lines of Markdown."""
     cores = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder, receiver(Path(folder), cores[-1]) as port:
         os.sched_setaffinity(0, {cores[0]})
@@ -50,20 +51,20 @@ def main() -> list[str]:
         finally:
             os.sched_setaffinity(0, cores)
     if attempts != POSTBACKS:
-        raise ArithmeticError(f"{POSTBACKS} postbacks were owed, {attempts} attempts stand in the log as delivered")
+        raise ArithmeticError(f"{POSTBACKS} postbacks were created, {attempts} attempts are logged as delivered")
     return [
         "| one core, to an nginx on the other | postbacks/s | CPU µs each | ratio |",
         "| --- | --- | --- | --- |",
         f"| delivery, log written | {POSTBACKS / seconds:,.0f} | {cpu / POSTBACKS * 1e6:.0f} | {cpu / alone_cpu:.2f} |",
         f"| aiohttp alone, same requests | {POSTBACKS / alone_seconds:,.0f} | {alone_cpu / POSTBACKS * 1e6:.0f} | 1.00 |",
         "",
-        f"All {attempts:,} postbacks stand in the log as delivered.",
+        f"All {attempts:,} postbacks are logged as delivered.",
     ]
 
 
 @contextmanager
 def receiver(folder: Path, core: int) -> Iterator[int]:
-    """An nginx on a free loopback port and one core that answers everything with 200; answers its port."""
+    """Run an nginx that answers 200 to everything, on one core. Yield its loopback port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -82,24 +83,15 @@ def receiver(folder: Path, core: int) -> Iterator[int]:
         ["taskset", "-c", str(core), "nginx", "-p", str(folder), "-e", f"{folder}/error.log", "-c", str(configuration)]
     )
     try:
-        _wait_for(port)
+        wait_for(port)
         yield port
     finally:
         server.terminate()
         server.wait(10)
 
 
-def _wait_for(port: int) -> None:
-    for _ in range(200):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    raise RuntimeError(f"nginx did not open port {port} within 4 s: look whether nginx is installed and may run here")
-
-
 def _run(work: Coroutine[Any, Any, None]) -> tuple[float, float]:
-    """Runs it in a fresh loop; answers seconds and CPU seconds of this process."""
+    """Run a coroutine in a new loop. Return the seconds and the CPU seconds of this process."""
     began, began_cpu = time.perf_counter(), time.process_time()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(work)
@@ -119,11 +111,11 @@ async def _aiohttp_alone(port: int) -> None:
 
 
 def _measure_delivery(folder: Path, port: int) -> tuple[float, float, int]:
-    """Seconds, CPU seconds, and how many attempts stand in the log as delivered."""
+    """Return seconds, CPU seconds, and the number of delivered attempts in the log."""
     ledger = Ledger.open(folder / "ledger.sqlite", secret_box_of(folder))
-    _owe(ledger, port)
+    _create_postbacks(ledger, port)
     sender = Sender(guard=AddressGuard(Policy(allowed_networks=networks_of("127.0.0.0/8", "the receiver"))))
-    limits = Limits(connections=CONNECTIONS, look_seconds=0.05)
+    limits = DeliveryLimits(connections=CONNECTIONS, poll_seconds=0.05)
     delivery = Delivery(LedgerPostbacks(ledger), sender.send, alone=True, limits=limits)  # a ledger of its own
     seconds, cpu = _run(_deliver_all(ledger, sender, delivery))
     with ledger.read() as tx:
@@ -148,10 +140,10 @@ def _unfinished(ledger: Ledger) -> bool:
         return tx.scalar(text("SELECT 1 FROM postbacks WHERE finished_at IS NULL LIMIT 1")) is not None
 
 
-def _owe(ledger: Ledger, port: int) -> None:
-    """Owes the postbacks, as a burst of conversions would."""
+def _create_postbacks(ledger: Ledger, port: int) -> None:
+    """Create the postbacks, as a burst of conversions would."""
     now_ms, ids = wall_clock(), RecordIds()
-    findings = tuple(Finding(reason, True) for reason in SkipReason)
+    findings = tuple(ConditionResult(reason, True) for reason in SkipReason)
     with ledger.write() as tx:
         rule_id = insert_rule(
             tx, Rule(rule_id=0, name="bench", request=RequestTemplate(url="http://127.0.0.1/")), now_ms
@@ -166,8 +158,10 @@ def _owe(ledger: Ledger, port: int) -> None:
                 campaign_id=1,
                 source_id=1,
                 trigger="new",
-                decision=Owed(Request(url=f"http://127.0.0.1:{port}{QUERY.format(number=number)}"), now_ms, findings),
-                lane=f"127.0.0.1:{port}",
+                decision=DuePostback(
+                    PostbackRequest(url=f"http://127.0.0.1:{port}{QUERY.format(number=number)}"), now_ms, findings
+                ),
+                receiver=f"127.0.0.1:{port}",
             )
             for number in range(POSTBACKS)
         ]

@@ -1,4 +1,4 @@
-"""The API and the owner's sign-in while 64 strangers guess passwords at once: ``python -m bench.guessing``."""
+"""Measures the API and the owner's sign-in while 64 attackers guess passwords: ``python -m bench.guessing``."""
 
 import asyncio
 import tempfile
@@ -7,42 +7,42 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from bench.machine import percentile
-from bench.product import Serving
-from clickloop.machine.core_client import ask_core, read_core_address
+from bench.product import ServeProcess
+from clickloop.machine.core_client import call_core, read_core_address
 
 PARALLEL_GUESSES = 64
 SECONDS = 10.0
 SIGN_INS = 5
-REACH_MS = 250.0
+MAX_MS = 250.0
 PASSWORD = "a few long words of the bench"
 
 
 def main() -> list[str]:
-    """Result lines in Markdown. Raises ArithmeticError when the API answered with an error, or the owner could not sign in."""
+    """Return the results as lines of Markdown. Raise ArithmeticError if the API fails or the owner cannot sign in."""
     with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder:
-        serving = Serving(Path(folder) / "data")
+        serving = ServeProcess(Path(folder) / "data")
         try:
             return asyncio.run(_measure(serving))
         finally:
             serving.stop()
 
 
-async def _measure(serving: Serving) -> list[str]:
+async def _measure(serving: ServeProcess) -> list[str]:
     core = read_core_address(serving.folder)
     panel = int(urlsplit(core.url).port or 0)
     device = await _first_owner(serving, panel)
-    alone = await _ask(panel, core.token, SECONDS / 2)
+    alone = await _call_api(panel, core.token, SECONDS / 2)
     statuses: Counter[int] = Counter()
     guessing = [asyncio.create_task(_guess(panel, number, statuses)) for number in range(PARALLEL_GUESSES)]
     await asyncio.sleep(1.0)
-    asking = asyncio.create_task(_ask(panel, core.token, SECONDS))
-    entering = asyncio.create_task(_enter(panel, device))
-    beside = await asking
-    owner = await entering
+    calling = asyncio.create_task(_call_api(panel, core.token, SECONDS))
+    signing_in = asyncio.create_task(_sign_in(panel, device))
+    under_attack = await calling
+    owner = await signing_in
     for task in guessing:
         task.cancel()
     await asyncio.gather(*guessing, return_exceptions=True)
-    p99 = percentile(beside, 99)
+    p99 = percentile(under_attack, 99)
     text = ", ".join(f"{status}: {count:,}" for status, count in sorted(statuses.items()))
     return [
         (
@@ -56,19 +56,19 @@ async def _measure(serving: Serving) -> list[str]:
             f"| {name} | {percentile(times, 50):.1f} ms | {percentile(times, 99):.1f} ms | {max(times):.0f} ms |"
             for name, times in (
                 ("API, alone", alone),
-                ("API, beside the guesses", beside),
+                ("API, beside the guesses", under_attack),
                 ("sign-in of the owner from a known device, beside them", owner),
             )
         ),
         "",
-        f"API p99 beside the guesses: {p99:.0f} ms (to reach: ≤ {REACH_MS:g} ms).",
+        f"API p99 beside the guesses: {p99:.0f} ms (to reach: ≤ {MAX_MS:g} ms).",
     ]
 
 
-async def _first_owner(serving: Serving, panel: int) -> str:
-    """Make an owner with a password; the cookie of the device."""
+async def _first_owner(serving: ServeProcess, panel: int) -> str:
+    """Create an owner with a password. Return the device's cookie."""
     user = serving.create("users", {"name": "anna", "role": "owner"})
-    link = await asyncio.to_thread(ask_core, serving.folder, "POST", f"/api/v1/users/{user}/link")
+    link = await asyncio.to_thread(call_core, serving.folder, "POST", f"/api/v1/users/{user}/link")
     key = link.body.partition(b"key=")[2].partition(b'"')[0].decode()
     status, head = await _post(panel, "/panel/welcome", {"key": key, "password": PASSWORD, "again": PASSWORD})
     if status != 303:
@@ -79,15 +79,15 @@ async def _first_owner(serving: Serving, panel: int) -> str:
 async def _guess(panel: int, number: int, statuses: Counter[int]) -> None:
     tries = 0
     while True:
-        # Another network for each: the limits per address are not what is measured.
+        # A network per attacker, since the limits per address are not what is measured.
         address = f"127.{10 + number}.{tries // 250 % 250}.{tries % 250 + 1}"
         status, _ = await _post(panel, "/panel/sign-in", {"name": f"n{tries}", "password": "wrong"}, address)
         statuses[status] += 1
         tries += 1
 
 
-async def _enter(panel: int, device: str) -> list[float]:
-    """Sign in again and again from a known device, at an address from which nobody guesses; the times in ms."""
+async def _sign_in(panel: int, device: str) -> list[float]:
+    """Sign in repeatedly from a known device, at addresses that no attacker uses. Return the times in ms."""
     loop = asyncio.get_running_loop()
     times = []
     for number in range(SIGN_INS):
@@ -95,14 +95,14 @@ async def _enter(panel: int, device: str) -> list[float]:
         fields = {"name": "anna", "password": PASSWORD}
         status, _ = await _post(panel, "/panel/sign-in", fields, f"127.5.5.{number + 1}", f"clickloop_device={device}")
         if status != 303:
-            raise ArithmeticError(f"the owner was not let in: {status}")
+            raise ArithmeticError(f"the owner could not sign in: {status}")
         times.append((loop.time() - began) * 1000)
         await asyncio.sleep(0.5)
     return times
 
 
-async def _ask(panel: int, token: str, seconds: float) -> list[float]:
-    """Ask the API again and again over one connection; the times in ms."""
+async def _call_api(panel: int, token: str, seconds: float) -> list[float]:
+    """Call the API repeatedly over one connection. Return the times in ms."""
     loop = asyncio.get_running_loop()
     reader, writer = await asyncio.open_connection("127.0.0.1", panel)
     times, give_up = [], loop.time() + seconds

@@ -1,4 +1,4 @@
-"""From the 200 to the network until the first attempt arrives at the source, through the whole product: ``clickloop serve``."""
+"""Measures the time from the 200 to the network until the first attempt arrives at the source, through the whole product."""
 
 import asyncio
 import random
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import uvloop
 
-from bench.machine import percentile
-from bench.product import Browser, Serving, until
+from bench.machine import percentile, wait_until
+from bench.product import Browser, ServeProcess
 
 CONVERSIONS = 600
 PER_SECOND = 50
@@ -21,20 +21,20 @@ _ARRIVED = re.compile(rb"^GET \S*?[?&]visitor_id=([^& ]+)")
 
 
 class Source:
-    """A traffic source's receiver: notes the moment at which each visitor's postback arrives, and answers 200."""
+    """A traffic source's receiver: records when each visitor's postback arrives, and answers 200."""
 
     def __init__(self) -> None:
         self.arrived_at: dict[str, float] = {}
-        """Monotonic seconds by the source's own click id; of the first arrival."""
+        """First arrival in monotonic seconds, by the source's click id."""
         self.requests = 0
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answers one connection until it ends."""
+        """Answer the requests of a connection until it ends."""
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 now = time.monotonic()
                 if (found := _ARRIVED.match(head)) is None:
-                    raise ValueError(f"the source was sent what is no postback: {head[:200]!r}")
+                    raise ValueError(f"the source received something other than a postback: {head[:200]!r}")
                 self.requests += 1
                 self.arrived_at.setdefault(found[1].decode(), now)
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nOK")
@@ -43,7 +43,7 @@ class Source:
 
 
 def main() -> list[str]:
-    """Result lines in Markdown."""
+    """Return the results as lines of Markdown."""
     return uvloop.run(_measure())
 
 
@@ -52,7 +52,7 @@ async def _measure() -> list[str]:
     receiver = await asyncio.start_server(source, "127.0.0.1", 0)
     port = receiver.sockets[0].getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder:
-        serving = await asyncio.to_thread(Serving, Path(folder) / "data")
+        serving = await asyncio.to_thread(ServeProcess, Path(folder) / "data")
         try:
             postback = f"http://127.0.0.1:{port}/postback?visitor_id={{externalid}}&payout={{payout}}"
             link = await asyncio.to_thread(serving.create_campaign, postback)
@@ -73,8 +73,8 @@ async def _measure() -> list[str]:
     ]
 
 
-async def _click(serving: Serving, link: str) -> dict[str, str]:
-    """Sends a visitor for each conversion to come; the click ids by the source's own, once the facts have them."""
+async def _click(serving: ServeProcess, link: str) -> dict[str, str]:
+    """Send a visitor for each later conversion. Return click ids by the source's click ids, once all are settled."""
     browser = await Browser.connect(serving.port)
     click_ids = {}
     for number in range(CONVERSIONS):
@@ -85,12 +85,12 @@ async def _click(serving: Serving, link: str) -> dict[str, str]:
             raise RuntimeError(f"a visitor was answered {status}, a redirect to the offer was expected: {head!r}")
         click_ids[visitor] = found[1].decode()
     browser.close()
-    await asyncio.to_thread(until, serving.clicks_settled, 10, "clicks are not settled")
+    await asyncio.to_thread(wait_until, serving.clicks_settled, 10, "clicks are not settled")
     return click_ids
 
 
-async def _convert(serving: Serving, click_ids: dict[str, str]) -> dict[str, float]:
-    """Reports a conversion of each click, at random moments; monotonic seconds of each answer."""
+async def _convert(serving: ServeProcess, click_ids: dict[str, str]) -> dict[str, float]:
+    """Report a conversion of each click at random moments. Return when each was answered, in monotonic seconds."""
     idle: asyncio.Queue[Browser] = asyncio.Queue()
     for _ in range(CONNECTIONS):
         idle.put_nowait(await Browser.connect(serving.port))

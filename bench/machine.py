@@ -1,4 +1,4 @@
-"""What the benches share: processes pinned to cores, their CPU time, wrk's report, nginx as the reference."""
+"""Shared tools of the benches: pinning to cores, CPU time, wrk's report, nginx as the reference."""
 
 import contextlib
 import math
@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -19,7 +19,7 @@ import msgspec
 
 
 class Load(msgspec.Struct, frozen=True):
-    """What wrk reports. Latencies in milliseconds."""
+    """wrk's report. Latencies in milliseconds."""
 
     requests: int
     per_second: float
@@ -29,28 +29,30 @@ class Load(msgspec.Struct, frozen=True):
 
 
 def free_port() -> int:
-    """A port of the loopback that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of a process with its threads, in seconds, exact: not sampled at the clock's ticks (proc(5), schedstat)."""
+    """Return the CPU seconds of a process with its threads, exact rather than sampled at clock ticks (proc(5), schedstat)."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
-def resident_mb(pid: int) -> float:
-    """Resident memory of a process in MiB, shared pages counted in proportion (proc(5), smaps_rollup)."""
+def resident_mb(pid: int, field: str = "Pss") -> float:
+    """Return the resident memory of a process in MiB (proc(5), smaps_rollup).
+
+    ``field``: Pss divides shared pages by their users, Rss counts them in full.
+    """
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
+        if line.startswith(f"{field}:"):
             return int(line.split()[1]) / 1024
-    raise LookupError(f"no Pss in /proc/{pid}/smaps_rollup")
+    raise LookupError(f"no {field} in /proc/{pid}/smaps_rollup")
 
 
-class Syncs:
-    """While it is entered, appends to a file of its own every 10 ms and calls fdatasync(2): how quick the disk is meanwhile."""
+class SyncProbe:
+    """Measures the disk in the background: appends to a file every 10 ms and calls fdatasync(2)."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -76,51 +78,59 @@ class Syncs:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest of the values that so many percent of them do not exceed."""
+    """Return the smallest value that at least ``percent`` of the values do not exceed."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
 @contextlib.contextmanager
 def cores_awake() -> Iterator[bool]:
-    """Keeps idle cores from sleeping while it is open; answers whether that was allowed (it takes root).
+    """Keep idle cores from sleeping. Yield whether that is permitted, which takes root.
 
-    Waking a sleeping core is charged to the process that wakes it, and on a virtual machine it costs several times what
-    answering a request costs. A server that keeps its load generator busy never pays it, a slower one pays it with every
-    answer, so without this the ratio between two servers says more about the machine than about them. See the kernel's
+    Waking a sleeping core is charged to the process that wakes it, and on a virtual machine costs several times as much as
+    answering a request. A server that keeps its load generator busy never pays for it, a slower one pays with every
+    response. Without this the ratio of two servers says more about the machine than about them. See the kernel's
     Documentation/power/pm_qos_interface.rst.
     """
     try:
-        held = os.open("/dev/cpu_dma_latency", os.O_WRONLY)
+        descriptor = os.open("/dev/cpu_dma_latency", os.O_WRONLY)
     except OSError:
         yield False
         return
     try:
-        os.write(held, struct.pack("i", 0))
+        os.write(descriptor, struct.pack("i", 0))
         yield True
     finally:
-        os.close(held)
+        os.close(descriptor)
 
 
 def two_cores() -> tuple[int, int]:
-    """The core for the server and the core for its load; the same one twice on a machine with one."""
+    """Return the core for the server and the core for the load: the same if there is only one."""
     cores = sorted(os.sched_getaffinity(0))
     return cores[-1], cores[0]
 
 
-def wait_for(port: int, seconds: float = 15.0) -> None:
-    """Waits until something listens on the port."""
+def wait_until(condition: Callable[[], bool], seconds: float, message: str | Callable[[], str]) -> None:
+    """Poll until the condition is true. After ``seconds``, raise TimeoutError with the message."""
     give_up = time.monotonic() + seconds
-    while time.monotonic() < give_up:
+    while not condition():
+        if time.monotonic() > give_up:
+            raise TimeoutError(message if isinstance(message, str) else message())
+        time.sleep(0.02)
+
+
+def wait_for(port: int, seconds: float = 15.0) -> None:
+    """Wait until something listens on the loopback port."""
+
+    def is_listening() -> bool:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise TimeoutError(f"nothing listens on 127.0.0.1:{port} after {seconds} s")
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    wait_until(is_listening, seconds, f"nothing listens on 127.0.0.1:{port} after {seconds:g} s")
 
 
-_FIRST = ("chrt", "--fifo", "1") if os.getuid() == 0 else ()
-"""Before all else on a core: real time, which takes root."""
+_REALTIME = ("chrt", "--fifo", "1") if os.getuid() == 0 else ()
+"""Command prefix for real-time priority on a core, which takes root."""
 
 
 def run_wrk(
@@ -134,16 +144,16 @@ def run_wrk(
     *,
     spread: bool = False,
 ) -> Load:
-    """Loads ``http://127.0.0.1:port`` with a script of this folder from one core; each connection pauses before each request.
+    """Run wrk on one core against ``http://127.0.0.1:port`` with a script of this folder, and return its report.
 
-    ``path`` is the script's first argument, ``pause_ms`` its second. ``spread``: visitors come at random moments, and the load goes
-    before all else on its core, so that only the server's delays are measured.
+    ``path`` is the script's first argument; ``pause_ms`` its second, the pause before each request. ``spread``: requests come at
+    random moments, and wrk has real-time priority, so that only the server's delays are measured.
     """
     command = [
         "taskset",
         "-c",
         str(core),
-        *(_FIRST if spread else ()),
+        *(_REALTIME if spread else ()),
         "wrk",
         "-t1",
         f"-c{connections}",
@@ -153,14 +163,14 @@ def run_wrk(
     ]
     command += [str(Path(__file__).parent / script), f"http://127.0.0.1:{port}", "--", path, str(pause_ms)]
     command += ["spread"] if spread else []
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    errors = sum(int(count) for count in re.findall(r"(?:connect|read|write|timeout) (\d+)", told))
-    errors += int(found[1]) if (found := re.search(r"Non-2xx or 3xx responses: (\d+)", told)) else 0
+    report = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    errors = sum(int(count) for count in re.findall(r"(?:connect|read|write|timeout) (\d+)", report))
+    errors += int(found[1]) if (found := re.search(r"Non-2xx or 3xx responses: (\d+)", report)) else 0
     return Load(
-        requests=int(_found(r"(\d+) requests in", told)),
-        per_second=float(_found(r"Requests/sec:\s+([\d.]+)", told)),
-        p50_ms=_milliseconds(_found(r"(?m)^\s+50%\s+(\S+)", told)),
-        p99_ms=_milliseconds(_found(r"(?m)^\s+99%\s+(\S+)", told)),
+        requests=int(_found(r"(\d+) requests in", report)),
+        per_second=float(_found(r"Requests/sec:\s+([\d.]+)", report)),
+        p50_ms=_milliseconds(_found(r"(?m)^\s+50%\s+(\S+)", report)),
+        p99_ms=_milliseconds(_found(r"(?m)^\s+99%\s+(\S+)", report)),
         errors=errors,
     )
 
@@ -176,11 +186,11 @@ def _milliseconds(text: str) -> float:
     for unit, factor in (("us", 0.001), ("ms", 1.0), ("s", 1000.0)):
         if text.endswith(unit):
             return float(text[: -len(unit)]) * factor
-    raise ValueError(f"{text!r} is no duration of wrk's")
+    raise ValueError(f"{text!r} is not a duration in wrk's format")
 
 
 class Nginx:
-    """nginx with one worker on one core, answering what ``location`` says and logging each request, as a reference."""
+    """A reference nginx with one process on one core that answers as ``location`` says and logs each request."""
 
     def __init__(self, folder: Path, core: int, location: str) -> None:
         program = shutil.which("nginx") or "/usr/sbin/nginx"
@@ -205,6 +215,5 @@ class Nginx:
         self.pid = self._process.pid
 
     def stop(self) -> None:
-        """Ends nginx."""
         self._process.terminate()
         self._process.wait(10)

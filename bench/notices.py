@@ -1,11 +1,11 @@
-"""Notices: one edge process answers ``/postback`` once each notice is on disk; 16 keep-alive connections, wrk on the other core."""
+"""Measures notices, which one edge process answers once they are on disk: 16 keep-alive connections, wrk on the other core."""
 
 import tempfile
 from pathlib import Path
 
 import msgspec
 
-from bench.machine import Load, Syncs, cpu_seconds, percentile, run_wrk, two_cores
+from bench.machine import Load, SyncProbe, cpu_seconds, percentile, run_wrk, two_cores
 from bench.redirect import EdgeProcess
 from clickloop.click_id import KEY_FILE, ClickIds
 from clickloop.clock import wall_clock
@@ -15,11 +15,11 @@ ROUNDS = 3
 CONNECTIONS = 16
 CLICK_IDS = 200_000
 PACES = ((0, "as fast as it can"), (20, "20 ms between requests"))
-"""Mean pause of each connection before a request: none, and such that the rate is that of a busy network."""
+"""Mean pause of a connection before each request: none, and one that gives the rate of a busy network."""
 
 
 class Round(msgspec.Struct, frozen=True):
-    """One round: wrk's report, CPU microseconds of the edge per notice, and fdatasync of another file meanwhile."""
+    """wrk's report of a round, the edge's CPU microseconds per notice, and fdatasync times of another file during it."""
 
     load: Load
     cpu_us: float
@@ -28,13 +28,13 @@ class Round(msgspec.Struct, frozen=True):
 
 
 def main() -> list[str]:
-    """Result lines in Markdown."""
+    """Return the results as lines of Markdown."""
     core, _ = two_cores()
     lines = [
         "| 16 connections | notices/s | p50 ms | p99 ms | CPU µs per notice | fdatasync meanwhile: p50 ms | p99 ms |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    told = []
+    summaries = []
     answered = 0
     with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as temporary:
         folder = Path(temporary)
@@ -46,22 +46,22 @@ def main() -> list[str]:
                 rounds = [_measure(edge, folder, pause_ms) for _ in range(ROUNDS)]
                 answered += sum(found.load.requests for found in rounds)
                 lines += [_line(name, found) for found in rounds]
-                told.append(_summary(name, [found.load.p99_ms for found in rounds]))
+                summaries.append(_summary(name, [found.load.p99_ms for found in rounds]))
         finally:
             edge.stop()
-        kept = _kept(folder / "edge")
-    if kept < answered:
-        raise ArithmeticError(f"{answered} notices were answered with 200, {kept} stand in the journal")
+        stored = _stored_count(folder / "edge")
+    if stored < answered:
+        raise ArithmeticError(f"{answered} notices were answered with 200, {stored} are in the journal")
     return [
         *lines,
         "",
-        f"A notice is answered when it is on disk: {', '.join(told)}. All {answered:,} that were answered stand in the journal.",
+        f"A notice is answered when it is on disk: {', '.join(summaries)}. All {answered:,} answered ones are in the journal.",
     ]
 
 
 def _measure(edge: EdgeProcess, folder: Path, pause_ms: int) -> Round:
     before = cpu_seconds(edge.pid)
-    with Syncs(folder) as syncs:
+    with SyncProbe(folder) as syncs:
         load = _run(edge, folder, SECONDS, pause_ms)
     spent = (cpu_seconds(edge.pid) - before) / load.requests * 1e6
     if load.errors:
@@ -87,15 +87,15 @@ def _run(edge: EdgeProcess, folder: Path, seconds: int, pause_ms: int) -> Load:
 
 
 def _write_click_ids(path: Path, key: bytes) -> None:
-    """Genuine click ids, one a line."""
+    """Write genuine click ids, one per line."""
     ids = ClickIds(key)
     now_ms = wall_clock()
     with path.open("w") as file:
         file.writelines(f"{ids.new(now_ms - CLICK_IDS + number)}\n" for number in range(CLICK_IDS))
 
 
-def _kept(folder: Path) -> int:
-    """How many notices stand in the journal's closed segments."""
+def _stored_count(folder: Path) -> int:
+    """Return the number of notices in the journal's closed segments."""
     segments = (folder / "journal" / "notices").rglob("*.ndjson")
     return sum(path.read_bytes().count(b'{"notice_id":') for path in segments)
 

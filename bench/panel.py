@@ -1,7 +1,7 @@
-"""The panel's pages and the API's lists with ten million clicks, 100,000 conversions and 300,000 postbacks behind them.
+"""Measures the panel's pages and the API's lists with ten million clicks, 100,000 conversions and 300,000 postbacks.
 
-Each page is fetched over HTTP on one kept connection, so that the time is the server's. The data is made by ``bench.big_data`` and
-kept for a day in the folder that ``BENCH_BIG_DATA`` names, or below the temporary one.
+Each page is fetched over one keep-alive connection, so that only the server's time counts. The data is made by ``bench.big_data``
+and kept for a day in the temporary folder. To use other data, name its folder in ``BENCH_BIG_DATA``.
 """
 
 import contextlib
@@ -18,12 +18,12 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from bench.big_clicks import Clicks
+from bench.big_clicks import ClickPlan
 from bench.big_data import Plan, make
 from bench.machine import percentile
-from bench.product import Serving
+from bench.product import ServeProcess
 from clickloop.clock import DAY_MS, wall_clock
-from clickloop.machine.core_client import ask_core, read_core_address
+from clickloop.machine.core_client import call_core, read_core_address
 from clickloop.machine.secret_box import secret_box_of
 from clickloop.people.user import Role, User
 from clickloop.store.ledger.ledger import Ledger
@@ -33,7 +33,7 @@ from clickloop.web.panel.frame.session_cookie import COOKIE
 
 ROUNDS = 30
 WARM_UP = 2
-KEPT_SECONDS = 24 * 3600
+MAX_DATA_AGE_SECONDS = 24 * 3600
 AIM_MS = 50.0
 SEE_OTHER = 303
 FOLDER_VARIABLE = "BENCH_BIG_DATA"
@@ -104,8 +104,8 @@ API = (
 )
 
 
-class Measured(msgspec.Struct, frozen=True):
-    """A page's times in milliseconds, and what it answered."""
+class PageTimes(msgspec.Struct, frozen=True):
+    """A page's response times in milliseconds, status and size."""
 
     path: str
     status: int
@@ -115,10 +115,10 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 def main() -> list[str]:
-    """Result lines in Markdown."""
+    """Return the results as lines of Markdown."""
     folder = _big_data()
     secret = _session(folder)
-    serving = Serving(folder, edges=1)
+    serving = ServeProcess(folder, edges=1)
     try:
         ids = _ids(folder)
         panel = [_measure(folder, f"/panel{_path(path)}", ids, secret) for path in PANEL]
@@ -133,19 +133,19 @@ def _path(path: str) -> str:
 
 
 def _big_data() -> Path:
-    """The data folder; made anew when there is none that is young enough for its last days to be days of now."""
+    """Return the data folder. Create it unless there is one less than a day old, whose last days are recent."""
     named = os.environ.get(FOLDER_VARIABLE)
     folder = Path(named) if named else Path(tempfile.gettempdir()) / "clickloop-big-data"
     ledger = folder / "ledger.sqlite"
-    if named or (ledger.exists() and time.time() - ledger.stat().st_mtime < KEPT_SECONDS):
+    if named or (ledger.exists() and time.time() - ledger.stat().st_mtime < MAX_DATA_AGE_SECONDS):
         return folder
     shutil.rmtree(folder, ignore_errors=True)
-    make(folder, Plan(Clicks(10_000_000, 90, wall_clock(), 1), 100_000))
+    make(folder, Plan(ClickPlan(10_000_000, 90, wall_clock(), 1), 100_000))
     return folder
 
 
 def _session(folder: Path) -> str:
-    """Signs an owner in who is made for it; answers the secret of his cookie."""
+    """Create an owner and a session. Return the secret of the session cookie."""
     now_ms, secret = wall_clock(), secrets.token_urlsafe(32)
     ledger = Ledger.open(folder / "ledger.sqlite", secret_box_of(folder))
     with contextlib.closing(ledger), ledger.write() as tx:
@@ -155,9 +155,9 @@ def _session(folder: Path) -> str:
 
 
 def _ids(folder: Path) -> dict[str, str]:
-    """A record of each log, for the pages that show one."""
+    """Return the id of a record of each log, for the pages that show one."""
     postback = _first(folder, "postbacks?state=delivered&limit=1")
-    click = msgspec.json.decode(ask_core(folder, "GET", f"/api/v1/clicks/{postback['click_id']}").body)
+    click = msgspec.json.decode(call_core(folder, "GET", f"/api/v1/clicks/{postback['click_id']}").body)
     return {
         "click": str(postback["click_id"]),
         "external": quote(str(click["external_id"]), safe=""),
@@ -168,11 +168,11 @@ def _ids(folder: Path) -> dict[str, str]:
 
 
 def _first(folder: Path, path: str) -> dict[str, object]:
-    found: dict[str, object] = msgspec.json.decode(ask_core(folder, "GET", f"/api/v1/{path}").body)["items"][0]
+    found: dict[str, object] = msgspec.json.decode(call_core(folder, "GET", f"/api/v1/{path}").body)["items"][0]
     return found
 
 
-def _measure(folder: Path, path: str, ids: dict[str, str], session: str) -> Measured:
+def _measure(folder: Path, path: str, ids: dict[str, str], session: str) -> PageTimes:
     core = read_core_address(folder)
     headers = {"Cookie": f"{COOKIE}={session}"} if session else {"Authorization": f"Bearer {core.token}"}
     address = path.format(**ids)
@@ -184,11 +184,11 @@ def _measure(folder: Path, path: str, ids: dict[str, str], session: str) -> Meas
             connection.request("GET", address, headers=headers)
             answer = connection.getresponse()
             size, status = len(answer.read()), answer.status
-            if status == SEE_OTHER:  # a filter's lasting address
+            if status == SEE_OTHER:  # a filter redirects to its permanent URL
                 address = answer.headers["location"]
             if round_ >= WARM_UP:
                 spent.append((time.perf_counter() - began) * 1000)
-    return Measured(path, status, percentile(spent, 50), percentile(spent, 95), size / 1000)
+    return PageTimes(path, status, percentile(spent, 50), percentile(spent, 95), size / 1000)
 
 
 @contextlib.contextmanager
@@ -200,7 +200,7 @@ def _connected(netloc: str) -> Iterator[http.client.HTTPConnection]:
         connection.close()
 
 
-def _table(head: str, measured: list[Measured]) -> list[str]:
+def _table(head: str, measured: list[PageTimes]) -> list[str]:
     lines = [f"| {head} | p50 ms | p95 ms | kB |", "| --- | --- | --- | --- |"]
     for one in measured:
         if one.status == 200:
@@ -213,12 +213,12 @@ def _marked(p95_ms: float) -> str:
     return f"{p95_ms:.1f}" if p95_ms <= AIM_MS else f"**{p95_ms:.1f}**"
 
 
-def _summary(measured: list[Measured]) -> str:
+def _summary(measured: list[PageTimes]) -> str:
     good = [one for one in measured if one.status == 200]
     within = sum(one.p95_ms <= AIM_MS for one in good)
-    told = f"{within} of {len(good)} answer within {AIM_MS:.0f} ms in 95 of 100 requests."
+    summary = f"{within} of {len(good)} answer within {AIM_MS:.0f} ms in 95 of 100 requests."
     others = [f"`{one.path}` answered {one.status}" for one in measured if one.status != 200]
-    return told + (f" Not measured: {', '.join(others)}." if others else "")
+    return summary + (f" Not measured: {', '.join(others)}." if others else "")
 
 
 if __name__ == "__main__":

@@ -1,39 +1,39 @@
-"""The whole product for benches: ``clickloop serve`` in a folder of its own, with one campaign whose source has a postback URL."""
+"""The whole product for benches: ``clickloop serve`` in its own folder, with a campaign whose source has a postback URL."""
 
 import asyncio
 import http.client
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 
-from bench.machine import free_port
-from clickloop.machine.core_client import NotRunningError, ask_core, read_core_address
+from bench.machine import free_port, wait_until
+from clickloop.machine.core_client import NotRunningError, call_core, read_core_address
 
 START_SECONDS = 30.0
 _PARAMETERS = ("external_id", "cost", "zone", "campaign", "creative", "country")
 
 
-class Serving:
-    """A running ``clickloop serve``. ``pids``: the supervisor first, then its children."""
+class ServeProcess:
+    """A running ``clickloop serve``. ``pids`` has the supervisor first, then its children."""
 
     def __init__(self, folder: Path, edges: int = 0, prefix: tuple[str, ...] = ()) -> None:
-        """``edges``: so many edge processes; 0: as many as the product takes by itself. ``prefix``: a command that becomes ours."""
+        """``edges``: number of edge processes; 0 for the default. ``prefix``: a command that executes ours."""
         self.folder = folder
         self.port = free_port()
         command = [*prefix, sys.executable, "-m", "clickloop", "serve", "--data", str(folder)]
         command += ["--listen", f"127.0.0.1:{self.port}", "--panel-listen", f"127.0.0.1:{free_port()}"]
-        environment = os.environ | {"CLICKLOOP_ALLOWED_ADDRESSES": "127.0.0.0/8"}  # where the stand-in sources are
+        environment = os.environ | {
+            "CLICKLOOP_ALLOWED_ADDRESSES": "127.0.0.0/8"
+        }  # the simulated sources are on loopback
         environment["CLICKLOOP_EDGES"] = str(edges)
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
         self.pids = [self._process.pid]
         try:
-            until(self._answers, START_SECONDS, f"the tracker in {folder} does not answer")
+            wait_until(self._answers, START_SECONDS, f"the tracker in {folder} does not answer")
         except TimeoutError:
             self.stop()
             raise
@@ -41,19 +41,18 @@ class Serving:
         self.pids += [int(pid) for pid in children]
 
     def stop(self) -> None:
-        """Drains and ends it."""
         self._process.terminate()
         self._process.wait(40)
 
     def create(self, noun: str, body: dict[str, object]) -> int:
-        """Creates a record through the API; its id."""
-        answer = ask_core(self.folder, "POST", f"/api/v1/{noun}", msgspec.json.encode(body))
+        """Create a record through the API and return its id."""
+        answer = call_core(self.folder, "POST", f"/api/v1/{noun}", msgspec.json.encode(body))
         if answer.status != 201:
-            raise RuntimeError(f"creating one of {noun} was answered {answer.status}: {answer.body.decode()}")
+            raise RuntimeError(f"POST {noun} was answered {answer.status}: {answer.body.decode()}")
         return int(msgspec.json.decode(answer.body)["id"])
 
     def create_campaign(self, postback_url: str) -> str:
-        """A source with this postback URL, an offer and a campaign; the path of the campaign's link, once it is answered."""
+        """Create a source with this postback URL, an offer and a campaign. Return the path of the campaign link, once it works."""
         parameters = [{"parameter": name, "placeholder": f"{{{name}}}"} for name in _PARAMETERS]
         source = self.create(
             "traffic-sources", {"name": "Source", "parameters": parameters, "postback_url": postback_url}
@@ -65,20 +64,20 @@ class Serving:
         shares = [{"offer_id": offer, "weight": 100}]
         body: dict[str, object] = {"key": "Ab12Cd", "name": "Bench", "source_id": source, "offers": shares}
         self.create("campaigns", body)
-        until(lambda: self._status("/c/Ab12Cd") == 302, 5, "the campaign's link is not answered with 302")
+        wait_until(lambda: self._status("/c/Ab12Cd") == 302, 5, "the campaign link is not answered with 302")
         return "/c/Ab12Cd"
 
     def clicks_settled(self) -> bool:
-        """Whether no journal segment of clicks is waiting."""
+        """Return whether no journal segment of clicks is waiting."""
         return not any(path.suffix for path in (self.folder / "journal" / "clicks").glob("*/*"))
 
     def _answers(self) -> bool:
         try:
             core = read_core_address(self.folder)
-            told = ask_core(self.folder, "GET", "/api/v1/campaigns?limit=1")
+            answer = call_core(self.folder, "GET", "/api/v1/campaigns?limit=1")
         except NotRunningError:
             return False
-        return told.status == 200 and bool(urlsplit(core.url).port) and self._status("/health") == 200
+        return answer.status == 200 and bool(urlsplit(core.url).port) and self._status("/health") == 200
 
     def _status(self, path: str) -> int:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
@@ -91,17 +90,8 @@ class Serving:
             connection.close()
 
 
-def until(question: Callable[[], bool], seconds: float, fault: str) -> None:
-    """Asks until the answer is yes. Raises TimeoutError with the fault's text after so many seconds."""
-    give_up = time.monotonic() + seconds
-    while not question():
-        if time.monotonic() > give_up:
-            raise TimeoutError(f"{fault} after {seconds:.0f} s")
-        time.sleep(0.05)
-
-
 class Browser:
-    """One keep-alive connection. Nothing is parsed but what a bench needs to know."""
+    """A keep-alive connection. Parses only what a bench needs."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -109,11 +99,10 @@ class Browser:
 
     @classmethod
     async def connect(cls, port: int) -> "Browser":
-        """Connects to a port of the loopback."""
         return cls(*await asyncio.open_connection("127.0.0.1", port))
 
     async def get(self, target: str) -> tuple[int, bytes]:
-        """Status and head of the answer to GET, once all of it has arrived."""
+        """Send a GET. Return the response's status and head once all of it has arrived."""
         self._writer.write(
             f"GET {target} HTTP/1.1\r\nHost: track.example.com\r\nUser-Agent: bench/1.0\r\nAccept: */*\r\n\r\n".encode()
         )
@@ -125,5 +114,4 @@ class Browser:
         return int(head[9:12]), head
 
     def close(self) -> None:
-        """Ends the connection."""
         self._writer.close()

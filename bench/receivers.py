@@ -1,6 +1,6 @@
-"""A process that stands for many receivers: it answers on every address of 127/8, but what comes to the dead one it never answers.
+"""A process that simulates many receivers on every address of 127/8. The dead one never answers.
 
-``python -m bench.receivers PORT DEAD`` runs until its standard input ends, then prints as JSON when each number first arrived.
+``python -m bench.receivers PORT DEAD`` runs until its standard input ends, then prints the first arrival of each number as JSON.
 """
 
 import asyncio
@@ -16,23 +16,22 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 
 
 class Receiver(asyncio.Protocol):
-    """One connection. A request is ``/NUMBER`` or ``/warm…``, which the dead receiver answers too."""
+    """A connection. A request is ``/NUMBER`` or ``/warm…``, which even the dead receiver answers."""
 
     def __init__(self, dead: str, arrived: dict[str, float]) -> None:
         self._dead = dead
         self._arrived = arrived
-        self._held = b""
+        self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Takes the connection."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without saying so
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transports do not subclass asyncio's
         self._is_dead = transport.get_extra_info("sockname")[0] == self._dead
 
     def data_received(self, data: bytes) -> None:
-        """Answers whole requests, and notes when they came, in seconds of the Unix epoch."""
-        self._held += data
-        while (end := self._held.find(b"\r\n\r\n")) >= 0:
-            head, self._held = self._held[:end], self._held[end + 4 :]
+        """Answer whole requests, and record when they arrived, in Unix seconds."""
+        self._buffer += data
+        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
+            head, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
             if head.startswith(WARM):
                 self._transport.write(ANSWER)
             elif not self._is_dead:
@@ -41,7 +40,7 @@ class Receiver(asyncio.Protocol):
 
 
 async def main(port: int, dead: str) -> None:
-    """Serves until nobody holds the standard input open."""
+    """Serve until standard input is closed."""
     arrived: dict[str, float] = {}
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Receiver(dead, arrived), "0.0.0.0", port, backlog=4_096)

@@ -1,4 +1,4 @@
-"""The redirect: one edge process on one core against nginx answering a logged 302 on the same core, wrk on the other."""
+"""Measures the redirect: one edge process on one core, compared with nginx logging a 302 on the same core, wrk on the other."""
 
 import socket
 import subprocess
@@ -20,7 +20,7 @@ _OFFER = "https://offers.example.net/land?sub={clickid}&zone={zone}&src={traffic
 
 
 def a_catalog() -> Catalog:
-    """One campaign with six parameters and two weighted offers."""
+    """Return a catalog of one campaign with six parameters and two weighted offers."""
     names = ("external_id", "cost", "zone", "campaign", "creative", "country")
     campaign = CatalogCampaign(
         id=1,
@@ -41,7 +41,7 @@ def a_catalog() -> Catalog:
 
 
 class EdgeProcess:
-    """One real edge process on one core, with a data folder of its own and no core process behind it."""
+    """A real edge process on one core, with its own data folder and without a core process."""
 
     def __init__(self, folder: Path, core: int) -> None:
         folder.mkdir(parents=True)
@@ -68,13 +68,12 @@ class EdgeProcess:
         self.pid = self._process.pid
 
     def stop(self) -> None:
-        """Drains and ends it."""
         self._process.terminate()
         self._process.wait(20)
 
 
 def _measure(name: str, pid: int, port: int, path: str) -> tuple[Load, float]:
-    """wrk's report, and CPU microseconds of the server per request."""
+    """Return wrk's report and the server's CPU microseconds per request."""
     _, load_core = two_cores()
     run_wrk(port, path, 1, CONNECTIONS, load_core)
     before = cpu_seconds(pid)
@@ -86,7 +85,7 @@ def _measure(name: str, pid: int, port: int, path: str) -> tuple[Load, float]:
 
 
 def main() -> list[str]:
-    """Result lines in Markdown."""
+    """Return the results as lines of Markdown."""
     server_core, _ = two_cores()
     lines = [
         "| server | requests/s | p50 ms | p99 ms | CPU µs per request | ratio |",
@@ -106,12 +105,13 @@ def main() -> list[str]:
             resident = resident_mb(edge.pid)
             edge.stop()
             ratios.append(spent / nginx_spent)
-            for name, told, cpu in (
+            for name, report, cpu in (
                 ("nginx, logged 302", reference, nginx_spent),
                 ("edge, recorded click", load, spent),
             ):
                 lines.append(
-                    f"| {name} | {told.per_second:,.0f} | {told.p50_ms:.2f} | {told.p99_ms:.2f} | {cpu:.1f} | {cpu / nginx_spent:.2f} |"
+                    f"| {name} | {report.per_second:,.0f} | {report.p50_ms:.2f} | {report.p99_ms:.2f} | {cpu:.1f} "
+                    f"| {cpu / nginx_spent:.2f} |"
                 )
     ratios.sort()
     lines.append("")

@@ -1,4 +1,4 @@
-"""Restarts under 200 clicks/s: of everything, with sockets that somebody else holds, and of edges alone: ``python -m bench.restart``."""
+"""Measures restarts under 200 clicks/s: of everything, with sockets held outside, and of edges: ``python -m bench.restart``."""
 
 import asyncio
 import os
@@ -10,8 +10,9 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from bench.product import Serving, until
-from bench.steady import Steady
+from bench.machine import wait_until
+from bench.product import ServeProcess
+from bench.steady import SteadyVisitors
 
 PER_SECOND = 200
 FULL_RESTARTS = 5
@@ -22,65 +23,65 @@ _HOLDER = (
     "os.environ |= {'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '2', 'LISTEN_FDNAMES': 'visitors:panel'}\n"
     "os.execv(sys.argv[3], sys.argv[3:])\n"
 )
-"""A shell command that does what systemd does between fork and exec for a service with two sockets."""
+"""Python code that does what systemd does between fork and exec for a service with two sockets."""
 
 
-class HeldServing:
-    """``clickloop serve`` on a folder, with the listening sockets held here."""
+class SocketActivatedServe:
+    """A ``clickloop serve`` whose listening sockets belong to this process."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.held = [socket.create_server(("127.0.0.1", 0), backlog=4096) for _ in range(2)]
-        self.port = self.held[0].getsockname()[1]
+        self.sockets = [socket.create_server(("127.0.0.1", 0), backlog=4096) for _ in range(2)]
+        self.port = self.sockets[0].getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Hand the sockets to a new process; it need not be ready."""
-        addresses = [f"127.0.0.1:{held.getsockname()[1]}" for held in self.held]
-        numbers = [str(held.fileno()) for held in self.held]
+        """Pass the sockets to a new process, without waiting until it is ready."""
+        addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in self.sockets]
+        numbers = [str(one.fileno()) for one in self.sockets]
         command = [sys.executable, "-m", "clickloop", "serve", "--data", str(self.folder)]
         command += ["--listen", addresses[0], "--panel-listen", addresses[1]]
         self._process = subprocess.Popen(
             [sys.executable, "-c", _HOLDER, *numbers, *command],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            pass_fds=[held.fileno() for held in self.held],
+            pass_fds=[one.fileno() for one in self.sockets],
         )
 
     def stop(self) -> None:
-        """Drain and end it; the sockets stay."""
+        """Stop it gracefully. The sockets stay open."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(40)
 
     def edges(self) -> list[int]:
-        """The process ids of the edges."""
+        """Return the process ids of the edges."""
         assert self._process is not None
         pid = self._process.pid
         children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        return [child for child in children if b"edge_process" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        return [child for child in children if b"clickloop.edge.process" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def main() -> list[str]:
-    """Result lines in Markdown. Raises ArithmeticError when a request failed."""
+    """Return the results as lines of Markdown. Raise ArithmeticError if a request failed."""
     with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as temporary:
         folder = Path(temporary) / "data"
-        serving = Serving(folder)
+        serving = ServeProcess(folder)
         try:
             link = serving.create_campaign("https://source.example/postback?id={externalid}")
         finally:
             serving.stop()
-        held = HeldServing(folder)
-        held.start()
+        tracker = SocketActivatedServe(folder)
+        tracker.start()
         try:
-            full = asyncio.run(_full(held, link))
-            alone = asyncio.run(_edges(held, link))
+            full = asyncio.run(_full(tracker, link))
+            alone = asyncio.run(_edges(tracker, link))
         finally:
-            held.stop()
-            for one in held.held:
+            tracker.stop()
+            for one in tracker.sockets:
                 one.close()
     lines = [
-        f"{PER_SECOND} clicks/s, every other one on a connection of its own, the others on kept ones.",
+        f"{PER_SECOND} clicks/s, every other one on a new connection, the others on keep-alive ones.",
         "",
         "| restarted | times | clicks | failed | p50 | p99 | longest |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -95,41 +96,41 @@ def main() -> list[str]:
     return [
         *lines,
         "",
-        "Clicks that come while nobody accepts wait in the socket's queue: the longest is how long a restart takes.",
+        "Clicks that arrive during a restart wait in the socket's queue; the longest shows how long a restart takes.",
     ]
 
 
-async def _answered(steady: Steady, more: int) -> None:
-    """Wait until so many more clicks were answered."""
+async def _wait_for_answers(steady: SteadyVisitors, more: int) -> None:
+    """Wait until ``more`` further clicks have been answered."""
     enough = len(steady.milliseconds) + more
-    await asyncio.to_thread(until, lambda: len(steady.milliseconds) >= enough, 60, "no clicks are answered")
+    await asyncio.to_thread(wait_until, lambda: len(steady.milliseconds) >= enough, 60, "no clicks are answered")
 
 
-async def _full(held: HeldServing, link: str) -> Steady:
-    steady = Steady(held.port, link, PER_SECOND)
+async def _full(tracker: SocketActivatedServe, link: str) -> SteadyVisitors:
+    steady = SteadyVisitors(tracker.port, link, PER_SECOND)
     async with steady.running():
         for _ in range(FULL_RESTARTS):
-            await _answered(steady, 2 * PER_SECOND)
-            await asyncio.to_thread(held.stop)
-            held.start()
-        await _answered(steady, 2 * PER_SECOND)
+            await _wait_for_answers(steady, 2 * PER_SECOND)
+            await asyncio.to_thread(tracker.stop)
+            tracker.start()
+        await _wait_for_answers(steady, 2 * PER_SECOND)
     return steady
 
 
-def _is_replaced(held: HeldServing, pid: int) -> bool:
-    running = held.edges()
+def _is_replaced(tracker: SocketActivatedServe, pid: int) -> bool:
+    running = tracker.edges()
     return bool(running) and pid not in running
 
 
-async def _edges(held: HeldServing, link: str) -> Steady:
-    steady = Steady(held.port, link, PER_SECOND)
+async def _edges(tracker: SocketActivatedServe, link: str) -> SteadyVisitors:
+    steady = SteadyVisitors(tracker.port, link, PER_SECOND)
     async with steady.running():
         for _ in range(EDGE_RESTARTS):
-            await _answered(steady, PER_SECOND)
-            (pid, *_) = held.edges()
+            await _wait_for_answers(steady, PER_SECOND)
+            (pid, *_) = tracker.edges()
             os.kill(pid, signal.SIGTERM)
-            await asyncio.to_thread(until, partial(_is_replaced, held, pid), 30, "no new edge")
-        await _answered(steady, PER_SECOND)
+            await asyncio.to_thread(wait_until, partial(_is_replaced, tracker, pid), 30, "no new edge")
+        await _wait_for_answers(steady, PER_SECOND)
     return steady
 
 

@@ -1,7 +1,7 @@
-"""All benches, one after another, each in a process of its own: ``python -m bench.run [NAME…]``.
+"""Runs the benches one after another, each in its own process: ``python -m bench.run [NAME…]``.
 
-A run of all of them writes ``bench/results.md``; a run of some only prints, or with ``--keep`` puts their sections into it anew.
-One that fails is written as failed, and the others go on; the exit status is then 1.
+Running all of them writes ``bench/results.md``. Running some only prints their results; with ``--keep`` it also updates their
+sections. A failed bench is reported as such and the others go on; the exit status is then 1.
 """
 
 import contextlib
@@ -17,23 +17,23 @@ from pathlib import Path
 
 import msgspec
 
-from bench.machine import Syncs, percentile
+from bench.machine import SyncProbe, percentile
 
 RESULTS = Path(__file__).parent / "results.md"
 SYNC_SECONDS = 3.0
 MAX_SECONDS = 300
-"""A bench that takes longer hangs, unless it says that it may."""
+"""Default timeout of a bench."""
 
 
 class Bench(msgspec.Struct, frozen=True):
-    """A module of this folder, and what its figures are to reach."""
+    """A module of this folder, and the targets of its figures."""
 
     name: str
     title: str
     what: str
     reach: str
     aim: str = ""
-    most_seconds: int = MAX_SECONDS
+    max_seconds: int = MAX_SECONDS
 
 
 BENCHES = (
@@ -49,16 +49,16 @@ BENCHES = (
     ),
     Bench("delivery", "Delivery", "postbacks delivered by one core, log written", "≥ 2,500/s", "≥ 5,000/s"),
     Bench(
-        "lanes",
-        "Lanes",
+        "receiver_queues",
+        "Receiver queues",
         "healthy throughput beside a dead receiver; a million waiting",
         "≥ 95 %; drained ≥ 1,500/s",
         "",
     ),
     Bench(
         "waiting",
-        "Clicks beside what waits",
-        "p99 of the redirect while a million waiting postbacks are drained ÷ with none",
+        "Clicks during a backlog",
+        "p99 of the redirect while a million queued postbacks are delivered ÷ with none",
         "≤ 1.5",
         "",
     ),
@@ -67,7 +67,7 @@ BENCHES = (
         "Half-open connections",
         "p99 of visitors and of postbacks with 5,000 half-open connections to each port ÷ without, soft limit 1,024",
         "≤ 2",
-        most_seconds=600,
+        max_seconds=600,
     ),
     Bench("guessing", "Guessing passwords", "API p99 while 64 sign-ins are guessed at once", "≤ 250 ms"),
     Bench(
@@ -75,7 +75,7 @@ BENCHES = (
         "Restarting",
         "clicks that failed under 200/s while everything, or an edge, is restarted",
         "0",
-        most_seconds=600,
+        max_seconds=600,
     ),
     Bench("deciding", "Deciding", "a conversion's change against 20 rules", "≤ 100 µs", ""),
     Bench(
@@ -83,7 +83,7 @@ BENCHES = (
         "The panel",
         "server time of each page with 10 million clicks, 100,000 conversions, 300,000 postbacks",
         "p95 ≤ 50 ms",
-        most_seconds=900,
+        max_seconds=900,
     ),
     Bench("memory", "Memory", "resident memory of `clickloop serve`, idle", "≤ 300 MB in all", "≤ 200 MB"),
     Bench(
@@ -91,27 +91,27 @@ BENCHES = (
         "A storm",
         "100,000 conversions, 50 × kill -9, 20 % flaky answers",
         "nothing lost; duplicates ≤ requests on their way at the kills",
-        most_seconds=2_400,
+        max_seconds=2_400,
     ),
     Bench(
         "backup",
         "Backups",
         "backups under load with kills, each restored, started and audited",
         "50 of 50; 0 acknowledged before lost",
-        most_seconds=7_200,
+        max_seconds=7_200,
     ),
     Bench(
-        "doors",
-        "Three doors at once",
-        "10,000 txids × 50 notices at once over three doors",
+        "channels",
+        "Three channels at once",
+        "10,000 txids × 50 notices at once over three channels",
         "one conversion and one postback per rule each",
-        most_seconds=2_400,
+        max_seconds=2_400,
     ),
 )
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What a bench told: Markdown lines, or why it failed; and when it had ended."""
+    """The output of a bench: lines of Markdown, or why it failed; and when it ended."""
 
     bench: Bench
     lines: tuple[str, ...]
@@ -120,11 +120,11 @@ class Result(msgspec.Struct, frozen=True):
 
 
 def main(names: list[str]) -> int:
-    """Runs the benches of these names, or all; answers the exit status."""
+    """Run the named benches, or all. Return the exit status."""
     known = {bench.name: bench for bench in BENCHES}
-    keeps, names = "--keep" in names, [name for name in names if name != "--keep"]
+    updates_sections, names = "--keep" in names, [name for name in names if name != "--keep"]
     if unknown := [name for name in names if name not in known]:
-        sys.stderr.write(f"There is no bench {', '.join(unknown)}. There are: {', '.join(known)}.\n")
+        sys.stderr.write(f"Unknown bench: {', '.join(unknown)}. Choose from {', '.join(known)}.\n")
         return 2
     machine = machine_lines()
     print("\n".join(machine), flush=True)
@@ -137,16 +137,16 @@ def main(names: list[str]) -> int:
         sections = [line for result in results for line in section(result)]
         RESULTS.write_text("\n".join([*machine, *targets(), *sections]) + "\n", encoding="utf-8")
         print(f"\nWritten to {RESULTS.relative_to(Path.cwd()) if RESULTS.is_relative_to(Path.cwd()) else RESULTS}")
-    elif keeps:
-        kept = RESULTS.read_text(encoding="utf-8")
+    elif updates_sections:
+        text = RESULTS.read_text(encoding="utf-8")
         for result in results:
-            kept = with_section(kept, result)
-        RESULTS.write_text(kept, encoding="utf-8")
+            text = with_section(text, result)
+        RESULTS.write_text(text, encoding="utf-8")
     return 1 if any(result.failed for result in results) else 0
 
 
 def with_section(text: str, result: Result) -> str:
-    """Return the results with a bench's section put anew, or added at the end where they have none of it."""
+    """Return the results with a bench's section replaced, or appended if there is none."""
     title = f"\n## {result.bench.title}\n"
     if title not in text:
         return text + "\n".join(section(result)) + "\n"
@@ -157,21 +157,21 @@ def with_section(text: str, result: Result) -> str:
 
 
 def measure(bench: Bench) -> Result:
-    """Runs one bench in a process of its own, so that none finds caches, memory or core bindings of another."""
+    """Run a bench in its own process, unaffected by caches, memory and core affinity of others."""
     command = [sys.executable, "-m", f"bench.{bench.name}"]
     folder = RESULTS.parent.parent
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=folder, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as run:
         try:
-            told, complained = run.communicate(timeout=bench.most_seconds)
+            output, errors = run.communicate(timeout=bench.max_seconds)
         except BaseException as fault:
             _end(run)
             if isinstance(fault, subprocess.TimeoutExpired):
-                return _failed(bench, f"it had not ended after {bench.most_seconds} s")
+                return _failed(bench, f"it had not ended after {bench.max_seconds} s")
             raise
     if run.returncode == 0:
-        return Result(bench, tuple(told.rstrip("\n").split("\n")), failed=False)
-    return _failed(bench, complained.strip().split("\n")[-1] or f"it ended with exit status {run.returncode}")
+        return Result(bench, tuple(output.rstrip("\n").split("\n")), failed=False)
+    return _failed(bench, errors.strip().split("\n")[-1] or f"it ended with exit status {run.returncode}")
 
 
 def _failed(bench: Bench, reason: str) -> Result:
@@ -179,7 +179,7 @@ def _failed(bench: Bench, reason: str) -> Result:
 
 
 def _end(run: "subprocess.Popen[str]") -> None:
-    """Ends a bench with the servers that it started: they are of its process group, or end with their supervisor, which is."""
+    """End a bench and its servers, which are in its process group or end with a supervisor that is."""
     for number in (signal.SIGINT, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(run.pid, number)
@@ -188,7 +188,7 @@ def _end(run: "subprocess.Popen[str]") -> None:
 
 
 def section(result: Result) -> list[str]:
-    """A bench's section of the results."""
+    """Return a bench's section of the results."""
     bench = result.bench
     aim = f"; aim: {bench.aim}" if bench.aim else ""
     what = f"*{bench.what}: to reach {bench.reach}{aim}. Measured {result.at:%Y-%m-%d %H:%M} UTC.*"
@@ -196,7 +196,6 @@ def section(result: Result) -> list[str]:
 
 
 def targets() -> list[str]:
-    """The table of what is to be reached."""
     rows = [
         f"| [{bench.title}](#{_anchor(bench.title)}) | {bench.what} | {bench.reach} | {bench.aim} |"
         for bench in BENCHES
@@ -209,8 +208,8 @@ def _anchor(title: str) -> str:
 
 
 def machine_lines() -> list[str]:
-    """Head of the results: when and on what they were measured."""
-    with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder, Syncs(Path(folder)) as syncs:
+    """Return the head of the results: when and on what machine they were measured."""
+    with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder, SyncProbe(Path(folder)) as syncs:
         time.sleep(SYNC_SECONDS)
     facts = {
         "Date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
@@ -232,7 +231,7 @@ def machine_lines() -> list[str]:
 
 
 def _processor() -> str:
-    """The processor's name (proc(5), cpuinfo)."""
+    """Return the processor's name (proc(5), cpuinfo)."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()

@@ -1,4 +1,4 @@
-"""Settling: clicks from real journal segments into the facts: rows/s, CPU per row, bytes on disk, and the look-up after it."""
+"""Measures settling clicks from real journal segments into the facts: rows/s, CPU per row, bytes on disk, and a look-up."""
 
 import random
 import resource
@@ -34,7 +34,7 @@ _COUNTRIES = ("US", "DE", "IN", "BR", "ID", "NG", "FR", "TR")
 
 
 def clicks(count: int, start_ms: int) -> Iterator[Click]:
-    """Clicks of twenty campaigns, five a millisecond, with external id, cost and four more parameters."""
+    """Yield clicks of twenty campaigns, five per millisecond, with external id, cost and four more parameters."""
     chance = random.Random(start_ms)
     ids = ClickIds(b"k" * 32)
     for number in range(count):
@@ -71,7 +71,7 @@ def clicks(count: int, start_ms: int) -> Iterator[Click]:
 
 
 def write_segments(root: Path, count: int, start_ms: int) -> tuple[float, str]:
-    """Writes clicks into the journal as an edge does. Answers the CPU seconds of appending alone, and one click's id."""
+    """Write clicks to the journal as an edge does. Return the CPU seconds of appending, and the last click's id."""
     writer = JournalWriter.open(root, CLICKS_STREAM, "bench")
     spent = 0.0
     click_id = ""
@@ -91,7 +91,7 @@ def write_segments(root: Path, count: int, start_ms: int) -> tuple[float, str]:
 
 
 def main() -> list[str]:
-    """Settles in batches of 5,000 as under load, then a backlog in bulk. Answers the lines of the report."""
+    """Settle in batches of 5,000 as under load, then a large backlog. Return the results as lines of Markdown."""
     with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder:
         root = Path(folder)
         facts = DuckDbFacts.open(root / "facts.duckdb")
@@ -108,9 +108,9 @@ def main() -> list[str]:
         lines = ["| step | CPU µs per click | rows/s |", "| --- | --- | --- |"]
         lines.append(f"| journal append, `write` included | {append_seconds / rows * 1e6:.1f} | |")
         lines.append(f"| settling, {SMALL_BATCH:,} clicks a batch | {cpu / rows * 1e6:.1f} | {rows / wall:,.0f} |")
-        octets, click_id = 0, ""
+        journal_bytes, click_id = 0, ""
         _, click_id = write_segments(root / "journal", BULK_ROWS, _START + 10**9)
-        octets = sum(path.stat().st_size for path in (root / "journal").rglob("*.ndjson"))
+        journal_bytes = sum(path.stat().st_size for path in (root / "journal").rglob("*.ndjson"))
         cpu, wall = _settle_all(reader, facts, BULK_ROWS)
         lines.append(
             f"| settling, a backlog of {BULK_ROWS:,} | {cpu / BULK_ROWS * 1e6:.1f} | {BULK_ROWS / wall:,.0f} |"
@@ -125,13 +125,13 @@ def main() -> list[str]:
         return [
             *lines,
             "",
-            f"A click takes {on_disk:.0f} bytes in the facts, {octets / BULK_ROWS:.0f} in the journal.",
+            f"A click takes {on_disk:.0f} bytes in the facts, {journal_bytes / BULK_ROWS:.0f} in the journal.",
             f"One is found in {look_up_ms:.1f} ms among {rows + BULK_ROWS:,}. Resident memory of the bench: {peak:.0f} MiB at most.",
         ]
 
 
 def _settle_all(reader: JournalReader, facts: DuckDbFacts, expected: int) -> tuple[float, float]:
-    """Settles until nothing is left; CPU and wall seconds, checkpoints and all."""
+    """Settle until nothing is left. Return the CPU and wall-clock seconds, including checkpoints."""
     settled = 0
     cpu, wall = time.process_time(), time.perf_counter()
     while (batch := settle_clicks(reader, facts)).segments:

@@ -1,7 +1,7 @@
-"""A storm: conversions come in while processes are killed at random and receivers fail. Run with ``python -m bench.storm [SIZE [KILLS]]``.
+"""A storm: conversions while processes are killed at random and receivers fail: ``python -m bench.storm [SIZE [KILLS]]``.
 
-Nothing may be lost and nothing doubled: what a notice was answered 200 for is registered once, each postback that is owed ends, and
-a receiver gets again only what was on its way when a process was killed. The exit status is 1 when one of it does not hold.
+Nothing may be lost or duplicated: each notice answered with 200 is registered once, each postback ends, and a receiver gets only
+those requests again that were in flight when a process was killed. Otherwise the exit status is 1.
 """
 
 import asyncio
@@ -22,76 +22,77 @@ import msgspec
 import uvloop
 from sqlalchemy import text
 
-from bench.flaky import Arrival, flaky_receivers
-from bench.killable import Killable, until
+from bench.flaky import ReceivedRequest, flaky_receivers
+from bench.killable import KillableTracker
+from bench.machine import wait_until
 from bench.product import Browser
-from bench.storm_counting import RULES, Counted, Figures, count
+from bench.storm_counting import RULES, Figures, Observations, count
 from clickloop.machine.secret_box import secret_box_of
 from clickloop.store.ledger.ledger import Ledger
 
 CONVERSIONS = 100_000
 KILLS = 50
 MAX_SECONDS = 1_800.0
-"""A storm that is not over by then hangs."""
+"""Timeout of a storm."""
 ANSWER_SECONDS = 15.0
 SMALL, LARGE = 1, 3
-"""Payouts: the second rule of a source is for 2 and more."""
+"""Payouts. The second rule of a source has a minimum of 2."""
 KILLED_BY_PROGRESS = 0.95
-"""By so much of the work all kills have happened: the rest shows that it ends."""
-AT_WORK = 0.8
-"""So many of a core's kills hit it while it delivers, the others at any moment: as it starts, as it settles."""
+"""Share of the work by which all kills have happened. The rest shows that the work completes."""
+AT_WORK_SHARE = 0.8
+"""Share of the core's kills that happen while it delivers. The others happen at any moment, as it starts or settles."""
 AT_WORK_SECONDS = 15.0
 _VICTIMS = ("core", "core", "core", "edge", "edge", "supervisor")
 _OFFER_CLICK_ID = re.compile(rb"[?&]sub=([0-9a-z]{26})")
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """How large the storm is."""
+    """The size of a storm."""
 
     conversions: int = CONVERSIONS
     kills: int = KILLS
     seed: int = 20_260_301
     faulty_percent: float = 20.0
     sources: int = 16
-    """Each with its own receiver, and two rules: one of them for large payouts alone."""
+    """Number of sources, each with its own receiver and two rules, one of them for large payouts only."""
     connections: int = 12
-    """Over which the networks send."""
+    """Number of connections of the networks."""
     waits_seconds: tuple[int, ...] = (1, 1, 2, 3)
     attempt_seconds: int = 2
 
 
-class Storm(msgspec.Struct, frozen=True):
-    """What a storm came to."""
+class StormResult(msgspec.Struct, frozen=True):
+    """The results of a storm."""
 
-    counted: Counted
+    observations: Observations
     figures: Figures
     killed: dict[str, int]
-    """By kind of process."""
+    """Number of kills by kind of process."""
     sent_again: int
-    """Notices that got no answer and were sent again."""
+    """Notices that got no response and were sent again."""
     posting_seconds: float
     seconds: float
 
     @property
     def broken(self) -> tuple[str, ...]:
-        """Each promise that does not hold, as a sentence."""
+        """Return a sentence for each broken promise."""
         return self.figures.broken
 
 
 def main(plan: Plan) -> list[str]:
-    """Result lines in Markdown. Raises ArithmeticError when a promise is broken."""
+    """Return the results as lines of Markdown. Raise ArithmeticError if a promise is broken."""
     with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder:
-        storm = rage(plan, Path(folder) / "data")
+        storm = run_storm(plan, Path(folder) / "data")
     if storm.broken:
         raise ArithmeticError(" ".join(storm.broken))
     return lines_of(plan, storm)
 
 
-def rage(plan: Plan, folder: Path) -> Storm:
-    """Lets the storm rage in a data folder, waits until every postback is final, and counts."""
-    tracker = Killable(folder, attempt_seconds=str(plan.attempt_seconds))
+def run_storm(plan: Plan, folder: Path) -> StormResult:
+    """Run a storm in a data folder, wait until every postback is final, and count."""
+    tracker = KillableTracker(folder, attempt_seconds=str(plan.attempt_seconds))
     chance = random.Random(plan.seed)
-    arrivals: list[Arrival] = []
+    arrivals: list[ReceivedRequest] = []
     try:
         with flaky_receivers(plan.seed, plan.faulty_percent, arrivals) as port:
             tracker.start()
@@ -99,25 +100,27 @@ def rage(plan: Plan, folder: Path) -> Storm:
             keys = set_up(tracker, plan, port)
             began = time.monotonic()
             networks = Networks(tracker.port, plan, keys)
-            killing = Killing(tracker, plan, chance, partial(_progress, networks, plan, port), partial(_taken, port))
-            killing.start()
+            killer = Killer(tracker, plan, chance, partial(_progress, networks, plan, port), partial(_accepted, port))
+            killer.start()
             uvloop.run(networks.send_all())
             posted = time.monotonic()
-            killing.join()
-            if killing.fault is not None:
-                raise killing.fault
+            killer.join()
+            if killer.fault is not None:
+                raise killer.fault
             tracker.wait_until_ready()
             _wait_until_final(folder, plan)
             ended = time.monotonic()
             tracker.stop()
     finally:
         tracker.abandon()
-    counted = Counted(networks.accepted, networks.small, arrivals)
-    return Storm(counted, count(folder, counted), killing.killed, networks.sent_again, posted - began, ended - began)
+    observations = Observations(networks.accepted, networks.small, arrivals)
+    return StormResult(
+        observations, count(folder, observations), killer.killed, networks.sent_again, posted - began, ended - began
+    )
 
 
-def lines_of(plan: Plan, storm: Storm) -> list[str]:
-    """The result in Markdown."""
+def lines_of(plan: Plan, storm: StormResult) -> list[str]:
+    """Return the results as lines of Markdown."""
     found = storm.figures
     killed = ", ".join(f"{name} {times}×" for name, times in sorted(storm.killed.items()))
     kinds = ", ".join(f"{kind} {times:,}" for kind, times in sorted(found.answers.items()))
@@ -149,8 +152,8 @@ def lines_of(plan: Plan, storm: Storm) -> list[str]:
     ]
 
 
-def set_up(tracker: Killable, plan: Plan, port: int) -> list[str]:
-    """Sources, each with two rules, and their campaigns; answers the campaigns' keys."""
+def set_up(tracker: KillableTracker, plan: Plan, port: int) -> list[str]:
+    """Create sources with two rules each, and their campaigns. Return the campaigns' keys."""
     network = tracker.create("networks", {"name": "Network"})
     offer = tracker.create(
         "offers",
@@ -172,13 +175,13 @@ def set_up(tracker: Killable, plan: Plan, port: int) -> list[str]:
 
 
 class Networks:
-    """Networks that report conversions, each of a click of its own, and repeat a notice until it is answered 200."""
+    """Networks that report conversions, one per click, and repeat each notice until it is answered with 200."""
 
     def __init__(self, port: int, plan: Plan, keys: list[str]) -> None:
         self.accepted: dict[str, str] = {}
-        """By txid, the click id of each notice that was answered 200 and accepted."""
+        """Click id of each accepted notice, by txid."""
         self.small = 0
-        """How many of them are too small for their source's second rule."""
+        """Number of them with a payout below the minimum of the source's second rule."""
         self.sent_again = 0
         self._port = port
         self._plan = plan
@@ -186,11 +189,11 @@ class Networks:
         self._numbers = itertools.count()
 
     async def send_all(self) -> None:
-        """Returns when all are answered."""
+        """Send all notices and return when they have been answered."""
         await asyncio.gather(*(self._send() for _ in range(self._plan.connections)))
 
     async def _send(self) -> None:
-        connection = PatientBrowser(self._port)
+        connection = RetryingBrowser(self._port)
         while (number := next(self._numbers)) < self._plan.conversions:
             key = self._keys[number % len(self._keys)]
             _, head = await connection.get(f"/c/{key}?external_id=visitor-{number}", 302)
@@ -208,15 +211,15 @@ class Networks:
         connection.close()
 
 
-class PatientBrowser:
-    """A connection that is made anew, and a request that is sent again, until it is answered as wanted."""
+class RetryingBrowser:
+    """A client that reconnects and repeats each request until it gets the expected status."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._browser: Browser | None = None
 
-    async def get(self, target: str, wanted: int) -> tuple[int, bytes]:
-        """How often it was sent in vain, and the head of the answer. Raises ValueError for another answer than ``wanted`` or 503."""
+    async def get(self, target: str, expected: int) -> tuple[int, bytes]:
+        """Return the number of failed tries and the response's head. Raise ValueError for a status other than ``expected`` or 503."""
         for again in itertools.count():
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
@@ -227,27 +230,31 @@ class PatientBrowser:
                 self.close()
                 await asyncio.sleep(0.05)
                 continue
-            if status == wanted:
+            if status == expected:
                 return again, head
             if status != 503:
-                raise ValueError(f"{target} was answered {status}, expected {wanted}: {head!r}")
+                raise ValueError(f"{target} was answered {status}, expected {expected}: {head!r}")
             await asyncio.sleep(0.2)
         raise AssertionError("counting has no end")
 
     def close(self) -> None:
-        """Ends the connection."""
         if self._browser is not None:
             self._browser.close()
             self._browser = None
 
 
-class Killing(threading.Thread):
-    """Kills processes while the work goes on. ``fault``: why it gave up."""
+class Killer(threading.Thread):
+    """Kills processes during the work. ``fault``: why it gave up."""
 
     def __init__(
-        self, tracker: Killable, plan: Plan, chance: random.Random, progress: partial[float], taken: partial[int]
+        self,
+        tracker: KillableTracker,
+        plan: Plan,
+        chance: random.Random,
+        progress: partial[float],
+        accepted: partial[int],
     ) -> None:
-        """``taken``: how many postbacks the receivers have taken."""
+        """``accepted`` returns the number of postbacks that the receivers have accepted."""
         super().__init__(name="killing", daemon=True)
         self.killed: dict[str, int] = {}
         self.fault: Exception | None = None
@@ -255,14 +262,14 @@ class Killing(threading.Thread):
         self._moments = sorted(chance.uniform(0, KILLED_BY_PROGRESS) for _ in range(plan.kills))
         self._chance = chance
         self._progress = progress
-        self._taken = taken
+        self._accepted = accepted
 
     def run(self) -> None:
-        """Kills one process at each of the moments, which are shares of the work."""
+        """Kill a process at each moment, a share of the work."""
         try:
             for moment, kind in zip(self._moments, self._victims(), strict=False):
-                until(partial(self._is_reached, moment), MAX_SECONDS, lambda: "The storm stands still.")
-                if kind == "core" and self._chance.random() < AT_WORK:
+                wait_until(partial(self._is_reached, moment), MAX_SECONDS, "The storm made no progress.")
+                if kind == "core" and self._chance.random() < AT_WORK_SHARE:
                     self._wait_for_deliveries()
                 self._tracker.kill(kind, self._chance)
                 self.killed[kind] = self.killed.get(kind, 0) + 1
@@ -270,27 +277,27 @@ class Killing(threading.Thread):
             self.fault = fault
 
     def _victims(self) -> Iterator[str]:
-        """Kinds of processes without end: each as often as it stands in the list, in an order that is drawn."""
+        """Yield kinds of processes endlessly, in random order, as often as they are in the list."""
         while True:
             yield from self._chance.sample(_VICTIMS, len(_VICTIMS))
 
     def _wait_for_deliveries(self) -> None:
-        """Waits until a postback is taken; not for long, for there may be none left."""
-        before = self._taken()
+        """Wait briefly until a postback is accepted. There may be none left."""
+        before = self._accepted()
         with contextlib.suppress(TimeoutError):
-            until(lambda: self._taken() > before, AT_WORK_SECONDS, str)
+            wait_until(lambda: self._accepted() > before, AT_WORK_SECONDS, "")
 
     def _is_reached(self, moment: float) -> bool:
         return self._progress() >= moment
 
 
 def _progress(networks: Networks, plan: Plan, port: int) -> float:
-    """How much of the work is done, from 0 to about 1: notices answered, and postbacks that the receivers took."""
+    """Return the progress of the work, from 0 to about 1: notices answered, and postbacks accepted."""
     owed = plan.conversions * (RULES - 0.5)
-    return (len(networks.accepted) / plan.conversions + _taken(port) / owed) / 2
+    return (len(networks.accepted) / plan.conversions + _accepted(port) / owed) / 2
 
 
-def _taken(port: int) -> int:
+def _accepted(port: int) -> int:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("GET", "/accepted")
@@ -301,15 +308,15 @@ def _taken(port: int) -> int:
 
 def _wait_until_final(folder: Path, plan: Plan) -> None:
     ledger = Ledger.open(folder / "ledger.sqlite", secret_box_of(folder))
-    told = "not every postback is final"
+    message = "not every postback is final"
     try:
-        until(partial(_is_final, ledger, plan.conversions), MAX_SECONDS, lambda: told)
+        wait_until(partial(_is_final, ledger, plan.conversions), MAX_SECONDS, message)
     finally:
         ledger.close()
 
 
 def _is_final(ledger: Ledger, conversions: int) -> bool:
-    time.sleep(0.2)  # looking costs some milliseconds of the machine that works
+    time.sleep(0.2)  # polling takes some milliseconds from the tracker
     with ledger.read() as tx:
         registered = tx.scalar(text("SELECT count(*) FROM conversions")) or 0
         unfinished = tx.scalar(text("SELECT count(*) FROM postbacks WHERE finished_at IS NULL"))

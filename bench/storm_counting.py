@@ -1,4 +1,4 @@
-"""What a storm came to, counted in the ledger, in the facts and at the receivers; and each promise that does not hold."""
+"""Counts the results of a storm in the ledger, in the facts and at the receivers, and checks each promise."""
 
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -7,34 +7,35 @@ import duckdb
 import msgspec
 from sqlalchemy import Connection, text
 
-from bench.flaky import Arrival, Kind
+from bench.flaky import AnswerKind, ReceivedRequest
 from clickloop.clock import wall_clock
-from clickloop.diagnosis.doctor import Verdict, examine
+from clickloop.diagnosis.doctor import examine
+from clickloop.diagnosis.doctor_finding import DoctorVerdict
 from clickloop.diagnosis.self_audit import audit_everything
 from clickloop.machine.secret_box import secret_box_of
 from clickloop.store.ledger.ledger import Ledger
 
 RULES = 2
-"""Of each source: one for all conversions, one for every second of them."""
-_DOCTORED = frozenset(("ledger", "audit", "postbacks", "notices", "journal"))
-"""What the doctor must find well; a disk that is nearly full is not the storm's fault."""
+"""Rules of each source: one for all conversions, one for every second of them."""
+_DOCTOR_AREAS = frozenset(("ledger", "audit", "postbacks", "notices", "journal"))
+"""Areas in which the doctor may find no fault. A disk that is nearly full is not caused by the storm."""
 
 Attempts = dict[tuple[str, int], str]
-"""By postback and number, the attempt's result."""
+"""Result of each attempt, by postback and number."""
 
 
-class Counted(msgspec.Struct, frozen=True):
-    """What the world outside saw."""
+class Observations(msgspec.Struct, frozen=True):
+    """The observations of networks and receivers."""
 
     accepted: dict[str, str]
-    """By txid, the click id of each notice that was answered 200."""
+    """Click id of each notice answered with 200, by txid."""
     small: int
-    """How many of them are skipped by one of the rules."""
-    arrivals: list[Arrival]
+    """Number of them that one of the rules skips."""
+    arrivals: list[ReceivedRequest]
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """What was counted. ``broken``: each promise that does not hold, as a sentence."""
+    """The counts. ``broken``: a sentence for each broken promise."""
 
     conversions: int
     in_facts: int
@@ -46,34 +47,34 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     arrived: int
     answers: dict[str, int]
     in_flight: int
-    """Requests that had left when a process was killed, and whose outcome was not written."""
+    """Requests sent when a process was killed, whose outcome was not recorded."""
     answered: int
-    """So many of them had been answered."""
+    """Number of them that had been answered."""
     duplicates: int
     audited: int
     mismatches: int
     broken: tuple[str, ...]
 
 
-class _Ledgers(msgspec.Struct, frozen=True):
-    """What the ledger says."""
+class _LedgerContents(msgspec.Struct, frozen=True):
+    """The contents of the ledger."""
 
     conversions: dict[str, str]
     """Click id by txid."""
     rows: int
-    """Of conversions."""
+    """Number of conversions."""
     states: dict[str, str]
     """State by postback."""
     skipped: dict[str, int]
     attempts: Attempts
     pairs: int
-    """Distinct pairs of conversion and rule among the postbacks."""
+    """Number of distinct pairs of conversion and rule among the postbacks."""
     unexplained: int
-    """Failed postbacks without a failed attempt that says why."""
+    """Number of failed postbacks without a failed attempt that says why."""
 
 
 class _Received(msgspec.Struct, frozen=True):
-    """What the receivers got, beside what the ledger knows of it."""
+    """The receivers' requests, compared with the ledger."""
 
     in_flight: int
     answered: int
@@ -81,8 +82,8 @@ class _Received(msgspec.Struct, frozen=True):
     broken: tuple[str, ...]
 
 
-def count(folder: Path, counted: Counted) -> Figures:
-    """Counts in the folder of a tracker that has been stopped."""
+def count(folder: Path, observations: Observations) -> Figures:
+    """Count in the folder of a stopped tracker."""
     ledger = Ledger.open(folder / "ledger.sqlite", secret_box_of(folder))
     try:
         with ledger.read() as tx:
@@ -92,28 +93,28 @@ def count(folder: Path, counted: Counted) -> Figures:
         ledger.close()
     with duckdb.connect(str(folder / "facts.duckdb"), read_only=True) as facts:
         (in_facts,) = facts.execute("SELECT coalesce(sum(conversions), 0)::BIGINT FROM facts").fetchone() or (0,)
-    received = _compare(found, counted.arrivals)
+    received = _compare(found, observations.arrivals)
     states = Counter(found.states.values())
-    doctored = [
-        f"{one.place}: {one.sentence}" for one in examine(folder, wall_clock()) if _is_ill(one.place, one.verdict)
+    doctor_faults = [
+        f"{one.place}: {one.sentence}" for one in examine(folder, wall_clock()) if _is_fault(one.place, one.verdict)
     ]
-    wanted = len(counted.accepted)
+    expected = len(observations.accepted)
     promises = (
-        (found.rows == wanted, f"{found.rows} conversions are registered, {wanted} were answered 200."),
-        (found.conversions == counted.accepted, "The conversions are not those that were answered 200."),
-        (in_facts == wanted, f"The facts know {in_facts} conversions, {wanted} were answered 200."),
+        (found.rows == expected, f"{found.rows} conversions are registered, {expected} were answered 200."),
+        (found.conversions == observations.accepted, "The conversions are not those that were answered 200."),
+        (in_facts == expected, f"The facts know {in_facts} conversions, {expected} were answered 200."),
         (
-            len(found.states) == found.pairs == RULES * wanted,
-            f"{len(found.states)} postbacks are there for {found.pairs} pairs.",
+            len(found.states) == found.pairs == RULES * expected,
+            f"{len(found.states)} postbacks exist for {found.pairs} pairs.",
         ),
         (
             not states["waiting"] + states["sending"] + states["cancelled"],
             f"Not all postbacks are final: {dict(states)}.",
         ),
-        (found.skipped == {"below_minimum": counted.small}, f"Postbacks were skipped for {found.skipped}."),
+        (found.skipped == {"below_minimum": observations.small}, f"Postbacks were skipped for {found.skipped}."),
         (not found.unexplained, f"{found.unexplained} failed postbacks do not say why."),
         (not audited.mismatches, f"The self-audit finds {len(audited.mismatches)} mismatches."),
-        (not doctored, " ".join(doctored)),
+        (not doctor_faults, " ".join(doctor_faults)),
     )
     return Figures(
         conversions=found.rows,
@@ -123,8 +124,8 @@ def count(folder: Path, counted: Counted) -> Figures:
         failed=states["failed"],
         skipped=found.skipped,
         unfinished=states["waiting"] + states["sending"],
-        arrived=len(counted.arrivals),
-        answers=Counter(arrival.kind.value for arrival in counted.arrivals if arrival.kind is not Kind.OK),
+        arrived=len(observations.arrivals),
+        answers=Counter(arrival.kind.value for arrival in observations.arrivals if arrival.kind is not AnswerKind.OK),
         in_flight=received.in_flight,
         answered=received.answered,
         duplicates=received.duplicates,
@@ -134,11 +135,11 @@ def count(folder: Path, counted: Counted) -> Figures:
     )
 
 
-def _is_ill(place: str, verdict: Verdict) -> bool:
-    return place in _DOCTORED and verdict is Verdict.FAULT
+def _is_fault(place: str, verdict: DoctorVerdict) -> bool:
+    return place in _DOCTOR_AREAS and verdict is DoctorVerdict.FAULT
 
 
-def _read(tx: Connection) -> _Ledgers:
+def _read(tx: Connection) -> _LedgerContents:
     conversions = tx.execute(text("SELECT txid, click_id FROM conversions")).all()
     postbacks = tx.execute(text("SELECT postback_id, state, reason FROM postbacks")).all()
     attempts = tx.execute(text("SELECT postback_id, number, result FROM attempts")).all()
@@ -146,7 +147,7 @@ def _read(tx: Connection) -> _Ledgers:
         "SELECT count(*) FROM postbacks AS p WHERE state = 'failed' AND NOT EXISTS (SELECT 1 FROM attempts AS a "
         "WHERE a.postback_id = p.postback_id AND a.result = 'failed' AND coalesce(a.error, '') <> '')"
     )
-    return _Ledgers(
+    return _LedgerContents(
         conversions={row.txid: row.click_id for row in conversions},
         rows=len(conversions),
         states={row.postback_id: row.state for row in postbacks},
@@ -157,34 +158,36 @@ def _read(tx: Connection) -> _Ledgers:
     )
 
 
-def _compare(found: _Ledgers, arrivals: list[Arrival]) -> _Received:
-    """An attempt that was on its way when a process was killed is recorded as unknown, and it alone may be made again after a 200."""
+def _compare(found: _LedgerContents, arrivals: list[ReceivedRequest]) -> _Received:
+    """Compare requests with attempts. Only an attempt in flight at a kill, recorded as unknown, may be repeated after a 200."""
     times = Counter((arrival.postback_id, arrival.attempt) for arrival in arrivals)
     unrecorded = sum(key not in found.attempts for key in times)
     twice = sum(number > 1 for number in times.values())
     unknown = [one for one in arrivals if found.attempts.get((one.postback_id, one.attempt)) == "unknown"]
     in_flight, answered = len(unknown), sum(one.answered for one in unknown)
-    taken: dict[str, list[int]] = defaultdict(list)
+    accepted: dict[str, list[int]] = defaultdict(list)
     for arrival in arrivals:
-        if arrival.kind is Kind.OK and arrival.answered:
-            taken[arrival.postback_id].append(arrival.attempt)
-    duplicates = sum(len(numbers) - 1 for numbers in taken.values())
-    unexcused = sum(
+        if arrival.kind is AnswerKind.OK and arrival.answered:
+            accepted[arrival.postback_id].append(arrival.attempt)
+    duplicates = sum(len(numbers) - 1 for numbers in accepted.values())
+    unjustified = sum(
         found.attempts.get((postback_id, number)) != "unknown"
-        for postback_id, numbers in taken.items()
+        for postback_id, numbers in accepted.items()
         for number in sorted(numbers)[:-1]
     )
-    untaken = sum(state == "delivered" and postback_id not in taken for postback_id, state in found.states.items())
-    unowed = sum(found.states.get(postback_id) not in {"delivered", "failed"} for postback_id, _ in times)
+    not_received = sum(
+        state == "delivered" and postback_id not in accepted for postback_id, state in found.states.items()
+    )
+    unexpected_requests = sum(found.states.get(postback_id) not in {"delivered", "failed"} for postback_id, _ in times)
     promises = (
-        (not unrecorded, f"{unrecorded} requests arrived that no attempt in the ledger tells of."),
+        (not unrecorded, f"{unrecorded} requests arrived without an attempt in the ledger."),
         (not twice, f"{twice} attempts arrived more than once."),
-        (not unexcused, f"{unexcused} postbacks were sent again although their 200 had been written down."),
+        (not unjustified, f"{unjustified} postbacks were sent again although their 200 was recorded."),
         (
             duplicates <= in_flight,
-            f"{duplicates} duplicates, but only {in_flight} requests were on their way at kills.",
+            f"{duplicates} duplicates, but only {in_flight} requests were in flight at kills.",
         ),
-        (not untaken, f"{untaken} postbacks are said to be delivered that no receiver took."),
-        (not unowed, f"{unowed} requests arrived for what was not owed."),
+        (not not_received, f"{not_received} postbacks are marked as delivered that no receiver accepted."),
+        (not unexpected_requests, f"{unexpected_requests} requests arrived for postbacks that were not due."),
     )
     return _Received(in_flight, answered, duplicates, tuple(sentence for holds, sentence in promises if not holds))

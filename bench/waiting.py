@@ -1,7 +1,7 @@
-"""Clicks beside a million waiting postbacks: ``clickloop serve`` that drains them, against the same with none. ``python -m bench.waiting``.
+"""Measures clicks while a million waiting postbacks are delivered, compared with none: ``python -m bench.waiting``.
 
-The edge has one core; visitors and receivers have the other, which they share with the core process. Both products run all the
-time and take turns of a few seconds, so that whatever else the machine does meets both.
+The edge has one core; visitors and receivers share the other with the core process. Both trackers run all the time and alternate
+every few seconds, so that other load affects both alike.
 """
 
 import contextlib
@@ -16,9 +16,9 @@ from statistics import median
 import msgspec
 from sqlalchemy import text
 
-from bench.lanes import WAITING, make_wait, receivers
 from bench.machine import Load, cores_awake, cpu_seconds, run_wrk, two_cores
-from bench.product import Serving
+from bench.product import ServeProcess
+from bench.receiver_queues import WAITING, create_waiting, receivers
 from clickloop.machine.secret_box import secret_box_of
 from clickloop.store.identity import LEDGER_FILE
 from clickloop.store.ledger.ledger import Ledger
@@ -28,20 +28,20 @@ SECONDS = 3
 WARM_SECONDS = 1
 CONNECTIONS = 32
 PER_SECOND = 500
-REACH = 1.5
+MAX_RATIO = 1.5
 
 
 class Round(msgspec.Struct, frozen=True):
-    """What visitors saw, and what the core process did meanwhile."""
+    """The visitors' response times, and the core process's work during them."""
 
     load: Load
     drained_per_second: float
     core_busy: float
-    """Cores that the core process used."""
+    """Number of cores that the core process used."""
 
 
 def main() -> list[str]:
-    """Result lines in Markdown. Raises ArithmeticError when a visitor was not redirected, or nothing was drained."""
+    """Return the results as lines of Markdown. Raise ArithmeticError if a visitor was not redirected or nothing was delivered."""
     server_core, load_core = two_cores()
     with (
         tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder,
@@ -52,7 +52,7 @@ def main() -> list[str]:
         for data in folders.values():
             _set_up(data)
         ledger = Ledger.open(folders["waiting"] / LEDGER_FILE)
-        make_wait(ledger, port)
+        create_waiting(ledger, port)
         ledger.close()
         rounds: dict[str, list[Round]] = {kind: [] for kind in folders}
         with contextlib.ExitStack() as running:
@@ -64,7 +64,7 @@ def main() -> list[str]:
 
 
 def _set_up(folder: Path) -> None:
-    serving = Serving(folder)
+    serving = ServeProcess(folder)
     try:
         serving.create_campaign("https://source.example/postback?id={externalid}")
     finally:
@@ -72,9 +72,9 @@ def _set_up(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _frozen(folder: Path, server_core: int) -> Iterator[Serving]:
-    """The product, stopped in the middle of what it does until a round lets it go on: so two of them take turns within seconds."""
-    serving = Serving(folder, edges=1)
+def _frozen(folder: Path, server_core: int) -> Iterator[ServeProcess]:
+    """Run a tracker that is suspended with SIGSTOP until a round resumes it, so that two of them can alternate within seconds."""
+    serving = ServeProcess(folder, edges=1)
     try:
         os.sched_setaffinity(serving.pids[2], {server_core})
         _signal(serving, signal.SIGSTOP)
@@ -84,13 +84,13 @@ def _frozen(folder: Path, server_core: int) -> Iterator[Serving]:
         serving.stop()
 
 
-def _signal(serving: Serving, number: int) -> None:
+def _signal(serving: ServeProcess, number: int) -> None:
     for pid in serving.pids[1:]:
         os.kill(pid, number)
 
 
-def _round(serving: Serving, load_core: int) -> Round:
-    """Lets the product go on, first warm, then with visitors at the rate."""
+def _round(serving: ServeProcess, load_core: int) -> Round:
+    """Resume the tracker, warm it up, and measure with visitors at the rate."""
     core = serving.pids[1]
     _signal(serving, signal.SIGCONT)
     run_wrk(serving.port, "/c/Ab12Cd", WARM_SECONDS, CONNECTIONS, load_core, _PAUSE_MS, spread=True)
@@ -119,7 +119,7 @@ def _lines(rounds: dict[str, list[Round]], *, awake: bool) -> list[str]:
     if errors := sum(one.load.errors for found in rounds.values() for one in found):
         raise ArithmeticError(f"{errors} visitors were not redirected")
     if not all(one.drained_per_second for one in rounds["waiting"]):
-        raise ArithmeticError("nothing of what waits was delivered while visitors came")
+        raise ArithmeticError("no waiting postback was delivered during a round")
     p99 = {kind: median(one.load.p99_ms for one in found) for kind, found in rounds.items()}
     named = {"alone": "none", "waiting": f"{WAITING:,}, being drained"}
     return [
@@ -137,7 +137,7 @@ def _lines(rounds: dict[str, list[Round]], *, awake: bool) -> list[str]:
             for kind, found in rounds.items()
         ),
         "",
-        f"**p99 with them ÷ without: {p99['waiting'] / p99['alone']:.2f}** (to reach: ≤ {REACH})",
+        f"**p99 with them ÷ without: {p99['waiting'] / p99['alone']:.2f}** (to reach: ≤ {MAX_RATIO})",
     ]
 
 

@@ -8,12 +8,12 @@ from clickloop.config import settings_reference
 from clickloop.conversion.notice import NoticeFlag, RefusalReason
 from clickloop.conversion.upload import FileFault
 from clickloop.conversion.upload_table import LineFault
-from clickloop.diagnosis.check.finding import Code
+from clickloop.diagnosis.check.finding import CheckCode
 from clickloop.macro import FILTERS, KNOWN, Macro
 from clickloop.postback.due import SkipReason
-from clickloop.postback.holding import Hold
+from clickloop.postback.pause_reason import PauseReason
 from clickloop.postback.sending.address_ranges import BLOCKS, LOCAL_ENDINGS, SERVICE_PORTS
-from clickloop.tracking.resending import NotResent
+from clickloop.tracking.resending import NotResentReason
 
 FOLDER = Path(__file__).parent / "reference"
 
@@ -70,15 +70,15 @@ def reasons_reference() -> str:
         ("Unreadable lines of an upload", LineFault),
         ("Refused uploads", FileFault),
         ("Skipped postbacks", SkipReason),
-        ("Paused postbacks", Hold),
-        ("Postbacks left out of a resend", NotResent),
+        ("Paused postbacks", PauseReason),
+        ("Postbacks left out of a resend", NotResentReason),
     )
     for title, reasons in lists:
         lines += [f"## {title}", "", "| Reason | Meaning |", "| --- | --- |"]
         lines += [f"| `{reason}` | {reason.sentence} |" for reason in reasons]
         lines.append("")
     lines += ["## Findings of Check", "", "| Code | Meaning |", "| --- | --- |"]
-    lines += [f"| `{code}` | {code.sentence} |" for code in Code]
+    lines += [f"| `{code}` | {code.sentence} |" for code in CheckCode]
     return "\n".join(lines) + "\n"
 
 

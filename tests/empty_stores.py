@@ -1,4 +1,4 @@
-"""Stores in which nothing is yet. Their files are made once and then copied: to make their tables takes longer than most tests."""
+"""Empty stores. Their files are created once and then copied, since creating the tables takes longer than most tests."""
 
 import tempfile
 from functools import cache
@@ -10,14 +10,14 @@ from clickloop.store.ledger.ledger import Ledger
 
 
 def open_ledger(path: Path, box: SecretBox | None = None) -> Ledger:
-    """Open a ledger; one that is not there yet is empty, with its newest schema."""
+    """Open a ledger, created with the newest schema if necessary."""
     if not path.exists():
         path.write_bytes(_ledger())
     return Ledger.open(path, box)
 
 
 def open_facts(path: Path, memory_limit_mb: int = 128) -> DuckDbFacts:
-    """Open facts; those that are not there yet are empty."""
+    """Open facts, created if necessary."""
     if not path.exists():
         path.write_bytes(_facts())
     return DuckDbFacts.open(path, memory_limit_mb=memory_limit_mb)

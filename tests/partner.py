@@ -11,8 +11,8 @@ from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.clock import MINUTE_MS
 from clickloop.conversion.conversion import Conversion
-from clickloop.conversion.notice import Door, RawNotice, RefusalReason
-from clickloop.conversion.notice_log import Outcome
+from clickloop.conversion.notice import Channel, RawNotice, RefusalReason
+from clickloop.conversion.notice_log import NoticeOutcome
 from clickloop.record_id import RecordIds
 from clickloop.report.fact import ConversionFact
 from clickloop.store.ledger.logs.conversions import (
@@ -20,8 +20,8 @@ from clickloop.store.ledger.logs.conversions import (
 )
 from clickloop.store.ledger.logs.outbox import oldest_facts
 from clickloop.store.ledger.schema.tables import networks
-from clickloop.text import text_of
-from clickloop.tracking.notices import Desk, take_notices
+from clickloop.text import escape_bytes
+from clickloop.tracking.notices import Intake, take_notices
 from tests.empty_stores import open_ledger
 
 NOW = 1_772_366_400_000  # 2026-03-01T12:00:00Z
@@ -46,7 +46,7 @@ class Partner:
         self.clicks = Clicks()
         self.click_ids = ClickIds(b"k" * 32)
         self.new_id = RecordIds(lambda: NOW)
-        self.desk = Desk(open_ledger(path / "ledger.sqlite"), self.clicks, self.click_ids, self.new_id, "USD")
+        self.intake = Intake(open_ledger(path / "ledger.sqlite"), self.clicks, self.click_ids, self.new_id, "USD")
 
     def click(self, at: int = NOW - MINUTE_MS, *, arrived: bool = True) -> str:
         click_id = self.click_ids.new(at)
@@ -68,7 +68,7 @@ class Partner:
     def notice(self, cid: str | None = None, at: int = NOW, **said: str) -> RawNotice:
         query = urlencode(({} if cid is None else {"cid": cid}) | said)
         return RawNotice(
-            notice_id=self.new_id(), at=at, door=Door.S2S, query=text_of(query.encode()), ip="198.51.100.7"
+            notice_id=self.new_id(), at=at, channel=Channel.S2S, query=escape_bytes(query.encode()), ip="198.51.100.7"
         )
 
     def set_up_network(self, **settings: object) -> None:
@@ -82,16 +82,16 @@ class Partner:
             "created_at": 0,
             "updated_at": 0,
         }
-        with self.desk.ledger.write() as tx:
+        with self.intake.ledger.write() as tx:
             tx.execute(insert(networks).values(**(values | settings)))
 
-    def outcomes(self, *raws: RawNotice, now: int = NOW) -> list[Outcome | RefusalReason]:
-        return [result.reason or result.outcome for result in take_notices(self.desk, raws, now)]
+    def outcomes(self, *raws: RawNotice, now: int = NOW) -> list[NoticeOutcome | RefusalReason]:
+        return [result.reason or result.outcome for result in take_notices(self.intake, raws, now)]
 
     def conversions(self, click_id: str) -> list[Conversion]:
-        with self.desk.ledger.read() as tx:
+        with self.intake.ledger.read() as tx:
             return conversions_of_click(tx, click_id)
 
     def facts(self) -> list[ConversionFact]:
-        with self.desk.ledger.read() as tx:
+        with self.intake.ledger.read() as tx:
             return [msgspec.json.decode(line, type=ConversionFact) for _, line in oldest_facts(tx, 10_000)]

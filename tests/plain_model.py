@@ -1,4 +1,4 @@
-"""What should become of notices, rules and postbacks, in dictionaries: the model that the product is held against."""
+"""A reference model of notices, rules and postbacks in plain dictionaries, which the product is compared with."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ Key = tuple[str, str]
 
 
 class Model:
-    """What should be, in dictionaries."""
+    """The expected state, in dictionaries."""
 
     def __init__(self) -> None:
         self.conversions: dict[Key, dict[str, Any]] = {}

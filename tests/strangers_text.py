@@ -1,4 +1,4 @@
-"""Every reader of text that strangers send, as a function of the text: a visitor, a network, a receiver, whoever finds a form."""
+"""Every parser of untrusted text, as a function of the text: from visitors, networks, receivers, and clients of public forms."""
 
 import asyncio
 import gzip
@@ -22,21 +22,22 @@ from clickloop.click.visitor import Visitors
 from clickloop.click_id import ClickIds
 from clickloop.config import proxy_networks
 from clickloop.conversion.condensed import condensed
-from clickloop.conversion.given import GivenConversion, raw_notice_of
+from clickloop.conversion.conversion_input import ConversionInput, raw_notice_of
 from clickloop.conversion.mending import mended_click_id
 from clickloop.conversion.moment import read_moment
 from clickloop.conversion.multipart_body import boundary_of as boundary_of_notice
 from clickloop.conversion.multipart_body import form_fields, header_parameters
 from clickloop.conversion.network_words import network_word_faults
-from clickloop.conversion.notice import Door, RawNotice, quick_verdict, read_notice
+from clickloop.conversion.notice import Channel, RawNotice, quick_verdict, read_notice
 from clickloop.conversion.pairs import read_pairs
+from clickloop.conversion.parameter_meaning import interpreted_parameters, sent_tokens
+from clickloop.conversion.reported import ConversionReport
 from clickloop.conversion.status import word_key
-from clickloop.conversion.understanding import sent_tokens, understood
-from clickloop.conversion.upload import Format, Layout, detect, lines_of
-from clickloop.conversion.upload_cells import bare, without_apostrophes
+from clickloop.conversion.upload import UploadFormat, UploadLayout, detect, lines_of
+from clickloop.conversion.upload_cells import without_apostrophes, without_text_quotes
 from clickloop.conversion.upload_columns import column_name, read_columns
 from clickloop.conversion.upload_dates import proven_order
-from clickloop.conversion.upload_text import Utf8
+from clickloop.conversion.upload_text import Utf8Decoder
 from clickloop.diagnosis.check.records import looks_like_a_macro
 from clickloop.diagnosis.trace_text import one_line
 from clickloop.edge.content_encoding import decoded
@@ -44,10 +45,10 @@ from clickloop.edge.header_fields import field_of
 from clickloop.edge.message import escaped_request_line, without_fragment
 from clickloop.edge.proxies import client_behind, first_of, host_of
 from clickloop.edge.untrusted_proxy import UntrustedProxies
-from clickloop.macro import Place, unreplaced_macro
+from clickloop.macro import EncodingContext, unreplaced_macro
 from clickloop.macro.checking import check
-from clickloop.macro.parameter_name import meant_name
-from clickloop.macro.shape import shape_findings
+from clickloop.macro.parameter_name import intended_name
+from clickloop.macro.shape import shape_issues
 from clickloop.macro.template import parse
 from clickloop.money import currency_of, read_amount
 from clickloop.pasting import trimmed
@@ -56,19 +57,18 @@ from clickloop.postback.curl import curl_command
 from clickloop.postback.masking import masked_header, masked_text, masked_value
 from clickloop.postback.pattern import matches
 from clickloop.postback.retry import retry_after_ms
-from clickloop.postback.rule import BodyKind, Header, Method, Request
+from clickloop.postback.rule import BodyKind, Header, Method, PostbackRequest
 from clickloop.postback.secret_names import is_secret_name
 from clickloop.postback.sending.answer_recovery import TolerantProtocol
 from clickloop.postback.sending.client import Hop, first_hop, next_hop
-from clickloop.postback.sending.target import Target, escaped_url, target_of
+from clickloop.postback.sending.target import RequestTarget, escaped_url, target_of
 from clickloop.report.rate_text import read_day, read_rate, read_rate_lines
 from clickloop.report.spreadsheet import csv_line
 from clickloop.setup.fault import InvalidInputError
 from clickloop.setup.own_link import OwnLinks
 from clickloop.store.unknown_links import UnknownLinkCounter
-from clickloop.text import octets_of, readable, text_of
+from clickloop.text import escape_bytes, readable, unescape_bytes
 from clickloop.web.api.body import read_partly
-from clickloop.web.api.logs.conversions import ConversionReport
 from clickloop.web.browser import browser_of
 from clickloop.web.cookies import cookie_of
 from clickloop.web.panel.frame.durations import read_durations
@@ -76,7 +76,7 @@ from clickloop.web.panel.frame.form import Form
 from clickloop.web.panel.frame.form_body import boundary_of, read_form
 
 CLICK_IDS = ClickIds(b"k" * 32)
-HOP = Hop(Method.GET, Target("https", "a.example", 443, "/", ""), (), b"")
+HOP = Hop(Method.GET, RequestTarget("https", "a.example", 443, "/", ""), (), b"")
 
 
 class NoCountry:
@@ -98,25 +98,25 @@ UNKNOWN_LINKS = UnknownLinkCounter(FOLDER, "tests", 0)
 
 def _notice(query: str = "", body: str = "", content_type: str = "") -> RawNotice:
     return RawNotice(
-        notice_id="n", at=1_772_366_400_000, door=Door.S2S, query=query, body=body, content_type=content_type
+        notice_id="n", at=1_772_366_400_000, channel=Channel.S2S, query=query, body=body, content_type=content_type
     )
 
 
 def _read_notice(raw: RawNotice) -> None:
     quick_verdict(read_notice(raw), CLICK_IDS)
-    understood(raw)
+    interpreted_parameters(raw)
 
 
 def _upload(text: str) -> None:
     """As an uploaded file: as it is, and behind a header and a click id so that its lines are read."""
-    octets = text_of(text.encode()).encode()
-    utf8 = Utf8()
+    octets = escape_bytes(text.encode()).encode()
+    utf8 = Utf8Decoder()
     utf8.take(octets)
     utf8.end()
     detect(octets[:65_536])
     for head in ("clickid,payout,status\n", "01m8n2w0ywcmkyef1xwqnkh44n:1:sale\n"):
         layout = detect(head.encode())
-        assert isinstance(layout, Layout)
+        assert isinstance(layout, UploadLayout)
         for _ in lines_of(layout, [octets]):
             pass
 
@@ -133,7 +133,7 @@ def _form(body: bytes, content_type: str) -> None:
         form = Form(read_form(body, content_type))
     except HTTPException:
         return
-    form.shown_again(ConversionReport)
+    form.redisplay_values(ConversionReport)
     form.read_partly(ConversionReport)
 
 
@@ -146,7 +146,7 @@ def _boundary(text: str) -> None:
 
 def _sent(text: str) -> None:
     """As the values in a request that is to leave, and as a command to be copied."""
-    request = Request(
+    request = PostbackRequest(
         url=f"https://a.example/?a={text}", headers=(Header("X-A", text),), body_kind=BodyKind.JSON, body=text
     )
     first_hop(request)
@@ -158,7 +158,7 @@ def _rendered(text: str) -> None:
     """As a macro's value, through every filter and into every place."""
     for macro in ("{v1}", "{v1|round:2|format:%Y|map:a=1|cut:50}"):
         template = parse(f'{{"a": "{macro}", "b": {macro}}}')
-        for place in (Place.URL, Place.JSON, Place.HEADER):
+        for place in (EncodingContext.URL, EncodingContext.JSON, EncodingContext.HEADER):
             template.render({"token1": text}, place)
 
 
@@ -229,13 +229,13 @@ READERS: dict[str, Callable[[str], object]] = {
     "test mark": lambda text: is_test(CLICK_IDS, b"aB3xY9", f"clickloop_test={text}".encode(), 0),
     "cookie": lambda text: cookie_value(text.encode()),
     "purpose": lambda text: screen(b"GET", text.encode(), None),
-    "user agent": lambda text: VISITORS.known(text.encode()),
+    "user agent": lambda text: VISITORS.device_of(text.encode()),
     "language": lambda text: VISITORS.language(text.encode()),
     "request line": lambda text: escaped_request_line(f"GET /é{text} HTTP/1.1\r\n".encode()),
-    "click id": lambda text: CLICK_IDS.read(text),
-    "mended click id": lambda text: mended_click_id(f"01kjmm87x09z14xzr1jgrhd1sd{text}"),
-    "mended click id behind a quote": lambda text: mended_click_id(f'"{text}'),
-    "click id with parameters": lambda text: _read_notice(_notice(query=f"cid=01kjmm87x09z14xzr1jgrhd1sd?{text}")),
+    "click ID": lambda text: CLICK_IDS.read(text),
+    "mended click ID": lambda text: mended_click_id(f"01kjmm87x09z14xzr1jgrhd1sd{text}"),
+    "mended click ID behind a quote": lambda text: mended_click_id(f'"{text}'),
+    "click ID with parameters": lambda text: _read_notice(_notice(query=f"cid=01kjmm87x09z14xzr1jgrhd1sd?{text}")),
     "query encoded as a whole": lambda text: _read_notice(_notice(query=f"cid%3d{text.replace('=', '')}")),
     "notice that is condensed": lambda text: condensed(_notice(query=text, body=text)),
     "notice query": lambda text: _read_notice(_notice(query=text)),
@@ -251,7 +251,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "content type": lambda text: read_pairs(b"", b"a=b", f"multipart/form-data; {text}"),
     "moment": lambda text: read_moment(text, 1_772_366_400_000),
     "dates of a table": lambda text: proven_order(
-        Layout(Format.CSV, ("cid", "at"), 2, 7), [text.encode()], 1_772_366_400_000
+        UploadLayout(UploadFormat.CSV, ("cid", "at"), 2, 7), [text.encode()], 1_772_366_400_000
     ),
     "moment behind a date": lambda text: read_moment(f"2026-03-01{text}", 1_772_366_400_000),
     "amount": read_amount,
@@ -260,7 +260,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "status word": word_key,
     "unreplaced macro": unreplaced_macro,
     "unreplaced macro in braces": lambda text: unreplaced_macro(f"{{{text}"),
-    "octets": lambda text: readable(text_of(octets_of(text))),
+    "octets": lambda text: readable(escape_bytes(unescape_bytes(text))),
     "upload": _upload,
     "apostrophes": lambda text: without_apostrophes(text.encode()),
     "macro value": _rendered,
@@ -296,7 +296,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "placeholder": looks_like_a_macro,
     "mended link": lambda text: mended_link(b"aB3xY9" + text.encode(), text.encode()),
     "end of a link": lambda text: tail_of(text.encode()),
-    "name of a parameter": meant_name,
+    "name of a parameter": intended_name,
     "fragment": lambda text: without_fragment(text.encode()),
     "unknown link": lambda text: UNKNOWN_LINKS.note(text.encode(), 0),
     "own link": lambda text: OWN_LINKS.key_in(f"https://{text}"),
@@ -314,7 +314,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "country": lambda text: GEO_BASE.country(text),
     "device": lambda text: DEVICES.id_of(text),
     "peer": lambda text: UNTRUSTED.note(text),
-    "a chain of proxies": lambda text: UNTRUSTED.note_trusted("127.0.0.1", octets_of(text), "203.0.113.9"),
+    "a chain of proxies": lambda text: UNTRUSTED.note_trusted("127.0.0.1", unescape_bytes(text), "203.0.113.9"),
     "content encoding": lambda text: _decompressed(b"a", text.encode()),
     "plain body said to be compressed": lambda text: _decompressed(text.encode(), b"deflate"),
     "gzip body": lambda text: _decompressed(gzip.compress(text.encode(), 1), b"gzip"),
@@ -328,14 +328,14 @@ READERS: dict[str, Callable[[str], object]] = {
     "answer behind interim ones": lambda text: _answered(f"HTTP/1.1 103 Hints\r\n\r\n{text}HTTP/1.1 200 OK\r\na b: c"),
     "columns": lambda text: read_columns(text.split(",")),
     "column": column_name,
-    "cell": lambda text: bare(text.encode()),
+    "cell": lambda text: without_text_quotes(text.encode()),
     "pasted": trimmed,
-    "shape of an address": lambda text: list(shape_findings(text, Place.URL)),
-    "shape behind a query": lambda text: list(shape_findings(f"https://a.example/?a={text}", Place.URL)),
-    "shape behind a fragment": lambda text: list(shape_findings(f"https://a.example/#{text}", Place.URL)),
-    "shape of a form": lambda text: list(shape_findings(text, Place.FORM)),
+    "shape of an address": lambda text: list(shape_issues(text, EncodingContext.URL)),
+    "shape behind a query": lambda text: list(shape_issues(f"https://a.example/?a={text}", EncodingContext.URL)),
+    "shape behind a fragment": lambda text: list(shape_issues(f"https://a.example/#{text}", EncodingContext.URL)),
+    "shape of a form": lambda text: list(shape_issues(text, EncodingContext.FORM)),
     "token to be masked": lambda text: sent_tokens(_notice(query=f"token={text.replace('&', '')}")),
     "alarm": lambda text: Alarm(code="a", sentence=text).key,
     "network's words": lambda text: network_word_faults(dict.fromkeys(text.split(","), "sale"), {"sale"}),
-    "stated conversion": lambda text: raw_notice_of(GivenConversion(click_id=text, payout=text), Door.S2S, "n", 0),
+    "stated conversion": lambda text: raw_notice_of(ConversionInput(click_id=text, payout=text), Channel.S2S, "n", 0),
 }

@@ -1,16 +1,16 @@
-"""What sources and networks send every day and what has always been read rightly: it has to stay so."""
+"""Requests as sources and networks really send them are still parsed correctly."""
 
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from clickloop.conversion.notice import Door, RawNotice, read_notice
-from clickloop.macro import FindingCode, Place, check, parse
+from clickloop.conversion.notice import Channel, RawNotice, read_notice
+from clickloop.macro import EncodingContext, TemplateIssueCode, check, parse
 from clickloop.money import Amount, read_amount
-from clickloop.postback.sending.target import Target, TargetFault, target_of
+from clickloop.postback.sending.target import RequestTarget, TargetFault, target_of
 from clickloop.setup.fault import FaultCode
 from clickloop.setup.web_address import address_faults
-from clickloop.text import octets_of, text_of
+from clickloop.text import escape_bytes, unescape_bytes
 from clickloop.tracking.take import record_clicks, take_click
 from tests.tracking.test_take import an_edge, arriving, recorded
 
@@ -37,8 +37,8 @@ def test_an_external_id_goes_to_the_source_byte_for_byte(sent: bytes, meant: byt
     take_click(edge, arriving(b"external_id=" + sent + b"&cost=1"), b"Ab12Cd")
     record_clicks(edge)
     click = recorded(clicks)
-    assert (octets_of(click.external_id), click.flags, click.cost_micros) == (meant, "", 1_000_000)
-    url = POSTBACK.render({"externalid": click.external_id}, Place.URL, 0)
+    assert (unescape_bytes(click.external_id), click.flags, click.cost_micros) == (meant, "", 1_000_000)
+    url = POSTBACK.render({"externalid": click.external_id}, EncodingContext.URL, 0)
     told = parse_qs(urlsplit(url).query, keep_blank_values=True, encoding="latin-1")
     assert told["id"][0].encode("latin-1") == meant
 
@@ -55,8 +55,8 @@ def test_what_platforms_append_to_a_link_changes_nothing(number: int) -> None:
 @pytest.mark.parametrize("part", ["%2F", "%3A", "%28", "%41", "|", "%2f", "%7C", "a%2Fb%3Fc", "(x)", "~", "%C3%A4"])
 def test_escapes_in_a_postback_url_leave_as_they_stand(part: str) -> None:
     template = f"https://source.example/p{part}/x?a={part}&id={{externalid}}"
-    target = target_of(parse(template).render({"externalid": "7"}, Place.URL, 0))
-    assert isinstance(target, Target)
+    target = target_of(parse(template).render({"externalid": "7"}, EncodingContext.URL, 0))
+    assert isinstance(target, RequestTarget)
     assert target.url == f"https://source.example/p{part}/x?a={part}&id=7"
 
 
@@ -79,14 +79,16 @@ def test_amounts_are_read_as_people_write_them(text: str, micros: int, currency:
 
 
 def test_of_a_notice_an_upper_case_click_id_is_taken_and_return_is_told() -> None:
-    raw = RawNotice(notice_id="n", at=0, door=Door.S2S, query=text_of(b"CID=01KAQJ6Z8M4X2C9V7B5N3T1W0Y&return=1"))
+    raw = RawNotice(
+        notice_id="n", at=0, channel=Channel.S2S, query=escape_bytes(b"CID=01KAQJ6Z8M4X2C9V7B5N3T1W0Y&return=1")
+    )
     notice = read_notice(raw)
     assert (notice.click_id_text, notice.return_text, notice.flags) == ("01KAQJ6Z8M4X2C9V7B5N3T1W0Y", "1", ())
 
 
 def test_braces_spaces_and_fragments_in_an_address_are_refused_or_named() -> None:
     named = [finding.code for finding in check("https://offer.example/?sub1=%7Bclickid%7D", at_click=True)]
-    assert FindingCode.ENCODED_BRACES in named
+    assert TemplateIssueCode.ENCODED_BRACES in named
     (fault,) = address_faults("url", "https://offer.example/a b", required=True)
     assert fault.code == FaultCode.CHARACTER
     assert target_of("https://source.example/#x") is TargetFault.FRAGMENT

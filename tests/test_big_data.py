@@ -4,16 +4,17 @@ from pathlib import Path
 
 import duckdb
 
-from bench.big_clicks import Clicks
+from bench.big_clicks import ClickPlan
 from bench.big_data import Plan, make
 from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import KEY_FILE, ClickId, ClickIds
 from clickloop.clock import DAY_MS
-from clickloop.diagnosis.doctor import Verdict, examine
+from clickloop.diagnosis.doctor import examine
+from clickloop.diagnosis.doctor_finding import DoctorVerdict
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
 
 UNTIL = 1_790_000_000_000
-PLAN = Plan(Clicks(3_000, 10, UNTIL, 7), conversions=300, campaigns=12, offers=8)
+PLAN = Plan(ClickPlan(3_000, 10, UNTIL, 7), conversions=300, campaigns=12, offers=8)
 
 
 def _told(folder: Path) -> list[tuple[object, ...]]:
@@ -22,7 +23,7 @@ def _told(folder: Path) -> list[tuple[object, ...]]:
     return rows
 
 
-def test_big_data_is_whole_genuine_and_the_same_for_the_same_seed(tmp_path: Path) -> None:
+def test_big_data_is_complete_genuine_and_the_same_for_the_same_seed(tmp_path: Path) -> None:
     make(tmp_path / "a", PLAN)
     findings = [
         found for found in examine(tmp_path / "a", UNTIL) if found.place in ("ledger", "audit", "postbacks", "facts")
@@ -30,10 +31,10 @@ def test_big_data_is_whole_genuine_and_the_same_for_the_same_seed(tmp_path: Path
     told = [
         (found.verdict, found.sentence.partition(" is paused")[0])
         for found in findings
-        if found.verdict is not Verdict.WELL
+        if found.verdict is not DoctorVerdict.WELL
     ]
     assert told == [
-        (Verdict.WARNING, "The receiver postback.kadam.example:443")
+        (DoctorVerdict.WARNING, "The receiver postback.kadam.example:443")
     ]  # one of them is paused, as in a real instance
     facts = DuckDbFacts.open(tmp_path / "a" / "facts.duckdb")
     clicks = facts.clicks_page(ClickFilter(), 5_000)

@@ -1,4 +1,4 @@
-"""Reading what strangers send takes time in proportion to its length: 256 KB of anything at most 20 times what 16 KB take.
+"""Parsing untrusted text takes time in proportion to its length: 256 KB of anything at most 20 times as long as 16 KB.
 
 Every module that uses Python's ``re``, which backtracks, is listed here: with the functions that are measured, or with the reason
 why no stranger's text reaches it unbounded.
@@ -17,7 +17,7 @@ from tests.strangers_text import READERS
 
 SMALL, LARGE, FACTOR = 16 * 1024, 256 * 1024, 20
 FLOOR_SECONDS = 0.004
-"""What the small text counts for at least: below it the clock and other work of the machine decide."""
+"""Minimum time assumed for the small text. Below it, timer resolution and other load would decide."""
 
 TOKENS = (
     *(
@@ -174,8 +174,8 @@ def _cost(reader: Callable[[str], object], text: str, times: int) -> float:
     return min(spent)
 
 
-def _repeated(token: str, octets: int) -> str:
-    return token * (octets // len(token.encode()))
+def _repeated(token: str, size: int) -> str:
+    return token * (size // len(token.encode()))
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -206,7 +206,7 @@ def test_the_measure_finds_a_reader_that_takes_quadratic_time() -> None:
 
 MEASURED = """
 text money pasting alarm.alarms setup.own_link click.trial_mark conversion.mending conversion.moment conversion.upload
-conversion.upload_columns macro.filters macro.place macro.unreplaced macro.checking macro.template macro.shape
+conversion.upload_columns macro.filters macro.encoding_context macro.unreplaced macro.checking macro.template macro.shape
 postback.sending.client postback.sending.target postback.retry postback.curl postback.sending.answer_recovery
 report.rate_text report.spreadsheet diagnosis.trace_text postback.masking postback.secret_names
 diagnosis.check.records store.unknown_links conversion.lenient_json conversion.mended_json web.panel.frame.form
@@ -219,7 +219,7 @@ NO_STRANGERS = {
     "setup.instance": "names of domains in the settings, cut by the pattern itself",
     "setup.fault": "one class of characters, on the set-up's texts",
     "setup.campaign": "one class of characters, and patterns of a fixed length, on the set-up's texts",
-    "web.api.setup.statuses": "a pattern of at most 32 characters",
+    "conversion.status_change": "a pattern of at most 32 characters",
     "config": "the operator's settings",
     "web.api.versions": "a header of at most 1,000 characters",
     "web.api.description": "our own document",
@@ -236,16 +236,16 @@ NO_STRANGERS = {
     "store.journal.segment": "the end of a line of ours",
     "store.ledger.logs.audit_log": "names of our own fields",
 }
-"""Modules with Python's ``re`` that no stranger's text of any length reaches, and why."""
+"""Modules with Python's ``re`` that no untrusted text of unlimited length reaches, and why."""
 
 
 FOLDERS = ("click", "conversion", "edge", "people", "web")
-"""Folders in which strangers' text is read, with ``re`` or without."""
+"""Folders that parse untrusted text, with ``re`` or without."""
 READING = """
 click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor click.geo
-conversion.condensed conversion.given conversion.lenient_json conversion.mended_json conversion.mending
+conversion.condensed conversion.conversion_input conversion.lenient_json conversion.mended_json conversion.mending
 conversion.moment conversion.multipart_body conversion.network_words conversion.notice conversion.pairs
-conversion.status conversion.understanding conversion.upload conversion.upload_cells conversion.upload_columns
+conversion.status conversion.parameter_meaning conversion.upload conversion.upload_cells conversion.upload_columns
 conversion.upload_dates conversion.upload_table conversion.upload_text web.browser web.cookies edge.content_encoding
 people.devices edge.header_fields edge.message edge.proxies edge.untrusted_proxy
 """
@@ -262,7 +262,9 @@ NOT_READING = {
     "conversion.attribution": "compares what was read",
     "conversion.conversion": "the record alone",
     "conversion.conversion_log": "filters of the API, each of bounded length",
+    "conversion.reported": "looks at each text once; how many there are is bounded by the size of a body",
     "conversion.notice_log": "filters of the API, each of bounded length",
+    "conversion.status_change": "the set-up; looks at each word once",
     "conversion.terms": "the set-up",
     "edge.backlog": "queues; what is in them is counted",
     "edge.burst": "a list of answers",
@@ -283,7 +285,7 @@ NOT_READING = {
     "people.sign_in_limits": "counts by address and name",
     "web.site": "puts the applications together",
 }
-"""Modules of these folders that read no stranger's text themselves, and why nothing in them grows faster than the text."""
+"""Modules of these folders that parse no untrusted text themselves, and why their work is bounded by its length."""
 
 
 def test_every_module_where_strangers_text_arrives_is_measured_or_says_why_not() -> None:

@@ -1,4 +1,4 @@
-"""Click ids: unique, sorted, and recognised when forged or mistyped."""
+"""Click ids: unique, sorted, and refused if forged or mistyped."""
 
 from itertools import pairwise
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.click_id import ClickId, ClickIds, Fault
+from clickloop.click_id import ClickId, ClickIdFault, ClickIds
 from clickloop.record_id import ALPHABET
 
 KEY = b"k" * 32
@@ -39,7 +39,7 @@ def test_a_changed_character_is_recognised_unless_it_reads_the_same(place: int, 
     right = A_CLICK_ID[place]
     changed = A_CLICK_ID[:place] + character + A_CLICK_ID[place + 1 :]
     reads_the_same = character in right + right.upper() + LOOK_ALIKES.get(right, "")
-    assert isinstance(ClickIds(KEY).read(changed), Fault) is not reads_the_same
+    assert isinstance(ClickIds(KEY).read(changed), ClickIdFault) is not reads_the_same
 
 
 @pytest.mark.parametrize("place", range(26))
@@ -47,7 +47,7 @@ def test_every_other_letter_in_any_place_is_forged_or_malformed(place: int) -> N
     ids = ClickIds(KEY)
     others = [letter for letter in ALPHABET if letter != A_CLICK_ID[place]]
     found = {ids.read(A_CLICK_ID[:place] + letter + A_CLICK_ID[place + 1 :]) for letter in others}
-    assert found <= {Fault.FORGED, Fault.MALFORMED}
+    assert found <= {ClickIdFault.FORGED, ClickIdFault.MALFORMED}
 
 
 @given(st.data())
@@ -61,23 +61,23 @@ def test_case_and_look_alikes_read_as_the_canonical_id(data: st.DataObject) -> N
 
 @given(st.text())
 def test_reading_never_raises(text: str) -> None:
-    assert isinstance(ClickIds(KEY).read(text), Fault)
+    assert isinstance(ClickIds(KEY).read(text), ClickIdFault)
 
 
 @pytest.mark.parametrize("text", ["", "0" * 25, "0" * 27, "u" * 26, "z" * 26, "8" + "0" * 25, "ä" * 26, "{clickid}"])
 def test_what_has_not_the_form_of_an_id_is_malformed(text: str) -> None:
-    assert ClickIds(KEY).read(text) is Fault.MALFORMED
+    assert ClickIds(KEY).read(text) is ClickIdFault.MALFORMED
 
 
 def test_an_id_of_another_key_is_forged() -> None:
-    assert ClickIds(b"x" * 32).read(A_CLICK_ID) is Fault.FORGED
+    assert ClickIds(b"x" * 32).read(A_CLICK_ID) is ClickIdFault.FORGED
 
 
 @given(st.binary(min_size=13, max_size=13))
 def test_a_guessed_id_is_refused(guess: bytes) -> None:
     number = int.from_bytes(guess + b"\0\0\0", "big")
     letters = "".join(ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
-    assert ClickIds(KEY).read(letters) is Fault.FORGED
+    assert ClickIds(KEY).read(letters) is ClickIdFault.FORGED
 
 
 def test_a_key_of_another_length_is_refused_with_what_to_do() -> None:

@@ -1,4 +1,4 @@
-"""Settings: what is out of range or misspelt is refused at the start, in words that name it."""
+"""Settings: a value out of range or a misspelt name is refused at the start, by a message that names it."""
 
 import stat
 from pathlib import Path

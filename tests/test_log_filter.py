@@ -10,8 +10,8 @@ from clickloop.cli.filter_options import with_options_of
 from clickloop.click.click_log import ClickFilter
 from clickloop.conversion.conversion_log import ConversionFilter
 from clickloop.conversion.notice import RefusalReason
-from clickloop.conversion.notice_log import NoticeFilter, Outcome
-from clickloop.log_filter import PERIOD, LogFilter, fields_of, filter_in, label_of, meta_of, narrows, type_of
+from clickloop.conversion.notice_log import NoticeFilter, NoticeOutcome
+from clickloop.log_filter import PERIOD, LogFilter, extract_filter, fields_of, label_of, meta_of, narrows, type_of
 from clickloop.postback.due import SkipReason
 from clickloop.postback.postback_log import CancelFilter, PostbackFilter, ResendFilter
 from clickloop.postback.state import PostbackState
@@ -41,7 +41,7 @@ def test_the_period_comes_last(kind: type[LogFilter]) -> None:
 
 def test_a_field_is_called_what_it_filters_by() -> None:
     labels = {field.name: label_of(field) for field in (*fields_of(NoticeFilter), *fields_of(ConversionFilter))}
-    assert (labels["network_id"], labels["click_id"], labels["txid"]) == ("Network", "Click id", "Transaction id")
+    assert (labels["network_id"], labels["click_id"], labels["txid"]) == ("Network", "Click ID", "Transaction ID")
     assert (labels["status_word"], labels["flagged"]) == ("Status word", "Flag")
 
 
@@ -62,14 +62,16 @@ def test_a_filter_narrows_when_it_leaves_anything_out(wanted: LogFilter, answer:
 
 def test_the_filter_in_a_body_is_found_whole_and_without_the_rest() -> None:
     body = BulkResend(state=None, reason=SkipReason.RULE_OFF, rule_id=4, since="2026-03-01", preview=True)
-    assert filter_in(body, PostbackFilter) == PostbackFilter(reason=SkipReason.RULE_OFF, rule_id=4, since="2026-03-01")
+    assert extract_filter(body, PostbackFilter) == PostbackFilter(
+        reason=SkipReason.RULE_OFF, rule_id=4, since="2026-03-01"
+    )
 
 
 def test_the_state_in_a_body_becomes_that_of_the_log() -> None:
-    assert filter_in(CancelFilter(), PostbackFilter) == PostbackFilter()
+    assert extract_filter(CancelFilter(), PostbackFilter) == PostbackFilter()
     for word in ("failed", "paused"):
         body = BulkResend(state=type_of(fields_of(ResendFilter)[0])(word))
-        assert filter_in(body, PostbackFilter).state is PostbackState(word)
+        assert extract_filter(body, PostbackFilter).state is PostbackState(word)
 
 
 def test_a_period_is_read_as_moments_and_a_wrong_one_names_its_field() -> None:
@@ -84,15 +86,15 @@ def test_a_command_takes_each_field_as_an_option_and_hands_on_what_was_given() -
     taken: list[dict[str, Any]] = []
 
     @with_options_of(NoticeFilter)
-    def command(wanted: dict[str, Any], preview: bool = False) -> None:
+    def command(filters: dict[str, Any], preview: bool = False) -> None:
         """Do it."""
-        taken.append({**wanted, "preview": preview})
+        taken.append({**filters, "preview": preview})
 
     app = typer.Typer()
     app.command()(command)
     run = CliRunner().invoke
     given = {
-        "outcome": Outcome.REFUSED.value,
+        "outcome": NoticeOutcome.REFUSED.value,
         "reason": RefusalReason.WRONG_TOKEN.value,
         "network_id": 3,
         "campaign_id": 4,

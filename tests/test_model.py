@@ -17,13 +17,13 @@ from sqlalchemy import select, update
 
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
+from clickloop.conversion.conversion_input import ConversionInput
 from clickloop.conversion.conversion_log import ConversionFilter
-from clickloop.conversion.given import GivenConversion
-from clickloop.conversion.notice import Door
+from clickloop.conversion.notice import Channel
 from clickloop.diagnosis.self_audit import audit_everything
 from clickloop.postback.delivery.ending import ended_of
 from clickloop.postback.postback_log import NewPostback
-from clickloop.postback.retry import Outcome
+from clickloop.postback.retry import AttemptOutcome
 from clickloop.postback.rule import Conditions, RequestTemplate, Rule, Trigger
 from clickloop.record_id import RecordIds
 from clickloop.report.fact import ConversionFact
@@ -34,8 +34,8 @@ from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
 from clickloop.store.ledger.queue.resends import cancel_waiting
 from clickloop.store.ledger.schema.tables import postback_rules, postbacks
 from clickloop.store.ledger.setup.postback_rules import insert_rule
-from clickloop.tracking.notices import Desk, convert
-from clickloop.tracking.resending import Mode, Refusal, resend_one
+from clickloop.tracking.notices import Intake, convert
+from clickloop.tracking.resending import ResendMode, ResendRefusal, resend_one
 from tests.empty_stores import open_ledger
 from tests.plain_model import COUNTS, FINAL, SCHEDULE, STATUSES, Key, Model, new_row
 
@@ -61,7 +61,7 @@ RULES: dict[str, Any] = {
         ]
     ),
 }
-"""What a rule may be, and what its receiver answers to one attempt after another, the last for ever; None: we are killed."""
+"""Possible rules, each with its receiver's responses to successive attempts, the last repeated; None: the process is killed."""
 
 
 class Tracker(RuleBasedStateMachine):
@@ -75,7 +75,7 @@ class Tracker(RuleBasedStateMachine):
         self.store = LedgerPostbacks(self.ledger)
         click_ids = ClickIds(b"k" * 32)
         self.click_ids = [click_ids.new(START - 1_000 - number) for number in range(2)]
-        self.desk = Desk(self.ledger, self, click_ids, RecordIds(lambda: self.now), "USD")
+        self.intake = Intake(self.ledger, self, click_ids, RecordIds(lambda: self.now), "USD")
         self.model = Model()
 
     def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
@@ -91,10 +91,10 @@ class Tracker(RuleBasedStateMachine):
         payout=st.sampled_from([None, 0, 5, 12, -3]),
     )
     def a_notice_comes(self, click: int, txid: str, word: str, payout: int | None) -> None:
-        said = GivenConversion(
+        said = ConversionInput(
             click_id=self.click_ids[click], txid=txid, status=word, payout="" if payout is None else str(payout)
         )
-        convert(self.desk, said, Door.API, self.now)
+        convert(self.intake, said, Channel.API, self.now)
         self.model.notice((self.click_ids[click], txid), word, payout)
 
     @initialize(**RULES)
@@ -172,9 +172,9 @@ class Tracker(RuleBasedStateMachine):
             self.model.attempt(at, code)
             if code is None:
                 continue
-            ended.append(ended_of(job, Outcome(status_code=code), self.now, lambda: 0.5))
+            ended.append(ended_of(job, AttemptOutcome(status_code=code), self.now, lambda: 0.5))
         if ended and self.store.record(ended).resumed:
-            self.store.wake_held()
+            self.store.wake_resumed()
         if len(ended) < len(claimed.jobs):  # killed: what was under way is found again when its lease has ended
             self.now += LEASE_MS
             assert self.store.rescue(self.now) == len(claimed.jobs) - len(ended)
@@ -195,15 +195,15 @@ class Tracker(RuleBasedStateMachine):
         postback_id, at = self.one_of(choice)
         last = max(other for other in self.model.rows if other[:3] == at[:3])
         with self.ledger.write() as tx:
-            made = resend_one(tx, self.desk, postback_id, Mode.AS_IT_WAS, self.now, force=force)
+            made = resend_one(tx, self.intake, postback_id, ResendMode.AS_IT_WAS, self.now, force=force)
         waits = self.model.rows[last]["state"] == "waiting"
         sendable = waits or self.model.rows[last]["state"] in ("delivered", "failed", "cancelled")
         overtaken = any(
             (other[0], other[2]) == (at[0], at[2]) and other[1] > at[1] and row["state"] in ("waiting", "delivered")
             for other, row in self.model.rows.items()
         )
-        assert isinstance(made, Refusal) != (sendable and (waits or force or not overtaken))
-        if not isinstance(made, Refusal):
+        assert isinstance(made, ResendRefusal) != (sendable and (waits or force or not overtaken))
+        if not isinstance(made, ResendRefusal):
             if waits:
                 self.model.rows[last]["state"] = "cancelled"
             self.model.rows[*last[:3], last[3] + 1] = new_row("waiting", None)
@@ -216,7 +216,7 @@ class Tracker(RuleBasedStateMachine):
         if self.model.rows[last]["state"] != "waiting":
             return
         with self.ledger.write() as tx:
-            assert isinstance(resend_one(tx, self.desk, postback_id, Mode.ANEW, self.now), NewPostback)
+            assert isinstance(resend_one(tx, self.intake, postback_id, ResendMode.ANEW, self.now), NewPostback)
         self.model.rows[last]["state"] = "cancelled"
         self.model.rows[*last[:3], last[3] + 1] = new_row("waiting", None)
 

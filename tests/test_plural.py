@@ -1,8 +1,8 @@
-"""Numbers with their noun."""
+"""Counts with a noun."""
 
 import pytest
 
-from clickloop.plural import counted
+from clickloop.plural import pluralize
 
 
 @pytest.mark.parametrize(
@@ -17,4 +17,4 @@ from clickloop.plural import counted
     ],
 )
 def test_a_count_stands_with_the_right_noun(count: int, nouns: tuple[str, ...], text: str) -> None:
-    assert counted(count, *nouns) == text
+    assert pluralize(count, *nouns) == text

@@ -1,4 +1,4 @@
-"""What can be read alone: no file, function or signature grows beyond what one can keep in mind."""
+"""No file, function or signature grows beyond the size limits."""
 
 import ast
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Stores know each other: what is lost, emptied, older or foreign is refused; what a crash can leave is not."""
+"""Stores know each other: a lost, emptied, older or foreign one is refused; what a crash leaves is not."""
 
 import shutil
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from clickloop.click_id import KEY_FILE, ClickId, Fault
+from clickloop.click_id import KEY_FILE, ClickId, ClickIdFault
 from clickloop.machine.secret_box import secret_box_of
 from clickloop.running.fresh_start import start_anew
 from clickloop.setup.network import Network
@@ -19,14 +19,14 @@ from clickloop.store.identity import (
     edge_click_ids,
     fingerprint_of,
     installation_id,
-    prepare,
+    prepare_folder,
     read_installation,
     write_installation,
 )
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.outbox import insert_facts
 from clickloop.store.ledger.setup.networks import NETWORKS
-from clickloop.stores import Problem, StoresRefusedError, keep_marks
+from clickloop.stores import StoresProblem, StoresRefusedError, record_marks
 from tests.empty_stores import open_facts, open_ledger
 from tests.store.counting import conversions_counted
 from tests.store.used_folder import NOW, a_fact_line, ended, go_on, started, used
@@ -38,7 +38,7 @@ def copied(folder: Path, target: Path) -> Path:
 
 
 def swapped(folder: Path, other: Path, name: str) -> None:
-    """A file, with its log, as it is in another folder."""
+    """Replace a file and its log with those of another folder."""
     for path in folder.glob(name + "*"):
         path.unlink()
     for path in other.glob(name + "*"):
@@ -46,7 +46,7 @@ def swapped(folder: Path, other: Path, name: str) -> None:
 
 
 def refused(folder: Path) -> StoresRefusedError:
-    prepare(folder)
+    prepare_folder(folder)
     with pytest.raises(StoresRefusedError) as caught:
         ended(started(folder))
     return caught.value
@@ -62,16 +62,16 @@ def flipped_key(folder: Path) -> None:
     (folder / KEY_FILE).write_bytes(bytes([key[0] ^ 1]) + key[1:])
 
 
-DAMAGES: dict[str, tuple[Callable[[Path], object], Problem]] = {
-    "ledger deleted": (lambda f: (f / LEDGER_FILE).unlink(), Problem.LEDGER_LOST),
-    "ledger of no bytes": (lambda f: (f / LEDGER_FILE).write_bytes(b""), Problem.LEDGER_LOST),
-    "ledger made anew": (emptied_ledger, Problem.LEDGER_LOST),
-    "facts deleted": (lambda f: (f / FACTS_FILE).unlink(), Problem.FACTS_LOST),
-    "facts of no bytes": (lambda f: (f / FACTS_FILE).write_bytes(b""), Problem.FACTS_LOST),
-    "key deleted": (lambda f: (f / KEY_FILE).unlink(), Problem.KEY_LOST),
-    "key cut": (lambda f: (f / KEY_FILE).write_bytes(b"short"), Problem.KEY_LOST),
-    "key with one bit flipped": (flipped_key, Problem.KEY_LOST),
-    "key emptied": (lambda f: (f / KEY_FILE).write_bytes(b""), Problem.KEY_LOST),
+DAMAGES: dict[str, tuple[Callable[[Path], object], StoresProblem]] = {
+    "ledger deleted": (lambda f: (f / LEDGER_FILE).unlink(), StoresProblem.LEDGER_LOST),
+    "ledger of no bytes": (lambda f: (f / LEDGER_FILE).write_bytes(b""), StoresProblem.LEDGER_LOST),
+    "ledger made anew": (emptied_ledger, StoresProblem.LEDGER_LOST),
+    "facts deleted": (lambda f: (f / FACTS_FILE).unlink(), StoresProblem.FACTS_LOST),
+    "facts of no bytes": (lambda f: (f / FACTS_FILE).write_bytes(b""), StoresProblem.FACTS_LOST),
+    "key deleted": (lambda f: (f / KEY_FILE).unlink(), StoresProblem.KEY_LOST),
+    "key cut": (lambda f: (f / KEY_FILE).write_bytes(b"short"), StoresProblem.KEY_LOST),
+    "key with one bit flipped": (flipped_key, StoresProblem.KEY_LOST),
+    "key emptied": (lambda f: (f / KEY_FILE).write_bytes(b""), StoresProblem.KEY_LOST),
 }
 
 
@@ -93,25 +93,31 @@ def test_a_store_that_is_lost_or_altered_is_refused_and_nothing_is_made_in_its_p
 
 @pytest.mark.parametrize(
     ("name", "problem"),
-    [(LEDGER_FILE, Problem.LEDGER_FOREIGN), (FACTS_FILE, Problem.FACTS_FOREIGN), (KEY_FILE, Problem.KEY_LOST)],
+    [
+        (LEDGER_FILE, StoresProblem.LEDGER_FOREIGN),
+        (FACTS_FILE, StoresProblem.FACTS_FOREIGN),
+        (KEY_FILE, StoresProblem.KEY_LOST),
+    ],
 )
-def test_a_store_of_another_installation_is_refused(tmp_path: Path, name: str, problem: Problem) -> None:
+def test_a_store_of_another_installation_is_refused(tmp_path: Path, name: str, problem: StoresProblem) -> None:
     folder, other = used(tmp_path / "data"), used(tmp_path / "other")
     swapped(folder, other, name)
     assert refused(folder).problem is problem
 
 
-@pytest.mark.parametrize(("name", "problem"), [(LEDGER_FILE, Problem.LEDGER_OLDER), (FACTS_FILE, Problem.FACTS_OLDER)])
+@pytest.mark.parametrize(
+    ("name", "problem"), [(LEDGER_FILE, StoresProblem.LEDGER_OLDER), (FACTS_FILE, StoresProblem.FACTS_OLDER)]
+)
 @pytest.mark.parametrize("in_order", [True, False])
 def test_a_store_restored_alone_from_an_older_copy_is_refused(
-    tmp_path: Path, name: str, problem: Problem, in_order: bool
+    tmp_path: Path, name: str, problem: StoresProblem, in_order: bool
 ) -> None:
     folder = used(tmp_path / "data")
     older = copied(folder, tmp_path / "older")
     stores = started(folder)
     go_on(folder, stores)
     if in_order:
-        keep_marks(folder, stores.ledger, stores.facts, stores.installation)
+        record_marks(folder, stores.ledger, stores.facts, stores.installation)
     ended(stores)
     swapped(folder, older, name)
     assert refused(folder).problem is problem
@@ -146,14 +152,14 @@ def test_a_lost_ledger_is_refused_without_the_installation_file_too(tmp_path: Pa
     folder = used(tmp_path / "data")
     (folder / FILE_NAME).unlink()
     (folder / LEDGER_FILE).unlink()
-    assert refused(folder).problem is Problem.LEDGER_LOST
+    assert refused(folder).problem is StoresProblem.LEDGER_LOST
 
 
 def test_a_first_start_that_was_killed_anywhere_is_gone_on_with(tmp_path: Path) -> None:
     for step in range(5):
         folder = tmp_path / str(step)
         folder.mkdir()
-        prepare(folder)
+        prepare_folder(folder)
         if step >= 1:
             (folder / LEDGER_FILE).touch()
         if step >= 2:
@@ -187,7 +193,7 @@ def test_a_folder_from_before_installations_had_an_id_gets_one_and_keeps_it(tmp_
     ended(started(folder))
     assert installation_id(folder) == id_
     (folder / LEDGER_FILE).unlink()
-    assert refused(folder).problem is Problem.LEDGER_LOST
+    assert refused(folder).problem is StoresProblem.LEDGER_LOST
 
 
 def test_a_folder_from_before_ids_whose_facts_are_lost_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
@@ -196,7 +202,7 @@ def test_a_folder_from_before_ids_whose_facts_are_lost_is_not_taken_for_a_new_on
     (folder / KEY_FILE).write_bytes(b"k" * 32)
     open_ledger(folder / LEDGER_FILE).close()
     (folder / "catalog.json").write_bytes(b'{"campaigns":[],"offers":[],"own_hosts":[]}')
-    assert refused(folder).problem is Problem.FACTS_LOST
+    assert refused(folder).problem is StoresProblem.FACTS_LOST
 
 
 @pytest.mark.parametrize("name", DAMAGES)
@@ -232,7 +238,7 @@ def test_after_the_key_was_lost_for_good_earlier_clicks_are_not_called_forged(tm
     now, fault = edge_click_ids(folder, "")
     assert fault == ""
     assert now.read(click_id) == ClickId(click_id, NOW)
-    assert now.read(earlier.new(NOW + 2)) is Fault.FORGED
+    assert now.read(earlier.new(NOW + 2)) is ClickIdFault.FORGED
 
 
 @pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_bytes(b"{}")])
@@ -249,7 +255,7 @@ def test_earlier_clicks_are_still_not_called_forged_when_installation_json_is_lo
     ended(started(folder))
     now, _ = edge_click_ids(folder, "")
     assert now.read(click_id) == ClickId(click_id, NOW)
-    assert now.read(earlier.new(NOW + 2)) is Fault.FORGED
+    assert now.read(earlier.new(NOW + 2)) is ClickIdFault.FORGED
 
 
 def test_an_edge_without_the_key_makes_ids_that_are_genuine_when_it_is_back(tmp_path: Path) -> None:
@@ -289,7 +295,7 @@ def test_a_damaged_secret_of_the_set_up_is_refused_by_name_and_replaced_for_who_
         tx.execute(text("UPDATE networks SET token = substr(token, 1, length(token) - 20)"))
     ledger.close()
     told = refused(folder)
-    assert told.problem is Problem.SECRETS_DAMAGED
+    assert told.problem is StoresProblem.SECRETS_DAMAGED
     assert "Struck network" in str(told)
     (done,) = start_anew(folder, NOW)
     assert "Struck network" in done

@@ -1,6 +1,6 @@
-"""Writes pictures of every page of the panel, filled by the demo: wide and 390 px, light and dark, into ./screenshots.
+"""Takes screenshots of every panel page with the demo's data, wide and 390 px, light and dark, into ./screenshots.
 
-Run it with ``make screenshots``. Pages are found by walking through the links, so that a new one is never left out.
+Run it with ``make screenshots``. Pages are found by following links, so new ones are included automatically.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from typing import Literal
 from playwright.sync_api import Page, sync_playwright
 from rich.console import Console
 
-from clickloop.demo.playing import played
+from clickloop.demo.playing import demo_run
 from tests.browser.looking import NARROW, WIDE, become_owner, every_page, looking, start_chromium
 
 FOLDER = Path("screenshots")
@@ -25,23 +25,23 @@ LOOKS: tuple[tuple[str, tuple[int, int], Literal["light", "dark"]], ...] = (
     ("narrow-light", NARROW, "light"),
     ("narrow-dark", NARROW, "dark"),
 )
-TALLEST = 6_000
-"""Pixels of a page that are shown at most."""
+MAX_HEIGHT = 6_000
+"""Maximum height of a screenshot in pixels."""
 
 
 def main() -> int:
-    """Plays the demo and looks at every page; answers 1 when one overflows its window or has an error in it."""
+    """Run the demo and take the screenshots. Return 1 if a page overflows its window or has an error."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--visitors", type=int, default=1_000)
-    parser.add_argument("--only", default="", help="a regular expression on paths")
-    wanted = parser.parse_args()
-    return asyncio.run(_fill_and_look(wanted.visitors, wanted.only))
+    parser.add_argument("--visitors", type=int, default=1_000, help="number of visitors in the demo")
+    parser.add_argument("--only", default="", help="take only pages whose path matches this regular expression")
+    arguments = parser.parse_args()
+    return asyncio.run(_fill_and_look(arguments.visitors, arguments.only))
 
 
 async def _fill_and_look(visitors: int, only: str) -> int:
-    async with played(Console(), visitors) as shown:
-        link = await shown.tracker.command("user", "link")
-        return await asyncio.to_thread(_look, shown.tracker.api, link, only)
+    async with demo_run(Console(), visitors) as demo:
+        link = await demo.tracker.command("user", "link")
+        return await asyncio.to_thread(_look, demo.tracker.api, link, only)
 
 
 def _look(base: str, link: str, only: str) -> int:
@@ -67,12 +67,12 @@ def _look(base: str, link: str, only: str) -> int:
                     over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
                     if over > 0:
                         faults.append(f"{path} is {over} px wider than its window ({name})")
-                    height = min(TALLEST, page.evaluate("document.documentElement.scrollHeight"))
+                    height = min(MAX_HEIGHT, page.evaluate("document.documentElement.scrollHeight"))
                     clip = {"x": 0, "y": 0, "width": size[0], "height": max(size[1], height)}
                     page.screenshot(path=FOLDER / name / f"{_file_name(path)}.png", full_page=True, clip=clip)  # type: ignore[arg-type]
-                for shown in _by_hand(page):
-                    if re.search(only, shown):
-                        page.screenshot(path=FOLDER / name / f"{shown}.png", full_page=True)
+                for extra in _form_results(page):
+                    if re.search(only, extra):
+                        page.screenshot(path=FOLDER / name / f"{extra}.png", full_page=True)
                 faults += troubles.found
         browser.close()
     for fault in faults:
@@ -82,7 +82,7 @@ def _look(base: str, link: str, only: str) -> int:
 
 
 def _furnish(page: Page) -> None:
-    """Does what the demo does not, so that no page is empty: a preview, an upload, an export, a test click with a test conversion."""
+    """Add what the demo lacks, so that no page is empty: a preview, an upload, an export, a test click and its conversion."""
     page.goto("/panel/try/test?campaign_id=1")
     link = page.get_by_role("link", name="Open the test link").get_attribute("href")
     assert link is not None
@@ -101,8 +101,8 @@ def _furnish(page: Page) -> None:
     page.get_by_role("link", name="Download the file").wait_for()
 
 
-def _by_hand(page: Page) -> Iterator[str]:
-    """Pages that only a form leads to, by name; each is there while it is looked at."""
+def _form_results(page: Page) -> Iterator[str]:
+    """Open the pages that only a form leads to, one after the other, and yield their names."""
     page.goto("/panel/try?campaign_id=1")
     page.get_by_role("button", name="Try without sending").click()
     yield "try_result"
@@ -122,7 +122,7 @@ def _by_hand(page: Page) -> Iterator[str]:
 
 
 def _file_name(path: str) -> str:
-    """A path as the name of a file."""
+    """Return a file name for a path."""
     return re.sub(r"[^a-z0-9.-]+", "_", path.removeprefix("/panel").lower()).strip("_")[:100] or "dashboard"
 
 

@@ -1,4 +1,4 @@
-"""Makes ``python -m clickloop`` the same as ``clickloop``."""
+"""Run ``python -m clickloop`` like ``clickloop``."""
 
 from clickloop.cli import main
 

@@ -1,4 +1,4 @@
-"""The core process: starts what settles, delivers and serves the API, and ends it in order."""
+"""The core process: settles, delivers and serves the API and panel; starts these parts and stops them in order."""
 
 import asyncio
 import contextlib
@@ -18,17 +18,17 @@ from clickloop.clock import wall_clock
 from clickloop.config import Settings, proxy_networks
 from clickloop.edge.open_connections import limits_of
 from clickloop.machine.core_client import CoreAddress, write_core_address
-from clickloop.machine.log import log, take_library_logs, write_without_waiting
+from clickloop.machine.log import capture_library_logs, log, write_nonblocking
 from clickloop.machine.process import (
     STORES_REFUSED,
     end_with_parent,
-    give_memory_back,
-    leave_a_core_to_visitors,
+    release_memory,
+    reserve_core_for_visitors,
     stop_signal,
 )
-from clickloop.postback.sending.dns_check import LookingUp
+from clickloop.postback.sending.dns_check import TargetLookup
 from clickloop.running.core import Core, open_core
-from clickloop.running.core_vitals import tell_cannot_start
+from clickloop.running.core_vitals import report_start_failure
 from clickloop.running.core_workers import workers_of
 from clickloop.saving.access import link_path, make_link
 from clickloop.store.damage_log import JournalDamages
@@ -43,17 +43,17 @@ from clickloop.web.panel_port import PanelConnections
 from clickloop.web.site import create_site
 
 RESERVED_DESCRIPTORS = 192
-"""Descriptors that the panel's connections leave free, beside those of deliveries: stores, journal segments, exports and uploads."""
+"""Descriptors reserved for stores, journal segments, exports and uploads, in addition to those of deliveries."""
 _LOOPBACK = ("127.", "[::1]", "localhost:")
 GRACEFUL_SECONDS = 8
-"""Time that a request which is being answered gets when the core is to end."""
+"""Time that requests in progress get to complete at shutdown."""
 
 
 async def serve_core(core: Core, listening: socket.socket) -> None:
     """Run the core until SIGTERM: the API, delivery, and the workers."""
     loop = asyncio.get_running_loop()
     stopped = stop_signal(loop)
-    # Before anything is served: edges may wait for the first catalog, and it carries the settings of this start.
+    # First: edges may be waiting for the catalog, and it carries the settings of this start.
     core.publish_catalog()
     local_token = secrets.token_urlsafe(32)
     context = _context_of(core, local_token)
@@ -65,40 +65,40 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
         worker.start()
     beating = asyncio.create_task(core.vitals.beat_for_ever(workers))
     delivering = asyncio.create_task(deliver(core.delivery, core.sender))
-    serving = asyncio.create_task(server._serve([listening]))  # noqa: SLF001 – serve() would take our signals
-    # Now that it is served: commands use it as soon as it is there.
+    serving = asyncio.create_task(server._serve([listening]))  # noqa: SLF001 – serve() would install its own signal handlers
+    # After the server was started: commands connect as soon as the address is there.
     write_core_address(core.folder, CoreAddress(f"http://{core.settings.panel_listen}", local_token))
-    give_memory_back()
-    gc.freeze()  # what was loaded stays: looking at it again would hold deliveries up for 30 ms each time
+    release_memory()
+    gc.freeze()  # modules stay loaded: traversing them in each collection would stall deliveries for 30 ms
     log("core ready", api=f"http://{core.settings.panel_listen}")
-    _welcome_first_owner(core)  # last, so that the link is not lost among lines of the log
+    _print_owner_link(core)  # last, so that the link is not lost among lines of the log
     sweeping = asyncio.create_task(connections.keep_sweeping())
     waiting = asyncio.create_task(stopped.wait())
     ended, _ = await asyncio.wait({waiting, delivering, serving}, return_when=asyncio.FIRST_COMPLETED)
     for task in ended - {waiting}:
         log("a part of the core ended by itself: the process ends and is started again", fault=str(task.exception()))
     connections.drain()
-    beating.cancel()  # first: workers that end now are no alarm
+    beating.cancel()  # before the workers end, which would raise an alarm
     server.should_exit = True
     ending = asyncio.create_task(connections.drained(GRACEFUL_SECONDS))
-    # Before the workers are stopped: a paused one waits for its gate and would not end.
+    # Before the workers: a paused one waits for its gate and would not stop.
     core.pauses.close()
     for worker in workers:
         worker.stop()
     for worker in workers:
         await loop.run_in_executor(None, worker.join, 10.0)
-    # After the workers: what they made due until now is still claimed by delivery, or kept in the ledger.
+    # After the workers: delivery still claims the postbacks that they created, or the ledger keeps them.
     core.delivery.stop()
-    # As long as an attempt may take, and time to write its outcome: else it is sent again after the start.
+    # Time for an attempt and for storing its outcome; without an outcome it would be sent again after the next start.
     await asyncio.wait({delivering, serving}, timeout=core.settings.attempt_seconds + 2)
     for task in (ending, sweeping):
         task.cancel()
-    gc.unfreeze()  # else what the libraries hold in circles would stand in the log as leaked when the interpreter ends
+    gc.unfreeze()  # frozen reference cycles of libraries would be logged as leaks when the interpreter exits
     log("core ended")
 
 
-def _welcome_first_owner(core: Core) -> None:
-    """While no owner has a password, print a fresh one-time link to the panel for whoever started the tracker."""
+def _print_owner_link(core: Core) -> None:
+    """Print a new one-time link to the panel if no owner has a password yet."""
     with core.ledger.write() as tx:
         if has_owner_with_password(tx):
             return
@@ -110,9 +110,9 @@ def _welcome_first_owner(core: Core) -> None:
         text += f"If this is a remote server, first run on your own computer:\n  ssh -L {port}:{listen} USER@SERVER\n"
     text += f"Open this link to set the owner's password. It works once, for 24 hours:\n  http://{listen}{link_path(secret)}\n"
     if sys.stdout is not None:
-        # Standard output may be closed or full; the link can be had with a command as well.
+        # Standard output may be closed or full; a command prints the link as well.
         with contextlib.suppress(OSError):
-            write_without_waiting(sys.stdout.fileno(), text.encode())
+            write_nonblocking(sys.stdout.fileno(), text.encode())
 
 
 def _context_of(core: Core, local_token: str) -> ApiContext:
@@ -125,20 +125,20 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
         proxies=proxy_networks(core.settings.trusted_proxies),
         untrusted=core.untrusted,
         guard=core.guard,
-        refused_now=LookingUp(core.guard).refused_now,
+        dns_refusal=TargetLookup(core.guard).dns_refusal,
         progress=core.progress,
         clock_guard=core.clock_guard,
         uploads=core.uploads,
         exports=core.exports,
         upload_keep_hours=core.settings.upload_keep_hours,
         local_token=local_token,
-        on_setup_changed=core.publish_catalog,
+        on_setup_changed=core.publish_change,
         on_postbacks_owed=core.delivery.wake,
-        on_receivers_asked=core.delivery.follow,
+        on_receiver_command=core.delivery.follow,
         on_hold_released=core.delivery.release,
         hold=core.hold,
         journal_damages=JournalDamages(core.folder),
-        on_damages_confirmed=core.tell_damages,
+        on_damages_confirmed=core.update_damage_alarms,
         settling_pauses=core.pauses,
         core_health=core.health,
         alarm_memory=lambda: read_alarm_memory(core.folder),
@@ -150,14 +150,14 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
 def _api_server(context: ApiContext, connections: PanelConnections) -> uvicorn.Server:
     config = uvicorn.Config(
         create_site(context),
-        http=connections,  # type: ignore[arg-type]  # a class is expected; it is only called
+        http=connections,  # type: ignore[arg-type]  # declared as a class, but only called
         timeout_keep_alive=int(connections.limits.keep_alive_seconds),
-        # Nothing here needs what is switched off, and each part is one more that strangers could reach.
+        # Unused parts are switched off: strangers could reach them.
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
-        # No version for strangers; addresses behind a proxy are read by our own rules, not the server's.
+        # Don't reveal the version; client addresses behind proxies are determined by our rules, not uvicorn's.
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
@@ -165,38 +165,38 @@ def _api_server(context: ApiContext, connections: PanelConnections) -> uvicorn.S
     return uvicorn.Server(config)
 
 
-def _refused(settings: Settings, fault: StoresRefusedError | LedgerError | FactsError) -> int:
-    """Say in the log, and in an alarm that names no paths, why the core does not start on these stores; return the exit status."""
+def _report_refusal(settings: Settings, fault: StoresRefusedError | LedgerError | FactsError) -> int:
+    """Log why the stores are refused, raise an alarm (which names no paths), and return the exit status."""
     log("the core does not start on these stores: visitors are redirected, notices are stored", fault=str(fault))
     what = "the ledger cannot be opened" if isinstance(fault, LedgerError) else "the facts cannot be opened"
     if isinstance(fault, StoresRefusedError):
         what = fault.problem.value
-    # The log has it already: a full disk must not keep the exit status from being told.
+    # The log has it already: a full disk must not change the exit status.
     with contextlib.suppress(OSError):
-        Alarms(settings.folder()).tell("stores", (f"the core does not start: {what}; see the log",))
+        Alarms(settings.folder()).report("stores", (f"the core does not start: {what}; see the log",))
     return STORES_REFUSED
 
 
 def main(arguments: list[str]) -> int:
     """Run ``app SETTINGS FD``, as the supervisor starts it, and return the exit status."""
-    # First: a supervisor that is killed must not leave a core behind that holds the stores.
+    # First: if the supervisor is killed, the core must not live on and keep the stores locked.
     end_with_parent()
-    leave_a_core_to_visitors()
-    take_library_logs()
+    reserve_core_for_visitors()
+    capture_library_logs()
     settings = msgspec.json.decode(arguments[0], type=Settings)
     listening = socket.socket(fileno=int(arguments[1]))
     try:
         with open_core(settings) as core:
             uvloop.run(serve_core(core, listening))
     except (StoresRefusedError, LedgerError, FactsError) as fault:
-        return _refused(settings, fault)
+        return _report_refusal(settings, fault)
     except OSError as fault:
         where = Path(str(fault.filename or settings.folder()))
         log("the core could not go on", fault=f"{type(fault).__name__}: {fault}. {fault_sentence(fault, where)}")
         return 1
     except Exception as fault:
         log("the core could not go on", fault=f"{type(fault).__name__}: {fault}")
-        tell_cannot_start(settings.folder(), fault)
+        report_start_failure(settings.folder(), fault)
         return 1
     return 0
 

@@ -1,4 +1,4 @@
-"""Every setting: name, default, unit, help. Read from ``CLICKLOOP_<NAME>`` in the environment and from command line options.
+"""The settings: name, default, unit, help. Read from ``CLICKLOOP_<NAME>`` in the environment and from command line options.
 
 ``docs/reference/settings.md`` is generated from this table.
 """
@@ -19,9 +19,9 @@ from clickloop.machine.process import SUPERVISOR
 
 PREFIX = "CLICKLOOP_"
 _NODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,22}[A-Za-z0-9])?")
-"""Short, so that a segment's path fits into the 100 characters that a name in a tar archive has."""
+"""At most 24 characters, so that a segment's path fits into the 100 characters of a name in a tar archive."""
 INTERNAL_NAMES = frozenset({SUPERVISOR})
-"""Environment variables that the tracker's processes set for each other. They are not settings."""
+"""Environment variables that the processes set for each other; not settings."""
 
 
 def _about(text: str, unit: str, *, ge: int | None = None, le: int | None = None) -> Meta:
@@ -29,7 +29,7 @@ def _about(text: str, unit: str, *, ge: int | None = None, le: int | None = None
     return Meta(description=text, extra={"unit": unit}, ge=ge, le=le)
 
 
-_HOLDS_UNTIL = " Applies until you save another value in the panel."
+_UNTIL_SAVED = " Applies until you save another value in the panel."
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,13 +50,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: Annotated[
         str,
         _about(
-            "Public scheme and host of this tracker. Leave empty for http:// and the listen address." + _HOLDS_UNTIL,
+            "Public scheme and host of this tracker. Leave empty for http:// and the listen address." + _UNTIL_SAVED,
             "URL",
         ),
     ] = ""
     domains: Annotated[
         str,
-        _about("Further hosts that point to this tracker, for campaign links." + _HOLDS_UNTIL, "host list"),
+        _about("Further hosts that point to this tracker, for campaign links." + _UNTIL_SAVED, "host list"),
     ] = ""
     edges: Annotated[
         int, _about("Number of edge processes. 0 means one fewer than cores, at least 1.", "processes", ge=0, le=256)
@@ -65,27 +65,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         _about("Proxies whose X-Forwarded-For, -Proto and -Host are trusted, separated by commas.", "CIDR list"),
     ] = ""
-    currency: Annotated[str, _about("Currency for amounts that arrive without one." + _HOLDS_UNTIL, "ISO 4217")] = "USD"
+    currency: Annotated[str, _about("Currency for amounts that arrive without one." + _UNTIL_SAVED, "ISO 4217")] = "USD"
     fallback_url: Annotated[
         str,
         _about(
-            "Where to send visitors when a campaign is paused or has no offer, and has no fallback address of its own."
-            + _HOLDS_UNTIL,
+            "Where to send visitors when a campaign is paused or has no offer, and has no fallback URL." + _UNTIL_SAVED,
             "URL",
         ),
     ] = ""
     time_zone: Annotated[
         str,
         _about(
-            "Time zone for users who have not chosen one." + _HOLDS_UNTIL,
+            "Time zone for users who have not chosen one." + _UNTIL_SAVED,
             "name, such as Europe/Berlin",
         ),
     ] = "UTC"
     click_keep_days: Annotated[
         int,
         _about(
-            "Delete clicks after this many days. 0 keeps them for good. Conversions and revenue are always kept."
-            + _HOLDS_UNTIL,
+            "Delete clicks after this many days. 0 keeps them forever. Conversions and revenue are always kept."
+            + _UNTIL_SAVED,
             "days",
             ge=0,
             le=36500,
@@ -94,7 +93,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     refused_notice_keep_days: Annotated[
         int,
         _about(
-            "Delete refused incoming postbacks without a genuine click id after this many days. 0 keeps them for good.",
+            "Delete refused incoming postbacks without a genuine click ID after this many days. 0 keeps them for good.",
             "days",
             ge=0,
             le=36500,
@@ -104,7 +103,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["full", "shortened", "none"],
         _about(
             "How much of a visitor's IP address to store: full, shortened (the last 8 bits of IPv4 and 80 of IPv6 are set to zero) or "
-            "none. Macros see only what is stored. The country is looked up before." + _HOLDS_UNTIL,
+            "none. Macros see only what is stored. The country is looked up from the full address." + _UNTIL_SAVED,
             "full, shortened, none",
         ),
     ] = "full"
@@ -149,14 +148,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_addresses: Annotated[
         str,
         _about(
-            "Non-public addresses that postbacks may be sent to, such as 127.0.0.0/8 for a receiver on this machine. A cloud's "
-            "metadata address has to be listed exactly.",
+            "Non-public addresses that postbacks may be sent to, such as 127.0.0.0/8 for a receiver on this machine. A cloud "
+            "metadata address must be listed exactly.",
             "CIDR list",
         ),
     ] = ""
     allowed_ports: Annotated[
         str,
-        _about("Blocked ports that postbacks may be sent to after all, such as 25 or 6379.", "port list"),
+        _about("Ports to send postbacks to although they are blocked by default, such as 25 or 6379.", "port list"),
     ] = ""
     upload_limit_mb: Annotated[int, _about("Maximum size of an uploaded conversions file.", "MiB", ge=1, le=4095)] = (
         2048
@@ -195,11 +194,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SettingError(Exception):
-    """A setting has an invalid value. The text names the setting, what was expected and what to do."""
+    """A setting has an invalid value. The message names the setting, what was expected and what to do."""
 
 
-def read_settings(environment: Mapping[str, str], **given: Any) -> Settings:
-    """Return the settings from ``given`` (unless None), the environment and the defaults, in this order.
+def read_settings(environment: Mapping[str, str], **overrides: Any) -> Settings:
+    """Return the settings from ``overrides`` (unless None), the environment and the defaults, in this order.
 
     Raise SettingError for a value of the wrong type or out of range, and for an unknown name in the environment.
     """
@@ -209,11 +208,11 @@ def read_settings(environment: Mapping[str, str], **given: Any) -> Settings:
         text = environment.get(f"{PREFIX}{field.upper()}")
         if text is not None:
             values[field] = text
-    values |= {name: value for name, value in given.items() if value is not None}
+    values |= {name: value for name, value in overrides.items() if value is not None}
     try:
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as fault:
-        raise SettingError(_what_is_wrong(values) or f"A setting cannot be read: {fault}.") from fault
+        raise SettingError(_first_fault(values) or f"A setting cannot be read: {fault}.") from fault
     _check(settings)
     return settings
 
@@ -224,7 +223,7 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in known and name not in INTERNAL_NAMES:
             nearest = get_close_matches(
-                name.removeprefix(PREFIX), [one.removeprefix(PREFIX) for one in sorted(known)], 1
+                name.removeprefix(PREFIX), [other.removeprefix(PREFIX) for other in sorted(known)], 1
             )
             hint = f" Did you mean {PREFIX}{nearest[0]}?" if nearest else ""
             raise SettingError(
@@ -232,8 +231,8 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
             )
 
 
-def _what_is_wrong(values: Mapping[str, Any]) -> str:
-    """Return a message about the first invalid value, or an empty text if each value is valid on its own."""
+def _first_fault(values: Mapping[str, Any]) -> str:
+    """Return a message about the first invalid value, or an empty string if each value is valid by itself."""
     for field in _fields():
         if field.name not in values:
             continue
@@ -252,7 +251,7 @@ def _fields() -> Sequence[Any]:
 
 
 def _range_of(field: Any) -> str:
-    """Return the range of a number with its unit, or an empty text for other types."""
+    """Return the range of a number with its unit, or an empty string for other types."""
     kind = field.type.type if isinstance(field.type, msgspec.inspect.Metadata) else field.type
     if not isinstance(kind, msgspec.inspect.IntType):
         return ""
@@ -304,7 +303,7 @@ def ports_of(text: str, name: str) -> frozenset[int]:
 
 
 def settings_reference() -> str:
-    """Return the reference page of all settings, in Markdown."""
+    """Return the reference page of the settings in Markdown."""
     lines = [
         "# Settings",
         "",

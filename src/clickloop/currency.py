@@ -1,4 +1,4 @@
-"""Currencies: the codes of ISO 4217 and the signs that people and networks write for them."""
+"""Currencies: ISO 4217 codes, and the signs and words that people and networks write instead."""
 
 from types import MappingProxyType
 
@@ -11,7 +11,7 @@ RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT 
 USD UYU UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
 """
 CURRENCIES = frozenset(_CODES.split())
-"""The codes of ISO 4217 that stand for money in use."""
+"""The ISO 4217 codes of money in circulation."""
 
 _DOLLARS = (
     "USD AUD BBD BMD BND BSD BZD CAD FJD GYD HKD JMD KYD LRD MXN NAD NZD SBD SGD SRD TTD TWD XCD ARS CLP COP DOP UYU"
@@ -19,7 +19,7 @@ _DOLLARS = (
 _RUPEES = "INR LKR MUR NPR PKR SCR"
 _FRANCS = "CHF XAF XOF XPF CDF DJF BIF GNF KMF RWF"
 SIGNS = {
-    # A sign of several currencies that means the first wherever nothing else is written beside it.
+    # Signs of several currencies that mean the first unless something else is written beside them.
     "$": _DOLLARS,
     "£": "GBP EGP FKP GIP LBP SHP SSP SYP",
     "¥": "JPY CNY",
@@ -131,7 +131,7 @@ SIGNS = {
     "KM": "BAM",
     "R": "ZAR",
     "Q": "GTQ",
-    # Words. None that is a word of another kind in a column's name: ``real``, ``won``.
+    # Words, except those that mean something else in a column's name: ``real``, ``won``.
     "DOLLAR": _DOLLARS,
     "DOLLARS": _DOLLARS,
     "USDOLLAR": "USD",
@@ -158,7 +158,7 @@ SIGNS = {
     "ГРИВЕН": "UAH",
     "ГРИВНА": "UAH",
     "ТЕНГЕ": "KZT",
-    # Signs of several currencies, none of which is meant more than the others.
+    # Signs of several currencies, none of which is more likely than the others.
     "KR": "DKK ISK NOK SEK",
     "KR.": "DKK ISK NOK SEK",
     "RS": _RUPEES,
@@ -189,18 +189,18 @@ _USUAL = MappingProxyType(
     | {"RUBLE": "RUB", "RUBLES": "RUB", "ROUBLES": "RUB"}
 )
 _CODE_LETTERS = 3
-_MAX_WORD_LETTERS = 5  # longer words are no currency, and need not be looked up
+_MAX_WORD_LETTERS = 5  # longer words are no currencies, except those listed above
 
 
 def meanings(unit: str) -> tuple[str, ...]:
-    """Return the currencies that a sign or code may mean, in any case; none for what cannot name a currency.
+    """Return the currencies that a sign or code may mean, in any case; none if it cannot name a currency.
 
-    A word of three to five letters that is no code is returned as it is, in upper case: ``USDT`` names a currency, though
-    none that can be converted.
+    An unknown word of three to five letters is returned as it is, in upper case: ``USDT`` names a currency, though one that
+    cannot be converted.
     """
     unit = unit.upper()
-    if found := _MEANINGS.get(unit):
-        return found
+    if codes := _MEANINGS.get(unit):
+        return codes
     if not unit.isascii():
         return ()
     if unit.isalpha():
@@ -213,21 +213,21 @@ def meanings(unit: str) -> tuple[str, ...]:
 
 
 def usual_meaning(unit: str) -> str | None:
-    """Return the one currency that a sign or code means where nothing else is written beside it; None: several, or none."""
+    """Return the currency that a sign or code means by itself; None if it may mean several, or none."""
     unit = unit.upper()
     if usual := _USUAL.get(unit):
         return usual
-    found = meanings(unit)
-    return found[0] if len(found) == 1 else None
+    codes = meanings(unit)
+    return codes[0] if len(codes) == 1 else None
 
 
 def currency_of(text: str) -> str | None:
-    """Return the ISO 4217 code that a text names, in any case or by a sign; None for an unknown or ambiguous one."""
+    """Return the ISO 4217 code of a code or sign, in any case; None if it is unknown or ambiguous."""
     code = usual_meaning(text.strip())
     return code if code in CURRENCIES else None
 
 
 def may_mean(unit: str, code: str) -> bool:
-    """Return whether an ambiguous sign, such as ``kr``, can stand for a currency."""
-    found = _MEANINGS.get(unit.upper(), ())
-    return len(found) > 1 and code in found
+    """Return whether an ambiguous sign, such as ``kr``, can mean a currency."""
+    codes = _MEANINGS.get(unit.upper(), ())
+    return len(codes) > 1 and code in codes

@@ -1,7 +1,7 @@
-"""Filters of the logs. Each log has one record of what narrows it, declared in the room that owns the log.
+"""Filters of the logs. Each log has one filter record, declared in the package that owns the log.
 
-Query parameters, SQL conditions, forms, command line options, exports and jobs are all made from its fields. So a field's ``Meta``
-holds the description and limits for all of them, and its ``extra`` what a form shows where that is not the field's name.
+Query parameters, SQL conditions, forms, command line options, exports and jobs are all derived from its fields. A field's
+``Meta`` holds the description and limits for all of them, and in ``extra`` the label of a form if it is not the field's name.
 """
 
 import inspect
@@ -14,20 +14,20 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import FieldInfo
 
-MAX_ID = 2**31 - 1  # PostgreSQL's integer: a larger number would be an error there instead of finding nothing
+MAX_ID = 2**31 - 1  # PostgreSQL's integer: a larger number would be an error there instead of matching nothing
 LABEL, WORDS = "label", "words"
-"""The keys of a ``Meta``'s extra: what a field is called, and the words of a form for true and false."""
+"""Keys of a ``Meta``'s extra: the field's label, and the form's words for true and false."""
 PERIOD = ("since", "until")
 
-RecordNumber = Annotated[int, Meta(ge=0, le=MAX_ID, description="Only for the record with this number.")] | None
-OfClick = Annotated[str, Meta(max_length=26, description="Only for this click id.")] | None
-OfConversion = Annotated[str, Meta(max_length=26, description="Only for this conversion.")] | None
+RecordNumber = Annotated[int, Meta(ge=0, le=MAX_ID, description="Only for the record with this ID.")] | None
+ClickIdFilter = Annotated[str, Meta(max_length=26, description="Only for this click ID.")] | None
+ConversionIdFilter = Annotated[str, Meta(max_length=26, description="Only for this conversion.")] | None
 Flagged = (
     Annotated[
         bool,
         Meta(
-            description="Only flagged ones, or only those without a flag.",
-            extra={LABEL: "Flag", WORDS: ("Odd ones", "Without oddities")},
+            description="true: only flagged records; false: only records without a flag.",
+            extra={LABEL: "Flag", WORDS: ("Flagged", "Not flagged")},
         ),
     ]
     | None
@@ -35,7 +35,7 @@ Flagged = (
 
 
 class LogFilter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What narrows a log; a field that is None, or an empty moment, does not."""
+    """A filter of a log. None, or an empty time, means: not filtered by this field."""
 
     since: Annotated[
         str, Meta(max_length=40, description="Start time, included: ISO 8601, in UTC unless it names a zone.")
@@ -49,7 +49,7 @@ F = TypeVar("F", bound=LogFilter)
 
 
 def fields_of(kind: type[msgspec.Struct]) -> list[FieldInfo]:
-    """Return the fields of a filter: its own first, then those that it shares with others, the period last."""
+    """Return the fields of a filter: its own first, then inherited ones, the period last."""
     declared = [inspect.get_annotations(base) for base in kind.__mro__]
     return sorted(
         msgspec.structs.fields(kind),
@@ -63,7 +63,7 @@ def meta_of(field: FieldInfo) -> Meta:
 
 
 def type_of(field: FieldInfo) -> Any:
-    """Return the type of a field's value where it has one, without its ``Meta``: ``int`` for ``Annotated[int, …] | None``."""
+    """Return the type of a field's value without ``Meta`` and None: ``int`` for ``Annotated[int, …] | None``."""
     option = _option_of(field)
     return getattr(option, "__origin__", option)
 
@@ -75,26 +75,26 @@ def _option_of(field: FieldInfo) -> Any:
 
 
 def label_of(field: FieldInfo) -> str:
-    """Return what a field is called in a form: ``campaign_id`` is ``Campaign``, ``click_id`` is ``Click id``."""
+    """Return the label of a field in forms: ``Campaign`` for ``campaign_id``, ``Click ID`` for ``click_id``."""
     usual = field.name.removesuffix("_id") if type_of(field) is int else field.name
-    return str((meta_of(field).extra or {}).get(LABEL) or usual.replace("_", " ").capitalize())
+    return str((meta_of(field).extra or {}).get(LABEL) or usual.replace("_", " ").capitalize().replace(" id", " ID"))
 
 
-def given_in(wanted: LogFilter) -> Iterator[tuple[str, Any]]:
-    """Yield the names and values of what narrows, without the period. An empty click id does not; an empty txid is one."""
-    for name in wanted.__struct_fields__:
-        value = getattr(wanted, name)
+def narrowing_values(log_filter: LogFilter) -> Iterator[tuple[str, Any]]:
+    """Yield name and value of each field set, except the period. A blank click id is not set; an empty txid is a value."""
+    for name in log_filter.__struct_fields__:
+        value = getattr(log_filter, name)
         if name in PERIOD or value is None or (name == "click_id" and not value.strip()):
             continue
         yield name, value
 
 
-def narrows(wanted: LogFilter) -> bool:
-    """Return whether a filter leaves anything out."""
-    return bool(wanted.since or wanted.until or any(True for _ in given_in(wanted)))
+def narrows(log_filter: LogFilter) -> bool:
+    """Return whether a filter excludes anything."""
+    return bool(log_filter.since or log_filter.until or any(True for _ in narrowing_values(log_filter)))
 
 
-def filter_in(given: LogFilter, kind: type[F]) -> F:
-    """Return the filter in a record that extends it, such as the body of a request."""
-    values = msgspec.to_builtins(given)
+def extract_filter(filters: LogFilter, kind: type[F]) -> F:
+    """Return the filter of this kind from a record that extends it, such as a request body."""
+    values = msgspec.to_builtins(filters)
     return msgspec.convert({name: values[name] for name in kind.__struct_fields__ if name in values}, kind)

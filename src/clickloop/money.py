@@ -1,4 +1,4 @@
-"""Money as an integer number of millionths and a currency code; never a float. Reads what networks write as payout and sources as cost."""
+"""Money as an integer number of millionths and a currency code, never a float; and the parser of payouts and costs."""
 
 import enum
 import re
@@ -12,17 +12,17 @@ __all__ = ["CURRENCIES", "Amount", "AmountFault", "Money", "amount_text", "curre
 
 MICROS = 1_000_000
 MAX_TEXT = 64
-"""Characters of a payout beyond which it is refused unread."""
-MAX_WHOLE_DIGITS = 12  # with six more for micros it fits into 64 bits
+"""Maximum length of an amount, in characters. Longer text is rejected without being parsed."""
+MAX_WHOLE_DIGITS = 12  # with six more digits for the micros, an amount fits into 64 bits
 MAX_MICROS = 10**MAX_WHOLE_DIGITS * MICROS - 1
 FRACTION_DIGITS = 6
-"""Digits after the point of an amount; further ones are rounded."""
+"""Digits after the decimal point; an amount with more is rounded."""
 
 _SPACES = " \t\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f"
 _APOSTROPHES = "'’‘ʼ′`´"
 _QUOTES = _APOSTROPHES + '"“”„«»'
 _PLAIN = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,18}))?")
-# Possessive throughout: no text makes it look at a character twice.
+# Possessive quantifiers only: the pattern never backtracks, so hostile input cannot slow it down.
 _SHAPE = re.compile(rf"([^0-9]*+)([0-9]++(?:[.,{_APOSTROPHES}{_SPACES}]++[0-9]++)*+)([^0-9]*+)")
 _MINUSES = "-−–‐‑‒—﹣－"
 _MARKS = _MINUSES + "+()"
@@ -32,14 +32,14 @@ _DROP_SPACES = str.maketrans("", "", _SPACES)
 _GROUPED = re.compile(r"[0-9]{1,3}(?:[^0-9][0-9]{3})+")
 _INDIAN = re.compile(r"[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}")
 _WITHOUT_CENTS = frozenset({"CLP", "COP", "IDR", "PYG", "VND"})
-"""Currencies that are written with a point between the thousands and without cents: ``Rp 10.000`` is ten thousand."""
+"""Currencies written without cents and with a point between the thousands: ``Rp 10.000`` is ten thousand."""
 _MACRO = re.compile(r"[{}\[\]<>#]|__|^%.*%$")
 _EXPONENT = re.compile(r"[0-9.][eE][-+]?[0-9]")
 _NO_NUMBER = re.compile(r"[-+]?(nan|inf|infinity|∞)", re.IGNORECASE)
 
 
 class AmountFault(enum.StrEnum):
-    """Why a text is not taken as an amount."""
+    """A reason why a text is not an amount."""
 
     EMPTY = "empty"
     TOO_LONG = "too_long"
@@ -51,47 +51,47 @@ class AmountFault(enum.StrEnum):
 
 
 class Money(msgspec.Struct, frozen=True):
-    """An amount: ``micros`` millionths of one unit of ``currency`` (ISO 4217, upper case; empty: unknown)."""
+    """An amount in millionths of a unit of ``currency`` (ISO 4217, upper case; empty if unknown)."""
 
     micros: int
     currency: str
 
 
 class Amount(msgspec.Struct, frozen=True):
-    """An amount that was read: millionths, the currency written beside them, and what was not plain about it."""
+    """A parsed amount in millionths, the currency written beside it, and what was unclear about it."""
 
     micros: int
     currency: str = ""
-    """ISO 4217, or the sign or word as it came, upper case, where it names no single known currency; empty: none was written."""
+    """ISO 4217, or the upper-case sign or word if it doesn't name a single known currency; empty if none was written."""
     ambiguous: bool = False
-    """It can be read otherwise, such as ``1,234``, which is taken as thousands."""
+    """Whether it can be read differently, such as ``1,234``, which is taken as thousands."""
     rounded: bool = False
-    """It had more than ``FRACTION_DIGITS`` digits after the point, trailing zeros not counted."""
+    """Whether it had more than ``FRACTION_DIGITS`` digits after the point, not counting trailing zeros."""
 
 
 def amount_text(micros: int) -> str:
-    """Millionths as the shortest plain decimal: ``12500000`` is ``12.5``, ``-3000000`` is ``-3``."""
+    """Return millionths as the shortest plain decimal: ``12500000`` is ``12.5``, ``-3000000`` is ``-3``."""
     sign = "-" if micros < 0 else ""
     whole, rest = divmod(abs(micros), MICROS)
     return f"{sign}{whole}.{rest:06d}".rstrip("0").rstrip(".")
 
 
 def read_amount(text: str) -> Amount | AmountFault:
-    """Return the amount that somebody wrote, or why it is none. No float; looks at ``MAX_TEXT`` characters at most.
+    """Parse an amount, or return why the text is not one. Uses no float, and reads at most ``MAX_TEXT`` characters.
 
-    Digits 0–9, a currency's sign or code before or after them, and one mark of the sign: a minus or plus anywhere around
-    the number (``-$5``, ``$-5``, ``12.50-``), or accountants' parentheses, which make it negative (``(5.00)``, ``$(5.00)``).
-    Code and sign may be together where they agree: ``$5.00 CAD``. The rules for the separators:
+    Accepts digits 0–9 with a currency sign or code before or after them, and at most one minus or plus anywhere around
+    the number (``-$5``, ``$-5``, ``12.50-``), or accounting parentheses, which make it negative (``(5.00)``, ``$(5.00)``). A
+    currency sign and a code may both appear if they agree (``$5.00 CAD``). Separators:
 
-    - a point alone is the decimal point (``1.234`` is one and a bit; beside a currency, ``1.234 €``, that is ``ambiguous``);
-      repeated, it separates thousands (``1.234.567``), and so it does beside the sign of a currency that is written without
-      cents (``Rp 10.000``): ``ambiguous``;
-    - a comma alone is the decimal comma (``12,5``, ``0,125``), but before exactly three digits it separates thousands
-      (``1,234``), because payouts have cents and not mills: ``ambiguous``; repeated, it separates thousands;
-    - of both, the last one is the decimal separator (``1,234.50``, ``1.234,50``);
-    - spaces and apostrophes separate thousands (``1 234.50``), and a comma beside them is a decimal comma;
-    - thousands come in groups of three, or as in India (``1,23,456.78``), or the text is refused;
-    - digits beyond the sixth after the point are rounded, half away from zero: ``rounded``.
+    - a single point is the decimal point; ``1.234`` is a little more than one, and ``ambiguous`` next to a currency
+      (``1.234 €``). Next to a currency written without cents it separates thousands (``Rp 10.000``), and is ``ambiguous``.
+      Repeated, it separates thousands (``1.234.567``);
+    - a single comma is the decimal comma (``12,5``, ``0,125``), but before exactly three digits it separates thousands
+      (``1,234``), because payouts have two decimals, not three; that is ``ambiguous``. Repeated, it separates thousands;
+    - if both occur, the last one is the decimal separator (``1,234.50``, ``1.234,50``);
+    - spaces and apostrophes separate thousands (``1 234.50``), and a comma along with them is a decimal comma;
+    - groups must have three digits, or follow the Indian system (``1,23,456.78``); otherwise the text is rejected;
+    - more than six decimals are rounded half away from zero, and the amount is ``rounded``.
     """
     if plain := _PLAIN.fullmatch(text):
         sign, whole, fraction = plain.groups()
@@ -104,19 +104,18 @@ def read_amount(text: str) -> Amount | AmountFault:
         return _amount(whole, fraction, negative=bool(sign))
     if len(text) > MAX_TEXT:
         return AmountFault.TOO_LONG
-    text = trimmed(
-        text
-    )  # spreadsheets and web pages put invisible characters and quotes around what is copied from them
+    # Text copied from spreadsheets and web pages comes with invisible characters and quotes around it.
+    text = trimmed(text)
     if text and (text[0] in _QUOTES or text[-1] in _QUOTES):
         text = trimmed(text.strip(_QUOTES))
     if not text:
         return AmountFault.EMPTY
     shape = _SHAPE.fullmatch(text)
-    return (_written(*shape.groups()) if shape else None) or _fault_of(text)
+    return (_parse(*shape.groups()) if shape else None) or _fault_of(text)
 
 
-def _written(before: str, number: str, after: str) -> Amount | AmountFault | None:
-    """Return the amount of a number with what is around it; None where that is no currency and no sign."""
+def _parse(before: str, number: str, after: str) -> Amount | AmountFault | None:
+    """Parse a number and the text around it. Return None if that text is neither a currency nor a sign."""
     before, after = before.translate(_DROP_SPACES), after.translate(_DROP_SPACES)
     if before[-1:] in (".", ",") and not meanings(before.strip(_MARKS)):
         number, before = before[-1] + number, before[:-1]
@@ -140,7 +139,7 @@ def _written(before: str, number: str, after: str) -> Amount | AmountFault | Non
 def _amount(
     whole: str, fraction: str, negative: bool, currency: str = "", ambiguous: bool = False
 ) -> Amount | AmountFault:
-    """Return the amount of the digits before and after the point."""
+    """Build an amount from the digits before and after the point."""
     whole, fraction = whole.lstrip("0"), fraction.rstrip("0")
     if len(whole) > MAX_WHOLE_DIGITS:
         return AmountFault.TOO_MANY_DIGITS
@@ -153,15 +152,15 @@ def _amount(
     return Amount(-micros if negative else micros, currency, ambiguous, rounded)
 
 
-def _marks(around: str, unit: str) -> str:
+def _marks(text: str, unit: str) -> str:
     """Return the signs and parentheses around a currency."""
-    return around.replace(unit, "", 1) if unit else around
+    return text.replace(unit, "", 1) if unit else text
 
 
 def _currency(before: str, after: str) -> str | None:
-    """Return the currency that is written before or after a number; empty: none; None: it is no currency.
+    """Return the currency written before or after a number; empty if there is no text, None if the text is not a currency.
 
-    Where it is ambiguous, such as ``kr``, the sign itself is returned: it is no guess.
+    An ambiguous sign, such as ``kr``, is returned unresolved, in upper case, rather than guessed.
     """
     if not before and not after:
         return ""
@@ -173,7 +172,7 @@ def _currency(before: str, after: str) -> str | None:
 
 
 def _fault_of(text: str) -> AmountFault:
-    """Return the fault of a text that is no amount."""
+    """Return why a text is not an amount."""
     if _NO_NUMBER.fullmatch(text):
         return AmountFault.NOT_A_NUMBER
     if _MACRO.search(text):
@@ -184,17 +183,17 @@ def _fault_of(text: str) -> AmountFault:
 
 
 def _split(number: str, currency: str) -> tuple[str, str, bool] | None:
-    """Return the digits before and after the decimal separator, and whether that was a guess; None where the groups are wrong."""
+    """Split a number at its decimal separator. Return both parts and whether that was a guess; None if its groups are invalid."""
     point, comma = number.rfind("."), number.rfind(",")
-    grouped_otherwise = any(character in number for character in _APOSTROPHES + _SPACES)
+    has_other_separators = any(character in number for character in _APOSTROPHES + _SPACES)
     at = max(point, comma)
     ambiguous = False
-    three_after = 1 <= at <= 3 and len(number) - at == 4 and number[0] != "0" and not grouped_otherwise
+    three_digits_follow = 1 <= at <= 3 and len(number) - at == 4 and number[0] != "0" and not has_other_separators
     if point >= 0 and comma >= 0:
         pass
     elif at < 0 or number.count(".") > 1 or number.count(",") > 1:
         at = len(number)
-    elif three_after:
+    elif three_digits_follow:
         ambiguous = comma >= 0 or currency != ""
         if comma >= 0 or currency in _WITHOUT_CENTS:
             at = len(number)

@@ -1,6 +1,6 @@
-"""Numbers with their noun, for people: 1 postback, 2 postbacks."""
+"""Counts with a noun: 1 postback, 2 postbacks."""
 
 
-def counted(count: int, one: str, many: str = "") -> str:
-    """A count with its noun; ``many`` where adding an s to ``one`` is not enough."""
+def pluralize(count: int, one: str, many: str = "") -> str:
+    """Return a count with its noun; pass ``many`` if the plural isn't ``one`` with an s."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -1,4 +1,4 @@
-"""Ids that sort by time: 26 characters of lower-case Crockford base32, used for everything that is recorded.
+"""Ids of records, which sort by time: 26 characters of lower-case Crockford base32.
 
 A click id (see ``click_id``) has the same shape but carries a keyed tag; these carry 80 random bits.
 """
@@ -14,7 +14,7 @@ PAIRS = tuple(first + second for first in ALPHABET for second in ALPHABET)
 
 
 def base32_time(moment_ms: int) -> str:
-    """48 bits of Unix milliseconds as the ten leading characters of an id."""
+    """Return 48 bits of Unix milliseconds as the ten leading characters of an id."""
     return (
         PAIRS[moment_ms >> 40 & 1023]
         + PAIRS[moment_ms >> 30 & 1023]
@@ -25,7 +25,7 @@ def base32_time(moment_ms: int) -> str:
 
 
 def base32_tail(bits80: int) -> str:
-    """80 bits as the sixteen trailing characters of an id."""
+    """Return 80 bits as the sixteen trailing characters of an id."""
     return (
         PAIRS[bits80 >> 70 & 1023]
         + PAIRS[bits80 >> 60 & 1023]
@@ -39,7 +39,7 @@ def base32_tail(bits80: int) -> str:
 
 
 class RecordIds:
-    """Makes ids that are unique and ascending within this process, even when the clock jumps back. Thread-safe."""
+    """A generator of ids that are unique and ascending within this process, even when the clock jumps back. Thread-safe."""
 
     def __init__(self, clock: Clock = wall_clock, entropy: Callable[[int], bytes] = os.urandom) -> None:
         self._clock = clock
@@ -52,6 +52,7 @@ class RecordIds:
     def __call__(self) -> str:
         with self._lock:
             now_ms = self._clock()
+            # One bit less than fits: the tail can then be incremented without overflow.
             step = int.from_bytes(self._entropy(10), "big") >> 1
             if now_ms > self._last_ms:
                 self._last_ms = now_ms

@@ -1,9 +1,7 @@
-"""Opens ledger and facts together, and alone picks their engines.
+"""Opening ledger and facts together; the only module that picks their engines.
 
-Each must be of this installation, and no older than what the others know of it.
-
-Nothing is opened, and so nothing created, before the files have been looked at: a lost store is never taken for a new one.
-A crash at any moment leaves marks behind the stores, never ahead of them, so no crash makes a folder that is refused here.
+Each must belong to this installation, and be no older than the other stores have recorded. The files are checked before anything
+is opened, and thus created, so a lost store is never mistaken for a new one. Marks may lag behind the stores after a crash, never lead.
 """
 
 import enum
@@ -21,7 +19,7 @@ from clickloop.setup.catalog import COPY_NAME as CATALOG_COPY
 from clickloop.setup.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.setup.catalog import Catalog, read_catalog_file
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
-from clickloop.store.facts.facts import Facts, FactsInUseError
+from clickloop.store.facts.facts import FactsInUseError, FactsStore
 from clickloop.store.file_fault import RESTORE_BACKUP, trailing_bytes
 from clickloop.store.identity import (
     FACTS_FILE,
@@ -29,12 +27,12 @@ from clickloop.store.identity import (
     LEDGER_FILE,
     Installation,
     KeyState,
-    Marks,
-    find_key,
+    StoreMarks,
     fingerprint_of,
     is_filled,
     new_id,
     read_installation,
+    read_key,
     write_installation,
 )
 from clickloop.store.ledger.installation import LedgerProgress, LedgerStamp, read_progress, read_stamp, write_stamp
@@ -43,8 +41,8 @@ from clickloop.store.ledger.setup.lost_secrets import find_lost_secrets
 from clickloop.store.witnesses import known_marks, write_witnesses
 
 
-class Problem(enum.Enum):
-    """Faults between the stores, with their names for people."""
+class StoresProblem(enum.Enum):
+    """A reason to refuse the stores; the value is its name for the user."""
 
     LEDGER_LOST = "the ledger is lost"
     LEDGER_FOREIGN = "the ledger belongs to another installation"
@@ -53,51 +51,51 @@ class Problem(enum.Enum):
     FACTS_LOST = "the facts are lost"
     FACTS_FOREIGN = "the facts belong to another installation"
     FACTS_OLDER = "the facts are older than the other stores"
-    KEY_LOST = "the key of click ids is lost"
-    KEY_UNREADABLE = "the key of click ids cannot be read"
+    KEY_LOST = "the click ID key is lost"
+    KEY_UNREADABLE = "the click ID key cannot be read"
     SECRETS_DAMAGED = "secrets in the ledger cannot be decrypted"
     FOLDER_UNREADABLE = "installation.json cannot be read"
 
 
 _RESTORE = {
-    Problem.LEDGER_LOST: f"Put the right {LEDGER_FILE} (with its -wal) back, or {RESTORE_BACKUP}",
-    Problem.LEDGER_FOREIGN: f"Put this installation's own {LEDGER_FILE} back, or {RESTORE_BACKUP}",
-    Problem.LEDGER_OLDER: f"Put the newest {LEDGER_FILE} (with its -wal) back, or {RESTORE_BACKUP}",
-    Problem.STORES_OLDER: f"Put the newest {LEDGER_FILE} and {FACTS_FILE} (with -wal and .wal) back, or {RESTORE_BACKUP}",
-    Problem.FACTS_LOST: f"Put the right {FACTS_FILE} (with its .wal) back, or {RESTORE_BACKUP}",
-    Problem.FACTS_FOREIGN: f"Put this installation's own {FACTS_FILE} back, or {RESTORE_BACKUP}",
-    Problem.FACTS_OLDER: f"Put the newest {FACTS_FILE} (with its .wal) back, or {RESTORE_BACKUP}",
-    Problem.KEY_LOST: "Put click_id.key back from a backup",
-    Problem.SECRETS_DAMAGED: "Look at the disk, and restore a backup (clickloop restore)",
+    StoresProblem.LEDGER_LOST: f"Put the right {LEDGER_FILE} (with its -wal) back, or {RESTORE_BACKUP}",
+    StoresProblem.LEDGER_FOREIGN: f"Put this installation's {LEDGER_FILE} back, or {RESTORE_BACKUP}",
+    StoresProblem.LEDGER_OLDER: f"Put the newest {LEDGER_FILE} (with its -wal) back, or {RESTORE_BACKUP}",
+    StoresProblem.STORES_OLDER: f"Put the newest {LEDGER_FILE} and {FACTS_FILE} (with -wal and .wal) back, or {RESTORE_BACKUP}",
+    StoresProblem.FACTS_LOST: f"Put the right {FACTS_FILE} (with its .wal) back, or {RESTORE_BACKUP}",
+    StoresProblem.FACTS_FOREIGN: f"Put this installation's {FACTS_FILE} back, or {RESTORE_BACKUP}",
+    StoresProblem.FACTS_OLDER: f"Put the newest {FACTS_FILE} (with its .wal) back, or {RESTORE_BACKUP}",
+    StoresProblem.KEY_LOST: "Put click_id.key back from a backup",
+    StoresProblem.SECRETS_DAMAGED: "Check the disk, and restore a backup (clickloop restore)",
 }
 _ALL_FRESH = "starts with an empty ledger and empty facts and moves the old files aside"
 _FACTS_FRESH = "keeps the ledger, starts with empty facts and moves the old file aside"
 _OLDER_KEPT = (
-    "goes on with the older copy, processes again the journal segments that are still there (a day by default), and holds all postbacks "
-    "until you release them"
+    "continues with the older copy, reprocesses the journal segments that are still there (a day by default), and holds all "
+    "postbacks until you release them"
 )
 _OLDER_FACTS_KEPT = (
-    "keeps the clicks of the older copy, adds those of the journal segments that are still there (a day by default), and takes the "
-    "conversions from the ledger"
+    "keeps the clicks of the older copy, adds those of the journal segments that are still there (a day by default), and copies "
+    "the conversions from the ledger"
 )
 _NEW = {
-    Problem.LEDGER_LOST: _ALL_FRESH,
-    Problem.LEDGER_FOREIGN: _ALL_FRESH,
-    Problem.LEDGER_OLDER: _OLDER_KEPT,
-    Problem.STORES_OLDER: _OLDER_KEPT,
-    Problem.FACTS_LOST: _FACTS_FRESH,
-    Problem.FACTS_FOREIGN: _FACTS_FRESH,
-    Problem.FACTS_OLDER: _OLDER_FACTS_KEPT,
-    Problem.KEY_LOST: "makes a new key and still accepts clicks that were made under the old one",
-    Problem.SECRETS_DAMAGED: "keeps everything else and says which to enter again",
+    StoresProblem.LEDGER_LOST: _ALL_FRESH,
+    StoresProblem.LEDGER_FOREIGN: _ALL_FRESH,
+    StoresProblem.LEDGER_OLDER: _OLDER_KEPT,
+    StoresProblem.STORES_OLDER: _OLDER_KEPT,
+    StoresProblem.FACTS_LOST: _FACTS_FRESH,
+    StoresProblem.FACTS_FOREIGN: _FACTS_FRESH,
+    StoresProblem.FACTS_OLDER: _OLDER_FACTS_KEPT,
+    StoresProblem.KEY_LOST: "creates a new key and still accepts click IDs made with the old one",
+    StoresProblem.SECRETS_DAMAGED: "keeps everything else and lists the secrets to enter again",
 }
 
 
 class StoresRefusedError(Exception):
-    """The stores do not belong together. The text says what was found, what was expected, and what to do."""
+    """The stores do not belong together. The message says what was found, what was expected, and what to do."""
 
-    def __init__(self, problem: Problem, detail: str) -> None:
-        remedy = _RESTORE.get(problem, "Give the user that runs Clickloop the right to read it")
+    def __init__(self, problem: StoresProblem, detail: str) -> None:
+        remedy = _RESTORE.get(problem, "Make it readable for the user that runs Clickloop")
         fresh = f"; or run: clickloop serve --new, which {_NEW[problem]}" if problem in _NEW else ""
         super().__init__(
             f"Clickloop does not start on this data folder: {problem.value}. {detail}. Nothing was changed; meanwhile "
@@ -107,22 +105,22 @@ class StoresRefusedError(Exception):
 
 
 class OpenedStores(msgspec.Struct, frozen=True):
-    """Ledger and facts that belong together, and whose they are. Close the facts first."""
+    """Ledger and facts that belong together, and the identity of their installation. Close the facts first."""
 
     ledger: Ledger
-    facts: Facts
+    facts: FactsStore
     installation: Installation
     lost_identity: str = ""
-    """What was wrong with ``installation.json``, which was written anew; empty: nothing."""
+    """The fault of ``installation.json``, which has been rewritten; empty if there was none."""
     was_complete: bool = False
-    """Whether a start before this one has come to its end."""
+    """Whether an earlier start has completed."""
 
 
 def open_stores(folder: Path, facts_memory_mb: int, wait_seconds: float = 20.0) -> OpenedStores:
-    """Open ledger and facts of a data folder, or make them at its first start.
+    """Open the ledger and facts of a data folder, or create them at its first start.
 
-    A core that was killed may still be letting go of the facts: that is waited for. Raise StoresRefusedError, LedgerError or
-    FactsError; then nothing is left open.
+    Wait up to ``wait_seconds`` for a killed core to release the facts. Raise StoresRefusedError, LedgerError or FactsError,
+    leaving nothing open.
     """
     installation = expected_installation(folder)
     lost = "" if installation is not None else "was damaged" if (folder / FILE_NAME).exists() else "was missing"
@@ -153,16 +151,16 @@ def open_stores(folder: Path, facts_memory_mb: int, wait_seconds: float = 20.0) 
 
 
 def engine_versions() -> tuple[str, ...]:
-    """Return the embedded engines with their versions."""
+    """Return the names and versions of the embedded engines."""
     return (f"SQLite {sqlite3.sqlite_version}", f"DuckDB {version('duckdb')}")
 
 
-def open_facts(path: Path, memory_limit_mb: int = 256) -> Facts:
-    """Open the facts, or make them. Raise FactsError, of which FactsInUseError says that another process has them open."""
+def open_facts(path: Path, memory_limit_mb: int = 256) -> FactsStore:
+    """Open or create the facts. Raise FactsError, or its subclass FactsInUseError if another process has them open."""
     return DuckDbFacts.open(path, memory_limit_mb)
 
 
-def _await_facts(path: Path, memory_mb: int, wait_seconds: float) -> Facts:
+def _await_facts(path: Path, memory_mb: int, wait_seconds: float) -> FactsStore:
     give_up = time.monotonic() + wait_seconds
     while True:
         try:
@@ -170,88 +168,88 @@ def _await_facts(path: Path, memory_mb: int, wait_seconds: float) -> Facts:
         except FactsInUseError:
             if time.monotonic() > give_up:
                 raise
-            # A core that was killed is still ending: the lock cannot be waited for, only tried.
+            # A killed core is still exiting. The engine cannot wait for the lock, only try it.
             time.sleep(0.1)
 
 
 def expected_installation(folder: Path) -> Installation | None:
-    """Return whose folder this is by ``installation.json``; None: it is missing or damaged. Raise StoresRefusedError."""
+    """Return the identity in ``installation.json``; None if it is missing or damaged. Raise StoresRefusedError."""
     try:
         return read_installation(folder)
     except SealedFileError:
         return None
     except OSError as error:
-        raise StoresRefusedError(Problem.FOLDER_UNREADABLE, f"{folder / FILE_NAME}: {error.strerror}") from error
+        raise StoresRefusedError(StoresProblem.FOLDER_UNREADABLE, f"{folder / FILE_NAME}: {error.strerror}") from error
 
 
 def check_files(folder: Path, installation: Installation | None) -> None:
-    """Refuse a folder where a store is gone that must be there. Opens nothing. Raise StoresRefusedError."""
+    """Raise StoresRefusedError if a store that must exist is missing. Opens nothing."""
     in_use = installation is not None and installation.complete
     catalog = is_filled(folder / CATALOG_FILE)
     facts = is_filled(folder / FACTS_FILE)
     settled = any((folder / "settled").glob("*/*/*"))
     ledger = folder / LEDGER_FILE
     if not is_filled(ledger) and (in_use or catalog or facts or settled):
-        left = [
-            name
-            for name, there in ((CATALOG_FILE, catalog), (FACTS_FILE, facts), ("settled", settled), (FILE_NAME, in_use))
-            if there
-        ]
+        traces = ((CATALOG_FILE, catalog), (FACTS_FILE, facts), ("settled", settled), (FILE_NAME, in_use))
+        found = ", ".join(name for name, exists in traces if exists)
         state = "is empty" if ledger.exists() else "is missing"
         raise StoresRefusedError(
-            Problem.LEDGER_LOST, f"{ledger} {state}, but the folder has been in use: it has {', '.join(left)}"
+            StoresProblem.LEDGER_LOST, f"{ledger} {state}, but the folder has been in use: it has {found}"
         )
     path = folder / FACTS_FILE
     if not facts and (in_use or catalog):
         state = "is empty" if path.exists() else "is missing"
-        raise StoresRefusedError(Problem.FACTS_LOST, f"{path} {state}, but the folder has been in use")
+        raise StoresRefusedError(StoresProblem.FACTS_LOST, f"{path} {state}, but the folder has been in use")
 
 
 def check_ledger(
     folder: Path, ledger: Ledger, installation: Installation | None
 ) -> tuple[Installation, LedgerStamp | None]:
-    """Return whose folder this is, by both. Raise StoresRefusedError when the ledger is of another one, or the key is not its own."""
+    """Return the folder's identity and the ledger's stamp. Raise StoresRefusedError if ledger or key belong to another folder."""
     with ledger.read() as tx:
         stamp = read_stamp(tx)
     if installation is None:
-        # Lost, or from before there was one: the ledger knows; else this is where the installation gets its id.
+        # The file is lost, or was never written: the ledger knows the id; without one this is a new installation.
         installation = installation_of(stamp) if stamp is not None else Installation(id=new_id(), key="")
     path = folder / LEDGER_FILE
     if stamp is None and installation.complete:
         raise StoresRefusedError(
-            Problem.LEDGER_LOST, f"{path} carries no id, expected {installation.id}: it was emptied or recreated"
+            StoresProblem.LEDGER_LOST, f"{path} carries no ID, expected {installation.id}: it was emptied or recreated"
         )
     if stamp is not None and stamp.id != installation.id:
         raise StoresRefusedError(
-            Problem.LEDGER_FOREIGN, f"{path} is of installation {stamp.id}, expected {installation.id}"
+            StoresProblem.LEDGER_FOREIGN, f"{path} belongs to installation {stamp.id}, expected {installation.id}"
         )
-    found = find_key(folder, installation.key)
+    found = read_key(folder, installation.key)
     if found.state is KeyState.UNREADABLE:
-        raise StoresRefusedError(Problem.KEY_UNREADABLE, found.sentence)
+        raise StoresRefusedError(StoresProblem.KEY_UNREADABLE, found.sentence)
     if found.state is not KeyState.GOOD:
-        raise StoresRefusedError(Problem.KEY_LOST, found.sentence)
+        raise StoresRefusedError(StoresProblem.KEY_LOST, found.sentence)
     if stamp is not None and stamp.key != fingerprint_of(found.key):
         raise StoresRefusedError(
-            Problem.KEY_LOST, f"the key's fingerprint is {fingerprint_of(found.key)}, the ledger expects {stamp.key}"
+            StoresProblem.KEY_LOST,
+            f"the key's fingerprint is {fingerprint_of(found.key)}, the ledger expects {stamp.key}",
         )
     with ledger.read() as tx:
         lost = find_lost_secrets(tx)
     if lost.sentence:
-        raise StoresRefusedError(Problem.SECRETS_DAMAGED, f"{path} holds {lost.sentence}, damaged or under another key")
+        raise StoresRefusedError(
+            StoresProblem.SECRETS_DAMAGED, f"{path} holds {lost.sentence}, damaged or encrypted with another key"
+        )
     unchecked_before = max(installation.unchecked_before, stamp.unchecked_before if stamp is not None else 0)
     key = fingerprint_of(found.key)
     return msgspec.structs.replace(installation, key=key, unchecked_before=unchecked_before), stamp
 
 
 def installation_of(stamp: LedgerStamp) -> Installation:
-    """Return the identity of a folder whose ``installation.json`` is lost, by its ledger."""
+    """Return the identity of a folder whose ``installation.json`` is lost, as the ledger knows it."""
     return Installation(id=stamp.id, key=stamp.key, complete=True, unchecked_before=stamp.unchecked_before)
 
 
 def check_together(
-    folder: Path, ledger: Ledger, facts: Facts, installation: Installation, stamp: LedgerStamp | None
+    folder: Path, ledger: Ledger, facts: FactsStore, installation: Installation, stamp: LedgerStamp | None
 ) -> None:
-    """Compare what each store knows of the others. Raise StoresRefusedError."""
+    """Raise StoresRefusedError if a store is older than what another has recorded about it."""
     known = known_marks(folder, installation)
     known_loads = max(known.facts_loads, stamp.facts_loads if stamp is not None else 0)
     with ledger.read() as tx:
@@ -261,23 +259,24 @@ def check_together(
     id_ = facts.installation()
     path = folder / FACTS_FILE
     if id_ and id_ != installation.id:
-        raise StoresRefusedError(Problem.FACTS_FOREIGN, f"{path} is of installation {id_}, expected {installation.id}")
-    if not id_ and installation.complete:
         raise StoresRefusedError(
-            Problem.FACTS_LOST, f"{path} carries no id, expected {installation.id}: it was emptied or recreated"
+            StoresProblem.FACTS_FOREIGN, f"{path} belongs to installation {id_}, expected {installation.id}"
         )
+    if not id_ and installation.complete:
+        detail = f"{path} carries no ID, expected {installation.id}: it was emptied or recreated"
+        raise StoresRefusedError(StoresProblem.FACTS_LOST, detail)
     if facts.loads() < known_loads or facts.last_outbox_id() < progress.outbox_gone:
         detail = (
-            f"{path} has committed {facts.loads()} loads and taken {facts.last_outbox_id()} rows of the ledger; expected at "
+            f"{path} has committed {facts.loads()} loads and taken {facts.last_outbox_id()} rows from the ledger; expected at "
             f"least {known_loads} loads and {progress.outbox_gone} rows"
         )
-        raise StoresRefusedError(Problem.FACTS_OLDER, detail)
+        raise StoresRefusedError(StoresProblem.FACTS_OLDER, detail)
 
 
 def refusal_of(folder: Path) -> StoresRefusedError | None:
-    """Return why a start would be refused; None: nothing speaks against it. Stamps nothing, and makes no store that is missing.
+    """Return why a start would be refused, or None. Writes no stamp and creates no store. Raise LedgerError or FactsError.
 
-    The facts are left out while a running server has them open: it has compared them. Raise LedgerError or FactsError.
+    The facts are skipped while a running server has them open: it has checked them already.
     """
     try:
         installation = expected_installation(folder)
@@ -288,7 +287,7 @@ def refusal_of(folder: Path) -> StoresRefusedError | None:
         try:
             with ledger.read() as tx:
                 if installation is None and read_stamp(tx) is None:
-                    return None  # no server has run on it since installations have an id
+                    return None  # no server has run on it since installations got an id
             installation, stamp = check_ledger(folder, ledger, installation)
             if is_filled(folder / FACTS_FILE):
                 facts = open_facts(folder / FACTS_FILE)
@@ -306,7 +305,7 @@ def refusal_of(folder: Path) -> StoresRefusedError | None:
 
 
 class _LedgerAge(msgspec.Struct, frozen=True):
-    """How far the ledger is by itself, and how far by the rows that the facts have taken of it."""
+    """The age of the ledger: its progress, its count of notes, and the last outbox row that the facts have taken from it."""
 
     progress: LedgerProgress
     notes: int
@@ -314,7 +313,7 @@ class _LedgerAge(msgspec.Struct, frozen=True):
 
 
 def _check_ledger_age(
-    folder: Path, age: _LedgerAge, installation: Installation, known: Marks, *, are_facts_older: bool
+    folder: Path, age: _LedgerAge, installation: Installation, known: StoreMarks, *, are_facts_older: bool
 ) -> None:
     catalogs = [own_catalog(folder, installation, name) for name in (CATALOG_FILE, CATALOG_COPY)]
     setup_change = max([known.setup_change, *(catalog.setup_change for catalog in catalogs if catalog is not None)])
@@ -322,20 +321,20 @@ def _check_ledger_age(
         ("change of the set-up", age.progress.setup_change, setup_change),
         ("change of a conversion", age.progress.conversion_change, known.conversion_change),
         ("row for the facts", age.progress.outbox, max(known.outbox, age.taken)),
-        # A version that does not count its notes has written the stamp without their number: it tells nothing.
-        ("note of its own progress", age.notes or known.ledger_notes, known.ledger_notes),
+        # An older version wrote the stamp without a count of notes: there is nothing to compare.
+        ("record of its progress", age.notes or known.ledger_notes, known.ledger_notes),
     ):
         if found < expected:
             detail = f"The newest {what} in {folder / LEDGER_FILE} is number {found}, expected at least {expected}"
             if are_facts_older:
                 raise StoresRefusedError(
-                    Problem.STORES_OLDER, f"{detail}; {folder / FACTS_FILE} is from before its last load, too"
+                    StoresProblem.STORES_OLDER, f"{detail}; {folder / FACTS_FILE} is outdated, too"
                 )
-            raise StoresRefusedError(Problem.LEDGER_OLDER, detail)
+            raise StoresRefusedError(StoresProblem.LEDGER_OLDER, detail)
 
 
 def own_catalog(folder: Path, installation: Installation, name: str = CATALOG_FILE) -> Catalog | None:
-    """Return a catalog if it can be read and is this installation's: else the core writes it anew, and it tells nothing."""
+    """Return the catalog in a file; None if it is unreadable or another installation's. The core then rewrites it."""
     try:
         catalog = read_catalog_file(folder / name)
     except (OSError, SealedFileError):
@@ -344,44 +343,45 @@ def own_catalog(folder: Path, installation: Installation, name: str = CATALOG_FI
 
 
 def _stamped(
-    folder: Path, ledger: Ledger, facts: Facts, installation: Installation, stamp: LedgerStamp | None
+    folder: Path, ledger: Ledger, facts: FactsStore, installation: Installation, stamp: LedgerStamp | None
 ) -> Installation:
-    """Write the id wherever it is not yet: killed in between, the next start does the rest."""
+    """Write the id wherever it is missing. If the process is killed in between, the next start does the rest."""
     if not installation.complete:
         write_installation(folder, installation)
         if stamp is None:
             with ledger.write() as tx:
                 write_stamp(tx, LedgerStamp(id=installation.id, key=installation.key))
-        facts.stamp(installation.id)  # last of the three: ``complete`` is written only after all have the id
+        facts.stamp(installation.id)
+    # ``complete`` only after all three carry the id: from then on, one without it is refused as lost.
     noted = known_marks(folder, installation).ledger_notes
     marks = msgspec.structs.replace(installation.marks, ledger_notes=noted)
     installation = msgspec.structs.replace(installation, complete=True, marks=marks)
-    return keep_marks(folder, ledger, facts, installation, at_once=True)
+    return record_marks(folder, ledger, facts, installation, at_once=True)
 
 
-def keep_marks(
-    folder: Path, ledger: Ledger, facts: Facts, installation: Installation, at_once: bool = False
+def record_marks(
+    folder: Path, ledger: Ledger, facts: FactsStore, installation: Installation, at_once: bool = False
 ) -> Installation:
-    """Write down how far the stores are, if they went on since. Return the identity as it is written now."""
+    """Record the progress of the stores if it has changed. Return the identity as it is now on disk."""
     loads = facts.loads()
     with ledger.read() as tx:
         progress = read_progress(tx)
         stamp = read_stamp(tx)
-    marks = Marks(
+    marks = StoreMarks(
         setup_change=progress.setup_change,
         conversion_change=progress.conversion_change,
         outbox=progress.outbox,
         facts_loads=loads,
         ledger_notes=stamp.notes if stamp is not None else 0,
     )
-    went_on = stamp is not None and (
+    has_changed = stamp is not None and (
         marks != msgspec.structs.replace(installation.marks, facts_loads=loads)
         or progress.newest_rows != stamp.newest_rows
     )
-    if marks == installation.marks and not went_on and not at_once:
+    if marks == installation.marks and not has_changed and not at_once:
         return installation
     if stamp is not None:
-        notes = max(stamp.notes, installation.marks.ledger_notes) + went_on
+        notes = max(stamp.notes, installation.marks.ledger_notes) + has_changed
         marks = msgspec.structs.replace(marks, ledger_notes=notes)
         known = msgspec.structs.replace(
             stamp,

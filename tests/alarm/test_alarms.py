@@ -1,11 +1,12 @@
-"""Alarms: each process writes its own, any process reads all of them, and a full disk does not keep them from being written."""
+"""Alarms: each process writes its own, any process reads all of them, and they can be written on a full disk."""
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from clickloop.alarm.alarms import MAX_PER_SOURCE, Alarm, Alarms, forget_alarms, read_alarms
+from clickloop.alarm.alarms import MAX_PER_SOURCE, Alarm, Alarms, delete_alarms, disk_alarms, read_alarms
 from tests.crash.test_faults import kept_full, mounted
 
 NOW = 1_772_366_400_000
@@ -18,20 +19,20 @@ def sentences(folder: Path) -> list[str]:
 def test_alarms_of_all_sources_and_processes_are_read_and_go_with_their_cause(tmp_path: Path) -> None:
     core, edge = Alarms(tmp_path), Alarms(tmp_path, "edge1")
     assert sentences(tmp_path) == []
-    assert core.tell("audit", ["a"])
-    assert not core.tell("audit", ["a"])
-    core.tell("paused", ["b", "c"])
-    edge.tell("losses", ["d"])
+    assert core.report("audit", ["a"])
+    assert not core.report("audit", ["a"])
+    core.report("paused", ["b", "c"])
+    edge.report("losses", ["d"])
     assert sentences(tmp_path) == ["a", "b", "c", "d"]
-    core.tell("audit", [])
+    core.report("audit", [])
     assert sentences(tmp_path) == ["b", "c", "d"]
     assert [alarm.sentence for alarm in read_alarms(tmp_path, NOW, but="edge1")] == ["b", "c"]
-    forget_alarms(tmp_path)
+    delete_alarms(tmp_path)
     assert sentences(tmp_path) == []
 
 
 def test_alarms_that_cannot_be_read_are_an_alarm(tmp_path: Path) -> None:
-    Alarms(tmp_path).tell("audit", ["a"])
+    Alarms(tmp_path).report("audit", ["a"])
     (tmp_path / "run" / "alarms.core.json").write_bytes(b"{")
     (alarm,) = read_alarms(tmp_path)
     assert alarm.code == "alarms_unreadable"
@@ -39,7 +40,7 @@ def test_alarms_that_cannot_be_read_are_an_alarm(tmp_path: Path) -> None:
 
 
 def test_a_source_has_a_bounded_number_of_alarms_of_bounded_length(tmp_path: Path) -> None:
-    Alarms(tmp_path).tell("audit", ["x" * 100_000] * 100)
+    Alarms(tmp_path).report("audit", ["x" * 100_000] * 100)
     found = read_alarms(tmp_path)
     assert len(found) == MAX_PER_SOURCE
     assert all(len(alarm.sentence) <= 1_000 for alarm in found)
@@ -48,9 +49,9 @@ def test_a_source_has_a_bounded_number_of_alarms_of_bounded_length(tmp_path: Pat
 def test_an_alarm_keeps_its_beginning_while_the_numbers_in_it_change(tmp_path: Path) -> None:
     now = [NOW]
     alarms = Alarms(tmp_path, clock=lambda: now[0])
-    alarms.tell("paused", ["receiver 127.0.0.1:8 is paused: 5 postbacks wait"])
+    alarms.report("paused", ["receiver 127.0.0.1:8 is paused: 5 postbacks wait"])
     now[0] += 60_000
-    alarms.tell("paused", ["receiver 127.0.0.1:8 is paused: 7 postbacks wait", "receiver 127.0.0.2:8 is paused"])
+    alarms.report("paused", ["receiver 127.0.0.1:8 is paused: 7 postbacks wait", "receiver 127.0.0.2:8 is paused"])
     assert [alarm.since for alarm in read_alarms(tmp_path)] == [NOW, NOW + 60_000]
 
 
@@ -86,11 +87,11 @@ def test_an_alarm_with_an_end_is_gone_after_it_also_when_the_clock_was_ahead(tmp
 def test_on_a_full_disk_alarms_are_still_written(tmp_path: Path, kind: str) -> None:
     with mounted(tmp_path / "disk", kind, 16) as disk:
         alarms = Alarms(disk)
-        alarms.tell("audit", [])
+        alarms.report("audit", [])
         with kept_full(disk):
-            alarms.tell("audit", ["the disk is full"])
+            alarms.report("audit", ["the disk is full"])
             assert sentences(disk) == ["the disk is full"]
-            alarms.tell("audit", ["x" * 1_000] * MAX_PER_SOURCE)
+            alarms.report("audit", ["x" * 1_000] * MAX_PER_SOURCE)
             assert 1 <= len(read_alarms(disk)) <= MAX_PER_SOURCE  # all of them, if a block became free for a moment
         assert subprocess.run(["ls", str(disk / "run")], capture_output=True, text=True, check=True).stdout.split() == [
             "alarms.core.json"
@@ -104,3 +105,19 @@ def test_an_alarm_that_names_the_moment_of_each_start_stays_one_alarm() -> None:
     )
     assert first.key == second.key
     assert first.key != Alarm(code="clock", sentence="the clock jumped back to 2026-11-30T03:35:18.019Z").key
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("kind", ["bytes", "files"])
+def test_a_disk_that_runs_out_of_bytes_or_of_files_is_an_alarm(tmp_path: Path, kind: str) -> None:
+    with mounted(tmp_path / "disk", "ext4", 8) as disk:
+        assert disk_alarms(disk) == ()
+        state = os.statvfs(disk)
+        if kind == "bytes":
+            (disk / "large").write_bytes(bytes(int(state.f_bavail * state.f_frsize * 0.95)))
+        else:
+            for number in range(int(state.f_favail * 0.95)):
+                (disk / str(number)).touch()
+        (alarm,) = disk_alarms(disk)
+    assert alarm.code == "disk_low"
+    assert ("inodes" in alarm.sentence) == (kind == "files")

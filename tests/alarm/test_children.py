@@ -1,4 +1,4 @@
-"""What the supervisor sees of its children: crash loops, silence, and descriptors that run out."""
+"""Alarms about the supervisor's children: crash loops, silence, and descriptors running out."""
 
 import os
 import resource
@@ -24,7 +24,7 @@ class Child:
 
 
 class Watched:
-    """Two children under a clock of our own."""
+    """Two children with a fake clock."""
 
     def __init__(self, folder: Path) -> None:
         self.now = 0.0

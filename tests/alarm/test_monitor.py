@@ -1,4 +1,4 @@
-"""The alarm monitor goes on whatever is wrong with what it reads, and forgets nothing over a restart."""
+"""The alarm monitor survives errors in everything that it reads, and forgets nothing over a restart."""
 
 import os
 from pathlib import Path
@@ -23,14 +23,14 @@ def monitor(folder: Path) -> AlarmMonitor:
 
 
 def looks(watching: AlarmMonitor, codes: set[str]) -> None:
-    """Lets it look until these alarms are tracked."""
+    """Let it look until these alarms are tracked."""
     while not codes <= {one.code for one in watching._tracker.tracked.values() if one.announced_at}:
         watching._look()
 
 
 def test_a_copy_of_the_rules_that_cannot_be_read_leaves_the_last_one_in_force(tmp_path: Path) -> None:
     write_alarm_rules(tmp_path, AlarmRules(rules=(RULE,)))
-    Alarms(tmp_path).tell("audit", ["rows do not add up"])
+    Alarms(tmp_path).report("audit", ["rows do not add up"])
     watching = monitor(tmp_path)
     watching._look()
     (tmp_path / FILE_NAME).write_bytes(b"{")
@@ -40,13 +40,13 @@ def test_a_copy_of_the_rules_that_cannot_be_read_leaves_the_last_one_in_force(tm
 
 
 def test_a_file_of_alarms_that_cannot_be_read_is_an_alarm_and_stops_no_other(tmp_path: Path) -> None:
-    Alarms(tmp_path).tell("audit", ["rows do not add up"])
+    Alarms(tmp_path).report("audit", ["rows do not add up"])
     (tmp_path / "run" / "alarms.edge1.json").write_bytes(b"\xff")
     looks(monitor(tmp_path), {"audit", "alarms_unreadable"})
 
 
 def test_a_rule_that_is_made_while_an_alarm_stands_is_told_of_it_once(tmp_path: Path) -> None:
-    Alarms(tmp_path).tell("audit", ["rows do not add up"])
+    Alarms(tmp_path).report("audit", ["rows do not add up"])
     watching = monitor(tmp_path)
     looks(watching, {"audit"})
     write_alarm_rules(tmp_path, AlarmRules(rules=(RULE,)))

@@ -1,11 +1,11 @@
-"""The alarm outbox: each message goes to each rule, in order, until it is delivered or given up; and what is kept is bounded."""
+"""The alarm outbox: each message goes to each rule, in order, until it is delivered or has failed; its size is bounded."""
 
 from clickloop.alarm.outbox import (
     MAX_FINISHED,
     MAX_SENT_PER_ROUND,
     MAX_WAITING,
+    AlarmAttempt,
     AlarmOutbox,
-    Attempt,
     DeliveryState,
 )
 from clickloop.alarm.tracker import AlarmMessage, AlarmState
@@ -58,12 +58,12 @@ def test_an_end_waits_until_its_beginning_was_delivered_and_others_do_not() -> N
     outbox.add([message(), message(state=AlarmState.ENDED), message("disk")], rules(1), NOW)
     found = outbox.due(rules(1), NOW)
     assert [job.message.message_id for _, job in found] == ["lag1", "disk1"]
-    outbox.record(found[0][0], Attempt(state=DeliveryState.WAITING, next_at=NOW + 5_000, detail="500"), NOW)
-    outbox.record(found[1][0], Attempt(state=DeliveryState.DELIVERED, status_code=200), NOW)
+    outbox.record(found[0][0], AlarmAttempt(state=DeliveryState.WAITING, next_at=NOW + 5_000, detail="500"), NOW)
+    outbox.record(found[1][0], AlarmAttempt(state=DeliveryState.DELIVERED, status_code=200), NOW)
     assert due(outbox, rules(1), NOW + 4_999) == []
     (again,) = outbox.due(rules(1), NOW + 5_000)
     assert (again[1].attempts, again[1].message.state) == (1, "begun")
-    outbox.record(again[0], Attempt(state=DeliveryState.FAILED, detail="404"), NOW + 5_000)
+    outbox.record(again[0], AlarmAttempt(state=DeliveryState.FAILED, detail="404"), NOW + 5_000)
     assert due(outbox, rules(1), NOW + 5_000) == [(1, "ended")]
 
 

@@ -1,4 +1,4 @@
-"""Which messages alarms are worth: one when an alarm begins, one when it ends, a reminder a day, and never a storm."""
+"""The alarm tracker: a message when an alarm begins and when it ends, a daily reminder, and never a flood."""
 
 from itertools import count
 from pathlib import Path
@@ -15,7 +15,7 @@ DAY = 86_400
 
 
 class Run:
-    """A tracker under clocks of our own, looked at every second, or seldom where nothing changes."""
+    """A tracker with fake clocks, updated every second, or rarely while nothing changes."""
 
     def __init__(self) -> None:
         ids = count(1)

@@ -1,4 +1,4 @@
-"""Vital signs: every way in which nothing is settled is an alarm within a minute, and a clock that jumps raises none and hides none."""
+"""Vital signs: whenever settling stops there is an alarm within a minute; a clock that jumps neither raises nor hides one."""
 
 import os
 import resource
@@ -15,7 +15,7 @@ PATIENCE = Patience(30.0)
 
 
 class Watched:
-    """A data folder that is watched, with a core's heartbeat, under clocks of our own."""
+    """A watched data folder with a core's heartbeat and fake clocks."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -43,7 +43,7 @@ class Watched:
         return path
 
     def passes(self, seconds: float, *, beats: bool, works: bool = True) -> None:
-        """Let time pass second by second, with or without a core that beats and workers that finish rounds."""
+        """Let time pass second by second, with or without heartbeats of the core and progress of its workers."""
         for _ in range(round(seconds)):
             self.now += 1.0
             if beats:

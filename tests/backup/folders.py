@@ -1,4 +1,4 @@
-"""A small data folder as a stopped tracker leaves it: both stores, the key, a writer that is dead and one that lives."""
+"""A small data folder of a stopped tracker: both stores, the key, a dead writer and a live one."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ from pathlib import Path
 import duckdb
 import msgspec
 
-from clickloop.backup.place import Origin, settle_place
-from clickloop.backup.progress import Progress
+from clickloop.backup.place import FolderOrigin, update_place
+from clickloop.backup.progress import ConsoleProgress
 from clickloop.click.click import Click
 from clickloop.click_id import KEY_FILE, ClickIds
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
@@ -20,7 +20,7 @@ from tests.empty_stores import open_facts, open_ledger
 
 NOW = 1_800_000_000_000
 KEY = b"k" * 32
-SILENT = Progress(silent=True)
+SILENT = ConsoleProgress(silent=True)
 _ids = ClickIds(KEY)
 
 
@@ -31,7 +31,7 @@ def click_line(moment: int = NOW) -> tuple[str, bytes]:
 
 
 class Folder:
-    """A data folder. Its edge, this process, goes on writing until ``close``."""
+    """A data folder. Its edge, this process, writes until ``close``."""
 
     def __init__(self, path: Path, clicks: int = 3) -> None:
         self.path = path
@@ -39,7 +39,7 @@ class Folder:
         self.clicks: list[str] = []
         (path / KEY_FILE).write_bytes(KEY)
         (path / "catalog.json").write_bytes(b"{}")
-        settle_place(path, Origin.UNSAID, NOW)
+        update_place(path, FolderOrigin.UNSAID, NOW)
         open_ledger(path / "ledger.sqlite").close()
         self.facts = open_facts(path / "facts.duckdb")
         self.reader = JournalReader(path / "journal", path / "settled")
@@ -50,14 +50,14 @@ class Folder:
         self.facts.close()
 
     def visit(self, count: int = 1) -> None:
-        """Record clicks; they are in the open segment."""
+        """Record clicks in the open segment."""
         for _ in range(count):
             click_id, line = click_line()
             self.writer.append(line)
             self.clicks.append(click_id)
 
     def close(self) -> None:
-        """End the edge."""
+        """Close the edge's writer."""
         self.writer.close()
 
 
@@ -76,6 +76,6 @@ def settled_clicks(folder: Path) -> list[str]:
 
 
 def ledger_rows(folder: Path, query: str) -> Sequence[tuple[object, ...]]:
-    """Return what a query finds in a folder's ledger."""
+    """Return the result of a query on a folder's ledger."""
     with closing(sqlite3.connect(folder / "ledger.sqlite")) as ledger:
         return ledger.execute(query).fetchall()

@@ -1,4 +1,4 @@
-"""An archive is read only as a whole and only as it was written: every flipped byte and every cut is noticed."""
+"""An archive can only be read complete and unchanged: every flipped byte and every truncation is noticed."""
 
 import io
 import tarfile
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clickloop.backup.archive import BLOCK, Archive, ArchiveWriter, is_safe_name
-from clickloop.backup.manifest import FORMAT, BackupError, Counts, Manifest, Marks, version_key
+from clickloop.backup.manifest import FORMAT, BackupError, BackupMarks, Counts, Manifest, version_key
 
 VERSION = "1.2.3"
 MADE_AT = 1_800_000_000_123
@@ -21,7 +21,7 @@ FILES = {
 
 
 def _unmoved(_bytes: int) -> None:
-    """Nobody watches."""
+    """Do nothing."""
 
 
 def written(files: dict[str, bytes] = FILES, version: str = VERSION, form: int = FORMAT) -> bytes:
@@ -37,7 +37,7 @@ def written(files: dict[str, bytes] = FILES, version: str = VERSION, form: int =
             ledger_schema="0001",
             folder="/data",
             counts=Counts(clicks=3),
-            marks=Marks(),
+            marks=BackupMarks(),
             files=writer.entries,
         )
     )
@@ -49,7 +49,7 @@ def opened(data: bytes, version: str = VERSION) -> Archive:
 
 
 def contents(data: bytes) -> dict[str, bytes]:
-    """What a reader takes out of an archive that it has read to the end."""
+    """Return the contents of an archive that is read to the end."""
     return {entry.name: b"".join(pieces) for entry, pieces in opened(data).read(_unmoved)}
 
 
@@ -160,7 +160,7 @@ def test_a_member_that_no_backup_has_is_refused_before_anything_is_read(member: 
     "foreign", [b"", b"x", b"SQLite format 3\0" * 100, bytes(4 * BLOCK), b"\x1f\x8b" + bytes(2 * BLOCK), _member("a")]
 )
 def test_a_foreign_file_is_said_to_be_none_of_ours(foreign: bytes) -> None:
-    with pytest.raises(BackupError, match="no backup of Clickloop"):
+    with pytest.raises(BackupError, match="not a Clickloop backup"):
         opened(foreign)
 
 
@@ -176,7 +176,7 @@ def test_a_backup_of_this_or_an_older_version_is_read(older: str) -> None:
 
 
 def test_head_and_manifest_have_to_tell_of_the_same_backup() -> None:
-    with pytest.raises(BackupError, match="two different backups"):
+    with pytest.raises(BackupError, match="belong to different backups"):
         opened(written(form=FORMAT - 1))
 
 

@@ -1,4 +1,4 @@
-"""A backup that is taken while the set-up changes: what tells how far the stores are is never ahead of them."""
+"""A backup taken while the set-up changes: the marks are never ahead of the stores."""
 
 import sqlite3
 import threading

@@ -1,4 +1,4 @@
-"""A data folder knows its place: a rename is none of a copy's business, and a copy is noticed before anything is sent."""
+"""A data folder knows its place: a renamed folder is not taken for a copy, and a copy is noticed before anything is sent."""
 
 import fcntl
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from clickloop.backup.place import FILE_NAME, RESTORING, Origin, PlaceError, is_same, place_of, settle_place
+from clickloop.backup.place import FILE_NAME, RESTORING, FolderOrigin, PlaceError, is_same, place_of, update_place
 from clickloop.running.supervisor import CannotStartError, take_folder
 from clickloop.store.delivery_hold import UNREADABLE, DeliveryHold, hold_deliveries, read_hold
 
@@ -17,10 +17,10 @@ NOW = 1_800_000_000_000
 
 @pytest.fixture
 def used(tmp_path: Path) -> Path:
-    """A folder that was started here."""
+    """A folder that has been started here."""
     folder = tmp_path / "data"
     folder.mkdir()
-    settle_place(folder, Origin.UNSAID, NOW)
+    update_place(folder, FolderOrigin.UNSAID, NOW)
     return folder
 
 
@@ -32,23 +32,23 @@ def copied(folder: Path, name: str = "copy") -> Path:
 
 def test_the_same_folder_starts_again_and_again(used: Path) -> None:
     for hour in range(3):
-        assert settle_place(used, Origin.UNSAID, NOW + hour).used_at == NOW + hour
+        assert update_place(used, FolderOrigin.UNSAID, NOW + hour).used_at == NOW + hour
 
 
 def test_a_renamed_folder_starts_without_a_word_and_is_at_its_new_place(used: Path) -> None:
     renamed = used.rename(used.with_name("renamed"))
-    assert settle_place(renamed, Origin.UNSAID, NOW).path == str(renamed)
+    assert update_place(renamed, FolderOrigin.UNSAID, NOW).path == str(renamed)
 
 
 def test_a_folder_reached_over_a_link_is_the_same(used: Path) -> None:
     link = used.with_name("link")
     link.symlink_to(used)
-    settle_place(link, Origin.UNSAID, NOW)
+    update_place(link, FolderOrigin.UNSAID, NOW)
 
 
 def test_a_copy_is_refused_and_the_refusal_names_the_original_the_moment_and_both_options(used: Path) -> None:
     with pytest.raises(PlaceError) as refused:
-        settle_place(copied(used), Origin.UNSAID, NOW)
+        update_place(copied(used), FolderOrigin.UNSAID, NOW)
     for part in (str(used), "2027-01-15T08:00:00", "--moved", "--as-copy"):
         assert part in str(refused.value)
 
@@ -57,7 +57,7 @@ def test_a_refused_copy_is_refused_again(used: Path) -> None:
     copy = copied(used)
     for _ in range(2):
         with pytest.raises(PlaceError):
-            settle_place(copy, Origin.UNSAID, NOW)
+            update_place(copy, FolderOrigin.UNSAID, NOW)
 
 
 def test_a_refusal_says_that_the_original_is_in_use(used: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_refusal_says_that_the_original_is_in_use(used: Path) -> None:
     lock = take_folder(used)
     try:
         with pytest.raises(PlaceError, match=f"which is in use now \\(process {os.getpid()}\\)"):
-            settle_place(copy, Origin.UNSAID, NOW)
+            update_place(copy, FolderOrigin.UNSAID, NOW)
     finally:
         os.close(lock)
 
@@ -75,17 +75,17 @@ def test_a_copy_is_not_taken_for_moved_while_its_original_is_in_use(used: Path) 
     lock = take_folder(used)
     try:
         with pytest.raises(PlaceError, match=f"was not moved: .*in use now \\(process {os.getpid()}\\)"):
-            settle_place(copy, Origin.MOVED, NOW)
+            update_place(copy, FolderOrigin.MOVED, NOW)
     finally:
         os.close(lock)
-    assert settle_place(copy, Origin.MOVED, NOW).path == str(copy)
+    assert update_place(copy, FolderOrigin.MOVED, NOW).path == str(copy)
 
 
 def test_a_refusal_says_that_the_original_is_gone(used: Path) -> None:
     copy = copied(used)
     shutil.rmtree(used)
     with pytest.raises(PlaceError, match="where no data folder is now"):
-        settle_place(copy, Origin.UNSAID, NOW)
+        update_place(copy, FolderOrigin.UNSAID, NOW)
 
 
 def test_a_copy_in_the_place_of_the_original_is_noticed(used: Path) -> None:
@@ -93,20 +93,20 @@ def test_a_copy_in_the_place_of_the_original_is_noticed(used: Path) -> None:
     used.rename(used.with_name("old"))
     put = copy.rename(used)
     with pytest.raises(PlaceError, match="on another disk or machine"):
-        settle_place(put, Origin.UNSAID, NOW)
+        update_place(put, FolderOrigin.UNSAID, NOW)
 
 
 def test_a_moved_folder_starts_once_told_so_and_sends(used: Path) -> None:
     copy = copied(used)
-    settle_place(copy, Origin.MOVED, NOW)
-    settle_place(copy, Origin.UNSAID, NOW)
+    update_place(copy, FolderOrigin.MOVED, NOW)
+    update_place(copy, FolderOrigin.UNSAID, NOW)
     assert read_hold(copy) is None
 
 
 def test_a_started_copy_holds_its_postbacks_until_they_are_released(used: Path) -> None:
     copy = copied(used)
-    settle_place(copy, Origin.COPY, NOW)
-    settle_place(copy, Origin.UNSAID, NOW)
+    update_place(copy, FolderOrigin.COPY, NOW)
+    update_place(copy, FolderOrigin.UNSAID, NOW)
     hold = DeliveryHold(copy)
     assert hold.current is not None
     assert str(used) in hold.current.why
@@ -117,15 +117,15 @@ def test_a_started_copy_holds_its_postbacks_until_they_are_released(used: Path) 
 
 
 def test_the_options_do_nothing_to_a_folder_in_its_place(used: Path) -> None:
-    for origin in (Origin.COPY, Origin.MOVED):
-        settle_place(used, origin, NOW)
+    for origin in (FolderOrigin.COPY, FolderOrigin.MOVED):
+        update_place(used, origin, NOW)
     assert read_hold(used) is None
 
 
 @pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b"null", b'{"path":1}', b"\xff" * 20, b'{"path":"\xb1"}'])
 def test_a_folder_whose_place_is_damaged_starts_and_holds_its_postbacks(used: Path, damaged: bytes) -> None:
     (used / FILE_NAME).write_bytes(damaged)
-    assert settle_place(used, Origin.UNSAID, NOW).path == str(used)
+    assert update_place(used, FolderOrigin.UNSAID, NOW).path == str(used)
     hold = read_hold(used)
     assert hold is not None
     assert "place.json is damaged" in hold.why
@@ -133,20 +133,20 @@ def test_a_folder_whose_place_is_damaged_starts_and_holds_its_postbacks(used: Pa
 
 def test_a_folder_whose_place_is_damaged_and_that_was_moved_holds_nothing(used: Path) -> None:
     (used / FILE_NAME).write_bytes(b"{")
-    settle_place(used, Origin.MOVED, NOW)
+    update_place(used, FolderOrigin.MOVED, NOW)
     assert read_hold(used) is None
 
 
 def test_a_place_that_cannot_be_written_keeps_no_tracker_from_starting(used: Path) -> None:
     (used / f"{FILE_NAME}.{os.getpid()}.new").mkdir()  # where the fresh file would be written
-    assert settle_place(used, Origin.UNSAID, NOW + 1).used_at == NOW + 1
+    assert update_place(used, FolderOrigin.UNSAID, NOW + 1).used_at == NOW + 1
 
 
 def test_an_unfinished_restore_is_never_started(used: Path) -> None:
     (used / RESTORING).mkdir()
-    for origin in Origin:
+    for origin in FolderOrigin:
         with pytest.raises(PlaceError, match="has not finished"):
-            settle_place(used, origin, NOW)
+            update_place(used, origin, NOW)
 
 
 def test_the_place_holds_over_boots_containers_and_mounts_and_a_clone_elsewhere_does_not(tmp_path: Path) -> None:
@@ -156,9 +156,9 @@ def test_the_place_holds_over_boots_containers_and_mounts_and_a_clone_elsewhere_
     change = msgspec.structs.replace
     assert is_same(here, change(here, device=6)), "another number at this boot"
     assert is_same(here, change(here, path="/mnt/data")), "another mount point"
-    assert is_same(here, change(here, machine="")), "a container without an id"
+    assert is_same(here, change(here, machine="")), "a container without an ID"
     assert is_same(here, change(here, device=6, file_system=78)), "XFS, another order of disks"
-    assert is_same(change(here, file_system=0), change(here, file_system=0, path="/other")), "no id of the file system"
+    assert is_same(change(here, file_system=0), change(here, file_system=0, path="/other")), "no ID of the file system"
     assert not is_same(here, change(here, machine="b")), "a cloned volume on another machine"
     assert not is_same(here, change(here, inode=3))
     assert not is_same(here, change(here, file_system=78, path="/other")), "the root of another volume"

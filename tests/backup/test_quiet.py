@@ -1,4 +1,4 @@
-"""Quiet beside a running tracker: a small server stands for the core and answers as one does that is busy, killed, or too old."""
+"""Pausing a running tracker: a small server plays a core that is busy, killed, or too old."""
 
 import fcntl
 import os
@@ -21,7 +21,7 @@ BUSY = (409, b'{"detail":"Another backup has paused settling."}')
 ENDED = (204, b"")
 GONE = (404, b'{"detail":"It has ended."}')
 Answers = dict[str, list[tuple[int, bytes]]]
-"""By method, what is answered in turn; the last answer is given again and again."""
+"""Responses in order, by method; the last one is repeated."""
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
 
 @contextmanager
 def core_of(folder: Path, answers: Answers, on_post: Callable[[], None] = lambda: None) -> Iterator[list[str]]:
-    """A core that holds the folder and answers so; what it was asked, by method."""
+    """Run a core that locks the folder and sends these responses; yield its requests by method."""
     asked: list[str] = []
 
     class Core(BaseHTTPRequestHandler):
@@ -51,7 +51,7 @@ def core_of(folder: Path, answers: Answers, on_post: Callable[[], None] = lambda
         do_POST = do_PUT = do_DELETE = do  # noqa: N815 – the names that the library calls
 
         def log_message(self, *_args: object) -> None:
-            """Is silent."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Core)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
@@ -117,7 +117,7 @@ def test_a_fault_within_is_told_and_the_core_goes_on(folder: Folder) -> None:
 
 
 def test_a_core_that_was_killed_meanwhile_makes_the_backup_begin_anew(folder: Folder, tmp_path: Path) -> None:
-    """What stood there the first time is not what is in the backup: the second snapshot is."""
+    """The backup has the second snapshot, not the first one."""
     answers: Answers = {"POST": [GRANTED], "PUT": [GRANTED], "DELETE": [GONE, ENDED]}
     with core_of(folder.path, answers, on_post=folder.visit) as asked:
         manifest = take_backup(folder.path, tmp_path / "b.tar", SILENT)

@@ -1,4 +1,4 @@
-"""Restoring: what is whole is put in its place as a whole, and anything else leaves the folder as it was."""
+"""Restoring: an intact backup is restored completely, and any other leaves the folder unchanged."""
 
 import fcntl
 import io
@@ -14,8 +14,8 @@ import pytest
 
 from clickloop import __version__
 from clickloop.backup.archive import BLOCK, ArchiveWriter
-from clickloop.backup.manifest import FORMAT, BackupError, Counts, Manifest, Marks
-from clickloop.backup.place import RESTORING, Origin, Place, PlaceError, settle_place
+from clickloop.backup.manifest import FORMAT, BackupError, BackupMarks, Counts, Manifest
+from clickloop.backup.place import RESTORING, FolderOrigin, FolderPlace, PlaceError, update_place
 from clickloop.backup.restoring import restore
 from clickloop.backup.taking import take_backup, verify_backup
 from clickloop.store.delivery_hold import read_hold
@@ -25,7 +25,7 @@ from tests.backup.folders import NOW, SILENT, Folder, ledger_rows, settled_click
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Folder]]:
-    """A backup, and the folder that it is of."""
+    """A backup of a folder."""
     folder = Folder(tmp_path_factory.mktemp("backup") / "data")
     folder.visit(2)
     file = folder.path.with_name("b.tar")
@@ -58,7 +58,7 @@ def test_the_restored_folder_holds_what_the_original_held(made: tuple[Path, Fold
 def test_a_restored_folder_is_at_its_place_knows_its_backup_and_starts(file: Path, tmp_path: Path) -> None:
     target = tmp_path / "data"
     manifest = restore(file, target, SILENT, NOW, hold=False).manifest
-    place = settle_place(target, Origin.UNSAID, NOW + 1)
+    place = update_place(target, FolderOrigin.UNSAID, NOW + 1)
     assert place.restored is not None
     assert (place.restored.backup_made_at, place.restored.restored_at) == (manifest.made_at, NOW)
 
@@ -82,7 +82,7 @@ def test_a_folder_that_is_not_empty_is_refused_and_stays_as_it_was(file: Path, t
     target = tmp_path / "data"
     target.mkdir()
     (target / "ledger.sqlite").write_bytes(b"precious")
-    with pytest.raises(BackupError, match=r"not empty: ledger\.sqlite is there.*--force"):
+    with pytest.raises(BackupError, match=r"not empty, it has ledger\.sqlite\..*--force"):
         restore(file, target, SILENT, NOW, hold=True)
     assert (target / "ledger.sqlite").read_bytes() == b"precious"
 
@@ -98,7 +98,7 @@ def test_with_force_what_was_there_is_moved_aside_each_time(file: Path, tmp_path
     assert tree_of(first.aside) == {"ledger.sqlite": b"precious"}
     assert (second.aside / "facts.duckdb").is_file()
     assert read_hold(target) is None
-    settle_place(target, Origin.UNSAID, NOW)
+    update_place(target, FolderOrigin.UNSAID, NOW)
 
 
 def test_an_empty_folder_and_a_fresh_file_system_are_filled(file: Path, tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_link_in_the_place_of_what_is_unpacked_into_is_not_followed(file: Path
     elsewhere.mkdir()
     (elsewhere / "precious").write_bytes(b"x")
     (target / "restoring").symlink_to(elsewhere)
-    with pytest.raises(BackupError, match="no folder that a restore has made"):
+    with pytest.raises(BackupError, match="not a folder made by a restore"):
         restore(file, target, SILENT, NOW, hold=True, force=force)
     assert [path.name for path in elsewhere.iterdir()] == ["precious"]
     (target / "restoring").unlink()
@@ -161,7 +161,7 @@ def test_a_link_in_the_place_of_what_is_unpacked_into_is_not_followed(file: Path
 
 def test_a_file_in_the_place_of_the_folder_is_refused(file: Path, tmp_path: Path) -> None:
     (tmp_path / "data").write_bytes(b"x")
-    with pytest.raises(BackupError, match="no folder"):
+    with pytest.raises(BackupError, match="not a folder"):
         restore(file, tmp_path / "data", SILENT, NOW, hold=True)
 
 
@@ -217,7 +217,7 @@ def test_what_is_no_backup_is_refused_in_words(tmp_path: Path, foreign: str) -> 
         path.write_text("hello")
     elif foreign == "fifo":
         path.symlink_to("/dev/null")
-    with pytest.raises(BackupError, match=r"no file|cannot be read|no backup"):
+    with pytest.raises(BackupError, match=r"no file|not a regular file|cannot be read|not a Clickloop backup"):
         restore(path, tmp_path / "data", SILENT, NOW, hold=True)
     assert not (tmp_path / "data").exists()
 
@@ -234,7 +234,7 @@ def archive_with(tmp_path: Path, files: dict[str, bytes], **fields: object) -> P
         "ledger_schema": HEAD,
         "folder": "/data",
         "counts": Counts(),
-        "marks": Marks(),
+        "marks": BackupMarks(),
         "files": writer.entries,
     }
     writer.finish(Manifest(**usual | fields))  # type: ignore[arg-type]
@@ -268,11 +268,11 @@ def test_a_restore_that_was_ended_while_it_put_things_in_place_cannot_be_started
     (target / RESTORING).mkdir()
     (target / "facts.duckdb").rename(target / RESTORING / "facts.duckdb")
     with pytest.raises(PlaceError):
-        settle_place(target, Origin.UNSAID, NOW)
+        update_place(target, FolderOrigin.UNSAID, NOW)
     with pytest.raises(BackupError, match="not finished"):
         restore(file, target, SILENT, NOW, hold=True)
     restore(file, target, SILENT, NOW, hold=True, force=True)
-    settle_place(target, Origin.UNSAID, NOW)
+    update_place(target, FolderOrigin.UNSAID, NOW)
     assert (target / "facts.duckdb").is_file()
 
 
@@ -288,7 +288,7 @@ def test_a_half_restored_folder_is_not_startable_after_a_second_restore_that_fai
     with pytest.raises(BackupError):
         restore(other, target, SILENT, NOW, hold=True, force=True)
     with pytest.raises(PlaceError, match="has not finished"):
-        settle_place(target, Origin.UNSAID, NOW)
+        update_place(target, FolderOrigin.UNSAID, NOW)
 
 
 def test_a_restore_that_was_killed_while_it_unpacked_is_simply_run_again(file: Path, tmp_path: Path) -> None:
@@ -301,5 +301,5 @@ def test_a_restore_that_was_killed_while_it_unpacked_is_simply_run_again(file: P
 
 def test_a_restored_place_is_what_is_written(file: Path, tmp_path: Path) -> None:
     restore(file, tmp_path / "data", SILENT, NOW, hold=False)
-    place = msgspec.json.decode((tmp_path / "data" / "place.json").read_bytes(), type=Place)
+    place = msgspec.json.decode((tmp_path / "data" / "place.json").read_bytes(), type=FolderPlace)
     assert (place.path, place.inode) == (str(tmp_path / "data"), os.stat(tmp_path / "data").st_ino)

@@ -1,4 +1,4 @@
-"""Taking a backup of a folder on which no tracker runs: what is in it, and what becomes of it when something is in the way."""
+"""Taking a backup of a folder on which no tracker runs: its contents, and how it fails."""
 
 import contextlib
 import io
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from clickloop.backup.manifest import BackupError
-from clickloop.backup.progress import Progress
+from clickloop.backup.progress import ConsoleProgress
 from clickloop.backup.restoring import restore
 from clickloop.backup.scratch import PREFIX
 from clickloop.backup.snapshot import MAX_EXTRA_BYTES
@@ -41,7 +41,7 @@ def names_in(file: Path) -> list[str]:
 
 
 def clicks_of(file: Path, tmp_path: Path) -> list[str]:
-    """What is found when the backup is restored and settled."""
+    """Return the contents of a backup after it was restored and settled."""
     target = tmp_path / "restored"
     restore(file, target, SILENT, NOW, hold=True)
     return settled_clicks(target)
@@ -153,13 +153,13 @@ def test_without_its_key_no_backup_replaces_one_with_it(tmp_path: Path, told: st
 def test_facts_of_another_installation_replace_no_good_backup(tmp_path: Path) -> None:
     data, other, target = used(tmp_path / "data"), used(tmp_path / "other"), tmp_path / "b.tar"
     shutil.copy(other / FACTS_FILE, data / FACTS_FILE)
-    with pytest.raises(BackupError, match="facts are of installation"):
+    with pytest.raises(BackupError, match="facts belong to installation"):
         take_backup(data, target, SILENT)
     assert not target.exists()
 
 
-class _Looks(Progress):
-    """Looks at where the facts have been copied to, while they are checked."""
+class _Looks(ConsoleProgress):
+    """Records where the facts have been copied to, while they are checked."""
 
     def __init__(self, *places: Path) -> None:
         super().__init__(silent=True)
@@ -192,7 +192,7 @@ def test_no_backup_is_written_into_the_data_folder(folder: Folder, name: str) ->
 
 def test_a_device_or_pipe_is_not_replaced_by_a_file(folder: Folder, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(BackupError, match="no regular file"):
+    with pytest.raises(BackupError, match="not a regular file"):
         take_backup(folder.path, tmp_path / "pipe", SILENT, force=True)
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
@@ -231,7 +231,7 @@ def test_a_target_that_cannot_be_is_refused_before_anything_is_done(folder: Fold
 
 def test_a_link_that_leads_nowhere_is_not_written_through(folder: Folder, tmp_path: Path) -> None:
     (tmp_path / "b.tar").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(BackupError, match="is there already"):
+    with pytest.raises(BackupError, match="already exists"):
         take_backup(folder.path, tmp_path / "b.tar", SILENT)
 
 
@@ -243,20 +243,20 @@ def test_a_stream_gets_the_same_archive(folder: Folder, tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_said_to_be_full(folder: Folder) -> None:
-    with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(BackupError, match="disk was full"):
+    with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(BackupError, match="disk is full"):
         take_backup(folder.path, full, SILENT)
 
 
 def test_a_reader_that_goes_away_is_no_riddle(folder: Folder) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    with pytest.raises(BackupError, match="ended before"), os.fdopen(writing, "wb", buffering=0) as out:
+    with pytest.raises(BackupError, match="ended too early"), os.fdopen(writing, "wb", buffering=0) as out:
         take_backup(folder.path, out, SILENT)
 
 
 def test_too_little_room_is_noticed_before_anything_is_written(folder: Folder, tmp_path: Path) -> None:
     os.truncate(folder.path / "facts.duckdb", 1 << 43)  # sparse: 8 TiB that take no room
-    with pytest.raises(BackupError, match="not enough room"):
+    with pytest.raises(BackupError, match="not enough space"):
         take_backup(folder.path, tmp_path / "b.tar", SILENT)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
@@ -290,7 +290,7 @@ def test_a_damaged_store_replaces_no_good_backup(folder: Folder, tmp_path: Path,
 
 
 class _Waits(io.BytesIO):
-    """A slow reader, so that a backup is under way for as long as a test wants."""
+    """A slow reader, which keeps a backup running for as long as a test needs."""
 
     def __init__(self) -> None:
         super().__init__()

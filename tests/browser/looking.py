@@ -3,13 +3,15 @@
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Playwright, expect
 
+Cookies: TypeAlias = Sequence[object]
+"""The cookies of a window, as it returns them."""
 PASSWORD = "correct horse battery staple"
 OWNER = "Anna"
 WIDE, NARROW = (1440, 900), (390, 844)
@@ -33,7 +35,7 @@ def start_chromium(playwright: Playwright) -> Browser:
 
 
 class Troubles:
-    """What went wrong in a browser's pages: scripts that ran and should not have, errors, policies that were broken."""
+    """Problems in a browser's pages: injected scripts that ran, errors, and violated policies."""
 
     def __init__(self, context: BrowserContext) -> None:
         self.found: list[str] = []
@@ -68,7 +70,7 @@ def looking(
     scheme: Literal["light", "dark"] = "light",
     *,
     javascript: bool = True,
-    cookies: list[dict[str, str]] | None = None,
+    cookies: Cookies | None = None,
 ) -> Iterator[tuple[Page, Troubles]]:
     """A fresh window; ``cookies`` of another one carry its session over."""
     context = browser.new_context(
@@ -78,7 +80,7 @@ def looking(
         java_script_enabled=javascript,
     )
     try:
-        context.add_cookies(cookies or [])  # type: ignore[arg-type]  # as cookies() gave them
+        context.add_cookies(cookies or [])  # type: ignore[arg-type]  # they are as cookies() returned them
         troubles = Troubles(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
@@ -88,7 +90,7 @@ def looking(
 
 
 def become_owner(page: Page, link: str) -> None:
-    """Sets the first owner's password by the one-time link, which signs him in."""
+    """Set the first owner's password with the one-time link, which signs them in."""
     page.goto(link)
     page.get_by_label("Name", exact=True).fill(OWNER)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
@@ -124,7 +126,7 @@ def every_page(page: Page, start: str = "/panel", most: int = 120) -> Iterator[s
 
 
 def shape_of(path: str) -> str:
-    """What pages of different records have in common: the path without ids, and which kind of choice its query holds."""
+    """Return a key shared by the pages of different records: the path without ids, and the kind of query."""
     place, _, query = path.partition("?")
     chosen = [name for name in _CHOICES if f"&{name}=" in f"&{query}"] if place.endswith(_CHOOSING) else []
     return _RECORD.sub("/N", place) + ("?" + "&".join(chosen) if chosen else "")

@@ -1,83 +1,143 @@
 """Everybody can use the panel: by keyboard alone, without scripts, and as axe-core finds."""
 
 import re
+from typing import Any, NamedTuple
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page
 
-from tests.browser.looking import NARROW, OWNER, PASSWORD, become_owner, every_page, looking
-from tests.journey.running import Tracker
+from tests.browser.conftest import link_for_owner
+from tests.browser.looking import NARROW, OWNER, PASSWORD, WIDE, Cookies, become_owner, every_page, looking
+from tests.journey.running import Tracker, eventually
 
 pytestmark = pytest.mark.journey
 
+MIN_PAGES = 40
+LONG_TXID = "T1" * 60
+MEASURE = """async () => {
+  for (const _ of "12") await new Promise(requestAnimationFrame); // until what folds itself on a small screen has done so
+  return document.documentElement.scrollWidth - document.documentElement.clientWidth;
+}"""
 
-def test_axe_finds_nothing_serious_on_any_page_light_or_dark(
-    chromium: Browser, tracker: Tracker, owner_link: str, base: str
-) -> None:
-    campaign = tracker.set_up("https://source.example/postback?id={externalid}")
-    click_id = tracker.click(campaign.key, "external_id=abc&zone=7")
-    tracker.notify(f"cid={click_id}&payout=3&txid=T1")
-    tracker.api("POST", "exports", {"noun": "clicks"})
+
+class Doors(NamedTuple):
+    """What the pages before signing in came to, and the session behind them."""
+
+    serious: list[str]
+    session: Cookies
+
+
+@pytest.fixture(scope="module")
+def base(shared_tracker: Tracker) -> str:
+    return f"http://127.0.0.1:{shared_tracker.api_port}"
+
+
+@pytest.fixture(scope="module")
+def doors(chromium: Browser, shared_tracker: Tracker, base: str) -> Doors:
+    """The owner's account is created without scripts."""
+    link = link_for_owner(shared_tracker)
     with looking(chromium, base) as (page, _):
         page.goto("/panel/sign-in")
         found = serious(page)
-        page.goto(owner_link)
+        page.goto(link)
         found += serious(page)
-        become_owner(page, owner_link)
-        cookies = page.context.cookies()
-    with looking(chromium, base, cookies=cookies) as (page, troubles):  # type: ignore[arg-type]
+    with looking(chromium, base, javascript=False) as (page, _):
+        become_owner(page, link)
+        return Doors(found, page.context.cookies())
+
+
+class Looked(NamedTuple):
+    """What a page came to."""
+
+    serious: list[str]
+    serious_in_dark: list[str]
+    over: int
+    """Pixels by which it is wider than a phone."""
+
+
+@pytest.fixture(scope="module")
+def pages(chromium: Browser, shared_tracker: Tracker, base: str, doors: Doors) -> dict[str, Looked]:
+    """Every page by its path, of a tracker whose records have long names. One walk: opening the pages takes longest."""
+    set_up_long(shared_tracker)
+    found = {}
+    with looking(chromium, base, cookies=doors.session) as (page, troubles):
         for path in every_page(page):
-            found += [f"{path}: {fault}" for fault in serious(page)]
+            light = serious(page)
             page.emulate_media(color_scheme="dark")  # only the colours differ
-            found += [f"{path}, dark: {fault}" for fault in serious(page, runOnly=["color-contrast"])]
+            dark = serious(page, runOnly=["color-contrast"])
             page.emulate_media(color_scheme="light")
+            page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
+            over = page.evaluate(MEASURE)
+            page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
+            found[path] = Looked(light, dark, over)
         assert troubles.found == []
-    assert found == []
+    return found
 
 
-def test_no_page_is_wider_than_a_phone(chromium: Browser, tracker: Tracker, owner_link: str, base: str) -> None:
+def set_up_long(tracker: Tracker) -> None:
+    """One of everything, with names and ids that are as long as some are."""
     campaign = tracker.set_up("https://source.example/postback?id={externalid}")
-    click_id = tracker.click(campaign.key, "external_id=" + "abc" * 60)
-    tracker.notify(f"cid={click_id}&payout=3&txid=" + "T1" * 60)
+    click_id = tracker.click(campaign.key, "zone=7&external_id=" + "abc" * 60)
+    tracker.notify(f"cid={click_id}&payout=3&txid={LONG_TXID}")
+    eventually(lambda: len(tracker.all_of("conversions")) == 1, told=tracker.log_text)
+    tracker.notify(f"cid={click_id}&payout=3&txid=T1")
+    eventually(lambda: len(tracker.all_of("postbacks")) == 2, told=tracker.log_text)
     tracker.api("POST", "exports", {"noun": "clicks", "filters": {"external_id": "abc" * 60}})
     for noun in ("traffic-sources", "campaigns", "offers", "networks", "postback-rules"):
         changed = tracker.api("PATCH", f"{noun}/1", {"name": "Push, Tier 1, all devices, no VPN, " + "long" * 12})
         assert changed.status == 200, changed.body
-    with looking(chromium, base, NARROW) as (page, _):
-        become_owner(page, owner_link)
-        over = {}
-        for path in every_page(page):
-            more = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            if more > 0:
-                over[path] = more
-        assert over == {}
 
 
-def test_somebody_with_a_keyboard_alone_signs_in_and_saves_a_source(owner: Page, tracker: Tracker) -> None:
-    owner.context.clear_cookies()
-    owner.goto("/panel/traffic-sources/new")
-    tab_to(owner, "name")
-    owner.keyboard.type(OWNER)
-    tab_to(owner, "password")
-    owner.keyboard.type(PASSWORD)
-    owner.keyboard.press("Enter")
-    owner.wait_for_url("**/traffic-sources/new")
-    tab_to(owner, "name")
-    owner.keyboard.type("Typed by hand")
-    tab_to(owner, "postback_url")
-    owner.keyboard.type("https://source.example/?cid={externalid}")
-    tab_to(owner, "name", back=True)
-    owner.keyboard.press("Enter")
-    owner.wait_for_url(re.compile(r"/traffic-sources/\d+"))
-    (made,) = tracker.all_of("traffic-sources")
-    assert made["name"] == "Typed by hand"
+def test_axe_finds_nothing_serious_on_any_page_light_or_dark(doors: Doors, pages: dict[str, Looked]) -> None:
+    found = list(doors.serious)
+    for path, looked in pages.items():
+        found += [f"{path}: {fault}" for fault in looked.serious]
+        found += [f"{path}, dark: {fault}" for fault in looked.serious_in_dark]
+    assert found == []
+
+
+def test_no_page_is_wider_than_a_phone(
+    chromium: Browser, shared_tracker: Tracker, base: str, doors: Doors, pages: dict[str, Looked]
+) -> None:
+    assert len(pages) > MIN_PAGES
+    over = {path: looked.over for path, looked in pages.items()}
+    with looking(chromium, base, NARROW, cookies=doors.session) as (page, _):
+        for noun in ("notices", "conversions", "postbacks"):  # the walk has seen the latest one, which is short
+            path = f"/panel/{noun}/{shared_tracker.all_of(noun)[-1][noun.removesuffix('s') + '_id']}"
+            page.goto(path)
+            assert LONG_TXID in page.content() or noun == "postbacks"
+            over[path] = page.evaluate(MEASURE)
+    assert {path: pixels for path, pixels in over.items() if pixels > 0} == {}
+
+
+@pytest.mark.usefixtures("doors")
+def test_somebody_with_a_keyboard_alone_signs_in_and_saves_a_source(
+    chromium: Browser, shared_tracker: Tracker, base: str
+) -> None:
+    with looking(chromium, base) as (page, _):
+        page.goto("/panel/traffic-sources/new")
+        tab_to(page, "name")
+        page.keyboard.type(OWNER)
+        tab_to(page, "password")
+        page.keyboard.type(PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/traffic-sources/new")
+        tab_to(page, "name")
+        page.keyboard.type("Typed by hand")
+        tab_to(page, "postback_url")
+        page.keyboard.type("https://source.example/?cid={externalid}")
+        tab_to(page, "name", back=True)
+        page.keyboard.press("Enter")
+        page.wait_for_url(re.compile(r"/traffic-sources/\d+"))
+    made = source_of(shared_tracker, "Typed by hand")
     assert made["postback_url"] == "https://source.example/?cid={externalid}"
 
 
-def test_a_source_is_set_up_without_scripts(chromium: Browser, tracker: Tracker, owner_link: str, base: str) -> None:
-    with looking(chromium, base, javascript=False) as (page, _):
-        become_owner(page, owner_link)
+def test_a_source_is_set_up_without_scripts(
+    chromium: Browser, shared_tracker: Tracker, base: str, doors: Doors
+) -> None:
+    with looking(chromium, base, javascript=False, cookies=doors.session) as (page, _):
         page.goto("/panel/traffic-sources/new")
         page.get_by_label("Name", exact=True).fill("Without scripts")
         page.get_by_role("button", name="Add a parameter").click()
@@ -85,8 +145,14 @@ def test_a_source_is_set_up_without_scripts(chromium: Browser, tracker: Tracker,
         page.get_by_label("Placeholder of the new row").fill("{zone}")
         page.get_by_role("button", name="Save").last.click()
         page.get_by_role("status").wait_for()
-    (made,) = tracker.all_of("traffic-sources")
+    made = source_of(shared_tracker, "Without scripts")
     assert [row["parameter"] for row in made["parameters"]] == ["external_id", "cost", "zone"]
+
+
+def source_of(tracker: Tracker, name: str) -> Any:
+    """Return the one source of that name."""
+    (found,) = [one for one in tracker.all_of("traffic-sources") if one["name"] == name]
+    return found
 
 
 def tab_to(page: Page, name: str, *, back: bool = False) -> None:
@@ -99,7 +165,7 @@ def tab_to(page: Page, name: str, *, back: bool = False) -> None:
 
 
 def serious(page: Page, **options: list[str]) -> list[str]:
-    """What axe-core calls serious or critical."""
+    """Return the violations that axe-core rates serious or critical."""
     # Of what it finds no fault with, axe-core would describe every element: that takes most of its time.
     found = Axe().run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
     return [

@@ -81,7 +81,7 @@ def save_source(page: Page, source: Receiver) -> None:
     field.press_sequentially("&payout=")
     page.get_by_role("button", name="{payout}", exact=True).click()
     expect(field).to_have_value(f"{source.url}/postback?cid={{externalid}}&payout={{payout}}")
-    expect(page.locator("[data-told]").first).to_contain_text(f"{source.url}/postback?cid=")
+    expect(page.locator("[data-preview]").first).to_contain_text(f"{source.url}/postback?cid=")
     save(page)
 
 
@@ -89,7 +89,7 @@ def save_network(page: Page) -> str:
     """With the network's macros in the link builder; answers the pixel code to copy."""
     page.goto("/panel/networks/new")
     page.get_by_label("Name", exact=True).fill("The network")
-    page.get_by_label("Click-id parameter").fill("sub1")
+    page.get_by_label("Click ID parameter").fill("sub1")
     page.get_by_label("macro for cid").fill("{sub1}")
     page.get_by_label("macro for payout").fill("{payout}")
     save(page)
@@ -113,7 +113,7 @@ def save_offer(page: Page, shop: Network) -> None:
 
 
 def save_campaign(page: Page) -> str:
-    """Answers the campaign link to paste into the source."""
+    """Return the campaign link to paste into the source."""
     page.goto("/panel/campaigns/new")
     page.get_by_label("Name", exact=True).fill("The campaign")
     expect(page.get_by_label("Traffic source", exact=True)).to_have_value("1")
@@ -132,7 +132,7 @@ def convert_by_network(tracker: Tracker, click_id: str) -> None:
 def convert_by_hand(page: Page, click_id: str) -> None:
     """The third way."""
     page.goto("/panel/conversions/new")
-    page.get_by_label("Click id", exact=True).fill(click_id)
+    page.get_by_label("Click ID", exact=True).fill(click_id)
     page.get_by_label("Payout", exact=True).fill("7")
     save(page, "Add conversion")
 
@@ -162,7 +162,7 @@ def mend_and_resend(page: Page, source: Receiver) -> None:
 
 def read_trace(page: Page) -> None:
     """The whole story of the fourth visitor, found by the source's click id."""
-    page.get_by_label("Search by name or id").fill("fourth-visitor")
+    page.get_by_label("Search by name or ID").fill("fourth-visitor")
     page.keyboard.press("Enter")
     story = page.get_by_role("main")
     for part in (

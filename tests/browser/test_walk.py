@@ -95,7 +95,7 @@ def test_the_loop_works_after_sixteen_clicks_and_eight_fields(
     newcomer.fill("Name", "My offer")
     newcomer.fill("Offer URL", f"{shop.url}/click?offer=1")
     newcomer.press("Save")
-    expect(page.get_by_role("status")).to_contain_text("click id parameter was added")
+    expect(page.get_by_role("status")).to_contain_text("click ID parameter was added")
     expect(page.get_by_label("Offer URL")).to_have_value(f"{shop.url}/click?offer=1&sub1={{clickid}}")
 
     newcomer.follow("Step 4 of 5: create a campaign")

@@ -1,4 +1,4 @@
-"""``clickloop import conversions``: what is sent, what is told, and how it ends."""
+"""``clickloop import conversions``: its requests, output and exit status."""
 
 import json
 import threading
@@ -19,7 +19,7 @@ COUNTS = {"new": 0, "changed": 0, "repeated": 0, "waiting": 0, "refused": 0, "un
 
 
 class Core:
-    """A stand-in server that takes an upload and tells of it as it is told."""
+    """A simulated server that accepts an upload and reports the given state."""
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
@@ -63,19 +63,19 @@ class Core:
             def body(self) -> bytes:
                 if self.headers["transfer-encoding"] != "chunked":
                     return self.rfile.read(int(self.headers["content-length"]))
-                octets = b""
+                data = b""
                 while size := int(self.rfile.readline(), 16):
-                    octets += self.rfile.read(size)
+                    data += self.rfile.read(size)
                     self.rfile.readline()
                 self.rfile.readline()
-                return octets
+                return data
 
             def answer(self, status: int, body: Any) -> None:
-                octets = body if isinstance(body, bytes) else json.dumps(body).encode()
+                data = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)
-                self.send_header("content-length", str(len(octets)))
+                self.send_header("content-length", str(len(data)))
                 self.end_headers()
-                self.wfile.write(octets)
+                self.wfile.write(data)
 
             def log_message(self, *_arguments: object) -> None: ...
 
@@ -119,12 +119,12 @@ def file(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *arguments: str, stdin: bytes | None = None) -> tuple[int, str, str]:
-    """Exit status, standard output, standard error."""
+    """Return exit status, standard output and standard error."""
     result = CliRunner().invoke(app, ["import", "conversions", *arguments, "--data", str(folder)], input=stdin)
     return result.exit_code, result.stdout, result.stderr
 
 
-def test_a_file_is_sent_as_it_is_and_its_end_is_waited_for(tmp_path: Path, core: Core, file: Path) -> None:
+def test_a_file_is_sent_unchanged_and_awaited(tmp_path: Path, core: Core, file: Path) -> None:
     status, out, _ = run(tmp_path, str(file))
     assert status == 0
     assert core.bodies == [file.read_bytes()]
@@ -143,9 +143,7 @@ def test_standard_input_is_sent_without_a_length(tmp_path: Path, core: Core) -> 
     assert core.options["postbacks"] == ["0"]
 
 
-def test_a_preview_shows_lines_and_ends_with_1_when_one_would_be_refused(
-    tmp_path: Path, core: Core, file: Path
-) -> None:
+def test_a_preview_shows_lines_and_exits_with_1_if_one_would_be_refused(tmp_path: Path, core: Core, file: Path) -> None:
     core.counts, core.reasons = COUNTS | {"new": 1, "refused": 1}, {"forged_click_id": 1}
     status, out, _ = run(tmp_path, str(file), "--preview")
     assert (status, core.options["preview"]) == (1, ["1"])
@@ -153,7 +151,7 @@ def test_a_preview_shows_lines_and_ends_with_1_when_one_would_be_refused(
     assert "forged_click_id" in out
 
 
-def test_odd_lines_are_told_and_are_no_good_end_when_it_is_strict(tmp_path: Path, core: Core, file: Path) -> None:
+def test_flagged_lines_are_reported_and_exit_with_1_if_strict(tmp_path: Path, core: Core, file: Path) -> None:
     core.flags = {"payout_unreadable": 1}
     status, out, _ = run(tmp_path, str(file))
     assert status == 0
@@ -162,15 +160,13 @@ def test_odd_lines_are_told_and_are_no_good_end_when_it_is_strict(tmp_path: Path
     assert run(tmp_path, str(file), "--strict")[0] == 1
 
 
-def test_what_was_not_understood_of_a_table_is_told_and_is_no_good_end_when_it_is_strict(
-    tmp_path: Path, core: Core, file: Path
-) -> None:
+def test_unrecognised_columns_are_reported_and_exit_with_1_if_strict(tmp_path: Path, core: Core, file: Path) -> None:
     core.unused, core.missing, core.encoding = ["Geld"], ["payout", "txid"], "windows-1252"
     status, out, _ = run(tmp_path, str(file), "--incomplete")
     assert (status, core.options["incomplete"]) == (0, ["1"])
     assert "Unused columns: Geld" in out
     assert "No payout column found" in out
-    assert "No transaction id column found" in out
+    assert "No transaction ID column found" in out
     assert "read as windows-1252" in out
     assert run(tmp_path, str(file), "--incomplete", "--strict")[0] == 1
 
@@ -180,26 +176,26 @@ def test_the_result_is_saved(tmp_path: Path, core: Core, file: Path) -> None:
     assert (tmp_path / "out.csv").read_bytes() == b"clickloop_line\r\n2\r\n"
 
 
-def test_a_server_that_starts_again_is_waited_for(tmp_path: Path, core: Core, file: Path) -> None:
+def test_a_restarting_server_is_awaited(tmp_path: Path, core: Core, file: Path) -> None:
     core.away = 2
     assert run(tmp_path, str(file))[0] == 0
 
 
-def test_an_upload_that_fails_is_said_to(tmp_path: Path, core: Core, file: Path) -> None:
+def test_a_failed_upload_is_reported(tmp_path: Path, core: Core, file: Path) -> None:
     core.states = ["running", "failed"]
     status, _, err = run(tmp_path, str(file))
     assert status == 1
     assert "Its file is gone." in err
 
 
-def test_a_refusal_in_the_middle_of_the_body_is_said(tmp_path: Path, core: Core) -> None:
+def test_a_refusal_in_the_middle_of_the_body_is_reported(tmp_path: Path, core: Core) -> None:
     core.refusal = (413, "The file is too large.")
     large = tmp_path / "large.csv"
     large.write_bytes(b"cid\n" + b"x\n" * 3_000_000)
     assert run(tmp_path, str(large)) == (1, "", "The file is too large.\n")
 
 
-def test_a_file_of_no_known_form_is_not_even_sent(tmp_path: Path, core: Core, file: Path) -> None:
+def test_a_file_in_an_unknown_format_is_not_sent(tmp_path: Path, core: Core, file: Path) -> None:
     file.write_text("name,payout\nx,5\n")
     status, _, err = run(tmp_path, str(file))
     assert status == 1
@@ -207,7 +203,7 @@ def test_a_file_of_no_known_form_is_not_even_sent(tmp_path: Path, core: Core, fi
     assert core.bodies == []
 
 
-def test_a_file_that_is_not_there_and_a_server_that_is_not_end_with_2(tmp_path: Path, file: Path) -> None:
+def test_a_missing_file_and_a_missing_server_exit_with_2(tmp_path: Path, file: Path) -> None:
     status, _, err = run(tmp_path, str(tmp_path / "nothing.csv"))
     assert status == 2
     assert err == f"Cannot use {tmp_path / 'nothing.csv'}: No such file or directory.\n"

@@ -1,10 +1,10 @@
-"""A smallest base in MaxMind's format: one country for every IPv4 address (MaxMind DB File Format Specification 2.0)."""
+"""A minimal base in MaxMind's format: one country for every IPv4 address (MaxMind DB File Format Specification 2.0)."""
 
 _METADATA_START = b"\xab\xcd\xefMaxMind.com"
 
 
 def country_base(code: str) -> bytes:
-    """The bytes of a base that answers ``code`` for every address."""
+    """Return the bytes of a base with the country ``code`` for every address."""
     data = _value({"country": {"iso_code": code}})
     pointer = 1 + 16  # nodes plus the separator: the first value of the data section
     tree = pointer.to_bytes(3, "big") * 2

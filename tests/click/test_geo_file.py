@@ -1,4 +1,4 @@
-"""A geo base that is missing, half downloaded or replaced: visitors are served all the same."""
+"""A geo base that is missing, half downloaded or replaced. Visitors are redirected all the same."""
 
 import os
 from pathlib import Path
@@ -28,30 +28,32 @@ def _geo(path: Path) -> GeoFile:
     return GeoFile(str(path), path.parent / "run")
 
 
-def _write(path: Path, octets: bytes, at: int) -> None:
-    path.write_bytes(octets)
+def _write(path: Path, data: bytes, at: int) -> None:
+    path.write_bytes(data)
     os.utime(path, (at, at))
 
 
-def test_a_good_base_is_in_use_at_once(path: Path) -> None:
+def test_a_valid_base_is_used_at_once(path: Path) -> None:
     path.write_bytes(GOOD)
     geo = _geo(path)
     assert (geo.fault, geo.base.country("203.0.113.1")) == ("", "DE")
     assert GeoCheck(str(path)).alarms() == ()
 
 
-def test_without_a_path_the_shipped_base_is_in_use(tmp_path: Path) -> None:
+def test_without_a_path_the_shipped_base_is_used(tmp_path: Path) -> None:
     geo = GeoFile("", tmp_path)
     assert (geo.fault, geo.base.country("8.8.8.8"), geo.look()) == ("", "US", False)
     assert GeoCheck("").alarms() == ()
 
 
-@pytest.mark.parametrize("octets", BAD.values(), ids=BAD)
-def test_a_bad_file_leaves_the_country_unknown_and_is_an_alarm_until_it_is_good(path: Path, octets: bytes) -> None:
-    _write(path, octets, 1_000)
+@pytest.mark.parametrize("data", BAD.values(), ids=BAD)
+def test_an_invalid_file_leaves_the_country_unknown_and_raises_an_alarm_until_it_is_valid(
+    path: Path, data: bytes
+) -> None:
+    _write(path, data, 1_000)
     geo, check = _geo(path), GeoCheck(str(path))
     visitors = Visitors(geo.base)
-    assert b'"country"' not in visitors.place("203.0.113.1")
+    assert b'"country"' not in visitors.location("203.0.113.1")
     assert str(path) in geo.fault
     (alarm,) = check.alarms()
     assert alarm.startswith(f"geo_base {path} cannot be opened: ")
@@ -59,12 +61,12 @@ def test_a_bad_file_leaves_the_country_unknown_and_is_an_alarm_until_it_is_good(
     _write(path, GOOD, 2_000)
     assert [geo.look(), geo.look(), geo.look()] == [False, True, False]
     visitors.use_geo_base(geo.base)
-    assert b'"country":"DE"' in visitors.place("203.0.113.1")
+    assert b'"country":"DE"' in visitors.location("203.0.113.1")
     assert (geo.fault, check.alarms()) == ("", ())
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder"])
-def test_a_path_that_leads_to_no_file_leaves_the_country_unknown(path: Path, kind: str) -> None:
+def test_a_missing_file_leaves_the_country_unknown(path: Path, kind: str) -> None:
     if kind == "folder":
         path.mkdir()
     geo = _geo(path)
@@ -72,7 +74,7 @@ def test_a_path_that_leads_to_no_file_leaves_the_country_unknown(path: Path, kin
     assert len(GeoCheck(str(path)).alarms()) == 1
 
 
-def test_a_base_that_is_overwritten_in_place_by_half_a_download_stays_in_use(path: Path) -> None:
+def test_a_base_overwritten_in_place_by_half_a_download_stays_in_use(path: Path) -> None:
     _write(path, GOOD, 1_000)
     geo = _geo(path)
     with path.open("r+b") as file:  # the same file, as wget -O writes it
@@ -84,7 +86,7 @@ def test_a_base_that_is_overwritten_in_place_by_half_a_download_stays_in_use(pat
     assert geo.base.country("203.0.113.1") == "FR"
 
 
-def test_two_processes_share_one_private_copy_and_older_ones_go(path: Path) -> None:
+def test_two_processes_share_one_private_copy_and_older_ones_are_deleted(path: Path) -> None:
     _write(path, GOOD, 1_000)
     first, second = _geo(path), _geo(path)
     assert len([*path.parent.glob("run/geo-*")]) == 1

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.click.redirect import cookie_line, cookie_value, date_line, redirect_answer
+from clickloop.click.redirect import cookie_line, cookie_value, date_line, redirect_response
 
 CLICK_ID = "01kaqj6z8m4x2c9v7b5n3t1w0y"
 
 
-def test_a_redirect_is_a_302_without_a_body_that_no_cache_keeps() -> None:
-    answer = redirect_answer("https://a.example/", b"set-cookie: x\r\n", True, date_line(0))
+def test_a_redirect_is_an_uncacheable_302_without_a_body() -> None:
+    answer = redirect_response("https://a.example/", b"set-cookie: x\r\n", True, date_line(0))
     head, end, body = answer.partition(b"\r\n\r\n")
     status, *headers = head.split(b"\r\n")
     assert (status, end, body) == (b"HTTP/1.1 302 Found", b"\r\n\r\n", b"")
@@ -18,17 +18,17 @@ def test_a_redirect_is_a_302_without_a_body_that_no_cache_keeps() -> None:
     assert {b"content-length: 0", b"set-cookie: x", b"date: Thu, 01 Jan 1970 00:00:00 GMT"} < set(headers)
 
 
-def test_the_last_answer_of_a_connection_says_so() -> None:
-    assert b"\r\nconnection: close\r\n" in redirect_answer("https://a.example/", b"", False, b"")
+def test_the_last_response_of_a_connection_has_connection_close() -> None:
+    assert b"\r\nconnection: close\r\n" in redirect_response("https://a.example/", b"", False, b"")
 
 
-def test_a_location_that_is_not_ascii_cannot_leave() -> None:
+def test_a_location_that_is_not_ascii_raises_an_error() -> None:
     with pytest.raises(UnicodeEncodeError):
-        redirect_answer("https://a.example/ä", b"", True, b"")
+        redirect_response("https://a.example/ä", b"", True, b"")
 
 
 @pytest.mark.parametrize(("secure", "attributes"), [(True, "SameSite=None; Secure"), (False, "SameSite=Lax")])
-def test_over_https_the_cookie_is_for_every_site_and_over_http_for_our_own(secure: bool, attributes: str) -> None:
+def test_over_https_the_cookie_works_across_sites_and_over_http_on_our_own(secure: bool, attributes: str) -> None:
     line = f"set-cookie: clickloop={CLICK_ID}; Max-Age=7776000; Path=/; HttpOnly; {attributes}\r\n"
     assert cookie_line(CLICK_ID, secure) == line.encode()
 
@@ -53,5 +53,5 @@ def test_the_click_id_is_found_among_other_cookies(header: bytes, value: str) ->
 
 
 @given(st.lists(st.sampled_from([b"clickloop=", b"x", b"; ", b"=", b"\xff", b" "]), max_size=20).map(b"".join))
-def test_any_cookie_header_is_read(header: bytes) -> None:
+def test_any_cookie_header_is_parsed(header: bytes) -> None:
     assert len(cookie_value(header)) <= 64

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.click.routing import Route, Routes
-from clickloop.macro import Place
+from clickloop.macro import EncodingContext
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare
 
 OFFERS = tuple(
@@ -21,13 +21,13 @@ ALMOST_ONE = math.nextafter(1, 0)
 
 
 def route(*shares: tuple[int, int], offers: tuple[CatalogOffer, ...] = OFFERS, **given: Any) -> Route:
-    """The route of a campaign with these (offer, weight)."""
+    """Return the route of a campaign with these pairs of offer and weight."""
     usual: dict[str, Any] = {"active": True, "domain": "", "fallback_url": "", "cost_micros": None, "cost_currency": ""}
     rows = (CatalogRow(-1, "external_id"), CatalogRow(0, "cost"), CatalogRow(1, "Zone"))
     weighted = tuple(CatalogShare(offer_id, weight) for offer_id, weight in shares)
-    told = usual | {key: value for key, value in given.items() if key not in {"instance_fallback", "own_hosts"}}
+    fields = usual | {key: value for key, value in given.items() if key not in {"instance_fallback", "own_hosts"}}
     campaign = CatalogCampaign(
-        id=7, key="aB3xY9", name="C", source_id=3, source_name="S", rows=rows, shares=weighted, **told
+        id=7, key="aB3xY9", name="C", source_id=3, source_name="S", rows=rows, shares=weighted, **fields
     )
     catalog = Catalog((campaign,), offers, given.get("own_hosts", ("go.example",)))
     found = Routes(catalog, given.get("instance_fallback", "")).find(b"aB3xY9")
@@ -49,7 +49,7 @@ def test_visitors_are_split_by_weight() -> None:
 
 
 @given(st.lists(st.integers(min_value=0, max_value=10**9), min_size=1, max_size=5), st.floats(0, ALMOST_ONE))
-def test_every_draw_finds_an_offer_that_has_a_weight(weights: list[int], chance: float) -> None:
+def test_every_draw_selects_an_offer_with_a_weight(weights: list[int], chance: float) -> None:
     found = route(*enumerate(weights, 1))
     with_weight = {number for number, weight in enumerate(weights, 1) if weight}
     assert (offer_of(found, chance) in with_weight) if with_weight else (offer_of(found, chance) is None)
@@ -60,14 +60,14 @@ def test_the_ends_of_the_draw_are_the_first_and_the_last_offer() -> None:
     assert [offer_of(found, chance) for chance in (0.0, 0.499, 0.5, ALMOST_ONE)] == [1, 1, 2, 2]
 
 
-def test_an_offer_that_is_gone_or_has_no_weight_gets_nobody() -> None:
+def test_an_offer_that_is_gone_or_has_no_weight_gets_no_visitors() -> None:
     assert {offer_of(route((1, 0), (99, 100), (2, 1)), chance) for chance in (0.0, 0.5, ALMOST_ONE)} == {2}
 
 
 @pytest.mark.parametrize(
     "url", ["https://go.example/c/aB3xY9", "http://GO.example/c/other?x={clickid}", "//go.example/c/aB3xY9"]
 )
-def test_an_offer_that_is_our_own_link_gets_nobody(url: str) -> None:
+def test_an_offer_that_is_our_own_link_gets_no_visitors(url: str) -> None:
     ourselves = CatalogOffer(1, "Ourselves", url, 1, "Network")
     found = route((1, 1), offers=(ourselves,), fallback_url="https://fallback.example/")
     assert found.choose(0.5) is found.fallback
@@ -98,7 +98,7 @@ def test_an_offer_that_is_our_own_link_gets_nobody(url: str) -> None:
         "https://go.example/c/{token1}",
     ],
 )
-def test_our_own_link_is_known_however_its_host_and_path_are_written(url: str) -> None:
+def test_our_own_link_is_recognised_however_its_host_and_path_are_written(url: str) -> None:
     ourselves = CatalogOffer(1, "Ourselves", url, 1, "Network")
     own_hosts = ("go.example", "0.0.0.0:8080", "xn--bcher-kva.example")
     found = route((1, 1), offers=(ourselves,), fallback_url="https://fallback.example/", own_hosts=own_hosts)
@@ -121,19 +121,19 @@ def test_our_own_link_is_known_however_its_host_and_path_are_written(url: str) -
         "https://999999999999/c/aB3xY9",
     ],
 )
-def test_another_address_is_no_link_of_ours(url: str) -> None:
+def test_another_url_is_not_our_own_link(url: str) -> None:
     other = CatalogOffer(1, "Other", url, 1, "Network")
     assert offer_of(route((1, 1), offers=(other,), own_hosts=("go.example", "127.0.0.1:8080")), 0.5) == 1
 
 
-def test_a_fallback_that_leads_back_to_the_campaign_is_as_none() -> None:
+def test_a_fallback_that_leads_back_to_the_campaign_is_ignored() -> None:
     found = route(fallback_url="https://GO.example/c/aB3xY9?x=1", instance_fallback="https://all.example/")
     assert found.fallback is not None
-    assert found.fallback.template.render({}, Place.URL, 0) == "https://all.example/"
+    assert found.fallback.template.render({}, EncodingContext.URL, 0) == "https://all.example/"
     assert route(instance_fallback="https://go.example/c/aB3xY9").fallback is None
 
 
-def test_fallbacks_that_lead_round_by_each_other_are_none_and_to_a_live_campaign_they_hold() -> None:
+def test_fallbacks_that_form_a_loop_are_ignored_and_one_to_an_active_campaign_is_used() -> None:
     def campaign(key: str, fallback: str, *shares: CatalogShare) -> CatalogCampaign:
         rows = (CatalogRow(-1, "external_id"),)
         return CatalogCampaign(
@@ -162,15 +162,15 @@ def test_fallbacks_that_lead_round_by_each_other_are_none_and_to_a_live_campaign
     assert fallbacks(first, live) == [True, False]
 
 
-def test_our_host_is_no_loop_where_it_is_no_campaign_link() -> None:
+def test_our_host_without_a_campaign_link_is_not_a_loop() -> None:
     page = CatalogOffer(1, "Our page", "https://go.example/landing", 1, "Network")
     assert offer_of(route((1, 1), offers=(page,)), 0.5) == 1
 
 
-def test_a_paused_campaign_goes_to_its_fallback_else_to_that_of_the_instance() -> None:
+def test_a_paused_campaign_uses_its_fallback_or_else_the_instances() -> None:
     def place(**given: Any) -> str:
         target = route((1, 1), active=False, **given).choose(0.5)
-        return target.template.render({}, Place.URL, 0) if target else ""
+        return target.template.render({}, EncodingContext.URL, 0) if target else ""
 
     assert (
         place(fallback_url="https://own.example/", instance_fallback="https://all.example/") == "https://own.example/"
@@ -183,7 +183,7 @@ def test_a_url_that_is_not_ascii_is_sent_percent_encoded() -> None:
     odd = CatalogOffer(1, "Odd", "https://o.example/ä b?x={externalid}&y=%20\r\n", 1, "Network")
     target = route((1, 1), offers=(odd,)).choose(0.5)
     assert target is not None
-    url = target.template.render({"externalid": "ü&"}, Place.URL, 0)
+    url = target.template.render({"externalid": "ü&"}, EncodingContext.URL, 0)
     assert url == "https://o.example/%C3%A4%20b?x=%C3%BC%26&y=%20%0D%0A"
 
 
@@ -193,7 +193,7 @@ def test_names_of_the_set_up_and_of_rows_are_macros() -> None:
     )
     target = route((1, 1), offers=(CatalogOffer(1, "An offer", url, 1, "Network"),)).choose(0.5)
     assert target is not None
-    rendered = target.template.render({"token1": "4711"}, Place.URL, 0)
+    rendered = target.template.render({"token1": "4711"}, EncodingContext.URL, 0)
     assert rendered == "https://o.example/?c=C&k=aB3xY9&s=3&o=An%20offer&z=4711&n={unknown}"
 
 

@@ -1,4 +1,4 @@
-"""Whether a click counts."""
+"""Screened clicks do not count; all others do."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def test_a_head_request_does_not_count() -> None:
 
 
 @pytest.mark.parametrize("purpose", [b"prefetch", b"Prefetch;prerender", b"prerender", b"preview", b"PREFETCH"])
-def test_what_a_browser_fetches_before_anybody_asks_does_not_count(purpose: bytes) -> None:
+def test_a_prefetch_does_not_count(purpose: bytes) -> None:
     assert screen(b"GET", purpose, None) is Screening.PREFETCH
 
 
@@ -31,15 +31,15 @@ def test_a_crawler_does_not_count() -> None:
     assert screen(b"GET", b"", Screening.CRAWLER) is Screening.CRAWLER
 
 
-def test_of_several_reasons_the_surest_is_named() -> None:
+def test_the_surest_of_several_reasons_is_reported() -> None:
     assert screen(b"HEAD", b"prefetch", Screening.PREVIEW_BOT) is Screening.HEAD_REQUEST
 
 
-def test_a_test_is_a_test_whoever_opens_it() -> None:
+def test_a_test_click_counts_as_a_test_whoever_opens_it() -> None:
     assert screen(b"HEAD", b"prefetch", Screening.PREVIEW_BOT, test=True) is Screening.TEST
 
 
-def test_every_reason_is_given_by_screening() -> None:
+def test_screening_can_return_every_reason() -> None:
     given = {screen(b"HEAD", b"", None), screen(b"GET", b"prefetch", None), screen(b"GET", b"", Screening.PREVIEW_BOT)}
     given |= {screen(b"GET", b"", Screening.CRAWLER)}
     assert given | {screen(b"GET", b"", None, test=True)} == set(Screening)

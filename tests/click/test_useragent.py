@@ -1,4 +1,4 @@
-"""Who sends a User-Agent: a table of those that are in use."""
+"""A table of User-Agents in use, and how each is classified."""
 
 import time
 from collections.abc import Callable
@@ -24,7 +24,7 @@ ROWS = _rows()
 @pytest.mark.parametrize(
     ("kind", "system", "browser", "screening", "useragent"), ROWS, ids=[row[4][:60] for row in ROWS]
 )
-def test_a_user_agent_tells_device_system_browser_and_whether_it_counts(
+def test_a_user_agent_gives_device_system_browser_and_screening(
     kind: str, system: str, browser: str, screening: str, useragent: str
 ) -> None:
     device = PARSE(useragent)
@@ -32,16 +32,16 @@ def test_a_user_agent_tells_device_system_browser_and_whether_it_counts(
     assert found == (kind, system, browser, screening)
 
 
-def test_the_table_is_large_and_has_no_row_twice() -> None:
+def test_the_table_is_large_and_has_no_duplicates() -> None:
     assert len(ROWS) >= 170
     assert len({row[4] for row in ROWS}) == len(ROWS)
 
 
-def test_who_is_recorded_as_a_bot_does_not_count_and_everybody_else_does() -> None:
+def test_exactly_the_bots_do_not_count() -> None:
     assert all((row[0] == "bot") is bool(row[3]) for row in ROWS)
 
 
-def test_of_a_reduced_user_agent_the_model_is_unknown() -> None:
+def test_the_model_of_a_reduced_user_agent_is_unknown() -> None:
     device = PARSE("Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 Chrome/143.0.0.0 Mobile Safari/537.36")
     assert (device.brand, device.model, device.os_version) == ("", "", "")
 
@@ -67,7 +67,7 @@ def test_the_case_of_letters_does_not_matter(useragent: str, case: Callable[[str
         "botany",
     ],
 )
-def test_letters_inside_of_a_word_mean_nothing(word: str) -> None:
+def test_substrings_of_words_are_ignored(word: str) -> None:
     useragent = (
         f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/131.0.0.0 Safari/537.36 {word}/1.0"
     )
@@ -76,14 +76,14 @@ def test_letters_inside_of_a_word_mean_nothing(word: str) -> None:
 
 @given(st.text(max_size=1_000))
 @settings(max_examples=50)
-def test_any_text_is_read(text: str) -> None:
+def test_any_text_is_parsed(text: str) -> None:
     assert isinstance(PARSE(text), Device)
 
 
 @pytest.mark.parametrize(
     "piece", ["(", ")", "[", "bot ", "Android ", "compatible;", "AFT", "://", "tv/", "\ufffd", "ß"]
 )
-def test_a_user_agent_of_one_repeated_piece_is_read_in_milliseconds(piece: str) -> None:
+def test_a_user_agent_of_one_repeated_piece_is_parsed_in_milliseconds(piece: str) -> None:
     text = ("Android " + piece * 1_000)[:1_000]
     PARSE(text)
     began = time.thread_time()

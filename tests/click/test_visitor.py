@@ -1,4 +1,4 @@
-"""Who stands behind a User-Agent, an address and a language header."""
+"""Identification of visitors by User-Agent, address and language."""
 
 from typing import Any
 
@@ -45,13 +45,13 @@ BROWSERS = {
 
 
 class OneCountry:
-    """A base in which every address is in one country; counts how often it is asked."""
+    """A base with one country for every address, which counts the look-ups."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.look_ups = 0
 
     def country(self, ip: str) -> str:
-        self.asked += 1
+        self.look_ups += 1
         return "DE"
 
 
@@ -64,14 +64,14 @@ VISITORS = Visitors(OneCountry())
 
 
 def fields(piece: bytes) -> dict[str, Any]:
-    """A piece of a click's JSON as what it says."""
-    told: dict[str, Any] = msgspec.json.decode(b"{" + piece[1:] + b"}")
-    return told
+    """Decode a fragment of a click's JSON."""
+    values: dict[str, Any] = msgspec.json.decode(b"{" + piece[1:] + b"}")
+    return values
 
 
 @pytest.mark.parametrize(("useragent", "expected"), BROWSERS.items())
 def test_browsers_in_use_are_recognised(visitors: Visitors, useragent: str, expected: tuple[str, str, str]) -> None:
-    device = visitors.known(useragent.encode()).device
+    device = visitors.device_of(useragent.encode()).device
     assert (device.kind, device.os) == expected[:2]
     assert device.browser.startswith(expected[2]) or expected[0] == "tv"
 
@@ -81,26 +81,26 @@ def test_browsers_in_use_are_recognised(visitors: Visitors, useragent: str, expe
     ["Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "AhrefsBot/7.0", "my-crawler 1"],
 )
 def test_bots_are_bots(visitors: Visitors, bot: str) -> None:
-    assert visitors.known(bot.encode()).device.kind == "bot"
+    assert visitors.device_of(bot.encode()).device.kind == "bot"
 
 
-def test_no_user_agent_tells_nothing(visitors: Visitors) -> None:
-    known = visitors.known(b"")
-    assert (known.device, known.json) == (Device(), b"")
+def test_an_empty_user_agent_gives_nothing(visitors: Visitors) -> None:
+    encoded = visitors.device_of(b"")
+    assert (encoded.device, encoded.json) == (Device(), b"")
 
 
 @given(st.one_of(st.binary(max_size=2_000), st.text(max_size=500).map(lambda text: text.encode("utf-8", "replace"))))
 @settings(max_examples=50)
 def test_any_user_agent_becomes_fields_of_a_click(useragent: bytes) -> None:
-    told = fields(VISITORS.known(useragent).json)
-    click = msgspec.convert({"click_id": "", "at": 0, "campaign_id": 0, "source_id": 0} | told, Click)
+    values = fields(VISITORS.device_of(useragent).json)
+    click = msgspec.convert({"click_id": "", "at": 0, "campaign_id": 0, "source_id": 0} | values, Click)
     assert len(click.useragent) <= 1_000
     assert "\0" not in click.useragent
 
 
-def test_a_long_user_agent_is_cut_before_it_is_read(visitors: Visitors) -> None:
-    known = visitors.known(b"x" * 2_000 + b" facebookexternalhit")
-    assert (len(fields(known.json)["useragent"]), known.device.screening) == (1_000, None)
+def test_a_long_user_agent_is_truncated_before_it_is_parsed(visitors: Visitors) -> None:
+    encoded = visitors.device_of(b"x" * 2_000 + b" facebookexternalhit")
+    assert (len(fields(encoded.json)["useragent"]), encoded.device.screening) == (1_000, None)
 
 
 @pytest.mark.parametrize(
@@ -116,25 +116,25 @@ def test_a_long_user_agent_is_cut_before_it_is_read(visitors: Visitors) -> None:
         (b"x" * 36, None),
     ],
 )
-def test_the_first_language_is_taken_if_it_is_one(visitors: Visitors, header: bytes, language: str | None) -> None:
+def test_the_first_language_is_used_if_it_is_valid(visitors: Visitors, header: bytes, language: str | None) -> None:
     assert fields(visitors.language(header)) == ({"language": language} if language else {})
 
 
-def test_a_place_is_address_and_country_and_is_looked_up_once() -> None:
+def test_a_place_has_address_and_country_and_is_looked_up_once() -> None:
     base = OneCountry()
     visitors = Visitors(base)
-    assert fields(visitors.place("81.2.69.142")) == {"ip": "81.2.69.142", "country": "DE"}
-    visitors.place("81.2.69.142")
-    assert base.asked == 1
+    assert fields(visitors.location("81.2.69.142")) == {"ip": "81.2.69.142", "country": "DE"}
+    visitors.location("81.2.69.142")
+    assert base.look_ups == 1
 
 
 def test_the_cache_of_addresses_is_bounded() -> None:
     base = OneCountry()
     visitors = Visitors(base)
     for number in range(20_001):
-        visitors.place(str(number))
-    assert len(visitors._places) <= 20_000
+        visitors.location(str(number))
+    assert len(visitors._locations) <= 20_000
 
 
-def test_empty_texts_are_left_out_of_a_clicks_json() -> None:
+def test_empty_texts_are_omitted_from_a_clicks_json() -> None:
     assert (click_json(os="", browser=""), click_json(os="", model='a"b', at=0)) == (b"", b',"model":"a\\"b","at":0')

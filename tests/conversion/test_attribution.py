@@ -11,24 +11,24 @@ from hypothesis import strategies as st
 from clickloop.click.click import Click
 from clickloop.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from clickloop.conversion.attribution import (
-    MAX_OVERDUE_LOOK_MS,
+    MAX_OVERDUE_RECHECK_MS,
     SETTLED_SLACK_MS,
     WAIT_MS,
     Attribution,
     Changed,
+    ConversionSlot,
     MissingClick,
     New,
-    Place,
     Refused,
     Repeated,
     Waiting,
     attribute,
-    without_turns_ahead,
+    without_future_orders,
 )
 from clickloop.conversion.conversion import Conversion, Parameters
-from clickloop.conversion.notice import Door, Notice, NoticeFlag, RefusalReason
+from clickloop.conversion.notice import Channel, Notice, NoticeFlag, RefusalReason
 from clickloop.conversion.status import CountsAs, Status, StatusTable, StatusWords
-from clickloop.conversion.terms import NO_NETWORK, NO_OFFER, Terms
+from clickloop.conversion.terms import NO_NETWORK, NO_OFFER, NoticeTerms
 from clickloop.money import Money
 from clickloop.setup.network import Network
 from clickloop.setup.offer import Offer
@@ -53,14 +53,14 @@ STATUSES = StatusTable(
         *SUBSCRIPTION_STATUSES,
     ]
 )
-TERMS = Terms(NO_NETWORK, NO_OFFER, STATUSES, "USD")
+TERMS = NoticeTerms(NO_NETWORK, NO_OFFER, STATUSES, "USD")
 
 
 def offer_of(payout_micros: int | None, currency: str = "") -> Offer:
     return Offer(name="", url="", payout_micros=payout_micros, currency=currency)
 
 
-def _network(**settings: Any) -> Terms:
+def _network(**settings: Any) -> NoticeTerms:
     return msgspec.structs.replace(TERMS, network=Network(name="", **settings))
 
 
@@ -68,7 +68,7 @@ def _notice(number: int = 1, **said: Any) -> Notice:
     given: dict[str, Any] = {
         "notice_id": f"n{number:03d}",
         "at": NOW + number,
-        "door": Door.S2S,
+        "channel": Channel.S2S,
         "ip": "198.51.100.7",
     }
     return Notice(**(given | said))
@@ -77,16 +77,16 @@ def _notice(number: int = 1, **said: Any) -> Notice:
 def _attribute(
     notice: Notice,
     known: Conversion | None = None,
-    terms: Terms = TERMS,
+    terms: NoticeTerms = TERMS,
     click: Click | MissingClick = CLICK,
     now: int = NOW,
 ) -> Attribution:
-    place = Place(conversion_id="v", is_first=known is None)
+    place = ConversionSlot(conversion_id="v", is_first=known is None)
     return attribute(notice, click, known, terms, place, now)
 
 
-def _after(*notices: Notice, terms: Terms = TERMS, now: int = NOW, at: int | None = None) -> Conversion:
-    """The conversion as these notices leave it, settled in the order given. ``at``: when all of them came, if not as they say."""
+def _after(*notices: Notice, terms: NoticeTerms = TERMS, now: int = NOW, at: int | None = None) -> Conversion:
+    """Return the conversion after these notices, settled in the order given. ``at``: the time of all of them, if not their own."""
     known: Conversion | None = None
     for notice in notices:
         given = notice if at is None else msgspec.structs.replace(notice, at=at)
@@ -115,9 +115,9 @@ def test_a_click_older_than_the_lifetime_refuses_as_expired_click() -> None:
 
 def test_while_the_clock_is_in_doubt_a_click_that_seems_too_old_is_waited_with() -> None:
     notice = _notice(at=CLICK.at + 400 * DAY_MS)
-    place = Place(conversion_id="v", is_first=True)
+    place = ConversionSlot(conversion_id="v", is_first=True)
     found = attribute(notice, CLICK, None, TERMS, place, notice.at, is_clock_trusted=lambda: False)
-    assert found == Waiting(notice.at + MAX_OVERDUE_LOOK_MS)
+    assert found == Waiting(notice.at + MAX_OVERDUE_RECHECK_MS)
 
 
 def test_a_notice_that_was_noted_by_a_clock_that_was_ahead_is_no_older_than_now() -> None:
@@ -155,7 +155,7 @@ def test_a_notice_waits_for_its_click_ever_longer_but_no_more_than_ten_minutes()
 
 
 @pytest.mark.parametrize("age_ms", [0, WAIT_MS, DAY_MS, 30 * DAY_MS])
-def test_the_wait_begins_with_the_first_look_however_old_the_notice_is(age_ms: int) -> None:
+def test_the_wait_begins_with_the_first_check_however_old_the_notice_is(age_ms: int) -> None:
     missing = MissingClick(first_look_at=NOW, settled_to=NOW + DAY_MS)
     assert isinstance(_attribute(_notice(at=NOW - age_ms), click=missing, now=NOW + WAIT_MS - 1), Waiting)
 
@@ -166,7 +166,7 @@ def test_a_notice_is_not_refused_while_older_clicks_are_unsettled(settled_to: in
     missing = MissingClick(first_look_at=NOW, settled_to=settled_to)
     found = _attribute(_notice(), click=missing, now=NOW + waited_ms)
     assert isinstance(found, Waiting)
-    assert 0 < found.look_again_at - (NOW + waited_ms) <= MAX_OVERDUE_LOOK_MS
+    assert 0 < found.look_again_at - (NOW + waited_ms) <= MAX_OVERDUE_RECHECK_MS
 
 
 @given(st.integers(-DAY_MS, 2 * DAY_MS), st.none() | st.integers(-DAY_MS, 2 * DAY_MS))
@@ -179,7 +179,7 @@ def test_a_notice_is_refused_exactly_when_ten_minutes_have_passed_and_older_clic
     assert isinstance(found, Refused if over else Waiting)
 
 
-def test_a_first_look_by_a_clock_that_was_ahead_counts_from_now() -> None:
+def test_a_first_check_by_a_fast_clock_counts_from_now() -> None:
     missing = MissingClick(first_look_at=NOW + 60 * DAY_MS, settled_to=NOW)
     assert _attribute(_notice(), click=missing) == Waiting(NOW + 100)
 
@@ -193,7 +193,8 @@ def test_the_right_token_and_a_listed_address_pass() -> None:
 def test_the_owner_needs_no_token_address_or_test_click() -> None:
     terms = _network(token="secret", addresses=("203.0.113.0/24",), test_only=True)
     assert all(
-        isinstance(_attribute(_notice(door=door), terms=terms), New) for door in (Door.API, Door.HAND, Door.UPLOAD)
+        isinstance(_attribute(_notice(channel=channel), terms=terms), New)
+        for channel in (Channel.API, Channel.HAND, Channel.UPLOAD)
     )
 
 
@@ -261,15 +262,47 @@ def test_a_status_that_counts_otherwise_now_is_a_change_when_its_notice_is_run_a
         ({"currency_text": "GBP"}, Money(7_000_000, "EUR")),
     ],
 )
-def test_a_payout_is_what_the_notice_says_else_what_the_offer_pays(said: dict[str, Any], payout: Money) -> None:
+def test_the_payout_is_the_notices_else_the_offers(said: dict[str, Any], payout: Money) -> None:
     terms = msgspec.structs.replace(TERMS, offer=offer_of(7_000_000, "EUR"))
     assert _after(_notice(**said), terms=terms).payout == payout
 
 
 @pytest.mark.parametrize(("offer", "network", "currency"), [("EUR", "GBP", "EUR"), ("", "GBP", "GBP"), ("", "", "USD")])
 def test_a_currency_that_is_not_named_is_of_offer_network_or_instance(offer: str, network: str, currency: str) -> None:
-    terms = Terms(Network(name="", currency=network), offer_of(None, offer), STATUSES, "USD")
+    terms = NoticeTerms(Network(name="", currency=network), offer_of(None, offer), STATUSES, "USD")
     assert _after(_notice(payout_text="1"), terms=terms).payout.currency == currency
+
+
+def test_a_repeat_without_a_currency_keeps_the_currency_in_any_order_of_settling() -> None:
+    first = _notice(1, payout_text="5", currency_text="GBP")
+    second, third = _notice(2, payout_text="6"), _notice(3, payout_text="7", currency_text="{currency}")
+    assert {_after(*order).payout for order in permutations((first, second, third))} == {Money(7_000_000, "GBP")}
+
+
+def test_a_repeat_that_names_a_currency_sets_it() -> None:
+    first, second = _notice(1, payout_text="5 EUR"), _notice(2, payout_text="6", currency_text="GBP")
+    assert {_after(*order).payout for order in permutations((first, second))} == {Money(6_000_000, "GBP")}
+
+
+def test_a_default_currency_is_kept_although_the_offers_has_changed_since() -> None:
+    def terms_of(currency: str) -> NoticeTerms:
+        return msgspec.structs.replace(TERMS, offer=offer_of(None, currency))
+
+    first = _notice(1, payout_text="5")
+    known = _after(first, terms=terms_of("GBP"))
+    repeat = _attribute(_notice(2, payout_text="6"), known, terms_of("EUR"))
+    assert isinstance(repeat, Changed)
+    assert repeat.after.payout == Money(6_000_000, "GBP")
+    rerun = _attribute(first, known, terms_of("EUR"))
+    assert isinstance(rerun, Changed)
+    assert rerun.after.payout == Money(5_000_000, "EUR")
+
+
+def test_a_payout_after_one_that_nobody_named_has_the_currency_of_today() -> None:
+    known = _after(_notice(1), terms=msgspec.structs.replace(TERMS, offer=offer_of(7_000_000, "GBP")))
+    change = _attribute(_notice(2, payout_text="6"), known, msgspec.structs.replace(TERMS, offer=offer_of(None, "EUR")))
+    assert isinstance(change, Changed)
+    assert change.after.payout == Money(6_000_000, "EUR")
 
 
 @pytest.mark.parametrize("said", [{"payout_text": "5", "currency_text": "XYZ"}, {"payout_text": "5 USDT"}])
@@ -278,15 +311,13 @@ def test_an_unknown_currency_is_flagged_and_not_guessed(said: dict[str, Any]) ->
     assert (conversion.payout, conversion.flags) == (Money(5_000_000, ""), (NoticeFlag.UNKNOWN_CURRENCY,))
 
 
-def test_an_unknown_currency_is_kept_as_it_came() -> None:
+def test_an_unknown_currency_is_stored_as_it_came() -> None:
     assert _after(_notice(payout_text="5", currency_text="XYZ")).parameters.others == {"currency": "XYZ"}
 
 
 @pytest.mark.parametrize("macro", ["{currency}", "${CURRENCY}", "#currency#", "[currency]", "%7Bcurrency%7D"])
 @pytest.mark.parametrize(("payout", "currency"), [("5", "GBP"), ("5 EUR", "EUR")])
-def test_a_currency_macro_that_was_not_replaced_names_none_and_is_flagged_as_that(
-    macro: str, payout: str, currency: str
-) -> None:
+def test_an_unreplaced_currency_macro_names_no_currency_and_is_flagged(macro: str, payout: str, currency: str) -> None:
     terms = msgspec.structs.replace(TERMS, offer=offer_of(None, "GBP"))
     conversion = _after(_notice(payout_text=payout, currency_text=macro), terms=terms)
     assert (conversion.payout, conversion.flags) == (
@@ -314,8 +345,8 @@ def test_a_refund_in_accountants_notation_takes_the_payout_back(text: str) -> No
         ("USD", Money(10_000_000, ""), NoticeFlag.UNKNOWN_CURRENCY),
     ],
 )
-def test_an_ambiguous_sign_means_the_default_currency_or_none(offer: str, payout: Money, flag: NoticeFlag) -> None:
-    terms = Terms(NO_NETWORK, offer_of(None, offer), STATUSES, "USD")
+def test_an_ambiguous_sign_means_the_default_currency_or_nothing(offer: str, payout: Money, flag: NoticeFlag) -> None:
+    terms = NoticeTerms(NO_NETWORK, offer_of(None, offer), STATUSES, "USD")
     conversion = _after(_notice(payout_text="10 kr"), terms=terms)
     assert (conversion.payout, conversion.flags) == (payout, (flag,))
 
@@ -418,7 +449,7 @@ def test_the_time_of_a_conversion_is_that_of_its_first_notice() -> None:
         (NOW + MINUTE_MS + 2, (NoticeFlag.AT_IN_FUTURE,)),
     ],
 )
-def test_a_time_that_cannot_be_is_kept_and_flagged(at: int, flags: tuple[NoticeFlag, ...]) -> None:
+def test_an_implausible_time_is_stored_and_flagged(at: int, flags: tuple[NoticeFlag, ...]) -> None:
     conversion = _after(_notice(1, converted_at=at))
     assert (conversion.converted_at, conversion.flags) == (at, flags)
 
@@ -436,7 +467,7 @@ def test_approved_and_rejected_in_the_same_millisecond_end_by_notice_id() -> Non
     assert {_after(*order).status.key for order in permutations((approved, rejected))} == {"rejected"}
 
 
-def test_rejected_before_lead_ends_as_lead_in_whatever_order_they_are_settled() -> None:
+def test_rejected_before_lead_ends_as_lead_in_any_order_of_settling() -> None:
     rejected, lead = _notice(1, status_word="rejected"), _notice(2, status_word="lead")
     assert {_after(*order).status.key for order in permutations((rejected, lead))} == {"hold"}
 
@@ -450,20 +481,20 @@ def test_a_notice_that_is_settled_late_still_gives_the_payout_that_no_later_one_
 def test_what_comes_after_a_clock_was_set_back_counts_as_later(ahead_ms: int) -> None:
     known = _after(_notice(1, status_word="sale", payout_text="5"), now=NOW + ahead_ms, at=NOW + ahead_ms)
     notice = _notice(2, status_word="rejected", payout_text="0")
-    found = _attribute(notice, without_turns_ahead(known, notice, NOW + 3), now=NOW + 3)
+    found = _attribute(notice, without_future_orders(known, notice, NOW + 3), now=NOW + 3)
     assert isinstance(found, Changed)
     assert (found.after.status.key, found.after.payout, found.flags) == ("rejected", Money(0, "USD"), ())
-    assert found.after.latest_turn == notice.turn
+    assert found.after.latest_order == notice.arrival_order
 
 
-def test_turns_of_this_moment_stay_as_they_are() -> None:
+def test_arrival_orders_of_now_stay_unchanged() -> None:
     known = _after(_notice(1, status_word="sale"))
-    assert without_turns_ahead(known, _notice(2), NOW) == known
+    assert without_future_orders(known, _notice(2), NOW) == known
 
 
-def test_a_notice_by_the_same_clock_that_is_ahead_still_counts_by_its_turn() -> None:
+def test_a_notice_by_the_same_fast_clock_still_counts_by_its_arrival_order() -> None:
     known = _after(_notice(1, status_word="sale"), now=NOW + HOUR_MS, at=NOW + HOUR_MS)
-    assert without_turns_ahead(known, _notice(2, at=NOW + HOUR_MS - 1_000), NOW) == known
+    assert without_future_orders(known, _notice(2, at=NOW + HOUR_MS - 1_000), NOW) == known
 
 
 def test_a_notice_that_is_settled_late_is_flagged() -> None:
@@ -521,7 +552,7 @@ def test_a_new_conversion_whose_status_is_an_unreplaced_macro_is_no_confirmed_re
     assert _after(_notice(1, status_word="{status}"), _notice(2, status_word="approved")).status.key == "sale"
 
 
-def test_a_status_that_is_settled_late_holds_where_none_was_named_since() -> None:
+def test_a_status_that_is_settled_late_counts_if_none_was_named_since() -> None:
     late = _attribute(_notice(1, status_word="hold"), _after(_notice(2)))
     assert isinstance(late, Changed)
     assert late.after.status.key == "hold"

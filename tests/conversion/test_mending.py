@@ -1,4 +1,4 @@
-"""Notices whose sender put something around the click id, encoded too much, or sent nothing over something."""
+"""Notices with text around the click id, excessive encoding, or empty values after filled ones."""
 
 import pytest
 from hypothesis import given
@@ -6,9 +6,17 @@ from hypothesis import strategies as st
 
 from clickloop.click_id import ClickId, ClickIds
 from clickloop.conversion.mending import mended_click_id
-from clickloop.conversion.notice import Door, Notice, NoticeFlag, RawNotice, RefusalReason, quick_verdict, read_notice
-from clickloop.conversion.understanding import Meaning, sent_tokens, understood
-from clickloop.text import text_of
+from clickloop.conversion.notice import (
+    Channel,
+    Notice,
+    NoticeFlag,
+    RawNotice,
+    RefusalReason,
+    quick_verdict,
+    read_notice,
+)
+from clickloop.conversion.parameter_meaning import ParameterMeaning, interpreted_parameters, sent_tokens
+from clickloop.text import escape_bytes
 
 NOW = 1_772_366_400_000
 CLICK_IDS = ClickIds(b"k" * 32)
@@ -19,9 +27,9 @@ def _raw(query: str, body: str = "", content_type: str = "", cookie: str = "") -
     return RawNotice(
         notice_id="n",
         at=NOW,
-        door=Door.S2S,
-        query=text_of(query.replace("~", ID).encode()),
-        body=text_of(body.replace("~", ID).encode()),
+        channel=Channel.S2S,
+        query=escape_bytes(query.replace("~", ID).encode()),
+        body=escape_bytes(body.replace("~", ID).encode()),
         content_type=content_type,
         cookie_click_id=cookie,
     )
@@ -116,11 +124,11 @@ def test_an_empty_value_takes_nothing_away(query: str, body: str, content_type: 
         "cid=0&subid=~&payout=${PAYOUT}&sum=5&txid=__TXID__&orderid=T1",
     ],
 )
-def test_a_macro_that_nobody_replaced_does_not_hide_what_came_under_another_name(query: str) -> None:
+def test_an_unreplaced_macro_does_not_hide_a_value_under_another_name(query: str) -> None:
     notice = _read(query)
     assert (notice.click_id_text, notice.payout_text, notice.txid) == (ID, "5", "T1")
-    by_name = {found.name: found.meaning for found in understood(_raw(query))}
-    assert (by_name["cid"], by_name["payout"], by_name["txid"]) == (Meaning.SECOND,) * 3
+    by_name = {found.name: found.meaning for found in interpreted_parameters(_raw(query))}
+    assert (by_name["cid"], by_name["payout"], by_name["txid"]) == (ParameterMeaning.SECOND,) * 3
 
 
 def test_orders_under_the_name_transactionid_stay_apart() -> None:
@@ -132,6 +140,6 @@ def test_a_macro_alone_is_still_an_unreplaced_macro() -> None:
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
-def test_whatever_is_around_a_click_id_nothing_raises_and_no_other_id_is_read(before: str, after: str) -> None:
+def test_no_text_around_a_click_id_raises_or_yields_another_id(before: str, after: str) -> None:
     found = mended_click_id(before + ID + after)
     assert found is None or found[0] == ID or ID not in found[0]

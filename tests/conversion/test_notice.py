@@ -1,4 +1,4 @@
-"""Reading notices: names, bodies, limits and times; and that no bytes raise."""
+"""Parsing notices: names, bodies, limits and times; no bytes make it raise."""
 
 import json
 
@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.click_id import ClickId, ClickIds
-from clickloop.conversion.given import GivenConversion, raw_notice_of
+from clickloop.conversion.conversion_input import ConversionInput, raw_notice_of
 from clickloop.conversion.notice import (
     NAMES,
-    Door,
+    Channel,
     Notice,
     NoticeFlag,
     RawNotice,
@@ -19,7 +19,7 @@ from clickloop.conversion.notice import (
     quick_verdict,
     read_notice,
 )
-from clickloop.text import text_of
+from clickloop.text import escape_bytes
 
 NOW = 1_772_366_400_000  # 2026-03-01T12:00:00Z
 FORM = "application/x-www-form-urlencoded"
@@ -30,9 +30,9 @@ def _raw(query: bytes = b"", body: bytes = b"", content_type: str = "", cookie: 
     return RawNotice(
         notice_id="n",
         at=NOW,
-        door=Door.S2S,
-        query=text_of(query),
-        body=text_of(body),
+        channel=Channel.S2S,
+        query=escape_bytes(query),
+        body=escape_bytes(body),
         content_type=content_type,
         cookie_click_id=cookie,
     )
@@ -60,25 +60,25 @@ def test_the_body_counts_after_the_query() -> None:
     assert _read(b"cid=a&payout=1", b"payout=2", FORM).payout_text == "2"
 
 
-def test_the_first_name_counts_and_what_other_names_hold_is_kept() -> None:
+def test_the_first_name_counts_and_values_of_other_names_are_stored() -> None:
     notice = _read(b"type=cpa&status=approved&subid=x&cid=y")
     assert (notice.status_word, notice.click_id_text) == ("approved", "y")
     assert notice.parameters.others == {"type": "cpa", "subid": "x"}
 
 
-def test_unknown_parameters_are_kept_and_userid_and_token_are_not() -> None:
+def test_unknown_parameters_are_stored_and_userid_and_token_are_not() -> None:
     notice = _read(b"cid=a&userid=12345&token=secret&foo=b%20ar")
     assert (notice.parameters.others, notice.token) == ({"foo": "b ar"}, "secret")
 
 
-def test_params_and_events_are_kept_by_number() -> None:
+def test_params_and_events_are_stored_by_number() -> None:
     parameters = _read(b"param1=a&param20=b&param21=c&event1=1,5&event30=-2&event31=1").parameters
     assert parameters.params == {1: "a", 20: "b"}
     assert parameters.events == {1: "1.5", 30: "-2"}
     assert parameters.others == {"param21": "c", "event31": "1"}
 
 
-def test_an_event_that_is_no_number_is_flagged_and_kept_as_it_came() -> None:
+def test_an_event_that_is_not_a_number_is_flagged_and_stored_as_it_came() -> None:
     notice = _read(b"event2=many")
     assert (notice.parameters.others, notice.flags) == ({"event2": "many"}, (NoticeFlag.EVENT_UNREADABLE,))
 
@@ -256,15 +256,15 @@ def test_a_genuine_click_id_is_found_in_any_case() -> None:
         (b"cid=${SUBID}", RefusalReason.UNREPLACED_MACRO),
     ],
 )
-def test_a_click_id_that_is_none_is_refused_at_the_door(query: bytes, reason: RefusalReason) -> None:
+def test_an_invalid_click_id_is_refused_without_a_store(query: bytes, reason: RefusalReason) -> None:
     assert quick_verdict(_read(query), CLICK_IDS) is reason
 
 
 def test_a_stated_conversion_is_read_like_a_notice() -> None:
-    stated = GivenConversion(
+    stated = ConversionInput(
         click_id="a", payout="5 €", txid="t&x", params={3: "é"}, events={1: "2"}, disable_postback=True
     )
-    notice = read_notice(raw_notice_of(stated, Door.HAND, "n", NOW))
+    notice = read_notice(raw_notice_of(stated, Channel.HAND, "n", NOW))
     assert (notice.click_id_text, notice.payout_text, notice.txid, notice.disable_postback) == ("a", "5 €", "t&x", True)
     assert (notice.parameters.params, notice.parameters.events) == ({3: "é"}, {1: "2"})
 
@@ -281,7 +281,7 @@ def test_no_bytes_raise_or_make_a_text_that_cannot_be_stored(query: bytes, body:
 
 @given(st.dictionaries(st.text(max_size=10), st.text() | st.integers() | st.floats() | st.none(), max_size=5))
 def test_no_json_raises(values: dict[str, object]) -> None:
-    _read(b"", json.dumps(values).encode(), "application/json").turn.encode()
+    _read(b"", json.dumps(values).encode(), "application/json").arrival_order.encode()
 
 
 @given(st.text("0123456789-:TZ.+ ,", max_size=30))

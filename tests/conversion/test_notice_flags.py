@@ -1,25 +1,25 @@
-"""One case for every flag: what is odd about a notice is said, and it is registered all the same."""
+"""One case for each flag: an irregular notice is flagged, and registered anyway."""
 
 from urllib.parse import quote
 
 import pytest
 
 from clickloop.click.click import Click
-from clickloop.conversion.attribution import Changed, New, Place, Repeated, attribute
-from clickloop.conversion.notice import Door, NoticeFlag, RawNotice, read_notice
+from clickloop.conversion.attribution import Changed, ConversionSlot, New, Repeated, attribute
+from clickloop.conversion.notice import Channel, NoticeFlag, RawNotice, read_notice
 from clickloop.conversion.status import SALE, StatusTable, StatusWords
-from clickloop.conversion.terms import NO_NETWORK, NO_OFFER, Terms
+from clickloop.conversion.terms import NO_NETWORK, NO_OFFER, NoticeTerms
 
 NOW = 1_772_366_400_000
 CLICK = Click(click_id="c", at=NOW, campaign_id=1, source_id=1)
-TERMS = Terms(NO_NETWORK, NO_OFFER, StatusTable([StatusWords(SALE, ())]), "USD")
+TERMS = NoticeTerms(NO_NETWORK, NO_OFFER, StatusTable([StatusWords(SALE, ())]), "USD")
 
 
 FIRST_LINE = "0" * 25 + "1"
 
 
 def _query(query: str) -> RawNotice:
-    return RawNotice(notice_id="n", at=NOW, door=Door.S2S, query=query)
+    return RawNotice(notice_id="n", at=NOW, channel=Channel.S2S, query=query)
 
 
 def _payout(text: str) -> RawNotice:
@@ -27,7 +27,9 @@ def _payout(text: str) -> RawNotice:
 
 
 def _json(body: str) -> RawNotice:
-    return RawNotice(notice_id="n", at=NOW, door=Door.S2S, method="POST", body=body, content_type="application/json")
+    return RawNotice(
+        notice_id="n", at=NOW, channel=Channel.S2S, method="POST", body=body, content_type="application/json"
+    )
 
 
 ODD: dict[NoticeFlag, RawNotice] = {
@@ -38,8 +40,8 @@ ODD: dict[NoticeFlag, RawNotice] = {
     NoticeFlag.TOO_MANY_KEYS: _query("&".join(f"k{number}=1" for number in range(200))),
     NoticeFlag.NAME_MENDED: _query("a=1&amp;payout=5"),
     NoticeFlag.CLICK_ID_MENDED: _query("cid={01kjmm87x09z14xzr1jgrhd1sd}"),
-    NoticeFlag.SHORTENED: RawNotice(notice_id="n", at=NOW, door=Door.S2S, shortened=True),
-    NoticeFlag.CONDENSED: RawNotice(notice_id="n", at=NOW, door=Door.S2S, condensed=True),
+    NoticeFlag.SHORTENED: RawNotice(notice_id="n", at=NOW, channel=Channel.S2S, shortened=True),
+    NoticeFlag.CONDENSED: RawNotice(notice_id="n", at=NOW, channel=Channel.S2S, condensed=True),
     NoticeFlag.VALUE_CUT: _query("status=" + "x" * 300),
     NoticeFlag.AT_UNREADABLE: _query("at=2024-02-30"),
     NoticeFlag.AT_BEFORE_CLICK: _query(f"at={NOW // 1000 - 3600}"),
@@ -50,8 +52,8 @@ ODD: dict[NoticeFlag, RawNotice] = {
     NoticeFlag.UNKNOWN_CURRENCY: _query("payout=1&currency=XYZ"),
     NoticeFlag.CURRENCY_UNREPLACED_MACRO: _query("payout=1&currency={currency}"),
     NoticeFlag.CURRENCY_CONFLICT: _query("payout=1+USD&currency=EUR"),
-    NoticeFlag.OUT_OF_ORDER: RawNotice(notice_id="n", at=NOW - 1, door=Door.S2S),
-    NoticeFlag.SAME_CLICK_AGAIN: RawNotice(notice_id=FIRST_LINE[:-1] + "2", at=NOW, door=Door.UPLOAD),
+    NoticeFlag.OUT_OF_ORDER: RawNotice(notice_id="n", at=NOW - 1, channel=Channel.S2S),
+    NoticeFlag.SAME_CLICK_AGAIN: RawNotice(notice_id=FIRST_LINE[:-1] + "2", at=NOW, channel=Channel.UPLOAD),
     NoticeFlag.PAYOUT_AMBIGUOUS: _payout("1,234"),
     NoticeFlag.PAYOUT_ROUNDED: _payout("1.1234567"),
     NoticeFlag.PAYOUT_TOO_LONG: _payout("9" * 65),
@@ -73,10 +75,10 @@ def test_an_odd_notice_is_flagged_and_registered(flag: NoticeFlag) -> None:
     notice = read_notice(ODD[flag])
     known = None
     if flag in (NoticeFlag.OUT_OF_ORDER, NoticeFlag.SAME_CLICK_AGAIN):
-        raw = RawNotice(notice_id=FIRST_LINE, at=NOW, door=Door.UPLOAD)
-        first = attribute(read_notice(raw), CLICK, None, TERMS, Place(conversion_id="v", is_first=True), NOW)
+        raw = RawNotice(notice_id=FIRST_LINE, at=NOW, channel=Channel.UPLOAD)
+        first = attribute(read_notice(raw), CLICK, None, TERMS, ConversionSlot(conversion_id="v", is_first=True), NOW)
         assert isinstance(first, New)
         known = first.conversion
-    outcome = attribute(notice, CLICK, known, TERMS, Place(conversion_id="v", is_first=True), NOW)
+    outcome = attribute(notice, CLICK, known, TERMS, ConversionSlot(conversion_id="v", is_first=True), NOW)
     assert isinstance(outcome, New | Changed | Repeated)
     assert flag in outcome.flags

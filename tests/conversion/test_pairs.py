@@ -1,4 +1,4 @@
-"""The parameters of a notice in every form of body that networks send, also where it is not written as it should be."""
+"""The parameters of a notice in each form of body that networks send, including malformed ones."""
 
 import json
 import time
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clickloop.conversion.multipart_body import form_fields, header_parameters
 from clickloop.conversion.pairs import Pairs, read_pairs
-from clickloop.text import octets_of
+from clickloop.text import unescape_bytes
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -20,7 +20,7 @@ TEXT = '{"cid":"C","payout":5,"txid":"T1"}'
 
 
 def multipart(*pairs: tuple[str, str], disposition: str = "form-data; name={}", end: str = "\r\n") -> bytes:
-    """A body with these parts; ``disposition`` is how a part gives its name."""
+    """Return a body with these parts; ``disposition`` is the header that names a part."""
     lines = []
     for name, value in pairs:
         lines += ["--xx", "Content-Disposition: " + disposition.format(name), "", value]
@@ -237,13 +237,13 @@ def test_an_id_is_read_from_json_that_is_wrong_somewhere_else(body: bytes) -> No
 
 def test_values_in_another_charset_stay_apart_byte_for_byte() -> None:
     texts = [values(b'{"txid":"caf%b","x":{"y":"%b","z":1.50}}' % (byte, byte), JSON) for byte in (b"\xe8", b"\xe9")]
-    assert [octets_of(text["txid"]) for text in texts] == [b"caf\xe8", b"caf\xe9"]
-    assert [octets_of(text["x"]) for text in texts] == [b'{"y":"\xe8","z":1.50}', b'{"y":"\xe9","z":1.50}']
+    assert [unescape_bytes(text["txid"]) for text in texts] == [b"caf\xe8", b"caf\xe9"]
+    assert [unescape_bytes(text["x"]) for text in texts] == [b'{"y":"\xe8","z":1.50}', b'{"y":"\xe9","z":1.50}']
 
 
-def test_an_emoji_beside_another_charset_is_read_and_a_half_of_one_keeps_its_bytes() -> None:
-    assert octets_of(values(b'{"a":"\\ud83d\\ude00 \xe9"}', JSON)["a"]) == "😀 ".encode() + b"\xe9"
-    assert octets_of(values(b'{"a":"\\ud83d"}', JSON)["a"]) == b"\xed\xa0\xbd"
+def test_an_emoji_next_to_another_charset_is_read_and_half_of_one_keeps_its_bytes() -> None:
+    assert unescape_bytes(values(b'{"a":"\\ud83d\\ude00 \xe9"}', JSON)["a"]) == "😀 ".encode() + b"\xe9"
+    assert unescape_bytes(values(b'{"a":"\\ud83d"}', JSON)["a"]) == b"\xed\xa0\xbd"
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_an_object_that_is_no_json_is_read_where_it_is_plain_what_was_meant(body
     ],
 )
 @pytest.mark.parametrize("order", ['{{"payout":{},"cid":"C"}}', '{{"cid":"C","payout":{}}}', '{{"payout":{},}}'])
-def test_a_value_without_quotes_is_read_as_it_stands(value: str, meant: str, order: str) -> None:
+def test_a_value_without_quotes_is_read_as_it_is(value: str, meant: str, order: str) -> None:
     found = read_pairs(b"", order.format(value).encode(), JSON)
     assert (found.values["payout"], found.body_mended, found.body_unreadable) == (meant, True, False)
 

@@ -1,4 +1,4 @@
-"""The payout grammar: what is an amount, what is refused, and that no text is slow or raises."""
+"""The payout grammar: what is an amount, what is rejected; no text is slow or raises."""
 
 import time
 
@@ -294,7 +294,7 @@ def test_every_sign_means_known_currencies_alone() -> None:
     st.integers(0, MAX_MICROS),
     st.sampled_from(["{}", "({})", "{}-", "-{}", "R$ {}", "({} €)", "$({})", "{} kr", "{} USD", "+{}", "{}00000000"]),
 )
-def test_what_stands_around_a_number_changes_no_digit(micros: int, form: str) -> None:
+def test_text_around_a_number_changes_no_digit(micros: int, form: str) -> None:
     whole, fraction = divmod(micros, 1_000_000)
     read = read_amount(form.format(f"{whole}.{fraction:06d}"))
     negative = "(" in form or "-" in form

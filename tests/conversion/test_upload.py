@@ -1,4 +1,4 @@
-"""Uploaded files: which form is found, what each line says, and that no octets whatever break the reading or lose a line."""
+"""Uploaded files: the detected format and each line; no bytes break reading or lose a line."""
 
 import csv
 import io
@@ -10,50 +10,50 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clickloop.conversion.notice import Door, RawNotice, read_notice
+from clickloop.conversion.notice import Channel, RawNotice, read_notice
 from clickloop.conversion.upload import (
-    HEAD_OCTETS,
-    BadLine,
+    HEAD_BYTES,
     FileFault,
-    Format,
-    Layout,
-    Line,
-    Unusable,
-    complete,
+    RejectedFile,
+    UnreadableLine,
+    UploadFormat,
+    UploadLayout,
+    UploadLine,
     detect,
     line_notice,
     lines_of,
     notice_id_of,
+    reject_incomplete,
 )
 from clickloop.conversion.upload_columns import column_name
 from clickloop.conversion.upload_table import MAX_CELLS, LineFault
-from clickloop.conversion.upload_text import MAX_LINE_BYTES, Utf8, physical_lines
+from clickloop.conversion.upload_text import MAX_LINE_BYTES, Utf8Decoder, physical_lines
 from clickloop.record_id import RecordIds
-from clickloop.text import text_of
+from clickloop.text import escape_bytes
 
 NOW = 1_772_366_400_000
 CID = "01kaqj6z8m4x2c9v7b5n3t1w0y"
 
 
-def cut(octets: bytes, sizes: Sequence[int]) -> Iterator[bytes]:
-    """The octets in pieces of these sizes, over and over."""
+def cut(content: bytes, sizes: Sequence[int]) -> Iterator[bytes]:
+    """Yield the bytes in pieces of these sizes, repeated."""
     at, turn = 0, 0
-    while at < len(octets):
+    while at < len(content):
         size = sizes[turn % len(sizes)]
-        yield octets[at : at + size]
+        yield content[at : at + size]
         at, turn = at + size, turn + 1
 
 
-def read(octets: bytes, sizes: Sequence[int] = (65_536,)) -> list[Line | BadLine]:
-    """The lines of a file whose form is known."""
-    layout = detect(octets[:HEAD_OCTETS])
-    assert isinstance(layout, Layout)
-    return list(lines_of(layout, cut(octets[layout.begins_at :], sizes)))
+def read(content: bytes, sizes: Sequence[int] = (65_536,)) -> list[UploadLine | UnreadableLine]:
+    """Return the lines of a valid file."""
+    layout = detect(content[:HEAD_BYTES])
+    assert isinstance(layout, UploadLayout)
+    return list(lines_of(layout, cut(content[layout.begins_at :], sizes)))
 
 
-def queries(octets: bytes) -> list[str]:
-    """What each line says; of a bad one its fault."""
-    return [line.query if isinstance(line, Line) else line.fault.value for line in read(octets)]
+def queries(content: bytes) -> list[str]:
+    """Return the query of each line, or its fault."""
+    return [line.query if isinstance(line, UploadLine) else line.fault.value for line in read(content)]
 
 
 # The form -------------------------------------------------------------------------------------------------------------
@@ -62,26 +62,26 @@ def queries(octets: bytes) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "form"),
     [
-        ("clickid,payout\n", Format.CSV),
-        ("Payout;SubID;x\n", Format.SEMICOLON),
-        ("Click ID\tRevenue\n", Format.TSV),
-        ("cid\n", Format.CSV),
-        ('"click_id","payout, net"\n', Format.CSV),
-        ("a,b;cid;c\n", Format.SEMICOLON),
-        ("sep=;\r\ncid;payout\r\n", Format.SEMICOLON),
-        ("\n\n  \ncid,payout\n", Format.CSV),
-        (f"{CID}\n", Format.CLICK_IDS),
-        ("{clickid}\n", Format.CLICK_IDS),
-        (f"{CID}:5\n", Format.PAYOUT_STATUS),
-        (f"{CID}:12,5:sale\n", Format.PAYOUT_STATUS),
-        (f"{CID}::Hold\n", Format.PAYOUT_STATUS),
-        (f"{CID}:::event_1=15\n", Format.PAYOUT_STATUS),
-        (f"{CID}:payout=5:cnv_status=Hold\n", Format.KEY_VALUE),
+        ("clickid,payout\n", UploadFormat.CSV),
+        ("Payout;SubID;x\n", UploadFormat.SEMICOLON),
+        ("Click ID\tRevenue\n", UploadFormat.TSV),
+        ("cid\n", UploadFormat.CSV),
+        ('"click_id","payout, net"\n', UploadFormat.CSV),
+        ("a,b;cid;c\n", UploadFormat.SEMICOLON),
+        ("sep=;\r\ncid;payout\r\n", UploadFormat.SEMICOLON),
+        ("\n\n  \ncid,payout\n", UploadFormat.CSV),
+        (f"{CID}\n", UploadFormat.CLICK_IDS),
+        ("{clickid}\n", UploadFormat.CLICK_IDS),
+        (f"{CID}:5\n", UploadFormat.PAYOUT_STATUS),
+        (f"{CID}:12,5:sale\n", UploadFormat.PAYOUT_STATUS),
+        (f"{CID}::Hold\n", UploadFormat.PAYOUT_STATUS),
+        (f"{CID}:::event_1=15\n", UploadFormat.PAYOUT_STATUS),
+        (f"{CID}:payout=5:cnv_status=Hold\n", UploadFormat.KEY_VALUE),
     ],
 )
-def test_the_form_shows_in_the_first_line_that_is_not_empty(text: str, form: Format) -> None:
+def test_the_form_shows_in_the_first_line_that_is_not_empty(text: str, form: UploadFormat) -> None:
     layout = detect(text.encode())
-    assert isinstance(layout, Layout)
+    assert isinstance(layout, UploadLayout)
     assert layout.format is form
 
 
@@ -112,14 +112,14 @@ def test_every_reason_not_to_take_a_file_has_its_case() -> None:
 
 @pytest.mark.parametrize(("fault", "head"), [(fault, head) for fault, heads in UNUSABLE.items() for head in heads])
 def test_a_file_that_cannot_be_taken_is_refused_with_its_reason(fault: FileFault, head: bytes) -> None:
-    found = detect(head[:HEAD_OCTETS])
-    assert isinstance(found, Unusable)
+    found = detect(head[:HEAD_BYTES])
+    assert isinstance(found, RejectedFile)
     assert found.fault is fault
     assert found.sentence.startswith(fault.sentence)
 
 
 def test_a_fault_of_the_header_is_placed_by_line_and_character() -> None:
-    assert detect("\ncid,ö,payout,cid\n".encode()) == Unusable(FileFault.REPEATED_COLUMN, 2, 14)
+    assert detect("\ncid,ö,payout,cid\n".encode()) == RejectedFile(FileFault.REPEATED_COLUMN, 2, 14)
 
 
 @pytest.mark.parametrize(
@@ -141,15 +141,15 @@ def test_a_column_is_known_however_its_name_is_written(header: str, name: str) -
 # Tables ---------------------------------------------------------------------------------------------------------------
 
 
-def test_a_row_says_what_a_postback_with_these_parameters_would() -> None:
-    octets = b"ClickID,Revenue,CNV_Status,OrderID,event_2,geo\r\n%b,12.5,lead,T-1,3,DE\r\n" % CID.encode()
-    (line,) = read(octets)
-    assert isinstance(line, Line)
+def test_a_row_means_the_same_as_a_postback_with_these_parameters() -> None:
+    content = b"ClickID,Revenue,CNV_Status,OrderID,event_2,geo\r\n%b,12.5,lead,T-1,3,DE\r\n" % CID.encode()
+    (line,) = read(content)
+    assert isinstance(line, UploadLine)
     said = read_notice(line_notice(line, "u", NOW, postbacks=True))
     posted = RawNotice(
         notice_id=said.notice_id,
         at=NOW,
-        door=Door.UPLOAD,
+        channel=Channel.UPLOAD,
         method="",
         query=f"clickid={CID}&revenue=12.5&cnv_status=lead&orderid=T-1&event2=3&geo=DE",
     )
@@ -184,10 +184,10 @@ def test_rows_are_read_as_spreadsheets_write_them(text: str, expected: list[str]
     assert queries(text.encode()) == expected
 
 
-def test_octets_that_are_no_utf_8_are_kept() -> None:
+def test_bytes_that_are_not_utf_8_are_kept() -> None:
     (line,) = read(b"cid,txid\na,\xff\xfe\xc0\n")
-    assert isinstance(line, Line)
-    assert read_notice(line_notice(line, "u", NOW, postbacks=True)).txid == text_of(b"\xff\xfe\xc0")
+    assert isinstance(line, UploadLine)
+    assert read_notice(line_notice(line, "u", NOW, postbacks=True)).txid == escape_bytes(b"\xff\xfe\xc0")
 
 
 BAD: dict[LineFault, tuple[bytes, int, int]] = {
@@ -208,24 +208,24 @@ def test_every_fault_of_a_line_has_its_case() -> None:
 @pytest.mark.parametrize("fault", BAD)
 @pytest.mark.parametrize("sizes", [(65_536,), (1,), (7, 3)])
 def test_a_bad_line_is_placed_and_the_next_one_is_read(fault: LineFault, sizes: tuple[int, ...]) -> None:
-    octets, number, column = BAD[fault]
-    bad, good = read(octets, sizes)
-    assert isinstance(bad, BadLine)
+    content, number, column = BAD[fault]
+    bad, good = read(content, sizes)
+    assert isinstance(bad, UnreadableLine)
     assert (bad.fault, bad.number, bad.column) == (fault, number, column)
     assert f"Line {number}" in bad.sentence
-    assert isinstance(good, Line)
+    assert isinstance(good, UploadLine)
     assert (good.number, good.query) == (number + 1, "cid=b&x=1")
 
 
 def test_values_that_grow_beyond_a_notice_when_they_are_encoded_are_too_long() -> None:
     (bad,) = read(b"cid,x\na," + "ж".encode() * 4000)
-    assert isinstance(bad, BadLine)
+    assert isinstance(bad, UnreadableLine)
     assert bad.fault is LineFault.TOO_LONG
 
 
 def test_a_quote_that_stays_open_costs_its_own_line_only() -> None:
     lines = read(b'cid,x\na,"open\n' + b"b,1\n" * 10_000)
-    assert [type(line) for line in lines[:2]] == [BadLine, Line]
+    assert [type(line) for line in lines[:2]] == [UnreadableLine, UploadLine]
     assert [line.number for line in lines] == list(range(2, 10_003))
 
 
@@ -250,7 +250,7 @@ def test_columns_are_understood_as_networks_name_them(header: str, query: str) -
 
 def test_a_currency_column_counts_before_the_header_of_the_payout() -> None:
     (line,) = read(b"cid,Payout (USD),currency\nx,5,EUR\n")
-    assert isinstance(line, Line)
+    assert isinstance(line, UploadLine)
     assert read_notice(line_notice(line, "u", NOW, postbacks=True)).currency_text == "EUR"
 
 
@@ -267,11 +267,11 @@ def test_a_currency_column_counts_before_the_header_of_the_payout() -> None:
         ("cid,,payout,txid", (), ()),
     ],
 )
-def test_columns_that_are_not_used_and_values_without_a_column_are_told(
+def test_unused_columns_and_values_without_a_column_are_reported(
     header: str, unused: tuple[str, ...], missing: tuple[str, ...]
 ) -> None:
     layout = detect(f"{header}\n".encode())
-    assert isinstance(layout, Layout)
+    assert isinstance(layout, UploadLayout)
     assert (layout.unused(), layout.missing()) == (unused, missing)
 
 
@@ -280,10 +280,10 @@ def test_columns_that_are_not_used_and_values_without_a_column_are_told(
 )
 def test_a_table_is_complete_unless_a_column_may_be_what_is_missing(header: str, is_complete: bool) -> None:
     layout = detect(f"{header}\n".encode())
-    assert isinstance(layout, Layout)
-    found = complete(layout)
+    assert isinstance(layout, UploadLayout)
+    found = reject_incomplete(layout)
     assert (found == layout) is is_complete
-    if isinstance(found, Unusable):
+    if isinstance(found, RejectedFile):
         assert header.split(",")[-1] in found.sentence
 
 
@@ -314,7 +314,7 @@ def test_an_id_that_only_looks_alike_is_kept(text: str) -> None:
 
 @pytest.mark.parametrize("sizes", [[65_536], [1], [3, 2]])
 @pytest.mark.parametrize(
-    ("text", "octets", "encoding"),
+    ("text", "content", "encoding"),
     [
         ("cid;payout\nx;12,50 €\n", "cid;payout\nx;12,50 €\n".encode("cp1252"), "windows-1252"),
         ("cid;payout\nx;12,50 €\n", "cid;payout\nx;12,50 €\n".encode(), "utf-8"),
@@ -325,10 +325,10 @@ def test_an_id_that_only_looks_alike_is_kept(text: str) -> None:
     ],
 )
 def test_a_file_that_is_no_utf_8_is_read_as_windows_1252(
-    text: str, octets: bytes, encoding: str, sizes: list[int]
+    text: str, content: bytes, encoding: str, sizes: list[int]
 ) -> None:
-    decoder = Utf8()
-    passed = b"".join([decoder.take(piece) for piece in cut(octets, sizes)]) + decoder.end()
+    decoder = Utf8Decoder()
+    passed = b"".join([decoder.take(piece) for piece in cut(content, sizes)]) + decoder.end()
     assert (passed.decode(), decoder.encoding) == (text, encoding)
 
 
@@ -364,9 +364,9 @@ def test_lines_are_read_in_both_forms_of_binom(text: str, expected: str) -> None
     assert queries(f"first\n{text}\n".encode())[1] == expected
 
 
-def test_the_place_of_a_part_too_many_is_told() -> None:
+def test_the_position_of_an_extra_part_is_reported() -> None:
     bad = read("é:5:a:b".encode())[0]
-    assert isinstance(bad, BadLine)
+    assert isinstance(bad, UnreadableLine)
     assert (bad.number, bad.column) == (1, 7)
 
 
@@ -379,22 +379,22 @@ def test_the_place_of_a_part_too_many_is_told() -> None:
     sizes=st.lists(st.integers(1, 9), min_size=1, max_size=4),
 )
 def test_a_marked_encoding_comes_out_as_utf_8_however_it_is_cut(text: str, encoding: str, sizes: list[int]) -> None:
-    decoder = Utf8()
+    decoder = Utf8Decoder()
     given_text = b"".join([decoder.take(piece) for piece in cut(text.encode(encoding), sizes)]) + decoder.end()
     assert given_text == text.encode()
 
 
-@given(octets=st.binary(max_size=60), sizes=st.lists(st.integers(1, 9), min_size=1, max_size=4))
-def test_octets_without_a_mark_pass_as_they_are_or_as_windows_1252(octets: bytes, sizes: list[int]) -> None:
-    decoder = Utf8()
-    passed = b"".join([decoder.take(piece) for piece in cut(octets, sizes)]) + decoder.end()
+@given(content=st.binary(max_size=60), sizes=st.lists(st.integers(1, 9), min_size=1, max_size=4))
+def test_bytes_without_a_mark_pass_unchanged_or_as_windows_1252(content: bytes, sizes: list[int]) -> None:
+    decoder = Utf8Decoder()
+    passed = b"".join([decoder.take(piece) for piece in cut(content, sizes)]) + decoder.end()
     marks = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"\x00\x00\xfe\xff")
-    windows = octets.decode("latin-1").translate(
+    windows = content.decode("latin-1").translate(
         {at: bytes([at]).decode("cp1252", "ignore") or chr(at) for at in range(0x80, 0xA0)}
     )
-    if not octets.startswith(marks):
-        assert passed in (octets, windows.encode())
-        assert passed == octets or decoder.encoding == "windows-1252"
+    if not content.startswith(marks):
+        assert passed in (content, windows.encode())
+        assert passed == content or decoder.encoding == "windows-1252"
 
 
 # Whatever comes -------------------------------------------------------------------------------------------------------
@@ -409,53 +409,53 @@ _FILES = st.tuples(st.sampled_from([b"", b"cid,payout\n", b"a;cid\n", b"x:5\n", 
 
 
 @settings(max_examples=400, deadline=None)
-@given(octets=_FILES, sizes=st.lists(st.integers(1, 30), min_size=1, max_size=4))
-def test_no_octets_break_the_reading_and_how_they_are_cut_changes_nothing(octets: bytes, sizes: list[int]) -> None:
-    layout = detect(octets)
-    if isinstance(layout, Unusable):
+@given(content=_FILES, sizes=st.lists(st.integers(1, 30), min_size=1, max_size=4))
+def test_no_bytes_break_the_reading_and_how_they_are_cut_changes_nothing(content: bytes, sizes: list[int]) -> None:
+    layout = detect(content)
+    if isinstance(layout, RejectedFile):
         return
-    body = octets[layout.begins_at :]
+    body = content[layout.begins_at :]
     whole = list(lines_of(layout, [body]))
     assert list(lines_of(layout, cut(body, sizes))) == whole
     for line in whole:
-        if isinstance(line, Line):
+        if isinstance(line, UploadLine):
             read_notice(line_notice(line, "u", NOW, postbacks=False))
         else:
             assert line.sentence
 
 
 @settings(max_examples=400, deadline=None)
-@given(octets=_FILES)
-def test_line_numbers_and_places_are_those_of_the_file(octets: bytes) -> None:
-    layout = detect(octets)
-    if isinstance(layout, Unusable):
+@given(content=_FILES)
+def test_line_numbers_and_places_are_those_of_the_file(content: bytes) -> None:
+    layout = detect(content)
+    if isinstance(layout, RejectedFile):
         return
-    ends = [found.end() for found in re.finditer(rb"\r\n|\r|\n|$", octets)]
+    ends = [found.end() for found in re.finditer(rb"\r\n|\r|\n|$", content)]
     before = layout.first_line - 1
-    for line in lines_of(layout, [octets[layout.begins_at :]]):
+    for line in lines_of(layout, [content[layout.begins_at :]]):
         assert before < line.number < line.next_number
         assert line.ends_at == ends[line.next_number - 2]
         before = line.next_number - 1
 
 
 @settings(max_examples=300, deadline=None)
-@given(octets=_FILES, place=st.integers(0, 40))
-def test_reading_goes_on_after_any_line_as_if_it_had_not_ended(octets: bytes, place: int) -> None:
-    layout = detect(octets)
-    if isinstance(layout, Unusable):
+@given(content=_FILES, place=st.integers(0, 40))
+def test_reading_resumes_after_any_line_as_if_it_had_not_stopped(content: bytes, place: int) -> None:
+    layout = detect(content)
+    if isinstance(layout, RejectedFile):
         return
-    whole = list(lines_of(layout, [octets[layout.begins_at :]]))
+    whole = list(lines_of(layout, [content[layout.begins_at :]]))
     if place < len(whole):
         last = whole[place]
-        rest = lines_of(layout, [octets[last.ends_at :]], last.next_number, last.ends_at)
+        rest = lines_of(layout, [content[last.ends_at :]], last.next_number, last.ends_at)
         assert list(rest) == whole[place + 1 :]
 
 
-@given(lines=st.lists(st.binary(max_size=20).map(lambda octets: re.sub(rb"[\r\n]", b"", octets)), max_size=8))
-def test_every_physical_line_is_given_once_with_its_octets(lines: list[bytes]) -> None:
-    octets = b"".join(line + b"\n" for line in lines)
-    found = list(physical_lines(cut(octets, [3])))
-    assert [line.octets for line in found] == lines
+@given(lines=st.lists(st.binary(max_size=20).map(lambda content: re.sub(rb"[\r\n]", b"", content)), max_size=8))
+def test_each_physical_line_is_yielded_once_with_its_content(lines: list[bytes]) -> None:
+    content = b"".join(line + b"\n" for line in lines)
+    found = list(physical_lines(cut(content, [3])))
+    assert [line.content for line in found] == lines
     assert [line.number for line in found] == list(range(1, len(lines) + 1))
 
 

@@ -1,4 +1,4 @@
-"""Writes the exports of a folder until none is left, to be killed at any moment."""
+"""Writes all exports of a folder, to be killed at any moment."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from clickloop.report.spreadsheet import csv_line
 from clickloop.store.export_files import ExportFiles
 from clickloop.store.ledger.jobs.exports import Export
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.tracking.exports import ExportedPage, ExportWork
+from clickloop.tracking.exports import ExportedPage, ExportWorker
 
 NOW = 1_772_366_400_000
 ROWS, A_PAGE = 2_000, 5
@@ -25,7 +25,7 @@ def page_of(export: Export) -> ExportedPage:
 def main(folder: Path) -> None:
     """Write page after page until nothing is left; say so after each one."""
     files = ExportFiles(folder / "exports", min_free_bytes=0)
-    work = ExportWork(Ledger.open(folder / "ledger.sqlite"), files, page_of, lambda: NOW)
+    work = ExportWorker(Ledger.open(folder / "ledger.sqlite"), files, page_of, lambda: NOW)
     while work.step():
         print("page", flush=True)
 

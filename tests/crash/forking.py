@@ -31,7 +31,7 @@ def main_of(script: Path) -> Callable[[], object]:
 
 
 def run(main: Callable[[], object], written: str, errors: str, arguments: list[str]) -> int:
-    """Stop until somebody lets this process go on, then run ``main``; return the exit code."""
+    """Stop until this process gets SIGCONT, then run ``main``; return the exit code."""
     for number, path in ((1, written), (2, errors)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), number)
     ctypes.CDLL(None).prctl(PR_SET_PTRACER, ctypes.c_ulong(ANY), 0, 0, 0)

@@ -38,7 +38,7 @@ FORKING = Path(__file__).with_name("forking.py")
 
 
 class Run(msgspec.Struct, frozen=True):
-    """How a child ended: its exit code (negative: the signal) and what it had acknowledged before."""
+    """The end of a child: its exit code (negative: the signal) and what it had acknowledged before."""
 
     code: int
     acknowledged: tuple[str, ...]

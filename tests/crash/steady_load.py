@@ -1,4 +1,4 @@
-"""A steady load of clicks and API requests on a tracker that is restarted meanwhile, and what became of each request."""
+"""A steady load of clicks and requests to the panel on a tracker that is restarted meanwhile, and what became of each request."""
 
 import asyncio
 from collections import Counter
@@ -10,7 +10,7 @@ CLICKS_PER_SECOND = 100
 
 
 class Load:
-    """Clicks at a steady rate, and one request to the API for every tenth, whether or not earlier ones have been answered.
+    """Clicks at a steady rate, and one request to the panel for every tenth, whether or not earlier ones have been answered.
 
     Every other one comes on a connection of its own, the others on a few that are kept for as long as the server keeps them. The
     oracle: each request gets one whole answer of the expected status. As with every HTTP client, a request on a kept connection that
@@ -18,12 +18,12 @@ class Load:
     server may close an idle connection at any time, so also while a request is on its way. ``retries`` counts these.
     """
 
-    def __init__(self, port: int, api_port: int, link: str) -> None:
+    def __init__(self, port: int, panel_port: int, link: str) -> None:
         self.answers: Counter[str] = Counter()
         self.faults: list[str] = []
         self.retries = 0
         self._port = port
-        self._api_port = api_port
+        self._panel_port = panel_port
         self._link = link
         self._kept: list[Connection] = []
         self._pending: set[asyncio.Task[None]] = set()
@@ -53,15 +53,15 @@ class Load:
 
     async def request(self, number: int) -> None:
         """Send the request of a number, and count its answer or its fault."""
-        is_api = number % 10 == 0
+        is_panel = number % 10 == 0
         keeps = number % 2 == 1
         try:
-            if is_api:
-                await self._exchange(self._api_port, "/api/openapi.json", "api 200", keeps=False)
+            if is_panel:
+                await self._exchange(self._panel_port, "/panel/sign-in", "panel 200", keeps=False)
             else:
                 await self._exchange(self._port, f"{self._link}?external_id=x{number}", "click 302", keeps)
         except (OSError, asyncio.IncompleteReadError, TimeoutError) as fault:
-            self.faults.append(f"{number} {'api' if is_api else 'kept' if keeps else 'fresh'}: {fault!r}")
+            self.faults.append(f"{number} {'panel' if is_panel else 'kept' if keeps else 'fresh'}: {fault!r}")
 
     async def _exchange(self, port: int, target: str, expected: str, keeps: bool) -> None:
         connection, answer = await self._answer(port, target, self._kept_connection() if keeps else None)

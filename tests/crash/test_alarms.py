@@ -1,4 +1,4 @@
-"""Every way in which nothing is settled or nobody can work is an alarm at once, raised by those that still run, and leaves the machine.
+"""Whenever settling stops or users cannot work, the processes that still run raise an alarm at once and send it off the machine.
 
 The patience is two seconds here instead of thirty; that the default stays within a minute is shown in tests/running.
 """
@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -46,7 +46,7 @@ def with_alarm_rule(tracker: Tracker, receiver: Receiver) -> Campaign:
 
 
 def health(tracker: Tracker) -> dict[str, Any]:
-    """What the public /health answers, with its status code."""
+    """Return the status code and body of the public /health."""
     answer = tracker.ask("GET", "/health")
     told: dict[str, Any] = json.loads(answer.body)
     return told | {"code": answer.status}
@@ -59,7 +59,7 @@ def sent(receiver: Receiver, state: str = "begun") -> set[str]:
 
 
 def is_told(tracker: Tracker, receiver: Receiver, codes: set[str]) -> bool:
-    """Whether one of these alarms has left the machine, and /health is not ``ok``."""
+    """Return whether one of these alarms was sent, and /health is not ``ok``."""
     return bool(sent(receiver) & codes) and health(tracker)["status"] != "ok"
 
 
@@ -80,8 +80,36 @@ def watched(folder: Path, receiver: Receiver) -> Iterator[tuple[Tracker, Campaig
         yield tracker, campaign
 
 
+class Calm(NamedTuple):
+    """A tracker of which nothing is told, and the receiver of its alarms."""
+
+    tracker: Tracker
+    campaign: Campaign
+    receiver: Receiver
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Calm]:
+    """For the tests after which it is as it was before."""
+    receiver = Receiver()
+    try:
+        with watched(tmp_path_factory.mktemp("lasting") / "data", receiver) as (tracker, campaign):
+            yield Calm(tracker, campaign, receiver)
+    finally:
+        receiver.close()
+
+
+@pytest.fixture
+def calm(lasting: Calm) -> Calm:
+    """The same, when all that was told before has ended."""
+    tracker, _, receiver = lasting
+    eventually(partial(_is_quiet, tracker), told=lambda: report(tracker, receiver))
+    receiver.requests.clear()
+    return lasting
+
+
 def _is_quiet(tracker: Tracker) -> bool:
-    """Whether nothing stands and nothing is on its way: a core that starts slowly is silent for longer than our two seconds."""
+    """Return whether no alarm is active or waiting to be sent. A core that starts slowly is silent for longer than two seconds."""
     memory = read_alarm_memory(tracker.folder)
     standing = [one for one in memory.tracked.values() if not one.ended_at]
     return not standing and not [one for one in memory.deliveries if one.state == "waiting"] and _is_ok(tracker)
@@ -95,26 +123,22 @@ def expect(tracker: Tracker, receiver: Receiver, *codes: str, seconds: float = W
     eventually(lambda: is_told(tracker, receiver, set(codes)), seconds, lambda: report(tracker, receiver))
 
 
-def test_a_core_that_is_stopped_is_told_and_its_return_too(tmp_path: Path, receiver: Receiver) -> None:
-    with watched(tmp_path / "data", receiver) as (tracker, _):
-        core = tracker.pids()["core"]
-        os.kill(core, signal.SIGSTOP)
-        expect(tracker, receiver, "core_silent")
-        assert health(tracker)["code"] == 200
-        os.kill(core, signal.SIGCONT)
-        eventually(
-            lambda: sent(receiver, "ended") == {"core_silent"}, WITHIN_SECONDS, lambda: report(tracker, receiver)
-        )
-        eventually(lambda: health(tracker)["status"] == "ok")
+def test_a_core_that_is_stopped_is_told_and_its_return_too(calm: Calm) -> None:
+    tracker, _, receiver = calm
+    core = tracker.pids()["core"]
+    os.kill(core, signal.SIGSTOP)
+    expect(tracker, receiver, "core_silent")
+    assert health(tracker)["code"] == 200
+    os.kill(core, signal.SIGCONT)
+    eventually(lambda: sent(receiver, "ended") == {"core_silent"}, WITHIN_SECONDS, lambda: report(tracker, receiver))
+    eventually(lambda: health(tracker)["status"] == "ok")
 
-        def states() -> list[str]:
-            return [one.state.value for one in read_alarm_memory(tracker.folder).deliveries]
+    def states() -> list[str]:
+        return [one.state.value for one in read_alarm_memory(tracker.folder).deliveries]
 
-        eventually(
-            lambda: states()[-2:] == ["delivered", "delivered"], WITHIN_SECONDS, lambda: report(tracker, receiver)
-        )
-        assert (tracker.folder / "run" / "alarm-rules.json").stat().st_mode & 0o777 == 0o600
-        assert (tracker.folder / "run" / "alarm-messages.json").stat().st_mode & 0o777 == 0o600
+    eventually(lambda: states()[-2:] == ["delivered", "delivered"], WITHIN_SECONDS, lambda: report(tracker, receiver))
+    assert (tracker.folder / "run" / "alarm-rules.json").stat().st_mode & 0o777 == 0o600
+    assert (tracker.folder / "run" / "alarm-messages.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_core_that_dies_again_and_again_is_told(tmp_path: Path, receiver: Receiver) -> None:
@@ -211,24 +235,28 @@ def test_a_process_of_visitors_that_dies_again_and_again_is_told(tmp_path: Path,
         eventually(is_told, WITHIN_SECONDS, lambda: report(tracker, receiver))
 
 
-def test_a_process_of_visitors_that_hangs_is_told(tmp_path: Path, receiver: Receiver) -> None:
-    with watched(tmp_path / "data", receiver) as (tracker, _):
-        os.kill(tracker.pids()["edge1"], signal.SIGSTOP)
+def test_a_process_of_visitors_that_hangs_is_told(calm: Calm) -> None:
+    tracker, _, receiver = calm
+    edge = tracker.pids()["edge1"]
+    os.kill(edge, signal.SIGSTOP)
+    try:
         eventually(lambda: "edge_silent" in sent(receiver), WITHIN_SECONDS, lambda: report(tracker, receiver))
+    finally:
+        os.kill(edge, signal.SIGCONT)
 
 
-def test_a_ledger_that_somebody_else_keeps_locked_is_told(tmp_path: Path, receiver: Receiver) -> None:
-    with watched(tmp_path / "data", receiver) as (tracker, campaign):
-        click_id = tracker.click(campaign.key, "external_id=x")
-        locking = sqlite3.connect(tracker.folder / "ledger.sqlite", isolation_level=None)
-        locking.execute("BEGIN IMMEDIATE")
-        try:
-            tracker.notify(f"cid={click_id}&txid=1")
-            expect(tracker, receiver, "settling_stuck", "worker_failing", "journal_lag")
-        finally:
-            locking.close()
-        eventually(lambda: receiver.those("txid", b"1"), WITHIN_SECONDS, tracker.log_text)
-        eventually(lambda: health(tracker)["status"] == "ok", WITHIN_SECONDS)
+def test_a_ledger_that_somebody_else_keeps_locked_is_told(calm: Calm) -> None:
+    tracker, campaign, receiver = calm
+    click_id = tracker.click(campaign.key, "external_id=x")
+    locking = sqlite3.connect(tracker.folder / "ledger.sqlite", isolation_level=None)
+    locking.execute("BEGIN IMMEDIATE")
+    try:
+        tracker.notify(f"cid={click_id}&txid=1")
+        expect(tracker, receiver, "settling_stuck", "worker_failing", "journal_lag")
+    finally:
+        locking.close()
+    eventually(lambda: receiver.those("txid", b"1"), WITHIN_SECONDS, tracker.log_text)
+    eventually(lambda: health(tracker)["status"] == "ok", WITHIN_SECONDS)
 
 
 def test_a_block_of_the_facts_that_cannot_be_read_is_told(tmp_path: Path, receiver: Receiver) -> None:
@@ -281,16 +309,16 @@ def test_a_full_disk_is_told_and_health_is_failing_while_it_lasts(
             tracker.close()
 
 
-def test_a_core_without_descriptors_is_told(tmp_path: Path, receiver: Receiver) -> None:
-    with watched(tmp_path / "data", receiver) as (tracker, campaign):
-        core = tracker.pids()["core"]
-        used = len(os.listdir(f"/proc/{core}/fd"))
-        limits = resource.prlimit(core, resource.RLIMIT_NOFILE)
-        resource.prlimit(core, resource.RLIMIT_NOFILE, (used, limits[1]))
-        tracker.click(campaign.key, "external_id=x")
-        expect(tracker, receiver, "descriptors", "worker_failing", "settling_stuck", "journal_lag")
-        resource.prlimit(core, resource.RLIMIT_NOFILE, limits)
-        eventually(lambda: tracker.all_of("clicks"), WITHIN_SECONDS, tracker.log_text)
+def test_a_core_without_descriptors_is_told(calm: Calm) -> None:
+    tracker, campaign, receiver = calm
+    core = tracker.pids()["core"]
+    used = len(os.listdir(f"/proc/{core}/fd"))
+    limits = resource.prlimit(core, resource.RLIMIT_NOFILE)
+    resource.prlimit(core, resource.RLIMIT_NOFILE, (used, limits[1]))
+    tracker.click(campaign.key, "external_id=starved")
+    expect(tracker, receiver, "descriptors", "worker_failing", "settling_stuck", "journal_lag")
+    resource.prlimit(core, resource.RLIMIT_NOFILE, limits)
+    eventually(lambda: tracker.all_of("clicks", external_id="starved"), WITHIN_SECONDS, tracker.log_text)
 
 
 def test_a_receiver_of_alarms_at_a_refused_address_is_never_dialled(tmp_path: Path, receiver: Receiver) -> None:

@@ -1,4 +1,4 @@
-"""A few of the backups that ``bench.backup`` takes by the fifty: under load, with kills, each restored, started and audited."""
+"""A few backups like those of ``bench.backup``: under load, with kills, each restored, started and audited."""
 
 import random
 from pathlib import Path
@@ -13,7 +13,13 @@ from clickloop.clock import wall_clock
 from tests.backup.folders import SILENT
 
 pytestmark = pytest.mark.crash
-PLAN = Plan(rounds=3, seed=random.randrange(10_000), pause_seconds=0.2, first_conversions=100)
+PLAN = Plan(
+    rounds=3,
+    seed=random.randrange(10_000),
+    pause_seconds=0.2,
+    first_conversions=100,
+    sends_between_backups=False,
+)
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +29,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def soak(folder: Path) -> Soak:
-    """What the rounds came to; the tracker is stopped."""
+    """Run the rounds and return their results. The tracker is stopped."""
     return run(PLAN, folder)
 
 
-def test_backups_under_load_with_kills_lose_nothing_double_nothing_and_send_nothing(soak: Soak) -> None:
+def test_backups_under_load_with_kills_lose_duplicate_and_send_nothing(soak: Soak) -> None:
     print("\n".join(lines_of(soak)))
     assert soak.broken == (), f"seed {PLAN.seed}"
     assert [one.killed for one in soak.rounds] == ["core", "backup", "edge"]
@@ -35,11 +41,11 @@ def test_backups_under_load_with_kills_lose_nothing_double_nothing_and_send_noth
     assert all(one.audit.conversions >= PLAN.first_conversions for one in soak.rounds)
 
 
-def test_the_audit_sees_what_a_backup_lacks(soak: Soak, folder: Path, tmp_path: Path) -> None:
+def test_the_audit_reports_what_a_backup_lacks(soak: Soak, folder: Path, tmp_path: Path) -> None:
     assert soak.rounds
     take_backup(folder / "data", tmp_path / "b.tar", SILENT)
     restore(tmp_path / "b.tar", tmp_path / "restored", SILENT, wall_clock(), hold=True)
     assert audit(tmp_path / "restored", Acknowledged(), 120).broken == ()
-    lacking = compare(tmp_path / "restored", Acknowledged(["c" * 26], [("c" * 26, "T-lost")]), 1)
-    assert lacking.lost == 2
-    assert len(lacking.broken) == 3
+    faulty = compare(tmp_path / "restored", Acknowledged(["c" * 26], [("c" * 26, "T-lost")]), 1)
+    assert faulty.lost == 2
+    assert len(faulty.broken) == 3

@@ -1,24 +1,16 @@
 """Exports of the running product whose core is killed while they are written: every row once, in the order of the log."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from tests.crash.test_bulk_jobs import CONVERSIONS, convert_many
-from tests.journey.running import Receiver, Tracker, eventually, kill, running
+from tests.journey.running import Tracker, eventually, kill, running
 
 pytestmark = pytest.mark.crash
 EXPORTS = 10
 KILLS = 2
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    yield made
-    made.close()
 
 
 def finished(tracker: Tracker) -> int:
@@ -38,9 +30,9 @@ def kill_while_they_are_written(tracker: Tracker) -> int:
     return hits
 
 
-def test_exports_go_on_after_kills_of_the_core_and_hold_every_row_once(tmp_path: Path, receiver: Receiver) -> None:
+def test_exports_go_on_after_kills_of_the_core_and_hold_every_row_once(tmp_path: Path) -> None:
     with running(tmp_path / "data") as tracker:
-        convert_many(tracker, receiver, tmp_path, "sale")
+        convert_many(tracker, "", tmp_path, "sale")
         body = {"noun": "notices", "columns": ["notice_id", "query"]}
         for _ in range(EXPORTS):
             answer = tracker.api("POST", "exports", body)

@@ -24,7 +24,7 @@ SYNCS_BEFORE_BIRTH = 4
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What the reader finds after the death."""
+    """Return the records that the reader finds after the crash."""
 
     numbers: list[int | str]
     damages: list[Damage]
@@ -65,7 +65,7 @@ class Writer:
         self._folder = folder
 
     def counts(self) -> Counter[str]:
-        """How often each call is made undisturbed."""
+        """Return the number of calls of each kind in an undisturbed run."""
         return self._child.call_counts([str(self._folder / "whole"), "few"], self._folder / "trace")
 
     def run(self, name: object, *faults: str) -> tuple[Run, Found]:
@@ -136,7 +136,7 @@ def test_killed_while_it_takes_back_a_partial_line_a_writer_loses_nothing(writer
 
 
 def _is_partial(writer: Writer, number: int) -> bool:
-    """Whether this write is one of a record, not of an acknowledgement."""
+    """Return whether this is the write of a record, not of an acknowledgement."""
     run, _ = writer.run(f"probe-{number}", f"write:retval=5:when={number}")
     return bool(said(run, "full"))
 

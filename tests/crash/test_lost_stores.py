@@ -1,4 +1,4 @@
-"""Stores that are lost or altered under the whole product: visitors go on, notices are stored, and all is settled when they are back."""
+"""Lost or altered stores: visitors are redirected, notices are stored, and everything is settled when the stores are back."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -74,7 +74,7 @@ def test_while_a_store_is_lost_visitors_go_on_and_all_is_settled_when_it_is_back
 
 
 def run_without(tracker: Tracker, campaign: Campaign, earlier: str, log_so_far: int) -> str:
-    """A visitor, and notices of an earlier click and of this one, while the core refuses to start; answers the click id."""
+    """Send a visitor, and notices of an earlier click and this one, while the core refuses to start; return the click id."""
     eventually(tracker.takes_clicks, told=tracker.log_text)
 
     def told() -> str:
@@ -163,8 +163,8 @@ def test_after_a_lost_key_postbacks_whose_requests_are_lost_say_so_and_are_no_al
         tracker.start()
 
         told = tracker.log_text().rpartition("Started with a new key")[2]
-        assert "1 postback holds a request with a secret in it" in told
-        assert "1 of them were still to be sent" in told
+        assert "1 postback has a request with a secret" in told
+        assert "Not sent yet: 1." in told
         eventually(lambda: len(tracker.all_of("postbacks", state="failed")) == 1, told=tracker.log_text)
         (lost,) = tracker.all_of("postbacks", state="failed")
         assert LOST_REQUEST in lost["last_error"]
@@ -225,6 +225,6 @@ def test_stores_put_back_from_one_older_copy_are_refused_and_serve_new_processes
 
 
 def reported(tracker: Tracker) -> tuple[int, int]:
-    """Clicks and conversions as the reports count them."""
+    """Return the numbers of clicks and conversions in reports."""
     total = tracker.got("reports?period=today")["totals"]
     return total["clicks"], total["conversions"]

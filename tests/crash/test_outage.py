@@ -10,13 +10,13 @@ import pytest
 from clickloop.click.click import Click
 from clickloop.click_id import KEY_FILE, ClickIds
 from clickloop.clock import MINUTE_MS, SECOND_MS, wall_clock
-from clickloop.conversion.notice import Door, RawNotice
+from clickloop.conversion.notice import Channel, RawNotice
 from clickloop.record_id import RecordIds
 from clickloop.store.journal.writer import JournalWriter
 from tests.journey.running import Campaign, Tracker, eventually, running
 
 pytestmark = pytest.mark.crash
-COUNT = 600
+COUNT = 300
 OUTAGE_MS = 20 * MINUTE_MS
 encode = msgspec.json.Encoder().encode
 
@@ -44,7 +44,7 @@ def write_as_an_edge(tracker: Tracker, campaign: Campaign, began_at: int) -> Non
             external_id=f"visitor {number}",
         )
         clicks.append(encode(click))
-        raw = RawNotice(notice_id=notice_ids(), at=now, door=Door.S2S, query=f"cid={click.click_id}&payout=1")
+        raw = RawNotice(notice_id=notice_ids(), at=now, channel=Channel.S2S, query=f"cid={click.click_id}&payout=1")
         notices.append(encode(raw))
         if number % 20 == 19:
             clicks.close_segment()

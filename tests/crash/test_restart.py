@@ -1,4 +1,4 @@
-"""Restarts under load: of single processes, and of everything with sockets that somebody else holds. No request fails."""
+"""Restarts under load: of single processes, and of everything with sockets that another process keeps open. No request fails."""
 
 import asyncio
 import os
@@ -18,14 +18,15 @@ from tests.journey.running import Receiver, Tracker, eventually
 pytestmark = pytest.mark.crash
 
 CLICKS_BETWEEN_RESTARTS = 70
-RESTARTS = 3
+RESTARTS = {"edge1": 3, "edge2": 3, "core": 2}
+FULL_RESTARTS = 2
 HOLDER = (
     "import os, sys\n"
     "for number in (0, 1): os.dup2(int(sys.argv[1 + number]), 3 + number)\n"
     "os.environ |= {'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '2', 'LISTEN_FDNAMES': 'visitors:panel'}\n"
     "os.execv(sys.argv[3], sys.argv[3:])\n"
 )
-"""What systemd does between fork and exec for a service with two sockets."""
+"""A stand-in for systemd between fork and exec, for a service with two sockets."""
 
 
 class HandedOver(Tracker):
@@ -84,14 +85,14 @@ async def until(is_so: object, seconds: float = 60.0) -> None:
 
 
 def answers_new_clicks(tracker: Tracker, load: Load, before: int) -> bool:
-    """Whether clicks were answered since there were ``before`` of them."""
+    """Return whether clicks have been answered since the count was ``before``."""
     return load.answers["click 302"] > before + CLICKS_BETWEEN_RESTARTS and tracker.process is not None
 
 
-def assert_no_request_failed(load: Load) -> None:
+def assert_no_request_failed(load: Load, restarts: int) -> None:
     """Fail if a request failed, or if more requests had to be sent twice than one for each restart."""
     assert not load.faults, load.faults[:10]
-    assert load.retries <= RESTARTS, f"{load.retries} requests found that their kept connection had just been closed"
+    assert load.retries <= restarts, f"{load.retries} requests found that their kept connection had just been closed"
 
 
 def test_a_full_restart_with_sockets_that_are_handed_over_fails_no_request(tmp_path: Path, receiver: Receiver) -> None:
@@ -101,20 +102,20 @@ def test_a_full_restart_with_sockets_that_are_handed_over_fails_no_request(tmp_p
 
         async def restart_again_and_again() -> None:
             async with load.running():
-                for _ in range(RESTARTS):
+                for _ in range(FULL_RESTARTS):
                     before = load.answers["click 302"]
                     await until(lambda before=before: answers_new_clicks(tracker, load, before))
                     assert await asyncio.to_thread(tracker.stop) == 0
                     await asyncio.to_thread(tracker.start)
 
         asyncio.run(restart_again_and_again())
-        assert_no_request_failed(load)
-        assert load.answers["click 302"] > 200
-        assert load.answers["api 200"] > 20
-        assert tracker.log_text().count('"event":"started"') == 1 + RESTARTS
+        assert_no_request_failed(load, FULL_RESTARTS)
+        assert load.answers["click 302"] > 150
+        assert load.answers["panel 200"] > 10
+        assert tracker.log_text().count('"event":"started"') == 1 + FULL_RESTARTS
 
 
-@pytest.mark.parametrize("name", ["edge1", "edge2", "core"])
+@pytest.mark.parametrize("name", RESTARTS)
 def test_restarting_one_process_fails_no_request(tmp_path: Path, receiver: Receiver, name: str) -> None:
     with started(Tracker(tmp_path / "data", edges=2)) as tracker:
         campaign = tracker.set_up(receiver.url + "/pb?id={externalid}")
@@ -122,7 +123,7 @@ def test_restarting_one_process_fails_no_request(tmp_path: Path, receiver: Recei
 
         async def restart_again_and_again() -> None:
             async with load.running():
-                for _ in range(RESTARTS):
+                for _ in range(RESTARTS[name]):
                     before, pid = load.answers["click 302"], tracker.pids()[name]
                     await until(lambda before=before: answers_new_clicks(tracker, load, before))
                     os.kill(pid, signal.SIGTERM)
@@ -131,8 +132,8 @@ def test_restarting_one_process_fails_no_request(tmp_path: Path, receiver: Recei
                         await until(tracker.api_answers)
 
         asyncio.run(restart_again_and_again())
-        assert_no_request_failed(load)
-        assert load.answers["click 302"] > 200
+        assert_no_request_failed(load, RESTARTS[name])
+        assert load.answers["click 302"] > RESTARTS[name] * CLICKS_BETWEEN_RESTARTS
 
 
 def test_the_only_edge_is_restarted_without_a_failed_request(tmp_path: Path, receiver: Receiver) -> None:
@@ -142,11 +143,11 @@ def test_the_only_edge_is_restarted_without_a_failed_request(tmp_path: Path, rec
 
         async def restart_again_and_again() -> None:
             async with load.running():
-                for _ in range(RESTARTS):
+                for _ in range(RESTARTS["edge1"]):
                     before, pid = load.answers["click 302"], tracker.pids()["edge1"]
                     await until(lambda before=before: answers_new_clicks(tracker, load, before))
                     os.kill(pid, signal.SIGTERM)
                     await until(lambda pid=pid: tracker.pids().get("edge1", pid) != pid)
 
         asyncio.run(restart_again_and_again())
-        assert_no_request_failed(load)
+        assert_no_request_failed(load, RESTARTS["edge1"])

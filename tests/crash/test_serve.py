@@ -33,9 +33,9 @@ pytestmark = pytest.mark.crash
 
 POSTBACK = "/pb?id={externalid}&pid={postback_id}&txid={txid}"
 CLIENTS = 4
-MIN_ANSWERS = 60
+MIN_ANSWERS, MAX_ANSWERS = 60, 240
 """Requests answered between two kills."""
-PAUSE_SECONDS = 0.006
+PAUSE_SECONDS = 0.015
 """Between two requests of a client: the machine is to be loaded, not drowned."""
 
 
@@ -146,7 +146,7 @@ def kill_again_and_again(tracker: Tracker, clients: Sequence[Visitors], chance: 
     killed = 0
     for name in victims(chance):
         eventually(partial(_runs, tracker, name), told=tracker.log_text)
-        enough = _answered(clients) + chance.randrange(MIN_ANSWERS, 10 * MIN_ANSWERS)
+        enough = _answered(clients) + chance.randrange(MIN_ANSWERS, MAX_ANSWERS)
         eventually(partial(_have_answers, clients, enough), told=tracker.log_text)
         process = tracker.process
         assert process is not None
@@ -242,7 +242,7 @@ def test_sigterm_under_load_answers_or_leaves_untouched_and_ends_in_time(tmp_pat
         idle = [Connection(tracker.port) for _ in range(5)]
         for client in clients:
             client.start()
-        eventually(lambda: all(client.sent > 100 for client in clients))
+        eventually(lambda: all(client.sent > 50 for client in clients))
         began = time.monotonic()
         assert tracker.stop() == 0
         assert time.monotonic() - began < 30

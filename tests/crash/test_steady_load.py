@@ -1,4 +1,4 @@
-"""What the load of the restart tests counts as a fault, and what it forgives, shown with servers that break connections."""
+"""The failures that the load generator of the restart tests reports and ignores, with servers that break connections."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""A small storm of the kind that ``bench.storm`` measures: conversions, kills of any process and receivers that fail, all at once."""
+"""A small storm like ``bench.storm``: conversions, kills of any process and failing receivers, all at once."""
 
 import random
 from collections.abc import Callable
@@ -7,29 +7,29 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.flaky import Arrival, Kind
-from bench.storm import Plan, Storm, lines_of, rage
-from bench.storm_counting import Counted, count
+from bench.flaky import AnswerKind, ReceivedRequest
+from bench.storm import Plan, StormResult, lines_of, run_storm
+from bench.storm_counting import Observations, count
 
 pytestmark = pytest.mark.crash
-CONVERSIONS = 900
+CONVERSIONS = 600
 KILLS = 6
 PLAN = Plan(conversions=CONVERSIONS, kills=KILLS, seed=random.randrange(10_000))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The storm's data folder."""
+    """Return the storm's data folder."""
     return tmp_path_factory.mktemp("storm") / "data"
 
 
 @pytest.fixture(scope="module")
-def storm(folder: Path) -> Storm:
-    """What the storm came to; its tracker is stopped."""
-    return rage(PLAN, folder)
+def storm(folder: Path) -> StormResult:
+    """Run the storm and return its results. The tracker is stopped."""
+    return run_storm(PLAN, folder)
 
 
-def test_kills_and_flaky_receivers_lose_no_postback_and_double_only_what_was_on_its_way(storm: Storm) -> None:
+def test_kills_and_flaky_receivers_lose_no_postback_and_duplicate_only_requests_in_flight(storm: StormResult) -> None:
     print("\n".join(lines_of(PLAN, storm)))
     assert storm.broken == (), f"seed {PLAN.seed}"
     assert sum(storm.killed.values()) == KILLS
@@ -38,48 +38,50 @@ def test_kills_and_flaky_receivers_lose_no_postback_and_double_only_what_was_on_
     assert sum(storm.figures.answers.values()) > CONVERSIONS / 8  # the receivers did fail
 
 
-def without_a_conversion(counted: Counted) -> Counted:
-    return msgspec.structs.replace(counted, accepted=dict(list(counted.accepted.items())[1:]))
+def without_a_conversion(observations: Observations) -> Observations:
+    return msgspec.structs.replace(observations, accepted=dict(list(observations.accepted.items())[1:]))
 
 
-def with_a_lost_conversion(counted: Counted) -> Counted:
-    return msgspec.structs.replace(counted, accepted=counted.accepted | {"T-lost": "c" * 26})
+def with_a_lost_conversion(observations: Observations) -> Observations:
+    return msgspec.structs.replace(observations, accepted=observations.accepted | {"T-lost": "c" * 26})
 
 
-def delivered(counted: Counted) -> Arrival:
-    """An arrival whose 200 ended a postback that was taken once."""
-    taken = [one for one in counted.arrivals if one.kind is Kind.OK and one.answered]
+def delivered(observations: Observations) -> ReceivedRequest:
+    """Return a request whose 200 ended a postback that was accepted once."""
+    taken = [one for one in observations.arrivals if one.kind is AnswerKind.OK and one.answered]
     times = [one.postback_id for one in taken]
     return next(one for one in taken if times.count(one.postback_id) == 1)
 
 
-def with_an_attempt_that_arrived_twice(counted: Counted) -> Counted:
-    return msgspec.structs.replace(counted, arrivals=[*counted.arrivals, delivered(counted)])
+def with_an_attempt_that_arrived_twice(observations: Observations) -> Observations:
+    return msgspec.structs.replace(observations, arrivals=[*observations.arrivals, delivered(observations)])
 
 
-def with_a_request_that_no_log_tells_of(counted: Counted) -> Counted:
-    again = delivered(counted)
-    unknown = Arrival(again.postback_id, again.attempt + 1, Kind.OK, True)
-    return msgspec.structs.replace(counted, arrivals=[*counted.arrivals, unknown])
+def with_an_unrecorded_request(observations: Observations) -> Observations:
+    again = delivered(observations)
+    unknown = ReceivedRequest(again.postback_id, again.attempt + 1, AnswerKind.OK, True)
+    return msgspec.structs.replace(observations, arrivals=[*observations.arrivals, unknown])
 
 
-def without_a_delivery(counted: Counted) -> Counted:
-    gone = delivered(counted).postback_id
-    return msgspec.structs.replace(counted, arrivals=[one for one in counted.arrivals if one.postback_id != gone])
+def without_a_delivery(observations: Observations) -> Observations:
+    gone = delivered(observations).postback_id
+    return msgspec.structs.replace(
+        observations, arrivals=[one for one in observations.arrivals if one.postback_id != gone]
+    )
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("change", "part"),
     [
         (without_a_conversion, "conversions are registered"),
         (with_a_lost_conversion, "conversions are registered"),
         (with_an_attempt_that_arrived_twice, "arrived more than once"),
-        (with_a_request_that_no_log_tells_of, "no attempt in the ledger tells of"),
-        (with_a_request_that_no_log_tells_of, "although their 200 had been written down"),
-        (without_a_delivery, "that no receiver took"),
+        (with_an_unrecorded_request, "without an attempt in the ledger"),
+        (with_an_unrecorded_request, "although their 200 was recorded"),
+        (without_a_delivery, "that no receiver accepted"),
     ],
 )
-def test_what_would_be_wrong_is_told(
-    storm: Storm, folder: Path, wrong: Callable[[Counted], Counted], told: str
+def test_every_broken_promise_is_reported(
+    storm: StormResult, folder: Path, change: Callable[[Observations], Observations], part: str
 ) -> None:
-    assert any(told in sentence for sentence in count(folder, wrong(storm.counted)).broken)
+    assert any(part in sentence for sentence in count(folder, change(storm.observations)).broken)

@@ -1,4 +1,4 @@
-"""What is around the supervisor: who reads the log hangs, standard streams are closed, no process can be started for a while."""
+"""The supervisor in a hostile environment: the log's reader hangs, standard streams are closed, no process can be started."""
 
 import os
 import resource
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.crash
 
 
 def fill(pipe: str) -> None:
-    """Fill a pipe that nobody reads."""
+    """Fill a pipe without a reader."""
     end = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
     try:
         while True:

@@ -1,4 +1,4 @@
-"""Takes the uploads of a folder until none is left, to be killed at any moment."""
+"""Processes all uploads of a folder, to be killed at any moment."""
 
 import sys
 from collections.abc import Collection
@@ -9,8 +9,8 @@ from clickloop.click_id import ClickIds
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.upload_files import UploadFiles
-from clickloop.tracking.notices import Desk
-from clickloop.tracking.uploads import UploadWork
+from clickloop.tracking.notices import Intake
+from clickloop.tracking.uploads import UploadWorker
 
 NOW = 1_772_366_400_000
 
@@ -24,8 +24,8 @@ class Clicks:
 
 def main(folder: Path) -> None:
     """Take step after step until nothing is left; say so after each one."""
-    desk = Desk(Ledger.open(folder / "ledger.sqlite"), Clicks(), ClickIds(b"k" * 32), RecordIds(), "USD")
-    work = UploadWork(desk, UploadFiles(folder / "uploads", min_free_bytes=0), lambda: NOW)
+    intake = Intake(Ledger.open(folder / "ledger.sqlite"), Clicks(), ClickIds(b"k" * 32), RecordIds(), "USD")
+    work = UploadWorker(intake, UploadFiles(folder / "uploads", min_free_bytes=0), lambda: NOW)
     while work.step().more:
         print("step", flush=True)
 

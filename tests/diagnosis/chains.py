@@ -1,4 +1,4 @@
-"""A chain that works, source to tracker to network and back, and ways to change it for a test of the check."""
+"""A working chain, source to tracker to network and back, and ways to change it for tests of the check."""
 
 from typing import Any, TypeVar
 
@@ -6,9 +6,9 @@ import msgspec
 
 from clickloop.conversion.status import SALE, CountsAs, Status, StatusWords
 from clickloop.diagnosis.check.chain import Chain, CheckedRule
-from clickloop.diagnosis.check.evidence import CampaignEvidence, Evidence
+from clickloop.diagnosis.check.evidence import CampaignEvidence, CheckEvidence
 from clickloop.postback.rule import Conditions, RequestTemplate, Rule
-from clickloop.report.evidence import Clicks, RuleEvidence
+from clickloop.report.evidence import ClickEvidence, RuleEvidence
 from clickloop.setup.campaign import Campaign, OfferShare
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare
 from clickloop.setup.network import Network
@@ -45,11 +45,11 @@ STATUSES = (
     StatusWords(Status("hold", "Hold", CountsAs.PENDING), ("hold", "pending")),
     StatusWords(Status("deposit", "Deposit", CountsAs.CONFIRMED), ()),
 )
-WELL = Evidence(
+WELL = CheckEvidence(
     campaigns=(
         CampaignEvidence(
             campaign_id=7,
-            clicks=Clicks(recent=1_000, last_at=NOW),
+            clicks=ClickEvidence(recent=1_000, last_at=NOW),
             conversions=30,
             last_conversion_at=NOW,
             last_delivered_at=NOW,
@@ -77,7 +77,7 @@ def chain(
     paused: bool = False,
     **changes: Any,
 ) -> Chain:
-    """The chain that nothing is wrong with, but for what is given."""
+    """Return the working chain with these parts replaced."""
     in_catalog = CatalogCampaign(
         id=campaign.id,
         key=campaign.key,
@@ -108,13 +108,13 @@ def chain(
 
 
 def rows(*changed_rows: SourceParameter) -> TrafficSource:
-    """The source with these rows in the place of those of the same number."""
+    """Return the source with these rows replacing those with the same number."""
     by_number = {row.number: row for row in (*ROWS, *changed_rows)}
     return changed(SOURCE, parameters=tuple(by_number[number] for number in sorted(by_number)))
 
 
 def sending(url: str, **parts: Any) -> dict[str, Any]:
-    """A chain whose source's rule sends this."""
+    """Return a chain whose source's rule sends this."""
     return {"rules": (changed(RULE, request=RequestTemplate(url=url, **parts)),)}
 
 
@@ -126,9 +126,9 @@ def offering(url: str, **changes: Any) -> dict[str, Any]:
     return {"offer": changed(OFFER, url=url, **changes)}
 
 
-def seen(**changes: Any) -> Evidence:
+def seen(**changes: Any) -> CheckEvidence:
     return changed(WELL, campaigns=(changed(WELL.campaigns[0], **changes),))
 
 
-def clicks(**changes: Any) -> Evidence:
+def clicks(**changes: Any) -> CheckEvidence:
     return seen(clicks=changed(WELL.campaigns[0].clicks, **changes))

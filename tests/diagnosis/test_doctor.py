@@ -1,4 +1,4 @@
-"""The doctor: a healthy folder is well, and each thing that is not is found."""
+"""The doctor: a healthy folder has no faults, and each fault is found."""
 
 import os
 import shutil
@@ -12,23 +12,24 @@ from typer.testing import CliRunner
 from clickloop.alarm.alarms import Alarms
 from clickloop.cli import app
 from clickloop.clock import HOUR_MS
-from clickloop.conversion.notice import Door, RawNotice
-from clickloop.conversion.notice_log import Outcome, StoredNotice
-from clickloop.diagnosis.doctor import Verdict, examine
-from clickloop.diagnosis.doctor_checks import SHOWN
-from clickloop.postback.due import Owed
+from clickloop.conversion.notice import Channel, RawNotice
+from clickloop.conversion.notice_log import NoticeOutcome, StoredNotice
+from clickloop.diagnosis.doctor import examine
+from clickloop.diagnosis.doctor_checks import MAX_SHOWN
+from clickloop.diagnosis.doctor_finding import DoctorVerdict
+from clickloop.postback.due import DuePostback
 from clickloop.postback.postback_log import NewPostback
-from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule
 from clickloop.store.delivery_hold import hold_deliveries
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
-from clickloop.store.journal.segment import framed, sealed
+from clickloop.store.journal.segment import closed_segment_bytes, record_line
 from clickloop.store.journal.writer import JournalWriter
 from clickloop.store.ledger.audit.row_checks import conversion_check
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.audit_log import ChangesFilter, changes_before
 from clickloop.store.ledger.logs.notices import insert_notices
 from clickloop.store.ledger.logs.postbacks import insert_postbacks
-from clickloop.store.ledger.schema.tables import conversion_changes, conversions, lanes, postback_rules
+from clickloop.store.ledger.schema.tables import conversion_changes, conversions, postback_rules, receivers
 from clickloop.store.ledger.setup.postback_rules import insert_rule
 from tests.empty_stores import open_facts, open_ledger
 from tests.store.used_folder import used
@@ -38,15 +39,15 @@ NOW = 1_772_366_400_000
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A data folder whose server has been stopped."""
+    """Return a data folder whose server has been stopped."""
     open_ledger(tmp_path / "ledger.sqlite").close()
     open_facts(tmp_path / "facts.duckdb").close()
     return tmp_path
 
 
-def unwell(folder: Path, now_ms: int = NOW) -> list[tuple[str, Verdict]]:
-    """What is not well, other than the machine's own disk."""
-    found = [finding for finding in examine(folder, now_ms) if finding.verdict is not Verdict.WELL]
+def unwell(folder: Path, now_ms: int = NOW) -> list[tuple[str, DoctorVerdict]]:
+    """Return the findings that are not well, except about the machine's disk."""
+    found = [finding for finding in examine(folder, now_ms) if finding.verdict is not DoctorVerdict.WELL]
     assert all(finding.remedy for finding in found)
     return [(finding.place, finding.verdict) for finding in found if finding.place != "disk"]
 
@@ -61,9 +62,9 @@ def harmed(folder: Path, statement: str) -> None:
 
 
 def with_postback(folder: Path, **replaced: object) -> None:
-    """A change that was decided for one rule, and its postback, due now."""
+    """Insert a change decided for one rule, and its postback, due now."""
     ledger = Ledger.open(folder / "ledger.sqlite")
-    raw = RawNotice(notice_id="n" * 26, at=NOW, door=Door.S2S)
+    raw = RawNotice(notice_id="n" * 26, at=NOW, channel=Channel.S2S)
     made = NewPostback(
         postback_id="p" * 26,
         conversion_id="c" * 26,
@@ -73,8 +74,8 @@ def with_postback(folder: Path, **replaced: object) -> None:
         campaign_id=1,
         source_id=1,
         trigger="new",
-        decision=Owed(Request(url="https://r.example/"), NOW, ()),
-        lane="r.example:443",
+        decision=DuePostback(PostbackRequest(url="https://r.example/"), NOW, ()),
+        receiver="r.example:443",
     )
     texts = (
         "txid",
@@ -82,16 +83,16 @@ def with_postback(folder: Path, **replaced: object) -> None:
         "status_word",
         "currency",
         "payout_text",
-        "latest_turn",
-        "status_turn",
-        "payout_turn",
+        "latest_order",
+        "status_order",
+        "payout_order",
         "flags",
     )
     numbers = ("campaign_id", "source_id", "offer_id", "network_id", "payout_micros")
     moments = ("converted_at", "created_at", "updated_at")
     with ledger.write() as tx:
         insert_rule(tx, Rule(rule_id=0, name="R", request=RequestTemplate(url="https://r.example/")), NOW)
-        registered = {"outcome": Outcome.NEW, "conversion_id": "c" * 26, "version": 1}
+        registered = {"outcome": NoticeOutcome.NEW, "conversion_id": "c" * 26, "version": 1}
         insert_notices(tx, [StoredNotice(raw=raw, **registered)])  # type: ignore[arg-type]
         row = {
             "conversion_id": "c" * 26,
@@ -113,7 +114,7 @@ def with_postback(folder: Path, **replaced: object) -> None:
     ledger.close()
 
 
-def test_a_healthy_folder_is_well_and_says_what_adds_up(folder: Path) -> None:
+def test_a_healthy_folder_has_no_faults_and_reports_what_adds_up(folder: Path) -> None:
     with_postback(folder)
     assert unwell(folder) == []
     sentences = [finding.sentence for finding in examine(folder, NOW)]
@@ -123,13 +124,13 @@ def test_a_healthy_folder_is_well_and_says_what_adds_up(folder: Path) -> None:
 def with_torn_segment(folder: Path) -> None:
     path = folder / "journal" / "clicks" / "edge1.x" / "00000001.ndjson"
     path.parent.mkdir(parents=True)
-    path.write_bytes(sealed(1, [framed(b'{"a":1}').rstrip(b"\n")])[:-30])
+    path.write_bytes(closed_segment_bytes(1, [record_line(b'{"a":1}').rstrip(b"\n")])[:-30])
 
 
 def with_old_segment(folder: Path) -> None:
     path = folder / "journal" / "notices" / "edge1.x" / "00000001.ndjson"
     path.parent.mkdir(parents=True)
-    path.write_bytes(sealed(1, []))
+    path.write_bytes(closed_segment_bytes(1, []))
 
 
 def with_kept_damage(folder: Path) -> None:
@@ -149,9 +150,9 @@ def with_damaged_ledger(folder: Path) -> None:
 
 def with_waiting_notice(folder: Path) -> None:
     ledger = Ledger.open(folder / "ledger.sqlite")
-    raw = RawNotice(notice_id="n" * 26, at=NOW, door=Door.S2S)
+    raw = RawNotice(notice_id="n" * 26, at=NOW, channel=Channel.S2S)
     with ledger.write() as tx:
-        insert_notices(tx, [StoredNotice(raw=raw, outcome=Outcome.WAITING, look_again_at=NOW - HOUR_MS)])
+        insert_notices(tx, [StoredNotice(raw=raw, outcome=NoticeOutcome.WAITING, look_again_at=NOW - HOUR_MS)])
     ledger.close()
 
 
@@ -177,7 +178,7 @@ def with_damaged_facts(folder: Path) -> None:
 
 
 def with_clicks(folder: Path) -> None:
-    """Facts of several row groups, on the disk."""
+    """Write facts with several row groups to disk."""
     facts = DuckDbFacts.open(folder / "facts.duckdb", memory_limit_mb=256)
     facts._writer.execute(
         "INSERT INTO facts (fact_at, campaign_id, click_id, useragent) "
@@ -193,7 +194,7 @@ def with_unreadable_block(folder: Path) -> None:
 
 
 def flip_a_bit_of(path: Path, octets: bytes) -> None:
-    """Flips one bit in the last block that holds a text, so that its checksum is wrong."""
+    """Flip one bit in the last block that contains a text, so that its checksum is wrong."""
     data = bytearray(path.read_bytes())
     place = data.rindex(octets)
     data[place] ^= 1
@@ -204,36 +205,36 @@ def with_gap(folder: Path) -> None:
     for place, number in (("settled", 3), ("journal", 4), ("journal", 7)):
         path = folder / place / "notices" / "edge1.x" / f"{number:08d}.ndjson"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(sealed(number, []))
+        path.write_bytes(closed_segment_bytes(number, []))
         os.utime(path, (NOW // 1000, NOW // 1000))
 
 
 def with_alarm_of_supervisor(folder: Path) -> None:
-    Alarms(folder, "supervisor").tell("x", ["so"])
+    Alarms(folder, "supervisor").report("x", ["so"])
 
 
 def with_alarm(folder: Path) -> None:
-    Alarms(folder).tell("x", ["so"])
+    Alarms(folder).report("x", ["so"])
 
 
-CASES: dict[str, tuple[Callable[[Path], None], tuple[str, Verdict]]] = {
-    "a torn segment": (with_torn_segment, ("journal", Verdict.FAULT)),
-    "an old segment": (with_old_segment, ("journal", Verdict.WARNING)),
-    "a kept damage": (with_kept_damage, ("journal", Verdict.WARNING)),
-    "a damaged ledger": (with_damaged_ledger, ("ledger", Verdict.FAULT)),
-    "an undecided change": (lambda folder: with_postback(folder, rules_decided=None), ("audit", Verdict.FAULT)),
-    "a missing postback": (lambda folder: with_postback(folder, rules_decided=2), ("audit", Verdict.FAULT)),
-    "a postback of nothing": (lambda folder: with_postback(folder, version=2), ("audit", Verdict.FAULT)),
-    "a delivery of nothing": (with_delivery_of_nothing, ("audit", Verdict.FAULT)),
-    "a postback without a moment": (with_timeless_postback, ("postbacks", Verdict.FAULT)),
-    "a notice that is stuck": (with_waiting_notice, ("notices", Verdict.WARNING)),
-    "facts that are behind": (with_large_outbox, ("facts", Verdict.WARNING)),
-    "damaged facts": (with_damaged_facts, ("facts", Verdict.FAULT)),
-    "facts that are not there": (lambda folder: (folder / "facts.duckdb").unlink(), ("facts", Verdict.WARNING)),
-    "facts with a block that cannot be read": (with_unreadable_block, ("facts", Verdict.FAULT)),
-    "segments missing between others": (with_gap, ("journal", Verdict.FAULT)),
-    "an alarm of the supervisor": (with_alarm_of_supervisor, ("alarm", Verdict.WARNING)),
-    "an alarm": (with_alarm, ("alarm", Verdict.WARNING)),
+CASES: dict[str, tuple[Callable[[Path], None], tuple[str, DoctorVerdict]]] = {
+    "a torn segment": (with_torn_segment, ("journal", DoctorVerdict.FAULT)),
+    "an old segment": (with_old_segment, ("journal", DoctorVerdict.WARNING)),
+    "a kept damage": (with_kept_damage, ("journal", DoctorVerdict.WARNING)),
+    "a damaged ledger": (with_damaged_ledger, ("ledger", DoctorVerdict.FAULT)),
+    "an undecided change": (lambda folder: with_postback(folder, rules_decided=None), ("audit", DoctorVerdict.FAULT)),
+    "a missing postback": (lambda folder: with_postback(folder, rules_decided=2), ("audit", DoctorVerdict.FAULT)),
+    "a postback of nothing": (lambda folder: with_postback(folder, version=2), ("audit", DoctorVerdict.FAULT)),
+    "a delivery of nothing": (with_delivery_of_nothing, ("audit", DoctorVerdict.FAULT)),
+    "a postback without a moment": (with_timeless_postback, ("postbacks", DoctorVerdict.FAULT)),
+    "a notice that is stuck": (with_waiting_notice, ("notices", DoctorVerdict.WARNING)),
+    "facts that are behind": (with_large_outbox, ("facts", DoctorVerdict.WARNING)),
+    "damaged facts": (with_damaged_facts, ("facts", DoctorVerdict.FAULT)),
+    "facts that are not there": (lambda folder: (folder / "facts.duckdb").unlink(), ("facts", DoctorVerdict.WARNING)),
+    "facts with a block that cannot be read": (with_unreadable_block, ("facts", DoctorVerdict.FAULT)),
+    "segments missing between others": (with_gap, ("journal", DoctorVerdict.FAULT)),
+    "an alarm of the supervisor": (with_alarm_of_supervisor, ("alarm", DoctorVerdict.WARNING)),
+    "an alarm": (with_alarm, ("alarm", DoctorVerdict.WARNING)),
 }
 
 
@@ -244,11 +245,13 @@ def test_what_is_not_well_is_found(folder: Path, case: str) -> None:
     assert expected in unwell(folder, 4_000_000_000_000 if case == "an old segment" else NOW)
 
 
-def test_what_cannot_be_read_of_the_facts_is_told_with_its_place_and_the_rest_is_read(folder: Path) -> None:
+def test_unreadable_facts_are_reported_with_their_place_and_the_rest_is_read(folder: Path) -> None:
     with_unreadable_block(folder)
-    sentences = [one.sentence for one in examine(folder, NOW) if one.place == "facts" and one.verdict is Verdict.FAULT]
+    sentences = [
+        one.sentence for one in examine(folder, NOW) if one.place == "facts" and one.verdict is DoctorVerdict.FAULT
+    ]
     assert sentences
-    assert all(one.startswith("facts.") and " cannot be read in rows " in one for one in sentences[:SHOWN])
+    assert all(one.startswith("facts.") and " cannot be read in rows " in one for one in sentences[:MAX_SHOWN])
     assert "checksum" in sentences[0]
     facts = DuckDbFacts.open(folder / "facts.duckdb", memory_limit_mb=256)
     try:
@@ -277,41 +280,41 @@ def test_all_of_sound_facts_is_read(folder: Path) -> None:
 
 def test_the_missing_segments_are_named(folder: Path) -> None:
     with_gap(folder)
-    (sentence,) = [one.sentence for one in examine(folder, NOW) if "are gone" in one.sentence]
-    assert "notices/edge1.x: segments 5 to 6 were written and are gone" in sentence
+    (sentence,) = [one.sentence for one in examine(folder, NOW) if "are missing" in one.sentence]
+    assert "notices/edge1.x: segments 5 to 6 were written but are missing" in sentence
 
 
 def about_postbacks(folder: Path) -> list[str]:
-    """What is told of postbacks that is not well, an hour later."""
+    """Return the findings about postbacks that are not well, an hour later."""
     found = examine(folder, NOW + HOUR_MS)
-    return [one.sentence for one in found if one.place == "postbacks" and one.verdict is not Verdict.WELL]
+    return [one.sentence for one in found if one.place == "postbacks" and one.verdict is not DoctorVerdict.WELL]
 
 
-def test_a_late_postback_is_told_and_so_is_the_paused_rule_or_receiver_that_it_waits_for(folder: Path) -> None:
+def test_an_overdue_postback_is_reported_and_so_is_the_paused_rule_or_receiver_it_waits_for(folder: Path) -> None:
     with_postback(folder)
     assert about_postbacks(folder) == ["1 postback is overdue by more than ten minutes."]
     ledger = Ledger.open(folder / "ledger.sqlite")
     with ledger.write() as tx:
-        tx.execute(insert(lanes).values(lane="r.example:443", opened_at=NOW, probe_at=NOW, probes=0, why="x"))
+        tx.execute(insert(receivers).values(receiver="r.example:443", opened_at=NOW, probe_at=NOW, probes=0, why="x"))
     assert about_postbacks(folder) == ["The receiver r.example:443 is paused: 1 postback is waiting."]
     with ledger.write() as tx:
-        tx.execute(update(lanes).values(opened_at=None, probe_at=None, held_until=NOW + 2 * HOUR_MS))
+        tx.execute(update(receivers).values(opened_at=None, probe_at=None, held_until=NOW + 2 * HOUR_MS))
     assert about_postbacks(folder) == []
     with ledger.write() as tx:
         tx.execute(update(postback_rules).values(paused_at=NOW, archived_at=NOW))
     ledger.close()
-    (told,) = about_postbacks(folder)
-    assert told.startswith("Rule 1 ")
-    assert told.endswith(" is paused and archived: 1 postback is waiting.")
+    (text,) = about_postbacks(folder)
+    assert text.startswith("Rule 1 ")
+    assert text.endswith(" is paused and archived: 1 postback is waiting.")
 
 
-def test_what_is_lost_is_told_with_the_click_whose_story_shows_it(folder: Path) -> None:
+def test_lost_rows_are_reported_with_the_click_whose_trace_shows_them(folder: Path) -> None:
     with_delivery_of_nothing(folder)
     remedies = [finding.remedy for finding in examine(folder, NOW)]
-    assert f"For its story, run: clickloop trace {'k' * 26}" in remedies
+    assert f"To see its history, run: clickloop trace {'k' * 26}" in remedies
 
 
-def test_an_alarm_of_a_server_that_does_not_run_is_told_as_an_old_one(folder: Path) -> None:
+def test_an_alarm_of_a_stopped_server_is_reported_as_an_old_one(folder: Path) -> None:
     with_alarm(folder)
     sentences = [finding.sentence for finding in examine(folder, NOW)]
     assert "Alarm when the core last ran: so" in sentences
@@ -335,7 +338,7 @@ def test_the_doctor_refuses_a_lost_ledger_and_makes_none(tmp_path: Path) -> None
     folder = used(tmp_path / "data")
     assert unwell(folder) == []
     (folder / "ledger.sqlite").unlink()
-    assert unwell(folder) == [("stores", Verdict.FAULT)]
+    assert unwell(folder) == [("stores", DoctorVerdict.FAULT)]
     assert not (folder / "ledger.sqlite").exists()
     result = CliRunner().invoke(app, ["doctor", "--data", str(folder)])
     assert result.exit_code == 1
@@ -346,7 +349,7 @@ def test_the_doctor_finds_a_ledger_that_was_emptied(tmp_path: Path) -> None:
     folder = used(tmp_path / "data")
     (folder / "ledger.sqlite").unlink()
     Ledger.open(folder / "ledger.sqlite").close()
-    assert ("stores", Verdict.FAULT) in unwell(folder)
+    assert ("stores", DoctorVerdict.FAULT) in unwell(folder)
 
 
 def test_lost_segments_are_a_fault_until_they_are_confirmed(folder: Path) -> None:
@@ -354,7 +357,7 @@ def test_lost_segments_are_a_fault_until_they_are_confirmed(folder: Path) -> Non
     writer.append(b'{"a":1}')
     writer.close()
     shutil.rmtree(writer.path)
-    assert unwell(folder) == [("journal", Verdict.FAULT)]
+    assert unwell(folder) == [("journal", DoctorVerdict.FAULT)]
     assert any("segments 1 to 1 " in finding.sentence for finding in examine(folder, NOW))
     result = CliRunner().invoke(app, ["doctor", "--confirm", "--data", str(folder)])
     assert "Confirmed 1 report of damage to the journal." in result.output
@@ -366,8 +369,8 @@ def test_rows_that_were_changed_by_hand_are_a_fault_until_they_are_accepted_and_
 ) -> None:
     with_postback(folder)
     assert unwell(folder) == []
-    harmed(folder, "UPDATE postbacks SET lane = 'elsewhere.example:443'")
-    assert ("audit", Verdict.FAULT) in unwell(folder)
+    harmed(folder, "UPDATE postbacks SET receiver = 'elsewhere.example:443'")
+    assert ("audit", DoctorVerdict.FAULT) in unwell(folder)
     result = CliRunner().invoke(app, ["doctor", "--confirm", "--data", str(folder)])
     assert "Accepted 1 changed row in the ledger." in result.output
     assert unwell(folder) == []

@@ -1,4 +1,4 @@
-"""The trace: everything that happened to a click in one time line, and as a page that can be read."""
+"""The trace: the events of a click in one timeline, and as text."""
 
 import time
 
@@ -10,16 +10,16 @@ from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.conversion_log import RecordedChange
-from clickloop.conversion.notice import Door, RawNotice, RefusalReason
-from clickloop.conversion.notice_log import Outcome, StoredNotice
+from clickloop.conversion.notice import Channel, RawNotice, RefusalReason
+from clickloop.conversion.notice_log import NoticeOutcome, StoredNotice
 from clickloop.conversion.status import SALE
 from clickloop.diagnosis.trace import EventKind, Trace, trace_click
 from clickloop.diagnosis.trace_text import one_line, trace_text
 from clickloop.money import Money
-from clickloop.postback.due import Finding, SkipReason
-from clickloop.postback.holding import Hold
-from clickloop.postback.postback_log import Attempt, Postback
-from clickloop.postback.rule import Request
+from clickloop.postback.due import ConditionResult, SkipReason
+from clickloop.postback.pause_reason import PauseReason
+from clickloop.postback.postback_log import Postback, PostbackAttempt
+from clickloop.postback.rule import PostbackRequest
 from clickloop.postback.state import PostbackState
 
 NOW = 1_772_366_400_000
@@ -53,8 +53,8 @@ NAMES = SetupNames(campaign_name="Sweeps", source_name="Clickadu", offer_name="G
 
 
 NOTICE = StoredNotice(
-    raw=RawNotice(notice_id="n" * 26, at=NOW + 1000, door=Door.S2S, method="GET", query="cid=1&token=abc", ip=""),
-    outcome=Outcome.NEW,
+    raw=RawNotice(notice_id="n" * 26, at=NOW + 1000, channel=Channel.S2S, method="GET", query="cid=1&token=abc", ip=""),
+    outcome=NoticeOutcome.NEW,
 )
 CHANGE = RecordedChange(version=1, at=NOW + 1000, notice_id="n" * 26, before=None, after=CONVERSION)
 POSTBACK = Postback(
@@ -73,8 +73,8 @@ POSTBACK = Postback(
     hold=None,
     reason=None,
     findings=(),
-    request=Request(url=f"https://bot.example/{TOKEN}/send", secrets=(TOKEN,)),
-    lane="bot.example:443",
+    request=PostbackRequest(url=f"https://bot.example/{TOKEN}/send", secrets=(TOKEN,)),
+    receiver="bot.example:443",
     attempts=0,
     next_attempt_at=None,
     created_at=NOW + 1000,
@@ -84,7 +84,7 @@ POSTBACK = Postback(
     last_answer=None,
     last_duration_ms=None,
 )
-ATTEMPT = Attempt(
+ATTEMPT = PostbackAttempt(
     number=1,
     started_at=NOW + 1100,
     finished_at=NOW + 1135,
@@ -96,8 +96,10 @@ ATTEMPT = Attempt(
 )
 
 
-def story(notice: StoredNotice = NOTICE, postback: Postback = POSTBACK, attempt: Attempt | None = None) -> Trace:
-    """The trace of a click with one notice, one change, one postback and one attempt."""
+def story(
+    notice: StoredNotice = NOTICE, postback: Postback = POSTBACK, attempt: PostbackAttempt | None = None
+) -> Trace:
+    """Return the trace of a click with one notice, one change, one postback and one attempt."""
     attempts = {"p" * 26: [attempt]} if attempt else {}
     return trace_click(CLICK.click_id, CLICK, [notice], [CHANGE], [postback], attempts, NAMES)
 
@@ -106,7 +108,7 @@ def sentence(trace: Trace, kind: EventKind) -> str:
     return next(event.sentence for event in trace.events if event.kind is kind)
 
 
-def test_what_happened_in_one_millisecond_stands_in_the_order_of_cause_and_effect() -> None:
+def test_events_of_one_millisecond_are_in_the_order_of_cause_and_effect() -> None:
     trace = story(
         replace(NOTICE, runs=2, run_at=NOW + 1000), replace(POSTBACK, created_at=NOW), replace(ATTEMPT, started_at=NOW)
     )
@@ -123,69 +125,72 @@ def test_what_happened_in_one_millisecond_stands_in_the_order_of_cause_and_effec
     assert [event.kind for event in trace.events][-3:] == [EventKind.NOTICE, EventKind.RERUN, EventKind.CONVERSION]
 
 
-def test_names_stand_beside_numbers_and_parameters_under_their_rows() -> None:
+def test_names_are_next_to_numbers_and_parameters_under_their_rows() -> None:
     text = trace_text(story())
     for line in ("campaign: Sweeps (7)", "traffic source: Clickadu (3)", "offer: Gift card (5)", "parameters: V3 4711"):
         assert line in text
 
 
-@pytest.mark.parametrize("outcome", Outcome)
-@pytest.mark.parametrize("door", Door)
-def test_every_notice_tells_by_which_door_it_came_and_what_became_of_it(outcome: Outcome, door: Door) -> None:
-    reason = RefusalReason.WRONG_TOKEN if outcome is Outcome.REFUSED else None
-    raw = replace(NOTICE.raw, door=door)
-    told = sentence(
+@pytest.mark.parametrize("outcome", NoticeOutcome)
+@pytest.mark.parametrize("channel", Channel)
+def test_each_notice_names_its_channel_and_outcome(outcome: NoticeOutcome, channel: Channel) -> None:
+    reason = RefusalReason.WRONG_TOKEN if outcome is NoticeOutcome.REFUSED else None
+    raw = replace(NOTICE.raw, channel=channel)
+    event = sentence(
         story(replace(NOTICE, raw=raw, outcome=outcome, reason=reason, runs=3, run_at=NOW + 1)), EventKind.NOTICE
     )
-    assert told.startswith("A postback came in ")
-    assert told.endswith(".")
-    assert (RefusalReason.WRONG_TOKEN.sentence in told) == (outcome is Outcome.REFUSED)
+    assert event.startswith(
+        ("The network's postback ", "The postback pixel ", "An API request ", "A manual entry ", "An uploaded line ")
+    )
+    assert event.endswith(".")
+    assert (RefusalReason.WRONG_TOKEN.sentence in event) == (outcome is NoticeOutcome.REFUSED)
 
 
 @pytest.mark.parametrize("state", [state for state in PostbackState if state is not PostbackState.SKIPPED])
-def test_every_state_of_a_postback_is_told_in_words(state: PostbackState) -> None:
+def test_each_state_of_a_postback_has_words(state: PostbackState) -> None:
     assert sentence(story(postback=replace(POSTBACK, state=state, resend=1)), EventKind.POSTBACK).startswith(
-        "'Telegram' (asked for again"
+        "'Telegram' (resend 1"
     )
 
 
-@pytest.mark.parametrize("hold", list(Hold))
-def test_a_postback_that_is_held_back_says_why(hold: Hold) -> None:
-    told = sentence(story(postback=replace(POSTBACK, state=PostbackState.PAUSED, hold=hold)), EventKind.POSTBACK)
+@pytest.mark.parametrize("hold", list(PauseReason))
+def test_a_postback_on_hold_says_why(hold: PauseReason) -> None:
+    event = sentence(story(postback=replace(POSTBACK, state=PostbackState.PAUSED, hold=hold)), EventKind.POSTBACK)
 
-    assert told == f"'Telegram' is on hold. {hold.sentence}"
+    assert event == f"'Telegram' is on hold. {hold.sentence}"
 
 
 @pytest.mark.parametrize(
-    ("state", "told"), [(PostbackState.WAITING, True), (PostbackState.SENDING, True), (PostbackState.DELIVERED, False)]
+    ("state", "expected"),
+    [(PostbackState.WAITING, True), (PostbackState.SENDING, True), (PostbackState.DELIVERED, False)],
 )
-def test_a_postback_that_waits_behind_an_earlier_change_names_it(state: PostbackState, told: bool) -> None:
+def test_a_postback_that_waits_behind_an_earlier_change_names_it(state: PostbackState, expected: bool) -> None:
     first = replace(POSTBACK, postback_id="a" * 26, state=state)
     second = replace(POSTBACK, postback_id="b" * 26, version=2)
     trace = trace_click(CLICK.click_id, CLICK, [], [], [first, second], {}, NAMES)
     sentences = [event.sentence for event in trace.events if event.id == second.postback_id]
 
-    assert (f"Postback {first.postback_id}, of an earlier change, comes first." in sentences[0]) is told
+    assert (f"Postback {first.postback_id} for an earlier change must be sent first." in sentences[0]) is expected
 
 
-def test_an_attempt_of_a_resend_tells_the_number_that_the_receiver_sees() -> None:
-    request = Request(url="https://bot.example/", earlier_attempts=3)
-    told = sentence(story(postback=replace(POSTBACK, request=request, resend=1), attempt=ATTEMPT), EventKind.ATTEMPT)
+def test_an_attempt_of_a_resend_names_the_number_that_the_receiver_sees() -> None:
+    request = PostbackRequest(url="https://bot.example/", earlier_attempts=3)
+    event = sentence(story(postback=replace(POSTBACK, request=request, resend=1), attempt=ATTEMPT), EventKind.ATTEMPT)
 
-    assert told.startswith("Attempt 1 (for the receiver 4) of 'Telegram'")
+    assert event.startswith("Attempt 1 (for the receiver 4) of 'Telegram'")
 
 
 @pytest.mark.parametrize("result", [None, "delivered", "again", "failed", "unknown"])
-def test_every_result_of_an_attempt_is_told_in_words(result: str | None) -> None:
-    told = sentence(story(attempt=replace(ATTEMPT, result=result)), EventKind.ATTEMPT)
-    assert told.startswith("Attempt 1 of 'Telegram' ")
+def test_each_result_of_an_attempt_has_words(result: str | None) -> None:
+    event = sentence(story(attempt=replace(ATTEMPT, result=result)), EventKind.ATTEMPT)
+    assert event.startswith("Attempt 1 of 'Telegram' ")
 
 
-def test_a_skipped_postback_tells_what_was_not_met_and_what_was_compared() -> None:
+def test_a_skipped_postback_lists_unmet_conditions_and_compared_values() -> None:
     findings = (
-        Finding(SkipReason.RULE_OFF, True),
-        Finding(SkipReason.BELOW_MINIMUM, False, "1 of at least 5"),
-        Finding(SkipReason.NOT_SAMPLED, True, "number 1 of every 2"),
+        ConditionResult(SkipReason.RULE_OFF, True),
+        ConditionResult(SkipReason.BELOW_MINIMUM, False, "1 of at least 5"),
+        ConditionResult(SkipReason.NOT_SAMPLED, True, "number 1 of every 2"),
     )
     text = trace_text(
         story(
@@ -220,8 +225,8 @@ def test_a_short_text_stays_as_it_is() -> None:
     assert one_line("x" * 201) == "x" * 200 + "… (1 more characters)"
 
 
-def test_a_click_that_has_not_arrived_is_said_to_be_missing() -> None:
-    trace = trace_click("c" * 26, None, [replace(NOTICE, outcome=Outcome.WAITING)], [], [], {})
+def test_a_click_that_has_not_arrived_is_reported_as_missing() -> None:
+    trace = trace_click("c" * 26, None, [replace(NOTICE, outcome=NoticeOutcome.WAITING)], [], [], {})
     assert "its click has not arrived" in trace_text(trace)
 
 

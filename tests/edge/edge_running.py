@@ -1,4 +1,4 @@
-"""A real edge process on a data folder, without a core, and what stands in its journal."""
+"""A real edge process on a data folder, without a core, and the contents of its journal."""
 
 import socket
 import subprocess
@@ -44,7 +44,7 @@ CAMPAIGN = CatalogCampaign(
 
 
 class EdgeProcess:
-    """One edge process that has nothing but its data folder: no core, no ledger, no facts."""
+    """An edge process with only a data folder: no core, no ledger, no facts."""
 
     def __init__(self, folder: Path, both_families: bool = False, **settings: Any) -> None:
         self.folder = folder
@@ -56,15 +56,15 @@ class EdgeProcess:
             listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = listening.getsockname()[1]
         self.publish(own_hosts=("go.example",))
-        told = msgspec.json.encode(Settings(data=str(folder), listen=f"127.0.0.1:{self.port}", **settings)).decode()
-        command = [sys.executable, "-m", "clickloop.edge.process", told, "1", str(listening.fileno())]
+        encoded = msgspec.json.encode(Settings(data=str(folder), listen=f"127.0.0.1:{self.port}", **settings)).decode()
+        command = [sys.executable, "-m", "clickloop.edge.process", encoded, "1", str(listening.fileno())]
         self.process = subprocess.Popen(command, pass_fds=[listening.fileno()], stderr=subprocess.DEVNULL)
         listening.close()
 
     def publish(
         self, own_hosts: tuple[str, ...] = (), instance: InstanceSettings | None = None, **changes: Any
     ) -> None:
-        """Publishes the campaigns: active, paused, paused with a fallback, without offers, and one that leads to itself."""
+        """Publish campaigns: active, paused, paused with a fallback, without offers, and one that leads to itself."""
         variants: dict[str, dict[str, Any]] = {
             "aB3xY9": {},
             "paused": {"active": False},
@@ -82,28 +82,28 @@ class EdgeProcess:
         write_catalog(self.folder, Catalog(campaigns, offers, own_hosts, instance))
 
     def ask(self, method: str, target: str | bytes, headers: dict[str, str] | None = None, body: bytes = b"") -> Answer:
-        """One request on a connection of its own."""
+        """Send a request on a new connection."""
         with Connection(self.port) as connection:
             return connection.ask(method, target, headers, body)
 
     def visit(self, query: str | bytes = b"", key: str = "aB3xY9", **more: Any) -> Click:
-        """Follows a campaign link; answers what was recorded of it."""
-        octets = query.encode() if isinstance(query, str) else query
-        answer = self.ask(more.pop("method", "GET"), f"/c/{key}?".encode() + octets, more.pop("headers", None))
+        """Follow a campaign link and return the recorded click."""
+        raw_query = query.encode() if isinstance(query, str) else query
+        answer = self.ask(more.pop("method", "GET"), f"/c/{key}?".encode() + raw_query, more.pop("headers", None))
         assert answer.status == 302, answer
         return self.click(cookie_of(answer))
 
     def click(self, click_id: str) -> Click:
-        """The click in the journal, which must be there as soon as the visitor was answered."""
+        """Return the click in the journal, which must be there as soon as the visitor is redirected."""
         (line,) = [line for line in self._lines("clicks") if click_id.encode() in line]
         return msgspec.json.decode(line, type=Click)
 
     def clicks(self) -> int:
-        """How many clicks are in the journal."""
+        """Return the number of clicks in the journal."""
         return len(self._lines("clicks"))
 
     def notices(self) -> list[RawNotice]:
-        """All notices in the journal, in the order of their arrival: they are in two writers' segments."""
+        """Return all notices in the journal, from two writers' segments, in order of arrival."""
         notices = (msgspec.json.decode(line, type=RawNotice) for line in self._lines("notices"))
         return sorted(notices, key=lambda notice: notice.notice_id)
 
@@ -113,7 +113,7 @@ class EdgeProcess:
         return [line for line in lines if not line.startswith(b'{"segment":')]
 
     def close(self) -> None:
-        """Ends it."""
+        """Stop it."""
         self.process.kill()
         self.process.wait(60)
 

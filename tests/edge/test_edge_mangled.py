@@ -1,4 +1,4 @@
-"""The public doors, and links and notices that come mangled: mended where they can be, counted where not, never half stored."""
+"""Mangled links and notices at the public endpoints: repaired where possible, counted where not, never half stored."""
 
 import gzip
 import zlib
@@ -11,17 +11,17 @@ import pytest
 from clickloop.click_id import ClickIds
 from clickloop.conversion.notice import read_notice
 from clickloop.store.unknown_links import read_unknown_links
-from clickloop.text import octets_of
+from clickloop.text import unescape_bytes
 from tests.edge.edge_running import KEY, EdgeProcess, cookie_of, started
 from tests.journey.running import Connection, eventually, request_of
 
 gzipped = partial(gzip.compress, mtime=0)
-"""With the time of now in it, a parameter would be another one in each process that runs tests."""
+"""Fixed, since pytest-xdist needs the same parameters in every worker: gzip puts the time into the header."""
 
 
 @pytest.fixture(scope="module")
 def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeProcess]:
-    """An edge that is reached without a proxy, over http."""
+    """Return an edge reached without a proxy, over http."""
     yield from started(EdgeProcess(tmp_path_factory.mktemp("mangled") / "data"))
 
 
@@ -45,14 +45,14 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeProcess]:
         ("/c/aB3xY9?a=1&#38;external_id=x", "name_mended"),
     ],
 )
-def test_a_mangled_link_costs_no_paid_visitor(edge: EdgeProcess, target: str, flags: str) -> None:
+def test_a_mangled_link_loses_no_paid_visitor(edge: EdgeProcess, target: str, flags: str) -> None:
     answer = edge.ask("GET", target)
     assert answer.status == 302
     click = edge.click(cookie_of(answer))
     assert (click.campaign_id, click.external_id, click.flags) == (7, "x", flags)
 
 
-def test_a_404_of_a_link_is_counted_where_the_core_reads_it(tmp_path: Path) -> None:
+def test_unknown_links_are_counted_for_the_core(tmp_path: Path) -> None:
     for edge in started(EdgeProcess(tmp_path / "data")):
         for path in ("/c/nobody", "/c/nobody?external_id=x", "/c/", "/c", "/c/<script>", "/nowhere"):
             assert edge.ask("GET", path).status == 404
@@ -61,14 +61,14 @@ def test_a_404_of_a_link_is_counted_where_the_core_reads_it(tmp_path: Path) -> N
     assert [(link.key, link.count) for link in latest] == [("", 3), ("nobody", 2)]
 
 
-def test_a_campaign_with_nowhere_to_send_is_no_unknown_link(edge: EdgeProcess) -> None:
+def test_a_campaign_without_a_target_does_not_count_as_an_unknown_link(edge: EdgeProcess) -> None:
     before = edge.clicks()
     assert edge.ask("GET", "/c/paused/").status == 404
     assert edge.clicks() == before + 1
 
 
 @pytest.mark.parametrize("target", ["/postback?cid=1", "/postback", "/pixel.gif?cid=1", "/pixel.gif", "//postback"])
-def test_head_tries_an_address_and_stores_nothing(edge: EdgeProcess, target: str) -> None:
+def test_a_head_request_to_a_postback_url_stores_nothing(edge: EdgeProcess, target: str) -> None:
     before = len(edge.notices())
     with Connection(edge.port) as connection:
         connection.send(request_of("HEAD", target))
@@ -98,7 +98,7 @@ def test_head_tries_an_address_and_stores_nothing(edge: EdgeProcess, target: str
         ("GET", "/pixel.gif?cid={};payout=5"),
     ],
 )
-def test_a_mangled_postback_address_costs_no_conversion(edge: EdgeProcess, method: str, target: str) -> None:
+def test_a_mangled_postback_url_loses_no_conversion(edge: EdgeProcess, method: str, target: str) -> None:
     answer = edge.ask(method, target.format(ClickIds(KEY).new(1_800_000_000_000)))
     assert (answer.status, answer.headers["x-clickloop-outcome"]) == (200, "accepted")
     notice = read_notice(edge.notices()[-1])
@@ -106,13 +106,13 @@ def test_a_mangled_postback_address_costs_no_conversion(edge: EdgeProcess, metho
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-def test_a_compressed_notice_is_read_and_kept_readable(edge: EdgeProcess, encoding: str) -> None:
+def test_a_compressed_notice_is_stored_uncompressed(edge: EdgeProcess, encoding: str) -> None:
     body = f'{{"cid":"{ClickIds(KEY).new(1_800_000_000_000)}","payout":5}}'.encode()
     packed = gzipped(body) if encoding == "gzip" else zlib.compress(body)
     headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
     answer = edge.ask("POST", "/postback", headers, packed)
     assert (answer.status, answer.headers["x-clickloop-outcome"]) == (200, "accepted")
-    assert octets_of(edge.notices()[-1].body) == body
+    assert unescape_bytes(edge.notices()[-1].body) == body
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_compressed_notice_is_read_and_kept_readable(edge: EdgeProcess, encodi
         ("gzip", gzipped(b"\0" * 10_000_000), 413),
     ],
 )
-def test_a_body_that_cannot_be_read_is_refused_and_not_stored(
+def test_an_unreadable_body_is_refused_and_not_stored(
     edge: EdgeProcess, encoding: str, body: bytes, status: int
 ) -> None:
     before = len(edge.notices())
@@ -135,7 +135,7 @@ def test_a_body_that_cannot_be_read_is_refused_and_not_stored(
 
 
 @pytest.mark.parametrize("answer", ["1", "OK", "[accepted]"])
-def test_the_network_reads_exactly_the_text_that_it_wants(edge: EdgeProcess, answer: str) -> None:
+def test_the_network_gets_exactly_the_response_text_it_expects(edge: EdgeProcess, answer: str) -> None:
     target = f"/postback?cid={ClickIds(KEY).new(1_800_000_000_000)}&payout=5&return={answer}"
     assert edge.ask("GET", target).body == answer.encode()
 
@@ -154,10 +154,10 @@ def test_a_chunked_notice_is_read(edge: EdgeProcess, head: bytes) -> None:
     with Connection(edge.port) as connection:
         connection.send(head + b"Content-Type: application/x-www-form-urlencoded\r\n\r\n" + chunks)
         assert connection.answer("POST").headers["x-clickloop-outcome"] == "accepted"
-    assert octets_of(edge.notices()[-1].body) == body
+    assert unescape_bytes(edge.notices()[-1].body) == body
 
 
-def test_a_notice_over_http_1_0_is_taken(edge: EdgeProcess) -> None:
+def test_a_notice_over_http_1_0_is_accepted(edge: EdgeProcess) -> None:
     target = f"/postback?cid={ClickIds(KEY).new(1_800_000_000_000)}&payout=5"
     with Connection(edge.port) as connection:
         connection.send(f"GET {target} HTTP/1.0\r\n\r\n".encode())

@@ -1,4 +1,4 @@
-"""The edge's HTTP, spoken to with raw sockets."""
+"""The edge's HTTP, over raw sockets."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,31 +6,31 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from clickloop.edge.http import Connections, HttpConnection
-from clickloop.edge.message import Answer, Request, plain_answer
-from clickloop.edge.open_connections import Limits, Phase
+from clickloop.edge.message import HttpRequest, HttpResponse, plain_response
+from clickloop.edge.open_connections import ConnectionLimits, Phase
 from clickloop.edge.request_limits import LINGER_BYTES, LINGER_SECONDS
 
 Talk = Callable[[Connections, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 PLAIN = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-LIMITS = Limits(request_seconds=10, keep_alive_seconds=75, per_address=100)
+LIMITS = ConnectionLimits(request_seconds=10, keep_alive_seconds=75, per_address=100)
 
 
-def echo(request: Request) -> Answer:
-    """Says what it understood; ``/later`` a moment later, so that order is put to the test."""
+def echo(request: HttpRequest) -> HttpResponse:
+    """Return what was parsed; for ``/later`` after a delay, to test the order of responses."""
     text = f"{request.method.decode()} {request.path.decode()} {request.query.decode()} {len(request.body)}\n"
     if request.path == b"/later":
         return _later(text, request.keep_alive)
-    return plain_answer(200, text, request.keep_alive)
+    return plain_response(200, text, request.keep_alive)
 
 
 async def _later(text: str, keep_alive: bool) -> bytes:
     for _ in range(5):
         await asyncio.sleep(0)
-    return plain_answer(200, text, keep_alive)
+    return plain_response(200, text, keep_alive)
 
 
 class CountingConnection(HttpConnection):
-    """Counts the bytes that it has read and parsed."""
+    """A connection that counts the bytes read and parsed."""
 
     read_bytes = 0
 
@@ -46,11 +46,11 @@ class CountingConnections(Connections):
         return CountingConnection(self)
 
 
-def talk_to(doors: Callable[[Request], Answer], talk: Talk, limits: Limits = LIMITS) -> None:
-    """Serves ``doors`` on loopback and lets ``talk`` speak over one connection."""
+def talk_to(endpoints: Callable[[HttpRequest], HttpResponse], talk: Talk, limits: ConnectionLimits = LIMITS) -> None:
+    """Serve ``endpoints`` on loopback and run ``talk`` with one connection."""
 
     async def run() -> None:
-        connections = CountingConnections(limits, doors, lambda _peer: False)
+        connections = CountingConnections(limits, endpoints, lambda _peer: False)
         server = await asyncio.get_running_loop().create_server(connections, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -64,7 +64,7 @@ def talk_to(doors: Callable[[Request], Answer], talk: Talk, limits: Limits = LIM
 
 
 def answers(sent: bytes) -> bytes:
-    """Everything that is answered to these bytes until the server closes, with our half of the connection closed."""
+    """Send these bytes, close our half of the connection, and return everything received until the server closes."""
     got = b""
 
     async def talk(_connections: Connections, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -86,7 +86,7 @@ def test_pipelined_requests_are_answered_in_order() -> None:
     assert [body.split()[1] for body in bodies] == [b"/later", b"/1", b"/later", b"/2"]
 
 
-def test_a_request_split_at_every_byte_is_understood() -> None:
+def test_a_request_split_at_every_byte_is_parsed() -> None:
     sent = b"POST /x?a=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
 
     async def talk(_connections: Connections, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -113,13 +113,13 @@ def test_a_request_split_at_every_byte_is_understood() -> None:
         b"GARBAGE\r\n\r\n",
     ],
 )
-def test_what_is_no_strict_http_is_refused_with_400_and_closed(sent: bytes) -> None:
+def test_invalid_http_is_refused_with_400_and_closed(sent: bytes) -> None:
     got = answers(sent)
     assert got.startswith(b"HTTP/1.1 400")
     assert got.count(b"content-length: ") == 1
 
 
-def test_an_address_of_over_128_kb_is_refused_with_414() -> None:
+def test_a_url_of_over_128_kb_is_refused_with_414() -> None:
     assert answers(b"GET /" + b"a" * 132_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 414")
 
 
@@ -131,7 +131,7 @@ def test_headers_of_over_64_kb_are_refused_with_431() -> None:
     assert answers(b"GET / HTTP/1.1\r\n" + b"X-A: " + b"b" * 70_000 + b"\r\n\r\n").startswith(b"HTTP/1.1 431")
 
 
-def test_a_body_that_announces_over_256_kb_is_refused_with_413_before_it_is_sent() -> None:
+def test_a_body_announced_as_over_256_kb_is_refused_with_413_before_it_is_sent() -> None:
     assert answers(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000000\r\n\r\n").startswith(b"HTTP/1.1 413")
 
 
@@ -150,8 +150,8 @@ REFUSED_WHILE_SENDING = {
 
 
 @pytest.mark.parametrize(("status", "sent"), REFUSED_WHILE_SENDING.items())
-def test_who_goes_on_sending_after_a_refusal_is_not_reset(status: int, sent: bytes) -> None:
-    """nginx takes a reset for a failure of ours, and for ten seconds sends nobody here if it knows of a second server."""
+def test_a_client_that_keeps_sending_after_a_refusal_is_not_reset(status: int, sent: bytes) -> None:
+    """nginx treats a reset as a failure and, with a second upstream, sends nothing here for ten seconds."""
 
     async def talk(connections: Connections, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(sent)
@@ -170,7 +170,7 @@ def test_who_goes_on_sending_after_a_refusal_is_not_reset(status: int, sent: byt
     talk_to(echo, talk)
 
 
-def test_where_nothing_can_be_recorded_a_refused_request_behind_another_keeps_no_other_connection_waiting() -> None:
+def test_when_nothing_can_be_recorded_a_refusal_after_another_request_blocks_no_other_connection() -> None:
     def fail() -> None:
         raise OSError(28, "No space left on device")
 
@@ -185,7 +185,7 @@ def test_where_nothing_can_be_recorded_a_refused_request_behind_another_keeps_no
             (connection,) = connections.open - set(opened)
             opened[connection] = streams
         refused, other = opened
-        refused.data_received(PLAIN + b"no request\r\n\r\n")  # both in one turn of the event loop
+        refused.data_received(PLAIN + b"no request\r\n\r\n")  # both in one iteration of the event loop
         other.data_received(PLAIN)
         for connection, (reader, writer) in opened.items():
             got = await asyncio.wait_for(reader.read(-1), 10)
@@ -198,7 +198,7 @@ def test_where_nothing_can_be_recorded_a_refused_request_behind_another_keeps_no
     asyncio.run(run())
 
 
-def test_of_what_is_sent_after_a_refusal_a_bounded_part_is_read_for_a_bounded_time() -> None:
+def test_after_a_refusal_a_bounded_amount_is_read_for_a_bounded_time() -> None:
     async def talk(connections: Connections, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(REFUSED_WHILE_SENDING[413])
         await reader.read(-1)
@@ -218,12 +218,12 @@ def test_of_what_is_sent_after_a_refusal_a_bounded_part_is_read_for_a_bounded_ti
     talk_to(echo, talk)
 
 
-def test_raw_bytes_over_127_in_the_address_are_served_percent_encoded() -> None:
+def test_raw_bytes_over_127_in_a_url_are_percent_encoded() -> None:
     got = answers(b"GET /c?external_id=\xe2\x82\xac\xff HTTP/1.1\r\nHost: a\r\n\r\n")
     assert b"GET /c external_id=%E2%82%AC%FF 0\n" in got
 
 
-def test_an_absolute_address_counts_by_its_path_alone() -> None:
+def test_only_the_path_of_an_absolute_url_is_used() -> None:
     assert b"GET /x a=1 0\n" in answers(b"GET http://evil.example/x?a=1 HTTP/1.1\r\nHost: a\r\n\r\n")
 
 
@@ -243,7 +243,7 @@ def test_a_slow_request_is_ended_with_408() -> None:
     talk_to(echo, talk)
 
 
-def test_a_request_that_drips_is_ended_by_one_deadline_for_the_whole() -> None:
+def test_a_request_sent_byte_by_byte_has_one_deadline_for_the_whole() -> None:
     async def talk(connections: Connections, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"GET / HTTP/1.1\r\n")
         await writer.drain()
@@ -272,7 +272,7 @@ def test_an_idle_connection_is_closed_after_its_time() -> None:
     talk_to(echo, talk)
 
 
-def test_connections_beyond_the_cap_of_an_address_are_turned_away() -> None:
+def test_connections_beyond_the_limit_of_an_address_are_rejected() -> None:
     async def talk(connections: Connections, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         port = writer.get_extra_info("peername")[1]
         second, second_writer = await asyncio.open_connection("127.0.0.1", port)
@@ -283,16 +283,16 @@ def test_connections_beyond_the_cap_of_an_address_are_turned_away() -> None:
         second_writer.close()
         third_writer.close()
 
-    talk_to(echo, talk, Limits(request_seconds=10, keep_alive_seconds=75, per_address=2))
+    talk_to(echo, talk, ConnectionLimits(request_seconds=10, keep_alive_seconds=75, per_address=2))
 
 
-def test_draining_answers_what_is_under_way_and_closes() -> None:
+def test_draining_finishes_responses_in_progress_and_closes() -> None:
     release = asyncio.Event()
 
-    def doors(request: Request) -> Answer:
+    def endpoints(request: HttpRequest) -> HttpResponse:
         async def wait() -> bytes:
             await release.wait()
-            return plain_answer(200, "done\n", request.keep_alive)
+            return plain_response(200, "done\n", request.keep_alive)
 
         return wait()
 
@@ -306,12 +306,12 @@ def test_draining_answers_what_is_under_way_and_closes() -> None:
         assert got.startswith(b"HTTP/1.1 200")
         assert got.endswith(b"done\n")
 
-    talk_to(doors, talk)
+    talk_to(endpoints, talk)
 
 
 @pytest.mark.parametrize("path", [b"/now", b"/later"])
-def test_a_door_that_breaks_off_is_answered_500_and_told(path: bytes, capfd: pytest.CaptureFixture[str]) -> None:
-    def doors(request: Request) -> Answer:
+def test_a_failing_endpoint_gets_500_and_is_logged(path: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+    def endpoints(request: HttpRequest) -> HttpResponse:
         async def break_off() -> bytes:
             raise ValueError("what happened")
 
@@ -323,29 +323,29 @@ def test_a_door_that_breaks_off_is_answered_500_and_told(path: bytes, capfd: pyt
         writer.write(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path)
         assert (await reader.read(-1)).startswith(b"HTTP/1.1 500")
 
-    talk_to(doors, talk)
+    talk_to(endpoints, talk)
     assert "ValueError: what happened" in capfd.readouterr().err
 
 
-def test_what_is_queued_behind_the_last_answer_of_a_connection_reaches_no_door() -> None:
-    asked = []
+def test_requests_after_the_last_response_of_a_connection_reach_no_endpoint() -> None:
+    paths = []
 
-    def doors(request: Request) -> Answer:
-        asked.append(request.path)
+    def endpoints(request: HttpRequest) -> HttpResponse:
+        paths.append(request.path)
         return _later("x\n", request.keep_alive)
 
     async def talk(connections: Connections, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n")
-        while not asked:  # noqa: ASYNC110 – the server does it
+        while not paths:  # noqa: ASYNC110 – the server does it
             await asyncio.sleep(0)
         connections.drain()
         writer.write(b"GET /3 HTTP/1.1\r\nHost: a\r\n\r\n")
         got = await reader.read(-1)
-        assert got.count(b"HTTP/1.1 200") == len(asked)
+        assert got.count(b"HTTP/1.1 200") == len(paths)
 
-    talk_to(doors, talk)
+    talk_to(endpoints, talk)
 
 
-def test_an_answer_under_way_leaves_before_the_refusal_of_what_follows() -> None:
+def test_a_pending_response_is_sent_before_the_refusal_of_a_later_request() -> None:
     got = answers(b"GET /later HTTP/1.1\r\nHost: a\r\n\r\nGARBAGE\r\n\r\n")
     assert 0 <= got.find(b"HTTP/1.1 200 OK") < got.find(b"HTTP/1.1 400 Bad Request")

@@ -1,4 +1,4 @@
-"""One client's requests, however many and however large, make nobody else wait and take a bounded amount of memory."""
+"""One client's requests, however many and large, delay no other client and use bounded memory."""
 
 import asyncio
 import gc
@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from clickloop.edge.http import Connections
-from clickloop.edge.message import Answer, Request, plain_answer
-from clickloop.edge.open_connections import Limits
-from clickloop.edge.request_limits import BODY_BYTES, FREE_BYTES, PIPELINED, TURN_ANSWERS
+from clickloop.edge.message import HttpRequest, HttpResponse, plain_response
+from clickloop.edge.open_connections import ConnectionLimits
+from clickloop.edge.request_limits import FREE_BYTES, MAX_ANSWERS_PER_ITERATION, MAX_BODY_BYTES, MAX_PIPELINED
 
 SHORTEST = b"GET /%d HTTP/1.1\r\nHost:a\r\n\r\n"
 LARGE = b"POST /large HTTP/1.1\r\nHost: a\r\nContent-Length: 250000\r\n\r\n" + b"x" * 200_000
@@ -17,9 +17,9 @@ KB = 1024
 
 
 class Server:
-    """A server in the loop of the test. ``answered``: the paths that reached a door, in order."""
+    """A server in the test's event loop. ``answered``: the paths that reached an endpoint, in order."""
 
-    def __init__(self, limits: Limits, answer_bytes: int = 1) -> None:
+    def __init__(self, limits: ConnectionLimits, answer_bytes: int = 1) -> None:
         self.answered: list[bytes] = []
         self.release = asyncio.Event()
         self._text = "x" * answer_bytes
@@ -27,9 +27,9 @@ class Server:
         self.port = 0
         self.clients: list[asyncio.StreamWriter] = []
 
-    def _answer(self, request: Request) -> Answer:
+    def _answer(self, request: HttpRequest) -> HttpResponse:
         self.answered.append(request.path)
-        answer = plain_answer(200, f"{request.path.decode()} {self._text}\n", request.keep_alive)
+        answer = plain_response(200, f"{request.path.decode()} {self._text}\n", request.keep_alive)
         return self._later(answer) if request.path.startswith(b"/later") else answer
 
     async def _later(self, answer: bytes) -> bytes:
@@ -37,7 +37,7 @@ class Server:
         return answer
 
     async def connect(self, sent: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Open a connection and send something without waiting for it to be read."""
+        """Open a connection and send data without waiting until it is read."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2**20)
         writer.write(sent)
         self.clients.append(writer)
@@ -50,7 +50,7 @@ def serve(
     """Run ``talk`` against a server."""
 
     async def run() -> None:
-        limits = Limits(10, 75, per_address=1000, unfinished_bytes=unfinished_bytes)
+        limits = ConnectionLimits(10, 75, per_address=1000, unfinished_bytes=unfinished_bytes)
         server = Server(limits, answer_bytes)
         listening = await asyncio.get_running_loop().create_server(server.connections, "127.0.0.1", 0, backlog=1000)
         server.port = listening.sockets[0].getsockname()[1]
@@ -67,7 +67,7 @@ def serve(
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Let the server do its work until something holds."""
+    """Let the server work until a condition is true."""
     while not condition():  # noqa: ASYNC110 – the server does it
         await asyncio.sleep(0)
 
@@ -86,7 +86,7 @@ def test_a_visitor_waits_for_a_few_of_thousands_of_pipelined_requests(clients: i
             connection.data_received(ahead)
         writer.write(b"GET /visitor HTTP/1.1\r\nHost: a\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
-        assert server.answered.index(b"/visitor") < 10 * TURN_ANSWERS + clients
+        assert server.answered.index(b"/visitor") < 10 * MAX_ANSWERS_PER_ITERATION + clients
 
     serve(talk)
 
@@ -119,14 +119,14 @@ def test_bodies_between_pipelined_requests_arrive_whole() -> None:
     serve(talk)
 
 
-def test_requests_of_a_client_that_takes_no_answers_are_not_answered() -> None:
+def test_no_requests_are_answered_while_the_client_reads_no_responses() -> None:
     async def talk(server: Server) -> None:
         reader, writer = await server.connect(b"".join(SHORTEST % number for number in range(2_000)))
         await until(lambda: any(connection._stalled for connection in server.connections.open))
         answered = len(server.answered)
         for _ in range(200):
             await asyncio.sleep(0)
-        assert len(server.answered) - answered <= TURN_ANSWERS
+        assert len(server.answered) - answered <= MAX_ANSWERS_PER_ITERATION
         assert len(server.answered) < 1_000
         writer.write_eof()
         got = await reader.read(-1)
@@ -135,7 +135,7 @@ def test_requests_of_a_client_that_takes_no_answers_are_not_answered() -> None:
     serve(talk, answer_bytes=50_000)
 
 
-def test_a_client_that_takes_no_answers_is_ended_after_its_time() -> None:
+def test_a_client_that_reads_no_responses_is_disconnected_after_the_timeout() -> None:
     async def talk(server: Server) -> None:
         await server.connect(b"".join(SHORTEST % number for number in range(2_000)))
         await until(lambda: any(connection._stalled for connection in server.connections.open))
@@ -147,23 +147,23 @@ def test_a_client_that_takes_no_answers_is_ended_after_its_time() -> None:
     serve(talk, answer_bytes=50_000)
 
 
-def test_what_waits_behind_an_answer_is_read_no_further_than_a_few_bodies() -> None:
+def test_only_a_few_bodies_are_read_ahead_of_a_pending_response() -> None:
     async def talk(server: Server) -> None:
         body = b"x" * 60_000
         post = b"POST /post HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n" + body
-        reader, writer = await server.connect(b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n" + post * PIPELINED)
+        reader, writer = await server.connect(b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n" + post * MAX_PIPELINED)
         await until(lambda: any(connection._paused for connection in server.connections.open))
         (connection,) = server.connections.open
-        assert connection._backlog.size < 2 * BODY_BYTES
+        assert connection._backlog.size < 2 * MAX_BODY_BYTES
         server.release.set()
         writer.write_eof()
         got = await reader.read(-1)
-        assert got.count(b"HTTP/1.1 200 ") == PIPELINED + 1
+        assert got.count(b"HTTP/1.1 200 ") == MAX_PIPELINED + 1
 
     serve(talk)
 
 
-def test_of_large_unfinished_requests_the_oldest_are_dropped_and_small_ones_never() -> None:
+def test_the_oldest_large_unfinished_requests_are_dropped_and_small_ones_never() -> None:
     async def talk(server: Server) -> None:
         small_reader, small_writer = await server.connect(b"GET /small HTTP/1.1\r\nHo")
         await until(lambda: len(server.connections.open) == 1)
@@ -184,7 +184,7 @@ def test_of_large_unfinished_requests_the_oldest_are_dropped_and_small_ones_neve
     serve(talk, unfinished_bytes=1_000_000)
 
 
-def test_memory_of_requests_that_are_finished_or_gone_is_no_longer_counted() -> None:
+def test_memory_of_finished_or_closed_requests_is_no_longer_counted() -> None:
     async def talk(server: Server) -> None:
         finished = await server.connect(LARGE)
         gone = await server.connect(LARGE)
@@ -198,7 +198,7 @@ def test_memory_of_requests_that_are_finished_or_gone_is_no_longer_counted() -> 
     serve(talk)
 
 
-def test_nothing_is_left_of_an_unfinished_request_whose_connection_is_gone() -> None:
+def test_an_unfinished_request_is_freed_when_its_connection_closes() -> None:
     async def talk(server: Server) -> None:
         _, writer = await server.connect(b"GET /" + b"a" * 100_000)
         await until(lambda: server.connections._bytes)

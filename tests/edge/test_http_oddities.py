@@ -1,22 +1,22 @@
-"""What clients and proxies send beside plain requests: upgrades, expectations, repeated and missing headers, empty lines."""
+"""Unusual requests: upgrades, expectations, repeated and missing headers, blank lines."""
 
 import asyncio
 
 import pytest
 
 from clickloop.edge.http import Connections
-from clickloop.edge.message import Answer, Request, plain_answer
+from clickloop.edge.message import HttpRequest, HttpResponse, plain_response
 from tests.edge.test_http import CountingConnection, answers, talk_to
 
 
-def tell_headers(request: Request) -> Answer:
-    """Says what it got of the headers that may come more than once."""
-    told = [f"{name.decode()}={request.headers[name].decode()}" for name in sorted(request.headers)]
-    return plain_answer(200, "|".join(told) + "\n", request.keep_alive)
+def tell_headers(request: HttpRequest) -> HttpResponse:
+    """Return the headers that may be repeated, as parsed."""
+    texts = [f"{name.decode()}={request.headers[name].decode()}" for name in sorted(request.headers)]
+    return plain_response(200, "|".join(texts) + "\n", request.keep_alive)
 
 
-def headers_told(lines: bytes) -> list[str]:
-    """The headers that a door reads of a request with these header lines."""
+def parsed_headers(lines: bytes) -> list[str]:
+    """Return the headers that an endpoint gets for these header lines."""
     got = b""
 
     async def talk(_connections: Connections, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -32,7 +32,7 @@ def headers_told(lines: bytes) -> list[str]:
 
 @pytest.mark.parametrize("protocol", [b"h2c", b"websocket", b"TLS/1.0, HTTP/2.0", b"h2c, websocket"])
 @pytest.mark.parametrize("connection", [b"Upgrade", b"upgrade, HTTP2-Settings", b"keep-alive, Upgrade"])
-def test_an_upgrade_is_ignored_and_each_request_gets_one_answer(protocol: bytes, connection: bytes) -> None:
+def test_an_upgrade_is_ignored_and_each_request_gets_one_response(protocol: bytes, connection: bytes) -> None:
     upgrading = b"GET /1?a HTTP/1.1\r\nHost: a\r\nUpgrade: %b\r\nConnection: %b\r\n\r\n" % (protocol, connection)
     got = answers(upgrading + upgrading + b"GET /2 HTTP/1.1\r\nHost: a\r\n\r\n")
     assert (got.count(b"HTTP/1.1 "), got.count(b"GET /1 a 0\n"), got.count(b"GET /2  0\n")) == (3, 2, 1)
@@ -63,10 +63,10 @@ def test_the_body_of_a_request_with_an_upgrade_is_read(announced: bytes, body: b
         writer.write(b"GET /2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         got = await reader.read(-1)
 
-    def doors(request: Request) -> Answer:
-        return plain_answer(200, f"{request.path.decode()} {request.body.decode()}\n", request.keep_alive)
+    def endpoints(request: HttpRequest) -> HttpResponse:
+        return plain_response(200, f"{request.path.decode()} {request.body.decode()}\n", request.keep_alive)
 
-    talk_to(doors, talk)
+    talk_to(endpoints, talk)
     assert (got.count(b"HTTP/1.1 "), b"/x cid=C\n" in got, b"/2 \n" in got) == (2, True, True)
 
 
@@ -77,7 +77,7 @@ def test_connect_is_answered_once_and_the_connection_ends() -> None:
 
 
 @pytest.mark.parametrize("expectation", [b"100-continue", b"100-Continue"])
-def test_who_waits_for_100_continue_gets_it_and_then_the_answer(expectation: bytes) -> None:
+def test_a_client_waiting_for_100_continue_gets_it_and_then_the_response(expectation: bytes) -> None:
     async def talk(_connections: Connections, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: %b\r\n\r\n" % expectation)
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -88,7 +88,9 @@ def test_who_waits_for_100_continue_gets_it_and_then_the_answer(expectation: byt
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
 
     talk_to(
-        lambda request: plain_answer(200, f"{request.method.decode()} {request.path.decode()}  {len(request.body)}\n"),
+        lambda request: plain_response(
+            200, f"{request.method.decode()} {request.path.decode()}  {len(request.body)}\n"
+        ),
         talk,
     )
 
@@ -102,7 +104,7 @@ def test_who_waits_for_100_continue_gets_it_and_then_the_answer(expectation: byt
         b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\nExpect: 100-continue\r\n\r\n",
     ],
 )
-def test_where_no_body_is_awaited_no_100_is_sent(sent: bytes) -> None:
+def test_no_100_is_sent_without_a_body_to_wait_for(sent: bytes) -> None:
     got = answers(sent)
     assert (got.count(b"HTTP/1.1 "), b"100 Continue" in got) == (1, False)
 
@@ -117,7 +119,7 @@ def test_where_no_body_is_awaited_no_100_is_sent(sent: bytes) -> None:
         b"GET http://a/ HTTP/1.1\r\n\r\n",
     ],
 )
-def test_without_a_host_or_with_two_it_is_400_and_the_end(head: bytes) -> None:
+def test_a_request_without_a_host_or_with_two_gets_400_and_is_closed(head: bytes) -> None:
     got = answers(head + b"GET /2 HTTP/1.1\r\nHost: a\r\n\r\n")
     assert (got.count(b"HTTP/1.1 400 "), got.count(b"HTTP/1.1 ")) == (1, 1)
 
@@ -127,7 +129,7 @@ def test_http_1_0_needs_no_host() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "expected"),
     [
         (b"X-Forwarded-For: 1.1.1.1\r\nx-forwarded-for: 8.8.8.8\r\n", "x-forwarded-for=1.1.1.1, 8.8.8.8"),
         (b"X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\n", "x-forwarded-proto=https, http"),
@@ -137,11 +139,11 @@ def test_http_1_0_needs_no_host() -> None:
         (b"User-Agent: a\r\nUser-Agent: b\r\n", "user-agent=b"),
     ],
 )
-def test_a_header_that_comes_twice_is_one_list_or_its_last_line(lines: bytes, told: str) -> None:
-    assert told in headers_told(b"Host: a\r\n" + lines)
+def test_a_repeated_header_is_joined_or_the_last_line_wins(lines: bytes, expected: str) -> None:
+    assert expected in parsed_headers(b"Host: a\r\n" + lines)
 
 
-def test_empty_lines_do_not_keep_an_idle_connection_open() -> None:
+def test_blank_lines_do_not_keep_an_idle_connection_open() -> None:
     async def talk(connections: Connections, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         await reader.readuntil(b"0\n")
@@ -159,10 +161,10 @@ def test_empty_lines_do_not_keep_an_idle_connection_open() -> None:
         connections.sweep(connection._since + 11)
         assert (await reader.read(-1)).startswith(b"HTTP/1.1 408")
 
-    talk_to(lambda request: plain_answer(200, "0\n"), talk)
+    talk_to(lambda request: plain_response(200, "0\n"), talk)
 
 
-def test_a_request_behind_empty_lines_is_answered() -> None:
+def test_a_request_after_blank_lines_is_answered() -> None:
     assert answers(b"\r\n\r\n\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n").count(b"HTTP/1.1 200") == 1
 
 
@@ -177,6 +179,6 @@ def test_a_request_behind_empty_lines_is_answered() -> None:
         (b"/c?#38;b=2", b""),
     ],
 )
-def test_a_fragment_is_cut_and_an_ampersand_out_of_html_is_none(target: bytes, query: bytes) -> None:
+def test_a_fragment_is_removed_unless_it_is_an_html_escaped_ampersand(target: bytes, query: bytes) -> None:
     got = answers(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")
     assert b"GET /c " + query + b" 0\n" in got

@@ -1,4 +1,4 @@
-"""What happens to the connections of the public port when there are too many of them, or the process ends."""
+"""Connections of the public port when there are too many, or the process ends."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from clickloop.edge.http import Connections
-from clickloop.edge.message import Answer, Request, plain_answer
-from clickloop.edge.open_connections import Limits, place_of
+from clickloop.edge.message import HttpRequest, HttpResponse, plain_response
+from clickloop.edge.open_connections import ConnectionLimits, address_key
 
 REQUEST = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 HALF = b"GET /x HTTP/1.1\r\nHo"
@@ -15,14 +15,14 @@ CHUNKED = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class Client:
-    """A connection of a client, from an address of its own on loopback."""
+    """A client's connection from a given loopback address."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
 
     async def ask(self) -> bytes:
-        """Send a request and return the head of its answer; empty if the connection was closed instead."""
+        """Send a request and return the response's head; empty if the connection was closed instead."""
         try:
             self.writer.write(REQUEST)
             head = await self.reader.readuntil(b"\r\n\r\n")
@@ -32,7 +32,7 @@ class Client:
         return head
 
     async def is_closed(self) -> bool:
-        """Wait for the server to close the connection; False if it sends something instead."""
+        """Wait until the server closes the connection. Return False if it sends data instead."""
         try:
             return await self.reader.read(1) == b""
         except ConnectionError:
@@ -40,7 +40,7 @@ class Client:
 
 
 class Port:
-    """A server on loopback with these limits. ``release`` lets the answers to ``/wait`` go."""
+    """A server on loopback with limits. ``release`` releases the responses to ``/wait``."""
 
     def __init__(self, connections: Connections, port: int, release: asyncio.Event) -> None:
         self.connections = connections
@@ -49,7 +49,7 @@ class Port:
         self.clients: list[Client] = []
 
     async def connect(self, sent: bytes = b"", address: str = "127.0.0.1") -> Client:
-        """Connect, send something, and wait until the server has read it."""
+        """Connect, send data, and wait until the server has read it."""
         before = set(self.connections.open)
         opened = await asyncio.open_connection("127.0.0.1", self.port, local_addr=(address, 0))
         client = Client(*opened)
@@ -65,20 +65,20 @@ class Port:
 
 
 def serve(talk: Callable[[Port], Awaitable[None]], total: int, per_address: int = 1000) -> None:
-    """Run ``talk`` against a server with these caps."""
+    """Run ``talk`` against a server with these limits."""
 
     async def run() -> None:
         release = asyncio.Event()
 
-        def doors(request: Request) -> Answer:
+        def endpoints(request: HttpRequest) -> HttpResponse:
             async def wait() -> bytes:
                 await release.wait()
-                return plain_answer(200, "done\n", request.keep_alive)
+                return plain_response(200, "done\n", request.keep_alive)
 
-            return wait() if request.path == b"/wait" else plain_answer(200, "ok\n", request.keep_alive)
+            return wait() if request.path == b"/wait" else plain_response(200, "ok\n", request.keep_alive)
 
-        limits = Limits(request_seconds=10, keep_alive_seconds=75, per_address=per_address, total=total)
-        connections = Connections(limits, doors, lambda peer: peer == "127.0.0.9")
+        limits = ConnectionLimits(request_seconds=10, keep_alive_seconds=75, per_address=per_address, total=total)
+        connections = Connections(limits, endpoints, lambda peer: peer == "127.0.0.9")
         server = await asyncio.get_running_loop().create_server(connections, "127.0.0.1", 0, backlog=1000)
         port = Port(connections, server.sockets[0].getsockname()[1], release)
         try:
@@ -91,7 +91,7 @@ def serve(talk: Callable[[Port], Awaitable[None]], total: int, per_address: int 
     asyncio.run(run())
 
 
-def test_at_the_cap_the_oldest_unfinished_head_goes_and_visitors_are_answered() -> None:
+def test_at_the_limit_the_oldest_unfinished_head_is_ended_and_visitors_are_answered() -> None:
     async def talk(port: Port) -> None:
         halves = [await port.connect(HALF, f"127.0.1.{number}") for number in range(1, 9)]
         visitor = await port.connect(address="127.0.0.2")
@@ -103,7 +103,7 @@ def test_at_the_cap_the_oldest_unfinished_head_goes_and_visitors_are_answered() 
     serve(talk, total=8)
 
 
-def test_a_connection_on_which_nothing_ever_came_counts_as_unfinished() -> None:
+def test_a_connection_without_any_data_counts_as_unfinished() -> None:
     async def talk(port: Port) -> None:
         regular = await port.connect()
         await regular.ask()
@@ -115,7 +115,7 @@ def test_a_connection_on_which_nothing_ever_came_counts_as_unfinished() -> None:
     serve(talk, total=8)
 
 
-def test_without_unfinished_ones_the_longest_idle_goes_and_a_busy_one_never() -> None:
+def test_without_unfinished_connections_the_longest_idle_one_is_ended_and_a_busy_one_never() -> None:
     async def talk(port: Port) -> None:
         busy = await port.connect(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
         idle = [await port.connect(address=f"127.0.1.{number}") for number in range(1, 4)]
@@ -131,7 +131,7 @@ def test_without_unfinished_ones_the_longest_idle_goes_and_a_busy_one_never() ->
     serve(talk, total=4)
 
 
-def test_when_all_are_busy_a_new_one_is_told_to_come_again() -> None:
+def test_when_all_connections_are_busy_a_new_one_gets_503() -> None:
     async def talk(port: Port) -> None:
         waiting = [
             await port.connect(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n", f"127.0.1.{number}") for number in (1, 2)
@@ -156,13 +156,13 @@ def test_one_address_has_at_most_half_of_all_connections_unless_it_is_a_proxy() 
     serve(talk, total=8)
 
 
-def test_the_64_bits_of_a_customer_count_as_one_address() -> None:
-    assert place_of("2001:db8::1") == place_of("2001:db8::ffff:1") != place_of("2001:db8:0:1::1")
-    assert place_of("192.0.2.1") != place_of("192.0.2.2")
-    assert place_of("fe80::1%eth0") != place_of("fe81::1%eth0")
+def test_an_ipv6_64_network_counts_as_one_address() -> None:
+    assert address_key("2001:db8::1") == address_key("2001:db8::ffff:1") != address_key("2001:db8:0:1::1")
+    assert address_key("192.0.2.1") != address_key("192.0.2.2")
+    assert address_key("fe80::1%eth0") != address_key("fe81::1%eth0")
 
 
-def test_visitors_are_answered_while_ten_times_the_cap_of_half_open_connections_comes() -> None:
+def test_visitors_are_answered_during_ten_times_the_limit_of_half_open_connections() -> None:
     async def talk(port: Port) -> None:
         regular = await port.connect()
         for number in range(640):
@@ -191,7 +191,7 @@ def test_visitors_are_answered_while_ten_times_the_cap_of_half_open_connections_
         pytest.param(b"1\r\nx\r\n" * 10_000, id="pieces of one byte"),
     ],
 )
-def test_what_frames_a_body_is_bounded_too(piece: bytes) -> None:
+def test_the_framing_of_a_body_is_bounded_too(piece: bytes) -> None:
     async def talk(port: Port) -> None:
         client = await port.connect(CHUNKED)
         answer = asyncio.create_task(client.reader.read(-1))
@@ -208,7 +208,7 @@ def test_what_frames_a_body_is_bounded_too(piece: bytes) -> None:
     serve(talk, total=8)
 
 
-def test_draining_answers_what_was_sent_before_and_says_that_it_is_the_last() -> None:
+def test_draining_answers_earlier_requests_with_connection_close() -> None:
     async def talk(port: Port) -> None:
         idle, fresh = await port.connect(), await port.connect()
         assert b"connection: close" not in await idle.ask()
@@ -223,7 +223,7 @@ def test_draining_answers_what_was_sent_before_and_says_that_it_is_the_last() ->
     serve(talk, total=8)
 
 
-def test_draining_ends_connections_that_ask_for_nothing() -> None:
+def test_draining_closes_idle_connections() -> None:
     async def talk(port: Port) -> None:
         idle, silent, half = await port.connect(), await port.connect(), await port.connect(HALF)
         await idle.ask()

@@ -1,4 +1,4 @@
-"""What trusted proxies say of a visitor, in every form in which they say it."""
+"""Headers of trusted proxies, in every form they use."""
 
 import pytest
 from hypothesis import given
@@ -28,7 +28,7 @@ PROXIES = Proxies(proxy_networks("10.0.0.0/8, 2001:db8:ffff::/48"))
         (b"[fe80::1%25eth0]:80", "fe80::1"),
     ],
 )
-def test_an_address_is_read_without_what_gateways_put_around_it(part: bytes, address: str) -> None:
+def test_an_address_is_parsed_without_the_decoration_of_gateways(part: bytes, address: str) -> None:
     assert address_in(part) == address
 
 
@@ -45,7 +45,7 @@ def test_an_address_is_read_without_what_gateways_put_around_it(part: bytes, add
         *[b"1.2.3", b"1.2.3.4.5", b"\xff", b"0x7f.1", b"203.0.113.9:80:80", b"[]", b'""', b"a" * 60_000],
     ],
 )
-def test_what_is_no_address_is_none(part: bytes) -> None:
+def test_an_invalid_address_is_none(part: bytes) -> None:
     assert address_in(part) is None
 
 
@@ -91,11 +91,11 @@ def test_the_client_is_the_right_most_address_that_is_not_trusted(forwarded: byt
         (b"." * 300, ""),
     ],
 )
-def test_a_host_has_one_form(header: bytes, host: str) -> None:
+def test_a_host_is_normalized(header: bytes, host: str) -> None:
     assert host_of(header) == host
 
 
-def test_hosts_that_strangers_make_up_are_not_kept_for_ever() -> None:
+def test_the_cache_of_hosts_is_bounded() -> None:
     hosts = Hosts()
     for number in range(3_000):
         assert hosts(b"h%d.example" % number) == f"h{number}.example"
@@ -106,7 +106,7 @@ def test_hosts_that_strangers_make_up_are_not_kept_for_ever() -> None:
     ("header", "first"),
     [(b"https", b"https"), (b"https,http", b"https"), (b" https , http", b"https"), (b'"https"', b"https"), (b"", b"")],
 )
-def test_of_a_list_the_first_is_nearest_to_the_visitor(header: bytes, first: bytes) -> None:
+def test_the_first_element_of_a_list_is_nearest_to_the_visitor(header: bytes, first: bytes) -> None:
     assert first_of(header) == first
 
 

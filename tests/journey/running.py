@@ -19,16 +19,18 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qsl, unquote_to_bytes, urlencode
 
-from clickloop.machine.core_client import NotRunningError, ask_core
+from clickloop.machine.core_client import NotRunningError, call_core
 from tests.click.mmdb import country_base
 
 COMMAND = [sys.executable, "-m", "clickloop"]
 PATIENCE_SECONDS = 60.0
-"""How long is waited for what other processes do: long, since a busy machine is slow, and only a failing test waits so long."""
+"""Timeout for other processes. Long, because a busy machine is slow; only a failing test waits that long."""
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.02, 0.1
+"""Pauses of ``eventually`` between two polls. They grow, since polling takes time from the process that is polled."""
 
 
 class Answer(NamedTuple):
-    """What a server answered; header names are in lower case, the lines of a repeated one are joined by line feeds."""
+    """A server's response. Header names are in lower case, repeated ones are joined by line feeds."""
 
     status: int
     headers: dict[str, str]
@@ -76,7 +78,7 @@ class Connection:
             response.close()
 
     def makefile(self, _mode: str) -> "_Reader":
-        """What the answers are read from, as http.client asks for it: what one leaves, the next one finds."""
+        """Return the file from which http.client reads responses: one for all, so that buffered bytes are not lost in between."""
         return self._reader
 
     def ask(self, method: str, target: str | bytes, headers: dict[str, str] | None = None, body: bytes = b"") -> Answer:
@@ -201,16 +203,16 @@ class Tracker:
         eventually(lambda: self.takes_clicks() and self.api_answers(), told=self.log_text)
 
     def takes_clicks(self) -> bool:
-        """Whether an edge answers, though it may say that it is failing, as on a full disk."""
+        """Return whether an edge answers, even if it reports failing, as on a full disk."""
         try:
             return self.ask("GET", "/health").status in {200, 503}
         except (OSError, http.client.HTTPException):
             return False
 
     def api_answers(self) -> bool:
-        """Whether the core answers to the token that it left in the data folder."""
+        """Return whether the core accepts the token that it wrote into the data folder."""
         try:
-            return ask_core(self.folder, "GET", "/api/v1/campaigns").status == 200
+            return call_core(self.folder, "GET", "/api/v1/campaigns").status == 200
         except NotRunningError:
             return False
 
@@ -252,7 +254,7 @@ class Tracker:
 
     def api(self, method: str, path: str, body: Any = None) -> Answer:
         """One request to the API, with the token in the data folder."""
-        answer = ask_core(self.folder, method, f"/api/v1/{path}", None if body is None else json.dumps(body).encode())
+        answer = call_core(self.folder, method, f"/api/v1/{path}", None if body is None else json.dumps(body).encode())
         return Answer(answer.status, {}, answer.body)
 
     def made(self, noun: str, body: dict[str, Any]) -> Any:
@@ -262,7 +264,7 @@ class Tracker:
         return json.loads(answer.body)
 
     def got(self, path: str) -> Any:
-        """What a GET answered."""
+        """Return the response to a GET."""
         answer = self.api("GET", path)
         assert answer.status == 200, answer.body
         return json.loads(answer.body)
@@ -350,10 +352,16 @@ def click_id_of(answer: Answer) -> str:
 
 def eventually(is_so: Callable[[], object], seconds: float = PATIENCE_SECONDS, told: Callable[[], str] = str) -> None:
     """Waits until something that other processes do has happened; fails with ``told()`` when it does not."""
-    give_up = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < give_up, f"not within {seconds:g} s\n{told()}"
-        time.sleep(0.02)
+    began = time.monotonic()
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        asked_at = time.monotonic()
+        if is_so():
+            return
+        now = time.monotonic()
+        assert now < began + seconds, f"not within {seconds:g} s\n{told()}"
+        time.sleep(min(max(pause, 2 * (now - asked_at)), MAX_PAUSE_SECONDS))
+        pause *= 1.2
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""The day when the disk is lost, as an operator lives it: back up, restore, look, release. And copies that nobody meant to start."""
+"""Recovery from a lost disk, step by step: back up, restore, check, release. And copies that were started by mistake."""
 
 import os
 import shutil

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from clickloop.setup.catalog import FILE_NAME as CATALOG
 from tests.click.mmdb import country_base
 from tests.journey.running import eventually, running
 
@@ -50,3 +51,20 @@ def test_in_a_folder_that_everybody_may_read_every_file_is_private(tmp_path: Pat
     found = [path for path in folder.rglob("*") if stat.S_IMODE(path.lstat().st_mode) & 0o077]
     assert found == []
     assert {"ledger.sqlite", "facts.duckdb", "click_id.key"} <= {path.name for path in folder.iterdir()}
+
+
+def test_a_change_that_cannot_be_published_is_saved_told_and_in_force_as_soon_as_it_can_be(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as tracker:
+        campaign = tracker.set_up("")
+        tracker.click(campaign.key)
+        fresh = tracker.folder / f"{CATALOG}.{tracker.pids()['core']}"
+        fresh.mkdir()  # where the core writes the next catalog: it fails as on a full disk
+
+        assert tracker.api("PATCH", f"campaigns/{campaign.campaign_id}", {"active": False}).status == 200
+
+        eventually(
+            lambda: "catalog" in {alarm["code"] for alarm in tracker.got("health")["alarms"]}, told=tracker.log_text
+        )
+        fresh.rmdir()
+        eventually(lambda: tracker.ask("GET", f"/c/{campaign.key}").status == 404, told=tracker.log_text)
+        eventually(lambda: tracker.got("health")["alarms"] == [], told=tracker.log_text)

@@ -2,23 +2,22 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
-from tests.journey.running import Answer, Connection, Tracker, eventually
+from tests.journey.running import Answer, Connection, Tracker, eventually, running
 
 pytestmark = pytest.mark.journey
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-@pytest.fixture
-def tracker(tmp_path: Path) -> Iterator[Tracker]:
-    running = Tracker(tmp_path / "data", geo_base="")
-    yield running
-    running.close()
+@pytest.fixture(scope="module")
+def tracker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
+    """A tracker that has been started for the first time."""
+    with running(tmp_path_factory.mktemp("first") / "data", geo_base="") as started:
+        yield started
 
 
 def link(tracker: Tracker) -> str:
@@ -30,7 +29,6 @@ def link(tracker: Tracker) -> str:
 
 
 def test_the_link_is_the_last_thing_that_is_printed_at_the_first_start(tracker: Tracker) -> None:
-    tracker.start()
     eventually(lambda: "/panel/welcome?key=" in tracker.log_text())
     lines = tracker.log_text().splitlines()
     assert lines[-1].startswith(f"  http://127.0.0.1:{tracker.api_port}/panel/welcome?key=")
@@ -47,7 +45,6 @@ def panel(tracker: Tracker, method: str, path: str, fields: dict[str, str] | Non
 
 
 def test_from_the_first_start_to_settings_that_hold(tracker: Tracker) -> None:
-    tracker.start()
     eventually(lambda: "/panel/welcome" in tracker.log_text())
     first = link(tracker)
     assert tracker.stop() == 0

@@ -190,16 +190,16 @@ def _api(tracker: Tracker, click_id: str) -> Answer:
 DOORS = {"s2s": _s2s, "s2s as a form": _form, "s2s as JSON": _json, "pixel": _pixel, "hand": _by_hand, "api": _api}
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_every_door_registers_the_conversion_and_reports_it_to_the_source(stage: Stage, door: str) -> None:
+@pytest.mark.parametrize("channel", DOORS)
+def test_every_door_registers_the_conversion_and_reports_it_to_the_source(stage: Stage, channel: str) -> None:
     click_id = stage.visit(b"door-1", b"&zone=77&cost=0.004")
-    assert DOORS[door](stage.tracker, click_id).status == 200
+    assert DOORS[channel](stage.tracker, click_id).status == 200
     got = stage.received(click_id)
     assert (got.value("id"), got.value("payout"), got.value("status")) == (b"door-1", b"12.5", b"sale")
     assert got.value("zone") == b"77"
     (conversion,) = stage.tracker.all_of("conversions", click_id=click_id)
     assert conversion["payout"] == {"amount": "12.5", "currency": "USD"}
-    assert stage.notice_of(click_id)["door"] == door.split()[0]
+    assert stage.notice_of(click_id)["channel"] == channel.split()[0]
 
 
 def test_the_pixel_with_a_cookie_of_the_visit_finds_its_click(stage: Stage) -> None:
@@ -301,9 +301,9 @@ def test_the_same_notice_200_times_at_once_is_one_conversion_and_one_postback(st
 
     def knock(number: int) -> list[int]:
         together.wait()
-        door = (_s2s, _pixel, _api)[number % 3]
+        channel = (_s2s, _pixel, _api)[number % 3]
         times = 17 if number < 8 else 16
-        return [door(stage.tracker, click_id).status for _ in range(times)]
+        return [channel(stage.tracker, click_id).status for _ in range(times)]
 
     with ThreadPoolExecutor(12) as knocking:
         statuses = [status for found in knocking.map(knock, range(12)) for status in found]

@@ -1,4 +1,4 @@
-"""Secrets of a running product: whoever gets hold of the ledger alone finds none in it."""
+"""A stolen ledger, without the key file, reveals no secrets of a running tracker."""
 
 from collections.abc import Iterator
 from pathlib import Path

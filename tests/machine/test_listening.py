@@ -1,4 +1,4 @@
-"""Listening sockets that are handed over, as systemd hands them to a service."""
+"""Listening sockets handed over by systemd."""
 
 import json
 import os
@@ -31,11 +31,11 @@ else:
     found = {"visitors": visitors.getsockname(), "panel": panel.getsockname(), "names": names}
     print(json.dumps(found | {"left": left, "inherited": inherited}))
 """
-"""A process to which sockets are handed over; what it makes of them."""
+"""A program that prints what it makes of sockets handed over."""
 
 
 def opened(*families: tuple[socket.AddressFamily, str]) -> list[socket.socket]:
-    """Listening sockets, with descriptors far from those that are handed over."""
+    """Listening sockets with descriptors far from those handed over."""
     made = []
     for family, host in families or ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "127.0.0.1")):
         with socket.create_server((host, 0), family=family) as listening:
@@ -46,7 +46,7 @@ def opened(*families: tuple[socket.AddressFamily, str]) -> list[socket.socket]:
 def handed_over(
     sockets: list[socket.socket], names: str = "", listen: str = "", panel: str = "", pid: str = "ours", count: str = ""
 ) -> dict[str, object]:
-    """What a process finds to which these sockets are handed over."""
+    """Return the output of a process to which these sockets are handed over."""
     environment = {"LISTEN_FDS": count or str(len(sockets))} | ({"LISTEN_FDNAMES": names} if names else {})
     addresses = [*map(address_of, sockets), "127.0.0.1:0", "127.0.0.1:0"]
     # Moved up first: the numbers that they are handed over under may be in use here.

@@ -1,17 +1,17 @@
-"""Unforeseen errors in the log: cut, and at most one a minute of a kind."""
+"""Unexpected errors in the log: shortened, and at most one a minute per kind."""
 
 from typing import Any
 
-from clickloop.machine.log import MAX_TRACE, Breakages, cut_trace
+from clickloop.machine.log import MAX_TRACE, UnexpectedErrorLog, cut_trace
 
 
 class Lines:
-    """Takes what would be logged, under a clock that stands still."""
+    """Collects log lines, with a clock that stands still."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
         self.lines: list[dict[str, Any]] = []
-        self.breakages = Breakages(lambda: self.now, self._write)
+        self.breakages = UnexpectedErrorLog(lambda: self.now, self._write)
 
     def _write(self, event: str, **facts: Any) -> None:
         self.lines.append({"event": event, **facts})

@@ -1,4 +1,4 @@
-"""What child processes do alike."""
+"""Functions for child processes."""
 
 import os
 import subprocess
@@ -6,12 +6,12 @@ import sys
 
 
 def _cores_after(cores: set[int]) -> str:
-    """The cores of a process that leaves one to visitors, having begun with these."""
+    """Return the processor cores of a process that started with these and reserves one for visitors."""
     code = (
         "import os\n"
-        "from clickloop.machine.process import leave_a_core_to_visitors\n"
+        "from clickloop.machine.process import reserve_core_for_visitors\n"
         f"os.sched_setaffinity(0, {cores})\n"
-        "leave_a_core_to_visitors()\n"
+        "reserve_core_for_visitors()\n"
         "print(sorted(os.sched_getaffinity(0)))"
     )
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()

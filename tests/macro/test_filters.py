@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.macro import FILTERS, FilterInfo, Place, parse
-from clickloop.text import text_of
+from clickloop.macro import FILTERS, EncodingContext, FilterInfo, parse
+from clickloop.text import escape_bytes
 
 
 def filtered(value: str, filters: str, number: int = 0) -> str:
-    """``value`` through ``|filters``, in a text; chance answers ``number``."""
+    """Return ``value`` after ``|filters``, as plain text; chance returns ``number``."""
     template = parse(f"{{externalid|{filters}}}")
     assert template.unknown == ()
-    return template.render({"externalid": value}, Place.TEXT, chance=lambda: number)
+    return template.render({"externalid": value}, EncodingContext.TEXT, chance=lambda: number)
 
 
 CASES = {
@@ -54,8 +54,8 @@ def test_filters_chain_from_left_to_right() -> None:
     assert filtered("ABCDEF", "lower|cut:2|upper") == "AB"
 
 
-def test_a_filters_result_is_encoded_for_its_place() -> None:
-    assert parse("{txid|default:a&b}").render({}, Place.URL) == "a%26b"
+def test_a_filters_result_is_encoded_for_its_context() -> None:
+    assert parse("{txid|default:a&b}").render({}, EncodingContext.URL) == "a%26b"
 
 
 def test_a_given_value_is_not_replaced_by_the_default() -> None:
@@ -63,9 +63,9 @@ def test_a_given_value_is_not_replaced_by_the_default() -> None:
 
 
 @given(st.binary(min_size=1))
-def test_hashes_are_of_the_octets(octets: bytes) -> None:
-    assert filtered(text_of(octets), "md5") == hashlib.md5(octets).hexdigest()
-    assert filtered(text_of(octets), "sha256") == hashlib.sha256(octets).hexdigest()
+def test_hashes_are_of_the_bytes(octets: bytes) -> None:
+    assert filtered(escape_bytes(octets), "md5") == hashlib.md5(octets).hexdigest()
+    assert filtered(escape_bytes(octets), "sha256") == hashlib.sha256(octets).hexdigest()
 
 
 @pytest.mark.parametrize("filters", ["md5", "sha256", "lower", "upper", "round:2", "format:%Y", "cut:5", "map:a=b"])
@@ -102,7 +102,7 @@ def test_rounding_at_the_edges(value: str, rounded: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["abc", "1e5", "NaN", "1,5", "٣", ".5", "9" * 31])
-def test_what_is_no_plain_decimal_is_not_rounded(value: str) -> None:
+def test_a_value_that_is_not_a_plain_decimal_is_not_rounded(value: str) -> None:
     assert filtered(value, "round:2") == value
 
 
@@ -121,7 +121,7 @@ def test_a_time_is_formatted_in_its_zone(filters: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["yesterday", "999999999999", "-99999999999", "1" * 30, "12.5"])
-def test_what_is_no_time_is_not_formatted(value: str) -> None:
+def test_a_value_that_is_not_a_time_is_not_formatted(value: str) -> None:
     assert filtered(value, "format:%Y-%m-%d") == value
 
 
@@ -143,17 +143,17 @@ def test_random_is_an_integer_of_ten_digits(number: int) -> None:
 
     assert drawn.isdecimal()
     assert len(drawn) == 10
-    assert parse("{random}").render({}, Place.URL, chance=lambda: number) == drawn
+    assert parse("{random}").render({}, EncodingContext.URL, chance=lambda: number) == drawn
 
 
 @given(st.integers(0, 2**64 - 1))
 def test_a_random_range_is_kept(number: int) -> None:
     assert -2 <= int(filtered("", "random:-2,3", number)) <= 3
-    assert 1 <= int(parse("{random:1,100}").render({}, Place.URL, chance=lambda: number)) <= 100
+    assert 1 <= int(parse("{random:1,100}").render({}, EncodingContext.URL, chance=lambda: number)) <= 100
 
 
-def test_random_needs_no_chance_of_the_caller() -> None:
-    assert parse("{random:4,4}").render({}, Place.URL) == "4"
+def test_random_works_without_the_callers_chance() -> None:
+    assert parse("{random:4,4}").render({}, EncodingContext.URL) == "4"
 
 
 WRONG = [
@@ -177,10 +177,10 @@ WRONG = [
 
 
 @pytest.mark.parametrize("filters", WRONG)
-def test_a_macro_with_a_wrong_filter_or_argument_is_left_untouched(filters: str) -> None:
+def test_a_macro_with_an_invalid_filter_or_argument_is_left_as_it_is(filters: str) -> None:
     text = f"{{payout|{filters}}}"
 
     template = parse(text)
 
-    assert template.render({"payout": "1"}, Place.TEXT) == text
+    assert template.render({"payout": "1"}, EncodingContext.TEXT) == text
     assert template.unknown == (text[1:-1],)

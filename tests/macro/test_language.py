@@ -1,4 +1,4 @@
-"""The macro language: names, aliases, rows, what is left untouched, one pass."""
+"""The macro language: names, aliases, rows, braces that are left as they are, a single pass."""
 
 import re
 import string
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.macro import KNOWN, Macro, Place, Template, parse
+from clickloop.macro import KNOWN, EncodingContext, Macro, Template, parse
 
 CONTRACT_TABLE = [
     "clickid",
@@ -128,22 +128,25 @@ def test_no_spelling_means_two_macros() -> None:
 @pytest.mark.parametrize("macro", KNOWN, ids=lambda macro: macro.name)
 def test_every_known_macro_has_a_sentence_and_an_example_that_renders(macro: Macro) -> None:
     assert macro.sentence.endswith(".")
-    assert parse(f"{{{macro.name}}}").render({macro.name: macro.example}, Place.TEXT) == macro.example
+    assert parse(f"{{{macro.name}}}").render({macro.name: macro.example}, EncodingContext.TEXT) == macro.example
 
 
 @pytest.mark.parametrize("spelling", ["{ClickId}", "{CLICKID}", "{Click_ID}", "{SubID}"])
 def test_names_match_in_any_case(spelling: str) -> None:
-    assert parse(spelling).render({"clickid": "abc"}, Place.URL) == "abc"
+    assert parse(spelling).render({"clickid": "abc"}, EncodingContext.URL) == "abc"
 
 
 def test_a_known_macro_without_value_is_empty() -> None:
-    assert parse("a={payout}&b={txid}").render({"txid": ""}, Place.URL) == "a=&b="
+    assert parse("a={payout}&b={txid}").render({"txid": ""}, EncodingContext.URL) == "a=&b="
 
 
-def test_an_unknown_macro_is_left_untouched_and_named() -> None:
+def test_an_unknown_macro_is_left_as_it_is_and_reported() -> None:
     template = parse("https://x.example/?a={zoneid}&b={payuot|round:2}&c={clickid}")
 
-    assert template.render({"clickid": "abc"}, Place.URL) == "https://x.example/?a={zoneid}&b={payuot|round:2}&c=abc"
+    assert (
+        template.render({"clickid": "abc"}, EncodingContext.URL)
+        == "https://x.example/?a={zoneid}&b={payuot|round:2}&c=abc"
+    )
     assert template.unknown == ("zoneid", "payuot|round:2")
     assert template.names == ("clickid",)
 
@@ -153,24 +156,24 @@ def test_names_are_listed_once_in_order() -> None:
 
 
 @pytest.mark.parametrize("text", ["{{id}}", "{{campaign.id}}", "${SUBID}", "${PAYOUT}", "{{{bidhash}}}", "{{clickid}}"])
-def test_a_macro_of_another_system_is_left_untouched(text: str) -> None:
+def test_another_systems_macro_is_left_as_it_is(text: str) -> None:
     template = parse(f"a={text}&b=1")
 
-    assert template.render({"clickid": "x", "payout": "1", "campaign.id": "7"}, Place.URL) == f"a={text}&b=1"
+    assert template.render({"clickid": "x", "payout": "1", "campaign.id": "7"}, EncodingContext.URL) == f"a={text}&b=1"
     assert len(template.unknown) == 1
 
 
 def test_a_dollar_sign_before_a_macro_in_small_letters_is_a_dollar_sign() -> None:
-    assert parse("You earned ${payout}").render({"payout": "5"}, Place.TEXT) == "You earned $5"
+    assert parse("You earned ${payout}").render({"payout": "5"}, EncodingContext.TEXT) == "You earned $5"
 
 
 @pytest.mark.parametrize(
     "text", ["{}", "{ }", '{"a": 1}', "a{b: c; d: e}", "{{", "}}{", "{1,2}", "{a\nb}", '{"a":{"b":[]}}']
 )
-def test_braces_that_are_no_macro_stay_as_they_are(text: str) -> None:
+def test_braces_that_are_not_a_macro_stay_as_they_are(text: str) -> None:
     template = parse(text)
 
-    assert template.render({"clickid": "abc"}, Place.TEXT) == text
+    assert template.render({"clickid": "abc"}, EncodingContext.TEXT) == text
     assert template.unknown == ()
 
 
@@ -178,14 +181,14 @@ ROWS = {"external_id": "externalid", "cost": "cost", "zoneid": "token3", "campai
 
 
 def test_a_row_of_the_source_is_known_by_its_parameter() -> None:
-    assert parse("{ZoneID}", ROWS).render({"token3": "z9"}, Place.URL) == "z9"
+    assert parse("{ZoneID}", ROWS).render({"token3": "z9"}, EncodingContext.URL) == "z9"
 
 
-def test_a_row_wins_over_an_alias() -> None:
+def test_a_row_takes_precedence_over_an_alias() -> None:
     assert parse("{campaign_id}", ROWS).names == ("token4",)
 
 
-def test_a_canonical_name_wins_over_a_row() -> None:
+def test_a_canonical_name_takes_precedence_over_a_row() -> None:
     assert parse("{payout}", ROWS).names == ("payout",)
 
 
@@ -196,23 +199,23 @@ def test_voluums_var_reaches_a_row_by_its_parameter() -> None:
 
 
 def test_keitaros_underscore_means_raw() -> None:
-    assert parse("{_referrer}").render({"referrer": "https://a/?b=c"}, Place.URL) == "https://a/?b=c"
+    assert parse("{_referrer}").render({"referrer": "https://a/?b=c"}, EncodingContext.URL) == "https://a/?b=c"
 
 
 def test_binoms_md5_of_a_token_is_the_hash() -> None:
-    assert parse("{t2_md5}").render({"token2": "abc"}, Place.URL) == "900150983cd24fb0d6963f7d28e17f72"
+    assert parse("{t2_md5}").render({"token2": "abc"}, EncodingContext.URL) == "900150983cd24fb0d6963f7d28e17f72"
 
 
-def test_now_is_the_moment_of_rendering_in_unix_seconds() -> None:
-    assert parse("t={now}").render({}, Place.URL, now_ms=1_767_225_600_999) == "t=1767225600"
+def test_now_is_the_time_of_rendering_in_unix_seconds() -> None:
+    assert parse("t={now}").render({}, EncodingContext.URL, now_ms=1_767_225_600_999) == "t=1767225600"
 
 
 @given(
     value=st.text(alphabet="{}|$_%" + string.ascii_lowercase)
     | st.sampled_from(["{payout}", "${payout}", "{{clickid}}"])
 )
-@pytest.mark.parametrize("place", [Place.HEADER, Place.TEXT])
-def test_what_stands_in_a_value_is_never_expanded(place: Place, value: str) -> None:
+@pytest.mark.parametrize("place", [EncodingContext.HEADER, EncodingContext.TEXT])
+def test_values_are_never_expanded(place: EncodingContext, value: str) -> None:
     template = parse("[{externalid}{payout|raw}]")
 
     assert (
@@ -232,15 +235,15 @@ def test_no_text_and_no_value_breaks_parsing_or_rendering(text: str, value: str)
     template = parse(text, ROWS)
 
     assert isinstance(template, Template)
-    for place in Place:
+    for place in EncodingContext:
         template.render(dict.fromkeys(template.names, value), place, chance=lambda: 7)
 
 
 @given(text=st.text() | MACRO_LIKE)
-def test_what_is_known_renders_and_what_is_unknown_stays_in_the_text(text: str) -> None:
+def test_known_macros_render_and_unknown_ones_stay_in_the_text(text: str) -> None:
     template = parse(text)
 
-    rendered = template.render({}, Place.TEXT)
+    rendered = template.render({}, EncodingContext.TEXT)
 
     assert all(unknown in rendered for unknown in template.unknown if "\0" not in unknown)
     if not template.names and "\0" not in text:

@@ -1,4 +1,4 @@
-"""Makers of changes, rules and small real receivers."""
+"""Factories of changes and rules, and small real receivers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -14,7 +14,7 @@ from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.status import SALE
 from clickloop.money import Money
 from clickloop.postback.rule import RequestTemplate, Rule
-from tests.postback.delivery.delivering import Desk
+from tests.postback.delivery.delivering import Bench
 
 NOW = 1_800_000_000_000
 CLICK = Click(
@@ -54,7 +54,7 @@ MakeRule = Callable[..., Rule]
 
 @pytest.fixture
 def conversion() -> MakeConversion:
-    """A new, confirmed, first conversion of 12.5 USD, with what is given replaced; ``external_id`` is the click's."""
+    """A factory of new, confirmed, first conversions of 12.5 USD with overrides; ``external_id`` is the click's."""
 
     def make(external_id: str | None = None, **given: Any) -> Conversion:
         click = CLICK if external_id is None else msgspec.structs.replace(CLICK, external_id=external_id)
@@ -65,7 +65,7 @@ def conversion() -> MakeConversion:
 
 @pytest.fixture
 def change() -> MakeChange:
-    """The change that made ``after`` out of ``before``; by default a new conversion."""
+    """A factory of changes from ``before`` to ``after``; by default of a new conversion."""
 
     def make(after: Conversion = CONVERSION, before: Conversion | None = None, **given: Any) -> Change:
         return Change(before=before, after=after, at=NOW, notice_id="n" * 26, **given)
@@ -75,7 +75,7 @@ def change() -> MakeChange:
 
 @pytest.fixture
 def rule() -> MakeRule:
-    """A source's postback rule with what is given replaced."""
+    """A factory of postback rules of a source, with overrides."""
 
     def make(**given: Any) -> Rule:
         return msgspec.structs.replace(RULE, **given)
@@ -84,9 +84,9 @@ def rule() -> MakeRule:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """A fresh ledger with one rule."""
-    made = Desk(tmp_path)
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """A new ledger with one rule."""
+    made = Bench(tmp_path)
     yield made
     made.ledger.close()
 
@@ -95,13 +95,13 @@ Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], Awaitable
 
 
 class Receiver:
-    """A bare TCP server on loopback that shows what it got and answers as it is told."""
+    """A plain TCP server on loopback that records requests and returns scripted responses."""
 
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
         self.port = 0
         self.requests: list[bytes] = []
-        """Each request: head, empty line, body."""
+        """Every request: head, empty line, body."""
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -135,7 +135,7 @@ class Receiver:
 
 @pytest.fixture
 def answering() -> Callable[[bytes], Receiver]:
-    """A receiver that gives every request the same whole answer."""
+    """Return a receiver that sends every request the same complete response."""
 
     def make(answer: bytes) -> Receiver:
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> None:
@@ -148,5 +148,5 @@ def answering() -> Callable[[bytes], Receiver]:
 
 @pytest.fixture
 def handling() -> Callable[[Handle], Receiver]:
-    """A receiver that lets a function handle each request."""
+    """Return a receiver that lets a function handle each request."""
     return Receiver

@@ -1,4 +1,4 @@
-"""What is refused when a rule is saved: one case for every fault."""
+"""The check of a rule when it is saved: one case for every fault."""
 
 from typing import Any
 
@@ -159,7 +159,7 @@ def test_a_json_body_is_accepted_with_macros_in_and_outside_of_quotes() -> None:
     assert check_rule(rule(**posted(BodyKind.JSON, body)), STATUSES) == ()
 
 
-def test_a_rule_comes_back_from_its_row_as_it_was() -> None:
+def test_a_rule_is_read_back_from_its_row_unchanged() -> None:
     saved = rule(
         source_id=4,
         conditions=Conditions(statuses=("sale",), minimum_payout_micros=5),

@@ -1,4 +1,4 @@
-"""The curl command of a request: every shell and curl read from it what would have been sent."""
+"""The curl command of a request: with every shell, curl sends what would have been sent."""
 
 import os
 import subprocess
@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clickloop.postback.curl import curl_command
-from clickloop.postback.rule import BodyKind, Header, Method, Request
-from clickloop.text import octets_of, text_of
+from clickloop.postback.rule import BodyKind, Header, Method, PostbackRequest
+from clickloop.text import escape_bytes, unescape_bytes
 
 SHELLS = {"bash": ("bash",), "dash": ("dash",), "ash": ("busybox", "ash")}
 STAND_IN = """#!/bin/sh
@@ -53,7 +53,7 @@ HOSTILE = [
 
 
 class Shell:
-    """A shell in a folder of its own, in which ``curl`` writes down what it was called with."""
+    """A shell in its own folder, in which ``curl`` records its arguments."""
 
     def __init__(self, command: tuple[str, ...], folder: Path) -> None:
         self.command = command
@@ -63,7 +63,7 @@ class Shell:
         stand_in.chmod(0o700)
 
     def run(self, command: str, *, reads: bool) -> tuple[list[bytes], bytes]:
-        """Return the arguments that the stand-in got, and what it read from its standard input."""
+        """Return the arguments and the standard input of the ``curl`` stand-in."""
         saw = self.folder / "saw"
         environment = {
             "PATH": f"{self.folder}:{os.environ['PATH']}",
@@ -87,9 +87,9 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Shell:
     return Shell(request.param, tmp_path)
 
 
-def read_back(shell: Shell, request: Request) -> None:
-    """Assert that the shell reads back exactly what the command was made of."""
-    body = octets_of(request.body)
+def read_back(shell: Shell, request: PostbackRequest) -> None:
+    """Assert that the shell reads back exactly the request in the command."""
+    body = unescape_bytes(request.body)
     is_piped = "--data-binary @-" in curl_command(request)
     arguments, piped = shell.run(curl_command(request), reads=is_piped)
     expected = [b"--globoff", b"--request", b"POST"]
@@ -98,17 +98,17 @@ def read_back(shell: Shell, request: Request) -> None:
         expected += [b"--header", (f"{header.name};" if is_empty else f"{header.name}: {header.value}").encode()]
     if body:
         expected += [b"--data-binary", b"@-"] if is_piped else [b"--data-raw", body]
-    assert arguments == [*expected, octets_of(request.url)]
+    assert arguments == [*expected, unescape_bytes(request.url)]
     assert piped == (body if is_piped else b"")
 
 
-def a_post(body: str = "", value: str = "", url: str = "https://s.example/?a=1&b=%20") -> Request:
+def a_post(body: str = "", value: str = "", url: str = "https://s.example/?a=1&b=%20") -> PostbackRequest:
     headers = (Header("X-It's", value),)
-    return Request(method=Method.POST, url=url, headers=headers, body_kind=BodyKind.TEXT, body=body)
+    return PostbackRequest(method=Method.POST, url=url, headers=headers, body_kind=BodyKind.TEXT, body=body)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_no_value_of_a_visitor_leaves_its_word_in_any_shell(shell: Shell, text: str) -> None:
+def test_no_visitors_value_escapes_its_word_in_any_shell(shell: Shell, text: str) -> None:
     read_back(shell, a_post(text, text, f"https://s.example/?x={text}"))
 
 
@@ -119,15 +119,17 @@ def test_no_value_of_a_visitor_leaves_its_word_in_any_shell(shell: Shell, text: 
     | st.text("'\\\"$`%!-\n\té•", max_size=20),
 )
 def test_every_shell_reads_back_exactly_the_bytes_of_a_copied_command(shell: Shell, body: bytes, value: str) -> None:
-    read_back(shell, a_post(text_of(body), value))
+    read_back(shell, a_post(escape_bytes(body), value))
 
 
 def test_a_nul_in_a_body_is_sent(shell: Shell) -> None:
-    read_back(shell, a_post(text_of(b"a\0b\0")))
+    read_back(shell, a_post(escape_bytes(b"a\0b\0")))
 
 
 def test_a_mask_stays_readable() -> None:
-    request = Request(method=Method.POST, url="https://s.example/bot•••/x", body_kind=BodyKind.TEXT, body="é•••\n")
+    request = PostbackRequest(
+        method=Method.POST, url="https://s.example/bot•••/x", body_kind=BodyKind.TEXT, body="é•••\n"
+    )
     assert curl_command(request).splitlines() == [
         "printf '\\303\\251•••\\n' | curl --globoff \\",
         "  --request POST \\",
@@ -136,8 +138,8 @@ def test_a_mask_stays_readable() -> None:
     ]
 
 
-def test_a_plain_body_stands_in_the_command() -> None:
-    request = Request(method=Method.POST, url="https://s.example/", body_kind=BodyKind.JSON, body='{"a": "b"}')
+def test_a_plain_body_is_part_of_the_command() -> None:
+    request = PostbackRequest(method=Method.POST, url="https://s.example/", body_kind=BodyKind.JSON, body='{"a": "b"}')
     assert '  --data-raw \'{"a": "b"}\' \\' in curl_command(request).splitlines()
 
 
@@ -156,12 +158,12 @@ def test_curl_sends_what_the_command_says() -> None:
     server = HTTPServer(("127.0.0.1", 0), Receiver)
     Thread(target=server.serve_forever, daemon=True).start()
     body = b'@it\'s \\ \x80\xff\0\r\n{"a": "[1]"}\n\n'
-    request = Request(
+    request = PostbackRequest(
         method=Method.PUT,
         url=f"http://127.0.0.1:{server.server_port}/p?x=[1]&y={{2}}",
         headers=(Header("X-Note", "it's 'quoted'"), Header("X-Empty", "")),
         body_kind=BodyKind.TEXT,
-        body=text_of(body),
+        body=escape_bytes(body),
     )
     subprocess.run(["sh", "-c", curl_command(request)], check=True, capture_output=True)
     server.shutdown()

@@ -1,4 +1,4 @@
-"""Deciding on a real ledger: each change with each rule gives one row, in the transaction of the change."""
+"""Deciding with a real ledger: each rule gives one row for each change, in the change's transaction."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Connection, insert, select
 
 from clickloop.conversion.conversion import Change
-from clickloop.conversion.notice import Door, RawNotice, RefusalReason
-from clickloop.conversion.notice_log import Outcome, StoredNotice
+from clickloop.conversion.notice import Channel, RawNotice, RefusalReason
+from clickloop.conversion.notice_log import NoticeOutcome, StoredNotice
 from clickloop.conversion.status import CountsAs, Status
 from clickloop.money import Money
 from clickloop.postback.due import SkipReason
@@ -67,14 +67,14 @@ def add_rule(ledger: Ledger, rule: Any) -> int:
 
 
 def _store(tx: Connection, changes: Sequence[Change]) -> None:
-    """Store the changes, as registering does before it decides."""
+    """Store the changes, as registering does before deciding."""
     if not tx.execute(select(notices.c.notice_id)).first():
-        raw = RawNotice(notice_id="n" * 26, at=NOW, door=Door.S2S)
-        insert_notices(tx, [StoredNotice(raw=raw, outcome=Outcome.REFUSED, reason=RefusalReason.NO_CLICK_ID)])
+        raw = RawNotice(notice_id="n" * 26, at=NOW, channel=Channel.S2S)
+        insert_notices(tx, [StoredNotice(raw=raw, outcome=NoticeOutcome.REFUSED, reason=RefusalReason.NO_CLICK_ID)])
     known = set(tx.scalars(select(conversions.c.conversion_id)))
     for after in (change.after for change in changes):
         if after.conversion_id not in known:
-            # The conversions that are made here differ in their ids alone.
+            # These conversions only differ in their ids.
             insert_conversions(tx, [msgspec.structs.replace(after, txid=after.conversion_id)])
             known.add(after.conversion_id)
     if changes:
@@ -88,12 +88,12 @@ def owe(ledger: Ledger, *changes: Any) -> int:
 
 
 def rows(ledger: Ledger) -> list[Postback]:
-    """Conversions - Out, oldest first."""
+    """Return Conversions - Out, oldest first."""
     with ledger.read() as tx:
         return postbacks_before(tx, PostbackFilter(), None, 1_000)[::-1]
 
 
-def test_a_new_conversion_owes_its_sources_postback_with_all_macros_filled_in(
+def test_a_new_conversion_creates_its_sources_postback_with_all_macros_filled_in(
     ledger: Ledger, rule: Any, change: Any
 ) -> None:
     url = "https://s.example/pb?id={externalid}&p={payout}&z={zoneid}&c={campaign.name}&o={offer.name}&n={network.name}"
@@ -107,7 +107,7 @@ def test_a_new_conversion_owes_its_sources_postback_with_all_macros_filled_in(
         "https://s.example/pb?id=w9Xk2-7fA&p=12.5&z=4711&c=Sweeps&o=Gift%20card&n=Everflow&s=Clickadu&i="
         + row.postback_id
     )
-    assert (row.state, row.trigger, row.lane, row.next_attempt_at) == ("waiting", "new", "s.example:443", NOW)
+    assert (row.state, row.trigger, row.receiver, row.next_attempt_at) == ("waiting", "new", "s.example:443", NOW)
     assert (row.campaign_id, row.source_id, row.click_id, row.version) == (7, 3, "c" * 26, 1)
 
 
@@ -132,7 +132,7 @@ def test_rules_of_the_source_the_campaign_and_the_instance_all_apply_and_no_othe
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9000", "[fd00::1]", "localhost", "a.example:6379"])
-def test_a_rule_whose_receiver_is_refused_by_its_address_is_skipped_with_the_sentence_why(
+def test_a_rule_whose_receivers_address_is_refused_is_skipped_with_the_reason(
     host: str, ledger: Ledger, rule: Any, change: Any
 ) -> None:
     add_rule(ledger, rule(request=RequestTemplate(url=f"http://{host}/pb?id={{externalid}}")))
@@ -150,11 +150,11 @@ def test_a_skipped_rule_gives_a_row_with_its_reason(ledger: Ledger, rule: Any, c
     assert owe(ledger, change(conversion(external_id=""))) == 0
 
     (row,) = rows(ledger)
-    assert (row.state, row.reason, row.request, row.lane) == ("skipped", SkipReason.NO_EXTERNAL_ID, None, "")
+    assert (row.state, row.reason, row.request, row.receiver) == ("skipped", SkipReason.NO_EXTERNAL_ID, None, "")
     assert len(row.findings) == len(SkipReason)
 
 
-def test_a_campaign_that_switched_its_sources_rules_off_skips_them(ledger: Ledger, rule: Any, change: Any) -> None:
+def test_a_campaign_that_turned_off_its_sources_rules_skips_them(ledger: Ledger, rule: Any, change: Any) -> None:
     add_rule(ledger, rule())
     with ledger.write() as tx:
         tx.execute(campaigns.update().values(source_rules_off=True))
@@ -187,7 +187,7 @@ def test_a_repeat_of_the_status_is_a_duplicate_and_a_change_follows_its_trigger(
     assert later == [("status", SkipReason.DUPLICATE), ("status", None)]
 
 
-def test_changes_of_one_conversion_in_one_call_know_of_each_other(
+def test_changes_of_one_conversion_in_one_call_take_each_other_into_account(
     ledger: Ledger, rule: Any, change: Any, conversion: Any
 ) -> None:
     add_rule(ledger, rule(conditions=Conditions(statuses=("sale",))))
@@ -209,7 +209,7 @@ def test_a_share_is_counted_over_calls(ledger: Ledger, rule: Any, change: Any, c
         assert tx.scalar(select(postback_rules.c.counted)) == 5
 
 
-def test_a_request_too_long_to_send_is_owed_all_the_same_and_left_to_the_attempt(
+def test_a_request_too_long_to_send_is_created_all_the_same_and_fails_at_its_attempt(
     ledger: Ledger, rule: Any, change: Any, conversion: Any
 ) -> None:
     add_rule(ledger, rule())

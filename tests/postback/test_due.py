@@ -1,4 +1,4 @@
-"""Whether a change owes a postback: one test for every reason, and the triggers."""
+"""Which changes create a postback: one test for every reason, and the triggers."""
 
 import inspect
 import sys
@@ -12,33 +12,35 @@ from clickloop.click.click import Click
 from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.status import CountsAs, Status
 from clickloop.money import Money
-from clickloop.postback.due import Earlier, Owed, Skipped, SkipReason, owe
-from clickloop.postback.rule import Conditions, Request, RequestTemplate, Rule, Trigger
+from clickloop.postback.due import DuePostback, RuleContext, SkippedPostback, SkipReason, decide_postback
+from clickloop.postback.rule import Conditions, PostbackRequest, RequestTemplate, Rule, Trigger
 
 NOW = 1_800_000_000_000
-REQUEST = Request(url="https://source.example/")
+REQUEST = PostbackRequest(url="https://source.example/")
 HOLD = Status("hold", "Hold", CountsAs.PENDING)
 SALE = Status("sale", "Sale", CountsAs.CONFIRMED)
 REJECTED = Status("rejected", "Rejected", CountsAs.REJECTED)
 
 
-def decide(change: Change, rule: Rule, uses_external_id: bool = True, **earlier: Any) -> Owed | Skipped:
-    return owe(change, rule, Earlier(**earlier), uses_external_id=uses_external_id, now_ms=NOW, resolve=lambda: REQUEST)
+def decide(change: Change, rule: Rule, uses_external_id: bool = True, **earlier: Any) -> DuePostback | SkippedPostback:
+    return decide_postback(
+        change, rule, RuleContext(**earlier), uses_external_id=uses_external_id, now_ms=NOW, resolve=lambda: REQUEST
+    )
 
 
-def reason_of(decision: Owed | Skipped) -> SkipReason | None:
-    return decision.reason if isinstance(decision, Skipped) else None
+def reason_of(decision: DuePostback | SkippedPostback) -> SkipReason | None:
+    return decision.reason if isinstance(decision, SkippedPostback) else None
 
 
-def test_a_new_conversion_owes_the_rules_request_at_once(change: Any, rule: Any) -> None:
+def test_a_new_conversion_makes_the_rules_request_due_at_once(change: Any, rule: Any) -> None:
     decision = decide(change(), rule())
 
-    assert isinstance(decision, Owed)
+    assert isinstance(decision, DuePostback)
     assert (decision.request, decision.not_before) == (REQUEST, NOW)
     assert all(finding.met for finding in decision.findings)
 
 
-def test_every_decision_tells_the_finding_of_every_condition(change: Any, rule: Any) -> None:
+def test_every_decision_reports_the_result_of_every_condition(change: Any, rule: Any) -> None:
     decision = decide(change(disable_postback=True), rule(active=False))
 
     assert sorted(finding.condition for finding in decision.findings) == sorted(SkipReason)
@@ -48,7 +50,7 @@ def test_an_inactive_rule_is_skipped_as_rule_off(change: Any, rule: Any) -> None
     assert reason_of(decide(change(), rule(active=False))) is SkipReason.RULE_OFF
 
 
-def test_a_campaign_may_switch_its_sources_rules_off_but_no_others(change: Any, rule: Any) -> None:
+def test_a_campaign_can_turn_off_its_sources_rules_but_no_others(change: Any, rule: Any) -> None:
     assert reason_of(decide(change(), rule(), source_rules_off=True)) is SkipReason.RULE_OFF
     assert reason_of(decide(change(), rule(source_id=None), source_rules_off=True)) is None
 
@@ -67,7 +69,7 @@ def test_a_status_that_is_not_chosen_is_skipped_as_status_not_selected(change: A
     assert reason_of(decide(held, rule(conditions=Conditions(statuses=("sale",))))) is SkipReason.STATUS_NOT_SELECTED
 
 
-def test_without_chosen_statuses_all_but_rejected_are_sent(change: Any, rule: Any, conversion: Any) -> None:
+def test_without_selected_statuses_all_but_rejected_are_sent(change: Any, rule: Any, conversion: Any) -> None:
     reasons = [reason_of(decide(change(conversion(status=status)), rule())) for status in (HOLD, SALE, REJECTED)]
 
     assert reasons == [None, None, SkipReason.STATUS_NOT_SELECTED]
@@ -79,7 +81,7 @@ def test_a_rejected_conversion_is_sent_where_it_is_chosen(change: Any, rule: Any
     assert reason_of(decide(change(conversion(status=REJECTED)), chosen)) is None
 
 
-def test_a_later_change_of_a_conversion_already_owed_is_skipped_as_duplicate(
+def test_a_later_change_of_a_conversion_with_a_postback_is_skipped_as_duplicate(
     change: Any, rule: Any, conversion: Any
 ) -> None:
     later = change(conversion(version=2), before=conversion(status=HOLD))
@@ -87,14 +89,14 @@ def test_a_later_change_of_a_conversion_already_owed_is_skipped_as_duplicate(
     assert reason_of(decide(later, rule(), owed=1)) is SkipReason.DUPLICATE
 
 
-def test_a_change_of_status_is_sent_again_where_every_change_triggers(change: Any, rule: Any, conversion: Any) -> None:
+def test_a_status_change_is_sent_again_if_every_change_triggers(change: Any, rule: Any, conversion: Any) -> None:
     later = change(conversion(version=2), before=conversion(status=HOLD))
     every = rule(conditions=Conditions(trigger=Trigger.STATUS))
 
     assert reason_of(decide(later, every, owed=1)) is None
 
 
-def test_a_change_of_payout_is_no_change_of_status(change: Any, rule: Any, conversion: Any) -> None:
+def test_a_payout_change_is_not_a_status_change(change: Any, rule: Any, conversion: Any) -> None:
     later = change(conversion(version=2), before=conversion(payout=Money(1, "USD")))
     every = rule(conditions=Conditions(trigger=Trigger.STATUS))
 
@@ -110,7 +112,7 @@ def test_a_conversion_is_new_to_a_rule_when_it_first_gets_a_chosen_status(
     assert reason_of(decide(later, rule(conditions=Conditions(statuses=("sale",))), skipped=skipped)) is None
 
 
-def test_a_conversion_held_back_by_its_notice_is_not_sent_at_a_later_change(
+def test_a_conversion_whose_notice_disabled_postbacks_is_not_sent_at_a_later_change(
     change: Any, rule: Any, conversion: Any
 ) -> None:
     later = change(conversion(version=2), before=conversion(status=HOLD))
@@ -122,13 +124,13 @@ def test_a_conversion_held_back_by_its_notice_is_not_sent_at_a_later_change(
 SALES = Conditions(statuses=("sale",))
 
 
-def trigger_of(decision: Owed | Skipped) -> tuple[bool, str]:
-    """What was found of the trigger."""
+def trigger_of(decision: DuePostback | SkippedPostback) -> tuple[bool, str]:
+    """Return the result of the trigger condition."""
     (found,) = [finding for finding in decision.findings if finding.condition is SkipReason.DUPLICATE]
     return found.met, found.detail
 
 
-def test_a_rule_made_after_a_conversion_is_sent_when_a_change_brings_it_into_the_rules_statuses(
+def test_a_rule_created_after_a_conversion_is_sent_when_a_change_gives_it_a_selected_status(
     change: Any, rule: Any, conversion: Any
 ) -> None:
     approved = change(conversion(version=2), before=conversion(status=HOLD))
@@ -136,23 +138,23 @@ def test_a_rule_made_after_a_conversion_is_sent_when_a_change_brings_it_into_the
     assert reason_of(decide(approved, rule(conditions=SALES))) is None
 
 
-def test_a_rule_made_after_a_conversion_fitted_is_not_sent_at_its_later_changes_and_the_record_says_so(
+def test_a_rule_created_after_a_conversion_qualified_is_not_sent_at_later_changes_and_the_record_says_so(
     change: Any, rule: Any, conversion: Any
 ) -> None:
     later = change(conversion(version=2), before=conversion(status=HOLD))
     paid_more = change(conversion(version=2, payout=Money(2, "USD")), before=conversion(payout=Money(1, "USD")))
 
-    assert trigger_of(decide(later, rule())) == (False, "it fitted before, as hold, before this rule was made")
+    assert trigger_of(decide(later, rule())) == (False, "it already qualified as hold, before this rule was created")
     assert trigger_of(decide(paid_more, rule(conditions=SALES))) == (
         False,
-        "it fitted before, as sale, before this rule was made",
+        "it already qualified as sale, before this rule was created",
     )
 
 
 OFF = frozenset({SkipReason.RULE_OFF})
 
 
-def test_a_rule_that_was_off_at_the_hold_is_sent_at_the_approval_but_not_when_it_fitted_before(
+def test_a_rule_that_was_off_at_the_hold_is_sent_at_the_approval_but_not_if_it_qualified_before(
     change: Any, rule: Any, conversion: Any
 ) -> None:
     approved = change(conversion(version=2), before=conversion(status=HOLD))
@@ -161,7 +163,7 @@ def test_a_rule_that_was_off_at_the_hold_is_sent_at_the_approval_but_not_when_it
     assert reason_of(decide(approved, rule(conditions=SALES), skipped=OFF)) is None
     assert trigger_of(decide(paid_more, rule(conditions=SALES), skipped=OFF)) == (
         False,
-        "it fitted before, as sale, before this rule was switched on",
+        "it already qualified as sale, before this rule was turned on",
     )
 
 
@@ -174,7 +176,7 @@ def test_a_rule_that_was_off_is_sent_when_a_payout_first_reaches_its_minimum(
     assert reason_of(decide(paid_more, dear, skipped=OFF)) is None
 
 
-def test_what_was_decided_of_the_conversion_itself_is_named_when_a_later_change_does_not_trigger(
+def test_an_earlier_decision_about_the_conversion_itself_is_named_when_a_later_change_does_not_trigger(
     change: Any, rule: Any, conversion: Any
 ) -> None:
     approved = change(conversion(version=2), before=conversion(status=HOLD))
@@ -182,14 +184,14 @@ def test_what_was_decided_of_the_conversion_itself_is_named_when_a_later_change_
 
     assert trigger_of(decide(approved, rule(conditions=SALES), skipped=skipped)) == (
         False,
-        "a status change, and skipped before: not_unique",
+        "a status change, and skipped earlier: not_unique",
     )
 
 
 SILENT = frozenset({SkipReason.DISABLED_BY_NOTICE})
 
 
-def test_a_conversion_first_told_in_silence_is_sent_when_it_first_fits_and_not_when_it_fitted_before(
+def test_a_conversion_whose_first_notice_disabled_postbacks_is_sent_when_it_first_qualifies_only(
     change: Any, rule: Any, conversion: Any
 ) -> None:
     approved = change(conversion(version=2), before=conversion(status=HOLD))
@@ -199,7 +201,7 @@ def test_a_conversion_first_told_in_silence_is_sent_when_it_first_fits_and_not_w
     assert reason_of(decide(approved, rule(conditions=SALES), skipped=SILENT)) is None
     assert trigger_of(decide(paid_more, rule(conditions=SALES), skipped=late)) == (
         False,
-        "it fitted before, as sale, when a notice asked that nothing be sent",
+        "it already qualified as sale, when an incoming postback turned postbacks off",
     )
 
 
@@ -275,14 +277,16 @@ def test_a_conversion_in_the_share_stays_in_it_at_later_changes(change: Any, rul
 def test_a_delay_moves_the_first_attempt(change: Any, rule: Any) -> None:
     decision = decide(change(), rule(conditions=Conditions(delay_seconds=60)))
 
-    assert isinstance(decision, Owed)
+    assert isinstance(decision, DuePostback)
     assert decision.not_before == NOW + 60_000
 
 
-def test_a_notice_from_the_future_does_not_hold_its_postback_back(change: Any, rule: Any) -> None:
-    decision = owe(change(), rule(), Earlier(), uses_external_id=True, now_ms=NOW - 10**9, resolve=lambda: REQUEST)
+def test_a_notice_from_the_future_does_not_delay_its_postback(change: Any, rule: Any) -> None:
+    decision = decide_postback(
+        change(), rule(), RuleContext(), uses_external_id=True, now_ms=NOW - 10**9, resolve=lambda: REQUEST
+    )
 
-    assert isinstance(decision, Owed)
+    assert isinstance(decision, DuePostback)
     assert decision.not_before == NOW - 10**9
 
 
@@ -296,7 +300,7 @@ def test_a_notice_from_the_future_does_not_hold_its_postback_back(change: Any, r
     micros=st.integers(-(10**9), 10**9),
     minimum=st.none() | st.integers(0, 10**9),
 )
-def test_a_decision_is_owed_exactly_when_every_finding_is_met(
+def test_a_postback_is_due_if_and_only_if_every_condition_is_met(
     active: bool,
     disabled: bool,
     first: bool,
@@ -328,8 +332,8 @@ def test_a_decision_is_owed_exactly_when_every_finding_is_met(
 
     decision = decide(changed, rule, counted=counted)
 
-    assert isinstance(decision, Owed) == all(finding.met for finding in decision.findings)
-    if isinstance(decision, Skipped):
+    assert isinstance(decision, DuePostback) == all(finding.met for finding in decision.findings)
+    if isinstance(decision, SkippedPostback):
         assert decision.reason is next(finding.condition for finding in decision.findings if not finding.met)
 
 

@@ -1,4 +1,4 @@
-"""What is masked in what is shown, and what is not."""
+"""Secrets are masked, and nothing else is."""
 
 import time
 
@@ -8,11 +8,11 @@ import pytest
 from clickloop.postback.masking import (
     MASK,
     MAX_SHOWN,
+    masked_fields,
     masked_header,
     masked_request,
     masked_text,
     masked_value,
-    masks_in,
     unmasked_template,
 )
 from clickloop.postback.rule import BodyKind, Header, Method, RequestTemplate
@@ -71,7 +71,7 @@ def test_a_secret_is_masked(text: str, shown: str) -> None:
         *('{"name": "key", "keyword": "x"}', '{"said": "token", "x": "a"}', "a=%25&b=%3D&c=%22", "Authorization"),
     ],
 )
-def test_what_is_no_secret_stays(text: str) -> None:
+def test_values_that_are_not_secret_stay(text: str) -> None:
     assert masked_text(text) == text
 
 
@@ -92,7 +92,7 @@ def test_a_header_is_masked_by_its_name() -> None:
         ("hash", "{hash}", "{hash}"),
     ],
 )
-def test_the_value_of_a_parameter_is_masked_by_its_name_or_by_what_it_holds(name: str, value: str, shown: str) -> None:
+def test_a_parameters_value_is_masked_by_its_name_or_its_content(name: str, value: str, shown: str) -> None:
     assert masked_value(name, value) == shown
 
 
@@ -102,7 +102,7 @@ def test_a_long_text_is_cut_and_says_so() -> None:
 
 @pytest.mark.parametrize("secret", ["s3cret:key", "abcabc"])
 @pytest.mark.parametrize("kept", range(1, 6))
-def test_the_cut_lets_no_beginning_of_a_secret_through(secret: str, kept: int) -> None:
+def test_the_cut_shows_no_start_of_a_secret(secret: str, kept: int) -> None:
     shown = masked_text("-" * (MAX_SHOWN - kept) + secret * 9, (secret,))
     assert not set(shown.partition("…")[0]) - {"-"}
 
@@ -155,7 +155,7 @@ TEMPLATE = RequestTemplate(
 )
 
 
-def test_what_a_rule_marks_as_secret_is_masked_in_every_part_and_every_encoding() -> None:
+def test_a_rules_secrets_are_masked_in_every_part_and_every_encoding() -> None:
     request = msgspec.structs.replace(TEMPLATE, url="https://api.example/s3cret%3Akey/s3cret:key")
     shown = masked_request(request)
     assert shown.url == "https://api.example/•••/•••"
@@ -170,19 +170,19 @@ def test_a_macro_is_no_secret_whatever_its_parameter_is_called() -> None:
     assert shown.body == '{"auth": "•••", "token": "{v2}"}'
 
 
-def test_what_is_saved_as_it_was_shown_stays_as_it_was() -> None:
+def test_parts_saved_as_shown_stay_unchanged() -> None:
     assert unmasked_template(masked_request(TEMPLATE), TEMPLATE) == TEMPLATE
-    assert masks_in(TEMPLATE) == ()
+    assert masked_fields(TEMPLATE) == ()
 
 
-def test_a_part_that_was_changed_around_a_mask_is_found() -> None:
+def test_a_part_changed_around_a_mask_is_reported() -> None:
     given = msgspec.structs.replace(
         masked_request(TEMPLATE), url="https://api.example/other/•••", secrets=("•••", "•••")
     )
-    assert masks_in(unmasked_template(given, TEMPLATE)) == ("request.url", "request.secrets")
+    assert masked_fields(unmasked_template(given, TEMPLATE)) == ("request.url", "request.secrets")
 
 
-def test_secrets_are_not_sent_to_a_host_that_was_put_in_by_somebody_who_does_not_see_them() -> None:
+def test_secrets_are_not_sent_to_a_host_set_by_a_user_who_does_not_see_them() -> None:
     given = msgspec.structs.replace(masked_request(TEMPLATE), url="https://other.example/send?to={externalid}")
-    assert "request.body" in masks_in(unmasked_template(given, TEMPLATE))
-    assert any(field.startswith("request.headers[") for field in masks_in(unmasked_template(given, TEMPLATE)))
+    assert "request.body" in masked_fields(unmasked_template(given, TEMPLATE))
+    assert any(field.startswith("request.headers[") for field in masked_fields(unmasked_template(given, TEMPLATE)))

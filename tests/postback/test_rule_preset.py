@@ -1,12 +1,12 @@
-"""The presets of postback rules: each can be filled in, saved, and tells success from failure by the receiver's own words."""
+"""The presets of postback rules: each can be filled in and saved, and recognizes success and failure in responses."""
 
 import msgspec
 import pytest
 
-from clickloop.macro import Place, check
+from clickloop.macro import EncodingContext, check
 from clickloop.postback.checking import check_rule
 from clickloop.postback.masking import MASK, masked_request
-from clickloop.postback.retry import Outcome, fault_of
+from clickloop.postback.retry import AttemptOutcome, fault_of
 from clickloop.postback.rule import RequestTemplate, Rule
 from clickloop.postback.rule_preset import FillFault, RulePreset, request_of_preset, rule_presets
 from clickloop.postback.values import ready_request
@@ -21,7 +21,7 @@ def filled(preset: RulePreset, **given: str) -> RequestTemplate:
     return request
 
 
-def test_the_messengers_and_a_webhook_are_there() -> None:
+def test_the_messengers_and_a_webhook_exist() -> None:
     assert [preset.key for preset in PRESETS] == ["telegram", "slack", "discord", "webhook"]
 
 
@@ -32,9 +32,9 @@ def test_filled_in_with_its_examples_a_preset_can_be_saved(preset: RulePreset) -
 
 
 @each_preset
-def test_a_preset_uses_only_macros_that_we_know_and_asks_for_no_external_id(preset: RulePreset) -> None:
+def test_a_preset_only_uses_known_macros_and_needs_no_external_id(preset: RulePreset) -> None:
     request = filled(preset)
-    assert check(request.url) == check(request.body, place=Place.JSON) == ()
+    assert check(request.url) == check(request.body, context=EncodingContext.JSON) == ()
     assert not ready_request(request).uses_external_id
 
 
@@ -48,7 +48,7 @@ def test_nothing_that_is_secret_is_shown(preset: RulePreset) -> None:
 
 
 @each_preset
-def test_a_word_that_must_be_given_is_asked_for_and_an_unknown_one_refused(preset: RulePreset) -> None:
+def test_a_required_placeholder_is_requested_and_an_unknown_one_refused(preset: RulePreset) -> None:
     wrong = request_of_preset(preset, {"none_such": "x"})
     assert isinstance(wrong, tuple)
     assert {(fault.name, fault.fault) for fault in wrong} == {("none_such", FillFault.UNKNOWN)} | {
@@ -80,7 +80,7 @@ def test_a_webhook_without_authorization_sends_no_such_header() -> None:
     assert filled(rule_presets()["webhook"], authorization="").headers == ()
 
 
-def test_a_bot_api_server_of_ones_own_can_stand_in_for_telegrams() -> None:
+def test_a_self_hosted_bot_api_server_can_replace_telegrams() -> None:
     request = filled(rule_presets()["telegram"], api_url="http://127.0.0.1:9000")
     assert request.url == "http://127.0.0.1:9000/bot110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/sendMessage"
 
@@ -98,6 +98,6 @@ def test_a_bot_api_server_of_ones_own_can_stand_in_for_telegrams() -> None:
         ("webhook", b"", True),
     ],
 )
-def test_an_answer_with_200_means_what_the_receiver_says(key: str, answer: bytes, delivered: bool) -> None:
-    fault = fault_of(Outcome(status_code=200, answer=answer), rule_presets()[key].success)
+def test_a_200_means_what_the_receiver_says(key: str, answer: bytes, delivered: bool) -> None:
+    fault = fault_of(AttemptOutcome(status_code=200, answer=answer), rule_presets()[key].success)
     assert (fault is None) == delivered

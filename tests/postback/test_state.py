@@ -1,8 +1,16 @@
-"""The states of a postback, and the groups of them that the code asks for."""
+"""The states of a postback, and their groups."""
 
 import pytest
 
-from clickloop.postback.state import ENDED_BADLY, FINAL, ON_THE_WAY, QUEUED, STORED, UNFINISHED, PostbackState
+from clickloop.postback.state import (
+    ENDED_UNDELIVERED,
+    FINAL,
+    QUEUED,
+    SENT_OR_PENDING,
+    STORED,
+    UNFINISHED,
+    PostbackState,
+)
 
 
 @pytest.mark.parametrize("state", PostbackState)
@@ -10,11 +18,11 @@ def test_a_postback_waits_or_is_being_sent_or_is_final(state: PostbackState) -> 
     assert [state.is_queued, state is PostbackState.SENDING, state.is_final].count(True) == 1
 
 
-def test_what_is_stored_is_unfinished_or_final() -> None:
+def test_stored_states_are_unfinished_or_final() -> None:
     assert set(STORED) == set(UNFINISHED) | set(FINAL) == set(PostbackState) - {PostbackState.PAUSED}
     assert set(QUEUED) - set(STORED) == {PostbackState.PAUSED}
 
 
-def test_what_ended_badly_is_final_and_not_on_its_way() -> None:
-    assert set(ENDED_BADLY) < set(FINAL)
-    assert set(ENDED_BADLY).isdisjoint(ON_THE_WAY)
+def test_undelivered_states_are_final_and_not_pending() -> None:
+    assert set(ENDED_UNDELIVERED) < set(FINAL)
+    assert set(ENDED_UNDELIVERED).isdisjoint(SENT_OR_PENDING)

@@ -1,4 +1,4 @@
-"""The macro values of a change and the request that they give."""
+"""The macro values of a change, and the request they produce."""
 
 import json
 from typing import Any
@@ -15,10 +15,10 @@ from clickloop.conversion.conversion import Conversion, Parameters
 from clickloop.conversion.status import SALE
 from clickloop.macro import KNOWN, Values
 from clickloop.money import Money
-from clickloop.postback.rule import BodyKind, Conditions, Header, Method, Request, RequestTemplate, Rule
-from clickloop.postback.sending.target import Target, TargetFault, escaped_url, target_of
+from clickloop.postback.rule import BodyKind, Conditions, Header, Method, PostbackRequest, RequestTemplate, Rule
+from clickloop.postback.sending.target import RequestTarget, TargetFault, escaped_url, target_of
 from clickloop.postback.values import change_values, ready_request, reported_micros
-from clickloop.text import octets_of, text_of
+from clickloop.text import escape_bytes, unescape_bytes
 
 NOW = 1_800_000_000_000
 SETUP = SetupNames(
@@ -28,7 +28,7 @@ ALL = Conditions()
 ROWS = (("zoneid", "token1"), ("external_id", "externalid"))
 
 
-def resolve(template: RequestTemplate, conversion: Conversion, conditions: Conditions = ALL) -> Request:
+def resolve(template: RequestTemplate, conversion: Conversion, conditions: Conditions = ALL) -> PostbackRequest:
     ready = ready_request(template, ROWS)
     rule = Rule(rule_id=1, name="r", request=template, conditions=conditions)
     return ready.resolve(values_of(conversion, rule, "p" * 26), NOW, lambda: 7)
@@ -46,7 +46,7 @@ def query_of(text: str, conversion: Conversion, conditions: Conditions = ALL) ->
     return dict(parse_qsl(request.url.partition("?")[2], keep_blank_values=True))
 
 
-def test_a_change_gives_its_ids_money_status_and_times(conversion: Any) -> None:
+def test_the_macros_of_a_change_include_ids_money_status_and_times(conversion: Any) -> None:
     macros = (
         "clickid externalid txid conversion_id postback_id payout currency conversion conversion.group conversion.key"
     )
@@ -69,7 +69,7 @@ def test_a_change_gives_its_ids_money_status_and_times(conversion: Any) -> None:
     }
 
 
-def test_the_set_up_around_a_click_has_its_names(conversion: Any) -> None:
+def test_the_names_of_a_clicks_set_up_are_macros(conversion: Any) -> None:
     query = "a={campaign.name}&b={campaign.key}&c={trafficsource.name}&d={offer.name}&e={network.name}&f={campaign.id}"
 
     values = {"a": "Sweeps", "b": "15Gptd", "c": "Clickadu", "d": "Gift", "e": "EF", "f": "7"}
@@ -84,7 +84,7 @@ def test_the_notices_own_parameters_are_macros(conversion: Any) -> None:
     assert query == {"a": "N-9", "b": "blue", "c": "3", "d": ""}
 
 
-def test_a_conversion_without_a_status_word_says_its_statuss_key(conversion: Any) -> None:
+def test_a_conversion_without_a_status_word_reports_its_status_key(conversion: Any) -> None:
     assert query_of("s={status}", conversion(status_word="")) == {"s": "sale"}
 
 
@@ -99,7 +99,7 @@ def test_a_share_is_rounded_to_millionths_away_from_zero(micros: int, percent: i
     assert reported_micros(micros, percent) == reported
 
 
-def test_profit_is_payout_less_cost_in_one_currency_and_else_empty(conversion: Any) -> None:
+def test_profit_is_payout_less_cost_in_one_currency_and_otherwise_empty(conversion: Any) -> None:
     click = msgspec.structs.replace(conversion().click, cost_micros=500_000, cost_currency="USD")
     same = msgspec.structs.replace(conversion(), click=click)
     other = msgspec.structs.replace(conversion(), click=click, payout=Money(12_500_000, "EUR"))
@@ -108,7 +108,7 @@ def test_profit_is_payout_less_cost_in_one_currency_and_else_empty(conversion: A
     assert query_of("p={profit}", other) == {"p": ""}
 
 
-def test_every_known_macro_can_be_asked_for(conversion: Any) -> None:
+def test_every_known_macro_can_be_used(conversion: Any) -> None:
     assert len(query_of("&".join(f"{macro.name}={{{macro.name}}}" for macro in KNOWN), conversion())) == len(KNOWN)
 
 
@@ -117,8 +117,8 @@ def test_a_value_that_is_a_macro_is_not_expanded(conversion: Any) -> None:
 
 
 @given(st.binary(min_size=1, max_size=60))
-def test_the_receiver_gets_one_parameter_with_exactly_the_sources_octets(octets: bytes) -> None:
-    click = Click(click_id="c", at=NOW, campaign_id=1, source_id=1, external_id=text_of(octets))
+def test_the_receiver_gets_one_parameter_with_exactly_the_sources_bytes(octets: bytes) -> None:
+    click = Click(click_id="c", at=NOW, campaign_id=1, source_id=1, external_id=escape_bytes(octets))
     made = Conversion(
         conversion_id="a",
         click=click,
@@ -136,7 +136,7 @@ def test_the_receiver_gets_one_parameter_with_exactly_the_sources_octets(octets:
     request = resolve(RequestTemplate(url="https://s.example/pb?id={externalid}&z=1"), made)
 
     target = target_of(request.url)
-    assert isinstance(target, Target)
+    assert isinstance(target, RequestTarget)
     first, second = target.query.split("&")
     assert unquote_to_bytes(first.removeprefix("id=")) == octets
     assert second == "z=1"
@@ -168,7 +168,7 @@ def test_a_body_is_encoded_for_its_kind(
     assert (request.body, request.headers) == (sent, (Header("Content-Type", content_type),))
 
 
-def test_the_rules_own_content_type_wins(conversion: Any) -> None:
+def test_the_rules_own_content_type_takes_precedence(conversion: Any) -> None:
     headers = (Header("content-type", "application/vnd.api+json"),)
     template = RequestTemplate(
         method=Method.POST, url="https://s.example/", headers=headers, body_kind=BodyKind.JSON, body="{}"
@@ -183,12 +183,12 @@ def test_a_json_body_is_valid_json_whatever_the_values_hold(value: str) -> None:
         method=Method.POST, url="https://s.example/", body_kind=BodyKind.JSON, body='{"a":"{v1}","b":{v1}}'
     )
 
-    body = ready_request(template).resolve({"token1": value}, NOW, lambda: 0).body_octets()
+    body = ready_request(template).resolve({"token1": value}, NOW, lambda: 0).body_bytes()
 
     assert isinstance(json.loads(body), dict)
 
 
-def test_only_a_request_that_carries_the_external_id_needs_one() -> None:
+def test_only_a_request_that_contains_the_external_id_needs_one() -> None:
     url = "https://s.example/"
 
     assert ready_request(RequestTemplate(url=f"{url}?id={{external_id}}")).uses_external_id
@@ -200,14 +200,14 @@ def test_only_a_request_that_carries_the_external_id_needs_one() -> None:
 def test_the_url_parser_never_raises_and_what_it_accepts_is_one_line_of_ascii(rest: str) -> None:
     target = target_of(escaped_url(f"https://s.example/{rest}"))
 
-    assert isinstance(target, Target)
+    assert isinstance(target, RequestTarget)
     assert all("\x20" < character < "\x7f" for character in target.url)
     assert target_of(target.url) == target
-    assert isinstance(target_of(rest), Target | TargetFault)
+    assert isinstance(target_of(rest), RequestTarget | TargetFault)
 
 
 @pytest.mark.parametrize(
-    ("url", "lane"),
+    ("url", "receiver"),
     [
         ("https://S.Example/pb", "s.example:443"),
         ("http://s.example:8080", "s.example:8080"),
@@ -216,15 +216,18 @@ def test_the_url_parser_never_raises_and_what_it_accepts_is_one_line_of_ascii(re
         ("https://１２７.０.０.１/", "127.0.0.1:443"),
     ],
 )
-def test_a_lane_is_the_receivers_host_and_port(url: str, lane: str) -> None:
+def test_a_lane_is_the_receivers_host_and_port(url: str, receiver: str) -> None:
     target = target_of(url)
 
-    assert isinstance(target, Target)
-    assert target.lane == lane
+    assert isinstance(target, RequestTarget)
+    assert target.receiver == receiver
 
 
-def test_octets_of_a_text_body_leave_as_they_came() -> None:
-    assert octets_of(text_of(b"\xff\x00a")) == Request(url="", body=text_of(b"\xff\x00a")).body_octets()
+def test_bytes_of_a_text_body_are_sent_unchanged() -> None:
+    assert (
+        unescape_bytes(escape_bytes(b"\xff\x00a"))
+        == PostbackRequest(url="", body=escape_bytes(b"\xff\x00a")).body_bytes()
+    )
 
 
 @given(
@@ -255,8 +258,8 @@ def test_octets_of_a_text_body_leave_as_they_came() -> None:
 )
 def test_a_url_that_is_kept_ready_comes_out_as_one_that_is_read_anew(parts: list[str], start: str, value: str) -> None:
     ready = ready_request(RequestTemplate(url=start + "".join(parts)))
-    values = {"externalid": text_of(octets_of(value)), "token1": "a/b"}
-    anew = msgspec.structs.replace(ready, steady_url=None)
+    values = {"externalid": escape_bytes(unescape_bytes(value)), "token1": "a/b"}
+    anew = msgspec.structs.replace(ready, prepared_url=None)
     assert ready.resolve(values, NOW, lambda: 7) == anew.resolve(values, NOW, lambda: 7)
 
 

@@ -1,4 +1,4 @@
-"""Facts of changes: whatever happens to a conversion, the sums are what it is in the end."""
+"""Facts of changes: whatever happens to a conversion, their sums equal its final state."""
 
 from collections import Counter
 
@@ -50,7 +50,7 @@ def test_a_new_conversion_adds_one_with_its_click() -> None:
     assert (fact.click, fact.at, fact.recorded_at, fact.txid) == (conversion.click, 1_000, 2_000, "t")
 
 
-def test_only_a_status_that_counts_as_confirmed_brings_revenue() -> None:
+def test_only_a_confirmed_status_adds_revenue() -> None:
     measures = []
     for status in STATUSES:
         (fact,) = facts_of_change(a_change(None, a_conversion(status, 7)))
@@ -58,23 +58,23 @@ def test_only_a_status_that_counts_as_confirmed_brings_revenue() -> None:
     assert measures == [(7, 0, 0), (0, 7, 0), (0, 0, 7)]
 
 
-def test_a_changed_status_takes_the_old_back_and_adds_the_new() -> None:
+def test_a_changed_status_reverses_the_old_row_and_adds_the_new() -> None:
     taken, added = facts_of_change(a_change(a_conversion(HOLD, 3), a_conversion(REJECTED, 3)))
     assert (taken.status_key, taken.conversions, taken.pending_micros) == ("hold", -1, -3)
     assert (added.status_key, added.conversions, added.rejected_micros) == ("rejected", 1, 3)
 
 
-def test_a_correction_falls_on_the_moment_of_what_it_corrects() -> None:
+def test_a_correction_has_the_time_of_what_it_corrects() -> None:
     taken, added = facts_of_change(a_change(a_conversion(HOLD, at=1_000), a_conversion(SALE, at=9_000)))
     assert (taken.at, added.at) == (1_000, 9_000)
 
 
-def test_a_change_of_details_alone_gives_no_facts() -> None:
+def test_a_change_of_details_only_adds_no_facts() -> None:
     before = a_conversion()
     assert facts_of_change(a_change(before, msgspec.structs.replace(before, version=2, flags=("x",)))) == []
 
 
-def test_test_conversions_give_no_facts() -> None:
+def test_test_conversions_add_no_facts() -> None:
     assert facts_of_change(a_change(None, a_conversion(test=True))) == []
     assert facts_of_change(a_change(a_conversion(HOLD, test=True), a_conversion(test=True))) == []
 
@@ -98,7 +98,7 @@ _conversions = st.builds(
 
 
 @given(st.lists(_conversions, min_size=1, max_size=8))
-def test_after_any_history_the_sums_are_those_of_the_last_state(states: list[Conversion]) -> None:
+def test_after_any_history_the_sums_equal_the_last_state(states: list[Conversion]) -> None:
     facts: list[ConversionFact] = []
     before: Conversion | None = None
     for state in states:

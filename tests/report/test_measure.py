@@ -1,11 +1,11 @@
-"""Ratios come from sums, and texts of figures are exact."""
+"""Ratios are computed from sums, and formatted figures are exact."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.report.export import CsvRow, csv_lines, not_converted_text, percent_text
-from clickloop.report.measure import Measure, OtherMoney, Sums, change, quotient, signed_names
+from clickloop.report.measure import Measure, OtherMoney, Sums, quotient, relative_change, signed_names
 from clickloop.report.query import Dimension
 from clickloop.report.rate_text import day_text, rate_text, read_day, read_rate, read_rate_lines
 
@@ -21,13 +21,13 @@ SUMS = Sums(
 )
 
 
-def test_every_ratio_is_that_of_the_sums() -> None:
+def test_every_ratio_is_computed_from_sums() -> None:
     assert (Measure.CONVERSIONS.of(SUMS), Measure.PROFIT.of(SUMS)) == (3, -3_000_000)
     assert (Measure.CR.of(SUMS), Measure.APPROVAL_RATE.of(SUMS), Measure.ROI.of(SUMS)) == (10_000, 333_333, -300_000)
     assert (Measure.EPC.of(SUMS), Measure.CPC.of(SUMS), Measure.AVERAGE_PAYOUT.of(SUMS)) == (23_333, 33_333, 3_500_000)
 
 
-def test_a_measure_that_is_no_ratio_is_its_sum() -> None:
+def test_a_measure_without_a_divisor_is_its_sum() -> None:
     assert {measure.value: measure.of(SUMS) for measure in Measure if not measure.divisor} == {
         "clicks": 300,
         "unique_clicks": 0,
@@ -45,26 +45,31 @@ def test_a_measure_that_is_no_ratio_is_its_sum() -> None:
 
 
 @pytest.mark.parametrize("measure", Measure)
-def test_a_measure_is_made_of_sums_and_has_a_title(measure: Measure) -> None:
+def test_a_measure_consists_of_sums_and_has_a_title(measure: Measure) -> None:
     assert measure.label
     for _, name in (*signed_names(measure.dividend), *(signed_names(measure.divisor) if measure.divisor else ())):
         assert name in Sums.__struct_fields__
 
 
-def test_nothing_is_divided_by_nothing() -> None:
+def test_a_ratio_without_a_divisor_is_none() -> None:
     assert {measure.of(Sums()) for measure in Measure if measure.divisor} == {None}
     assert {measure.of(Sums()) for measure in Measure if not measure.divisor} == {0}
 
 
 @given(st.integers(-(10**30), 10**30), st.integers(1, 10**24))
-def test_a_quotient_is_off_by_half_at_most(dividend: int, divisor: int) -> None:
+def test_a_quotient_is_off_by_at_most_a_half(dividend: int, divisor: int) -> None:
     found = quotient(dividend, divisor)
     assert found is not None
     assert abs(2 * (dividend - found * divisor)) <= divisor
 
 
 def test_changes_and_texts_of_shares() -> None:
-    assert (change(15, 10), change(5, -10), change(5, 0), change(0, 10)) == (500_000, 1_500_000, None, -1_000_000)
+    assert (relative_change(15, 10), relative_change(5, -10), relative_change(5, 0), relative_change(0, 10)) == (
+        500_000,
+        1_500_000,
+        None,
+        -1_000_000,
+    )
     assert percent_text(12_345) == "1.2345"
 
 
@@ -78,7 +83,7 @@ def test_the_table_has_a_column_for_each_measure_and_status() -> None:
     assert cells["Clicks"] == "300"
 
 
-def test_what_is_not_converted_is_told_by_currency() -> None:
+def test_unconverted_money_is_listed_by_currency() -> None:
     apart = (
         OtherMoney(currency="", cost_micros=5),
         OtherMoney(currency="EUR", revenue_micros=1_500_000, pending_micros=1),
@@ -106,7 +111,7 @@ def test_a_rate_is_exact(text: str, rate: int) -> None:
 @pytest.mark.parametrize(
     "text", ["", "0", "0.0", "-1", "1,5", "1e3", "NaN", "1234567", "1.0000000000001", "١", "1.", ".5"]
 )
-def test_what_is_no_rate_is_none(text: str) -> None:
+def test_an_invalid_rate_is_none(text: str) -> None:
     assert read_rate(text) is None
 
 
@@ -115,7 +120,7 @@ def test_days_are_counted_from_1970() -> None:
     assert [read_day(text) for text in ("2026-02-30", "1969-12-31", "2026-3-1", "20260301", "٢٠٢٦-٠٣-٠١")] == [None] * 5
 
 
-def test_rates_are_read_line_by_line_however_they_are_parted() -> None:
+def test_rates_are_parsed_line_by_line_with_any_separator() -> None:
     text = "currency,day,rate\n\neur,2026-02-01,1.1\nGBP;2026-02-01;1.3\nPLN\t2026-02-01  0.25\n"
     assert read_rate_lines(text) == [
         ("EUR", "2026-02-01", "1.1"),

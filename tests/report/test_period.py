@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clickloop.clock import DAY_MS, HOUR_MS
-from clickloop.report.period import Days, Preset, days_of, offsets_of, start_of, zone_of
+from clickloop.report.period import DateRange, Preset, days_of, offsets_of, start_of_day, zone_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
 def at(text: str, zone: str = "UTC") -> int:
-    """The moment of a local time."""
+    """Return the moment of a local time."""
     return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp()) * 1000
 
 
@@ -30,29 +30,29 @@ def at(text: str, zone: str = "UTC") -> int:
         (Preset.LAST_MONTH, "2026-02-01", "2026-02-28"),
     ],
 )
-def test_every_named_period_is_of_the_zones_own_day(preset: Preset, first: str, last: str) -> None:
+def test_named_periods_use_the_day_of_the_time_zone(preset: Preset, first: str, last: str) -> None:
     days = days_of(preset, at("2026-02-28T23:30"), BERLIN)
     assert (days.first.isoformat(), days.last.isoformat()) == (first, last)
 
 
-def test_the_days_before_are_as_many() -> None:
-    days = Days(date(2026, 3, 1), date(2026, 3, 7))
-    assert (days.count, days.before) == (7, Days(date(2026, 2, 22), date(2026, 2, 28)))
+def test_the_previous_range_has_the_same_length() -> None:
+    days = DateRange(date(2026, 3, 1), date(2026, 3, 7))
+    assert (days.count, days.before) == (7, DateRange(date(2026, 2, 22), date(2026, 2, 28)))
 
 
-def test_a_day_of_a_changing_clock_has_23_or_25_hours() -> None:
+def test_a_day_with_a_clock_change_has_23_or_25_hours() -> None:
     for day, hours in ((date(2026, 3, 29), 23), (date(2026, 10, 25), 25)):
-        days = Days(day, day)
+        days = DateRange(day, day)
         assert days.until_at(BERLIN) - days.from_at(BERLIN) == hours * HOUR_MS
 
 
-def test_a_day_without_midnight_begins_when_the_clock_goes_on() -> None:
+def test_a_day_without_midnight_begins_after_the_gap() -> None:
     beirut = ZoneInfo("Asia/Beirut")  # 2026-03-29: 00:00 is skipped
-    first = datetime.fromtimestamp(start_of(date(2026, 3, 29), beirut) / 1000, beirut)
+    first = datetime.fromtimestamp(start_of_day(date(2026, 3, 29), beirut) / 1000, beirut)
     assert (first.date(), first.hour) == (date(2026, 3, 29), 1)
 
 
-def test_the_clock_changes_to_the_second() -> None:
+def test_clock_changes_are_exact_to_the_second() -> None:
     offsets = offsets_of(BERLIN, at("2026-01-01"), at("2027-01-01"))
     assert [(offset.from_at, offset.ahead_ms // HOUR_MS) for offset in offsets] == [
         (at("2026-01-01"), 1),
@@ -65,7 +65,7 @@ def test_the_clock_changes_to_the_second() -> None:
 @given(
     st.sampled_from(sorted(available_timezones())), st.integers(at("2000-01-01"), at("2040-01-01")), st.integers(1, 400)
 )
-def test_offsets_are_those_of_every_moment_within(zone: str, from_at: int, days: int) -> None:
+def test_offsets_are_right_at_every_moment_of_the_period(zone: str, from_at: int, days: int) -> None:
     named, until_at = ZoneInfo(zone), from_at + days * DAY_MS
     offsets = offsets_of(named, from_at, until_at)
     assert offsets[0].from_at == from_at
@@ -77,5 +77,5 @@ def test_offsets_are_those_of_every_moment_within(zone: str, from_at: int, days:
 
 
 @pytest.mark.parametrize("name", ["", "Mars", "../etc/passwd", "/etc/passwd", "a" * 65, "Europe", "\0"])
-def test_what_names_no_zone_is_none(name: str) -> None:
+def test_an_unknown_time_zone_is_none(name: str) -> None:
     assert zone_of(name) is None

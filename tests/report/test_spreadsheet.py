@@ -1,4 +1,4 @@
-"""CSV for spreadsheets: what could run as a formula is text, numbers stay numbers, and everything is read back."""
+"""CSV for spreadsheets: no text runs as a formula, numbers stay numbers, and everything can be read back."""
 
 import csv
 import io
@@ -54,7 +54,7 @@ def test_a_cell_is_written_as_text_or_number(cell: str | bytes | int, written: b
         max_size=4,
     )
 )
-def test_cells_are_read_back_but_for_the_apostrophe(cells: list[str]) -> None:
+def test_cells_are_read_back_except_for_the_apostrophe(cells: list[str]) -> None:
     (row,) = csv.reader(io.StringIO("x," + csv_line(cells).decode(), newline=""))
     assert [without_apostrophes(found.encode()) for found in row[1:]] == [cell.encode() for cell in cells]
 
@@ -63,9 +63,7 @@ def test_cells_are_read_back_but_for_the_apostrophe(cells: list[str]) -> None:
     cells=st.lists(st.text(st.sampled_from("=+-@＝;\t\r\n\"', a1"), max_size=10), min_size=1, max_size=3),
     separator=st.sampled_from(";\t"),
 )
-def test_no_cell_is_a_formula_where_others_separate_cells_and_quotes_inside_are_none(
-    cells: list[str], separator: str
-) -> None:
+def test_no_cell_is_a_formula_with_other_separators_or_ignored_quotes(cells: list[str], separator: str) -> None:
     for found in re.split(rf"[{separator}\r\n]", csv_line(cells).decode()):
         bare = found.lstrip(' "')
         number = r"[+-][0-9]+([.,][0-9]+)*"
@@ -73,7 +71,7 @@ def test_no_cell_is_a_formula_where_others_separate_cells_and_quotes_inside_are_
         assert not bare.startswith(tuple("=+-@＝")) or is_text or re.fullmatch(number, bare)
 
 
-def test_a_number_that_begins_a_line_makes_no_formula_with_what_follows_it() -> None:
+def test_a_number_at_the_start_of_a_line_forms_no_formula_with_the_rest() -> None:
     assert csv_line(["-3", "5+cmd|' /C calc'!A0", -4, "x"]) == b'-3,"5+cmd|\' /C calc\'!A0",-4,"x"\r\n'
 
 

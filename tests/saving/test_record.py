@@ -1,4 +1,4 @@
-"""Saving a record: version, checks, rows, log and publication go together, whatever kind it is."""
+"""Saving a record of any kind: version, checks, rows, audit log and publication belong together."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ URL = "https://offer.example/?sub1={clickid}"
 
 
 class Scene:
-    """A ledger with a network and an offer, and how often a change of it was published."""
+    """A ledger with a network and an offer; counts how often a change is published."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.published: list[str] = []
@@ -37,13 +37,13 @@ class Scene:
         )
 
     def name(self) -> str:
-        """Return the name of the offer, read as another thread reads it."""
+        """Return the offer's name as another thread reads it."""
         with self.context.ledger.read() as tx:
             found = offers.NOUN.find(tx, 1)
         return found.name if found else ""
 
     def lines(self) -> list[LoggedChange]:
-        """Return the log of changes, the oldest line first."""
+        """Return the audit log, oldest entry first."""
         with self.context.ledger.read() as tx:
             return changes_before(tx, ChangesFilter(), None, 100)[::-1]
 
@@ -69,7 +69,7 @@ def renamed(_tx: Connection, offer: Offer) -> Offer:
     return replace(offer, name="Renamed")
 
 
-def test_what_is_made_is_logged_and_published_after_it_is_committed(scene: Scene) -> None:
+def test_a_new_record_is_logged_and_published_after_the_commit(scene: Scene) -> None:
     assert scene.published == ["", "Offer"]
     assert scene.actions() == [("networks", Action.CREATED), ("offers", Action.CREATED)]
     line = scene.lines()[1]
@@ -77,7 +77,7 @@ def test_what_is_made_is_logged_and_published_after_it_is_committed(scene: Scene
     assert (line.before, line.after) == (None, {"name": "Offer", "archived_at": None})
 
 
-def test_a_change_is_logged_with_what_was_there_before(scene: Scene) -> None:
+def test_a_change_is_logged_with_the_previous_values(scene: Scene) -> None:
     scene.now_ms += 5
     saved = change(scene.context, offers.NOUN, 1, renamed, shown)
     assert (saved.name, saved.updated_at, saved.created_at) == ("Renamed", NOW + 5, NOW)
@@ -90,20 +90,20 @@ def test_a_change_is_logged_with_what_was_there_before(scene: Scene) -> None:
     )
 
 
-def test_saving_once_more_what_is_there_is_no_line_in_the_log(scene: Scene) -> None:
+def test_saving_an_unchanged_record_adds_no_audit_entry(scene: Scene) -> None:
     before = scene.actions()
     saved = change(scene.context, offers.NOUN, 1, lambda _tx, offer: offer, shown)
     assert scene.actions() == before
     assert saved.version > NOW, "the form that was open meanwhile is told"
 
 
-def test_a_change_that_the_view_hides_is_a_line_in_the_log(scene: Scene) -> None:
+def test_a_change_that_the_view_hides_adds_an_audit_entry(scene: Scene) -> None:
     change(scene.context, networks.NOUN, 1, lambda _tx, network: replace(network, token="another"), shown)
     line = scene.lines()[-1]
     assert (line.noun, line.action, line.before == line.after) == ("networks", Action.CHANGED, True)
 
 
-def test_another_version_than_expected_is_stale_and_nothing_is_done(scene: Scene) -> None:
+def test_an_unexpected_version_is_stale_and_nothing_is_saved(scene: Scene) -> None:
     before, published = scene.actions(), list(scene.published)
     context = dataclasses.replace(scene.context, expected=Expectation(frozenset({NOW - 1})))
     with pytest.raises(StaleRecordError):
@@ -115,7 +115,7 @@ def test_another_version_than_expected_is_stale_and_nothing_is_done(scene: Scene
     assert (scene.name(), scene.actions(), scene.published) == ("Offer", before, published)
 
 
-def test_every_fault_is_named_and_nothing_is_saved(scene: Scene) -> None:
+def test_every_fault_is_reported_and_nothing_is_saved(scene: Scene) -> None:
     before, published = scene.actions(), list(scene.published)
     with pytest.raises(InvalidInputError) as raised:
         change(scene.context, offers.NOUN, 1, lambda _tx, offer: replace(offer, name="", network_id=9, url="x:"), shown)
@@ -123,17 +123,17 @@ def test_every_fault_is_named_and_nothing_is_saved(scene: Scene) -> None:
     assert (scene.name(), scene.actions(), scene.published) == ("Offer", before, published)
 
 
-def test_what_something_live_needs_is_not_archived(scene: Scene) -> None:
+def test_a_record_in_use_is_not_archived(scene: Scene) -> None:
     with pytest.raises(InvalidInputError) as raised:
         archive(scene.context, networks.NOUN, 1, shown)
     assert [(fault.code, fault.message) for fault in raised.value.faults] == [
-        (FaultCode.IN_USE, "The offer 'Offer' still uses it: change or archive that one first.")
+        (FaultCode.IN_USE, "The offer 'Offer' still uses it. Change or archive that first.")
     ]
     archive(scene.context, offers.NOUN, 1, shown)
     assert archive(scene.context, networks.NOUN, 1, shown).is_archived
 
 
-def test_what_is_archived_already_stays_as_it_is(scene: Scene) -> None:
+def test_archiving_an_archived_record_changes_nothing(scene: Scene) -> None:
     first = archive(scene.context, offers.NOUN, 1, shown)
     scene.now_ms += 5
     again = archive(scene.context, offers.NOUN, 1, shown)
@@ -141,7 +141,7 @@ def test_what_is_archived_already_stays_as_it_is(scene: Scene) -> None:
     assert [action for noun, action in scene.actions() if noun == "offers"] == [Action.CREATED, Action.ARCHIVED]
 
 
-def test_restoring_makes_the_checks_of_saving(scene: Scene) -> None:
+def test_restoring_runs_the_checks_of_saving(scene: Scene) -> None:
     archive(scene.context, offers.NOUN, 1, shown)
     archive(scene.context, networks.NOUN, 1, shown)
     with pytest.raises(InvalidInputError) as raised:
@@ -152,6 +152,6 @@ def test_restoring_makes_the_checks_of_saving(scene: Scene) -> None:
     assert scene.actions()[-2:] == [("networks", Action.RESTORED), ("offers", Action.RESTORED)]
 
 
-def test_a_number_that_nothing_has_is_named(scene: Scene) -> None:
+def test_an_unknown_record_is_named(scene: Scene) -> None:
     with pytest.raises(UnknownRecordError, match=r"^offer 9$"):
         change(scene.context, offers.NOUN, 9, renamed, shown)

@@ -1,4 +1,4 @@
-"""Campaign, offer and network: what is refused, and the texts to copy."""
+"""Campaign, offer and network: faults, and the texts to copy."""
 
 import random
 
@@ -25,7 +25,7 @@ SOURCE = TrafficSource(
 CAMPAIGN = Campaign(key="aB3xY9", name="Campaign", source_id=1)
 
 
-def test_the_link_carries_what_is_tracked_and_has_a_placeholder() -> None:
+def test_the_link_contains_tracked_rows_with_a_placeholder() -> None:
     assert campaign_link("https://go.example.com", CAMPAIGN, SOURCE) == (
         "https://go.example.com/c/aB3xY9?external_id=${SUBID}&cost={cost}&zone={zoneid}&own%20name=##X(y)##"
     )
@@ -36,12 +36,12 @@ def test_the_link_uses_the_campaigns_own_domain() -> None:
     assert campaign_link("https://go.example.com", own, SOURCE).startswith("https://t.example:8443/c/aB3xY9?")
 
 
-def test_external_id_stands_in_the_link_even_without_a_placeholder() -> None:
+def test_external_id_is_in_the_link_even_without_a_placeholder() -> None:
     bare = TrafficSource(name="S", parameters=(SourceParameter(-1, "external_id"), SourceParameter(0, "cost")))
     assert campaign_link("http://127.0.0.1:8080", CAMPAIGN, bare) == "http://127.0.0.1:8080/c/aB3xY9?external_id="
 
 
-def test_a_key_is_drawn_letter_by_letter() -> None:
+def test_a_key_is_generated_letter_by_letter() -> None:
     key = new_key(random.Random(1).choice)
     assert len(key) == 6
     assert key.isalnum()
@@ -67,7 +67,7 @@ def test_a_key_is_drawn_letter_by_letter() -> None:
         ({"offers": (OfferShare(1, 10**9),)}, "offers[0].weight"),
     ],
 )
-def test_a_campaign_that_cannot_be_is_refused(change: dict[str, object], field: str) -> None:
+def test_an_invalid_campaign_is_refused(change: dict[str, object], field: str) -> None:
     fields: dict[str, object] = {"key": "aB3xY9", "name": "C", "source_id": 1}
     campaign = Campaign(**fields | change)  # type: ignore[arg-type]
     assert [fault.field for fault in campaign_faults(campaign)] == [field]
@@ -86,7 +86,9 @@ def test_a_campaign_that_cannot_be_is_refused(change: dict[str, object], field: 
         (ClickCost.PER_THOUSAND, 0, 0),
     ],
 )
-def test_a_click_costs_what_the_model_says(model: ClickCost, cost_micros: int | None, of_a_click: int | None) -> None:
+def test_a_click_costs_what_the_cost_model_says(
+    model: ClickCost, cost_micros: int | None, of_a_click: int | None
+) -> None:
     campaign = Campaign(key="aB3xY9", name="C", source_id=1, cost_model=model, cost_micros=cost_micros)
     assert campaign_faults(campaign) == []
     assert campaign.click_cost_micros == of_a_click
@@ -104,7 +106,7 @@ def test_a_click_costs_what_the_model_says(model: ClickCost, cost_micros: int | 
         "https://network_1.example./",
     ],
 )
-def test_an_address_with_macros_is_taken(url: str) -> None:
+def test_a_url_with_macros_is_accepted(url: str) -> None:
     assert address_faults("url", url, required=True) == []
 
 
@@ -132,17 +134,17 @@ def test_an_address_with_macros_is_taken(url: str) -> None:
         "https://network.example/" + "x" * 9000,
     ],
 )
-def test_an_address_that_leads_nowhere_is_refused(url: str) -> None:
+def test_an_invalid_url_is_refused(url: str) -> None:
     assert len(address_faults("url", url, required=True)) == 1
 
 
-def test_an_offer_pays_nothing_negative_and_nothing_endless() -> None:
+def test_an_offers_payout_is_neither_negative_nor_unlimited() -> None:
     for micros in (-1, 10**18):
         offer = Offer(name="O", url="https://network.example/", payout_micros=micros)
         assert [fault.field for fault in offer_faults(offer)] == ["payout"]
 
 
-def test_the_postback_url_holds_the_networks_macros_as_they_are() -> None:
+def test_the_postback_url_contains_the_networks_macros_unencoded() -> None:
     parameters = {"txid": "{transaction_id}", "payout": "{payout}", "param1": "#x#", "cid": "{sub1}"}
     network = Network(name="N", postback_parameters=parameters, token="a&b")
     assert postback_url("https://go.example.com", network) == (
@@ -150,7 +152,7 @@ def test_the_postback_url_holds_the_networks_macros_as_they_are() -> None:
     )
 
 
-def test_a_network_whose_click_id_macro_is_not_known_gets_a_url_with_the_place_for_it() -> None:
+def test_a_network_with_an_unknown_click_id_macro_gets_a_url_with_an_empty_cid() -> None:
     assert postback_url("https://go.example.com", Network(name="N")) == "https://go.example.com/postback?cid="
 
 
@@ -162,7 +164,7 @@ def test_the_pixel_code_is_safe_html_with_the_click_id_first() -> None:
     )
 
 
-def test_without_a_macro_for_it_the_pixel_code_leaves_the_click_id_to_the_cookie() -> None:
+def test_without_a_click_id_macro_the_pixel_code_relies_on_the_cookie() -> None:
     network = Network(name="N", postback_parameters={"cid": "", "payout": "{p}"})
     assert 'src="https://go.example.com/pixel.gif?payout={p}"' in pixel_code("https://go.example.com", network)
 
@@ -173,14 +175,14 @@ def test_without_a_macro_for_it_the_pixel_code_leaves_the_click_id_to_the_cookie
         (
             "https://go.example.com",
             "{sub1}",
-            "The click id is read from cid, or from the visitor's cookie when cid is empty.",
+            "The click ID is read from cid, or from the visitor's cookie when cid is empty.",
         ),
         ("https://go.example.com", "{sub1}", "Safari, Firefox, Brave"),
         ("https://go.example.com", "", "The code has no macro for cid, so it needs the visitor's cookie."),
         ("http://go.example.com", "{sub1}", "Over plain http the cookie only works on pages of this site."),
     ],
 )
-def test_what_to_know_of_the_pixels_cookie_is_told(base_url: str, cid: str, told: str) -> None:
+def test_the_pixels_note_explains_its_cookie(base_url: str, cid: str, told: str) -> None:
     assert told in pixel_note(base_url, Network(name="N", postback_parameters={"cid": cid}))
 
 
@@ -199,7 +201,7 @@ def test_what_to_know_of_the_pixels_cookie_is_told(base_url: str, cid: str, told
         ({"token": "x" * 201}, "token"),
     ],
 )
-def test_a_network_that_cannot_be_is_refused(change: dict[str, object], field: str) -> None:
+def test_an_invalid_network_is_refused(change: dict[str, object], field: str) -> None:
     network = Network(**{"name": "N"} | change)  # type: ignore[arg-type]
     assert [fault.field for fault in network_faults(network)] == [field]
 
@@ -220,7 +222,7 @@ def test_a_network_that_cannot_be_is_refused(change: dict[str, object], field: s
         ("", "https://n.example/c", "https://n.example/c"),
     ],
 )
-def test_a_networks_template_adds_to_the_link_of_an_offer(template: str, link: str, url: str) -> None:
+def test_a_networks_template_extends_an_offers_link(template: str, link: str, url: str) -> None:
     assert offer_url(template, link) == url
 
 
@@ -230,5 +232,5 @@ def test_a_template_with_the_link_elsewhere_is_refused(template: str) -> None:
     assert [fault.field for fault in faults] == ["offer_url_template"]
 
 
-def test_tags_are_kept_trimmed_and_once_in_any_case() -> None:
+def test_tags_are_stored_trimmed_and_once_ignoring_case() -> None:
     assert clean_tags([" US ", "us", "", "Mobile", "us "]) == ("US", "Mobile")

@@ -1,4 +1,4 @@
-"""The catalog's file: whoever watches it is told of another set-up, and of nothing else."""
+"""The catalog file: watching it reports a changed set-up, and nothing else."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from clickloop.setup.catalog import Catalog, CatalogFile, write_catalog
 ONE, OTHER = Catalog(own_hosts=("one.example",)), Catalog(own_hosts=("other.example",))
 
 
-def test_another_catalog_is_told_once(tmp_path: Path) -> None:
+def test_a_changed_catalog_is_reported_once(tmp_path: Path) -> None:
     watched = CatalogFile(tmp_path)
     found = []
     for catalog in (ONE, OTHER):

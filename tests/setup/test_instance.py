@@ -1,9 +1,9 @@
-"""The instance's settings without a store: what they were started with, and what is kept of an address."""
+"""The instance's settings without a store: started and saved ones, and the stored part of addresses."""
 
 import pytest
 
 from clickloop.config import SettingError, Settings
-from clickloop.setup.instance import IpStorage, SavedSettings, kept_address, started_with, time_zones
+from clickloop.setup.instance import IpStorage, SavedSettings, startup_settings, stored_address, time_zones
 
 
 @pytest.mark.parametrize(
@@ -17,14 +17,14 @@ from clickloop.setup.instance import IpStorage, SavedSettings, kept_address, sta
         ("", ""),
     ],
 )
-def test_an_address_is_kept_whole_shortened_or_not_at_all(address: str, shortened: str) -> None:
-    assert kept_address(address, IpStorage.FULL) == address
-    assert kept_address(address, IpStorage.SHORTENED) == shortened
-    assert kept_address(address, IpStorage.NONE) == ""
+def test_an_address_is_stored_whole_shortened_or_not_at_all(address: str, shortened: str) -> None:
+    assert stored_address(address, IpStorage.FULL) == address
+    assert stored_address(address, IpStorage.SHORTENED) == shortened
+    assert stored_address(address, IpStorage.NONE) == ""
 
 
-def test_what_was_saved_holds_over_what_it_was_started_with() -> None:
-    started = started_with(
+def test_saved_settings_take_precedence_over_started_ones() -> None:
+    started = startup_settings(
         Settings(public_url="https://go.example/", domains="A.example, b.example:8443", currency="EUR")
     )
     assert (started.public_url, started.domains) == ("https://go.example", ("a.example", "b.example:8443"))
@@ -44,9 +44,9 @@ def test_what_was_saved_holds_over_what_it_was_started_with() -> None:
         (Settings(fallback_url="ftp://x"), "fallback_url"),
     ],
 )
-def test_a_setting_of_the_environment_that_cannot_hold_is_named(settings: Settings, named: str) -> None:
+def test_an_invalid_setting_in_the_environment_is_named(settings: Settings, named: str) -> None:
     with pytest.raises(SettingError, match=named):
-        started_with(settings)
+        startup_settings(settings)
 
 
 def test_time_zones_have_the_usual_names() -> None:

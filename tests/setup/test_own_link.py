@@ -1,4 +1,4 @@
-"""Our own links in whatever form a browser takes for one, and addresses that are none."""
+"""Our own links in every form that a browser understands, and URLs that are not ours."""
 
 import pytest
 
@@ -18,7 +18,7 @@ OWN = OwnLinks(["go.example", "127.0.0.1:8080"])
         "http://0x7f000001:8080/./c//aB3xY9",
     ],
 )
-def test_a_link_that_leads_back_is_told_by_its_key(url: str) -> None:
+def test_a_link_that_leads_back_is_recognized_by_its_key(url: str) -> None:
     assert OWN.key_in(url) == "aB3xY9"
 
 
@@ -42,5 +42,5 @@ def test_a_link_that_leads_back_is_told_by_its_key(url: str) -> None:
         "",
     ],
 )
-def test_a_host_that_no_browser_takes_is_none_of_ours(host: str) -> None:
+def test_a_host_that_browsers_reject_is_not_ours(host: str) -> None:
     assert OWN.key_in(f"http://{host}/c/aB3xY9") is None

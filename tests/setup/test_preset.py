@@ -1,4 +1,4 @@
-"""The presets: reviewed data whose every macro, row and address is held to the rules of our own language."""
+"""The presets: reviewed data whose macros, rows and URLs all follow the rules of our language."""
 
 import re
 from collections import Counter
@@ -6,14 +6,14 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from clickloop.macro import Place, check, parse, unreplaced_macro
+from clickloop.macro import EncodingContext, check, parse, unreplaced_macro
 from clickloop.saving.preset_records import network_of_preset, rows_of_preset
 from clickloop.setup.network import Network, network_faults, postback_url
 from clickloop.setup.preset.preset import (
     Confidence,
     NetworkPreset,
+    PostbackSupport,
     SourcePreset,
-    WayBack,
     find_networks,
     find_sources,
     network_presets,
@@ -33,17 +33,17 @@ each_url = pytest.mark.parametrize("preset", WITH_URL, ids=lambda preset: preset
 
 
 def rows_of(preset: SourcePreset) -> dict[str, str]:
-    """The rows of a source made from the preset, as its templates see them."""
+    """Return the rows of a source created from the preset, as templates see them."""
     rows = [row for row in numbered_rows(rows_of_preset(preset)) if isinstance(row, SourceParameter)]
     return row_macros(rows)
 
 
-def test_all_reviewed_presets_are_there() -> None:
+def test_all_reviewed_presets_exist() -> None:
     assert (len(SOURCES), len(NETWORKS)) == (42, 46)
 
 
 @pytest.mark.parametrize("preset", [*SOURCES, *NETWORKS], ids=lambda preset: preset.key)
-def test_every_preset_has_a_lasting_key_a_name_and_the_address_of_its_document(
+def test_every_preset_has_a_permanent_key_a_name_and_the_url_of_its_document(
     preset: SourcePreset | NetworkPreset,
 ) -> None:
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", preset.key)
@@ -52,13 +52,13 @@ def test_every_preset_has_a_lasting_key_a_name_and_the_address_of_its_document(
         assert re.fullmatch(r"https?://[a-z0-9.-]+\.[a-z]+/\S+", address)
 
 
-def test_names_are_given_once() -> None:
+def test_names_are_unique() -> None:
     for presets in (SOURCES, NETWORKS):
         assert max(Counter(preset.name.lower() for preset in presets).values()) == 1
 
 
 @each_source
-def test_a_source_made_from_a_preset_is_valid(preset: SourcePreset) -> None:
+def test_a_source_created_from_a_preset_is_valid(preset: SourcePreset) -> None:
     wishes = [RowInput("external_id", placeholder=preset.external_id), RowInput("cost", placeholder=preset.cost)]
     wishes += [
         RowInput(row.parameter, row.placeholder, row.name, number=number) for number, row in enumerate(preset.rows, 1)
@@ -73,7 +73,7 @@ def test_a_source_made_from_a_preset_is_valid(preset: SourcePreset) -> None:
 
 
 @each_source
-def test_rows_are_named_once_and_take_no_reserved_name(preset: SourcePreset) -> None:
+def test_rows_have_unique_and_unreserved_names(preset: SourcePreset) -> None:
     names = [row.parameter.lower() for row in preset.rows]
 
     assert len(names) == len(set(names)) <= 30
@@ -82,13 +82,13 @@ def test_rows_are_named_once_and_take_no_reserved_name(preset: SourcePreset) -> 
 
 
 @each_source
-def test_the_sources_click_id_stands_in_external_id_and_nowhere_else(preset: SourcePreset) -> None:
+def test_the_sources_click_id_is_in_external_id_only(preset: SourcePreset) -> None:
     assert not preset.external_id or preset.external_id not in [row.placeholder for row in preset.rows]
     assert not preset.cost or preset.cost not in [row.placeholder for row in preset.rows]
 
 
 @each_source
-def test_a_placeholder_that_arrives_unreplaced_is_recognised(preset: SourcePreset) -> None:
+def test_a_placeholder_that_arrives_unreplaced_is_recognized(preset: SourcePreset) -> None:
     for placeholder in (preset.external_id, preset.cost, *(row.placeholder for row in preset.rows)):
         assert not placeholder or unreplaced_macro(placeholder)
 
@@ -101,8 +101,8 @@ def test_a_row_without_placeholder_is_the_parameter_that_the_source_adds(preset:
 
 
 @each_source
-def test_a_postback_url_is_there_exactly_when_it_is_the_way_back(preset: SourcePreset) -> None:
-    assert bool(preset.postback_url) == (preset.way_back is WayBack.POSTBACK)
+def test_a_postback_url_is_set_if_and_only_if_conversions_go_back_by_it(preset: SourcePreset) -> None:
+    assert bool(preset.postback_url) == (preset.way_back is PostbackSupport.POSTBACK)
     assert not preset.replace or preset.postback_url
 
 
@@ -113,7 +113,7 @@ def test_every_macro_of_a_postback_url_is_known(preset: SourcePreset) -> None:
 
 
 @each_url
-def test_macros_are_spelt_canonically(preset: SourcePreset) -> None:
+def test_macros_are_spelled_canonically(preset: SourcePreset) -> None:
     template = parse(preset.postback_url, rows_of(preset))
 
     spelt = re.findall(r"\{([^|}]*)", preset.postback_url)
@@ -127,16 +127,16 @@ def test_a_postback_url_is_an_http_address_without_macros_in_its_host(preset: So
 
 
 @each_url
-def test_a_postback_url_brings_the_click_id_back_as_one_value(preset: SourcePreset) -> None:
+def test_a_postback_url_returns_the_click_id_as_one_value(preset: SourcePreset) -> None:
     values = dict.fromkeys(parse(preset.postback_url).names, "1") | {"externalid": "a&b=c#/d"}
 
-    url = parse(preset.postback_url).render(values, Place.URL)
+    url = parse(preset.postback_url).render(values, EncodingContext.URL)
 
     assert [value for _, value in parse_qsl(urlsplit(url).query)].count("a&b=c#/d") == 1
 
 
 @each_url
-def test_what_the_user_must_replace_is_listed(preset: SourcePreset) -> None:
+def test_words_that_the_user_must_replace_are_listed(preset: SourcePreset) -> None:
     without_macros = re.sub(r"\{[^}]*\}", "", preset.postback_url)
     capitals = set(re.findall(r"(?<![A-Za-z0-9%])[A-Z][A-Z0-9_]+(?![A-Za-z0-9])", without_macros))
 
@@ -145,12 +145,12 @@ def test_what_the_user_must_replace_is_listed(preset: SourcePreset) -> None:
 
 @each_source
 @pytest.mark.parametrize("word", ["TRACKER", "{external_id}", "{transaction_id}"])
-def test_notes_do_not_speak_another_language(preset: SourcePreset, word: str) -> None:
+def test_notes_contain_no_placeholders_of_others(preset: SourcePreset, word: str) -> None:
     assert word not in preset.notes or word == preset.external_id
 
 
 @each_network
-def test_a_network_made_from_a_preset_is_valid(preset: NetworkPreset) -> None:
+def test_a_network_created_from_a_preset_is_valid(preset: NetworkPreset) -> None:
     network = Network(
         name=preset.name, click_id_parameter=preset.click_id_parameter, postback_parameters=preset.postback
     )
@@ -159,19 +159,19 @@ def test_a_network_made_from_a_preset_is_valid(preset: NetworkPreset) -> None:
 
 
 @each_network
-def test_a_networks_macros_are_in_our_postback_parameters_and_recognised_when_unreplaced(preset: NetworkPreset) -> None:
+def test_a_networks_macros_are_in_our_postback_parameters_and_recognized_when_unreplaced(preset: NetworkPreset) -> None:
     assert set(preset.postback) <= NOTICE_PARAMETERS
     assert all(map(unreplaced_macro, preset.postback.values()))
 
 
 @each_network
-def test_status_words_mean_statuses_that_exist_at_first(preset: NetworkPreset) -> None:
+def test_status_words_mean_statuses_that_exist_initially(preset: NetworkPreset) -> None:
     assert set(preset.status_words.values()) <= {"hold", "sale", "rejected"}
     assert not (preset.statuses_by_url and "status" in preset.postback)
 
 
 @each_network
-def test_an_offer_link_of_a_preset_carries_our_click_id(preset: NetworkPreset) -> None:
+def test_a_presets_offer_link_contains_our_click_id(preset: NetworkPreset) -> None:
     addition = preset.offer_url_addition()
 
     assert bool(addition) == bool(preset.click_id_parameter)
@@ -179,7 +179,7 @@ def test_an_offer_link_of_a_preset_carries_our_click_id(preset: NetworkPreset) -
     assert check(f"https://offer.example/?{addition}", at_click=True) == ()
 
 
-def test_a_networks_postback_url_holds_its_macros_as_they_are() -> None:
+def test_a_networks_postback_url_contains_its_macros_unencoded() -> None:
     url = postback_url("https://go.example.com", network_of_preset("linktrust"))
 
     assert url == "https://go.example.com/postback?cid=[=SID=]&payout=[=AffiliateCommission=]&txid=[=_TransID=]"
@@ -209,7 +209,7 @@ def test_sources_are_found_by_parts_of_their_name(words: str, first: str) -> Non
     assert find_sources(words)[0].key == first
 
 
-def test_nothing_is_found_for_a_name_that_nobody_has() -> None:
+def test_nothing_is_found_for_an_unknown_name() -> None:
     assert find_sources("no such source") == ()
 
 

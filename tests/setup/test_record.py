@@ -1,4 +1,4 @@
-"""A record's fields are declared once: its changes name them, its limits stand in their types."""
+"""A record's fields are declared once: its changes use them, and its limits are in their types."""
 
 from typing import Any
 
@@ -19,32 +19,30 @@ KINDS = [
     (Offer, OfferChange, NewOffer, {"payout"}),
     (TrafficSource, SourceChange, NewSource, set()),
 ]
-"""Record, change, new one, and the fields of a change that a record has in another form."""
+"""Record, change, new record, and the fields of a change that the record has in another form."""
 
 NETWORK = Network(name="N", token="t", addresses=("203.0.113.0/24",), refuse_duplicates=True)
 
 
 @pytest.mark.parametrize(("record", "change", "new", "others"), KINDS)
-def test_a_change_names_fields_of_its_record(record: Any, change: Any, new: Any, others: set[str]) -> None:
+def test_a_change_only_has_fields_of_its_record(record: Any, change: Any, new: Any, others: set[str]) -> None:
     assert set(change.__struct_fields__) - set(record.__struct_fields__) == others
     assert set(new.__struct_fields__) - set(record.__struct_fields__) == others
 
 
 @pytest.mark.parametrize(("record", "change", "new", "others"), KINDS)
-def test_a_record_has_no_field_that_its_api_keeps_from_the_user(
-    record: Any, change: Any, new: Any, others: set[str]
-) -> None:
+def test_a_record_has_no_field_that_its_api_hides(record: Any, change: Any, new: Any, others: set[str]) -> None:
     own = {"id", "version", "created_at", "updated_at", "archived_at"}
     kept = {"used_numbers", "cost_micros", "payout_micros"}
     assert set(record.__struct_fields__) - own - kept <= set(new.__struct_fields__)
 
 
-def test_what_a_change_leaves_out_stays() -> None:
+def test_fields_left_out_of_a_change_stay() -> None:
     changed = with_changes(NETWORK, NetworkChange(name="Other", refuse_duplicates=False))
     assert changed == msgspec.structs.replace(NETWORK, name="Other", refuse_duplicates=False)
 
 
-def test_what_is_taken_instead_of_the_change_may_leave_a_field_as_it_is() -> None:
+def test_an_override_of_a_change_can_leave_a_field_unset() -> None:
     changed = with_changes(NETWORK, NetworkChange(token="shown", currency="EUR"), token=UNSET)
     assert (changed.token, changed.currency) == ("t", "EUR")
 
@@ -63,6 +61,6 @@ def test_lines_are_as_long_as_their_type_says(name: str, token: str, found: dict
     assert {fault.field: fault.code for fault in line_faults(network)} == found
 
 
-def test_the_name_of_a_copy_is_no_longer_than_names_may_be() -> None:
+def test_the_name_of_a_copy_is_not_too_long() -> None:
     assert copied_name("A") == "A (copy)"
     assert len(copied_name("A" * 200)) == 200

@@ -1,4 +1,4 @@
-"""The traffic source: which rows it may have, and that a row never changes its number."""
+"""The traffic source: its rows, and that a row never changes its number."""
 
 from collections.abc import Collection
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.setup.fault import Fault, FaultCode
+from clickloop.setup.fault import FaultCode, FieldFault
 from clickloop.setup.traffic_source import RowInput, SourceParameter, TrafficSource, numbered_rows, source_faults
 
 
@@ -20,7 +20,7 @@ def rows(
 
 def codes(*wishes: RowInput, used_numbers: Collection[int] = ()) -> set[str]:
     found = numbered_rows(wishes, (), used_numbers)
-    faults = [row for row in found if isinstance(row, Fault)]
+    faults = [row for row in found if isinstance(row, FieldFault)]
     if not faults:
         source = TrafficSource(name="S", parameters=tuple(row for row in found if isinstance(row, SourceParameter)))
         faults = source_faults(source)
@@ -31,20 +31,20 @@ def numbers(found: tuple[SourceParameter, ...]) -> dict[str, int]:
     return {row.parameter: row.number for row in found}
 
 
-def test_external_id_and_cost_are_there_unasked() -> None:
+def test_external_id_and_cost_are_added_if_left_out() -> None:
     assert numbers(rows()) == {"external_id": -1, "cost": 0}
 
 
-def test_rows_are_numbered_in_the_order_asked_for() -> None:
+def test_rows_are_numbered_in_the_requested_order() -> None:
     assert numbers(rows(RowInput("b"), RowInput("a")))["a"] == 2
 
 
-def test_a_new_row_does_not_take_a_number_that_was_given_up() -> None:
+def test_a_new_row_does_not_get_a_removed_rows_number() -> None:
     before = rows(RowInput("a"), RowInput("b"))
     assert numbers(rows(RowInput("b"), RowInput("c"), before=before)) == {"external_id": -1, "cost": 0, "b": 2, "c": 3}
 
 
-def test_a_renamed_row_keeps_its_number_when_the_number_is_given() -> None:
+def test_a_renamed_row_keeps_its_number_if_it_is_set() -> None:
     before = rows(RowInput("a"), RowInput("b"))
     assert numbers(rows(RowInput("a"), RowInput("renamed", number=2), before=before))["renamed"] == 2
 
@@ -60,14 +60,14 @@ def test_thirty_rows_fit_and_one_more_does_not() -> None:
     assert codes(*thirty, RowInput("more")) == {FaultCode.TOO_MANY}
 
 
-def test_the_number_of_a_removed_row_is_given_only_to_who_asks_for_it() -> None:
+def test_a_removed_rows_number_is_reused_only_if_requested() -> None:
     thirty = range(1, 31)
     assert codes(RowInput("new"), used_numbers=thirty) == {FaultCode.TOO_MANY}
     assert numbers(rows(RowInput("new", number=7), used_numbers=thirty))["new"] == 7
     assert numbers(rows(RowInput("new"), used_numbers=(*range(1, 7), *range(8, 31))))["new"] == 7
 
 
-def test_a_row_without_a_name_is_called_like_its_parameter() -> None:
+def test_a_row_without_a_name_is_named_after_its_parameter() -> None:
     assert [row.name for row in rows(RowInput("zone"), RowInput("external_id"))] == ["External ID", "Cost", "zone"]
 
 
@@ -91,7 +91,7 @@ def test_the_last_free_number_is_found_when_the_highest_is_taken() -> None:
         (RowInput("external_id", tracked=False), FaultCode.ALWAYS_TRACKED),
     ],
 )
-def test_a_row_that_cannot_be_is_refused(wish: RowInput, code: FaultCode) -> None:
+def test_an_invalid_row_is_refused(wish: RowInput, code: FaultCode) -> None:
     assert code in codes(wish)
 
 

@@ -1,17 +1,17 @@
-"""Figures of facts, as reports give them."""
+"""Sums of facts, from reports."""
 
 from clickloop.report.measure import Sums
 from clickloop.report.query import ReportQuery
-from clickloop.store.facts.facts import Facts
+from clickloop.store.facts.facts import FactsStore
 
 
-def sums_of(facts: Facts, *, currency: str = "USD", from_at: int = 0, until_at: int = 4_102_444_800_000) -> Sums:
-    """The sums of a period, without converting money."""
+def sums_of(facts: FactsStore, *, currency: str = "USD", from_at: int = 0, until_at: int = 4_102_444_800_000) -> Sums:
+    """Return the sums of a period, without converting money."""
     query = ReportQuery(from_at=from_at, until_at=until_at, currency=currency)
     return facts.report(query, ()).totals
 
 
-def conversions_counted(facts: Facts) -> int:
-    """How many conversions there are, however their statuses count."""
+def conversions_counted(facts: FactsStore) -> int:
+    """Return the number of conversions, whatever their statuses count as."""
     sums = sums_of(facts)
     return sums.confirmed + sums.pending + sums.rejected

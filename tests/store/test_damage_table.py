@@ -1,4 +1,4 @@
-"""What can happen to the files of a data folder, case by case: each is noticed, visitors go on, and what was acknowledged is kept.
+"""Damage to the files of a data folder, case by case: it is noticed, visitors are redirected, and acknowledged records are kept.
 
 *Noticed*: refused at start, an alarm, a finding of the doctor, or an error where it is read. *Handled*: an edge still has its catalog
 and makes click ids; what is not named as lost is settled, once, at once or when the right file is back.
@@ -24,8 +24,9 @@ from clickloop.click_id import KEY_FILE as KEY
 from clickloop.click_id import ClickIds
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
-from clickloop.conversion.notice import Door, RawNotice
-from clickloop.diagnosis.doctor import Verdict, examine
+from clickloop.conversion.notice import Channel, RawNotice
+from clickloop.diagnosis.doctor import examine
+from clickloop.diagnosis.doctor_finding import DoctorVerdict
 from clickloop.diagnosis.self_audit import audit_rows_step, rows_alarms
 from clickloop.machine.sealed_file import SealedFileError
 from clickloop.running.core import open_core
@@ -43,7 +44,7 @@ from clickloop.store.journal.writer import JournalWriter
 from clickloop.store.ledger.ledger import LedgerError
 from clickloop.store.ledger.logs.outbox import insert_facts
 from clickloop.store.ledger.schema.tables import changes_log
-from clickloop.stores import Problem, StoresRefusedError
+from clickloop.stores import StoresProblem, StoresRefusedError
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from tests.store.counting import sums_of
 from tests.store.used_folder import a_fact_line
@@ -57,12 +58,12 @@ NOBODY = 65534
 
 
 class Folders(NamedTuple):
-    """The folder that is damaged, in three states, and one of another installation."""
+    """The folder to damage, in three states, and one of another installation."""
 
     whole: Path
     older: Path
     killed: Path
-    """As a kill leaves it: with logs beside the stores."""
+    """After a kill: with logs beside the stores."""
     foreign: Path
 
 
@@ -74,13 +75,13 @@ class Case(NamedTuple):
     killed: bool = False
     lost: tuple[int, int] = (0, 0)
     as_user: bool = False
-    """Whether the rights have to bind: root is bound by none."""
+    """Whether the case needs enforced permissions, which root bypasses."""
     silent: bool = False
-    """Healed, with a line in the log alone: a kill or a power cut may leave the same, an older catalog or half a block at the end."""
+    """Repaired, with only a line in the log: a kill or power cut may leave the same, an older catalog or half a block."""
 
 
 class Outcome(NamedTuple):
-    """How it was noticed, and what is there after it."""
+    """The way the damage was noticed, and the records that are left."""
 
     noticed: str
     clicks: int
@@ -89,14 +90,14 @@ class Outcome(NamedTuple):
 
 
 def add_segments(folder: Path) -> None:
-    """A click and a notice in each of some segments that nobody has settled."""
+    """Write unsettled segments with a click and a notice each."""
     ids = ClickIds((folder / KEY).read_bytes())
     clicks = JournalWriter.open(folder / "journal", "clicks", "edge1")
     notices = JournalWriter.open(folder / "journal", "notices", "edge1")
     for number in range(SEGMENTS):
         click = Click(click_id=ids.new(wall_clock()), at=wall_clock(), campaign_id=1, source_id=1, offer_id=1)
         clicks.append(msgspec.json.encode(click))
-        raw = RawNotice(notice_id=f"{number:026d}", at=wall_clock(), door=Door.S2S, query=f"cid={click.click_id}")
+        raw = RawNotice(notice_id=f"{number:026d}", at=wall_clock(), channel=Channel.S2S, query=f"cid={click.click_id}")
         notices.append(msgspec.json.encode(raw))
         for writer in (clicks, notices):
             writer.close_segment()
@@ -106,7 +107,7 @@ def add_segments(folder: Path) -> None:
 
 
 def settle(folder: Path) -> Outcome:
-    """What a start and one round of work come to. Raises what a start raises."""
+    """Return the outcome of a start and one round of work. Raise the errors of a start."""
     with open_core(Settings(data=str(folder), facts_memory_mb=64)) as core:
         core.publish_catalog()
         journal, settled = folder / "journal", folder / "settled"
@@ -116,7 +117,7 @@ def settle(folder: Path) -> Outcome:
             batch = settle_clicks(clicks, core.facts)
             record_damages(folder, batch.damages, wall_clock())
             segments = batch.segments
-        record_damages(folder, settle_notices(notices, core.desk, wall_clock()).damages, wall_clock())
+        record_damages(folder, settle_notices(notices, core.intake, wall_clock()).damages, wall_clock())
         settle_facts(core.ledger, core.facts)
         alarms = [*unconfirmed_damages(folder), *rows_alarms(audit_rows_step(core.ledger))]
         found = core.facts.clicks_page(ClickFilter(), 10_000)
@@ -142,7 +143,7 @@ def folders() -> Iterator[Folders]:
             insert_facts(tx, [a_fact_line()])
         settle_facts(core.ledger, core.facts)
         core.publish_catalog()
-        core.keep_marks()
+        core.record_marks()
         shutil.copytree(made.whole, made.killed)
     unpacked("0001", made.foreign)
     (made.foreign / KEY).write_bytes(b"f" * 32)
@@ -229,7 +230,7 @@ def without_rows(folder: Path, _: Folders) -> None:
 
 
 def root_page(name: str) -> Callable[[bytes], int]:
-    """Where the first page of a table or index is, by the ledger itself."""
+    """Return the offset of the first page of a table or index, according to the ledger."""
 
     def at(data: bytes) -> int:
         with tempfile.NamedTemporaryFile() as file:
@@ -242,7 +243,7 @@ def root_page(name: str) -> Callable[[bytes], int]:
 
 
 def in_page(name: str, text: bytes) -> Callable[[bytes], int]:
-    """Where a text is within a table's first page or behind it."""
+    """Return the offset of a text in or behind a table's first page."""
     return lambda data: data.index(text, root_page(name)(data))
 
 
@@ -300,7 +301,7 @@ def foreign_writer(stream: str) -> Callable[[Path, Folders], object]:
 
 
 def put_back(stream: str) -> Callable[[Path, Folders], object]:
-    """Segments that were settled are in the journal again, and nobody remembers their writer."""
+    """Put settled segments of a stream back into the journal."""
 
     def harm(folder: Path, _: Folders) -> None:
         for path in sorted((folder / "settled" / stream).glob("*/*.ndjson")):
@@ -417,7 +418,7 @@ CASES = [
 
 
 def is_redirected(folder: Path) -> bool:
-    """Whether an edge that starts now has the campaign and makes click ids."""
+    """Return whether an edge that starts now has the campaign and makes click ids."""
     file = CatalogFile(folder, confirmed_id(folder))
     catalog: Catalog | None = file.fallback()
     with contextlib.suppress(OSError, SealedFileError):
@@ -427,7 +428,7 @@ def is_redirected(folder: Path) -> bool:
 
 
 def outcome_of(folder: Path) -> Outcome:
-    """How damage is noticed: by the start, by what runs then, or by the doctor."""
+    """Return how damage is noticed: by the start, at run time, or by the doctor."""
     redirected = is_redirected(folder)
     try:
         outcome = settle(folder)
@@ -438,9 +439,11 @@ def outcome_of(folder: Path) -> Outcome:
     except Exception as error:
         return Outcome(f"fails: {type(error).__name__}: {error}", -1, -1, redirected)
     if not outcome.noticed:
-        found = [found for found in examine(folder, wall_clock()) if found.verdict is not Verdict.WELL]
+        found = [found for found in examine(folder, wall_clock()) if found.verdict is not DoctorVerdict.WELL]
         faults = [
-            one for one in found if one.place != "disk" and (one.verdict is Verdict.FAULT or one.place == "stores")
+            one
+            for one in found
+            if one.place != "disk" and (one.verdict is DoctorVerdict.FAULT or one.place == "stores")
         ]
         if faults:
             outcome = outcome._replace(noticed=f"doctor: {faults[0].sentence}")
@@ -449,7 +452,7 @@ def outcome_of(folder: Path) -> Outcome:
 
 @contextlib.contextmanager
 def acting_as(user: int, folder: Path) -> Iterator[None]:
-    """Acts as a user whom rights bind, whose folder it is."""
+    """Run as an unprivileged user who owns the folder."""
     for path in (folder, *folder.rglob("*")):
         os.chown(path, user, user)
     os.seteuid(user)
@@ -460,7 +463,7 @@ def acting_as(user: int, folder: Path) -> Iterator[None]:
 
 
 def restored(case: Case, folder: Path, source: Path) -> None:
-    """The right file is put back, with its log; what the other stores and the journal did meanwhile stays."""
+    """Put the right file back, with its log; later changes of the other stores and the journal stay."""
     name = FILES[case.name.partition(":")[0]]
     for path in folder.glob(name + "*"):
         if path.is_dir():
@@ -472,11 +475,11 @@ def restored(case: Case, folder: Path, source: Path) -> None:
 
 
 def again(folder: Path) -> Outcome:
-    """What is there after a start with the right files. Facts from before they were found damaged are older: they are filled anew."""
+    """Return what is there after a start with the right files. Facts from before the damage are older, and refilled."""
     try:
         return settle(folder)
     except StoresRefusedError as refused:
-        if refused.problem is not Problem.FACTS_OLDER:
+        if refused.problem is not StoresProblem.FACTS_OLDER:
             raise
     start_anew(folder, wall_clock())
     return settle(folder)
@@ -488,7 +491,7 @@ FILES = {"ledger": LEDGER, "facts": FACTS, "key": KEY, "catalog": CATALOG, "inst
 def test_every_kind_of_damage_is_noticed_and_handled(
     folders: Folders, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One folder per kind; the table is printed whatever comes out."""
+    """Each kind in a folder of its own; the table is printed in any case."""
     table: list[tuple[str, str]] = []
     wrong: list[str] = []
     root = folders.whole.parent
@@ -519,7 +522,7 @@ def test_every_kind_of_damage_is_noticed_and_handled(
 
 
 def faults_of(case: Case, outcome: Outcome, folder: Path, source: Path) -> list[str]:
-    """What is not as it should be."""
+    """Return what is wrong with an outcome."""
     faults = []
     if not outcome.noticed and not case.silent:
         faults.append(f"{case.name}: unnoticed")

@@ -1,4 +1,4 @@
-"""The disk reserve holds real room and gives it back."""
+"""The disk reserve allocates space and frees it again."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from clickloop.store.disk_reserve import DiskReserve
 
 
 def test_the_reserve_takes_real_room_and_gives_it_free(tmp_path: Path) -> None:
-    reserve = DiskReserve(tmp_path / "reserve", octets=1 << 20)
+    reserve = DiskReserve(tmp_path / "reserve", size=1 << 20)
     assert reserve.ensure()
     assert (tmp_path / "reserve").stat().st_blocks * 512 >= 1 << 20
     assert reserve.release()
@@ -15,13 +15,13 @@ def test_the_reserve_takes_real_room_and_gives_it_free(tmp_path: Path) -> None:
 
 
 def test_the_reserve_is_taken_again(tmp_path: Path) -> None:
-    reserve = DiskReserve(tmp_path / "reserve", octets=1 << 20)
+    reserve = DiskReserve(tmp_path / "reserve", size=1 << 20)
     reserve.ensure()
     reserve.release()
     assert reserve.ensure()
 
 
 def test_no_reserve_is_taken_that_would_fill_the_disk(tmp_path: Path) -> None:
-    reserve = DiskReserve(tmp_path / "reserve", octets=1 << 60)
+    reserve = DiskReserve(tmp_path / "reserve", size=1 << 60)
     assert not reserve.ensure()
     assert list(tmp_path.iterdir()) == []

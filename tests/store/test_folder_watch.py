@@ -1,4 +1,4 @@
-"""Files that are deleted or replaced under a running core: what it knows is written anew, and told; of the rest there is an alarm."""
+"""Files deleted or replaced under a running core: it rewrites and reports those it knows, and raises an alarm about the rest."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -8,7 +8,8 @@ import pytest
 
 from clickloop.click_id import KEY_FILE as KEY
 from clickloop.config import Settings
-from clickloop.diagnosis.doctor import Verdict, examine
+from clickloop.diagnosis.doctor import examine
+from clickloop.diagnosis.doctor_finding import DoctorVerdict
 from clickloop.running.core import Core, open_core
 from clickloop.setup.catalog import COPY_NAME, read_catalog_file
 from clickloop.setup.catalog import FILE_NAME as CATALOG
@@ -16,7 +17,7 @@ from clickloop.store.damage_log import confirm_damages, damage_alarms, unconfirm
 from clickloop.store.identity import FACTS_FILE as FACTS
 from clickloop.store.identity import FILE_NAME as INSTALLATION
 from clickloop.store.identity import LEDGER_FILE as LEDGER
-from clickloop.store.identity import prepare, read_installation
+from clickloop.store.identity import prepare_folder, read_installation
 from tests.store.used_folder import NOW
 
 
@@ -24,7 +25,7 @@ from tests.store.used_folder import NOW
 def core(tmp_path: Path) -> Iterator[Core]:
     folder = tmp_path / "data"
     folder.mkdir()
-    prepare(folder)
+    prepare_folder(folder)
     with open_core(Settings(data=str(folder), facts_memory_mb=64)) as opened:
         opened.publish_catalog()
         yield opened
@@ -38,7 +39,7 @@ def alarms(core: Core) -> tuple[str, ...]:
 def test_nothing_is_told_of_a_folder_that_is_as_it_was(core: Core) -> None:
     assert alarms(core) == ()
     core.publish_catalog()
-    core.keep_marks()
+    core.record_marks()
     assert alarms(core) == ()
     assert unconfirmed_damages(core.folder) == ()
 
@@ -72,7 +73,7 @@ def test_a_ledger_that_is_a_link_is_watched_where_it_is(tmp_path: Path) -> None:
     folder.mkdir()
     disk.mkdir()
     (folder / LEDGER).symlink_to(disk / LEDGER)
-    prepare(folder)
+    prepare_folder(folder)
     with open_core(Settings(data=str(folder), facts_memory_mb=64)) as core:
         core.publish_catalog()
         assert alarms(core) == ()
@@ -86,11 +87,11 @@ def test_a_deleted_key_is_written_back_and_told_until_somebody_confirms_it(core:
     assert alarms(core) == ()
     assert (core.folder / KEY).read_bytes() == key
     assert (core.folder / KEY).stat().st_mode & 0o777 == 0o600
-    assert "click_id.key was missing and was written anew" in unconfirmed_damages(core.folder)[0]
+    assert "click_id.key was missing and was rewritten" in unconfirmed_damages(core.folder)[0]
     (told,) = damage_alarms(core.folder)
-    assert told.startswith("files of the data folder were lost or damaged and written again, not confirmed: 1;")
+    assert told.startswith("files of the data folder were lost or damaged and have been rewritten, unconfirmed: 1;")
     assert any(
-        finding.place == "stores" and finding.verdict is Verdict.WARNING and "click_id.key" in finding.sentence
+        finding.place == "stores" and finding.verdict is DoctorVerdict.WARNING and "click_id.key" in finding.sentence
         for finding in examine(core.folder, NOW)
     )
     confirm_damages(core.folder, NOW)

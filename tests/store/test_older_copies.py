@@ -1,4 +1,4 @@
-"""Stores that are put back together from one older copy: what lies beside them tells, and what the journal has since is processed again."""
+"""Stores put back together from one older copy: the witnesses tell, and later records of the journal are processed again."""
 
 import shutil
 from pathlib import Path
@@ -12,11 +12,11 @@ from clickloop.setup.catalog import COPY_NAME
 from clickloop.setup.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.store.delivery_hold import read_hold
 from clickloop.store.facts.facts import FactsError
-from clickloop.store.identity import FACTS_FILE, FILE_NAME, LEDGER_FILE, prepare, write_installation
+from clickloop.store.identity import FACTS_FILE, FILE_NAME, LEDGER_FILE, prepare_folder, write_installation
 from clickloop.store.ledger.installation import read_stamp, write_stamp
 from clickloop.store.ledger.schema.tables import changes_log
 from clickloop.store.witnesses import FOLDERS
-from clickloop.stores import Problem, StoresRefusedError, keep_marks
+from clickloop.stores import StoresProblem, StoresRefusedError, record_marks
 from tests.store.counting import conversions_counted
 from tests.store.used_folder import NOW, ended, go_on, started, used
 
@@ -37,7 +37,7 @@ def with_journal(folder: Path) -> Path:
 
 
 def put_back(folder: Path, older: Path, names: tuple[str, ...]) -> None:
-    """Files with their logs, and folders whole, as they are in an older copy."""
+    """Put files with their logs, and whole folders, back from an older copy."""
     for name in names:
         for path in folder.glob(name + "*"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -49,7 +49,7 @@ def put_back(folder: Path, older: Path, names: tuple[str, ...]) -> None:
 
 
 def refused(folder: Path) -> StoresRefusedError:
-    prepare(folder)
+    prepare_folder(folder)
     with pytest.raises(StoresRefusedError) as caught:
         ended(started(folder))
     return caught.value
@@ -66,7 +66,9 @@ def test_stores_put_back_together_from_an_older_copy_are_refused_with_a_way_on(
     found = refused(folder)
     # The second catalog tells of the ledger alone.
     assert found.problem is (
-        Problem.LEDGER_OLDER if "journal" in names and "marks" in names and "settled" in names else Problem.STORES_OLDER
+        StoresProblem.LEDGER_OLDER
+        if "journal" in names and "marks" in names and "settled" in names
+        else StoresProblem.STORES_OLDER
     )
     assert "clickloop serve --new" in str(found)
     assert refused(folder).problem is found.problem, "the second start takes it for the current one"
@@ -86,10 +88,10 @@ def test_a_ledger_put_back_with_identity_and_catalogs_alone_is_refused(tmp_path:
     with stores.ledger.write() as tx:  # nothing that the facts are told
         entry = {"actor": "a", "user_id": 0, "via": "api", "action": "created", "noun": "offers", "record_id": "2"}
         tx.execute(insert(changes_log).values(at=NOW, **entry))
-    keep_marks(folder, stores.ledger, stores.facts, stores.installation)
+    record_marks(folder, stores.ledger, stores.facts, stores.installation)
     ended(stores)
     put_back(folder, tmp_path / "older", (LEDGER_FILE, FILE_NAME, CATALOG_FILE, COPY_NAME))
-    assert refused(folder).problem is Problem.LEDGER_OLDER
+    assert refused(folder).problem is StoresProblem.LEDGER_OLDER
 
 
 def test_a_ledger_from_before_a_refused_notice_is_refused(tmp_path: Path) -> None:
@@ -102,15 +104,16 @@ def test_a_ledger_from_before_a_refused_notice_is_refused(tmp_path: Path) -> Non
     with stores.ledger.write() as tx:
         tx.execute(
             text(
-                "INSERT INTO notices (notice_id, at, door, raw, outcome, reason) VALUES ('n', 1, 's2s', x'7b7d', 'refused', 'no_click_id')"
+                "INSERT INTO notices (notice_id, at, channel, raw, outcome, reason) "
+                "VALUES ('n', 1, 's2s', x'7b7d', 'refused', 'no_click_id')"
             )
         )
-    first = keep_marks(folder, stores.ledger, stores.facts, stores.installation)
+    first = record_marks(folder, stores.ledger, stores.facts, stores.installation)
     assert first.marks.ledger_notes > stores.installation.marks.ledger_notes
-    assert keep_marks(folder, stores.ledger, stores.facts, first) == first, "an idle tracker writes nothing"
+    assert record_marks(folder, stores.ledger, stores.facts, first) == first, "an idle tracker writes nothing"
     ended(stores)
     put_back(folder, tmp_path / "older", (LEDGER_FILE, FILE_NAME))
-    assert refused(folder).problem is Problem.LEDGER_OLDER
+    assert refused(folder).problem is StoresProblem.LEDGER_OLDER
 
 
 def test_starts_alone_make_no_copy_older(tmp_path: Path) -> None:
@@ -147,7 +150,7 @@ def test_older_facts_keep_their_clicks_and_take_all_conversions_from_the_ledger(
     shutil.copytree(folder, tmp_path / "older")
     used(folder)
     put_back(folder, tmp_path / "older", (FACTS_FILE,))
-    assert refused(folder).problem is Problem.FACTS_OLDER
+    assert refused(folder).problem is StoresProblem.FACTS_OLDER
     (done,) = start_anew(folder, NOW)
     assert "older facts" in done
     assert read_hold(folder) is None
@@ -190,4 +193,4 @@ def test_without_room_for_a_copy_of_the_facts_nothing_is_changed(tmp_path: Path)
     with pytest.raises(FactsError, match="nothing was changed"):
         start_anew(folder, NOW)
     assert read_hold(folder) is None
-    assert refused(folder).problem is Problem.STORES_OLDER
+    assert refused(folder).problem is StoresProblem.STORES_OLDER

@@ -1,4 +1,4 @@
-"""What is kept of links that led nowhere."""
+"""The counts of unknown links."""
 
 from pathlib import Path
 

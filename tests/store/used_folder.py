@@ -1,4 +1,4 @@
-"""A small data folder on which a tracker has run, made with the product's own stores; no server is needed for it."""
+"""A small data folder on which a tracker has run, made with the stores alone, without a server."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.report.fact import ConversionFact
 from clickloop.setup.catalog import Catalog, write_catalog
-from clickloop.store.identity import prepare
+from clickloop.store.identity import prepare_folder
 from clickloop.store.ledger.logs.outbox import insert_facts
 from clickloop.store.ledger.schema.tables import changes_log
-from clickloop.stores import OpenedStores, keep_marks, open_stores
+from clickloop.stores import OpenedStores, open_stores, record_marks
 from clickloop.tracking.settle import settle_facts
 
 NOW = 1_790_000_000_000
@@ -20,20 +20,20 @@ _IDS = ClickIds(b"k" * 32)
 
 
 def started(folder: Path) -> OpenedStores:
-    """The stores as the first start, or a later one, opens them."""
+    """Open the stores like a first or later start."""
     folder.mkdir(exist_ok=True)
-    prepare(folder)
+    prepare_folder(folder)
     return open_stores(folder, facts_memory_mb=64, wait_seconds=0)
 
 
 def ended(stores: OpenedStores) -> None:
-    """Closes them as a kill would leave them: without marks."""
+    """Close them without recording marks, as if killed."""
     stores.facts.close()
     stores.ledger.close()
 
 
 def go_on(folder: Path, stores: OpenedStores) -> None:
-    """A change of the set-up, the catalog that follows from it, and a fact that the facts take."""
+    """Change the set-up, publish the catalog, and load a fact."""
     with stores.ledger.write() as tx:
         entry = {"actor": "a", "user_id": 0, "via": "api", "action": "created", "noun": "offers", "record_id": "1"}
         made = tx.execute(insert(changes_log).values(at=NOW, **entry)).inserted_primary_key
@@ -45,7 +45,7 @@ def go_on(folder: Path, stores: OpenedStores) -> None:
 
 
 def a_fact_line() -> bytes:
-    """A conversion fact as the ledger owes it to the facts."""
+    """Return a conversion fact for the ledger's outbox."""
     click = Click(click_id=_IDS.new(NOW), at=NOW, campaign_id=1, source_id=1)
     fact = {"click": click, "conversion_id": "c", "at": NOW, "recorded_at": NOW, "status_key": "sale"}
     counted = {"counts_as": "confirmed", "currency": "USD", "conversions": 1}
@@ -53,10 +53,10 @@ def a_fact_line() -> bytes:
 
 
 def used(folder: Path, times: int = 1) -> Path:
-    """A folder that went on so many times and was ended in order."""
+    """Make a folder that made progress ``times`` times and was closed in order."""
     stores = started(folder)
     for _ in range(times):
         go_on(folder, stores)
-    keep_marks(folder, stores.ledger, stores.facts, stores.installation)
+    record_marks(folder, stores.ledger, stores.facts, stores.installation)
     ended(stores)
     return folder

@@ -1,4 +1,4 @@
-"""Writing exports: no row is lost or doubled wherever the work ends, exports take turns, and a full disk ends one clearly."""
+"""Exports: no row is lost or repeated wherever work stops, exports take turns, and a full disk fails one clearly."""
 
 import random
 import sys
@@ -12,19 +12,19 @@ from clickloop.store.export_files import ExportFiles, LostFileError
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.ledger.jobs.exports import EXPORTS, Export, ExportNoun
 from clickloop.store.ledger.jobs.jobs import JobState
-from clickloop.tracking.exports import ExportedPage, ExportWork, PageOf
+from clickloop.tracking.exports import ExportedPage, ExportPageReader, ExportWorker
 from tests.crash.killing import killed_after
 from tests.empty_stores import open_ledger
 
 NOW = 1_772_366_400_000
 CHILD = Path(__file__).parents[1] / "crash" / "export_child.py"
 PAGES = 400
-"""Of the export that the child writes."""
+"""The id of the export that the child writes."""
 HALF_OF_ALL = 1_000
 
 
 class Owner:
-    """Somebody who exports a log of five pages, a letter each."""
+    """A driver of exports of a log with five pages, a letter each."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "exports"
@@ -46,8 +46,8 @@ class Owner:
             EXPORTS.insert(tx, export)
         return export.export_id
 
-    def work(self, page_of: PageOf | None = None, files: ExportFiles | None = None) -> ExportWork:
-        return ExportWork(self.ledger, files or self.files, page_of or letters, lambda: NOW)
+    def work(self, page_of: ExportPageReader | None = None, files: ExportFiles | None = None) -> ExportWorker:
+        return ExportWorker(self.ledger, files or self.files, page_of or letters, lambda: NOW)
 
     def export(self, export_id: str) -> Export:
         with self.ledger.read() as tx:
@@ -81,7 +81,7 @@ def test_pages_are_written_one_by_one_and_counted(owner: Owner) -> None:
     assert owner.export(export_id).reached_at == NOW - 4
 
 
-def test_a_short_export_is_done_soon_beside_a_long_one(owner: Owner) -> None:
+def test_a_short_export_does_not_wait_for_a_long_one(owner: Owner) -> None:
     first, second = owner.ask(), owner.ask()
     work = owner.work()
     for _ in range(4):
@@ -113,7 +113,7 @@ def test_a_file_that_cannot_be_written_ends_an_export_with_why(owner: Owner) -> 
     assert "could not be written" in (owner.export(broken).error or "")
 
 
-def test_a_store_that_is_away_is_asked_again_later(owner: Owner) -> None:
+def test_an_unreachable_store_is_retried_later(owner: Owner) -> None:
     export_id = owner.ask()
 
     def away(_export: Export) -> ExportedPage:

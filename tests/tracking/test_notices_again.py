@@ -1,4 +1,4 @@
-"""Notices that are looked at more than once: those that wait for their click, and those that are run again."""
+"""Notices that are processed more than once: those that wait for their click, and reruns."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 from clickloop.click.click import Click
 from clickloop.conversion.attribution import WAIT_MS
 from clickloop.conversion.notice import RefusalReason
-from clickloop.conversion.notice_log import Outcome
+from clickloop.conversion.notice_log import NoticeOutcome
 from clickloop.money import Money
 from clickloop.store.ledger.logs.conversions import (
     changes_of_conversions,
@@ -19,7 +19,7 @@ from clickloop.store.ledger.setup.statuses import (
     insert_words,
     unmapped_words,
 )
-from clickloop.tracking.notices import look_again, rerun, take_notices
+from clickloop.tracking.notices import recheck_due, rerun, take_notices
 from tests.partner import NOW, Partner
 
 
@@ -33,31 +33,31 @@ def partner(tmp_path: Path) -> Partner:
 
 def test_a_notice_before_its_click_waits_and_is_matched_when_the_click_arrives(partner: Partner) -> None:
     click_id = partner.click(NOW, arrived=False)
-    assert partner.outcomes(partner.notice(click_id)) == [Outcome.WAITING]
+    assert partner.outcomes(partner.notice(click_id)) == [NoticeOutcome.WAITING]
     partner.clicks.arrived[click_id] = Click(click_id=click_id, at=NOW, campaign_id=3, source_id=5)
-    results = look_again(partner.desk, NOW + 1, [click_id])
-    assert [result.outcome for result in results] == [Outcome.NEW]
+    results = recheck_due(partner.intake, NOW + 1, [click_id])
+    assert [result.outcome for result in results] == [NoticeOutcome.NEW]
     assert [conversion.click.campaign_id for conversion in partner.conversions(click_id)] == [3]
 
 
-def test_a_notice_that_is_not_due_is_not_looked_at(partner: Partner) -> None:
+def test_a_notice_that_is_not_due_is_not_rechecked(partner: Partner) -> None:
     partner.outcomes(partner.notice(partner.click(arrived=False)))
-    assert look_again(partner.desk, NOW + 99) == []
-    assert [result.outcome for result in look_again(partner.desk, NOW + 100)] == [Outcome.WAITING]
+    assert recheck_due(partner.intake, NOW + 99) == []
+    assert [result.outcome for result in recheck_due(partner.intake, NOW + 100)] == [NoticeOutcome.WAITING]
 
 
 def test_a_notice_whose_click_never_arrives_is_refused_after_ten_minutes(partner: Partner) -> None:
-    last = take_notices(partner.desk, [partner.notice(partner.click(arrived=False))], NOW)
+    last = take_notices(partner.intake, [partner.notice(partner.click(arrived=False))], NOW)
     looks, now = 0, NOW
     while (due := last[0].notice.look_again_at) is not None:
         looks, now = looks + 1, due
-        last = look_again(partner.desk, now)
+        last = recheck_due(partner.intake, now)
     assert (last[0].reason, now, last[0].notice.runs) == (RefusalReason.UNKNOWN_CLICK, NOW + WAIT_MS, 1)
     assert looks < 50
 
 
 def test_looking_again_asks_for_no_click_when_nothing_waits(partner: Partner) -> None:
-    assert look_again(partner.desk, NOW) == []
+    assert recheck_due(partner.intake, NOW) == []
     assert partner.clicks.asked == 0
 
 
@@ -67,7 +67,7 @@ def test_a_notice_that_waited_does_not_overtake_what_came_after_it(partner: Part
     partner.outcomes(early)
     partner.clicks.arrived[click_id] = Click(click_id=click_id, at=NOW, campaign_id=3, source_id=5)
     partner.outcomes(partner.notice(click_id, at=NOW + 50, status="rejected"), now=NOW + 60)
-    look_again(partner.desk, NOW + 200)
+    recheck_due(partner.intake, NOW + 200)
     conversion = partner.conversions(click_id)[0]
     assert (conversion.status.key, conversion.payout) == ("rejected", Money(5_000_000, "USD"))
 
@@ -76,9 +76,11 @@ def test_a_notice_that_waits_is_registered_before_a_later_one_of_its_click(partn
     click_id = partner.click(arrived=False)
     partner.outcomes(partner.notice(click_id, status="lead"))
     partner.clicks.arrived[click_id] = Click(click_id=click_id, at=NOW, campaign_id=3, source_id=5)
-    assert partner.outcomes(partner.notice(click_id, at=NOW + 50, status="sale"), now=NOW + 60) == [Outcome.CHANGED]
+    assert partner.outcomes(partner.notice(click_id, at=NOW + 50, status="sale"), now=NOW + 60) == [
+        NoticeOutcome.CHANGED
+    ]
     conversion_id = partner.conversions(click_id)[0].conversion_id
-    with partner.desk.ledger.read() as tx:
+    with partner.intake.ledger.read() as tx:
         history = changes_of_conversions(tx, [conversion_id])
     assert [change.after.status.key for change in history] == ["hold", "sale"]
 
@@ -88,12 +90,12 @@ def test_of_two_notices_that_wait_for_a_click_the_earlier_is_registered_first_wh
 ) -> None:
     click_id = partner.click(arrived=False)
     partner.outcomes(partner.notice(click_id, status="lead"))
-    look_again(partner.desk, NOW + 400)
+    recheck_due(partner.intake, NOW + 400)
     partner.outcomes(partner.notice(click_id, at=NOW + 410, status="sale"), now=NOW + 410)
     partner.clicks.arrived[click_id] = Click(click_id=click_id, at=NOW, campaign_id=3, source_id=5)
-    look_again(partner.desk, NOW + 510)
+    recheck_due(partner.intake, NOW + 510)
     conversion_id = partner.conversions(click_id)[0].conversion_id
-    with partner.desk.ledger.read() as tx:
+    with partner.intake.ledger.read() as tx:
         history = changes_of_conversions(tx, [conversion_id])
     assert [change.after.status.key for change in history] == ["hold", "sale"]
 
@@ -105,11 +107,11 @@ def test_a_stored_notice_is_run_again_by_todays_words_once(partner: Partner) -> 
     click_id = partner.click()
     raw = partner.notice(click_id, status="Wow", payout="5")
     partner.outcomes(raw)
-    with partner.desk.ledger.write() as tx:
+    with partner.intake.ledger.write() as tx:
         assert unmapped_words(tx, 10) == [UnmappedWord("wow", 1)]
         insert_words(tx, "sale", ["WOW"])
-    first, second = (rerun(partner.desk, [raw.notice_id], NOW)[0] for _ in range(2))
-    assert (first.notice.outcome, first.notice.version, first.notice.runs) == (Outcome.NEW, 2, 2)
+    first, second = (rerun(partner.intake, [raw.notice_id], NOW)[0] for _ in range(2))
+    assert (first.notice.outcome, first.notice.version, first.notice.runs) == (NoticeOutcome.NEW, 2, 2)
     assert (second.notice.version, second.notice.runs) == (2, 3)
     assert [conversion.status.key for conversion in partner.conversions(click_id)] == ["sale"]
 
@@ -118,25 +120,25 @@ def test_a_refused_notice_registers_when_it_is_run_again_after_the_fault_is_mend
     partner.set_up_network(token="secret")
     raw = partner.notice(partner.click())
     partner.outcomes(raw)
-    with partner.desk.ledger.write() as tx:
+    with partner.intake.ledger.write() as tx:
         tx.execute(update(networks).values(token=""))
-    assert rerun(partner.desk, [raw.notice_id], NOW)[0].outcome is Outcome.NEW
+    assert rerun(partner.intake, [raw.notice_id], NOW)[0].outcome is NoticeOutcome.NEW
 
 
 def test_a_registered_notice_stays_registered_when_it_is_run_again_under_stricter_settings(partner: Partner) -> None:
     raw = partner.notice(partner.click())
     partner.outcomes(raw)
     partner.set_up_network(token="secret")
-    assert rerun(partner.desk, [raw.notice_id], NOW)[0].outcome is Outcome.NEW
+    assert rerun(partner.intake, [raw.notice_id], NOW)[0].outcome is NoticeOutcome.NEW
 
 
 def test_running_an_unknown_notice_again_answers_nothing(partner: Partner) -> None:
-    assert rerun(partner.desk, ["nobody"], NOW) == []
+    assert rerun(partner.intake, ["nobody"], NOW) == []
 
 
 def test_the_ledger_counts_as_many_conversions_as_notices_made(partner: Partner) -> None:
     raws = [partner.notice(partner.click()) for _ in range(700)]
-    take_notices(partner.desk, raws, NOW)
-    with partner.desk.ledger.read() as tx:
+    take_notices(partner.intake, raws, NOW)
+    with partner.intake.ledger.read() as tx:
         assert tx.scalar(select(func.count()).select_from(conversions)) == 700
         assert tx.scalar(select(func.count()).select_from(notices)) == 700

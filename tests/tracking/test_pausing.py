@@ -1,4 +1,4 @@
-"""Pausing settling: steps wait, the pause ends when it is ended, when nobody renews it, and when the core stops."""
+"""Pausing settling: steps wait, and a pause ends when it is ended, when it is not renewed, and when the core stops."""
 
 import threading
 
@@ -8,7 +8,7 @@ from clickloop.tracking.pausing import PauseError, SettlingPauses
 
 
 class Steps:
-    """A worker's step that counts itself."""
+    """A worker's step that counts its calls."""
 
     def __init__(self, pauses: SettlingPauses) -> None:
         self.done = 0
@@ -19,13 +19,13 @@ class Steps:
         return True
 
     def run(self) -> threading.Thread:
-        """Do one step in a thread."""
+        """Run one step in a thread."""
         thread = threading.Thread(target=self._gated, daemon=True)
         thread.start()
         return thread
 
 
-def test_no_step_is_done_in_a_pause_and_all_go_on_behind_it() -> None:
+def test_no_step_runs_during_a_pause_and_all_resume_after_it() -> None:
     pauses = SettlingPauses()
     clicks, notices = Steps(pauses), Steps(pauses)
     pause_id = pauses.begin()
@@ -59,7 +59,7 @@ def test_a_pause_begins_when_the_step_under_way_has_ended() -> None:
     assert order[0] == "step"
 
 
-def test_a_step_that_does_not_end_makes_the_pause_fail_and_the_others_go_on() -> None:
+def test_a_step_that_does_not_end_makes_the_pause_fail_and_the_others_resume() -> None:
     pauses = SettlingPauses(begin_seconds=0.05)
     entered, leave = threading.Event(), threading.Event()
     other = Steps(pauses)
@@ -87,7 +87,7 @@ def test_one_pause_at_a_time() -> None:
         pauses.begin()
 
 
-def test_a_pause_that_nobody_renews_ends_by_itself_and_says_so_at_its_end() -> None:
+def test_a_pause_that_is_not_renewed_ends_by_itself_and_end_reports_it() -> None:
     pauses = SettlingPauses(lease_seconds=0.05)
     steps = Steps(pauses)
     pause_id = pauses.begin()
@@ -129,7 +129,7 @@ def test_a_pause_ends_once_and_only_by_its_own_id() -> None:
     assert not pauses.end(pause_id)
 
 
-def test_a_stopping_core_ends_the_pause_and_grants_none() -> None:
+def test_a_stopping_core_ends_the_pause_and_refuses_new_ones() -> None:
     pauses = SettlingPauses()
     steps = Steps(pauses)
     pause_id = pauses.begin()

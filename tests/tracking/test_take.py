@@ -1,4 +1,4 @@
-"""Taking clicks and notices at the edge: what stands in the journal, and where the visitor goes."""
+"""Taking clicks and notices at the edge: the journal's records, and where the visitor goes."""
 
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -12,12 +12,12 @@ from clickloop.click.routing import Routes
 from clickloop.click.trial_mark import TEST_PARAMETER, new_mark
 from clickloop.click.visitor import Visitors
 from clickloop.click_id import ClickId, ClickIds
-from clickloop.conversion.notice import Door, RawNotice, RefusalReason
-from clickloop.edge.message import Request
+from clickloop.conversion.notice import Channel, RawNotice, RefusalReason
+from clickloop.edge.message import HttpRequest
 from clickloop.record_id import RecordIds
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare
 from clickloop.store.journal.writer import JournalFull
-from clickloop.text import octets_of
+from clickloop.text import unescape_bytes
 from clickloop.tracking.take import Edge, record_clicks, take_click, take_notice
 
 NOW = 1_800_000_000_000
@@ -25,7 +25,7 @@ PHONE = b"Mozilla/5.0 (Linux; Android 14; SM-A546B) AppleWebKit/537.36 (KHTML, l
 
 
 class Nowhere:
-    """A country base that knows one address."""
+    """A country database that knows one address."""
 
     def country(self, ip: str) -> str:
         return "DE" if ip == "198.51.100.7" else ""
@@ -35,7 +35,7 @@ VISITORS = Visitors(Nowhere())
 
 
 class Paper:
-    """A journal stream in memory; ``full`` makes it refuse."""
+    """A journal stream in memory; ``full`` makes it fail."""
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
@@ -64,7 +64,7 @@ class Paper:
 def an_edge(
     url: str = "https://offer.example/?s={clickid}&x={externalid}&z={zone}", **changes: object
 ) -> tuple[Edge, Paper, Paper]:
-    """An edge with one campaign ``Ab12Cd``, whose source has the rows external_id, cost and zone (V1)."""
+    """Return an edge with one campaign ``Ab12Cd``, whose source has the rows external_id, cost and zone (V1)."""
     campaign = CatalogCampaign(
         id=7,
         key="Ab12Cd",
@@ -97,14 +97,14 @@ def an_edge(
     return edge, clicks, notices
 
 
-def arriving(query: bytes, **headers: bytes) -> Request:
-    """A GET from Germany with a phone, and more headers."""
+def arriving(query: bytes, **headers: bytes) -> HttpRequest:
+    """Return a GET from a phone in Germany with these headers added."""
     given_headers = {b"user-agent": PHONE} | {name.replace("_", "-").encode(): value for name, value in headers.items()}
-    return Request(b"GET", b"/c/Ab12Cd", query, given_headers, b"", "198.51.100.7", True, "track.example")
+    return HttpRequest(b"GET", b"/c/Ab12Cd", query, given_headers, b"", "198.51.100.7", True, "track.example")
 
 
 def recorded(paper: Paper) -> Click:
-    """The only click in the journal."""
+    """Return the only click in the journal."""
     (line,) = paper.lines
     return msgspec.json.decode(line, type=Click)
 
@@ -168,14 +168,14 @@ def test_a_full_disk_costs_the_record_and_not_the_redirect() -> None:
 
 
 @given(st.binary(max_size=60))
-def test_any_external_id_reaches_the_offer_byte_for_byte(octets: bytes) -> None:
+def test_any_external_id_reaches_the_offer_byte_for_byte(content: bytes) -> None:
     edge, clicks, _ = an_edge("https://offer.example/?x={externalid}")
-    gone = take_click(edge, arriving(b"external_id=" + quote(octets).encode()), b"Ab12Cd")
+    gone = take_click(edge, arriving(b"external_id=" + quote(content).encode()), b"Ab12Cd")
     record_clicks(edge)
     assert gone is not None
     query = urlsplit(gone.location).query
-    assert parse_qs(query, keep_blank_values=True, encoding="latin-1")["x"][0].encode("latin-1") == octets
-    assert octets_of(recorded(clicks).external_id) == octets
+    assert parse_qs(query, keep_blank_values=True, encoding="latin-1")["x"][0].encode("latin-1") == content
+    assert unescape_bytes(recorded(clicks).external_id) == content
 
 
 def test_a_plus_in_an_external_id_stays_a_plus() -> None:
@@ -228,7 +228,7 @@ def test_a_cost_is_read_by_the_grammar_of_payouts(cost: str, micros: int, curren
     assert (click.cost_micros, click.cost_currency, click.flags) == (micros, currency, flags)
 
 
-def test_an_unreplaced_external_id_is_kept_and_flagged() -> None:
+def test_an_unreplaced_external_id_is_stored_and_flagged() -> None:
     edge, clicks, _ = an_edge()
     take_click(edge, arriving(b"external_id=${SUBID}"), b"Ab12Cd")
     record_clicks(edge)
@@ -301,7 +301,7 @@ def test_a_forged_or_old_mark_makes_a_click_that_counts() -> None:
 
 def test_a_notice_is_journaled_as_it_came_with_a_first_verdict() -> None:
     edge, _, notices = an_edge()
-    stored = take_notice(edge, arriving(b"cid=nonsense&payout=1&return=DONE"), Door.S2S)
+    stored = take_notice(edge, arriving(b"cid=nonsense&payout=1&return=DONE"), Channel.S2S)
     (line,) = notices.lines
     raw = msgspec.json.decode(line, type=RawNotice)
     assert raw.query == "cid=nonsense&payout=1&return=DONE"
@@ -314,8 +314,8 @@ def test_only_the_pixel_takes_the_click_id_from_the_cookie() -> None:
     gone = take_click(edge, arriving(b""), b"Ab12Cd")
     assert gone is not None
     cookie = b"clickloop=" + gone.click_id.encode()
-    assert take_notice(edge, arriving(b"payout=1", cookie=cookie), Door.PIXEL).reason is None
-    assert take_notice(edge, arriving(b"payout=1", cookie=cookie), Door.S2S).reason is RefusalReason.NO_CLICK_ID
+    assert take_notice(edge, arriving(b"payout=1", cookie=cookie), Channel.PIXEL).reason is None
+    assert take_notice(edge, arriving(b"payout=1", cookie=cookie), Channel.S2S).reason is RefusalReason.NO_CLICK_ID
     assert isinstance(edge.click_ids.read(gone.click_id), ClickId)
 
 

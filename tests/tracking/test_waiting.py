@@ -1,4 +1,4 @@
-"""Waiting for a click: after any outage nothing is refused that a click would have prevented. Real stores, a passed-in clock."""
+"""Waiting for a click: after any outage no notice is refused whose click is still to come. Real stores, a passed-in clock."""
 
 import random
 from collections import Counter
@@ -12,8 +12,8 @@ from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from clickloop.conversion.attribution import WAIT_MS
-from clickloop.conversion.notice import Door, RawNotice, RefusalReason
-from clickloop.conversion.notice_log import NoticeFilter, Outcome, StoredNotice
+from clickloop.conversion.notice import Channel, RawNotice, RefusalReason
+from clickloop.conversion.notice_log import NoticeFilter, NoticeOutcome, StoredNotice
 from clickloop.machine.clock_guard import ClockGuard
 from clickloop.record_id import RecordIds
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
@@ -23,7 +23,7 @@ from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.writer import JournalWriter
 from clickloop.store.ledger.logs.notices import notices_before
 from clickloop.tracking.click_progress import ClickProgress
-from clickloop.tracking.notices import Desk, rerun
+from clickloop.tracking.notices import Intake, rerun
 from clickloop.tracking.settle import settle_clicks, settle_notices
 from clickloop.tracking.waiting import MIN_REFUSALS, WaitingNotices, unknown_click_alarms
 from tests.empty_stores import open_facts, open_ledger
@@ -33,7 +33,7 @@ encode = msgspec.json.Encoder().encode
 
 
 class Machine:
-    """An edge's journal, and a core that can be started again at will. ``now`` is both clocks, until the wall clock jumps."""
+    """An edge's journal, and a core that can be restarted at will. ``now`` is both clocks until the wall clock jumps."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -49,13 +49,15 @@ class Machine:
         self.start_core()
 
     def start_core(self) -> None:
-        """Start a core that knows nothing of the one before."""
+        """Start a core without the state of the previous one."""
         clock, monotonic = (lambda: self.now), (lambda: (self.now - self.jumped) / 1000)
         self.progress = ClickProgress(self.journal, clock=clock, monotonic=monotonic)
         self.waiting = WaitingNotices(monotonic)
         self.click_reader = JournalReader(self.journal, self.folder / "settled", clock)
         self.notice_reader = JournalReader(self.journal, self.folder / "settled", clock)
-        self.desk = Desk(self.ledger, self.facts, self.click_ids, self.new_id, currency="USD", progress=self.progress)
+        self.intake = Intake(
+            self.ledger, self.facts, self.click_ids, self.new_id, currency="USD", progress=self.progress
+        )
 
     def jump(self, ms: int) -> None:
         """Set the wall clock."""
@@ -63,7 +65,7 @@ class Machine:
         self.jumped += ms
 
     def visit(self, *, closed: bool = True, recorded: bool = True) -> str:
-        """A visitor clicks; ``closed``: their segment is handed over."""
+        """Let a visitor click; ``closed``: close their segment."""
         click = Click(click_id=self.click_ids.new(self.now), at=self.now, campaign_id=3, source_id=5)
         if recorded:
             self.clicks.append(encode(click))
@@ -72,9 +74,9 @@ class Machine:
         return click.click_id
 
     def notify(self, *click_ids: str, said: str = "") -> None:
-        """A network tells of conversions of these clicks."""
+        """Let a network report conversions of these clicks."""
         for click_id in click_ids:
-            raw = RawNotice(notice_id=self.new_id(), at=self.now, door=Door.S2S, query=f"cid={click_id}&{said}")
+            raw = RawNotice(notice_id=self.new_id(), at=self.now, channel=Channel.S2S, query=f"cid={click_id}&{said}")
             self.notices.append(encode(raw))
         self.notices.close_segment()
 
@@ -88,14 +90,14 @@ class Machine:
                 return
 
     def settle_notices(self) -> None:
-        """One round of the core's other worker."""
-        while settle_notices(self.notice_reader, self.desk, self.now).more:
+        """Run one round of the core's other worker."""
+        while settle_notices(self.notice_reader, self.intake, self.now).more:
             pass
         self.progress.look()
-        self.waiting.step(self.desk, self.now)
+        self.waiting.step(self.intake, self.now)
 
     def run(self, ms: int, step_ms: int, *, clicks: bool) -> None:
-        """Let time pass while the core works; ``clicks``: it can settle them."""
+        """Let time pass while the core works; ``clicks``: it can settle clicks."""
         until = self.now + ms
         while self.now < until:
             if clicks:
@@ -104,12 +106,12 @@ class Machine:
             self.now += step_ms
 
     def stored(self) -> list[StoredNotice]:
-        """Every notice as it stands."""
+        """Return all notices."""
         with self.ledger.read() as tx:
             return notices_before(tx, NoticeFilter(), None, 10_000)
 
     def outcomes(self) -> Counter[str]:
-        """How many notices came to what."""
+        """Count the notices by outcome."""
         return Counter(notice.reason or notice.outcome for notice in self.stored())
 
     def close(self) -> None:
@@ -145,7 +147,7 @@ def test_after_a_core_stood_still_no_notice_is_refused_whose_click_is_in_the_jou
 
 
 @pytest.mark.parametrize("outage_ms", OUTAGES)
-def test_a_core_that_stands_still_between_its_first_look_and_the_clicks_refuses_nothing(
+def test_a_core_that_stalls_between_its_first_check_and_the_clicks_refuses_nothing(
     machine: Machine, outage_ms: int
 ) -> None:
     machine.run(3 * SECOND_MS, SECOND_MS, clicks=True)
@@ -225,7 +227,7 @@ def test_a_segment_out_of_reach_holds_refusals_back_and_no_other_notice(machine:
 # What is refused ------------------------------------------------------------------------------------------------------
 
 
-def test_a_click_that_was_never_recorded_refuses_ten_minutes_after_the_first_look(machine: Machine) -> None:
+def test_a_click_that_was_never_recorded_refuses_ten_minutes_after_the_first_check(machine: Machine) -> None:
     machine.run(3 * SECOND_MS, SECOND_MS, clicks=True)
     machine.notify(machine.visit(recorded=False))
     machine.now += DAY_MS
@@ -237,7 +239,7 @@ def test_a_click_that_was_never_recorded_refuses_ten_minutes_after_the_first_loo
     assert machine.stored()[0].first_look_at == first_look_at
 
 
-def test_under_steady_traffic_refusals_are_not_put_off(machine: Machine) -> None:
+def test_under_steady_traffic_refusals_are_not_delayed(machine: Machine) -> None:
     machine.notify(machine.visit(recorded=False))
     until = machine.now + WAIT_MS + MINUTE_MS
     while machine.now < until:
@@ -253,11 +255,11 @@ def test_a_refused_notice_registers_when_its_click_came_after_all_and_it_is_run_
     machine.notify(click.click_id)
     machine.run(WAIT_MS + 5 * SECOND_MS, SECOND_MS, clicks=True)
     notice_id = machine.stored()[0].raw.notice_id
-    assert rerun(machine.desk, [notice_id], machine.now)[0].reason is RefusalReason.UNKNOWN_CLICK
+    assert rerun(machine.intake, [notice_id], machine.now)[0].reason is RefusalReason.UNKNOWN_CLICK
     machine.clicks.append(encode(click))
     machine.clicks.close_segment()
     machine.settle_clicks()
-    assert rerun(machine.desk, [notice_id], machine.now)[0].outcome is Outcome.NEW
+    assert rerun(machine.intake, [notice_id], machine.now)[0].outcome is NoticeOutcome.NEW
 
 
 # Clocks ---------------------------------------------------------------------------------------------------------------
@@ -277,7 +279,7 @@ def test_a_clock_that_is_ahead_for_a_while_makes_no_click_too_old(machine: Machi
     click_id = machine.visit()
     machine.settle_clicks()
     guard = ClockGuard(lambda: machine.now, lambda: (machine.now - machine.jumped) / 1000, None)
-    machine.desk = msgspec.structs.replace(machine.desk, is_clock_trusted=guard.is_trusted)
+    machine.intake = msgspec.structs.replace(machine.intake, is_clock_trusted=guard.is_trusted)
     machine.jump(400 * DAY_MS)
     machine.notify(click_id)
     machine.run(5 * SECOND_MS, SECOND_MS, clicks=True)
@@ -291,7 +293,7 @@ def test_a_click_that_is_too_old_is_refused_once_the_clock_is_confirmed(machine:
     click_id = machine.visit()
     machine.settle_clicks()
     guard = ClockGuard(lambda: machine.now, lambda: (machine.now - machine.jumped) / 1000, None)
-    machine.desk = msgspec.structs.replace(machine.desk, is_clock_trusted=guard.is_trusted)
+    machine.intake = msgspec.structs.replace(machine.intake, is_clock_trusted=guard.is_trusted)
     machine.jump(400 * DAY_MS)
     machine.notify(click_id)
     machine.run(5 * SECOND_MS, SECOND_MS, clicks=True)
@@ -300,7 +302,7 @@ def test_a_click_that_is_too_old_is_refused_once_the_clock_is_confirmed(machine:
     assert machine.outcomes() == {"expired_click": 1}
 
 
-def test_what_a_network_tells_after_the_clock_was_set_back_changes_the_conversion(machine: Machine) -> None:
+def test_a_notice_after_the_clock_was_set_back_changes_the_conversion(machine: Machine) -> None:
     machine.jump(HOUR_MS)
     click_id = machine.visit()
     machine.notify(click_id)
@@ -320,7 +322,7 @@ def test_an_old_notice_that_is_run_again_is_not_put_behind_one_of_a_clock_that_w
     machine.run(SECOND_MS, SECOND_MS, clicks=True)
     machine.jump(-HOUR_MS)
     first = min(machine.stored(), key=lambda notice: notice.raw.at)
-    (result,) = rerun(machine.desk, [first.raw.notice_id], machine.now)
+    (result,) = rerun(machine.intake, [first.raw.notice_id], machine.now)
     assert result.conversion is not None
     assert result.conversion.status.key == "sale"
 
@@ -365,7 +367,7 @@ def test_an_open_segment_without_records_holds_nothing_back(machine: Machine) ->
 
 
 def _many_clicks(machine: Machine, hours: int = 6, each: int = 30_000) -> list[str]:
-    """Clicks of some hours, so many that the facts take several blocks."""
+    """Return clicks of some hours, enough for several blocks of the facts."""
     rng = random.Random(5)
     ids = []
     for _ in range(hours):
@@ -386,13 +388,13 @@ def _many_clicks(machine: Machine, hours: int = 6, each: int = 30_000) -> list[s
     return ids
 
 
-def _damaged(octets: bytes, folder: Path, click_ids: list[str]) -> bytes:
-    """The file with one flipped bit, in a place that makes some of the clicks unreadable and not all."""
+def _damaged(content: bytes, folder: Path, click_ids: list[str]) -> bytes:
+    """Flip one bit of the file where it makes some, but not all, clicks unreadable."""
     folder.mkdir()
     path = folder / "facts.duckdb"
     for percent in range(5, 100, 5):
-        changed = bytearray(octets)
-        changed[len(octets) * percent // 100] ^= 4
+        changed = bytearray(content)
+        changed[len(content) * percent // 100] ^= 4
         path.write_bytes(changed)
         try:
             facts = DuckDbFacts.open(path)
@@ -410,10 +412,10 @@ def _damaged(octets: bytes, folder: Path, click_ids: list[str]) -> bytes:
     raise AssertionError("no such place")
 
 
-def _reopen_facts(machine: Machine, octets: bytes) -> None:
+def _reopen_facts(machine: Machine, content: bytes) -> None:
     machine.facts.close()
     path = machine.folder / "facts.duckdb"
-    path.write_bytes(octets)
+    path.write_bytes(content)
     machine.facts = DuckDbFacts.open(path)
     machine.start_core()
 
@@ -432,7 +434,7 @@ def test_a_damaged_block_keeps_only_the_notices_waiting_whose_clicks_are_in_it(m
     assert set(outcomes) == {"new", "waiting"}
     assert min(outcomes.values()) > 10
     assert [text.split(";")[0] for text in machine.progress.alarms()] == [
-        f"the facts are damaged: clicks that cannot be read and that incoming postbacks wait for: {outcomes['waiting']}"
+        f"the facts are damaged: incoming postbacks wait for clicks that cannot be read: {outcomes['waiting']}"
     ]
     _reopen_facts(machine, good)
     machine.run(6 * MINUTE_MS, 30 * SECOND_MS, clicks=True)
@@ -448,7 +450,7 @@ def _refuse(machine: Machine, count: int) -> None:
     machine.run(WAIT_MS + 6 * MINUTE_MS, MINUTE_MS, clicks=True)
 
 
-def test_refusals_above_their_usual_rate_are_an_alarm_that_says_how_to_heal_them(machine: Machine) -> None:
+def test_refusals_above_their_usual_rate_raise_an_alarm_with_a_remedy(machine: Machine) -> None:
     _refuse(machine, MIN_REFUSALS - 1)
     assert unknown_click_alarms(machine.ledger, machine.now) == ()
     _refuse(machine, 1)

@@ -19,7 +19,7 @@ from clickloop.record_id import RecordIds
 from clickloop.saving.access import Access
 from clickloop.setup.instance import InstanceSettings
 from clickloop.store.export_files import ExportFiles
-from clickloop.store.journal.segment import Segment, SegmentContents, framed, sealed
+from clickloop.store.journal.segment import Segment, SegmentContents, closed_segment_bytes, record_line
 from clickloop.store.ledger.people.tokens import insert_token
 from clickloop.store.ledger.people.users import save_user
 from clickloop.store.upload_files import UploadFiles
@@ -78,7 +78,7 @@ class Instance:
             local_token="clk_local",
             on_setup_changed=self._setup_changed,
             on_postbacks_owed=self._postbacks_owed,
-            on_receivers_asked=self._receivers_asked,
+            on_receiver_command=self._receiver_command,
         )
         self.app = application(make_app, self.context)
         self.api: TestClient[Any] = TestClient(self.app, raise_server_exceptions=False)
@@ -103,7 +103,7 @@ class Instance:
         click = Click(**usual | {"click_id": click_id, "external_id": "w9Xk2-7fA"} | fields)
         self.segments += 1
         path = self.folder / f"{self.segments:08d}.ndjson"
-        path.write_bytes(sealed(self.segments, [framed(msgspec.json.encode(click)).rstrip(b"\n")]))
+        path.write_bytes(closed_segment_bytes(self.segments, [record_line(msgspec.json.encode(click)).rstrip(b"\n")]))
         self.facts.load_clicks(
             [SegmentContents(Segment(path, "clicks", "tests", self.segments, path.stat().st_size), 1)]
         )
@@ -125,7 +125,7 @@ class Instance:
         return answer.json()
 
     def got(self, path: str) -> Any:
-        """What a GET answered."""
+        """Return the response to a GET."""
         answer = self.api.get(f"/api/v1/{path}")
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -139,7 +139,7 @@ class Instance:
     def _setup_changed(self) -> None:
         self.setup_changes += 1
 
-    def _receivers_asked(self) -> None:
+    def _receiver_command(self) -> None:
         self.asked += 1
 
     def _postbacks_owed(self) -> None:
@@ -148,7 +148,7 @@ class Instance:
 
 @pytest.fixture
 def make_app() -> MakeApp:
-    """What an instance serves: the API alone."""
+    """The ASGI application of an instance: the API alone."""
     return create_api
 
 

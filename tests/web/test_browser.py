@@ -44,11 +44,13 @@ def browser(*headers: tuple[str, str], peer: str = "10.0.0.1") -> Browser:
         (["203.0.113.9" + ", 10.0.0.7" * 5_000], "10.0.0.7"),
     ],
 )
-def test_the_address_is_the_right_most_that_no_proxy_has_over_all_lines(lines: list[str], address: str) -> None:
+def test_the_address_is_the_rightmost_one_that_is_no_trusted_proxy_across_all_header_lines(
+    lines: list[str], address: str
+) -> None:
     assert browser(*[("x-forwarded-for", line) for line in lines]).address == address
 
 
-def test_a_stranger_is_not_believed() -> None:
+def test_forwarding_headers_of_others_are_ignored() -> None:
     found = browser(
         ("host", "a.example"),
         ("x-forwarded-for", "203.0.113.9"),
@@ -68,14 +70,14 @@ def test_a_stranger_is_not_believed() -> None:
         ("", "a.example"),
     ],
 )
-def test_of_a_chain_of_proxies_the_host_that_the_user_asked_for_counts(host: str, seen: str) -> None:
+def test_behind_a_chain_of_proxies_the_host_is_the_one_the_user_requested(host: str, seen: str) -> None:
     assert browser(("host", "a.example"), ("x-forwarded-host", host)).host == seen
 
 
 @pytest.mark.parametrize(
     ("proto", "secure"), [("https", True), ("HTTPS, http", True), ("http, https", False), ("", False)]
 )
-def test_of_a_chain_of_proxies_the_protocol_that_the_user_spoke_counts(proto: str, secure: bool) -> None:
+def test_behind_a_chain_of_proxies_the_protocol_is_the_one_the_user_used(proto: str, secure: bool) -> None:
     assert browser(("x-forwarded-proto", proto)).secure is secure
 
 
@@ -87,5 +89,5 @@ ODD_HOSTS = (
 
 
 @pytest.mark.parametrize("host", ODD_HOSTS)
-def test_a_host_that_is_none_breaks_nothing(host: str) -> None:
+def test_an_invalid_host_breaks_nothing(host: str) -> None:
     assert browser(("host", host.encode().decode("latin-1"))).address == "10.0.0.1"

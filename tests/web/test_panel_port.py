@@ -1,4 +1,4 @@
-"""The port of panel and API, spoken to with raw sockets: what uvicorn alone does not bound."""
+"""The port of panel and API over raw sockets: the limits that uvicorn alone does not have."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from clickloop.edge.open_connections import Limits, Phase
+from clickloop.edge.open_connections import ConnectionLimits, Phase
 from clickloop.edge.request_limits import LINGER_SECONDS
 from clickloop.web.panel_port import (
     HEAD_BYTES,
@@ -45,7 +45,7 @@ class CountingConnections(PanelConnections):
 class Port:
     """The protocol on loopback before a small ASGI application."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ConnectionLimits) -> None:
         self.connections = CountingConnections(limits)
         self.release = asyncio.Event()
         self.received = 0
@@ -152,7 +152,7 @@ def serve(talk: Callable[[Port], Awaitable[None]], total: int = 100, per_address
     """Run ``talk`` against a server with these caps."""
 
     async def run() -> None:
-        port = Port(Limits(request_seconds=10, keep_alive_seconds=75, per_address=per_address, total=total))
+        port = Port(ConnectionLimits(request_seconds=10, keep_alive_seconds=75, per_address=per_address, total=total))
         port.server.config.port = 0
         async with port.serving():
             port.number = port.server.servers[0].sockets[0].getsockname()[1]
@@ -198,7 +198,7 @@ async def sent_until_closed(port: Port, writer: asyncio.StreamWriter, piece: byt
         pytest.param(REQUEST + b"GET /x HTTP/1.1\r\nX: ", id="a header of the second request"),
     ],
 )
-def test_what_has_no_end_is_ended_early(begin: bytes) -> None:
+def test_an_endless_request_is_ended_early(begin: bytes) -> None:
     async def talk(port: Port) -> None:
         _, writer = await port.connect(begin)
         assert await sent_until_closed(port, writer, b"a" * 10_000, 8_000_000)
@@ -213,7 +213,7 @@ def test_what_has_no_end_is_ended_early(begin: bytes) -> None:
         pytest.param(b"X: aaaaaaaaaaaaaaaaaaa\r\n" * 3_000 + b"Y: b", id="many headers"),
     ],
 )
-def test_a_whole_head_of_over_64_kb_is_refused_with_431(head: bytes) -> None:
+def test_a_head_larger_than_64_kb_is_refused_with_431(head: bytes) -> None:
     async def talk(port: Port) -> None:
         got = await port.ask(b"GET /x HTTP/1.1\r\nHost: a\r\n" + head + b"\r\n\r\n")
         assert got.startswith(b"HTTP/1.1 431")
@@ -229,7 +229,7 @@ def test_a_head_of_60_kb_is_served() -> None:
     serve(talk)
 
 
-def test_an_unfinished_head_is_ended_with_408_and_a_silent_connection_after_the_idle_time() -> None:
+def test_an_unfinished_head_gets_408_and_a_silent_connection_ends_after_the_idle_time() -> None:
     async def talk(port: Port) -> None:
         reader, _ = await port.connect(HALF)
         now = asyncio.get_running_loop().time()
@@ -245,7 +245,7 @@ def test_an_unfinished_head_is_ended_with_408_and_a_silent_connection_after_the_
     serve(talk)
 
 
-def test_empty_lines_do_not_keep_an_idle_connection() -> None:
+def test_empty_lines_do_not_keep_an_idle_connection_open() -> None:
     async def talk(port: Port) -> None:
         reader, writer = await port.connect(REQUEST)
         await head_of(reader)
@@ -259,7 +259,7 @@ def test_empty_lines_do_not_keep_an_idle_connection() -> None:
     serve(talk)
 
 
-def test_a_long_body_may_take_any_time_while_it_arrives_but_not_stand_still() -> None:
+def test_a_body_may_take_any_time_while_it_arrives_but_must_not_stall() -> None:
     async def talk(port: Port) -> None:
         reader, writer = await port.connect(b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
         now = asyncio.get_running_loop().time()
@@ -275,7 +275,7 @@ def test_a_long_body_may_take_any_time_while_it_arrives_but_not_stand_still() ->
     serve(talk)
 
 
-def test_a_body_that_we_do_not_read_is_not_ended_for_standing_still() -> None:
+def test_a_body_that_we_do_not_read_is_not_ended_for_stalling() -> None:
     async def talk(port: Port) -> None:
         port.reads.clear()
         reader, writer = await port.connect(b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 600000\r\n\r\n")
@@ -290,7 +290,7 @@ def test_a_body_that_we_do_not_read_is_not_ended_for_standing_still() -> None:
     serve(talk)
 
 
-def test_what_is_left_of_a_body_after_its_answer_is_read_in_part_and_the_connection_is_not_reset_at_once() -> None:
+def test_after_its_answer_the_rest_of_a_body_is_partly_read_and_the_connection_not_reset_at_once() -> None:
     async def talk(port: Port) -> None:
         reader, writer = await port.connect(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n")
         assert (await head_of(reader)).startswith(b"HTTP/1.1 200")
@@ -307,7 +307,7 @@ def test_what_is_left_of_a_body_after_its_answer_is_read_in_part_and_the_connect
     serve(talk)
 
 
-def test_who_goes_on_sending_after_a_refusal_is_not_reset_and_ended_later() -> None:
+def test_a_client_that_keeps_sending_after_an_error_is_not_reset_but_ended_later() -> None:
     async def talk(port: Port) -> None:
         begin = b"POST /body HTTP/1.1\r\nHost: a\r\nReferer: \x01\r\nContent-Length: 50000000\r\n\r\n"
         reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
@@ -328,7 +328,7 @@ def test_who_goes_on_sending_after_a_refusal_is_not_reset_and_ended_later() -> N
     serve(talk)
 
 
-def test_who_sends_no_request_behind_one_that_is_being_answered_breaks_nothing_else() -> None:
+def test_garbage_behind_a_request_that_is_being_answered_breaks_nothing_else() -> None:
     async def talk(port: Port) -> None:
         reader, writer = await port.connect(b"GET /parts HTTP/1.1\r\nHost: a\r\n\r\n")
         await reader.readuntil(b"\r\n\r\nok")
@@ -341,7 +341,7 @@ def test_who_sends_no_request_behind_one_that_is_being_answered_breaks_nothing_e
     serve(talk)
 
 
-def test_a_client_that_does_not_take_its_answer_is_ended_after_the_idle_time() -> None:
+def test_a_client_that_does_not_read_its_answer_is_ended_after_the_idle_time() -> None:
     async def talk(port: Port) -> None:
         await port.connect(b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n")
         await port.wait_for(lambda: port.one()._stalled_at)
@@ -352,7 +352,7 @@ def test_a_client_that_does_not_take_its_answer_is_ended_after_the_idle_time() -
     serve(talk)
 
 
-def test_at_the_cap_the_oldest_unfinished_head_goes_and_others_are_answered() -> None:
+def test_at_the_limit_the_oldest_unfinished_head_is_dropped_and_others_are_answered() -> None:
     async def talk(port: Port) -> None:
         halves = [await port.connect(HALF, f"127.0.1.{number}") for number in range(1, 9)]
         for _ in range(3):
@@ -368,7 +368,7 @@ def test_at_the_cap_the_oldest_unfinished_head_goes_and_others_are_answered() ->
     serve(talk, total=8)
 
 
-def test_bodies_that_arrive_slowly_go_before_fast_ones_and_requests_that_are_answered_never() -> None:
+def test_slow_bodies_are_dropped_before_fast_ones_and_requests_being_answered_never() -> None:
     async def talk(port: Port) -> None:
         body = b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n"
         busy, _ = await port.connect(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -387,7 +387,7 @@ def test_bodies_that_arrive_slowly_go_before_fast_ones_and_requests_that_are_ans
     serve(talk, total=3)
 
 
-def test_an_address_over_its_cap_is_turned_away() -> None:
+def test_an_ip_address_over_its_limit_is_refused() -> None:
     async def talk(port: Port) -> None:
         await port.connect()
         await port.connect()
@@ -396,7 +396,7 @@ def test_an_address_over_its_cap_is_turned_away() -> None:
     serve(talk, per_address=2)
 
 
-def test_an_upgrade_is_ignored_and_what_is_no_http_refused(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_upgrade_is_ignored_and_anything_but_http_refused(capfd: pytest.CaptureFixture[str]) -> None:
     async def talk(port: Port) -> None:
         reader, _ = await port.connect(
             b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
@@ -412,7 +412,7 @@ def test_an_upgrade_is_ignored_and_what_is_no_http_refused(capfd: pytest.Capture
     assert "upgrade" not in capfd.readouterr().err.lower()
 
 
-def test_shutting_down_answers_what_was_sent_before_and_says_that_it_is_the_last() -> None:
+def test_shutdown_answers_earlier_requests_and_says_that_the_connection_ends() -> None:
     async def talk(port: Port) -> None:
         idle, idle_writer = await port.connect(REQUEST)
         assert b"connection: close" not in await head_of(idle)
@@ -436,7 +436,7 @@ def test_shutting_down_answers_what_was_sent_before_and_says_that_it_is_the_last
 
 def test_of_large_unfinished_heads_the_oldest_are_dropped_and_small_ones_never() -> None:
     async def talk(port: Port) -> None:
-        port.connections.limits = Limits(10, 75, per_address=1000, unfinished_bytes=150_000)
+        port.connections.limits = ConnectionLimits(10, 75, per_address=1000, unfinished_bytes=150_000)
         small = await port.connect(HALF)
         large = [await port.connect(b"GET /x HTTP/1.1\r\nX: ")]
         seen: set[object] = set()
@@ -506,14 +506,14 @@ def test_a_body_before_and_after_other_requests_arrives_whole() -> None:
         pytest.param(b"http://a/x?" + b"&" * 10_000, b"414", id="in an absolute address"),
     ],
 )
-def test_an_address_that_would_fill_the_memory_is_refused_with_414(target: bytes, status: bytes) -> None:
+def test_a_url_that_would_fill_the_memory_is_refused_with_414(target: bytes, status: bytes) -> None:
     async def talk(port: Port) -> None:
         assert (await port.ask(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")).startswith(b"HTTP/1.1 " + status)
 
     serve(talk)
 
 
-def test_an_address_that_is_refused_ends_the_connection_and_the_one_before_it_is_answered() -> None:
+def test_a_refused_url_ends_the_connection_after_the_request_before_it_is_answered() -> None:
     async def talk(port: Port) -> None:
         reader, _ = await port.connect(REQUEST)
         assert (await head_of(reader)).startswith(b"HTTP/1.1 200")

@@ -1,4 +1,4 @@
-"""Passwords are hashed in threads of their own: guessing holds nothing up, and known devices get in meanwhile."""
+"""Passwords are hashed in separate threads: guessing blocks nothing else, and known devices still get in."""
 
 import asyncio
 import dataclasses
@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 from litestar.exceptions import HTTPException
 
-from clickloop.edge.open_connections import Limits
+from clickloop.edge.open_connections import ConnectionLimits
 from clickloop.people.devices import Devices
 from clickloop.people.password_threads import MAX_WAITING, RESERVED_FOR_KNOWN, THREADS, PasswordThreads
 from clickloop.people.passwords import Passwords
@@ -37,7 +37,7 @@ FOR_STRANGERS = THREADS + MAX_WAITING - RESERVED_FOR_KNOWN
 
 
 class Gate:
-    """Work that begins and then waits until it is let go."""
+    """Work that starts and then waits to be released."""
 
     def __init__(self) -> None:
         self.begun = threading.Semaphore(0)
@@ -53,7 +53,7 @@ class Gate:
 
 
 class GatedHasher(argon2.PasswordHasher):
-    """Argon2id with cheap parameters that begins to verify, and goes on when it is let."""
+    """Argon2id with cheap parameters that starts to verify and waits to be released."""
 
     def __init__(self) -> None:
         super().__init__(time_cost=1, memory_cost=8, parallelism=1)
@@ -64,7 +64,7 @@ class GatedHasher(argon2.PasswordHasher):
         return super().verify(hash, password)
 
 
-def test_strangers_get_six_places_to_wait_at_and_known_devices_the_last_two_and_go_first() -> None:
+def test_unknown_devices_get_six_places_and_known_ones_the_last_two_and_go_first() -> None:
     async def run() -> None:
         gate, threads = Gate(), PasswordThreads(threads=1)  # one, so that the order is sure
         count = 1 + MAX_WAITING - RESERVED_FOR_KNOWN
@@ -86,7 +86,7 @@ def test_strangers_get_six_places_to_wait_at_and_known_devices_the_last_two_and_
     asyncio.run(run())
 
 
-def test_one_known_device_has_one_of_the_kept_places() -> None:
+def test_a_known_device_takes_one_reserved_place() -> None:
     async def run() -> None:
         gate, threads = Gate(), PasswordThreads()
         tasks = [asyncio.create_task(threads.run(gate.work)) for _ in range(FOR_STRANGERS)]
@@ -100,7 +100,7 @@ def test_one_known_device_has_one_of_the_kept_places() -> None:
     asyncio.run(run())
 
 
-def test_who_stops_waiting_leaves_the_place_and_a_fault_the_thread() -> None:
+def test_cancelling_frees_the_place_and_an_error_frees_the_thread() -> None:
     async def run() -> None:
         gate, threads = Gate(), PasswordThreads(threads=1, waiting=1, reserved=0)
         working = asyncio.create_task(threads.run(gate.work))
@@ -120,11 +120,11 @@ def test_who_stops_waiting_leaves_the_place_and_a_fault_the_thread() -> None:
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "é", "=" * 44, "A" * 43, "A" * 5000, "\0", "a b"])
-def test_an_odd_cookie_is_no_device(cookie: str) -> None:
+def test_a_malformed_cookie_is_no_device(cookie: str) -> None:
     assert Devices(b"k" * 32).id_of(cookie) == ""
 
 
-def test_a_device_is_known_by_its_cookie_and_by_no_altered_one_and_under_no_other_key() -> None:
+def test_a_device_is_recognized_only_by_its_unaltered_cookie_and_under_its_key() -> None:
     devices = Devices(b"k" * 32)
     cookie = devices.new(1)
     assert devices.id_of(cookie)
@@ -136,10 +136,10 @@ def test_a_device_is_known_by_its_cookie_and_by_no_altered_one_and_under_no_othe
 
 
 class Site:
-    """A site on loopback, asked from several addresses at once."""
+    """A site on loopback that gets requests from several addresses at once."""
 
     def __init__(self, context: ApiContext) -> None:
-        limits = Limits(request_seconds=10, keep_alive_seconds=75, per_address=1000)
+        limits = ConnectionLimits(request_seconds=10, keep_alive_seconds=75, per_address=1000)
         site = create_site(context)
         config = uvicorn.Config(site, http=PanelConnections(limits), port=0, log_config=None, access_log=False)  # type: ignore[arg-type]
         self.server = uvicorn.Server(config)
@@ -149,7 +149,7 @@ class Site:
 
     @contextmanager
     def serving(self) -> Iterator[None]:
-        """Serve in a thread until the block is left."""
+        """Serve in a thread until the end of the block."""
         thread = threading.Thread(target=self.server.run)
         thread.start()
         eventually(lambda: self.server.started)
@@ -164,7 +164,7 @@ class Site:
     def sign_in(
         self, number: int, name: str, password: str, device: str = ""
     ) -> "Future[tuple[int, dict[str, str], str]]":
-        """Sign in from an address of its own, without waiting for the answer."""
+        """Sign in from a separate address, without waiting for the response."""
         return self._threads.submit(self._sign_in, number, name, password, device)
 
     def _sign_in(self, number: int, name: str, password: str, device: str) -> tuple[int, dict[str, str], str]:
@@ -181,11 +181,11 @@ class Site:
         return answer.status, told, text
 
     def later(self, ask: Callable[[str], int], path: str) -> "Future[int]":
-        """Ask in a thread, without waiting for the answer."""
+        """Send a request in a thread, without waiting for the response."""
         return self._threads.submit(ask, path)
 
     def api(self, path: str) -> int:
-        """Ask the API; the status of its answer."""
+        """Send a request to the API and return the response's status."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         connection.request("GET", path, headers={"Authorization": f"Bearer {SECRET}"})
         answer = connection.getresponse()
@@ -194,7 +194,7 @@ class Site:
         return answer.status
 
 
-def test_while_sixteen_sign_ins_are_computed_or_wait_everything_else_is_answered(instance: "Instance") -> None:
+def test_everything_else_is_answered_during_sixteen_sign_ins(instance: "Instance") -> None:
     instance.user(Role.OWNER, "Anna")
     hasher = GatedHasher()
     access = Access(ledger=instance.ledger, clock=lambda: instance.now, passwords=Passwords(hasher))
@@ -223,7 +223,7 @@ def test_while_sixteen_sign_ins_are_computed_or_wait_everything_else_is_answered
         assert {guess.result(20)[0] for guess in guesses} == {403}
 
 
-def test_while_checks_and_reports_are_made_everything_else_is_answered(instance: "Instance") -> None:
+def test_everything_else_is_answered_during_checks_and_reports(instance: "Instance") -> None:
     gate, site = Gate(), Site(instance.context)
     with site.serving():
         making = [LONG_WORK.submit(gate.work) for _ in range(2)]
@@ -238,7 +238,7 @@ def test_while_checks_and_reports_are_made_everything_else_is_answered(instance:
         assert {one.result(60) for one in waiting} == {200}
 
 
-def test_a_device_that_signed_in_is_given_its_cookie_and_keeps_it(instance: "Instance") -> None:
+def test_a_device_gets_its_cookie_at_sign_in_and_keeps_it(instance: "Instance") -> None:
     instance.user(Role.OWNER, "Anna")
     site = Site(instance.context)
     with site.serving():
@@ -252,7 +252,7 @@ def test_a_device_that_signed_in_is_given_its_cookie_and_keeps_it(instance: "Ins
         assert "HttpOnly" in again["cookies"].partition(DEVICE_COOKIE)[2]
 
 
-def test_the_cookie_of_a_device_opens_nothing(instance: "Instance") -> None:
+def test_a_device_cookie_gives_no_access(instance: "Instance") -> None:
     instance.user(Role.OWNER, "Anna")
     site = Site(instance.context)
     with site.serving():

@@ -1,1 +1,1 @@
-"""Alarms: what each process reports, who watches, and the messages about it."""
+"""Alarms: the reports of each process, the monitor that watches them, and the messages that it sends."""

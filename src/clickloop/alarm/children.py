@@ -1,4 +1,4 @@
-"""Alarms about the supervisor's children: crash loops, edges that hang, and descriptors that run out."""
+"""Alarms about the supervisor's children: crash loops, hanging edges, and descriptors running out."""
 
 import os
 import time
@@ -11,18 +11,18 @@ from clickloop.alarm.alarms import CORE, Alarm
 from clickloop.alarm.heartbeat import read_beat
 from clickloop.alarm.vital_signs import Patience, Standstill
 
-CRASHES = 3  # once may be chance
+CRASHES = 3  # fewer may be chance
 CRASH_WINDOW_SECONDS = 300.0
-DESCRIPTORS_SHARE = 0.9  # the rest goes within seconds under load
+DESCRIPTORS_SHARE = 0.9  # the rest may be used up within seconds under load
 DESCRIPTORS_LOOK_SECONDS = 5.0  # each look lists /proc
 
 
 class ChildState(Protocol):
-    """A child of the supervisor, as ``supervisor.Child``."""
+    """A child of the supervisor; see ``supervisor.Child``."""
 
     name: str
     deaths_at: deque[float]
-    """In monotonic seconds, the last ones."""
+    """Times of the last deaths, in monotonic seconds."""
 
     @property
     def pid(self) -> int | None:
@@ -31,7 +31,7 @@ class ChildState(Protocol):
 
 
 class ChildAlarms:
-    """Looks at the children again and again. For one thread."""
+    """Watches the children. For one thread."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class ChildAlarms:
         self._descriptors_at = now - DESCRIPTORS_LOOK_SECONDS
 
     def look(self) -> list[Alarm]:
-        """Return the alarms of now."""
+        """Return the current alarms."""
         now = self._monotonic()
         found = [
             alarm
@@ -66,39 +66,40 @@ class ChildAlarms:
         return [*found, *self._descriptors]
 
     def _crashes(self, child: ChildState, now: float) -> Alarm | None:
-        """Return the alarm of several deaths within minutes. It ends when the child has lived for as long as an alarm must be gone."""
+        """Return an alarm after several deaths within minutes. It ends once the child has lived for ``end_seconds``."""
         recent = [at for at in tuple(child.deaths_at) if now - at < CRASH_WINDOW_SECONDS]
         if len(recent) < CRASHES or now - recent[-1] > self._patience.end_seconds:
             return None
         what = (
-            "no conversion is registered and no postback is sent" if child.name == CORE else "visitors may have to wait"
+            "conversions are not registered and postbacks are not sent"
+            if child.name == CORE
+            else "visitors may have to wait"
         )
         sentence = (
             f"The process {child.name} has died {len(recent)} times in the last few minutes and is restarted each time; {what} "
-            "meanwhile. The log says why."
+            "meanwhile. See the log for the cause."
         )
         return Alarm(code="core_crash_loop" if child.name == CORE else "edge_crash_loop", sentence=sentence)
 
     def _silence(self, child: ChildState, now: float) -> Alarm | None:
-        """Return the alarm of an edge that hangs. The core's silence is among the vital signs that every process looks at."""
+        """Return an alarm about an edge that hangs. The core's silence is one of the vital signs, which every process checks."""
         seconds = self._hearts[child.name].seconds(read_beat(self._folder, child.name).mark, now)
         if child.name == CORE or seconds < self._patience.seconds:
             return None
         sentence = (
-            f"The process {child.name} has given no sign of life for {seconds:.0f} s, so visitors may have to wait. The log may say why; "
-            "otherwise restart Clickloop."
+            f"The process {child.name} has given no sign of life for {seconds:.0f} s, so visitors may have to wait. See the log "
+            "for the cause, or restart Clickloop."
         )
         return Alarm(code="edge_silent", sentence=sentence)
 
 
 def descriptors_alarm(name: str, pid: int) -> Alarm | None:
-    """Return the alarm of a process that has nearly as many descriptors open as it may have; None where all is well or unknown."""
+    """Return an alarm about a process that has nearly used up its descriptors; None if it hasn't, or that is unknown."""
     try:
         used = len(os.listdir(f"/proc/{pid}/fd"))
         limits = Path(f"/proc/{pid}/limits").read_text()
-    # The process has just ended, or is another user's.
     except OSError:
-        return None
+        return None  # the process has just ended, or there is no /proc
     line = next((line for line in limits.splitlines() if line.startswith("Max open files")), "")
     words = line.split()
     if len(words) < 4 or not words[3].isdecimal() or used < DESCRIPTORS_SHARE * int(words[3]):

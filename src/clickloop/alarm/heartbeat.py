@@ -1,4 +1,4 @@
-"""Heartbeats: what a process leaves in the data folder so that others see that it lives and that its work goes on."""
+"""Heartbeats: files in the data folder by which processes show that they are alive and make progress."""
 
 import contextlib
 import os
@@ -9,54 +9,53 @@ import msgspec
 
 from clickloop.alarm.alarms import FOLDER_NAME
 
-BEAT_SECONDS = 1.0  # an alarm comes after many missed ones, so that a busy second is none
-_FILE_BYTES = 4096  # one block: written in place it needs no room on a full disk
+BEAT_SECONDS = 1.0  # an alarm comes only after many missed beats
+_FILE_BYTES = 4096  # a block, which is overwritten in place and so needs no space on a full disk
 
 
 class Beat(msgspec.Struct, frozen=True):
-    """One look at a heartbeat file. Only whether it differs from an earlier look says anything: no clock is compared."""
+    """The contents of a heartbeat file. Only differences between two readings matter: no clocks are compared."""
 
     mark: int
-    """Changes with every beat; 0: there is no heartbeat."""
+    """Changes with every beat; 0 if there is no heartbeat."""
     steps: dict[str, int] = {}
-    """By worker, how many rounds it has finished."""
+    """Number of rounds finished, by worker."""
 
 
 class Heartbeat:
-    """Writes one process's heartbeat. Its file is opened once and overwritten in place, which needs neither a descriptor nor room."""
+    """The heartbeat of a process. Its file stays open and is overwritten in place, which needs no new descriptor and no space."""
 
     def __init__(self, folder: Path, process: str) -> None:
-        """Where the file cannot be opened, because the disk is read-only, say, every beat tries again: that ends no process."""
+        """Never raises: if the file cannot be opened, every beat tries again."""
         self._path = _path_of(folder, process)
         self._file = -1
         self._open()
 
     def beat(self, steps: Mapping[str, int] | None = None) -> None:
-        """Leave a sign of life, and how many rounds each worker has finished so far."""
+        """Write a sign of life, with the number of rounds that each worker has finished."""
         if self._file < 0:
             self._open()
-        # Where even the first block found no room, the time of the file alone says that the process lives.
+        # If the disk has no space even for this block, the file's time still shows that the process is alive.
         with contextlib.suppress(OSError):
             os.pwrite(self._file, msgspec.json.encode(steps or {}).ljust(_FILE_BYTES), 0)
-        # Nothing else can be done; whoever watches sees no beat, and says so.
         with contextlib.suppress(OSError):
             os.utime(self._file if self._file >= 0 else self._path)
 
     def close(self) -> None:
-        """Close the file and leave it where it is."""
+        """Close the file without deleting it."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
 
     def _open(self) -> None:
-        # Without a file there is no sign of life, and the alarm that follows is right: the disk is out of order.
+        # Without a file there is no sign of life; the alarm that follows is right, since the disk is broken.
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(mode=0o700, exist_ok=True)
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def read_beat(folder: Path, process: str) -> Beat:
-    """Return what a process left last. Never raises: a heartbeat that cannot be read is none."""
+    """Return the last heartbeat of a process. Never raises: an unreadable one counts as missing."""
     try:
         file = os.open(_path_of(folder, process), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -72,7 +71,7 @@ def read_beat(folder: Path, process: str) -> Beat:
 
 
 def beat_age_seconds(folder: Path, process: str, now_ms: int) -> float | None:
-    """Return how old a heartbeat is by the wall clock, for who looks only once; None where there is none."""
+    """Return the age of a heartbeat by the wall clock, for a single check; None if there is none."""
     mark = read_beat(folder, process).mark
     return None if not mark else max(0.0, now_ms / 1000 - mark / 1_000_000_000)
 

@@ -1,4 +1,4 @@
-"""The supervisor's memory of alarms over a restart, which panel and API show, too: ``<data>/run/alarm-messages.json``."""
+"""The supervisor's memory of alarms, which survives a restart (``<data>/run/alarm-messages.json``). Panel and API show it."""
 
 from pathlib import Path
 
@@ -12,23 +12,22 @@ FILE_NAME = "run/alarm-messages.json"
 
 
 class AlarmMemory(msgspec.Struct, frozen=True, kw_only=True):
-    """Alarms that were announced, and messages with their outcome, oldest first."""
+    """Announced alarms, and messages with their outcome, oldest first."""
 
     tracked: dict[str, TrackedAlarm] = {}
     deliveries: tuple[AlarmDelivery, ...] = ()
     rule_ids: tuple[int, ...] = ()
-    """The rules that are known: to a new one all alarms of now are announced."""
+    """The known rules; to a new one, all current alarms are announced."""
 
 
 def read_alarm_memory(folder: Path) -> AlarmMemory:
-    """Return what was remembered last; nothing where there is no file, or none that can be read: then alarms are announced anew."""
+    """Return the memory; empty if the file is missing or unreadable. Alarms are then announced again, rather than never."""
     try:
         return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=AlarmMemory)
-    # Begin anew: an alarm is then sent once more, which is better than none.
     except (OSError, msgspec.DecodeError):
         return AlarmMemory()
 
 
 def write_alarm_memory(folder: Path, memory: AlarmMemory) -> None:
-    """Replace what is remembered. Raise OSError when the disk does."""
+    """Replace the memory. Raise OSError."""
     replace_file(folder / FILE_NAME, msgspec.json.encode(memory), durable=False)

@@ -1,6 +1,6 @@
-"""The alarm monitor: a thread of the supervisor that watches, remembers and sends alarms, whatever has become of the core.
+"""The alarm monitor: a thread of the supervisor that watches, remembers and sends alarms, whether or not the core works.
 
-It uses no store and no HTTP client: what is due is given to a process of its own, ``alarm_sending``, which ends when it has sent.
+It uses no store and no HTTP client: a separate process, ``alarm.sending``, sends what is due and exits.
 """
 
 import os
@@ -16,25 +16,25 @@ import msgspec
 from clickloop.alarm.alarms import SUPERVISOR, Alarm, Alarms, read_alarms
 from clickloop.alarm.children import ChildAlarms, ChildState
 from clickloop.alarm.memory import AlarmMemory, read_alarm_memory, write_alarm_memory
-from clickloop.alarm.outbox import AlarmDelivery, AlarmOutbox, Attempt, DeliveryState, SendingJob
+from clickloop.alarm.outbox import AlarmAttempt, AlarmDelivery, AlarmOutbox, DeliveryState, SendingJob
 from clickloop.alarm.tracker import AlarmTracker
 from clickloop.alarm.vital_signs import LOOK_SECONDS, Patience, VitalSigns
 from clickloop.clock import SECOND_MS, wall_clock
 from clickloop.config import Settings
-from clickloop.machine.log import Sparingly, log
+from clickloop.machine.log import RateLimitedLog, log
 from clickloop.machine.process import SUPERVISOR as SUPERVISOR_PID
 from clickloop.postback.alarm_rules import FILE_NAME as RULES_FILE
 from clickloop.postback.alarm_rules import AlarmRules, read_alarm_rules
 
 _SENDING_MODULE = "clickloop.alarm.sending"
 _START_SECONDS = 30.0
-"""Time that the sending process gets beside the deadline of its attempts."""
-_AGAIN_MS = 10 * SECOND_MS
-"""After a sending process that failed as a whole."""
+"""Time for the sending process in addition to the deadline of its attempts."""
+_RETRY_MS = 10 * SECOND_MS
+"""Wait after a sending process failed as a whole."""
 
 
 class AlarmMonitor(threading.Thread):
-    """Looks once a second until it is stopped. Nothing that goes wrong in it ends it."""
+    """A thread that looks for alarms once a second until it is stopped. No error ends it."""
 
     def __init__(self, settings: Settings, children: Sequence[ChildState]) -> None:
         super().__init__(name="alarm monitor", daemon=True)
@@ -53,13 +53,14 @@ class AlarmMonitor(threading.Thread):
         self._remembered = b""
         self._sending: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._sent: list[tuple[AlarmDelivery, Attempt]] = []
-        # An event, so that the end does not wait for the pause between two looks.
+        # Set by the sending thread and read only once that has ended, so it needs no lock.
+        self._sent: list[tuple[AlarmDelivery, AlarmAttempt]] = []
+        # An event, so that stopping interrupts the wait between two rounds.
         self._stopping = threading.Event()
-        self._failed = Sparingly("watching for alarms failed and is tried again", 60)
+        self._failed = RateLimitedLog("watching for alarms failed and is tried again", 60)
 
     def run(self) -> None:
-        """Look again and again."""
+        """Look, send and remember until stopped."""
         while not self._stopping.wait(LOOK_SECONDS):
             for step in (self._look, self._send, self._remember):
                 try:
@@ -68,7 +69,7 @@ class AlarmMonitor(threading.Thread):
                     self._failed(step=step.__name__, fault=f"{type(fault).__name__}: {fault}")
 
     def stop(self) -> None:
-        """End it; what is not sent yet is sent after the next start."""
+        """Stop the thread; unsent messages are sent after the next start."""
         self._stopping.set()
         process = self._process
         if process is not None:
@@ -77,7 +78,7 @@ class AlarmMonitor(threading.Thread):
     def _look(self) -> None:
         own = self._children.look()
         alarms: list[Alarm] = [*self._signs.look(), *own, *read_alarms(self._folder, but=SUPERVISOR)]
-        self._introduce_new_rules()  # before the tracker announces what is new, which goes to all rules
+        self._introduce_new_rules()  # before the update, whose messages go to all rules, including new ones
         messages = self._tracker.update(alarms, time.monotonic(), wall_clock())
         for message in messages:
             log(f"alarm {message.state}", code=message.code, sentence=message.sentence)
@@ -85,7 +86,7 @@ class AlarmMonitor(threading.Thread):
         self._own.set("processes", own)
 
     def _introduce_new_rules(self) -> None:
-        """Take over the rules of now, and announce the alarms of now to those that are new."""
+        """Read the rules, and announce the current alarms to new ones."""
         self._rules = self._read_rules()
         new = tuple(rule for rule in self._rules.rules if rule.rule_id not in self._rule_ids)
         if new and (messages := self._tracker.reminders(wall_clock())):
@@ -93,10 +94,9 @@ class AlarmMonitor(threading.Thread):
         self._rule_ids = tuple(rule.rule_id for rule in self._rules.rules)
 
     def _read_rules(self) -> AlarmRules:
-        """Return the rules as the core published them last. A copy that cannot be read leaves the last one in force."""
+        """Return the rules that the core last published; if they cannot be read, the previous ones stay in force."""
         try:
             mark = os.stat(self._folder / RULES_FILE).st_mtime_ns
-        # The last ones stay in force: a disk that fails is when alarms matter.
         except OSError:
             return self._rules
         if mark == self._rules_mark:
@@ -109,7 +109,7 @@ class AlarmMonitor(threading.Thread):
             return self._rules
 
     def _send(self) -> None:
-        """Take over what a sending process has done, and start the next one when something is due."""
+        """Record the outcome of a sending process, and start the next one if messages are due."""
         if self._sending is not None:
             if self._sending.is_alive():
                 return
@@ -125,24 +125,24 @@ class AlarmMonitor(threading.Thread):
             self._sending.start()
 
     def _send_these(self, due: Sequence[tuple[AlarmDelivery, SendingJob]], rules: AlarmRules) -> None:
-        """Let a process of its own make the attempts. In a thread: they may take as long as an attempt's deadline."""
+        """Make attempts in a separate process. Runs in a thread, since they may take as long as an attempt's deadline."""
         jobs = [job for _, job in due]
         order = {"settings": self._settings, "own_hosts": rules.own_hosts, "domain": rules.domain, "jobs": jobs}
         try:
             attempts = self._attempts(msgspec.json.encode(order))
             if len(attempts) != len(jobs):
                 raise ValueError(f"{len(attempts)} outcomes of {len(jobs)} attempts")
-        except Exception as fault:  # whatever it is: what is due must not become due again every second
-            # No attempt was made, or nobody knows: the message id lets the receiver tell one that comes twice.
+        except Exception as fault:  # any error: messages must not become due again every second
+            # It is unknown whether an attempt was made; receivers recognise a duplicate by the message id.
             detail = f"The sending process failed: {type(fault).__name__}."
-            again = Attempt(state=DeliveryState.WAITING, next_at=wall_clock() + _AGAIN_MS, detail=detail)
-            attempts = [msgspec.structs.replace(again, rejections=job.rejections) for job in jobs]
+            retry = AlarmAttempt(state=DeliveryState.WAITING, next_at=wall_clock() + _RETRY_MS, detail=detail)
+            attempts = [msgspec.structs.replace(retry, rejections=job.rejections) for job in jobs]
         self._sent = [(delivery, attempt) for (delivery, _), attempt in zip(due, attempts, strict=True)]
 
-    def _attempts(self, order: bytes) -> list[Attempt]:
+    def _attempts(self, order: bytes) -> list[AlarmAttempt]:
         command = [sys.executable, "-P", "-m", _SENDING_MODULE]
         environment = {**os.environ, SUPERVISOR_PID: str(os.getpid())}
-        # A process of its own: the supervisor must not load, nor fail in, an HTTP client.
+        # A separate process: the supervisor must not load an HTTP client, nor fail in one.
         with subprocess.Popen(  # noqa: S603 – our own interpreter and module
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=environment
         ) as process:
@@ -151,12 +151,12 @@ class AlarmMonitor(threading.Thread):
                 output, _ = process.communicate(order, self._settings.attempt_seconds + _START_SECONDS)
             finally:
                 self._process = None
-                # Also after a good end: one that hangs in its exit must not stay.
+                # Always: a process that hangs while exiting must not stay.
                 process.kill()
-        return msgspec.json.decode(output, type=list[Attempt])
+        return msgspec.json.decode(output, type=list[AlarmAttempt])
 
     def _remember(self) -> None:
-        """Write down what changed. On a full disk that fails, and nothing depends on it until the next start."""
+        """Store what has changed. On a full disk this fails, and matters only at the next start."""
         memory = AlarmMemory(
             tracked=self._tracker.tracked, deliveries=tuple(self._outbox.deliveries), rule_ids=self._rule_ids
         )

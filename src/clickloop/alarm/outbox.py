@@ -1,4 +1,4 @@
-"""The alarm outbox: messages to rules, from the first attempt to the last. Pure; moments are passed in."""
+"""The alarm outbox: messages to rules, from the first attempt to the last. Pure; times are passed in."""
 
 import enum
 from collections.abc import Sequence
@@ -10,26 +10,26 @@ from clickloop.clock import DAY_MS
 from clickloop.postback.alarm_rules import AlarmRules
 from clickloop.postback.rule import Rule
 
-MAX_WAITING = 500  # a receiver that is away for weeks must not fill the disk
+MAX_WAITING = 500  # a receiver that is down for weeks must not fill the disk
 MAX_FINISHED = 200
-"""Finished ones that are remembered, to be shown."""
-MAX_SENT_PER_ROUND = 50  # they are sent by one short process, within its deadline
+"""Maximum number of finished deliveries to remember and show."""
+MAX_SENT_PER_ROUND = 50  # a single process sends them within its deadline
 _MAX_WAIT_MS = 8 * DAY_MS
-"""Longer than any wait of a schedule: a moment that is further ahead is one of a clock that has jumped back."""
+"""Longer than any delay of a schedule; a time further ahead means that the clock has jumped back."""
 
 
 class DeliveryState(enum.StrEnum):
-    """The state of one message to one rule."""
+    """The state of a message to a rule."""
 
     WAITING = "waiting"
     DELIVERED = "delivered"
     FAILED = "failed"
     NO_RULE = "no_rule"
-    """There was no alarm rule: it was seen on this machine alone."""
+    """There was no alarm rule, so only the panel shows it."""
 
 
 class AlarmDelivery(msgspec.Struct, kw_only=True):
-    """One message to one rule. Moments are Unix milliseconds."""
+    """A message to a rule. Times are Unix milliseconds."""
 
     message: AlarmMessage
     rule_id: int = 0
@@ -40,12 +40,12 @@ class AlarmDelivery(msgspec.Struct, kw_only=True):
     next_at: int = 0
     status_code: int | None = None
     detail: str = ""
-    """Why it was not delivered, for people; never a secret."""
+    """Why it was not delivered, as a text for the user without secrets."""
     finished_at: int = 0
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome of one attempt."""
+class AlarmAttempt(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of an attempt."""
 
     state: DeliveryState
     next_at: int = 0
@@ -55,24 +55,24 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SendingJob(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt to make: the rule as it is today, and the message."""
+    """An attempt to make: a message, and the current rule."""
 
     rule: Rule
     message: AlarmMessage
     attempts: int = 0
-    """Attempts that were made before."""
+    """Number of earlier attempts."""
     rejections: int = 0
 
 
 class AlarmOutbox:
-    """Messages that are to be sent, and those that were. For one thread."""
+    """Waiting and finished messages. For one thread."""
 
     def __init__(self, deliveries: Sequence[AlarmDelivery] = ()) -> None:
         self.deliveries = list(deliveries)
-        """Oldest first; to be remembered over a restart."""
+        """Oldest first; stored for the next start."""
 
     def add(self, messages: Sequence[AlarmMessage], rules: AlarmRules, now_ms: int) -> None:
-        """Take messages in, each for every rule."""
+        """Add messages, each for every rule."""
         for message in messages:
             for rule in rules.rules:
                 self.deliveries.append(
@@ -81,10 +81,10 @@ class AlarmOutbox:
             if not rules.rules:
                 state = DeliveryState.NO_RULE
                 self.deliveries.append(AlarmDelivery(message=message, state=state, finished_at=now_ms))
-        self._stay_bounded(now_ms)
+        self._prune(now_ms)
 
     def due(self, rules: AlarmRules, now_ms: int) -> list[tuple[AlarmDelivery, SendingJob]]:
-        """Return what may be sent now. The end of an alarm waits until its beginning has been delivered or given up."""
+        """Return what to send now. An alarm's end waits until its beginning has been delivered or has failed."""
         by_id = {rule.rule_id: rule for rule in rules.rules}
         blocked: set[tuple[int, str]] = set()
         found: list[tuple[AlarmDelivery, SendingJob]] = []
@@ -105,7 +105,7 @@ class AlarmOutbox:
             blocked.add(order)
         return found
 
-    def record(self, delivery: AlarmDelivery, attempt: Attempt, now_ms: int) -> None:
+    def record(self, delivery: AlarmDelivery, attempt: AlarmAttempt, now_ms: int) -> None:
         """Record the outcome of an attempt."""
         delivery.attempts += 1
         delivery.rejections = attempt.rejections
@@ -115,12 +115,13 @@ class AlarmOutbox:
             delivery.next_at = attempt.next_at
         else:
             self._finish(delivery, attempt.state, attempt.detail, now_ms)
-        self._stay_bounded(now_ms)
+        self._prune(now_ms)
 
     def _finish(self, delivery: AlarmDelivery, state: DeliveryState, detail: str, now_ms: int) -> None:
         delivery.state, delivery.detail, delivery.finished_at = state, detail, now_ms
 
-    def _stay_bounded(self, now_ms: int) -> None:
+    def _prune(self, now_ms: int) -> None:
+        """Fail the oldest waiting messages, and remove the oldest finished ones, beyond their maximum numbers."""
         waiting = [one for one in self.deliveries if one.state is DeliveryState.WAITING]
         for one in waiting[: max(0, len(waiting) - MAX_WAITING)]:
             self._finish(one, DeliveryState.FAILED, f"More than {MAX_WAITING} messages were waiting.", now_ms)

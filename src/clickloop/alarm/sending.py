@@ -1,7 +1,7 @@
-"""Sending alarms: one attempt each, past the address guard, by the one client of the product.
+"""Sending alarms: one attempt each, with the address guard and the HTTP client of postbacks.
 
-``python -m clickloop.alarm.sending`` is what the supervisor starts when something is due: it needs neither the core nor a
-store, and the supervisor need not load an HTTP client. The work comes in on standard input and its outcome leaves on standard output.
+The supervisor starts ``python -m clickloop.alarm.sending`` when messages are due, so that it need not load an HTTP client. The
+process needs neither the core nor a store; it reads its work from standard input and writes the outcome to standard output.
 """
 
 import asyncio
@@ -11,23 +11,23 @@ from collections.abc import Sequence
 
 import msgspec
 
-from clickloop.alarm.outbox import Attempt, DeliveryState, SendingJob
+from clickloop.alarm.outbox import AlarmAttempt, DeliveryState, SendingJob
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
 from clickloop.machine.process import end_with_parent
 from clickloop.postback.alarm_rules import alarm_values
 from clickloop.postback.masking import masked_text
-from clickloop.postback.retry import Again, Delivered, Outcome, Tried, decide, fault_of, is_rejecting
+from clickloop.postback.retry import AttemptCounts, AttemptOutcome, Delivered, Retry, decide, fault_of, is_rejecting
 from clickloop.postback.sending.address_guard import AddressGuard, policy_of
 from clickloop.postback.sending.client import Sender
 from clickloop.postback.values import ready_request
-from clickloop.text import readable, text_of
+from clickloop.text import escape_bytes, readable
 
 _ANSWER_CHARACTERS = 200
 
 
 class SendingOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """The work of one sending process."""
+    """The work of a sending process."""
 
     settings: Settings
     own_hosts: tuple[str, ...]
@@ -37,13 +37,13 @@ class SendingOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 async def send_alarms(
     jobs: Sequence[SendingJob], guard: AddressGuard, domain: str, deadline_seconds: float
-) -> list[Attempt]:
-    """Make one attempt for each job, all at once, and return their outcomes in the same order."""
+) -> list[AlarmAttempt]:
+    """Make one attempt per job, concurrently, and return the outcomes in the same order."""
     async with Sender(deadline_seconds, guard) as sender:
         return await asyncio.gather(*(_send(sender, job, domain) for job in jobs))
 
 
-async def _send(sender: Sender, job: SendingJob, domain: str) -> Attempt:
+async def _send(sender: Sender, job: SendingJob, domain: str) -> AlarmAttempt:
     rule, message = job.rule, job.message
     values = alarm_values(
         message_id=message.message_id,
@@ -57,14 +57,14 @@ async def _send(sender: Sender, job: SendingJob, domain: str) -> Attempt:
     request = ready_request(rule.request).resolve(values, wall_clock(), None)
     outcome = await sender.send(request, job.attempts + 1)
     now_ms = wall_clock()
-    tried = Tried(job.attempts + 1, job.rejections)
+    tried = AttemptCounts(job.attempts + 1, job.rejections)
     decision = decide(outcome, tried, rule.success, rule.schedule, now_ms, random.random)
     if isinstance(decision, Delivered):
-        return Attempt(state=DeliveryState.DELIVERED, status_code=outcome.status_code)
+        return AlarmAttempt(state=DeliveryState.DELIVERED, status_code=outcome.status_code)
     detail = _detail(outcome, fault_of(outcome, rule.success) or "", rule.request.secrets)
     rejections = job.rejections + is_rejecting(outcome.status_code)
-    if isinstance(decision, Again):
-        return Attempt(
+    if isinstance(decision, Retry):
+        return AlarmAttempt(
             state=DeliveryState.WAITING,
             next_at=decision.at,
             rejections=rejections,
@@ -73,18 +73,20 @@ async def _send(sender: Sender, job: SendingJob, domain: str) -> Attempt:
         )
     if decision.sentence not in detail:
         detail = f"{decision.sentence} {detail}".strip()
-    return Attempt(state=DeliveryState.FAILED, rejections=rejections, status_code=outcome.status_code, detail=detail)
+    return AlarmAttempt(
+        state=DeliveryState.FAILED, rejections=rejections, status_code=outcome.status_code, detail=detail
+    )
 
 
-def _detail(outcome: Outcome, fault: str, secrets: Sequence[str]) -> str:
-    """Return why it was no delivery, with the beginning of the answer; the rule's secrets are left out."""
-    answer = readable(text_of(outcome.answer[: 4 * _ANSWER_CHARACTERS]))[:_ANSWER_CHARACTERS]
+def _detail(outcome: AttemptOutcome, fault: str, secrets: Sequence[str]) -> str:
+    """Return why an attempt failed, with the beginning of the response; the rule's secrets are masked."""
+    answer = readable(escape_bytes(outcome.answer[: 4 * _ANSWER_CHARACTERS]))[:_ANSWER_CHARACTERS]
     text = " ".join(part for part in (fault, outcome.error, f"Answer: {answer}" if answer else "") if part)
     return masked_text(text, secrets)
 
 
 def main() -> int:
-    """Read one order, send, and write one list of attempts."""
+    """Read an order, send its messages, and write the list of attempts."""
     end_with_parent()
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=SendingOrder)
     guard = AddressGuard(policy_of(order.settings))

@@ -1,7 +1,7 @@
-"""The alarm tracker: decides which messages alarms are worth. Pure; moments are passed in.
+"""The alarm tracker: decides which messages to send about alarms. Pure; times are passed in.
 
-An alarm is worth one message when it begins, one when it ends, and a reminder a day. What comes and goes is let go only after it
-has been gone for longer and longer, and there is a number of messages in an hour that is never exceeded.
+An alarm gets a message when it begins and when it ends, and a daily reminder. An alarm that comes and goes must be gone for
+longer and longer before it ends, and the number of messages per hour is limited.
 """
 
 import enum
@@ -13,16 +13,16 @@ from clickloop.alarm.alarms import Alarm
 from clickloop.alarm.vital_signs import Patience
 from clickloop.clock import DAY_MS, HOUR_MS
 
-REMINDER_MS = DAY_MS  # an alarm that nobody has ended was perhaps overlooked
-MAX_MESSAGES_PER_HOUR = 20  # nobody reads more, and receivers of messages block who sends more
-MAX_TRACKED = 500  # alarms are few; this bounds the file should a fault make thousands
+REMINDER_MS = DAY_MS  # an alarm that persists may have been overlooked
+MAX_MESSAGES_PER_HOUR = 20  # people don't read more, and chat services block senders of more
+MAX_TRACKED = 500  # bounds the file if a bug causes thousands of alarms
 _FORGET_FLAPS_MS = DAY_MS
 _MAX_FLAPS = 6
-"""Each time an alarm comes back within a day, its end is awaited twice as long; at most 64 times."""
+"""Maximum number of doublings: each time an alarm comes back within a day, the wait for its end doubles, up to 64-fold."""
 
 
 class AlarmState(enum.StrEnum):
-    """Why a message is sent."""
+    """The occasion of a message."""
 
     BEGUN = "begun"
     STANDING = "standing"
@@ -32,7 +32,7 @@ class AlarmState(enum.StrEnum):
 
 
 class AlarmMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A message about one alarm. Moments are Unix milliseconds."""
+    """A message about an alarm. Times are Unix milliseconds."""
 
     message_id: str
     code: str
@@ -44,7 +44,7 @@ class AlarmMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrackedAlarm(msgspec.Struct, kw_only=True):
-    """The memory of one alarm. ``announced_at`` 0: no message was made of it yet."""
+    """A remembered alarm. ``announced_at`` is 0 until there is a message about it."""
 
     code: str
     sentence: str
@@ -52,25 +52,25 @@ class TrackedAlarm(msgspec.Struct, kw_only=True):
     announced_at: int = 0
     flaps: int = 0
     ended_at: int = 0
-    """The moment of the message about its end; it is remembered for a day, so that one that comes back is known."""
+    """Time of the message about its end. It is remembered for a day, so that its return is recognised."""
 
 
-class _Seen(msgspec.Struct):
-    """In monotonic seconds, which say nothing after a restart."""
+class _Presence(msgspec.Struct):
+    """When an alarm was first and last present, in monotonic seconds, which are lost with a restart."""
 
     first: float
     last: float
 
 
 class AlarmTracker:
-    """Compares the alarms of now with those that were announced. For one thread."""
+    """Compares current alarms with announced ones. For one thread."""
 
     def __init__(self, patience: Patience, new_id: Callable[[], str], tracked: dict[str, TrackedAlarm] | None = None):
         self._patience = patience
         self._new_id = new_id
         self.tracked = tracked or {}
-        """By key; to be remembered over a restart."""
-        self._seen: dict[str, _Seen] = {}
+        """By key; stored for the next start."""
+        self._present: dict[str, _Presence] = {}
         self._sent_at: list[float] = []
         self._overflow_announced_at: float | None = None
 
@@ -78,7 +78,7 @@ class AlarmTracker:
         """Return the messages that are due. ``now``: monotonic seconds."""
         self._sent_at = [at for at in self._sent_at if now - at < HOUR_MS / 1000]
         for alarm in alarms[:MAX_TRACKED]:
-            self._see(alarm, now, now_ms)
+            self._track(alarm, now, now_ms)
         due: list[tuple[str, AlarmState]] = []
         for key, one in list(self.tracked.items()):
             state = self._due(key, one, now, now_ms)
@@ -87,7 +87,7 @@ class AlarmTracker:
         return self._within_the_limit(due, now, now_ms)
 
     def reminders(self, now_ms: int) -> list[AlarmMessage]:
-        """Return a message for each alarm that was announced and has not ended, for a rule that was made since."""
+        """Return a message about each announced alarm that has not ended, for a new rule."""
         announced = [(key, one) for key, one in self.tracked.items() if one.announced_at and not one.ended_at]
         return [
             AlarmMessage(
@@ -102,7 +102,7 @@ class AlarmTracker:
             for key, one in announced[:MAX_MESSAGES_PER_HOUR]
         ]
 
-    def _see(self, alarm: Alarm, now: float, now_ms: int) -> None:
+    def _track(self, alarm: Alarm, now: float, now_ms: int) -> None:
         key = alarm.key
         one = self.tracked.get(key)
         if one is None:
@@ -112,33 +112,33 @@ class AlarmTracker:
         elif one.ended_at:
             one.since, one.ended_at, one.announced_at = alarm.since or now_ms, 0, 0
             one.flaps = min(one.flaps + 1, _MAX_FLAPS)
-            self._seen.pop(key, None)
+            self._present.pop(key, None)
         one.sentence = alarm.sentence
-        seen = self._seen.setdefault(key, _Seen(now, now))
-        seen.last = now
+        presence = self._present.setdefault(key, _Presence(now, now))
+        presence.last = now
 
     def _due(self, key: str, one: TrackedAlarm, now: float, now_ms: int) -> AlarmState | None:
         if one.ended_at:
             if not 0 <= now_ms - one.ended_at < _FORGET_FLAPS_MS:
                 del self.tracked[key]
             return None
-        # One that was announced before a restart and is not there any more: its absence counts from the restart.
-        seen = self._seen.setdefault(key, _Seen(now, now))
-        if now - seen.last >= self._patience.end_seconds * 2**one.flaps:
+        # The absence of an alarm that was announced before a restart counts from the restart.
+        presence = self._present.setdefault(key, _Presence(now, now))
+        if now - presence.last >= self._patience.end_seconds * 2**one.flaps:
             if one.announced_at:
                 return AlarmState.ENDED
-            del self.tracked[key], self._seen[key]
+            del self.tracked[key], self._present[key]
             return None
-        if seen.last < now:
-            return None  # absent just now: neither new nor to be reminded of
+        if presence.last < now:
+            return None  # absent at the moment: neither announce it nor remind of it
         if not one.announced_at:
-            return AlarmState.BEGUN if now - seen.first >= self._patience.begin_seconds else None
+            return AlarmState.BEGUN if now - presence.first >= self._patience.begin_seconds else None
         return AlarmState.STANDING if abs(now_ms - one.announced_at) >= REMINDER_MS else None
 
     def _within_the_limit(self, due: list[tuple[str, AlarmState]], now: float, now_ms: int) -> list[AlarmMessage]:
-        """Make messages of as many as may be sent in this hour; the others stay due, and one message says that there are more."""
-        room = max(0, MAX_MESSAGES_PER_HOUR - 1 - len(self._sent_at))
-        messages = [self._message(key, state, now_ms) for key, state in due[:room]]
+        """Return as many messages as this hour allows. The others stay due, and one message says that there are more."""
+        allowed = max(0, MAX_MESSAGES_PER_HOUR - 1 - len(self._sent_at))
+        messages = [self._message(key, state, now_ms) for key, state in due[:allowed]]
         left = len(due) - len(messages)
         if left and (self._overflow_announced_at is None or now - self._overflow_announced_at >= HOUR_MS / 1000):
             self._overflow_announced_at = now
@@ -160,7 +160,7 @@ class AlarmTracker:
         one = self.tracked[key]
         if state is AlarmState.ENDED:
             one.ended_at = now_ms
-            self._seen.pop(key, None)
+            self._present.pop(key, None)
         else:
             one.announced_at = now_ms
         return AlarmMessage(

@@ -1,7 +1,7 @@
-"""Vital signs: whether the core lives, whether settling goes on, how far the journal is behind, how full the disk is.
+"""Vital signs: whether the core is alive, settling makes progress, the journal lags, or the disk is full.
 
-Each process looks for itself, at files alone, so that a core that is dead, stopped or stuck is noticed by those that are not. Only
-monotonic time is compared: a wall clock that jumps raises no alarm and hides none.
+Each process checks them by itself, from files alone, so that others notice when the core is dead, stopped or stuck. Only
+monotonic time is compared, so a wall clock that jumps neither raises nor hides an alarm.
 """
 
 import os
@@ -18,44 +18,44 @@ from clickloop.clock import Clock, wall_clock
 from clickloop.store.journal.listing import journal_lag
 from clickloop.store.journal.segment import STREAMS
 
-LOOK_SECONDS = 1.0  # a stat of a few files; patience is counted in tens of seconds
+LOOK_SECONDS = 1.0  # cheap: a stat of a few files
 BEGIN_SHARE = 6
-"""An alarm is sent once it is as old as this part of the patience: what passes by itself wakes nobody."""
+"""An alarm is sent once it is as old as the patience divided by this, so that what passes quickly disturbs no one."""
 _LISTING_SHARE = 20
-"""Listing a journal of a million segments takes seconds: it is listed again only after twenty times as long."""
+"""Factor between the time that a listing of the journal takes (seconds, for a million segments) and the time until the next."""
 
 
 class Patience(msgspec.Struct, frozen=True):
-    """Times without progress that are no alarm yet. ``seconds`` is the setting ``alarm_after_seconds``."""
+    """Times without progress before an alarm. ``seconds`` is the setting ``alarm_after_seconds``."""
 
     seconds: float = 30.0
 
     @property
     def lag_seconds(self) -> float:
-        """Return the maximum lag of the journal. With it, and the looks and the wait before sending, the default stays within a minute."""
+        """Return the maximum lag of the journal. By default, the alarm is then sent within a minute."""
         return 1.5 * self.seconds
 
     @property
     def begin_seconds(self) -> float:
-        """Return how old an alarm must be before it is sent."""
+        """Return the age at which an alarm is sent."""
         return self.seconds / BEGIN_SHARE
 
     @property
     def end_seconds(self) -> float:
-        """Return how long an alarm must be gone before its end is sent."""
+        """Return the time after which an alarm's end is sent."""
         return 2 * self.seconds
 
 
 class JournalState(msgspec.Struct, frozen=True):
-    """The part of the journal that is not settled yet."""
+    """The unsettled part of the journal; ``seconds`` is the age of its oldest segment."""
 
     segments: int = 0
-    octets: int = 0
+    size: int = 0
     seconds: float = 0.0
 
 
 class LagWatch:
-    """Watches the journal's lag. While its oldest segment stays where it is, one ``stat`` tells all that matters."""
+    """Watches the journal's lag, mostly by a single ``stat`` of its oldest segment."""
 
     def __init__(self, folder: Path, monotonic: Callable[[], float], clock: Clock) -> None:
         self._root = folder / "journal"
@@ -68,7 +68,7 @@ class LagWatch:
         self._state = JournalState()
 
     def look(self) -> JournalState:
-        """Return the lag of now. The age is the larger one of what the wall clock says and of how long we have seen the segment."""
+        """Return the current lag. A segment's age is by the wall clock, but at least the time since we first saw it."""
         now = self._monotonic()
         if now - self._listed_at >= max(LOOK_SECONDS, _LISTING_SHARE * self._listing_seconds):
             self._list(now)
@@ -76,7 +76,7 @@ class LagWatch:
             return self._state
         try:
             written_ms = os.stat(self._oldest).st_mtime_ns / 1_000_000
-        except OSError:  # settled meanwhile: the next listing finds the next one
+        except OSError:  # settled meanwhile; the next listing finds another one
             return self._state
         seconds = max(0.0, (self._clock() - written_ms) / 1000, now - self._oldest_seen)
         self._state = msgspec.structs.replace(self._state, seconds=seconds)
@@ -85,7 +85,7 @@ class LagWatch:
     def _list(self, now: float) -> None:
         try:
             lags = [journal_lag(self._root, stream, self._clock()) for stream in STREAMS]
-        except OSError:  # no descriptor is left for a listing: what was known last grows older by the clock
+        except OSError:  # such as no free descriptor: the last known segment keeps aging
             return
         self._listed_at = self._monotonic()
         self._listing_seconds = self._listed_at - now
@@ -95,13 +95,13 @@ class LagWatch:
             self._oldest, self._oldest_seen = oldest, now
         self._state = JournalState(
             sum(lag.segments for lag in lags),
-            sum(lag.octets for lag in lags),
+            sum(lag.size for lag in lags),
             max((lag.oldest_age_ms for lag in waiting), default=0) / 1000,
         )
 
 
 class Standstill:
-    """The time for which something has not changed, by monotonic time since the first look at it."""
+    """Measures for how long a number has not changed, in monotonic time."""
 
     __slots__ = ("changed_at", "mark")
 
@@ -116,7 +116,7 @@ class Standstill:
 
 
 class VitalSigns:
-    """Looks at a data folder again and again. Threads may share it."""
+    """The vital signs of a data folder. Thread-safe."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class VitalSigns:
         self._core = Standstill(read_beat(folder, CORE).mark, monotonic())
         self._workers: dict[str, Standstill] = {}
         self._since: dict[str, int] = {}
-        # The core's thread and requests for health look at once; each look moves the state on.
+        # The core's thread and health requests may look concurrently, and each look updates the state.
         self._lock = threading.Lock()
         self.journal = JournalState()
         """As of the last look."""
@@ -141,7 +141,7 @@ class VitalSigns:
         """As of the last look."""
 
     def look(self) -> tuple[Alarm, ...]:
-        """Look at everything and return the alarms of now."""
+        """Check all vital signs and return the current alarms."""
         with self._lock:
             found = [*disk_alarms(self._folder), *self._core_alarms(), *self._lag_alarms()]
             now_ms = self._clock()
@@ -155,10 +155,11 @@ class VitalSigns:
         silent = self._core.seconds(beat.mark, now)
         if silent >= self._patience.seconds:
             for standstill in self._workers.values():
-                standstill.changed_at = now  # they could not go on either: when the core comes back, they begin anew
+                standstill.changed_at = now  # they could not work either; their patience restarts with the core
             sentence = (
-                f"The core has given no sign of life for {silent:.0f} s: no conversion is registered and no postback is sent. Clicks and "
-                "incoming postbacks are stored in the journal meanwhile. The log says why it ended; if it hangs, restart Clickloop."
+                f"The core has given no sign of life for {silent:.0f} s: conversions are not registered and postbacks are not "
+                "sent. Clicks and incoming postbacks are stored in the journal. See the log for why it ended; if it hangs, restart "
+                "Clickloop."
             )
             return [Alarm(code="core_silent", sentence=sentence, since=self._clock() - round(silent * 1000))]
         alarms = []
@@ -167,8 +168,8 @@ class VitalSigns:
             seconds = standstill.seconds(steps, now)
             if seconds >= self._patience.seconds:
                 sentence = (
-                    f"{name[:1].upper()}{name[1:]} has made no progress for {seconds:.0f} s: clicks and incoming postbacks are stored "
-                    "in the journal, but not registered. The log, or Workers on the page Health, says what holds it up."
+                    f"{name[:1].upper()}{name[1:]} has made no progress for {seconds:.0f} s: clicks and incoming postbacks are "
+                    "stored in the journal, but not registered. See the log, or Workers on the page Health, for the cause."
                 )
                 since = self._clock() - round(seconds * 1000)
                 alarms.append(Alarm(code="settling_stuck", sentence=sentence, since=since))
@@ -180,7 +181,7 @@ class VitalSigns:
         if seconds < self._patience.lag_seconds:
             return []
         sentence = (
-            f"The journal is {seconds:.0f} s behind: clicks and incoming postbacks are stored, but not registered yet. The log says what "
-            "holds them up."
+            f"The journal is {seconds:.0f} s behind: clicks and incoming postbacks are stored, but not registered yet. See the "
+            "log for the cause."
         )
         return [Alarm(code="journal_lag", sentence=sentence, since=self._clock() - round(seconds * 1000))]

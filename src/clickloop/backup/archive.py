@@ -1,8 +1,8 @@
-"""The archive of a backup: a plain tar file that ``tar tf`` lists, written in one pass and read by much stricter rules.
+"""The archive of a backup: a plain tar file that ``tar tf`` lists, written in one pass and read with strict checks.
 
-First comes the head, then the files, last the manifest with their checksums, so that an archive that was cut is never whole. Of tar
-only plain headers exactly as we write them are taken: no links, no long names, no extensions; a name is checked before it becomes a
-path. Each byte counts: headers are compared with what we would write, padding with zeros, contents with their checksum.
+It starts with the head and ends with the manifest, which has the checksums of all files, so a truncated archive is never valid.
+Only tar headers identical to ours are accepted, without links, long names or extensions, and names are checked before they are
+used as paths. Every byte is verified: headers against our own, padding against zeros, contents against checksums.
 """
 
 import hashlib
@@ -28,22 +28,22 @@ from clickloop.backup.manifest import (
 )
 
 BLOCK = tarfile.BLOCKSIZE
-MAX_HEAD_BYTES = 64 * 1024  # ours has some hundred bytes; a stranger's must not fill the memory
-MAX_MANIFEST_BYTES = 512 * 1024 * 1024  # two million files with their checksums fit
-MAX_FILES = 2_000_000  # a journal that waited for weeks has fewer
+MAX_HEAD_BYTES = 64 * 1024  # ours has a few hundred bytes; a forged one must not exhaust memory
+MAX_MANIFEST_BYTES = 512 * 1024 * 1024  # enough for two million files
+MAX_FILES = 2_000_000  # more than the journal has after weeks without settling
 MAX_NAME_CHARACTERS = tarfile.LENGTH_NAME
-PIECE_BYTES = 1024 * 1024  # memory stays flat, whatever the size of a file
+CHUNK_BYTES = 1024 * 1024  # bounds memory, regardless of file size
 _MODE = 0o600
 _END = bytes(2 * BLOCK)
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-_MAX_DEPTH = 4  # the journal's segments lie deepest: journal, stream, writer, file
+_MAX_DEPTH = 4  # a segment is the deepest: journal/stream/writer/file
 
-Progress = Callable[[int], None]
-"""Called with the number of bytes that were just moved."""
+OnProgress = Callable[[int], None]
+"""Called with the number of bytes just read or written."""
 
 
 def is_safe_name(name: str) -> bool:
-    """Return whether a name leads nowhere but below the folder that it is joined to, and names nothing hidden."""
+    """Return whether a name, joined to a folder, stays inside it, and has no hidden parts."""
     parts = name.split("/")
     return (
         len(name) <= MAX_NAME_CHARACTERS and len(parts) <= _MAX_DEPTH and all(_PART.fullmatch(part) for part in parts)
@@ -51,9 +51,9 @@ def is_safe_name(name: str) -> bool:
 
 
 class ArchiveWriter:
-    """An archive that is being written, into a file that need not be seekable. Its methods raise OSError."""
+    """Writes an archive to a file, which need not be seekable. Methods raise OSError."""
 
-    def __init__(self, out: IO[bytes], version: str, made_at: int, progress: Progress) -> None:
+    def __init__(self, out: IO[bytes], version: str, made_at: int, progress: OnProgress) -> None:
         self._out = out
         self._seconds = made_at // 1000
         self._progress = progress
@@ -63,7 +63,7 @@ class ArchiveWriter:
 
     @property
     def entries(self) -> tuple[FileEntry, ...]:
-        """The files so far."""
+        """Return the files added so far."""
         return tuple(self._entries)
 
     def add_bytes(self, name: str, data: bytes) -> None:
@@ -73,23 +73,23 @@ class ArchiveWriter:
         self._end(name, len(data), hashlib.sha256(data).hexdigest())
 
     def add_file(self, name: str, path: Path) -> None:
-        """Add a file of the disk as long as it is now. Raise BackupError if it gets shorter meanwhile."""
+        """Add a file from disk up to its current size. Raise BackupError if it shrinks meanwhile."""
         with path.open("rb") as file:
             size = path.stat().st_size
             self._begin(name, size)
-            digest, left = hashlib.sha256(), size
-            while left:
-                piece = file.read(min(left, PIECE_BYTES))
-                if not piece:
-                    raise BackupError(f"{path} became shorter while it was copied: run the backup again.")
-                digest.update(piece)
-                self._out.write(piece)
-                self._progress(len(piece))
-                left -= len(piece)
+            digest, remaining = hashlib.sha256(), size
+            while remaining:
+                chunk = file.read(min(remaining, CHUNK_BYTES))
+                if not chunk:
+                    raise BackupError(f"{path} shrank while it was being copied. Run the backup again.")
+                digest.update(chunk)
+                self._out.write(chunk)
+                self._progress(len(chunk))
+                remaining -= len(chunk)
         self._end(name, size, digest.hexdigest())
 
     def finish(self, manifest: Manifest) -> None:
-        """Write the manifest and the end. Nothing may be added after it."""
+        """Write the manifest and the end marker. Nothing can be added afterwards."""
         data = manifest_bytes(manifest)
         self._begin(MANIFEST_NAME, len(data))
         self._out.write(data)
@@ -99,7 +99,7 @@ class ArchiveWriter:
 
     def _begin(self, name: str, size: int) -> None:
         if not is_safe_name(name):
-            raise BackupError(f"The file {name} of the data folder has a name that a backup cannot keep: rename it.")
+            raise BackupError(f"The name of the file {name} in the data folder is not allowed in a backup. Rename it.")
         self._out.write(_header(name, size, self._seconds))
 
     def _end(self, name: str, size: int, sha256: str) -> None:
@@ -111,60 +111,61 @@ class ArchiveWriter:
 
 
 class Archive:
-    """An archive that is open for reading, its names and sizes checked. Contents are checked as they are read."""
+    """An archive open for reading. Names and sizes have been verified; contents are verified as they are read."""
 
     def __init__(self, file: IO[bytes], size: int, version: str) -> None:
-        """``file`` is seekable and has ``size`` bytes. Raise BackupError for what is no whole archive that this version can read."""
+        """Open a seekable ``file`` of ``size`` bytes. Raise BackupError unless it is a complete archive of a known version."""
         self._file = file
         self._size = size
-        self._places: list[tuple[str, int, int]] = []
+        self._extents: list[tuple[str, int, int]] = []
+        """Name, offset and size of each file."""
         self.head = self._read_head()
         check_version(self.head, version)
         self._scan()
         self.manifest = self._read_manifest()
 
-    def read(self, progress: Progress) -> Iterator[tuple[FileEntry, Iterator[bytes]]]:
-        """Yield each file with its contents, which have to be read to their end before the next one.
+    def read(self, progress: OnProgress) -> Iterator[tuple[FileEntry, Iterator[bytes]]]:
+        """Yield each file with its contents, which must be read to the end before the next one.
 
-        Raise BackupError where they do not match their checksum: only what was read to the end without it is as it was written.
+        Raise BackupError after contents that do not match their checksum, so don't use them before the end.
         """
-        for entry, (_, at, _) in zip(self.manifest.files, self._places, strict=False):
-            yield entry, self._pieces(entry, at, progress)
+        for entry, (_, at, _) in zip(self.manifest.files, self._extents, strict=False):
+            yield entry, self._chunks(entry, at, progress)
 
-    def verify(self, progress: Progress) -> None:
+    def verify(self, progress: OnProgress) -> None:
         """Read all contents. Raise BackupError for any damage."""
-        for _, pieces in self.read(progress):
-            for _ in pieces:
+        for _, chunks in self.read(progress):
+            for _ in chunks:
                 pass
 
-    def _pieces(self, entry: FileEntry, at: int, progress: Progress) -> Iterator[bytes]:
+    def _chunks(self, entry: FileEntry, at: int, progress: OnProgress) -> Iterator[bytes]:
         self._file.seek(at)
-        digest, left = hashlib.sha256(), entry.size
-        while left:
-            piece = self._read(min(left, PIECE_BYTES))
-            digest.update(piece)
-            left -= len(piece)
-            progress(len(piece))
-            yield piece
+        digest, remaining = hashlib.sha256(), entry.size
+        while remaining:
+            chunk = self._read(min(remaining, CHUNK_BYTES))
+            digest.update(chunk)
+            remaining -= len(chunk)
+            progress(len(chunk))
+            yield chunk
         if digest.hexdigest() != entry.sha256:
             raise BackupError(f"The backup is damaged: {entry.name} does not match its checksum. Use another backup.")
-        self._check_zeros(-entry.size % BLOCK, f"behind {entry.name}")
+        self._check_zeros(-entry.size % BLOCK, f"after {entry.name}")
 
     def _read_head(self) -> Head:
         self._file.seek(0)
-        found = _parsed(self._file.read(BLOCK))
-        if found is None or found[0] != HEAD_NAME or found[1] > MAX_HEAD_BYTES:
+        header = _parse_header(self._file.read(BLOCK))
+        if header is None or header[0] != HEAD_NAME or header[1] > MAX_HEAD_BYTES:
             raise BackupError(
-                "This is no backup of Clickloop, or its beginning is damaged. Expected is a file that clickloop backup has written; "
-                "one that was compressed has to be unpacked first."
+                "This is not a Clickloop backup, or its beginning is damaged. Expected a file written by clickloop backup; "
+                "decompress a compressed one first."
             )
         try:
-            return msgspec.json.decode(self._read(found[1]), type=Head)
+            return msgspec.json.decode(self._read(header[1]), type=Head)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BackupError(f"The backup is damaged: its head cannot be read ({error}). Use another one.") from error
 
     def _scan(self) -> None:
-        """Note where each file is. Raise BackupError at the first thing that we would not have written."""
+        """Index offset and size of each file. Raise BackupError for anything that ``ArchiveWriter`` does not write."""
         at = 0
         names: set[str] = set()
         while True:
@@ -172,66 +173,66 @@ class Archive:
             block = self._read(BLOCK)
             if block == bytes(BLOCK):
                 break
-            found = _parsed(block)
-            if found is None:
-                raise BackupError(f"The backup is damaged at byte {at}: no header is there. Use another one.")
-            name, size = found
+            header = _parse_header(block)
+            if header is None:
+                raise BackupError(f"The backup is damaged at byte {at}: the file header is missing. Use another one.")
+            name, size = header
             at += BLOCK
             if not is_safe_name(name) or name in names or len(names) >= MAX_FILES:
-                raise BackupError(f"The backup holds {name[:200]!r} at byte {at}, which no backup of ours does.")
+                raise BackupError(f"The backup contains {name[:200]!r} at byte {at}, which no backup of ours does.")
             names.add(name)
             if at + size > self._size:
-                raise self._cut()
-            self._places.append((name, at, size))
+                raise self._truncated()
+            self._extents.append((name, at, size))
             at += size + -size % BLOCK
-        if not self._places or self._places[-1][0] != MANIFEST_NAME:
-            raise BackupError("The backup is not whole: it has no manifest. Use another one.")
+        if not self._extents or self._extents[-1][0] != MANIFEST_NAME:
+            raise BackupError("The backup is incomplete: it has no manifest. Use another one.")
         self._check_zeros(BLOCK, "at its end")
         if self._file.tell() != self._size:
             raise BackupError(f"The backup is damaged: {self._size - self._file.tell()} bytes follow its end.")
 
     def _read_manifest(self) -> Manifest:
-        _, at, size = self._places[-1]
+        _, at, size = self._extents[-1]
         if size > MAX_MANIFEST_BYTES:
-            raise BackupError(f"The manifest of the backup has {size} bytes, expected at most {MAX_MANIFEST_BYTES}.")
+            raise BackupError(f"The backup's manifest has {size} bytes, expected at most {MAX_MANIFEST_BYTES}.")
         self._file.seek(at)
         manifest = read_manifest(self._read(size))
-        self._check_zeros(-size % BLOCK, "behind its manifest")
+        self._check_zeros(-size % BLOCK, "after its manifest")
         listed = [(entry.name, entry.size) for entry in manifest.files]
-        if listed != [(name, length) for name, _, length in self._places[:-1]]:
-            raise BackupError("The backup is damaged: it does not hold the files that its manifest lists.")
+        if listed != [(name, length) for name, _, length in self._extents[:-1]]:
+            raise BackupError("The backup is damaged: it does not contain the files that its manifest lists.")
         if (manifest.format, manifest.clickloop, manifest.made_at) != msgspec.structs.astuple(self.head):
-            raise BackupError("The backup is damaged: its head and its manifest tell of two different backups.")
+            raise BackupError("The backup is damaged: its head and its manifest belong to different backups.")
         return manifest
 
     def _read(self, size: int) -> bytes:
         data = self._file.read(size)
         if len(data) != size:
-            raise self._cut()
+            raise self._truncated()
         return data
 
     def _check_zeros(self, size: int, where: str) -> None:
         if any(self._read(size)):
-            raise BackupError(f"The backup is damaged: there is something {where}, where nothing should be.")
+            raise BackupError(f"The backup is damaged: there is unexpected data {where}.")
 
-    def _cut(self) -> BackupError:
-        return BackupError(f"The backup is not whole: it breaks off at byte {self._size}. Use another one.")
+    def _truncated(self) -> BackupError:
+        return BackupError(f"The backup is incomplete: it ends early, at byte {self._size}. Use another one.")
 
 
 def _header(name: str, size: int, seconds: int) -> bytes:
-    """Return the one header that a file of this name, size and moment has."""
+    """Return the only valid header for a file with this name, size and time."""
     info = tarfile.TarInfo(name)
     info.size, info.mtime, info.mode = size, seconds, _MODE
     return info.tobuf(tarfile.GNU_FORMAT, "ascii", "strict")
 
 
-def _parsed(block: bytes) -> tuple[str, int] | None:
-    """Return name and size of a header that we wrote; None for any other block."""
+def _parse_header(block: bytes) -> tuple[str, int] | None:
+    """Return name and size from a header written by ``_header``; None for any other block."""
     try:
         info = tarfile.TarInfo.frombuf(block, "ascii", "strict")
         if info.size < 0 or info.mtime < 0 or not is_safe_name(info.name):
             return None
-        # What is not in these three we would have written otherwise: owner, mode, kind, links, extensions.
+        # The comparison covers everything else: owner, mode, type, links, extensions.
         return (info.name, info.size) if _header(info.name, info.size, int(info.mtime)) == block else None
     except (tarfile.HeaderError, ValueError):
         return None

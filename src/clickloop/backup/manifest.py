@@ -1,4 +1,4 @@
-"""The manifest of a backup: what is in it, with a checksum for each file, how much that is, and up to which moment."""
+"""The manifest of a backup: its files with their checksums, the numbers of records, and the time it was made."""
 
 import hashlib
 from typing import Annotated
@@ -10,17 +10,16 @@ FORMAT = 1
 HEAD_NAME = "clickloop-backup.json"
 MANIFEST_NAME = "manifest.json"
 
-
 Moment = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
-"""Milliseconds since 1970, as far as a date goes."""
+"""Unix milliseconds within the range of ``datetime``."""
 
 
 class BackupError(Exception):
-    """A backup cannot be made, read or restored; the text says what was found, what was expected and what to do."""
+    """A backup cannot be made, read or restored; the message says what was found, what was expected and what to do."""
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """The first file of an archive: enough to refuse one that this version cannot read."""
+    """The first file of an archive, which tells whether this version can read it."""
 
     format: int
     clickloop: str
@@ -28,7 +27,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A file of the archive. ``size`` in bytes; ``sha256`` in hexadecimal digits."""
+    """A file of the archive: its size in bytes, and its SHA-256 in hexadecimal digits."""
 
     name: str
     size: Annotated[int, Meta(ge=0)]
@@ -36,7 +35,7 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """Numbers of records. Those in journal segments are settled when the restored folder is started."""
+    """Numbers of records. Those in the journal are settled when the restored folder is started."""
 
     clicks: int = 0
     clicks_in_journal: int = 0
@@ -53,15 +52,15 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     users: int = 0
 
 
-class Marks(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest of each kind in the stores; 0 or empty: there is none."""
+class BackupMarks(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest record of each kind; 0 or empty if there is none."""
 
     click_id: str = ""
     notice_id: str = ""
     conversion_change: int = 0
     outbox_taken: int = 0
     segments: dict[str, int] = {}
-    """By stream and writer, the number of the newest journal segment."""
+    """Number of the newest journal segment, by ``stream/writer``."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,17 +69,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     format: int
     clickloop: str
     made_at: Moment
-    """Everything that was acknowledged before this moment is in the backup."""
+    """Everything acknowledged before this time is in the backup."""
     ledger_schema: str
     folder: str
     counts: Counts
-    marks: Marks
+    marks: BackupMarks
     files: tuple[FileEntry, ...]
     """In the order of the archive, without the manifest itself."""
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
-    """Return the manifest as the archive has it: a line of JSON, and a line with the checksum of that line."""
+    """Return the contents of the manifest's file: a line of JSON, and a line with its checksum."""
     line = msgspec.json.encode(manifest)
     return line + b"\n" + hashlib.sha256(line).hexdigest().encode() + b"\n"
 
@@ -93,11 +92,11 @@ def read_manifest(data: bytes) -> Manifest:
     try:
         return msgspec.json.decode(line, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BackupError(f"The manifest of the backup cannot be read: {error}.") from error
+        raise BackupError(f"The backup's manifest cannot be read: {error}.") from error
 
 
 def check_version(head: Head, version: str) -> None:
-    """Raise BackupError for a backup that was made by a version newer than ``version``."""
+    """Raise BackupError for a backup of a newer version than ``version``."""
     if head.format > FORMAT or version_key(head.clickloop) > version_key(version):
         raise BackupError(
             f"The backup was made by Clickloop {head.clickloop} (format {head.format}), this is {version} (format {FORMAT}): "
@@ -106,10 +105,10 @@ def check_version(head: Head, version: str) -> None:
 
 
 def version_key(version: str) -> tuple[int, ...]:
-    """Return the numbers at the beginning of a version, for comparing: 0.10.2.dev3 is (0, 10, 2)."""
+    """Return the leading numbers of a version, for comparison: 0.10.2.dev3 is (0, 10, 2)."""
     numbers: list[int] = []
     for part in version.split("."):
-        # The bound keeps a stranger's million digits from becoming a number.
+        # Bounded, because converting a million digits takes long.
         if not (part.isascii() and part.isdigit() and len(part) <= 9):
             break
         numbers.append(int(part))

@@ -1,13 +1,13 @@
-"""Progress of something long, for whoever waits for it: what is done now, and how far it is."""
+"""Progress of a long operation, as lines for the user."""
 
 import sys
 import time
 
-_EVERY_SECONDS = 2.0  # a line that changes faster cannot be read, and fills a log
+_EVERY_SECONDS = 2.0  # more frequent lines cannot be read, and fill a log
 
 
-class Progress:
-    """Writes lines to standard error, so that standard output stays free for an archive."""
+class ConsoleProgress:
+    """Progress on standard error, because standard output may be the archive."""
 
     def __init__(self, *, silent: bool = False) -> None:
         self._silent = silent
@@ -16,13 +16,13 @@ class Progress:
         self._next = 0.0
 
     def stage(self, text: str, total: int = 0) -> None:
-        """Begin a stage, in which ``total`` bytes will be moved."""
+        """Begin a stage of ``total`` bytes."""
         self._total, self._moved = total, 0
         self._next = time.monotonic() + _EVERY_SECONDS
         self._say(text)
 
     def moved(self, size: int) -> None:
-        """Count bytes, and say how far it is every few seconds."""
+        """Count bytes, and write the progress every few seconds."""
         self._moved += size
         if self._total and time.monotonic() >= self._next:
             self._next = time.monotonic() + _EVERY_SECONDS

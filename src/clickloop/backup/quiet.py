@@ -1,8 +1,8 @@
-"""Quiet: the time in which nothing moves from the journal into the stores, so that copies of them fit together.
+"""Keeping a data folder quiet: nothing moves from the journal into the stores, so that copies of them are consistent.
 
-Where a tracker runs, its core pauses settling at a request over the local API; where none runs, its lock is taken, so that none
-starts. The edges go on acknowledging either way. Whether it was quiet to the end is known only at the end: a core that was killed
-and started again has settled meanwhile, and what was copied is thrown away.
+The core of a running tracker pauses settling at a request over the local API; without a tracker its lock is taken, so that none
+starts. The edges keep acknowledging either way. Only at the end is it known whether the folder stayed quiet: if the core was
+restarted, it has settled meanwhile, and the copies are thrown away.
 """
 
 import contextlib
@@ -17,19 +17,19 @@ import msgspec
 
 from clickloop.backup.manifest import BackupError
 from clickloop.backup.place import LOCK_FILE
-from clickloop.machine.core_client import NotRunningError, ask_core
+from clickloop.machine.core_client import NotRunningError, call_core
 from clickloop.machine.file_lock import LockedError, take_lock
 from clickloop.tracking.pausing import MAX_PAUSE_SECONDS
 
 WAIT_SECONDS = 60.0
-"""Longest wait for a core that is starting, or for another pause to end."""
-_AGAIN_SECONDS = 0.2  # the core grants a pause within such a time; asking more often only costs it
+"""Maximum wait for a starting core, or for another pause to end."""
+_RETRY_SECONDS = 0.2  # about the time in which the core grants a pause
 _PATH = "/api/v1/settling-pauses"
 _CREATED, _ENDED, _MISSING = 201, 204, 404
 
 
 class DisturbedError(Exception):
-    """It was not quiet to the end: what was copied may not fit together and has to be copied again."""
+    """The folder did not stay quiet: the copies may be inconsistent and have to be made again."""
 
 
 class _Pause(msgspec.Struct):
@@ -43,9 +43,10 @@ class _Problem(msgspec.Struct):
 
 @contextlib.contextmanager
 def quiet(folder: Path, facts: Path, max_seconds: float = MAX_PAUSE_SECONDS) -> Iterator[None]:
-    """Keep a data folder quiet. Raise BackupError when it cannot become so, DisturbedError on leaving when it did not stay so.
+    """Keep a data folder quiet. Raise BackupError if it cannot be, DisturbedError at the end if it did not stay quiet.
 
-    ``max_seconds``: after these the core goes on whoever asks, and once more would take as long: BackupError on leaving.
+    ``max_seconds``: the core resumes settling after this time in any case. Raise BackupError then, since another attempt would
+    take as long.
     """
     claim = _become_quiet(folder, facts)
     began = time.monotonic()
@@ -55,7 +56,7 @@ def quiet(folder: Path, facts: Path, max_seconds: float = MAX_PAUSE_SECONDS) -> 
         finally:
             os.close(claim)
         return
-    # An event, so that the end does not wait for the pause between two renewals.
+    # An event, so that the end does not have to wait for the next renewal.
     over = threading.Event()
     renewing = threading.Thread(target=_renew, args=(folder, claim, over), name="renewing the pause", daemon=True)
     renewing.start()
@@ -64,22 +65,22 @@ def quiet(folder: Path, facts: Path, max_seconds: float = MAX_PAUSE_SECONDS) -> 
         yield
     finally:
         over.set()
-        # Before the pause ends: a renewal that comes after the end would be taken for a fault.
+        # Before the pause ends: a renewal after the end would fail.
         renewing.join()
-        # A core that has ended was not quiet to the end: ``ended`` stays False.
+        # If the core has ended, the folder did not stay quiet: ``ended`` stays False.
         with contextlib.suppress(NotRunningError):
-            ended = ask_core(folder, "DELETE", f"{_PATH}/{claim.pause_id}").status == _ENDED
+            ended = call_core(folder, "DELETE", f"{_PATH}/{claim.pause_id}").status == _ENDED
     if not ended and time.monotonic() - began >= max_seconds:
         raise BackupError(
-            f"The facts could not be copied within {max_seconds / 60:.0f} minutes, and settling is not paused any longer: make "
-            "room on the data folder's disk, where copying is fast, or name a file on a faster disk. No backup was made."
+            f"The facts could not be copied within {max_seconds / 60:.0f} minutes, the longest that settling is paused: free "
+            "space on the data folder's disk, where copying is fast, or name a file on a faster disk. No backup was made."
         )
     if not ended:
         raise DisturbedError
 
 
 def _become_quiet(folder: Path, facts: Path) -> int | _Pause:
-    """Return the descriptor of the folder's lock where no tracker runs, else the pause that its core has granted."""
+    """Return the pause granted by a running core or, without a tracker, the descriptor of the folder's lock."""
     give_up = time.monotonic() + WAIT_SECONDS
     while True:
         lock = _take_lock(folder)
@@ -91,13 +92,12 @@ def _become_quiet(folder: Path, facts: Path) -> int | _Pause:
         elif not is_open(facts):
             return lock
         else:
-            # The supervisor was killed, and its core is still settling what it has.
+            # The supervisor was killed, and its core is still settling.
             os.close(lock)
             why = f"A tracker that was killed is still ending in {folder}."
         if time.monotonic() > give_up:
-            raise BackupError(f"{why} Nothing was backed up: see in the tracker's log what holds it up.")
-        # A lock and a starting core can only be looked at again.
-        time.sleep(_AGAIN_SECONDS)
+            raise BackupError(f"{why} No backup was made: see the tracker's log for the cause.")
+        time.sleep(_RETRY_SECONDS)
 
 
 def _take_lock(folder: Path) -> int | None:
@@ -108,9 +108,10 @@ def _take_lock(folder: Path) -> int | None:
 
 
 def is_open(facts: Path) -> bool:
-    """Return whether a core has the facts open: the engine holds a lock on their file as long. Raise OSError where they are not."""
+    """Return whether a process has the facts open, by the engine's lock on the file. Raise OSError if there is no file."""
     with facts.open("rb") as file:
         try:
+            # lockf, not flock: DuckDB takes a POSIX lock, which flock does not see.
             fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
             return True
@@ -118,9 +119,9 @@ def is_open(facts: Path) -> bool:
 
 
 def _ask_for_pause(folder: Path) -> _Pause | str:
-    """Return the pause, or why there is none yet. Raise BackupError where waiting does not help."""
+    """Return the pause, or why there is none yet. Raise BackupError if waiting does not help."""
     try:
-        answer = ask_core(folder, "POST", _PATH)
+        answer = call_core(folder, "POST", _PATH)
     except NotRunningError as error:
         return str(error)
     if answer.status == _CREATED:
@@ -135,5 +136,5 @@ def _ask_for_pause(folder: Path) -> _Pause | str:
 
 def _renew(folder: Path, pause: _Pause, over: threading.Event) -> None:
     while not over.wait(pause.lease_seconds / 4):
-        with contextlib.suppress(NotRunningError):  # whether it lasted is found out at the end
-            ask_core(folder, "PUT", f"{_PATH}/{pause.pause_id}")
+        with contextlib.suppress(NotRunningError):  # the end of ``quiet`` detects a pause that was lost
+            call_core(folder, "PUT", f"{_PATH}/{pause.pause_id}")

@@ -1,4 +1,4 @@
-"""Scratch folders: what a backup needs while it runs. One that a killed backup left is removed by the next one."""
+"""Scratch folders of backups. The next backup removes those that a killed one has left."""
 
 import contextlib
 import fcntl
@@ -14,12 +14,12 @@ _LOCK = "lock"
 
 @contextlib.contextmanager
 def scratch_folder(parent: Path) -> Iterator[Path]:
-    """Make a folder of one's own in ``parent``, and remove it on leaving; first remove those of the dead. Raise OSError."""
+    """Create a temporary folder in ``parent``, and remove it at the end; first remove stale ones. Raise OSError."""
     _remove_stale(parent)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        # Held while the folder is used: the next backup removes a folder whose lock is free.
+        # Locked while the folder is used: a backup removes folders whose lock is free.
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield folder
     finally:
@@ -32,7 +32,7 @@ def _remove_stale(parent: Path) -> None:
         try:
             lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
         except OSError:
-            continue  # somebody else's, or one that is being made
+            continue  # not ours, or being created
         with contextlib.suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)

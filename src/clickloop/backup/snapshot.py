@@ -1,7 +1,7 @@
-"""The snapshot: copies of everything in a data folder that belongs together, taken while it is quiet.
+"""The snapshot: consistent copies of the parts of a data folder, taken while it is quiet.
 
-The order is what makes it whole: small files are copied, the ledger's state is pinned, the facts are copied, the journal is linked. So
-what was acknowledged before is in a store or in a segment, and what is in both is known by its name or id and settled once.
+The order makes it complete: small files are copied, the ledger's state is pinned, the facts are copied, the journal is linked. So
+everything acknowledged before is in a store or a segment, and what is in both is recognised by name or id and settled once.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ FACTS_LOG = FACTS_FILE + ".wal"
 JOURNAL, SETTLED, UPLOADS = "journal", "settled", "uploads"
 UPLOAD_SUFFIX, DATES_SUFFIX = ".text", ".dates"
 MAX_EXTRA_BYTES = 16 * 1024 * 1024
-"""A larger file of the data folder that we do not know is somebody else's: an earlier backup, say."""
+"""Maximum size of an unknown file in the data folder. Larger ones are not ours (an earlier backup, say), and skipped."""
 _LARGE_FILES = frozenset({CATALOG_FILE, CATALOG_COPY})
 _OWN_FILES = frozenset({KEY_FILE, IDENTITY_FILE, CATALOG_FILE, CATALOG_COPY})
 _LEFT_OUT = frozenset(
@@ -48,12 +48,12 @@ _LEFT_OUT = frozenset(
 )
 _UNFINISHED = (".new", ".part", ".tmp")
 _NO_LINKS = frozenset({errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP, errno.EMLINK, errno.EACCES, errno.ENOSYS})
-_BUSY_SECONDS = 30.0  # a checkpoint of the ledger may hold its lock for seconds
-_PAGES_PER_STEP = 4096  # 16 MiB: between two steps the copy can be interrupted
+_BUSY_SECONDS = 30.0  # a checkpoint may lock the ledger for seconds
+_PAGES_PER_STEP = 4096  # 16 MiB; the copy can be interrupted between steps
 
 
 class SegmentCopy(msgspec.Struct, frozen=True, kw_only=True):
-    """A journal segment under its name in the archive. An open one counts up to ``size`` alone, where one is given."""
+    """A journal segment with its name in the archive. ``size``: where to cut it off; None to keep all of it."""
 
     name: str
     path: Path
@@ -62,49 +62,49 @@ class SegmentCopy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshot(msgspec.Struct, kw_only=True):
-    """The copies. The ledger is still to be copied from its pinned state."""
+    """The copied and linked files. The ledger has yet to be copied from its pinned connection."""
 
     ledger: sqlite3.Connection
     files: list[tuple[str, Path]]
     segments: list[SegmentCopy]
     newest_segments: dict[str, int]
     left_out: list[str]
-    """Files that are not in the backup although nobody knows what they are."""
+    """Names of unknown files that are not in the backup."""
 
 
 def take_snapshot(folder: Path, copies: Path, links: Path) -> Snapshot:
-    """Copy the facts into ``copies`` and link the rest into ``links``, on the data folder's file system. Call it while it is quiet.
+    """Copy the facts into ``copies``, and link the rest into ``links``, which is on the data folder's file system.
 
-    Raise DisturbedError when something moved all the same, OSError, sqlite3.Error.
+    Call it while the folder is quiet. Raise DisturbedError if a file moved all the same, OSError or sqlite3.Error.
     """
     files: list[tuple[str, Path]] = []
     left_out: list[str] = []
-    # Small files before the stores and the journal: API and panel go on changing the ledger, and a mark in installation.json or in
-    # the catalog that is ahead of the copy of the ledger would make the restored folder one that is refused.
-    _link_extras(folder, links, files, left_out)
+    # Small files before the stores: API and panel keep changing the ledger, and with marks in installation.json or the catalog
+    # ahead of the ledger's copy, a restored folder would be refused.
+    _copy_extras(folder, links, files, left_out)
     snapshot = Snapshot(
-        ledger=_pinned(folder / LEDGER_FILE), files=files, segments=[], newest_segments={}, left_out=left_out
+        ledger=_pin(folder / LEDGER_FILE), files=files, segments=[], newest_segments={}, left_out=left_out
     )
     try:
         for name in (FACTS_FILE, FACTS_LOG):
-            # The log is there only while it has something that is not in the file.
+            # There is no log while everything is in the file.
             with contextlib.suppress(FileNotFoundError):
                 copy_file(folder / name, copies / name)
         _link_uploads(folder, links, snapshot)
         streams = sorted(entry.name for entry in _directories(folder / JOURNAL))
-        # Notices before clicks: then each notice of the backup finds its click, which was recorded before it came.
+        # Notices before clicks, so that the click of each notice in the backup is in it, too.
         for stream in sorted(streams, key=lambda name: (name != NOTICES_STREAM, name)):
             _link_stream(folder, stream, links, snapshot)
     except BaseException as error:
         snapshot.ledger.close()
-        if isinstance(error, FileNotFoundError):  # only settling and housekeeping take files away, and they are paused
+        if isinstance(error, FileNotFoundError):  # only settling and housekeeping remove files, so they were not paused
             raise DisturbedError from error
         raise
     return snapshot
 
 
 def copy_ledger(snapshot: Snapshot, target: Path) -> None:
-    """Copy the ledger as it was pinned, while others write to it. Raise sqlite3.Error."""
+    """Copy the pinned state of the ledger, while others write to it. Raise sqlite3.Error."""
     with contextlib.closing(sqlite3.connect(target)) as copy:
         copy.execute("PRAGMA synchronous = OFF")  # the archive is synced, not this
         snapshot.ledger.backup(copy, pages=_PAGES_PER_STEP)
@@ -112,7 +112,7 @@ def copy_ledger(snapshot: Snapshot, target: Path) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a file; where the file system can, the copy shares its blocks and takes neither time nor room. Raise OSError."""
+    """Copy a file, sharing its blocks if the file system can, which takes neither time nor space. Raise OSError."""
     with source.open("rb") as file, target.open("xb") as copy:
         size = os.fstat(file.fileno()).st_size
         try:
@@ -125,78 +125,79 @@ def copy_file(source: Path, target: Path) -> None:
         shutil.copyfileobj(file, copy, 1024 * 1024)
 
 
-def _pinned(path: Path) -> sqlite3.Connection:
-    """Return a connection that sees the ledger as it is now for as long as it is open; it holds up no writer."""
-    # isolation_level None: the driver would begin transactions by its own rules.
+def _pin(path: Path) -> sqlite3.Connection:
+    """Return a connection with a read transaction: as long as it is open it sees the current state, and blocks no writers."""
+    # isolation_level None: otherwise the driver would begin transactions by itself.
     ledger = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     try:
         ledger.execute("BEGIN")
-        ledger.execute("SELECT count(*) FROM sqlite_master").fetchone()  # a read is what begins it
+        ledger.execute("SELECT count(*) FROM sqlite_master").fetchone()  # the transaction starts with the first read
     except BaseException:
         ledger.close()
         raise
     return ledger
 
 
-def _link_extras(folder: Path, links: Path, files: list[tuple[str, Path]], left_out: list[str]) -> None:
-    """Take all small files beside the stores: the key, the catalog, and what this module has not heard of."""
-    for entry in sorted(os.scandir(folder), key=lambda found: found.name):
-        # Our own may be links, a key that is mounted as a secret, say. Of others nobody knows where they lead.
+def _copy_extras(folder: Path, links: Path, files: list[tuple[str, Path]], left_out: list[str]) -> None:
+    """Copy all small files beside the stores: the key, the catalog, and unknown ones."""
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        # Our own files may be links, such as a key mounted as a secret. Other links may lead anywhere.
         is_file = entry.is_file(follow_symlinks=_is_own(entry.name))
         if not is_file or entry.name in _LEFT_OUT or _is_unfinished(entry.name):
             continue
-        with contextlib.suppress(FileNotFoundError):  # the half of a file that is being replaced
+        with contextlib.suppress(FileNotFoundError):  # a temporary file that has been renamed
             is_large = entry.name not in _LARGE_FILES and entry.stat().st_size > MAX_EXTRA_BYTES
             if is_large or not is_safe_name(entry.name):
                 left_out.append(entry.name)
                 continue
-            # A copy, not a link: whoever writes them may not replace them as a whole.
-            copy_file(Path(entry.path), _made(links / entry.name))
+            # A copy, not a link: they may be changed in place.
+            copy_file(Path(entry.path), _with_parents(links / entry.name))
             files.append((entry.name, links / entry.name))
 
 
 def _link_uploads(folder: Path, links: Path, snapshot: Snapshot) -> None:
-    """Take the files of uploads, which never change once they are there; which of them matter the ledger knows."""
-    found = [path for suffix in (UPLOAD_SUFFIX, DATES_SUFFIX) for path in (folder / UPLOADS).glob(f"*{suffix}")]
-    for path in sorted(found):
+    """Link the files of uploads, which never change; the ledger tells later which of them are needed."""
+    paths = [path for suffix in (UPLOAD_SUFFIX, DATES_SUFFIX) for path in (folder / UPLOADS).glob(f"*{suffix}")]
+    for path in sorted(paths):
         name = f"{UPLOADS}/{path.name}"
-        with contextlib.suppress(FileNotFoundError):  # its time was over
-            _link(path, _made(links / name))
+        with contextlib.suppress(FileNotFoundError):  # it has just expired
+            _link(path, _with_parents(links / name))
             snapshot.files.append((name, links / name))
 
 
 def _link_stream(folder: Path, stream: str, links: Path, snapshot: Snapshot) -> None:
     root = folder / JOURNAL / stream
     for name in _small_files(root):
-        _keep_small(root / name, f"{JOURNAL}/{stream}/{name}", links, snapshot)
+        _copy_small(root / name, f"{JOURNAL}/{stream}/{name}", links, snapshot)
     for directory in _directories(root):
         prefix = f"{JOURNAL}/{stream}/{directory.name}"
         for name in _small_files(directory):
-            _keep_small(directory / name, f"{prefix}/{name}", links, snapshot)
+            _copy_small(directory / name, f"{prefix}/{name}", links, snapshot)
         numbers = segment_numbers(directory)
         for number in sorted(numbers):
-            snapshot.segments.append(_link_segment(directory, number, prefix, links, ends=stream == NOTICES_STREAM))
+            is_fixed = stream == NOTICES_STREAM
+            snapshot.segments.append(_link_segment(directory, number, prefix, links, is_fixed=is_fixed))
         newest = _newest_settled(folder / SETTLED / stream / directory.name)
         if newest is not None:
-            # Settled long ago: it says where the numbers of this writer go on, so that none seems to be missing.
+            # The numbers of this writer continue from its newest settled segment; without it they would seem to have a gap.
             name = f"{SETTLED}/{stream}/{directory.name}/{newest.name}"
-            _link(newest, _made(links / name))
+            _link(newest, _with_parents(links / name))
             snapshot.files.append((name, links / name))
         known = [*numbers, *([int(newest.stem)] if newest else [])]
         if known:
             snapshot.newest_segments[f"{stream}/{directory.name}"] = max(known)
 
 
-def _link_segment(directory: Path, number: int, prefix: str, links: Path, *, ends: bool) -> SegmentCopy:
-    """Link a segment, which may be closed at this moment: then it has its other name. ``ends``: take no more than there is now."""
-    # Open first: closed in between it has the other name by the second try, and no segment goes back.
+def _link_segment(directory: Path, number: int, prefix: str, links: Path, *, is_fixed: bool) -> SegmentCopy:
+    """Link a segment, which may just be closed and thus renamed. ``is_fixed``: cut it off at its current size."""
+    # The open name first: a segment that is closed in between has the other name at the second try, and never changes back.
     for suffix in (OPEN_SUFFIX, CLOSED_SUFFIX):
         name = f"{prefix}/{number:08d}{suffix}"
         try:
-            _link(directory / f"{number:08d}{suffix}", _made(links / name))
+            _link(directory / f"{number:08d}{suffix}", _with_parents(links / name))
         except FileNotFoundError:
             continue
-        size = (links / name).stat().st_size if ends else None
+        size = (links / name).stat().st_size if is_fixed else None
         return SegmentCopy(name=name, path=links / name, is_open=suffix == OPEN_SUFFIX, size=size)
     raise DisturbedError
 
@@ -210,23 +211,23 @@ def _newest_settled(directory: Path) -> Path | None:
 
 
 def _small_files(directory: Path) -> list[str]:
-    """Return the names of files beside segments that are no part of writing them."""
-    no_marks = {OPEN_SUFFIX, CLOSED_SUFFIX, DAMAGED_SUFFIX, PART_SUFFIX}
+    """Return the names of files beside segments that are not part of writing or repairing them, such as witnesses."""
+    segment_suffixes = {OPEN_SUFFIX, CLOSED_SUFFIX, DAMAGED_SUFFIX, PART_SUFFIX}
     return sorted(
         entry.name
         for entry in os.scandir(directory)
         if entry.is_file(follow_symlinks=False)
         and entry.name != WRITER_LOCK
-        and os.path.splitext(entry.name)[1] not in no_marks
+        and os.path.splitext(entry.name)[1] not in segment_suffixes
         and not _is_unfinished(entry.name)
     )
 
 
-def _keep_small(path: Path, name: str, links: Path, snapshot: Snapshot) -> None:
+def _copy_small(path: Path, name: str, links: Path, snapshot: Snapshot) -> None:
     if path.stat().st_size > MAX_EXTRA_BYTES or not is_safe_name(name):
         snapshot.left_out.append(name)
         return
-    copy_file(path, _made(links / name))
+    copy_file(path, _with_parents(links / name))
     snapshot.files.append((name, links / name))
 
 
@@ -239,17 +240,17 @@ def _is_own(name: str) -> bool:
 
 
 def _is_unfinished(name: str) -> bool:
-    # Files that are replaced as a whole are written under a name that ends with the writer's process id.
+    # The temporary name of a file that is being replaced ends with the process id.
     return name.startswith(".") or name.endswith(_UNFINISHED) or name.rpartition(".")[2].isdecimal()
 
 
-def _made(path: Path) -> Path:
+def _with_parents(path: Path) -> Path:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
 
 
 def _link(source: Path, target: Path) -> None:
-    """Link a file; a file system without links gets a copy."""
+    """Link a file, or copy it if the file system has no hard links."""
     try:
         os.link(source, target)
     except OSError as error:
@@ -259,7 +260,7 @@ def _link(source: Path, target: Path) -> None:
 
 
 def segment_bytes(segment: SegmentCopy) -> bytes:
-    """Return a segment up to its last whole line: its writer may be in the middle of one. Raise OSError."""
+    """Return a segment up to its last complete line: its writer may be in the middle of one. Raise OSError."""
     data = segment.path.read_bytes()
     if not segment.is_open:
         return data
@@ -268,8 +269,8 @@ def segment_bytes(segment: SegmentCopy) -> bytes:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise BackupError unless a tracker has used the folder, and both stores are there."""
+    """Raise BackupError unless the folder has both stores."""
     if not (folder / LEDGER_FILE).is_file():
-        raise BackupError(f"There is no ledger in {folder}: give the data folder with --data.")
+        raise BackupError(f"There is no ledger in {folder}: pass the data folder with --data.")
     if not (folder / FACTS_FILE).is_file():
-        raise BackupError(f"There are no facts in {folder}: {FACTS_FILE} is missing. See what clickloop doctor says.")
+        raise BackupError(f"There are no facts in {folder}: {FACTS_FILE} is missing. Run clickloop doctor.")

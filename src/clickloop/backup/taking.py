@@ -1,4 +1,4 @@
-"""Taking a backup: a snapshot while it is quiet, then everything into one archive that appears under its name only when it is whole."""
+"""Taking a backup: a snapshot while settling is paused, packed into an archive that gets its name only when it is complete."""
 
 import contextlib
 import errno
@@ -13,9 +13,9 @@ import msgspec
 
 from clickloop import __version__
 from clickloop.backup.archive import Archive, ArchiveWriter
-from clickloop.backup.examining import FactsFound, LedgerFound, check_belonging, examine_facts, examine_ledger
+from clickloop.backup.examining import FactsSummary, LedgerSummary, check_belonging, examine_facts, examine_ledger
 from clickloop.backup.manifest import FORMAT, BackupError, Manifest
-from clickloop.backup.progress import Progress
+from clickloop.backup.progress import ConsoleProgress
 from clickloop.backup.quiet import DisturbedError, quiet
 from clickloop.backup.scratch import scratch_folder
 from clickloop.backup.snapshot import (
@@ -30,24 +30,24 @@ from clickloop.backup.snapshot import (
 )
 from clickloop.click_id import KEY_FILE
 from clickloop.clock import wall_clock
-from clickloop.machine.file_lock import LockedError, note_holder, take_lock
+from clickloop.machine.file_lock import LockedError, take_lock, write_holder
 from clickloop.store.directory import sync_directory
 from clickloop.store.disk_room import MIN_FREE_BYTES
 from clickloop.store.identity import FACTS_FILE, LEDGER_FILE
 from clickloop.store.journal.segment import CLICKS_STREAM, NOTICES_STREAM, TRAILER_START
 
 MAX_TRIES = 20
-"""Snapshots that are begun, where the core is killed during each."""
+"""Maximum number of snapshots to begin, if the core is restarted during each."""
 _RUN = "run"
 _LOCK = "backup.lock"
-_MARGIN_BYTES = 64 * 1024 * 1024  # directories, headers, and what the tracker writes meanwhile
+_MARGIN_BYTES = 64 * 1024 * 1024  # for directories, headers, and what the tracker writes meanwhile
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-def take_backup(folder: Path, target: Path | BinaryIO, progress: Progress, *, force: bool = False) -> Manifest:
+def take_backup(folder: Path, target: Path | BinaryIO, progress: ConsoleProgress, *, force: bool = False) -> Manifest:
     """Write a backup of a data folder to a file, or to a stream such as standard output, and return its manifest.
 
-    A file is there as a whole or not at all; one that is there is replaced only with ``force``. Raise BackupError.
+    A file is created completely or not at all; an existing one is replaced only with ``force``. Raise BackupError.
     """
     check_folder(folder)
     if isinstance(target, Path):
@@ -57,9 +57,9 @@ def take_backup(folder: Path, target: Path | BinaryIO, progress: Progress, *, fo
             to_file = isinstance(target, Path)
             parent = target.parent if isinstance(target, Path) else folder / _RUN
             scratch = stack.enter_context(scratch_folder(parent))
-            # Links work only within a file system, and the target is often on another one.
+            # On the data folder's file system, since the target is often on another one and hard links cannot cross it.
             links = stack.enter_context(scratch_folder(folder / _RUN))
-            # Settling is paused while the facts are copied: on the data folder's own disk that is short, however slow the target.
+            # Settling is paused while the facts are copied: on the data folder's disk that is short, however slow the target.
             copies = links if _has_room_for_copies(folder, links) else scratch
             _check_room(folder, scratch, to_file=to_file, with_copies=copies == scratch)
             made_at, snapshot = _snapshot(folder, copies, links, progress)
@@ -71,7 +71,7 @@ def take_backup(folder: Path, target: Path | BinaryIO, progress: Progress, *, fo
                     os.open(archive, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
                 ) as out:
                     manifest = _pack(out, snapshot, copies, folder, made_at, progress)
-                    # Before it gets its name: a backup that is there is whole, even after a power cut.
+                    # Before it gets its name: a backup must be complete even after a power cut.
                     os.fsync(out.fileno())
                 _publish(archive, target, force)
                 return manifest
@@ -83,7 +83,7 @@ def take_backup(folder: Path, target: Path | BinaryIO, progress: Progress, *, fo
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Let one backup of a folder run at a time. Raise BackupError when another one does."""
+    """Raise BackupError if another backup of the folder is running."""
     (folder / _RUN).mkdir(mode=0o700, exist_ok=True)
     try:
         lock = take_lock(folder / _RUN / _LOCK)
@@ -92,7 +92,7 @@ def _alone(folder: Path) -> Iterator[None]:
             f"Another backup of {folder} is running (process {locked.holder}): wait until it has ended."
         ) from None
     try:
-        note_holder(lock)
+        write_holder(lock)
         yield
     finally:
         os.close(lock)
@@ -100,17 +100,17 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _check_target(folder: Path, target: Path, force: bool) -> None:
     if not target.parent.is_dir():
-        raise BackupError(f"There is no folder {target.parent}: make it, or name another file.")
+        raise BackupError(f"The folder {target.parent} does not exist: create it, or name another file.")
     if target.is_dir():
         raise BackupError(f"{target} is a folder: name a file in it, such as {target / 'clickloop.tar'}.")
     if target.resolve().is_relative_to(folder.resolve()):
         raise BackupError(
-            f"{target} is in the data folder, and a backup there is lost with it: name a file elsewhere, on another disk if you can."
+            f"{target} is in the data folder and would be lost with it: name a file elsewhere, preferably on another disk."
         )
     if target.exists() and not target.is_file():
-        raise BackupError(f"{target} is no regular file: name another one, or - for standard output.")
+        raise BackupError(f"{target} is not a regular file: name another one, or - for standard output.")
     if os.path.lexists(target) and not force:
-        raise BackupError(f"{target} is there already: name another file, or replace it with --force.")
+        raise BackupError(f"{target} already exists: name another file, or replace it with --force.")
 
 
 def _stores_bytes(folder: Path) -> int:
@@ -122,9 +122,9 @@ def _has_room_for_copies(folder: Path, links: Path) -> bool:
 
 
 def _check_room(folder: Path, scratch: Path, *, to_file: bool, with_copies: bool) -> None:
-    """Raise BackupError unless there is room for the archive and the copies, and the tracker keeps the room that it needs."""
+    """Raise BackupError unless archive and copies fit, and leave the tracker the space that it needs."""
     stores = _stores_bytes(folder)
-    # os.walk, unlike Path.rglob, does not mind folders that go meanwhile.
+    # os.walk, unlike Path.rglob, tolerates folders that disappear meanwhile.
     walks = (found for part in (JOURNAL, UPLOADS) for found in os.walk(folder / part))
     rest = sum(_size(Path(place) / name) for place, _, names in walks for name in names)
     needed = _MARGIN_BYTES + (stores + rest if to_file else 0)
@@ -135,8 +135,8 @@ def _check_room(folder: Path, scratch: Path, *, to_file: bool, with_copies: bool
     free = shutil.disk_usage(scratch).free
     if free < needed:
         raise BackupError(
-            f"There is not enough room in {scratch.parent}: {free / 2**20:,.0f} MiB are free, {needed / 2**20:,.0f} MiB are needed. "
-            "Name a file on another disk."
+            f"There is not enough space in {scratch.parent}: {free / 2**20:,.0f} MiB are free, {needed / 2**20:,.0f} MiB are "
+            "needed. Name a file on another disk."
         )
 
 
@@ -147,16 +147,16 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _snapshot(folder: Path, scratch: Path, links: Path, progress: Progress) -> tuple[int, Snapshot]:
-    """Return the moment up to which everything is in the snapshot, and the snapshot."""
+def _snapshot(folder: Path, scratch: Path, links: Path, progress: ConsoleProgress) -> tuple[int, Snapshot]:
+    """Return the time up to which the snapshot has everything, and the snapshot."""
     for number in range(MAX_TRIES):
         copies, linked = scratch / f"copies{number}", links / f"links{number}"
         copies.mkdir()
         linked.mkdir()
         progress.stage(
-            "Copying the stores while settling is paused …" if number == 0 else "… once more: the core was restarted"
+            "Copying the stores while settling is paused …" if number == 0 else "… again, since the core was restarted"
         )
-        # Before the snapshot: everything up to this moment is in it for sure.
+        # Before the snapshot, which thus has everything up to this time.
         made_at = wall_clock()
         snapshot = None
         try:
@@ -172,19 +172,18 @@ def _snapshot(folder: Path, scratch: Path, links: Path, progress: Progress) -> t
             if snapshot is not None:
                 snapshot.ledger.close()
             raise
-        # One name for what counts, whichever try it was.
         copies.rename(scratch / "copies")
         return made_at, snapshot
-    raise BackupError(f"The core was restarted {MAX_TRIES} times while it was copied: see in the tracker's log why.")
+    raise BackupError(f"The core was restarted {MAX_TRIES} times during the copy: see the tracker's log for the cause.")
 
 
 def _pack(
-    out: IO[bytes], snapshot: Snapshot, scratch: Path, folder: Path, made_at: int, progress: Progress
+    out: IO[bytes], snapshot: Snapshot, scratch: Path, folder: Path, made_at: int, progress: ConsoleProgress
 ) -> Manifest:
-    """Copy the ledger from its pinned state, look whether the copies are sound, and write the archive."""
+    """Copy the ledger from its pinned state, check the copies, and write the archive."""
     ledger, facts = scratch / "copies" / LEDGER_FILE, scratch / "copies" / FACTS_FILE
     progress.stage("Copying and checking the ledger …")
-    # After settling goes on again: the pinned connection still sees the state of the snapshot.
+    # Settling has resumed, but the pinned connection still sees the state of the snapshot.
     copy_ledger(snapshot, ledger)
     found = examine_ledger(ledger)
     progress.stage("Checking the facts …")
@@ -199,24 +198,24 @@ def _pack(
         writer.add_file(name, path)
     for name, path in ((LEDGER_FILE, ledger), (FACTS_FILE, facts)):
         writer.add_file(name, path)
-        path.unlink()  # the archive needs the room
+        path.unlink()  # the archive needs the space
     records = _pack_segments(writer, snapshot)
     manifest = _manifest(writer, snapshot, found, known, records, str(folder), made_at)
     writer.finish(manifest)
     for name in snapshot.left_out:
-        progress.stage(f"Left out, because it is no part of the tracker or its name is unusual: {name}")
+        progress.stage(f"Skipped, because it does not belong to the tracker or has an unusual name: {name}")
     return manifest
 
 
 def _matters(name: str, unfinished_uploads: frozenset[str]) -> bool:
-    """Return whether a file is needed: of uploads only those that are not at their end."""
+    """Return whether a file is needed; files of uploads are, until the upload is finished."""
     if not name.startswith(f"{UPLOADS}/"):
         return True
     return name.removeprefix(f"{UPLOADS}/").partition(".")[0] in unfinished_uploads
 
 
 def _pack_segments(writer: ArchiveWriter, snapshot: Snapshot) -> dict[str, int]:
-    """Write the journal's segments; return how many records that are, by stream."""
+    """Write the journal's segments, and return the number of records by stream."""
     records: dict[str, int] = {}
     for segment in snapshot.segments:
         data = segment_bytes(segment)
@@ -232,8 +231,8 @@ def _pack_segments(writer: ArchiveWriter, snapshot: Snapshot) -> dict[str, int]:
 def _manifest(
     writer: ArchiveWriter,
     snapshot: Snapshot,
-    ledger: LedgerFound,
-    facts: FactsFound,
+    ledger: LedgerSummary,
+    facts: FactsSummary,
     records: dict[str, int],
     folder: str,
     made_at: int,
@@ -262,15 +261,15 @@ def _manifest(
 
 
 def _publish(archive: Path, target: Path, force: bool) -> None:
-    """Give the whole archive its name."""
+    """Give the complete archive its name."""
     if force:
         archive.replace(target)
     else:
         try:
-            os.link(archive, target)  # unlike a rename it fails where somebody made the file meanwhile
+            os.link(archive, target)  # unlike a rename, it fails if the file has been created meanwhile
         except FileExistsError:
-            raise BackupError(f"{target} was made by somebody else meanwhile: name another file.") from None
-        # A file system without links: there is no way left to notice somebody else's file.
+            raise BackupError(f"{target} has been created in the meantime. Name another file.") from None
+        # A file system without links: an existing file cannot be noticed.
         except OSError:
             archive.rename(target)
     sync_directory(target.parent)
@@ -279,14 +278,16 @@ def _publish(archive: Path, target: Path, force: bool) -> None:
 def _failure(error: OSError) -> str:
     where = f" {error.filename}" if error.filename else ""
     if error.errno in _FULL:
-        return f"The disk was full before the backup was whole{where}: nothing is left of it. Make room, or name a file on another disk."
+        return (
+            f"The disk is full{where}: the incomplete backup was deleted. Free space, or name a file on another disk."
+        )
     if isinstance(error, BrokenPipeError):
-        return "Whoever read the backup ended before it was whole: what was read is no backup."
-    return f"The backup could not be made: {error.strerror or error}{where}. Nothing is left of it."
+        return "The program that reads the backup ended too early: what it has read is incomplete."
+    return f"The backup could not be made: {error.strerror or error}{where}. The incomplete backup was deleted."
 
 
-def verify_backup(path: Path, progress: Progress) -> Manifest:
-    """Return the manifest of a backup after every byte of it was checked. Raise BackupError."""
+def verify_backup(path: Path, progress: ConsoleProgress) -> Manifest:
+    """Verify every byte of a backup, and return its manifest. Raise BackupError."""
     with open_archive(path) as archive:
         progress.stage(f"Checking {path} …", sum(entry.size for entry in archive.manifest.files))
         archive.verify(progress.moved)
@@ -295,13 +296,11 @@ def verify_backup(path: Path, progress: Progress) -> Manifest:
 
 @contextlib.contextmanager
 def open_archive(path: Path) -> Iterator[Archive]:
-    """Open a backup. Raise BackupError, also for a file that cannot be read to its end."""
+    """Open a backup. Raise BackupError, also for a read error while it is open."""
     try:
         with path.open("rb") as file:
             if not path.is_file():
-                raise BackupError(
-                    f"{path} is no file: a backup that comes from a stream has to be written to one first."
-                )
+                raise BackupError(f"{path} is not a regular file: write a streamed backup to a file first.")
             yield Archive(file, os.fstat(file.fileno()).st_size, __version__)
     except FileNotFoundError as error:
         raise BackupError(f"There is no file {path}.") from error

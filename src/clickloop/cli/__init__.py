@@ -1,10 +1,10 @@
-"""The command line. What a command needs is imported within it, so that ``--help`` is quick."""
+"""The command line. Each command imports what it needs in its body, so that ``--help`` is fast."""
 
 import os
 
 import typer
 
-from clickloop.cli import again, backups, conversions, explaining, running
+from clickloop.cli import backups, conversions, diagnosing, replaying, running
 from clickloop.cli.conversions import import_app
 from clickloop.cli.rates import import_rates
 from clickloop.cli.tokens import token_app
@@ -25,13 +25,13 @@ for command in (
     running.serve,
     running.demo,
     conversions.convert,
-    explaining.trace,
-    explaining.simulate,
-    again.resend,
-    again.cancel,
-    again.rerun,
-    explaining.doctor,
-    explaining.check,
+    diagnosing.trace,
+    diagnosing.simulate,
+    replaying.resend,
+    replaying.cancel,
+    replaying.rerun,
+    diagnosing.doctor,
+    diagnosing.check,
     backups.backup,
     backups.restore,
     backups.release,
@@ -40,6 +40,6 @@ for command in (
 
 
 def main() -> None:
-    """Run the command line. What commands write into the data folder is for this user alone."""
+    """Run the command line. Files that commands write are readable by this user only."""
     os.umask(PRIVATE_UMASK)
     app()

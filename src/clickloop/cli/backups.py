@@ -1,4 +1,4 @@
-"""The commands for the day when the disk is lost: backup, restore and release."""
+"""The commands backup, restore and release."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from clickloop.cli.reaching import DEFAULT_DATA, REFUSED, UNUSABLE, Data, ask, stop
+from clickloop.cli.connecting import DEFAULT_DATA, REFUSED, UNUSABLE, DataFolder, send_request, stop
 
 if TYPE_CHECKING:
     from clickloop.backup.manifest import Manifest
@@ -18,7 +18,7 @@ def backup(
     file: Annotated[Path, typer.Argument(help="The file to write, or - for standard output.", allow_dash=True)],
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only, for cron.")] = False,
-    data: Data = DEFAULT_DATA,
+    data: DataFolder = DEFAULT_DATA,
 ) -> None:
     """Back up a data folder into one file, even while the tracker is running.
 
@@ -26,16 +26,16 @@ def backup(
     Exits with 1 if no backup could be made, with 2 if the command was used incorrectly.
     """
     from clickloop.backup.manifest import BackupError
-    from clickloop.backup.progress import Progress
+    from clickloop.backup.progress import ConsoleProgress
     from clickloop.backup.taking import take_backup
 
     to_stream = str(file) == "-"
     if to_stream and sys.stdout.isatty():
         raise stop("A backup is binary: redirect standard output to a file or a program.", UNUSABLE)
-    _end_by_signals()
+    _exit_on_signals()
     folder, target = data.resolve(), sys.stdout.buffer if to_stream else file.absolute()
     try:
-        manifest = take_backup(folder, target, Progress(silent=quiet), force=force)
+        manifest = take_backup(folder, target, ConsoleProgress(silent=quiet), force=force)
     except BackupError as error:
         if to_stream:
             _close_stdout()
@@ -61,7 +61,7 @@ def restore(
         bool, typer.Option("--force", help="Move the folder's current contents aside. Nothing is deleted.")
     ] = False,
     verify_only: Annotated[bool, typer.Option("--verify-only", help="Verify the backup without restoring it.")] = False,
-    data: Data = DEFAULT_DATA,
+    data: DataFolder = DEFAULT_DATA,
 ) -> None:
     """Restore a backup into a data folder. The whole file is verified before anything is put in place.
 
@@ -69,18 +69,18 @@ def restore(
     Exits with 1 if nothing was restored, with 2 if the command was used incorrectly.
     """
     from clickloop.backup.manifest import BackupError
-    from clickloop.backup.progress import Progress
+    from clickloop.backup.progress import ConsoleProgress
     from clickloop.backup.restoring import restore as restore_folder
     from clickloop.backup.taking import verify_backup
     from clickloop.clock import wall_clock
 
-    _end_by_signals()
-    progress = Progress()
+    _exit_on_signals()
+    progress = ConsoleProgress()
     try:
         if verify_only:
             typer.echo(f"{file} is intact. {_contents(verify_backup(file, progress))}")
             return
-        hold = _is_to_hold(file, hold=hold_postbacks, send=send_postbacks)
+        hold = _should_hold(file, hold=hold_postbacks, send=send_postbacks)
         folder = data.resolve()
         restored = restore_folder(file, folder, progress, wall_clock(), hold=hold, force=force)
     except BackupError as error:
@@ -95,21 +95,21 @@ def restore(
     typer.echo(f"Start it with: clickloop serve --data {folder}")
 
 
-def release(data: Data = DEFAULT_DATA) -> None:
+def release(data: DataFolder = DEFAULT_DATA) -> None:
     """Release the postbacks held since a restore or since a copy was started. First cancel any that must not be sent."""
     import msgspec
 
-    before = msgspec.json.decode(ask(data, "GET", "/api/v1/delivery").body)
+    before = msgspec.json.decode(send_request(data, "GET", "/api/v1/delivery").body)
     if not before["held"]:
         typer.echo("No postbacks are on hold.")
         return
-    after = msgspec.json.decode(ask(data, "POST", "/api/v1/delivery/release").body)
+    after = msgspec.json.decode(send_request(data, "POST", "/api/v1/delivery/release").body)
     waiting = after["waiting"]
     typer.echo(f"Released: {waiting} postback{'' if waiting == 1 else 's'} will be sent when due.")
 
 
-def _is_to_hold(file: Path, *, hold: bool, send: bool) -> bool:
-    """Return whether postbacks are to be held; ask on a terminal where neither option was given."""
+def _should_hold(file: Path, *, hold: bool, send: bool) -> bool:
+    """Return whether to hold postbacks. Ask on a terminal if neither option was given."""
     from clickloop.backup.taking import open_archive
 
     if hold and send:
@@ -134,47 +134,47 @@ def _is_to_hold(file: Path, *, hold: bool, send: bool) -> bool:
 
 
 def _contents(manifest: "Manifest") -> str:
-    """Return a summary of a backup: how far it reaches and how much it contains."""
+    """Return a one-line summary of a backup: its cut-off time and its contents."""
     from clickloop.clock import iso_text
-    from clickloop.plural import counted
+    from clickloop.plural import pluralize
 
     counts = manifest.counts
     setup = ", ".join(
         (
-            counted(counts.campaigns, "campaign"),
-            counted(counts.offers, "offer"),
-            counted(counts.networks, "network"),
-            counted(counts.traffic_sources, "traffic source"),
-            counted(counts.postback_rules, "postback rule"),
-            counted(counts.users, "user"),
+            pluralize(counts.campaigns, "campaign"),
+            pluralize(counts.offers, "offer"),
+            pluralize(counts.networks, "network"),
+            pluralize(counts.traffic_sources, "traffic source"),
+            pluralize(counts.postback_rules, "postback rule"),
+            pluralize(counts.users, "user"),
         )
     )
     journal = ""
     if counts.clicks_in_journal or counts.notices_in_journal:
-        notices = counted(counts.notices_in_journal, "incoming postback")
-        journal = f" To be processed at the next start: {counted(counts.clicks_in_journal, 'click')}, {notices}."
+        notices = pluralize(counts.notices_in_journal, "incoming postback")
+        journal = f" To be processed at the next start: {pluralize(counts.clicks_in_journal, 'click')}, {notices}."
     facts = ", ".join(
         (
-            counted(counts.clicks, "click"),
-            counted(counts.notices, "incoming postback"),
-            counted(counts.conversions, "conversion"),
-            counted(counts.postbacks, "postback"),
+            pluralize(counts.clicks, "click"),
+            pluralize(counts.notices, "incoming postback"),
+            pluralize(counts.conversions, "conversion"),
+            pluralize(counts.postbacks, "postback"),
         )
     )
     queued = f"({counts.postbacks_waiting:,} queued)"
     return f"It contains everything up to {iso_text(manifest.made_at)}: {facts} {queued}; {setup}.{journal}"
 
 
-def _end_by_signals() -> None:
-    """Let SIGTERM and SIGHUP end the command as Ctrl-C does, so that what is half done is removed."""
+def _exit_on_signals() -> None:
+    """Exit on SIGTERM and SIGHUP as on Ctrl-C, so that incomplete files are removed."""
 
-    def end(number: int, _frame: object) -> NoReturn:
+    def exit_command(number: int, _frame: object) -> NoReturn:
         sys.exit(128 + number)
 
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end)
+        signal.signal(number, exit_command)
 
 
 def _close_stdout() -> None:
-    """Keep the interpreter from flushing to a closed pipe, since its error would bury our own message."""
+    """Keep the interpreter from flushing to a closed pipe at exit: that error would hide our own message."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

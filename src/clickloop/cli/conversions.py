@@ -5,20 +5,20 @@ from typing import Annotated
 
 import typer
 
-from clickloop.cli.reaching import DEFAULT_DATA, REFUSED, UNUSABLE, Data, ask, stop
+from clickloop.cli.connecting import DEFAULT_DATA, REFUSED, UNUSABLE, DataFolder, send_request, stop
 
 import_app = typer.Typer(no_args_is_help=True, help="Import conversions or exchange rates from a file.")
 
 
 def convert(
-    click_id: Annotated[str, typer.Argument(help="Clickloop's click id.")],
+    click_id: Annotated[str, typer.Argument(help="Clickloop's click ID.")],
     payout: Annotated[str, typer.Option(help="A decimal number. Defaults to the offer's payout.")] = "",
     status: Annotated[str, typer.Option(help="A status or a word mapped to it. Defaults to sale.")] = "",
-    txid: Annotated[str, typer.Option(help="Transaction id. Needed if a click converts more than once.")] = "",
+    txid: Annotated[str, typer.Option(help="Transaction ID. Needed if a click converts more than once.")] = "",
     currency: Annotated[str, typer.Option(help="Three-letter code. Defaults to the offer's, or the instance's.")] = "",
     at: Annotated[str, typer.Option(help="Time of the conversion, ISO 8601 or Unix seconds. Defaults to now.")] = "",
     no_postback: Annotated[bool, typer.Option("--no-postback", help="Send no postbacks for it.")] = False,
-    data: Data = DEFAULT_DATA,
+    data: DataFolder = DEFAULT_DATA,
 ) -> None:
     """Register a conversion by hand, as if the network had sent a postback."""
     import shlex
@@ -35,7 +35,7 @@ def convert(
         "disable_postback": no_postback,
         "by_hand": True,
     }
-    reported = msgspec.json.decode(ask(data, "POST", "/api/v1/conversions", msgspec.json.encode(report)).body)
+    reported = msgspec.json.decode(send_request(data, "POST", "/api/v1/conversions", msgspec.json.encode(report)).body)
     conversion = reported["conversion"]
     if conversion is None:
         typer.echo("waiting: the click has not been recorded yet; Clickloop keeps looking for ten minutes")
@@ -67,7 +67,7 @@ def import_conversions(
     incomplete: Annotated[
         bool,
         typer.Option(
-            "--incomplete", help="Register the table even if no payout or transaction id column was recognised."
+            "--incomplete", help="Register the table even if no payout or transaction ID column was recognised."
         ),
     ] = False,
     dates: Annotated[
@@ -76,7 +76,7 @@ def import_conversions(
             help="Order of dates such as 05/06/2026: day_first or month_first. By default other lines decide."
         ),
     ] = "",
-    data: Data = DEFAULT_DATA,
+    data: DataFolder = DEFAULT_DATA,
 ) -> None:
     """Import conversions from a file. Each line counts like a postback from the network, and repeats are recognised.
 
@@ -93,7 +93,7 @@ def import_conversions(
     from clickloop.cli import importing
     from clickloop.machine.core_client import NotRunningError
 
-    wanted = importing.Wanted(
+    options = importing.ImportOptions(
         data=data.resolve(),
         preview=preview,
         postbacks=not no_postbacks,
@@ -104,9 +104,9 @@ def import_conversions(
         dates=dates,
     )
     try:
-        source, name, octets = importing.open_source(file)
+        source, name, size = importing.open_source(file)
         with source:
-            is_good = importing.import_conversions(source, name, octets, wanted, Console(markup=False, highlight=False))
+            is_good = importing.import_conversions(source, name, size, options, Console(markup=False, highlight=False))
     except importing.ImportRefusedError as refusal:
         raise stop(str(refusal), REFUSED) from None
     except NotRunningError as error:

@@ -1,4 +1,4 @@
-"""Filters of the logs as options of commands: ``--network`` for ``network_id``, with the help of the API's parameters."""
+"""Log filters as command options: ``--network`` for ``network_id``, with the API's descriptions as help."""
 
 import enum
 import functools
@@ -14,23 +14,23 @@ from clickloop.log_filter import LogFilter, fields_of, label_of, meta_of, type_o
 Command = Callable[..., None]
 
 
-def with_options_of(kind: type[LogFilter]) -> Callable[[Command], Command]:
-    """Return a decorator for a command: in place of its parameter ``wanted`` it gets an option for each field of a filter.
+def with_options_of(filter_type: type[LogFilter]) -> Callable[[Command], Command]:
+    """Return a decorator that replaces a command's parameter ``filters`` with an option for each field of a filter.
 
-    ``wanted`` then holds what was given, by field. Typer takes options from the signature of a function and nowhere else, so the
-    command is given one that has them.
+    The command receives the values by field in ``filters``. Typer reads options from a function's signature only, so the
+    decorator sets a signature that contains them.
     """
-    options = {field.name: _option(field) for field in fields_of(kind)}
+    options = {field.name: _option(field) for field in fields_of(filter_type)}
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
-        def run(**given: Any) -> None:
-            wanted = {name: value for name in options if (value := given.pop(name)) not in (None, "")}
-            command(**given, wanted=wanted)
+        def run(**values: Any) -> None:
+            filters = {name: value for name in options if (value := values.pop(name)) not in (None, "")}
+            command(**values, filters=filters)
 
         parameters: list[inspect.Parameter] = []
         for parameter in inspect.signature(command).parameters.values():
-            parameters += options.values() if parameter.name == "wanted" else [parameter]
+            parameters += options.values() if parameter.name == "filters" else [parameter]
         signed: Any = run
         signed.__signature__ = inspect.Signature(parameters)
         signed.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -43,11 +43,11 @@ def _option(field: FieldInfo) -> inspect.Parameter:
     name, value_type = "--" + field.name.removesuffix("_id").replace("_", "-"), type_of(field)
     text = meta_of(field).description or ""
     if value_type is int:
-        text = f"Only for the {label_of(field).lower()} with this number."
+        text = f"Only for the {label_of(field).lower()} with this ID."
     elif value_type is bool:
         name += f"/--no-{field.name}"
     elif issubclass(value_type, enum.Enum):
-        # A text: the server may know other words than this command, and says which.
+        # Accept any text: the server may know more values than this command, and its error lists them.
         text += f" One of {', '.join(word.value for word in value_type)}."
         value_type = str
     return inspect.Parameter(

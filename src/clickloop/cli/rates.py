@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from clickloop.cli.reaching import DEFAULT_DATA, REFUSED, UNUSABLE, Data, ask, stop
+from clickloop.cli.connecting import DEFAULT_DATA, REFUSED, UNUSABLE, DataFolder, send_request, stop
 
 RATES_PER_REQUEST = 10_000
 """``MAX_RATES`` of the API, not imported: that would load the web framework, a second for each command."""
@@ -15,7 +15,7 @@ RATES_PER_REQUEST = 10_000
 def import_rates(
     file: Annotated[str, typer.Argument(help="The file to import, or - for standard input.")],
     source: Annotated[str, typer.Option(help="Source of the rates, such as ECB.")] = "",
-    data: Data = DEFAULT_DATA,
+    data: DataFolder = DEFAULT_DATA,
 ) -> None:
     """Import exchange rates. Each line has a currency, a day and the value of one unit in the instance's currency: EUR,2026-03-01,1.0823.
 
@@ -23,7 +23,7 @@ def import_rates(
     """
     import msgspec
 
-    from clickloop.plural import counted
+    from clickloop.plural import pluralize
     from clickloop.report.rate_text import read_rate_lines
 
     try:
@@ -38,6 +38,6 @@ def import_rates(
     saved = 0
     for start in range(0, len(lines), RATES_PER_REQUEST):
         rates = [{**line._asdict(), "source": source} for line in lines[start : start + RATES_PER_REQUEST]]
-        answer = ask(data, "POST", "/api/v1/rates", msgspec.json.encode({"rates": rates}))
+        answer = send_request(data, "POST", "/api/v1/rates", msgspec.json.encode({"rates": rates}))
         saved += msgspec.json.decode(answer.body)["saved"]
-    typer.echo(f"Saved {counted(saved, 'rate')}.")
+    typer.echo(f"Saved {pluralize(saved, 'rate')}.")

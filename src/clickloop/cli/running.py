@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clickloop.cli.reaching import DEFAULT_DATA, UNUSABLE, Data, stop
+from clickloop.cli.connecting import DEFAULT_DATA, UNUSABLE, DataFolder, stop
 
 if TYPE_CHECKING:
-    from clickloop.backup.place import Origin
+    from clickloop.backup.place import FolderOrigin
 
 
 def serve(
-    data: Data = DEFAULT_DATA,
+    data: DataFolder = DEFAULT_DATA,
     listen: Annotated[str | None, typer.Option(help="Address for visitors and networks, host:port.")] = None,
     panel_listen: Annotated[str | None, typer.Option(help="Address for panel and API, host:port.")] = None,
     public_url: Annotated[str | None, typer.Option(help="Public scheme and host, such as https://go.example.")] = None,
@@ -38,22 +38,22 @@ def serve(
         ),
     ] = False,
 ) -> None:
-    """Run the tracker. Every setting can also be given in the environment, as CLICKLOOP_<NAME>."""
+    """Run the tracker. Every setting is also an environment variable, CLICKLOOP_<NAME>."""
     import sys
 
     import msgspec
 
-    from clickloop.backup.place import Origin
+    from clickloop.backup.place import FolderOrigin
     from clickloop.config import SettingError, read_settings
-    from clickloop.setup.instance import started_with
+    from clickloop.setup.instance import startup_settings
 
     if moved and as_copy:
         raise stop("Give either --moved or --as-copy, not both.", UNUSABLE)
-    origin = Origin.MOVED if moved else Origin.COPY if as_copy else Origin.UNSAID
-    given = {"listen": listen, "panel_listen": panel_listen, "public_url": public_url, "edges": edges}
+    origin = FolderOrigin.MOVED if moved else FolderOrigin.COPY if as_copy else FolderOrigin.UNSAID
+    options = {"listen": listen, "panel_listen": panel_listen, "public_url": public_url, "edges": edges}
     try:
-        settings = read_settings(os.environ, data=str(data), **given)
-        started_with(settings)  # reports invalid settings here, before the supervisor starts
+        settings = read_settings(os.environ, data=str(data), **options)
+        startup_settings(settings)  # reports invalid settings here, before the supervisor starts
     except SettingError as fault:
         raise stop(str(fault), UNUSABLE) from None
     if new:
@@ -63,7 +63,7 @@ def serve(
     os.execv(sys.executable, [sys.executable, "-P", "-m", "clickloop.running.supervisor", encoded, origin])  # noqa: S606 – no shell is wanted
 
 
-def _begin_anew(folder: Path, origin: "Origin") -> None:
+def _begin_anew(folder: Path, origin: "FolderOrigin") -> None:
     """Move aside the stores that do not belong together, and print what was done."""
     from clickloop.clock import wall_clock
     from clickloop.running.fresh_start import start_anew

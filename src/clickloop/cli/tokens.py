@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from clickloop.cli.reaching import DEFAULT_DATA, REFUSED, Data, open_ledger, stop
+from clickloop.cli.connecting import DEFAULT_DATA, REFUSED, DataFolder, open_ledger, stop
 
 token_app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API tokens.")
 
@@ -14,7 +14,7 @@ token_app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API 
 def create_token(
     name: Annotated[str, typer.Argument(help="What the token is for.")],
     role: Annotated[str, typer.Option(help="What the token may do: owner, admin, worker or viewer.")] = "owner",
-    data: Data = DEFAULT_DATA,
+    data: DataFolder = DEFAULT_DATA,
 ) -> None:
     """Create a token and print its secret, once. Standard output has nothing but the secret."""
     from clickloop.clock import wall_clock
@@ -40,7 +40,7 @@ def create_token(
 
 
 @token_app.command("list")
-def list_tokens(data: Data = DEFAULT_DATA) -> None:
+def list_tokens(data: DataFolder = DEFAULT_DATA) -> None:
     """List all tokens, including revoked ones."""
     from rich.console import Console
     from rich.table import Table
@@ -63,7 +63,7 @@ def list_tokens(data: Data = DEFAULT_DATA) -> None:
 @token_app.command("revoke")
 def revoke_token(
     number: Annotated[int, typer.Argument(min=1, help="The token's number, from clickloop token list.")],
-    data: Data = DEFAULT_DATA,
+    data: DataFolder = DEFAULT_DATA,
 ) -> None:
     """Revoke a token immediately and permanently."""
     from clickloop.clock import wall_clock

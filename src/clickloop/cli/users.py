@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clickloop.cli.reaching import DEFAULT_DATA, REFUSED, Data, open_ledger, stop
+from clickloop.cli.connecting import DEFAULT_DATA, REFUSED, DataFolder, open_ledger, stop
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -19,7 +19,7 @@ Name = Annotated[str, typer.Argument(help="The name to sign in with.")]
 
 
 @user_app.command("list")
-def list_users(data: Data = DEFAULT_DATA) -> None:
+def list_users(data: DataFolder = DEFAULT_DATA) -> None:
     """List all users, including disabled ones."""
     from rich.console import Console
     from rich.table import Table
@@ -50,7 +50,7 @@ def list_users(data: Data = DEFAULT_DATA) -> None:
 def add_user(
     name: Name,
     role: Annotated[str, typer.Option(help="What the user may do: owner, admin, worker or viewer.")] = "worker",
-    data: Data = DEFAULT_DATA,
+    data: DataFolder = DEFAULT_DATA,
 ) -> None:
     """Add a user and print a one-time link to set a password. Standard output has nothing but the link."""
     from clickloop.clock import wall_clock
@@ -75,7 +75,7 @@ def add_user(
 @user_app.command("link")
 def make_user_link(
     name: Annotated[str, typer.Argument(help="The user's name. Leave out for the only owner, or the first one.")] = "",
-    data: Data = DEFAULT_DATA,
+    data: DataFolder = DEFAULT_DATA,
 ) -> None:
     """Print a one-time link to set a new password, also for a forgotten one. Standard output has nothing but the link."""
     from clickloop.store.ledger.logs.audit_log import Action
@@ -100,8 +100,8 @@ def make_user_link(
 
 
 @user_app.command("disable")
-def disable_user(name: Name, data: Data = DEFAULT_DATA) -> None:
-    """Disable a user and end their sessions and tokens at once. The last owner cannot be disabled."""
+def disable_user(name: Name, data: DataFolder = DEFAULT_DATA) -> None:
+    """Disable a user. Their sessions and tokens stop working immediately. The last owner cannot be disabled."""
     from msgspec.structs import replace
 
     from clickloop.clock import wall_clock

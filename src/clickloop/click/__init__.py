@@ -1,1 +1,1 @@
-"""The click: who the visitor is, whether the click counts, and where it is sent."""
+"""Clicks: who the visitor is, whether the click counts, and where it is redirected."""

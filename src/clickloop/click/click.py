@@ -1,20 +1,18 @@
-"""The click: what is recorded of one visitor who followed a campaign link."""
+"""The click: the record of a visitor who followed a campaign link."""
 
 import msgspec
 
 from clickloop.explained import Explained
 
-"""Rows V1…V30 of a traffic source beside ``external_id`` and ``cost``."""
-
 
 class Flag(Explained):
-    """What was odd about a click. It is recorded and served all the same."""
+    """Something odd about a click, which is recorded and redirected all the same."""
 
     UNREPLACED_EXTERNAL_ID = (
         "unreplaced_external_id",
-        "The external id is a macro that the source did not replace, so conversions cannot be reported back.",
+        "The external ID is a macro that the source did not replace, so conversions cannot be reported back.",
     )
-    EXTERNAL_ID_CUT = "external_id_cut", "The external id was longer than 1,024 characters. The rest was dropped."
+    EXTERNAL_ID_CUT = "external_id_cut", "The external ID was longer than 1,024 characters. The rest was dropped."
     QUERY_CUT = "query_cut", "The link had more than 16 KB or 100 parameters. The rest was ignored."
     COST_UNREADABLE = "cost_unreadable", "The cost could not be read as an amount and was ignored."
     COST_AMBIGUOUS = (
@@ -22,7 +20,7 @@ class Flag(Explained):
         "The cost can be read in two ways, such as 1,234 or 10 kr. Check that it was read correctly.",
     )
     COST_ROUNDED = "cost_rounded", "The cost had more than 6 decimal places and was rounded."
-    FALLBACK = "fallback", "There was no offer for the visitor, so they went to the fallback address."
+    FALLBACK = "fallback", "There was no offer for the visitor, so they went to the fallback URL."
     NAME_MENDED = (
         "name_mended",
         (
@@ -32,15 +30,15 @@ class Flag(Explained):
     )
     LINK_MENDED = (
         "link_mended",
-        "The parameters followed the campaign's key without a plain question mark: they were read as if it were there.",
+        "The question mark before the parameters was missing or encoded. The parameters were read as if it were there.",
     )
     PATH_IGNORED = "path_ignored", "Extra characters after the campaign key were ignored."
 
 
 class Screening(Explained):
-    """Why a click is recorded but not counted."""
+    """The reason why a click is recorded but not counted."""
 
-    HEAD_REQUEST = "head_request", "A request for headers only (HEAD), as link checkers send."
+    HEAD_REQUEST = "head_request", "A request for headers only (HEAD), such as link checkers send."
     PREFETCH = "prefetch", "A browser prefetched the link before anyone followed it."
     PREVIEW_BOT = "preview_bot", "A bot opened the link to show a preview."
     CRAWLER = "crawler", "A crawler opened the link: its User-Agent names a bot, not a browser."
@@ -48,10 +46,10 @@ class Screening(Explained):
 
 
 class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
-    """One click, as it stands in the journal (one NDJSON line) and in the facts (one row).
+    """A click, as stored in the journal (one NDJSON line) and in the facts (one row).
 
-    Texts from outside are in the form of ``text.text_of``. An id of 0 means none. ``at`` is Unix milliseconds, UTC.
-    ``counted`` is false exactly when ``screening`` names a reason.
+    Untrusted texts are in the form of ``text.escape_bytes``. An id of 0 means none. ``at`` is Unix milliseconds, UTC.
+    A click counts unless ``screening`` is set.
     """
 
     click_id: str
@@ -65,7 +63,7 @@ class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
     cost_micros: int = 0
     cost_currency: str = ""
     target: str = ""
-    """The URL that the visitor was sent to, macros filled in."""
+    """The URL that the visitor was redirected to, with its macros filled in."""
     domain: str = ""
     ip: str = ""
     country: str = ""
@@ -83,10 +81,10 @@ class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
     browser: str = ""
     browser_version: str = ""
     unique: bool = False
-    """Whether this visitor came without a cookie of ours."""
+    """Whether the visitor came without a cookie of ours."""
     screening: str = ""
     flags: str = ""
-    """Values of ``Flag``, joined by commas."""
+    """Values of ``Flag``, separated by commas."""
     v1: str = ""
     v2: str = ""
     v3: str = ""

@@ -1,9 +1,9 @@
-"""Pieces of a click's line in the journal, encoded once for what is the same on many clicks."""
+"""Fragments of a click's JSON in the journal, encoded once when many clicks share them."""
 
 import msgspec
 
 
 def click_json(**fields: str | int) -> bytes:
-    """Fields of a click as the middle of its JSON object: a comma before each; empty texts, which say nothing, are left out."""
-    told = {name: value for name, value in fields.items() if value != ""}
-    return b"," + msgspec.json.encode(told)[1:-1] if told else b""
+    """Return fields as a fragment of a JSON object, with a comma before each. Empty texts, the defaults, are omitted."""
+    filled = {name: value for name, value in fields.items() if value != ""}
+    return b"," + msgspec.json.encode(filled)[1:-1] if filled else b""

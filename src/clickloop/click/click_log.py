@@ -1,4 +1,4 @@
-"""The log of clicks: what it is narrowed by."""
+"""Filters of the click log."""
 
 import enum
 from typing import Annotated
@@ -9,7 +9,7 @@ from clickloop.log_filter import LABEL, LogFilter, RecordNumber
 
 
 class ScreeningFilter(enum.StrEnum):
-    """Whether a click counts, or why not."""
+    """Counted clicks, or those not counted for one reason."""
 
     COUNTED = "counted"
     HEAD_REQUEST = "head_request"
@@ -20,18 +20,20 @@ class ScreeningFilter(enum.StrEnum):
 
 
 class ClickFilter(LogFilter, frozen=True, omit_defaults=True, kw_only=True):
-    """Which clicks. An empty external id: those that came without one."""
+    """Filter of clicks. An empty ``external_id`` selects clicks without one."""
 
     campaign_id: RecordNumber = None
     source_id: RecordNumber = None
     screening: (
         Annotated[
             ScreeningFilter,
-            Meta(description="Only clicks that count, or that do not for this reason.", extra={LABEL: "Counted"}),
+            Meta(
+                description="Only counted clicks, or only those not counted for this reason.", extra={LABEL: "Counted"}
+            ),
         ]
         | None
     ) = None
     external_id: (
-        Annotated[str, Meta(max_length=1024, description="Only clicks with exactly this click id from the source.")]
+        Annotated[str, Meta(max_length=1024, description="Only clicks with exactly this click ID from the source.")]
         | None
     ) = None

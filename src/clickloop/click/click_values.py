@@ -1,4 +1,4 @@
-"""The values that a click gives to macros."""
+"""Macro values that come from a click."""
 
 from collections.abc import Callable, Iterable
 
@@ -11,7 +11,7 @@ from clickloop.setup.source_rows import V_ROWS
 
 
 class SetupNames(msgspec.Struct, frozen=True, gc=False):
-    """What the set-up around a click is called, for macros like ``{campaign.name}``; empty where there is none."""
+    """Names from a click's set-up, for macros such as ``{campaign.name}``. Empty: no such record."""
 
     campaign_key: str = ""
     campaign_name: str = ""
@@ -22,7 +22,7 @@ class SetupNames(msgspec.Struct, frozen=True, gc=False):
 
 
 def click_values(names: Iterable[str], click: Click, setup: SetupNames) -> dict[str, str]:
-    """The value of each macro in ``names`` (canonical names) that a click can give; other names are left out."""
+    """Return the values of those macros in ``names`` (canonical) that a click provides."""
     values = {}
     for name in names:
         value_of = _VALUES.get(name)
@@ -32,13 +32,13 @@ def click_values(names: Iterable[str], click: Click, setup: SetupNames) -> dict[
 
 
 def click_value(name: str, click: Click, setup: SetupNames) -> str:
-    """The value of one macro; empty for one that a click cannot give."""
+    """Return the value of a macro; empty if a click does not provide it."""
     value_of = _VALUES.get(name)
     return value_of(click, setup) if value_of else ""
 
 
 def setup_values(click: Click, setup: SetupNames) -> dict[str, str]:
-    """The values that are the same for every click that a campaign sends to an offer."""
+    """Return the values shared by all clicks that a campaign sends to an offer."""
     return click_values(_OF_SETUP, click, setup)
 
 

@@ -256,5 +256,5 @@ _NAMES = {
 
 
 def country_name(code: str) -> str:
-    """The English name of a country; the code itself where no name is known."""
+    """Return the English name of a country, or the code itself if it is unknown."""
     return _NAMES.get(code, code)

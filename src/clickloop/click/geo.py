@@ -1,4 +1,4 @@
-"""The visitor's country by address, from the base that a registry package ships or from a .mmdb file of the user's."""
+"""Looks up countries by IP address, in the base shipped by the package geoip2fast or in the user's own .mmdb file."""
 
 import gzip
 import ipaddress
@@ -12,39 +12,37 @@ from typing import Protocol
 import maxminddb
 
 _PROBED = ("1.1.1.1", "8.8.8.8", "81.2.69.142", "200.160.2.3")
-"""Addresses in different parts of the tree, looked up once, so that a cut or mixed-up base is noticed before visitors need it."""
+"""Addresses in different parts of the tree, looked up on opening so that a truncated or corrupt base is noticed at once."""
 
 
 class GeoBase(Protocol):
-    """Answers the country of an address."""
+    """Looks up the country of an IP address."""
 
     def country(self, ip: str) -> str:
-        """ISO 3166-1 alpha-2 code, upper case; empty where none is known. Never raises."""
+        """Return the ISO 3166-1 alpha-2 code, upper case; empty if unknown. Never raises."""
         ...
 
 
 class MmdbGeoBase:
-    """A country or city base in MaxMind's format, mapped into memory and so shared between processes."""
+    """A country or city base in MaxMind's format, memory-mapped and so shared between processes."""
 
     def __init__(self, path: Path) -> None:
         try:
             self._reader = maxminddb.open_database(path)
             for address in _PROBED:
-                self._reader.get(address)  # the tree lies before what opening reads
+                self._reader.get(address)  # opening reads only the metadata behind the tree
         except (OSError, maxminddb.InvalidDatabaseError) as fault:
             raise ValueError(
                 f"geo_base {path} cannot be opened: {fault}. Expected a country or city base as .mmdb."
             ) from fault
 
     def close(self) -> None:
-        """Let the file go."""
         self._reader.close()
 
     def country(self, ip: str) -> str:
-        """See ``GeoBase``."""
         try:
             found = self._reader.get(ip)
-        except (ValueError, LookupError, RuntimeError, TypeError):  # no address, or a base that is damaged inside
+        except (ValueError, LookupError, RuntimeError, TypeError):  # not an address, or a base that is damaged inside
             return ""
         if not isinstance(found, dict):
             return ""
@@ -54,7 +52,7 @@ class MmdbGeoBase:
 
 
 class ShippedGeoBase:
-    """The GeoLite2 country base that the package ``geoip2fast`` ships, held as flat arrays: 12 MB in place of 60."""
+    """The GeoLite2 country base that the package ``geoip2fast`` ships, as flat arrays: 12 MB instead of 60."""
 
     def __init__(self) -> None:
         starts, codes, lengths = _shipped_ranges()
@@ -62,7 +60,7 @@ class ShippedGeoBase:
         self._codes = sorted(set(codes))
         place = {code: index for index, code in enumerate(self._codes)}
         self._starts4 = array("I", starts[:split])
-        # Country bases name no IPv6 network longer than /64: the upper half of an address tells.
+        # Country bases have no IPv6 network longer than /64, so the upper half of an address is enough.
         self._starts6 = array("Q", [start >> 64 for start in starts[split:]])
         self._places4 = bytes(place[code] for code in codes[:split])
         self._places6 = bytes(place[code] for code in codes[split:])
@@ -70,7 +68,6 @@ class ShippedGeoBase:
         self._lengths6 = bytes(lengths[split:])
 
     def country(self, ip: str) -> str:
-        """See ``GeoBase``."""
         try:
             address = ipaddress.ip_address(ip)
         except ValueError:
@@ -93,13 +90,13 @@ class ShippedGeoBase:
 
 
 def _shipped_ranges() -> tuple[list[int], list[str], list[int]]:
-    """First addresses, country codes and prefix lengths of the shipped base, in order of address."""
+    """Return first addresses, country codes and prefix lengths of the shipped base, ordered by address."""
     package = find_spec("geoip2fast")
     if package is None or package.origin is None:
         raise ValueError("the package geoip2fast, which ships the geo base, is missing: install it or set geo_base")
     path = Path(package.origin).parent / "geoip2fast-ipv6.dat.gz"
     with gzip.open(path) as file:
-        # A file of an installed package, as trustworthy as its code.
+        # The file belongs to an installed package and is as trustworthy as its code.
         version, _, _, (_, names, firsts, countries, lengths) = pickle.load(file)  # noqa: S301
     if version not in (120, 121):
         raise ValueError(

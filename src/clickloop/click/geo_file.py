@@ -1,4 +1,4 @@
-"""The geo base as a file that may be missing, half downloaded or replaced while visitors come: they are redirected all the same."""
+"""The geo base file, which may be missing, half downloaded or replaced at run time. Visitors are redirected all the same."""
 
 import contextlib
 import os
@@ -7,25 +7,24 @@ from pathlib import Path
 
 from clickloop.click.geo import GeoBase, MmdbGeoBase, ShippedGeoBase
 
-LOOK_SECONDS = 10.0  # the file changes once a month; a look costs a stat
+POLL_SECONDS = 10.0  # the file changes about once a month; each poll costs a stat
 _COPY_PREFIX = "geo-"
 
 _State = tuple[int, int, int]
 
 
 class NoGeoBase:
-    """Knows no country."""
+    """The base used while there is none: every country is unknown."""
 
     def country(self, ip: str) -> str:
-        """See ``GeoBase``."""
         return ""
 
 
 class GeoFile:
-    """The base of a path, or the shipped one for an empty path. ``look`` takes over a file that has changed.
+    """The geo base at a path, or the shipped one for an empty path. ``look`` reloads a changed file.
 
-    A private copy below ``copies`` is mapped into memory: a download that overwrites the original in place would end the process
-    with SIGBUS at the next look-up.
+    A private copy in the folder ``copies`` is memory-mapped: if a download overwrote the mapped file in place, the next look-up
+    would kill the process with SIGBUS.
     """
 
     def __init__(self, path: str, copies: Path) -> None:
@@ -35,25 +34,25 @@ class GeoFile:
         self._last: _State | None = None
         self.base: GeoBase = NoGeoBase()
         self.fault = ""
-        """Why the file is not in use, for the log; empty: it is."""
+        """Why the file is not in use; empty if it is."""
         if path:
             self._last = _state_of(path)
             self._open(self._last)
         else:
             try:
                 self.base = ShippedGeoBase()
-            except Exception as fault:  # whatever is wrong with a package of others, visitors come first
+            except Exception as fault:  # a third-party package must not keep visitors from being redirected
                 self.fault = str(fault)
 
     def look(self) -> bool:
-        """Open a file that has changed and did not change since the last look. Return whether ``base`` is another one now.
+        """Open the file if it has changed, but not since the previous call. Return whether ``base`` was replaced.
 
-        A file that cannot be opened leaves the base that is in use.
+        If the file cannot be opened, the current base stays in use.
         """
         if not self._path:
             return False
         state = _state_of(self._path)
-        is_stable, self._last = state == self._last, state
+        is_stable, self._last = state == self._last, state  # a file still being written changes between two calls
         if state is None or state == self._opened or not is_stable:
             return False
         return self._open(state)
@@ -70,18 +69,18 @@ class GeoFile:
         return True
 
     def _copy(self, state: _State) -> Path:
-        """Return a private copy of the file as it is now, made by the process that needs it first; the original where there is no room."""
+        """Return a private copy of the file, made by the first process that needs it; the original if copying fails."""
         copy = self._copies / f"{_COPY_PREFIX}{state[0]}-{state[1]}.mmdb"
         fresh = copy.with_suffix(f".{os.getpid()}")
         try:
             if not copy.exists():
                 self._copies.mkdir(mode=0o700, parents=True, exist_ok=True)
                 shutil.copyfile(self._path, fresh)
-                MmdbGeoBase(fresh).close()  # a bad one is not kept
+                MmdbGeoBase(fresh).close()  # raises for a bad copy before it gets its name
                 fresh.replace(copy)
                 for old in self._copies.glob(f"{_COPY_PREFIX}*.mmdb"):
                     if old != copy:
-                        old.unlink(missing_ok=True)  # who has it open keeps it until they take the new one
+                        old.unlink(missing_ok=True)  # processes that have it mapped keep it until they reload
         except OSError:
             return Path(self._path)
         finally:
@@ -91,7 +90,7 @@ class GeoFile:
 
 
 class GeoCheck:
-    """Tells the core what is wrong with the file that the edges use."""
+    """The core's check of the file that the edges use."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -99,7 +98,7 @@ class GeoCheck:
         self._alarms: tuple[str, ...] = ()
 
     def alarms(self) -> tuple[str, ...]:
-        """Return the alarm about a file that cannot be used. Costs one ``stat`` while the file stays as it is."""
+        """Return an alarm if the file cannot be used. Costs one ``stat`` while the file is unchanged."""
         if not self._path:
             return ()
         state = _state_of(self._path)
@@ -110,15 +109,15 @@ class GeoCheck:
             MmdbGeoBase(Path(self._path)).close()
         except ValueError as fault:
             text = (
-                f"{fault} New visitors have no country, or the country from the file used before; put a good file there, which "
-                "is picked up within half a minute, or unset CLICKLOOP_GEO_BASE and restart"
+                f"{fault} New visitors get no country, or one from the previous file. Put a valid file there, which is loaded "
+                "within half a minute, or unset CLICKLOOP_GEO_BASE and restart"
             )
             self._alarms = (text,)
         return self._alarms
 
 
 def _state_of(path: str) -> _State | None:
-    """Return what changes when the file does; None: it is not there."""
+    """Return a value that changes when the file does, or None if it does not exist."""
     try:
         state = os.stat(path)
     except OSError:

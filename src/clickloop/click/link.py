@@ -1,4 +1,4 @@
-"""Mangled campaign links: what people and programs put between the key and the query. A paid visitor is not turned away for it."""
+"""Repairs mangled campaign links, such as extra characters between key and query: a paid visitor must not be lost."""
 
 from urllib.parse import unquote_to_bytes
 
@@ -8,11 +8,11 @@ from clickloop.click.click import Flag
 
 KEY_CHARACTERS = 6
 MAX_PUNCTUATION = 200
-"""Bytes of punctuation that are stepped over, one by one; what is longer was not added by mistake."""
+"""Maximum number of punctuation bytes to skip. A longer run is no accident."""
 
 
 class Link(msgspec.Struct, frozen=True, gc=False):
-    """A campaign link as it was meant. ``flag``: what was odd about it, where something was meant."""
+    """A repaired campaign link. ``flag``: what was odd about it, unless that was mere punctuation."""
 
     key: bytes
     query: bytes
@@ -20,11 +20,11 @@ class Link(msgspec.Struct, frozen=True, gc=False):
 
 
 def mended_link(path: bytes, query: bytes) -> Link | None:
-    """Return what a link that names no campaign was meant to be; None: unknown.
+    """Return the intended link for a path that matches no campaign, or None if it cannot be guessed.
 
     ``path`` is what follows ``/c/``, percent-encoded. Browsers, mail programs and ad panels add slashes, punctuation and
-    spaces; links put together by hand have ``&`` in place of the question mark, or an encoded one. Where letters or digits
-    follow directly, it is another key. The cost is linear in the length.
+    spaces; hand-made links have ``&`` instead of the question mark, or an encoded one. If letters or digits follow the key
+    directly, it is a different key. Takes time linear in the length.
     """
     path = path.lstrip(b"/")
     key, behind = path[:KEY_CHARACTERS], path[KEY_CHARACTERS:]
@@ -41,9 +41,9 @@ def mended_link(path: bytes, query: bytes) -> Link | None:
 
 
 def tail_of(behind: bytes) -> bytes:
-    """Return what is left of a path's end without the punctuation and spaces in front, which may be percent-encoded.
+    """Return the end of a path without leading punctuation and spaces, which may be percent-encoded.
 
-    What was encoded as a whole (``%3Fexternal_id%3Dx``) is decoded once. Behind too much punctuation nothing is read.
+    A tail encoded as a whole (``%3Fexternal_id%3Dx``) is decoded once. Return nothing after ``MAX_PUNCTUATION`` bytes.
     """
     at = 0
     while at < len(behind) and not (behind[at : at + 1].isalnum() or behind[at] == ord("_")):

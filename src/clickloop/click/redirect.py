@@ -1,4 +1,4 @@
-"""The redirect: the answer that sends a visitor on, and the cookie that remembers the click."""
+"""The redirect response, and the cookie that remembers the click."""
 
 from email.utils import formatdate
 
@@ -6,8 +6,8 @@ COOKIE = "clickloop"
 COOKIE_SECONDS = 90 * 24 * 3600  # as long as networks usually attribute a conversion to a click
 
 
-def redirect_answer(location: str, cookie: bytes, keep_alive: bool, date: bytes) -> bytes:
-    """A 302 that no cache keeps. ``location`` is ASCII without control characters; ``cookie`` a whole header line or empty."""
+def redirect_response(location: str, cookie: bytes, keep_alive: bool, date: bytes) -> bytes:
+    """Return an uncacheable 302. ``location`` is ASCII without control characters; ``cookie`` a whole header line or empty."""
     return _ANSWER % (location.encode("ascii"), date, cookie, b"" if keep_alive else b"connection: close\r\n")
 
 
@@ -18,11 +18,11 @@ _ANSWER = (
 
 
 def cookie_line(click_id: str, secure: bool) -> bytes:
-    """Return the header line that lets a pixel find the click.
+    """Return the Set-Cookie line by which a pixel finds the click.
 
-    Over https it is SameSite=None, so that it reaches us from a pixel on another site's page, where the browser allows that. It is
-    not Partitioned: such a cookie belongs to the site of the page that set it, and never reaches the advertiser's. Browsers take
-    SameSite=None only with Secure, so over http it stays Lax and works on our own site alone.
+    Over https it is SameSite=None, so that browsers that allow it send it from a pixel on another site. It is not Partitioned: a
+    partitioned cookie is bound to the top-level site that set it and would not be sent from the advertiser's. Browsers accept
+    SameSite=None only with Secure, so over http it is Lax and works on our own site only.
     """
     return (_SECURE_COOKIE if secure else _COOKIE) % click_id.encode("ascii")
 
@@ -32,9 +32,9 @@ _SECURE_COOKIE = _COOKIE.replace(b"SameSite=Lax", b"SameSite=None; Secure")
 
 
 def cookie_value(header: bytes) -> str:
-    """The click id in a Cookie header, or empty."""
+    """Return the click id in a Cookie header; empty if there is none."""
     at = header.find(b"clickloop=")
-    while at > 0 and header[at - 1] not in b"; ":  # the end of another cookie's name
+    while at > 0 and header[at - 1] not in b"; ":  # a match at the end of another cookie's name
         at = header.find(b"clickloop=", at + 1)
     if at < 0:
         return ""
@@ -42,5 +42,5 @@ def cookie_value(header: bytes) -> str:
 
 
 def date_line(now_seconds: int) -> bytes:
-    """The Date header line for a moment in Unix seconds (RFC 9110, 6.6.1)."""
+    """Return the Date header line for a time in Unix seconds (RFC 9110, 6.6.1)."""
     return f"date: {formatdate(now_seconds, usegmt=True)}\r\n".encode("ascii")

@@ -1,4 +1,4 @@
-"""Routing: from a campaign's key to the offer that this visitor gets. Pure: chance is passed in."""
+"""Routing: from a campaign's key to the visitor's offer. Pure: chance is passed in."""
 
 from bisect import bisect_right
 from itertools import accumulate
@@ -10,7 +10,7 @@ from clickloop.click.click import Click
 from clickloop.click.click_json import click_json
 from clickloop.click.click_values import SetupNames, setup_values
 from clickloop.explained import Explained
-from clickloop.macro import Place, Template, parse
+from clickloop.macro import EncodingContext, Template, parse
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogShare
 from clickloop.setup.own_link import OwnLinks
 from clickloop.setup.source_rows import ROW_FIELDS, ROW_MACROS, V_ROWS, row_macros
@@ -18,55 +18,55 @@ from clickloop.setup.source_rows import ROW_FIELDS, ROW_MACROS, V_ROWS, row_macr
 _LINK_FIELDS = {"clickid": "click_id", "externalid": "external_id"} | {
     ROW_MACROS[number]: ROW_FIELDS[number] for number in V_ROWS
 }
-"""Macros whose values stand in a field of the click as they are, as soon as its link has been read."""
+"""Macro → field of the click that holds its value unchanged, once the link has been parsed."""
 
 
-class LeftOutReason(Explained):
-    """Why no visitor of a campaign is sent to one of its offers. A closed list."""
+class NotServedReason(Explained):
+    """The reason why a campaign sends no visitors to one of its offers."""
 
     CAMPAIGN_PAUSED = "campaign_paused", "The campaign is paused."
     OFFER_GONE = "offer_gone", "The offer is archived or does not exist."
     NO_WEIGHT = "no_weight", "The offer's weight in the campaign is 0."
-    LOOPS = "loops", "The offer's address is a campaign link of this tracker, which would send visitors round for ever."
+    LOOPS = "loops", "The offer's URL is a campaign link of this tracker, which would redirect visitors in a loop."
 
 
-class LeftOut(msgspec.Struct, frozen=True, gc=False):
-    """An offer of a campaign that no visitor is sent to."""
+class NotServedOffer(msgspec.Struct, frozen=True, gc=False):
+    """An offer to which its campaign sends no visitors."""
 
     offer_id: int
-    reason: LeftOutReason
+    reason: NotServedReason
 
 
-class Target(msgspec.Struct, frozen=True, gc=False):
-    """An offer ready to be sent to: its parsed URL and what its macros may say."""
+class RedirectTarget(msgspec.Struct, frozen=True, gc=False):
+    """A redirect target, prepared: an offer, or the fallback with ``offer_id`` 0. ``template`` is its parsed URL."""
 
     offer_id: int
     network_id: int
     template: Template
     setup: SetupNames
     json: bytes
-    """What the click's JSON says of the target."""
+    """The target's fragment of the click's JSON."""
     quick: Template | None
-    """The template over fields of the click, if it takes nothing from the visitor but what his link says. See ``_LINK_FIELDS``."""
+    """The template over fields of the click, if it needs nothing but what is in the link. See ``_LINK_FIELDS``."""
 
 
 class Route(msgspec.Struct, frozen=True, gc=False):
-    """A campaign ready to route: which parameters it keeps, by their names as written and in lower case, and its targets.
+    """A campaign, prepared for routing. ``fields``: link parameter, as written and in lower case → field of the click.
 
-    ``cumulative``: the weights of the targets added up; the last is the sum.
+    ``cumulative``: running totals of the targets' weights.
     """
 
     campaign: CatalogCampaign
     fields: dict[str, str]
-    targets: tuple[Target, ...]
+    targets: tuple[RedirectTarget, ...]
     cumulative: tuple[int, ...]
-    fallback: Target | None
+    fallback: RedirectTarget | None
     json: bytes
-    """What the click's JSON says of the campaign when there is no target."""
-    left_out: tuple[LeftOut, ...] = ()
+    """The campaign's fragment of the click's JSON, for clicks without a target."""
+    left_out: tuple[NotServedOffer, ...] = ()
 
-    def choose(self, chance: float) -> Target | None:
-        """The target for a draw from [0, 1), each as likely as its weight says; the fallback, or None, when there is none."""
+    def choose(self, chance: float) -> RedirectTarget | None:
+        """Return the target for a draw from [0, 1), by weight; without targets the fallback, or None if there is none."""
         targets = self.targets
         if len(targets) == 1:
             return targets[0]
@@ -76,7 +76,7 @@ class Route(msgspec.Struct, frozen=True, gc=False):
 
 
 class Routes:
-    """All campaigns of one catalog by key. Immutable to its users; a campaign is made ready when it is first asked for."""
+    """All campaigns of a catalog by key. Effectively immutable: a campaign is prepared on its first use."""
 
     def __init__(self, catalog: Catalog, fallback_url: str) -> None:
         self._campaigns = {campaign.key.encode(): campaign for campaign in catalog.campaigns}
@@ -89,7 +89,7 @@ class Routes:
         return len(self._campaigns)
 
     def find(self, key: bytes) -> Route | None:
-        """The route of a campaign key, or None when there is no such campaign."""
+        """Return the route of a campaign key, or None if there is no such campaign."""
         route = self._routes.get(key)
         if route is None:
             campaign = self._campaigns.get(key)
@@ -105,7 +105,7 @@ class Routes:
             offer = self._offers.get(share.offer_id)
             reason = self._left_out(campaign, share, offer)
             if reason is not None or offer is None:
-                left_out.append(LeftOut(share.offer_id, reason or LeftOutReason.OFFER_GONE))
+                left_out.append(NotServedOffer(share.offer_id, reason or NotServedReason.OFFER_GONE))
                 continue
             setup = SetupNames(
                 campaign_key=campaign.key,
@@ -135,25 +135,25 @@ class Routes:
 
     def _left_out(
         self, campaign: CatalogCampaign, share: CatalogShare, offer: CatalogOffer | None
-    ) -> LeftOutReason | None:
-        """Why an offer gets no visitors of a campaign; None: it does."""
+    ) -> NotServedReason | None:
+        """Return why an offer gets no visitors from a campaign, or None if it does."""
         if not campaign.active:
-            return LeftOutReason.CAMPAIGN_PAUSED
+            return NotServedReason.CAMPAIGN_PAUSED
         if offer is None:
-            return LeftOutReason.OFFER_GONE
+            return NotServedReason.OFFER_GONE
         if share.weight <= 0:
-            return LeftOutReason.NO_WEIGHT
-        return LeftOutReason.LOOPS if self._own_links.key_in(offer.url) is not None else None
+            return NotServedReason.NO_WEIGHT
+        return NotServedReason.LOOPS if self._own_links.key_in(offer.url) is not None else None
 
     def _fallback_url_of(self, campaign: CatalogCampaign) -> str:
-        """Return the campaign's fallback address, else the instance's; one that leads back here is as none."""
+        """Return the campaign's fallback URL, or else the instance's, ignoring one that leads back to the campaign."""
         for url in (campaign.fallback_url, self._fallback_url):
             if url and not self._returns(url, campaign.key):
                 return url
         return ""
 
     def _returns(self, url: str, key: str) -> bool:
-        """Return whether an address leads back to the campaign with this key, by other campaigns' fallback addresses too."""
+        """Return whether a URL leads back to the campaign with this key, directly or through other campaigns' fallback URLs."""
         seen = {key}
         while (found := self._own_links.key_in(url)) is not None:
             if found in seen:
@@ -170,9 +170,9 @@ class Routes:
 
 def _target(
     campaign: CatalogCampaign, offer_id: int, network_id: int, url: str, rows: dict[str, str], setup: SetupNames
-) -> Target:
-    """A target whose URL has everything filled in that does not depend on the click."""
-    like_all = Click(
+) -> RedirectTarget:
+    """Return a target whose URL has every macro filled in that does not depend on the click."""
+    any_click = Click(
         click_id="",
         at=0,
         campaign_id=campaign.id,
@@ -180,8 +180,8 @@ def _target(
         offer_id=offer_id,
         network_id=network_id,
     )
-    template = parse(_ascii(url), rows).filled(setup_values(like_all, setup), Place.URL)
-    return Target(
+    template = parse(_ascii(url), rows).filled(setup_values(any_click, setup), EncodingContext.URL)
+    return RedirectTarget(
         offer_id,
         network_id,
         template,
@@ -192,5 +192,5 @@ def _target(
 
 
 def _ascii(url: str) -> str:
-    """The URL with every character that may not stand in a header percent-encoded; macros and escapes stay."""
+    """Return the URL with every character that is invalid in a header percent-encoded; macros and escapes stay."""
     return quote(url, safe="!#$%&'()*+,/:;=?@[]~{}|^\"<>`\\ ").replace(" ", "%20")

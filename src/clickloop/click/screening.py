@@ -1,14 +1,13 @@
-"""Screening: whether a click counts. One that does not is recorded all the same, with the reason."""
+"""Screening: decides whether a click counts. A click that does not is still recorded, with the reason."""
 
 from clickloop.click.click import Screening
 
 
 def screen(method: bytes, purpose: bytes, useragent: Screening | None, *, test: bool = False) -> Screening | None:
-    """Why this click is not counted, or None when it is.
+    """Return why a click is not counted, or None if it is.
 
-    ``purpose`` is the value of Sec-Purpose, Purpose, X-Purpose or X-Moz, by which browsers mark what nobody looked at yet.
-    ``useragent``: why a sender of its User-Agent is no visitor.
-    ``test``: its link carries a good mark of a test, which says more than all else.
+    ``purpose`` is the value of Sec-Purpose, Purpose, X-Purpose or X-Moz, by which browsers mark speculative requests.
+    ``useragent``: the reason derived from the User-Agent. ``test``: the link has a valid test mark, which takes precedence.
     """
     if test:
         return Screening.TEST

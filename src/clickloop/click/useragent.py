@@ -1,7 +1,7 @@
-"""Reading User-Agents: device, operating system and browser, and whether a person sent it.
+"""Parse a User-Agent into device, operating system and browser, and tell people from bots.
 
-Words are compared, not letters inside of words: ``CUBOT`` is a phone, ``Twitterbot`` is none. Everything takes time linear in the
-text's length and is done once per distinct text (``visitor.Visitors``).
+Whole words are compared, not substrings: ``CUBOT`` is a phone, ``Twitterbot`` a bot. Parsing takes time linear in the
+length of the text, once per distinct text (see ``visitor.Visitors``).
 """
 
 import msgspec
@@ -23,13 +23,13 @@ from clickloop.click.useragent_words import (
 )
 
 _FROZEN_IOS = ("18_6", "18_7")
-"""Versions that Safari 26 and web views on iOS 26 name as their system's, whatever it is."""
+"""OS versions that Safari 26 and web views on iOS 26 send regardless of the real version."""
 
 
 class Device(msgspec.Struct, frozen=True, gc=False):
-    """The contents of a User-Agent. ``kind``: mobile, tablet, desktop, tv or bot; empty when it tells nothing.
+    """The contents of a User-Agent. ``kind``: mobile, tablet, desktop, tv or bot; empty if unknown.
 
-    A version that browsers have frozen, such as Android 10 with the model K, is unknown and so empty.
+    A version that browsers have frozen, such as Android 10 with the model K, is unknown and therefore empty.
     """
 
     kind: str = ""
@@ -40,11 +40,11 @@ class Device(msgspec.Struct, frozen=True, gc=False):
     browser: str = ""
     browser_version: str = ""
     screening: Screening | None = None
-    """Why whoever sends this is no visitor; None: it may be one."""
+    """Why the sender is not a visitor; None if it may be one."""
 
 
 class UserAgentParser:
-    """Reads User-Agents. Not thread-safe; the text is to be cut to a length before."""
+    """A parser of User-Agents. Not thread-safe. The caller must truncate the text."""
 
     def __init__(self) -> None:
         self._parser = ua_parser.Parser(regex.Resolver(loaders.load_lazy_builtins()))
@@ -72,33 +72,33 @@ class UserAgentParser:
 
 
 def _words(text: str) -> str:
-    """Return the text's words in lower case, each between two single spaces; of other characters nothing."""
+    """Return the text's words in lower case, each surrounded by single spaces, without other characters."""
     return f" {' '.join(''.join(c if c.isalnum() else ' ' for c in text.lower()).split())} "
 
 
 def _screening(text: str, words: str, family: str) -> Screening | None:
-    """Return why the sender is no visitor. ``family``: of the device, as ua-parser has it."""
+    """Return why the sender is not a visitor, or None. ``family``: ua-parser's device family."""
     if any(f" {phrase} " in words for phrase in PREVIEWS) or words.startswith(APP_FETCHERS):
         return Screening.PREVIEW_BOT
-    if (family == "Spider" and not _looks_like_browser(text)) or _names_a_site(text):
+    if (family == "Spider" and not _looks_like_browser(text)) or _contains_contact(text):
         return Screening.CRAWLER
     if any(f" {phrase} " in words for phrase in CRAWLERS):
         return Screening.CRAWLER
-    if any(_is_bot(word) for word in _words(_outside_of_phones(text)).split()):
+    if any(_is_bot(word) for word in _words(_without_phone_details(text)).split()):
         return Screening.CRAWLER
     return None
 
 
 def _looks_like_browser(text: str) -> bool:
-    """Return whether the text is built like a browser's.
+    """Return whether the text is structured like a browser's User-Agent.
 
-    In these ua-parser takes letters inside of words for spiders, such as the desktop mode of Silk, which people use.
+    In these, ua-parser mistakes substrings for spiders, such as the desktop mode of Silk, which people use.
     """
     return any(engine in text for engine in ("Safari/", "Gecko/", "Presto/", "Trident/", "MSIE "))
 
 
-def _names_a_site(text: str) -> bool:
-    """Return whether the sender says where to read about it, as robots do and browsers do not."""
+def _contains_contact(text: str) -> bool:
+    """Return whether the text contains a URL or an email address. Bots add one; browsers don't."""
     return "://" in text or "+http" in text or "mailto:" in text
 
 
@@ -106,10 +106,10 @@ def _is_bot(word: str) -> bool:
     return word.endswith(BOT_ENDINGS) and not word.startswith(NOT_BOTS)
 
 
-def _outside_of_phones(text: str) -> str:
-    """Return the text without what brackets say of an Android phone: its maker may be called CUBOT, its model M BOT.
+def _without_phone_details(text: str) -> str:
+    """Return the text without the parentheses that describe an Android phone, whose brand may be CUBOT or its model M BOT.
 
-    A bracket that says ``compatible`` or names a website is no phone's.
+    Parentheses with ``compatible`` or a website do not describe a phone and are kept.
     """
     if "android" not in text.lower():
         return text
@@ -127,7 +127,7 @@ def _outside_of_phones(text: str) -> str:
 
 
 def _kind(text: str, words: str, system: str) -> str:
-    """Return the kind of device that a person holds."""
+    """Return the kind of device, assuming that a person uses it."""
     if _is_television(text, words):
         return "tv"
     if any(f" {phrase} " in words for phrase in HANDHELD_CONSOLES):
@@ -135,12 +135,12 @@ def _kind(text: str, words: str, system: str) -> str:
     if system != "Windows" and (any(f" {phrase} " in words for phrase in TABLETS) or _is_fire_tablet(text)):
         return "tablet"
     if " opera mini " in words or " opera mobi " in words:
-        return "mobile"  # Presto never writes Mobile
+        return "mobile"  # Presto never sends Mobile
     is_mobile = " mobile " in words.replace(" t mobile ", " ")  # T-Mobile sells tablets, too
     if system == "Android":
         if is_mobile:
             return "mobile"
-        # The absence of Mobile tells tablets in browsers, as Google advises makers; of other programs it tells nothing.
+        # In browsers a missing Mobile means a tablet, as Google advises manufacturers; in other apps it means nothing.
         return "tablet" if " safari " in words or " gecko " in words else ""
     if system == "iOS" or is_mobile or any(f" {start}" in words for start in PHONES):
         return "mobile"
@@ -166,19 +166,19 @@ def _capital_words(text: str) -> list[str]:
 
 
 def _is_frozen(text: str, system: str) -> bool:
-    """Return whether the version that the text names is one that browsers send whatever the system's is."""
+    """Return whether the OS version is a placeholder that browsers send regardless of the real version."""
     match system:
         case "Android":
             return "Android 10; K)" in text or "Android 10; K;" in text
         case "Windows":
-            return "Windows NT 10.0" in text  # 11 says the same
+            return "Windows NT 10.0" in text  # Windows 11 sends this, too
         case "Mac OS X":
             return "Mac OS X 10_15_7" in text or "Mac OS X 10.15;" in text or "Mac OS X 10.15)" in text
         case "Chrome OS":
             return "14541.0.0" in text
         case "iOS":
             frozen = any(f" OS {version} like" in text for version in _FROZEN_IOS)
-            return frozen and not any(own in text for own in ("Version/18", "CriOS/", "FxiOS/", "EdgiOS/"))
+            return frozen and not any(token in text for token in ("Version/18", "CriOS/", "FxiOS/", "EdgiOS/"))
     return False
 
 

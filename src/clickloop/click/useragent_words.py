@@ -1,4 +1,4 @@
-"""The words that distinguish User-Agents: in lower case, a phrase's words parted by single spaces.
+"""Words that classify User-Agents, in lower case; the words of a phrase are separated by single spaces.
 
 Sources: the pages on which each service describes its own bot, and https://github.com/monperrus/crawler-user-agents (MIT).
 """
@@ -70,7 +70,7 @@ PREVIEWS = (
     "url preview",
     "urlpreview",
 )
-"""Services that open a link to show what is behind it, wherever in the text the name is."""
+"""Services that open a link to show a preview, recognised anywhere in the text."""
 
 APP_FETCHERS = (
     " whatsapp ",
@@ -90,7 +90,7 @@ APP_FETCHERS = (
     " iceshrimp ",
     " peertube ",
 )
-"""Programs that fetch previews under a name at the beginning; behind ``Mozilla/5.0 …`` the same name is somebody in the app."""
+"""Programs that fetch previews, if the text starts with them. After ``Mozilla/5.0 …`` the name means a person in the app."""
 
 CRAWLERS = (
     "storebot google",
@@ -110,7 +110,7 @@ CRAWLERS = (
     "chrome lighthouse",
     "w3c validator",
 )
-"""Further ones whose names end in no word for a bot, or are where phones name their model."""
+"""Crawlers whose names do not end in a word for a bot, or are where phones have their model."""
 
 BOT_ENDINGS = ("bot", "bots", "crawler", "crawl", "spider", "scraper", "slurp")
 NOT_BOTS = ("cubot", "idbot")
@@ -142,7 +142,7 @@ TELEVISIONS = (
     "playstation",
     "nintendo",
 )
-"""Televisions, what is plugged into them, and consoles that belong to one."""
+"""Televisions, streaming sticks and boxes, and stationary consoles."""
 TELEVISION_STARTS = ("appletv", "mitv", "mibox", "opera tv")
 HANDHELD_CONSOLES = ("playstation vita", "playstation portable", "nintendo 3ds", "nintendo dsi", "new nintendo 3ds")
 
@@ -165,4 +165,4 @@ PHONES = (
     "bada ",
     "maui ",
 )
-"""Beginnings of words that only phones send; a space ends the word."""
+"""Prefixes of words that only phones send; a trailing space marks a whole word."""

@@ -1,4 +1,4 @@
-"""Who the visitor is: country, language, device, operating system, browser, each looked up through a bounded cache."""
+"""Detect a visitor's country, language, device, operating system and browser, each through a bounded cache."""
 
 from typing import TypeVar
 
@@ -7,56 +7,56 @@ import msgspec
 from clickloop.click.click_json import click_json
 from clickloop.click.geo import GeoBase
 from clickloop.click.useragent import Device, UserAgentParser
-from clickloop.setup.instance import IpStorage, kept_address
+from clickloop.setup.instance import IpStorage, stored_address
 
 USERAGENT_CHARACTERS = 1000
-"""A User-Agent is cut here before anything reads it."""
-_CACHE_ENTRIES = 20_000  # strangers choose these values: the memory of them is bounded
+"""Maximum length of a User-Agent, which is truncated before it is parsed."""
+_CACHE_ENTRIES = 20_000  # bounds memory, because anyone can send new values
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 
-class Known(msgspec.Struct, frozen=True, gc=False):
-    """What is known of a visitor from one of his headers, and the same as a piece of his click's JSON: ``,"device":"tv"…``."""
+class EncodedDevice(msgspec.Struct, frozen=True, gc=False):
+    """A device, and its fragment of the click's JSON: ``,"device":"tv"…``."""
 
     device: Device
     json: bytes
 
 
 class Visitors:
-    """Answers who stands behind an address and a User-Agent, ready for the journal. One per process; not thread-safe."""
+    """Looks up visitors by address and headers, as JSON fragments for the journal. One per process; not thread-safe."""
 
     def __init__(self, geo_base: GeoBase) -> None:
         self._geo_base = geo_base
         self._parse = UserAgentParser()
-        self._devices: dict[bytes, Known] = {}
-        self._places: dict[str, bytes] = {}
+        self._devices: dict[bytes, EncodedDevice] = {}
+        self._locations: dict[str, bytes] = {}
         self._languages: dict[bytes, bytes] = {}
         self._ip_storage = IpStorage.FULL
 
-    def keep_of_addresses(self, storage: IpStorage) -> None:
-        """Sets how much of an address ``place`` tells from now on."""
+    def set_ip_storage(self, storage: IpStorage) -> None:
+        """Set how much of an address ``location`` returns from now on."""
         if storage is not self._ip_storage:
             self._ip_storage = storage
-            self._places.clear()
+            self._locations.clear()
 
     def use_geo_base(self, geo_base: GeoBase) -> None:
-        """Look countries up in this base from now on."""
+        """Look up countries in this database from now on."""
         self._geo_base = geo_base
-        self._places.clear()
+        self._locations.clear()
 
-    def kept_address(self, ip: str) -> str:
-        """What is kept of a visitor's address."""
-        return kept_address(ip, self._ip_storage)
+    def stored_address(self, ip: str) -> str:
+        """Return the part of an address that may be stored."""
+        return stored_address(ip, self._ip_storage)
 
-    def known(self, useragent: bytes) -> Known:
-        """What a User-Agent tells; its text, cut, is in the JSON."""
+    def device_of(self, useragent: bytes) -> EncodedDevice:
+        """Return the device of a User-Agent. The JSON includes the truncated text."""
         found = self._devices.get(useragent)
         if found is None:
             text = useragent[: USERAGENT_CHARACTERS * 4].decode("utf-8", "replace").replace("\0", "�")
             text = text[:USERAGENT_CHARACTERS]
             device = self._parse(text)
-            found = Known(
+            found = EncodedDevice(
                 device,
                 click_json(
                     useragent=text,
@@ -73,16 +73,16 @@ class Visitors:
                 _remember(self._devices, useragent, found)
         return found
 
-    def place(self, ip: str) -> bytes:
-        """What is kept of the visitor's address, and the country that it is in, as a piece of the click's JSON."""
-        found = self._places.get(ip)
+    def location(self, ip: str) -> bytes:
+        """Return the country and the part of an address that may be stored, as a fragment of the click's JSON."""
+        found = self._locations.get(ip)
         if found is None:
-            found = click_json(ip=kept_address(ip, self._ip_storage), country=self._geo_base.country(ip))
-            _remember(self._places, ip, found)
+            found = click_json(ip=stored_address(ip, self._ip_storage), country=self._geo_base.country(ip))
+            _remember(self._locations, ip, found)
         return found
 
     def language(self, accept_language: bytes) -> bytes:
-        """The first tag of an Accept-Language header, lower case (``pt-br``), as a piece of the click's JSON."""
+        """Return the first tag of an Accept-Language header in lower case (``pt-br``), as a fragment of the click's JSON."""
         found = self._languages.get(accept_language)
         if found is None:
             tag = accept_language[:100].split(b",", 1)[0].split(b";", 1)[0].strip().lower()
@@ -94,7 +94,7 @@ class Visitors:
 
 
 def _remember(cache: dict[_Key, _Value], key: _Key, value: _Value) -> None:
-    """Keeps the cache bounded by starting anew when it is full: a miss costs microseconds, bookkeeping would cost every hit."""
+    """Add to a cache, clearing it first if it is full: a miss costs microseconds, while LRU bookkeeping would cost every hit."""
     if len(cache) >= _CACHE_ENTRIES:
         cache.clear()
     cache[key] = value

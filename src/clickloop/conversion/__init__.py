@@ -1,1 +1,1 @@
-"""The conversion: what a notice says, and what becomes of the click it names."""
+"""Conversions: parsing notices and attributing them to clicks."""

@@ -1,4 +1,4 @@
-"""The conversion: what a click earned, with its history of changes."""
+"""The conversion of a click, and its changes."""
 
 import enum
 
@@ -10,7 +10,7 @@ from clickloop.money import Money
 
 
 class Parameters(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What else a notice said. Texts are in the form of ``text.text_of``."""
+    """Further parameters of a notice. Texts are in the form of ``text.escape_bytes``."""
 
     conversion_id: str = ""
     params: dict[int, str] = {}
@@ -18,11 +18,11 @@ class Parameters(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     events: dict[int, str] = {}
     """``event1``…``event30`` by number, plain decimal texts."""
     others: dict[str, str] = {}
-    """Parameters that we do not know, as they came."""
+    """Unknown parameters as they came."""
 
 
 class Conversion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One conversion as it stands after ``version`` changes. Its identity is (click_id, txid)."""
+    """A conversion after ``version`` changes. Its identity is (click_id, txid)."""
 
     conversion_id: str
     click: Click
@@ -34,7 +34,7 @@ class Conversion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     payout_text: str = ""
     """The payout as the network sent it; empty when it sent none."""
     flags: tuple[str, ...] = ()
-    """What was odd: values of ``conversion.notice.NoticeFlag``."""
+    """Irregularities: values of ``conversion.notice.NoticeFlag``."""
     first_of_click: bool
     """Whether it was the first conversion of its click, in order of registration."""
     test: bool = False
@@ -45,16 +45,19 @@ class Conversion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     updated_at: int
     version: int
     """1 when new; every change adds one."""
-    latest_turn: str = ""
-    """Turn of the latest notice of it: see ``conversion.notice.turn_of``."""
-    status_turn: str = ""
-    """Turn of the notice that the status is from: an earlier one does not replace it. Empty while none named a status."""
-    payout_turn: str = ""
-    """The same for the payout; empty while no notice named a readable one."""
+    # Stored under their former names, which the changes of earlier versions have.
+    latest_order: str = msgspec.field(default="", name="latest_turn")
+    """Arrival order of the latest notice: see ``conversion.notice.arrival_order_of``."""
+    status_order: str = msgspec.field(default="", name="status_turn")
+    """Arrival order of the notice that set the status: an earlier one does not replace it. Empty if no notice named a status."""
+    payout_order: str = msgspec.field(default="", name="payout_turn")
+    """Arrival order of the notice that set the payout. Empty if no notice named a readable one."""
+    currency_order: str = ""
+    """Arrival order of the notice that named the payout's currency. Empty if none did."""
 
 
 class ChangeKind(enum.StrEnum):
-    """What a change changed, the weightiest first."""
+    """The kind of a change, the most important first."""
 
     NEW = "new"
     STATUS = "status"
@@ -63,18 +66,18 @@ class ChangeKind(enum.StrEnum):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One change of a conversion, made by one notice. It is what postbacks are owed for."""
+    """A change of a conversion, made by one notice. Postbacks are created for changes."""
 
     before: Conversion | None
     after: Conversion
     at: int
     notice_id: str
     disable_postback: bool = False
-    """The notice asked that no postback be sent for it."""
+    """Whether the notice requested that no postback be sent."""
 
     @property
     def kind(self) -> ChangeKind:
-        """What changed."""
+        """The most important part that changed."""
         if self.before is None:
             return ChangeKind.NEW
         if self.before.status.key != self.after.status.key:

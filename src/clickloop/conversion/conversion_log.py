@@ -1,17 +1,18 @@
-"""The log of conversions: an entry of a conversion's history, and what the log is narrowed by."""
+"""The log of conversions: entries of a conversion's history, and the log's filters."""
 
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from clickloop.conversion.conversion import Conversion
-from clickloop.conversion.notice import MAX_TXID
-from clickloop.log_filter import LABEL, Flagged, LogFilter, OfClick, RecordNumber
+from clickloop.conversion.conversion import Change, Conversion
+from clickloop.conversion.notice import MAX_TXID, read_notice
+from clickloop.conversion.notice_log import StoredNotice
+from clickloop.log_filter import LABEL, ClickIdFilter, Flagged, LogFilter, RecordNumber
 
 
 class RecordedChange(msgspec.Struct, frozen=True):
-    """One entry of a conversion's history. ``before`` is None for the first."""
+    """An entry of a conversion's history. ``before`` is None for the first."""
 
     version: int
     at: int
@@ -19,9 +20,19 @@ class RecordedChange(msgspec.Struct, frozen=True):
     before: Conversion | None
     after: Conversion
 
+    def as_change(self, notice: StoredNotice | None) -> Change:
+        """Return it as the change from which postbacks are decided; ``notice`` made it, None: it was deleted."""
+        return Change(
+            before=self.before,
+            after=self.after,
+            at=self.at,
+            notice_id=self.notice_id,
+            disable_postback=notice is not None and read_notice(notice.raw).disable_postback,
+        )
+
 
 class ConversionFilter(LogFilter, frozen=True, omit_defaults=True, kw_only=True):
-    """Which conversions; the period is that of their registration."""
+    """Filters of the log of conversions; the period applies to the time of registration."""
 
     status: Annotated[str, Meta(max_length=32, description="Only with this status key.")] | None = None
     campaign_id: RecordNumber = None
@@ -32,8 +43,8 @@ class ConversionFilter(LogFilter, frozen=True, omit_defaults=True, kw_only=True)
     txid: (
         Annotated[
             str,
-            Meta(max_length=MAX_TXID, description="Only with this transaction id.", extra={LABEL: "Transaction id"}),
+            Meta(max_length=MAX_TXID, description="Only with this transaction ID.", extra={LABEL: "Transaction ID"}),
         ]
         | None
     ) = None
-    click_id: OfClick = None
+    click_id: ClickIdFilter = None

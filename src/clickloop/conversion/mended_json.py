@@ -1,19 +1,18 @@
-"""Objects that are no JSON, though it is plain what was meant: written by hand around macros, some of which had no value.
+"""Repair objects that are not valid JSON but unambiguous: written by hand around macros, some of which had no value.
 
-For what ``lenient_json`` refuses. Every function takes time linear in its input.
+For input that ``lenient_json`` refuses. Every function takes time linear in its input.
 """
 
 import json
 import re
 from json.decoder import scanstring  # type: ignore[attr-defined]  # the types do not know it; json itself reads texts with it
 
-from clickloop.conversion.lenient_json import MAX_MEMBERS, octets_in
+from clickloop.conversion.lenient_json import MAX_MEMBERS, VALUE_DECODER, skip_space, surrogate_bytes
 
-_DECODER = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
-_SPACE = re.compile(r"[ \t\r\n\0]*")
 _BETWEEN = re.compile(r"[ \t\r\n\0,]*")
 _BARE_NAME = re.compile(r"[A-Za-z_][\w.-]{0,199}")
-# A comma before a digit is a decimal one. A macro that was not replaced may have braces. No alternative begins as another does.
+# A comma before a digit is a decimal comma. An unreplaced macro may have braces. The alternatives begin differently, so
+# matching takes linear time.
 _BARE = re.compile(
     r"""(?:[^,{}\[\]"'\n]|\{(?:\{[^{}",\n]{0,200}\}\}|[^{}",\n]{0,200}\})|\[[^\[\]",\n]{0,200}\]|,(?=\d))*"""
 )
@@ -23,54 +22,50 @@ _NOTHING = frozenset({"", "None", "nil", "undefined", "NULL", "Null"})
 
 
 def mended_items(body: bytes) -> list[tuple[str, bytes]]:
-    """Return the names of an object, each with its value as JSON or as it came; of a repeated name the last.
+    """Return the object's names, each with its value as JSON or as it came; of a repeated name the last.
 
-    Commas too many, values that are missing or without quotes, single quotes, and names without quotes are read. It may stand alone in
-    a list. Raise ValueError where it could be meant in two ways, or ends too early: half an amount is none.
+    Accepts extra commas, missing or unquoted values, single quotes and unquoted names. The object may be the only element of a
+    list. Raise ValueError if it is ambiguous or truncated: half an amount would be wrong.
     """
     text = body.decode("utf-8", "surrogateescape")
-    at = _skip(text, 0)
+    at = skip_space(text, 0)
     is_in_list = text.startswith("[", at)
     if is_in_list:
-        at = _skip(text, at + 1)
+        at = skip_space(text, at + 1)
     if not text.startswith("{", at):
         raise ValueError("there is no object")
     items, at = _Reader(text).members(at + 1)
-    at = _BETWEEN.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing as well
+    at = _BETWEEN.match(text, at).end()  # type: ignore[union-attr]  # always matches, if only the empty string
     if is_in_list:
         if not text.startswith("]", at):
             raise ValueError("the list has no end")
-        at = _skip(text, at + 1)
+        at = skip_space(text, at + 1)
     if at != len(text):
-        raise ValueError("something stands behind the object")
-    return [(key, octets_in(value)) for key, value in items.items()]
-
-
-def _skip(text: str, at: int) -> int:
-    return _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing as well
+        raise ValueError("there is text after the object")
+    return [(key, surrogate_bytes(value)) for key, value in items.items()]
 
 
 class _Reader:
-    """Reads the members of one object."""
+    """A reader of the members of one object."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._nested = True
-        """Whether values that are objects or lists are still looked into: once one was broken, each further try would read to the end."""
+        """Whether nested objects and lists are still parsed. A broken one ends that: each further try would read to the end."""
 
     def members(self, at: int) -> tuple[dict[str, str], int]:
-        """Return the members from ``at`` on, and the place behind the object."""
+        """Return the members from ``at`` on, and the position after the object."""
         items: dict[str, str] = {}
         for _ in range(MAX_MEMBERS):
-            at = _BETWEEN.match(self._text, at).end()  # type: ignore[union-attr]  # matches anything, also nothing
+            at = _BETWEEN.match(self._text, at).end()  # type: ignore[union-attr]  # always matches, if only the empty string
             if self._text.startswith("}", at):
                 return items, at + 1
             name, at = self._name(at)
-            at = _skip(self._text, at)
+            at = skip_space(self._text, at)
             if not self._text.startswith(":", at):
                 raise ValueError(f"a colon is missing at {at}")
-            items[name], at = self._value(_skip(self._text, at + 1))
-            at = _skip(self._text, at)
+            items[name], at = self._value(skip_space(self._text, at + 1))
+            at = skip_space(self._text, at)
             if self._text[at : at + 1] not in {",", "}"}:
                 raise ValueError(f"a comma is missing at {at}")
         raise ValueError("there are too many members")
@@ -94,9 +89,9 @@ class _Reader:
             return json.dumps(_unquoted(quoted), ensure_ascii=False), quoted.end()
         if text.startswith(("{", "["), at) and self._nested:
             try:
-                _, end = _DECODER.raw_decode(text, at)
+                _, end = VALUE_DECODER.raw_decode(text, at)
                 return text[at:end], end
-            # No JSON, or nested deeper than Python's stack, as a stranger may send it: not tried again in this body.
+            # Not JSON, or nested deeper than Python's stack, as an attacker may send it: do not try again in this body.
             except (ValueError, StopIteration, RecursionError):
                 self._nested = False
         bare = _BARE.match(text, at)

@@ -1,22 +1,22 @@
-"""The values of a notice as their sender meant them: a click id with something around it, and which of several names counts."""
+"""Recover the values that a notice's sender meant: a click id with text around it, and the name that counts among several."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 
 from clickloop.click_id import is_shaped_like_click_id
 from clickloop.macro import unreplaced_macro
-from clickloop.macro.parameter_name import meant_name
+from clickloop.macro.parameter_name import intended_name
 
 _MAX_AROUND = 20
-"""Characters of punctuation around a click id."""
+"""Maximum number of punctuation characters on each side of a click id."""
 _CLICK_ID = re.compile(rf"[^0-9A-Za-z]{{0,{_MAX_AROUND}}}(01[0-9A-Za-z]{{24}})(?![0-9A-Za-z])")
 _PAIRS = re.compile(r"[^0-9A-Za-z&?;#]{0,5}([&?;])")
 
 
 def chosen_name(values: Mapping[str, str], names: Sequence[str], is_good: Callable[[str], bool]) -> str:
-    """Return the first of the names under which something good came, else the first under which anything did; empty: none.
+    """Return the first name with a good value, else the first with any value; empty if none.
 
-    A macro that the sender did not replace, or a ``null``, does not hide what came under another name.
+    So an unreplaced macro or a ``null`` does not hide a value under another name.
     """
     first = ""
     for name in names:
@@ -34,16 +34,16 @@ def chosen_name(values: Mapping[str, str], names: Sequence[str], is_good: Callab
 
 
 def is_replaced(value: str) -> bool:
-    """Return whether a value is something else than a macro that its sender left as it was."""
+    """Return whether a value is not an unreplaced macro."""
     return not unreplaced_macro(value)
 
 
 def mended_click_id(text: str) -> tuple[str, dict[str, str]] | None:
-    """Return the click id in a text with something around it, and the parameters behind it; None: there is nothing to mend.
+    """Return the click id in a text, and the parameters after it; None: there is nothing to repair, or it is not repairable.
 
-    Networks put quotes and braces around it, and send on what was encoded as a part of it: ``ID}``, ``ID?payout=5``,
-    ``ID&payout=5&txid=1`` (from ``%26``), ``ID;payout=5``. What is neither punctuation nor a parameter is not stepped over:
-    it may be a payout that would be lost. Linear in the length of the text.
+    Networks put quotes and braces around it, and pass on parameters that were encoded as a part of it: ``ID}``, ``ID?payout=5``,
+    ``ID&payout=5&txid=1`` (from ``%26``), ``ID;payout=5``. Text that is neither punctuation nor a parameter is never skipped: it
+    may be a payout that would be lost. Takes time linear in the length of the text.
     """
     found = _CLICK_ID.match(text)
     if found is None or len(text) == len(found[1]) or not is_shaped_like_click_id(found[1]):
@@ -58,7 +58,7 @@ def mended_click_id(text: str) -> tuple[str, dict[str, str]] | None:
     values: dict[str, str] = {}
     for pair in rest[pairs.end() :].split(separator):
         name, equals, value = pair.partition("=")
-        name = meant_name(name.strip()).strip().lower()
+        name = intended_name(name.strip()).strip().lower()
         if name and not equals:
             return None
         if name and value.strip():

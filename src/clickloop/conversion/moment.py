@@ -1,4 +1,4 @@
-"""Reads the time of a conversion as networks and spreadsheets write it, and believes it only where it can be true."""
+"""Parse the time of a conversion as networks and spreadsheets write it, and reject implausible ones."""
 
 import enum
 import re
@@ -7,18 +7,18 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from clickloop.clock import DAY_MS
 
-MAX_TEXT = 40  # the longest form of a date has fewer; a stranger's text goes through several patterns
+MAX_TEXT = 40  # longer than any date; bounds the patterns' work on untrusted text
 EARLIEST_AT = 946_684_800_000
-"""2000-01-01: an earlier conversion is a mistake of units or of a clock."""
+"""2000-01-01: an earlier time is a mistake of units or of a clock."""
 MAX_AHEAD_MS = DAY_MS
-"""How far a network's clock, or its time zone, may run ahead of ours."""
+"""How far a network's clock or time zone may be ahead of ours."""
 _SERIAL_OF_1970 = 25_569  # spreadsheets count days from 30 December 1899
 _MIN_SERIAL, _MAX_SERIAL = 36_526, 73_050
-"""Days since 1899-12-30, as spreadsheets store a moment, from 2000 to 2099. Unix seconds as small lie in 1970: nobody means them."""
+"""Days since 1899-12-30, as spreadsheets store dates, from 2000 to 2099. As Unix seconds they would be implausible: 1970."""
 
 
 class DateOrder(enum.StrEnum):
-    """Which of two numbers before the year is the day, in dates such as 05/06/2026."""
+    """The order of day and month in dates such as 05/06/2026."""
 
     DAY_FIRST = "day_first"
     MONTH_FIRST = "month_first"
@@ -68,12 +68,12 @@ _MONTHS = [
 
 
 def read_moment(text: str, received_at: int) -> int | None:
-    """Return the Unix milliseconds that a text means; None for what is no moment, may be two, is before 2000 or in the future.
+    """Return a text's time in Unix milliseconds; None if it is not a time, ambiguous, before 2000 or in the future.
 
-    Unix seconds; ISO 8601; ``30.11.2026 14:05``, ``11/30/2026 2:05 PM``, ``2026/11/30``, ``30-Nov-2026``, ``Nov 30, 2026``,
-    ``20261130``; and the numbers that spreadsheets store (``46356.5``). Of dates like ``05/06/2026`` nobody can tell which number is
-    the day: see ``orders_of``. Milliseconds instead of seconds lie in the future and are therefore not believed. A time without
-    a zone is UTC. The plus of a zone, which a query turns into a space, is understood.
+    Accepts Unix seconds; ISO 8601; ``30.11.2026 14:05``, ``11/30/2026 2:05 PM``, ``2026/11/30``, ``30-Nov-2026``,
+    ``Nov 30, 2026``, ``20261130``; and the numbers that spreadsheets store (``46356.5``). Dates such as ``05/06/2026`` are
+    ambiguous: see ``possible_orders``. Milliseconds instead of seconds are in the future and therefore rejected. A time without a
+    zone is UTC. The plus of a zone, which a query turns into a space, is restored.
     """
     text = text.strip()
     if len(text) > MAX_TEXT or not text.isascii():
@@ -82,10 +82,10 @@ def read_moment(text: str, received_at: int) -> int | None:
     return at if at is not None and EARLIEST_AT <= at <= received_at + MAX_AHEAD_MS else None
 
 
-def orders_of(text: str) -> tuple[DateOrder, ...]:
-    """Return the ways to read a date such as ``05/06/2026``; none for any other text, and for one in which both are the same day.
+def possible_orders(text: str) -> tuple[DateOrder, ...]:
+    """Return the possible orders of a date such as ``05/06/2026``; none for other texts, and if both orders give the same day.
 
-    With points the day is first: nobody writes the month there.
+    Dates with points have the day first and are never ambiguous.
     """
     numbers = _NUMBERS.fullmatch(text.strip()) if len(text) <= MAX_TEXT else None
     if numbers is None or numbers["mark"] == "." or numbers["one"].zfill(2) == numbers["other"].zfill(2):
@@ -98,8 +98,8 @@ def orders_of(text: str) -> tuple[DateOrder, ...]:
     return tuple(found)
 
 
-def in_order(text: str, order: DateOrder) -> str:
-    """Return a date such as ``05/06/2026 14:05`` with the year first, read in this order."""
+def year_first(text: str, order: DateOrder) -> str:
+    """Rewrite a date such as ``05/06/2026 14:05``, read in this order, with the year first."""
     numbers = _NUMBERS.fullmatch(text.strip())
     if numbers is None:
         return text
@@ -109,14 +109,16 @@ def in_order(text: str, order: DateOrder) -> str:
     return f"{numbers['year']}-{month.zfill(2)}-{day.zfill(2)}{text.strip()[numbers.end('year') :]}"
 
 
-def order_among(texts: Iterable[str], received_at: int) -> DateOrder | None:
-    """Return the order that the dates of a column are in, where one of them can be read in that order alone; None: unproven.
+def order_proven_by(texts: Iterable[str], received_at: int) -> DateOrder | None:
+    """Return the order of a column's dates if at least one of them is valid in only that order; None: unproven.
 
-    A reading that lies in the future is none. Dates that prove either order prove nothing.
+    A date in the future is invalid. If different dates prove different orders, nothing is proven.
     """
     proven: set[DateOrder] = set()
     for text in texts:
-        orders = [order for order in orders_of(text) if read_moment(in_order(text, order), received_at) is not None]
+        orders = [
+            order for order in possible_orders(text) if read_moment(year_first(text, order), received_at) is not None
+        ]
         if len(orders) == 1:
             proven.add(orders[0])
             if len(proven) > 1:
@@ -151,7 +153,7 @@ def _at_of(text: str) -> int | None:
             month = 9
         return _moment(found.groupdict(), month, int(found["day"]))
     if found := _NUMBERS.fullmatch(text):
-        orders = orders_of(text)
+        orders = possible_orders(text)
         if len(orders) > 1:
             return None
         month, day = int(found["other"]), int(found["one"])
@@ -165,13 +167,13 @@ def _iso_at(text: str) -> int | None:
     try:
         moment = datetime.fromisoformat(text.replace(",", "."))
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    # A date that no calendar has, such as 31 February, or a year beyond 9999.
+    # A date that does not exist, such as 31 February, or a year after 9999.
     except (ValueError, OverflowError):
         return None
 
 
 def _moment(parts: dict[str, str | None], month: int, day: int) -> int | None:
-    """Return the moment of a date and the parts of a time; None: there is no such one."""
+    """Return the Unix milliseconds of a date and the parts of a time; None: it does not exist."""
     hour = int(parts.get("hour") or 0)
     if half := parts.get("half"):
         if not 1 <= hour <= 12:

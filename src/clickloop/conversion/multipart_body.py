@@ -1,4 +1,4 @@
-"""Form fields of a multipart body (RFC 7578), read leniently: networks write them with and without quotes, by hand, and cut short.
+"""Parse the form fields of a multipart body (RFC 7578) leniently: networks omit quotes, build them by hand, and truncate them.
 
 Every function takes time linear in its input.
 """
@@ -6,26 +6,26 @@ Every function takes time linear in its input.
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
-from clickloop.text import text_of
+from clickloop.text import escape_bytes
 
 MAX_BOUNDARY = 70  # RFC 2046, 5.1.1
 MAX_DEPTH = 2
-"""A multipart body within a part is read, one within that is not."""
+"""Maximum nesting. A multipart body inside a part is parsed, but not another one inside that."""
 
 
 def boundary_of(content_type: bytes, body: bytes) -> bytes:
-    """Return the boundary that the header names, else the one that the body visibly begins with; empty: there is none."""
+    """Return the boundary from the header, or else from the first line of the body; empty if there is none."""
     boundary = header_parameters(content_type).get(b"boundary", b"")
     if 0 < len(boundary) <= MAX_BOUNDARY:
         return boundary
-    first, _, following = body.lstrip()[: MAX_BOUNDARY + 200].partition(b"\n")
-    if first.startswith(b"--") and following.lower().startswith(b"content-disposition:"):
+    first, _, rest = body.lstrip()[: MAX_BOUNDARY + 200].partition(b"\n")
+    if first.startswith(b"--") and rest.lower().startswith(b"content-disposition:"):
         return first[2:].strip()[:MAX_BOUNDARY]
     return b""
 
 
 def form_fields(body: bytes, boundary: bytes, depth: int = 1) -> Iterator[tuple[str, str]]:
-    """Yield names and values in order. The closing boundary may be missing; parts without a name are left out."""
+    """Yield names and values in order, skipping parts without a name. The closing boundary may be missing."""
     for part in body.split(b"--" + boundary)[1:]:
         if part.startswith(b"--"):  # the closing boundary; what follows is an epilogue
             return
@@ -40,7 +40,7 @@ def form_fields(body: bytes, boundary: bytes, depth: int = 1) -> Iterator[tuple[
                 yield from form_fields(value, inner, depth + 1)
                 continue
         if name:
-            yield text_of(name), text_of(value)
+            yield escape_bytes(name), escape_bytes(value)
 
 
 def header_parameters(value: bytes) -> dict[bytes, bytes]:
@@ -48,7 +48,7 @@ def header_parameters(value: bytes) -> dict[bytes, bytes]:
 
     Values are tokens, quoted strings (RFC 2183, RFC 9110 5.6.6), or extended (``name*=UTF-8''caf%C3%A9``, RFC 8187), which win.
     """
-    found: dict[bytes, bytes] = {}
+    plain: dict[bytes, bytes] = {}
     extended: dict[bytes, bytes] = {}
     at = value.find(b";")
     while 0 <= at < len(value):
@@ -71,8 +71,8 @@ def header_parameters(value: bytes) -> dict[bytes, bytes]:
             _, _, encoded = text.partition(b"'")
             extended.setdefault(name[:-1].strip(), unquote_to_bytes(encoded.partition(b"'")[2] or text))
         else:
-            found.setdefault(name, text)
-    return found | extended
+            plain.setdefault(name, text)
+    return plain | extended
 
 
 def _or_end(at: int, value: bytes) -> int:
@@ -80,9 +80,9 @@ def _or_end(at: int, value: bytes) -> int:
 
 
 def _quoted(value: bytes, start: int) -> tuple[bytes, int]:
-    """Return the quoted string whose text begins at ``start``, and where it ends. An unclosed one ends with the header.
+    """Return the quoted string whose text begins at ``start``, and the position after it. An unclosed one ends with the header.
 
-    ``\\"`` and ``%22`` stand for a quotation mark (browsers write the latter); other backslashes stay: old browsers send paths.
+    ``\\"`` and ``%22`` mean a quotation mark (browsers write the latter); other backslashes stay, because old browsers send paths.
     """
     end = start
     while True:

@@ -1,12 +1,12 @@
-"""A network's own words for statuses, which count before the words that all networks share."""
+"""A network's own words for statuses, which take precedence over the words shared by all networks."""
 
 from collections.abc import Collection, Mapping
 
 from clickloop.conversion.status import OTHER, word_key
-from clickloop.setup.fault import Fault, FaultCode, text_faults
+from clickloop.setup.fault import FaultCode, FieldFault, text_faults
 
-MAX_WORDS = 200  # no network has as many; each is looked up with every notice
-MAX_WORD_CHARACTERS = 200  # what is kept of a status word in a notice
+MAX_WORDS = 200  # more than any network uses; each is looked up with every notice
+MAX_WORD_CHARACTERS = 200  # as much as is stored of a notice's status word
 
 
 def normalized_words(words: Mapping[str, str]) -> dict[str, str]:
@@ -14,29 +14,29 @@ def normalized_words(words: Mapping[str, str]) -> dict[str, str]:
     return dict(sorted((word_key(word), key) for word, key in words.items()))
 
 
-def network_word_faults(words: Mapping[str, str], known: Collection[str]) -> list[Fault]:
-    """Return everything that is wrong with a network's words; ``known`` are the keys of the statuses that there are."""
+def network_word_faults(words: Mapping[str, str], known: Collection[str]) -> list[FieldFault]:
+    """Return all faults of a network's words; ``known`` are the keys of the existing statuses."""
     if len(words) > MAX_WORDS:
-        return [Fault("status_words", FaultCode.TOO_MANY, f"A network can have at most {MAX_WORDS} status words.")]
-    faults: list[Fault] = []
+        return [FieldFault("status_words", FaultCode.TOO_MANY, f"A network can have at most {MAX_WORDS} status words.")]
+    faults: list[FieldFault] = []
     seen: dict[str, str] = {}
     for word, key in words.items():
         place = f"status_words.{word[:50]}"
         faults += text_faults(place, word, MAX_WORD_CHARACTERS, required=True)
         before = seen.setdefault(word_key(word), word)
         if before is not word:
-            sentence = f"{word[:50]!r} and {before[:50]!r} are the same word: give it one status."
-            faults.append(Fault(place, FaultCode.DUPLICATE, sentence))
+            sentence = f"{word[:50]!r} and {before[:50]!r} are the same word. Map it to one status."
+            faults.append(FieldFault(place, FaultCode.DUPLICATE, sentence))
         if key not in known:
-            faults.append(Fault(place, FaultCode.NOT_FOUND, f"There is no status {key[:50]!r}."))
+            faults.append(FieldFault(place, FaultCode.NOT_FOUND, f"The status {key[:50]!r} does not exist."))
         elif key == OTHER.key:
-            sentence = "A word cannot be mapped to Other, which is for unmapped words: leave it out, or choose a pending status."
-            faults.append(Fault(place, FaultCode.NOT_ALLOWED, sentence))
+            sentence = "Other is for unmapped words. Leave the word out, or choose a pending status."
+            faults.append(FieldFault(place, FaultCode.NOT_ALLOWED, sentence))
     return faults
 
 
 def words_for_status(key: str, common: Collection[str], own: Mapping[str, str]) -> set[str]:
-    """Return the words by which one network can bring a status: its own, and the common ones that it does not use otherwise."""
+    """Return the words with which a network can set a status: its own, and the common ones that it does not map otherwise."""
     return {word for word, meant in own.items() if meant == key} | {
         word for word in common if own.get(word, key) == key
     }

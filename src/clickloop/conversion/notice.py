@@ -1,4 +1,4 @@
-"""The notice: somebody tells us that a click converted. Raw as it came, what it says, and the reasons to refuse it."""
+"""The notice: a network reports that a click converted. Raw as it came, parsed, and the reasons to refuse it."""
 
 import enum
 import hashlib
@@ -6,7 +6,7 @@ import hashlib
 import msgspec
 
 from clickloop.click_id import LENGTH as CLICK_ID_LENGTH
-from clickloop.click_id import ClickId, ClickIds, Fault, is_shaped_like_click_id
+from clickloop.click_id import ClickId, ClickIdFault, ClickIds, is_shaped_like_click_id
 from clickloop.conversion.conversion import Parameters
 from clickloop.conversion.mending import chosen_name, is_replaced, mended_click_id
 from clickloop.conversion.moment import read_moment
@@ -14,11 +14,11 @@ from clickloop.conversion.pairs import MAX_KEYS, Pairs, read_pairs
 from clickloop.explained import Explained
 from clickloop.macro import unreplaced_macro
 from clickloop.money import Amount, amount_text, read_amount
-from clickloop.text import octets_of
+from clickloop.text import unescape_bytes
 
 
-class Door(enum.StrEnum):
-    """The way a notice came in. All do the same."""
+class Channel(enum.StrEnum):
+    """How a notice came in. All channels lead to the same processing."""
 
     S2S = "s2s"
     PIXEL = "pixel"
@@ -28,19 +28,20 @@ class Door(enum.StrEnum):
 
     @property
     def is_public(self) -> bool:
-        """Whether anybody may knock: then a network's token, address list and modes apply."""
-        return self in (Door.S2S, Door.PIXEL)
+        """Whether anyone can use it, so that the network's token, address list and modes apply."""
+        return self in (Channel.S2S, Channel.PIXEL)
 
 
 class RawNotice(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
-    """What arrived, kept as it came, so that it can be read again by tomorrow's settings. One line in the journal.
+    """A notice as it arrived, so that it can be reprocessed with later settings. One line in the journal.
 
-    ``query`` and ``body`` are the undecoded bytes in the form of ``text.text_of``. ``at`` is Unix milliseconds.
+    ``query`` and ``body`` are the undecoded bytes in the form of ``text.escape_bytes``. ``at`` is Unix milliseconds.
     """
 
     notice_id: str
     at: int
-    door: Door
+    channel: Channel = msgspec.field(name="door")
+    """Stored under its former name, which journals and ledgers of earlier versions have."""
     method: str = "GET"
     query: str = ""
     body: str = ""
@@ -49,39 +50,39 @@ class RawNotice(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, g
     useragent: str = ""
     domain: str = ""
     cookie_click_id: str = ""
-    """The click id from the visitor's cookie, where the door may use it (pixel)."""
+    """The click id from the visitor's cookie; only the pixel uses it."""
     shortened: bool = False
-    """Only the first kilobyte of query and body was stored: too many without a genuine click id came from the address."""
+    """Only the first kilobyte of query and body was stored: its address sent too many without a genuine click id."""
     condensed: bool = False
-    """Only the parameters that are understood were stored: see ``conversion.condensed``."""
+    """Only the known parameters were stored: see ``conversion.condensed``."""
 
 
 class RefusalReason(Explained):
-    """Why a notice is stored but registers nothing."""
+    """The reasons why a notice is stored but registers nothing."""
 
     NO_CLICK_ID = (
         "no_click_id",
-        "The click id is missing. The network's postback URL needs cid= with its click id macro.",
+        "The click ID is missing. The network's postback URL needs cid= with its click ID macro.",
     )
-    MALFORMED_CLICK_ID = "malformed_click_id", "The click id does not have the right format."
+    MALFORMED_CLICK_ID = "malformed_click_id", "The click ID does not have the right format."
     FORGED_CLICK_ID = (
         "forged_click_id",
-        "The click id is not from this tracker. It was mistyped, cut off or guessed, or belongs to another tracker.",
+        "The click ID is not from this tracker. It was mistyped, cut off or guessed, or belongs to another tracker.",
     )
     UNKNOWN_CLICK = (
         "unknown_click",
-        "The click id is genuine, but its click was still missing after ten minutes.",
+        "The click ID is genuine, but its click was still missing after ten minutes.",
     )
     EXPIRED_CLICK = "expired_click", "The click is older than the network's click lifetime."
     WRONG_TOKEN = "wrong_token", "The network has a secret token, but the token is missing or wrong."
     ADDRESS_NOT_ALLOWED = "address_not_allowed", "The sender's IP address is not on the network's list."
-    UNREPLACED_MACRO = "unreplaced_macro", "The click id is a macro that the sender did not replace."
+    UNREPLACED_MACRO = "unreplaced_macro", "The click ID is a macro that the sender did not replace."
     DUPLICATE = "duplicate", "This conversion is already registered, and the network is set to refuse repeats."
     TEST_ONLY = "test_only", "The network is set to accept conversions for test clicks only."
 
 
 class NoticeFlag(Explained):
-    """What was odd about a notice. It is registered all the same."""
+    """Irregularities of a notice. It is registered anyway."""
 
     QUERY_CUT = "query_cut", "The query was longer than 16 KB. The rest was ignored."
     BODY_CUT = "body_cut", "The body was longer than 16 KB. The rest was ignored."
@@ -94,24 +95,24 @@ class NoticeFlag(Explained):
     NAME_MENDED = (
         "name_mended",
         (
-            "A parameter's name began with amp; or an extra question mark, as in links copied from HTML: it was "
-            "read without it. Or the whole query was percent-encoded once too often."
+            "A parameter's name began with amp; or an extra question mark, as in links copied from HTML, which was "
+            "removed. Or the whole query was percent-encoded once too often."
         ),
     )
     CLICK_ID_MENDED = (
         "click_id_mended",
         (
-            "The click id had something around it, such as a quote, a brace or, percent-encoded, further parameters: "
-            "the id was read, and those parameters too."
+            "The click ID was surrounded by other text, such as a quote, a brace or percent-encoded parameters. "
+            "The ID and those parameters were used."
         ),
     )
     SHORTENED = (
         "shortened",
-        "Its address sent many incoming postbacks without a genuine click id: only the first kilobyte was stored.",
+        "This address sent too many incoming postbacks without a genuine click ID. Only the first kilobyte was stored.",
     )
     CONDENSED = (
         "condensed",
-        "Too many came for its click, or too many long ones from its address: only the known parameters were stored.",
+        "Too many incoming postbacks came for this click, or too many long ones from this address. Only the known parameters were stored.",
     )
     VALUE_CUT = "value_cut", "A value was too long. The rest was dropped."
     AT_UNREADABLE = (
@@ -123,10 +124,13 @@ class NoticeFlag(Explained):
         "The time in at= is before the click. The sender's clock or time zone is wrong.",
     )
     AT_IN_FUTURE = "at_in_future", "The time in at= is in the future. The sender's clock or time zone is wrong."
-    EVENT_UNREADABLE = "event_unreadable", "An event1 … event30 was not a number. It is stored as an unknown parameter."
+    EVENT_UNREADABLE = (
+        "event_unreadable",
+        "One of event1 … event30 was not a number. It is stored as an unknown parameter.",
+    )
     TXID_UNREPLACED_MACRO = (
         "txid_unreplaced_macro",
-        "The transaction id was a macro that the sender did not replace, and was ignored.",
+        "The transaction ID was a macro that the sender did not replace, and was ignored.",
     )
     UNKNOWN_STATUS = "unknown_status", "The status word is not mapped. The conversion counts as Other until you map it."
     UNKNOWN_CURRENCY = "unknown_currency", "The currency is unknown. The amount is stored but not converted."
@@ -136,14 +140,17 @@ class NoticeFlag(Explained):
     )
     CURRENCY_CONFLICT = (
         "currency_conflict",
-        "The payout and the currency parameter name different currencies. The parameter was used.",
+        "The payout and the currency parameter name different currencies. The currency parameter was used.",
     )
-    OUT_OF_ORDER = "out_of_order", "A later one arrived first. This one changes only what the later one did not set."
+    OUT_OF_ORDER = (
+        "out_of_order",
+        "A later postback arrived first. This one changes only what the later one did not set.",
+    )
     SAME_CLICK_AGAIN = (
         "same_click_again",
         (
-            "An earlier line of the file has the same click and no transaction id either: both count as one "
-            "conversion, by the later line."
+            "An earlier line of the file has the same click and no transaction ID either. Both count as one "
+            "conversion, with the values of the later line."
         ),
     )
     PAYOUT_AMBIGUOUS = (
@@ -164,15 +171,15 @@ class NoticeFlag(Explained):
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """What a raw notice says, word for word; nothing is judged yet. Texts are in the form of ``text.text_of``."""
+    """The contents of a raw notice, not yet interpreted by settings. Texts are in the form of ``text.escape_bytes``."""
 
     notice_id: str
     at: int
-    """When it reached us, in Unix milliseconds."""
-    door: Door
+    """The time of arrival in Unix milliseconds."""
+    channel: Channel
     ip: str = ""
     click_id_text: str = ""
-    """What was sent as our click id, from the parameters, else from the cookie; empty: none."""
+    """The text sent as our click id, from the parameters, else from the cookie; empty if none."""
     txid: str = ""
     status_word: str = ""
     payout_text: str = ""
@@ -180,40 +187,40 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     currency_text: str = ""
     token: str = ""
     converted_at: int | None = None
-    """The parameter ``at`` in Unix milliseconds; None: not sent or not to be believed."""
+    """The parameter ``at`` in Unix milliseconds; None if not sent or implausible."""
     disable_postback: bool = False
     return_text: str = ""
-    """What the network wants to read in our answer, instead of ours."""
+    """The response text that the network requested in place of ours."""
     parameters: Parameters = Parameters()
     flags: tuple[NoticeFlag, ...] = ()
 
     @property
-    def turn(self) -> str:
-        """Its place in the order of arrival: see ``turn_of``."""
-        return turn_of(self.at, self.notice_id)
+    def arrival_order(self) -> str:
+        """Its position in the order of arrival: see ``arrival_order_of``."""
+        return arrival_order_of(self.at, self.notice_id)
 
 
-_TURN_DIGITS = 15  # of a moment in milliseconds: fixed, so that texts sort as moments do
+_TIME_DIGITS = 15  # a fixed number, so that texts sort like times
 
 
-def turn_of(at: int, notice_id: str) -> str:
-    """The place of a notice in the order of arrival, as a text that sorts: by the moment, then by the id."""
-    return f"{at:0{_TURN_DIGITS}d}{notice_id}"
+def arrival_order_of(at: int, notice_id: str) -> str:
+    """Return a notice's position in the order of arrival as a sortable text: by time (Unix milliseconds), then by id."""
+    return f"{at:0{_TIME_DIGITS}d}{notice_id}"
 
 
 _UPLOAD_CHARACTERS = 19
-"""Of a notice's id, those that all lines of an upload share (see ``upload.notice_id_of``): the moment, and 45 bits that are its own."""
+"""Leading characters of a notice's id shared by all lines of an upload: the time and 45 bits; see ``upload.notice_id_of``."""
 
 
-def are_of_one_upload(turn: str, other: str) -> bool:
-    """Return whether the turns are of two lines of the same upload, where each is known to be of one."""
-    length = _TURN_DIGITS + _UPLOAD_CHARACTERS
-    return turn[:length] == other[:length] and turn != other
+def are_of_same_upload(order: str, other: str) -> bool:
+    """Return whether two arrival orders belong to different lines of the same upload. Only for notices of uploads."""
+    length = _TIME_DIGITS + _UPLOAD_CHARACTERS
+    return order[:length] == other[:length] and order != other
 
 
-def notice_of_turn(turn: str) -> str:
-    """The id of the notice whose turn it is."""
-    return turn[_TURN_DIGITS:]
+def notice_id_of_order(order: str) -> str:
+    """Return the id of the notice with this arrival order."""
+    return order[_TIME_DIGITS:]
 
 
 NAMES = {
@@ -223,28 +230,27 @@ NAMES = {
     "txid": ("txid", "transaction_id", "tid", "orderid", "order_id", "transactionid"),
     "currency": ("currency", "cnv_currency"),
 }
-"""The names under which each value may come. Of several, the first in this order that is neither empty nor an unreplaced macro counts."""
+"""The accepted names of each value. Of several, the first in this order that is neither empty nor an unreplaced macro counts."""
 
 _FIELDS = {name: field for field, names in NAMES.items() for name in names}
 
-PARAMS = 20
-EVENTS = 30
-MAX_TXID = 500  # it is part of an index
+MAX_PARAMS = 20
+MAX_EVENTS = 30
+MAX_TXID = 500  # part of an index
 MAX_WORD = 200  # status words are shown, and matched as a whole
-MAX_RETURN = 1_000  # it is a word, as a rule, and strangers may send it
+MAX_RETURN = 1_000  # usually a word, and anyone can send it
 PLAIN_NAMES = frozenset({"token", "at", "disable_postback", "conversion_id"})
-"""Parameters with a meaning that have one name only."""
-_NEVER_KEPT = frozenset({"userid", "token", "at", "return", "disable_postback", "conversion_id"})
-_PARAM_NUMBERS = {f"param{number}": number for number in range(1, PARAMS + 1)}
-_EVENT_NUMBERS = {f"event{number}": number for number in range(1, EVENTS + 1)}
+"""Known parameters with only one name."""
+_NEVER_STORED = frozenset({"userid", "token", "at", "return", "disable_postback", "conversion_id"})
+_PARAM_NUMBERS = {f"param{number}": number for number in range(1, MAX_PARAMS + 1)}
+_EVENT_NUMBERS = {f"event{number}": number for number in range(1, MAX_EVENTS + 1)}
 _YES = frozenset({"1", "true", "yes", "on"})
 
 
 def read_notice(raw: RawNotice) -> Notice:
-    """What a raw notice says. Pure, and never raises, whatever the bytes: what cannot be read is flagged and left out.
+    """Parse a raw notice. Pure; never raises, even for arbitrary bytes: unreadable values are flagged and left out.
 
-    Unknown parameters are kept; so is what came under a further name of a value already taken, and an event that is no
-    number. The token never is.
+    Stored as unknown parameters: unknown names, further names of a value, and events that are not numbers. The token never is.
     """
     pairs, values, is_mended = read_values(raw)
     flags = _flags_of(pairs)
@@ -262,10 +268,10 @@ def read_notice(raw: RawNotice) -> Notice:
     return Notice(
         notice_id=raw.notice_id,
         at=raw.at,
-        door=raw.door,
+        channel=raw.channel,
         ip=raw.ip,
         click_id_text=_click_id_text(taken["click_id"], raw.cookie_click_id.strip()),
-        txid=_kept_apart(taken["txid"], flags),
+        txid=_txid(taken["txid"], flags),
         status_word=_cut(taken["status"], MAX_WORD, flags),
         payout_text=_cut(taken["payout"], MAX_WORD, flags),
         currency_text=_cut(taken["currency"], MAX_WORD, flags),
@@ -279,8 +285,8 @@ def read_notice(raw: RawNotice) -> Notice:
 
 
 def read_values(raw: RawNotice) -> tuple[Pairs, dict[str, str], bool]:
-    """Return the pairs of a raw notice, their values as they were meant, and whether the click id had to be mended for that."""
-    pairs = read_pairs(octets_of(raw.query), octets_of(raw.body), raw.content_type)
+    """Return the pairs of a raw notice, their values with a repaired click id, and whether it needed repair."""
+    pairs = read_pairs(unescape_bytes(raw.query), unescape_bytes(raw.body), raw.content_type)
     values = dict(pairs.values)
     is_mended = False
     for name in NAMES["click_id"]:
@@ -294,8 +300,8 @@ def read_values(raw: RawNotice) -> tuple[Pairs, dict[str, str], bool]:
     return pairs, values, is_mended
 
 
-def name_that_counts(values: dict[str, str], field: str) -> str:
-    """Return the name under which a value of ``NAMES`` counts; empty: it did not come."""
+def effective_name(values: dict[str, str], field: str) -> str:
+    """Return the name that counts for a field of ``NAMES``; empty: the field was not sent."""
     return chosen_name(values, NAMES[field], is_shaped_like_click_id if field == "click_id" else is_replaced)
 
 
@@ -305,20 +311,20 @@ WITHOUT_CLICK_ID = (
     RefusalReason.FORGED_CLICK_ID,
     RefusalReason.UNREPLACED_MACRO,
 )
-"""The reasons of ``quick_verdict``: such a notice carries no genuine click id."""
+"""The reasons that ``quick_verdict`` returns: such a notice has no genuine click id."""
 
 
 def quick_verdict(notice: Notice, click_ids: ClickIds) -> ClickId | RefusalReason:
-    """The click id of a notice, or why it is certain without a database that it will be refused."""
+    """Return the genuine click id of a notice, or why it will be refused; needs no database."""
     text = notice.click_id_text
     if not text:
         return RefusalReason.NO_CLICK_ID
     match click_ids.read(text):
         case ClickId() as click_id:
             return click_id
-        case Fault.FORGED:
+        case ClickIdFault.FORGED:
             return RefusalReason.FORGED_CLICK_ID
-        case Fault.MALFORMED:
+        case ClickIdFault.MALFORMED:
             return RefusalReason.UNREPLACED_MACRO if unreplaced_macro(text) else RefusalReason.MALFORMED_CLICK_ID
 
 
@@ -340,17 +346,17 @@ def _flags_of(pairs: Pairs) -> list[NoticeFlag]:
 
 
 def _take_named(values: dict[str, str]) -> dict[str, str]:
-    """Take the values of ``NAMES`` out, each under the name that counts; empty: it did not come."""
+    """Remove the fields of ``NAMES`` from ``values`` and return each by the name that counts; empty if not sent."""
     names = dict.fromkeys(NAMES, "")
-    for name, value in values.items():  # by what came, not by all names that might have: this runs for every notice
+    for name, value in values.items():  # over what came, not over all accepted names: this runs for every notice
         field = _FIELDS.get(name)
         if field is not None and value.strip():
-            names[field] = name_that_counts(values, field) if names[field] else name
+            names[field] = effective_name(values, field) if names[field] else name
     return {field: values.pop(name).strip() if name else "" for field, name in names.items()}
 
 
 def _click_id_text(sent: str, from_cookie: str) -> str:
-    """Return the click id that was sent, else that of the cookie: a thank-you page may leave the pixel's macro as it is."""
+    """Return the click id that was sent, else the cookie's: a thank-you page may leave the pixel's macro unreplaced."""
     return from_cookie if from_cookie and (not sent or unreplaced_macro(sent)) else sent
 
 
@@ -360,8 +366,8 @@ def _cut(text: str, length: int, flags: list[NoticeFlag]) -> str:
     return text[:length]
 
 
-def _kept_apart(txid: str, flags: list[NoticeFlag]) -> str:
-    """A txid that fits; of a longer one the beginning and a digest, so that two that differ stay two. A macro is none."""
+def _txid(txid: str, flags: list[NoticeFlag]) -> str:
+    """Return the txid to store; empty for an unreplaced macro."""
     if unreplaced_macro(txid):
         flags.append(NoticeFlag.TXID_UNREPLACED_MACRO)
         return ""
@@ -371,10 +377,10 @@ def _kept_apart(txid: str, flags: list[NoticeFlag]) -> str:
 
 
 def identifying_txid(txid: str) -> str:
-    """Return a txid as it is stored: one that is too long as its beginning and a digest."""
+    """Return a txid as it is stored: a long one as its beginning and a digest, so that different ones stay different."""
     if len(txid) <= MAX_TXID:
         return txid
-    digest = hashlib.sha256(octets_of(txid)).hexdigest()
+    digest = hashlib.sha256(unescape_bytes(txid)).hexdigest()
     return f"{txid[: MAX_TXID - len(digest) - 1]}~{digest}"
 
 
@@ -387,7 +393,7 @@ def _parameters(values: dict[str, str], flags: list[NoticeFlag]) -> Parameters:
             params[_PARAM_NUMBERS[name]] = value
         elif name in _EVENT_NUMBERS and isinstance(amount := read_amount(value), Amount):
             events[_EVENT_NUMBERS[name]] = amount_text(amount.micros)
-        elif name not in _NEVER_KEPT:
+        elif name not in _NEVER_STORED:
             if name in _EVENT_NUMBERS and value:
                 flags.append(NoticeFlag.EVENT_UNREADABLE)
             others[name] = value

@@ -1,4 +1,4 @@
-"""Conversions - In: a notice in the log, what became of it, and what the log is narrowed by."""
+"""Conversions - In: a notice in the log, its outcome, and the log's filters."""
 
 import enum
 from typing import Annotated
@@ -7,11 +7,11 @@ import msgspec
 from msgspec import Meta
 
 from clickloop.conversion.notice import RawNotice, RefusalReason
-from clickloop.log_filter import Flagged, LogFilter, OfClick, OfConversion, RecordNumber
+from clickloop.log_filter import ClickIdFilter, ConversionIdFilter, Flagged, LogFilter, RecordNumber
 
 
-class Outcome(enum.StrEnum):
-    """What became of a notice."""
+class NoticeOutcome(enum.StrEnum):
+    """The outcome of a notice."""
 
     WAITING = "waiting"
     NEW = "new"
@@ -22,37 +22,37 @@ class Outcome(enum.StrEnum):
     @property
     def is_registered(self) -> bool:
         """Whether it belongs to a conversion."""
-        return self in (Outcome.NEW, Outcome.CHANGED, Outcome.REPEATED)
+        return self in (NoticeOutcome.NEW, NoticeOutcome.CHANGED, NoticeOutcome.REPEATED)
 
 
 class StoredNotice(msgspec.Struct, frozen=True, kw_only=True):
-    """A notice as it stands in the log. ``reason`` is set exactly when it is refused."""
+    """A notice in the log. ``reason`` is set if and only if it is refused."""
 
     raw: RawNotice
     click_id: str | None = None
-    """The genuine click id that it carried."""
+    """The genuine click id in it; None: it has none."""
     network_id: int | None = None
     campaign_id: int | None = None
     status_word: str = ""
-    outcome: Outcome
+    outcome: NoticeOutcome
     reason: RefusalReason | None = None
     flags: tuple[str, ...] = ()
     conversion_id: str | None = None
     version: int | None = None
-    """Of the conversion, after this notice."""
+    """The conversion's version after this notice."""
     look_again_at: int | None = None
     first_look_at: int | None = None
-    """The moment of the core's first look for its click, where that was not there."""
+    """When the core first looked for its click; None: the click was there at once."""
     runs: int = 1
-    """How often it was read: once, and whenever it was run again."""
+    """How often it was processed, including reruns."""
     run_at: int | None = None
-    """When it was run again the last time."""
+    """The time of the last rerun; None if it was never rerun."""
 
 
 class NoticeFilter(LogFilter, frozen=True, omit_defaults=True, kw_only=True):
-    """Which notices."""
+    """Filters of the log of notices."""
 
-    outcome: Annotated[Outcome, Meta(description="Only with this outcome.")] | None = None
+    outcome: Annotated[NoticeOutcome, Meta(description="Only with this outcome.")] | None = None
     reason: Annotated[RefusalReason, Meta(description="Only refused for this reason.")] | None = None
     network_id: RecordNumber = None
     campaign_id: RecordNumber = None
@@ -60,11 +60,9 @@ class NoticeFilter(LogFilter, frozen=True, omit_defaults=True, kw_only=True):
     status_word: (
         Annotated[
             str,
-            Meta(
-                max_length=200, description="Only with this status word as the network sent it; case does not matter."
-            ),
+            Meta(max_length=200, description="Only with this status word as the network sent it, ignoring case."),
         ]
         | None
     ) = None
-    click_id: OfClick = None
-    conversion_id: OfConversion = None
+    click_id: ClickIdFilter = None
+    conversion_id: ConversionIdFilter = None

@@ -1,4 +1,4 @@
-"""The parameters of a request as names and values: query, form and JSON body merged, within limits."""
+"""Read the parameters of a request: query, form and JSON body merged, within limits."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -6,16 +6,16 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from clickloop.conversion.lenient_json import MAX_MEMBERS, object_items, octets_in, text_in
+from clickloop.conversion.lenient_json import MAX_MEMBERS, object_items, surrogate_bytes, text_in
 from clickloop.conversion.mended_json import mended_items
 from clickloop.conversion.multipart_body import boundary_of, form_fields
-from clickloop.macro.parameter_name import meant_name
-from clickloop.text import text_of
+from clickloop.macro.parameter_name import intended_name
+from clickloop.text import escape_bytes
 
 MAX_INPUT_BYTES = 16_384
-"""Maximum size of the query and of the body each; the rest is not read. Of a longer JSON object the first members that fit are."""
-MAX_KEYS = 100  # strangers send these: each costs time when the notice is read
-MAX_KEY_LENGTH = 200  # no parameter of a network is longer
+"""Maximum size of the query and of the body each; the rest is not read. Of a longer JSON object the members that fit are read."""
+MAX_KEYS = 100  # anyone can send these, and each costs time
+MAX_KEY_LENGTH = 200  # longer than any network's parameter
 
 _JSON_OBJECT: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _JSON_LIST: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
@@ -23,7 +23,10 @@ _JSON_TEXT: msgspec.json.Decoder[str] = msgspec.json.Decoder(str)
 
 
 class Pairs(msgspec.Struct, frozen=True):
-    """Values by lower-case name, in order of appearance; of a repeated name the last that is not empty. Texts as in ``text``."""
+    """Values by lower-case name in order of appearance; of a repeated name the last non-empty one.
+
+    Texts are in the form of ``text.escape_bytes``.
+    """
 
     values: dict[str, str]
     query_cut: bool = False
@@ -31,13 +34,13 @@ class Pairs(msgspec.Struct, frozen=True):
     body_unreadable: bool = False
     too_many_keys: bool = False
     name_mended: bool = False
-    """A name had leftovers in front of it (see ``parameter_name``), or the query was encoded once too often."""
+    """A name had extra characters in front (see ``parameter_name``), or the query was percent-encoded once too often."""
     body_mended: bool = False
-    """The body was no JSON, but it was plain what was meant: see ``mended_json``."""
+    """The body was not valid JSON but unambiguous: see ``mended_json``."""
 
 
-class _Collected:
-    """Values on their way into ``Pairs``."""
+class _PairsBuilder:
+    """A builder of ``Pairs``."""
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
@@ -45,11 +48,11 @@ class _Collected:
         self.mended = False
 
     def take(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Put pairs over the values that are there."""
+        """Add pairs, replacing earlier values of the same name."""
         values = self.values
         for key, value in pairs:
             stripped = key.strip()
-            meant = meant_name(stripped)
+            meant = intended_name(stripped)
             if meant is not stripped:
                 self.mended = True
                 meant = meant.strip()
@@ -57,7 +60,7 @@ class _Collected:
                     continue
             name = meant.lower()[:MAX_KEY_LENGTH]
             if not value and values.get(name):
-                continue  # empty is as if it had not been sent: it takes nothing away
+                continue  # an empty value counts as not sent and replaces nothing
             if name in values or len(values) < MAX_KEYS:
                 values[name] = value
             else:
@@ -65,29 +68,27 @@ class _Collected:
 
 
 def read_pairs(query: bytes, body: bytes, content_type: str) -> Pairs:
-    """The parameters of a request; the body's count after the query's. Never raises.
+    """Return the parameters of a request; the body's override the query's. Never raises.
 
-    JSON numbers keep their digits as written; a value that is itself an object or a list is kept as JSON text, nested
-    at most as deep as the decoder bears (about a thousand levels, deeper is unreadable). Form bodies may be urlencoded
-    or multipart. A body whose type is missing or wrong is read as what it unmistakably looks like.
+    JSON numbers keep their digits as written; nested objects and lists are kept as JSON text, up to the decoder's maximum depth
+    (about a thousand levels; deeper ones are unreadable). Form bodies may be urlencoded or multipart. A body whose content
+    type is missing or wrong is detected by its contents.
     """
-    collected = _Collected()
+    builder = _PairsBuilder()
     if len(query) <= MAX_INPUT_BYTES and b"=" not in query and b"%3d" in query.lower():
-        # Encoded as a whole by whoever put the address together.
-        query, collected.mended = unquote_to_bytes(query), True
+        # The whole query was percent-encoded when the URL was built.
+        query, builder.mended = unquote_to_bytes(query), True
     query_kept, query_cut = _cut(query, b"&")
-    collected.take(_urlencoded(query_kept))
+    builder.take(_urlencoded(query_kept))
     read = _NO_BODY
     if body and not body.isspace():
         read = _read_body(_as_utf8(body, content_type), content_type)
-        collected.take(read.pairs)
-    return Pairs(
-        collected.values, query_cut, read.cut, read.unreadable, collected.too_many, collected.mended, read.mended
-    )
+        builder.take(read.pairs)
+    return Pairs(builder.values, query_cut, read.cut, read.unreadable, builder.too_many, builder.mended, read.mended)
 
 
 class _Body(msgspec.Struct, frozen=True):
-    """The pairs of a body, and what was odd about it."""
+    """The pairs of a body, and its irregularities."""
 
     pairs: Iterable[tuple[str, str]] = ()
     cut: bool = False
@@ -98,31 +99,31 @@ class _Body(msgspec.Struct, frozen=True):
 _NO_BODY = _Body()
 
 
-def _cut(octets: bytes, separator: bytes) -> tuple[bytes, bool]:
-    """The leading octets, up to the last whole pair within the limit, and whether something was left out."""
-    if len(octets) <= MAX_INPUT_BYTES:
-        return octets, False
-    kept = octets[:MAX_INPUT_BYTES]
-    return kept[: max(kept.rfind(separator), 0)], True
+def _cut(data: bytes, separator: bytes) -> tuple[bytes, bool]:
+    """Return the leading bytes up to the last whole pair within the limit, and whether anything was cut off."""
+    if len(data) <= MAX_INPUT_BYTES:
+        return data, False
+    head = data[:MAX_INPUT_BYTES]
+    return head[: max(head.rfind(separator), 0)], True
 
 
-def _urlencoded(octets: bytes) -> Iterator[tuple[str, str]]:
-    for pair in octets.split(b"&"):
+def _urlencoded(data: bytes) -> Iterator[tuple[str, str]]:
+    for pair in data.split(b"&"):
         if pair:
             key, _, value = pair.partition(b"=")
             yield _decoded(key), _decoded(value)
 
 
-def _decoded(octets: bytes) -> str:
-    if b"+" in octets:
-        octets = octets.replace(b"+", b" ")
-    return text_of(unquote_to_bytes(octets) if b"%" in octets else octets)
+def _decoded(data: bytes) -> str:
+    if b"+" in data:
+        data = data.replace(b"+", b" ")
+    return escape_bytes(unquote_to_bytes(data) if b"%" in data else data)
 
 
 def _as_utf8(body: bytes, content_type: str) -> bytes:
-    """Return the body without its byte order mark (RFC 8259, 8.1 allows to ignore it), and UTF-16 as UTF-8.
+    """Return the body without its byte order mark (RFC 8259, 8.1 allows ignoring it), UTF-16 converted to UTF-8.
 
-    UTF-16 is recognised by its mark, by the charset, or by the zero beside the first brace (RFC 4627, 3).
+    UTF-16 is recognised by its mark, the charset, or the zero byte next to the first brace (RFC 4627, 3).
     """
     if body.startswith(b"\xef\xbb\xbf"):
         return body[3:]
@@ -148,23 +149,23 @@ def _read_body(body: bytes, content_type: str) -> _Body:
             return _Body(form_fields(kept, boundary), was_cut)
         if "multipart/" in kind:
             return _Body(unreadable=True)
-    looks = body.lstrip()[:1]
-    if looks in (b"{", b"[") or ("json" in kind and (looks == b'"' or b"=" not in body)):
+    first_byte = body.lstrip()[:1]
+    if first_byte in (b"{", b"[") or ("json" in kind and (first_byte == b'"' or b"=" not in body)):
         is_long = len(body) > MAX_INPUT_BYTES
         items, mended = _json_items(body)
         if items is not None:
             fitting = _fitting(items) if is_long else items
             return _Body([(_plain(key), _json_value(raw)) for key, raw in fitting], is_long, mended=mended)
-        if "json" in kind or looks == b"{":
+        if "json" in kind or first_byte == b"{":
             return _Body((), is_long, unreadable=True)
     kept, was_cut = _cut(body, b"&")
     return _Body(_urlencoded(kept.strip()), was_cut)
 
 
 def _json_items(body: bytes) -> tuple[list[tuple[str, bytes]] | None, bool]:
-    """Return the names of an object, each with its value's JSON, and whether it had to be mended; None: unreadable.
+    """Return the names of an object, each with its value's JSON, and whether it was repaired; None: unreadable.
 
-    An object that stands alone in a list, or was encoded twice and so is a text, is read too.
+    The object may also be the only element of a list, or encoded twice and so a string.
     """
     try:
         if body.lstrip()[:1] == b'"':
@@ -174,10 +175,10 @@ def _json_items(body: bytes) -> tuple[list[tuple[str, bytes]] | None, bool]:
             if body.lstrip()[:1] == b"[":
                 (only,) = _JSON_LIST.decode(body)
                 members = bytes(only)
-            # No more than can be kept are looked at: a body has room for tens of thousands.
+            # Only as many members as are used: a body can have tens of thousands.
             first = islice(_JSON_OBJECT.decode(members).items(), MAX_MEMBERS)
             return [(key, bytes(raw)) for key, raw in first], False
-        # The fast way refuses anything odd; what follows is more lenient.
+        # The fast decoder is strict; the ones below are lenient.
         except (msgspec.MsgspecError, UnicodeDecodeError):
             pass
         try:
@@ -189,7 +190,7 @@ def _json_items(body: bytes) -> tuple[list[tuple[str, bytes]] | None, bool]:
 
 
 def _fitting(items: list[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
-    """Yield the members for which there is room, in order. A long one, a basket say, takes none from those behind it."""
+    """Yield the members that fit, in order. One that is too long (such as a basket) is skipped; later ones may still fit."""
     room = MAX_INPUT_BYTES
     for key, raw in items:
         size = len(key) + len(raw)
@@ -205,8 +206,8 @@ def _json_value(raw: bytes) -> str:
             return _plain(_JSON_TEXT.decode(raw))
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return text_in(raw)
-    return "" if raw == b"null" else text_of(raw)
+    return "" if raw == b"null" else escape_bytes(raw)
 
 
 def _plain(text: str) -> str:
-    return text if text.isascii() and "\0" not in text else text_of(octets_in(text))
+    return text if text.isascii() and "\0" not in text else escape_bytes(surrogate_bytes(text))

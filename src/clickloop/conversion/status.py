@@ -1,4 +1,4 @@
-"""Statuses: the user's own table of what a conversion can be, and the words that networks send for each."""
+"""Statuses of conversions: the user's table, and the words that networks send for each."""
 
 import enum
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ import msgspec
 
 
 class CountsAs(enum.StrEnum):
-    """How a status counts in money: only confirmed revenue is revenue."""
+    """How conversions with a status count: only confirmed ones count as revenue."""
 
     PENDING = "pending"
     CONFIRMED = "confirmed"
@@ -16,7 +16,7 @@ class CountsAs(enum.StrEnum):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """A status: a stable key, a name for people and for ``{conversion.group}``, and how it counts."""
+    """A status: a stable key, a name for display and for ``{conversion.group}``, and how it counts."""
 
     key: str
     name: str
@@ -24,9 +24,9 @@ class Status(msgspec.Struct, frozen=True):
 
 
 SALE = Status("sale", "Sale", CountsAs.CONFIRMED)
-"""What a notice without a status means."""
+"""The status of a notice that names none."""
 OTHER = Status("other", "Other", CountsAs.PENDING)
-"""What an unknown word means: registered, never counted as confirmed revenue."""
+"""The status of an unknown word: registered, but never counted as confirmed revenue."""
 
 
 class StatusWords(msgspec.Struct, frozen=True):
@@ -39,12 +39,12 @@ class StatusWords(msgspec.Struct, frozen=True):
 
 
 def word_key(word: str) -> str:
-    """The form in which words are matched: trimmed, lower case."""
+    """Return the form in which words are matched: trimmed, lower case."""
     return word.strip().lower()
 
 
 class StatusTable:
-    """The user's statuses and what each word stands for. Immutable; a status's own key is one of its words."""
+    """The user's statuses and their words. Immutable; a status's key is one of its words."""
 
     def __init__(self, rows: Iterable[StatusWords]) -> None:
         rows = tuple(rows)
@@ -54,9 +54,9 @@ class StatusTable:
         self._by_word = MappingProxyType(by_word)
 
     def of_word(self, word: str, own: Mapping[str, str] = MappingProxyType({})) -> Status | None:
-        """Return the status behind a network's word; without a word, ``sale``; None for a word that nobody mapped yet.
+        """Return the status of a network's word; without a word, ``sale``; None for an unmapped word.
 
-        ``own`` are the network's own words and the keys of their statuses, which count before the common ones.
+        ``own`` maps the network's own words to status keys; they take precedence over the common words.
         """
         key = word_key(word)
         if own and (status := self._by_key.get(own.get(key, ""))):
@@ -64,10 +64,10 @@ class StatusTable:
         return self._by_word.get(key) if key else self.of_key(SALE.key) or SALE
 
     def of_key(self, key: str) -> Status | None:
-        """The status of that key."""
+        """Return the status with this key; None: there is none."""
         return self._by_key.get(key)
 
     @property
     def other(self) -> Status:
-        """The status for unknown words, by the name that the user gave it."""
+        """The status for unknown words, with the user's name for it."""
         return self._by_key.get(OTHER.key, OTHER)

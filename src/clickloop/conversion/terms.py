@@ -15,26 +15,26 @@ IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 NO_NETWORK = Network(name="")
-"""What a notice is held to whose click is of no network: nothing."""
+"""The terms for a click without a network: no restrictions."""
 NO_OFFER = Offer(name="", url="")
 
 
-class CurrencyGiver(enum.StrEnum):
-    """Who can say which currency an amount without one is in, in the order in which they are asked. A closed list."""
+class CurrencySource(enum.StrEnum):
+    """Where the currency of an amount without one comes from, in order of precedence. A closed list."""
 
     OFFER = "offer"
     NETWORK = "network"
     INSTANCE = "instance"
 
 
-class Terms(msgspec.Struct, frozen=True):
-    """All that is set up and bears on one notice."""
+class NoticeTerms(msgspec.Struct, frozen=True):
+    """The set-up that applies to one notice."""
 
     network: Network
     offer: Offer
     statuses: StatusTable
     currency: str
-    """Of the instance."""
+    """The instance's currency."""
 
     @property
     def default_currency(self) -> str:
@@ -42,20 +42,20 @@ class Terms(msgspec.Struct, frozen=True):
         return self.offer.currency or self.network.currency or self.currency
 
     @property
-    def currency_giver(self) -> CurrencyGiver:
-        """Whose currency the default one is."""
+    def currency_giver(self) -> CurrencySource:
+        """Where the default currency comes from."""
         if self.offer.currency:
-            return CurrencyGiver.OFFER
-        return CurrencyGiver.NETWORK if self.network.currency else CurrencyGiver.INSTANCE
+            return CurrencySource.OFFER
+        return CurrencySource.NETWORK if self.network.currency else CurrencySource.INSTANCE
 
 
 def accepts_token(network: Network, token: str) -> bool:
-    """Return whether a token is the network's, in a time that tells nothing about it; any, where none is set."""
+    """Return whether a token is the network's, in constant time; True if the network has none."""
     return not network.token or hmac.compare_digest(network.token.encode(), token.encode())
 
 
 def accepts_address(network: Network, ip: str) -> bool:
-    """Return whether an address is on the network's list; any, where the list is empty."""
+    """Return whether an address is on the network's list; True if the list is empty."""
     return not network.addresses or _is_listed(ip, network.addresses)
 
 
@@ -71,7 +71,7 @@ def _is_listed(ip: str, addresses: tuple[str, ...]) -> bool:
 
 @lru_cache(maxsize=256)
 def _networks(addresses: tuple[str, ...]) -> tuple[IpNetwork, ...]:
-    """The ranges of a list; a text that is none matches nobody."""
+    """Parse a list of ranges; invalid ones are skipped and match nothing."""
     found = []
     for text in addresses:
         try:

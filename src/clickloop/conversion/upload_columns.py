@@ -1,24 +1,24 @@
-"""The columns of an uploaded table, and the parameters of a notice that they mean, as networks name them in their exports."""
+"""Map the columns of an uploaded table to the parameters of a notice, by the names that networks use in their exports."""
 
 import re
 from collections.abc import Sequence, Set
 
 import msgspec
 
-from clickloop.conversion.notice import EVENTS, NAMES, PARAMS
+from clickloop.conversion.notice import MAX_EVENTS, MAX_PARAMS, NAMES
 from clickloop.currency import CURRENCIES, SIGNS, usual_meaning
 from clickloop.text import readable
 
 RESULT_PREFIX = "clickloop_"
-"""Begins the names of the columns that a result adds: a result that was corrected can be uploaded again."""
-KNOWN = frozenset(
+"""Prefix of the columns that a result file adds. They are ignored when a corrected result file is uploaded again."""
+KNOWN_PARAMETERS = frozenset(
     [name for names in NAMES.values() for name in names]
-    + [f"param{number}" for number in range(1, PARAMS + 1)]
-    + [f"event{number}" for number in range(1, EVENTS + 1)]
+    + [f"param{number}" for number in range(1, MAX_PARAMS + 1)]
+    + [f"event{number}" for number in range(1, MAX_EVENTS + 1)]
     + ["conversion_id", "at", "token", "disable_postback", "userid", "return"]
 )
 """The parameters of a notice."""
-_PLAIN_NAMES = {name.replace("_", ""): name for name in sorted(KNOWN)}
+_PLAIN_NAMES = {name.replace("_", ""): name for name in sorted(KNOWN_PARAMETERS)}
 _ALIASES = {
     "payout": (
         "payouts payoutamount netpayout totalpayout affiliatepayout publisherpayout partnerpayout yourpayout "
@@ -41,41 +41,42 @@ _ALIASES = {
         "bookingdate purchasedate datetime timestamp date"
     ),
 }
-"""Networks' names for a value, in small letters and without anything between them; the first that a table has counts."""
+"""Networks' names for a parameter, in lower case without separators; the first one in a table counts."""
 _FIELD_OF_ALIAS = {alias: field for field, aliases in _ALIASES.items() for alias in aliases.split()}
 _RANKS = {alias: rank for rank, alias in enumerate(_FIELD_OF_ALIAS)}
-WANTED = ("payout", "txid")
-"""Without these a table registers no money, or several orders of one click as one conversion."""
+REQUIRED_VALUES = ("payout", "txid")
+"""Without payout a table registers no money; without txid, several orders of a click become one conversion."""
 _BROKEN = re.compile(r"[\s\-]+")
 _BETWEEN = re.compile(r"[\s_\-.,:;/|()\[\]]+|(?<=[a-z])(?=[A-Z])")
-_MAX_HEADER = 200  # a longer first line is no header
-_SHOWN_COLUMNS = 10  # a message that names hundreds is not read
+_MAX_HEADER = 200  # characters examined; longer cells are not column names
+_SHOWN_COLUMNS = 10  # a message that lists hundreds is of no use
 _SHOWN_CHARACTERS = 60  # a cell may have thousands
 
 
-class Column(msgspec.Struct, frozen=True):
-    """A column. ``name``: the parameter that it means, or its header in small letters where it means none."""
+class UploadColumn(msgspec.Struct, frozen=True):
+    """A column. ``name``: the parameter that it means, or its header in lower case if it means none."""
 
     header: str
     name: str
     currency: str = ""
-    """Of its amounts by the header, as a notice's currency."""
+    """The currency of its amounts, if the header names one."""
     is_used: bool = False
+    """Whether it means a parameter."""
 
 
-class Repeated(msgspec.Struct, frozen=True):
-    """Two columns have the same known name; the second is the one at ``position``."""
+class RepeatedColumn(msgspec.Struct, frozen=True):
+    """The second of two columns with the same known name, at ``position``."""
 
     position: int
 
 
-def read_columns(headers: Sequence[str]) -> tuple[Column, ...] | Repeated:
+def read_columns(headers: Sequence[str]) -> tuple[UploadColumn, ...] | RepeatedColumn:
     """Return the meaning of each column of a table."""
     exact = [_exact_name(header) for header in headers]
     own: set[str] = set()
     for position, name in enumerate(exact):
         if name in own:
-            return Repeated(position)
+            return RepeatedColumn(position)
         if name:
             own.add(name)
     meant = [_alias_of(header) for header in headers]
@@ -89,30 +90,30 @@ def read_columns(headers: Sequence[str]) -> tuple[Column, ...] | Repeated:
     for position, header in enumerate(headers):
         name, _, currency = meant[position]
         if exact[position]:
-            columns.append(Column(header, exact[position], is_used=True))
+            columns.append(UploadColumn(header, exact[position], is_used=True))
         elif name and taken.get(name) == position:
-            columns.append(Column(header, name, currency, is_used=True))
+            columns.append(UploadColumn(header, name, currency, is_used=True))
         else:
-            columns.append(Column(header, header.strip().lower()))
+            columns.append(UploadColumn(header, header.strip().lower()))
     return tuple(columns)
 
 
 def column_name(header: str) -> str:
-    """Return the parameter that a column alone would mean, else its header in small letters."""
+    """Return the parameter that a column alone would mean, else its header in lower case."""
     columns = read_columns([header])
     return columns[0].name if isinstance(columns, tuple) else header
 
 
 def keyed_pairs(key: str, value: bytes) -> list[tuple[str, bytes]]:
-    """Return a value under the parameter that its key means, behind the currency that is named in the key."""
+    """Return a value with the parameter that its key means, preceded by the currency if the key names one."""
     match read_columns([key]):
-        case (Column(name=name, currency=currency),):
+        case (UploadColumn(name=name, currency=currency),):
             return [("cnv_currency", currency.encode()), (name, value)] if currency else [(name, value)]
     return [(key, value)]
 
 
-def unused_columns(columns: Sequence[Column]) -> tuple[str, ...]:
-    """Return the headers of the columns that mean no parameter; their cells stay with the conversion."""
+def unused_columns(columns: Sequence[UploadColumn]) -> tuple[str, ...]:
+    """Return the headers of unrecognised columns; their cells are stored as unknown parameters."""
     return tuple(
         column.header
         for column in columns
@@ -120,46 +121,47 @@ def unused_columns(columns: Sequence[Column]) -> tuple[str, ...]:
     )
 
 
-def missing_values(columns: Sequence[Column]) -> tuple[str, ...]:
-    """Return which of payout and txid no column means."""
+def missing_values(columns: Sequence[UploadColumn]) -> tuple[str, ...]:
+    """Return which of payout and txid have no column."""
     used = {column.name for column in columns if column.is_used}
-    return tuple(field for field in WANTED if used.isdisjoint(NAMES[field]))
+    return tuple(field for field in REQUIRED_VALUES if used.isdisjoint(NAMES[field]))
 
 
-def not_understood(missing: Sequence[str], unused: Sequence[str]) -> str:
-    """Return what is missing of a table, the columns that may be it, and what to do."""
-    wanted = " and none as ".join({"payout": "payout", "txid": "transaction id (txid)"}[name] for name in missing)
+def missing_columns_sentence(missing: Sequence[str], unused: Sequence[str]) -> str:
+    """Return the sentences about missing values, the unrecognised columns, and what to do."""
+    values = " or ".join({"payout": "payout", "txid": "transaction ID (txid)"}[name] for name in missing)
     shown = ", ".join(readable(name)[:_SHOWN_CHARACTERS] for name in unused[:_SHOWN_COLUMNS])
     more = f" and {len(unused) - _SHOWN_COLUMNS} more" if len(unused) > _SHOWN_COLUMNS else ""
     return (
-        f"No column was taken as {wanted}; not used: {shown}{more}. Name the column payout, or Payout (USD), and txid; or preview "
-        "the file and register it from there, or confirm that these values are missing (incomplete=1, --incomplete)."
+        f"No column was recognised as {values}. Unused columns: {shown}{more}. Rename the columns to payout, or Payout (USD), "
+        "and txid; or preview the file and register it from there; or confirm that these values are missing (incomplete=1, "
+        "--incomplete)."
     )
 
 
-def payout_currencies(columns: Sequence[Column]) -> list[tuple[int, str]]:
-    """Return the places of payout columns, in the order in which they count, with the currencies of their headers."""
+def payout_currencies(columns: Sequence[UploadColumn]) -> list[tuple[int, str]]:
+    """Return the positions of payout columns by precedence, with the currencies in their headers; empty if none names one."""
     places = {column.name: at for at, column in enumerate(columns)}
     payouts = [(places[name], columns[places[name]].currency) for name in NAMES["payout"] if name in places]
     return payouts if any(currency for _, currency in payouts) else []
 
 
 def _has_own(name: str, own: Set[str]) -> bool:
-    """Return whether a table has a column by the very name of a parameter, which counts before an alias of it.
+    """Return whether a table has a column with an exact name of the parameter, which takes precedence over its aliases.
 
-    Of the money only ``payout`` does: beside a commission, an amount or a sum is what the customer paid.
+    For money only the same name counts: next to a commission, an amount or a sum is what the customer paid.
     """
     return name in own if name in NAMES["payout"] else not own.isdisjoint(NAMES.get(name, (name,)))
 
 
 def _exact_name(header: str) -> str:
-    """Return the parameter of which this is the name, however it is written; empty: of none."""
+    """Return the parameter with this name, ignoring case and separators; empty if none."""
     joined = _BROKEN.sub("_", header.strip().lower())
-    return joined if joined in KNOWN else _PLAIN_NAMES.get(joined.replace("_", ""), "")
+    return joined if joined in KNOWN_PARAMETERS else _PLAIN_NAMES.get(joined.replace("_", ""), "")
 
 
 def _alias_of(header: str) -> tuple[str, int, str]:
-    """Return the parameter that a header means, how sure that is (less is more), and the currency in it."""
+    """Return the parameter that a header means, its rank (lower is more certain), and the currency in it."""
     words = [word for word in _BETWEEN.split(header.strip()[:_MAX_HEADER]) if word]
     joined = "".join(words).lower()
     if joined in _FIELD_OF_ALIAS:
@@ -174,7 +176,7 @@ def _alias_of(header: str) -> tuple[str, int, str]:
 
 
 def _with_currency(words: list[str]) -> list[tuple[list[str], str]]:
-    """Return the ways to read a currency at the end or the beginning of a header: the other words, and the currency."""
+    """Return the possible currencies at the end or the beginning of a header, each with the other words."""
     found = []
     words = [part for word in words for part in _parted(word)]
     for rest, unit in ((words[:-1], words[-1:]), (words[1:], words[:1])):
@@ -185,7 +187,7 @@ def _with_currency(words: list[str]) -> list[tuple[list[str], str]]:
 
 
 def _parted(word: str) -> list[str]:
-    """Return a word and the currency's sign that is written at it, such as ``Payout$``."""
+    """Split a word from a currency sign attached to it, such as ``Payout$``."""
     for sign, rest in ((word[-1:], word[:-1]), (word[:1], word[1:])):
         if rest and sign in SIGNS and not sign.isalpha() and word.upper() not in SIGNS:
             return [rest, sign] if word.endswith(sign) else [sign, rest]

@@ -1,33 +1,35 @@
-"""In which order day and month are in the dates of an uploaded table, as its rows prove it."""
+"""Find the order of day and month in the dates of an uploaded table, as proven by its rows."""
 
 from collections.abc import Iterable, Iterator
 
-from clickloop.conversion.moment import DateOrder, order_among
-from clickloop.conversion.upload import MOMENT, Layout, separator_of
-from clickloop.conversion.upload_cells import bare
+from clickloop.conversion.moment import DateOrder, order_proven_by
+from clickloop.conversion.upload import MOMENT, UploadLayout, separator_of
+from clickloop.conversion.upload_cells import without_text_quotes
 from clickloop.conversion.upload_table import Record, records
 from clickloop.conversion.upload_text import physical_lines
-from clickloop.text import text_of
+from clickloop.text import escape_bytes
 
 MAX_EXAMINED_BYTES = 16 * 1024 * 1024
-"""Of a table, behind its header: a month of dates in order reaches the thirteenth day long before."""
+"""Bytes examined after the header: dates of a month in order reach the 13th day long before that."""
 
 
-def has_moments(layout: Layout) -> bool:
+def has_moments(layout: UploadLayout) -> bool:
     """Return whether a table has a column for the time of a conversion."""
     return any(column.name == MOMENT for column in layout.column_uses())
 
 
-def proven_order(layout: Layout, pieces: Iterable[bytes], received_at: int) -> DateOrder | None:
-    """Return the order of the dates of a table, where ``pieces`` begin behind its header; None: nothing proves one."""
-    return order_among(_moments(layout, _beginning(pieces)), received_at)
+def proven_order(layout: UploadLayout, pieces: Iterable[bytes], received_at: int) -> DateOrder | None:
+    """Return the order of a table's dates; None: unproven. ``pieces`` begin after the header."""
+    return order_proven_by(_moments(layout, _beginning(pieces)), received_at)
 
 
-def _moments(layout: Layout, pieces: Iterable[bytes]) -> Iterator[str]:
+def _moments(layout: UploadLayout, pieces: Iterable[bytes]) -> Iterator[str]:
     places = [at for at, column in enumerate(layout.column_uses()) if column.name == MOMENT]
     for record in records(physical_lines(pieces), separator_of(layout)):
         if isinstance(record, Record):
-            yield from (text_of(bare(record.cells[at].strip())) for at in places if at < len(record.cells))
+            yield from (
+                escape_bytes(without_text_quotes(record.cells[at].strip())) for at in places if at < len(record.cells)
+            )
 
 
 def _beginning(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""The text of an uploaded file: other encodings as UTF-8, and octets as physical lines with their places, within limits."""
+"""Decode an uploaded file to UTF-8, and split it into physical lines with their positions, within limits."""
 
 import codecs
 from collections.abc import Iterable, Iterator
@@ -7,7 +7,7 @@ from typing import NamedTuple
 from clickloop.conversion.pairs import MAX_INPUT_BYTES
 
 MAX_LINE_BYTES = MAX_INPUT_BYTES
-"""Of one record, which may span several physical lines: as much as a notice may hold."""
+"""Maximum size of a record, which may span several physical lines: as much as is read of a notice."""
 
 _MARKS = (
     (codecs.BOM_UTF8, ""),
@@ -16,50 +16,50 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_MAX_MARK_BYTES = 4  # of UTF-32: before that many bytes are here, the mark cannot be told
-_MAX_CHARACTER_BYTES = 4  # of UTF-8: what is cut off in fewer may go on in the next piece
+_MAX_MARK_BYTES = 4  # UTF-32's mark; with fewer bytes it cannot be recognised
+_MAX_CHARACTER_BYTES = 4  # of UTF-8; fewer at the end of a piece may be a character that continues in the next
 BINARY_MARKS = (b"PK\x03\x04", b"\x1f\x8b", b"%PDF", b"\xd0\xcf\x11\xe0", b"Rar!", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd")
-"""Begin files that are no text: workbooks, archives."""
+"""First bytes of files that are not text: workbooks, archives."""
 UTF_8, WINDOWS_1252 = "utf-8", "windows-1252"
 _WINDOWS = {
-    octet: character
-    for octet in range(0x80, 0xA0)
-    if (character := bytes([octet]).decode("cp1252", "ignore"))  # five octets have no character
+    byte: character
+    for byte in range(0x80, 0xA0)
+    if (character := bytes([byte]).decode("cp1252", "ignore"))  # five bytes are undefined
 }
 
 
-class Utf8:
-    """Takes a file in pieces and gives it as UTF-8 without a byte order mark.
+class Utf8Decoder:
+    """An incremental decoder of a file to UTF-8 without a byte order mark.
 
-    UTF-16 and UTF-32 are recognised by their marks (spreadsheets save "Unicode text" so). What is no UTF-8 is read as windows-1252,
-    which spreadsheets call "CSV (ANSI)": it is so from the first character beyond ASCII on, for nobody mixes the two. Where UTF-8 came
-    first, octets that are none are kept as they are, as the public doors keep them.
+    UTF-16 and UTF-32 are recognised by their marks (spreadsheets save "Unicode text" like this). If the first bytes beyond ASCII
+    are not UTF-8, the whole file is read as windows-1252, which spreadsheets call "CSV (ANSI)", because files do not mix the two.
+    After valid UTF-8, invalid bytes are kept as they are, as at the public endpoints.
     """
 
     def __init__(self) -> None:
         self.encoding = UTF_8
-        """The encoding of the file, as far as it has arrived."""
+        """The encoding detected so far."""
         self._head: bytes | None = b""
         self._decoder: codecs.IncrementalDecoder | None = None
         self._is_ascii = True
-        """Nothing beyond ASCII has come, so that it is not known yet which encoding it is."""
+        """Whether everything so far is ASCII, so that the encoding is not known yet."""
         self._undecided = b""
-        """The beginning of what may be a character of UTF-8."""
+        """The beginning of a possible UTF-8 character."""
 
     def take(self, piece: bytes) -> bytes:
-        """What this piece adds to the text."""
+        """Return the text that this piece adds."""
         if self._head is None:
-            return self._given(piece)
+            return self._decoded(piece)
         self._head += piece
         return self._begin(self._head) if len(self._head) >= _MAX_MARK_BYTES else b""
 
     def end(self) -> bytes:
-        """What was held back. Half a character at the end becomes a replacement character."""
-        begun = self._begin(self._head) if self._head is not None else b""
+        """Return the remaining text. Half a character at the end becomes a replacement character."""
+        text = self._begin(self._head) if self._head is not None else b""
         if self._undecided:
             self.encoding = WINDOWS_1252
-            begun += _from_windows(self._undecided)
-        return begun + (self._decoder.decode(b"", final=True).encode() if self._decoder else b"")
+            text += _from_windows(self._undecided)
+        return text + (self._decoder.decode(b"", final=True).encode() if self._decoder else b"")
 
     def _begin(self, head: bytes) -> bytes:
         self._head = None
@@ -73,9 +73,9 @@ class Utf8:
                 break
         if head.startswith(BINARY_MARKS):
             self._is_ascii = False
-        return self._given(head)
+        return self._decoded(head)
 
-    def _given(self, piece: bytes) -> bytes:
+    def _decoded(self, piece: bytes) -> bytes:
         if self._decoder:
             return self._decoder.decode(piece).encode()
         if self.encoding == WINDOWS_1252:
@@ -89,7 +89,7 @@ class Utf8:
             if not piece[: error.start].isascii():
                 self._is_ascii = False
             elif error.reason == "unexpected end of data" and len(piece) - error.start < _MAX_CHARACTER_BYTES:
-                # A character may be cut where the piece ends: the next one decides.
+                # A character may be split at the end of the piece: the next piece decides.
                 piece, self._undecided = piece[: error.start], piece[error.start :]
             else:
                 self.encoding = WINDOWS_1252
@@ -104,32 +104,32 @@ def _from_windows(piece: bytes) -> bytes:
 
 
 class PhysicalLine(NamedTuple):
-    """One line of a file. ``ends_at`` counts the octets from the file's beginning up to the next line's first."""
+    """One line of a file. ``ends_at`` is the byte offset of the next line."""
 
     number: int
     """From 1; empty lines count too."""
     ends_at: int
-    octets: bytes
-    """Without the line's end; of one that is too long the beginning."""
+    content: bytes
+    """Its bytes without the line end; of a line that is too long the beginning."""
     is_cut: bool = False
 
 
 def physical_lines(pieces: Iterable[bytes], first_number: int = 1, begins_at: int = 0) -> Iterator[PhysicalLine]:
-    """The lines of a text that comes in pieces, ended by LF, CRLF or CR. Holds one piece and one line at most."""
+    """Yield the lines of a text that comes in pieces, ended by LF, CRLF or CR. Buffers at most one piece and one line."""
     number, ends_at = first_number, begins_at
     rest = b""
-    dropped = 0  # octets of a line that is too long, of which only the beginning is kept in ``rest``
+    dropped = 0  # bytes dropped of a line that is too long; only its beginning is kept in ``rest``
     for piece in pieces:
         lines = (rest + piece).splitlines(keepends=True)
         # A CR at the very end may be the first half of a CRLF.
         rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
         for line in lines:
             ends_at += len(line) + dropped
-            octets = line.rstrip(b"\r\n")
-            if dropped or len(octets) > MAX_LINE_BYTES:
-                yield PhysicalLine(number, ends_at, octets[:MAX_LINE_BYTES], True)
+            content = line.rstrip(b"\r\n")
+            if dropped or len(content) > MAX_LINE_BYTES:
+                yield PhysicalLine(number, ends_at, content[:MAX_LINE_BYTES], True)
             else:
-                yield PhysicalLine(number, ends_at, octets)
+                yield PhysicalLine(number, ends_at, content)
             number += 1
             dropped = 0
         if len(rest) > MAX_LINE_BYTES + 1:
@@ -137,6 +137,6 @@ def physical_lines(pieces: Iterable[bytes], first_number: int = 1, begins_at: in
             dropped += len(rest) - len(kept)
             rest = kept
     if rest or dropped:
-        octets = rest.rstrip(b"\r")
-        is_cut = dropped > 0 or len(octets) > MAX_LINE_BYTES
-        yield PhysicalLine(number, ends_at + len(rest) + dropped, octets[:MAX_LINE_BYTES], is_cut)
+        content = rest.rstrip(b"\r")
+        is_cut = dropped > 0 or len(content) > MAX_LINE_BYTES
+        yield PhysicalLine(number, ends_at + len(rest) + dropped, content[:MAX_LINE_BYTES], is_cut)

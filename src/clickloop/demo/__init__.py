@@ -1,3 +1,3 @@
-"""The demo: the whole loop played once with a stand-in traffic source and network, and its figures checked."""
+"""The demo: plays the whole loop with a simulated traffic source and network, and checks every figure."""
 
 from clickloop.demo.playing import run as run

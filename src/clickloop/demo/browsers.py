@@ -1,4 +1,4 @@
-"""Who visits: User-Agents, home networks and languages as real visitors have them."""
+"""Realistic User-Agents, home networks and languages of visitors."""
 
 _CHROME = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome"
 _WEBKIT = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
@@ -58,7 +58,7 @@ HOME_NETWORKS = (
     ("IN", "49.36.88"),
     ("ID", "36.68.10"),
 )
-"""A country and the first three numbers of addresses that homes have there."""
+"""A country and the first three numbers of residential IPv4 addresses there."""
 LANGUAGES = {
     "US": "en-US,en;q=0.9",
     "DE": "de-DE,de;q=0.9,en;q=0.6",
@@ -69,4 +69,4 @@ LANGUAGES = {
     "ID": "id-ID,id;q=0.9",
 }
 CAMPAIGNS = ("804411", "804412", "810093")
-"""Numbers of the source's own campaigns."""
+"""Ids of the source's own campaigns."""

@@ -1,4 +1,4 @@
-"""The demo from start to end: start, set up, send, wait, show, check, and clean up."""
+"""The demo from start to finish: start, set up, send, wait, show, check, and clean up."""
 
 import asyncio
 import dataclasses
@@ -13,45 +13,53 @@ import aiohttp
 from rich.console import Console
 
 from clickloop.click_id import KEY_FILE, ClickIds
-from clickloop.conversion.notice_log import Outcome
+from clickloop.conversion.notice_log import NoticeOutcome
 from clickloop.demo.figures import (
+    ApiClick,
+    ApiConversion,
+    ApiNotice,
+    ApiPostback,
     Check,
-    Seen,
-    Told,
-    ToldClick,
-    ToldConversion,
-    ToldNotice,
-    ToldPostback,
+    ObservedTraffic,
+    TrackerData,
     check_figures,
-    due_fates,
+    expected_fates,
 )
 from clickloop.demo.plan import WEIGHTS, make_plan
-from clickloop.demo.setup import SetUp, click_id_parameter, set_up
-from clickloop.demo.showing import Bar, Progressing, open_console, show_checks, show_kept, show_setup, show_tables
+from clickloop.demo.setup import DemoSetup, click_id_parameter, set_up
+from clickloop.demo.showing import (
+    Bar,
+    ProgressDisplay,
+    open_console,
+    show_checks,
+    show_running,
+    show_setup,
+    show_tables,
+)
 from clickloop.demo.standins import StandInNetwork, StandInSource, serving
-from clickloop.demo.tracker import DATA, Tracker, TrackerError, running
+from clickloop.demo.tracker import DATA, Tracker, TrackerError, running_tracker
 from clickloop.demo.traffic import Traffic
 from clickloop.postback.state import PostbackState
 
 SETTLE_SECONDS = 45.0
-"""How long the tracker may take to do all that is owed; then the checks tell what is missing."""
-LOOK_SECONDS = 0.25
-HOLDS, FAILS, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+"""Maximum time for the tracker to finish; after that the checks report what is missing."""
+POLL_SECONDS = 0.25
+PASSED, FAILED, CANNOT_RUN, INTERRUPTED = 0, 1, 2, 130
 
 
 def run(*, visitors: int, keep: bool) -> int:
-    """Plays the demo; answers the exit status: 0 only when every check holds. Ctrl-C ends it in order."""
+    """Run the demo and return the exit status: 0 only if every check passes. Ctrl-C shuts it down cleanly."""
     console = open_console()
     try:
         return asyncio.run(_interruptible(console, visitors, keep))
     except (TrackerError, aiohttp.ClientError, OSError) as fault:
         text = str(fault) or type(fault).__name__
-        console.print(f"The demo cannot go on. {text}", markup=False, style="red")
-        return UNUSABLE
+        console.print(f"The demo failed. {text}", markup=False, style="red")
+        return CANNOT_RUN
 
 
 async def _interruptible(console: Console, visitors: int, keep: bool) -> int:
-    """Plays in a task that SIGINT and SIGTERM cancel, so that everything it opened is closed."""
+    """Run in a task that SIGINT and SIGTERM cancel, so that everything it opened is closed."""
     playing = asyncio.create_task(_play(console, visitors, keep))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -59,50 +67,50 @@ async def _interruptible(console: Console, visitors: int, keep: bool) -> int:
     try:
         return await playing
     except asyncio.CancelledError:
-        console.print("Ended before the figures were checked.")
+        console.print("Stopped before the figures were checked.")
         return INTERRUPTED
 
 
 async def _play(console: Console, visitors: int, keep: bool) -> int:
     began = time.monotonic()
-    async with played(console, visitors) as shown:
-        show_tables(console, shown.told)
-        show_checks(console, shown.checks, time.monotonic() - began)
+    async with demo_run(console, visitors) as demo:
+        show_tables(console, demo.reported)
+        show_checks(console, demo.checks, time.monotonic() - began)
         if keep:
-            show_kept(console, shown.tracker, shown.made, shown.told)
+            show_running(console, demo.tracker, demo.setup, demo.reported)
             with suppress(asyncio.CancelledError):
                 await asyncio.Event().wait()
-    return HOLDS if all(check.holds for check in shown.checks) else FAILS
+    return PASSED if all(check.passed for check in demo.checks) else FAILED
 
 
 @dataclasses.dataclass(frozen=True)
-class Played:
-    """A tracker on which the plan was played; it and its partners run while it is looked at."""
+class DemoRun:
+    """A tracker after the plan was played. It and its partners keep running within ``demo_run``."""
 
     tracker: Tracker
-    made: SetUp
-    told: Told
+    setup: DemoSetup
+    reported: TrackerData
     checks: tuple[Check, ...]
 
 
 @asynccontextmanager
-async def played(console: Console, visitors: int) -> AsyncIterator[Played]:
-    """Start everything and play the plan for a number of visitors; end and remove all of it on leaving."""
+async def demo_run(console: Console, visitors: int) -> AsyncIterator[DemoRun]:
+    """Start everything and play the plan for a number of visitors. Stop and delete all of it on exit."""
     plan = make_plan(visitors)
     source = StandInSource(plan.failing, plan.busy, plan.slow)
-    console.print("Starting the tracker in a temporary folder, with a stand-in source and network …")
+    console.print("Starting a tracker in a temporary folder, with a simulated traffic source and network …")
     session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=30))
     with tempfile.TemporaryDirectory(prefix="clickloop-demo-") as name:
-        async with session, serving(source.answer) as source_url, running(Path(name), session) as tracker:
+        async with session, serving(source.answer) as source_url, running_tracker(Path(name), session) as tracker:
             network = StandInNetwork(await click_id_parameter(tracker))
             async with serving(network.answer) as network_url:
-                made = await set_up(tracker, source_url, network_url)
-                show_setup(console, tracker, made, source_url, network_url)
+                demo_setup = await set_up(tracker, source_url, network_url)
+                show_setup(console, tracker, demo_setup, source_url, network_url)
                 click_ids = ClickIds((Path(name) / DATA / KEY_FILE).read_bytes())
-                traffic = Traffic(plan, tracker, made, session, click_ids, network.click_id_parameter)
-                told = await _send(console, traffic, source, network, tracker, made)
-                checks = check_figures(_seen(traffic, source, network, made), told)
-                yield Played(tracker, made, told, checks)
+                traffic = Traffic(plan, tracker, demo_setup, session, click_ids, network.click_id_parameter)
+                reported = await _send(console, traffic, source, network, tracker, demo_setup)
+                checks = check_figures(_observed(traffic, source, network, demo_setup), reported)
+                yield DemoRun(tracker, demo_setup, reported, checks)
 
 
 async def _send(
@@ -111,59 +119,61 @@ async def _send(
     source: StandInSource,
     network: StandInNetwork,
     tracker: Tracker,
-    made: SetUp,
-) -> Told:
-    """Plays the plan and waits until the tracker has done all that it owes; answers what it then tells."""
-    with Progressing(console) as shown:
-        visitors = shown.bar("Visitors", traffic.visitors())
+    demo_setup: DemoSetup,
+) -> TrackerData:
+    """Play the plan, wait until the tracker has processed everything, and return its data."""
+    with ProgressDisplay(console) as display:
+        visitors = display.bar("Visitors", traffic.visitors())
         await traffic.send_visitors(visitors.step)
-        later = shown.bar("Later notices", traffic.later_notices())
+        later = display.bar("Incoming postbacks", traffic.later_notices())
         await traffic.send_later_notices(later.step)
-        seen = _seen(traffic, source, network, made)
-        postbacks = due_fates(seen).total()
-        return await _until_done(tracker, seen, postbacks, shown.bar("Postbacks", postbacks))
+        observed = _observed(traffic, source, network, demo_setup)
+        postbacks = expected_fates(observed).total()
+        return await _until_done(tracker, observed, postbacks, display.bar("Postbacks", postbacks))
 
 
-async def _until_done(tracker: Tracker, seen: Seen, postbacks: int, bar: Bar) -> Told:
-    """Waits, at most ``SETTLE_SECONDS``, until the logs hold what they should and nothing is under way any more."""
+async def _until_done(tracker: Tracker, observed: ObservedTraffic, postbacks: int, bar: Bar) -> TrackerData:
+    """Wait, at most ``SETTLE_SECONDS``, until the logs are complete and nothing is in progress. Return the tracker's data."""
     give_up = time.monotonic() + SETTLE_SECONDS
-    waiting_for_ever = sum(sent.outcome is Outcome.WAITING for sent in seen.sent)
+    never_matched = sum(sent.outcome is NoticeOutcome.WAITING for sent in observed.sent)
     while True:
         in_time = time.monotonic() < give_up
-        waiting = await tracker.all_of("notices", ToldNotice, outcome="waiting")
+        waiting = await tracker.fetch_all("notices", ApiNotice, outcome="waiting")
         under_way = [
-            *await tracker.all_of("postbacks", ToldPostback, state=PostbackState.WAITING),
-            *await tracker.all_of("postbacks", ToldPostback, state=PostbackState.SENDING),
+            *await tracker.fetch_all("postbacks", ApiPostback, state=PostbackState.WAITING),
+            *await tracker.fetch_all("postbacks", ApiPostback, state=PostbackState.SENDING),
         ]
-        if not in_time or (len(waiting) <= waiting_for_ever and not under_way):
-            told = await _told(tracker)
-            complete = (len(told.clicks), len(told.notices)) >= (len(seen.visits), len(seen.sent))
-            if not in_time or (complete and len(told.postbacks) >= postbacks):
-                bar.reach(len(told.postbacks))
-                return told
+        if not in_time or (len(waiting) <= never_matched and not under_way):
+            reported = await _fetch_data(tracker)
+            complete = (len(reported.clicks), len(reported.notices)) >= (len(observed.visits), len(observed.sent))
+            if not in_time or (complete and len(reported.postbacks) >= postbacks):
+                bar.reach(len(reported.postbacks))
+                return reported
         elif under_way:
             bar.reach(postbacks - len(under_way))
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
-async def _told(tracker: Tracker) -> Told:
-    return Told(
-        clicks=await tracker.all_of("clicks", ToldClick),
-        notices=await tracker.all_of("notices", ToldNotice),
-        conversions=await tracker.all_of("conversions", ToldConversion),
-        postbacks=await tracker.all_of("postbacks", ToldPostback),
+async def _fetch_data(tracker: Tracker) -> TrackerData:
+    return TrackerData(
+        clicks=await tracker.fetch_all("clicks", ApiClick),
+        notices=await tracker.fetch_all("notices", ApiNotice),
+        conversions=await tracker.fetch_all("conversions", ApiConversion),
+        postbacks=await tracker.fetch_all("postbacks", ApiPostback),
     )
 
 
-def _seen(traffic: Traffic, source: StandInSource, network: StandInNetwork, made: SetUp) -> Seen:
-    return Seen(
+def _observed(
+    traffic: Traffic, source: StandInSource, network: StandInNetwork, demo_setup: DemoSetup
+) -> ObservedTraffic:
+    return ObservedTraffic(
         visits=tuple(traffic.visits),
         arrivals=tuple(network.arrivals),
         sent=tuple(traffic.sent),
-        promises=tuple(traffic.promises),
+        sent_steps=tuple(traffic.sent_steps),
         calls=tuple(source.calls),
         own_calls=tuple(source.own_calls),
-        source_rule_id=made.source_rule_id,
-        own_rule_id=made.own_rule_id,
+        source_rule_id=demo_setup.source_rule_id,
+        own_rule_id=demo_setup.own_rule_id,
         weights=WEIGHTS,
     )

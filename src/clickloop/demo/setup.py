@@ -1,4 +1,4 @@
-"""The set-up: source, network, offers, campaign and rules, made over the HTTP API as any user would."""
+"""The demo's set-up: source, network, offers, campaign and rules, created over the HTTP API as any user would."""
 
 import msgspec
 
@@ -8,16 +8,16 @@ from clickloop.demo.tracker import Tracker
 SOURCE_PRESET = "mgid"
 NETWORK_PRESET = "affise"
 WAITS_SECONDS = (1, 1, 1, 2)
-"""The quick schedule of the demo's rules; the default one takes 75 hours."""
+"""Retry delays of the demo's rules. The default schedule takes 75 hours."""
 
 
-class SetUp(msgspec.Struct, frozen=True, kw_only=True):
-    """What was made, as far as the partners need it."""
+class DemoSetup(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of the set-up that the partners need."""
 
     link: str
-    """The campaign link, with the source's macros in it."""
+    """The campaign link, with the source's macros."""
     notice_url: str
-    """The postback URL for the network, with the network's macros in it."""
+    """The postback URL for the network, with the network's macros."""
     source_rule_id: int
     own_rule_id: int
     offer_ids: tuple[int, ...]
@@ -36,28 +36,28 @@ class _NetworkPreset(msgspec.Struct):
     status_words: dict[str, str]
 
 
-class _Made(msgspec.Struct):
+class _Created(msgspec.Struct):
     id: int
     postback_rule_id: int = 0
     postback_url: str = ""
     link: str = ""
 
 
-class _Words(msgspec.Struct):
+class _StatusWords(msgspec.Struct):
     words: list[str]
 
 
 async def click_id_parameter(tracker: Tracker) -> str:
-    """The parameter in which the network takes our click id."""
-    preset = await tracker.ask("GET", f"/presets/networks/{NETWORK_PRESET}", None, _NetworkPreset)
+    """Return the parameter in which the network takes our click id."""
+    preset = await tracker.request("GET", f"/presets/networks/{NETWORK_PRESET}", None, _NetworkPreset)
     return preset.click_id_parameter
 
 
-async def set_up(tracker: Tracker, source_url: str, network_url: str) -> SetUp:
-    """Makes everything, with the stand-ins in the places of the real partners."""
+async def set_up(tracker: Tracker, source_url: str, network_url: str) -> DemoSetup:
+    """Create everything, with the simulated partners in place of real ones."""
     source = await _make_source(tracker, source_url)
-    preset = await tracker.ask("GET", f"/presets/networks/{NETWORK_PRESET}", None, _NetworkPreset)
-    network = await tracker.ask("POST", "/networks", {"name": preset.name, "preset": NETWORK_PRESET}, _Made)
+    preset = await tracker.request("GET", f"/presets/networks/{NETWORK_PRESET}", None, _NetworkPreset)
+    network = await tracker.request("POST", "/networks", {"name": preset.name, "preset": NETWORK_PRESET}, _Created)
     await _map_words(tracker, preset.status_words)
     offers = [
         await _make_offer(
@@ -70,9 +70,9 @@ async def set_up(tracker: Tracker, source_url: str, network_url: str) -> SetUp:
         "source_id": source.id,
         "offers": [{"offer_id": offer.id, "weight": weight} for offer, weight in zip(offers, WEIGHTS, strict=True)],
     }
-    made = await tracker.ask("POST", "/campaigns", campaign, _Made)
-    own = await tracker.ask("POST", "/postback-rules", _own_rule(source_url), _Made)
-    return SetUp(
+    made = await tracker.request("POST", "/campaigns", campaign, _Created)
+    own = await tracker.request("POST", "/postback-rules", _own_rule(source_url), _Created)
+    return DemoSetup(
         link=made.link,
         notice_url=network.postback_url,
         source_rule_id=source.postback_rule_id,
@@ -82,9 +82,9 @@ async def set_up(tracker: Tracker, source_url: str, network_url: str) -> SetUp:
     )
 
 
-async def _make_source(tracker: Tracker, source_url: str) -> _Made:
-    """The source from its preset, its postback URL with the stand-in's host; sent for sales only, tried again soon."""
-    preset = await tracker.ask("GET", f"/presets/traffic-sources/{SOURCE_PRESET}", None, _SourcePreset)
+async def _make_source(tracker: Tracker, source_url: str) -> _Created:
+    """Create the source from its preset, with the simulated source's host, postbacks for sales only, and short retry delays."""
+    preset = await tracker.request("GET", f"/presets/traffic-sources/{SOURCE_PRESET}", None, _SourcePreset)
     query = preset.postback_url.partition("?")[2].replace("EVENT_NAME", "sale")
     body = {
         "name": preset.name,
@@ -92,32 +92,32 @@ async def _make_source(tracker: Tracker, source_url: str) -> _Made:
         "cost_currency": "USD",
         "postback_url": f"{source_url}/postback?{query}&id={{postback_id}}",
     }
-    source = await tracker.ask("POST", "/traffic-sources", body, _Made)
+    source = await tracker.request("POST", "/traffic-sources", body, _Created)
     rule = {"conditions": {"statuses": ["sale"]}, "waits_seconds": WAITS_SECONDS}
-    await tracker.ask("PATCH", f"/postback-rules/{source.postback_rule_id}", rule, _Made)
+    await tracker.request("PATCH", f"/postback-rules/{source.postback_rule_id}", rule, _Created)
     return source
 
 
-async def _make_offer(tracker: Tracker, network_id: int, url: str, number: int) -> _Made:
+async def _make_offer(tracker: Tracker, network_id: int, url: str, number: int) -> _Created:
     body = {
         "name": f"Gift card {number}",
         "network_id": network_id,
         "url": f"{url}&sub2={{externalid}}&sub3={{country}}&sub4={{token1}}",
         "payout": {"amount": f"{OFFER_CENTS // 100}.{OFFER_CENTS % 100:02d}", "currency": "USD"},
     }
-    return await tracker.ask("POST", "/offers", body, _Made)
+    return await tracker.request("POST", "/offers", body, _Created)
 
 
 async def _map_words(tracker: Tracker, words: dict[str, str]) -> None:
-    """Gives the network's words for statuses to our statuses, as its preset has them."""
+    """Map the network's status words to our statuses, as in its preset."""
     for key in sorted(set(words.values())):
-        status = await tracker.ask("GET", f"/statuses/{key}", None, _Words)
+        status = await tracker.request("GET", f"/statuses/{key}", None, _StatusWords)
         new = [word for word, of_key in words.items() if of_key == key and word not in status.words]
-        await tracker.ask("PATCH", f"/statuses/{key}", {"words": [*status.words, *new]}, _Words)
+        await tracker.request("PATCH", f"/statuses/{key}", {"words": [*status.words, *new]}, _StatusWords)
 
 
 def _own_rule(source_url: str) -> dict[str, object]:
-    """A rule of the whole instance: the user's own system is told of every status, in JSON."""
+    """Return a global rule that sends every status to the user's own system, as JSON."""
     fields = ("postback_id", "clickid", "txid", "conversion.key", "payout")
     names = ("postback_id", "click_id", "txid", "status", "payout")
     body = ", ".join(f'"{name}": "{{{field}}}"' for name, field in zip(names, fields, strict=True))

@@ -1,4 +1,4 @@
-"""What the demo shows: progress, tables, the checks."""
+"""The demo's output: progress, tables, and the checks."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from clickloop.conversion.notice import RefusalReason
-from clickloop.demo.figures import Check, Told
-from clickloop.demo.setup import SetUp
+from clickloop.demo.figures import Check, TrackerData
+from clickloop.demo.setup import DemoSetup
 from clickloop.demo.tracker import Tracker
 from clickloop.postback.due import SkipReason
 
@@ -20,7 +20,7 @@ PLAIN_WIDTH = 100
 
 
 def open_console() -> Console:
-    """Standard output; as wide as the terminal, or 100 columns where there is none."""
+    """Return a console on standard output, as wide as the terminal, or 100 columns if it is not one."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
 
@@ -28,29 +28,28 @@ def open_console() -> Console:
 class Bar:
     """The progress of one part of the demo."""
 
-    def __init__(self, shown: "Progressing", name: str, total: int) -> None:
+    def __init__(self, shown: "ProgressDisplay", name: str, total: int) -> None:
         self._shown = shown
         self._name = name
         self._total = total
         self._done = 0
-        self._told = 0
+        self._printed_thirds = 0
         self._task = shown.progress.add_task(name, total=total) if shown.is_live else None
 
     def step(self) -> None:
-        """One more is done."""
         self.reach(self._done + 1)
 
     def reach(self, done: int) -> None:
-        """Show how many are done. Without a terminal, each third is one line."""
+        """Set the number done. Without a terminal, print a line after each third."""
         self._done = done
         if self._task is not None:
             self._shown.progress.update(TaskID(self._task), completed=done)
-        elif self._total and done * 3 // self._total > self._told:
-            self._told = done * 3 // self._total
+        elif self._total and done * 3 // self._total > self._printed_thirds:
+            self._printed_thirds = done * 3 // self._total
             self._shown.console.print(f"  {self._name}: {done:,} of {self._total:,}")
 
 
-class Progressing:
+class ProgressDisplay:
     """Progress bars on a terminal, plain lines elsewhere."""
 
     def __init__(self, console: Console) -> None:
@@ -76,71 +75,72 @@ class Progressing:
             self.progress.stop()
 
     def bar(self, name: str, total: int) -> Bar:
-        """A new bar."""
         return Bar(self, name, total)
 
 
-def show_setup(console: Console, tracker: Tracker, made: SetUp, source_url: str, network_url: str) -> None:
-    """What runs where, and the two addresses that the partners are given."""
+def show_setup(console: Console, tracker: Tracker, demo_setup: DemoSetup, source_url: str, network_url: str) -> None:
+    """Print what runs where, and the two URLs given to the partners."""
     rows = (
-        ("Tracker", f"{tracker.visitors}, API {tracker.api}"),
-        ("Stand-in source", source_url),
-        ("Stand-in network", network_url),
-        ("Campaign link", made.link),
-        ("For the network", made.notice_url),
+        ("Tracker", tracker.visitors),
+        ("Panel and API", tracker.api),
+        ("Traffic source", source_url),
+        ("Network", network_url),
+        ("Campaign link", demo_setup.link),
+        ("Postback URL", demo_setup.notice_url),
     )
     for name, text in rows:
         console.print(f"  {name + ':':<18}{text}", markup=False, soft_wrap=True)
 
 
-def show_tables(console: Console, told: Told) -> None:
-    """Clicks, conversions, Conversions - In and Conversions - Out, each by what was made of them."""
-    for table in (_clicks(told), _conversions(told), _notices(told), _postbacks(told)):
+def show_tables(console: Console, reported: TrackerData) -> None:
+    """Print tables of clicks, conversions, Conversions - In and Conversions - Out."""
+    for table in (_clicks(reported), _conversions(reported), _notices(reported), _postbacks(reported)):
         console.print()
         console.print(table)
 
 
 def show_checks(console: Console, checks: Sequence[Check], seconds: float) -> None:
-    """Each check on a line of its own, and a last one for all."""
+    """Print a line for each check, and a summary."""
     console.print()
-    console.print("[bold]The tracker's figures against what the stand-ins saw[/bold]")
+    console.print("[bold]The tracker's figures, compared with what the source and the network saw[/bold]")
     for check in checks:
-        mark = "[green]✓[/green]" if check.holds else "[red]✗[/red]"
+        mark = "[green]✓[/green]" if check.passed else "[red]✗[/red]"
         console.print(f"  {mark} {check.name}: ", end="")
-        console.print(check.found, markup=False, style="none" if check.holds else "red")
-    wrong = sum(not check.holds for check in checks)
+        console.print(check.detail, markup=False, style="none" if check.passed else "red")
+    wrong = sum(not check.passed for check in checks)
     verdict = (
-        f"[red]{wrong} of {len(checks)} checks do not hold[/red]"
+        f"[red]{wrong} of {len(checks)} checks failed[/red]"
         if wrong
-        else f"[green]All {len(checks)} checks hold[/green]"
+        else f"[green]All {len(checks)} checks passed[/green]"
     )
-    console.print(f"{verdict}, after {seconds:.0f} s.")
+    console.print(f"{verdict} in {seconds:.0f} s.")
 
 
-def show_kept(console: Console, tracker: Tracker, made: SetUp, told: Told) -> None:
-    """Where everything is, a token, and what to try."""
-    click_id = next((found.click_id for found in told.conversions), "CLICK_ID")
-    link = made.link.partition("?")[0]
+def show_running(console: Console, tracker: Tracker, demo_setup: DemoSetup, reported: TrackerData) -> None:
+    """Print where the tracker runs, a token, and commands to try."""
+    click_id = next((conversion.click_id for conversion in reported.conversions), "CLICK_ID")
+    link = demo_setup.link.partition("?")[0]
     lines = (
-        f"Visitors and networks: {tracker.visitors}    API: {tracker.api}/api/v1    described in {tracker.api}/api/openapi.json",
+        f"Links and postbacks: {tracker.visitors}",
+        f"Panel and API: {tracker.api} (API reference: {tracker.api}/api/openapi.json)",
         f"Data folder: {tracker.data}",
-        f"Token: {tracker.token}",
+        f"API token: {tracker.token}",
         "Try:",
         f"  curl -i '{link}?external_id=mine-1&cost=0.05&widget_id=42'",
         f"  curl -i '{tracker.visitors}/postback?cid={click_id}&payout=12.50&txid=mine-1'",
         f"  curl -H 'Authorization: Bearer {tracker.token}' {tracker.api}/api/v1/clicks/{click_id}/trace",
         f"  clickloop trace {click_id} --data {tracker.data}",
-        "It runs until Ctrl-C; then its folder is deleted.",
+        "Press Ctrl-C to stop it and delete its folder.",
     )
-    console.print("\n[bold]Left running[/bold]")
+    console.print("\n[bold]The tracker is still running[/bold]")
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _clicks(told: Told) -> Table:
+def _clicks(reported: TrackerData) -> Table:
     table = _table("Clicks", "Device", "Counted", "Not counted", "Countries")
-    for device, _ in Counter(click.device or "unknown" for click in told.clicks).most_common():
-        clicks = [click for click in told.clicks if (click.device or "unknown") == device]
+    for device, _ in Counter(click.device or "unknown" for click in reported.clicks).most_common():
+        clicks = [click for click in reported.clicks if (click.device or "unknown") == device]
         countries = Counter(click.country or "–" for click in clicks).most_common(6)
         counted = sum(not click.screening for click in clicks)
         table.add_row(
@@ -149,43 +149,51 @@ def _clicks(told: Told) -> Table:
     return table
 
 
-def _conversions(told: Told) -> Table:
+def _conversions(reported: TrackerData) -> Table:
     table = _table("Conversions", "Status", "Counts as", "Conversions", "Clicks", "Payout")
-    names = Counter((found.status.name, found.status.counts_as) for found in told.conversions)
+    names = Counter((conversion.status.name, conversion.status.counts_as) for conversion in reported.conversions)
     for (name, counts_as), number in names.most_common():
-        those = [found for found in told.conversions if found.status.name == name]
+        group = [conversion for conversion in reported.conversions if conversion.status.name == name]
         sums: Counter[str] = Counter()
-        for found in those:
-            sums[found.payout.currency] += found.payout.micros
+        for conversion in group:
+            sums[conversion.payout.currency] += conversion.payout.micros
         payout = "  ".join(f"{Decimal(micros).scaleb(-6):,.2f} {currency}" for currency, micros in sorted(sums.items()))
-        table.add_row(name, counts_as, _count(number), _count(len({found.click_id for found in those})), payout)
+        table.add_row(
+            name, counts_as, _count(number), _count(len({conversion.click_id for conversion in group})), payout
+        )
     return table
 
 
-def _notices(told: Told) -> Table:
-    table = _table("Conversions - In", "Outcome", "Number", "Doors", "Why")
-    kinds = Counter((notice.outcome, notice.reason) for notice in told.notices)
+def _notices(reported: TrackerData) -> Table:
+    table = _table("Conversions - In", "Outcome", "Number", "Channels", "Reason")
+    kinds = Counter((notice.outcome, notice.reason) for notice in reported.notices)
     for (outcome, reason), number in sorted(kinds.items(), key=lambda kind: (kind[0][1] or "", -kind[1])):
-        doors = Counter(notice.door for notice in told.notices if (notice.outcome, notice.reason) == (outcome, reason))
-        why = RefusalReason(reason).sentence if reason else _OUTCOMES.get(outcome, "")
-        table.add_row(outcome, _count(number), "  ".join(f"{door} {n:,}" for door, n in doors.most_common()), why)
+        channels = Counter(
+            notice.channel for notice in reported.notices if (notice.outcome, notice.reason) == (outcome, reason)
+        )
+        meaning = RefusalReason(reason).sentence if reason else _OUTCOMES.get(outcome, "")
+        table.add_row(
+            outcome, _count(number), "  ".join(f"{channel} {n:,}" for channel, n in channels.most_common()), meaning
+        )
     return table
 
 
 _OUTCOMES = {
-    "new": "It registered a conversion.",
-    "changed": "It changed one: a hold was decided, a payout corrected.",
-    "repeated": "It said nothing new.",
-    "waiting": "The click id is genuine, but its click is not recorded yet. Clickloop keeps looking for ten minutes.",
+    "new": "A new conversion.",
+    "changed": "An update of a conversion, such as an approved hold or a corrected payout.",
+    "repeated": "A repeat, without any change.",
+    "waiting": "The click ID is genuine, but its click is not recorded yet. Clickloop keeps looking for ten minutes.",
 }
 
 
-def _postbacks(told: Told) -> Table:
-    table = _table("Conversions - Out", "Rule", "State", "Number", "Attempts", "Why")
-    kinds = Counter((row.rule_id, row.rule_name, row.state, row.reason) for row in told.postbacks)
+def _postbacks(reported: TrackerData) -> Table:
+    table = _table("Conversions - Out", "Rule", "State", "Number", "Attempts", "Reason")
+    kinds = Counter((row.rule_id, row.rule_name, row.state, row.reason) for row in reported.postbacks)
     for (rule_id, name, state, reason), number in sorted(kinds.items(), key=lambda kind: (kind[0][0], -kind[1])):
         attempts = sum(
-            row.attempts for row in told.postbacks if (row.rule_id, row.state, row.reason) == (rule_id, state, reason)
+            row.attempts
+            for row in reported.postbacks
+            if (row.rule_id, row.state, row.reason) == (rule_id, state, reason)
         )
         table.add_row(name, state, _count(number), _count(attempts), SkipReason(reason).sentence if reason else "")
     return table
@@ -195,7 +203,7 @@ def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
     for column in columns:
         right = column in ("Counted", "Not counted", "Number", "Attempts", "Clicks", "Conversions", "Payout")
-        table.add_column(column, justify="right" if right else "left", header_style="dim", no_wrap=column != "Why")
+        table.add_column(column, justify="right" if right else "left", header_style="dim", no_wrap=column != "Reason")
     return table
 
 

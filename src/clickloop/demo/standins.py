@@ -1,4 +1,4 @@
-"""The stand-ins: a traffic source and a network as real HTTP servers on loopback, each with a book of what it saw."""
+"""A simulated traffic source and network: real HTTP servers on loopback that record what they receive."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,16 +9,16 @@ import msgspec
 from aiohttp import web
 
 LATE_SECONDS = 5.0
-"""How long the slow receiver takes: longer than the deadline that the demo's tracker gives an attempt."""
+"""Response time of the slow receiver, longer than the demo tracker's timeout of an attempt."""
 
 
-class Call(msgspec.Struct, frozen=True):
-    """A postback as a receiver saw it. ``request`` is path, query and body undecoded; ``external_id`` is decoded bytes."""
+class ReceivedPostback(msgspec.Struct, frozen=True):
+    """A postback as received. ``request`` is the raw query or body; ``external_id`` is percent-decoded."""
 
     postback_id: str
     request: bytes
-    taken: bool
-    """Whether it was answered 200."""
+    accepted: bool
+    """Whether the response was 200."""
     external_id: bytes = b""
     payout: str = ""
     click_id: str = ""
@@ -26,16 +26,16 @@ class Call(msgspec.Struct, frozen=True):
     status: str = ""
 
 
-class Arrival(msgspec.Struct, frozen=True):
-    """A visitor as the network saw him: our click id, and what else the offer's URL carried."""
+class NetworkVisit(msgspec.Struct, frozen=True):
+    """A visitor's arrival at the network: our click id and other values from the offer's URL."""
 
     click_id: str
     external_id: bytes
     offer: str
 
 
-class OwnCall(msgspec.Struct, frozen=True):
-    """What the user's own system is sent."""
+class OwnSystemBody(msgspec.Struct, frozen=True):
+    """The JSON body sent to the user's own system."""
 
     postback_id: str
     click_id: str
@@ -45,22 +45,21 @@ class OwnCall(msgspec.Struct, frozen=True):
 
 
 class StandInSource:
-    """The traffic source takes postbacks at ``/postback``; the user's own system, on the same server, at ``/own``.
+    """A server that receives postbacks: as the traffic source at ``/postback``, as the user's own system at ``/own``.
 
-    ``failing``: external id → how many postbacks it answers 500 first. ``busy`` and ``slow``: transaction ids to which the
-    own system first answers 429, or too late.
+    ``failing``: external id → number of requests answered 500 first. ``busy`` and ``slow``: transaction ids for which the own
+    system first answers 429, or too late.
     """
 
     def __init__(self, failing: dict[bytes, int], busy: frozenset[str], slow: frozenset[str]) -> None:
-        self.calls: list[Call] = []
-        self.own_calls: list[Call] = []
+        self.calls: list[ReceivedPostback] = []
+        self.own_calls: list[ReceivedPostback] = []
         self._failing = failing
         self._busy = busy
         self._slow = slow
         self._seen: dict[str, int] = {}
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """One request."""
         path, _, query = request.raw_path.partition("?")
         if path == "/postback":
             return self._postback(query)
@@ -69,27 +68,27 @@ class StandInSource:
         return web.Response(status=404)
 
     def _postback(self, query: str) -> web.Response:
-        values = octets_of_query(query)
+        values = query_bytes(query)
         postback_id = values.get("id", b"").decode()
         external_id = values.get("c", b"")
-        taken = self._times(postback_id) > self._failing.get(external_id, 0)
+        accepted = self._times(postback_id) > self._failing.get(external_id, 0)
         payout = values.get("r", b"").decode()
-        self.calls.append(Call(postback_id, query.encode(), taken, external_id, payout))
-        return web.Response(text="OK") if taken else web.Response(status=500, text="database is locked")
+        self.calls.append(ReceivedPostback(postback_id, query.encode(), accepted, external_id, payout))
+        return web.Response(text="OK") if accepted else web.Response(status=500, text="database is locked")
 
     async def _own(self, body: bytes) -> web.Response:
-        told = msgspec.json.decode(body, type=OwnCall)
-        first = self._times(told.postback_id) == 1
-        busy, slow = first and told.txid in self._busy, first and told.txid in self._slow
+        postback = msgspec.json.decode(body, type=OwnSystemBody)
+        first = self._times(postback.postback_id) == 1
+        busy, slow = first and postback.txid in self._busy, first and postback.txid in self._slow
         self.own_calls.append(
-            Call(
-                told.postback_id,
+            ReceivedPostback(
+                postback.postback_id,
                 body,
                 not (busy or slow),
-                payout=told.payout,
-                click_id=told.click_id,
-                txid=told.txid,
-                status=told.status,
+                payout=postback.payout,
+                click_id=postback.click_id,
+                txid=postback.txid,
+                status=postback.status,
             )
         )
         if slow:
@@ -102,25 +101,24 @@ class StandInSource:
 
 
 class StandInNetwork:
-    """The network takes visitors at ``/click``, with our click id in the parameter that it has for it."""
+    """A server that receives visitors as the network at ``/click``, with our click id in its own parameter."""
 
     def __init__(self, click_id_parameter: str) -> None:
-        self.arrivals: list[Arrival] = []
+        self.arrivals: list[NetworkVisit] = []
         self.click_id_parameter = click_id_parameter
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """One visitor."""
         path, _, query = request.raw_path.partition("?")
         if path != "/click":
             return web.Response(status=404)
-        values = octets_of_query(query)
+        values = query_bytes(query)
         click_id = values.get(self.click_id_parameter, b"").decode("ascii", "replace")
-        self.arrivals.append(Arrival(click_id, values.get("sub2", b""), values.get("offer", b"").decode()))
+        self.arrivals.append(NetworkVisit(click_id, values.get("sub2", b""), values.get("offer", b"").decode()))
         return web.Response(text="<h1>The offer</h1>", content_type="text/html")
 
 
-def octets_of_query(query: str) -> dict[str, bytes]:
-    """The parameters of a query, percent-decoded and nothing else; a repeated one keeps what stands first."""
+def query_bytes(query: str) -> dict[str, bytes]:
+    """Return the parameters of a query, percent-decoded only. The first value of a repeated one wins."""
     values: dict[str, bytes] = {}
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
@@ -133,7 +131,8 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 @asynccontextmanager
 async def serving(handler: Handler) -> AsyncIterator[str]:
-    """A server on a free loopback port while the block runs; gives its address."""
+    """Run a server on a free loopback port and yield its URL."""
+    # By default, aiohttp waits up to a minute for open requests, such as those to the slow receiver.
     runner = web.ServerRunner(web.Server(handler, access_log=None), shutdown_timeout=0.5)
     await runner.setup()
     try:

@@ -1,1 +1,1 @@
-"""Explaining everything: traces, the dry run, the check of the chain, the self-audit, the doctor."""
+"""Diagnosis: traces, dry runs, the check of the set-up, the self-audit, the doctor."""

@@ -1,4 +1,4 @@
-"""Gathering what the check of the chain looks at, of everything or of one campaign, and checking it. Only reads."""
+"""Read the input of the check, for everything or for one campaign, and run it. Read-only."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -9,13 +9,13 @@ from sqlalchemy import Connection
 from clickloop.clock import DAY_MS
 from clickloop.diagnosis.check.chain import Chain, CheckedRule
 from clickloop.diagnosis.check.check import CheckResult, check_chain
-from clickloop.diagnosis.check.evidence import RECENT_CLICKS, RECENT_DAYS, REFUSED_DAYS, CampaignEvidence, Evidence
-from clickloop.diagnosis.check.finding import Finding, worst_first
-from clickloop.diagnosis.check.held import REFUSED_DAYS as HELD_DAYS
-from clickloop.diagnosis.check.held import ArchivedRule, Held, SlowReceiver
+from clickloop.diagnosis.check.evidence import RECENT_CLICKS, RECENT_DAYS, REFUSED_DAYS, CampaignEvidence, CheckEvidence
+from clickloop.diagnosis.check.finding import CheckFinding, worst_first
+from clickloop.diagnosis.check.holdups import REFUSED_DAYS as HELD_DAYS
+from clickloop.diagnosis.check.holdups import ArchivedRule, Holdups, SlowReceiver
 from clickloop.diagnosis.check.static import static_findings
-from clickloop.postback.delivery.lane import KeptLane
-from clickloop.report.evidence import Clicks
+from clickloop.postback.delivery.receiver_queue import StoredReceiver
+from clickloop.report.evidence import ClickEvidence
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.evidence import (
     address_refused_since,
@@ -25,31 +25,31 @@ from clickloop.store.ledger.logs.evidence import (
     rules_since,
     statuses_since,
 )
-from clickloop.store.ledger.queue.holding import rules_that_hold
-from clickloop.store.ledger.queue.lanes import kept_lanes, waiting_in_lanes
+from clickloop.store.ledger.queue.holding import paused_rules
+from clickloop.store.ledger.queue.receivers import receiver_backlogs, stored_receivers
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS, campaigns_after
 from clickloop.store.ledger.setup.catalog import read_catalog, read_catalog_of
 from clickloop.store.ledger.setup.networks import NETWORKS, networks_of_offers
 from clickloop.store.ledger.setup.offers import live_offers, offers_after
-from clickloop.store.ledger.setup.postback_rules import first_rules_of_sources, kept_rules_after
-from clickloop.store.ledger.setup.rules import terms_of
+from clickloop.store.ledger.setup.postback_rules import first_rules_of_sources, stored_rules_after
+from clickloop.store.ledger.setup.rules import rule_terms_of
 from clickloop.store.ledger.setup.statuses import status_rows, unmapped_words
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, sources_after
 
-_ALL = 1_000_000  # more than there can be
-_MAX_WORDS = 20  # a page that lists more is not read
+_ALL = 1_000_000  # more than can exist
+_MAX_WORDS = 20  # a longer list is of no use
 
 
 class RecentClicks(Protocol):
-    """Where recent clicks are found: the facts."""
+    """A source of recent clicks: the facts."""
 
-    def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, Clicks]:
-        """By campaign, its last clicks that count."""
+    def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, ClickEvidence]:
+        """Return statistics of each campaign's newest counted clicks, at most ``most`` per campaign."""
         ...
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the tracker stands: scheme and host of its links, the fallback of the instance, the hosts that reach it."""
+class TrackerUrls(msgspec.Struct, frozen=True, kw_only=True):
+    """The tracker's addresses: scheme and host of its links, the instance's fallback URL, and all its hosts."""
 
     base_url: str
     fallback_url: str
@@ -57,47 +57,47 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_all(
-    ledger: Ledger, clicks: RecentClicks, standing: Standing, now_ms: int, campaign_id: int | None = None
+    ledger: Ledger, clicks: RecentClicks, urls: TrackerUrls, now_ms: int, campaign_id: int | None = None
 ) -> CheckResult | None:
-    """Checks everything that is live, or what one campaign needs; None: there is no live campaign of that number."""
+    """Check everything that is live, or what one campaign needs. None: there is no live campaign with that id."""
     with ledger.read() as tx:
-        chain = _whole(tx, standing) if campaign_id is None else _of_campaign(tx, standing, campaign_id)
+        chain = _read_everything(tx, urls) if campaign_id is None else _read_for_campaign(tx, urls, campaign_id)
         if chain is None:
             return None
-        evidence = _evidence(tx, clicks, chain, now_ms, campaign_id)
+        evidence = _read_evidence(tx, clicks, chain, now_ms, campaign_id)
     return check_chain(chain, evidence)
 
 
-def check_as_set_up(ledger: Ledger, standing: Standing) -> tuple[Finding, ...]:
-    """What is wrong by the set-up alone, the worst first: quick, for a page that tells of more."""
+def find_setup_problems(ledger: Ledger, urls: TrackerUrls) -> tuple[CheckFinding, ...]:
+    """Return the findings about the set-up alone, the worst first. Fast, for use within other pages."""
     with ledger.read() as tx:
-        chain = _whole(tx, standing)
+        chain = _read_everything(tx, urls)
     return worst_first(static_findings(chain))
 
 
-def check_campaign_as_set_up(ledger: Ledger, standing: Standing, campaign_id: int) -> tuple[Finding, ...]:
-    """The same of what one live campaign needs, however many others there are."""
+def find_campaign_setup_problems(ledger: Ledger, urls: TrackerUrls, campaign_id: int) -> tuple[CheckFinding, ...]:
+    """Return the findings about the set-up that one live campaign needs, the worst first. Reads nothing of other campaigns."""
     with ledger.read() as tx:
-        chain = _of_campaign(tx, standing, campaign_id)
+        chain = _read_for_campaign(tx, urls, campaign_id)
     return worst_first(static_findings(chain)) if chain else ()
 
 
-def _of_campaign(tx: Connection, standing: Standing, campaign_id: int) -> Chain | None:
-    """The part of the chain that a campaign needs; None: there is no live campaign of that number."""
+def _read_for_campaign(tx: Connection, urls: TrackerUrls, campaign_id: int) -> Chain | None:
+    """Read the part of the chain that a campaign needs. None: there is no live campaign with that id."""
     campaign = CAMPAIGNS.find(tx, campaign_id)
     if campaign is None or campaign.archived_at is not None:
         return None
     source = SOURCES.find(tx, campaign.source_id)
     offers = live_offers(tx, [share.offer_id for share in campaign.offers])
     rules = [
-        kept.rule
-        for kept in (
-            *kept_rules_after(tx, 0, _ALL, of_instance=True),
-            *kept_rules_after(tx, 0, _ALL, source_id=campaign.source_id),
-            *kept_rules_after(tx, 0, _ALL, campaign_id=campaign_id),
+        stored.rule
+        for stored in (
+            *stored_rules_after(tx, 0, _ALL, of_instance=True),
+            *stored_rules_after(tx, 0, _ALL, source_id=campaign.source_id),
+            *stored_rules_after(tx, 0, _ALL, campaign_id=campaign_id),
         )
     ]
-    terms = terms_of(tx, [rule.rule_id for rule in rules])
+    terms = rule_terms_of(tx, [rule.rule_id for rule in rules])
     first = first_rules_of_sources(tx, [campaign.source_id])
     networks = networks_of_offers(tx, [offer.id for offer in offers])
     return Chain(
@@ -108,18 +108,18 @@ def _of_campaign(tx: Connection, standing: Standing, campaign_id: int) -> Chain 
         rules=tuple(
             CheckedRule(rule, terms[rule.rule_id].paused) for rule in sorted(rules, key=lambda rule: rule.rule_id)
         ),
-        first_rules={number: kept.rule.rule_id for number, kept in first.items() if kept.archived_at is None},
+        first_rules={number: stored.rule.rule_id for number, stored in first.items() if stored.archived_at is None},
         statuses=tuple(status_rows(tx)),
-        catalog=read_catalog_of(tx, standing.own_hosts, [campaign_id]),
-        fallback_url=standing.fallback_url,
-        base_url=standing.base_url,
+        catalog=read_catalog_of(tx, urls.own_hosts, [campaign_id]),
+        fallback_url=urls.fallback_url,
+        base_url=urls.base_url,
     )
 
 
-def _whole(tx: Connection, standing: Standing) -> Chain:
+def _read_everything(tx: Connection, urls: TrackerUrls) -> Chain:
     sources = {source.id: source for source in sources_after(tx, 0, _ALL)}
-    rules = [kept.rule for kept in kept_rules_after(tx, 0, _ALL)]
-    terms = terms_of(tx, [rule.rule_id for rule in rules])
+    rules = [stored.rule for stored in stored_rules_after(tx, 0, _ALL)]
+    terms = rule_terms_of(tx, [rule.rule_id for rule in rules])
     first = first_rules_of_sources(tx, list(sources))
     return Chain(
         campaigns=tuple(campaigns_after(tx, 0, _ALL)),
@@ -127,24 +127,26 @@ def _whole(tx: Connection, standing: Standing) -> Chain:
         networks={network.id: network for network in NETWORKS.after(tx, 0, _ALL)},
         offers={offer.id: offer for offer in offers_after(tx, 0, _ALL)},
         rules=tuple(CheckedRule(rule, terms[rule.rule_id].paused) for rule in rules),
-        first_rules={number: kept.rule.rule_id for number, kept in first.items() if kept.archived_at is None},
+        first_rules={number: stored.rule.rule_id for number, stored in first.items() if stored.archived_at is None},
         statuses=tuple(status_rows(tx)),
-        catalog=read_catalog(tx, standing.own_hosts),
-        fallback_url=standing.fallback_url,
-        base_url=standing.base_url,
+        catalog=read_catalog(tx, urls.own_hosts),
+        fallback_url=urls.fallback_url,
+        base_url=urls.base_url,
     )
 
 
-def _evidence(tx: Connection, clicks: RecentClicks, chain: Chain, now_ms: int, campaign_id: int | None) -> Evidence:
+def _read_evidence(
+    tx: Connection, clicks: RecentClicks, chain: Chain, now_ms: int, campaign_id: int | None
+) -> CheckEvidence:
     since = now_ms - RECENT_DAYS * DAY_MS
     recent = clicks.recent_clicks(RECENT_CLICKS, campaign_id)
     conversions = conversions_since(tx, since, campaign_id)
     delivered = delivered_since(tx, since, campaign_id)
-    return Evidence(
+    return CheckEvidence(
         campaigns=tuple(
             CampaignEvidence(
                 campaign_id=campaign.id,
-                clicks=recent.get(campaign.id, Clicks()),
+                clicks=recent.get(campaign.id, ClickEvidence()),
                 conversions=conversions.get(campaign.id, (0, 0))[0],
                 last_conversion_at=conversions[campaign.id][1] if campaign.id in conversions else None,
                 last_delivered_at=delivered.get(campaign.id),
@@ -153,38 +155,38 @@ def _evidence(tx: Connection, clicks: RecentClicks, chain: Chain, now_ms: int, c
         ),
         rules=tuple(rules_since(tx, since, campaign_id)),
         refused=tuple(refused_since(tx, now_ms - REFUSED_DAYS * DAY_MS, campaign_id)),
-        words={found.word: found.conversions for found in unmapped_words(tx, _MAX_WORDS, campaign_id)},
+        words={unmapped.word: unmapped.conversions for unmapped in unmapped_words(tx, _MAX_WORDS, campaign_id)},
         statuses=statuses_since(tx, since, campaign_id),
-        held=_held(tx, now_ms, campaign_id),
-        looked_at=now_ms,
+        holdups=_read_holdups(tx, now_ms, campaign_id),
+        checked_at=now_ms,
     )
 
 
-def _held(tx: Connection, now_ms: int, campaign_id: int | None) -> Held:
-    """What holds postbacks up; of one campaign only the receivers that something of it waits for."""
-    kept = {lane.lane: lane for lane in kept_lanes(tx)}
-    waiting = {seen.lane: seen for seen in waiting_in_lanes(tx, now_ms, campaign_id)}
-    paused = {name for name, lane in kept.items() if lane.pause is not None} if campaign_id is None else set()
+def _read_holdups(tx: Connection, now_ms: int, campaign_id: int | None) -> Holdups:
+    """Read the causes of held-up postbacks; for one campaign, only receivers that its postbacks wait for."""
+    known = {receiver.receiver: receiver for receiver in stored_receivers(tx)}
+    waiting = {backlog.receiver: backlog for backlog in receiver_backlogs(tx, now_ms, campaign_id)}
+    paused = {name for name, receiver in known.items() if receiver.pause is not None} if campaign_id is None else set()
     receivers = []
     for name in sorted(waiting.keys() | paused):
-        lane, seen = kept.get(name) or KeptLane(lane=name), waiting.get(name)
+        receiver, backlog = known.get(name) or StoredReceiver(receiver=name), waiting.get(name)
         receivers.append(
             SlowReceiver(
                 receiver=name,
-                waiting=seen.waiting if seen else 0,
-                paused_at=lane.pause.opened_at if lane.pause else None,
-                why=lane.pause.why if lane.pause else "",
-                next_probe_at=lane.pause.probe_at if lane.pause else None,
-                held_until=lane.held_until,
-                due=seen.due if seen else 0,
-                due_since=seen.due_since if seen else None,
+                waiting=backlog.waiting if backlog else 0,
+                paused_at=receiver.pause.opened_at if receiver.pause else None,
+                why=receiver.pause.why if receiver.pause else "",
+                next_probe_at=receiver.pause.probe_at if receiver.pause else None,
+                held_until=receiver.held_until,
+                due=backlog.due if backlog else 0,
+                due_since=backlog.due_since if backlog else None,
             )
         )
-    return Held(
+    return Holdups(
         receivers=tuple(receivers),
         archived=tuple(
             ArchivedRule(rule_id=rule.rule_id, name=rule.name, waiting=rule.waiting)
-            for rule in rules_that_hold(tx)
+            for rule in paused_rules(tx)
             if rule.archived and campaign_id is None
         ),
         address_refused=address_refused_since(tx, now_ms - HELD_DAYS * DAY_MS, campaign_id),

@@ -1,6 +1,6 @@
 """``clickloop doctor``: examine a whole data folder, with or without a running server.
 
-The stores are opened, never changed. Each check yields findings with a remedy for whatever is wrong. A check that cannot run is a
+The stores are opened but never changed. Each check yields findings with a remedy for each problem. A check that cannot run is a
 finding, too.
 """
 
@@ -15,76 +15,68 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from clickloop import __version__
-from clickloop.alarm.alarms import MIN_FREE_PERCENT
+from clickloop.alarm.alarms import MIN_FREE_PERCENT, free_files_percent
 from clickloop.clock import MINUTE_MS
-from clickloop.diagnosis.doctor_checks import look_at_alarms, look_at_facts
-from clickloop.diagnosis.doctor_finding import RESTORE
-from clickloop.diagnosis.doctor_finding import Finding as Finding
-from clickloop.diagnosis.doctor_finding import Verdict as Verdict
+from clickloop.diagnosis.doctor_checks import alarm_findings, facts_findings
+from clickloop.diagnosis.doctor_finding import RESTORE, DoctorFinding, DoctorVerdict
+from clickloop.diagnosis.doctor_journal import MAX_SHOWN, journal_findings
 from clickloop.diagnosis.self_audit import audit_everything
 from clickloop.machine.secret_box import secret_box_of
 from clickloop.people.user import THIS_MACHINE
-from clickloop.plural import counted
+from clickloop.plural import pluralize
 from clickloop.postback.state import STORED, PostbackState
-from clickloop.store.damage_log import unconfirmed_damages, unconfirmed_mended
+from clickloop.store.damage_log import unconfirmed_damages, unconfirmed_repairs
 from clickloop.store.delivery_hold import read_hold
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.file_fault import RESTORE_BACKUP, trailing_bytes
-from clickloop.store.identity import FACTS_FILE, LEDGER_FILE, installation_id, is_filled
-from clickloop.store.journal.listing import journal_lag
+from clickloop.store.identity import FACTS_FILE, LEDGER_FILE, is_filled
 from clickloop.store.journal.marks import missing_ranges
 from clickloop.store.journal.segment import (
-    CLOSED_SUFFIX,
-    DAMAGED_SUFFIX,
     STREAMS,
-    Segment,
-    damages_of,
-    origin_of,
-    quick_count,
-    salvage,
 )
 from clickloop.store.ledger.audit.rows import (
-    Lack,
-    accept_wrong_rows,
-    clicks_of_rows,
-    count_lacking,
-    some_lacking,
-    wrong_rows,
+    RowFault,
+    accept_checksum_mismatches,
+    checksum_mismatches,
+    click_ids_of_rows,
+    count_faulty_rows,
+    find_faulty_rows,
 )
 from clickloop.store.ledger.ledger import Ledger, LedgerError
 from clickloop.store.ledger.logs.audit_log import Action, insert_change
 from clickloop.store.ledger.logs.postback_states import IS_UNFINISHED
 from clickloop.store.ledger.migrations import HEAD
-from clickloop.store.ledger.queue.holding import rules_that_hold
-from clickloop.store.ledger.queue.lanes import kept_lanes, waiting_counts
-from clickloop.store.ledger.schema.tables import fact_outbox, lanes, notices, postback_rules, postbacks
+from clickloop.store.ledger.queue.holding import paused_rules
+from clickloop.store.ledger.queue.receivers import stored_receivers, waiting_counts
+from clickloop.store.ledger.schema.tables import fact_outbox, notices, postback_rules, postbacks, receivers
 from clickloop.store.ledger.sqlite.integrity import file_problems
 from clickloop.stores import engine_versions, refusal_of
 
 LATE_MS = 10 * MINUTE_MS
 """Time after which work that is due counts as stuck."""
-LAG_SECONDS = 60.0  # settling takes a second
 MAX_OUTBOX_ROWS = 50_000  # ten batches: the facts have not taken any for a while
-SHOWN = 5  # more of the same kind tell nothing new
 MAX_NAMED = 1_000
-"""Maximum number of rows that a confirmation names in the log of changes."""
+"""Maximum number of rows that a confirmation lists in the audit log."""
 _LOST = (
     f"Rows were lost or changed by hand. {RESTORE_BACKUP.capitalize()}, or report these lines to the Clickloop project."
 )
-_WRONG = f"Check the disk, and what else writes to the ledger. Then {RESTORE_BACKUP}, or accept the rows: clickloop doctor --confirm"
+_WRONG = (
+    "Check the disk, and what else writes to the ledger. "
+    f"Then {RESTORE_BACKUP}, or accept the rows: clickloop doctor --confirm"
+)
 
 
-def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
+def examine(folder: Path, now_ms: int) -> tuple[DoctorFinding, ...]:
     """Return all findings for a data folder."""
-    findings = [*_versions(), *_disk(folder), *_journal(folder, now_ms), *_lost_records(folder)]
+    findings = [*_versions(), *_disk(folder), *journal_findings(folder, now_ms), *_lost_records(folder)]
     refused = _refusal(folder)
     findings += refused
     if refused and not is_filled(folder / LEDGER_FILE):
-        return (*findings, *look_at_alarms(folder, now_ms))  # opening the ledger would create it
+        return (*findings, *alarm_findings(folder, now_ms))  # opening the ledger would create it
     try:
         ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
     except LedgerError as error:
-        findings.append(Finding("ledger", Verdict.FAULT, str(error), RESTORE))
+        findings.append(DoctorFinding("ledger", DoctorVerdict.FAULT, str(error), RESTORE))
     else:
         try:
             unfinished = partial(_unfinished, is_on_hold=read_hold(folder) is not None)
@@ -92,23 +84,23 @@ def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
                 findings += _guarded(look, ledger, now_ms)
         finally:
             ledger.close()
-    findings += [*_hold(folder), *look_at_facts(folder), *look_at_alarms(folder, now_ms)]
+    findings += [*_hold(folder), *facts_findings(folder), *alarm_findings(folder, now_ms)]
     return tuple(findings)
 
 
 def confirm_rows(folder: Path, now_ms: int) -> int:
-    """Accept the ledger's rows that do not match their checksums, and return how many there were.
+    """Accept the ledger's rows that do not match their checksums, list them in the audit log, and return their number.
 
-    The change log lists them. Raise LedgerError.
+    Raise LedgerError.
     """
     if not is_filled(folder / LEDGER_FILE):
         return 0  # opening the ledger would create it
     ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
     try:
         with ledger.write() as tx:
-            wrong = accept_wrong_rows(tx)
+            wrong = accept_checksum_mismatches(tx)
             if wrong:
-                rows = [f"{found.row_id}: {found.lack}" for found in wrong[:MAX_NAMED]]
+                rows = [f"{found.row_id}: {found.fault}" for found in wrong[:MAX_NAMED]]
                 before = {"rows": len(wrong), "which": rows}
                 insert_change(
                     tx, THIS_MACHINE, now_ms, noun="health", record_id="rows", action=Action.CHANGED, before=before
@@ -118,171 +110,134 @@ def confirm_rows(folder: Path, now_ms: int) -> int:
         ledger.close()
 
 
-def _refusal(folder: Path) -> list[Finding]:
-    """Check whether the stores belong together. A store that cannot be opened is found by its own check."""
+def _refusal(folder: Path) -> list[DoctorFinding]:
+    """Check whether the stores belong together. A store that cannot be opened is reported by its own check."""
     try:
         refused = refusal_of(folder)
     except (LedgerError, FactsError, SQLAlchemyError):
         return []
     if refused is None and (trailing := trailing_bytes(folder / LEDGER_FILE, folder / FACTS_FILE)):
-        return [Finding("stores", Verdict.WARNING, trailing, "They are ignored. Find out what else writes here.")]
+        return [
+            DoctorFinding(
+                "stores", DoctorVerdict.WARNING, trailing, "They are ignored. Find out what else writes to this file."
+            )
+        ]
     if refused is None:
-        return [Finding("stores", Verdict.WELL, "Ledger, facts, key and folder belong together.")]
-    return [Finding("stores", Verdict.FAULT, str(refused), "Follow this message. The server cannot start before.")]
+        return [DoctorFinding("stores", DoctorVerdict.WELL, "Ledger, facts, key and folder belong together.")]
+    return [
+        DoctorFinding(
+            "stores", DoctorVerdict.FAULT, str(refused), "Follow this message. The server cannot start before that."
+        )
+    ]
 
 
-def _lost_records(folder: Path) -> Iterator[Finding]:
-    """Find damage to the journal that nobody has confirmed, and missing segments."""
-    remedy = "Check the disk, and what deletes files. Once you have dealt with it: clickloop doctor --confirm"
-    files = unconfirmed_mended(folder)
-    for sentence in files[:SHOWN]:
-        yield Finding("stores", Verdict.WARNING, sentence, remedy)
+def _lost_records(folder: Path) -> Iterator[DoctorFinding]:
+    """Find unconfirmed damage to the journal, and missing segments."""
+    remedy = "Check the disk, and what deletes files. Once you have dealt with it, run: clickloop doctor --confirm"
+    files = unconfirmed_repairs(folder)
+    for sentence in files[:MAX_SHOWN]:
+        yield DoctorFinding("stores", DoctorVerdict.WARNING, sentence, remedy)
     sentences = [sentence for sentence in unconfirmed_damages(folder) if sentence not in files]
     for stream in STREAMS:
         for writer, first, last in missing_ranges(folder / "journal", folder / "settled", stream):
             path = folder / "journal" / stream / writer
             if not any(str(path) in sentence for sentence in sentences):
                 sentences.append(
-                    f"{path}: segments {first} to {last} were written and are gone, with all their records."
+                    f"{path}: segments {first} to {last} were written but are missing, with all their records."
                 )
-    for sentence in sentences[:SHOWN]:
-        yield Finding("journal", Verdict.FAULT, sentence, remedy)
-    if len(sentences) > SHOWN:
-        yield Finding("journal", Verdict.FAULT, f"{len(sentences) - SHOWN} more.", remedy)
+    for sentence in sentences[:MAX_SHOWN]:
+        yield DoctorFinding("journal", DoctorVerdict.FAULT, sentence, remedy)
+    if len(sentences) > MAX_SHOWN:
+        yield DoctorFinding("journal", DoctorVerdict.FAULT, f"{len(sentences) - MAX_SHOWN} more.", remedy)
     if not sentences:
-        yield Finding("journal", Verdict.WELL, "No missing segments, no unconfirmed damage.")
+        yield DoctorFinding("journal", DoctorVerdict.WELL, "No missing segments, no unconfirmed damage.")
 
 
-def _guarded(look: Callable[[Ledger, int], Iterator[Finding]], ledger: Ledger, now_ms: int) -> list[Finding]:
+def _guarded(
+    look: Callable[[Ledger, int], Iterator[DoctorFinding]], ledger: Ledger, now_ms: int
+) -> list[DoctorFinding]:
     """Return the findings of a check, or a fault if the ledger cannot be read."""
     try:
         return list(look(ledger, now_ms))
     except SQLAlchemyError as error:
         detail = str(getattr(error, "orig", None) or error)
-        return [Finding("ledger", Verdict.FAULT, f"Cannot read the ledger: {detail}", RESTORE)]
+        return [DoctorFinding("ledger", DoctorVerdict.FAULT, f"Cannot read the ledger: {detail}", RESTORE)]
 
 
-def _versions() -> Iterator[Finding]:
+def _versions() -> Iterator[DoctorFinding]:
     parts = (
         f"Clickloop {__version__}",
         f"Python {platform.python_version()}",
         *engine_versions(),
         f"ledger schema {HEAD}",
     )
-    yield Finding("versions", Verdict.WELL, ", ".join(parts))
+    yield DoctorFinding("versions", DoctorVerdict.WELL, ", ".join(parts))
 
 
-def _disk(folder: Path) -> Iterator[Finding]:
+def _disk(folder: Path) -> Iterator[DoctorFinding]:
     disk = os.statvfs(folder)
     percent = 100.0 * disk.f_bavail / max(1, disk.f_blocks)
-    sentence = f"{disk.f_bavail * disk.f_frsize / 2**30:.1f} GiB free, {percent:.1f} %."
-    if percent < MIN_FREE_PERCENT:
-        yield Finding("disk", Verdict.FAULT, sentence, "Free some space, or move the data folder to a larger disk.")
+    sentence = f"{disk.f_bavail * disk.f_frsize / 2**30:.1f} GiB free, {percent:.1f}%."
+    if (files := free_files_percent(disk)) < MIN_FREE_PERCENT:
+        sentence += f" Of the files (inodes) that it can hold {files:.1f}% are free."
+    if min(percent, files) < MIN_FREE_PERCENT:
+        yield DoctorFinding(
+            "disk", DoctorVerdict.FAULT, sentence, "Free some space, or move the data folder to a larger disk."
+        )
     else:
-        yield Finding("disk", Verdict.WELL, sentence)
+        yield DoctorFinding("disk", DoctorVerdict.WELL, sentence)
 
 
-def _journal(folder: Path, now_ms: int) -> Iterator[Finding]:
-    journal = folder / "journal"
-    for stream in STREAMS:
-        lag = journal_lag(journal, stream, now_ms)
-        seconds = lag.oldest_age_ms / 1000
-        segments, size = counted(lag.segments, "segment"), counted(lag.octets, "byte")
-        sentence = f"{segments} of {stream} to be processed ({size}), the oldest {seconds:.0f} s old."
-        if lag.segments and seconds > LAG_SECONDS:
-            remedy = "Start the server, or check its log for why it is not processing them."
-            yield Finding("journal", Verdict.WARNING, sentence, remedy)
-        else:
-            yield Finding("journal", Verdict.WELL, sentence)
-    damages = [damage for path in sorted(journal.glob(f"*/*/*{CLOSED_SUFFIX}")) for damage in _damages(path)]
-    for sentence in damages[:SHOWN]:
-        yield Finding(
-            "journal",
-            Verdict.FAULT,
-            sentence,
-            "The server skips the damaged part and keeps the original file. Check the disk.",
-        )
-    if not damages:
-        yield Finding("journal", Verdict.WELL, "No closed segments are damaged.")
-    kept = sum(1 for _ in (folder / "settled").glob(f"*/*/*{DAMAGED_SUFFIX}"))
-    if kept:
-        sentence = (
-            f"{counted(kept, 'damaged segment was', 'damaged segments were')} processed without the unreadable part. The original "
-            "files are in the folder settled."
-        )
-        yield Finding(
-            "journal",
-            Verdict.WARNING,
-            sentence,
-            "Check the disk. Delete the original files when you no longer need them.",
-        )
-
-
-def _damages(path: Path) -> list[str]:
-    """Return the damage in a closed segment. One that has been settled meanwhile has none."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        return [f"{path} cannot be read: {error.strerror}."]
-    number = int(path.stem) if path.stem.isdecimal() else 0
-    stream, writer = path.parent.parent.name, path.parent.name
-    origin = origin_of(installation_id(path.parents[3]), stream, writer)
-    if quick_count(data, number, origin) is not None:
-        return []
-    segment = Segment(path, stream, writer, number, len(data))
-    return [damage.sentence for damage in damages_of(data, salvage(data), segment, closed=True, origin=origin)]
-
-
-def _integrity(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
+def _integrity(ledger: Ledger, _now_ms: int) -> Iterator[DoctorFinding]:
     with ledger.read() as tx:
         problems = file_problems(tx)
     if problems is None:
-        yield Finding("ledger", Verdict.WELL, "The database server is up. It checks its own files.")
+        yield DoctorFinding("ledger", DoctorVerdict.WELL, "The database server is up. It checks its own files.")
     elif problems:
-        yield Finding("ledger", Verdict.FAULT, " ".join(problems), RESTORE)
+        yield DoctorFinding("ledger", DoctorVerdict.FAULT, " ".join(problems), RESTORE)
     else:
-        yield Finding("ledger", Verdict.WELL, "The file is intact.")
+        yield DoctorFinding("ledger", DoctorVerdict.WELL, "The file is intact.")
 
 
-def _audit(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
+def _audit(ledger: Ledger, _now_ms: int) -> Iterator[DoctorFinding]:
     audited = audit_everything(ledger)
     parts = " + ".join(f"{audited.in_states.get(state, 0)} {state}" for state in STORED)
-    changes = counted(audited.changes, "conversion change")
-    sentence = f"{changes}, {counted(audited.decisions, 'decision')} = {parts}."
+    changes = pluralize(audited.changes, "conversion change")
+    sentence = f"{changes}, {pluralize(audited.decisions, 'decision')} = {parts}."
     if audited.mismatches:
         lost = len(audited.mismatches)
         sentence = f"{lost} of {changes} {'does' if lost == 1 else 'do'} not add up."
-    verdict = Verdict.FAULT if audited.mismatches else Verdict.WELL
-    yield Finding("audit", verdict, sentence, _LOST if audited.mismatches else "")
+    verdict = DoctorVerdict.FAULT if audited.mismatches else DoctorVerdict.WELL
+    yield DoctorFinding("audit", verdict, sentence, _LOST if audited.mismatches else "")
     with ledger.read() as tx:
-        shown = audited.mismatches[:SHOWN]
-        counts = count_lacking(tx)
-        lacking = some_lacking(tx, SHOWN) if any(counts.values()) else []
-        wrong = list(wrong_rows(tx))
-        counts |= Counter(found.lack for found in wrong)
-        lacking += wrong[:SHOWN]
-        ids = [mismatch.conversion_id for mismatch in shown] + [found.row_id for found in lacking]
-        clicks = clicks_of_rows(tx, ids)
+        shown = audited.mismatches[:MAX_SHOWN]
+        counts = count_faulty_rows(tx)
+        faulty = find_faulty_rows(tx, MAX_SHOWN) if any(counts.values()) else []
+        wrong = list(checksum_mismatches(tx))
+        counts |= Counter(found.fault for found in wrong)
+        faulty += wrong[:MAX_SHOWN]
+        ids = [mismatch.conversion_id for mismatch in shown] + [found.row_id for found in faulty]
+        clicks = click_ids_of_rows(tx, ids)
     for mismatch in shown:
         detail = f"Conversion {mismatch.conversion_id}, version {mismatch.version}. {mismatch.sentence}"
-        yield Finding("audit", Verdict.FAULT, detail, _see(clicks, mismatch.conversion_id))
-    for lack, count in counts.items():
+        yield DoctorFinding("audit", DoctorVerdict.FAULT, detail, _see(clicks, mismatch.conversion_id))
+    for fault, count in counts.items():
         if count:
-            remedy = _WRONG if lack in (Lack.CONVERSION_CHECK, Lack.POSTBACK_CHECK) else _LOST
-            yield Finding("audit", Verdict.FAULT, f"{lack.sentence} Rows affected: {count}.", remedy)
-    for found in lacking:
-        yield Finding("audit", Verdict.FAULT, f"{found.row_id}: {found.lack.sentence}", _see(clicks, found.row_id))
+            remedy = _WRONG if fault in (RowFault.CONVERSION_CHECK, RowFault.POSTBACK_CHECK) else _LOST
+            yield DoctorFinding("audit", DoctorVerdict.FAULT, f"{fault.sentence} Rows affected: {count}.", remedy)
+    for found in faulty:
+        yield DoctorFinding(
+            "audit", DoctorVerdict.FAULT, f"{found.row_id}: {found.fault.sentence}", _see(clicks, found.row_id)
+        )
 
 
 def _see(clicks: Mapping[str, str], row_id: str) -> str:
-    """Return how to see the story of a conversion or postback."""
+    """Return how to see the history of a conversion or postback."""
     click_id = clicks.get(row_id)
-    return f"For its story, run: clickloop trace {click_id}" if click_id else "Its click is unknown."
+    return f"To see its history, run: clickloop trace {click_id}" if click_id else "Its click is unknown."
 
 
-def _unfinished(ledger: Ledger, now_ms: int, *, is_on_hold: bool) -> Iterator[Finding]:
+def _unfinished(ledger: Ledger, now_ms: int, *, is_on_hold: bool) -> Iterator[DoctorFinding]:
     """Check that each unfinished postback has a next attempt, and that none is overdue unless its rule or receiver is paused."""
     table = postbacks.c
     timeless = select(func.count()).where(
@@ -293,9 +248,9 @@ def _unfinished(ledger: Ledger, now_ms: int, *, is_on_hold: bool) -> Iterator[Fi
         select(func.count())
         .select_from(postbacks)
         .join(postback_rules, postback_rules.c.id == table.rule_id, isouter=True)
-        .join(lanes, lanes.c.lane == table.lane, isouter=True)
-        .where(postback_rules.c.paused_at.is_(None), lanes.c.opened_at.is_(None))
-        .where(func.coalesce(lanes.c.held_until, 0) <= now_ms)
+        .join(receivers, receivers.c.receiver == table.receiver, isouter=True)
+        .where(postback_rules.c.paused_at.is_(None), receivers.c.opened_at.is_(None))
+        .where(func.coalesce(receivers.c.held_until, 0) <= now_ms)
         .where(
             (table.state == PostbackState.WAITING) & (table.next_attempt_at < now_ms - LATE_MS)
             | (table.state == PostbackState.SENDING) & (table.lease_until < now_ms - LATE_MS)
@@ -305,73 +260,78 @@ def _unfinished(ledger: Ledger, now_ms: int, *, is_on_hold: bool) -> Iterator[Fi
         without, overdue = tx.scalar(timeless) or 0, tx.scalar(late) or 0
         unfinished = tx.scalar(select(func.count()).where(IS_UNFINISHED)) or 0
     if without:
-        have = counted(without, "unfinished postback has", "unfinished postbacks have")
-        yield Finding("postbacks", Verdict.FAULT, f"{have} no time for the next attempt.", _LOST)
+        have = pluralize(without, "unfinished postback has", "unfinished postbacks have")
+        yield DoctorFinding("postbacks", DoctorVerdict.FAULT, f"{have} no time for the next attempt.", _LOST)
     if overdue and not is_on_hold:  # while postbacks are on hold, ``_hold`` explains the delay
-        sentence = f"{counted(overdue, 'postback is', 'postbacks are')} overdue by more than ten minutes."
-        yield Finding(
-            "postbacks", Verdict.WARNING, sentence, "Start the server, or check its log for why it is not sending them."
+        sentence = f"{pluralize(overdue, 'postback is', 'postbacks are')} overdue by more than ten minutes."
+        yield DoctorFinding(
+            "postbacks",
+            DoctorVerdict.WARNING,
+            sentence,
+            "Start the server, or check its log for why it is not sending them.",
         )
     if not without and not overdue:
-        yield Finding(
+        yield DoctorFinding(
             "postbacks",
-            Verdict.WELL,
+            DoctorVerdict.WELL,
             f"{unfinished:,} unfinished, all scheduled, none overdue.",
         )
 
 
-def _held(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
-    """Find what waits for a paused rule, including archived ones, or for a paused receiver."""
+def _held(ledger: Ledger, _now_ms: int) -> Iterator[DoctorFinding]:
+    """Find postbacks that wait for a paused rule, even an archived one, or for a paused receiver."""
     with ledger.read() as tx:
-        rules = rules_that_hold(tx)
-        waiting = waiting_counts(tx, [lane.lane for lane in kept_lanes(tx) if lane.pause is not None])
+        rules = paused_rules(tx)
+        waiting = waiting_counts(
+            tx, [receiver.receiver for receiver in stored_receivers(tx) if receiver.pause is not None]
+        )
     for rule in rules:
         archived = " and archived" if rule.archived else ""
         sentence = f"Rule {rule.rule_id} {rule.name!r} is paused{archived}: {_wait(rule.waiting)}."
         remedy = f"Correct its URL if necessary and resume it, or run: clickloop cancel --rule {rule.rule_id}"
-        yield Finding("postbacks", Verdict.WARNING, sentence, remedy)
+        yield DoctorFinding("postbacks", DoctorVerdict.WARNING, sentence, remedy)
     for receiver, count in sorted(waiting.items()):
         sentence = f"The receiver {receiver} is paused: {_wait(count)}."
         remedy = f"Clickloop keeps probing it. To probe it at once: POST /api/v1/receivers/{receiver}/probe"
-        yield Finding("postbacks", Verdict.WARNING, sentence, remedy)
+        yield DoctorFinding("postbacks", DoctorVerdict.WARNING, sentence, remedy)
 
 
-def _hold(folder: Path) -> Iterator[Finding]:
-    """Find out whether all postbacks are on hold, which explains why some are overdue."""
+def _hold(folder: Path) -> Iterator[DoctorFinding]:
+    """Find out whether all postbacks are on hold, which explains overdue ones."""
     hold = read_hold(folder)
     if hold is not None:
         remedy = "Cancel what the original has already sent, then release the rest: clickloop release"
-        yield Finding("postbacks", Verdict.WARNING, f"All postbacks are on hold: {hold.why}.", remedy)
+        yield DoctorFinding("postbacks", DoctorVerdict.WARNING, f"All postbacks are on hold: {hold.why}.", remedy)
 
 
 def _wait(count: int) -> str:
-    return counted(count, "postback is waiting", "postbacks are waiting")
+    return pluralize(count, "postback is waiting", "postbacks are waiting")
 
 
-def _waiting_notices(ledger: Ledger, now_ms: int) -> Iterator[Finding]:
+def _waiting_notices(ledger: Ledger, now_ms: int) -> Iterator[DoctorFinding]:
     query = select(func.count()).where(notices.c.outcome == "waiting")
     with ledger.read() as tx:
         waiting = tx.scalar(query) or 0
         stuck = tx.scalar(query.where(notices.c.look_again_at < now_ms - LATE_MS)) or 0
     if stuck:
-        sentence = f"{counted(stuck, 'incoming postback')} should have been checked again more than ten minutes ago."
-        yield Finding(
+        sentence = f"{pluralize(stuck, 'incoming postback')} should have been checked again more than ten minutes ago."
+        yield DoctorFinding(
             "notices",
-            Verdict.WARNING,
+            DoctorVerdict.WARNING,
             sentence,
             "Start the server, or check its log for why it is not processing them.",
         )
     else:
-        yield Finding("notices", Verdict.WELL, f"{waiting:,} waiting for their click, none overdue.")
+        yield DoctorFinding("notices", DoctorVerdict.WELL, f"{waiting:,} waiting for their click, none overdue.")
 
 
-def _outbox(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
+def _outbox(ledger: Ledger, _now_ms: int) -> Iterator[DoctorFinding]:
     with ledger.read() as tx:
         queued = tx.scalar(select(func.count()).select_from(fact_outbox)) or 0
-    sentence = f"{counted(queued, 'row')} to be copied from the ledger."
+    sentence = f"{pluralize(queued, 'row')} to be copied from the ledger."
     if queued > MAX_OUTBOX_ROWS:
-        yield Finding(
-            "facts", Verdict.WARNING, sentence, "Start the server, or check its log for why they are not copied."
+        yield DoctorFinding(
+            "facts", DoctorVerdict.WARNING, sentence, "Start the server, or check its log for why they are not copied."
         )
     else:
-        yield Finding("facts", Verdict.WELL, sentence)
+        yield DoctorFinding("facts", DoctorVerdict.WELL, sentence)

@@ -1,4 +1,4 @@
-"""The findings of the doctor: a place, a verdict, a sentence and a remedy."""
+"""Findings of the doctor: a place, a verdict, a sentence and a remedy."""
 
 import enum
 
@@ -10,7 +10,7 @@ RESTORE = f"{RESTORE_BACKUP.capitalize()}."
 """The remedy for a damaged store."""
 
 
-class Verdict(enum.StrEnum):
+class DoctorVerdict(enum.StrEnum):
     """The result of a check."""
 
     WELL = "well"
@@ -18,10 +18,10 @@ class Verdict(enum.StrEnum):
     FAULT = "fault"
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """A result of one check. ``remedy`` is empty where all is well."""
+class DoctorFinding(msgspec.Struct, frozen=True):
+    """A result of one check. ``remedy`` is empty if all is well."""
 
     place: str
-    verdict: Verdict
+    verdict: DoctorVerdict
     sentence: str
     remedy: str = ""

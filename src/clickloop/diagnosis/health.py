@@ -1,4 +1,4 @@
-"""How the running tracker is: the journal's lag, the disk, the workers, what is under way. Only reads."""
+"""The health of the running tracker: the journal's lag, the disk, the workers, unfinished work. Read-only."""
 
 import shutil
 from collections.abc import Sequence
@@ -10,28 +10,28 @@ from clickloop.alarm.alarms import Alarm
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.journal.listing import journal_lag
 from clickloop.store.journal.segment import STREAMS
-from clickloop.store.ledger.audit.changes import AuditMemory, newest_change, read_memory
+from clickloop.store.ledger.audit.changes import ChangeAuditProgress, newest_change_number, read_change_audit_progress
 from clickloop.store.ledger.jobs.bulk_jobs import BULK_JOBS, BulkJob
 from clickloop.store.ledger.jobs.exports import EXPORTS, Export
 from clickloop.store.ledger.jobs.uploads import UPLOADS, Upload
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.unknown_links import UnknownLinks, read_unknown_links
 
-MAX_UNFINISHED = 50  # more are never under way at once by far
+MAX_UNFINISHED = 50  # far more than are ever unfinished at once
 
 
 class StreamLag(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a stream of the journal is not settled yet."""
+    """The unsettled segments of a stream of the journal."""
 
     stream: str
     segments: int
     octets: int
     oldest_ms: int
-    """The age of the oldest of it."""
+    """The age of the oldest one."""
 
 
 class WorkerHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """A worker of the core. ``failing_since`` None: its last step went well."""
+    """A worker of the core. ``failing_since`` None: its last step succeeded."""
 
     name: str
     running: bool
@@ -40,7 +40,7 @@ class WorkerHealth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CoreHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """What only the running core knows."""
+    """The health as only the running core knows it."""
 
     lags: tuple[StreamLag, ...] = ()
     free_octets: int = 0
@@ -49,20 +49,20 @@ class CoreHealth(msgspec.Struct, frozen=True, kw_only=True):
     reserve_held: bool = False
     alarms: tuple[Alarm, ...] = ()
     unknown_links: UnknownLinks = UnknownLinks()
-    """Links under ``/c/`` that led nowhere, as the edges counted them."""
+    """Unknown campaign links under ``/c/``, as counted by the edges."""
     workers: tuple[WorkerHealth, ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
-    """Of the product, its interpreter and its stores: name and version."""
+    """Names and versions of the product, its interpreter and its stores."""
     started_at: int = 0
 
 
 NOT_RUNNING = CoreHealth()
 
 
-class UnderWay(msgspec.Struct, frozen=True, kw_only=True):
-    """What the ledger knows: the audit, and jobs, uploads and exports that are not at their end."""
+class UnfinishedWork(msgspec.Struct, frozen=True, kw_only=True):
+    """The progress of the audit, and unfinished jobs, uploads and exports, from the ledger."""
 
-    audit: AuditMemory
+    audit: ChangeAuditProgress
     newest_change: int
     jobs: tuple[BulkJob, ...]
     uploads: tuple[Upload, ...]
@@ -78,17 +78,16 @@ def core_health(
     now_ms: int,
     alarms: Sequence[Alarm] = (),
 ) -> CoreHealth:
-    """How the core on this data folder is."""
     disk = shutil.disk_usage(folder)
     lags = [(stream, journal_lag(folder / "journal", stream, now_ms)) for stream in STREAMS]
     return CoreHealth(
         lags=tuple(
-            StreamLag(stream=stream, segments=lag.segments, octets=lag.octets, oldest_ms=max(0, lag.oldest_age_ms))
+            StreamLag(stream=stream, segments=lag.segments, octets=lag.size, oldest_ms=max(0, lag.oldest_age_ms))
             for stream, lag in lags
         ),
         free_octets=disk.free,
         disk_octets=disk.total,
-        reserve_octets=reserve.octets,
+        reserve_octets=reserve.size,
         reserve_held=reserve.held,
         alarms=tuple(alarms),
         unknown_links=read_unknown_links(folder),
@@ -98,12 +97,11 @@ def core_health(
     )
 
 
-def under_way(ledger: Ledger) -> UnderWay:
-    """What is being worked on, and how far the audit is."""
+def unfinished_work(ledger: Ledger) -> UnfinishedWork:
     with ledger.read() as tx:
-        return UnderWay(
-            audit=read_memory(tx),
-            newest_change=newest_change(tx),
+        return UnfinishedWork(
+            audit=read_change_audit_progress(tx),
+            newest_change=newest_change_number(tx),
             jobs=tuple(BULK_JOBS.unfinished(tx, MAX_UNFINISHED)),
             uploads=tuple(UPLOADS.unfinished(tx, MAX_UNFINISHED)),
             exports=tuple(EXPORTS.unfinished(tx, MAX_UNFINISHED)),

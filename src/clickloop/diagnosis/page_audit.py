@@ -1,4 +1,4 @@
-"""The self-audit of the ledger's pages: table by table, round and round, so that a page that was damaged is found before it is needed."""
+"""Audit the ledger's pages, table by table, in an endless cycle, to find a damaged page before it is needed."""
 
 from collections.abc import Callable
 
@@ -9,12 +9,12 @@ from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.sqlite.integrity import checkable_tables, is_table_sound
 
 STEPS_PER_TABLE = 30
-"""Looks of the audit from one table to the next: checking a table reads all of it, some seconds for a million rows."""
-_DAMAGED = f"the ledger is damaged: keep a copy of it, run clickloop doctor, and {RESTORE_BACKUP}"
+"""Audit steps between two tables: checking a table reads all of it, which takes some seconds for a million rows."""
+_DAMAGED = f"the ledger is damaged: keep a copy of it, run clickloop doctor, then {RESTORE_BACKUP}"
 
 
 class PageAudit:
-    """Checks the pages of one table at a time. For one thread."""
+    """A worker that checks the pages of one table at a time. For one thread."""
 
     def __init__(self, ledger: Ledger, steps_per_table: int = STEPS_PER_TABLE) -> None:
         self._ledger = ledger
@@ -24,18 +24,18 @@ class PageAudit:
         self._damaged: set[str] = set()
 
     def step(self) -> tuple[str, ...]:
-        """Check the next table if it is its turn. Return the alarm for what was found damaged so far; none: nothing."""
+        """Count a step and check the next table if it is due. Return the alarm about damage found so far; empty if none."""
         self._steps += 1
         if self._steps % self._steps_per_table == 0:
             self._check_next()
         return (_DAMAGED,) if self._damaged else ()
 
-    def guarded(self, look: Callable[[], object]) -> tuple[str, ...]:
-        """Run another look of the audit. Return the alarm when the ledger could not be read for it; none: it could."""
+    def guarded(self, audit: Callable[[], object]) -> tuple[str, ...]:
+        """Run another part of the audit. Return the alarm if it failed because the ledger is damaged; empty: it did not."""
         try:
-            look()
+            audit()
         except SQLAlchemyError as error:
-            # Away or locked passes by itself; a damaged page does not, and each look would fail at it without a word.
+            # Unreachable or locked is temporary; a damaged page is not, and every audit would fail at it silently.
             return (_DAMAGED,) if "malformed" in str(error) or "decode" in str(error) else ()
         return ()
 
@@ -48,7 +48,7 @@ class PageAudit:
                     return
                 name = names[self._table % len(names)]
                 is_sound = is_table_sound(tx, name)
-        except SQLAlchemyError:  # after it has found damage SQLite refuses even to end the transaction
+        except SQLAlchemyError:  # once it has found damage, SQLite refuses even to end the transaction
             is_sound = False
         self._table += 1
         self._damaged.discard(name)

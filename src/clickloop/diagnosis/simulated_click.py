@@ -1,4 +1,4 @@
-"""An invented visitor, taken by the edge's own step, whose journal is a list in memory: where he would go, and his click."""
+"""Simulate a visitor with the edge's own code and a journal in memory: their click, and where they would go."""
 
 from collections.abc import Mapping
 from urllib.parse import quote_from_bytes
@@ -8,114 +8,110 @@ import msgspec
 from clickloop.click.click import Click
 from clickloop.click.click_values import click_values
 from clickloop.click.redirect import COOKIE
-from clickloop.click.routing import Route, Routes, Target
+from clickloop.click.routing import RedirectTarget, Route, Routes
 from clickloop.click.visitor import Visitors
 from clickloop.click_id import KEY_BYTES, ClickIds
-from clickloop.diagnosis.macro_origin import Around, MacroValue, origins_of
-from clickloop.diagnosis.simulation import Chance, Destination, NotTaken, Redirect
+from clickloop.diagnosis.macro_origin import MacroValue, OriginContext, origins_of
+from clickloop.diagnosis.simulation import Destination, IgnoredParameter, OfferChance, Redirect
 from clickloop.macro import parse
 from clickloop.record_id import RecordIds
 from clickloop.setup.campaign import Campaign
 from clickloop.setup.catalog import Catalog, CatalogOffer
 from clickloop.setup.source_rows import FixedRow, row_macros
 from clickloop.setup.traffic_source import COST, EXTERNAL_ID, RESERVED_NAMES, TrafficSource
-from clickloop.text import octets_of
+from clickloop.text import unescape_bytes
 from clickloop.tracking.take import Edge, take_click
 
 _OTHER_NAMES = RESERVED_NAMES - {EXTERNAL_ID, COST}
-_NO_ROW = "The traffic source has no row of that name (case matters): it is not stored."
-_ROW_OFF = "The slider of its row is off: it is not stored."
-NOBODYS_KEY = bytes(KEY_BYTES)
-"""No tracker's: an id made under it is taken nowhere."""
+_NO_ROW = "Not stored: the traffic source has no row with this name (case-sensitive)."
+_ROW_OFF = "Not stored: the parameter is not tracked."
+UNUSED_KEY = bytes(KEY_BYTES)
+"""A key that no tracker uses, so that its click ids are accepted nowhere."""
 
 
-class Visitor(msgspec.Struct, frozen=True, kw_only=True):
-    """An invented visitor. His country is as stated: an address is not looked up."""
+class SimulatedVisitor(msgspec.Struct, frozen=True, kw_only=True):
+    """A simulated visitor. The country is used as given; the address is not looked up."""
 
     ip: str = "203.0.113.7"
     country: str = ""
     useragent: str = ""
     language: str = ""
-    """As in Accept-Language."""
+    """The Accept-Language header."""
     referrer: str = ""
     host: str = ""
-    """Under which the campaign link was opened; empty: that of the instance."""
+    """The host in the opened campaign link; empty: the campaign's domain, else the instance's host."""
     returning: bool = False
 
 
-class InventedClick(msgspec.Struct, frozen=True, kw_only=True):
+class SimulatedClick(msgspec.Struct, frozen=True, kw_only=True):
     """A visitor who follows a campaign link."""
 
     campaign_id: int
     parameters: Mapping[str, str] | None = None
-    """What the link brings, by name; None: an example for each tracked row."""
-    visitor: Visitor = Visitor()
+    """The link's parameters by name; None: an example value for each tracked row."""
+    visitor: SimulatedVisitor = SimulatedVisitor()
     offer_id: int | None = None
-    """The offer that the draw is to fall on; None: the one of the greatest weight."""
+    """The offer to choose; None: the one with the highest weight."""
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the tracker stands, as the edge knows it."""
+class TrackerHost(msgspec.Struct, frozen=True, kw_only=True):
+    """The tracker's addresses as known to the edge."""
 
     host: str
     fallback_url: str
     own_hosts: tuple[str, ...]
 
 
-class Setting(msgspec.Struct, frozen=True):
-    """A campaign with all that the edge knows around it."""
+class SimulationSetup(msgspec.Struct, frozen=True):
+    """A campaign with its context as known to the edge."""
 
     campaign: Campaign
     source: TrafficSource
     catalog: Catalog
     routes: Routes
-    place: Place
+    place: TrackerHost
 
     @property
     def route(self) -> Route:
-        """The campaign ready to route."""
         route = self.routes.find(self.campaign.key.encode())
         assert route is not None, f"campaign {self.campaign.id} is live and not in the catalog"
         return route
 
 
 class _Country:
-    """A country base for one visitor whose country is stated."""
+    """A country database that returns one given country."""
 
     def __init__(self, country: str) -> None:
         self._country = country
 
     def country(self, ip: str) -> str:
-        """The stated country, whatever the address."""
+        """Return the simulated country for any address."""
         return self._country
 
 
 class _InMemory:
-    """A journal stream that goes nowhere."""
+    """A journal stream in memory."""
 
     def __init__(self) -> None:
         self.records: list[bytes] = []
 
     @property
     def gathered(self) -> int:
-        """How many records there are."""
         return len(self.records)
 
     def gather(self, record: bytes) -> None:
-        """Keeps a record."""
         self.records.append(record)
 
     def flush(self) -> None:
-        """Writes nothing."""
+        """Do nothing."""
 
     def append(self, record: bytes) -> int:
-        """Keeps a record."""
         self.records.append(record)
         return len(self.records)
 
 
 class _Request(msgspec.Struct):
-    """The invented visitor's request."""
+    """The simulated visitor's request."""
 
     method: bytes
     query: bytes
@@ -126,7 +122,7 @@ class _Request(msgspec.Struct):
 
 
 def draw_for(route: Route, offer_id: int | None) -> float | None:
-    """The draw from [0, 1) that falls on an offer, or on the one of the greatest weight; None when no draw falls on it."""
+    """Return the draw from [0, 1) that chooses this offer, or the one with the highest weight; None if no draw does."""
     if offer_id is not None and all(target.offer_id != offer_id for target in route.targets):
         return None
     if not route.targets:
@@ -141,15 +137,15 @@ def draw_for(route: Route, offer_id: int | None) -> float | None:
     return (starts[position] + weights[position] / 2) / route.cumulative[-1]
 
 
-def visit(
-    setting: Setting,
-    invented: InventedClick,
+def record_visit(
+    setting: SimulationSetup,
+    invented: SimulatedClick,
     draw: float,
     click_ids: ClickIds,
     currency: str,
     now_ms: int,
 ) -> Click:
-    """The click that the edge would record."""
+    """Return the click that the edge would record."""
     stream, visitor, campaign = _InMemory(), invented.visitor, setting.campaign
     edge = Edge(
         routes=setting.routes,
@@ -164,9 +160,9 @@ def visit(
         currency=currency,
     )
     headers = {
-        b"user-agent": octets_of(visitor.useragent),
-        b"accept-language": octets_of(visitor.language),
-        b"referer": octets_of(visitor.referrer),
+        b"user-agent": unescape_bytes(visitor.useragent),
+        b"accept-language": unescape_bytes(visitor.language),
+        b"referer": unescape_bytes(visitor.referrer),
         b"cookie": f"{COOKIE}={click_ids.new(now_ms)}".encode() if visitor.returning else b"",
     }
     request = _Request(
@@ -182,41 +178,41 @@ def visit(
 
 
 def _examples(source: TrafficSource) -> dict[str, str]:
-    """An invented value for each tracked row of a source that its links carry."""
-    usual: dict[int, str] = {FixedRow.EXTERNAL_ID: "EXAMPLE-EXTERNAL-ID", FixedRow.COST: "0.01"}
+    """Return an example value for each tracked row in a source's links."""
+    fixed: dict[int, str] = {FixedRow.EXTERNAL_ID: "EXAMPLE-EXTERNAL-ID", FixedRow.COST: "0.01"}
     return {
-        row.parameter: usual.get(row.number, f"example-{row.parameter}")
+        row.parameter: fixed.get(row.number, f"example-{row.parameter}")
         for row in source.parameters
         if row.tracked and (row.placeholder or row.number == FixedRow.EXTERNAL_ID)
     }
 
 
 def _query(parameters: Mapping[str, str]) -> bytes:
-    """The link's query, with each value's octets as a source would encode them."""
+    """Return the link's query, percent-encoded as by a source."""
     pairs = [
-        f"{quote_from_bytes(octets_of(name), safe='')}={quote_from_bytes(octets_of(value), safe='')}"
+        f"{quote_from_bytes(unescape_bytes(name), safe='')}={quote_from_bytes(unescape_bytes(value), safe='')}"
         for name, value in parameters.items()
     ]
     return "&".join(pairs).encode("ascii")
 
 
-def not_taken(setting: Setting, parameters: Mapping[str, str]) -> tuple[NotTaken, ...]:
-    """The parameters of a link that a campaign keeps nothing of, each with the reason."""
+def ignored_parameters(setting: SimulationSetup, parameters: Mapping[str, str]) -> tuple[IgnoredParameter, ...]:
+    """Return the link's parameters that the campaign does not store, each with the reason."""
     off = {row.parameter for row in setting.source.parameters if not row.tracked}
     return tuple(
-        NotTaken(name, _ROW_OFF if name in off else _NO_ROW)
+        IgnoredParameter(name, _ROW_OFF if name in off else _NO_ROW)
         for name in parameters
         if name not in setting.route.fields and name not in _OTHER_NAMES
     )
 
 
-def redirect_of(setting: Setting, target: Target | None, click: Click) -> Redirect:
-    """Where the invented visitor goes, how likely that was, and what the address is made of."""
+def redirect_of(setting: SimulationSetup, target: RedirectTarget | None, click: Click) -> Redirect:
+    """Return where the simulated visitor goes, the probability of each offer, and the origins of the URL's values."""
     route, campaign = setting.route, setting.campaign
     names = {offer.id: offer for offer in setting.catalog.offers}
     starts = (0, *route.cumulative)[: len(route.cumulative)]
     chances = tuple(
-        Chance(chosen.offer_id, names[chosen.offer_id].name, round(100 * (end - start) / route.cumulative[-1], 2))
+        OfferChance(chosen.offer_id, names[chosen.offer_id].name, round(100 * (end - start) / route.cumulative[-1], 2))
         for chosen, start, end in zip(route.targets, starts, route.cumulative, strict=True)
     )
     if target is None:
@@ -230,7 +226,7 @@ def redirect_of(setting: Setting, target: Target | None, click: Click) -> Redire
     macros: tuple[MacroValue, ...] = origins_of(
         template.names,
         {name: values.get(name) or (str(click.at // 1000) if name == "now" else "") for name in template.names},
-        Around(
+        OriginContext(
             rows={row.number: row for row in setting.source.parameters},
             fixed_cost=campaign.click_cost_micros is not None,
         ),

@@ -1,20 +1,20 @@
-"""The dry run as it is told: where a visitor would go, what each rule would do about his conversion, and why. Pure."""
+"""Results of a dry run: where a visitor would go, what each rule would do about their conversion, and why. Pure."""
 
 import enum
 
 import msgspec
 
 from clickloop.click.click import Click
-from clickloop.click.routing import LeftOut
+from clickloop.click.routing import NotServedOffer
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.notice import NoticeFlag, RefusalReason
 from clickloop.diagnosis.macro_origin import MacroValue
 from clickloop.diagnosis.trace_text import every_finding_line, one_line
 from clickloop.explained import Explained
 from clickloop.money import amount_text
-from clickloop.postback.due import Finding, SkipReason
+from clickloop.postback.due import ConditionResult, SkipReason
 from clickloop.postback.masking import masked_request
-from clickloop.postback.rule import Request, Rule
+from clickloop.postback.rule import PostbackRequest, Rule
 from clickloop.text import readable
 
 
@@ -26,8 +26,8 @@ class Destination(enum.StrEnum):
     NOWHERE = "nowhere"
 
 
-class Chance(msgspec.Struct, frozen=True):
-    """How likely an offer is: its weight among all weights, in percent."""
+class OfferChance(msgspec.Struct, frozen=True):
+    """The probability of an offer: its share of all weights, in percent."""
 
     offer_id: int
     offer_name: str
@@ -35,84 +35,83 @@ class Chance(msgspec.Struct, frozen=True):
 
 
 class Redirect(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the visitor goes. ``recorded``: where he went, for a click that was recorded; then nothing else is looked at."""
+    """Where the visitor goes. ``recorded``: where the visitor of a recorded click went, without chances and macros."""
 
     to: Destination
     url: str
     offer_id: int = 0
     offer_name: str = ""
     recorded: bool = False
-    chances: tuple[Chance, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    chances: tuple[OfferChance, ...] = ()
+    left_out: tuple[NotServedOffer, ...] = ()
     macros: tuple[MacroValue, ...] = ()
     left_untouched: tuple[str, ...] = ()
-    """What looks like a macro in the address, is none of ours, and is left as it stands."""
+    """Texts in the URL that look like macros but are unknown, and stay as they are."""
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """What the notice does: ``outcome`` as in Conversions - In. ``change`` names what changed; empty: nothing."""
+class NoticeEffect(msgspec.Struct, frozen=True, kw_only=True):
+    """The effect of the notice: ``outcome`` as in Conversions - In. ``change`` is the kind of change; empty if none."""
 
     outcome: str
     reason: RefusalReason | None = None
     flags: tuple[str, ...] = ()
     change: str = ""
     stored: bool = False
-    """It is the last change of a conversion that is stored, decided once more."""
+    """Whether it is the last change of a stored conversion, decided again."""
 
 
 class SimulatedRule(msgspec.Struct, frozen=True, kw_only=True):
-    """What a rule would do. ``request``: what would be sent, or would have been if the rule were not skipped; secrets are in it."""
+    """The result of a rule. ``request``: the request to send, even if the rule is skipped; contains secrets."""
 
     rule: Rule
     paused: bool
-    """A receiver's 410 holds back what it owes."""
+    """Whether a receiver's 410 has paused the rule, so that its postbacks wait."""
     reason: SkipReason | None
-    findings: tuple[Finding, ...]
+    findings: tuple[ConditionResult, ...]
     not_before: int | None
-    request: Request
+    request: PostbackRequest
     unsendable: str
-    """Why the request could not be sent as it is; empty: it could."""
+    """Why the request cannot be sent; empty: it can."""
     macros: tuple[MacroValue, ...]
     left_untouched: tuple[str, ...]
 
 
-class NotTaken(msgspec.Struct, frozen=True):
-    """A parameter of the link of which nothing is kept, and why."""
+class IgnoredParameter(msgspec.Struct, frozen=True):
+    """A parameter of the link that is not stored, and why."""
 
     name: str
     sentence: str
 
 
 class Simulation(msgspec.Struct, frozen=True, kw_only=True):
-    """A dry run. ``invented``: the click is made up, and its id is not one that we would take."""
+    """The result of a dry run. ``invented``: the click is simulated, and its id is not valid."""
 
     invented: bool
-    not_taken: tuple[NotTaken, ...] = ()
-    """Parameters that were given for the link and that the campaign keeps nothing of."""
+    not_taken: tuple[IgnoredParameter, ...] = ()
+    """The link's parameters that the campaign does not store."""
     click: Click
     redirect: Redirect
-    told: Told
+    notice_effect: NoticeEffect
     conversion: Conversion | None
     rules: tuple[SimulatedRule, ...]
 
 
 class SimulationFault(Explained):
-    """Why there is nothing to try. A closed list."""
+    """The reasons why there is nothing to simulate. A closed list."""
 
-    NO_SUCH_CAMPAIGN = "no_such_campaign", "There is no live campaign of that number."
-    NO_SUCH_CLICK = "no_such_click", "There is no click of that id yet."
-    NO_SUCH_CONVERSION = "no_such_conversion", "There is no conversion of that id."
-    OFFER_NOT_SERVED = "offer_not_served", "The campaign sends nobody to that offer."
+    NO_SUCH_CAMPAIGN = "no_such_campaign", "There is no active campaign with this ID."
+    NO_SUCH_CLICK = "no_such_click", "There is no click with this ID yet."
+    NO_SUCH_CONVERSION = "no_such_conversion", "There is no conversion with this ID."
+    OFFER_NOT_SERVED = "offer_not_served", "The campaign sends no visitors to this offer."
 
 
 def simulation_text(simulation: Simulation) -> str:
-    """The dry run as a page of text."""
-    kind = "An invented click" if simulation.invented else f"Click {simulation.click.click_id}"
+    kind = "A simulated click" if simulation.invented else f"Click {simulation.click.click_id}"
     lines = [f"{kind}: a dry run. Nothing is sent or stored.", "", *_redirect_lines(simulation.redirect), ""]
     if simulation.not_taken:
         lines[-1:] = [f"  {one_line(one.name)}: {one_line(one.sentence)}" for one in simulation.not_taken] + [""]
     lines += _conversion_lines(simulation)
-    if simulation.told.change and not simulation.rules:
+    if simulation.notice_effect.change and not simulation.rules:
         lines += ["", "No postback rule applies: nothing would be sent."]
     for rule in simulation.rules:
         lines += ["", *_rule_lines(rule)]
@@ -124,31 +123,31 @@ def _redirect_lines(redirect: Redirect) -> list[str]:
     lines = [
         {
             Destination.OFFER: f"The visitor {verb} to the offer {redirect.offer_name or redirect.offer_id}.",
-            Destination.FALLBACK: f"The visitor {verb} to the fallback address.",
-            Destination.NOWHERE: "There is nowhere to send the visitor: no offer and no fallback address.",
+            Destination.FALLBACK: f"The visitor {verb} to the fallback URL.",
+            Destination.NOWHERE: "There is nowhere to send the visitor: no offer and no fallback URL.",
         }[redirect.to]
     ]
     if redirect.url:
         lines.append(f"  {one_line(redirect.url, 2000)}")
     if len(redirect.chances) > 1:
-        shares = ", ".join(f"{chance.offer_name} {chance.percent:g} %" for chance in redirect.chances)
+        shares = ", ".join(f"{chance.offer_name} {chance.percent:g}%" for chance in redirect.chances)
         lines.append(f"  by weight: {one_line(shares)}")
     lines += [f"  left out  offer {left.offer_id}: {left.reason.sentence}" for left in redirect.left_out]
     return lines + _macro_lines(redirect.macros, redirect.left_untouched)
 
 
 def _conversion_lines(simulation: Simulation) -> list[str]:
-    told, conversion = simulation.told, simulation.conversion
-    if told.reason is not None:
-        return [f"The conversion would be refused ({told.reason}). {told.reason.sentence}"]
+    effect, conversion = simulation.notice_effect, simulation.conversion
+    if effect.reason is not None:
+        return [f"The conversion would be refused ({effect.reason}). {effect.reason.sentence}"]
     if conversion is None:
-        return [f"The notice: {told.outcome}."]
+        return [f"The incoming postback: {effect.outcome}."]
     payout = f"{amount_text(conversion.payout.micros)} {conversion.payout.currency}".strip()
-    line = f"The conversion: {told.outcome}, {one_line(conversion.status.name)}, {payout}"
-    line += " (the last change of a stored conversion, decided once more)." if told.stored else "."
-    if not told.change:
+    line = f"The conversion: {effect.outcome}, {one_line(conversion.status.name)}, {payout}"
+    line += " (the last change of a stored conversion, decided again)." if effect.stored else "."
+    if not effect.change:
         line += " Nothing changes, so nothing would be sent."
-    return [line, *(f"  odd  {NoticeFlag(flag).sentence} ({flag})" for flag in told.flags)]
+    return [line, *(f"  flag  {NoticeFlag(flag).sentence} ({flag})" for flag in effect.flags)]
 
 
 def _rule_lines(simulated: SimulatedRule) -> list[str]:
@@ -160,7 +159,7 @@ def _rule_lines(simulated: SimulatedRule) -> list[str]:
         delay = rule.conditions.delay_seconds
         lines = [f"{name} would be sent{f', {delay} s after the conversion' if delay else ''}."]
     if simulated.paused:
-        lines.append("  The rule is paused since its receiver said 410 Gone: what it owes waits.")
+        lines.append("  The rule is paused because its receiver answered 410 Gone. Its postbacks wait.")
     lines += [f"  {line}" for line in every_finding_line(simulated.findings)]
     request = masked_request(simulated.request)
     lines.append(f"  {request.method} {one_line(request.url, 2000)}")
@@ -168,7 +167,7 @@ def _rule_lines(simulated: SimulatedRule) -> list[str]:
     if request.body:
         lines.append(f"  {one_line(readable(request.body), 2000)}")
     if simulated.unsendable:
-        lines.append(f"  It cannot be sent like this: {simulated.unsendable}")
+        lines.append(f"  This request cannot be sent: {simulated.unsendable}")
     return lines + _macro_lines(simulated.macros, simulated.left_untouched)
 
 
@@ -178,4 +177,4 @@ def _macro_lines(macros: tuple[MacroValue, ...], left_untouched: tuple[str, ...]
     for macro in macros:
         shown = one_line(macro.value, 100) or "(empty)"
         lines.append(f"    {'{' + macro.macro + '}':<{width}}  {shown}  – {one_line(macro.sentence)}")
-    return lines + [f"    {one_line(text)}  – not one of our macros: left as it stands" for text in left_untouched]
+    return lines + [f"    {one_line(text)}  – not one of our macros, left as it is" for text in left_untouched]

@@ -1,4 +1,4 @@
-"""The trace: the whole story of one click in one time line, from the campaign link to each attempt to report it. Pure."""
+"""The trace: the history of a click in one timeline, from the campaign link to each attempt to report its conversions. Pure."""
 
 import enum
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,13 @@ from clickloop.click.click_values import SetupNames
 from clickloop.clock import iso_text
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.conversion_log import RecordedChange
-from clickloop.conversion.notice import Door
-from clickloop.conversion.notice_log import Outcome, StoredNotice
-from clickloop.conversion.understanding import sent_tokens
+from clickloop.conversion.notice import Channel
+from clickloop.conversion.notice_log import NoticeOutcome, StoredNotice
+from clickloop.conversion.parameter_meaning import sent_tokens
 from clickloop.money import amount_text
-from clickloop.postback.due import Finding
+from clickloop.postback.due import ConditionResult
 from clickloop.postback.masking import masked_request, masked_text
-from clickloop.postback.postback_log import Attempt, Postback
+from clickloop.postback.postback_log import Postback, PostbackAttempt
 from clickloop.postback.retry import Result
 from clickloop.postback.rule import LOST_REQUEST
 from clickloop.postback.state import PostbackState
@@ -24,11 +24,11 @@ from clickloop.setup.source_rows import V_ROWS
 from clickloop.text import readable
 
 MAX_TEXT = 2_000
-"""Characters of a notice's query or body in its event; the notice's own page shows more."""
+"""Maximum number of characters of a notice's query or body in its event; the notice's own page shows more."""
 
 
 class EventKind(enum.StrEnum):
-    """What happened; at the same millisecond in this order."""
+    """The kind of an event; events of the same millisecond are in this order."""
 
     CLICK = "click"
     REDIRECT = "redirect"
@@ -39,32 +39,32 @@ class EventKind(enum.StrEnum):
     ATTEMPT = "attempt"
 
 
-class Detail(msgspec.Struct, frozen=True):
-    """One fact about an event."""
+class EventDetail(msgspec.Struct, frozen=True):
+    """A detail of an event."""
 
     name: str
     value: str
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened. ``at`` is Unix milliseconds; ``id`` names the record that it is from."""
+class TraceEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event of a click's history. ``at`` is Unix milliseconds; ``id`` is that of the record it comes from."""
 
     at: int
     kind: EventKind
     id: str
     sentence: str
-    details: tuple[Detail, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    """Of a postback: how each condition of its rule was found."""
+    details: tuple[EventDetail, ...] = ()
+    findings: tuple[ConditionResult, ...] = ()
+    """For a postback, the result of each condition of its rule."""
 
 
-class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
-    """How many older records of a click are not in its story: whoever has a click id can send any number of notices with it."""
+class OmittedRecords(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of a click's older records that its trace omits: anyone with a click id can send any number of notices for it."""
 
     notices: int = 0
     conversions: int = 0
     changes: bool = False
-    """Whether changes of its conversions are missing."""
+    """Whether changes of its conversions are omitted."""
     postbacks: int = 0
 
     def __bool__(self) -> bool:
@@ -72,49 +72,48 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sentence(self) -> str:
-        """The same for people."""
-        counts = {"notices": self.notices, "conversions": self.conversions, "postbacks": self.postbacks}
+        counts = {"incoming postbacks": self.notices, "conversions": self.conversions, "postbacks": self.postbacks}
         parts = [f"{count} older {noun}" for noun, count in counts.items() if count]
         parts += ["older changes of conversions"] if self.changes else []
-        return f"Not shown: {', '.join(parts)}. The logs list them by the click id." if parts else ""
+        return f"Not shown: {', '.join(parts)}. Filter the logs by the click ID to see them." if parts else ""
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is known of a click id. ``click`` None: the id is genuine, but its click has not arrived."""
+    """The history of a click id. ``click`` None: the id is genuine, but its click has not arrived."""
 
     click_id: str
     click: Click | None
-    events: tuple[Event, ...]
-    left_out: LeftOut = LeftOut()
+    events: tuple[TraceEvent, ...]
+    left_out: OmittedRecords = OmittedRecords()
 
 
-_DOORS = {
-    Door.S2S: "by the network's postback",
-    Door.PIXEL: "by the postback pixel",
-    Door.API: "over the API",
-    Door.HAND: "by hand",
-    Door.UPLOAD: "in a file",
+_CHANNELS = {
+    Channel.S2S: "The network's postback",
+    Channel.PIXEL: "The postback pixel",
+    Channel.API: "An API request",
+    Channel.HAND: "A manual entry",
+    Channel.UPLOAD: "An uploaded line",
 }
 _OUTCOMES = {
-    Outcome.NEW: "registered a conversion.",
-    Outcome.CHANGED: "changed the conversion.",
-    Outcome.REPEATED: "contained nothing new, so nothing was sent.",
-    Outcome.WAITING: "waits for its click to arrive.",
+    NoticeOutcome.NEW: "registered a conversion.",
+    NoticeOutcome.CHANGED: "changed the conversion.",
+    NoticeOutcome.REPEATED: "contained nothing new, so nothing was sent.",
+    NoticeOutcome.WAITING: "waits for its click to arrive.",
 }
 _STATES = {
     PostbackState.WAITING: "is queued.",
     PostbackState.PAUSED: "is on hold.",
     PostbackState.SENDING: "is being sent.",
     PostbackState.DELIVERED: "was delivered.",
-    PostbackState.FAILED: "failed: no attempt was successful.",
+    PostbackState.FAILED: "failed: no attempt succeeded.",
     PostbackState.CANCELLED: "was cancelled.",
 }
 _RESULTS: dict[str | None, str] = {
     None: "is in progress.",
-    Result.DELIVERED: "delivered it.",
-    Result.AGAIN: "did not deliver it; it is tried again.",
-    Result.FAILED: "did not deliver it, and it has failed.",
-    Result.UNKNOWN: "has no known outcome: Clickloop stopped before it could be written down.",
+    Result.DELIVERED: "succeeded.",
+    Result.AGAIN: "failed and will be retried.",
+    Result.FAILED: "failed, and there are no more retries.",
+    Result.UNKNOWN: "has no known outcome, because Clickloop stopped before it was recorded.",
 }
 
 
@@ -124,10 +123,10 @@ def trace_click(
     notices: Sequence[StoredNotice],
     changes: Sequence[RecordedChange],
     postbacks: Sequence[Postback],
-    attempts: Mapping[str, Sequence[Attempt]],
+    attempts: Mapping[str, Sequence[PostbackAttempt]],
     names: SetupNames = SetupNames(),  # noqa: B008 – it is frozen
 ) -> Trace:
-    """Puts everything known of a click into one time line. ``attempts`` are by postback id; ``names`` are those around the click."""
+    """Return the timeline of a click. ``attempts`` are by postback id; ``names`` are those of its set-up."""
     events = _click_events(click, names) if click else []
     for notice in notices:
         events.append(_notice_event(notice))
@@ -146,14 +145,14 @@ def trace_click(
     )
 
 
-def _click_events(click: Click, names: SetupNames) -> list[Event]:
+def _click_events(click: Click, names: SetupNames) -> list[TraceEvent]:
     cost = f"{amount_text(click.cost_micros)} {click.cost_currency}" if click.cost_currency else ""
     place = " ".join(part for part in (click.country, click.device, click.os, click.browser) if part)
     rows = [f"V{number} {value}" for number in V_ROWS if (value := getattr(click, f"v{number}"))]
-    came = _details(
+    click_details = _details(
         campaign=_named(click.campaign_id, names.campaign_name),
         traffic_source=_named(click.source_id, names.source_name),
-        external_id=click.external_id or "none: the source sent no click id of its own",
+        external_id=click.external_id or "none, because the source sent no click ID",
         parameters=", ".join(rows),
         cost=cost,
         visitor=f"{click.ip} {place}".strip(),
@@ -162,25 +161,27 @@ def _click_events(click: Click, names: SetupNames) -> list[Event]:
     )
     sentence = "A visitor followed the campaign link"
     sentence += f"; not counted: {click.screening}." if click.screening else "."
-    went = _details(
+    redirect_details = _details(
         offer=_named(click.offer_id, names.offer_name),
         network=_named(click.network_id, names.network_name),
         target=masked_text(click.target),
     )
-    sent_on = (
+    redirected = (
         "The visitor was redirected to the offer."
         if click.offer_id
-        else "The visitor was redirected to the fallback address."
+        else "The visitor was redirected to the fallback URL."
     )
     if not click.target:
-        sent_on = "There was nowhere to send the visitor: no offer and no fallback address."
+        redirected = "There was nowhere to send the visitor: no offer and no fallback URL."
     return [
-        Event(at=click.at, kind=EventKind.CLICK, id=click.click_id, sentence=sentence, details=came),
-        Event(at=click.at, kind=EventKind.REDIRECT, id=click.click_id, sentence=sent_on, details=went),
+        TraceEvent(at=click.at, kind=EventKind.CLICK, id=click.click_id, sentence=sentence, details=click_details),
+        TraceEvent(
+            at=click.at, kind=EventKind.REDIRECT, id=click.click_id, sentence=redirected, details=redirect_details
+        ),
     ]
 
 
-def _notice_event(notice: StoredNotice) -> Event:
+def _notice_event(notice: StoredNotice) -> TraceEvent:
     raw = notice.raw
     tokens = sent_tokens(raw)
     details = _details(
@@ -191,14 +192,14 @@ def _notice_event(notice: StoredNotice) -> Event:
         flags=", ".join(notice.flags),
         conversion=notice.conversion_id or "",
     )
-    sentence = f"A postback came in {_DOORS[raw.door]} and {_outcome(notice)}"
-    return Event(at=raw.at, kind=EventKind.NOTICE, id=raw.notice_id, sentence=sentence, details=details)
+    sentence = f"{_CHANNELS[raw.channel]} {_outcome(notice)}"
+    return TraceEvent(at=raw.at, kind=EventKind.NOTICE, id=raw.notice_id, sentence=sentence, details=details)
 
 
-def _rerun_event(notice: StoredNotice, run_at: int) -> Event:
-    times = "once more" if notice.runs == 2 else f"{notice.runs - 1} times more, the last time now,"
-    sentence = f"It was reprocessed {times} with the settings of that time. It {_outcome(notice)}"
-    return Event(at=run_at, kind=EventKind.RERUN, id=notice.raw.notice_id, sentence=sentence)
+def _rerun_event(notice: StoredNotice, run_at: int) -> TraceEvent:
+    times = "" if notice.runs == 2 else f" {notice.runs - 1} times, the last time now,"
+    sentence = f"It was reprocessed{times} with the settings of that time. It {_outcome(notice)}"
+    return TraceEvent(at=run_at, kind=EventKind.RERUN, id=notice.raw.notice_id, sentence=sentence)
 
 
 def _outcome(notice: StoredNotice) -> str:
@@ -207,7 +208,7 @@ def _outcome(notice: StoredNotice) -> str:
     return _OUTCOMES[notice.outcome]
 
 
-def _change_event(change: RecordedChange) -> Event:
+def _change_event(change: RecordedChange) -> TraceEvent:
     after, before = change.after, change.before
     payout = _payout(after)
     if before is None:
@@ -224,11 +225,13 @@ def _change_event(change: RecordedChange) -> Event:
         version=after.version,
         notice=change.notice_id,
     )
-    return Event(at=change.at, kind=EventKind.CONVERSION, id=after.conversion_id, sentence=sentence, details=details)
+    return TraceEvent(
+        at=change.at, kind=EventKind.CONVERSION, id=after.conversion_id, sentence=sentence, details=details
+    )
 
 
 def _first_unfinished(postbacks: Sequence[Postback]) -> dict[tuple[str, int], Postback]:
-    """Return the first unfinished postback by conversion and rule. Once for all of a click: it may have tens of thousands."""
+    """Return the first unfinished postback by conversion and rule. Computed once per click, which may have tens of thousands."""
     first: dict[tuple[str, int], Postback] = {}
     for postback in postbacks:
         if not postback.state.is_final:
@@ -239,20 +242,20 @@ def _first_unfinished(postbacks: Sequence[Postback]) -> dict[tuple[str, int], Po
 
 
 def _first_before(postback: Postback, first_unfinished: Mapping[tuple[str, int], Postback]) -> Postback | None:
-    """The unfinished postback of the same conversion and rule that this one, waiting, must let go first; None: there is none."""
+    """Return the unfinished postback of the same conversion and rule that must be sent before this one; None: there is none."""
     if not postback.state.is_queued:
         return None
     first = first_unfinished[postback.conversion_id, postback.rule_id]  # at the latest this one itself
     return first if (first.version, first.resend) < (postback.version, postback.resend) else None
 
 
-def _postback_event(postback: Postback, first: Postback | None) -> Event:
-    again = f" (asked for again, number {postback.resend})" if postback.resend else ""
+def _postback_event(postback: Postback, first: Postback | None) -> TraceEvent:
+    again = f" (resend {postback.resend})" if postback.resend else ""
     if postback.reason is not None:
         sentence = f"{postback.rule_name!r}{again} was skipped. {postback.reason.sentence}"
     else:
         held = f" {postback.hold.sentence}" if postback.hold else ""
-        behind = f" Postback {first.postback_id}, of an earlier change, comes first." if first else ""
+        behind = f" Postback {first.postback_id} for an earlier change must be sent first." if first else ""
         sentence = f"{postback.rule_name!r}{again} {_STATES[postback.state]}{held}{behind}"
     request = masked_request(postback.request) if postback.request else None
     if request is None and postback.reason is None:
@@ -265,7 +268,7 @@ def _postback_event(postback: Postback, first: Postback | None) -> Event:
         body=request.body if request else "",
         next_attempt=iso_text(postback.next_attempt_at) if postback.next_attempt_at is not None else "",
     )
-    return Event(
+    return TraceEvent(
         at=postback.created_at,
         kind=EventKind.POSTBACK,
         id=postback.postback_id,
@@ -275,7 +278,7 @@ def _postback_event(postback: Postback, first: Postback | None) -> Event:
     )
 
 
-def _attempt_event(postback: Postback, attempt: Attempt) -> Event:
+def _attempt_event(postback: Postback, attempt: PostbackAttempt) -> TraceEvent:
     secrets = postback.request.secrets if postback.request else ()
     before = postback.request.earlier_attempts if postback.request else 0
     counted = f"{attempt.number} (for the receiver {attempt.number + before})" if before else f"{attempt.number}"
@@ -286,13 +289,13 @@ def _attempt_event(postback: Postback, attempt: Attempt) -> Event:
         error=masked_text(attempt.error or "", secrets),
         answer=masked_text((attempt.answer or b"").decode("utf-8", "replace"), secrets),
     )
-    return Event(
+    return TraceEvent(
         at=attempt.started_at, kind=EventKind.ATTEMPT, id=postback.postback_id, sentence=sentence, details=details
     )
 
 
 def _named(number: int, name: str) -> str:
-    """A record by its name and number; empty for none."""
+    """Return a record's name and number; empty for none."""
     if not number:
         return ""
     return f"{name} ({number})" if name else str(number)
@@ -302,8 +305,8 @@ def _payout(conversion: Conversion) -> str:
     return f"{amount_text(conversion.payout.micros)} {conversion.payout.currency}".strip()
 
 
-def _details(**facts: object) -> tuple[Detail, ...]:
-    """The facts that are known, their texts readable."""
+def _details(**facts: object) -> tuple[EventDetail, ...]:
+    """Return the details that are known, with unprintable characters escaped."""
     return tuple(
-        Detail(name.replace("_", " "), readable(str(value))) for name, value in facts.items() if str(value) != ""
+        EventDetail(name.replace("_", " "), readable(str(value))) for name, value in facts.items() if str(value) != ""
     )

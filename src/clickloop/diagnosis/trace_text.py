@@ -1,23 +1,23 @@
-"""The trace as a page of text: a line for each event, what is known of it indented below."""
+"""The trace as text: a line per event, with its details indented below."""
 
 import re
 from collections.abc import Sequence
 
 from clickloop.clock import iso_text
 from clickloop.diagnosis.trace import EventKind, Trace
-from clickloop.postback.due import Finding
+from clickloop.postback.due import ConditionResult
 
-MAX_LINE_LENGTH = 200  # a terminal has no more; the API has the whole text
+MAX_LINE_LENGTH = 200  # wider than max_length terminals; the API returns the whole text
 _INDENT = " " * 26
 _LINE_BREAKS = re.compile(r"[\r\n]+")
 _SHORT_ESCAPES = {"\t": "\\t", "\v": "\\v", "\f": "\\f", "\0": "\\0"}
 
 
 def trace_text(trace: Trace) -> str:
-    """The trace for a terminal, the oldest event first; every moment is UTC."""
+    """Return the trace for a terminal, the oldest event first; all times are UTC."""
     lines = [f"Click {trace.click_id}"]
     if trace.click is None:
-        lines.append("The id is genuine, but its click has not arrived.")
+        lines.append("The ID is genuine, but its click has not arrived.")
     if trace.left_out:
         lines.append(trace.left_out.sentence)
     for event in trace.events:
@@ -29,13 +29,13 @@ def trace_text(trace: Trace) -> str:
     return "\n".join(lines) + "\n"
 
 
-def every_finding_line(findings: Sequence[Finding]) -> list[str]:
-    """A decision condition by condition, each as a sentence."""
+def every_finding_line(findings: Sequence[ConditionResult]) -> list[str]:
+    """Return a decision with a sentence for each condition."""
     return [_finding_line(finding) for finding in findings]
 
 
-def finding_lines(findings: Sequence[Finding]) -> list[str]:
-    """A decision in short: what is not met, what was compared; the rest as a number."""
+def finding_lines(findings: Sequence[ConditionResult]) -> list[str]:
+    """Return a decision in short: conditions that are not met or have details; the others as a count."""
     lines = []
     silent = 0
     for finding in findings:
@@ -50,22 +50,23 @@ def finding_lines(findings: Sequence[Finding]) -> list[str]:
     return lines
 
 
-def _finding_line(finding: Finding) -> str:
+def _finding_line(finding: ConditionResult) -> str:
     detail = f" {one_line(finding.detail)}." if finding.detail else ""
     if finding.met:
         return f"met      {finding.condition.met_sentence}{detail}"
     return f"not met  {finding.condition.sentence}{detail} ({finding.condition})"
 
 
-def one_line(text: str, most: int = MAX_LINE_LENGTH) -> str:
-    """The text on one line: breaks as ⏎, all else that cannot be seen (and could move a cursor) escaped, the end cut off and counted."""
-    # Each line is stripped by itself: a pattern with the spaces around the break would try every run of spaces from each of them.
+def one_line(text: str, max_length: int = MAX_LINE_LENGTH) -> str:
+    """Return the text on one line, cut to length: line breaks as ⏎, other unprintable characters escaped."""
+    # Each line is stripped separately: a pattern with the spaces around a break would take quadratic time for runs of spaces.
     text = " ⏎ ".join(line for part in _LINE_BREAKS.split(text) if (line := part.strip()))
-    left = len(text) - most
+    left = len(text) - max_length
     if left > 0:
-        text = text[:most]
-    seen = "".join(character if character.isprintable() else _escaped(character) for character in text)
-    return f"{seen}… ({left} more characters)" if left > 0 else seen
+        text = text[:max_length]
+    # Unprintable characters may move a terminal's cursor.
+    shown = "".join(character if character.isprintable() else _escaped(character) for character in text)
+    return f"{shown}… ({left} more characters)" if left > 0 else shown
 
 
 def _escaped(character: str) -> str:

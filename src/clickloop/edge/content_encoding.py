@@ -1,30 +1,30 @@
-"""Compressed bodies of requests (RFC 9110, 8.4): read within limits, or refused in a way that makes a network send again."""
+"""Decompression of request bodies (RFC 9110, 8.4) within limits."""
 
 import zlib
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _AUTOMATIC, _RAW = zlib.MAX_WBITS | 32, -zlib.MAX_WBITS  # 32: gzip or zlib, by the header
 MAX_MEMBERS = 16
-"""Members of a gzip body. Each copies what follows it, so their number is bounded."""
+"""Maximum number of members of a gzip body. Reading each one copies the rest of the body."""
 
 
 class UnknownEncodingError(ValueError):
-    """The encoding is none that is read here; the message names it."""
+    """The encoding is not supported. The message names it."""
 
 
 class UnreadableBodyError(ValueError):
-    """The body is not what its encoding says."""
+    """The body does not match its Content-Encoding."""
 
 
 class BodyTooLargeError(ValueError):
-    """The body would be larger than the limit when decompressed."""
+    """The decompressed body exceeds the limit."""
 
 
 def decoded(body: bytes, encoding: bytes, max_bytes: int) -> bytes:
-    """Return the body without its Content-Encoding. At most ``max_bytes`` are ever made of it, so a bomb costs nothing.
+    """Return the body with its Content-Encoding removed. Decompression stops at ``max_bytes``, so a zip bomb does no harm.
 
-    gzip and deflate are read, deflate with and without zlib's header, as senders disagree on it. A body that is plain text though
-    a header says otherwise is returned as it is: senders set the header and forget to compress. Raise one of the errors above.
+    Supports gzip, and deflate with and without zlib's header, since senders disagree on it. Plain text is returned unchanged
+    regardless of the header: some senders set it and forget to compress. Raise one of the errors above.
     """
     names = [name for name in encoding.lower().replace(b" ", b"").replace(b"\t", b"").split(b",") if name]
     names = [name for name in names if name != b"identity"]
@@ -43,14 +43,14 @@ def _first_that_reads(body: bytes, formats: tuple[int, ...], max_bytes: int) -> 
     for form in formats:
         try:
             return _inflated(body, form, max_bytes)
-        # Not in this format: "deflate" means two, and clients send both.
+        # "deflate" stands for two formats, and clients send both: try the next one.
         except zlib.error:
             continue
     return _plain(body)
 
 
 def _inflated(body: bytes, form: int, max_bytes: int) -> bytes:
-    """Raise zlib.error for what is not in this form or was cut, BodyTooLargeError beyond the limit."""
+    """Decompress the body. Raise zlib.error if it is truncated or in another format, BodyTooLargeError beyond the limit."""
     parts: list[bytes] = []
     made = 0
     while body:  # a gzip file may have several members (RFC 1952, 2.2)
@@ -62,18 +62,18 @@ def _inflated(body: bytes, form: int, max_bytes: int) -> bytes:
         if not decompressor.eof:
             raise zlib.error("the compressed body ends too early")
         parts.append(part)
-        body = decompressor.unused_data.lstrip(b"\0")  # padding
+        body = decompressor.unused_data.lstrip(b"\0")  # some senders pad the last member with zeros
         if len(parts) > MAX_MEMBERS:
             raise zlib.error("too many members")
     return b"".join(parts)
 
 
 def _plain(body: bytes) -> bytes:
-    """Return a body that is plain text; raise UnreadableBodyError for one that is not."""
+    """Return the body if it is plain text; otherwise raise UnreadableBodyError."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
-        raise UnreadableBodyError("The body is not in the encoding that Content-Encoding names.") from None
+        raise UnreadableBodyError("The body does not match its Content-Encoding.") from None
     if not all(character.isprintable() or character in "\r\n\t" for character in text[:1000]):
-        raise UnreadableBodyError("The body is not in the encoding that Content-Encoding names.")
+        raise UnreadableBodyError("The body does not match its Content-Encoding.")
     return body

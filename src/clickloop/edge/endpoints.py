@@ -1,4 +1,4 @@
-"""The public doors: campaign links, notices, pixel, health. A click is answered from one function call, without a database."""
+"""The public endpoints: campaign links, notices, pixel, health. A click is answered synchronously, without a database."""
 
 import base64
 import time
@@ -7,46 +7,46 @@ from collections.abc import Callable
 import msgspec
 
 from clickloop.click.link import mended_link, tail_of
-from clickloop.click.redirect import cookie_line, date_line, redirect_answer
+from clickloop.click.redirect import cookie_line, date_line, redirect_response
 from clickloop.config import Settings, proxy_networks
-from clickloop.conversion.notice import Door
+from clickloop.conversion.notice import Channel
 from clickloop.edge.content_encoding import BodyTooLargeError, UnknownEncodingError, UnreadableBodyError, decoded
-from clickloop.edge.message import Answer, Request, plain_answer
+from clickloop.edge.message import HttpRequest, HttpResponse, plain_response
 from clickloop.edge.proxies import Hosts, Proxies, client_behind, first_of
-from clickloop.edge.request_limits import BODY_BYTES
+from clickloop.edge.request_limits import MAX_BODY_BYTES
 from clickloop.edge.untrusted_proxy import UntrustedProxies
 from clickloop.edge.vitals import Health
 from clickloop.store.journal.group_commit import GroupCommit
 from clickloop.store.journal.writer import JournalBroken, JournalFull
 from clickloop.store.unknown_links import UnknownLinkCounter
-from clickloop.tracking.take import Edge, Stored, record_clicks, take_click, take_notice
+from clickloop.tracking.take import Edge, NoticeReceipt, record_clicks, take_click, take_notice
 
 _PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 _NOT_FOUND = "There is nothing here.\n"
 
 
-class Commits(msgspec.Struct, frozen=True):
-    """What syncs the two journals of notices: that of genuine ones, and that of the deferred: refused at once, or far too many."""
+class NoticeCommits(msgspec.Struct, frozen=True):
+    """The group commits of the two notice journals. Deferred notices are settled last: refused on arrival, or in excess."""
 
     notices: GroupCommit
     deferred: GroupCommit
 
 
-class EdgeDoors:
-    """Answers requests at the public doors. ``broken`` is called once when the journal may not be trusted any more.
+class EdgeEndpoints:
+    """The handler of all public requests. ``broken`` is called when the journal can no longer be trusted.
 
-    ``set_up_changed`` takes a changed set-up over and answers whether there was one: asked before a campaign is said to be
-    unknown, so that a link works from the moment at which the API has answered.
+    ``reload_catalog`` loads a changed catalog and returns whether there was one. It is called before a campaign is reported as
+    unknown, so that a new link works as soon as the API has confirmed it.
     """
 
     def __init__(
         self,
         settings: Settings,
         edge: Edge,
-        commits: Commits,
+        commits: NoticeCommits,
         health: Callable[[], Health],
         broken: Callable[[Exception], None],
-        set_up_changed: Callable[[], bool],
+        reload_catalog: Callable[[], bool],
         unknown_links: UnknownLinkCounter,
         untrusted: UntrustedProxies,
     ) -> None:
@@ -55,7 +55,7 @@ class EdgeDoors:
         self._deferred_commit = commits.deferred
         self._health = health
         self._broken = broken
-        self._set_up_changed = set_up_changed
+        self._reload_catalog = reload_catalog
         self._proxies = Proxies(proxy_networks(settings.trusted_proxies))
         self._has_proxies = bool(self._proxies)
         self._hosts = Hosts()
@@ -64,21 +64,21 @@ class EdgeDoors:
         self._date = b""
         self._date_second = 0
 
-    def __call__(self, request: Request) -> Answer:
-        """The answer to one request; awaitable when something must reach the disk first."""
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Return the response; awaitable if something must reach the disk first."""
         path = request.path
         if path[:3] == b"/c/":
             return self._click(request, path[3:])
         if path == b"/postback":
-            return self._notice(request, Door.S2S)
+            return self._notice(request, Channel.S2S)
         if path == b"/pixel.gif":
-            return self._notice(request, Door.PIXEL)
+            return self._notice(request, Channel.PIXEL)
         if path == b"/health":
-            return self._tell_health(request)
+            return self._health_response(request)
         return self._mended(request)
 
-    def _mended(self, request: Request) -> Answer:
-        """Answer a path that is not quite one of ours: with a slash too many, or with the query put straight behind it."""
+    def _mended(self, request: HttpRequest) -> HttpResponse:
+        """Answer a slightly wrong path: one with extra slashes, or with the query appended without a question mark."""
         path = request.path
         if path[:2] == b"//":
             request.path = b"/" + path.lstrip(b"/")
@@ -96,7 +96,7 @@ class EdgeDoors:
         return _not_found(request)
 
     def before_sending(self) -> None:
-        """Records the clicks whose redirects are about to leave. Raises JournalBroken: then they must not leave."""
+        """Record the clicks whose redirects are about to be sent. If it raises JournalBroken, they must not be sent."""
         try:
             record_clicks(self._edge)
         except JournalBroken as fault:
@@ -104,21 +104,19 @@ class EdgeDoors:
             raise
 
     def trusts(self, peer: str) -> bool:
-        """Whether a peer is one of the configured proxies."""
+        """Return whether a peer is one of the configured proxies."""
         return self._proxies.trust(peer)
 
-    def _click(self, request: Request, key: bytes) -> Answer:
+    def _click(self, request: HttpRequest, key: bytes) -> HttpResponse:
         if request.method not in {b"GET", b"HEAD"}:
-            return plain_answer(
-                405, "A campaign link is opened with GET.\n", request.keep_alive, b"allow: GET, HEAD\r\n"
-            )
-        self._look_behind_proxies(request)
+            return plain_response(405, "Open a campaign link with GET.\n", request.keep_alive, b"allow: GET, HEAD\r\n")
+        self._resolve_client(request)
         redirected = take_click(self._edge, request, key)
-        # Asked only now: a stat per click would be felt, a link of a new campaign is rare.
-        if redirected is None and self._set_up_changed():
+        # Only after a miss: a stat per click would be noticeable, and links of new campaigns are rare.
+        if redirected is None and self._reload_catalog():
             redirected = take_click(self._edge, request, key)
         if redirected is None:
-            # Last, for it costs more, and a sound link never comes here.
+            # Last, since it is expensive and an intact link never gets here.
             link = mended_link(key, request.query)
             if link is not None:
                 request.query = link.query
@@ -127,66 +125,66 @@ class EdgeDoors:
             self._unknown_links.note(key, self._edge.clock())
             return _not_found(request)
         if not redirected.location:
-            return plain_answer(404, "This campaign has nowhere to send you.\n", request.keep_alive)
+            return plain_response(404, "This campaign has nowhere to send you.\n", request.keep_alive)
         cookie = cookie_line(redirected.click_id, request.secure)
-        # Made once a second: formatting a date costs as much as routing a click.
+        # Formatted once a second: it costs as much as routing a click.
         second = int(time.monotonic())
         if second != self._date_second:
             self._date_second = second
             self._date = date_line(self._edge.clock() // 1000)
-        return redirect_answer(redirected.location, cookie, request.keep_alive, self._date)
+        return redirect_response(redirected.location, cookie, request.keep_alive, self._date)
 
-    def _notice(self, request: Request, door: Door) -> Answer:
+    def _notice(self, request: HttpRequest, channel: Channel) -> HttpResponse:
         method = request.method
-        if method == b"HEAD":  # services try a callback URL this way before they save it
-            return _pixel_answer(b"", request.keep_alive) if door is Door.PIXEL else _ok(request)
-        if method not in {b"GET", b"POST"} or (door is Door.PIXEL and method == b"POST"):
-            allowed = b"allow: GET, HEAD\r\n" if door is Door.PIXEL else b"allow: GET, HEAD, POST\r\n"
-            taken = "GET." if door is Door.PIXEL else "GET and POST."
-            return plain_answer(405, f"Notices are taken by {taken}\n", request.keep_alive, allowed)
-        # Before it is stored: what the journal has can be read for ever, without knowing any encoding.
+        if method == b"HEAD":  # some services probe a callback URL this way before they save it
+            return _pixel_response(b"", request.keep_alive) if channel is Channel.PIXEL else _ok(request)
+        if method not in {b"GET", b"POST"} or (channel is Channel.PIXEL and method == b"POST"):
+            allowed = b"allow: GET, HEAD\r\n" if channel is Channel.PIXEL else b"allow: GET, HEAD, POST\r\n"
+            text = "Load the pixel with GET.\n" if channel is Channel.PIXEL else "Send postbacks with GET or POST.\n"
+            return plain_response(405, text, request.keep_alive, allowed)
+        # Before it is stored, so that reading the journal never depends on an encoding.
         if b"content-encoding" in request.headers and (refusal := _decode_body(request)) is not None:
             return refusal
         try:
-            self._look_behind_proxies(request)
-            stored = take_notice(self._edge, request, door)
-        # 503: networks send again, and a notice that is not on disk must not be answered 200.
+            self._resolve_client(request)
+            stored = take_notice(self._edge, request, channel)
+        # 503 makes networks retry; a notice that is not on disk must not be answered 200.
         except JournalFull:
-            return self._not_stored(request)
+            return self._storage_failed(request)
         except JournalBroken as fault:
             self._broken(fault)
-            return self._not_stored(request)
-        return self._once_durable(request, stored, door)
+            return self._storage_failed(request)
+        return self._once_durable(request, stored, channel)
 
-    async def _once_durable(self, request: Request, stored: Stored, door: Door) -> bytes:
+    async def _once_durable(self, request: HttpRequest, stored: NoticeReceipt, channel: Channel) -> bytes:
         try:
-            # Only now may it be answered 200: the network does not send it again.
+            # A 200 before this point could lose the notice: the network would not send it again.
             await (self._deferred_commit if stored.is_deferred else self._commit).durable(stored.position)
         except JournalBroken as fault:
             self._broken(fault)
-            return self._not_stored(request)
+            return self._storage_failed(request)
         outcome = f"refused; reason={stored.reason}" if stored.reason else "accepted"
         headers = f"x-clickloop-outcome: {outcome}\r\n".encode("ascii")
-        if door is Door.PIXEL:
-            return _pixel_answer(headers, request.keep_alive)
+        if channel is Channel.PIXEL:
+            return _pixel_response(headers, request.keep_alive)
         text = stored.return_text or (f"{stored.reason.sentence}\n" if stored.reason else "OK\n")
-        return plain_answer(200, text, request.keep_alive, headers)
+        return plain_response(200, text, request.keep_alive, headers)
 
-    def _not_stored(self, request: Request) -> bytes:
+    def _storage_failed(self, request: HttpRequest) -> bytes:
         self._edge.unstored += 1
-        return plain_answer(
-            503, "The notice could not be stored. Send it again.\n", request.keep_alive, b"retry-after: 10\r\n"
+        return plain_response(
+            503, "The postback could not be stored. Send it again.\n", request.keep_alive, b"retry-after: 10\r\n"
         )
 
-    def _tell_health(self, request: Request) -> bytes:
+    def _health_response(self, request: HttpRequest) -> bytes:
         health = self._health()
         status = 503 if health.status == "failing" else 200
-        return plain_answer(
+        return plain_response(
             status, msgspec.json.encode(health).decode() + "\n", request.keep_alive, kind=b"application/json"
         )
 
-    def _look_behind_proxies(self, request: Request) -> None:
-        """Set the visitor's own address, the host of the request, and whether it was over https."""
+    def _resolve_client(self, request: HttpRequest) -> None:
+        """Set the visitor's address, the requested host and whether the request came over https."""
         headers = request.headers
         host = headers.get(b"host", b"")
         request.secure = self._edge.secure
@@ -202,29 +200,29 @@ class EdgeDoors:
         request.host = self._hosts(host)
 
 
-def _not_found(request: Request) -> bytes:
-    return plain_answer(404, _NOT_FOUND, request.keep_alive)
+def _not_found(request: HttpRequest) -> bytes:
+    return plain_response(404, _NOT_FOUND, request.keep_alive)
 
 
-def _ok(request: Request) -> bytes:
-    return plain_answer(200, "OK\n", request.keep_alive)
+def _ok(request: HttpRequest) -> bytes:
+    return plain_response(200, "OK\n", request.keep_alive)
 
 
-def _decode_body(request: Request) -> bytes | None:
-    """Replace a compressed body by what it holds; return the refusal where that cannot be read. Nothing is stored then."""
+def _decode_body(request: HttpRequest) -> bytes | None:
+    """Decompress the request's body in place. If that fails, return the response to send; nothing is stored then."""
     try:
-        request.body = decoded(request.body, request.headers[b"content-encoding"], BODY_BYTES)
+        request.body = decoded(request.body, request.headers[b"content-encoding"], MAX_BODY_BYTES)
     except UnknownEncodingError as fault:
-        text = f"The body came with Content-Encoding {fault}. Send it as it is, or with gzip or deflate.\n"
-        return plain_answer(415, text, request.keep_alive, b"accept-encoding: gzip, deflate\r\n")  # RFC 9110, 15.5.16
+        text = f"Content-Encoding {fault} is not supported. Send the body uncompressed, or use gzip or deflate.\n"
+        return plain_response(415, text, request.keep_alive, b"accept-encoding: gzip, deflate\r\n")  # RFC 9110, 15.5.16
     except BodyTooLargeError as fault:
-        return plain_answer(413, f"{fault}\n", request.keep_alive)
+        return plain_response(413, f"{fault}\n", request.keep_alive)
     except UnreadableBodyError as fault:
-        return plain_answer(400, f"{fault}\n", request.keep_alive)
+        return plain_response(400, f"{fault}\n", request.keep_alive)
     return None
 
 
-def _pixel_answer(headers: bytes, keep_alive: bool) -> bytes:
+def _pixel_response(headers: bytes, keep_alive: bool) -> bytes:
     return b"".join(
         (
             b"HTTP/1.1 200 OK\r\ncontent-type: image/gif\r\ncache-control: no-store, max-age=0\r\nx-content-type-options: nosniff\r\n",

@@ -1,9 +1,9 @@
-"""Header fields that the public endpoints read, and what counts where one came more than once."""
+"""Header fields that the public endpoints read, and how repeated ones are combined."""
 
 import httptools
 
 UNUSUAL = b"unusual"
-"""The name under which Expect and Upgrade are read together: one look tells that a request has neither."""
+"""The key shared by Expect and Upgrade, so that one look-up tells whether a request has either."""
 
 _WANTED = {
     b"host": b"host",
@@ -26,10 +26,10 @@ _WANTED = {
     b"x-forwarded-proto": b"x-forwarded-proto",
     b"x-forwarded-host": b"x-forwarded-host",
 }
-"""Our names for the headers that are read, by their names in lower case."""
+"""Lower-case header name → key in ``HttpRequest.headers``."""
 
 _JOINED = {
-    b"cookie": b"; ",  # proxies split it when they come from HTTP/2 (RFC 9113, 8.2.3)
+    b"cookie": b"; ",  # proxies may split it when they translate from HTTP/2 (RFC 9113, 8.2.3)
     b"content-encoding": b", ",
     b"purpose": b", ",
     UNUSUAL: b", ",
@@ -37,38 +37,38 @@ _JOINED = {
     b"x-forwarded-proto": b", ",
     b"x-forwarded-host": b", ",
 }
-"""Fields whose lines make one list (RFC 9110, 5.3), with their separators. Of others the last line counts."""
+"""Fields whose lines form one list (RFC 9110, 5.3), with their separators. For other fields the last line wins."""
 
 FIELDS: dict[bytes, bytes] = {}
-"""A cache of ``field_of`` by spelling."""
+"""Cache of ``field_of``, by the exact spelling."""
 
 
 def field_of(name: bytes) -> bytes:
-    """Return our name for a header that was sent as ``name``, in any case; empty: it is not read."""
+    """Return the key for a header name in any case; empty if the header is not read."""
     field = _WANTED.get(name.lower(), b"")
-    if len(FIELDS) < 1000 and len(name) < 100:
+    if len(FIELDS) < 1000 and len(name) < 100:  # clients choose the names: bound the memory
         FIELDS[name] = field
     return field
 
 
 def joined(field: bytes, first: bytes, second: bytes) -> bytes:
-    """Return the value of a field that came twice."""
+    """Return the combined value of a repeated field."""
     between = _JOINED.get(field)
     return second if between is None else first + between + second
 
 
 def has_body(headers: dict[bytes, bytes]) -> bool:
-    """Return whether the fields announce a body."""
+    """Return whether the headers announce a body."""
     return b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip() != b"0"
 
 
 def awaits_100(headers: dict[bytes, bytes], version: str) -> bool:
-    """Return whether the sender waits for 100 Continue. HTTP/1.0 knows none (RFC 9110, 10.1.1)."""
+    """Return whether the client waits for 100 Continue, which HTTP/1.0 does not have (RFC 9110, 10.1.1)."""
     return version != "1.0" and b"100-continue" in headers.get(UNUSUAL, b"").lower()
 
 
 def head_without_upgrade(parser: httptools.HttpRequestParser, url: bytes, headers: dict[bytes, bytes]) -> bytes:
-    """Return the head that a parser has read, without the request for another protocol."""
+    """Return the request head that a parser has read, without Upgrade and Expect."""
     lines = [b"%b: %b\r\n" % field for field in headers.items() if field[0] != UNUSUAL]
     version = parser.get_http_version().encode("ascii")
     return b"%b %b HTTP/%b\r\n%b\r\n" % (parser.get_method(), url, version, b"".join(lines))

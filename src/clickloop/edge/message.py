@@ -1,4 +1,4 @@
-"""A request as a door gets it, and an answer as it leaves."""
+"""HTTP requests as endpoints receive them, and responses as bytes."""
 
 from collections.abc import Awaitable, Callable
 
@@ -20,10 +20,10 @@ REASONS = {
 }
 
 
-class Request(msgspec.Struct, gc=False):
-    """One request as it came. ``headers``: those that a door reads, by the name it reads them, the last of a repeated one.
+class HttpRequest(msgspec.Struct, gc=False):
+    """One request. ``headers`` has only the fields that an endpoint reads, under the keys of ``header_fields``.
 
-    ``ip`` is the peer's address until a trusted proxy has been believed; only then are ``host`` and ``secure`` known.
+    Endpoints resolve ``ip``, at first the peer's address, ``host`` and ``secure`` with the headers of trusted proxies.
     """
 
     method: bytes
@@ -37,14 +37,14 @@ class Request(msgspec.Struct, gc=False):
     secure: bool = False
 
 
-Answer = bytes | Awaitable[bytes]
-Doors = Callable[[Request], Answer]
+HttpResponse = bytes | Awaitable[bytes]
+Endpoints = Callable[[HttpRequest], HttpResponse]
 
 
-def plain_answer(
+def plain_response(
     status: int, text: str, keep_alive: bool = True, headers: bytes = b"", kind: bytes = b"text/plain; charset=utf-8"
 ) -> bytes:
-    """A short answer of text. ``headers``: further whole header lines."""
+    """Return a response with a short text. ``headers``: additional header lines, each with its CRLF."""
     body = text.encode()
     return b"".join(
         (
@@ -59,12 +59,12 @@ def plain_answer(
 
 
 def without_body(answer: bytes) -> bytes:
-    """The answer to HEAD: the same headers, and nothing after them, which would be taken for the next answer (RFC 9110, 9.3.2)."""
+    """Return the response to HEAD: headers only, since a body would be read as the next response (RFC 9110, 9.3.2)."""
     return answer[: answer.index(b"\r\n\r\n") + 4]
 
 
 def without_fragment(query: bytes) -> bytes:
-    """Return the query up to its fragment. ``&#38;`` and ``&#x26;`` are an ampersand out of HTML and begin none."""
+    """Return the query without its fragment. ``&#38;`` and ``&#x26;`` are HTML-escaped ampersands and start none."""
     at = query.find(b"#")
     while at > 0 and query[at - 1] == ord("&") and query[at : at + 5].lower().startswith((b"#38;", b"#038;", b"#x26;")):
         at = query.find(b"#", at + 1)
@@ -72,11 +72,11 @@ def without_fragment(query: bytes) -> bytes:
 
 
 def escaped_request_line(data: bytes) -> bytes:
-    """Percent-encodes bytes over 127 in the first line, which some sources send raw and the parser would refuse."""
+    """Percent-encode bytes above 127 in the first line: some sources send them raw, and the parser would reject them."""
     line, end, rest = data.partition(b"\r\n")
     if line.isascii():
         return data
     return line.decode("latin-1").translate(_ESCAPES).encode("ascii") + end + rest
 
 
-_ESCAPES = {octet: f"%{octet:02X}" for octet in range(128, 256)}
+_ESCAPES = {byte: f"%{byte:02X}" for byte in range(128, 256)}

@@ -1,4 +1,4 @@
-"""One edge process: takes clicks and notices on the shared socket, and needs nothing but the data folder."""
+"""An edge process: serves clicks and notices on the shared socket. It needs nothing but the data folder."""
 
 import asyncio
 import gc
@@ -12,24 +12,24 @@ import msgspec
 import uvloop
 
 from clickloop.alarm.vital_signs import LOOK_SECONDS, Patience, VitalSigns
-from clickloop.click.geo_file import LOOK_SECONDS as GEO_LOOK_SECONDS
+from clickloop.click.geo_file import POLL_SECONDS as GEO_POLL_SECONDS
 from clickloop.click.geo_file import GeoFile
 from clickloop.click.routing import Routes
 from clickloop.click.visitor import Visitors
 from clickloop.click_id import ClickIds
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
-from clickloop.edge.endpoints import Commits, EdgeDoors
+from clickloop.edge.endpoints import EdgeEndpoints, NoticeCommits
 from clickloop.edge.http import Connections
 from clickloop.edge.open_connections import limits_of
 from clickloop.edge.untrusted_proxy import UntrustedProxies
 from clickloop.edge.vitals import EdgeVitals
-from clickloop.machine.log import Sparingly, log
-from clickloop.machine.process import end_with_parent, give_memory_back, stop_signal
+from clickloop.machine.log import RateLimitedLog, log
+from clickloop.machine.process import end_with_parent, release_memory, stop_signal
 from clickloop.machine.sealed_file import SealedFileError
 from clickloop.record_id import RecordIds
 from clickloop.setup.catalog import Catalog, CatalogFile
-from clickloop.setup.instance import InstanceSettings, started_with
+from clickloop.setup.instance import InstanceSettings, startup_settings
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.identity import confirmed_id, edge_click_ids
 from clickloop.store.journal.group_commit import GroupCommit
@@ -38,24 +38,24 @@ from clickloop.store.journal.writer import JournalBroken, JournalFull, JournalWr
 from clickloop.store.unknown_links import UnknownLinkCounter
 from clickloop.tracking.take import Edge
 
-CATALOG_POLL_SECONDS = 0.1  # a stat; a changed campaign is in force within a tenth of a second
-DRAIN_SECONDS = 10.0  # less than the supervisor waits before it kills
+CATALOG_POLL_SECONDS = 0.1  # costs one stat; bounds the delay until a changed campaign takes effect
+DRAIN_SECONDS = 10.0  # less than the supervisor waits before it kills the process
 RESERVED_DESCRIPTORS = 64
-"""Descriptors that connections leave free: for journal segments, catalog, country base and ``/health``. About ten are used at once."""
+"""Descriptors reserved for journal segments, catalog, geo base and ``/health``. About ten are in use at a time."""
 
 
-class SetUp:
-    """Swaps an edge's routes whole when the catalog changed. One that cannot be read leaves the last one in force."""
+class CatalogReloader:
+    """Replaces an edge's routes when the catalog changes. An unreadable catalog leaves the previous one in force."""
 
     def __init__(self, catalog_file: CatalogFile, edge: Edge, started: InstanceSettings) -> None:
         self._catalog_file = catalog_file
         self._edge = edge
         self._started = started
         self._take(catalog_file.fallback() or Catalog())
-        self._unreadable = Sparingly("the catalog cannot be read: the last one stays in force")
+        self._unreadable = RateLimitedLog("the catalog cannot be read: the last one stays in force")
 
-    def take_changes(self) -> bool:
-        """Answers whether there was a change. Costs one ``stat`` when there was none."""
+    def reload_if_changed(self) -> bool:
+        """Load a changed catalog and return whether there was one. Costs one ``stat`` otherwise."""
         try:
             catalog = self._catalog_file.changed()
         except (OSError, SealedFileError) as fault:
@@ -72,11 +72,11 @@ class SetUp:
         self._edge.routes = Routes(catalog, instance.fallback_url)
         self._edge.currency = instance.currency
         self._edge.secure = instance.public_url.startswith("https://")
-        self._edge.visitors.keep_of_addresses(instance.ip_storage)
+        self._edge.visitors.set_ip_storage(instance.ip_storage)
 
 
 async def serve_edge(settings: Settings, number: int, listening: socket.socket) -> int:
-    """Serves until a signal or a broken journal; answers the exit code."""
+    """Serve until a signal arrives or a journal breaks. Return the exit code."""
     loop = asyncio.get_running_loop()
     stopped = stop_signal(loop)
     folder = settings.folder()
@@ -96,35 +96,37 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
             stopped.set()
 
     commit, deferred_commit = GroupCommit(notices), GroupCommit(deferred)
-    set_up = SetUp(catalog_file, edge, started_with(settings))
-    # Before the socket is served: the first visitor must find the campaigns.
-    set_up.take_changes()
+    catalog_reloader = CatalogReloader(catalog_file, edge, startup_settings(settings))
+    # Before the socket is served, so that the first visitor finds the campaigns.
+    catalog_reloader.reload_if_changed()
     reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
     untrusted = UntrustedProxies("public", lambda: clicks.position + notices.position)
     signs = VitalSigns(folder, Patience(settings.alarm_after_seconds))
     vitals = EdgeVitals(folder, name, edge, signs, untrusted, reserve, key_fault)
     unknown_links = UnknownLinkCounter(folder, name, wall_clock())
-    commits = Commits(commit, deferred_commit)
-    doors = EdgeDoors(settings, edge, commits, vitals.health, give_up, set_up.take_changes, unknown_links, untrusted)
+    commits = NoticeCommits(commit, deferred_commit)
+    endpoints = EdgeEndpoints(
+        settings, edge, commits, vitals.health, give_up, catalog_reloader.reload_if_changed, unknown_links, untrusted
+    )
     limits = limits_of(settings, RESERVED_DESCRIPTORS)
-    connections = Connections(limits, doors, doors.trusts, doors.before_sending)
-    # Last: from here on visitors come, and everything that answers them is there.
+    connections = Connections(limits, endpoints, endpoints.trusts, endpoints.before_sending)
+    # Last: visitors arrive from here on, and everything that answers them is ready.
     server = await loop.create_server(connections, sock=listening)
     background = [
-        asyncio.create_task(_again_and_again(part))
+        asyncio.create_task(_restart_on_error(part))
         for part in (
-            lambda: _watch_set_up(set_up),
-            lambda: _hand_over(clicks, settings.journal_sync_ms, GroupCommit(clicks), give_up),
-            lambda: _hand_over(notices, settings.notice_close_ms, commit, give_up),
-            lambda: _hand_over(deferred, settings.notice_close_ms, deferred_commit, give_up),
+            lambda: _watch_catalog(catalog_reloader),
+            lambda: _close_segments(clicks, settings.journal_sync_ms, GroupCommit(clicks), give_up),
+            lambda: _close_segments(notices, settings.notice_close_ms, commit, give_up),
+            lambda: _close_segments(deferred, settings.notice_close_ms, deferred_commit, give_up),
             lambda: _write_unknown_links(unknown_links),
             lambda: _sweep(connections, edge, reserve),
             lambda: _watch_vitals(vitals),
             lambda: _watch_geo(geo, edge.visitors),
         )
     ]
-    give_memory_back()  # reading the country base took twice what it holds
-    gc.freeze()  # what was loaded stays: the collector need not look at it again with every few thousand clicks
+    release_memory()  # loading the geo base took twice the memory it keeps
+    gc.freeze()  # what is loaded now stays: spares the collector scanning it every few thousand clicks
     log("edge ready", name=name, campaigns=len(edge.routes))
     await stopped.wait()
     await _end(server, connections, background, [] if broken else journals)
@@ -138,13 +140,13 @@ async def _end(
     background: list[asyncio.Task[None]],
     journals: list[JournalWriter],
 ) -> None:
-    """End what runs. ``journals``: those to be closed; none when they may not be trusted any more, and then nobody is answered either."""
-    # First: the socket is shared, and the other processes take what comes now.
+    """Shut down. ``journals`` are closed; pass none if they cannot be trusted: connections are not drained then."""
+    # First: the socket is shared, and the other processes accept new connections.
     server.close()
     connections.drain()
     if journals:
         await connections.drained(DRAIN_SECONDS)
-    for task in background:  # before the journals are closed: the parts may be writing to them
+    for task in background:  # before the journals are closed, since tasks may be writing to them
         task.cancel()
     await asyncio.gather(*background, return_exceptions=True)
     for journal in journals:
@@ -152,7 +154,7 @@ async def _end(
 
 
 def _open_journals(settings: Settings, number: int) -> list[JournalWriter]:
-    """Open the journals of clicks, of notices, and of notices that are settled after the others."""
+    """Open the journals of clicks, of notices, and of deferred notices, in this order."""
     streams = (
         (CLICKS_STREAM, f"edge{number}"),
         (NOTICES_STREAM, f"edge{number}"),
@@ -185,10 +187,10 @@ def _edge(
 
 
 def _usable_click_ids(folder: Path, catalog_file: CatalogFile) -> tuple[ClickIds, str]:
-    """Return the click ids under the installation's key, or under a stand-in and why: visitors come first."""
+    """Return click ids under the installation's key, or under a stand-in key and the reason: visitors come first."""
     click_ids, fault = edge_click_ids(folder, catalog_file.key())
     if fault:
-        log("the key of click ids is not usable: clicks go under a stand-in key, notices are stored", fault=fault)
+        log("the key of click IDs is not usable: clicks go under a stand-in key, notices are stored", fault=fault)
     return click_ids, fault
 
 
@@ -199,48 +201,48 @@ def _geo_file(settings: Settings) -> GeoFile:
     return geo
 
 
-async def _again_and_again(part: Callable[[], Coroutine[None, None, None]]) -> None:
-    """Run a part of this process, again after each fault: visitors come first, and nobody would notice that the part has ended."""
-    failed = Sparingly("a part of this process failed and is started again")
+async def _restart_on_error(part: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Run a background task and restart it after each error. Otherwise it would end unnoticed while visitors are still served."""
+    failed = RateLimitedLog("a part of this process failed and is started again")
     while True:
         try:
             return await part()
         except Exception as fault:
             failed(fault=f"{type(fault).__name__}: {fault}")
-            # A part that fails at once would otherwise take the whole processor from visitors.
+            # A task that fails at once would otherwise hog the processor.
             await asyncio.sleep(1.0)
 
 
-async def _watch_set_up(set_up: SetUp) -> None:
-    """Takes over what the core published, also when nobody asks for it."""
+async def _watch_catalog(catalog_reloader: CatalogReloader) -> None:
+    """Reload the catalog when the core has published a new one, whether or not requests arrive."""
     while True:
-        # Polled: the file is replaced by another process, and watching it would need a library.
+        # Polled, since watching a file that another process replaces would need a library.
         await asyncio.sleep(CATALOG_POLL_SECONDS)
-        set_up.take_changes()
+        catalog_reloader.reload_if_changed()
 
 
 async def _watch_vitals(vitals: EdgeVitals) -> None:
-    """Look every second, in a thread: a journal that is far behind takes seconds to list, and no visitor is to wait for that."""
+    """Check every second, in a thread: listing a journal that is far behind takes seconds and must not delay visitors."""
     while True:
         await asyncio.to_thread(vitals.watch)
         await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _watch_geo(geo: GeoFile, visitors: Visitors) -> None:
-    """Take over a geo base whose file has changed."""
+    """Reload the geo base when its file has changed."""
     while True:
-        await asyncio.sleep(GEO_LOOK_SECONDS)
+        await asyncio.sleep(GEO_POLL_SECONDS)
         if geo.look():
             visitors.use_geo_base(geo.base)
             log("geo base taken")
 
 
-async def _hand_over(
+async def _close_segments(
     writer: JournalWriter, after_ms: int, commit: GroupCommit, give_up: Callable[[Exception], None]
 ) -> None:
-    """Closes the stream's segments as they come of age, and brings each to the disk."""
-    full = Sparingly("the disk is full: a journal segment could not be closed yet")
-    # A quarter of the age, so that a segment is closed at most that much late.
+    """Close the stream's segments ``after_ms`` after they were begun, and sync each to disk."""
+    full = RateLimitedLog("the disk is full: a journal segment could not be closed yet")
+    # A segment is closed at most a quarter of its age late.
     pause = max(0.005, after_ms / 1000 / 4)
     while True:
         await asyncio.sleep(pause)
@@ -257,13 +259,13 @@ async def _hand_over(
 
 
 async def _write_unknown_links(unknown_links: UnknownLinkCounter) -> None:
-    """Write the counts of unknown links for the core now and then, and once more at the end."""
-    failed = Sparingly("unknown links could not be written down")
+    """Write the counts of unknown links for the core periodically, and once more at shutdown."""
+    failed = RateLimitedLog("unknown links could not be written down")
     ending = False
     while not ending:
         try:
             await asyncio.sleep(1.0)
-        # One more round before the end: what was counted since the last one is still to be written.
+        # One more round at shutdown, for what was counted since the last one.
         except asyncio.CancelledError:
             ending = True
         try:
@@ -273,9 +275,9 @@ async def _write_unknown_links(unknown_links: UnknownLinkCounter) -> None:
 
 
 async def _sweep(connections: Connections, edge: Edge, reserve: DiskReserve) -> None:
-    """Ends slow connections; gives the disk reserve free when clicks could not be recorded, takes it back when there is room."""
+    """End slow connections, and release the disk reserve when clicks could not be recorded."""
     loop = asyncio.get_running_loop()
-    told = Sparingly("visitors were redirected without a record: the disk is full")
+    not_recorded = RateLimitedLog("visitors were redirected without a record: the disk is full")
     unrecorded = 0
     while True:
         await asyncio.sleep(1.0)
@@ -283,11 +285,11 @@ async def _sweep(connections: Connections, edge: Edge, reserve: DiskReserve) -> 
         if edge.unrecorded != unrecorded:
             unrecorded = edge.unrecorded
             reserve.release()
-            told(unrecorded=unrecorded)
+            not_recorded(unrecorded=unrecorded)
 
 
 def main(arguments: list[str]) -> int:
-    """``edge_process SETTINGS NUMBER FD``, as the supervisor starts it."""
+    """Run as the supervisor starts it: ``python -m clickloop.edge.process SETTINGS NUMBER FD``."""
     end_with_parent()
     settings = msgspec.json.decode(arguments[0], type=Settings)
     listening = socket.socket(fileno=int(arguments[2]))

@@ -1,4 +1,4 @@
-"""Reading requests off a connection with httptools: strict, and each part of them bounded."""
+"""Reads the requests of a connection with httptools: strict, with a limit for each part."""
 
 import abc
 import asyncio
@@ -7,23 +7,23 @@ import httptools
 
 from clickloop.edge.header_fields import FIELDS, UNUSUAL, awaits_100, field_of, has_body, head_without_upgrade, joined
 from clickloop.edge.request_limits import (
-    BODY_BYTES,
-    HEADER_BYTES,
+    MAX_BODY_BYTES,
+    MAX_HEADER_BYTES,
+    MAX_MESSAGE_BYTES,
     MAX_UPGRADES,
-    MESSAGE_BYTES,
-    URL_BYTES,
+    MAX_URL_BYTES,
 )
 
 
 class RequestReader(abc.ABC):
-    """The request that is arriving. ``HttpConnection`` is one, and answers it.
+    """The incoming request of a connection. ``HttpConnection`` inherits from it and answers the request.
 
-    A base class and no part of it: the parser calls a method for each header, and a click would pay for handing on each of them.
+    Inheritance rather than composition: the parser calls a method per header, and delegating each call would slow every click.
     """
 
     __slots__ = (
-        "_again", "_body", "_done", "_head_complete", "_header_bytes", "_headers", "_large", "_last", "_length", "_loop",
-        "_message_bytes", "_parser", "_since", "_url",
+        "_body", "_done", "_head_complete", "_header_bytes", "_headers", "_large", "_last", "_length", "_loop", "_message_bytes",
+        "_parser", "_refeed_head", "_since", "_url",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -31,13 +31,13 @@ class RequestReader(abc.ABC):
         self._parser = httptools.HttpRequestParser(self)
         self._since = self._loop.time()
         self._done = True
-        """Between two requests."""
+        """No request is partially read."""
         self._last = False
-        """Nothing that comes from now on is taken for a request."""
-        self._again = False
-        """The head that was read last is to be fed to the parser once more: see ``_without_upgrade``."""
+        """Nothing read from now on is treated as a request."""
+        self._refeed_head = False
+        """The last head must be fed to a new parser: see ``_without_upgrade``."""
         self._large = False
-        """Enough has come at once for a limit of headers to be reached."""
+        """So much was read that a limit on headers could be exceeded."""
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
         self._head_complete = True
@@ -48,11 +48,11 @@ class RequestReader(abc.ABC):
 
     @abc.abstractmethod
     def on_message_complete(self) -> None:
-        """Answer the request: it is here in whole."""
+        """Answer the request, which is now complete."""
 
     @abc.abstractmethod
     def _refuse(self, status: int, text: str) -> None:
-        """End the connection with an error. Raises nothing: the parser goes on with what it was fed."""
+        """End the connection with an error. Must not raise: the parser continues with the data it was given."""
 
     @abc.abstractmethod
     def _invite_body(self) -> None:
@@ -63,7 +63,7 @@ class RequestReader(abc.ABC):
     def _feed(self, data: bytes) -> None:
         if not self._done:
             self._message_bytes += len(data)
-            if self._message_bytes > (MESSAGE_BYTES if self._head_complete else URL_BYTES + HEADER_BYTES):
+            if self._message_bytes > (MAX_MESSAGE_BYTES if self._head_complete else MAX_URL_BYTES + MAX_HEADER_BYTES):
                 status = 413 if self._head_complete else 431
                 self._refuse(status, "The request is too large.")
                 return
@@ -75,7 +75,7 @@ class RequestReader(abc.ABC):
             self._refuse_invalid()
 
     def _feed_behind_upgrades(self, data: bytes, stop: httptools.HttpParserUpgrade) -> None:
-        """Feed what is left behind a head with Upgrade, on which a parser stops, and behind further ones."""
+        """Continue after a head with Upgrade, at which a parser stops, and after further ones."""
         for _ in range(MAX_UPGRADES):
             data = self._without_upgrade(data[stop.args[0] :])
             if not data or self._last:
@@ -90,12 +90,14 @@ class RequestReader(abc.ABC):
         self._refuse_invalid()
 
     def _without_upgrade(self, rest: bytes) -> bytes:
-        """Return what to feed a fresh parser behind a head with Upgrade, which is ignored (RFC 9110, 7.8). Where such a request has a body,
-        as of Java's client, the old parser took that for the other protocol; so the head is fed again."""
+        """Return what to feed a new parser after a head with Upgrade, which we ignore (RFC 9110, 7.8).
+
+        If such a request has a body, as from Java's client, the old parser took that for the other protocol: the head is fed again.
+        """
         stopped, self._parser = self._parser, httptools.HttpRequestParser(self)
-        if not self._again:
+        if not self._refeed_head:
             return rest
-        self._again = self._last = False
+        self._refeed_head = self._last = False
         return head_without_upgrade(stopped, self._url, self._headers) + rest
 
     def _refuse_invalid(self) -> None:
@@ -105,29 +107,31 @@ class RequestReader(abc.ABC):
 
     def on_message_begin(self) -> None:
         self._done = False
-        self._since = self._loop.time()  # not with any byte: empty lines between requests keep no connection open
+        self._since = (
+            self._loop.time()
+        )  # not on every read: blank lines between requests must not keep a connection open
         self._url = b""
         self._headers = {}
         self._message_bytes = 0
         self._head_complete = False
         self._header_bytes = 0
-        # Only then: a fresh list for each request would be felt, and almost none has a body.
+        # Only if used: a new list per request would be noticeable, and almost no request has a body.
         if self._body:
             self._body = []
         self._length = 0
 
     def on_url(self, url: bytes) -> None:
         if not self._url:
-            self._url = url  # of one piece, which is no longer than PIECE_BYTES
+            self._url = url  # one piece of at most PIECE_BYTES, so within the limit
             return
         self._url += url
-        if len(self._url) > URL_BYTES:
-            self._refuse(414, "The address is longer than 128 KB.")
+        if len(self._url) > MAX_URL_BYTES:
+            self._refuse(414, "The URL is longer than 128 KB.")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._large:
             self._header_bytes += len(name) + len(value)
-            if self._header_bytes > HEADER_BYTES:
+            if self._header_bytes > MAX_HEADER_BYTES:
                 self._refuse(431, "The headers are larger than 64 KB.")
                 return
         try:
@@ -137,7 +141,7 @@ class RequestReader(abc.ABC):
         if field:
             headers = self._headers
             if field in headers:
-                if field == b"host":  # two hosts could mean one thing to a proxy and another to us (RFC 9112, 3.2)
+                if field == b"host":  # a proxy might use one and we the other (RFC 9112, 3.2)
                     self._refuse(400, "The request has more than one Host header.")
                     return
                 value = joined(field, headers[field], value)
@@ -153,17 +157,17 @@ class RequestReader(abc.ABC):
             self._refuse(400, "The request has no Host header.")
         elif UNUSUAL in headers and not self._last and has_body(headers):
             if self._parser.should_upgrade():
-                self._again = self._last = True  # no request yet: see _without_upgrade
+                self._refeed_head = self._last = True  # not a request yet: see _without_upgrade
             elif awaits_100(headers, self._parser.get_http_version()):
                 self._invite_body()
 
     def on_body(self, body: bytes) -> None:
         self._length += len(body)
-        if self._length > BODY_BYTES:
+        if self._length > MAX_BODY_BYTES:
             self._refuse(413, "The body is larger than 256 KB.")
         else:
             self._body.append(body)
 
 
 def _is_too_long(content_length: bytes) -> bool:
-    return len(content_length) > 12 or int(content_length) > BODY_BYTES
+    return len(content_length) > 12 or int(content_length) > MAX_BODY_BYTES

@@ -1,6 +1,6 @@
-"""Proxies that nobody has named: peers that send X-Forwarded-For and are not believed, so that everybody behind them looks alike.
+"""Detects proxies that hide visitors' addresses: untrusted peers that send X-Forwarded-For.
 
-And trusted proxies behind which everybody looks alike all the same, as they send no X-Forwarded-For or another proxy is before them.
+Also trusted proxies that send no X-Forwarded-For, or have a further proxy in front of them.
 """
 
 import ipaddress
@@ -13,18 +13,18 @@ import msgspec
 from clickloop.alarm.alarms import Alarm
 from clickloop.edge.proxies import address_in, first_of
 
-REMEMBERED_SECONDS = 3600.0  # a proxy sends all the time; a stranger's header must not be an alarm for long
-MAX_PEERS = 200  # peers are strangers: the memory of them is bounded
+REMEMBERED_SECONDS = 3600.0  # a proxy sends all the time; a stray header must not raise an alarm for long
+MAX_PEERS = 200  # anyone may connect: bounds the memory
 MIN_FROM_PUBLIC = 100
-"""Anybody on the internet may send the header: a public address counts only when it is most of the traffic, and this much at least."""
+"""Minimum number of requests from a public address, which must also be most of the traffic: anyone may send the header."""
 MIN_FORWARDED = 100
-"""Requests from trusted proxies before anything is said of them. Some visitors have proxies of their own."""
+"""Minimum number of requests from trusted proxies before an alarm: some visitors use proxies themselves."""
 _MAX_FORWARDED = 20_000
-"""Beyond this number all counts are halved, so that what has been corrected is forgotten."""
+"""Above this, all counts are halved, so that a corrected configuration clears the alarm."""
 
 
 class _Peer(msgspec.Struct):
-    """One peer that sent the header. ``requests`` since the first of them, out of ``total`` at that time."""
+    """A peer that sent the header. ``count``: its requests; ``total_before``: all requests when the first one came."""
 
     count: int
     total_before: int
@@ -32,18 +32,18 @@ class _Peer(msgspec.Struct):
 
 
 class UntrustedProxies:
-    """Counts forwarded requests by peer, in bounded memory. Threads may share it."""
+    """Counts forwarded requests by peer, in bounded memory. Alarms may be read from another thread."""
 
     def __init__(
         self, port: str, total: Callable[[], int] | None = None, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        """``port`` is for people; ``total`` counts all requests so far, for the peer's share; None: ``count`` does."""
+        """``port`` names the port in alarms. ``total`` returns the number of all requests so far; None: those passed to ``count``."""
         self._port = port
         self._counted = 0
         self._total = total or (lambda: self._counted)
         self._monotonic = monotonic
         self._peers: dict[str, _Peer] = {}
-        # Requests are counted in the server's thread, alarms are asked for in another.
+        # Requests are counted in the server's thread, alarms are read in another.
         self._lock = threading.Lock()
         self._forwarded = 0
         self._silent = 0
@@ -56,7 +56,7 @@ class UntrustedProxies:
         self._counted += 1
 
     def note(self, peer: str) -> None:
-        """Count a request that brought the header from a peer that is not trusted."""
+        """Count a request with the header from an untrusted peer."""
         known = self._peers.get(peer)
         if known is not None:
             known.count += 1
@@ -67,7 +67,7 @@ class UntrustedProxies:
                 self._peers[peer] = _Peer(1, self._total(), self._monotonic())
 
     def note_trusted(self, peer: str, forwarded_for: bytes, client: str) -> None:
-        """Count a request from a trusted proxy: what it brought as X-Forwarded-For, and who counts as the client by that."""
+        """Count a request from a trusted proxy, with its X-Forwarded-For and the client address read from it."""
         self._forwarded += 1
         if not forwarded_for:
             self._silent += 1
@@ -83,7 +83,7 @@ class UntrustedProxies:
             self._further //= 2
 
     def alarms(self) -> tuple[Alarm, ...]:
-        """Return an alarm for each peer that is probably a proxy of the operator's own, and for what trusted proxies do not tell."""
+        """Return an alarm for each peer that is probably the operator's proxy, and for missing addresses from trusted proxies."""
         return (*self._alarms_of_peers(), *self._alarms_of_trusted())
 
     def _alarms_of_trusted(self) -> tuple[Alarm, ...]:
@@ -134,7 +134,7 @@ class UntrustedProxies:
 
 
 def _is_local(address: str) -> bool:
-    """Return whether an address is on this machine or in a private network, where strangers do not come from."""
+    """Return whether an address is on this machine or in a private network, so not a stranger's."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The vital signs of an edge: /health, its own alarms, its heartbeat."""
+"""The health of an edge process: /health, its alarms and its heartbeat."""
 
 import os
 from pathlib import Path
@@ -9,21 +9,21 @@ from clickloop.alarm.alarms import FAILING_CODES, Alarm, Alarms, read_alarms
 from clickloop.alarm.heartbeat import Heartbeat
 from clickloop.alarm.vital_signs import VitalSigns
 from clickloop.edge.untrusted_proxy import UntrustedProxies
-from clickloop.machine.log import Sparingly
+from clickloop.machine.log import RateLimitedLog
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.tracking.take import Edge
 
 CURRENT_MS = 60_000
-"""Time after the last loss for which /health says ``failing``."""
+"""How long /health reports ``failing`` after the last loss."""
 _NO_ROOM_BYTES = 256 * 1024
-"""With less than this on the disk, and no reserve to release, the next visitor goes unrecorded."""
+"""With less disk space than this and no reserve to release, the next visitor would not be recorded."""
 
 
 class Health(msgspec.Struct, frozen=True):
-    """The answer of ``/health``, which anybody may read: numbers, no names."""
+    """The response of ``/health``. It is public: numbers only, no names."""
 
     status: str
-    """``ok``; ``degraded``: there are alarms; ``failing``: clicks go unrecorded or notices unstored right now."""
+    """``ok``, ``degraded`` (there are alarms) or ``failing`` (clicks or notices are currently being lost)."""
     journal_lag_seconds: float
     journal_lag_segments: int
     journal_lag_bytes: int
@@ -33,7 +33,7 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class _Loss:
-    """Counts what was lost, and remembers when the last of it was."""
+    """A counter of losses, with the time of the last one."""
 
     __slots__ = ("_run_from", "_seen", "last_at")
 
@@ -43,7 +43,7 @@ class _Loss:
         self.last_at: int | None = None
 
     def current(self, count: int, now_ms: int) -> int:
-        """Return how many were lost in this run of losses; 0: the last one is too long ago."""
+        """Return the number lost in the current run of losses, or 0 if the last loss is more than ``CURRENT_MS`` ago."""
         if count != self._seen:
             self._seen, self.last_at = count, now_ms
         if self.last_at is None or not 0 <= now_ms - self.last_at < CURRENT_MS:
@@ -52,7 +52,7 @@ class _Loss:
 
 
 class EdgeVitals:
-    """One edge's watch. ``watch`` runs once a second in a thread of its own; ``health`` answers from it at once."""
+    """The vital signs of one edge. ``watch`` runs once a second in a separate thread; ``health`` uses its result."""
 
     def __init__(
         self,
@@ -64,41 +64,41 @@ class EdgeVitals:
         reserve: DiskReserve,
         key_fault: str = "",
     ) -> None:
-        """``key_fault``: why this edge makes its click ids under a stand-in key; empty: it does not."""
+        """``key_fault``: why click ids are made under a stand-in key; empty if they are not."""
         self._folder = folder
         self._name = name
         self._edge = edge
         self._signs = signs
         self._proxies = proxies
         self._reserve = reserve
-        self._of_start = (_key_alarm(name, key_fault),) if key_fault else ()
+        self._start_alarms = (_key_alarm(name, key_fault),) if key_fault else ()
         self._alarms = Alarms(folder, name, edge.clock)
         self._heart = Heartbeat(folder, name)
         self._unrecorded = _Loss()
         self._unstored = _Loss()
-        self._failed = Sparingly("looking for alarms failed and is tried again", 60)
+        self._failed = RateLimitedLog("looking for alarms failed and is tried again", 60)
         self._others: tuple[Alarm, ...] = ()
-        self._looked = False
+        self._has_watched = False
 
     def watch(self) -> None:
-        """Look at everything, and leave this edge's alarms and sign of life for the other processes. Raise nothing."""
+        """Check everything, and write this edge's alarms and heartbeat for the other processes. Never raises."""
         self._heart.beat()
         try:
             self._signs.look()
             self._others = read_alarms(self._folder, self._edge.clock(), but=self._name)
             self._alarms.set("losses", self._losses())
             self._alarms.set("proxies", self._proxies.alarms())
-            self._alarms.set("start", self._of_start)
-        except Exception as fault:  # it must outlive what it watches
+            self._alarms.set("start", self._start_alarms)
+        except Exception as fault:  # monitoring must survive the failures that it reports
             self._failed(fault=f"{type(fault).__name__}: {fault}")
-        self._looked = True
+        self._has_watched = True
 
     def health(self) -> Health:
-        """Return how it is now: what is lost by this edge up to this moment, the rest as of the last look."""
-        if not self._looked:
+        """Return the current health: this edge's losses up to now, the rest as of the last ``watch``."""
+        if not self._has_watched:
             self.watch()
         free, percent, is_full = self._room()
-        found = (*self._signs.alarms, *self._others, *self._losses(), *self._proxies.alarms(), *self._of_start)
+        found = (*self._signs.alarms, *self._others, *self._losses(), *self._proxies.alarms(), *self._start_alarms)
         codes = {alarm.code for alarm in found}
         is_failing = bool(codes & FAILING_CODES) or is_full
         status = "failing" if is_failing else "degraded" if codes else "ok"
@@ -107,18 +107,18 @@ class EdgeVitals:
             status=status,
             journal_lag_seconds=round(journal.seconds, 3),
             journal_lag_segments=journal.segments,
-            journal_lag_bytes=journal.octets,
+            journal_lag_bytes=journal.size,
             free_disk_bytes=free,
             free_disk_percent=percent,
             alarms=len(found),
         )
 
     def _room(self) -> tuple[int, float, bool]:
-        """Return the free bytes, the free percent, and whether the next record may find no room."""
+        """Return the free bytes, the free percentage, and whether the disk is too full for the next record."""
         try:
             disk = os.statvfs(self._folder)
         except OSError:
-            # The folder was moved away or its disk is gone. What is lost then is counted, and that it cannot be looked at is an alarm.
+            # The folder was moved or its disk is gone. Losses are counted anyway, and other checks raise the alarm.
             return 0, 0.0, False
         free = disk.f_bavail * disk.f_frsize
         percent = round(100.0 * disk.f_bavail / max(1, disk.f_blocks), 1)
@@ -130,13 +130,13 @@ class EdgeVitals:
         if lost := self._unrecorded.current(self._edge.unrecorded, now_ms):
             sentence = (
                 f"{lost} visitors were redirected by {self._name} without being recorded: the journal could not be written. "
-                "Make room."
+                "Free up disk space."
             )
             found.append(_loss("clicks_unrecorded", sentence, self._unrecorded))
         if lost := self._unstored.current(self._edge.unstored, now_ms):
             sentence = (
                 f"{lost} incoming postbacks could not be stored by {self._name} and were answered 503, so networks send them "
-                "again. Make room."
+                "again. Free up disk space."
             )
             found.append(_loss("notices_unstored", sentence, self._unstored))
         return found
@@ -144,12 +144,12 @@ class EdgeVitals:
 
 def _key_alarm(name: str, fault: str) -> Alarm:
     sentence = (
-        f"{name} makes click ids under a stand-in key: {fault}. Put click_id.key back from a backup and restart Clickloop; meanwhile "
+        f"{name} makes click IDs under a stand-in key: {fault}. Put click_id.key back from a backup and restart Clickloop; meanwhile "
         "visitors are redirected and incoming postbacks are stored."
     )
     return Alarm(code="key_unusable", sentence=sentence)
 
 
 def _loss(code: str, sentence: str, loss: _Loss) -> Alarm:
-    # It ends by itself, so that the file of an edge that died meanwhile does not say for ever that all is failing.
+    # Expires by itself: otherwise the file of an edge that has died would report the failure for ever.
     return Alarm(code=code, sentence=sentence, expires_at=(loss.last_at or 0) + CURRENT_MS)

@@ -1,1 +1,1 @@
-"""What the operating system gives: files, locks, sockets, processes, the log."""
+"""The operating system: files, locks, sockets, processes, the log."""

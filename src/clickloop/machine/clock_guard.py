@@ -1,4 +1,4 @@
-"""The guard of the machine's clock, by which old records are deleted: it is compared with the monotonic clock and the last sign of life."""
+"""The guard of the system clock, by which old records are deleted: checks it against boot time and the last sign of life."""
 
 import threading
 from collections.abc import Callable
@@ -6,17 +6,18 @@ from collections.abc import Callable
 import msgspec
 
 from clickloop.clock import DAY_MS, MINUTE_MS, Clock, iso_text
+from clickloop.plural import pluralize
 
 MAX_DRIFT_MS = MINUTE_MS
-"""Maximum drift of the wall clock against the monotonic one within a day. NTP slews by 43 seconds a day at most."""
+"""Maximum drift of the wall clock against the steady one within a day. NTP slews by at most 43 seconds a day."""
 STEADY_MS = DAY_MS
 """Time without a jump after which the clock is trusted again."""
 MAX_ABSENCE_MS = DAY_MS
-"""Maximum time between the last sign of life and a start: beyond it, a long pause and a wrong clock look the same."""
+"""Maximum time between the last sign of life and a start; a longer one may as well be a wrong clock."""
 
 
-class Doubt(msgspec.Struct, frozen=True):
-    """The reason why nothing is deleted by the clock now. ``by_ms``: its lead or, negative, its lag."""
+class ClockDoubt(msgspec.Struct, frozen=True):
+    """A reason not to trust the clock. ``by_ms``: how far it is ahead or, if negative, behind."""
 
     at: int
     by_ms: int
@@ -24,7 +25,7 @@ class Doubt(msgspec.Struct, frozen=True):
 
     @property
     def sentence(self) -> str:
-        """Return the reason for people, with what to do."""
+        """Return the reason as a sentence with a remedy."""
         way = "ahead" if self.by_ms > 0 else "back"
         span = _span(abs(self.by_ms))
         if self.at_start:
@@ -33,45 +34,47 @@ class Doubt(msgspec.Struct, frozen=True):
         else:
             what = f"the clock jumped {way} by {span}, to {iso_text(self.at)}"
         return (
-            f"{what}: nothing is deleted for its age, and no incoming postback is refused as expired_click, until the clock has been "
-            "steady for a day. If it is right, confirm it on the page Health or with POST /api/v1/health/clock"
+            f"{what}: no old records are deleted, and no incoming postback is refused as expired_click, until the clock has "
+            "been steady for a day. If it is right, confirm it on the page Health or with POST /api/v1/health/clock"
         )
 
 
 class ClockGuard:
-    """Compares a wall clock with a steady one that counts on while the machine sleeps. Threads may share it.
+    """Compares a wall clock with a steady one, which keeps counting while the machine sleeps. Thread-safe.
 
-    ``wall`` is in Unix milliseconds, ``steady`` in seconds from any origin; ``last_seen_at``: when a tracker on this data folder
-    last trusted its clock, None for a new folder.
+    ``wall`` is in Unix milliseconds, ``steady`` in seconds from any origin. ``last_seen_at``: the last sign of life of a tracker
+    on this data folder, None for a new folder.
     """
 
     def __init__(self, wall: Clock, steady: Callable[[], float], last_seen_at: int | None) -> None:
         self._wall = wall
         self._steady = steady
-        self._lock = threading.Lock()  # housekeeping, the API and every request with a session read and move the marks
+        self._lock = (
+            threading.Lock()
+        )  # housekeeping, the API and every request with a session read and update the marks
         now_ms, self._steady_at = wall(), steady()
         self._wall_at = self._trusted_wall = now_ms
         self._trusted_steady = self._steady_at
-        self._doubt: Doubt | None = None
+        self._doubt: ClockDoubt | None = None
         if last_seen_at is not None and abs(now_ms - last_seen_at) > MAX_ABSENCE_MS:
-            self._doubt = Doubt(now_ms, now_ms - last_seen_at, at_start=True)
+            self._doubt = ClockDoubt(now_ms, now_ms - last_seen_at, at_start=True)
 
     @property
-    def doubt(self) -> Doubt | None:
+    def doubt(self) -> ClockDoubt | None:
         """Return why the clock is not trusted, as of the last check."""
         return self._doubt
 
-    def moment_to_delete_by(self) -> int | None:
-        """Return the moment by the wall clock if it can be trusted, else None. Delete by this very moment: the next may be wrong."""
+    def trusted_now(self) -> int | None:
+        """Return the wall clock's time if it can be trusted, else None. Use this very time: the clock may jump right after."""
         with self._lock:
             now_ms, steady = self._wall(), self._steady()
             passed_ms = round((steady - self._steady_at) * 1000)
             drift_ms = now_ms - self._wall_at - passed_ms
             if abs(drift_ms) > MAX_DRIFT_MS:
-                self._doubt = Doubt(now_ms, drift_ms, at_start=False)
+                self._doubt = ClockDoubt(now_ms, drift_ms, at_start=False)
                 self._wall_at, self._steady_at = now_ms, steady
             elif passed_ms >= STEADY_MS:
-                # The marks move on once a day, so that a minute a day is allowed and not a minute for ever.
+                # The marks are updated once a day: the allowance is a minute per day, not a minute in total.
                 self._doubt = None
                 self._wall_at, self._steady_at = now_ms, steady
             if self._doubt is not None:
@@ -81,19 +84,19 @@ class ClockGuard:
 
     def is_trusted(self) -> bool:
         """Return whether the clock can be trusted now."""
-        return self.moment_to_delete_by() is not None
+        return self.trusted_now() is not None
 
     def confirm(self) -> None:
-        """Trust the clock as it is now: somebody has looked at it."""
+        """Trust the clock as it is now, since a user has confirmed it."""
         with self._lock:
             self._doubt = None
             self._wall_at = self._trusted_wall = self._wall()
             self._steady_at = self._trusted_steady = self._steady()
 
     def earlier_now(self) -> int:
-        """Return the moment by the wall clock, or by the steady one where the wall clock jumped ahead: sessions are judged by it.
+        """Return the time for judging sessions: the wall clock's, or the steady clock's if the wall clock has jumped ahead.
 
-        A jump then ends no session; while the clock is wrong sessions live a little longer.
+        So a jump ends no session; while the clock is wrong, sessions last a little longer.
         """
         with self._lock:
             steady_now = self._trusted_wall + round((self._steady() - self._trusted_steady) * 1000)
@@ -101,9 +104,8 @@ class ClockGuard:
 
 
 def _span(ms: int) -> str:
-    """Return a span of time in its largest fitting unit."""
+    """Return a duration in its largest fitting unit."""
     for unit_ms, name in ((DAY_MS, "day"), (DAY_MS // 24, "hour"), (MINUTE_MS, "minute")):
         if ms >= unit_ms:
-            count = round(ms / unit_ms)
-            return f"{count} {name}{'' if count == 1 else 's'}"
+            return pluralize(round(ms / unit_ms), name)
     return f"{ms // 1000} seconds"

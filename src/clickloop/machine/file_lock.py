@@ -1,4 +1,4 @@
-"""Locks by which processes on one machine exclude each other: a file that its holder has locked, with the holder's process id in it."""
+"""Lock files by which processes on a machine exclude each other; they contain the holder's process id."""
 
 import contextlib
 import errno
@@ -17,9 +17,9 @@ class LockedError(Exception):
 
 def take_lock(path: Path) -> int:
     """Return the descriptor of the locked file; closing it, or the end of the process, releases it. Raise LockedError or OSError."""
-    lock = _opened(path)
+    lock = _open(path)
     try:
-        # flock, not lockf: it belongs to the descriptor, so closing another one of the same file does not drop it.
+        # flock, not lockf: it belongs to the descriptor, so closing another descriptor of the file does not release it.
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = holder_of(lock)
@@ -31,23 +31,23 @@ def take_lock(path: Path) -> int:
     return lock
 
 
-def note_holder(lock: int) -> None:
-    """Write this process's id into a lock that it holds."""
-    with contextlib.suppress(OSError):  # the number is for people; a full or read-only disk must not keep visitors out
+def write_holder(lock: int) -> None:
+    """Write this process's id into a lock file that it has locked."""
+    with contextlib.suppress(OSError):  # only a hint for messages; a full or read-only disk must not prevent a start
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
 
 
 def holder_of(lock: int) -> str:
-    """Return the process id in an open lock file; ``unknown``: there is none."""
+    """Return the process id in an open lock file, or ``unknown``."""
     return os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
 
 
-def _opened(path: Path) -> int:
+def _open(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as fault:
         if fault.errno != errno.EROFS:
             raise
-    # A disk that fails is mounted read-only by the system: edges redirect visitors from it all the same, and a lock needs no writing.
+    # The system remounts a failing disk read-only. Edges can still redirect visitors then, and locking needs no write access.
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -1,4 +1,4 @@
-"""The log: one JSON line per thing that matters, on standard error. JSON quoting keeps what visitors send from forging lines."""
+"""The log: a JSON line per event on standard error. JSON quoting prevents visitors from forging lines."""
 
 import contextlib
 import logging
@@ -16,20 +16,20 @@ from clickloop.clock import iso_text, wall_clock
 
 
 def log(event: str, **facts: Any) -> None:
-    """Writes one line. ``event`` is a fixed phrase in lower case; ``facts`` never hold a secret."""
+    """Write a line. ``event`` is a fixed phrase in lower case; ``facts`` must not contain secrets."""
     line = msgspec.json.encode(
         {"at": iso_text(wall_clock()), "event": event, "pid": os.getpid(), **facts}, enc_hook=str
     )
-    if sys.stderr is not None:  # None: standard error was closed when the interpreter started
-        with contextlib.suppress(OSError, ValueError):  # nobody reads the log: no reason to stop
-            write_without_waiting(sys.stderr.fileno(), line + b"\n")
+    if sys.stderr is not None:  # None if standard error was closed when the interpreter started
+        with contextlib.suppress(OSError, ValueError):  # an unreadable log is no reason to stop
+            write_nonblocking(sys.stderr.fileno(), line + b"\n")
 
 
-def write_without_waiting(file: int, text: bytes) -> None:
-    """Write a text, or as much of it as there is room for at once. Raise OSError.
+def write_nonblocking(file: int, text: bytes) -> None:
+    """Write as much of a text as is possible without blocking. Raise OSError.
 
-    Who reads the log may have stopped (a pipe to a program that hangs, a terminal on hold): waiting for them would hold up visitors,
-    and the supervisor. A pipe that is ready takes a page without waiting.
+    The log's reader may have stopped (a program that hangs, a paused terminal); waiting for it would stall visitors and the
+    supervisor. A pipe that is ready takes ``PIPE_BUF`` bytes without blocking.
     """
     ready = select.poll()
     ready.register(file, select.POLLOUT)
@@ -40,16 +40,16 @@ def write_without_waiting(file: int, text: bytes) -> None:
 
 
 MAX_PATH = 300
-"""Characters of a request's path in the log."""
+"""Maximum length of a request's path in the log."""
 MAX_TRACE = 4_096
-"""Characters of a traceback in the log: its first lines and its end."""
-_MAX_FRAMES = 20  # the last ones say where; a recursion has a thousand
-_MAX_KINDS = 200  # kinds are made of faults' texts, which strangers may vary
-_KIND_SECONDS = 60  # one line a minute of each kind: a fault per request must not fill the disk
+"""Maximum length of a traceback in the log: its first lines and its end."""
+_MAX_FRAMES = 20  # the innermost ones; a recursion has a thousand
+_MAX_KINDS = 200  # bounds memory
+_KIND_SECONDS = 60  # between two lines of the same kind: an error per request must not fill the disk
 
 
 def cut_trace(error: BaseException) -> str:
-    """Return the traceback of an error, its innermost frames, cut in the middle to ``MAX_TRACE`` characters."""
+    """Return the innermost frames of an error's traceback, shortened in the middle to ``MAX_TRACE`` characters."""
     text = "".join(traceback.format_exception(error, limit=-_MAX_FRAMES))
     if len(text) <= MAX_TRACE:
         return text
@@ -57,11 +57,10 @@ def cut_trace(error: BaseException) -> str:
     return f"{text[:head]}\n… ({len(text) - MAX_TRACE} characters left out) …\n{text[head - MAX_TRACE :]}"
 
 
-class Breakages:
-    """Logs unforeseen errors: of a kind, which is the error's type and where it was raised, at most one traceback a minute.
+class UnexpectedErrorLog:
+    """Logs unexpected errors, at most one traceback a minute per kind, which is the error's type and where it was raised.
 
-    A stranger who has found a request that breaks something cannot fill the disk with it. The next line of a kind has the
-    number of those that were left out.
+    So a stranger who finds a request that causes one cannot fill the disk. The next line has the number of those omitted.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, write: Callable[..., None] = log) -> None:
@@ -77,18 +76,18 @@ class Breakages:
             self._kinds[kind] = (logged_at, left_out + 1)
             return
         if len(self._kinds) >= _MAX_KINDS:
-            # A breakage of very many kinds is rare: forgetting all of them costs some lines more.
+            # So many kinds are rare: forgetting all of them costs a few more lines.
             self._kinds.clear()
         self._kinds[kind] = (now, 0)
         more = {"left_out": left_out} if left_out else {}
         self._write(event, **facts, error=cut_trace(error), **more)
 
 
-log_breakage = Breakages()
+log_unexpected_error = UnexpectedErrorLog()
 
 
 def _kind_of(event: str, error: BaseException) -> tuple[str, str, str, int]:
-    """Return what makes two errors the same: type and line, not the message, which may quote what was sent."""
+    """Return what identifies an error's kind: type and line, not the message, which may quote a stranger's input."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -97,8 +96,8 @@ def _kind_of(event: str, error: BaseException) -> tuple[str, str, str, int]:
     return event, type(error).__name__, trace.tb_frame.f_code.co_filename, trace.tb_lineno
 
 
-class Sparingly:
-    """Lets an event into the log at most once in ``seconds``, with the number of times it happened."""
+class RateLimitedLog:
+    """Logs an event at most once in ``seconds``, with the number of times it has happened."""
 
     def __init__(self, event: str, seconds: int = 10) -> None:
         self._event = event
@@ -116,10 +115,10 @@ class Sparingly:
 
 
 class LibraryLog(logging.Handler):
-    """What libraries log, as lines of ours."""
+    """A handler that writes records of libraries to our log."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Writes one line, with the exception's text where there is one, never its trace."""
+        """Write a line, with the message of an exception but not its traceback."""
         fault = (
             f"{record.exc_info[0].__name__}: {record.exc_info[1]}"[:MAX_TRACE]
             if record.exc_info and record.exc_info[0]
@@ -133,6 +132,6 @@ class LibraryLog(logging.Handler):
         )
 
 
-def take_library_logs() -> None:
-    """Sends what libraries log from the level of warnings to our log."""
+def capture_library_logs() -> None:
+    """Send warnings and errors that libraries log to our log."""
     logging.basicConfig(level=logging.WARNING, handlers=[LibraryLog()], force=True)

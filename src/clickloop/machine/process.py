@@ -1,4 +1,4 @@
-"""What child processes do alike: end when the supervisor ends, turn signals into a flag, give memory back once they are ready."""
+"""Functions for child processes: ending with the supervisor, signals, processor cores, and releasing memory."""
 
 import ctypes
 import gc
@@ -7,30 +7,28 @@ import signal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import asyncio  # the supervisor, which needs none, imports this module
+    import asyncio  # not at run time: the supervisor imports this module and needs no asyncio
 
 SUPERVISOR = "CLICKLOOP_SUPERVISOR"
-"""In the environment of a child: the process id of its supervisor."""
+"""Environment variable of a child: the process id of its supervisor."""
 STORES_REFUSED = 3
-"""Exit status of a core that does not start on the stores as they are."""
+"""Exit status of a core that refuses the stores."""
 _PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent() -> None:
-    """Asks the kernel to send SIGTERM when the supervisor dies, however it dies (prctl(2), PR_SET_PDEATHSIG).
-
-    It may have died before the kernel was asked: its process id stands in the environment, so that this is noticed.
-    """
+    """Have the kernel send SIGTERM to this process when the supervisor dies (prctl(2), PR_SET_PDEATHSIG)."""
     supervisor = int(os.environ.get(SUPERVISOR, os.getppid()))
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    # It may have died before the call above, which then has no effect.
     if os.getppid() != supervisor:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def leave_a_core_to_visitors() -> None:
-    """Keeps this process off the last of several cores: a visitor who waits behind it waits for a whole slice of time, some milliseconds.
+def reserve_core_for_visitors() -> None:
+    """Keep this process off the last of several processor cores, so that visitors don't wait for its time slice (milliseconds).
 
-    There are as many edge processes as other cores (``Settings.edge_count``), and whatever else runs is free to use all of them.
+    There are as many edge processes as other cores (``Settings.edge_count``); edges and other processes may use all cores.
     """
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) > 1:
@@ -38,21 +36,21 @@ def leave_a_core_to_visitors() -> None:
 
 
 def open_standard_streams() -> None:
-    """Open ``/dev/null`` in the place of standard streams that are closed.
+    """Open ``/dev/null`` in place of closed standard streams.
 
-    Else the next file that is opened gets the number 2, here or in a child, and what a library writes to standard error ends up in
-    it, be it the facts.
+    Otherwise the next file to be opened, here or in a child, could get descriptor 2, and what a library writes to standard error
+    would end up in it, even in the facts.
     """
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number: this one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number, which is this one
 
 
-def give_memory_back() -> None:
-    """Returns to the system what starting needed and running does not (malloc_trim(3); a C library without it keeps it)."""
-    # First: what the collector frees is what malloc can then return.
+def release_memory() -> None:
+    """Return memory that was only needed for starting to the system, if the C library can (malloc_trim(3))."""
+    # First: malloc can only return what the collector has freed.
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
@@ -60,7 +58,7 @@ def give_memory_back() -> None:
 
 
 def stop_signal(loop: "asyncio.AbstractEventLoop") -> "asyncio.Event":
-    """An event that is set by SIGTERM or SIGINT."""
+    """Return an event that is set by SIGTERM or SIGINT."""
     import asyncio
 
     stopped = asyncio.Event()

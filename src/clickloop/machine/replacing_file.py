@@ -1,4 +1,4 @@
-"""Replacing a small file as a whole: whoever reads it meanwhile, or after a crash, finds the old contents or the new ones."""
+"""Replacing a small file atomically: a reader finds the old contents or the new ones, also after a crash."""
 
 import contextlib
 import os
@@ -6,33 +6,33 @@ from pathlib import Path
 
 
 def replace_file(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Write a file that its owner alone may read, in place of the one that is there.
+    """Create or replace a file that only its owner may read.
 
-    ``durable``: on return it survives a power cut. Raise OSError that names the file.
+    ``durable``: make it survive a power cut. Raise OSError with the file's name.
     """
-    # The process id: two processes may replace the same file at once. Names that end so are left out of backups.
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    # With the process id, since two processes may replace the same file at once. Backups skip names that end with one.
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
             file.write(data)
             if durable:
                 file.flush()
-                # Before the rename: after a power cut the new name could otherwise lead to an empty file.
+                # Before the rename: a power cut could otherwise leave an empty file under the new name.
                 os.fsync(file.fileno())
-        fresh.replace(path)
+        temporary.replace(path)
         if durable:
             sync_directory(path.parent)
     except OSError as error:
-        # Clearing up must not hide why: on a broken disk it fails as well.
+        # On a broken disk this fails as well; the first error is the one to raise.
         with contextlib.suppress(OSError):
-            fresh.unlink(missing_ok=True)
-        # A failed write or sync names no file by itself, and "no space left" without a path helps nobody.
+            temporary.unlink(missing_ok=True)
+        # Errors of write and fsync have no file name, and "no space left" is useless without one.
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def sync_directory(path: Path) -> None:
-    """Return when the names in a directory are on disk."""
-    # A file's sync covers its contents only; its name is in the directory.
+    """Sync the names in a directory to disk."""
+    # fsync of a file covers its contents only; its name is in the directory.
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(directory)

@@ -1,4 +1,4 @@
-"""Small JSON files that carry their own checksum, so that a flipped bit is noticed instead of believed.
+"""Small JSON files with a checksum, by which damage is noticed.
 
 ``{"checksum": …, "content": …}``: the checksum is BLAKE2b over the content's bytes.
 """
@@ -22,22 +22,22 @@ class _Sealed(msgspec.Struct, frozen=True):
 
 
 class SealedFileError(Exception):
-    """The file is there and does not hold what was written; the text says what was found and what was expected."""
+    """The file is damaged; the message says what was found and what was expected."""
 
 
 def write_sealed(path: Path, content: object) -> None:
     """Replace the file, durably. Raise OSError."""
-    replace_file(path, sealed(content))
+    replace_file(path, seal(content))
 
 
-def sealed(content: object) -> bytes:
-    """Return the bytes of a sealed file."""
+def seal(content: object) -> bytes:
+    """Return the contents of a sealed file."""
     encoded = msgspec.json.encode(content)
     return msgspec.json.encode(_Sealed(_checksum(encoded), msgspec.Raw(encoded)))
 
 
-def unsealed(data: bytes, kind: type[T], name: str) -> T:
-    """Return the content of a sealed file's bytes. Raise SealedFileError; ``name`` is the file's, for the message."""
+def unseal(data: bytes, kind: type[T], name: str) -> T:
+    """Verify and decode the contents of a sealed file. Raise SealedFileError; ``name`` is the file's, for the message."""
     try:
         file = msgspec.json.decode(data, type=_Sealed)
         if file.checksum != _checksum(bytes(file.content)):

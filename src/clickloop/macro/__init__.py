@@ -1,16 +1,16 @@
 """The macro language of all templates: offer, landing and postback URLs, headers and bodies.
 
-``{name}`` or ``{name|filter:argument|filter}``. Names match case-insensitively; a known macro without a value is empty,
-an unknown one stays as it stands. A template is parsed once (``parse``), rendered often (``Template.render``) and
-checked when it is saved (``check``). What stands in a value is never expanded.
+``{name}`` or ``{name|filter:argument|filter}``. Names are case-insensitive; a known macro without a value is empty, an unknown
+one is left as it is. A template is parsed once (``parse``), rendered often (``Template.render``) and checked when it is saved
+(``check``). Values are never expanded.
 """
 
 from clickloop.macro.checking import check
+from clickloop.macro.encoding_context import EncodingContext
 from clickloop.macro.filters import FILTERS, Chance, FilterInfo
-from clickloop.macro.finding import Finding, FindingCode, Severity
-from clickloop.macro.known import KNOWN, Group, Macro
-from clickloop.macro.place import Place
+from clickloop.macro.known import KNOWN, Macro, MacroCategory
 from clickloop.macro.template import Template, parse
+from clickloop.macro.template_issue import Severity, TemplateIssue, TemplateIssueCode
 from clickloop.macro.unreplaced import unreplaced_macro
 from clickloop.macro.values import Values
 
@@ -18,14 +18,14 @@ __all__ = [
     "FILTERS",
     "KNOWN",
     "Chance",
+    "EncodingContext",
     "FilterInfo",
-    "Finding",
-    "FindingCode",
-    "Group",
     "Macro",
-    "Place",
+    "MacroCategory",
     "Severity",
     "Template",
+    "TemplateIssue",
+    "TemplateIssueCode",
     "Values",
     "check",
     "parse",

@@ -1,7 +1,7 @@
-"""The filters of the macro language: ``{payout|round:2|default:0}``, applied from left to right before encoding.
+"""The filters of the macro language, such as ``{payout|round:2|default:0}``, applied from left to right before encoding.
 
-An empty value stays empty, except under ``default``, ``random`` and a ``map`` that names it or has a ``*``. A value
-that a filter cannot read (``round`` of a word, ``format`` of what is no time) passes unchanged.
+An empty value stays empty, except with ``default``, ``random`` and a ``map`` that contains it or ``*``. A value that a filter
+cannot read (``round`` of a word, ``format`` of something else than a time) stays unchanged.
 """
 
 import hashlib
@@ -12,15 +12,15 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from clickloop.text import octets_of
+from clickloop.text import unescape_bytes
 
 Chance = Callable[[], int]
-"""Answers a random integer of 64 bits, none negative."""
+"""Returns a random, non-negative 64-bit integer."""
 
 Apply = Callable[[str, Chance], str]
 RANDOM_DIGITS = 10
-_MAX_PLACES = 12  # micros have six; more only pad with zeros
-_MAX_LENGTH = 10_000  # an upper bound for cut: no value is longer
+_MAX_PLACES = 12  # amounts have six; more only add zeros
+_MAX_LENGTH = 10_000  # for cut: no value is longer
 _AMOUNT = re.compile(r"([+-]?)([0-9]{1,30})(?:\.([0-9]{0,30}))?")
 _SECONDS = re.compile(r"-?[0-9]{1,12}")
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
@@ -29,13 +29,13 @@ _DIRECTIVES = "YmdHMSyjIpaAbBzZ%"
 
 
 class Expected(msgspec.Struct, frozen=True):
-    """An argument is wrong; ``sentence`` says what was expected."""
+    """An invalid argument; ``sentence`` says what was expected, without capital and period."""
 
     sentence: str
 
 
 class FilterInfo(msgspec.Struct, frozen=True):
-    """A filter as people see it. ``argument`` is empty where it takes none."""
+    """Documentation of a filter. ``argument`` is empty if it takes none."""
 
     name: str
     argument: str
@@ -44,34 +44,35 @@ class FilterInfo(msgspec.Struct, frozen=True):
 
 
 FILTERS: tuple[FilterInfo, ...] = (
-    FilterInfo("raw", "", "The value without encoding; line breaks and NUL are removed.", "{referrer|raw}"),
-    FilterInfo("default", "text", "The given text if the value is empty.", "{payout|default:0}"),
-    FilterInfo("lower", "", "In lower case.", "{country|lower}"),
-    FilterInfo("upper", "", "In upper case.", "{externalid|upper}"),
+    FilterInfo("raw", "", "Does not encode the value, but removes line breaks and NUL.", "{referrer|raw}"),
+    FilterInfo("default", "text", "Uses this text if the value is empty.", "{payout|default:0}"),
+    FilterInfo("lower", "", "Converts to lower case.", "{country|lower}"),
+    FilterInfo("upper", "", "Converts to upper case.", "{externalid|upper}"),
     FilterInfo("md5", "", "MD5 of the value, in hexadecimal.", "{ip|md5}"),
     FilterInfo("sha256", "", "SHA-256 of the value, in hexadecimal.", "{ip|sha256}"),
+    FilterInfo("round", "places", "Rounds to this many decimal places, halves away from zero.", "{payout|round:2}"),
     FilterInfo(
-        "round", "places", "Rounded to this number of decimal places, halves away from zero.", "{payout|round:2}"
-    ),
-    FilterInfo(
-        "format", "pattern,zone", "A time in strftime format, in UTC or the given zone.", "{now|format:%Y-%m-%d}"
+        "format",
+        "pattern,zone",
+        "Formats a time by a strftime pattern, in UTC or this time zone.",
+        "{now|format:%Y-%m-%d}",
     ),
     FilterInfo(
         "map",
         "from=to,…,*=else",
-        "Replaces words, ignoring case. Other words stay unless * is given.",
+        "Replaces words, ignoring case. Other words stay, unless there is a *.",
         "{status|map:sale=1,*=0}",
     ),
-    FilterInfo("cut", "length", "At most this number of characters from the start.", "{useragent|cut:50}"),
+    FilterInfo("cut", "length", "Keeps at most this many characters from the start.", "{useragent|cut:50}"),
     FilterInfo(
-        "random", "from,to", "A random integer in place of the value, by default with ten digits.", "{now|random}"
+        "random", "from,to", "Replaces the value with a random integer, by default of ten digits.", "{now|random}"
     ),
 )
 NAMES = frozenset(info.name for info in FILTERS)
 
 
 def build(name: str, argument: str | None) -> Apply | Expected:
-    """The filter ``name`` (lower case, one of ``NAMES`` but ``raw``) with its argument; None: no colon was written."""
+    """Return the filter ``name`` (lower case, one of ``NAMES`` except ``raw``) with its argument; None if there was no colon."""
     if name in _WITHOUT_ARGUMENT:
         return _WITHOUT_ARGUMENT[name] if argument is None else Expected(f"{name} takes no argument")
     if name == "random" and argument is None:
@@ -90,11 +91,11 @@ def _upper(value: str, _chance: Chance) -> str:
 
 
 def _md5(value: str, _chance: Chance) -> str:
-    return hashlib.md5(octets_of(value), usedforsecurity=False).hexdigest() if value else ""
+    return hashlib.md5(unescape_bytes(value), usedforsecurity=False).hexdigest() if value else ""
 
 
 def _sha256(value: str, _chance: Chance) -> str:
-    return hashlib.sha256(octets_of(value)).hexdigest() if value else ""
+    return hashlib.sha256(unescape_bytes(value)).hexdigest() if value else ""
 
 
 def _ten_digits(_value: str, chance: Chance) -> str:
@@ -132,16 +133,16 @@ def _round(argument: str) -> Apply | Expected:
 
 
 def _rounded(value: str, places: int) -> str:
-    """A plain decimal with exactly ``places`` places, halves away from zero; anything else unchanged."""
+    """Return a plain decimal with exactly ``places`` places, rounded half away from zero; anything else unchanged."""
     amount = _AMOUNT.fullmatch(value)
     if amount is None:
         return value
     sign, whole, fraction = amount[1], amount[2], amount[3] or ""
-    kept = int(whole + fraction[:places].ljust(places, "0"))
+    rounded = int(whole + fraction[:places].ljust(places, "0"))
     if fraction[places : places + 1] >= "5":
-        kept += 1
-    digits = str(kept).rjust(places + 1, "0")
-    minus = "-" if sign == "-" and kept else ""
+        rounded += 1
+    digits = str(rounded).rjust(places + 1, "0")
+    minus = "-" if sign == "-" and rounded else ""
     return f"{minus}{digits[:-places]}.{digits[-places:]}" if places else minus + digits
 
 
@@ -151,9 +152,9 @@ def _format(argument: str) -> Apply | Expected:
         pattern, zone_name = argument, "UTC"
     zone = _zone(zone_name.strip())
     if zone is None:
-        return Expected(f"there is no time zone {zone_name.strip()[:60]}: use a name such as Europe/Berlin")
+        return Expected(f"the time zone {zone_name.strip()[:60]} does not exist, use a name such as Europe/Berlin")
     if "%" not in pattern or any(found not in _DIRECTIVES or not found for found in _DIRECTIVE.findall(pattern)):
-        return Expected("format needs a pattern of the directives %" + " %".join(_DIRECTIVES))
+        return Expected("format needs a pattern of these directives: %" + " %".join(_DIRECTIVES))
     if not pattern.isprintable():
         return Expected("format needs a pattern without control characters")
 
@@ -173,7 +174,7 @@ def _zone(name: str) -> tzinfo | None:
         return UTC
     try:
         return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown; no name at all; a folder of zones
+    except (KeyError, ValueError, OSError):  # unknown; not a name; a folder of zones
         return None
 
 

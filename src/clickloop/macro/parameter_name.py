@@ -1,20 +1,20 @@
-"""Names of parameters as their sender meant them, behind what copying a link leaves in front of them."""
+"""Parameter names without leftovers of copying a link."""
 
 _LEFTOVERS = ("amp;", "#38;", "#038;", "#x26;")
-"""The rest of an ampersand's entity behind the ``&`` of a pair, in links that were copied out of HTML."""
+"""Prefix of names in links copied from HTML, where ``&`` is written as an entity."""
 _MAX_LEFTOVER_LENGTH = max(map(len, _LEFTOVERS))
 
 
-def meant_name(name: str) -> str:
-    """Return the name without entity leftovers (in any case, also repeated) and further question marks in front of it.
+def intended_name(name: str) -> str:
+    """Return the name without leading entity leftovers (in any case, also repeated) and question marks.
 
-    A name that has none is returned as the same object. No value is ever touched: in one, these characters may be meant.
+    A name without any is returned as the same object. Values are never changed: there, these characters may be intended.
     """
-    if ";" not in name and name[:1] != "?":  # nearly every name: this runs for each parameter of each notice
+    if ";" not in name and name[:1] != "?":  # nearly every name; this runs for each parameter of each notice
         return name
     at = 0
     while at < len(name):
-        if name[at] == "?":  # `??cid=`: somebody appended a query with its question mark to an address that had one
+        if name[at] == "?":  # `??cid=`: a query was appended with its question mark to a URL that had one
             at += 1
             continue
         ahead = name[at : at + _MAX_LEFTOVER_LENGTH].lower()

@@ -1,9 +1,9 @@
 """A template: parsed once, rendered in about a microsecond.
 
-One parser reads for ``parse`` and for ``checking.check``. ``{{name}}`` and ``${NAME}`` in capitals are other systems'
-macros and stay as they stand; ``${payout}`` is a dollar sign and our macro. Of a name, the canonical spelling wins over
-a row of the source, and a row over an alias. Also understood: Keitaro's ``{_name}`` (raw) and ``{random:1,100}``,
-Voluum's ``{var:row}``, Binom's ``{t1_md5}``, and ``{random}``.
+``parse`` and ``checking.check`` share one parser. ``{{name}}`` and ``${NAME}`` in capitals are other systems' macros and left as
+they are; ``${payout}`` is a dollar sign and our macro. A canonical name takes precedence over a row of the source, and a row over
+an alias. Also supported: Keitaro's ``{_name}`` (raw) and ``{random:1,100}``, Voluum's ``{var:row}``, Binom's ``{t1_md5}``, and
+``{random}``.
 """
 
 import enum
@@ -13,20 +13,20 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from clickloop.macro.encoding_context import EncodingContext, json_value, without_line_breaks
 from clickloop.macro.filters import NAMES, Apply, Chance, Expected, build
 from clickloop.macro.known import BY_NAME, CANONICAL_OF_ALIAS
-from clickloop.macro.place import Place, json_value, without_line_breaks
 from clickloop.macro.values import Values
 
 BRACES = re.compile(r"\{\{[^{}]*\}\}|\$\{[^{}]*\}|\{[^{}]*\}")
 _NAME = re.compile(r"\s*[A-Za-z_!][\w.:!\-]*\s*", re.ASCII)
 _TOKEN_MD5 = re.compile(r"t([1-9][0-9]?)_md5")
 _STRING_MARK = re.compile(r'\\.|"', re.DOTALL)
-_MAX_NAME_LENGTH = 300  # longer text between braces is no name, and is left as it is
+_MAX_NAME_LENGTH = 300  # longer text between braces is not a name, and is left as it is
 
 
-class Fault(enum.Enum):
-    """Why a pair of braces is left untouched."""
+class MacroFault(enum.Enum):
+    """The reason why a pair of braces is left as it is."""
 
     UNKNOWN_NAME = "unknown_name"
     UNKNOWN_FILTER = "unknown_filter"
@@ -35,9 +35,9 @@ class Fault(enum.Enum):
 
 
 class Braces(msgspec.Struct, frozen=True):
-    """What stands at ``text[start:end]``: a macro by its canonical ``name``, or what looks like one, with its fault.
+    """The braces at ``text[start:end]``: a macro with its canonical ``name``, or something like one with its fault.
 
-    ``detail`` names what is faulty: the name, the filter, or the sentence about the argument.
+    ``detail``: the faulty name or filter, or a sentence about the argument.
     """
 
     start: int
@@ -45,12 +45,12 @@ class Braces(msgspec.Struct, frozen=True):
     name: str = ""
     filters: tuple[Apply, ...] = ()
     raw: bool = False
-    fault: Fault | None = None
+    fault: MacroFault | None = None
     detail: str = ""
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """The place of a macro among the pieces. ``quoted``: whether it stands inside a string, if the template is JSON."""
+    """A macro's position among the pieces. ``quoted``: whether it is inside a string, if the template is JSON."""
 
     index: int
     name: str
@@ -58,19 +58,19 @@ class Slot(msgspec.Struct, frozen=True):
     raw: bool
     quoted: bool
     special: bool
-    """Whether it takes more than encoding its value: ``|raw``, filters, a value of the moment."""
+    """Whether it needs more than encoding its value: ``|raw``, filters, ``now``."""
 
 
 class Template(msgspec.Struct, frozen=True, eq=False):
-    """A parsed template. Make it with ``parse``."""
+    """A parsed template. Create it with ``parse``."""
 
     text: str
     names: tuple[str, ...]
-    """Canonical names of the macros in it, each once, in order."""
+    """Canonical names of its macros, each once, in order."""
     unknown: tuple[str, ...]
-    """What looks like a macro and is left untouched: between its braces, or whole where it is in another style."""
+    """Text that looks like a macro and stays unchanged: the part between the braces, or all of it for other styles."""
     pieces: tuple[str, ...]
-    """The texts between the macros, and an empty text at each macro's index."""
+    """The texts between the macros, and an empty one at each macro's index."""
     plain: tuple[tuple[int, str], ...]
     """Index and name of the macros that only need encoding."""
     special: tuple[Slot, ...]
@@ -78,37 +78,39 @@ class Template(msgspec.Struct, frozen=True, eq=False):
     slots: tuple[Slot, ...]
     """All macros."""
 
-    def render(self, values: Mapping[str, str], place: Place, now_ms: int = 0, chance: Chance | None = None) -> str:
-        """The template with its macros filled in, encoded for ``place``.
+    def render(
+        self, values: Mapping[str, str], context: EncodingContext, now_ms: int = 0, chance: Chance | None = None
+    ) -> str:
+        """Return the text with the macros filled in, encoded for ``context``. Never raise.
 
-        ``values``: canonical name to text in the form of ``text.text_of``; missing and empty are the same. ``now_ms``
-        is what ``{now}`` says unless ``values`` does. Without ``chance`` the machine's is used. Never raises.
+        ``values``: canonical name to text as ``text.escape_bytes`` returns it; missing and empty are the same. ``now_ms`` is the value
+        of ``{now}``, unless it is in ``values``. ``chance`` defaults to the machine's.
         """
-        if place.looks_around:
-            return self.fill(Values.of(values), place, now_ms, chance)
+        if context.is_contextual:
+            return self.fill(Values.of(values), context, now_ms, chance)
         pieces = [*self.pieces]
         for index, name in self.plain:
             value = values.get(name)
             if value:
-                pieces[index] = value if value.isalnum() and value.isascii() else place.encode(value)
+                pieces[index] = value if value.isalnum() and value.isascii() else context.encode(value)
         for slot in self.special:
             value = _filtered(slot, values.get(slot.name) or "", now_ms, chance)
-            pieces[slot.index] = place.encode_raw(value) if slot.raw else place.encode(value)
+            pieces[slot.index] = context.encode_raw(value) if slot.raw else context.encode(value)
         return "".join(pieces)
 
-    def fill(self, values: Values, place: Place, now_ms: int = 0, chance: Chance | None = None) -> str:
-        """What ``render`` answers, for values that many templates share: each is encoded once."""
-        encoded = values.encoded(place)
-        if place.looks_around and place is Place.JSON:
+    def fill(self, values: Values, context: EncodingContext, now_ms: int = 0, chance: Chance | None = None) -> str:
+        """Like ``render``, for values that many templates share: each is encoded once."""
+        encoded = values.encoded(context)
+        if context.is_contextual and context is EncodingContext.JSON:
             return self._fill_json(values, encoded, now_ms, chance)
         pieces = [*self.pieces]
         for index, name in self.plain:
             pieces[index] = encoded[name]
         for slot in self.special:
             value = _filtered(slot, values[slot.name], now_ms, chance)
-            pieces[slot.index] = place.encode_raw(value) if slot.raw else place.encode(value)
+            pieces[slot.index] = context.encode_raw(value) if slot.raw else context.encode(value)
         filled = "".join(pieces)
-        return without_line_breaks(filled) if place.looks_around else filled
+        return without_line_breaks(filled) if context.is_contextual else filled
 
     def _fill_json(self, values: Values, encoded: Mapping[str, str], now_ms: int, chance: Chance | None) -> str:
         pieces = [*self.pieces]
@@ -118,7 +120,7 @@ class Template(msgspec.Struct, frozen=True, eq=False):
         return "".join(pieces)
 
     def renamed(self, names: Mapping[str, str]) -> "Template":
-        """The same template for values under other names: for who has them at hand under names of his own."""
+        """Return the same template with macros renamed, for callers that use their own names."""
         return msgspec.structs.replace(
             self,
             names=tuple(names.get(name, name) for name in self.names),
@@ -127,15 +129,15 @@ class Template(msgspec.Struct, frozen=True, eq=False):
             slots=tuple(_renamed(slot, names) for slot in self.slots),
         )
 
-    def filled(self, values: Mapping[str, str], place: Place) -> "Template":
-        """A template with those macros of ``values`` filled in for good that only need encoding; the others stay macros.
+    def filled(self, values: Mapping[str, str], context: EncodingContext) -> "Template":
+        """Return a template with the macros in ``values`` filled in permanently, if they only need encoding.
 
-        For what is the same at every rendering. ``place`` is one that does not look around.
+        For values that are the same at every rendering. ``context`` must not be contextual.
         """
         pieces = [*self.pieces]
         for index, name in self.plain:
             if name in values:
-                pieces[index] = place.encode(values[name])
+                pieces[index] = context.encode(values[name])
         return msgspec.structs.replace(
             self,
             pieces=tuple(pieces),
@@ -145,9 +147,9 @@ class Template(msgspec.Struct, frozen=True, eq=False):
 
 
 def parse(text: str, rows: Mapping[str, str] = {}) -> Template:
-    """The template in ``text``. Never raises; linear in the length of the text.
+    """Return the template in ``text``. Never raise; takes linear time.
 
-    ``rows``: lower-cased parameter name of each row of the source to the canonical macro, ``token3`` or ``externalid``.
+    ``rows``: lower-case parameter name of each row of the source to its canonical macro, such as ``token3`` or ``externalid``.
     """
     pieces: list[str] = []
     slots: list[Slot] = []
@@ -156,7 +158,7 @@ def parse(text: str, rows: Mapping[str, str] = {}) -> Template:
     for braces in read(text, rows):
         if braces.fault is not None:
             whole = text[braces.start : braces.end]
-            unknown.append(whole if braces.fault is Fault.OTHER_STYLE else whole[1:-1])
+            unknown.append(whole if braces.fault is MacroFault.OTHER_STYLE else whole[1:-1])
             continue
         before = text[done : braces.start]
         quoted ^= sum(mark == '"' for mark in _STRING_MARK.findall(before)) % 2 == 1
@@ -181,16 +183,16 @@ def _renamed(slot: Slot, names: Mapping[str, str]) -> Slot:
 
 
 def read(text: str, rows: Mapping[str, str]) -> Iterator[Braces]:
-    """Every macro in the text, and all that looks like one. Other braces (JSON's, CSS's) are passed over."""
+    """Yield every macro in the text, and everything that looks like one. Other braces (of JSON, CSS) are skipped."""
     for found in BRACES.finditer(text):
         start, end, whole = found.start(), found.end(), found[0]
         if whole.startswith("{{"):
             if _NAME.fullmatch(whole, 2, len(whole) - 2):
-                yield Braces(start, end, fault=Fault.OTHER_STYLE, detail=whole[2:-2])
+                yield Braces(start, end, fault=MacroFault.OTHER_STYLE, detail=whole[2:-2])
             continue
         if whole.startswith("${"):
             if whole.upper() == whole and _NAME.fullmatch(whole, 2, len(whole) - 1):
-                yield Braces(start, end, fault=Fault.OTHER_STYLE, detail=whole[2:-1])
+                yield Braces(start, end, fault=MacroFault.OTHER_STYLE, detail=whole[2:-1])
                 continue
             start += 1
         braces = _read_one(text[start + 1 : end - 1], start, end, rows)
@@ -199,7 +201,7 @@ def read(text: str, rows: Mapping[str, str]) -> Iterator[Braces]:
 
 
 def _read_one(inside: str, start: int, end: int, rows: Mapping[str, str]) -> Braces | None:
-    """What ``{inside}`` is; None when it does not even look like a macro."""
+    """Return the braces ``{inside}``; None if they do not look like a macro."""
     name, *filter_texts = inside.split("|")
     if len(name) > _MAX_NAME_LENGTH:
         return None
@@ -208,7 +210,7 @@ def _read_one(inside: str, start: int, end: int, rows: Mapping[str, str]) -> Bra
         stem, colon, _ = name.partition(":")
         if not _NAME.fullmatch(name) and not (colon and resolve(stem, rows)):
             return None
-        return Braces(start, end, fault=Fault.UNKNOWN_NAME, detail=name)
+        return Braces(start, end, fault=MacroFault.UNKNOWN_NAME, detail=name)
     canonical, implied = meant
     filters: list[Apply] = []
     raw = False
@@ -216,7 +218,7 @@ def _read_one(inside: str, start: int, end: int, rows: Mapping[str, str]) -> Bra
         filter_name, colon, argument = filter_text.partition(":")
         filter_name = filter_name.strip().lower()
         if filter_name not in NAMES:
-            return Braces(start, end, fault=Fault.UNKNOWN_FILTER, detail=filter_name)
+            return Braces(start, end, fault=MacroFault.UNKNOWN_FILTER, detail=filter_name)
         if filter_name == "raw" and not colon:
             raw = True
             continue
@@ -226,13 +228,13 @@ def _read_one(inside: str, start: int, end: int, rows: Mapping[str, str]) -> Bra
             else build(filter_name, argument if colon else None)
         )
         if isinstance(applied, Expected):
-            return Braces(start, end, fault=Fault.WRONG_ARGUMENT, detail=applied.sentence)
+            return Braces(start, end, fault=MacroFault.WRONG_ARGUMENT, detail=applied.sentence)
         filters.append(applied)
     return Braces(start, end, canonical, tuple(filters), raw)
 
 
 def resolve(name: str, rows: Mapping[str, str]) -> tuple[str, tuple[str, ...]] | None:
-    """The canonical name that a spelling means, and the filters it implies; None when it is unknown."""
+    """Return the canonical name for a spelling, and the filters it implies; None if it is unknown."""
     key = name.lower()
     if key in BY_NAME:
         return key, ()
@@ -262,11 +264,11 @@ def _filtered(slot: Slot, value: str, now_ms: int, chance: Chance | None) -> str
 
 
 def _in_json(slot: Slot, values: Values, now_ms: int, chance: Chance | None) -> str:
-    """A macro's text in a JSON body: inside a string its characters, outside of one a whole value."""
+    """Return a macro's text in a JSON body: inside a string its characters, outside of one a whole value."""
     value = _filtered(slot, values[slot.name], now_ms, chance)
     if slot.raw:
-        return Place.JSON.encode_raw(value)
-    return Place.JSON.encode(value) if slot.quoted else json_value(value)
+        return EncodingContext.JSON.encode_raw(value)
+    return EncodingContext.JSON.encode(value) if slot.quoted else json_value(value)
 
 
 def _machine_chance() -> int:

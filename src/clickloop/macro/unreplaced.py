@@ -1,11 +1,11 @@
-"""Tells whether a value is visibly a macro that its source or network did not replace."""
+"""Recognize a value that is a macro that its source or network did not replace."""
 
 import re
 
-_MAX_LENGTH = 80  # a macro is short; every parameter of every click is looked at
+_MAX_LENGTH = 80  # macros are short; this runs for every parameter of every click
 _FIRST = frozenset("{$[_%#@") | frozenset(map(chr, range(0x10FFA0, 0x10FFFA)))
 
-# A brace or bracket pair may also hold a real id: a GUID as Windows writes it, or a bare number.
+# Braces or brackets may also enclose a real id: a GUID in Windows notation, or a bare number.
 _NAME = r"(?![0-9A-Fa-f-]{32,}[}\]])[A-Za-z_!][A-Za-z0-9_.:!\- ]*"
 _STYLES = (
     r"\$?(?:\{NAME\}|\{\{NAME\}\}|\{\{\{NAME\}\}\})",  # {clickid} ${SUBID} {{id}} {{{bidhash}}} {!tscode!}
@@ -13,7 +13,7 @@ _STYLES = (
     r"\[(?:[A-Za-z_][A-Za-z0-9_]*|=[A-Za-z_][A-Za-z0-9_]*=|\[[A-Za-z_][A-Za-z0-9_]*\])\]",  # [CID] [=SID=] [[subid]]
     r"__(?:[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*|[a-z]+(?:_[a-z]+)*)__",  # __CLICKID__
     r"%[A-Za-z_][A-Za-z0-9_]+%",  # %CID%
-    "[\U0010ffa0-\U0010fff9][A-Za-z0-9_]*%",  # %CAMPAIGN% after decoding, which takes %CA for an octet
+    "[\U0010ffa0-\U0010fff9][A-Za-z0-9_]*%",  # %CAMPAIGN% after decoding, which takes %CA for a byte
     r"#[A-Za-z_][A-Za-z0-9_]*#|##[A-Za-z_][A-Za-z0-9_]*(?:\([a-z]+\))?##",  # #price# ##SUB_ID_SHORT(action)##
     r"@[A-Za-z_][A-Za-z0-9_]*@",  # @trackingid@
 )
@@ -21,7 +21,7 @@ _UNREPLACED = re.compile("|".join(_STYLES).replace("NAME", _NAME))
 
 
 def unreplaced_macro(value: str) -> bool:
-    """Whether the whole value is a macro in any style that sources and networks use. Constant time."""
+    """Return whether the whole value is a macro in any style that sources and networks use. Takes constant time."""
     if value.isalnum():
         return False
     value = value.strip()

@@ -1,72 +1,73 @@
-"""The values of macros: worked out when the first template asks for one, and encoded once for each place."""
+"""The values of macros, computed on first use and encoded once for each context."""
 
 from collections.abc import Callable, Mapping
 from typing import Self
 
-from clickloop.macro.place import Place
+from clickloop.macro.encoding_context import EncodingContext
 
 
 class Values(dict[str, str]):
-    """Canonical name to text in the form of ``text.text_of``. Ask with ``values[name]``: a name without a value is empty.
+    """Canonical name to text as ``text.escape_bytes`` returns it. ``values[name]`` is empty for a name without a value.
 
-    Made for one rendering or many; not for several threads at once.
+    For any number of renderings. Not thread-safe.
     """
 
-    __slots__ = ("_work_out", "in_places")
+    __slots__ = ("_compute", "encoded_by_context")
 
-    def __init__(self, work_out: Callable[[str], str]) -> None:
+    def __init__(self, compute: Callable[[str], str]) -> None:
         super().__init__()
-        self._work_out = work_out
-        self.in_places: dict[str, _InPlace] = {}  # by the place's key, which hashes faster than the place
+        self._compute = compute
+        self.encoded_by_context: dict[
+            str, _EncodedValues
+        ] = {}  # by the context's key, which hashes faster than the context
 
     @classmethod
     def of(cls, known: Mapping[str, str]) -> Self:
-        """Values that are known already; the same object when they are in this form."""
+        """Return known values as ``Values``; the same object if they are."""
         if isinstance(known, cls):
             return known
         return cls(lambda name: known.get(name) or "")
 
     def __missing__(self, name: str) -> str:
-        value = self[name] = self._work_out(name)
+        value = self[name] = self._compute(name)
         return value
 
     def take(self, others: "Values", but: frozenset[str]) -> None:
-        """Takes over what has been worked out and encoded elsewhere, ``but`` for the names that differ here."""
+        """Copy what has been computed and encoded in ``others``, ``but`` not the names that differ here."""
         self.update(others)
         for name in but:
             self.pop(name, None)
-        for key, theirs in others.in_places.items():
-            encoded = self.in_places[key] = _InPlace(self, theirs.place)
+        for key, theirs in others.encoded_by_context.items():
+            encoded = self.encoded_by_context[key] = _EncodedValues(self, theirs.context)
             encoded.update(theirs)
             for name in but:
                 encoded.pop(name, None)
 
     def put(self, name: str, value: str) -> None:
-        """Sets what differs from one rendering to the next."""
+        """Set a value that differs between renderings."""
         self[name] = value
-        for encoded in self.in_places.values():
+        for encoded in self.encoded_by_context.values():
             encoded.pop(name, None)
 
-    def encoded(self, place: Place) -> "_InPlace":
-        """The values as they are written into a place."""
-        found = self.in_places.get(place.key)
+    def encoded(self, context: EncodingContext) -> "_EncodedValues":
+        found = self.encoded_by_context.get(context.key)
         if found is None:
-            found = self.in_places[place.key] = _InPlace(self, place)
+            found = self.encoded_by_context[context.key] = _EncodedValues(self, context)
         return found
 
 
-class _InPlace(dict[str, str]):
-    """Each value encoded, once it has been asked for."""
+class _EncodedValues(dict[str, str]):
+    """The values encoded for one context, on first use."""
 
-    __slots__ = ("_values", "place")
+    __slots__ = ("_values", "context")
 
-    def __init__(self, values: Values, place: Place) -> None:
+    def __init__(self, values: Values, context: EncodingContext) -> None:
         super().__init__()
         self._values = values
-        self.place = place
+        self.context = context
 
     def __missing__(self, name: str) -> str:
         value = self._values[name]
-        # Letters and digits are the same everywhere, and most values are made of nothing else.
-        encoded = self[name] = value if value.isalnum() and value.isascii() else self.place.encode(value)
+        # ASCII letters and digits are the same in every context, and most values consist of nothing else.
+        encoded = self[name] = value if value.isalnum() and value.isascii() else self.context.encode(value)
         return encoded

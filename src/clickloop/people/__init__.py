@@ -1,1 +1,1 @@
-"""Who uses the panel and the API: users, passwords, devices."""
+"""Users of the panel and the API: roles, passwords, devices."""

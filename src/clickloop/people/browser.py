@@ -1,10 +1,10 @@
-"""The browser of somebody who uses the panel."""
+"""The browser of a panel user."""
 
 import msgspec
 
 
 class Browser(msgspec.Struct, frozen=True, kw_only=True):
-    """A browser. ``host``: the one that it asked for, lower case, with port if any. ``secure``: it came over https."""
+    """A browser. ``host``: the requested host, lower case, with port if any. ``secure``: connected over HTTPS."""
 
     address: str
     useragent: str = ""

@@ -1,7 +1,8 @@
-"""Devices that have signed in before, known by a cookie. It gives no rights: it keeps a place in the queue of sign-ins, and lets a
-device's tries be counted apart from those of everybody who shares its address.
+"""Devices that have signed in before, recognized by a cookie.
 
-Behind a proxy that is not trusted all browsers have one address, and a stranger's failures would make the owner wait.
+The cookie gives no rights. It reserves a place in the sign-in queue, and lets a device's attempts be counted separately from
+those of others with the same address: behind an untrusted proxy all browsers share one, and strangers' failures would make the
+owner wait.
 """
 
 import base64
@@ -12,27 +13,27 @@ import secrets
 _DRAWN_BYTES = 16
 _USER_BYTES = 8
 _TAG_BYTES = 16
-_MAX_LENGTH = 64  # ours are shorter: no need to check the tag of what is longer
+_MAX_LENGTH = 64  # ours are shorter; the tag of a longer one need not be checked
 
 
 class Devices:
-    """Makes and checks the cookies of devices. Without a store: who holds one was given it at a successful sign-in."""
+    """Creates and checks device cookies. Nothing is stored: a valid cookie was issued at a successful sign-in."""
 
     def __init__(self, key: bytes) -> None:
-        """``key``: any secret of at most 64 bytes that lasts; with another one all devices are strangers."""
+        """``key``: a permanent secret of at most 64 bytes. With a new one no device is recognized."""
         self._key = key
 
     def new(self, user_id: int) -> str:
-        """Return a cookie for a device with which this user has signed in."""
+        """Return a cookie for a device on which this user has signed in."""
         named = secrets.token_bytes(_DRAWN_BYTES) + user_id.to_bytes(_USER_BYTES, "big")
         return base64.urlsafe_b64encode(named + self._tag(named)).decode().rstrip("=")
 
     def id_of(self, cookie: str) -> str:
-        """Return what tells the device from others; empty for a cookie that is none of ours."""
+        """Return the device's id; empty for an invalid cookie."""
         return self._named(cookie)[:_DRAWN_BYTES].hex()
 
     def id_for_user(self, cookie: str, user_id: int) -> str:
-        """Return the same, but empty too for a device with which another user has signed in: it may not try this one's password."""
+        """Return the device's id; empty unless this user has signed in on it. Others' devices get no separate attempts."""
         is_own = self._named(cookie)[_DRAWN_BYTES:] == user_id.to_bytes(_USER_BYTES, "big")
         return self.id_of(cookie) if is_own else ""
 

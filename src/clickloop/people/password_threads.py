@@ -1,4 +1,4 @@
-"""Threads of their own for whatever hashes passwords: however many are guessing, nothing else of the core waits behind it."""
+"""Separate threads for hashing passwords, so that nothing else in the core waits behind guesses."""
 
 import asyncio
 import contextlib
@@ -13,26 +13,26 @@ from typing import TypeVar
 from litestar.exceptions import HTTPException
 
 THREADS = 2
-"""A hash takes 46 MiB and some 60 ms of one core."""
-MAX_WAITING = 8  # a person would give up before a longer queue has moved
+"""Number of threads. A hash takes 46 MiB and about 60 ms of one core."""
+MAX_WAITING = 8  # people would give up before a longer queue has moved
 RESERVED_FOR_KNOWN = 2
-"""Places in the queue that strangers never get: people get in while the others are full of guesses."""
+"""Places in the queue that unknown devices never get, so that known users get in while the rest is full of guesses."""
 MAX_DELAYED = 64
-"""Requests without a place in the queue that wait a moment and look once more, so that guessing in a loop is slow.
+"""Maximum number of requests that wait a moment and retry when the queue is full, which slows down guessing in a loop.
 
-Bounded, because each has a connection."""
-_DELAY_SECONDS = 0.5  # the queue has moved by then
-_NICENESS = 3  # checking a password takes a whole core; visitors and postbacks come first
+Bounded because each occupies a connection."""
+_DELAY_SECONDS = 0.5  # by then the queue has moved
+_NICENESS = 3  # checking a password takes a whole core; visitors and postbacks have priority
 
 T = TypeVar("T")
 
 
 class PasswordThreads:
-    """Runs functions in its threads. For one event loop at a time."""
+    """Runs functions in its own threads. For one event loop at a time."""
 
     def __init__(self, threads: int = THREADS, waiting: int = MAX_WAITING, reserved: int = RESERVED_FOR_KNOWN) -> None:
-        # Its own threads: in those that all requests share, guesses would hold up the panel.
-        self._executor = ThreadPoolExecutor(threads, "passwords", _step_back)
+        # In the threads that all requests share, guesses would block the panel.
+        self._executor = ThreadPoolExecutor(threads, "passwords", _lower_priority)
         self._free = threads
         self._places_for_strangers = waiting - reserved
         self._places = waiting
@@ -40,19 +40,19 @@ class PasswordThreads:
         self._strangers: deque[asyncio.Future[None]] = deque()
         self._delayed = 0
         self._devices: set[str] = set()
-        """Known devices that wait or are served: each has one of the reserved places at most."""
+        """Known devices that are waiting or running; each takes at most one reserved place."""
 
-    async def run(self, function: Callable[..., T], *given: object, device: str = "") -> T:
-        """Run a function in one of the threads, after those that came before; who has a known ``device`` goes first.
+    async def run(self, function: Callable[..., T], *args: object, device: str = "") -> T:
+        """Run a function in one of the threads, in order of arrival, known devices first.
 
-        Raise HTTPException 503 when as many wait as may, for a stranger two earlier.
+        Raise HTTPException 503 if the queue is full; for unknown devices it is full without the reserved places.
         """
-        known = bool(device) and device not in self._devices
-        if not known:
-            return await self._run(partial(function, *given), self._strangers, self._places_for_strangers)
+        is_known = bool(device) and device not in self._devices
+        if not is_known:
+            return await self._run(partial(function, *args), self._strangers, self._places_for_strangers)
         self._devices.add(device)
         try:
-            return await self._run(partial(function, *given), self._known, self._places)
+            return await self._run(partial(function, *args), self._known, self._places)
         finally:
             self._devices.discard(device)
 
@@ -60,7 +60,7 @@ class PasswordThreads:
         if self._is_full(places) and self._delayed < MAX_DELAYED:
             self._delayed += 1
             try:
-                # Not refused at once: a short burst finds a place, and a flood is slowed down.
+                # Not rejected at once: a short burst finds a place, and a flood is slowed down.
                 await asyncio.sleep(_DELAY_SECONDS)
             finally:
                 self._delayed -= 1
@@ -69,7 +69,7 @@ class PasswordThreads:
         else:
             self._free -= 1
         running = asyncio.get_running_loop().run_in_executor(self._executor, function)
-        # Not when the waiting ends: who is cancelled leaves a thread that still works.
+        # Not when this coroutine ends: a cancelled request leaves a thread that is still working.
         running.add_done_callback(self._pass_on)
         return await running
 
@@ -80,35 +80,35 @@ class PasswordThreads:
                 detail="Too many people are signing in right now. Try again in a moment.",
                 headers={"Retry-After": "2"},
             )
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        queue.append(turn)
+        granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(granted)
         try:
-            await turn
+            await granted
         except asyncio.CancelledError:
-            # The place was given to a request that has just gone: pass it on, or it is lost for good.
-            if turn.done() and not turn.cancelled():
+            # The thread was granted to a request that has just been cancelled: pass it on, or it is lost for good.
+            if granted.done() and not granted.cancelled():
                 self._pass_on()
-            # Already taken off the queue by whoever gave it its turn.
+            # Already removed from the queue if it was granted.
             with contextlib.suppress(ValueError):
-                queue.remove(turn)
+                queue.remove(granted)
             raise
 
     def _is_full(self, places: int) -> bool:
         return self._free == 0 and len(self._known) + len(self._strangers) >= places
 
     def _pass_on(self, _done: object = None) -> None:
-        """Give a thread that is free again to whoever is next."""
-        # Known devices first: people get in while strangers guess.
+        """Grant a free thread to the next request in the queue."""
+        # Known devices first, so that users get in while strangers guess.
         for queue in (self._known, self._strangers):
             while queue:
-                turn = queue.popleft()
-                if not turn.done():
-                    turn.set_result(None)
+                granted = queue.popleft()
+                if not granted.done():
+                    granted.set_result(None)
                     return
         self._free += 1
 
 
-def _step_back() -> None:
-    """Let all other threads go first: on a machine with few cores, two that compute slow down everything."""
-    with contextlib.suppress(OSError):  # a system that has no priorities of threads
+def _lower_priority() -> None:
+    """Lower this thread's priority: on a machine with few cores, two busy threads would slow down everything."""
+    with contextlib.suppress(OSError):  # no thread priorities on this system
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -4,31 +4,31 @@ import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 
 HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=46 * 1024, parallelism=1)
-"""Above what OWASP's Password Storage Cheat Sheet asks of Argon2id (46 MiB, 1 pass, 1 lane): about 60 ms of one core."""
+"""Above the minimum of OWASP's Password Storage Cheat Sheet for Argon2id (46 MiB, 1 pass, 1 lane): about 60 ms of one core."""
 NOBODY = "$argon2id$v=19$m=47104,t=2,p=1$mPrZCUrwpl8+0KR3V2qS5A$fx83TBKZTVKA4kGeYXp+xBwOIb01PsMA2VeJRjFHxOA"
-"""A hash by ``HASHER`` that no password is right for: so that a name that nobody has costs the same."""
+"""A hash by ``HASHER`` that matches no password, so that checking an unknown name takes as long."""
 
 
 class Passwords:
-    """Hashes and verifies. Threads may share it."""
+    """Hashes and verifies passwords. Thread-safe."""
 
     def __init__(self, hasher: argon2.PasswordHasher = HASHER) -> None:
         self._hasher = hasher
-        self._nobody = NOBODY if hasher is HASHER else hasher.hash(b"nobody")
+        self._no_user = NOBODY if hasher is HASHER else hasher.hash(b"nobody")
 
     def hash(self, password: str) -> str:
-        """What is kept of a password, with a salt and the parameters."""
+        """Return the hash of a password, with salt and parameters."""
         return self._hasher.hash(password.encode("utf-8", "surrogatepass"))
 
-    def is_right(self, kept: str | None, password: str) -> bool:
-        """Whether it is the password. None, for a user who is not there or has none, costs the same and is never right."""
+    def verify(self, stored: str | None, password: str) -> bool:
+        """Return whether the password matches. None (no such user, or no password) takes as long and never matches."""
         try:
-            self._hasher.verify(kept or self._nobody, password.encode("utf-8", "surrogatepass"))
-        # A damaged hash lets nobody in, and is no fault of the request.
+            self._hasher.verify(stored or self._no_user, password.encode("utf-8", "surrogatepass"))
+        # A damaged hash matches nothing, and is not an error of the request.
         except (VerificationError, InvalidHashError):
             return False
-        return kept is not None
+        return stored is not None
 
-    def is_outdated(self, kept: str) -> bool:
-        """Whether the hash was made with other parameters than today's."""
-        return self._hasher.check_needs_rehash(kept)
+    def is_outdated(self, stored: str) -> bool:
+        """Return whether the hash was made with parameters other than today's."""
+        return self._hasher.check_needs_rehash(stored)

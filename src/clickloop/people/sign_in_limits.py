@@ -1,8 +1,8 @@
-"""How often a password may be guessed: per address and per name, in memory. Nobody is ever locked out.
+"""Limits on guessing passwords, per address and per name, in memory. No user is ever locked out.
 
-Each failure from an address makes the next try from there wait longer. Failures for a name make those wait who have failed
-themselves; whoever comes with the right password from an address that did not fail gets in at once. A name that nobody has is
-counted like any other, so that limits do not tell who is there.
+Each failure from an address makes the next attempt from there wait longer. Failures for a name only delay addresses that have
+failed themselves; a user with the right password on another address gets in at once. Unknown names are counted like any other,
+so that the limits do not reveal which names exist.
 """
 
 import ipaddress
@@ -13,37 +13,37 @@ import msgspec
 
 from clickloop.clock import DAY_MS, SECOND_MS
 
-FREE_FROM_ADDRESS = 5  # somebody who mistypes is not slowed down
-FREE_FOR_NAME = 10  # more than from one address: a stranger must not lock a person out so easily
-MAX_ADDRESS_WAIT_MS = 900 * SECOND_MS  # a guesser gets four tries an hour
+FREE_FROM_ADDRESS = 5  # typing errors are not slowed down
+FREE_FOR_NAME = 10  # more than for one address: strangers must not lock a user out so easily
+MAX_ADDRESS_WAIT_MS = 900 * SECOND_MS  # a guesser gets four attempts an hour
 MAX_NAME_WAIT_MS = 60 * SECOND_MS  # short: strangers who guess would otherwise keep the owner out
 FORGOTTEN_AFTER_MS = DAY_MS  # an office shares its address
-MAX_TRACKED = 20_000  # addresses and names are strangers' choice: the memory of them is bounded
+MAX_TRACKED = 20_000  # strangers choose addresses and names, so memory is bounded
 
 
 class _Failures(msgspec.Struct):
-    """How many tries failed, and when the last one did."""
+    """The number of failed attempts, and the moment of the last one."""
 
     count: int
     last_at: int
 
 
 class SignInLimits:
-    """Counts tries. Threads may share it. A try counts as failed until it is told to have succeeded, so that many at once count."""
+    """Counts attempts. Thread-safe. An attempt counts as failed until it succeeds, so that concurrent ones all count."""
 
     def __init__(self) -> None:
-        # Counted before the password is checked: a hundred tries at once must not all see the same count.
+        # Check and count are one step: a hundred concurrent attempts must not all see the same count.
         self._lock = threading.Lock()
         self._addresses: OrderedDict[str, _Failures] = OrderedDict()
         self._names: OrderedDict[str, _Failures] = OrderedDict()
 
-    def enter(self, name: str, address: str, now_ms: int) -> int:
-        """0: a password may be tried, and the try is counted. Else in how many ms it may be."""
+    def attempt(self, name: str, address: str, now_ms: int) -> int:
+        """Count an attempt and return 0, or return the milliseconds to wait before one is allowed."""
         place = _place(address)
         with self._lock:
             from_address, for_name = _known(self._addresses, place, now_ms), _known(self._names, name, now_ms)
             wait_ms = _wait_ms(from_address, FREE_FROM_ADDRESS, MAX_ADDRESS_WAIT_MS, now_ms)
-            # Only for who has failed from there: strangers' failures must not keep the owner out.
+            # Only if this address has failed: strangers' failures must not keep the owner out.
             if from_address is not None:
                 wait_ms = max(wait_ms, _wait_ms(for_name, FREE_FOR_NAME, MAX_NAME_WAIT_MS, now_ms))
             if wait_ms == 0:
@@ -52,24 +52,24 @@ class SignInLimits:
             return wait_ms
 
     def succeeded(self, name: str, address: str) -> None:
-        """The password was right: what failed from there and for that name is forgotten."""
+        """Forget the failures of the address and the name after a successful sign-in."""
         with self._lock:
             self._addresses.pop(_place(address), None)
             self._names.pop(name, None)
 
-    def not_tried(self, name: str, address: str) -> None:
-        """The password was not looked at after all: the try does not count."""
+    def uncount(self, name: str, address: str) -> None:
+        """Uncount an attempt whose password was not checked after all."""
         with self._lock:
-            for kept, key in ((self._addresses, _place(address)), (self._names, name)):
-                failures = kept.get(key)
+            for counts, key in ((self._addresses, _place(address)), (self._names, name)):
+                failures = counts.get(key)
                 if failures is not None:
                     failures.count -= 1
                     if failures.count <= 0:
-                        del kept[key]
+                        del counts[key]
 
 
 def _place(address: str) -> str:
-    """Who counts as one: an IPv4 address, or the 64 bits of IPv6 that one customer is given."""
+    """Return what counts as one address: an IPv4 address, or the /64 of an IPv6 address, which one customer gets."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -79,26 +79,26 @@ def _place(address: str) -> str:
     return str(parsed)
 
 
-def _known(kept: OrderedDict[str, _Failures], key: str, now_ms: int) -> _Failures | None:
-    failures = kept.get(key)
+def _known(counts: OrderedDict[str, _Failures], key: str, now_ms: int) -> _Failures | None:
+    failures = counts.get(key)
     if failures is None or now_ms - failures.last_at > FORGOTTEN_AFTER_MS:
         return None
     return failures
 
 
-def _wait_ms(failures: _Failures | None, free: int, longest_ms: int, now_ms: int) -> int:
+def _wait_ms(failures: _Failures | None, free: int, max_ms: int, now_ms: int) -> int:
     if failures is None or failures.count < free:
         return 0
-    # At most 20: a shift by thousands would make a number of thousands of bits.
-    wait_ms = min(longest_ms, SECOND_MS << min(failures.count - free, 20))
+    # At most 20: shifting by thousands would make a number of thousands of bits.
+    wait_ms = min(max_ms, SECOND_MS << min(failures.count - free, 20))
     return max(0, failures.last_at + wait_ms - now_ms)
 
 
-def _count(kept: OrderedDict[str, _Failures], key: str, now_ms: int) -> None:
-    failures = _known(kept, key, now_ms) or _Failures(0, now_ms)
+def _count(counts: OrderedDict[str, _Failures], key: str, now_ms: int) -> None:
+    failures = _known(counts, key, now_ms) or _Failures(0, now_ms)
     failures.count += 1
     failures.last_at = now_ms
-    kept[key] = failures
-    kept.move_to_end(key)
-    if len(kept) > MAX_TRACKED:
-        kept.popitem(last=False)
+    counts[key] = failures
+    counts.move_to_end(key)
+    if len(counts) > MAX_TRACKED:
+        counts.popitem(last=False)

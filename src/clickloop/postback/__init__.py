@@ -1,1 +1,1 @@
-"""The postback: what is owed to whom, and trying until it is delivered."""
+"""Postbacks: which are due, what they contain, and delivering them with retries."""

@@ -1,6 +1,6 @@
-"""Alarm rules: postback rules of the whole instance whose trigger is an alarm, not a conversion. They are sent by the supervisor.
+"""Alarm rules: postback rules of the whole instance whose trigger is an alarm, not a conversion. The supervisor sends them.
 
-A copy of them is in the data folder (mode 0600: it holds bots' tokens), so that no ledger is needed to send an alarm about it.
+It reads them from a copy in the data folder (mode 0600, because it contains bot tokens), so it can report a lost ledger.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,40 +17,40 @@ FILE_NAME = "run/alarm-rules.json"
 
 
 class AlarmRules(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything needed to send alarms: the live rules, and what the address guard must know of the set-up."""
+    """Everything needed to send alarms: the live rules, and what the address guard needs of the set-up."""
 
     rules: tuple[Rule, ...] = ()
     own_hosts: tuple[str, ...] = ()
     domain: str = ""
-    """The host under which the world reaches this tracker, so that a message says which tracker it is about."""
+    """The tracker's public host, so that a message says which tracker it is about."""
 
 
 def alarm_rules_among(rules: Iterable[Rule]) -> tuple[Rule, ...]:
-    """Return the rules that are switched on and sent for alarms."""
+    """Return the active alarm rules."""
     return tuple(rule for rule in rules if rule.active and is_alarm_rule(rule))
 
 
 def is_alarm_rule(rule: Rule) -> bool:
-    """Return whether a rule is sent for alarms, and so for no conversion."""
+    """Return whether a rule is sent for alarms rather than conversions."""
     return rule.conditions.trigger is Trigger.ALARM
 
 
 def write_alarm_rules(folder: Path, rules: AlarmRules) -> None:
-    """Replace the copy. Raise OSError when the disk does: then the one before stays."""
+    """Replace the copy. On OSError the previous one stays."""
     path = folder / FILE_NAME
     encoded = msgspec.json.encode(rules)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     try:
         if path.read_bytes() == encoded:
             return
-    # The first time there is none to compare with.
+    # The first write has nothing to compare with.
     except FileNotFoundError:
         pass
     replace_file(path, encoded)
 
 
 def read_alarm_rules(folder: Path) -> AlarmRules:
-    """Return the copy; none is an empty one. Raise OSError or msgspec.DecodeError when it cannot be read."""
+    """Return the copy, or no rules if there is none. Raise OSError or msgspec.DecodeError if it cannot be read."""
     try:
         return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=AlarmRules)
     except FileNotFoundError:
@@ -60,7 +60,7 @@ def read_alarm_rules(folder: Path) -> AlarmRules:
 def alarm_values(
     *, message_id: str, code: str, sentence: str, state: str, since_ms: int, rule_name: str, domain: str
 ) -> Mapping[str, str]:
-    """Return the value of each macro that an alarm has; all others are empty."""
+    """Return the macro values of an alarm. All other macros are empty."""
     return {
         "alarm": sentence,
         "alarm.code": code,

@@ -1,6 +1,6 @@
-"""Owing: whether a change of a conversion owes a rule's postback. Pure; the same code decides, explains and records.
+"""Decide whether a postback is due: one rule for one change of a conversion. Pure; the same code decides, explains and records.
 
-Each condition gives a finding. All are looked at, so that a dry run shows them all; the first that is not met is the reason.
+Every condition is evaluated, so that a dry run shows them all; the first that is not met is the reason.
 """
 
 from collections.abc import Callable, Sequence, Set
@@ -15,14 +15,11 @@ from clickloop.conversion.status import CountsAs, Status
 from clickloop.explained import Explained
 from clickloop.macro import unreplaced_macro
 from clickloop.money import amount_text
-from clickloop.postback.rule import Request, Rule, Trigger
+from clickloop.postback.rule import PostbackRequest, Rule, Trigger
 
 
 class SkipReason(Explained):
-    """Why a change did not owe a rule's postback: a condition that is not met. A closed list.
-
-    Each with the sentence for that, and with the one for when the condition is met.
-    """
+    """The reason why no postback was sent for a change: a condition that is not met. ``met_sentence`` is shown if it is met."""
 
     met_sentence: str
 
@@ -34,124 +31,127 @@ class SkipReason(Explained):
 
     RULE_OFF = (
         "rule_off",
-        "The rule is switched off, or the campaign has switched its source's rules off.",
+        "The rule is off, or the campaign turns off its source's postbacks. Turn it on, then rebuild and resend.",
         "The rule is on.",
     )
     DISABLED_BY_NOTICE = (
         "disabled_by_notice",
-        "The notice asked that no postback be sent (disable_postback=1).",
-        "The notice does not ask for silence.",
+        "The incoming postback turned postbacks off (disable_postback=1). Remove the parameter at the network to send them.",
+        "The incoming postback does not turn postbacks off.",
     )
     PROBABILISTIC = (
         "probabilistic",
-        "The conversion was matched to its click by likelihood, not by a click id.",
-        "The conversion was matched by a click id.",
+        "The conversion was matched to its click probabilistically, not by click ID. Only exact matches are sent.",
+        "The conversion was matched by click ID.",
     )
     STATUS_NOT_SELECTED = (
         "status_not_selected",
-        "The rule is not sent for this status.",
-        "The rule is sent for this status.",
+        "The rule does not send this status. To send it, select it in the rule.",
+        "The rule sends this status.",
     )
     DUPLICATE = (
         "duplicate",
-        "This change of the conversion is not one that the rule is sent for: it was sent before, or fitted before.",
+        (
+            "This change does not trigger the rule: the conversion was sent, was skipped or qualified earlier. "
+            "To send every status change, change the rule's trigger."
+        ),
         "This change triggers the rule.",
     )
     NOT_UNIQUE = (
         "not_unique",
-        "The rule is sent only for the first conversion of a click, and this is a later one.",
-        "It is the click's first conversion, or the rule takes later ones too.",
+        "The rule sends only the first conversion of a click, and this is a later one.",
+        "It is the click's first conversion, or the rule sends later ones too.",
     )
     BELOW_MINIMUM = (
         "below_minimum",
-        "The payout is below the rule's minimum.",
+        "The payout is below the rule's minimum. To send it, lower the minimum.",
         "The payout reaches the rule's minimum.",
     )
     NO_EXTERNAL_ID = (
         "no_external_id",
-        "The click came without the source's click id, which the request needs.",
-        "The click has the source's click id, or the request does without.",
+        "The click came without the source's click ID, which the postback needs. Check external_id in the campaign link.",
+        "The click has the source's click ID, or the postback does not need it.",
     )
     UNREPLACED_EXTERNAL_ID = (
         "unreplaced_external_id",
-        "The click came with a macro that the source had not replaced, instead of its click id.",
-        "The source's click id is no macro left over.",
+        "The source sent its macro instead of its click ID. Correct the macro in external_id of the campaign link.",
+        "The source's click ID is not an unreplaced macro.",
     )
     ADDRESS_REFUSED = (
         "address_refused",
-        "The receiver's address is one that nothing may be sent to.",
-        "The receiver's address may be sent to.",
+        "The receiver's address is not allowed. Correct the rule's URL, or allow the address.",
+        "The receiver's address is allowed.",
     )
     NOT_SAMPLED = (
         "not_sampled",
-        "The rule is sent for a share of the conversions, and this one is not in it.",
-        "It is in the share of conversions that the rule is sent for.",
+        "The rule sends only every Nth conversion, and this is not one of them.",
+        "The rule sends every conversion, or this is an Nth one.",
     )
 
 
-_MAY_FIT_LATER = frozenset({SkipReason.STATUS_NOT_SELECTED, SkipReason.BELOW_MINIMUM})
+_MAY_QUALIFY_LATER = frozenset({SkipReason.STATUS_NOT_SELECTED, SkipReason.BELOW_MINIMUM})
 _MASKING = frozenset({SkipReason.RULE_OFF, SkipReason.DISABLED_BY_NOTICE})
-"""These are looked at before the statuses and the minimum, so that skipping for them does not tell whether the conversion fitted."""
+"""Evaluated before status and minimum, so a skip for one of these does not tell whether the conversion qualified."""
 _UNDECIDED = _MASKING | {SkipReason.DUPLICATE}
-"""For these nothing of the conversion itself was decided."""
+"""Reasons that say nothing about the conversion itself."""
 
 
-class Finding(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What became of one condition, named by the reason that it gives when it is not met."""
+class ConditionResult(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The result of one condition. ``condition`` is the reason for skipping when it is not met."""
 
     condition: SkipReason
     met: bool
     detail: str = ""
-    """What was compared, for people; empty where there is nothing to add to the reason's sentence."""
+    """The values compared, as text; empty if the reason's sentence says it all."""
 
 
-class Earlier(msgspec.Struct, frozen=True):
-    """What is known of a rule before it is decided for a change."""
+class RuleContext(msgspec.Struct, frozen=True):
+    """The facts that a decision needs besides rule and change."""
 
     owed: int = 0
-    """How many postbacks of this rule were owed for this conversion before (resends not counted)."""
+    """Postbacks of this rule created for this conversion so far, without resends."""
     skipped: frozenset[SkipReason] = frozenset()
-    """Why it was skipped for earlier changes of this conversion."""
+    """Reasons for which earlier changes of this conversion were skipped."""
     counted: int = 0
-    """How many conversions the rule's share has been counted over so far."""
+    """Conversions counted so far for the rule's every-Nth share."""
     source_rules_off: bool = False
-    """The click's campaign has switched its source's rules off."""
+    """The click's campaign turns off its source's rules."""
     refused_address: str = ""
-    """Why the address guard refuses the receiver's address, as a sentence; empty: it does not."""
+    """The address guard's reason to refuse the receiver's address, as a sentence; empty if it does not."""
     probabilistic: bool = False
 
 
-class Owed(msgspec.Struct, frozen=True):
-    """A postback is owed: this request, not before a moment in Unix milliseconds. ``counted``: it used up a count of the share."""
+class DuePostback(msgspec.Struct, frozen=True):
+    """A postback is owed: ``request`` is due at ``not_before`` (Unix ms). ``counted``: it advances the every-Nth count."""
 
-    request: Request
+    request: PostbackRequest
     not_before: int
-    findings: tuple[Finding, ...]
+    findings: tuple[ConditionResult, ...]
     counted: bool = False
 
 
-class Skipped(msgspec.Struct, frozen=True):
-    """No postback is owed, for the first condition that is not met."""
+class SkippedPostback(msgspec.Struct, frozen=True):
+    """No postback is owed. ``reason`` is the first condition that is not met."""
 
     reason: SkipReason
-    findings: tuple[Finding, ...]
+    findings: tuple[ConditionResult, ...]
     counted: bool = False
 
 
-def owe(
+def decide_postback(
     change: Change,
     rule: Rule,
-    earlier: Earlier,
+    earlier: RuleContext,
     *,
     uses_external_id: bool,
     now_ms: int,
-    resolve: Callable[[], Request],
-) -> Owed | Skipped:
-    """Decides one rule for one change. ``resolve`` fills in the request's macros and is asked only when one is owed."""
+    resolve: Callable[[], PostbackRequest],
+) -> DuePostback | SkippedPostback:
+    """Decide one rule for one change. ``resolve`` fills in the request's macros; it is called only if a postback is due."""
     after, conditions = change.after, rule.conditions
     external_id = after.click.external_id
     minimum = conditions.minimum_payout_micros
-    findings = (  # in the order in which they give the reason
+    findings = (  # the order decides which reason is reported
         _rule_on(rule, earlier),
         _NOTICE_FORBIDS if change.disable_postback else _NOTICE_ALLOWS,
         _MATCHED_BY_LIKELIHOOD if earlier.probabilistic else _MATCHED_BY_CLICK_ID,
@@ -168,12 +168,12 @@ def owe(
     if reason is None and not sampled.met:
         reason = SkipReason.NOT_SAMPLED
     if reason is not None:
-        return Skipped(reason, (*findings, sampled), counted)
+        return SkippedPostback(reason, (*findings, sampled), counted)
     not_before = min(change.at, now_ms) + conditions.delay_seconds * SECOND_MS
-    return Owed(resolve(), not_before, (*findings, sampled), counted)
+    return DuePostback(resolve(), not_before, (*findings, sampled), counted)
 
 
-def _first_not_met(findings: Sequence[Finding]) -> SkipReason | None:
+def _first_not_met(findings: Sequence[ConditionResult]) -> SkipReason | None:
     for finding in findings:
         if not finding.met:
             return finding.condition
@@ -181,42 +181,44 @@ def _first_not_met(findings: Sequence[Finding]) -> SkipReason | None:
 
 
 _is_unreplaced = lru_cache(256)(unreplaced_macro)
-"""All rules ask the same of a change's external id."""
+"""Cached: every rule of a change checks the same external id."""
 
-# Most findings, made once as constants of their own: a change is decided against 20 rules in 100 µs, and to look a member of an enum
-# up on its class takes longer than a condition does.
-_RULE_ON = Finding(SkipReason.RULE_OFF, True)
-_NOTICE_FORBIDS = Finding(SkipReason.DISABLED_BY_NOTICE, False, "disable_postback=1")
-_NOTICE_ALLOWS = Finding(SkipReason.DISABLED_BY_NOTICE, True)
-_MATCHED_BY_LIKELIHOOD = Finding(SkipReason.PROBABILISTIC, False)
-_MATCHED_BY_CLICK_ID = Finding(SkipReason.PROBABILISTIC, True)
-_STATUS_SELECTED = Finding(SkipReason.STATUS_NOT_SELECTED, True)
-_TRIGGERED = Finding(SkipReason.DUPLICATE, True)
-_FIRST_OF_CLICK = Finding(SkipReason.NOT_UNIQUE, True)
-_LATER_OF_CLICK = Finding(SkipReason.NOT_UNIQUE, False)
-_NO_MINIMUM = Finding(SkipReason.BELOW_MINIMUM, True)
-_HAS_EXTERNAL_ID = Finding(SkipReason.NO_EXTERNAL_ID, True)
-_LACKS_EXTERNAL_ID = Finding(SkipReason.NO_EXTERNAL_ID, False)
-_EXTERNAL_ID_REPLACED = Finding(SkipReason.UNREPLACED_EXTERNAL_ID, True)
-_ADDRESS_ALLOWED = Finding(SkipReason.ADDRESS_REFUSED, True)
-_IN_SHARE = Finding(SkipReason.NOT_SAMPLED, True)
+# Most results, as module constants: a change is decided against 20 rules in 100 µs, and looking up an enum member on its class
+# takes longer than evaluating a condition.
+_RULE_ON = ConditionResult(SkipReason.RULE_OFF, True)
+_NOTICE_FORBIDS = ConditionResult(SkipReason.DISABLED_BY_NOTICE, False, "disable_postback=1")
+_NOTICE_ALLOWS = ConditionResult(SkipReason.DISABLED_BY_NOTICE, True)
+_MATCHED_BY_LIKELIHOOD = ConditionResult(SkipReason.PROBABILISTIC, False)
+_MATCHED_BY_CLICK_ID = ConditionResult(SkipReason.PROBABILISTIC, True)
+_STATUS_SELECTED = ConditionResult(SkipReason.STATUS_NOT_SELECTED, True)
+_TRIGGERED = ConditionResult(SkipReason.DUPLICATE, True)
+_FIRST_OF_CLICK = ConditionResult(SkipReason.NOT_UNIQUE, True)
+_LATER_OF_CLICK = ConditionResult(SkipReason.NOT_UNIQUE, False)
+_NO_MINIMUM = ConditionResult(SkipReason.BELOW_MINIMUM, True)
+_HAS_EXTERNAL_ID = ConditionResult(SkipReason.NO_EXTERNAL_ID, True)
+_LACKS_EXTERNAL_ID = ConditionResult(SkipReason.NO_EXTERNAL_ID, False)
+_EXTERNAL_ID_REPLACED = ConditionResult(SkipReason.UNREPLACED_EXTERNAL_ID, True)
+_ADDRESS_ALLOWED = ConditionResult(SkipReason.ADDRESS_REFUSED, True)
+_IN_SHARE = ConditionResult(SkipReason.NOT_SAMPLED, True)
 
 
-def _rule_on(rule: Rule, earlier: Earlier) -> Finding:
+def _rule_on(rule: Rule, earlier: RuleContext) -> ConditionResult:
     if not rule.active:
-        return Finding(SkipReason.RULE_OFF, False, "the rule is off")
+        return ConditionResult(SkipReason.RULE_OFF, False, "the rule is off")
     if earlier.source_rules_off and rule.source_id is not None:
-        return Finding(SkipReason.RULE_OFF, False, "the campaign has switched its source's rules off")
+        return ConditionResult(SkipReason.RULE_OFF, False, "the campaign turns off its source's postbacks")
     return _RULE_ON
 
 
-def _status_selected(change: Change, rule: Rule) -> Finding:
+def _status_selected(change: Change, rule: Rule) -> ConditionResult:
     status = change.after.status
     if _selects(rule, status):
         return _STATUS_SELECTED
     selected = rule.conditions.statuses
-    why = f"{status.key} is not among {', '.join(selected)}" if selected else f"{status.key} counts as rejected"
-    return Finding(SkipReason.STATUS_NOT_SELECTED, False, why)
+    detail = (
+        f"the rule sends {', '.join(selected)}, not {status.key}" if selected else f"{status.key} counts as rejected"
+    )
+    return ConditionResult(SkipReason.STATUS_NOT_SELECTED, False, detail)
 
 
 def _selects(rule: Rule, status: Status) -> bool:
@@ -224,11 +226,11 @@ def _selects(rule: Rule, status: Status) -> bool:
     return status.key in selected if selected else status.counts_as is not CountsAs.REJECTED
 
 
-def _triggered(change: Change, rule: Rule, earlier: Earlier) -> Finding:
-    """Whether the change is one that the rule is sent for.
+def _triggered(change: Change, rule: Rule, earlier: RuleContext) -> ConditionResult:
+    """Return whether the change triggers the rule.
 
-    A conversion that did not fit the statuses or the minimum is new to the rule when a later change makes it fit: when it was
-    skipped for that, and also when the rule did not exist or was off at the time, or a notice asked for silence.
+    A conversion that did not qualify (by status and minimum) is new to the rule at the change that makes it qualify. So it is if
+    it was skipped for that, but also if the rule did not exist or was off at the time, or a notice had turned postbacks off.
     """
     if change.before is None:
         return _TRIGGERED
@@ -236,57 +238,59 @@ def _triggered(change: Change, rule: Rule, earlier: Earlier) -> Finding:
     if kind is ChangeKind.STATUS and rule.conditions.trigger is Trigger.STATUS:
         return _TRIGGERED
     if earlier.owed:
-        return Finding(SkipReason.DUPLICATE, False, f"a {kind} change, and already owed for this conversion")
-    if kind is ChangeKind.DETAILS:
-        return Finding(SkipReason.DUPLICATE, False, "neither the status nor the payout was changed")
-    decided = sorted(earlier.skipped - _MAY_FIT_LATER - _UNDECIDED)
-    if decided:
-        return Finding(SkipReason.DUPLICATE, False, f"a {kind} change, and skipped before: {', '.join(decided)}")
-    masked = earlier.skipped & _MASKING
-    if not masked and earlier.skipped & _MAY_FIT_LATER:
-        return Finding(SkipReason.DUPLICATE, True, "the first change that may fit")
-    if _fits(change.before, rule):
-        return Finding(
-            SkipReason.DUPLICATE, False, f"it fitted before, as {change.before.status.key}, {_passed(masked)}"
+        return ConditionResult(
+            SkipReason.DUPLICATE, False, f"a {kind} change, and this conversion already has a postback"
         )
-    return Finding(SkipReason.DUPLICATE, True, "the first change that may fit")
+    if kind is ChangeKind.DETAILS:
+        return ConditionResult(SkipReason.DUPLICATE, False, "neither status nor payout changed")
+    decided = sorted(earlier.skipped - _MAY_QUALIFY_LATER - _UNDECIDED)
+    if decided:
+        return ConditionResult(
+            SkipReason.DUPLICATE, False, f"a {kind} change, and skipped earlier: {', '.join(decided)}"
+        )
+    masked = earlier.skipped & _MASKING
+    was_skipped_for_now = not masked and earlier.skipped & _MAY_QUALIFY_LATER
+    if not was_skipped_for_now and _qualifies(change.before, rule):
+        detail = f"it already qualified as {change.before.status.key}, {_when_missed(masked)}"
+        return ConditionResult(SkipReason.DUPLICATE, False, detail)
+    return ConditionResult(SkipReason.DUPLICATE, True, "the first change that can qualify")
 
 
-def _passed(masked: Set[SkipReason]) -> str:
-    """Why nothing was sent when the conversion fitted."""
+def _when_missed(masked: Set[SkipReason]) -> str:
+    """Return a clause on when the conversion qualified without a postback."""
     if SkipReason.DISABLED_BY_NOTICE in masked:
-        return "when a notice asked that nothing be sent"
-    return "before this rule was switched on" if masked else "before this rule was made"
+        return "when an incoming postback turned postbacks off"
+    return "before this rule was turned on" if masked else "before this rule was created"
 
 
-def _fits(conversion: Conversion, rule: Rule) -> bool:
-    """Whether a conversion fits what a later change may bring it into: the statuses and the minimum."""
+def _qualifies(conversion: Conversion, rule: Rule) -> bool:
+    """Return whether a conversion meets the conditions that a later change can affect: status and minimum payout."""
     minimum = rule.conditions.minimum_payout_micros
     return _selects(rule, conversion.status) and (minimum is None or conversion.payout.micros >= minimum)
 
 
 @lru_cache(256)
-def _compared(payout: int, minimum: int) -> Finding:
-    detail = f"{amount_text(payout)} of at least {amount_text(minimum)}"
-    return Finding(SkipReason.BELOW_MINIMUM, payout >= minimum, detail)
+def _compared(payout: int, minimum: int) -> ConditionResult:
+    detail = f"payout {amount_text(payout)}, minimum {amount_text(minimum)}"
+    return ConditionResult(SkipReason.BELOW_MINIMUM, payout >= minimum, detail)
 
 
-def _external_id_replaced(external_id: str) -> Finding:
+def _external_id_replaced(external_id: str) -> ConditionResult:
     if _is_unreplaced(external_id):
-        return Finding(SkipReason.UNREPLACED_EXTERNAL_ID, False, external_id[:100])
+        return ConditionResult(SkipReason.UNREPLACED_EXTERNAL_ID, False, external_id[:100])
     return _EXTERNAL_ID_REPLACED
 
 
-def _address_refused(sentence: str) -> Finding:
-    return Finding(SkipReason.ADDRESS_REFUSED, False, sentence)
+def _address_refused(sentence: str) -> ConditionResult:
+    return ConditionResult(SkipReason.ADDRESS_REFUSED, False, sentence)
 
 
-def _sampled(rule: Rule, earlier: Earlier, counting: bool) -> tuple[Finding, bool]:
-    """Whether the conversion is in the rule's share, and whether it was counted for it now. One already in it stays in it."""
+def _sampled(rule: Rule, earlier: RuleContext, counting: bool) -> tuple[ConditionResult, bool]:
+    """Return whether the conversion is in the rule's share, and whether it was counted now. Once in the share, it stays in."""
     every = rule.conditions.every_nth
     if every <= 1 or earlier.owed:
         return _IN_SHARE, False
     if SkipReason.NOT_SAMPLED in earlier.skipped:
-        return Finding(SkipReason.NOT_SAMPLED, False, "it was left out when it was new"), False
+        return ConditionResult(SkipReason.NOT_SAMPLED, False, "left out when the conversion was new"), False
     place = earlier.counted % every + 1
-    return Finding(SkipReason.NOT_SAMPLED, place == 1, f"number {place} of every {every}"), counting
+    return ConditionResult(SkipReason.NOT_SAMPLED, place == 1, f"number {place} of every {every}"), counting

@@ -1,4 +1,4 @@
-"""Secrets in what is shown: what a rule marks as secret, values that are named like secrets, and tokens of bots in paths."""
+"""Mask secrets in everything shown: texts that a rule marks as secret, values with a secret's name, and bot tokens in paths."""
 
 import re
 from collections.abc import Iterable
@@ -9,29 +9,27 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from clickloop.click_id import is_shaped_like_click_id
-from clickloop.postback.rule import Header, Request, RequestTemplate
+from clickloop.postback.rule import Header, PostbackRequest, RequestTemplate
 from clickloop.postback.secret_names import is_secret_name
 
 MASK = "•••"
-MASKED = (
-    "It holds •••, which stands for a secret that is not shown: write the secret, or leave this part as it was shown."
+MASKED_SENTENCE = "It contains •••, which stands for a hidden secret. Enter the secret itself, or leave this part exactly as it was shown."
+"""Shown at a field in which a mask was sent back."""
+EXPOSED_SENTENCE = (
+    "It contains a secret that you may not see, and your change would send it to another host or reveal it. Enter this part "
+    "again, or leave the host and the list of secrets unchanged."
 )
-"""What is wrong with a field in which a mask was sent back."""
-EXPOSED = (
-    "It holds a secret that you may not see, which would be sent to another host, or shown: write this part anew, or leave the host "
-    "and the list of secrets as they are."
-)
-"""What is wrong with a part that somebody without the right to see secrets wants to keep while they change the rest."""
+"""Shown at a part kept by a user without the right to see secrets, if their change would expose its secret."""
 
 MAX_SHOWN = 16 * 1024
-"""Characters of a stranger's text that are looked at and shown: as much as is read of a notice's query or body."""
+"""Characters of a third party's text that are scanned and shown: as many as are read of a notice's query or body."""
 _MAX_NESTING = 2
-"""Levels of percent-encoding that are opened to look for parameters inside a parameter's value."""
+"""Levels of percent-encoding that are decoded to find parameters inside a parameter's value."""
 
-# Each pattern below is linear: it begins at a fixed character only, and what it repeats can neither contain that character
-# nor be divided in two ways.
+# Each pattern below takes linear time: it starts at a fixed character only, and what it repeats can neither contain that
+# character nor match in two ways.
 _NAME = re.compile(r"""(?:^|[?&;#\s,("'<>])([^\s=?&;#,("'<>]+)=""")
-# A quote that ends a JSON string ends the value, too: a body may hold addresses.
+# A quote that ends a JSON string ends the value, too: a body may contain URLs.
 _VALUE = re.compile(r'(?:[^&#\s"]|"(?![,}\]:\s]|\Z))+')
 _ENCODED = re.compile(r"""[^\s=?&;#,("'<>]+""")
 _PLACEHOLDER = re.compile(r"[A-Z]{2,20}(?:_[A-Z]{2,20}){1,4}")
@@ -43,7 +41,7 @@ _USER_INFO = re.compile(r"(://[^/?#\s@:]*:)[^/?#\s@]+(?=@)")
 _HEADER_LINE = re.compile(
     r"^((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{1,60})(:[ \t]*)([^\r\n]+)", re.IGNORECASE | re.MULTILINE
 )
-# Always matches at a quote, to the text's end where the string is not closed: else each further quote would begin anew.
+# Always matches at a quote, up to the end of the text if the string is not closed. Otherwise each further quote would start over.
 _JSON_STRING = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)("|\\?\Z)', re.DOTALL)
 _JSON_COLON = re.compile(r"\s*:\s*")
 _JSON_COMMA = re.compile(r"\s*,\s*")
@@ -51,21 +49,21 @@ _JSON_NUMBER = re.compile(r"-?\d[\d.eE+-]*")
 
 _HOST = re.compile(r"[a-z]+://[^/?#\\]*", re.IGNORECASE)
 
-_AnyRequest = TypeVar("_AnyRequest", Request, RequestTemplate)
+_AnyRequest = TypeVar("_AnyRequest", PostbackRequest, RequestTemplate)
 
 
 def masked_text(text: str, secrets: Iterable[str] = (), limit: int | None = MAX_SHOWN) -> str:
-    """Return a URL, query, body or answer with its secrets masked, those given in any encoding; all else as it is.
+    """Return a URL, query, body or response with its secrets masked, ``secrets`` in any encoding.
 
-    ``limit``: characters beyond it are left out, and counted at the end; None for a text of the user's own, whose length
-    was limited when it was saved.
+    Characters beyond ``limit`` are left out and counted at the end. ``limit`` None is for the user's own texts, whose length was
+    limited when they were saved.
     """
     forms = _forms(secrets)
     left_out = 0
     if limit is not None and len(text) > limit:
-        kept = _without_begun_secret(text[:limit], forms)
-        left_out = len(text) - len(kept)
-        text = kept
+        shortened = _without_begun_secret(text[:limit], forms)
+        left_out = len(text) - len(shortened)
+        text = shortened
     for form in forms:
         text = text.replace(form, MASK)
     text = _masked(text, 0)
@@ -73,17 +71,17 @@ def masked_text(text: str, secrets: Iterable[str] = (), limit: int | None = MAX_
 
 
 def masked_value(name: str, value: str) -> str:
-    """Return the value of a parameter, masked where its name says that it is a secret, or with what is secret inside of it masked."""
+    """Return a parameter's value, masked as a whole if its name is a secret's, otherwise with secrets inside it masked."""
     return _masked_whole(value) if is_secret_name(name) else masked_text(value)
 
 
 def masked_header(name: str, value: str, secrets: Iterable[str] = (), limit: int | None = MAX_SHOWN) -> str:
-    """Return a header's value, masked where its name says that it is a secret."""
+    """Return a header's value, masked as a whole if its name is a secret's, otherwise with secrets inside it masked."""
     return MASK if is_secret_name(name) else masked_text(value, secrets, limit)
 
 
 def masked_request(request: _AnyRequest) -> _AnyRequest:
-    """Return a request, or the template of one, with its secrets masked in every part. Nothing is cut: it may be edited and saved."""
+    """Return a request or template with the secrets of every part masked. Nothing is cut off: it may be edited and saved."""
     secrets = request.secrets
     headers = tuple(
         Header(header.name, masked_header(header.name, header.value, secrets, None)) for header in request.headers
@@ -98,7 +96,7 @@ def masked_request(request: _AnyRequest) -> _AnyRequest:
 
 
 def _forms(secrets: Iterable[str]) -> list[str]:
-    """Return the ways in which secrets may be written, the longest first: a part of one may be a secret, too."""
+    """Return the forms in which secrets may occur, longest first, because one may be part of another."""
     forms = {
         form
         for secret in secrets
@@ -109,7 +107,7 @@ def _forms(secrets: Iterable[str]) -> list[str]:
 
 
 def _without_begun_secret(text: str, forms: Iterable[str]) -> str:
-    """Return a text without the beginning of a secret at its end, which the cut would else let through."""
+    """Return a text without the start of a secret at its end, which cutting the text would otherwise leave unmasked."""
     begun = max((size for form in forms for size in range(1, len(form)) if text.endswith(form[:size])), default=0)
     return text[: len(text) - begun]
 
@@ -129,7 +127,7 @@ def _masked_line(line: re.Match[str]) -> str:
 
 
 def _masked_pairs(text: str, level: int) -> str:
-    """Return a text with the values of secret names masked, also inside values that are percent-encoded addresses or queries."""
+    """Return a text with the values of secret names masked, also inside percent-encoded URLs and queries."""
     parts: list[str] = []
     done = at = 0
     while found := _NAME.search(text, at):
@@ -137,7 +135,7 @@ def _masked_pairs(text: str, level: int) -> str:
         if is_secret_name(found[1]):
             value, mask = _VALUE.match(text, at), _masked_whole
         else:
-            # No further than to where the next name may begin, else text would be read again for each name in it.
+            # Only up to where the next name may start; otherwise text would be scanned once per name in it.
             value, mask = _ENCODED.match(text, at), partial(_masked_encoded, level=level)
         if value is None:
             continue
@@ -148,14 +146,14 @@ def _masked_pairs(text: str, level: int) -> str:
 
 
 def _masked_whole(value: str) -> str:
-    """Return the mask for a value, or the value where it is no secret: a macro or a word such as ACCOUNT_KEY says what is to
-    stand there, and our click ids have to be found again."""
-    says_what = value.startswith("{") or _PLACEHOLDER.fullmatch(value)
-    return value if not value or says_what or is_shaped_like_click_id(value) else MASK
+    """Return the mask, or the value if it is no secret: a macro, a placeholder such as ACCOUNT_KEY, or one of our click ids,
+    which users search for."""
+    is_placeholder = value.startswith("{") or _PLACEHOLDER.fullmatch(value)
+    return value if not value or is_placeholder or is_shaped_like_click_id(value) else MASK
 
 
 def _masked_encoded(value: str, level: int) -> str:
-    """Return a value whose percent-encoded pairs or JSON, if it holds any, are masked."""
+    """Return a value with secrets in percent-encoded pairs or JSON masked."""
     if level >= _MAX_NESTING or not any(sign in value for sign in ("%3D", "%3d", "%22", "%25")):
         return value
     inner = unquote(value, errors="surrogateescape")
@@ -166,7 +164,7 @@ def _masked_encoded(value: str, level: int) -> str:
 
 
 def _masked_json(text: str) -> str:
-    """Return a text with the strings and numbers masked that are behind a secret name in JSON, and in a list behind one."""
+    """Return a text with JSON strings and numbers masked that follow a secret name, or are in a list that follows one."""
     parts: list[str] = []
     done = at = 0
     while name := _JSON_STRING.search(text, at):
@@ -189,45 +187,45 @@ def _masked_json(text: str) -> str:
     return "".join([*parts, text[done:]])
 
 
-def unmasked_template(given: RequestTemplate, before: RequestTemplate) -> RequestTemplate:
-    """What somebody saves who was shown ``before`` masked: each part that he left as it was shown is as it was.
+def unmasked_template(edited: RequestTemplate, before: RequestTemplate) -> RequestTemplate:
+    """Return the template to save for a user who was shown ``before`` masked: parts they left as shown are restored.
 
-    Not so where the request now goes elsewhere: secrets that he may not see are not sent to a host that he chooses.
+    Nothing is restored if the request now goes to another host: users must not send secrets that they may not see to a host of
+    their choice.
     """
     was_shown = masked_request(before)
-    if given.url != was_shown.url and _host(given.url) != _host(before.url):
-        return given
+    if edited.url != was_shown.url and _host(edited.url) != _host(before.url):
+        return edited
     values = {header.name.lower(): header.value for header in before.headers}
     shown_values = {header.name.lower(): header.value for header in was_shown.headers}
     headers = tuple(
         Header(header.name, values[header.name.lower()])
         if header.value == shown_values.get(header.name.lower())
         else header
-        for header in given.headers
+        for header in edited.headers
     )
     return msgspec.structs.replace(
-        given,
-        url=before.url if given.url == was_shown.url else given.url,
+        edited,
+        url=before.url if edited.url == was_shown.url else edited.url,
         headers=headers,
-        body=before.body if given.body == was_shown.body else given.body,
-        secrets=before.secrets if given.secrets == was_shown.secrets else given.secrets,
+        body=before.body if edited.body == was_shown.body else edited.body,
+        secrets=before.secrets if edited.secrets == was_shown.secrets else edited.secrets,
     )
 
 
-def exposed_by(changed: RequestTemplate, before: RequestTemplate) -> tuple[str, ...]:
-    """Return the fields of a changed request that hold secrets of ``before`` which the change would send to another host, or show.
+def exposed_fields(changed: RequestTemplate, before: RequestTemplate) -> tuple[str, ...]:
+    """Return the fields of a changed request whose secrets from ``before`` the change would send to another host, or reveal.
 
-    A part that was left out of the change is kept as it is, with its secrets. So another host gets what was never meant for it, and
-    another list of secrets shows what was hidden: a shorter one leaves out the secret, one with ``token`` in it hides the name by
-    which a value is known to be one.
+    A part left out of the change keeps its secrets. So another host would receive them, and another list of secrets could reveal
+    them: a shorter list omits the secret, and one that contains ``token`` masks the name by which a value is recognized.
     """
     shown = masked_request(before)
     is_sent_elsewhere = _host(changed.url) != _host(before.url)
-    is_hidden_otherwise = changed.secrets != before.secrets
+    is_masked_differently = changed.secrets != before.secrets
     fields = []
-    if is_hidden_otherwise and changed.url == before.url != shown.url:
+    if is_masked_differently and changed.url == before.url != shown.url:
         fields.append("request.url")
-    if is_sent_elsewhere or is_hidden_otherwise:
+    if is_sent_elsewhere or is_masked_differently:
         hidden = {
             (header.name.lower(), header.value)
             for header, as_shown in zip(before.headers, shown.headers, strict=True)
@@ -244,13 +242,13 @@ def exposed_by(changed: RequestTemplate, before: RequestTemplate) -> tuple[str, 
 
 
 def _host(url: str) -> str:
-    """Scheme, host and port of a URL with macros."""
+    """Return scheme, host and port of a URL with macros."""
     found = _HOST.match(url)
     return found[0].lower() if found else url
 
 
-def masks_in(template: RequestTemplate) -> tuple[str, ...]:
-    """The fields in which a mask stands where a secret should."""
+def masked_fields(template: RequestTemplate) -> tuple[str, ...]:
+    """Return the fields that contain a mask instead of a secret."""
     found = [f"request.{name}" for name in ("url", "body") if MASK in getattr(template, name)]
     found += [f"request.headers[{at}].value" for at, header in enumerate(template.headers) if MASK in header.value]
     if MASK in template.secrets:

@@ -1,4 +1,4 @@
-"""Conversions - Out: a postback in the log, its attempts, and what the log, a resend and a cancel are narrowed by."""
+"""Conversions - Out: a postback in the log, its attempts, and the filters of the log, of resends and of cancels."""
 
 import enum
 from typing import Annotated
@@ -6,15 +6,15 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from clickloop.log_filter import LogFilter, OfClick, OfConversion, RecordNumber
-from clickloop.postback.due import Finding, Owed, Skipped, SkipReason
-from clickloop.postback.holding import Hold
-from clickloop.postback.rule import Request
+from clickloop.log_filter import ClickIdFilter, ConversionIdFilter, LogFilter, RecordNumber
+from clickloop.postback.due import ConditionResult, DuePostback, SkippedPostback, SkipReason
+from clickloop.postback.pause_reason import PauseReason
+from clickloop.postback.rule import PostbackRequest
 from clickloop.postback.state import PostbackState
 
 
 class NewPostback(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision to be written: one change of a conversion, one rule."""
+    """A decision to store: one rule for one change of a conversion."""
 
     postback_id: str
     conversion_id: str
@@ -22,21 +22,21 @@ class NewPostback(msgspec.Struct, frozen=True, kw_only=True):
     rule_id: int
     resend: int = 0
     original_id: str | None = None
-    """Of a resend: the original's postback id."""
+    """For a resend, the original's postback id."""
     bulk_job_id: str | None = None
-    """The job that asked for it, if one did."""
+    """The bulk job that created it, if any."""
     click_id: str
     campaign_id: int
     source_id: int
     trigger: str
-    """What made it: ``new``, ``status``, ``payout``, ``details`` or ``resend``."""
-    decision: Owed | Skipped
-    lane: str = ""
-    """``host:port`` of the receiver; empty when skipped."""
+    """``new``, ``status``, ``payout``, ``details`` or ``resend``."""
+    decision: DuePostback | SkippedPostback
+    receiver: str = ""
+    """``host:port`` of the receiver; empty if skipped."""
 
 
 class Postback(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of Conversions - Out. Moments are Unix milliseconds; the last attempt's fields are None when there is none."""
+    """A row of Conversions - Out. Times are Unix milliseconds; the fields of the last attempt are None if there was none."""
 
     postback_id: str
     conversion_id: str
@@ -45,18 +45,18 @@ class Postback(msgspec.Struct, frozen=True, kw_only=True):
     rule_name: str
     resend: int
     original_id: str | None
-    """Of a resend: the original's id, which stays the ``{postback_id}`` that the receiver is told."""
+    """For a resend, the original's id, which remains the value of ``{postback_id}``."""
     click_id: str
     campaign_id: int
     source_id: int
     trigger: str
     state: PostbackState
-    hold: Hold | None
-    """Why it is paused; None: it is not."""
+    hold: PauseReason | None
+    """Why it is paused; None if it is not."""
     reason: SkipReason | None
-    findings: tuple[Finding, ...]
-    request: Request | None
-    lane: str
+    findings: tuple[ConditionResult, ...]
+    request: PostbackRequest | None
+    receiver: str
     attempts: int
     next_attempt_at: int | None
     created_at: int
@@ -67,8 +67,8 @@ class Postback(msgspec.Struct, frozen=True, kw_only=True):
     last_duration_ms: int | None
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt. ``result`` None: under way. ``answer``: the first 1,000 bytes of the body."""
+class PostbackAttempt(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt. ``result`` is None while it is under way. ``answer``: the first 1,000 bytes of the response body."""
 
     number: int
     started_at: int
@@ -81,7 +81,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ResendableState(enum.StrEnum):
-    """The states in which a postback can be sent again; one that waits or is paused is replaced."""
+    """The states in which a postback can be resent. A waiting or paused one is replaced."""
 
     DELIVERED = PostbackState.DELIVERED
     FAILED = PostbackState.FAILED
@@ -92,40 +92,40 @@ class ResendableState(enum.StrEnum):
 
 
 class WaitingState(enum.StrEnum):
-    """The states in which a postback can be cancelled. Paused: it waits, and its rule or its receiver is paused."""
+    """The states in which a postback can be cancelled."""
 
     WAITING = PostbackState.WAITING
     PAUSED = PostbackState.PAUSED
 
 
 class PostbackChoice(LogFilter, frozen=True, omit_defaults=True, kw_only=True):
-    """Which postbacks, by what they are for. The period is that of the moment at which they were owed or skipped."""
+    """A filter of postbacks by what they are for. The period applies to when they were created or skipped."""
 
     campaign_id: RecordNumber = None
     source_id: RecordNumber = None
     rule_id: RecordNumber = None
     status: (
-        Annotated[str, Meta(max_length=32, description="Only for conversions that have this status now.")] | None
+        Annotated[str, Meta(max_length=32, description="Only for conversions that now have this status.")] | None
     ) = None
-    click_id: OfClick = None
-    conversion_id: OfConversion = None
+    click_id: ClickIdFilter = None
+    conversion_id: ConversionIdFilter = None
 
 
 class PostbackFilter(PostbackChoice, frozen=True, omit_defaults=True, kw_only=True):
-    """Which rows of Conversions - Out."""
+    """A filter of Conversions - Out."""
 
     state: Annotated[PostbackState, Meta(description="Only in this state.")] | None = None
     reason: Annotated[SkipReason, Meta(description="Only skipped for this reason.")] | None = None
 
 
 class ResendFilter(PostbackChoice, frozen=True, omit_defaults=True, kw_only=True):
-    """Which postbacks to send again; of each change and rule the last one counts."""
+    """A filter of postbacks to resend. Only the last one of each change and rule is resent."""
 
     state: (
         Annotated[
             ResendableState,
             Meta(
-                description="Only in this state. Defaults to all final states. Waiting and paused postbacks are replaced by the new one."
+                description="Only in this state. Defaults to all final states. A waiting or paused postback is replaced."
             ),
         ]
         | None
@@ -140,7 +140,7 @@ class ResendFilter(PostbackChoice, frozen=True, omit_defaults=True, kw_only=True
 
 
 class CancelFilter(PostbackChoice, frozen=True, omit_defaults=True, kw_only=True):
-    """Which of the postbacks that wait to cancel."""
+    """A filter of waiting postbacks to cancel."""
 
     state: Annotated[WaitingState, Meta(description="Only waiting or only paused ones. Defaults to both.")] | None = (
         None

@@ -1,4 +1,4 @@
-"""The postback rule: what is sent, for which conversions, when it counts as delivered, and how often it is tried."""
+"""The postback rule: what to send, for which conversions, what counts as delivered, and how often to retry."""
 
 import enum
 from collections.abc import Mapping
@@ -7,11 +7,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from clickloop.text import octets_of
+from clickloop.text import unescape_bytes
 
 
 class Method(enum.StrEnum):
-    """The method of a request."""
+    """HTTP method of a postback."""
 
     GET = "GET"
     POST = "POST"
@@ -19,7 +19,7 @@ class Method(enum.StrEnum):
 
 
 class BodyKind(enum.StrEnum):
-    """What a body is: it decides how macros are encoded and which Content-Type is sent."""
+    """The kind of a request body. It decides how macros are encoded and which Content-Type is sent."""
 
     NONE = "none"
     FORM = "form"
@@ -28,14 +28,14 @@ class BodyKind(enum.StrEnum):
 
 
 class Header(msgspec.Struct, frozen=True):
-    """A header line; its value may hold macros."""
+    """A header. Its value may contain macros."""
 
     name: Annotated[str, Meta(examples=["Authorization"])]
     value: Annotated[str, Meta(examples=["Bearer secret"])]
 
 
 class RequestTemplate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A request with macros in URL, header values and body."""
+    """A request with macros in its URL, header values and body."""
 
     method: Method = Method.GET
     url: str
@@ -43,17 +43,17 @@ class RequestTemplate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     body_kind: BodyKind = BodyKind.NONE
     body: str = ""
     secrets: tuple[str, ...] = ()
-    """Texts in it that are never shown, such as a bot's token in the URL."""
+    """Texts to mask wherever the request is shown, such as a bot's token in the URL."""
 
 
-LOST_REQUEST = "Its request cannot be read any more: it is damaged, or encrypted under a lost key. It can be sent again, built anew."
-"""What is said of a postback that was owed, and whose request is lost."""
+LOST_REQUEST = "The stored request is damaged, or encrypted with a lost key. Rebuild and resend the postback."
+"""Shown for a postback whose stored request cannot be read."""
 
 
-class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A request as it is sent: macros filled in, fixed when it is owed, the same for every attempt.
+class PostbackRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A request to send: macros filled in when the postback was created, the same for every attempt.
 
-    ``url`` is ASCII; ``body`` is in the form of ``text.text_of``. Content-Type stands among the headers.
+    ``url`` is ASCII; ``body`` is text as ``text.escape_bytes`` returns it. Content-Type is one of the headers.
     """
 
     method: Method = Method.GET
@@ -62,72 +62,70 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     body_kind: BodyKind = BodyKind.NONE
     body: str = ""
     secrets: tuple[str, ...] = ()
-    """Texts in it that are never shown; they are no part of what is sent."""
+    """Texts to mask wherever the request is shown. Not sent."""
     earlier_attempts: int = 0
-    """How many attempts were made before it was asked for again: the attempt header counts on from there."""
+    """Attempts made before a resend: the attempt header continues their numbering."""
 
-    def body_octets(self) -> bytes:
-        """The body's bytes."""
-        return octets_of(self.body)
+    def body_bytes(self) -> bytes:
+        return unescape_bytes(self.body)
 
 
 class Trigger(enum.StrEnum):
-    """Which changes of a conversion a rule is sent for."""
+    """The changes of a conversion that trigger a rule."""
 
     NEW = "new"
-    """Once per conversion: when it is new, or when a change brings it into the rule's statuses and minimum for the first time."""
+    """Once per conversion: when it is new, or when a change first makes it meet the rule's statuses and minimum."""
     STATUS = "status"
-    """When it is new and at every change of its status."""
+    """When the conversion is new, and at every change of its status."""
     ALARM = "alarm"
-    """For no conversion: when an alarm of the tracker itself begins and when it ends."""
+    """Not for conversions: when an alarm of the tracker itself begins, and when it ends."""
 
 
 class Conditions(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """When a rule is sent."""
+    """The conditions under which a rule is sent."""
 
     statuses: tuple[str, ...] = ()
-    """Keys of statuses; empty: all that do not count as rejected."""
+    """Status keys; empty: all that do not count as rejected."""
     trigger: Trigger = Trigger.NEW
     only_first: bool = False
-    """Send only for unique: only for the first conversion of a click."""
+    """Only for the first conversion of a click ("send only for unique")."""
     minimum_payout_micros: int | None = None
-    """In the conversion's own currency; None: no minimum."""
+    """In the conversion's own currency; None for no minimum."""
     every_nth: int = 1
-    """1: every conversion; n: the first of every n, counted."""
+    """1: every conversion; n: the first of every n, by count, not by chance."""
     delay_seconds: int = 0
     payout_percent: int = 100
-    """The share of the payout that ``{payout}`` reports."""
+    """Share of the payout that ``{payout}`` reports."""
 
 
 class Success(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """When a 2xx answer means delivered: all that is given must hold for the first 16 KB of the answer; empty: not asked for."""
+    """The conditions under which a 2xx response means delivered. All must hold for the first 16 KB of the body; empty ones are ignored."""
 
     must_contain: str = ""
-    """A text, as written."""
+    """Literal text."""
     must_not_contain: str = ""
     must_match: str = ""
-    """A regular expression (``pattern.pattern_of``) that matches anywhere in the answer."""
+    """A regular expression (``pattern.pattern_of``), matched anywhere in the body."""
     must_not_match: str = ""
 
     @property
     def reads_answer(self) -> bool:
-        """Whether it takes the answer's body to tell."""
+        """Return whether the decision needs the response body."""
         return bool(self.must_contain or self.must_not_contain or self.must_match or self.must_not_match)
 
 
 class Schedule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Seconds to wait before each attempt after the first, each ±20 %; none: there is one attempt."""
+    """Seconds to wait before each attempt after the first, each ±20%. Empty: a single attempt."""
 
     waits_seconds: tuple[int, ...] = (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 86400)
 
     @property
     def attempts(self) -> int:
-        """How many attempts are made in all."""
         return len(self.waits_seconds) + 1
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """A postback rule. ``source_id`` or ``campaign_id`` names whom it belongs to; neither: the whole instance."""
+    """A postback rule of a traffic source (``source_id``), of a campaign (``campaign_id``), or, with neither, of the instance."""
 
     rule_id: int
     name: str
@@ -141,7 +139,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def rule_of_row(row: Mapping[str, object]) -> Rule:
-    """A rule from its row in ``postback_rules``. Raises msgspec.ValidationError for a row that no Clickloop wrote."""
+    """Return the rule in a row of ``postback_rules``. Raise msgspec.ValidationError if the row is malformed."""
     return Rule(
         rule_id=msgspec.convert(row["id"], int),
         name=msgspec.convert(row["name"], str),
@@ -156,5 +154,5 @@ def rule_of_row(row: Mapping[str, object]) -> Rule:
 
 
 def schedule_of(waits: object) -> Schedule:
-    """A schedule from its column; None: the usual one. Raises msgspec.ValidationError for what no Clickloop wrote."""
+    """Return the schedule in its column; None: the default one. Raise msgspec.ValidationError if the value is malformed."""
     return Schedule() if waits is None else Schedule(waits_seconds=msgspec.convert(waits, tuple[int, ...]))

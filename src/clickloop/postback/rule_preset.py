@@ -1,4 +1,4 @@
-"""Presets of postback rules: messengers and a webhook, ready but for what the user fills in. The data is ``rule_presets.toml``."""
+"""Presets of postback rules for messengers and webhooks, complete but for the user's values. Data: ``rule_presets.toml``."""
 
 import enum
 import json
@@ -20,36 +20,35 @@ MAX_VALUE_LENGTH = 2_000  # it goes into a URL
 
 
 class Secrecy(enum.StrEnum):
-    """What of a value must never be shown."""
+    """The part of a value that must never be shown."""
 
     NONE = "none"
     VALUE = "value"
     PATH = "path"
-    """Of an address all behind the host."""
+    """Everything after the host of a URL."""
 
 
 class FillIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A word that the user fills in."""
+    """A placeholder that the user fills in."""
 
     name: str
     sentence: str
     example: str
     pattern: str
-    """What the whole value must match, in RE2's syntax."""
+    """A regular expression (RE2) that the whole value must match."""
     secret: Secrecy = Secrecy.NONE
     default: str | None = None
-    """What stands there when it is left out; None: it must be given."""
+    """The value if left out; None: required."""
 
     def accepts(self, value: str) -> bool:
-        """Whether the value can be filled in."""
         return len(value) <= MAX_VALUE_LENGTH and pattern_of(rf"\A(?:{self.pattern})\z").search(value) is not None
 
 
 class RulePreset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A postback rule as the receiver's documents describe it. ``<word>`` in url, headers and body is filled in."""
+    """A postback rule as the receiver documents it. ``<name>`` in url, headers and bodies is a placeholder to fill in."""
 
     key: str
-    """Lasting."""
+    """Permanent: never renamed."""
     name: str
     fill: tuple[FillIn, ...]
     method: Method
@@ -58,25 +57,25 @@ class RulePreset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     body_kind: BodyKind = BodyKind.NONE
     body: str = ""
     alarm_body: str = ""
-    """The body of a rule that is sent for alarms."""
+    """The body of an alarm rule."""
     success: Success
     notes: str
     source_url: str
-    """The document that the preset is from."""
+    """The document that the preset is based on."""
     more_sources: tuple[str, ...] = ()
     confidence: Confidence
 
 
 class FillFault(enum.StrEnum):
-    """Why a preset cannot be filled in with what was given."""
+    """The fault of a placeholder's value."""
 
     MISSING = "missing"
     UNKNOWN = "unknown"
     UNFIT = "unfit"
 
 
-class FilledWrong(msgspec.Struct, frozen=True):
-    """A word that is filled in wrong; ``sentence`` is for people and never holds the value, which may be a secret."""
+class FillError(msgspec.Struct, frozen=True):
+    """A fault of one placeholder's value. ``sentence`` never quotes the value, which may be a secret."""
 
     name: str
     fault: FillFault
@@ -85,23 +84,23 @@ class FilledWrong(msgspec.Struct, frozen=True):
 
 @cache
 def rule_presets() -> Mapping[str, RulePreset]:
-    """All presets of postback rules by key, in the order of the file."""
+    """Return all presets of postback rules by key, in file order."""
     text = (files("clickloop.postback") / "rule_presets.toml").read_text("utf-8")
     entries = [{"key": key, **entry} for key, entry in tomllib.loads(text).items()]
     return MappingProxyType({preset.key: preset for preset in msgspec.convert(entries, tuple[RulePreset, ...])})
 
 
 def request_of_preset(
-    preset: RulePreset, given: Mapping[str, str], *, for_alarms: bool = False
-) -> RequestTemplate | tuple[FilledWrong, ...]:
-    """The request with what was ``given`` filled in, its secrets marked; or everything that is wrong with what was given.
+    preset: RulePreset, inputs: Mapping[str, str], *, for_alarms: bool = False
+) -> RequestTemplate | tuple[FillError, ...]:
+    """Return the request with the ``inputs`` filled in and its secrets marked, or everything that is wrong with the values.
 
-    A header whose value comes out empty is left out.
+    A header whose value is empty once filled in is left out.
     """
-    wrong = _faults(preset, given)
-    if wrong:
-        return wrong
-    values = {fill.name: given.get(fill.name, fill.default or "") for fill in preset.fill}
+    errors = _errors(preset, inputs)
+    if errors:
+        return errors
+    values = {fill.name: inputs.get(fill.name, fill.default or "") for fill in preset.fill}
     headers = [Header(header.name, _filled(header.value, values)) for header in preset.headers]
     in_body = {name: json.dumps(value)[1:-1] for name, value in values.items()}
     return RequestTemplate(
@@ -116,25 +115,25 @@ def request_of_preset(
     )
 
 
-def _faults(preset: RulePreset, given: Mapping[str, str]) -> tuple[FilledWrong, ...]:
+def _errors(preset: RulePreset, inputs: Mapping[str, str]) -> tuple[FillError, ...]:
     known = {fill.name: fill for fill in preset.fill}
-    wrong = [
-        FilledWrong(name[:100], FillFault.UNKNOWN, f"There is no such word to fill in; known are {', '.join(known)}.")
-        for name in given
+    errors = [
+        FillError(name[:100], FillFault.UNKNOWN, f"This placeholder does not exist. Use one of: {', '.join(known)}.")
+        for name in inputs
         if name not in known
     ]
     for name, fill in known.items():
-        if name not in given:
+        if name not in inputs:
             if fill.default is None:
-                wrong.append(FilledWrong(name, FillFault.MISSING, f"It is missing. {fill.sentence}"))
-        elif given[name] != fill.default and not fill.accepts(given[name]):
-            sentence = f"It does not look like this one: {fill.example}. {fill.sentence}"
-            wrong.append(FilledWrong(name, FillFault.UNFIT, sentence))
-    return tuple(wrong)
+                errors.append(FillError(name, FillFault.MISSING, f"A value is required. {fill.sentence}"))
+        elif inputs[name] != fill.default and not fill.accepts(inputs[name]):
+            sentence = f"Enter a value like {fill.example}. {fill.sentence}"
+            errors.append(FillError(name, FillFault.UNFIT, sentence))
+    return tuple(errors)
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
-    """The text with each word replaced once; what stands in a value is left as it is."""
+    """Return the text with each placeholder replaced once. Values are not expanded."""
     parts = text.split("<")
     filled = [parts[0]]
     for part in parts[1:]:
@@ -144,7 +143,7 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
 
 
 def _secret_of(secrecy: Secrecy, value: str) -> str:
-    """The part of a value that is never shown; empty where there is none, or too little to tell apart."""
+    """Return the part of a value that is never shown; empty if there is none, or it is too short to be masked."""
     if secrecy is Secrecy.NONE:
         return ""
     if secrecy is Secrecy.PATH:

@@ -1,4 +1,4 @@
-"""Names of secrets: which parameters, JSON fields and headers are masked on screen and encrypted in the ledger."""
+"""Names of secrets: the parameters, JSON fields and headers to mask on screen and encrypt in the ledger."""
 
 import re
 from functools import lru_cache
@@ -7,7 +7,7 @@ _ANYWHERE = (
     *("token", "secret", "passw", "passphrase", "signature", "hmac", "credential", "oauth", "bearer", "session"),
     *("apikey", "accesskey", "securitycode"),
 )
-"""Recognised wherever they occur in a name, separators left out: ``api_key``, ``my-secret-2``."""
+"""Recognized anywhere in a name, ignoring separators: ``api_key``, ``my-secret-2``."""
 _WORDS = frozenset(
     {
         *("key", "keys", "skey", "pkey", "hash", "uid", "pass", "pwd", "pin", "otp", "jwt"),
@@ -15,35 +15,35 @@ _WORDS = frozenset(
         *("auth", "authorization", "authentication", "authenticator"),
     }
 )
-"""Recognised as whole words of a name only: ``keyword``, ``monkey`` and ``author`` are no secrets."""
+"""Recognized only as whole words of a name: ``keyword``, ``monkey`` and ``author`` are not secrets."""
 _KEY_PREFIXES = frozenset(
     {
         *("access", "account", "api", "app", "auth", "callback", "client", "encryption", "enc", "hash", "license"),
         *("master", "partner", "pass", "postback", "private", "security", "session", "sign", "signing", "user", "web"),
     }
 )
-"""Written together with ``key`` they are one as well: ``authkey``."""
+"""Recognized if written together with ``key``: ``authkey``."""
 SECRET_PARTS = tuple(
     sorted(part for part in {*_ANYWHERE, *_WORDS} if not any(one in part for one in {*_ANYWHERE, *_WORDS} - {part}))
 )
-"""One of these is in every secret name, separators left out; it may be in others, too."""
+"""Every secret name contains one of these, ignoring separators; other names may, too."""
 _HARMLESS = frozenset({"idempotency-key"})
 _OURS = frozenset({"cid", "clickid", "click_id", "subid", "external_id", "externalid", "conversion_id", "txid"})
 
 _WORD = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+|[A-Z]", re.ASCII)
 _ESCAPE = re.compile("%([0-9A-Fa-f]{2})")
 _SEPARATORS = str.maketrans("", "", "_-.[]{}:$ ")
-_MAX_CACHED = 64  # strangers choose names: long ones would fill the cache
+_MAX_CACHED = 64  # third parties choose names: long ones would fill the cache
 
 
 def is_secret_name(name: str) -> bool:
-    """Return whether a value of this name has to be masked. ``name`` may be percent-encoded; the work is linear in its length."""
+    """Return whether values of this name must be masked. ``name`` may be percent-encoded. Takes linear time."""
     return _is_secret_cached(name) if len(name) <= _MAX_CACHED else _is_secret(name)
 
 
 def _is_secret(name: str) -> bool:
     if "%" in name or "+" in name:
-        # Not urllib's: it splits at every percent sign. Names of secrets are ASCII, so a byte is a character.
+        # Not urllib's unquote, which splits at every percent sign. Names of secrets are ASCII, so a byte is a character.
         name = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), name.replace("+", " "))
     lowered = name.strip().lower()
     if lowered in _OURS or lowered in _HARMLESS or lowered.startswith("access-control-"):
@@ -58,5 +58,4 @@ def _is_secret_word(word: str) -> bool:
     return word in _WORDS or (word.endswith("key") and word[:-3] in _KEY_PREFIXES)
 
 
-# Names repeat from row to row; a stranger's long ones must not fill the cache.
-_is_secret_cached = lru_cache(maxsize=4096)(_is_secret)
+_is_secret_cached = lru_cache(maxsize=4096)(_is_secret)  # names repeat from row to row

@@ -1,4 +1,4 @@
-"""The macro values of a change, and the request that they give: filled in once, when the postback is owed."""
+"""The macro values of a change, and the request they produce: filled in once, when the postback is created."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -8,10 +8,10 @@ import msgspec
 
 from clickloop.click.click_values import SetupNames, click_value
 from clickloop.conversion.conversion import Conversion
-from clickloop.macro import Chance, Place, Template, Values, parse
+from clickloop.macro import Chance, EncodingContext, Template, Values, parse
 from clickloop.money import amount_text
-from clickloop.postback.rule import BodyKind, Header, Request, RequestTemplate
-from clickloop.postback.sending.target import MAX_URL, Target, TargetFault, escaped, escaped_url, target_of
+from clickloop.postback.rule import BodyKind, Header, PostbackRequest, RequestTemplate
+from clickloop.postback.sending.target import MAX_URL, RequestTarget, TargetFault, escaped, escaped_url, target_of
 
 CONTENT_TYPES = {
     BodyKind.FORM: "application/x-www-form-urlencoded",
@@ -19,39 +19,46 @@ CONTENT_TYPES = {
     BodyKind.TEXT: "text/plain; charset=utf-8",
 }
 _AUTHORITY = re.compile(r"[^/?#]*//[^/?#]*")
-_PLACES = {BodyKind.FORM: Place.FORM, BodyKind.JSON: Place.JSON, BodyKind.TEXT: Place.TEXT}
+_PLACES = {
+    BodyKind.FORM: EncodingContext.FORM,
+    BodyKind.JSON: EncodingContext.JSON,
+    BodyKind.TEXT: EncodingContext.TEXT,
+}
 
 
 class ReadyRequest(msgspec.Struct, frozen=True, eq=False):
-    """A request template with its macros parsed. Make it with ``ready_request``."""
+    """A request template with its macros parsed. Create it with ``ready_request``."""
 
     template: RequestTemplate
     url: Template
     headers: tuple[tuple[str, Template], ...]
     body: Template
     names: tuple[str, ...]
-    """Canonical names of all macros in it."""
+    """Canonical names of all its macros."""
     uses_external_id: bool
-    """Whether the receiver is told the source's click id, so that there is nothing to send without one."""
-    target: Target | TargetFault
-    """Where it goes with each macro standing for one character: scheme, host and port, which no macro can change."""
-    names_itself: bool
-    """Whether it tells what differs from one postback of a change to the next: its id, its rule's name."""
-    lane: str = ""
+    """Whether it contains the source's click id, so that there is nothing to send without one."""
+    target: RequestTarget | TargetFault
+    """The target with each macro replaced by one character. Macros cannot change its scheme, host and port."""
+    varies_by_rule: bool
+    """Whether it contains macros that differ between postbacks of one change: ``postback_id``, ``rule.name``."""
+    receiver: str = ""
     """``host:port`` of the receiver; empty for a URL that cannot be sent to."""
-    steady_url: Template | None = None
-    """The URL with all but its macros in the form in which it is sent, so that it need not be read again when they are filled in."""
+    prepared_url: Template | None = None
+    """The URL already normalized except for its macros, so that it need not be parsed again once they are filled in."""
 
-    def resolve(self, values: Mapping[str, str], now_ms: int, chance: Chance | None) -> Request:
-        """The request with its macros filled in. What cannot be sent (too long, say) is left for the attempt to tell."""
+    def resolve(self, values: Mapping[str, str], now_ms: int, chance: Chance | None) -> PostbackRequest:
+        """Return the request with its macros filled in. A request that cannot be sent (too long, say) fails at its attempt."""
         filled = Values.of(values)
         template = self.template
         place = _PLACES.get(template.body_kind)
-        return Request(
+        return PostbackRequest(
             method=template.method,
             url=self._url(filled, now_ms, chance),
             headers=tuple(
-                [Header(name, value.fill(filled, Place.HEADER, now_ms, chance)) for name, value in self.headers]
+                [
+                    Header(name, value.fill(filled, EncodingContext.HEADER, now_ms, chance))
+                    for name, value in self.headers
+                ]
             ),
             body_kind=template.body_kind,
             body=self.body.fill(filled, place, now_ms, chance) if place else "",
@@ -59,17 +66,18 @@ class ReadyRequest(msgspec.Struct, frozen=True, eq=False):
         )
 
     def _url(self, values: Values, now_ms: int, chance: Chance | None) -> str:
-        if self.steady_url is not None:
-            url = self.steady_url.fill(values, Place.URL, now_ms, chance)
+        if self.prepared_url is not None:
+            url = self.prepared_url.fill(values, EncodingContext.URL, now_ms, chance)
             if len(url) <= MAX_URL:
+                # As the parser does, drop the question mark of an empty query.
                 return url[:-1] if url[-1] == "?" and url.index("?") == len(url) - 1 else url
-        url = escaped_url(self.url.fill(values, Place.URL, now_ms, chance))
+        url = escaped_url(self.url.fill(values, EncodingContext.URL, now_ms, chance))
         target = target_of(url)
-        return target.url if isinstance(target, Target) else url
+        return target.url if isinstance(target, RequestTarget) else url
 
 
 def ready_request(template: RequestTemplate, rows: tuple[tuple[str, str], ...] = ()) -> ReadyRequest:
-    """The template parsed. ``rows``: lower-case parameter name and canonical macro of each tracked row of the source."""
+    """Return the parsed template. ``rows``: lower-case parameter name and canonical macro of each tracked row of the source."""
     return _ready_request(template, rows)
 
 
@@ -81,7 +89,7 @@ def _ready_request(template: RequestTemplate, rows: tuple[tuple[str, str], ...])
     body = parse(template.body, spellings)
     parts = (url, *(value for _, value in headers), body)
     names = tuple(dict.fromkeys(name for part in parts for name in part.names))
-    target = target_of(url.render(dict.fromkeys(url.names, "0"), Place.URL, 0, lambda: 0))
+    target = target_of(url.render(dict.fromkeys(url.names, "0"), EncodingContext.URL, 0, lambda: 0))
     ready = ReadyRequest(
         template=template,
         url=url,
@@ -90,25 +98,25 @@ def _ready_request(template: RequestTemplate, rows: tuple[tuple[str, str], ...])
         names=names,
         uses_external_id="externalid" in names,
         target=target,
-        names_itself="postback_id" in names or "rule.name" in names,
+        varies_by_rule="postback_id" in names or "rule.name" in names,
     )
     if isinstance(target, TargetFault):
         return ready
-    return msgspec.structs.replace(ready, lane=target.lane, steady_url=_steady_url(url, target))
+    return msgspec.structs.replace(ready, receiver=target.receiver, prepared_url=_steady_url(url, target))
 
 
 def _headers_of(template: RequestTemplate) -> tuple[Header, ...]:
-    """Its headers, with the Content-Type of its body unless they name one."""
+    """Return the headers, with the body's Content-Type unless they set one."""
     content_type = CONTENT_TYPES.get(template.body_kind)
     if content_type is None or any(header.name.lower() == "content-type" for header in template.headers):
         return template.headers
     return (*template.headers, Header("Content-Type", content_type))
 
 
-def _steady_url(url: Template, target: Target) -> Template | None:
-    """The template with its literal texts escaped and its authority as it is sent; None where a value could change more than itself.
+def _steady_url(url: Template, target: RequestTarget) -> Template | None:
+    """Return the template with its literal text escaped and its authority normalized.
 
-    That is so for ``|raw``, and where the authority is not closed before the first macro.
+    None if a value could change more than itself: with ``|raw``, or if the authority does not end before the first macro.
     """
     authority = _AUTHORITY.match(url.pieces[0])
     if authority is None or any(slot.raw for slot in url.slots):
@@ -122,38 +130,38 @@ def _steady_url(url: Template, target: Target) -> Template | None:
     return msgspec.structs.replace(url, pieces=(f"{target.scheme}://{target.authority}{sent[0]}", *sent[1:]))
 
 
-OF_RULE = frozenset({"payout", "profit", "postback_id", "rule.name"})
-"""The macros whose values differ from rule to rule; all others are the same for the whole change."""
+_RULE_MACROS = frozenset({"payout", "profit", "postback_id", "rule.name"})
+"""Macros whose values differ between rules; all others are the same for the whole change."""
 
 
 def change_values(
     conversion: Conversion, payout_percent: int, setup: SetupNames, alike: Values | None = None
 ) -> Values:
-    """Return the value of each macro for a conversion as it stands after a change, worked out when it is first asked for.
+    """Return the macro values of a conversion after a change, computed on first use.
 
-    They are the same for all rules that report this share of payout and profit: put ``postback_id`` and ``rule.name`` before each
-    rendering. ``alike``: those of the same change for another share.
+    They are the same for all rules that report this share of payout and profit; set ``postback_id`` and ``rule.name`` with
+    ``put`` before each rendering. ``alike``: values of the same change for another share, to reuse.
     """
     click = conversion.click
 
-    def work_out(name: str) -> str:
+    def compute(name: str) -> str:
         value_of = _VALUES.get(name)
         return value_of(conversion, payout_percent) if value_of else click_value(name, click, setup)
 
-    values = Values(work_out)
+    values = Values(compute)
     if alike is not None:
-        values.take(alike, but=OF_RULE)
+        values.take(alike, but=_RULE_MACROS)
     return values
 
 
 def reported_micros(micros: int, percent: int) -> int:
-    """The share of an amount that is reported, halves away from zero."""
+    """Return this percentage of an amount, rounded half away from zero."""
     share = (abs(micros) * percent + 50) // 100
     return share if micros >= 0 else -share
 
 
 def _profit(conversion: Conversion, percent: int) -> str:
-    """Reported payout less cost; empty when they are not in one currency."""
+    """Return the reported payout less cost; empty if they are in different currencies."""
     click, payout = conversion.click, conversion.payout
     if click.cost_micros and click.cost_currency != payout.currency:
         return ""

@@ -1,1 +1,1 @@
-"""What is counted, and the story of one click."""
+"""Reports: figures, queries and periods. Numbers only."""

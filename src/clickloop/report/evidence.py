@@ -1,12 +1,12 @@
-"""What came lately of campaigns, rules and networks, as the stores count it for the check of the chain."""
+"""Recent activity of campaigns, rules and networks, counted by the stores as evidence for the configuration check."""
 
 import msgspec
 
 from clickloop.conversion.notice import RefusalReason
 
 
-class Clicks(msgspec.Struct, frozen=True, kw_only=True):
-    """The recent clicks of a campaign that count: how many, how many without a usable external id or a readable cost."""
+class ClickEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers of a campaign's recent counted clicks, and of those without a usable external id or a readable cost."""
 
     recent: int = 0
     without_external_id: int = 0
@@ -16,17 +16,17 @@ class Clicks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RuleEvidence(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a rule's postbacks lately."""
+    """Outcomes of a rule's recent postbacks."""
 
     rule_id: int
     delivered: int = 0
     failed: int = 0
     last_error: str = ""
-    """Of the last attempt of one that failed."""
+    """The error of the last attempt of a failed postback."""
 
 
 class RefusedNotices(msgspec.Struct, frozen=True, kw_only=True):
-    """How many notices were refused lately for a reason. ``network_id`` is 0 where none is known."""
+    """The number of notices recently refused for a reason. ``network_id`` is 0 if the network is unknown."""
 
     reason: RefusalReason
     network_id: int = 0

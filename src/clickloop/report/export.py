@@ -1,4 +1,4 @@
-"""A report as CSV: its rows and its totals, numbers as numbers, texts safe in a spreadsheet (see ``spreadsheet``)."""
+"""Reports as CSV: rows and totals, numbers as numbers, texts safe in a spreadsheet (see ``spreadsheet``)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -12,12 +12,12 @@ from clickloop.report.spreadsheet import csv_line
 
 
 def percent_text(share: int) -> str:
-    """Millionths as a decimal of percent: ``12345`` is ``1.2345``."""
+    """Return millionths as a decimal percentage: ``12345`` becomes ``1.2345``."""
     return amount_text(share * 100)
 
 
 def plain_text(measure: Measure, value: int | None) -> str:
-    """A figure as a plain decimal; shares in percent. Empty for none."""
+    """Return a figure as a plain decimal, shares in percent; empty for None."""
     if value is None:
         return ""
     if measure.is_share:
@@ -26,14 +26,14 @@ def plain_text(measure: Measure, value: int | None) -> str:
 
 
 def column_title(measure: Measure, currency: str) -> str:
-    """What a column of a table without units is called."""
+    """Return the heading of a column, with the unit that its cells lack."""
     if measure.is_share:
         return f"{measure.label}, %"
     return f"{measure.label}, {currency}" if measure.is_money else measure.label
 
 
 class CsvRow(msgspec.Struct, frozen=True):
-    """A row to be written: the names of its keys, and its figures."""
+    """A row of the export: the names of its keys, and its sums."""
 
     names: tuple[str, ...]
     sums: Sums
@@ -46,7 +46,7 @@ def csv_lines(
     currency: str,
     rows: Iterator[CsvRow],
 ) -> Iterator[bytes]:
-    """The lines, the head first. Money that could not be converted stands in the last column, in its own currency."""
+    """Yield the lines, the header first. The last column has money that could not be converted, in its own currency."""
     head = [dimension_title(dimension) for dimension in group_by]
     head += [column_title(measure, currency) for measure in measures]
     yield csv_line([*head, *(f"Conversions: {name}" for name in statuses.values()), "Not converted"])
@@ -57,8 +57,8 @@ def csv_lines(
 
 
 def not_converted_text(sums: Sums) -> str:
-    """What is in currencies without a rate: ``EUR: revenue 5, cost 1; GBP: revenue 2``."""
-    told = []
+    """Return the amounts in currencies without a rate: ``EUR: revenue 5, cost 1; GBP: revenue 2``."""
+    texts = []
     for other in sums.not_converted:
         parts = (
             ("revenue", other.revenue_micros),
@@ -67,5 +67,5 @@ def not_converted_text(sums: Sums) -> str:
             ("cost", other.cost_micros),
         )
         amounts = ", ".join(f"{name} {amount_text(micros)}" for name, micros in parts if micros)
-        told.append(f"{other.currency or 'unknown currency'}: {amounts}")
-    return "; ".join(told)
+        texts.append(f"{other.currency or 'unknown currency'}: {amounts}")
+    return "; ".join(texts)

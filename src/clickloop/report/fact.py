@@ -1,4 +1,4 @@
-"""The fact: what one change of a conversion adds to and takes from the figures. Facts are summed, never updated."""
+"""Conversion facts: what a change of a conversion adds to or subtracts from the figures. Facts are summed, never updated."""
 
 import msgspec
 
@@ -8,38 +8,38 @@ from clickloop.conversion.status import CountsAs
 
 
 class ConversionFact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One additive row. The dimensions of the click are copied onto it; the three payouts are for the three ways a status counts."""
+    """An additive row with the dimensions of the click. One of three amounts is set, by the way the status counts."""
 
     click: Click
     conversion_id: str
     txid: str = ""
     at: int
-    """When the conversion happened, so that a correction falls into the same hour as what it corrects. Unix milliseconds."""
+    """When the conversion happened, Unix milliseconds. A correction therefore falls into the same hour as what it corrects."""
     recorded_at: int
     """When the change was made. Unix milliseconds."""
     status_key: str
     counts_as: CountsAs
-    """How the status counted when the conversion came under it."""
+    """How the status counted when the conversion got it."""
     currency: str
     conversions: int
-    """+1, or −1 to take back."""
+    """+1, or −1 to reverse."""
     revenue_micros: int = 0
-    """Payout under a status that counts as confirmed: only this is revenue."""
+    """Payout if the status counts as confirmed. Only this is revenue."""
     pending_micros: int = 0
     rejected_micros: int = 0
 
 
 def facts_of_change(change: Change) -> list[ConversionFact]:
-    """The rows that bring the figures from before the change to after it; none when they stay, and none for tests."""
-    taken = _rows(change.before, change.at, -1)
+    """Return the rows that apply a change to the figures: none if it does not affect them, and none for test conversions."""
+    reversed_rows = _rows(change.before, change.at, -1)
     added = _rows(change.after, change.at, +1)
-    if taken and added and _negated(taken[0]) == added[0]:
+    if reversed_rows and added and _negated(reversed_rows[0]) == added[0]:
         return []
-    return taken + added
+    return reversed_rows + added
 
 
 def _rows(conversion: Conversion | None, recorded_at: int, sign: int) -> list[ConversionFact]:
-    """The conversion as it counts in full, with the sign given."""
+    """Return a row with the conversion's full amounts, multiplied by the sign."""
     if conversion is None or conversion.test:
         return []
     micros = sign * conversion.payout.micros
@@ -63,7 +63,7 @@ def _rows(conversion: Conversion | None, recorded_at: int, sign: int) -> list[Co
 
 
 def _negated(fact: ConversionFact) -> ConversionFact:
-    """The row that cancels this one."""
+    """Return the row that cancels this one."""
     return msgspec.structs.replace(
         fact,
         conversions=-fact.conversions,

@@ -1,11 +1,11 @@
-"""The keys of a report's groups as texts: one for programs, one for people."""
+"""Group keys of a report as texts, for programs and for people."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from clickloop.click.country import country_name
-from clickloop.report.query import Dimension, Key
+from clickloop.report.query import Dimension, GroupKey
 from clickloop.text import readable
 
 NONE = "(none)"
@@ -14,13 +14,13 @@ _TITLES = {
     Dimension.SOURCE: "Traffic source",
     Dimension.OS: "Operating system",
     Dimension.OS_VERSION: "OS version",
-    Dimension.HOUR_OF_DAY: "Hour of the day",
+    Dimension.HOUR_OF_DAY: "Hour of day",
     Dimension.STATUS: "Conversion status",
 }
 
 
 def dimension_title(dimension: Dimension) -> str:
-    """What a dimension is called."""
+    """Return the title of a dimension."""
     known = _TITLES.get(dimension)
     if known is not None:
         return known
@@ -28,8 +28,8 @@ def dimension_title(dimension: Dimension) -> str:
     return text.upper() if text[1:].isdecimal() else text.capitalize()
 
 
-def key_value(dimension: Dimension, key: Key, zone: ZoneInfo) -> str:
-    """The key for programs: a day as a date, an hour as a moment with its offset, what else as it is."""
+def key_value(dimension: Dimension, key: GroupKey, zone: ZoneInfo) -> str:
+    """Return the key for programs: a day as a date, an hour as ISO 8601 with UTC offset, anything else unchanged."""
     if dimension is Dimension.DAY:
         return _moment(key, zone).date().isoformat()
     if dimension is Dimension.HOUR:
@@ -37,8 +37,8 @@ def key_value(dimension: Dimension, key: Key, zone: ZoneInfo) -> str:
     return str(key) if isinstance(key, int) else readable(key)
 
 
-def key_name(dimension: Dimension, key: Key, zone: ZoneInfo, names: Mapping[Key, str]) -> str:
-    """The key for people; ``names``: what the user calls his records and statuses, by key."""
+def key_name(dimension: Dimension, key: GroupKey, zone: ZoneInfo, names: Mapping[GroupKey, str]) -> str:
+    """Return the key for people. ``names``: names of records and statuses by key."""
     if dimension is Dimension.DAY:
         return f"{_moment(key, zone):%Y-%m-%d %a}"
     if dimension is Dimension.HOUR:
@@ -56,5 +56,5 @@ def key_name(dimension: Dimension, key: Key, zone: ZoneInfo, names: Mapping[Key,
     return names.get(key) or readable(str(key))
 
 
-def _moment(key: Key, zone: ZoneInfo) -> datetime:
+def _moment(key: GroupKey, zone: ZoneInfo) -> datetime:
     return datetime.fromtimestamp(int(key) / 1000, zone)

@@ -1,8 +1,8 @@
-"""The measures of reports: one row for each, from which its name, label, unit, value and place in an order come.
+"""The measures of reports, one line each: name, label, unit and definition.
 
-- A ratio is always computed from sums: that of a total is the ratio of its sums, never a mean of ratios.
-- *Conversions* are those that are not rejected: confirmed and pending ones. A network's refusal takes a conversion back.
-- *Approval rate* is of all conversions, rejected and pending ones included.
+- A ratio is always computed from sums: a total's ratio is the ratio of its sums, never a mean of ratios.
+- *Conversions* are confirmed and pending ones. A conversion that the network rejects no longer counts.
+- *Approval rate* is the share of all conversions, rejected and pending ones included.
 - *Revenue* is confirmed revenue.
 """
 
@@ -17,10 +17,10 @@ from clickloop.money import MICROS
 
 
 class OtherMoney(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums in a currency that no rate is known for: shown apart, converted by nobody's guess."""
+    """Sums in a currency without a known rate. Shown separately, never converted by a guess."""
 
     currency: str
-    """Empty: a currency that was not understood."""
+    """Empty for an unknown currency."""
     cost_micros: int = 0
     revenue_micros: int = 0
     pending_micros: int = 0
@@ -28,26 +28,26 @@ class OtherMoney(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sums(msgspec.Struct, frozen=True, kw_only=True):
-    """What was counted. Micros are in the currency of the instance, without what could not be converted."""
+    """Sums of the facts. Micros are in the instance's currency, without amounts that could not be converted."""
 
     clicks: int = 0
-    """Counted: without screened ones and tests."""
+    """Counted clicks, without screened and test clicks."""
     unique_clicks: int = 0
-    """Of visitors who came without a cookie of ours."""
+    """Clicks by visitors without a cookie of ours."""
     clicks_recorded: int = 0
-    """Counted or screened out."""
+    """Clicks, counted or screened."""
     confirmed: int = 0
     pending: int = 0
     rejected: int = 0
     cost_micros: int = 0
     revenue_micros: int = 0
-    """Of confirmed conversions."""
+    """Payouts of confirmed conversions."""
     pending_micros: int = 0
     rejected_micros: int = 0
     by_status: Mapping[str, int] = {}
-    """Conversions by the key of their status; those that were asked for."""
+    """Conversions by status key, for the requested statuses."""
     not_converted: tuple[OtherMoney, ...] = ()
-    """By currency."""
+    """Money in currencies without a rate, one entry per currency."""
 
 
 class Unit(enum.Enum):
@@ -59,13 +59,13 @@ class Unit(enum.Enum):
     MONEY = enum.auto()
     """Micros of the instance's currency."""
     MONEY_EACH = enum.auto()
-    """The same, of one click: fractions of a cent."""
+    """Micros of the instance's currency per click: fractions of a cent."""
 
 
 class Measure(enum.StrEnum):
-    """A figure of a report: name, label, unit, and the sums that it is made of, as ``dividend`` ÷ ``divisor``.
+    """A figure of a report: name, label, unit and definition, ``dividend`` ÷ ``divisor``.
 
-    ``dividend`` and ``divisor`` are names of ``Sums``, added or subtracted; an empty ``divisor``: nothing is divided.
+    Both are fields of ``Sums``, added or subtracted. With an empty ``divisor`` nothing is divided.
     """
 
     label: str
@@ -73,7 +73,7 @@ class Measure(enum.StrEnum):
     dividend: str
     divisor: str
 
-    # The defaults are for the type checker: looking a measure up by its name looks like making one.
+    # The defaults are for the type checker, to which looking up a measure by name looks like creating one.
     def __new__(
         cls, name: str, label: str = "", unit: Unit = Unit.COUNT, dividend: str = "", divisor: str = ""
     ) -> Self:
@@ -103,16 +103,16 @@ class Measure(enum.StrEnum):
 
     @property
     def is_share(self) -> bool:
-        """True for millionths of a whole."""
+        """Return whether the value is in millionths of a whole."""
         return self.unit is Unit.SHARE
 
     @property
     def is_money(self) -> bool:
-        """True for micros of the instance's currency."""
+        """Return whether the value is in micros of the instance's currency."""
         return self.unit in (Unit.MONEY, Unit.MONEY_EACH)
 
     def of(self, sums: Sums) -> int | None:
-        """Return the measure's integer for these sums; None: there is nothing to divide by."""
+        """Return the measure's value for these sums in its unit, or None if there is nothing to divide by."""
         total = _total(self.dividend, sums)
         if not self.divisor:
             return total
@@ -125,16 +125,16 @@ def _total(terms: str, sums: Sums) -> int:
 
 @lru_cache
 def signed_names(terms: str) -> tuple[tuple[int, str], ...]:
-    """Return the names of sums in ``a + b - c``, each with 1 or −1."""
+    """Return the names in ``a + b - c``, each with 1 or −1."""
     words = ["+", *terms.split()]
     return tuple((-1 if sign == "-" else 1, name) for sign, name in zip(words[::2], words[1::2], strict=True))
 
 
 def quotient(dividend: int, divisor: int) -> int | None:
-    """The quotient rounded half up; None for a divisor that is not above zero."""
+    """Return the quotient rounded half up, or None if the divisor is not positive."""
     return (2 * dividend + divisor) // (2 * divisor) if divisor > 0 else None
 
 
-def change(now: int, before: int) -> int | None:
-    """By how much a figure grew against the one before, in millionths; None when there was nothing before."""
+def relative_change(now: int, before: int) -> int | None:
+    """Return a figure's change relative to the previous one, in millionths; None if that was 0."""
     return None if before == 0 else quotient((now - before) * MICROS, abs(before))

@@ -1,4 +1,4 @@
-"""The calendar of a report: days and hours of a time zone, its changes of the clock included, as moments in Unix milliseconds."""
+"""Calendar days and hours of a time zone as Unix milliseconds, with its clock changes."""
 
 import enum
 from datetime import date, datetime, time, timedelta
@@ -13,7 +13,7 @@ _STEP_MS = 24 * HOUR_MS
 
 
 class Preset(enum.StrEnum):
-    """Periods with a name. All end with today, but for ``yesterday`` and ``last_month``."""
+    """Named periods. All end with today, except ``yesterday`` and ``last_month``."""
 
     TODAY = "today"
     YESTERDAY = "yesterday"
@@ -24,97 +24,97 @@ class Preset(enum.StrEnum):
     LAST_MONTH = "last_month"
 
 
-class Days(msgspec.Struct, frozen=True):
-    """The days from ``first`` to ``last``, both included."""
+class DateRange(msgspec.Struct, frozen=True):
+    """The days from ``first`` to ``last``, inclusive."""
 
     first: date
     last: date
 
     @property
     def count(self) -> int:
-        """How many days."""
         return (self.last - self.first).days + 1
 
     @property
-    def before(self) -> "Days":
-        """As many days just before."""
-        return Days(self.first - timedelta(self.count), self.first - timedelta(1))
+    def before(self) -> "DateRange":
+        """Return the range of the same length that ends just before this one."""
+        return DateRange(self.first - timedelta(self.count), self.first - timedelta(1))
 
     def from_at(self, zone: ZoneInfo) -> int:
-        """Their first moment in a time zone."""
-        return start_of(self.first, zone)
+        """Return the first moment in a time zone, Unix milliseconds."""
+        return start_of_day(self.first, zone)
 
     def until_at(self, zone: ZoneInfo) -> int:
-        """The first moment after them."""
-        return start_of(self.last + timedelta(1), zone)
+        """Return the first moment after the range, Unix milliseconds."""
+        return start_of_day(self.last + timedelta(1), zone)
 
 
-class Offset(msgspec.Struct, frozen=True):
-    """From a moment on, how far local time is ahead of UTC."""
+class UtcOffset(msgspec.Struct, frozen=True):
+    """The offset of local time from UTC, from a moment on."""
 
     from_at: int
     ahead_ms: int
 
 
 def zone_of(name: str) -> ZoneInfo | None:
-    """The time zone of an IANA name; None for an unknown one."""
+    """Return the time zone with an IANA name, or None if it is unknown."""
     try:
         return ZoneInfo(name) if name and len(name) <= 64 else None
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
 
 
-def days_of(preset: Preset, now_ms: int, zone: ZoneInfo) -> Days:
-    """The days that a preset means at a moment in a time zone."""
+def days_of(preset: Preset, now_ms: int, zone: ZoneInfo) -> DateRange:
+    """Return the days of a preset at a moment in a time zone."""
     today = datetime.fromtimestamp(now_ms / 1000, zone).date()
     match preset:
         case Preset.TODAY:
-            return Days(today, today)
+            return DateRange(today, today)
         case Preset.YESTERDAY:
-            return Days(today - timedelta(1), today - timedelta(1))
+            return DateRange(today - timedelta(1), today - timedelta(1))
         case Preset.LAST_7_DAYS:
-            return Days(today - timedelta(6), today)
+            return DateRange(today - timedelta(6), today)
         case Preset.LAST_30_DAYS:
-            return Days(today - timedelta(29), today)
+            return DateRange(today - timedelta(29), today)
         case Preset.LAST_90_DAYS:
-            return Days(today - timedelta(89), today)
+            return DateRange(today - timedelta(89), today)
         case Preset.THIS_MONTH:
-            return Days(today.replace(day=1), today)
+            return DateRange(today.replace(day=1), today)
         case Preset.LAST_MONTH:
             end = today.replace(day=1) - timedelta(1)
-            return Days(end.replace(day=1), end)
+            return DateRange(end.replace(day=1), end)
 
 
-def start_of(day: date, zone: ZoneInfo) -> int:
-    """The first moment of a day; where the clock skips midnight, the moment after."""
+def start_of_day(day: date, zone: ZoneInfo) -> int:
+    """Return the first moment of a day. If the clock skips midnight, that is the moment after the gap."""
     local = datetime.combine(day, time(), zone)
     return int(local.timestamp()) * SECOND_MS
 
 
-def offsets_of(zone: ZoneInfo, from_at: int, until_at: int) -> tuple[Offset, ...]:
-    """How far a time zone is ahead of UTC from ``from_at`` on, and from each change of its clock before ``until_at``."""
+def offsets_of(zone: ZoneInfo, from_at: int, until_at: int) -> tuple[UtcOffset, ...]:
+    """Return the time zone's offset at ``from_at``, and one for each clock change before ``until_at``."""
+    # Whole days, so that different periods share the cache.
     first = from_at - from_at % _STEP_MS
     found = _changes_of(zone, first, until_at + -until_at % _STEP_MS)
-    standing = max((offset for offset in found if offset.from_at <= from_at), key=lambda offset: offset.from_at)
+    current = max((offset for offset in found if offset.from_at <= from_at), key=lambda offset: offset.from_at)
     return (
-        Offset(from_at, standing.ahead_ms),
+        UtcOffset(from_at, current.ahead_ms),
         *(offset for offset in found if from_at < offset.from_at < until_at),
     )
 
 
 @lru_cache(64)
-def _changes_of(zone: ZoneInfo, first: int, last: int) -> tuple[Offset, ...]:
-    """The offset at ``first`` and every later one. Looks at each day, and closer at days whose offsets differ."""
-    found = [Offset(first, _ahead_ms(zone, first))]
+def _changes_of(zone: ZoneInfo, first: int, last: int) -> tuple[UtcOffset, ...]:
+    """Return the offset at ``first`` and every later one. Compares day by day, and bisects days with a change."""
+    found = [UtcOffset(first, _ahead_ms(zone, first))]
     for day in range(first, last, _STEP_MS):
         if _ahead_ms(zone, day + _STEP_MS) != found[-1].ahead_ms:
             change_at = _change_within(zone, day, day + _STEP_MS)
-            found.append(Offset(change_at, _ahead_ms(zone, change_at)))
+            found.append(UtcOffset(change_at, _ahead_ms(zone, change_at)))
     return tuple(found)
 
 
 def _change_within(zone: ZoneInfo, low: int, high: int) -> int:
-    """The first second at which the offset is no longer that of ``low``."""
+    """Return the first second at which the offset differs from the one at ``low``."""
     before = _ahead_ms(zone, low)
     while high - low > SECOND_MS:
         middle = (low + high) // 2 // SECOND_MS * SECOND_MS

@@ -1,4 +1,4 @@
-"""What a report is asked for: a period, groupings, filters, an order; and the groups that come back."""
+"""Report queries (period, grouping, filters, order) and their results."""
 
 import enum
 
@@ -7,11 +7,11 @@ import msgspec
 from clickloop.report.measure import Measure, Sums
 from clickloop.setup.source_rows import V_ROWS
 
-MAX_GROUPINGS = 2  # a table on a page has no place for more
+MAX_GROUPINGS = 2  # more do not fit into a table on a page
 
 
 class Dimension(enum.StrEnum):
-    """What a report can be grouped and filtered by. Conversions have the dimensions of their click, but their own moment."""
+    """A dimension to group and filter by. Conversions have the dimensions of their click, but their own time."""
 
     CAMPAIGN = "campaign"
     SOURCE = "source"
@@ -29,7 +29,7 @@ class Dimension(enum.StrEnum):
     BROWSER_VERSION = "browser_version"
     DOMAIN = "domain"
     STATUS = "status"
-    """Of conversions: a report grouped by it has no clicks and no cost; a filter by it narrows the conversions alone."""
+    """For conversions only: a report grouped by it has no clicks or cost; a filter on it applies to conversions alone."""
     DAY = "day"
     HOUR = "hour"
     WEEKDAY = "weekday"
@@ -67,12 +67,12 @@ class Dimension(enum.StrEnum):
 
     @property
     def is_time(self) -> bool:
-        """Whether its values are moments or parts of the calendar, in the report's time zone."""
+        """Return whether its values are moments or calendar parts, in the report's time zone."""
         return self in _TIMES
 
     @property
     def is_number(self) -> bool:
-        """Whether its values are numbers of records that the user set up; 0: none."""
+        """Return whether its values are numbers of set-up records. 0 stands for none."""
         return self in _NUMBERS
 
 
@@ -82,60 +82,60 @@ PARAMETERS = tuple(Dimension(f"v{number}") for number in V_ROWS)
 """V1…V30 in order."""
 
 
-class Filter(msgspec.Struct, frozen=True):
-    """Only what has one of these values. Values are as in the groups' keys; numbers as decimal texts; an empty text is none."""
+class DimensionFilter(msgspec.Struct, frozen=True):
+    """A filter that matches any of its values. Values are like group keys, numbers as decimal text. Empty: without a value."""
 
     dimension: Dimension
     values: tuple[str, ...]
 
 
 class ReportQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked of the facts."""
+    """A query of the facts."""
 
     from_at: int
     until_at: int
-    """Exclusive. Unix milliseconds, as the period's ends are in ``zone``."""
+    """End of the period, exclusive, Unix milliseconds; like ``from_at`` the start of a day in ``zone``."""
     zone: str = "UTC"
-    """IANA name of the time zone that days and hours are of."""
+    """IANA name of the time zone of days and hours."""
     currency: str
-    """Of the instance: what money is converted into."""
+    """The instance's currency, into which money is converted."""
     group_by: tuple[Dimension, ...] = ()
-    """At most two; none: only the totals."""
-    filters: tuple[Filter, ...] = ()
+    """At most two. Empty: totals only."""
+    filters: tuple[DimensionFilter, ...] = ()
     sort: Measure | None = Measure.CLICKS
-    """None: by the groups' keys, in their order."""
+    """None: by group key."""
     descending: bool = True
     limit: int = 100
     offset: int = 0
     statuses: tuple[str, ...] = ()
-    """Keys of the statuses whose conversions are to be counted each by itself."""
+    """Keys of the statuses whose conversions are also counted separately."""
 
 
-class Rate(msgspec.Struct, frozen=True):
-    """What one unit of a currency was worth from a day on, until the next rate."""
+class ExchangeRate(msgspec.Struct, frozen=True):
+    """The value of one unit of a currency from a day on, until the next rate."""
 
     currency: str
     day: int
     """Days since 1970-01-01, UTC."""
     rate_e12: int
-    """Millionths of millionths of the instance's currency."""
+    """Trillionths (10⁻¹²) of the instance's currency."""
 
 
-Key = int | str
-"""What a group has in common: a number, a text (empty: none), a weekday (1 Monday … 7), an hour of the day, or the first moment of
-a day or hour in Unix milliseconds."""
+GroupKey = int | str
+"""The key of a group: a record's number, a text (empty if none), a weekday (1 for Monday … 7), an hour of the day, or the first
+moment of a day or hour in Unix milliseconds."""
 
 
-class Group(msgspec.Struct, frozen=True):
+class ReportGroup(msgspec.Struct, frozen=True):
     """A row of a report."""
 
-    keys: tuple[Key, ...]
+    keys: tuple[GroupKey, ...]
     sums: Sums
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The groups that were asked for, how many there are, and the sums of all of them."""
+    """One page of groups, the number of all groups, and the sums of all of them."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[ReportGroup, ...]
     group_count: int
     totals: Sums

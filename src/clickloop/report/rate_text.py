@@ -1,10 +1,10 @@
-"""Exchange rates and days as texts: exact decimals into integers, never a float."""
+"""Parses and formats exchange rates and days: exact decimals as integers, never a float."""
 
 import re
 from datetime import date
 from typing import NamedTuple
 
-MAX_WHOLE_DIGITS = 6  # with twelve more and an amount's micros it fits into 128 bits
+MAX_WHOLE_DIGITS = 6  # times an amount in micros, with the 12 decimals, this fits into 128 bits
 E12 = 10**12
 
 _RATE = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,12}))?")
@@ -14,22 +14,22 @@ _EPOCH = date(1970, 1, 1).toordinal()
 
 
 def read_rate(text: str) -> int | None:
-    """The rate of a decimal text in millionths of millionths; None for a text that is none, or not above zero."""
-    written = _RATE.fullmatch(text.strip())
-    if written is None:
+    """Return a decimal rate in trillionths (10⁻¹²), or None if it is invalid or zero."""
+    match = _RATE.fullmatch(text.strip())
+    if match is None:
         return None
-    whole, fraction = written[1], written[2] or ""
+    whole, fraction = match[1], match[2] or ""
     return int(whole) * E12 + int(fraction.ljust(12, "0")) or None
 
 
 def rate_text(rate_e12: int) -> str:
-    """A rate as the shortest decimal."""
+    """Return a rate in trillionths as the shortest decimal."""
     whole, rest = divmod(rate_e12, E12)
     return f"{whole}.{rest:012d}".rstrip("0").rstrip(".")
 
 
 class RateLine(NamedTuple):
-    """A line of a list of rates: a currency, a day, and a rate, as they stand there."""
+    """A line of a list of rates, as text: currency, day and rate."""
 
     currency: str
     day: str
@@ -37,9 +37,9 @@ class RateLine(NamedTuple):
 
 
 def read_rate_lines(text: str) -> list[RateLine] | int:
-    """The rates of a list, one a line, parted by spaces, commas, semicolons or tabs; or the number of the first line that is none.
+    """Return the rates of a list, or the number of the first invalid line.
 
-    A head (``currency,day,rate``) and empty lines are passed over.
+    Values are separated by spaces, commas, semicolons or tabs. A header (``currency,day,rate``) and blank lines are skipped.
     """
     found = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -53,7 +53,7 @@ def read_rate_lines(text: str) -> list[RateLine] | int:
 
 
 def read_day(text: str) -> int | None:
-    """The day of an ISO 8601 date, in days since 1970-01-01; None for what is no date from 1970 on."""
+    """Return an ISO 8601 date in days since 1970-01-01, or None if it is invalid or earlier."""
     if not _DAY.fullmatch(text.strip()):
         return None
     try:
@@ -64,5 +64,5 @@ def read_day(text: str) -> int | None:
 
 
 def day_text(day: int) -> str:
-    """A day since 1970-01-01 as ISO 8601."""
+    """Return a day, counted from 1970-01-01, as an ISO 8601 date."""
     return date.fromordinal(_EPOCH + day).isoformat()

@@ -1,4 +1,4 @@
-"""The core: the stores that it has open, the instance's settings, and what it publishes for the other processes."""
+"""The core: its open stores, the instance's settings, and the files that it publishes for other processes."""
 
 import contextlib
 import platform
@@ -22,7 +22,7 @@ from clickloop.machine.clock_guard import ClockGuard
 from clickloop.machine.log import log
 from clickloop.people.devices import Devices
 from clickloop.postback.alarm_rules import AlarmRules, alarm_rules_among, write_alarm_rules
-from clickloop.postback.delivery.limits import Limits
+from clickloop.postback.delivery.limits import DeliveryLimits
 from clickloop.postback.delivery.worker import Delivery
 from clickloop.postback.rule import Rule
 from clickloop.postback.sending.address_guard import AddressGuard, policy_of
@@ -33,14 +33,14 @@ from clickloop.running.worker import Worker
 from clickloop.saving.access import Access
 from clickloop.setup.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.setup.catalog import write_catalog
-from clickloop.setup.instance import started_with
-from clickloop.store.damage_log import damage_alarms, keep_damages
+from clickloop.setup.instance import startup_settings
+from clickloop.store.damage_log import damage_alarms, report_damages
 from clickloop.store.delivery_hold import DeliveryHold
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.export_files import ExportFiles
-from clickloop.store.facts.facts import Facts, FactsError
-from clickloop.store.folder_watch import FolderWatch, catalog_fault, mended
-from clickloop.store.identity import FILE_NAME, Installation, click_ids_of, find_key, write_installation
+from clickloop.store.facts.facts import FactsError, FactsStore
+from clickloop.store.folder_watch import FolderWatch, catalog_fault, repair_entry
+from clickloop.store.identity import FILE_NAME, Installation, click_ids_of, read_key, write_installation
 from clickloop.store.ledger.installation import read_progress
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
@@ -48,29 +48,29 @@ from clickloop.store.ledger.setup.catalog import read_catalog
 from clickloop.store.ledger.setup.postback_rules import live_alarm_rules
 from clickloop.store.ledger.setup.settings import read_instance
 from clickloop.store.upload_files import UploadFiles
-from clickloop.stores import keep_marks, open_stores
+from clickloop.stores import open_stores, record_marks
 from clickloop.tracking.click_progress import ClickProgress
-from clickloop.tracking.notices import Desk
+from clickloop.tracking.notices import Intake
 from clickloop.tracking.pausing import SettlingPauses
-from clickloop.tracking.retention import last_sign_of_life
+from clickloop.tracking.retention import find_last_seen_at
 
 
 class Core:
-    """Everything that the core process has open. Threads may share it."""
+    """The state of the core process. Thread-safe."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, facts: Facts, installation: Installation) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, facts: FactsStore, installation: Installation) -> None:
         folder = settings.folder()
         self.installation = installation
         self.settings = settings
         self.folder = folder
         self.ledger = ledger
         self.facts = facts
-        key = find_key(folder, installation.key).key
+        key = read_key(folder, installation.key).key
         self.click_ids = click_ids_of(folder, key, installation)
-        self.started = started_with(settings)
+        self.started = startup_settings(settings)
         self.guard = AddressGuard(policy_of(settings))
         self.record_ids = RecordIds()
-        self.clock_guard = ClockGuard(wall_clock, steady_seconds, last_sign_of_life(ledger, facts))
+        self.clock_guard = ClockGuard(wall_clock, steady_seconds, find_last_seen_at(ledger, facts))
         self.access = Access(ledger=ledger, clock=self.clock_guard.earlier_now, devices=Devices(key))
         self.sender = Sender(settings.attempt_seconds, self.guard)
         self.hold = DeliveryHold(folder)
@@ -78,9 +78,9 @@ class Core:
         self.delivery = Delivery(
             LedgerPostbacks(ledger),
             self.sender.send,
-            # The facts are open: DuckDB gives their file to one process at a time, so the core before this one has ended.
+            # The facts are open, and DuckDB lets only one process open their file: the previous core has ended.
             alone=True,
-            limits=Limits(connections=settings.delivery_connections, deadline_seconds=settings.attempt_seconds),
+            limits=DeliveryLimits(connections=settings.delivery_connections, deadline_seconds=settings.attempt_seconds),
             on_hold=self.hold.current is not None,
         )
         self.watch = FolderWatch(
@@ -101,17 +101,18 @@ class Core:
         )
         self.reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
         self.workers: list[Worker] = []
-        """Set by whoever starts them, for ``health``."""
+        """Set by ``serve_core``, for ``health``."""
         self._started_at = wall_clock()
-        # Two changes of the set-up at once: the catalog that is written last must be the one that was read last.
+        # With concurrent changes of the set-up, the catalog that is read last must be the one that is written last.
         self._publishing = threading.Lock()
+        self._is_published = False
         self.instance = self.started
         """The instance's settings, as of the last ``publish_catalog``."""
 
     @property
-    def desk(self) -> Desk:
-        """Return what registering notices needs, by the settings of now."""
-        return Desk(
+    def intake(self) -> Intake:
+        """Return the context for registering notices, with the current settings."""
+        return Intake(
             self.ledger,
             self.facts,
             self.click_ids,
@@ -123,13 +124,14 @@ class Core:
         )
 
     def publish_catalog(self) -> None:
-        """Take over the set-up as the ledger has it now, and write the catalog; edges take it within a tenth of a second."""
+        """Read the set-up from the ledger and write the catalog, which edges load within a tenth of a second."""
         with self._publishing:
+            self._is_published = False
             with self.ledger.read() as tx:
                 self.instance = read_instance(tx).over(self.started)
                 alarm_rules = alarm_rules_among(kept.rule for kept in live_alarm_rules(tx))
                 own_hosts = self.instance.own_hosts() | {self.settings.listen}
-                # Sorted: a set has no order, and the same set-up should give the same catalog.
+                # Sorted, so that the same set-up gives the same catalog.
                 catalog = read_catalog(tx, tuple(sorted(own_hosts)))
                 setup_change = read_progress(tx).setup_change
             self.guard.know_own_hosts(own_hosts | {self.settings.panel_listen})
@@ -142,10 +144,30 @@ class Core:
             )
             self._publish_alarm_rules(alarm_rules, own_hosts)
             write_catalog(self.folder, catalog)
+            self._is_published = True
 
-    def keep_marks(self) -> bool:
-        """Write down how far the stores are, so that a later start recognises an older copy. Return False: there is no more to do."""
-        self.installation = keep_marks(self.folder, self.ledger, self.facts, self.installation)
+    def publish_change(self) -> None:
+        """Publish a change of the set-up that is committed. On a full disk, say, ``publish_again`` does it later."""
+        try:
+            self.publish_catalog()
+        # The change is saved: who made it must not be told that it failed, and try it again.
+        except (OSError, SQLAlchemyError) as fault:
+            log("a change of the set-up is saved and not yet in force", fault=str(fault))
+
+    def publish_again(self) -> bool:
+        """Publish the set-up if its last change could not be, and raise or end the alarm. Return False: there is no more to do."""
+        told: list[str] = []
+        if not self._is_published:
+            try:
+                self.publish_catalog()
+            except (OSError, SQLAlchemyError) as fault:
+                told = [f"the last change of the set-up is saved and not yet in force for visitors: {fault}"]
+        self.alarms.report("catalog", told)
+        return False
+
+    def record_marks(self) -> bool:
+        """Record the stores' progress, by which later starts recognise an older copy. Return False, as a worker's step."""
+        self.installation = record_marks(self.folder, self.ledger, self.facts, self.installation)
         return False
 
     def _publish_alarm_rules(self, rules: tuple[Rule, ...], own_hosts: frozenset[str]) -> None:
@@ -153,29 +175,29 @@ class Core:
         domain = urlsplit(self.instance.public_url).netloc
         try:
             write_alarm_rules(self.folder, AlarmRules(rules=rules, own_hosts=hosts, domain=domain))
-        except OSError as fault:  # a full disk keeps the copy as it was; the set-up is published all the same
+        except OSError as fault:  # on a full disk the old copy stays; publish the set-up all the same
             log("the copy of the alarm rules could not be written", fault=str(fault))
 
-    def tell_damages(self) -> None:
-        """Raise or end the alarm for damage of the journal that nobody has confirmed."""
-        self.alarms.tell("journal", damage_alarms(self.folder))
+    def update_damage_alarms(self) -> None:
+        """Raise or end the alarms about unconfirmed damage."""
+        self.alarms.report("journal", damage_alarms(self.folder))
 
     def watch_files(self) -> None:
-        """Raise the alarms of files that were deleted or replaced, and write anew what can be."""
+        """Raise alarms about files that were deleted or replaced, and rewrite those that can be."""
         found = self.watch.look()
-        keep_damages(self.folder, found.mended)
-        self.alarms.tell("files", found.alarms)
+        report_damages(self.folder, found.mended)
+        self.alarms.report("files", found.alarms)
 
-    def tell_mended(self, lost_identity: str) -> None:
-        """Record what this start writes anew. Call it before the catalog is published."""
+    def report_repairs(self, lost_identity: str) -> None:
+        """Report the files that this start rewrites. Call it before the catalog is published."""
         now_ms = wall_clock()
         faults = {FILE_NAME: lost_identity}
         with self.ledger.read() as tx:
             was_published = read_progress(tx).setup_change > 0
-        if was_published:  # by the start before: else the folder has just been made
+        if was_published:  # else the folder is new
             faults[CATALOG_FILE] = catalog_fault(self.folder / CATALOG_FILE, self.installation.id)
-        keep_damages(
-            self.folder, [mended(self.folder / name, fault, now_ms) for name, fault in faults.items() if fault]
+        report_damages(
+            self.folder, [repair_entry(self.folder / name, fault, now_ms) for name, fault in faults.items() if fault]
         )
 
     def health(self) -> CoreHealth:
@@ -192,23 +214,23 @@ class Core:
 
     def close(self) -> None:
         """Close the stores."""
-        with contextlib.suppress(OSError, SQLAlchemyError, FactsError):  # the marks stay behind, as after a crash
-            self.keep_marks()
+        with contextlib.suppress(OSError, SQLAlchemyError, FactsError):  # the marks then lag, as after a crash
+            self.record_marks()
         self.facts.close()
         self.ledger.close()
 
 
 @contextlib.contextmanager
 def open_core(settings: Settings) -> Iterator[Core]:
-    """Open the stores, waiting a little for a core that was killed to let go of them; close them on leaving.
+    """Open the stores, waiting a little for a killed core to release them, and close them at the end.
 
-    Raise LedgerError, FactsError, or StoresRefusedError when they do not belong together.
+    Raise LedgerError, FactsError, or StoresRefusedError if they do not belong together.
     """
     opened = open_stores(settings.folder(), settings.facts_memory_mb)
     core = Core(settings, opened.ledger, opened.facts, opened.installation)
     try:
         if opened.was_complete:
-            core.tell_mended(opened.lost_identity)
+            core.report_repairs(opened.lost_identity)
         yield core
     finally:
         core.close()

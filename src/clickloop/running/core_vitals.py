@@ -1,4 +1,4 @@
-"""The core's own part in being watched: its heartbeat, the alarms of its workers, and why it could not start."""
+"""The core's vitals: its heartbeat, alarms about its workers, and the alarm if it cannot start."""
 
 import asyncio
 import contextlib
@@ -12,28 +12,28 @@ from clickloop.alarm.heartbeat import BEAT_SECONDS, Heartbeat
 from clickloop.alarm.vital_signs import Patience, VitalSigns
 from clickloop.clock import SECOND_MS, Clock, wall_clock
 from clickloop.diagnosis.health import WorkerHealth
-from clickloop.machine.log import Sparingly
+from clickloop.machine.log import RateLimitedLog
 
 WATCHED_WORKERS = frozenset({"click processing", "notice processing"})
-"""Those that may never stand still. Others have rounds that take minutes: a large upload, an export."""
+"""Workers that must always make progress. Rounds of others may take minutes: a large upload, an export."""
 _START = "start"
 _WORKERS = "workers"
 _MORE = "more"
 
 
 class WatchedWorker(Protocol):
-    """A worker of the core, as ``worker.Worker``."""
+    """A worker of the core; see ``worker.Worker``."""
 
     name: str
     rounds: int
 
     def health(self) -> WorkerHealth:
-        """Return whether it works."""
+        """Return whether it runs and whether it is failing."""
         ...
 
 
 class CoreVitals:
-    """Beats while the event loop turns, and sees what the core sees of itself."""
+    """Writes the core's heartbeat from the event loop, and watches for alarms in a thread."""
 
     def __init__(
         self,
@@ -43,26 +43,26 @@ class CoreVitals:
         clock: Clock = wall_clock,
         more: Callable[[], Sequence[Alarm]] = tuple,
     ) -> None:
-        """``more``: further alarms of the core that are looked at with every beat."""
+        """``more``: returns further alarms; called once a second."""
         self._folder = folder
         self._alarms = alarms
         self._patience = patience
         self._clock = clock
         self._more = more
         self._signs = VitalSigns(folder, patience, clock=clock)
-        # An event, so that the thread does not sleep through the end of the process.
+        # An event, so that the end of the process interrupts the thread's wait.
         self._ending = threading.Event()
-        self._unwritten = Sparingly("looking for alarms failed and is tried again", 60)
+        self._unwritten = RateLimitedLog("looking for alarms failed and is tried again", 60)
 
     def observed(self) -> tuple[Alarm, ...]:
-        """Return what this process sees by itself, as of its last look, at most some seconds ago."""
+        """Return the vital signs' alarms as of the last look, at most some seconds ago."""
         return self._signs.alarms
 
     async def beat_for_ever(self, workers: Sequence[WatchedWorker]) -> None:
-        """Leave a sign of life every second, from the event loop itself: when that hangs, no beat is left."""
+        """Write a heartbeat every second, in the event loop itself, so that there is none when the loop hangs."""
         heart = Heartbeat(self._folder, CORE)
-        looking = threading.Thread(target=self._look_for_ever, args=(workers,), name="vital signs", daemon=True)
-        looking.start()
+        watching = threading.Thread(target=self._watch, args=(workers,), name="vital signs", daemon=True)
+        watching.start()
         try:
             while True:
                 heart.beat({worker.name: worker.rounds for worker in workers if worker.name in WATCHED_WORKERS})
@@ -71,10 +71,10 @@ class CoreVitals:
             self._ending.set()
             heart.close()
 
-    def _look_for_ever(self, workers: Sequence[WatchedWorker]) -> None:
-        """Look and write in a thread of its own.
+    def _watch(self, workers: Sequence[WatchedWorker]) -> None:
+        """Update the alarms every second, in a separate thread.
 
-        A journal of a million segments takes seconds to list, and the loop's own threads may be busy with passwords for as long.
+        Listing a journal of a million segments takes seconds, and the event loop's thread pool may be busy hashing passwords.
         """
         self._set(_START, [])
         while not self._ending.wait(BEAT_SECONDS):
@@ -105,9 +105,9 @@ class CoreVitals:
             self._unwritten(fault=str(fault))
 
 
-def tell_cannot_start(folder: Path, fault: Exception) -> None:
-    """Leave an alarm that says why the core could not start or go on; the core that starts well takes it back."""
-    sentence = f"The core could not go on: {type(fault).__name__}: {fault}"[:MAX_SENTENCE]
-    # The log has it already: a full disk must not replace the reason by its own.
+def report_start_failure(folder: Path, fault: Exception) -> None:
+    """Raise an alarm that says why the core could not start or continue; the next successful start ends it."""
+    sentence = f"The core could not continue: {type(fault).__name__}: {fault}"[:MAX_SENTENCE]
+    # The log has the reason already; a full disk must not raise another error here.
     with contextlib.suppress(OSError):
         Alarms(folder).set(_START, [Alarm(code="core_cannot_start", sentence=sentence)])

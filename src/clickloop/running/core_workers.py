@@ -19,87 +19,88 @@ from clickloop.diagnosis.self_audit import (
 from clickloop.machine.log import log
 from clickloop.running.core import Core
 from clickloop.running.worker import Worker
-from clickloop.saving.access import forget_old_sessions
-from clickloop.store.damage_log import keep_damages
+from clickloop.saving.access import delete_ended_sessions
+from clickloop.store.damage_log import report_damages
 from clickloop.store.journal.reader import JournalReader
-from clickloop.tracking.around_damage import held_notice_alarms
-from clickloop.tracking.bulk import forget_old_answers, work_off_next
-from clickloop.tracking.exports import ExportWork, tidy_exports
-from clickloop.tracking.retention import Deletion, Retention, delete_old_strangers
+from clickloop.tracking.bulk import delete_expired_responses, run_next_batch
+from clickloop.tracking.damage_isolation import damaged_record_alarms
+from clickloop.tracking.exports import ExportWorker, delete_old_export_files
+from clickloop.tracking.jobs.exports import page_reader
+from clickloop.tracking.retention import Deletion, Retention, delete_old_unidentified_notices, sparing
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
-from clickloop.tracking.uploads import UploadWork, tidy_uploads
+from clickloop.tracking.uploads import UploadWorker, tidy_uploads
 from clickloop.tracking.waiting import WaitingNotices, unknown_click_alarms
 from clickloop.web.api.context import ApiContext
-from clickloop.web.api.logs.exportable import page_reader
 
-NOTICE_LOOK_SECONDS = 0.01  # a postback waits for it; a look costs a listing of a few directories
-CLICK_LOOK_SECONDS = 0.05  # nobody waits for it, and larger batches load faster
-UPLOAD_LOOK_SECONDS = 0.2  # a person has just sent the file; a look is one query
-EXPORT_LOOK_SECONDS = 0.2  # a person waits for it; a look is one query
+NOTICE_LOOK_SECONDS = 0.01  # postbacks wait for it; a look lists a few directories
+CLICK_LOOK_SECONDS = 0.05  # nothing waits for it, and larger batches load faster
+UPLOAD_LOOK_SECONDS = 0.2  # a user has just sent the file; a look is one query
+EXPORT_LOOK_SECONDS = 0.2  # a user waits for it; a look is one query
 BULK_LOOK_SECONDS = 0.5  # jobs take minutes; a look is one query
-AUDIT_SECONDS = 10.0  # each step reads some thousand rows: seldom enough to be unnoticed
-PAUSED_LOOK_SECONDS = 2.0  # rules are paused by people and by many failures: nothing is in a hurry
-HOUSEKEEPING_SECONDS = 30.0  # what is too old may stay half a minute longer
-MARKS_SECONDS = 10.0  # each writes two files and the ledger; what is newer is missed by no start
+AUDIT_SECONDS = 10.0  # rare enough not to be noticed: a step reads a few thousand rows
+PAUSED_LOOK_SECONDS = 2.0  # pausing by users, or after many failures, is never urgent
+HOUSEKEEPING_SECONDS = 30.0  # expired data may stay half a minute longer
+PUBLISHING_SECONDS = 1.0  # until then visitors follow the set-up before the change; a round is one comparison
+MARKS_SECONDS = 10.0  # each time writes the ledger and four files; marks may lag
 
 Step = Callable[[], bool]
-"""One bounded round of a worker; returns whether there is more to do at once."""
+"""A bounded round of a worker; returns whether there is more to do immediately."""
 
 
 def workers_of(core: Core, context: ApiContext) -> list[Worker]:
-    """Return the workers, not yet started."""
+    """Return the workers, not started yet."""
     journal, settled = core.folder / "journal", core.folder / "settled"
-    # A reader for each thread: they remember where each writer's segments go on.
+    # A reader per thread, since readers keep state.
     clicks, notices = JournalReader(journal, settled), JournalReader(journal, settled)
-    gate = (
-        core.pauses.gate
-    )  # around whatever moves or deletes segments: a backup copies stores that do not change meanwhile
-    export_work = ExportWork(core.ledger, core.exports, page_reader(context), wall_clock)
+    # Around every worker that moves or deletes segments, which must not happen during a backup.
+    gate = core.pauses.gate
+    export_work = ExportWorker(core.ledger, core.exports, page_reader(context), wall_clock)
     return [
-        Worker("click processing", gate(_settling_of_clicks(core, clicks)), CLICK_LOOK_SECONDS),
-        Worker("notice processing", gate(_settling_of_notices(core, notices)), NOTICE_LOOK_SECONDS),
-        Worker("uploads", _taking_of_uploads(core), UPLOAD_LOOK_SECONDS, drains=False),
+        Worker("click processing", gate(_click_settling(core, clicks)), CLICK_LOOK_SECONDS),
+        Worker("notice processing", gate(_notice_settling(core, notices)), NOTICE_LOOK_SECONDS),
+        Worker("uploads", _uploads(core), UPLOAD_LOOK_SECONDS, drains=False),
         Worker("exports", export_work.step, EXPORT_LOOK_SECONDS, drains=False),
         Worker("bulk jobs", _bulk_jobs(core), BULK_LOOK_SECONDS, drains=False),
         Worker("self-audit", _self_audit(core), AUDIT_SECONDS),
-        Worker("pause alarms", _alarms_of_what_is_paused(core), PAUSED_LOOK_SECONDS),
+        Worker("pause alarms", _pause_alarms(core), PAUSED_LOOK_SECONDS),
         Worker("housekeeping", gate(_housekeeping(core, clicks)), HOUSEKEEPING_SECONDS),
-        Worker("store marks", core.keep_marks, MARKS_SECONDS),
+        Worker("publishing", core.publish_again, PUBLISHING_SECONDS, drains=False),
+        Worker("store marks", core.record_marks, MARKS_SECONDS),
     ]
 
 
-def _settling_of_clicks(core: Core, reader: JournalReader) -> Step:
+def _click_settling(core: Core, reader: JournalReader) -> Step:
     def step() -> bool:
         batch = settle_clicks(reader, core.facts)
         if batch.clicks:
             core.progress.clicks_settled()
-        keep_damages(core.folder, batch.damages)
+        report_damages(core.folder, batch.damages)
         return settle_facts(core.ledger, core.facts) > 0 or batch.more
 
     return step
 
 
-def _settling_of_notices(core: Core, reader: JournalReader) -> Step:
+def _notice_settling(core: Core, reader: JournalReader) -> Step:
     waiting = WaitingNotices()
 
     def step() -> bool:
         now_ms = wall_clock()
-        batch = settle_notices(reader, core.desk, now_ms)
-        keep_damages(core.folder, batch.damages)
+        batch = settle_notices(reader, core.intake, now_ms)
+        report_damages(core.folder, batch.damages)
         core.progress.look()
-        if waiting.step(core.desk, now_ms) or batch.results:
+        if waiting.step(core.intake, now_ms) or batch.results:
             core.delivery.wake()
         return batch.more
 
     return step
 
 
-def _taking_of_uploads(core: Core) -> Step:
+def _uploads(core: Core) -> Step:
     core.uploads.delete_unfinished()
-    work = UploadWork(core.desk, core.uploads, wall_clock)
+    work = UploadWorker(core.intake, core.uploads, wall_clock)
 
     def step() -> bool:
-        work.desk = core.desk
+        work.intake = core.intake
         done = work.step()
         if done.owed:
             core.delivery.wake()
@@ -110,7 +111,7 @@ def _taking_of_uploads(core: Core) -> Step:
 
 def _bulk_jobs(core: Core) -> Step:
     def step() -> bool:
-        more = work_off_next(core.desk, wall_clock())
+        more = run_next_batch(core.intake, wall_clock())
         if more:
             core.delivery.wake()
         return more
@@ -123,11 +124,11 @@ def _self_audit(core: Core) -> Step:
 
     def step() -> bool:
         core.watch_files()
-        core.tell_damages()
-        core.alarms.tell("unreadable clicks", core.progress.alarms())
-        core.alarms.tell("geo base", core.geo_check.alarms())
+        core.update_damage_alarms()
+        core.alarms.report("unreadable clicks", core.progress.alarms())
+        core.alarms.report("geo base", core.geo_check.alarms())
         unreadable = pages.guarded(lambda: _audit_ledger(core))
-        core.alarms.tell("ledger", pages.step() or unreadable)
+        core.alarms.report("ledger", pages.step() or unreadable)
         return False
 
     return step
@@ -135,23 +136,23 @@ def _self_audit(core: Core) -> Step:
 
 def _audit_ledger(core: Core) -> None:
     mismatches = audit_step(core.ledger)
-    if core.alarms.tell("audit", audit_alarms(mismatches)) and mismatches:
+    if core.alarms.report("audit", audit_alarms(mismatches)) and mismatches:
         first = msgspec.to_builtins(mismatches[0])
         log("self-audit: postbacks do not add up", first=first, changes=len(mismatches))
-    lacking = audit_rows_step(core.ledger)
-    if core.alarms.tell("audit of rows", rows_alarms(lacking)) and lacking:
-        log("self-audit: rows do not add up", first=msgspec.to_builtins(lacking[0]), rows=len(lacking))
-    core.alarms.tell("held notices", held_notice_alarms(core.ledger))
-    core.alarms.tell("unknown clicks", unknown_click_alarms(core.ledger, wall_clock()))
+    faulty = audit_rows_step(core.ledger)
+    if core.alarms.report("audit of rows", rows_alarms(faulty)) and faulty:
+        log("self-audit: rows do not add up", first=msgspec.to_builtins(faulty[0]), rows=len(faulty))
+    core.alarms.report("held notices", damaged_record_alarms(core.ledger))
+    core.alarms.report("unknown clicks", unknown_click_alarms(core.ledger, wall_clock()))
     refused = refused_rules(core.ledger, core.guard)
-    if core.alarms.tell("refused addresses", refused_alarms(refused)) and refused:
+    if core.alarms.report("refused addresses", refused_alarms(refused)) and refused:
         log("live postback rules lead to refused addresses", rules=msgspec.to_builtins(refused))
 
 
-def _alarms_of_what_is_paused(core: Core) -> Step:
+def _pause_alarms(core: Core) -> Step:
     def step() -> bool:
-        core.alarms.tell("paused", paused_alarms(core.ledger))
-        core.alarms.tell("held", held_alarms(core.ledger, core.hold.current))
+        core.alarms.report("paused", paused_alarms(core.ledger))
+        core.alarms.report("held", held_alarms(core.ledger, core.hold.current))
         return False
 
     return step
@@ -162,14 +163,14 @@ def _housekeeping(core: Core, reader: JournalReader) -> Step:
 
     def step() -> bool:
         core.reserve.ensure()
-        core.alarms.tell("clock", retention.step())
+        core.alarms.report("clock", retention.step())
         return False
 
     return step
 
 
 def _deletions(core: Core, reader: JournalReader) -> list[Deletion]:
-    """Return everything that is deleted for its age."""
+    """Return the deletions of old data."""
     keep_ms = core.settings.upload_keep_hours * HOUR_MS
 
     def delete_old_clicks(now_ms: int) -> None:
@@ -177,11 +178,11 @@ def _deletions(core: Core, reader: JournalReader) -> list[Deletion]:
             core.facts.delete_clicks(now_ms - days * DAY_MS)
 
     return [
-        lambda now_ms: forget_old_answers(core.desk, now_ms),
+        lambda now_ms: delete_expired_responses(core.intake, now_ms),
         lambda now_ms: tidy_uploads(core.ledger, core.uploads, now_ms, keep_ms),
-        lambda now_ms: tidy_exports(core.ledger, core.exports, now_ms, keep_ms),
-        lambda now_ms: reader.delete_settled(now_ms - core.settings.journal_keep_hours * HOUR_MS),
-        lambda _now_ms: forget_old_sessions(core.access),
+        lambda now_ms: delete_old_export_files(core.ledger, core.exports, now_ms, keep_ms),
+        sparing(lambda now_ms: reader.delete_settled(now_ms - core.settings.journal_keep_hours * HOUR_MS)),
+        lambda _now_ms: delete_ended_sessions(core.access),
         delete_old_clicks,
-        lambda now_ms: delete_old_strangers(core.ledger, now_ms, core.settings.refused_notice_keep_days),
+        lambda now_ms: delete_old_unidentified_notices(core.ledger, now_ms, core.settings.refused_notice_keep_days),
     ]

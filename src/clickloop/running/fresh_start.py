@@ -1,6 +1,6 @@
-"""``clickloop serve --new``: begin with a fresh store on purpose. What was there is put aside, never deleted.
+"""``clickloop serve --new``: start with a new store on purpose. Old files are moved aside, never deleted.
 
-Run before anything else has the folder open. Killed at any point, it can be run again.
+Runs before anything else has the folder open. If killed at any point, it can be run again.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from clickloop.clock import iso_text
 from clickloop.conversion.conversion import Change
 from clickloop.machine.sealed_file import SealedFileError
 from clickloop.machine.secret_box import secret_box_of
-from clickloop.plural import counted
+from clickloop.plural import pluralize
 from clickloop.report.fact import facts_of_change
 from clickloop.setup.catalog import COPY_NAME, write_catalog
 from clickloop.setup.catalog import FILE_NAME as CATALOG_FILE
@@ -30,15 +30,15 @@ from clickloop.store.identity import (
     LEDGER_FILE,
     STAND_IN_FILE,
     Installation,
-    Marks,
+    StoreMarks,
     draw_key,
     fingerprint_of,
     new_id,
-    prepare,
+    prepare_folder,
     read_installation,
     write_installation,
 )
-from clickloop.store.journal.marks import forget_mark, note_settled
+from clickloop.store.journal.marks import delete_mark, mark_settled
 from clickloop.store.journal.segment import CLICKS_STREAM, CLOSED_SUFFIX, NOTICES_STREAM
 from clickloop.store.ledger.installation import LedgerStamp, read_progress, read_stamp, write_stamp
 from clickloop.store.ledger.ledger import Ledger, LedgerDamagedError
@@ -51,9 +51,9 @@ from clickloop.store.ledger.setup.lost_secrets import (
     accept_lost_requests,
     replace_lost_secrets,
 )
-from clickloop.store.witnesses import forget_witnesses
+from clickloop.store.witnesses import delete_witnesses
 from clickloop.stores import (
-    Problem,
+    StoresProblem,
     StoresRefusedError,
     installation_of,
     open_facts,
@@ -76,27 +76,27 @@ _OF_THE_LEDGER = (
     "uploads",
     "exports",
 )
-"""Everything that refers to the ledger's rows by numbers, which begin at 1 again in a new one. The key stays: old ids are still genuine."""
+"""Everything that refers to the ledger's rows by ids, which start from 1 in a new ledger. The key stays: old click ids are valid."""
 _OF_THE_FACTS = (FACTS_FILE, FACTS_FILE + ".wal", FACTS_FILE + ".loading")
 _CHUNK = 500
-_FRESH_LEDGER = frozenset({Problem.LEDGER_LOST, Problem.LEDGER_FOREIGN})
-_FRESH_FACTS = frozenset({Problem.FACTS_LOST, Problem.FACTS_FOREIGN})
-_OLDER_LEDGER = frozenset({Problem.LEDGER_OLDER, Problem.STORES_OLDER})
+_FRESH_LEDGER = frozenset({StoresProblem.LEDGER_LOST, StoresProblem.LEDGER_FOREIGN})
+_FRESH_FACTS = frozenset({StoresProblem.FACTS_LOST, StoresProblem.FACTS_FOREIGN})
+_OLDER_LEDGER = frozenset({StoresProblem.LEDGER_OLDER, StoresProblem.STORES_OLDER})
 _MAX_PROBLEMS = 4  # ledger, facts, key and secrets may each have one
 
 
 def start_anew(folder: Path, now_ms: int) -> tuple[str, ...]:
-    """Make the folder one that starts, and return what was done, a sentence each; none: nothing was wrong.
+    """Make the folder startable, and return sentences about what was done; none if nothing was wrong.
 
-    Raise StoresRefusedError, LedgerError or FactsError for what only the user can put right, such as rights.
+    Raise StoresRefusedError, LedgerError or FactsError for what only the user can fix, such as permissions.
     """
     done: list[str] = []
-    # Each cure may uncover the next problem; more than these would go round in a circle.
+    # Each fix may reveal another problem; more than these would be an endless loop.
     for _ in range(_MAX_PROBLEMS):
         try:
             opened = open_stores(folder, facts_memory_mb=256)
         except StoresRefusedError as refused:
-            done.append(_act_on(folder, refused, now_ms))
+            done.append(_fix(folder, refused, now_ms))
         except LedgerDamagedError:
             done.append(_fresh_ledger(folder, now_ms))
         except FactsDamagedError:
@@ -108,61 +108,61 @@ def start_anew(folder: Path, now_ms: int) -> tuple[str, ...]:
     raise RuntimeError(f"{folder} does not start after: {' '.join(done)}")
 
 
-def _act_on(folder: Path, refused: StoresRefusedError, now_ms: int) -> str:
+def _fix(folder: Path, refused: StoresRefusedError, now_ms: int) -> str:
     if refused.problem in _FRESH_LEDGER:
         return _fresh_ledger(folder, now_ms)
     if refused.problem in _FRESH_FACTS:
         return _fresh_facts(folder, now_ms)
-    if refused.problem in _OLDER_LEDGER or refused.problem is Problem.FACTS_OLDER:
+    if refused.problem in _OLDER_LEDGER or refused.problem is StoresProblem.FACTS_OLDER:
         return _catch_up(folder, now_ms, is_ledger_older=refused.problem in _OLDER_LEDGER)
-    if refused.problem is Problem.KEY_LOST:
+    if refused.problem is StoresProblem.KEY_LOST:
         return _fresh_key(folder, now_ms)
-    if refused.problem is Problem.SECRETS_DAMAGED:
+    if refused.problem is StoresProblem.SECRETS_DAMAGED:
         return _fresh_secrets(folder, now_ms)
     raise refused
 
 
 def _fresh_ledger(folder: Path, now_ms: int) -> str:
-    aside = _aside(folder, _OF_THE_LEDGER, now_ms)
-    prepare(folder)
+    aside = _move_aside(folder, _OF_THE_LEDGER, now_ms)
+    prepare_folder(folder)
     return f"Started with an empty ledger and empty facts. The old files are in {aside}."
 
 
 def _fresh_facts(folder: Path, now_ms: int) -> str:
-    """Begin with empty facts: conversions come from the ledger, clicks from the settled segments that are still there."""
-    aside = _aside(folder, _OF_THE_FACTS, now_ms)
-    back = _refill(folder)
+    """Start with empty facts: conversions come from the ledger, clicks from the settled segments that are still there."""
+    aside = _move_aside(folder, _OF_THE_FACTS, now_ms)
+    segments = _refill(folder)
     return (
-        f"Started with empty facts, to be filled with all conversions of the ledger and the clicks of the {back} journal segments that are "
-        f"still there; older clicks are in no report. The old files are in {aside}."
+        f"Started with empty facts. All conversions of the ledger and the clicks of {pluralize(segments, 'journal segment')} will "
+        f"be added; older clicks are missing in reports. The old files are in {aside}."
     )
 
 
 def _catch_up(folder: Path, now_ms: int, *, is_ledger_older: bool) -> str:
-    """Go on with an older copy of a store: what the journal still has since then is processed again, each record once."""
-    aside = _copied_aside(folder, (FACTS_FILE, FACTS_FILE + ".wal"), now_ms)
+    """Continue with an older copy of a store: later records that are still in the journal are processed again, each once."""
+    aside = _copy_aside(folder, (FACTS_FILE, FACTS_FILE + ".wal"), now_ms)
     if is_ledger_older:
-        # First: what is registered again owes postbacks that have left before.
-        hold_deliveries(folder, "the ledger is an older copy, so some of these may have left before", now_ms)
+        # First: conversions that are registered again create postbacks that may have been sent before.
+        hold_deliveries(folder, "the ledger is an older copy, so some of these may have been sent before", now_ms)
     notices = _unsettle(folder, NOTICES_STREAM) if is_ledger_older else 0
-    back = _refill(folder) + notices
+    segments = _refill(folder) + notices
     if not is_ledger_older:
         return (
-            f"Went on with the older facts: their clicks stay, those of {counted(back, 'journal segment')} that are still there are added, "
-            f"and all conversions come from the ledger. A copy of the file as it was is in {aside}."
+            f"Continued with the older facts: their clicks stay, those of {pluralize(segments, 'journal segment')} are added, and "
+            f"all conversions are copied from the ledger. A copy of the old file is in {aside}."
         )
     return (
-        f"Went on with the older ledger: {counted(back, 'journal segment')} that are still there are processed again, and nothing is "
-        "counted twice. Enter again what was entered since the copy: set-up, users, conversions by hand and by upload. All postbacks are "
-        "held: cancel what has left before, then release the rest (clickloop release). A copy of the facts as they were is in "
-        f"{aside}."
+        f"Continued with the older ledger: {pluralize(segments, 'journal segment')} will be processed again, and nothing is "
+        "counted twice. Enter again what was entered since the copy was made: set-up, users, manual conversions and uploads. All "
+        "postbacks are held: cancel those that have been sent before, then release the rest (clickloop release). A copy of the "
+        f"old facts is in {aside}."
     )
 
 
 def _refill(folder: Path) -> int:
-    """Fill the facts with all conversions of the ledger, and put the settled click segments back into the journal. Return how many.
+    """Refill the facts with all conversions of the ledger, and put settled click segments back into the journal.
 
-    The clicks that are in the facts stay.
+    Return the number of segments. Clicks that are in the facts stay.
     """
     ledger = Ledger.open(folder / LEDGER_FILE)
     try:
@@ -178,25 +178,25 @@ def _refill(folder: Path) -> int:
     finally:
         ledger.close()
     installation = _known_installation(folder, stamp)
-    if installation is None:  # of a folder from before installations had an id
+    if installation is None:  # a folder from before installations had an id
         installation = Installation(id=new_id(), key="")
-    back = _unsettle(folder, CLICKS_STREAM)
+    segments = _unsettle(folder, CLICKS_STREAM)
     facts = open_facts(folder / FACTS_FILE)
     facts.stamp(installation.id)
     facts.forget_conversions(outbox_taken=taken)
     facts.close()
-    # Last: killed before, the folder is still one that is refused, and the next call does it all again.
+    # Last: if killed before, the folder is still refused, and the next call does everything again.
     for name in (CATALOG_FILE, COPY_NAME):
         if (catalog := own_catalog(folder, installation, name)) is not None:
             write_catalog(folder, msgspec.structs.replace(catalog, setup_change=progress.setup_change))
             break
-    forget_witnesses(folder)
-    write_installation(folder, msgspec.structs.replace(installation, marks=Marks()))
-    return back
+    delete_witnesses(folder)
+    write_installation(folder, msgspec.structs.replace(installation, marks=StoreMarks()))
+    return segments
 
 
 def _facts_of_ledger(tx: Connection) -> Iterator[list[bytes]]:
-    """Yield the facts of every change of every conversion, oldest first."""
+    """Yield the facts of all changes of all conversions, oldest first."""
     ids = list(tx.scalars(select(conversions.c.conversion_id).order_by(conversions.c.conversion_id)))
     for start in range(0, len(ids), _CHUNK):
         changes = changes_of_conversions(tx, ids[start : start + _CHUNK])
@@ -205,7 +205,7 @@ def _facts_of_ledger(tx: Connection) -> Iterator[list[bytes]]:
 
 
 def _unsettle(folder: Path, stream: str) -> int:
-    """Put the settled segments of a stream back into the journal: they are processed again. Return how many."""
+    """Move the settled segments of a stream back into the journal, to be processed again, and return their number."""
     journal = folder / "journal"
     count = 0
     for writer in sorted((folder / "settled" / stream).glob("*")):
@@ -214,10 +214,10 @@ def _unsettle(folder: Path, stream: str) -> int:
             continue
         target = journal / stream / writer.name
         make_directories(target)
-        # Without its mark each segment is doubtful, so that what the stores have already is left out.
-        forget_mark(journal, stream, writer.name)
-        # The ones before were deleted after their time: they are not missing.
-        note_settled(journal, stream, writer.name, int(paths[0].stem) - 1)
+        # Without a mark the segments are doubtful, so that records that are in the stores already are skipped.
+        delete_mark(journal, stream, writer.name)
+        # Earlier segments have expired; they must not be reported as missing.
+        mark_settled(journal, stream, writer.name, int(paths[0].stem) - 1)
         for path in paths:
             path.rename(target / path.name)
             count += 1
@@ -225,9 +225,9 @@ def _unsettle(folder: Path, stream: str) -> int:
 
 
 def _fresh_key(folder: Path, now_ms: int) -> str:
-    aside = _aside(folder, (KEY_FILE,), now_ms)
+    aside = _move_aside(folder, (KEY_FILE,), now_ms)
     with contextlib.suppress(FileNotFoundError):
-        # Clicks have been made under it since the key was lost: with it as the key their ids stay checked.
+        # Edges have made click ids with it since the key was lost; as the new key it keeps them verifiable.
         (folder / STAND_IN_FILE).rename(folder / KEY_FILE)
         sync_directory(folder)
     key = fingerprint_of(draw_key(folder / KEY_FILE))
@@ -235,7 +235,7 @@ def _fresh_key(folder: Path, now_ms: int) -> str:
     try:
         with ledger.write() as tx:
             stamp = read_stamp(tx)
-            # First: killed before the new key counts, the next call finds nothing more to replace and does the rest.
+            # First: if killed before the new key counts, the next call finds nothing left to replace and does the rest.
             lost = replace_lost_secrets(tx, now_ms)
             requests = accept_lost_requests(tx)
         installation = _known_installation(folder, stamp)
@@ -247,29 +247,29 @@ def _fresh_key(folder: Path, now_ms: int) -> str:
     finally:
         ledger.close()
     return (
-        f"Started with a new key of click ids. Ids from before now are accepted without their check, so that earlier clicks can "
-        f"still convert. The old files are in {aside}.{_lost_sentence(lost)}{_requests_sentence(requests)}"
+        "Started with a new click ID key. Click IDs from before now are accepted without verification, so that earlier clicks "
+        f"can still convert. The old files are in {aside}.{_lost_sentence(lost)}{_requests_sentence(requests)}"
     )
 
 
 def _requests_sentence(lost: LostRequests) -> str:
     if not lost.postbacks:
         return ""
-    hold = counted(lost.postbacks, "postback holds", "postbacks hold")
-    left = (
-        f" {lost.unfinished} of them were still to be sent and will fail: once their rules are right again, send them with a request "
-        "that is built anew (clickloop resend --state failed --anew)."
+    have = pluralize(lost.postbacks, "postback has", "postbacks have")
+    unfinished = (
+        f" Not sent yet: {lost.unfinished}. They will fail: once their rules are correct again, rebuild and resend them "
+        "(clickloop resend --state failed --anew)."
         if lost.unfinished
         else ""
     )
-    return f" {hold} a request with a secret in it, which nobody can read any more.{left}"
+    return f" {have} a request with a secret that can no longer be decrypted.{unfinished}"
 
 
 def _lost_sentence(lost: LostSecrets) -> str:
     return (
-        f" Enter {lost.sentence} again, which cannot be decrypted, and switch those rules on. Until then notices of those networks are "
-        "refused as wrong_token (afterwards: clickloop rerun --reason wrong_token), and what those rules would have sent is in "
-        "Conversions - Out as rule_off."
+        f" Enter {lost.sentence} again, which cannot be decrypted, and switch those rules on. Until then incoming postbacks of "
+        "those networks are refused as wrong_token (afterwards, run: clickloop rerun --reason wrong_token), and postbacks of those "
+        "rules are logged as rule_off."
         if lost.sentence
         else ""
     )
@@ -286,30 +286,33 @@ def _fresh_secrets(folder: Path, now_ms: int) -> str:
 
 
 def _known_installation(folder: Path, stamp: LedgerStamp | None) -> Installation | None:
-    # The ledger's stamp tells the same.
     with contextlib.suppress(SealedFileError):
-        found = read_installation(folder)
-        if found is not None:
-            return found
+        installation = read_installation(folder)
+        if installation is not None:
+            return installation
     return None if stamp is None else installation_of(stamp)
 
 
-def _aside(folder: Path, names: tuple[str, ...], now_ms: int) -> Path:
-    """Move what there is of these names into a folder of its own; killed in between, the rest is moved by the next call."""
-    aside = folder / "aside" / iso_text(now_ms).replace(":", "").replace(".", "-")
+def _aside_folder(folder: Path, now_ms: int) -> Path:
+    return folder / "aside" / iso_text(now_ms).replace(":", "").replace(".", "-")
+
+
+def _move_aside(folder: Path, names: tuple[str, ...], now_ms: int) -> Path:
+    """Move files with these names into ``aside/<time>``. If killed in between, the next call moves the rest."""
+    aside = _aside_folder(folder, now_ms)
     make_directories(aside)
     for name in names:
         with contextlib.suppress(FileNotFoundError):
             (folder / name).rename(aside / name)
-    # The target before the source: after a power cut a file may be in both, never in neither.
+    # The target first: after a power cut a file may be in both folders, never in neither.
     sync_directory(aside)
     sync_directory(folder)
     return aside
 
 
-def _copied_aside(folder: Path, names: tuple[str, ...], now_ms: int) -> Path:
-    """Copy what there is of these names into a folder of its own. Raise FactsError where there is no room for it."""
-    aside = folder / "aside" / iso_text(now_ms).replace(":", "").replace(".", "-")
+def _copy_aside(folder: Path, names: tuple[str, ...], now_ms: int) -> Path:
+    """Copy files with these names into ``aside/<time>``. Raise FactsError if they cannot be copied."""
+    aside = _aside_folder(folder, now_ms)
     for name in names:
         if not (folder / name).exists():
             continue
@@ -318,7 +321,7 @@ def _copied_aside(folder: Path, names: tuple[str, ...], now_ms: int) -> Path:
             shutil.copy2(folder / name, aside / name)
         except OSError as error:
             with contextlib.suppress(OSError):
-                (aside / name).unlink(missing_ok=True)  # half a copy would only take the room
+                (aside / name).unlink(missing_ok=True)  # half a copy only takes up space
             reason = fault_sentence(error, aside / name)
             raise FactsError(f"{folder / name} cannot be copied aside, so nothing was changed. {reason}") from error
     return aside

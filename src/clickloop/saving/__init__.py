@@ -1,1 +1,1 @@
-"""Changing the set-up: the checks that need the ledger, version, audit entry and publication, in one transaction for every record."""
+"""Changing the set-up: checks against the ledger, version, audit entry and publication, in one transaction per change."""

@@ -10,25 +10,25 @@ from sqlalchemy import Connection
 from clickloop.log_filter import MAX_ID
 from clickloop.pasting import trimmed
 from clickloop.saving.faults import raise_faults, reference_faults
-from clickloop.saving.record import Noun, SavingContext, View, add, log_change
+from clickloop.saving.record import Noun, SavingContext, View, add
 from clickloop.setup.campaign import MAX_OFFERS, Campaign, NewCampaign, campaign_faults, changed_campaign, new_key
-from clickloop.setup.fault import Fault, FaultCode
+from clickloop.setup.fault import FaultCode, FieldFault
 from clickloop.setup.record import copied_name
-from clickloop.store.ledger.logs.audit_log import Action
+from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS, delete_shares, insert_shares
 from clickloop.store.ledger.setup.offers import live_offer_ids
-from clickloop.store.ledger.setup.postback_rules import insert_rule, kept_rules_after
+from clickloop.store.ledger.setup.postback_rules import insert_rule, stored_rules_after
 from clickloop.store.ledger.setup.traffic_sources import SOURCES
 
 
 def new_campaign(tx: Connection, new: NewCampaign) -> Campaign:
-    """Return a campaign as it was asked for, not saved; a key is drawn where none is given. Raise InvalidInputError."""
+    """Return a campaign as requested, not saved, with a random key unless one is given. Raise InvalidInputError."""
     key = free_key(tx, secrets.choice) if new.key is UNSET else new.key
     return changed_campaign(Campaign(key=key, name=new.name, source_id=new.source_id), new)
 
 
 def free_key(tx: Connection, choose: Callable[[str], str]) -> str:
-    """A key that no campaign has; ``choose`` draws one letter of a text."""
+    """Return a key that no campaign has; ``choose`` picks one letter of a text."""
     while True:
         key = new_key(choose)
         if CAMPAIGNS.find_by(tx, "key", key) is None:
@@ -36,7 +36,7 @@ def free_key(tx: Connection, choose: Callable[[str], str]) -> str:
 
 
 def clone(context: SavingContext, campaign_id: int, name: str | UnsetType, view: View[Campaign]) -> Campaign:
-    """Save a campaign like this one, with a key of its own and copies of its own postback rules; return it.
+    """Save a copy of a campaign, with a new key and copies of the campaign's postback rules, and return it.
 
     Raise UnknownRecordError, InvalidInputError.
     """
@@ -45,9 +45,9 @@ def clone(context: SavingContext, campaign_id: int, name: str | UnsetType, view:
         new_name = copied_name(campaign.name) if name is UNSET else name
         copy = replace(campaign, id=0, key=free_key(tx, secrets.choice), name=new_name, archived_at=None)
         copy = add(context, tx, NOUN, copy, view)
-        for kept in kept_rules_after(tx, 0, MAX_ID, campaign_id=campaign_id):
-            rule_id = insert_rule(tx, replace(kept.rule, campaign_id=copy.id), context.clock())
-            log_change(context, tx, "postback-rules", rule_id, Action.CREATED)
+        for stored in stored_rules_after(tx, 0, MAX_ID, campaign_id=campaign_id):
+            rule_id = insert_rule(tx, replace(stored.rule, campaign_id=copy.id), context.clock())
+            record_change(tx, context, "postback-rules", rule_id)
     context.on_setup_changed()
     return copy
 
@@ -62,10 +62,10 @@ def _checked(_context: SavingContext, tx: Connection, campaign: Campaign) -> Cam
     for position, share in enumerate(shares):
         if share.offer_id not in live:
             sentence = f"There is no live offer {share.offer_id}."
-            faults.append(Fault(f"offers[{position}].offer_id", FaultCode.NOT_FOUND, sentence))
+            faults.append(FieldFault(f"offers[{position}].offer_id", FaultCode.NOT_FOUND, sentence))
     holder = CAMPAIGNS.find_by(tx, "key", campaign.key)
     if holder not in (None, campaign.id):
-        faults.append(Fault("key", FaultCode.TAKEN, f"Campaign {holder} has the key {campaign.key}."))
+        faults.append(FieldFault("key", FaultCode.TAKEN, f"Campaign {holder} already has the key {campaign.key}."))
     raise_faults(faults)
     return campaign
 

@@ -5,11 +5,11 @@ from sqlalchemy import Connection
 
 from clickloop.conversion.network_words import network_word_faults, normalized_words
 from clickloop.pasting import trimmed
-from clickloop.postback.masking import MASK, MASKED
+from clickloop.postback.masking import MASK, MASKED_SENTENCE
 from clickloop.saving.faults import name_faults, raise_faults
 from clickloop.saving.preset_records import network_of_preset
 from clickloop.saving.record import Noun, SavingContext
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.network import Network, NetworkChange, NewNetwork, network_faults
 from clickloop.setup.record import with_changes
 from clickloop.store.ledger.setup.networks import NETWORKS
@@ -18,24 +18,24 @@ from clickloop.store.ledger.setup.statuses import status_rows
 
 
 def new_network(tx: Connection, new: NewNetwork) -> Network:
-    """Return a network as it was asked for, not saved. Raise InvalidInputError for an unknown preset."""
+    """Return a network as requested, not saved. Raise InvalidInputError for an unknown preset."""
     plain = Network(name=new.name, postback_parameters={"cid": "", "payout": "", "txid": ""})
     network = network_of_preset(new.preset) if new.preset else plain
     return changed_network(with_known_words(tx, network), new)
 
 
 def changed_network(network: Network, change: NetworkChange) -> Network:
-    """Return a network with a change. A token that is given as it was shown, masked, stays. Raise InvalidInputError."""
+    """Return a network with a change. A masked token, as it was shown, leaves the token unchanged. Raise InvalidInputError."""
     token = change.token
     if token == MASK and network.token:
         token = network.token
     elif isinstance(token, str) and MASK in token:
-        raise InvalidInputError((Fault("token", FaultCode.MASKED, MASKED),))
+        raise InvalidInputError((FieldFault("token", FaultCode.MASKED, MASKED_SENTENCE),))
     return with_changes(network, change, token=token)
 
 
 def with_known_words(tx: Connection, network: Network) -> Network:
-    """Return a network made from a preset without its words for statuses that there are not here."""
+    """Return a network without status words for statuses that do not exist here, such as a preset may have."""
     known = {row.status.key for row in status_rows(tx)}
     return replace(network, status_words={word: key for word, key in network.status_words.items() if key in known})
 

@@ -7,7 +7,13 @@ from sqlalchemy import Connection
 from clickloop.pasting import trimmed
 from clickloop.postback.alarm_rules import is_alarm_rule
 from clickloop.postback.checking import check_rule
-from clickloop.postback.masking import EXPOSED, MASKED, exposed_by, masks_in, unmasked_template
+from clickloop.postback.masking import (
+    EXPOSED_SENTENCE,
+    MASKED_SENTENCE,
+    exposed_fields,
+    masked_fields,
+    unmasked_template,
+)
 from clickloop.postback.rule import RequestTemplate, Rule, Trigger
 from clickloop.postback.rule_change import (
     NewRule,
@@ -19,14 +25,14 @@ from clickloop.postback.rule_change import (
 )
 from clickloop.saving.faults import raise_faults
 from clickloop.saving.preset_records import rule_of_preset
-from clickloop.saving.record import Noun, SavingContext, View, log_change
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.saving.record import Noun, SavingContext, View
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.record import copied_name, with_changes
-from clickloop.store.ledger.logs.audit_log import Action
+from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
 from clickloop.store.ledger.setup.postback_rules import (
-    KeptRule,
-    find_kept_rule,
+    StoredRule,
+    find_stored_rule,
     first_rules_of_sources,
     insert_rule,
     update_rule,
@@ -35,27 +41,27 @@ from clickloop.store.ledger.setup.statuses import status_rows
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, renew_source_version
 
 _ALARM_STAYS = (
-    "A rule for alarms cannot become one for conversions, nor the reverse: they send different things. Make a new rule."
+    "An alarm rule cannot become a conversion rule, or the reverse: they send different data. Create a new rule."
 )
 _FIELDS = {"conditions.minimum_payout_micros": "conditions.minimum_payout"}
-"""A rule's parts by the names that they have in requests."""
+"""Fields of a rule and their names in requests."""
 
 
-def new_rule(new: NewRule) -> KeptRule:
-    """Return a rule as it was asked for, not saved. Raise InvalidInputError."""
-    return KeptRule(rule=_changed(_blank(new), new))
+def new_rule(new: NewRule) -> StoredRule:
+    """Return a rule as requested, not saved. Raise InvalidInputError."""
+    return StoredRule(rule=_changed(_blank(new), new))
 
 
-def changed_rule(context: SavingContext, tx: Connection, kept: KeptRule, change: RuleChange) -> KeptRule:
+def changed_rule(context: SavingContext, tx: Connection, stored: StoredRule, change: RuleChange) -> StoredRule:
     """Return a rule with a change. Raise InvalidInputError."""
-    rule = _changed(kept.rule, change)
-    if is_alarm_rule(rule) != is_alarm_rule(kept.rule):
-        raise InvalidInputError((Fault("conditions.trigger", FaultCode.NOT_ALLOWED, _ALARM_STAYS),))
-    exposed = () if context.shows_secrets else exposed_by(rule.request, kept.rule.request)
+    rule = _changed(stored.rule, change)
+    if is_alarm_rule(rule) != is_alarm_rule(stored.rule):
+        raise InvalidInputError((FieldFault("conditions.trigger", FaultCode.NOT_ALLOWED, _ALARM_STAYS),))
+    exposed = () if context.shows_secrets else exposed_fields(rule.request, stored.rule.request)
     if exposed:
-        faults = [Fault(field, FaultCode.MASKED, EXPOSED) for field in exposed]
+        faults = [FieldFault(field, FaultCode.MASKED, EXPOSED_SENTENCE) for field in exposed]
         raise InvalidInputError((*faults, *_faults(context, tx, rule)))
-    return replace(kept, rule=rule)
+    return replace(stored, rule=rule)
 
 
 def _blank(new: NewRule) -> Rule:
@@ -66,13 +72,9 @@ def _blank(new: NewRule) -> Rule:
     missing = [name for name in ("name", "request") if getattr(new, name) is UNSET]
     if new.request is not UNSET and new.request.url is UNSET:
         missing.append("request.url")
-    faults = [
-        Fault(name, FaultCode.REQUIRED, "The field is missing; only a preset does without it.") for name in missing
-    ]
+    faults = [FieldFault(name, FaultCode.REQUIRED, "This field is required without a preset.") for name in missing]
     if new.fill:
-        faults.append(
-            Fault("fill", FaultCode.NOT_ALLOWED, "Words are filled into a preset: name one, or leave fill out.")
-        )
+        faults.append(FieldFault("fill", FaultCode.NOT_ALLOWED, "fill needs a preset. Set preset, or leave fill out."))
     if faults:
         raise InvalidInputError(tuple(faults))
     blank = RequestTemplate(url="")
@@ -93,54 +95,54 @@ def _changed(rule: Rule, change: RuleChange) -> Rule:
 
 
 def _changed_request(before: RequestTemplate, change: RequestBody) -> RequestTemplate:
-    """Return the request with a change. A part that is given as it was shown, masked, stays."""
+    """Return the request with a change. Masked parts, as they were shown, stay unchanged."""
     url = UNSET if change.url is UNSET else trimmed(change.url)
     return unmasked_template(with_changes(before, change, url=url), before)
 
 
-def clone(context: SavingContext, rule_id: int, view: View[KeptRule]) -> KeptRule:
-    """Save a rule like this one, with its secrets and its owner; it is off, so that nothing is sent twice unawares."""
+def clone(context: SavingContext, rule_id: int, view: View[StoredRule]) -> StoredRule:
+    """Save a copy of a rule, with its secrets and owner. The copy is off, so that nothing is sent twice by accident."""
     with context.ledger.write() as tx:
         rule = NOUN.get(tx, rule_id).rule
-        copy = KeptRule(rule=replace(rule, name=copied_name(rule.name), active=False))
+        copy = StoredRule(rule=replace(rule, name=copied_name(rule.name), active=False))
         copy = NOUN.write(tx, copy, context.clock())
-        log_change(context, tx, NOUN.name, copy.id, Action.CREATED, after=view(tx, copy))
+        record_change(tx, context, NOUN.name, copy.id, after=view(tx, copy))
     context.on_setup_changed()
     return copy
 
 
-def _checked(context: SavingContext, tx: Connection, kept: KeptRule) -> KeptRule:
-    raise_faults(_faults(context, tx, kept.rule))
-    return kept
+def _checked(context: SavingContext, tx: Connection, stored: StoredRule) -> StoredRule:
+    raise_faults(_faults(context, tx, stored.rule))
+    return stored
 
 
-def _faults(context: SavingContext, tx: Connection, rule: Rule) -> list[Fault]:
+def _faults(context: SavingContext, tx: Connection, rule: Rule) -> list[FieldFault]:
     statuses = {row.status.key for row in status_rows(tx)}
     faults = [
-        Fault(_FIELDS.get(found.field, found.field), found.fault, found.sentence)
+        FieldFault(_FIELDS.get(found.field, found.field), found.fault, found.sentence)
         for found in check_rule(rule, statuses, context.guard)
     ]
-    faults += [Fault(field, FaultCode.MASKED, MASKED) for field in masks_in(rule.request)]
+    faults += [FieldFault(field, FaultCode.MASKED, MASKED_SENTENCE) for field in masked_fields(rule.request)]
     if rule.source_id is not None and SOURCES.find(tx, rule.source_id) is None:
-        faults.append(Fault("source_id", FaultCode.NOT_FOUND, f"There is no traffic source {rule.source_id}."))
+        faults.append(FieldFault("source_id", FaultCode.NOT_FOUND, f"There is no traffic source {rule.source_id}."))
     if rule.campaign_id is not None and CAMPAIGNS.find(tx, rule.campaign_id) is None:
-        faults.append(Fault("campaign_id", FaultCode.NOT_FOUND, f"There is no campaign {rule.campaign_id}."))
+        faults.append(FieldFault("campaign_id", FaultCode.NOT_FOUND, f"There is no campaign {rule.campaign_id}."))
     return faults
 
 
-def _write(tx: Connection, kept: KeptRule, now_ms: int) -> KeptRule:
-    if kept.id:
-        _rewrite(tx, kept, now_ms)
-    rule_id = kept.id or insert_rule(tx, kept.rule, now_ms)
+def _write(tx: Connection, stored: StoredRule, now_ms: int) -> StoredRule:
+    if stored.id:
+        _rewrite(tx, stored, now_ms)
+    rule_id = stored.id or insert_rule(tx, stored.rule, now_ms)
     return NOUN.get(tx, rule_id)
 
 
-def _rewrite(tx: Connection, kept: KeptRule, now_ms: int) -> None:
-    """A source's first rule holds the source's postback URL, so the source gets a new version with it."""
-    update_rule(tx, kept.rule, kept.version, now_ms, kept.archived_at)
-    source_id = kept.rule.source_id
-    if source_id is not None and first_rules_of_sources(tx, [source_id])[source_id].id == kept.id:
+def _rewrite(tx: Connection, stored: StoredRule, now_ms: int) -> None:
+    """Write a changed rule. A source's first rule contains its postback URL, so the source gets a new version, too."""
+    update_rule(tx, stored.rule, stored.version, now_ms, stored.archived_at)
+    source_id = stored.rule.source_id
+    if source_id is not None and first_rules_of_sources(tx, [source_id])[source_id].id == stored.id:
         renew_source_version(tx, source_id, now_ms)
 
 
-NOUN = Noun(name="postback-rules", one="postback rule", find=find_kept_rule, checked=_checked, write=_write)
+NOUN = Noun(name="postback-rules", one="postback rule", find=find_stored_rule, checked=_checked, write=_write)

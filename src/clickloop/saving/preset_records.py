@@ -1,25 +1,25 @@
-"""Records filled in from presets; everything stays editable."""
+"""Records filled in from presets."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from clickloop.postback.rule import Conditions, Rule, Trigger
 from clickloop.postback.rule_preset import FillFault, request_of_preset, rule_presets
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.network import NETWORK_URL, Network
 from clickloop.setup.preset.preset import NetworkPreset, SourcePreset, network_presets, source_presets
 from clickloop.setup.traffic_source import COST, EXTERNAL_ID, RowInput
 
+P = TypeVar("P")
+
 
 def source_preset_of(key: str) -> SourcePreset:
-    """The source preset of that key. Raises InvalidInputError naming the field ``preset``."""
-    preset = source_presets().get(key)
-    if preset is None:
-        raise _unknown(key, "/presets/traffic-sources")
-    return preset
+    """Return the source preset with that key. Raise InvalidInputError for the field ``preset``."""
+    return _found(source_presets(), key, "/presets/traffic-sources")
 
 
 def rows_of_preset(preset: SourcePreset) -> list[RowInput]:
-    """The rows of a source made from the preset."""
+    """Return the parameters of a source made from the preset."""
     rows = [
         RowInput(EXTERNAL_ID, placeholder=preset.external_id, name="External ID"),
         RowInput(COST, placeholder=preset.cost, name="Cost"),
@@ -30,15 +30,12 @@ def rows_of_preset(preset: SourcePreset) -> list[RowInput]:
 
 
 def network_preset_of(key: str) -> NetworkPreset:
-    """The network preset of that key. Raises InvalidInputError naming the field ``preset``."""
-    preset = network_presets().get(key)
-    if preset is None:
-        raise _unknown(key, "/presets/networks")
-    return preset
+    """Return the network preset with that key. Raise InvalidInputError for the field ``preset``."""
+    return _found(network_presets(), key, "/presets/networks")
 
 
 def network_of_preset(key: str) -> Network:
-    """A network as the preset of that key has it. Raises InvalidInputError naming the field ``preset``."""
+    """Return a network made from the preset with that key. Raise InvalidInputError for the field ``preset``."""
     preset = network_preset_of(key)
     addition = preset.offer_url_addition()
     return Network(
@@ -52,17 +49,15 @@ def network_of_preset(key: str) -> Network:
 
 
 def rule_of_preset(key: str, fill: Mapping[str, str], *, for_alarms: bool = False) -> Rule:
-    """Return a new rule as the preset of that key has it, for conversions or for alarms, its words filled in.
+    """Return a rule made from the preset with that key, for conversions or for alarms, with ``fill`` filled in.
 
-    Raise InvalidInputError naming ``preset`` or ``fill.…``.
+    Raise InvalidInputError for the fields ``preset`` or ``fill.…``.
     """
-    preset = rule_presets().get(key)
-    if preset is None:
-        raise _unknown(key, "/presets/postback-rules")
+    preset = _found(rule_presets(), key, "/presets/postback-rules")
     request = request_of_preset(preset, fill, for_alarms=for_alarms)
     if isinstance(request, tuple):
         raise InvalidInputError(
-            tuple(Fault(f"fill.{wrong.name}", _FILL_CODES[wrong.fault], wrong.sentence) for wrong in request)
+            tuple(FieldFault(f"fill.{wrong.name}", _FILL_CODES[wrong.fault], wrong.sentence) for wrong in request)
         )
     conditions = Conditions(trigger=Trigger.ALARM) if for_alarms else Conditions()
     return Rule(rule_id=0, name=preset.name, request=request, conditions=conditions, success=preset.success)
@@ -75,6 +70,9 @@ _FILL_CODES = {
 }
 
 
-def _unknown(key: str, where: str) -> InvalidInputError:
-    sentence = f"There is no preset {key[:50]!r}: {where} lists them."
-    return InvalidInputError((Fault("preset", FaultCode.NOT_FOUND, sentence),))
+def _found(presets: Mapping[str, P], key: str, path: str) -> P:
+    preset = presets.get(key)
+    if preset is None:
+        sentence = f"There is no preset {key[:50]!r}. GET {path} lists them."
+        raise InvalidInputError((FieldFault("preset", FaultCode.NOT_FOUND, sentence),))
+    return preset

@@ -1,7 +1,7 @@
-"""Creating, changing, archiving and restoring a record of the set-up: one way for all kinds, each in one transaction.
+"""Creating, changing, archiving and restoring set-up records of any kind, each in one transaction.
 
-In it the version is checked, the kind's own checks are made, the rows are written, and the change goes into the log of changes; after
-it is committed, the change is published.
+The transaction checks the version, runs the kind's own checks, writes the rows and adds an audit entry. The change is published
+after the commit.
 """
 
 import dataclasses
@@ -11,98 +11,71 @@ from typing import Generic, TypeVar
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from clickloop.clock import Clock, wall_clock
-from clickloop.people.user import THIS_MACHINE, Actor, Right
+from clickloop.people.user import Right
 from clickloop.postback.sending.address_guard import STRICT, AddressGuard
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.record import RecordFields
-from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.logs.audit_log import Action, insert_change
+from clickloop.store.ledger.logs.audit_entry import ActorContext, record_change
+from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.setup.versions import ANY_VERSION, Expectation
 
 R = TypeVar("R", bound=RecordFields)
 
 View = Callable[[Connection, R], object]
-"""Returns what the log of changes is to show of a record; secrets in it are masked there."""
+"""Returns a record's view for the audit log, which masks secrets."""
 
 
 class UnknownRecordError(Exception):
-    """There is no record of that number; the text names it: ``campaign 7``."""
+    """The record does not exist. The message names it: ``campaign 7``."""
 
 
 def _nothing() -> None:
-    """Publish nothing."""
+    """Do nothing."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SavingContext:
-    """What it takes to save a record."""
+class SavingContext(ActorContext):
+    """Dependencies of saving a record."""
 
-    ledger: Ledger
-    actor: Actor = THIS_MACHINE
-    """Who changes it."""
-    clock: Clock = wall_clock
     guard: AddressGuard = STRICT
-    """Where postbacks may be sent to."""
+    """Decides where postbacks may be sent."""
     expected: Expectation = ANY_VERSION
-    """The version that a change is made from."""
+    """The version that the change is based on."""
     on_setup_changed: Callable[[], None] = _nothing
-    """Called after a change of the set-up is committed, from a worker thread."""
+    """Called from a worker thread after a change of the set-up is committed."""
 
     @property
     def shows_secrets(self) -> bool:
-        """Return whether who changes it may see tokens of networks and the like."""
+        """Return whether the actor may see secrets such as networks' tokens."""
         return self.actor.role.may(Right.SECRETS)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Noun(Generic[R]):
-    """A kind of record: how one is read, checked and written."""
+    """A kind of record, with the functions that read, check and write one."""
 
     name: str
-    """As the API's addresses and the log of changes have it: ``traffic-sources``."""
+    """Plural in API paths and the audit log: ``traffic-sources``."""
     one: str
-    """In sentences: ``traffic source``."""
+    """Singular in sentences: ``traffic source``."""
     find: Callable[[Connection, int], R | None]
     checked: Callable[[SavingContext, Connection, R], R]
-    """Returns the record as it is stored, texts trimmed. Raises InvalidInputError with every fault."""
+    """Returns the record as it will be stored, text trimmed. Raises InvalidInputError with every fault."""
     write: Callable[[Connection, R, int], R]
-    """Writes a new record (``id`` 0) or one over the version that it was read at, at a moment; returns it as it is now."""
+    """Writes a record at a moment and returns it as stored: a new one (``id`` 0), or one at the version that was read."""
     in_use: Callable[[Connection, int], str | None] = lambda _tx, _record_id: None
-    """Returns the live record that needs one and keeps it from being archived, such as ``campaign 'X'``."""
+    """Returns the live record that uses a record and prevents archiving it, such as ``campaign 'X'``."""
 
     def get(self, tx: Connection, record_id: int) -> R:
-        """Return the record of that number, archived or not. Raise UnknownRecordError."""
+        """Return a record, archived or not. Raise UnknownRecordError."""
         record = self.find(tx, record_id)
         if record is None:
             raise UnknownRecordError(f"{self.one} {record_id}")
         return record
 
     def save(self, context: SavingContext, tx: Connection, record: R) -> R:
-        """Check a record and write it; return it as it is now. Raise InvalidInputError, StaleRecordError."""
+        """Check and write a record; return it as stored. Raise InvalidInputError, StaleRecordError."""
         return self.write(tx, self.checked(context, tx, record), context.clock())
-
-
-def log_change(
-    context: SavingContext,
-    tx: Connection,
-    noun: str,
-    record_id: int,
-    action: Action,
-    before: object = None,
-    after: object = None,
-) -> None:
-    """Write a line of the log of changes. ``before`` and ``after`` are views; secrets in them are masked."""
-    insert_change(
-        tx,
-        context.actor,
-        context.clock(),
-        noun=noun,
-        record_id=str(record_id),
-        action=action,
-        before=before,
-        after=after,
-    )
 
 
 def create(context: SavingContext, noun: Noun[R], new: Callable[[Connection], R], view: View[R]) -> R:
@@ -114,16 +87,16 @@ def create(context: SavingContext, noun: Noun[R], new: Callable[[Connection], R]
 
 
 def add(context: SavingContext, tx: Connection, noun: Noun[R], record: R, view: View[R]) -> R:
-    """Save a new record in a transaction that saves more than it; the caller publishes. Raise InvalidInputError."""
+    """Save a new record in the caller's transaction; the caller publishes the change. Raise InvalidInputError."""
     record = noun.save(context, tx, record)
-    log_change(context, tx, noun.name, record.id, Action.CREATED, after=view(tx, record))
+    record_change(tx, context, noun.name, record.id, after=view(tx, record))
     return record
 
 
 def change(
     context: SavingContext, noun: Noun[R], record_id: int, changed: Callable[[Connection, R], R], view: View[R]
 ) -> R:
-    """Save a record as ``changed`` returns it. Raise UnknownRecordError, StaleRecordError, InvalidInputError."""
+    """Save a record as changed by ``changed``. Raise UnknownRecordError, StaleRecordError, InvalidInputError."""
 
     def save(tx: Connection, record: R) -> R:
         return noun.save(context, tx, changed(tx, record))
@@ -132,17 +105,17 @@ def change(
 
 
 def archive(context: SavingContext, noun: Noun[R], record_id: int, view: View[R]) -> R:
-    """Take a record out of use; nothing is deleted.
+    """Archive a record. Nothing is deleted.
 
-    Raise UnknownRecordError, StaleRecordError, and InvalidInputError while something live needs it.
+    Raise UnknownRecordError, StaleRecordError, and InvalidInputError while a live record uses it.
     """
 
     def save(tx: Connection, record: R) -> R:
         if record.is_archived:
             return record
         if user := noun.in_use(tx, record_id):
-            sentence = f"The {user} still uses it: change or archive that one first."
-            raise InvalidInputError((Fault("", FaultCode.IN_USE, sentence),))
+            sentence = f"The {user} still uses it. Change or archive that first."
+            raise InvalidInputError((FieldFault("", FaultCode.IN_USE, sentence),))
         now_ms = context.clock()
         return noun.write(tx, replace(record, archived_at=now_ms), now_ms)
 
@@ -150,7 +123,7 @@ def archive(context: SavingContext, noun: Noun[R], record_id: int, view: View[R]
 
 
 def restore(context: SavingContext, noun: Noun[R], record_id: int, view: View[R]) -> R:
-    """Take an archived record into use again, if it could be saved now.
+    """Restore an archived record if it passes today's checks.
 
     Raise UnknownRecordError, StaleRecordError, InvalidInputError.
     """
@@ -173,16 +146,16 @@ def _update(
 ) -> R:
     with context.ledger.write() as tx:
         before = noun.get(tx, record_id)
-        # In the transaction that writes: whoever read the record earlier may have read another version.
+        # Checked in the writing transaction: the version may have changed since the caller read the record.
         context.expected.check(before.version)
         shown = view(tx, before)
         after = save(tx, before)
         if _contents(after) != _contents(before):
-            log_change(context, tx, noun.name, record_id, action, shown, view(tx, after))
+            record_change(tx, context, noun.name, record_id, shown, view(tx, after), action)
     context.on_setup_changed()
     return after
 
 
 def _contents(record: R) -> R:
-    """Return the record without what every saving changes, to compare it: saving once more what is there is no change."""
+    """Return the record without the fields that every save changes. Saving an unchanged record adds no audit entry."""
     return replace(record, version=0, updated_at=0)

@@ -1,4 +1,4 @@
-"""Saving traffic sources, each with its rows and with its postback URL, which is stored in the first of its postback rules."""
+"""Saving traffic sources with their parameters and postback URL, which is stored in the source's first postback rule."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,13 @@ from sqlalchemy import Connection
 
 from clickloop.pasting import trimmed
 from clickloop.postback.checking import check_request
-from clickloop.postback.masking import MASK, MASKED, exposed_by, masked_text
+from clickloop.postback.masking import MASK, MASKED_SENTENCE, exposed_fields, masked_text
 from clickloop.postback.rule import RequestTemplate, Rule
 from clickloop.postback.sending.address_guard import AddressGuard
 from clickloop.saving.faults import name_faults, raise_faults
 from clickloop.saving.preset_records import rows_of_preset, source_preset_of
 from clickloop.saving.record import Noun, SavingContext
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.record import with_changes
 from clickloop.setup.source_rows import FixedRow
 from clickloop.setup.traffic_source import (
@@ -38,7 +38,7 @@ from clickloop.store.ledger.setup.traffic_sources import SOURCES, delete_paramet
 
 
 def new_source(context: SavingContext, tx: Connection, new: NewSource) -> TrafficSource:
-    """Return a source as it was asked for, not saved. Raise InvalidInputError for an unknown preset or rows that cannot be."""
+    """Return a source as requested, not saved. Raise InvalidInputError for an unknown preset or invalid parameters."""
     preset = source_preset_of(new.preset) if new.preset else None
     source = TrafficSource(name=new.name, parameters=(), postback_url=preset.postback_url if preset else "")
     rows = rows_of_preset(preset) if preset and new.parameters is UNSET else _rows_of(new)
@@ -48,7 +48,7 @@ def new_source(context: SavingContext, tx: Connection, new: NewSource) -> Traffi
 def changed_source(
     context: SavingContext, tx: Connection, source: TrafficSource, change: SourceChange
 ) -> TrafficSource:
-    """Return a source with a change. A postback URL that is given as it was shown, masked, stays. Raise InvalidInputError."""
+    """Return a source with a change. A masked postback URL, as it was shown, stays unchanged. Raise InvalidInputError."""
     changed = with_changes(
         source, change, parameters=source.parameters, postback_url=_unmasked(context, tx, source, change.postback_url)
     )
@@ -62,30 +62,30 @@ def _rows_of(change: SourceChange) -> Sequence[RowInput]:
 def _with_rows(
     context: SavingContext, tx: Connection, source: TrafficSource, rows: Sequence[RowInput]
 ) -> TrafficSource:
-    """Return the source with its rows numbered. Where that cannot be, raise InvalidInputError with all else that is wrong, too."""
+    """Return the source with numbered parameters. Raise InvalidInputError if they are invalid, with all other faults, too."""
     numbered = numbered_rows(rows, source.parameters, source.used_numbers)
-    faults = [row for row in numbered if isinstance(row, Fault)]
+    faults = [row for row in numbered if isinstance(row, FieldFault)]
     raise_faults([*faults, *_faults(context.guard, tx, source)] if faults else [])
     return replace(source, parameters=tuple(row for row in numbered if isinstance(row, SourceParameter)))
 
 
-_EXPOSED = "The headers or the body of its postback rule hold secrets that you may not see: ask somebody who may to change the host."
+_EXPOSED = "Its postback rule contains secrets that you may not see. Ask a user who may see them to change the host."
 
 
 def _unmasked(context: SavingContext, tx: Connection, source: TrafficSource, url: str | UnsetType) -> str | UnsetType:
-    """Return the postback URL to save, the stored one where it is given as it was shown.
+    """Return the postback URL to save: the stored one if ``url`` is its masked form.
 
-    Raise InvalidInputError, also where the rest of the rule that it stands in holds secrets which it would send to another host.
+    Raise InvalidInputError, also if the URL would send secrets from the rest of its rule to another host.
     """
     rule = first_rules_of_sources(tx, [source.id]).get(source.id)
     if url and rule is not None and url == masked_text(source.postback_url, rule.rule.request.secrets):
         return source.postback_url
     if url and MASK in url:
-        raise InvalidInputError((Fault("postback_url", FaultCode.MASKED, MASKED),))
+        raise InvalidInputError((FieldFault("postback_url", FaultCode.MASKED, MASKED_SENTENCE),))
     if url and rule is not None and not context.shows_secrets:
         before = rule.rule.request
-        if exposed_by(replace(before, url=trimmed(url)), before):
-            raise InvalidInputError((Fault("postback_url", FaultCode.MASKED, _EXPOSED),))
+        if exposed_fields(replace(before, url=trimmed(url)), before):
+            raise InvalidInputError((FieldFault("postback_url", FaultCode.MASKED, _EXPOSED),))
     return url
 
 
@@ -96,19 +96,20 @@ def _checked(context: SavingContext, tx: Connection, source: TrafficSource) -> T
     return source
 
 
-def _faults(guard: AddressGuard, tx: Connection, source: TrafficSource) -> list[Fault]:
+def _faults(guard: AddressGuard, tx: Connection, source: TrafficSource) -> list[FieldFault]:
     faults = source_faults(source) + name_faults("traffic source", source.id, SOURCES.find_by(tx, "name", source.name))
     stored = postback_url_of(first_rules_of_sources(tx, [source.id]).get(source.id))
-    # A URL that stays is not checked: once the guard has become stricter, no other field could be saved.
+    # An unchanged URL is not checked: otherwise no other field could be saved once the guard has become stricter.
     if source.postback_url and source.postback_url != stored:
         faults += [
-            Fault(found.field.replace("request.url", "postback_url"), found.fault, found.sentence)
+            FieldFault(found.field.replace("request.url", "postback_url"), found.fault, found.sentence)
             for found in check_request(RequestTemplate(url=source.postback_url), guard)
         ]
     return faults
 
 
 def _write(tx: Connection, source: TrafficSource, now_ms: int) -> TrafficSource:
+    # The number of a removed parameter stays taken: stored clicks keep their values under it.
     used = {*source.used_numbers, *(row.number for row in source.parameters if row.number > FixedRow.COST)}
     saved = SOURCES.write(tx, replace(source, used_numbers=tuple(sorted(used))), now_ms)
     if source.id:
@@ -119,16 +120,16 @@ def _write(tx: Connection, source: TrafficSource, now_ms: int) -> TrafficSource:
 
 
 def _write_postback_url(tx: Connection, source: TrafficSource, now_ms: int) -> None:
-    """Write the URL into the source's first rule, which is made with the source and archived while there is no URL."""
-    kept = first_rules_of_sources(tx, [source.id]).get(source.id)
+    """Write the URL into the source's first rule, which is created with the source and archived while there is no URL."""
+    stored = first_rules_of_sources(tx, [source.id]).get(source.id)
     archived_at = None if source.postback_url else now_ms
-    if kept is None:
+    if stored is None:
         request = RequestTemplate(url=source.postback_url)
         rule = Rule(rule_id=0, name=POSTBACK_RULE_NAME, source_id=source.id, request=request)
         insert_rule(tx, rule, now_ms, archived_at)
-    elif source.postback_url != postback_url_of(kept):
-        rule = replace(kept.rule, request=replace(kept.rule.request, url=source.postback_url))
-        update_rule(tx, rule, kept.version, now_ms, archived_at)
+    elif source.postback_url != postback_url_of(stored):
+        rule = replace(stored.rule, request=replace(stored.rule.request, url=source.postback_url))
+        update_rule(tx, rule, stored.version, now_ms, archived_at)
 
 
 def _in_use(tx: Connection, source_id: int) -> str | None:

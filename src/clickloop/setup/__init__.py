@@ -1,1 +1,1 @@
-"""What the user sets up: a record per file, with its limits and checks; the catalog, the snapshot of it all for the hot path."""
+"""The records that users set up, one per module, with limits and checks; and the catalog, the snapshot for the hot path."""

@@ -1,4 +1,4 @@
-"""The campaign: which visitors of which source go to which offers; its key and its link to copy."""
+"""The campaign: sends a traffic source's visitors to offers. Its key and its link."""
 
 import enum
 import re
@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.log_filter import MAX_ID
 from clickloop.money import MAX_MICROS
-from clickloop.setup.fault import Fault, FaultCode
+from clickloop.setup.fault import FaultCode, FieldFault
 from clickloop.setup.money_text import MoneyText, read_money
 from clickloop.setup.record import OneLine, RecordFields, Tags, line_faults, with_changes
 from clickloop.setup.source_rows import FixedRow
@@ -23,8 +23,8 @@ from clickloop.setup.web_address import address_faults
 KEY_LETTERS = string.ascii_letters + string.digits
 KEY_LENGTH = 6
 MAX_OFFERS = 200  # each click chooses among them, and a page lists them
-MAX_WEIGHT = 1_000_000  # sums of all weights stay small whole numbers
-MAX_NOTES_LENGTH = 10_000  # notes are in no list, but in each change that is logged
+MAX_WEIGHT = 1_000_000  # keeps sums of weights small
+MAX_NOTES_LENGTH = 10_000  # notes are part of each audit log entry
 
 _UNFIT_IN_NOTES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _KEY = re.compile(r"[A-Za-z0-9]{6}")
@@ -32,26 +32,25 @@ _DOMAIN = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*(?
 
 
 class ClickCost(enum.StrEnum):
-    """How a campaign's clicks are priced."""
+    """The cost model of a campaign's clicks."""
 
     LINK = "link"
-    """As the parameter ``cost`` of each click says."""
+    """The ``cost`` parameter of each click."""
     PER_CLICK = "per_click"
-    """A fixed amount for each click."""
+    """A fixed amount per click."""
     PER_THOUSAND = "per_thousand"
-    """A fixed amount for a thousand clicks."""
+    """A fixed amount per thousand clicks."""
     NONE = "none"
-    """Nothing, whatever the link says."""
+    """No cost, even if the link contains one."""
 
     @property
     def is_fixed(self) -> bool:
-        """Whether it takes an amount."""
         return self in (ClickCost.PER_CLICK, ClickCost.PER_THOUSAND)
 
     def of_a_click(self, amount_micros: int | None) -> int | None:
-        """Return the cost of one click for the model's amount; None: the cost is what the link says.
+        """Return the cost of one click for the model's amount; None: the cost in the link.
 
-        A thousandth is rounded half up to whole micros: it is never negative.
+        A thousandth is rounded half up to whole micros; amounts are never negative.
         """
         match self:
             case ClickCost.NONE:
@@ -63,48 +62,55 @@ class ClickCost(enum.StrEnum):
         return None
 
 
-Name = Annotated[str, OneLine(200, required=True), Meta(description="Its name.", examples=["Sweepstakes US"])]
+Name = Annotated[str, OneLine(200, required=True), Meta(description="Campaign name.", examples=["Sweepstakes US"])]
 SourceId = Annotated[int, Meta(description="The traffic source.", ge=1, le=MAX_ID, examples=[1])]
 Key = Annotated[
-    str, Meta(description="What its link carries: six letters and digits, case-sensitive.", examples=["aB3xY9"])
+    str, Meta(description="Key in the campaign link: six letters and digits, case-sensitive.", examples=["aB3xY9"])
 ]
 Domain = Annotated[
-    str, Meta(description="The host of its link; empty: that of the instance.", examples=["go.example.com"])
+    str,
+    Meta(
+        description="Host of the campaign link. Leave empty to use the instance's public URL.",
+        examples=["go.example.com"],
+    ),
 ]
-Active = Annotated[bool, Meta(description="false: paused, visitors go to the fallback address.")]
+Active = Annotated[bool, Meta(description="When false, the campaign is paused and visitors go to the fallback URL.")]
 FallbackUrl = Annotated[
-    str, Meta(description="Where visitors go while it is paused or has no offer; empty: that of the instance.")
+    str,
+    Meta(
+        description="Where visitors go while the campaign is paused or has no offer. Leave empty for the instance's fallback URL."
+    ),
 ]
 Cost = Annotated[
     MoneyText | None,
     Meta(
-        description="The fixed cost of a click, or of a thousand by cost_model, in the currency of the source; null: none is fixed. "
-        "Given without cost_model: of a click; null without cost_model: as the link's cost parameter says."
+        description="Fixed cost of a click or of a thousand, depending on cost_model, in the source's cost currency. Without "
+        "cost_model, an amount sets the cost of a click, and null uses the link's cost parameter."
     ),
 ]
 Pricing = Annotated[
     ClickCost,
     Meta(
-        description="How clicks are priced. link: as the link's cost parameter says; per_click and per_thousand: fixed, as cost says, "
-        "of a thousand each click a thousandth, rounded half up to a millionth; none: nothing."
+        description="Cost model of clicks. link: the link's cost parameter. per_click, per_thousand: the amount in cost, per "
+        "click or per thousand clicks; a thousandth is rounded half up to a millionth. none: no cost."
     ),
 ]
-SourceRulesOff = Annotated[bool, Meta(description="true: the postbacks of its source are not sent for this campaign.")]
-Notes = Annotated[str, Meta(description="The user's own, in any number of lines.", examples=["Test until Friday."])]
+SourceRulesOff = Annotated[bool, Meta(description="When true, the source's postbacks are not sent for this campaign.")]
+Notes = Annotated[str, Meta(description="Notes, may have several lines.", examples=["Test until Friday."])]
 
 
 class OfferShare(msgspec.Struct, frozen=True):
-    """An offer of a campaign. Visitors are split by weight; 0 switches an offer off."""
+    """An offer of a campaign. Visitors are split by weight; 0 turns an offer off."""
 
     offer_id: Annotated[int, Meta(description="The offer.", ge=1, le=MAX_ID, examples=[1])]
-    weight: Annotated[int, Meta(description="Its weight against the others.", examples=[100])] = 100
+    weight: Annotated[int, Meta(description="Weight relative to the other offers.", examples=[100])] = 100
 
 
-Offers = Annotated[tuple[OfferShare, ...], Meta(description="Its offers with their weights.")]
+Offers = Annotated[tuple[OfferShare, ...], Meta(description="Offers with their weights.")]
 
 
 class CampaignFields(RecordFields, frozen=True, kw_only=True):
-    """What record and view of a campaign share."""
+    """The fields that a campaign's record and view share."""
 
     key: Key
     name: Name
@@ -121,37 +127,37 @@ class CampaignFields(RecordFields, frozen=True, kw_only=True):
 
 
 class Campaign(CampaignFields, frozen=True, kw_only=True):
-    """A campaign. ``key`` is what its link carries: six letters and digits, case-sensitive."""
+    """A campaign. Its link contains ``key``: six letters and digits, case-sensitive."""
 
     cost_micros: int | None = None
-    """The fixed cost of a click, or of a thousand, in the currency of the source; None exactly where the model takes none."""
+    """The fixed cost of a click or of a thousand, in the source's cost currency; None if and only if the model has no amount."""
     created_at: int = 0
     updated_at: int = 0
     archived_at: int | None = None
 
     @property
     def click_cost_micros(self) -> int | None:
-        """Return the cost of one click; None: it is what the link says."""
+        """Return the cost of one click; None: the cost in the link."""
         return self.cost_model.of_a_click(self.cost_micros)
 
 
 class CampaignFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which campaigns to list. What is None or empty does not narrow."""
+    """A filter of campaigns. None and empty mean: not filtered by this field."""
 
     source_id: Annotated[int, Meta(ge=1, le=MAX_ID, description="Only campaigns of this traffic source.")] | None = None
     offer_id: Annotated[int, Meta(ge=1, le=MAX_ID, description="Only campaigns with this offer.")] | None = None
-    active: Annotated[bool, Meta(description="true: without those that are paused; false: only those.")] | None = None
-    words: Annotated[str, Meta(max_length=200, description="Only those whose name holds this, in any case.")] = (
-        msgspec.field(name="q", default="")
-    )
-    tag: Annotated[str, Meta(max_length=50, description="Only those with this tag, in any case.")] = ""
+    active: Annotated[bool, Meta(description="true: only active campaigns; false: only paused ones.")] | None = None
+    words: Annotated[
+        str, Meta(max_length=200, description="Only campaigns whose name contains this, ignoring case.")
+    ] = msgspec.field(name="q", default="")
+    tag: Annotated[str, Meta(max_length=50, description="Only campaigns with this tag, ignoring case.")] = ""
 
 
 ALL_CAMPAIGNS = CampaignFilter()
 
 
 class CampaignChange(msgspec.Struct, kw_only=True):
-    """What to change of a campaign; what is left out stays. Its key never changes."""
+    """Changes of a campaign. Fields left out stay as they are. The key never changes."""
 
     name: Name | UnsetType = UNSET
     source_id: SourceId | UnsetType = UNSET
@@ -171,11 +177,11 @@ class NewCampaign(CampaignChange, kw_only=True):
 
     name: Name
     source_id: SourceId
-    key: Annotated[Key, Meta(description="Left out: one is drawn.")] | UnsetType = UNSET
+    key: Annotated[Key, Meta(description="Leave out to generate a random key.")] | UnsetType = UNSET
 
 
 def changed_campaign(campaign: Campaign, change: CampaignChange) -> Campaign:
-    """Return the campaign with a change; an amount is of a click unless the model is given too. Raise InvalidInputError."""
+    """Return the campaign with a change. An amount without a cost model is per click. Raise InvalidInputError."""
     model, cost_micros = change.cost_model, campaign.cost_micros
     if change.cost is None:
         model, cost_micros = (ClickCost.LINK if model is UNSET else model), None
@@ -193,67 +199,67 @@ def changed_campaign(campaign: Campaign, change: CampaignChange) -> Campaign:
 
 
 def new_key(choose: Callable[[str], str]) -> str:
-    """A key drawn at random; ``choose`` draws one letter of a text. There are 5.7 × 10¹⁰ keys: a taken one is drawn again."""
+    """Return a random key. ``choose`` picks one character of a text. There are 5.7 × 10¹⁰ keys; if one is taken, call again."""
     return "".join(choose(KEY_LETTERS) for _ in range(KEY_LENGTH))
 
 
-def campaign_faults(campaign: Campaign) -> list[Fault]:
-    """Everything that is wrong with a campaign, but whether its key is taken and its source and offers exist."""
+def campaign_faults(campaign: Campaign) -> list[FieldFault]:
+    """Return everything wrong with a campaign, except a taken key and a source or offers that do not exist."""
     faults = line_faults(campaign)
     if not _KEY.fullmatch(campaign.key):
-        faults.append(Fault("key", FaultCode.NOT_A_KEY, "A key is six letters and digits, such as aB3xY9."))
+        faults.append(FieldFault("key", FaultCode.NOT_A_KEY, "A key is six letters and digits, such as aB3xY9."))
     if campaign.domain and not _DOMAIN.fullmatch(campaign.domain):
         faults.append(
-            Fault(
+            FieldFault(
                 "domain",
                 FaultCode.NOT_A_HOST,
-                "A host in lower case is expected, without scheme and path: go.example.com.",
+                "Enter a lowercase host without scheme or path, such as go.example.com.",
             )
         )
     faults += address_faults("fallback_url", campaign.fallback_url, required=False)
     if campaign.cost_micros is not None and not 0 <= campaign.cost_micros <= MAX_MICROS:
         faults.append(
-            Fault(
-                "cost", FaultCode.OUT_OF_RANGE, "A fixed cost is zero or more, with at most 12 digits before the point."
+            FieldFault(
+                "cost", FaultCode.OUT_OF_RANGE, "A fixed cost is 0 or more, with at most 12 digits before the point."
             )
         )
     elif campaign.cost_model.is_fixed and campaign.cost_micros is None:
-        sentence = "A fixed cost needs an amount: give one, or choose another cost model."
-        faults.append(Fault("cost", FaultCode.REQUIRED, sentence))
+        sentence = "A fixed cost needs an amount. Enter one, or choose another cost model."
+        faults.append(FieldFault("cost", FaultCode.REQUIRED, sentence))
     elif not campaign.cost_model.is_fixed and campaign.cost_micros is not None:
         sentence = (
-            f"The cost model {campaign.cost_model} takes no amount: leave it out, or choose per_click or per_thousand."
+            f"The cost model {campaign.cost_model} has no amount. Leave it out, or choose per_click or per_thousand."
         )
-        faults.append(Fault("cost", FaultCode.NOT_ALLOWED, sentence))
+        faults.append(FieldFault("cost", FaultCode.NOT_ALLOWED, sentence))
     faults += tag_faults(campaign.tags) + _notes_faults(campaign.notes)
     if len(campaign.offers) > MAX_OFFERS:
-        faults.append(Fault("offers", FaultCode.TOO_MANY, f"A campaign has at most {MAX_OFFERS} offers."))
+        faults.append(FieldFault("offers", FaultCode.TOO_MANY, f"A campaign has at most {MAX_OFFERS} offers."))
     seen: set[int] = set()
     for position, share in enumerate(campaign.offers[:MAX_OFFERS]):
         if share.offer_id in seen:
-            sentence = f"Offer {share.offer_id} stands twice: give it once, with one weight."
-            faults.append(Fault(f"offers[{position}].offer_id", FaultCode.DUPLICATE, sentence))
+            sentence = f"Offer {share.offer_id} occurs twice. List it once, with one weight."
+            faults.append(FieldFault(f"offers[{position}].offer_id", FaultCode.DUPLICATE, sentence))
         seen.add(share.offer_id)
         if not 0 <= share.weight <= MAX_WEIGHT:
-            sentence = f"The weight is {share.weight}, 0 to {MAX_WEIGHT} is expected."
-            faults.append(Fault(f"offers[{position}].weight", FaultCode.OUT_OF_RANGE, sentence))
+            sentence = f"The weight is {share.weight}. It must be 0 to {MAX_WEIGHT}."
+            faults.append(FieldFault(f"offers[{position}].weight", FaultCode.OUT_OF_RANGE, sentence))
     return faults
 
 
-def _notes_faults(notes: str) -> list[Fault]:
+def _notes_faults(notes: str) -> list[FieldFault]:
     if len(notes) > MAX_NOTES_LENGTH:
-        sentence = f"They have {len(notes)} characters, at most {MAX_NOTES_LENGTH} are kept."
-        return [Fault("notes", FaultCode.TOO_LONG, sentence)]
+        sentence = f"The notes have {len(notes)} characters. The maximum is {MAX_NOTES_LENGTH}."
+        return [FieldFault("notes", FaultCode.TOO_LONG, sentence)]
     if _UNFIT_IN_NOTES.search(notes):
-        return [Fault("notes", FaultCode.CHARACTER, "They hold a control character or half a character.")]
+        return [FieldFault("notes", FaultCode.CHARACTER, "The notes contain a control character or half a character.")]
     return []
 
 
 def campaign_link(base_url: str, campaign: Campaign, source: TrafficSource) -> str:
-    """The link to paste into the source: tracked rows with the source's placeholders, unencoded, as the source replaces them.
+    """Return the link to paste into the source, with the source's placeholders unencoded, so that the source replaces them.
 
-    ``base_url`` is scheme and host of the instance; a domain of the campaign takes the host's place. A row without a
-    placeholder is left out (what arrives in it is kept all the same); external_id always stands there.
+    ``base_url``: scheme and host of the instance; the campaign's domain, if any, replaces the host. Rows without a placeholder
+    are left out (values that arrive in them are stored all the same), except external_id.
     """
     base_url = base_of(base_url, campaign.domain)
     pairs = [
@@ -265,5 +271,5 @@ def campaign_link(base_url: str, campaign: Campaign, source: TrafficSource) -> s
 
 
 def base_of(base_url: str, domain: str) -> str:
-    """Scheme and host of links of a campaign: the instance's scheme with the campaign's domain, if it has one."""
+    """Return scheme and host of a campaign's link: the instance's, but with the campaign's domain if it has one."""
     return f"{urlsplit(base_url).scheme}://{domain}" if domain else base_url.rstrip("/")

@@ -1,7 +1,7 @@
-"""The catalog: an immutable snapshot of the set-up, all that the edge needs to send a visitor on.
+"""The catalog: an immutable snapshot of the set-up, with everything that the edge needs to redirect visitors.
 
-The core writes it to ``catalog.json`` in the data folder whenever the set-up changes; edges read it from there, so that they
-start and serve with every database down. A second copy beside it is read while the first is missing or damaged.
+The core writes it to ``catalog.json`` in the data folder whenever the set-up changes. Edges read it from there, so they start and
+serve with every database down. A second copy is read while the first is missing or damaged.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from clickloop.machine.sealed_file import SealedFileError, unsealed, write_sealed
+from clickloop.machine.sealed_file import SealedFileError, unseal, write_sealed
 from clickloop.setup.instance import InstanceSettings
 
 FILE_NAME = "catalog.json"
@@ -21,7 +21,7 @@ COPY_NAME = "catalog.copy.json"
 class CatalogRow(msgspec.Struct, frozen=True):
     """A parameter row of a traffic source. ``number``: −1 external id, 0 cost, 1…30 for V1…V30.
 
-    A row that is not ``tracked`` is known so that its macro is empty; what arrives for it is not kept.
+    A row that is not ``tracked`` is included so that its macro is empty; its values are not stored.
     """
 
     number: int
@@ -30,7 +30,7 @@ class CatalogRow(msgspec.Struct, frozen=True):
 
 
 class CatalogOffer(msgspec.Struct, frozen=True):
-    """An offer with the names its macros need; ``url`` is a template."""
+    """An offer, with the names that macros need. ``url`` is a template."""
 
     id: int
     name: str
@@ -40,14 +40,14 @@ class CatalogOffer(msgspec.Struct, frozen=True):
 
 
 class CatalogShare(msgspec.Struct, frozen=True):
-    """An offer's weight in a campaign; 0 switches it off there."""
+    """An offer's weight in a campaign; 0 turns it off there."""
 
     offer_id: int
     weight: int
 
 
 class CatalogCampaign(msgspec.Struct, frozen=True):
-    """A campaign with its source. ``cost_micros``: of one click, whatever the model; None: the cost is what the link says."""
+    """A campaign with its source. ``cost_micros``: per click, for any cost model; None: the cost in the link."""
 
     id: int
     key: str
@@ -64,9 +64,9 @@ class CatalogCampaign(msgspec.Struct, frozen=True):
 
 
 class Catalog(msgspec.Struct, frozen=True):
-    """Everything that is live, in no order. ``own_hosts``: hosts that reach this tracker, lower case, with port if any.
+    """Everything that is not archived, in no order. ``own_hosts``: hosts of this tracker, lower case, with port if any.
 
-    ``instance`` None: what the tracker was started with.
+    ``instance`` None: use the settings that the tracker was started with.
     """
 
     campaigns: tuple[CatalogCampaign, ...] = ()
@@ -74,37 +74,37 @@ class Catalog(msgspec.Struct, frozen=True):
     own_hosts: tuple[str, ...] = ()
     instance: InstanceSettings | None = None
     installation: str = ""
-    """The id of the installation that it belongs to."""
+    """Id of the installation that it belongs to."""
     key: str = ""
-    """The fingerprint of the click ids' key."""
+    """Fingerprint of the click ids' key."""
     setup_change: int = 0
-    """The newest entry in the ledger's log of changes when this was read from it."""
+    """The newest entry of the ledger's audit log when this was read."""
 
 
 def write_catalog(folder: Path, catalog: Catalog) -> None:
-    """Put the catalog into the data folder, each copy in one step: a reader sees the old one or the new one."""
+    """Write both copies of the catalog, each atomically, so that readers see either the old or the new one."""
     write_sealed(folder / FILE_NAME, catalog)
     write_sealed(folder / COPY_NAME, catalog)
 
 
 def read_catalog_file(path: Path) -> Catalog:
-    """Return what is in a catalog file. Raise SealedFileError or OSError."""
+    """Return the catalog in a file. Raise SealedFileError or OSError."""
     return _catalog_in(path.read_bytes(), path)
 
 
 def _catalog_in(data: bytes, path: Path) -> Catalog:
     if data.startswith(
         b'{"campaigns"'
-    ):  # written before catalogs had a checksum; the core writes a new one at its start
+    ):  # from before catalogs had a checksum; the core writes a new one when it starts
         try:
             return msgspec.json.decode(data, type=Catalog)
         except msgspec.DecodeError as error:
             raise SealedFileError(f"{path} cannot be read: {error}") from error
-    return unsealed(data, Catalog, str(path))
+    return unseal(data, Catalog, str(path))
 
 
 class CatalogFile:
-    """Watches the catalog file of a data folder. ``installation``: whose catalog it must be; empty: anybody's."""
+    """Watches the catalog file of a data folder. ``installation``: the installation it must belong to; empty: any."""
 
     def __init__(self, folder: Path, installation: str = "") -> None:
         self._path = folder / FILE_NAME
@@ -114,14 +114,14 @@ class CatalogFile:
         self._taken = b""
 
     def key(self) -> str:
-        """Return the fingerprint of the click ids' key as either copy has it; empty: neither tells."""
+        """Return the fingerprint of the click ids' key from the first readable copy; empty if there is none."""
         for path in (self._path, self._copy):
             with contextlib.suppress(OSError, SealedFileError):
                 return self._ours(read_catalog_file(path), path).key
         return ""
 
     def fallback(self) -> Catalog | None:
-        """Return the second copy, for an edge that starts while the first one is missing or damaged; None: no good one."""
+        """Return the second copy, for an edge that starts while the first is missing or damaged; None if it is, too."""
         try:
             return self._ours(read_catalog_file(self._copy), self._copy)
         except (OSError, SealedFileError):
@@ -133,7 +133,7 @@ class CatalogFile:
         return catalog
 
     def changed(self) -> Catalog | None:
-        """The catalog if another one is there than at the last call (or this is the first), else None. A missing file: None."""
+        """Return the catalog if it has changed since the last call, or this is the first. Otherwise, and without a file, None."""
         try:
             found = os.stat(self._path)
         except FileNotFoundError:
@@ -145,7 +145,7 @@ class CatalogFile:
         catalog = self._ours(_catalog_in(data, self._path), self._path)
         self._seen = stamp
         digest = hashlib.blake2b(data).digest()
-        if digest == self._taken:  # written again as it was, by a core that was started again, say
+        if digest == self._taken:  # rewritten unchanged, for instance by a restarted core
             return None
         self._taken = digest
         return catalog

@@ -1,4 +1,4 @@
-"""What is wrong with a field that somebody wants to save: a value of a closed list, with the field's name and a sentence."""
+"""Faults of input: a field, a code of a closed list and a sentence."""
 
 import enum
 import re
@@ -11,7 +11,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class FaultCode(enum.StrEnum):
-    """The kinds of faults, the same for every field and door."""
+    """The kinds of faults, the same for every field, in panel, API and command line."""
 
     REQUIRED = "required"
     UNKNOWN_FIELD = "unknown_field"
@@ -42,9 +42,9 @@ class FaultCode(enum.StrEnum):
     MASKED = "masked"
 
 
-class Fault(msgspec.Struct, frozen=True):
-    """One field's fault. ``field`` is a path such as ``offers[1].weight``; empty: the whole. ``code``: a ``FaultCode``, or for postback
-    rules the code of a ``RuleFault``. ``message`` is one sentence."""
+class FieldFault(msgspec.Struct, frozen=True):
+    """A field's fault. ``field`` is a path such as ``offers[1].weight``; empty: the whole input. ``code``: a ``FaultCode``, or
+    for postback rules the code of a ``RuleFault``. ``message``: a sentence."""
 
     field: str
     code: str
@@ -52,34 +52,43 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class InvalidInputError(Exception):
-    """What was given cannot be saved; ``faults`` (at least one) name each field and what is expected there."""
+    """The input is not valid. ``faults``: at least one, each with its field and a sentence."""
 
-    def __init__(self, faults: tuple[Fault, ...]) -> None:
+    def __init__(self, faults: tuple[FieldFault, ...]) -> None:
         super().__init__("; ".join(f"{fault.field}: {fault.message}" for fault in faults))
         self.faults = faults
 
 
-def text_faults(field: str, text: str, most: int, *, required: bool = False) -> list[Fault]:
-    """The faults of a one-line text of at most ``most`` characters; where ``required``, it may not be blank."""
+def invalid(field: str, code: FaultCode, message: str) -> InvalidInputError:
+    """Return the error for a single faulty field."""
+    return InvalidInputError((FieldFault(field, code, message),))
+
+
+def text_faults(field: str, text: str, max_length: int, *, required: bool = False) -> list[FieldFault]:
+    """Return the faults of a one-line text. If ``required``, it must not be blank."""
     if required and not text.strip():
-        return [Fault(field, FaultCode.REQUIRED, "It is empty: give it at least one character that is not a space.")]
-    if len(text) > most:
-        return [Fault(field, FaultCode.TOO_LONG, f"It has {len(text)} characters, at most {most} are kept.")]
+        return [FieldFault(field, FaultCode.REQUIRED, "Enter a value.")]
+    if len(text) > max_length:
+        return [FieldFault(field, FaultCode.TOO_LONG, f"It has {len(text)} characters. The maximum is {max_length}.")]
     if _CONTROL.search(text):
         return [
-            Fault(
+            FieldFault(
                 field,
                 FaultCode.CHARACTER,
-                "It holds a control character or half a character; one line of text is expected.",
+                "It contains a control character or half a character. Enter a single line of text.",
             )
         ]
     return []
 
 
-def currency_faults(field: str, currency: str) -> list[Fault]:
-    """The faults of a currency code; empty means none is named and is no fault."""
+def currency_faults(field: str, currency: str) -> list[FieldFault]:
+    """Return the faults of a currency code. Empty is not a fault: no currency is set."""
     if not currency or currency in CURRENCIES:
         return []
     return [
-        Fault(field, FaultCode.NOT_A_CURRENCY, "A code of ISO 4217 in capital letters is expected, such as USD or EUR.")
+        FieldFault(
+            field,
+            FaultCode.NOT_A_CURRENCY,
+            "Enter a three-letter currency code in capital letters, such as USD or EUR.",
+        )
     ]

@@ -1,4 +1,4 @@
-"""What the instance as a whole is set to while it runs: what somebody saved, and where nobody did, what it was started with."""
+"""The settings of the whole instance while it runs: saved ones, and for the rest those that it was started with."""
 
 import ipaddress
 import re
@@ -10,7 +10,7 @@ import msgspec
 
 from clickloop.config import SettingError, Settings
 from clickloop.explained import Explained
-from clickloop.setup.fault import Fault, FaultCode, currency_faults
+from clickloop.setup.fault import FaultCode, FieldFault, currency_faults
 from clickloop.setup.web_address import address_faults
 
 MAX_DOMAINS = 100  # each request's host is compared with them
@@ -20,37 +20,37 @@ _DOMAIN = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*(?
 
 
 class IpStorage(Explained):
-    """How much of a visitor's address is kept."""
+    """The part of visitors' IP addresses that is stored."""
 
     FULL = "full", "The whole address."
-    SHORTENED = "shortened", "Without its last 8 bits, of IPv6 its last 80."
-    NONE = "none", "Nothing of it; the country is still known."
+    SHORTENED = "shortened", "The address without its last 8 bits, for IPv6 its last 80."
+    NONE = "none", "No address; the country is still known."
 
 
 class InstanceSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds."""
+    """The settings in effect."""
 
     public_url: str
-    """Scheme and host of our public links, without a slash at the end."""
+    """Scheme and host of our public links, without a trailing slash."""
     domains: tuple[str, ...] = ()
-    """Further hosts that reach this tracker, lower case, with port if any."""
+    """Further hosts of this tracker, lower case, with port if any."""
     currency: str = "USD"
-    """Of what names none."""
+    """The currency of amounts without one."""
     fallback_url: str = ""
-    """Where visitors go whom a campaign has nowhere to send; empty: they get a plain 404 page."""
+    """Where visitors go if a campaign has nowhere to send them; empty: a plain 404 page."""
     time_zone: str = "UTC"
-    """By name, such as Europe/Berlin: in which days begin, for users who have set none."""
+    """Name of the time zone in which days begin, such as Europe/Berlin, for users without their own."""
     click_keep_days: int = 0
     """Days after which clicks are deleted; 0: never."""
     ip_storage: IpStorage = IpStorage.FULL
 
     def own_hosts(self) -> frozenset[str]:
-        """Hosts that reach this tracker, lower case, with port if any."""
+        """Return the hosts of this tracker, lower case, with port if any."""
         return frozenset((urlsplit(self.public_url).netloc.lower(), *self.domains))
 
 
 class SavedSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What somebody saved; None: nobody did, so that what the tracker was started with holds."""
+    """The saved settings. For those that are None, the setting that the tracker was started with applies."""
 
     public_url: str | None = None
     domains: tuple[str, ...] | None = None
@@ -60,23 +60,22 @@ class SavedSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     click_keep_days: int | None = None
     ip_storage: IpStorage | None = None
 
-    def over(self, given: InstanceSettings) -> InstanceSettings:
-        """What holds when the tracker was started with ``given``."""
+    def over(self, started: InstanceSettings) -> InstanceSettings:
+        """Return the settings in effect if the tracker was started with ``started``."""
         saved = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
-        return msgspec.structs.replace(given, **saved)
+        return msgspec.structs.replace(started, **saved)
 
     def names(self) -> tuple[str, ...]:
-        """The settings that somebody saved."""
         return tuple(name for name, value in msgspec.structs.asdict(self).items() if value is not None)
 
 
 NOTHING_SAVED = SavedSettings()
 
 
-def started_with(settings: Settings) -> InstanceSettings:
-    """What the environment and the command line say. Raises SettingError naming the setting."""
+def startup_settings(settings: Settings) -> InstanceSettings:
+    """Return the instance settings in the environment and command line. Raise SettingError, naming the setting."""
     domains = tuple(part.strip().lower() for part in settings.domains.split(",") if part.strip())
-    given = SavedSettings(
+    effective = SavedSettings(
         public_url=settings.base_url(),
         domains=domains,
         currency=settings.currency,
@@ -85,50 +84,48 @@ def started_with(settings: Settings) -> InstanceSettings:
         click_keep_days=settings.click_keep_days,
         ip_storage=IpStorage(settings.ip_storage),
     )
-    # Without a public URL the listen address stands for it, whose port may be left to the system.
-    checked = msgspec.structs.replace(given, public_url=settings.public_url.rstrip("/") or None)
+    # Without a public URL, base_url() returns the listen address, whose port may be 0 for any free one.
+    checked = msgspec.structs.replace(effective, public_url=settings.public_url.rstrip("/") or None)
     for fault in instance_faults(checked):
         raise SettingError(f"{fault.field.partition('[')[0]}: {fault.message}")
-    return given.over(InstanceSettings(public_url=""))
+    return effective.over(InstanceSettings(public_url=""))
 
 
-def instance_faults(saved: SavedSettings) -> list[Fault]:
-    """Everything that is wrong with what somebody wants to save."""
-    faults: list[Fault] = []
+def instance_faults(saved: SavedSettings) -> list[FieldFault]:
+    """Return everything wrong with settings to save."""
+    faults: list[FieldFault] = []
     if saved.public_url is not None:
         faults += _public_url_faults(saved.public_url)
     for position, domain in enumerate((saved.domains or ())[:MAX_DOMAINS]):
         if not _DOMAIN.fullmatch(domain):
-            sentence = "A host in lower case is expected, without scheme and path: go.example.com."
-            faults.append(Fault(f"domains[{position}]", FaultCode.NOT_A_HOST, sentence))
+            sentence = "Enter a lowercase host without scheme or path, such as go.example.com."
+            faults.append(FieldFault(f"domains[{position}]", FaultCode.NOT_A_HOST, sentence))
     if len(saved.domains or ()) > MAX_DOMAINS:
-        faults.append(Fault("domains", FaultCode.TOO_MANY, f"At most {MAX_DOMAINS} hosts are kept."))
+        faults.append(FieldFault("domains", FaultCode.TOO_MANY, f"The maximum is {MAX_DOMAINS} hosts."))
     if saved.currency is not None:
         faults += currency_faults("currency", saved.currency or "?")
     faults += address_faults("fallback_url", saved.fallback_url or "", required=False)
     if saved.time_zone is not None:
         faults += zone_faults("time_zone", saved.time_zone)
     if saved.click_keep_days is not None and not 0 <= saved.click_keep_days <= MAX_KEEP_DAYS:
-        sentence = f"0 (for ever) to {MAX_KEEP_DAYS} days are expected."
-        faults.append(Fault("click_keep_days", FaultCode.OUT_OF_RANGE, sentence))
+        sentence = f"Enter 0 (keep for ever) to {MAX_KEEP_DAYS} days."
+        faults.append(FieldFault("click_keep_days", FaultCode.OUT_OF_RANGE, sentence))
     return faults
 
 
-def zone_faults(field: str, name: str) -> list[Fault]:
-    """The faults of a time zone's name."""
+def zone_faults(field: str, name: str) -> list[FieldFault]:
     if name in time_zones():
         return []
-    return [Fault(field, FaultCode.NOT_FOUND, "A time zone's name is expected, such as Europe/Berlin or UTC.")]
+    return [FieldFault(field, FaultCode.NOT_FOUND, "Enter a time zone's name, such as Europe/Berlin or UTC.")]
 
 
 @cache
 def time_zones() -> tuple[str, ...]:
-    """The names of all time zones, sorted."""
     return tuple(sorted(zoneinfo.available_timezones() - {"localtime", "Factory"}))
 
 
-def kept_address(address: str, storage: IpStorage) -> str:
-    """What is kept of a visitor's address; of a text that is none, nothing unless all is kept."""
+def stored_address(address: str, storage: IpStorage) -> str:
+    """Return what to store of a visitor's address. Empty for a text that is not an address, unless everything is stored."""
     if storage is IpStorage.FULL:
         return address
     if storage is IpStorage.NONE:
@@ -143,9 +140,9 @@ def kept_address(address: str, storage: IpStorage) -> str:
     return str(type(parsed)(int(parsed) >> bits << bits))
 
 
-def _public_url_faults(url: str) -> list[Fault]:
+def _public_url_faults(url: str) -> list[FieldFault]:
     faults = address_faults("public_url", url, required=True)
     if not faults and (url.count("/") != 2 or "?" in url or "#" in url or "{" in url):
-        sentence = "Only scheme and host are expected, without a path: https://go.example.com."
-        faults.append(Fault("public_url", FaultCode.NOT_A_URL, sentence))
+        sentence = "Enter scheme and host only, without a path, such as https://go.example.com."
+        faults.append(FieldFault("public_url", FaultCode.NOT_A_URL, sentence))
     return faults

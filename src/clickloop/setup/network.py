@@ -1,4 +1,4 @@
-"""The network: whom offers come from and who tells us of conversions; its postback URL and pixel to copy."""
+"""The affiliate network: provides offers and reports conversions. Its postback URL and pixel code."""
 
 import html
 import ipaddress
@@ -10,73 +10,76 @@ from urllib.parse import quote
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from clickloop.setup.fault import Fault, FaultCode, currency_faults, text_faults
+from clickloop.setup.fault import FaultCode, FieldFault, currency_faults, text_faults
 from clickloop.setup.record import OneLine, RecordFields, line_faults
 from clickloop.setup.web_address import address_faults
 
 NOTICE_PARAMETERS = ("cid", "payout", "currency", "status", "txid")
-"""The parameters of our postback URL in the order in which it shows them; further ones follow."""
+"""The first parameters of our postback URL, in order; others follow."""
 
 
 NETWORK_URL = "{url}"
-"""In a network's template for offer addresses: the link as the network shows it."""
-MAX_PARAMETERS = 100  # as many as are read of a notice
-MAX_ADDRESSES = 1_000  # each notice's address is compared with them
-"""No more are looked at: it is done while nobody else may write to the ledger."""
+"""In a network's offer URL template: the link as the network shows it."""
+MAX_PARAMETERS = 100  # as many as are read from a notice
+MAX_ADDRESSES = 1_000  # each notice's address is compared with them, while the ledger is locked for writing
 
 
 Name = Annotated[
-    str, OneLine(200, required=True), Meta(description="Its name, unique among networks.", examples=["Everflow"])
+    str, OneLine(200, required=True), Meta(description="Name, unique among networks.", examples=["Everflow"])
 ]
-Preset = Annotated[str, Meta(description="The preset that it was made from; empty: none.")]
+Preset = Annotated[str, Meta(description="The preset that it was created from; empty if none.")]
 ClickIdParameter = Annotated[
     str,
     OneLine(200),
-    Meta(description="The parameter of its offer links that takes our click id.", examples=["sub1"]),
+    Meta(description="Parameter of the network's offer links for our click ID.", examples=["sub1"]),
 ]
 OfferUrlTemplate = Annotated[
     str,
     Meta(
-        description="What its offer links become: {url} at the beginning is the link as the network shows it, our macros behind it.",
+        description="Template of offer URLs: {url} at the beginning stands for the network's link, followed by our macros.",
         examples=["{url}&sub1={clickid}"],
     ),
 ]
 PostbackParameters = Annotated[
     dict[str, str],
     Meta(
-        description="Our parameter (cid, payout, status, txid, currency, param1 …) and the network's macro for it.",
+        description="The network's macro for each of our parameters (cid, payout, status, txid, currency, param1 …).",
         examples=[{"cid": "{sub1}", "payout": "{payout}", "txid": "{transaction_id}"}],
     ),
 ]
 StatusWords = Annotated[
     dict[str, str],
     Meta(
-        description="Its own status words, in any case, each with the key of our status; they take precedence over the common ones.",
+        description="Key of our status for each of the network's status words, ignoring case. These override the common words.",
         examples=[{"1": "sale", "2": "hold", "3": "rejected"}],
     ),
 ]
 Currency = Annotated[
     str,
-    Meta(description="Currency of its payouts (ISO 4217); empty: as the notice or the offer says.", examples=["USD"]),
+    Meta(
+        description="Payout currency (ISO 4217). Leave empty to use that of the incoming postback or the offer.",
+        examples=["USD"],
+    ),
 ]
 Secret = Annotated[
     str,
     OneLine(200),
-    Meta(description="A secret that its notices must carry as token; empty: none is asked for.", examples=[""]),
+    Meta(description="Secret that incoming postbacks must send as token. Leave empty to require none.", examples=[""]),
 ]
 Addresses = Annotated[
     tuple[str, ...],
     Meta(
-        description="Networks in CIDR form that its notices may come from; empty: any.", examples=[["203.0.113.0/24"]]
+        description="Allowed IP addresses or CIDR ranges of incoming postbacks. Leave empty to allow any.",
+        examples=[["203.0.113.0/24"]],
     ),
 ]
-RefuseDuplicates = Annotated[bool, Meta(description="Refuse a notice for a conversion that is there already.")]
-TestOnly = Annotated[bool, Meta(description="Take only conversions of test clicks.")]
-LifetimeDays = Annotated[int, Meta(description="How old a click may be when it converts, in days.", examples=[90])]
+RefuseDuplicates = Annotated[bool, Meta(description="Refuse incoming postbacks for conversions that already exist.")]
+TestOnly = Annotated[bool, Meta(description="Accept only conversions of test clicks.")]
+LifetimeDays = Annotated[int, Meta(description="Conversion window: maximum age of a click, in days.", examples=[90])]
 
 
 class NetworkFields(RecordFields, frozen=True, kw_only=True):
-    """What record and view of a network share."""
+    """The fields that a network's record and view share."""
 
     name: Name
     preset: Preset = ""
@@ -101,7 +104,7 @@ class Network(NetworkFields, frozen=True, kw_only=True):
 
 
 class NetworkChange(msgspec.Struct, kw_only=True):
-    """What to change of a network; what is left out stays."""
+    """Changes of a network. Fields left out stay as they are."""
 
     name: Name | UnsetType = UNSET
     click_id_parameter: ClickIdParameter | UnsetType = UNSET
@@ -117,37 +120,37 @@ class NetworkChange(msgspec.Struct, kw_only=True):
 
 
 class NewNetwork(NetworkChange, kw_only=True):
-    """A network to create. What is left out comes from the preset, if one is named."""
+    """A network to create. Fields left out come from the preset, if there is one."""
 
     name: Name
     preset: Annotated[str, Meta(description="Key of a preset from /presets/networks.", examples=["everflow"])] = ""
 
 
-def network_faults(network: Network) -> list[Fault]:
-    """Everything that is wrong with a network, but whether its name is taken."""
+def network_faults(network: Network) -> list[FieldFault]:
+    """Return everything wrong with a network, except a taken name."""
     faults = line_faults(network) + _template_faults("offer_url_template", network.offer_url_template)
     faults += currency_faults("currency", network.currency)
     for parameter, macro in islice(network.postback_parameters.items(), MAX_PARAMETERS):
-        place = f"postback_parameters.{parameter[:50]}"
-        faults += text_faults(place, parameter, 200, required=True) + text_faults(place, macro, 1000)
+        field = f"postback_parameters.{parameter[:50]}"
+        faults += text_faults(field, parameter, 200, required=True) + text_faults(field, macro, 1000)
     if len(network.postback_parameters) > MAX_PARAMETERS:
-        sentence = f"At most {MAX_PARAMETERS} parameters are kept."
-        faults.append(Fault("postback_parameters", FaultCode.TOO_MANY, sentence))
+        sentence = f"The maximum is {MAX_PARAMETERS} parameters."
+        faults.append(FieldFault("postback_parameters", FaultCode.TOO_MANY, sentence))
     if len(network.addresses) > MAX_ADDRESSES:
-        faults.append(Fault("addresses", FaultCode.TOO_MANY, f"At most {MAX_ADDRESSES} addresses are kept."))
+        faults.append(FieldFault("addresses", FaultCode.TOO_MANY, f"The maximum is {MAX_ADDRESSES} addresses."))
     for position, address in enumerate(network.addresses[:MAX_ADDRESSES]):
         faults += _cidr_faults(f"addresses[{position}]", address)
     if not 1 <= network.click_lifetime_days <= 3650:
-        sentence = f"The lifetime is {network.click_lifetime_days} days, 1 to 3650 is expected."
-        faults.append(Fault("click_lifetime_days", FaultCode.OUT_OF_RANGE, sentence))
+        sentence = f"The conversion window is {network.click_lifetime_days} days. It must be 1 to 3650."
+        faults.append(FieldFault("click_lifetime_days", FaultCode.OUT_OF_RANGE, sentence))
     return faults
 
 
 def offer_url(template: str, link: str) -> str:
-    """The link of an offer as a network shows it, with what the network's template adds to its query.
+    """Return a network's offer link, extended by the query in the network's template.
 
-    A parameter that the link has already is filled where it is empty and left where it is not. A template without ``{url}`` stands
-    for the whole address, to begin with where there is no link yet.
+    A parameter that the link already has is filled in if it is empty, and otherwise left. A template without ``{url}`` is
+    returned as a first draft of the URL if there is no link.
     """
     if not template.startswith(NETWORK_URL):
         return link or template
@@ -163,34 +166,37 @@ def offer_url(template: str, link: str) -> str:
         name, _, value = added.partition("=")
         if not name:
             continue
-        there = [at for at, pair in enumerate(pairs) if pair.partition("=")[0] == name]
-        if not there:
+        positions = [at for at, pair in enumerate(pairs) if pair.partition("=")[0] == name]
+        if not positions:
             pairs.append(added)
-        elif value and pairs[there[0]] in (name, f"{name}="):
-            pairs[there[0]] = added
+        elif value and pairs[positions[0]] in (name, f"{name}="):
+            pairs[positions[0]] = added
     return f"{path}{'?' if pairs or question else ''}{'&'.join(pairs)}{sharp}{fragment}"
 
 
-def _template_faults(field: str, template: str) -> list[Fault]:
+def _template_faults(field: str, template: str) -> list[FieldFault]:
     if NETWORK_URL in template[1:]:
-        sentence = "{url} stands once and at the beginning: the network's link, behind it what is added to its query."
-        return [Fault(field, FaultCode.NOT_ALLOWED, sentence)]
+        sentence = (
+            "Write {url} once, at the beginning. It stands for the network's link; what follows is added to its query."
+        )
+        return [FieldFault(field, FaultCode.NOT_ALLOWED, sentence)]
     example = offer_url(template, "https://offer.example/") if template.startswith(NETWORK_URL) else template
     return address_faults(field, example, required=False)
 
 
 def postback_url(base_url: str, network: Network) -> str:
-    """The URL to paste into the network: our door with its macros, unencoded, as networks replace them before they send.
+    """Return the URL to paste into the network: our endpoint with the network's macros, unencoded, so that the network replaces
+    them.
 
-    Where it is not known which macro carries our click id, ``cid=`` shows the place for it.
+    If the macro for our click id is unknown, ``cid=`` is empty.
     """
     return f"{base_url}/postback?{_notice_query({'cid': '', **network.postback_parameters}, network.token)}"
 
 
 def pixel_code(base_url: str, network: Network) -> str:
-    """Return the HTML to paste into the network's or shop's thank-you page.
+    """Return the HTML to paste into the thank-you page of a network or shop.
 
-    It carries the network's click id macro first; the visitor's cookie is the second choice, as many browsers do not send it.
+    It contains the network's click id macro, if known, because many browsers do not send the visitor's cookie.
     """
     parameters = {name: macro for name, macro in network.postback_parameters.items() if name != "cid" or macro}
     query = _notice_query(parameters, network.token)
@@ -199,18 +205,18 @@ def pixel_code(base_url: str, network: Network) -> str:
 
 
 def pixel_note(base_url: str, network: Network) -> str:
-    """Return what to know of the pixel's cookie, for the page that shows the code."""
-    first = "The click id is read from cid, or from the visitor's cookie when cid is empty. "
+    """Return a note about the pixel's cookie, to show with the code."""
+    first = "The click ID is read from cid, or from the visitor's cookie when cid is empty. "
     if not network.postback_parameters.get("cid"):
         first = "The code has no macro for cid, so it needs the visitor's cookie. "
     if base_url.startswith("https://"):
         return first + (
-            "On other sites that cookie is blocked by Safari, Firefox, Brave and Chrome's incognito mode, and wherever third-party cookies "
-            "are switched off."
+            "On other sites that cookie is blocked by Safari, Firefox, Brave and Chrome's incognito mode, and wherever "
+            "third-party cookies are switched off."
         )
     return first + (
-        "Over plain http the cookie only works on pages of this site. Over https it also works on other sites, in browsers that allow "
-        "third-party cookies."
+        "Over plain http the cookie only works on pages of this site. Over https it also works on other sites, in browsers that "
+        "allow third-party cookies."
     )
 
 
@@ -223,10 +229,10 @@ def _notice_query(parameters: Mapping[str, str], token: str) -> str:
     return "&".join(pairs)
 
 
-def _cidr_faults(field: str, text: str) -> list[Fault]:
+def _cidr_faults(field: str, text: str) -> list[FieldFault]:
     try:
         ipaddress.ip_network(text)
     except ValueError:
-        sentence = f"{text[:60]!r} is not an address or a network in CIDR form such as 203.0.113.0/24."
-        return [Fault(field, FaultCode.NOT_A_NETWORK_ADDRESS, sentence)]
+        sentence = f"{text[:60]!r} is not an IP address or a CIDR range such as 203.0.113.0/24."
+        return [FieldFault(field, FaultCode.NOT_A_NETWORK_ADDRESS, sentence)]
     return []

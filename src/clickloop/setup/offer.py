@@ -1,4 +1,4 @@
-"""The offer: what a visitor is sent to, and what it pays."""
+"""The offer: where visitors are sent, and its payout."""
 
 from typing import Annotated
 
@@ -7,31 +7,38 @@ from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.log_filter import MAX_ID
 from clickloop.money import MAX_MICROS
-from clickloop.setup.fault import Fault, FaultCode, currency_faults
+from clickloop.setup.fault import FaultCode, FieldFault, currency_faults
 from clickloop.setup.money_text import MoneyText, read_money
 from clickloop.setup.record import OneLine, RecordFields, Tags, line_faults, with_changes
 from clickloop.setup.tags import clean_tags, tag_faults
 from clickloop.setup.web_address import address_faults
 
-Name = Annotated[str, OneLine(200, required=True), Meta(description="Its name.", examples=["Gift card US"])]
-NetworkId = Annotated[int, Meta(description="The network that it is from.", ge=1, le=MAX_ID, examples=[1])]
+Name = Annotated[str, OneLine(200, required=True), Meta(description="Offer name.", examples=["Gift card US"])]
+NetworkId = Annotated[int, Meta(description="The offer's network.", ge=1, le=MAX_ID, examples=[1])]
 Url = Annotated[
     str,
     Meta(
-        description="Where visitors are sent; our macros are filled in. It must carry {clickid} in the network's parameter.",
+        description="Where visitors are sent; macros are filled in. It must contain {clickid} in the network's parameter.",
         examples=["https://network.example/click?offer=1&sub1={clickid}"],
     ),
 ]
 Currency = Annotated[
-    str, Meta(description="Currency of its payouts (ISO 4217); empty: that of network or instance.", examples=["USD"])
+    str,
+    Meta(
+        description="Payout currency (ISO 4217). Leave empty to use that of the network or the instance.",
+        examples=["USD"],
+    ),
 ]
 Payout = Annotated[
-    MoneyText | None, Meta(description="A fixed payout where the notice names none; null: as the notice says.")
+    MoneyText | None,
+    Meta(
+        description="Fixed payout for incoming postbacks without one. Use null to take the payout only from incoming postbacks."
+    ),
 ]
 
 
 class OfferFields(RecordFields, frozen=True, kw_only=True):
-    """What record and view of an offer share."""
+    """The fields that an offer's record and view share."""
 
     name: Name
     network_id: NetworkId | None = None
@@ -41,7 +48,7 @@ class OfferFields(RecordFields, frozen=True, kw_only=True):
 
 
 class Offer(OfferFields, frozen=True, kw_only=True):
-    """An offer. ``url`` is a template. ``payout_micros`` None: the payout is what the notice says."""
+    """An offer. ``url`` is a template. ``payout_micros`` None: the payout comes from the notice only."""
 
     payout_micros: int | None = None
     created_at: int = 0
@@ -50,7 +57,7 @@ class Offer(OfferFields, frozen=True, kw_only=True):
 
 
 class OfferChange(msgspec.Struct, kw_only=True):
-    """What to change of an offer; what is left out stays."""
+    """Changes of an offer. Fields left out stay as they are."""
 
     name: Name | UnsetType = UNSET
     network_id: NetworkId | UnsetType | None = UNSET
@@ -68,7 +75,7 @@ class NewOffer(OfferChange, kw_only=True):
 
 
 def changed_offer(offer: Offer, change: OfferChange) -> Offer:
-    """Return the offer with a change. A payout that names a currency sets it, unless the change does. Raise InvalidInputError."""
+    """Return the offer with a change. A payout's currency becomes the offer's, unless set too. Raise InvalidInputError."""
     others: dict[str, object] = {}
     if change.payout is None:
         others["payout_micros"] = None
@@ -82,14 +89,14 @@ def changed_offer(offer: Offer, change: OfferChange) -> Offer:
     return with_changes(offer, change, **others)
 
 
-def offer_faults(offer: Offer) -> list[Fault]:
-    """Everything that is wrong with an offer, but whether its network exists."""
+def offer_faults(offer: Offer) -> list[FieldFault]:
+    """Return everything wrong with an offer, except a network that does not exist."""
     faults = (
         line_faults(offer)
         + address_faults("url", offer.url, required=True)
         + currency_faults("currency", offer.currency)
     )
     if offer.payout_micros is not None and not 0 <= offer.payout_micros <= MAX_MICROS:
-        sentence = "A fixed payout is zero or more, with at most 12 digits before the point."
-        faults.append(Fault("payout", FaultCode.OUT_OF_RANGE, sentence))
+        sentence = "A fixed payout is 0 or more, with at most 12 digits before the point."
+        faults.append(FieldFault("payout", FaultCode.OUT_OF_RANGE, sentence))
     return faults + tag_faults(offer.tags)

@@ -1,7 +1,7 @@
-"""Recognising our own campaign links in addresses, read as the visitor's browser reads them (https://url.spec.whatwg.org).
+"""Recognize our own campaign links in URLs, parsed like a browser (https://url.spec.whatwg.org).
 
-A browser takes ``LOCALHOST``, ``127.1``, ``0x7f000001``, full-width digits, Punycode, a dot at the end and the default port for what
-they mean, where our own sender refuses most of them; so this is not the parser by which postbacks are sent.
+A browser understands ``LOCALHOST``, ``127.1``, ``0x7f000001``, full-width digits, Punycode, a trailing dot and the default port.
+Our own sender refuses most of them, so this is not the parser for postbacks.
 """
 
 import ipaddress
@@ -15,22 +15,22 @@ _DEFAULT_PORTS = {"http:": 80, "https:": 443}
 _PARTS = re.compile(r"(https?:)?[/\\]{2,}([^/\\?#]*)([^?#]*)", re.IGNORECASE)
 _LOOPBACK = "127.0.0.1"
 _MAX_HOST = 4_096
-"""A name of 253 characters, each percent-encoded: longer ones lead nowhere, and reading them costs time at every click."""
+"""Enough for 253 characters, each percent-encoded. Longer ones do not exist, and parsing them costs time at every click."""
 
 
 class OwnLinks:
-    """The hosts that reach this tracker: as in ``InstanceSettings.own_hosts``, with port if any."""
+    """The hosts of this tracker, as in ``InstanceSettings.own_hosts``, with port if any."""
 
     def __init__(self, own_hosts: Iterable[str]) -> None:
-        self._places: set[tuple[str, int]] = set()
+        self._own: set[tuple[str, int]] = set()
         for host in own_hosts:
             name, port = _host_and_port(host)
             canonical = browser_host(name)
             if canonical is not None:
-                self._places |= {(canonical, port)} if port else {(canonical, 80), (canonical, 443)}
+                self._own |= {(canonical, port)} if port else {(canonical, 80), (canonical, 443)}
 
     def key_in(self, url: str) -> str | None:
-        """Return the campaign key in an address that leads back to this tracker; None: it does not, or to no campaign link."""
+        """Return the campaign key in a URL if it is a campaign link of this tracker; otherwise None."""
         parts = _PARTS.match(url)
         if parts is None:
             return None
@@ -39,14 +39,14 @@ class OwnLinks:
         if host is None:
             return None
         ports = (port,) if port else (_DEFAULT_PORTS[parts[1].lower()],) if parts[1] else (80, 443)
-        if not any((host, one) in self._places for one in ports):
+        if not any((host, one) in self._own for one in ports):
             return None
-        steps = _steps(parts[3])
-        return steps[1][:6] if len(steps) > 1 and steps[0] == "c" else None
+        segments = _segments(parts[3])
+        return segments[1][:6] if len(segments) > 1 and segments[0] == "c" else None
 
 
 def browser_host(text: str) -> str | None:
-    """Return a host in the one form in which browsers connect to it, all of loopback as ``127.0.0.1``; None: no browser takes it."""
+    """Return a host as browsers normalize it, all of loopback as ``127.0.0.1``; None if browsers reject it."""
     if len(text) > _MAX_HOST:
         return None
     if text.startswith("["):
@@ -69,7 +69,7 @@ def browser_host(text: str) -> str | None:
 
 
 def _host_and_port(authority: str) -> tuple[str, int]:
-    """Split host and port; 0: none was written."""
+    """Return host and port; port 0 if there is none."""
     name, colon, port = authority.rpartition(":")
     if colon and not port.endswith("]") and port.isascii() and (port.isdigit() or not port) and len(port) <= 5:
         return name, int(port or 0)
@@ -86,7 +86,7 @@ def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 def _plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
-    # A connection to 0.0.0.0 or :: goes to this very machine.
+    # A connection to 0.0.0.0 or :: goes to this machine.
     return _LOOPBACK if address.is_loopback or address.is_unspecified else str(address)
 
 
@@ -96,7 +96,7 @@ def _ends_in_number(host: str) -> bool:
 
 
 def _ipv4_number(host: str) -> int | None:
-    """Return the IPv4 address in one to four parts, each decimal, octal or hexadecimal; the last fills what is left."""
+    """Return the IPv4 address in one to four parts, each decimal, octal or hexadecimal; the last fills the remaining bytes."""
     numbers = [_number(part) for part in host.split(".")]
     if len(numbers) > 4 or None in numbers:
         return None
@@ -116,13 +116,13 @@ def _number(part: str) -> int | None:
         return None
 
 
-def _steps(path: str) -> list[str]:
-    """Return the steps of a path, dots resolved; empty ones are left out, as our own server overlooks them."""
-    steps: list[str] = []
-    for step in path.replace("\\", "/").split("/"):
-        plain = step.lower().replace("%2e", ".")
+def _segments(path: str) -> list[str]:
+    """Return the segments of a path, dots resolved. Empty ones are left out, because our server ignores them."""
+    segments: list[str] = []
+    for segment in path.replace("\\", "/").split("/"):
+        plain = segment.lower().replace("%2e", ".")
         if plain == "..":
-            steps[-1:] = []
+            segments[-1:] = []
         elif plain not in ("", "."):
-            steps.append(step)
-    return steps
+            segments.append(segment)
+    return segments

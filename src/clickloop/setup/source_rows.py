@@ -1,4 +1,4 @@
-"""The parameter rows of traffic sources: their numbers, the macro that each fills and the field of a click that keeps its value."""
+"""The parameter rows of traffic sources: their numbers, their macros and their fields of a click."""
 
 import enum
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class FixedRow(enum.IntEnum):
-    """The numbers of the two rows that every source has."""
+    """Numbers of the two rows that every source has."""
 
     EXTERNAL_ID = -1
     COST = 0
@@ -14,18 +14,18 @@ class FixedRow(enum.IntEnum):
 
 LAST_ROW = 30
 V_ROWS = range(1, LAST_ROW + 1)
-"""The numbers of V1 … V30, a source's own rows."""
+"""Numbers of V1 … V30, a source's own rows."""
 V_MACROS = frozenset(f"token{number}" for number in V_ROWS)
 
 ROW_MACROS = {FixedRow.EXTERNAL_ID.value: "externalid", FixedRow.COST.value: "cost"} | {n: f"token{n}" for n in V_ROWS}
-"""The macro that a row fills, by the row's number."""
+"""Macro of a row, by the row's number."""
 ROW_NUMBERS = {macro: number for number, macro in ROW_MACROS.items()}
 ROW_FIELDS = {FixedRow.EXTERNAL_ID.value: "external_id", FixedRow.COST.value: "cost"} | {n: f"v{n}" for n in V_ROWS}
-"""The field of a click that keeps the value of a row, by the row's number."""
+"""Field of a click that stores a row's value, by the row's number."""
 
 
 class NumberedRow(Protocol):
-    """A row of a source, as stored or as the edge has it."""
+    """A row of a source, from the ledger or the catalog."""
 
     @property
     def number(self) -> int: ...
@@ -34,10 +34,10 @@ class NumberedRow(Protocol):
 
 
 def row_macros(rows: Iterable[NumberedRow]) -> dict[str, str]:
-    """Return the macros that rows fill, by their parameters in lower case: macros match in any case."""
+    """Return the macros of rows by lower-case parameter, because macros are case-insensitive."""
     return {row.parameter.lower(): ROW_MACROS[row.number] for row in rows}
 
 
 def row_label(number: int) -> str:
-    """Return what a row is called by its number: ``external_id``, ``cost``, ``V1``."""
+    """Return a row's label by its number: ``external_id``, ``cost``, ``V1``."""
     return f"V{number}" if number in V_ROWS else ROW_FIELDS[number]

@@ -1,4 +1,4 @@
-"""The traffic source: where visitors come from, and the parameters that its links carry."""
+"""The traffic source: where visitors come from, and the parameters of its campaign links."""
 
 import enum
 from collections.abc import Collection, Sequence
@@ -7,19 +7,19 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from clickloop.setup.fault import Fault, FaultCode, currency_faults, text_faults
+from clickloop.setup.fault import FaultCode, FieldFault, currency_faults, text_faults
 from clickloop.setup.record import OneLine, RecordFields, line_faults
 from clickloop.setup.source_rows import LAST_ROW, FixedRow
 
-MAX_WISHES = 100  # no source has as many statuses
-"""Rows that are looked at one by one, each with its fault; no form has more."""
+_MAX_CHECKED_ROWS = 100
+"""Maximum number of rows to check one by one; forms have fewer."""
 EXTERNAL_ID = "external_id"
 COST = "cost"
 RESERVED_NAMES = frozenset({EXTERNAL_ID, COST, "cid", "clickloop_test"})
-"""Names in our links that have a meaning of their own; no V row may take them."""
+"""Parameters of our links with a special meaning, not available to V rows."""
 
 POSTBACK_RULE_NAME = "Traffic source postback"
-"""The name of the rule that holds a source's postback URL: the first rule of the source."""
+"""Name of the rule with a source's postback URL, its first rule."""
 
 _FIXED_ROWS: dict[str, int] = {EXTERNAL_ID: FixedRow.EXTERNAL_ID, COST: FixedRow.COST}
 _FIXED_NAMES: dict[int, str] = {FixedRow.EXTERNAL_ID: "External ID", FixedRow.COST: "Cost"}
@@ -27,7 +27,7 @@ _UNFIT_PLACEHOLDER = frozenset("& \t\r\n")
 
 
 class CostModel(enum.StrEnum):
-    """What the source charges for."""
+    """The event that a source charges for."""
 
     CPC = "cpc"
     CPM = "cpm"
@@ -36,12 +36,12 @@ class CostModel(enum.StrEnum):
     NONE = "none"
 
 
-Parameter = Annotated[str, Meta(description="Its name in our link.", examples=["zone"])]
+Parameter = Annotated[str, Meta(description="Name of the parameter in the campaign link.", examples=["zone"])]
 Placeholder = Annotated[
-    str, Meta(description="The source's own macro, put into the campaign link.", examples=["{zoneid}"])
+    str, Meta(description="The source's macro to put into the campaign link.", examples=["{zoneid}"])
 ]
-RowName = Annotated[str, Meta(description="What reports call it.", examples=["Zone"])]
-Tracked = Annotated[bool, Meta(description="false: not in the link, not stored, its macro is empty.")]
+RowName = Annotated[str, Meta(description="Name in reports.", examples=["Zone"])]
+Tracked = Annotated[bool, Meta(description="When false, it is not in the link or stored, and its macro is empty.")]
 
 
 class SourceParameter(msgspec.Struct, frozen=True):
@@ -62,30 +62,31 @@ class RowInput(msgspec.Struct, frozen=True):
     name: RowName = ""
     tracked: Tracked = True
     number: Annotated[
-        int | None, Meta(description="1 to 30 for V1 to V30; left out: the one it has, or a free one.", examples=[1])
+        int | None,
+        Meta(description="1 to 30 for V1 to V30. Leave out to use its current number, or a free one.", examples=[1]),
     ] = None
 
 
 Name = Annotated[
-    str, OneLine(200, required=True), Meta(description="Its name, unique among traffic sources.", examples=["Clickadu"])
+    str, OneLine(200, required=True), Meta(description="Name, unique among traffic sources.", examples=["Clickadu"])
 ]
-Preset = Annotated[str, Meta(description="The preset that it was made from; empty: none.")]
+Preset = Annotated[str, Meta(description="The preset that it was created from; empty if none.")]
 Model = Annotated[CostModel, Meta(description="What the source charges for.")]
 CostCurrency = Annotated[
-    str, Meta(description="Currency of its costs (ISO 4217); empty: that of the instance.", examples=["USD"])
+    str, Meta(description="Cost currency (ISO 4217). Leave empty to use the instance's currency.", examples=["USD"])
 ]
 PostbackUrl = Annotated[
     str,
     Meta(
-        description="Called for each conversion, with our macros filled in; empty: none. See /macros.",
+        description="URL to call for each conversion, with macros filled in (see /macros). Leave empty to send nothing.",
         examples=["https://source.example/postback?visitor_id={externalid}&payout={payout}"],
     ),
 ]
 Rows = Annotated[
     tuple[RowInput, ...],
     Meta(
-        description="All rows of its own, which replace those before. external_id and cost are added where they are left out; "
-        "their placeholders are the source's macros for its click id and its price.",
+        description="All rows; they replace the previous ones. external_id and cost are added if left out; their placeholders "
+        "are the source's macros for its click ID and its price.",
         examples=[
             [{"parameter": "external_id", "placeholder": "${SUBID}"}, {"parameter": "zone", "placeholder": "{zoneid}"}]
         ],
@@ -94,7 +95,10 @@ Rows = Annotated[
 
 
 class SourceFields(RecordFields, frozen=True, kw_only=True):
-    """What record and view of a traffic source share. ``parameters`` are sorted by number and always begin with external_id and cost."""
+    """The fields that a traffic source's record and view share.
+
+    ``parameters`` are sorted by number and always begin with external_id and cost.
+    """
 
     name: Name
     preset: Preset = ""
@@ -108,14 +112,14 @@ class TrafficSource(SourceFields, frozen=True, kw_only=True):
     """A traffic source. Its postback URL is stored in its first postback rule."""
 
     used_numbers: tuple[int, ...] = ()
-    """The numbers of all its V rows, of removed ones too: stored clicks keep their values. Saving keeps this up to date."""
+    """Numbers of all its V rows, including removed ones, because stored clicks keep their values. Updated when it is saved."""
     created_at: int = 0
     updated_at: int = 0
     archived_at: int | None = None
 
 
 class SourceChange(msgspec.Struct, kw_only=True):
-    """What to change of a traffic source; what is left out stays."""
+    """Changes of a traffic source. Fields left out stay as they are."""
 
     name: Name | UnsetType = UNSET
     cost_model: Model | UnsetType = UNSET
@@ -125,7 +129,7 @@ class SourceChange(msgspec.Struct, kw_only=True):
 
 
 class NewSource(SourceChange, kw_only=True):
-    """A traffic source to create. What is left out comes from the preset, if one is named."""
+    """A traffic source to create. Fields left out come from the preset, if there is one."""
 
     name: Name
     preset: Annotated[
@@ -134,77 +138,79 @@ class NewSource(SourceChange, kw_only=True):
 
 
 def numbered_rows(
-    wishes: Sequence[RowInput], before: Sequence[SourceParameter] = (), used_numbers: Collection[int] = ()
-) -> tuple[SourceParameter, ...] | tuple[Fault, ...]:
-    """The rows that were asked for, each under its lasting number; or the faults of those that cannot be.
+    inputs: Sequence[RowInput], before: Sequence[SourceParameter] = (), used_numbers: Collection[int] = ()
+) -> tuple[SourceParameter, ...] | tuple[FieldFault, ...]:
+    """Return the rows with their permanent numbers, or the faults of rows that cannot be saved.
 
-    external_id and cost are added where nobody asks for them, as they were ``before``. A name that had a number keeps it.
-    A new name gets the lowest number above all that were in use, else one that never was. One of ``used_numbers``, those of rows
-    that were removed, is given again only to who asks for it.
+    external_id and cost are added if left out, as they were ``before``. A parameter that had a number keeps it. A new one gets
+    the lowest number above all ever used, otherwise one that was never used. ``used_numbers``, those of removed rows, are reused
+    only if requested.
     """
-    if len(wishes) > MAX_WISHES:
-        sentence = f"{len(wishes)} rows are given, and a source has at most {LAST_ROW} rows of its own."
-        return (Fault("parameters", FaultCode.TOO_MANY, sentence),)
-    faults = _number_faults(wishes)
+    if len(inputs) > _MAX_CHECKED_ROWS:
+        sentence = f"There are {len(inputs)} rows. A source can have at most {LAST_ROW} rows of its own."
+        return (FieldFault("parameters", FaultCode.TOO_MANY, sentence),)
+    faults = _number_faults(inputs)
     known = {row.parameter: row.number for row in before}
-    numbers: list[int | None] = [_wished_number(wish, known) for wish in wishes]
+    numbers: list[int | None] = [_number_for(row, known) for row in inputs]
     used = {number for number in numbers if number is not None} | {row.number for row in before} | {*used_numbers}
     rows: dict[int, SourceParameter] = {}
-    for position, (wish, fixed) in enumerate(zip(wishes, numbers, strict=True)):
+    for position, (row, fixed) in enumerate(zip(inputs, numbers, strict=True)):
         number = fixed if fixed is not None else _free_number(used)
         if number is None:
-            faults.append(Fault(f"parameters[{position}]", FaultCode.TOO_MANY, _used_up(wishes)))
+            faults.append(FieldFault(f"parameters[{position}]", FaultCode.TOO_MANY, _used_up(inputs)))
             continue
         used.add(number)
         if number in rows:
-            sentence = f"Two rows have the number {number} ({rows[number].parameter!r} and {wish.parameter!r})."
-            faults.append(Fault(f"parameters[{position}].number", FaultCode.DUPLICATE, sentence))
+            sentence = f"Two rows have the number {number}: {rows[number].parameter!r} and {row.parameter!r}."
+            faults.append(FieldFault(f"parameters[{position}].number", FaultCode.DUPLICATE, sentence))
             continue
-        name = wish.name or _FIXED_NAMES.get(number) or wish.parameter
-        rows[number] = SourceParameter(number, wish.parameter, wish.placeholder, name, wish.tracked)
+        name = row.name or _FIXED_NAMES.get(number) or row.parameter
+        rows[number] = SourceParameter(number, row.parameter, row.placeholder, name, row.tracked)
     if faults:
         return tuple(faults)
-    kept = {row.number: row for row in before}
+    previous = {row.number: row for row in before}
     for parameter, number in _FIXED_ROWS.items():
-        rows.setdefault(number, kept.get(number, SourceParameter(number, parameter, name=_FIXED_NAMES[number])))
+        rows.setdefault(number, previous.get(number, SourceParameter(number, parameter, name=_FIXED_NAMES[number])))
     return tuple(rows[number] for number in sorted(rows))
 
 
-def source_faults(source: TrafficSource) -> list[Fault]:
-    """Everything that is wrong with a source, but whether its name is taken."""
+def source_faults(source: TrafficSource) -> list[FieldFault]:
+    """Return everything wrong with a source, except a taken name."""
     faults = line_faults(source) + currency_faults("cost_currency", source.cost_currency)
     seen: set[str] = set()
     for position, row in enumerate(source.parameters):
         faults += _row_faults(f"parameters[{position}]", row)
         folded = row.parameter.lower()
         if folded in seen:
-            sentence = f"{row.parameter!r} stands in two rows (macros do not tell upper from lower case)."
-            faults.append(Fault(f"parameters[{position}].parameter", FaultCode.DUPLICATE, sentence))
+            sentence = f"Two rows have the parameter {row.parameter!r} (macros ignore case)."
+            faults.append(FieldFault(f"parameters[{position}].parameter", FaultCode.DUPLICATE, sentence))
         seen.add(folded)
     return faults
 
 
-def _number_faults(wishes: Sequence[RowInput]) -> list[Fault]:
+def _number_faults(inputs: Sequence[RowInput]) -> list[FieldFault]:
     faults = []
-    for position, wish in enumerate(wishes):
-        fixed = _FIXED_ROWS.get(wish.parameter)
+    for position, row in enumerate(inputs):
+        fixed = _FIXED_ROWS.get(row.parameter)
         place = f"parameters[{position}].number"
-        if wish.number is None or wish.number == fixed:
+        if row.number is None or row.number == fixed:
             continue
         if fixed is not None:
-            faults.append(Fault(place, FaultCode.RESERVED, f"The row {wish.parameter} always has the number {fixed}."))
-        elif not 1 <= wish.number <= LAST_ROW:
             faults.append(
-                Fault(place, FaultCode.OUT_OF_RANGE, f"The number is {wish.number}, 1 to {LAST_ROW} is expected.")
+                FieldFault(place, FaultCode.RESERVED, f"The row {row.parameter} always has the number {fixed}.")
+            )
+        elif not 1 <= row.number <= LAST_ROW:
+            faults.append(
+                FieldFault(place, FaultCode.OUT_OF_RANGE, f"The number is {row.number}. It must be 1 to {LAST_ROW}.")
             )
     return faults
 
 
-def _wished_number(wish: RowInput, known: dict[str, int]) -> int | None:
-    fixed = _FIXED_ROWS.get(wish.parameter)
+def _number_for(row: RowInput, known: dict[str, int]) -> int | None:
+    fixed = _FIXED_ROWS.get(row.parameter)
     if fixed is not None:
         return fixed
-    return wish.number if wish.number is not None else known.get(wish.parameter)
+    return row.number if row.number is not None else known.get(row.parameter)
 
 
 def _free_number(used: set[int]) -> int | None:
@@ -214,28 +220,32 @@ def _free_number(used: set[int]) -> int | None:
     return next((number for number in range(1, LAST_ROW + 1) if number not in used), None)
 
 
-def _used_up(wishes: Sequence[RowInput]) -> str:
-    if sum(wish.parameter not in _FIXED_ROWS for wish in wishes) > LAST_ROW:
-        return f"A source has at most {LAST_ROW} rows of its own."
+def _used_up(inputs: Sequence[RowInput]) -> str:
+    if sum(row.parameter not in _FIXED_ROWS for row in inputs) > LAST_ROW:
+        return f"A source can have at most {LAST_ROW} rows of its own."
     return (
-        f"All numbers from 1 to {LAST_ROW} have been used, and stored clicks keep the values of removed rows under theirs. "
-        "To use the number of a removed row again, name it in the row's number."
+        f"All numbers from 1 to {LAST_ROW} have been used, and stored clicks keep the values of removed rows. "
+        "To reuse a removed row's number, set it as the row's number."
     )
 
 
-def _row_faults(place: str, row: SourceParameter) -> list[Fault]:
+def _row_faults(place: str, row: SourceParameter) -> list[FieldFault]:
     faults = text_faults(f"{place}.parameter", row.parameter, 200, required=True)
     faults += text_faults(f"{place}.placeholder", row.placeholder, 1000) + text_faults(f"{place}.name", row.name, 200)
     if row.number > FixedRow.COST and row.parameter.strip().lower() in RESERVED_NAMES:
-        sentence = f"{row.parameter!r} has a meaning of its own in our links ({', '.join(sorted(RESERVED_NAMES))}): choose another name."
-        faults.append(Fault(f"{place}.parameter", FaultCode.RESERVED, sentence))
+        sentence = (
+            f"{row.parameter!r} is reserved in our links ({', '.join(sorted(RESERVED_NAMES))}). Choose another name."
+        )
+        faults.append(FieldFault(f"{place}.parameter", FaultCode.RESERVED, sentence))
     if row.number == FixedRow.EXTERNAL_ID and not row.tracked:
         faults.append(
-            Fault(f"{place}.tracked", FaultCode.ALWAYS_TRACKED, "The row external_id is always on: the loop needs it.")
+            FieldFault(
+                f"{place}.tracked",
+                FaultCode.ALWAYS_TRACKED,
+                "The row external_id is always tracked, because postbacks need it.",
+            )
         )
     if _UNFIT_PLACEHOLDER & set(row.placeholder):
-        sentence = (
-            "The placeholder holds a space or an &, which would break the campaign link: give the source's macro alone."
-        )
-        faults.append(Fault(f"{place}.placeholder", FaultCode.CHARACTER, sentence))
+        sentence = "The placeholder contains a space or an &, which would break the campaign link. Enter only the source's macro."
+        faults.append(FieldFault(f"{place}.placeholder", FaultCode.CHARACTER, sentence))
     return faults

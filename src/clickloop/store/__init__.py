@@ -1,1 +1,1 @@
-"""Where things are kept: the journal, the ledger, the facts."""
+"""The stores: journal, ledger and facts."""

@@ -1,4 +1,4 @@
-"""The list of damage (``damages.json``), in the journal and to files beside it, each until somebody confirms that they have seen it."""
+"""The list of damage (``damages.json``) to the journal and the files beside it. An entry is shown until a user confirms it."""
 
 import contextlib
 import fcntl
@@ -9,18 +9,18 @@ import msgspec
 
 from clickloop.clock import wall_clock
 from clickloop.machine.log import log
-from clickloop.machine.sealed_file import SealedFileError, unsealed, write_sealed
-from clickloop.store.journal.marks import forget_mark, marked_writers, missing_ranges
+from clickloop.machine.sealed_file import SealedFileError, unseal, write_sealed
+from clickloop.store.journal.marks import delete_mark, marked_writers, missing_ranges
 from clickloop.store.journal.segment import STREAMS, Damage, DamageKind
 
 FILE_NAME = "damages.json"
 LOCK_NAME = "damages.lock"
-MAX_KEPT = 1_000
-"""Maximum number of damages in the list; a disk that fails makes one after the other."""
+MAX_DAMAGES = 1_000
+"""Maximum number of entries: a failing disk causes one after the other."""
 
 
-class FoundDamage(msgspec.Struct, frozen=True):
-    """One damage and when it was found. ``confirmed_at`` 0: nobody has confirmed it."""
+class LoggedDamage(msgspec.Struct, frozen=True):
+    """An entry of the list. ``confirmed_at`` is 0 until it is confirmed."""
 
     damage: Damage
     found_at: int
@@ -28,23 +28,23 @@ class FoundDamage(msgspec.Struct, frozen=True):
 
 
 class DamageLog(msgspec.Struct, frozen=True):
-    """The contents of the file. ``beyond``: the number of damages found beyond ``MAX_KEPT``."""
+    """The contents of the file. ``beyond``: number of damages found beyond ``MAX_DAMAGES``."""
 
-    found: tuple[FoundDamage, ...] = ()
+    found: tuple[LoggedDamage, ...] = ()
     beyond: int = 0
 
 
 def read_damages(folder: Path) -> DamageLog:
-    """Return what was found so far. Raise SealedFileError when the file itself is damaged, or OSError."""
+    """Return the list. Raise SealedFileError if the file itself is damaged, or OSError."""
     path = folder / FILE_NAME
     try:
-        return unsealed(path.read_bytes(), DamageLog, str(path))
+        return unseal(path.read_bytes(), DamageLog, str(path))
     except FileNotFoundError:
         return DamageLog()
 
 
 def record_damages(folder: Path, damages: Sequence[Damage], now_ms: int) -> None:
-    """Add damages; one that is known already, confirmed or not, is not added again. Raise OSError."""
+    """Add damages that are not in the list yet, confirmed or not. Raise OSError."""
     if not damages:
         return
     with _locked(folder):
@@ -57,36 +57,35 @@ def _add(folder: Path, damages: Sequence[Damage], now_ms: int) -> None:
     except SealedFileError:
         log = DamageLog()
     known = {_key(found.damage) for found in log.found}
-    fresh = {_key(damage): FoundDamage(damage, now_ms) for damage in damages if _key(damage) not in known}
+    fresh = {_key(damage): LoggedDamage(damage, now_ms) for damage in damages if _key(damage) not in known}
     if not fresh:
         return
     found = (*log.found, *fresh.values())
-    if len(found) > MAX_KEPT:  # what was confirmed is the first that may go
-        found = tuple(sorted(found, key=lambda kept: bool(kept.confirmed_at)))
-    write_sealed(folder / FILE_NAME, DamageLog(found[:MAX_KEPT], log.beyond + max(0, len(found) - MAX_KEPT)))
+    if len(found) > MAX_DAMAGES:  # confirmed ones are dropped first
+        found = tuple(sorted(found, key=lambda entry: bool(entry.confirmed_at)))
+    write_sealed(folder / FILE_NAME, DamageLog(found[:MAX_DAMAGES], log.beyond + max(0, len(found) - MAX_DAMAGES)))
 
 
-def keep_damages(folder: Path, damages: Sequence[Damage]) -> None:
-    """Log damages and record them. A disk that has no room for the record costs the record, not the log line."""
+def report_damages(folder: Path, damages: Sequence[Damage]) -> None:
+    """Log damages and add them to the list; on a full disk they are only logged."""
     for damage in damages:
         event = "file written anew" if damage.kind is DamageKind.MENDED else "journal damaged"
         log(event, **msgspec.structs.asdict(damage))
-    # The log line above has it.
     with contextlib.suppress(OSError):
         record_damages(folder, damages, wall_clock())
 
 
 def confirm_damages(folder: Path, now_ms: int) -> int:
-    """Write that everything found so far has been seen, and return how much it was. Raise OSError."""
+    """Confirm all damages, and return the number of unconfirmed ones. Raise OSError."""
     with _locked(folder):
         return _confirm(folder, now_ms)
 
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Let one change the file at a time: settling adds to it while the panel or another process confirms, and would lose its damage."""
+    """Lock the list against concurrent changes: settling may add damages while the panel or another process confirms."""
     with (folder / LOCK_NAME).open("ab") as file:
-        # On a file of its own: the log is replaced as a whole, and a lock on it would stay with the old file.
+        # A separate file: the list is replaced as a whole, and a lock on it would stay with the old file.
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -102,7 +101,7 @@ def _confirm(folder: Path, now_ms: int) -> int:
         lost = {writer for writer, _, _ in missing_ranges(journal, settled, stream)}
         for writer in marked_writers(journal, stream):
             if writer in lost and not (journal / stream / writer).is_dir():
-                forget_mark(journal, stream, writer)
+                delete_mark(journal, stream, writer)
                 gone += 1
     unconfirmed = sum(not found.confirmed_at for found in log.found) + log.beyond
     confirmed = tuple(
@@ -113,17 +112,17 @@ def _confirm(folder: Path, now_ms: int) -> int:
 
 
 def unconfirmed_damages(folder: Path) -> tuple[str, ...]:
-    """Return a sentence for each damage that nobody has confirmed. Raise OSError."""
+    """Return a sentence for each unconfirmed damage. Raise OSError."""
     try:
         log = read_damages(folder)
     except SealedFileError as error:
-        return (f"The list of damages is damaged itself: {error}.",)
+        return (f"The list of damages is itself damaged: {error}.",)
     more = (f"There were {log.beyond} more.",) if log.beyond else ()
     return (*(found.damage.sentence for found in log.found if not found.confirmed_at), *more)
 
 
-def unconfirmed_mended(folder: Path) -> tuple[str, ...]:
-    """Return those of ``unconfirmed_damages`` that are of files which were written anew. Raise OSError."""
+def unconfirmed_repairs(folder: Path) -> tuple[str, ...]:
+    """Return the sentences of ``unconfirmed_damages`` about rewritten files. Raise OSError."""
     try:
         log = read_damages(folder)
     except SealedFileError:
@@ -133,36 +132,38 @@ def unconfirmed_mended(folder: Path) -> tuple[str, ...]:
 
 
 def damage_alarms(folder: Path) -> tuple[str, ...]:
-    """Return the alarm for damage that nobody has confirmed, without paths; none: there is none. Raise OSError."""
-    files = len(unconfirmed_mended(folder))
+    """Return alarms about unconfirmed damage, without paths. Raise OSError."""
+    files = len(unconfirmed_repairs(folder))
     journal = len(unconfirmed_damages(folder)) - files
     see = "see the page Health or run clickloop doctor"
-    # Numbers without "is" and "are" around them: an alarm stays the same while its number changes.
+    # Worded so that only the number changes: alarms that differ in numbers alone count as the same.
     alarms = []
     if journal:
-        alarms.append(f"the journal is damaged, places that are not confirmed: {journal}; {see}")
+        alarms.append(f"the journal is damaged, unconfirmed places: {journal}; {see}")
     if files:
-        alarms.append(f"files of the data folder were lost or damaged and written again, not confirmed: {files}; {see}")
+        alarms.append(
+            f"files of the data folder were lost or damaged and have been rewritten, unconfirmed: {files}; {see}"
+        )
     return tuple(alarms)
 
 
 class JournalDamages:
-    """The damages of a running tracker's journal, for those who look at them and confirm them. Threads may share it."""
+    """The damages of a running tracker's journal, for the panel and API. Thread-safe."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """``folder`` None: there is no journal."""
+        """Pass None if there is no journal."""
         self._folder = folder
 
     def unconfirmed(self) -> tuple[str, ...]:
-        """Return a sentence for each damage that nobody has confirmed. Raise OSError."""
+        """Return a sentence for each unconfirmed damage. Raise OSError."""
         return unconfirmed_damages(self._folder) if self._folder else ()
 
     def confirm(self, now_ms: int) -> int:
-        """Write that everything found so far has been seen, and return how much it was. Raise OSError."""
+        """Confirm all damages, and return the number of unconfirmed ones. Raise OSError."""
         return confirm_damages(self._folder, now_ms) if self._folder else 0
 
 
 def _key(damage: Damage) -> tuple[str, str, int, int]:
-    # The same file may be lost again: its sentence has the moment.
+    # A file may be lost again: the sentence tells the cases apart, since it has the time.
     file = damage.sentence if damage.kind is DamageKind.MENDED else damage.file
     return (damage.kind.value, file, damage.first_byte, damage.end_byte)

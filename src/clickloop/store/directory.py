@@ -8,11 +8,11 @@ __all__ = ["make_directories", "sync_directory"]
 
 
 def make_directories(path: Path) -> None:
-    """Creates a directory and what is missing above it, each entry synced."""
+    """Create a directory and its missing parents, and sync each entry."""
     if path.is_dir():
         return
     make_directories(path.parent)
-    # Another process may make the same one at this moment.
+    # Another process may be creating the same one.
     path.mkdir(exist_ok=True)
-    # A new directory's name is in its parent: without this a power cut takes it with all that was synced inside.
+    # The name of a new directory is in its parent: without this, a power cut may take it with everything synced inside.
     sync_directory(path.parent)

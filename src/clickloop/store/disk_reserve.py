@@ -1,4 +1,4 @@
-"""The disk reserve: a file that holds room free for the day when the disk is full."""
+"""The disk reserve: a file that is deleted to free space when the disk is full."""
 
 import contextlib
 import os
@@ -7,50 +7,51 @@ from pathlib import Path
 
 from clickloop.store.directory import sync_directory
 
-RESERVE_OCTETS = 64 * 1024 * 1024  # some hundred thousand clicks: time to make room
+RESERVE_BYTES = 64 * 1024 * 1024  # space for some hundred thousand clicks, until the user has freed more
 
 
 class DiskReserve:
     """A file of allocated, unused bytes. Releasing it lets retention and settling run on a full disk."""
 
-    def __init__(self, path: Path, octets: int = RESERVE_OCTETS) -> None:
-        self.octets = octets
+    def __init__(self, path: Path, size: int = RESERVE_BYTES) -> None:
+        self.size = size
         self._path = path
 
     @property
     def held(self) -> bool:
-        """Whether the whole reserve is there."""
+        """Return whether the whole reserve is allocated."""
         try:
-            return self._path.stat().st_blocks * 512 >= self.octets
+            # Allocated blocks, which stat counts in units of 512 bytes on every file system; the size may include holes.
+            return self._path.stat().st_blocks * 512 >= self.size
         except FileNotFoundError:
             return False
 
     def release(self) -> bool:
-        """Gives the room free; answers whether there was any to give."""
+        """Delete the reserve, and return False if there is none or it cannot be deleted."""
         try:
             self._path.unlink()
             sync_directory(self._path.parent)
-        except OSError:  # there is none, or the disk is read-only: no room can be made that way
+        except OSError:
             return False
         return True
 
     def ensure(self) -> bool:
-        """Takes the reserve (again) when there is room for it twice over; answers whether it is held."""
+        """Allocate the reserve if it is missing and the disk has space for twice its size. Return whether it is allocated."""
         if self.held:
             return True
-        if shutil.disk_usage(self._path.parent).free < 2 * self.octets:
+        if shutil.disk_usage(self._path.parent).free < 2 * self.size:
             return False
         part = self._path.with_name(self._path.name + ".part")
         try:
-            # Under another name first: a part of the reserve must not count as the whole.
+            # Under another name first: a partial reserve must not count.
             file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                os.posix_fallocate(file, 0, self.octets)
+                # Allocated rather than truncated to size: deleting a sparse file would free nothing.
+                os.posix_fallocate(file, 0, self.size)
             finally:
                 os.close(file)
             part.rename(self._path)
         except OSError:
-            # The disk is full; the part goes with the next try.
             with contextlib.suppress(OSError):
                 part.unlink()
             return False

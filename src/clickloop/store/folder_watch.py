@@ -1,7 +1,7 @@
-"""Watching the data folder's own files while the core has them open: what is deleted or replaced is told before it is lost.
+"""Watching the files of the data folder while the core has them open, to report deleted or replaced ones before data is lost.
 
-A deleted store goes on without its name until the core ends, and then everything since is gone; a deleted key, catalog or
-``installation.json`` is missed at the next start only. What the core has in its memory it writes anew; of the rest it raises an alarm.
+A deleted store keeps working without its name until the core ends, and then everything since is gone; a deleted key, catalog or
+``installation.json`` is only missed at the next start. The core rewrites what it has in memory, and reports the rest.
 """
 
 import contextlib
@@ -22,10 +22,10 @@ from clickloop.store.identity import (
     FILE_NAME,
     LEDGER_FILE,
     KeyState,
-    find_key,
     fingerprint_of,
     put_key_back,
     read_installation,
+    read_key,
 )
 from clickloop.store.journal.segment import Damage, DamageKind
 
@@ -33,29 +33,29 @@ _LOGS = (f"{LEDGER_FILE}-wal", f"{LEDGER_FILE}-shm")
 _DESCRIPTORS = "/proc/self/fd"
 _DELETED = " (deleted)"
 _SAVE = (
-    "what is written now is gone when the core ends. Do not stop or restart Clickloop: save what is in it first (the API and exports "
-    "still answer), find out who changes the data folder, and only then restore a backup (clickloop restore)"
+    "what is written now is gone when the core ends. Do not stop or restart Clickloop: save its data first (API and exports "
+    "still work), find out what changes the data folder, and only then restore a backup (clickloop restore)"
 )
 
 
-class Watched(msgspec.Struct, frozen=True):
-    """The result of a look: alarms that last as long as their cause, and what was written anew, each told once."""
+class FolderCheck(msgspec.Struct, frozen=True):
+    """The result of a check: alarms, which last as long as their cause, and rewritten files, each reported once."""
 
     alarms: tuple[str, ...] = ()
     mended: tuple[Damage, ...] = ()
 
 
-def mended(path: Path, fault: str, now_ms: int) -> Damage:
-    """Return the entry of the damage log for a file that was lost or damaged and has been written anew."""
+def repair_entry(path: Path, fault: str, now_ms: int) -> Damage:
+    """Return the damage log's entry for a lost or damaged file that has been rewritten."""
     sentence = (
-        f"{path} {fault} and was written anew at {iso_text(now_ms)}: nothing is lost, but somebody or the disk has damaged the data "
-        "folder."
+        f"{path} {fault} and was rewritten at {iso_text(now_ms)}: nothing is lost, but the disk or someone has damaged the "
+        "data folder."
     )
     return Damage(DamageKind.MENDED, str(path), 0, 0, sentence)
 
 
 def catalog_fault(path: Path, installation_id: str) -> str:
-    """Return what is wrong with a catalog's file; empty: nothing."""
+    """Return what is wrong with a catalog's file; empty if nothing is."""
     try:
         catalog = read_catalog_file(path)
     except FileNotFoundError:
@@ -66,7 +66,7 @@ def catalog_fault(path: Path, installation_id: str) -> str:
 
 
 class FolderWatch:
-    """Watches a data folder from within the core. ``look`` is for one thread."""
+    """Watches a data folder from within the core. Call ``look`` from one thread."""
 
     def __init__(
         self,
@@ -78,12 +78,12 @@ class FolderWatch:
         publish_catalog: Callable[[], object],
         clock: Clock = wall_clock,
     ) -> None:
-        """Make it when the stores are open. The two callables write anew what they are named for, and raise OSError."""
+        """Create it once the stores are open. The two callables rewrite the files they are named for, and may raise OSError."""
         self._folder = folder
         self._key = key
         self._id = installation_id
         self._clock = clock
-        self._stores = {name: _identity_of(folder / name) for name in (LEDGER_FILE, FACTS_FILE)}
+        self._stores = {name: _inode_of(folder / name) for name in (LEDGER_FILE, FACTS_FILE)}
         self._parts: tuple[tuple[str, Callable[[], str], Callable[[], object]], ...] = (
             (KEY_FILE, self._key_fault, lambda: put_key_back(folder, key)),
             (FILE_NAME, self._installation_fault, write_installation),
@@ -91,30 +91,30 @@ class FolderWatch:
             (COPY_NAME, lambda: self._catalog_fault(COPY_NAME), publish_catalog),
         )
         self._good_catalogs: dict[str, tuple[int, int, int] | None] = {}
-        """Catalogs that were found good, and what their files were like then: one may have megabytes."""
+        """Inode, time and size of catalogs that were good; an unchanged one is not read again, since it may have megabytes."""
 
-    def look(self) -> Watched:
-        """Look at all files, and write anew what is missing or damaged and is known here."""
+    def look(self) -> FolderCheck:
+        """Check all files, and rewrite those that are missing or damaged and known in memory."""
         alarms = [*self._store_alarms(), *self._key_alarms()]
-        done: list[Damage] = []
+        rewritten: list[Damage] = []
         for name, fault_of, write in self._parts:
             if fault := fault_of():
                 try:
                     write()
                 except (OSError, SQLAlchemyError) as error:
-                    alarms.append(f"{name} {fault} and cannot be written anew: {error}")
+                    alarms.append(f"{name} {fault} and cannot be rewritten: {error}")
                 else:
-                    done.append(mended(self._folder / name, fault, self._clock()))
-        return Watched(tuple(alarms), tuple(done))
+                    rewritten.append(repair_entry(self._folder / name, fault, self._clock()))
+        return FolderCheck(tuple(alarms), tuple(rewritten))
 
     def _store_alarms(self) -> list[str]:
         alarms = []
-        # By their names alone: opening and closing them would drop the locks that this process has on them.
+        # Without opening them: closing a descriptor would drop the locks that this process has on them.
         for name, opened in self._stores.items():
-            found = _identity_of(self._folder / name)
-            if found != opened:
-                was = "was deleted" if found is None else "was replaced by another file"
-                alarms.append(f"{name} {was} while Clickloop has it open: {_SAVE}")
+            inode = _inode_of(self._folder / name)
+            if inode != opened:
+                fault = "was deleted" if inode is None else "was replaced by another file"
+                alarms.append(f"{name} {fault} while Clickloop has it open: {_SAVE}")
         deleted = _deleted_files()
         ledger = os.path.realpath(self._folder / LEDGER_FILE)
         folder = os.path.dirname(ledger)
@@ -126,13 +126,13 @@ class FolderWatch:
         return alarms
 
     def _key_alarms(self) -> list[str]:
-        found = find_key(self._folder, fingerprint_of(self._key))
+        found = read_key(self._folder, fingerprint_of(self._key))
         if found.state in (KeyState.GOOD, KeyState.MISSING):
             return []
-        return [f"{found.sentence}: put the right one back before Clickloop is restarted"]
+        return [f"{found.sentence}: put the right one back before you restart Clickloop"]
 
     def _key_fault(self) -> str:
-        return "was missing" if find_key(self._folder).state is KeyState.MISSING else ""
+        return "was missing" if read_key(self._folder).state is KeyState.MISSING else ""
 
     def _installation_fault(self) -> str:
         try:
@@ -152,28 +152,27 @@ class FolderWatch:
         return fault
 
 
-def _identity_of(path: Path) -> tuple[int, int] | None:
+def _inode_of(path: Path) -> tuple[int, int] | None:
     with contextlib.suppress(OSError):
-        found = path.stat()
-        return found.st_dev, found.st_ino
+        status = path.stat()
+        return status.st_dev, status.st_ino
     return None
 
 
 def _state_of(path: Path) -> tuple[int, int, int] | None:
     with contextlib.suppress(OSError):
-        found = path.stat()
-        return found.st_ino, found.st_mtime_ns, found.st_size
+        status = path.stat()
+        return status.st_ino, status.st_mtime_ns, status.st_size
     return None
 
 
 def _deleted_files() -> set[str]:
-    """Return the paths of files that this process has open and whose names are gone; none where the system does not tell."""
-    # /proc is Linux's: elsewhere nothing is found, and the other looks remain.
-    found = set()
+    """Return the paths of deleted files that this process has open; none on systems without /proc."""
+    paths = set()
     with contextlib.suppress(OSError):
         for number in os.listdir(_DESCRIPTORS):
             with contextlib.suppress(OSError):
                 path = os.readlink(f"{_DESCRIPTORS}/{number}")
                 if path.endswith(_DELETED):
-                    found.add(path.removesuffix(_DELETED))
-    return found
+                    paths.add(path.removesuffix(_DELETED))
+    return paths

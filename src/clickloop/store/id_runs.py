@@ -1,4 +1,4 @@
-"""Ids as runs of consecutive ones."""
+"""Runs of consecutive ids."""
 
 from collections.abc import Iterable, Iterator
 

@@ -1,4 +1,4 @@
-"""The data folder is for one user: it holds tokens, keys and visitors' addresses."""
+"""Permissions of the data folder, which is private to one user: it holds tokens, keys and visitors' addresses."""
 
 import os
 import stat
@@ -10,18 +10,18 @@ PRIVATE_UMASK = 0o077
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-class Corrected(msgspec.Struct, frozen=True):
-    """Names in the data folder that group or others had rights to: those that are private now, and those that could not be made so."""
+class PermissionFixes(msgspec.Struct, frozen=True):
+    """The names in the data folder whose permissions for group and others were removed, or could not be."""
 
     corrected: tuple[str, ...]
     failed: tuple[str, ...]
 
 
-def make_private(folder: Path) -> Corrected:
-    """Take the rights of group and others from everything directly in the folder.
+def make_private(folder: Path) -> PermissionFixes:
+    """Remove the permissions of group and others from everything directly in the folder.
 
-    The folder itself keeps its mode: systemd sets it anew at each start, and a private directory guards all that is below it.
-    Links are left alone: what they lead to may be shared on purpose.
+    The folder keeps its own mode, which systemd resets at each start; private subdirectories protect everything below them.
+    Links are skipped: their targets may be shared on purpose.
     """
     corrected, failed = [], []
     with os.scandir(folder) as entries:
@@ -35,4 +35,4 @@ def make_private(folder: Path) -> Corrected:
                 failed.append(entry.name)
             else:
                 corrected.append(entry.name)
-    return Corrected(tuple(sorted(corrected)), tuple(sorted(failed)))
+    return PermissionFixes(tuple(sorted(corrected)), tuple(sorted(failed)))

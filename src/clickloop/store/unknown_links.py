@@ -1,4 +1,4 @@
-"""Links under ``/c/`` that led nowhere: counted by each edge, written rarely to ``<data>/run``, read by the core for the operator."""
+"""Unknown links under ``/c/``: counted by each edge, written occasionally to ``<data>/run``, and read by the core."""
 
 import re
 from pathlib import Path
@@ -8,15 +8,15 @@ import msgspec
 from clickloop.machine.replacing_file import replace_file
 
 MAX_KEYS = 20
-"""Distinct keys that are remembered, the latest ones."""
+"""Number of distinct keys to remember, the latest ones."""
 MAX_KEY = 32  # strangers choose it; ours have six characters
-WRITE_EVERY_MS = 5_000  # a crash may lose as much: it is a hint, no record
+WRITE_EVERY_MS = 5_000  # a crash loses as much, which is fine for a hint
 
 _KEY = re.compile(rb"[A-Za-z0-9_-]*")  # one run from the start: linear
 
 
 class UnknownLink(msgspec.Struct, frozen=True):
-    """A key that no campaign has. Only its letters, digits, ``_`` and ``-`` are stored."""
+    """A key that no campaign has, up to its first character other than letters, digits, ``_`` and ``-``."""
 
     key: str
     count: int
@@ -24,7 +24,7 @@ class UnknownLink(msgspec.Struct, frozen=True):
 
 
 class UnknownLinks(msgspec.Struct, frozen=True):
-    """The requests under ``/c/`` that were answered 404 since ``since`` (Unix milliseconds), and the latest keys, newest first."""
+    """The number of requests for unknown links since ``since`` (Unix milliseconds), and the latest keys, newest first."""
 
     total: int = 0
     since: int = 0
@@ -35,7 +35,7 @@ _decode = msgspec.json.Decoder(UnknownLinks).decode
 
 
 class UnknownLinkCounter:
-    """Counts in one edge process. Costs a dictionary's look-up per unknown link, and at most one small write in five seconds."""
+    """The counter of an edge process. Costs a dictionary lookup per unknown link, and at most one small write in five seconds."""
 
     def __init__(self, folder: Path, edge: str, now_ms: int) -> None:
         self._path = folder / "run" / f"unknown-links.{edge}.json"
@@ -47,10 +47,10 @@ class UnknownLinkCounter:
         self._written_at = 0
 
     def note(self, path: bytes, now_ms: int) -> None:
-        """Count a request for ``path``, the part behind ``/c/``."""
-        found = _KEY.match(path.lstrip(b"/"), 0, MAX_KEY + 100)
-        key = found[0][:MAX_KEY].decode("ascii") if found else ""
-        known = self._latest.pop(key, None)  # popped, so that it goes to the end
+        """Count a request for ``path``, the part after ``/c/``."""
+        match = _KEY.match(path.lstrip(b"/"), 0, MAX_KEY + 100)
+        key = match[0][:MAX_KEY].decode("ascii") if match else ""
+        known = self._latest.pop(key, None)  # popped, so that it moves to the end
         if known is None and len(self._latest) >= MAX_KEYS:
             del self._latest[next(iter(self._latest))]
         self._latest[key] = UnknownLink(key, known.count + 1 if known else 1, now_ms)
@@ -58,10 +58,10 @@ class UnknownLinkCounter:
         self._changed = True
 
     def write(self, now_ms: int, *, at_once: bool = False) -> None:
-        """Write what was counted, if there is news and the last write is long enough ago. Raise OSError."""
+        """Write the counts if they have changed and the last write is long enough ago. Raise OSError."""
         if not self._changed or not (at_once or abs(now_ms - self._written_at) >= WRITE_EVERY_MS):
             return
-        self._written_at = now_ms  # also where it fails: a full disk is not tried again with every second
+        self._written_at = now_ms  # before the write: a full disk should not be tried again every second
         links = UnknownLinks(self._total, self._since, tuple(reversed(self._latest.values())))
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
         replace_file(self._path, msgspec.json.encode(links), durable=False)
@@ -69,15 +69,15 @@ class UnknownLinkCounter:
 
 
 def read_unknown_links(folder: Path) -> UnknownLinks:
-    """Return what all edges counted, the latest ``MAX_KEYS`` keys of them together."""
+    """Return the sum of all edges' counts, with the latest ``MAX_KEYS`` keys."""
     total, since = 0, 0
     latest: dict[str, UnknownLink] = {}
-    # Sorted, so that the page shows the same order each time.
+    # Sorted for a stable order of keys with the same time.
     for path in sorted((folder / "run").glob("unknown-links.*.json")):
-        found = _read(path)
-        total += found.total
-        since = min(since or found.since, found.since) if found.total else since
-        for link in found.latest:
+        links = _read(path)
+        total += links.total
+        since = min(since or links.since, links.since) if links.total else since
+        for link in links.latest:
             known = latest.get(link.key)
             latest[link.key] = (
                 UnknownLink(link.key, known.count + link.count, max(known.last_at, link.last_at)) if known else link
@@ -87,9 +87,8 @@ def read_unknown_links(folder: Path) -> UnknownLinks:
 
 
 def _read(path: Path) -> UnknownLinks:
-    """Return the contents of one file. One that is missing or damaged counts as nothing: it is a hint for people, not a record."""
+    """Return the contents of a file; empty if it is missing or damaged, since counts are only hints for the user."""
     try:
         return _decode(path.read_bytes())
-    # A hint for people: counting anew is better than a fault.
     except (OSError, msgspec.MsgspecError):
         return UnknownLinks()

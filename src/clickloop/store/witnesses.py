@@ -1,7 +1,7 @@
-"""Witnesses: copies of the stores' marks beside the journal's parts, which nobody puts back together with the stores.
+"""Witnesses: copies of the stores' marks beside the parts of the journal, which are rarely put back together with the stores.
 
-``installation.json`` has the same marks, but whoever puts back ledger and facts by hand takes it from the same copy: then only what
-lies elsewhere knows how far the stores were. They are not synced: after a power cut a witness is older, or damaged and says nothing.
+``installation.json`` has the same marks, but users who put ledger and facts back by hand often copy it along; then only the
+witnesses know the stores' progress. They are not synced: after a power cut a witness may be older, or damaged and ignored.
 """
 
 import contextlib
@@ -11,42 +11,44 @@ from pathlib import Path
 import msgspec
 
 from clickloop.machine.replacing_file import replace_file
-from clickloop.machine.sealed_file import SealedFileError, sealed, unsealed
-from clickloop.store.identity import Installation, Marks
+from clickloop.machine.sealed_file import SealedFileError, seal, unseal
+from clickloop.store.identity import Installation, StoreMarks
 
 FILE_NAME = "stores.json"
 FOLDERS = ("journal", "marks", "settled")
 
 
 class Witness(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose stores these are, and how far they were."""
+    """The installation's id and the marks of its stores."""
 
     id: str
-    marks: Marks
+    marks: StoreMarks
 
 
 def write_witnesses(folder: Path, installation: Installation) -> None:
-    """Write how far the stores are beside each part of the journal. A disk that refuses it costs the witness alone."""
-    data = sealed(Witness(id=installation.id, marks=installation.marks))
+    """Write the stores' marks beside each part of the journal, as far as the disk allows."""
+    data = seal(Witness(id=installation.id, marks=installation.marks))
     for path in _paths(folder):
-        with contextlib.suppress(OSError):  # also where the part is not there yet
+        with contextlib.suppress(OSError):  # such as a part that does not exist yet
             replace_file(path, data, durable=False)
 
 
-def known_marks(folder: Path, installation: Installation) -> Marks:
-    """Return how far the stores were at least, by ``installation.json`` and all witnesses."""
-    found = [installation.marks]
+def known_marks(folder: Path, installation: Installation) -> StoreMarks:
+    """Return the highest marks of ``installation.json`` and all witnesses."""
+    all_marks = [installation.marks]
     for path in _paths(folder):
-        # One that cannot be read tells nothing: there are several for that.
+        # An unreadable witness is ignored; the others remain.
         with contextlib.suppress(OSError, SealedFileError):
-            witness = unsealed(path.read_bytes(), Witness, str(path))
+            witness = unseal(path.read_bytes(), Witness, str(path))
             if witness.id == installation.id:
-                found.append(witness.marks)
-    return Marks(**{name: max(getattr(marks, name) for marks in found) for name in Marks.__struct_fields__})
+                all_marks.append(witness.marks)
+    return StoreMarks(
+        **{name: max(getattr(marks, name) for marks in all_marks) for name in StoreMarks.__struct_fields__}
+    )
 
 
-def forget_witnesses(folder: Path) -> None:
-    """Remove all witnesses: somebody means the stores as they are."""
+def delete_witnesses(folder: Path) -> None:
+    """Delete all witnesses, when the user has accepted the stores as they are."""
     for path in _paths(folder):
         path.unlink(missing_ok=True)
 

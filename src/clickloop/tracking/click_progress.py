@@ -1,4 +1,4 @@
-"""The progress of settling clicks, which decides whether a click that the facts lack may still be on its way."""
+"""The progress of settling clicks, which decides whether a click that the facts lack may still arrive."""
 
 import sys
 import time
@@ -10,45 +10,45 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.clock import Clock, wall_clock
-from clickloop.machine.log import Sparingly
+from clickloop.machine.log import RateLimitedLog
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.file_fault import RESTORE_BACKUP
 from clickloop.store.journal.listing import unsettled_segments
 from clickloop.store.journal.segment import CLICKS_STREAM
 
-LOOK_SECONDS = 1.0
-"""The journal's directories are listed at most this often: a listing costs as much as settling some clicks."""
+MIN_LISTING_SECONDS = 1.0
+"""Minimum time between listings of the journal's directories: one costs as much as settling some clicks."""
 MAX_UNREADABLE = 10_000
-"""Maximum number of unreadable click ids that are remembered for the alarm."""
+"""Maximum number of unreadable click ids remembered for the alarm."""
 _FAN_OUT = 8
 """Parts into which a failed look-up is split. Clicks of one time share blocks, so most parts are readable or not as a whole."""
 _EVERYTHING = sys.maxsize
 
 
 class ClickLookup(Protocol):
-    """A look-up of clicks by their ids: the facts."""
+    """A source of clicks by id: the facts."""
 
     def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
-        """Return the clicks with these ids; those that are not there are absent. Raise FactsError if they cannot be read."""
+        """Return the clicks with these ids, without those that do not exist. Raise FactsError if they cannot be read."""
         ...
 
 
-class FoundClicks(msgspec.Struct, frozen=True):
-    """The result of a look-up: what was found, and what is known of the rest."""
+class ClickLookupResult(msgspec.Struct, frozen=True):
+    """The result of a look-up: the clicks, and what is known about the missing ones."""
 
     clicks: dict[str, Click]
     unreadable: frozenset[str] = frozenset()
     """Ids whose blocks of the facts cannot be read: their clicks may be there."""
     settled_to: int | None = _EVERYTHING
-    """Every click segment that existed at this moment was settled before the look-up. None: unknown."""
+    """A moment whose existing click segments were all settled before the look-up; None if unknown."""
 
     def settled_to_for(self, click_id: str) -> int | None:
-        """Return the moment up to which all clicks that could be this one are settled and readable; None: unknown."""
+        """Return the moment up to which every click that could be this one is settled and readable; None if unknown."""
         return None if click_id in self.unreadable else self.settled_to
 
 
 class ClickProgress:
-    """Up to which moment click segments are settled, and which clicks cannot be read. Threads may share it.
+    """The moment up to which click segments are settled, and the clicks that cannot be read. Thread-safe.
 
     Without a journal everything counts as settled.
     """
@@ -70,39 +70,41 @@ class ClickProgress:
         self._pending_at: int | None = None
         self._previous: tuple[int, frozenset[str]] | None = None
         self._unreadable: dict[str, None] = {}
-        self._fault = Sparingly("clicks cannot be read from the facts: their notices wait, all others go on", 60)
+        self._fault = RateLimitedLog(
+            "clicks cannot be read from the facts: their notices wait, all others are processed", 60
+        )
         self.batches = 0
-        """The number of batches of clicks that were settled: a change says that notices may have what they wait for."""
+        """Number of settled batches of clicks. When it changes, clicks that notices wait for may have arrived."""
 
     @property
     def settled_to(self) -> int | None:
-        """Return the moment whose click segments are all settled; None: not known yet."""
+        """Return the moment up to which click segments are settled; None if not known yet."""
         return self._settled_to
 
     def clicks_settled(self) -> None:
-        """Take note that a batch of clicks was settled. For the thread that settles clicks."""
+        """Count a settled batch of clicks. Call it from the thread that settles clicks."""
         self.batches += 1
 
     def look(self) -> None:
-        """List the journal, at most once a second. For one thread.
+        """List the journal, at most once a second. Call it from one thread.
 
-        A file that is renamed while its directory is read can be missing from the listing, but hardly from two in a row:
+        A file renamed while its directory is read can be missing from a listing, but hardly from two in a row:
         a segment exists if either of the last two listings shows it.
         """
         if self._journal is None or self._monotonic() < self._look_at:
             return
-        self._look_at = self._monotonic() + LOOK_SECONDS
+        self._look_at = self._monotonic() + MIN_LISTING_SECONDS
         now_ms = self._clock()
         try:
             current = unsettled_segments(self._journal, self._stream)
-        except OSError:  # a directory out of reach may hold anything
+        except OSError:  # an unreadable directory may contain anything
             self._settled_to = self._pending_at = self._previous = None
             return
         previous, self._previous = self._previous, (now_ms, current)
         if previous is None:
             return
         if self._settled_to is not None and now_ms < self._settled_to:
-            self._settled_to = None  # the clock went back: that moment says nothing any more
+            self._settled_to = None  # the clock was set back: the moment is in the future now and proves nothing
         present = previous[1] | current
         self._pending &= present
         if self._pending:
@@ -111,31 +113,33 @@ class ClickProgress:
             self._settled_to = self._pending_at
         self._pending_at, self._pending = previous[0], present
 
-    def find(self, lookup: ClickLookup, click_ids: Collection[str], known: dict[str, Click]) -> FoundClicks:
-        """Return these clicks, ``known`` and looked up, and what is known of those that are not there. Never raises FactsError."""
-        settled_to = self._settled_to  # read before the look-up: what is settled later proves nothing about it
+    def find(self, lookup: ClickLookup, click_ids: Collection[str], known: dict[str, Click]) -> ClickLookupResult:
+        """Return these clicks, from ``known`` and the look-up, and what is known about missing ones. Never raises FactsError."""
+        settled_to = (
+            self._settled_to
+        )  # read before the look-up: a segment settled later proves nothing about its result
         missing = [click_id for click_id in click_ids if click_id not in known]
         if not missing:
-            return FoundClicks(known, settled_to=settled_to)
+            return ClickLookupResult(known, settled_to=settled_to)
         try:
             found, unreadable = lookup.find_clicks(missing), frozenset[str]()
-        # A damaged block: all other clicks can still be found.
+        # A damaged block. All other clicks can still be found.
         except FactsError as fault:
             self._fault(fault=str(fault))
-            found, unreadable = self._find_apart(lookup, missing)
-        self._note(missing, unreadable)
-        return FoundClicks(known | found, unreadable, settled_to)
+            found, unreadable = self._find_readable(lookup, missing)
+        self._update_unreadable(missing, unreadable)
+        return ClickLookupResult(known | found, unreadable, settled_to)
 
     def alarms(self) -> tuple[str, ...]:
-        """Return the alarm about clicks that cannot be read, if there are any."""
+        """Return the alarm about clicks that cannot be read; empty if there are none."""
         count = len(self._unreadable)
         if not count:
             return ()
-        wait = f"clicks that cannot be read and that incoming postbacks wait for: {count}"
-        return (f"the facts are damaged: {wait}; run clickloop doctor, and {RESTORE_BACKUP}",)
+        wait = f"incoming postbacks wait for clicks that cannot be read: {count}"
+        return (f"the facts are damaged: {wait}; run clickloop doctor, then {RESTORE_BACKUP}",)
 
-    def _find_apart(self, lookup: ClickLookup, click_ids: Sequence[str]) -> tuple[dict[str, Click], frozenset[str]]:
-        """Look up what can be read. What could not be read before is not split down to single ids again: that costs too much."""
+    def _find_readable(self, lookup: ClickLookup, click_ids: Sequence[str]) -> tuple[dict[str, Click], frozenset[str]]:
+        """Look up what can be read. Known unreadable ids are not bisected down to single ids again: that costs too much."""
         known_bad = sorted(click_id for click_id in click_ids if click_id in self._unreadable)
         others = sorted(click_id for click_id in click_ids if click_id not in self._unreadable)
         found, bad = _readable_clicks(lookup, others) if others else ({}, frozenset[str]())
@@ -144,7 +148,7 @@ class ClickProgress:
             return found | found_again, bad | bad_again
         return found, bad
 
-    def _note(self, looked_up: Sequence[str], unreadable: frozenset[str]) -> None:
+    def _update_unreadable(self, looked_up: Sequence[str], unreadable: frozenset[str]) -> None:
         if not unreadable and not self._unreadable:
             return
         for click_id in looked_up:
@@ -157,7 +161,7 @@ class ClickProgress:
 def _readable_clicks(
     lookup: ClickLookup, click_ids: Sequence[str], smallest: int = 1
 ) -> tuple[dict[str, Click], frozenset[str]]:
-    """Look up sorted ids, splitting what fails into parts of at least ``smallest``: return what was found and what stayed unreadable."""
+    """Look up sorted ids, splitting failures into parts of at least ``smallest``. Return the clicks and the unreadable ids."""
     try:
         return lookup.find_clicks(click_ids), frozenset()
     except FactsError:

@@ -1,4 +1,4 @@
-"""Deciding which postbacks changes of conversions owe: every change with every rule gives one row in Conversions - Out."""
+"""Decide which postbacks the changes of conversions create: each change and rule give one row in Conversions - Out."""
 
 from collections.abc import Callable, Sequence
 from typing import Self
@@ -9,55 +9,55 @@ from sqlalchemy import Connection
 from clickloop.click.click_values import SetupNames
 from clickloop.conversion.conversion import Change
 from clickloop.macro import Chance, Values
-from clickloop.postback.due import Earlier, Owed, Skipped, SkipReason, owe
+from clickloop.postback.due import DuePostback, RuleContext, SkippedPostback, SkipReason, decide_postback
 from clickloop.postback.postback_log import NewPostback
 from clickloop.postback.rule import Rule
 from clickloop.postback.sending.address_guard import STRICT, AddressGuard, RefusedAddress
 from clickloop.postback.values import ReadyRequest, change_values, ready_request
 from clickloop.setup.source_rows import row_macros
 from clickloop.store.ledger.logs.conversions import RulesDecided, note_rules_decided
-from clickloop.store.ledger.logs.postbacks import decided_before, insert_postbacks
-from clickloop.store.ledger.setup.names import Named, names_of
+from clickloop.store.ledger.logs.postbacks import earlier_decisions, insert_postbacks
+from clickloop.store.ledger.setup.names import RecordKind, names_of
 from clickloop.store.ledger.setup.rules import (
-    CampaignAround,
+    CampaignContext,
     LiveRule,
-    campaigns_around,
+    applicable_rules,
+    campaign_contexts,
     count_shares,
-    rules_that_apply,
 )
 from clickloop.store.ledger.setup.traffic_sources import parameters_of
 
-NO_CAMPAIGN = CampaignAround("", "", False)
+NO_CAMPAIGN = CampaignContext("", "", False)
 
-Rows = tuple[tuple[str, str], ...]
+MacroRows = tuple[tuple[str, str], ...]
 """Lower-case parameter name and canonical macro of each row of a source."""
 
 
-Known = dict[tuple[str, int], list[SkipReason | None]]
-"""The earlier decisions by conversion and rule, in order; None: owed."""
+KnownDecisions = dict[tuple[str, int], list[SkipReason | None]]
+"""Earlier decisions by conversion and rule, in order. None: a postback was created."""
 
 
 class Decisions(msgspec.Struct, frozen=True):
-    """What was decided for some changes."""
+    """The decisions for a batch of changes."""
 
     postbacks: list[NewPostback]
     rules: list[RulesDecided]
     counted: dict[int, int]
-    """By rule: over how many conversions its share was counted now."""
+    """By rule, the number of conversions that its share counted in this batch."""
 
 
-class Surroundings(msgspec.Struct, frozen=True):
-    """The set-up around some changes, read once for all of them."""
+class SetupContext(msgspec.Struct, frozen=True):
+    """The set-up that applies to a batch of changes, read once for all of them."""
 
     rules: tuple[LiveRule, ...]
-    campaigns: dict[int, CampaignAround]
+    campaigns: dict[int, CampaignContext]
     sources: dict[int, str]
-    rows: dict[int, Rows]
+    rows: dict[int, MacroRows]
     offers: dict[int, str]
     networks: dict[int, str]
 
     def names_of(self, change: Change) -> SetupNames:
-        """What the set-up around a change's click is called."""
+        """Return the names of the set-up records of a change's click."""
         click = change.after.click
         campaign = self.campaigns.get(click.campaign_id, NO_CAMPAIGN)
         return SetupNames(
@@ -69,60 +69,60 @@ class Surroundings(msgspec.Struct, frozen=True):
         )
 
 
-class RuleHere(msgspec.Struct, frozen=True):
-    """A rule as it is for the clicks of one source: its request read with the names of the source's parameters."""
+class PreparedRule(msgspec.Struct, frozen=True):
+    """A rule for the clicks of one source, its request parsed with the source's parameter names."""
 
     rule: Rule
     ready: ReadyRequest
     refused_address: str
-    """Why the address guard refuses the receiver, as a sentence; empty: it does not."""
+    """The sentence with which the address guard refuses the receiver; empty: it is allowed."""
 
     @classmethod
-    def of(cls, rule: Rule, source_id: int, around: Surroundings, guard: AddressGuard) -> Self:
-        """``around``: the set-up around a change of that source."""
-        ready = ready_request(rule.request, around.rows.get(source_id, ()))
+    def of(cls, rule: Rule, source_id: int, setup: SetupContext, guard: AddressGuard) -> Self:
+        """Return the rule prepared for clicks of a source. ``setup`` must contain that source's rows."""
+        ready = ready_request(rule.request, setup.rows.get(source_id, ()))
         judgement = guard.judge_target(ready.target)
         return cls(rule, ready, judgement.sentence if isinstance(judgement, RefusedAddress) else "")
 
 
-class RulesHere:
-    """The rules that apply to changes, made ready once for all that are of one source and campaign."""
+class ApplicableRules:
+    """The rules that apply to each change, prepared once per source and campaign."""
 
-    def __init__(self, around: Surroundings, guard: AddressGuard = STRICT) -> None:
-        self._around = around
+    def __init__(self, setup: SetupContext, guard: AddressGuard = STRICT) -> None:
+        self._setup = setup
         self._guard = guard
-        self._found: dict[tuple[int, int], list[RuleHere]] = {}
+        self._prepared: dict[tuple[int, int], list[PreparedRule]] = {}
 
-    def of(self, change: Change) -> list[RuleHere]:
-        """The rules of a change's source, of its campaign and of the whole instance, in order."""
+    def of(self, change: Change) -> list[PreparedRule]:
+        """Return the rules of a change's source, its campaign and the whole instance, in order."""
         click = change.after.click
-        found = self._found.get((click.source_id, click.campaign_id))
-        if found is None:
-            found = self._found[click.source_id, click.campaign_id] = [
-                RuleHere.of(live.rule, click.source_id, self._around, self._guard)
-                for live in self._around.rules
+        prepared = self._prepared.get((click.source_id, click.campaign_id))
+        if prepared is None:
+            prepared = self._prepared[click.source_id, click.campaign_id] = [
+                PreparedRule.of(live.rule, click.source_id, self._setup, self._guard)
+                for live in self._setup.rules
                 if live.rule.source_id in (None, click.source_id) and live.rule.campaign_id in (None, click.campaign_id)
             ]
-        return found
+        return prepared
 
 
-class ChangeTexts:
-    """The macro values of one change, worked out once for all rules that report the same share of the payout."""
+class ChangeValues:
+    """The macro values of one change, computed once for all rules that report the same percentage of the payout."""
 
-    def __init__(self, change: Change, around: Surroundings) -> None:
+    def __init__(self, change: Change, setup: SetupContext) -> None:
         self.change = change
         self.trigger = change.kind.value
-        self._names = around.names_of(change)
+        self._names = setup.names_of(change)
         self._values: dict[int, Values] = {}
 
     def of(self, rule: Rule, postback_id: str, ready: ReadyRequest) -> Values:
-        """The values for a rule's postback with this request. They hold until the next call."""
+        """Return the values for a rule's postback with this request. Valid until the next call, which may reuse the object."""
         percent = rule.conditions.payout_percent
         values = self._values.get(percent)
         if values is None:
-            alike = next(iter(self._values.values()), None)
-            values = self._values[percent] = change_values(self.change.after, percent, self._names, alike)
-        if ready.names_itself:
+            base = next(iter(self._values.values()), None)
+            values = self._values[percent] = change_values(self.change.after, percent, self._names, base)
+        if ready.varies_by_rule:
             values.put("postback_id", postback_id)
             values.put("rule.name", rule.name)
         return values
@@ -136,50 +136,50 @@ def owe_postbacks(
     chance: Chance | None = None,
     guard: AddressGuard = STRICT,
 ) -> int:
-    """Decides every rule for every change and writes the decisions; answers how many postbacks are owed.
+    """Decide each rule for each change, write the decisions, and return how many postbacks are owed, that is, due to be sent.
 
     Call it in the transaction that writes the changes (promise 3), once for each change, in their order; then wake delivery.
     """
     if not changes:
         return 0
-    around = read_surroundings(tx, changes)
-    known = known_decisions(tx, changes) if around.rules else {}
-    made = decide_changes(changes, around, known, now_ms, new_id, chance, guard)
-    note_rules_decided(tx, made.rules)
-    insert_postbacks(tx, made.postbacks, now_ms)
-    count_shares(tx, made.counted)
-    return sum(isinstance(postback.decision, Owed) for postback in made.postbacks)
+    setup = read_setup_context(tx, changes)
+    known = known_decisions(tx, changes) if setup.rules else {}
+    decisions = decide_changes(changes, setup, known, now_ms, new_id, chance, guard)
+    note_rules_decided(tx, decisions.rules)
+    insert_postbacks(tx, decisions.postbacks, now_ms)
+    count_shares(tx, decisions.counted)
+    return sum(isinstance(postback.decision, DuePostback) for postback in decisions.postbacks)
 
 
 def decide_changes(
     changes: Sequence[Change],
-    around: Surroundings,
-    known: Known,
+    setup: SetupContext,
+    known: KnownDecisions,
     now_ms: int,
     new_id: Callable[[], str],
     chance: Chance | None = None,
     guard: AddressGuard = STRICT,
 ) -> Decisions:
-    """Every rule decided for every change, in their order. Writes nothing: also for a dry run.
+    """Decide each rule for each change, in their order. Writes nothing, so dry runs use it too.
 
-    ``known``: the earlier decisions, to which these are added.
+    ``known``: the earlier decisions; new ones are added to it.
     """
-    counted = {live.rule.rule_id: live.counted for live in around.rules}
+    counted = {live.rule.rule_id: live.counted for live in setup.rules}
     before = dict(counted)
     new: list[NewPostback] = []
     decided: list[RulesDecided] = []
-    here = RulesHere(around, guard)
+    applicable = ApplicableRules(setup, guard)
     for change in changes:
-        rules = here.of(change)
+        rules = applicable.of(change)
         decided.append(RulesDecided(change.after.conversion_id, change.after.version, len(rules)))
-        texts = ChangeTexts(change, around)
-        for ready in rules:
-            rule = ready.rule
+        values = ChangeValues(change, setup)
+        for prepared in rules:
+            rule = prepared.rule
             key = (change.after.conversion_id, rule.rule_id)
-            earlier = _earlier(known.get(key, []), counted[rule.rule_id], around, change)
-            postback = decide_rule(texts, ready, earlier, now_ms, new_id(), chance)
+            earlier = _earlier(known.get(key, []), counted[rule.rule_id], setup, change)
+            postback = decide_rule(values, prepared, earlier, now_ms, new_id(), chance)
             known.setdefault(key, []).append(
-                postback.decision.reason if isinstance(postback.decision, Skipped) else None
+                postback.decision.reason if isinstance(postback.decision, SkippedPostback) else None
             )
             counted[rule.rule_id] += postback.decision.counted
             new.append(postback)
@@ -188,19 +188,24 @@ def decide_changes(
 
 
 def decide_rule(
-    texts: ChangeTexts, here: RuleHere, earlier: Earlier, now_ms: int, postback_id: str, chance: Chance | None = None
+    values: ChangeValues,
+    prepared: PreparedRule,
+    earlier: RuleContext,
+    now_ms: int,
+    postback_id: str,
+    chance: Chance | None = None,
 ) -> NewPostback:
-    """One rule decided for one change, as a row of Conversions - Out. Writes nothing: also for a dry run."""
-    change, rule, ready = texts.change, here.rule, here.ready
-    if here.refused_address:
-        earlier = msgspec.structs.replace(earlier, refused_address=here.refused_address)
-    decision = owe(
+    """Decide one rule for one change and return the row for Conversions - Out. Writes nothing, so dry runs use it too."""
+    change, rule, ready = values.change, prepared.rule, prepared.ready
+    if prepared.refused_address:
+        earlier = msgspec.structs.replace(earlier, refused_address=prepared.refused_address)
+    decision = decide_postback(
         change,
         rule,
         earlier,
         uses_external_id=ready.uses_external_id,
         now_ms=now_ms,
-        resolve=lambda: ready.resolve(texts.of(rule, postback_id, ready), now_ms, chance),
+        resolve=lambda: ready.resolve(values.of(rule, postback_id, ready), now_ms, chance),
     )
     conversion = change.after
     click = conversion.click
@@ -212,50 +217,50 @@ def decide_rule(
         click_id=click.click_id,
         campaign_id=click.campaign_id,
         source_id=click.source_id,
-        trigger=texts.trigger,
+        trigger=values.trigger,
         decision=decision,
-        lane=ready.lane if isinstance(decision, Owed) else "",
+        receiver=ready.receiver if isinstance(decision, DuePostback) else "",
     )
 
 
-def read_surroundings(
-    tx: Connection, changes: Sequence[Change], asked_for: Sequence[LiveRule] | None = None
-) -> Surroundings:
-    """The rules that may apply to these changes, and the names around their clicks. ``asked_for``: these rules instead."""
+def read_setup_context(
+    tx: Connection, changes: Sequence[Change], only: Sequence[LiveRule] | None = None
+) -> SetupContext:
+    """Return the rules that may apply to these changes, or ``only`` those, and the names of the set-up of their clicks."""
     clicks = [change.after.click for change in changes]
     source_ids = sorted({click.source_id for click in clicks})
     campaign_ids = sorted({click.campaign_id for click in clicks})
-    rules = tuple(rules_that_apply(tx, source_ids, campaign_ids) if asked_for is None else asked_for)
+    rules = tuple(applicable_rules(tx, source_ids, campaign_ids) if only is None else only)
     if not rules:
-        return Surroundings((), {}, {}, {}, {}, {})
+        return SetupContext((), {}, {}, {}, {}, {})
     rows = {
         source_id: tuple(row_macros(parameters).items())
         for source_id, parameters in parameters_of(tx, source_ids).items()
     }
-    return Surroundings(
+    return SetupContext(
         rules,
-        campaigns_around(tx, campaign_ids),
-        names_of(tx, Named.SOURCE, source_ids),
+        campaign_contexts(tx, campaign_ids),
+        names_of(tx, RecordKind.SOURCE, source_ids),
         rows,
-        names_of(tx, Named.OFFER, {click.offer_id for click in clicks}),
-        names_of(tx, Named.NETWORK, {click.network_id for click in clicks}),
+        names_of(tx, RecordKind.OFFER, {click.offer_id for click in clicks}),
+        names_of(tx, RecordKind.NETWORK, {click.network_id for click in clicks}),
     )
 
 
-def known_decisions(tx: Connection, changes: Sequence[Change], version: int | None = None) -> Known:
-    """The decisions for these changes' conversions so far, or before a version. New conversions have none."""
+def known_decisions(tx: Connection, changes: Sequence[Change], version: int | None = None) -> KnownDecisions:
+    """Return the decisions for the changes' conversions so far, or those before a version. New conversions have none."""
     older = sorted({change.after.conversion_id for change in changes if change.before is not None})
-    known: Known = {}
-    for decided in decided_before(tx, older):
+    known: KnownDecisions = {}
+    for decided in earlier_decisions(tx, older):
         if version is not None and decided.version >= version:
             continue
         known.setdefault((decided.conversion_id, decided.rule_id), []).append(decided.reason)
     return known
 
 
-def _earlier(decisions: list[SkipReason | None], counted: int, around: Surroundings, change: Change) -> Earlier:
-    campaign = around.campaigns.get(change.after.click.campaign_id, NO_CAMPAIGN)
-    return Earlier(
+def _earlier(decisions: list[SkipReason | None], counted: int, setup: SetupContext, change: Change) -> RuleContext:
+    campaign = setup.campaigns.get(change.after.click.campaign_id, NO_CAMPAIGN)
+    return RuleContext(
         owed=decisions.count(None),
         skipped=frozenset(reason for reason in decisions if reason is not None),
         counted=counted,

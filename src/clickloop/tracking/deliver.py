@@ -1,10 +1,10 @@
-"""Delivering: the postbacks that are owed leave for the world."""
+"""Send postbacks to the outside world."""
 
 from clickloop.postback.delivery.worker import Delivery
 from clickloop.postback.sending.client import Sender
 
 
 async def deliver(delivery: Delivery, sender: Sender) -> None:
-    """Sends what is owed until ``delivery.stop()``; wake it when something is owed. Promise 4: what is not final is looked at again."""
+    """Send postbacks until ``delivery.stop()``. Promise 4: an unfinished postback always has a time of its next check."""
     async with sender:
         await delivery.run()

@@ -1,27 +1,27 @@
-"""Limits of notices that anybody can send as fast as the line carries them: without a genuine click id, or again and again with one."""
+"""Limits of what is stored of notices that anyone can flood us with: without a genuine click id, or repeated for one click."""
 
 from clickloop.clock import MINUTE_MS
 from clickloop.conversion.pairs import MAX_INPUT_BYTES
 
-KEPT_BYTES = MAX_INPUT_BYTES + 1
-"""Bytes stored of query and body each: what is read, and one that says that there was more."""
-KEPT_BYTES_BEYOND = 1_024  # enough to recognise who sends it
-PER_MINUTE = 60
-"""Notices of one address a minute that are stored at length: a network with a wrong macro is to be understood."""
-PER_MINUTE_OF_ALL = 1_000  # at full length these fill 30 MB a minute at most
+MAX_STORED_BYTES = MAX_INPUT_BYTES + 1
+"""Bytes stored of query and body each: what is parsed, plus one that shows that there was more."""
+MAX_STORED_BYTES_OVER_RATE = 1_024  # enough to recognise the sender
+MAX_PER_ADDRESS = 60
+"""Notices per address and minute that are stored in full, so that a network with a wrong macro can be diagnosed."""
+MAX_PER_MINUTE = 1_000  # in full these take at most 30 MB a minute
 MAX_ADDRESSES = 20_000
-"""Addresses counted in a minute; what comes from further ones counts as beyond its rate."""
-PER_CLICK = 60
-"""Notices of one click a minute that are stored as they came. No network sends as many."""
-LONG_PER_MINUTE = 60
-"""Notices of one address a minute that are stored whole though they are longer than what is read of them."""
-LONG_PER_MINUTE_OF_ALL = 120  # a whole body has up to 256 KB
+"""Maximum number of addresses counted per minute; notices from further ones count as over the rate."""
+MAX_PER_CLICK = 60
+"""Notices per click and minute that are stored as they came. No network sends that many."""
+MAX_LONG_PER_ADDRESS = 60
+"""Notices per address and minute that are stored whole although they are longer than what is parsed."""
+MAX_LONG_PER_MINUTE = 120  # a whole body has up to 256 KB
 MAX_CLICKS = 50_000
-"""Maximum number of clicks counted in a minute. Further ones are not: as many come from many visitors."""
+"""Maximum number of clicks counted per minute. Further ones are not limited: that many come from many visitors."""
 
 
-class Strangers:
-    """Counts notices by address and by click, minute by minute. For one process."""
+class NoticeRates:
+    """Counters of notices by address and by click, per minute and process."""
 
     def __init__(self) -> None:
         self._minute = -1
@@ -31,37 +31,37 @@ class Strangers:
         self._long = 0
         self._long_counts: dict[str, int] = {}
 
-    def is_click_beyond(self, click_id: str, now_ms: int) -> bool:
-        """Count a notice of this click. Return whether more came for it than are stored as they came."""
-        self._turn(now_ms)
+    def is_click_over_rate(self, click_id: str, now_ms: int) -> bool:
+        """Count a notice of this click. Return whether it is over the rate up to which they are stored as they came."""
+        self._start_minute(now_ms)
         count = self._clicks.get(click_id, 0)
         if count or len(self._clicks) < MAX_CLICKS:
             self._clicks[click_id] = count + 1
-        return count >= PER_CLICK
+        return count >= MAX_PER_CLICK
 
-    def is_long_beyond(self, ip: str, now_ms: int) -> bool:
-        """Count a long notice with a genuine click id. Return whether more came from this address, or from all, than are stored whole."""
-        self._turn(now_ms)
+    def is_long_over_rate(self, ip: str, now_ms: int) -> bool:
+        """Count a long notice with a genuine click id. Return whether its address, or all, exceed the rate stored in full."""
+        self._start_minute(now_ms)
         self._long += 1
         network = _network_of(ip)
         count = self._long_counts.get(network, 0)
-        if self._long <= LONG_PER_MINUTE_OF_ALL:
+        if self._long <= MAX_LONG_PER_MINUTE:
             self._long_counts[network] = count + 1
-        return count >= LONG_PER_MINUTE or self._long > LONG_PER_MINUTE_OF_ALL
+        return count >= MAX_LONG_PER_ADDRESS or self._long > MAX_LONG_PER_MINUTE
 
-    def is_beyond(self, ip: str, now_ms: int) -> bool:
-        """Count a notice from this address. Return whether more came from it, or from all, than are stored at length."""
-        self._turn(now_ms)
+    def is_over_rate(self, ip: str, now_ms: int) -> bool:
+        """Count a notice from this address. Return whether the address, or all, exceed the rate stored in full."""
+        self._start_minute(now_ms)
         self._all += 1
         network = _network_of(ip)
         count = self._counts.get(network, 0)
         if count == 0 and len(self._counts) >= MAX_ADDRESSES:
             return True
         self._counts[network] = count + 1
-        return count >= PER_MINUTE or self._all > PER_MINUTE_OF_ALL
+        return count >= MAX_PER_ADDRESS or self._all > MAX_PER_MINUTE
 
-    def _turn(self, now_ms: int) -> None:
-        """Begin anew with each minute."""
+    def _start_minute(self, now_ms: int) -> None:
+        """Reset the counters when a new minute begins."""
         minute = now_ms // MINUTE_MS
         if minute != self._minute:
             self._minute, self._all, self._long = minute, 0, 0
@@ -71,7 +71,7 @@ class Strangers:
 
 
 def _network_of(ip: str) -> str:
-    """Return an IPv4 address, or the /64 of an IPv6 address, all of which its owner may use."""
+    """Return an IPv4 address, or the /64 of an IPv6 address: its owner may use all of that."""
     if ":" not in ip:
         return ip
     head, gap, tail = ip.partition("::")

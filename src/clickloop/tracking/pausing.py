@@ -1,7 +1,7 @@
-"""Pausing settling for a backup: nothing moves from the journal into the stores while they are copied together.
+"""Pause settling for a backup: nothing moves from the journal into the stores while they are copied together.
 
-Clicks and notices are acknowledged by the edges all the while; they are settled when the pause ends. A pause is a lease: whoever
-began it may be killed, and settling must then go on by itself.
+The edges go on acknowledging clicks and notices, which are settled when the pause ends. A pause is a lease: the process that
+began it may be killed, and settling must then resume by itself.
 """
 
 import secrets
@@ -14,15 +14,15 @@ import msgspec
 from clickloop.machine.log import log
 
 LEASE_SECONDS = 10.0
-"""The length of a pause that nobody renews."""
+"""The duration of a pause that is not renewed."""
 MAX_PAUSE_SECONDS = 900.0
-"""The maximum length of a pause: notices are acknowledged meanwhile, but become no conversions."""
+"""The maximum duration of a pause: notices are acknowledged meanwhile, but not turned into conversions."""
 BEGIN_SECONDS = 20.0
-"""The longest wait for the steps under way: less than a command waits for an answer."""
+"""The longest wait for running steps: shorter than a command's timeout."""
 
 
 class PauseError(Exception):
-    """Settling cannot be paused now; the text says why."""
+    """Settling cannot be paused now; the message says why."""
 
 
 class _Pause(msgspec.Struct):
@@ -33,11 +33,11 @@ class _Pause(msgspec.Struct):
 
 
 def _nothing() -> None:
-    """Nothing is to be done."""
+    """Do nothing."""
 
 
 class SettlingPauses:
-    """At most one pause at a time. Threads may share it."""
+    """The pauses of settling, at most one at a time. Thread-safe."""
 
     def __init__(
         self,
@@ -47,65 +47,64 @@ class SettlingPauses:
         begin_seconds: float = BEGIN_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``checkpoint`` is called in each pause, before it is granted: it brings the facts into their file."""
+        """``checkpoint`` is called at the start of each pause, before it is granted: it writes the facts to their file."""
         self._checkpoint = checkpoint
         self._lease_seconds = lease_seconds
         self._begin_seconds = begin_seconds
         self._monotonic = monotonic
         self._gates: list[threading.Lock] = []
-        # For ``_pause`` alone, and never held while gates are waited for: ``renew`` and ``end`` must answer meanwhile.
+        # Guards ``_pause`` and ``_closed`` only, and is never held while waiting for gates: ``renew`` and ``end`` must not block.
         self._lock = threading.Lock()
         self._pause: _Pause | None = None
         self._closed = False
 
     @property
     def lease_seconds(self) -> float:
-        """The length of a pause that nobody renews."""
         return self._lease_seconds
 
     def gate(self, step: Callable[[], bool]) -> Callable[[], bool]:
-        """Return the step of a worker as one that waits while there is a pause."""
-        # One lock per worker, not one for all: workers do not wait for each other.
+        """Wrap a worker's step so that it waits during a pause."""
+        # One lock per worker instead of one for all: workers do not wait for each other.
         lock = threading.Lock()
         self._gates.append(lock)
 
         def gated() -> bool:
-            # Held for the whole step: a pause that has all gates knows that nothing is half moved.
+            # Held for the whole step: with all gates acquired, a pause knows that nothing is half moved.
             with lock:
                 return step()
 
         return gated
 
     def begin(self) -> str:
-        """Wait until no step is under way, and return the id of the pause that then begins. Raise PauseError."""
+        """Wait until no step is running, begin a pause, and return its id. Raise PauseError."""
         now = self._monotonic()
         pause = _Pause(secrets.token_urlsafe(12), now, now + self._begin_seconds, threading.Event())
         with self._lock:
             if self._closed:
                 raise PauseError("The server is stopping.")
             if self._pause is not None:
-                raise PauseError("Another backup has paused settling: wait until it has ended.")
+                raise PauseError("Another backup has paused settling. Wait until it has finished.")
             self._pause = pause
         taken: list[threading.Lock] = []
         try:
             for gate in self._gates:
-                # One deadline over all gates, so that the command that asked does not give up first.
+                # One deadline over all gates, so that this fails before the command times out.
                 if not gate.acquire(timeout=max(0.0, pause.until - self._monotonic())):
-                    raise PauseError(f"Settling could not be paused within {self._begin_seconds:g} s: try again.")
+                    raise PauseError(f"Settling could not be paused within {self._begin_seconds:g} s. Try again.")
                 taken.append(gate)
-            # With all gates held: what is copied then has nothing in its log that changes.
+            # With all gates held, so that the write-ahead log stays unchanged while the file is copied.
             self._checkpoint()
         except BaseException:
             self._forget(pause, taken)
             raise
         pause.began_at = self._monotonic()
         pause.until = pause.began_at + self._lease_seconds
-        # A thread of its own ends it: a command that was killed must not stop settling for ever.
+        # A separate thread ends it: a killed command must not stop settling for ever.
         threading.Thread(target=self._end_in_time, args=(pause, taken), name="pause of settling", daemon=True).start()
         return pause.pause_id
 
     def renew(self, pause_id: str) -> bool:
-        """Prolong a pause; return False if it is over, or may not last any longer."""
+        """Extend a pause. Return False if it is over or has reached its maximum duration."""
         with self._lock:
             pause, now = self._pause, self._monotonic()
             if pause is None or pause.pause_id != pause_id or pause.over.is_set() or now >= pause.until:
@@ -114,7 +113,7 @@ class SettlingPauses:
             return True
 
     def end(self, pause_id: str) -> bool:
-        """End a pause; return False if it was over before: what was copied then may not fit together."""
+        """End a pause. Return False if it was already over: the copied stores may then be inconsistent."""
         with self._lock:
             pause = self._pause
             if pause is None or pause.pause_id != pause_id or pause.over.is_set() or self._monotonic() >= pause.until:
@@ -123,7 +122,7 @@ class SettlingPauses:
             return True
 
     def close(self) -> None:
-        """End the pause that there is, and allow none any more: the workers are to drain."""
+        """End the current pause and refuse new ones, so that the workers can drain at shutdown."""
         with self._lock:
             self._closed = True
             if self._pause is not None:
@@ -132,7 +131,7 @@ class SettlingPauses:
     def _end_in_time(self, pause: _Pause, taken: list[threading.Lock]) -> None:
         while not pause.over.wait(max(0.01, pause.until - self._monotonic())):
             with self._lock:
-                # Decided under the lock: after it, neither ``renew`` nor ``end`` answers True any more.
+                # Decided under the lock: afterwards neither ``renew`` nor ``end`` returns True.
                 if self._monotonic() >= pause.until:
                     pause.over.set()
         self._forget(pause, taken)

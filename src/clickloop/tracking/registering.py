@@ -1,4 +1,4 @@
-"""Registering: what a batch of notices writes into the ledger, within one transaction that its caller opened."""
+"""Register a batch of notices: write them, their conversions and changes to the ledger in the caller's transaction."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
@@ -11,20 +11,20 @@ from clickloop.click_id import ClickId, ClickIds
 from clickloop.conversion.attribution import (
     Attribution,
     Changed,
+    ConversionSlot,
     MissingClick,
     New,
-    Place,
     Refused,
     Repeated,
     Waiting,
     attribute,
-    without_turns_ahead,
+    without_future_orders,
 )
 from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.notice import Notice, RawNotice, RefusalReason, quick_verdict, read_notice
-from clickloop.conversion.notice_log import Outcome, StoredNotice
+from clickloop.conversion.notice_log import NoticeOutcome, StoredNotice
 from clickloop.conversion.status import StatusTable
-from clickloop.conversion.terms import NO_NETWORK, NO_OFFER, Terms
+from clickloop.conversion.terms import NO_NETWORK, NO_OFFER, NoticeTerms
 from clickloop.setup.network import Network
 from clickloop.setup.offer import Offer
 from clickloop.store.ledger.logs.conversions import (
@@ -38,71 +38,71 @@ from clickloop.store.ledger.logs.notices import insert_notices, update_notices
 from clickloop.store.ledger.setup.networks import find_networks
 from clickloop.store.ledger.setup.offers import find_offers
 from clickloop.store.ledger.setup.statuses import status_table
-from clickloop.tracking.click_progress import FoundClicks
+from clickloop.tracking.click_progress import ClickLookupResult
 
 
-class Reading(msgspec.Struct, frozen=True):
-    """A raw notice, what it says, and its genuine click id or why it has none."""
+class ParsedNotice(msgspec.Struct, frozen=True):
+    """A raw notice with its parsed contents, and its genuine click id or the reason why it has none."""
 
     raw: RawNotice
     notice: Notice
     verdict: ClickId | RefusalReason
     stored: StoredNotice | None = None
-    """What became of it before; None: it comes for the first time."""
+    """The notice as stored before; None: it is new."""
     runs: int = 1
 
     @property
     def click_id(self) -> str | None:
-        """The genuine click id."""
+        """The genuine click id; None: it has none."""
         return self.verdict.text if isinstance(self.verdict, ClickId) else None
 
 
-class Registered(msgspec.Struct, frozen=True):
-    """What a batch came to, in the order of the notices' turns."""
+class RegisteredBatch(msgspec.Struct, frozen=True):
+    """The result of a batch, in the notices' order of arrival."""
 
     notices: tuple[StoredNotice, ...]
     conversions: tuple[Conversion | None, ...]
-    """Of each notice, as it stood after it; None where there is none."""
+    """The conversion of each notice, as it was after the notice; None: it has none."""
     changes: tuple[Change, ...]
     owed: int = 0
-    """How many postbacks the changes owe."""
+    """Number of postbacks that the changes created."""
 
 
 class _Setup(msgspec.Struct, frozen=True):
-    """What the user set up, as far as it bears on one batch."""
+    """The set-up that applies to one batch."""
 
     statuses: StatusTable
     networks: dict[int, Network]
     offers: dict[int, Offer]
     currency: str
 
-    def terms_of(self, click: Click | None) -> Terms:
-        """The terms for a click; without one, nobody's."""
+    def terms_of(self, click: Click | None) -> NoticeTerms:
+        """Return the terms for a click; without a click, those without a network and an offer."""
         network = self.networks.get(click.network_id) if click else None
         offer = self.offers.get(click.offer_id) if click else None
-        return Terms(network or NO_NETWORK, offer or NO_OFFER, self.statuses, self.currency)
+        return NoticeTerms(network or NO_NETWORK, offer or NO_OFFER, self.statuses, self.currency)
 
 
-class Drafts(Protocol):
-    """Conversions as earlier batches of a preview would have left them: they stand over those of the ledger."""
+class DraftConversions(Protocol):
+    """Conversions as earlier batches of a preview would have left them; they take precedence over the ledger's."""
 
     def conversions_of(self, identities: Sequence[tuple[str, str]]) -> list[Conversion]:
-        """Those of these pairs of click id and txid."""
+        """Return the drafts with these pairs of click id and txid."""
         ...
 
     def clicks_among(self, click_ids: Sequence[str]) -> set[str]:
-        """Those of the click ids that have a conversion here."""
+        """Return those of the click ids that have a draft."""
         ...
 
     def keep(self, conversions: Sequence[Conversion]) -> None:
-        """Takes conversions over, in the place of those of the same click id and txid."""
+        """Save drafts, replacing those with the same click id and txid."""
         ...
 
 
-class _Book:
-    """The conversions that a batch bears on: as the ledger has them, then as the batch leaves them."""
+class _BatchState:
+    """The conversions that a batch affects: first as in the ledger, then as the batch leaves them."""
 
-    def __init__(self, tx: Connection, readings: Sequence[Reading], drafts: Drafts | None) -> None:
+    def __init__(self, tx: Connection, readings: Sequence[ParsedNotice], drafts: DraftConversions | None) -> None:
         identities = [
             (click_id, txid)
             for click_id, txid in {(reading.click_id, reading.notice.txid) for reading in readings}
@@ -119,8 +119,8 @@ class _Book:
         self.touched: set[tuple[str, str]] = set()
         self.changes: list[Change] = []
 
-    def enter(self, reading: Reading, attribution: Attribution, now_ms: int) -> Conversion | None:
-        """Takes an attribution over; answers the conversion that the notice belongs to."""
+    def apply(self, reading: ParsedNotice, attribution: Attribution, now_ms: int) -> Conversion | None:
+        """Apply an attribution and return the conversion that the notice belongs to, if any."""
         before: Conversion | None = None
         match attribution:
             case New(conversion):
@@ -150,13 +150,13 @@ class _Book:
         )
         return conversion
 
-    def draft(self, drafts: Drafts) -> None:
-        """Keeps for a preview's next batch what ``write`` would write."""
+    def save_drafts(self, drafts: DraftConversions) -> None:
+        """Save what ``write`` would write, for a preview's next batch."""
         if keys := self.new | self.touched:
             drafts.keep([self.known[key] for key in keys])
 
     def write(self, tx: Connection) -> None:
-        """Writes each conversion once, in its last state, and all changes."""
+        """Write each conversion once, in its last state, and all changes."""
         if self.new:
             insert_conversions(tx, [self.known[key] for key in self.known if key in self.new])
         if self.touched - self.new:
@@ -165,78 +165,80 @@ class _Book:
             insert_changes(tx, self.changes)
 
 
-def read(raw: RawNotice, click_ids: ClickIds, stored: StoredNotice | None = None, runs: int = 1) -> Reading:
-    """Reads a raw notice as far as it goes without a store."""
+def parse_raw_notice(
+    raw: RawNotice, click_ids: ClickIds, stored: StoredNotice | None = None, runs: int = 1
+) -> ParsedNotice:
+    """Parse a raw notice and verify the click id as far as possible without a store."""
     notice = read_notice(raw)
-    return Reading(raw, notice, quick_verdict(notice, click_ids), stored, runs)
+    return ParsedNotice(raw, notice, quick_verdict(notice, click_ids), stored, runs)
 
 
 def register(
     tx: Connection,
-    readings: Sequence[Reading],
-    found: FoundClicks,
+    readings: Sequence[ParsedNotice],
+    found: ClickLookupResult,
     new_id: Callable[[], str],
     currency: str,
     now_ms: int,
     is_clock_trusted: Callable[[], bool],
-) -> Registered:
-    """Attributes a batch in the order of its turns, and writes its notices, conversions and their changes.
+) -> RegisteredBatch:
+    """Attribute a batch in order of arrival, and write its notices, conversions and changes.
 
     ``currency`` is the instance's.
     """
-    registered, book, in_order = _decided(tx, readings, found, new_id, currency, now_ms, is_clock_trusted)
+    registered, batch, in_order = _attribute_batch(tx, readings, found, new_id, currency, now_ms, is_clock_trusted)
     if new := [notice for notice, reading in zip(registered.notices, in_order, strict=True) if reading.stored is None]:
         insert_notices(tx, new)
     if again := [notice for notice, reading in zip(registered.notices, in_order, strict=True) if reading.stored]:
         update_notices(tx, again)
-    book.write(tx)
+    batch.write(tx)
     return registered
 
 
-def foresee(
+def preview_registration(
     tx: Connection,
-    readings: Sequence[Reading],
-    found: FoundClicks,
+    readings: Sequence[ParsedNotice],
+    found: ClickLookupResult,
     new_id: Callable[[], str],
     currency: str,
     now_ms: int,
     is_clock_trusted: Callable[[], bool],
-    drafts: Drafts | None = None,
-) -> Registered:
-    """What ``register`` would answer, by the same decisions; writes nothing but the ``drafts`` of a preview in several batches."""
-    registered, book, _ = _decided(tx, readings, found, new_id, currency, now_ms, is_clock_trusted, drafts)
+    drafts: DraftConversions | None = None,
+) -> RegisteredBatch:
+    """Return what ``register`` would return, by the same decisions, without writing anything but the ``drafts``, if given."""
+    registered, batch, _ = _attribute_batch(tx, readings, found, new_id, currency, now_ms, is_clock_trusted, drafts)
     if drafts is not None:
-        book.draft(drafts)
+        batch.save_drafts(drafts)
     return registered
 
 
-def _decided(
+def _attribute_batch(
     tx: Connection,
-    readings: Sequence[Reading],
-    found: FoundClicks,
+    readings: Sequence[ParsedNotice],
+    found: ClickLookupResult,
     new_id: Callable[[], str],
     currency: str,
     now_ms: int,
     is_clock_trusted: Callable[[], bool],
-    drafts: Drafts | None = None,
-) -> tuple[Registered, _Book, list[Reading]]:
-    """A batch attributed in the order of its turns: what it comes to, the book of it, and the readings in that order."""
+    drafts: DraftConversions | None = None,
+) -> tuple[RegisteredBatch, _BatchState, list[ParsedNotice]]:
+    """Attribute a batch in order of arrival. Return its result, the affected conversions, and the notices in that order."""
     setup = _setup(tx, found.clicks, currency)
-    book = _Book(tx, readings, drafts)
+    batch = _BatchState(tx, readings, drafts)
     stored: list[StoredNotice] = []
     conversions: list[Conversion | None] = []
-    in_order = sorted(readings, key=lambda reading: reading.notice.turn)
+    in_order = sorted(readings, key=lambda reading: reading.notice.arrival_order)
     for reading in in_order:
         click = found.clicks.get(reading.click_id) if reading.click_id else None
-        attribution = _attribution(reading, click, found, book, setup, new_id, now_ms, is_clock_trusted)
-        conversion = book.enter(reading, attribution, now_ms)
+        attribution = _attribution(reading, click, found, batch, setup, new_id, now_ms, is_clock_trusted)
+        conversion = batch.apply(reading, attribution, now_ms)
         stored.append(_stored(reading, click, attribution, conversion, now_ms))
         conversions.append(conversion)
-    return Registered(tuple(stored), tuple(conversions), tuple(book.changes)), book, in_order
+    return RegisteredBatch(tuple(stored), tuple(conversions), tuple(batch.changes)), batch, in_order
 
 
-def terms_for(tx: Connection, click: Click, currency: str) -> Terms:
-    """Today's terms for the notices of a click; ``currency`` is the instance's."""
+def terms_for(tx: Connection, click: Click, currency: str) -> NoticeTerms:
+    """Return today's terms for the notices of a click; ``currency`` is the instance's."""
     return _setup(tx, {click.click_id: click}, currency).terms_of(click)
 
 
@@ -252,10 +254,10 @@ def _setup(tx: Connection, clicks: Mapping[str, Click], currency: str) -> _Setup
 
 
 def _attribution(
-    reading: Reading,
+    reading: ParsedNotice,
     click: Click | None,
-    found: FoundClicks,
-    book: _Book,
+    found: ClickLookupResult,
+    batch: _BatchState,
     setup: _Setup,
     new_id: Callable[[], str],
     now_ms: int,
@@ -264,26 +266,26 @@ def _attribution(
     verdict, notice = reading.verdict, reading.notice
     if isinstance(verdict, RefusalReason):
         return Refused(verdict)
-    known = book.known.get((verdict.text, notice.txid))
+    known = batch.known.get((verdict.text, notice.txid))
     if known is not None and reading.runs == 1:
-        known = without_turns_ahead(known, notice, now_ms)
-    place = Place(conversion_id="" if known else new_id(), is_first=verdict.text not in book.started)
+        known = without_future_orders(known, notice, now_ms)
+    place = ConversionSlot(conversion_id="" if known else new_id(), is_first=verdict.text not in batch.started)
     if click is None:
         missing = MissingClick(_first_look_at(reading, now_ms), found.settled_to_for(verdict.text))
         return attribute(notice, missing, known, setup.terms_of(None), place, now_ms)
     return attribute(notice, click, known, setup.terms_of(click), place, now_ms, is_clock_trusted)
 
 
-def _first_look_at(reading: Reading, now_ms: int) -> int:
-    """Return when the core first looked for the click of a notice: now, where it was not stored yet."""
+def _first_look_at(reading: ParsedNotice, now_ms: int) -> int:
+    """Return when the core first looked for a notice's click: now, if the notice was not stored yet."""
     stored = reading.stored.first_look_at if reading.stored is not None else None
     return now_ms if stored is None else min(stored, now_ms)
 
 
 def _stored(
-    reading: Reading, click: Click | None, attribution: Attribution, conversion: Conversion | None, now_ms: int
+    reading: ParsedNotice, click: Click | None, attribution: Attribution, conversion: Conversion | None, now_ms: int
 ) -> StoredNotice:
-    """What became of a notice. One that once registered something stays so when it is run again, whatever it says now."""
+    """Return the notice to store. One that has registered something keeps its outcome in a rerun that changes nothing."""
     notice = reading.notice
     run_at = reading.stored.run_at if reading.stored is not None else None
     if reading.stored is not None and reading.runs > reading.stored.runs:
@@ -297,16 +299,18 @@ def _stored(
     first_look_at = reading.stored.first_look_at if reading.stored is not None else None
     match attribution:
         case New(_, flags):
-            outcome = Outcome.NEW
+            outcome = NoticeOutcome.NEW
         case Changed(_, _, flags):
-            outcome = before.outcome if before is not None and before.outcome is Outcome.NEW else Outcome.CHANGED
+            outcome = (
+                before.outcome if before is not None and before.outcome is NoticeOutcome.NEW else NoticeOutcome.CHANGED
+            )
         case Repeated(_, flags):
-            outcome = Outcome.REPEATED
+            outcome = NoticeOutcome.REPEATED
         case Waiting(look_again_at):
-            outcome = Outcome.WAITING
+            outcome = NoticeOutcome.WAITING
             first_look_at = _first_look_at(reading, now_ms)
         case Refused(reason):
-            outcome = Outcome.REFUSED
+            outcome = NoticeOutcome.REFUSED
     return StoredNotice(
         raw=reading.raw,
         click_id=reading.click_id,

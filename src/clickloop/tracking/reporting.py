@@ -1,4 +1,4 @@
-"""Reporting: a query answered from the facts, with rates, statuses and names from the ledger. Nothing is written."""
+"""Run reports: sums from the facts; rates, statuses and names from the ledger. Read-only."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -9,49 +9,49 @@ from sqlalchemy import Connection
 
 from clickloop.report.key_text import key_name, key_value
 from clickloop.report.measure import Sums
-from clickloop.report.query import Dimension, Key, Rate, Report, ReportQuery
+from clickloop.report.query import Dimension, ExchangeRate, GroupKey, Report, ReportQuery
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.setup.names import Named, names_of
+from clickloop.store.ledger.setup.names import RecordKind, names_of
 from clickloop.store.ledger.setup.rates import rates_into
 from clickloop.store.ledger.setup.report_names import status_names
 
 
 class ReportSource(Protocol):
-    """Where sums come from: the facts."""
+    """A source of sums: the facts."""
 
-    def report(self, query: ReportQuery, rates: Sequence[Rate]) -> Report:
-        """The sums of a query's groups, and of all of them."""
+    def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:
+        """Return the sums of a query's groups, and the totals."""
         ...
 
 
-class Heading(msgspec.Struct, frozen=True):
-    """A group's key in one dimension: the key itself, for programs, and for people."""
+class ReportHeading(msgspec.Struct, frozen=True):
+    """A group's key in one dimension, as ``value`` for programs and ``name`` for people."""
 
-    key: Key
+    key: GroupKey
     value: str
     name: str
 
 
-class Row(msgspec.Struct, frozen=True):
-    """A row as it is shown."""
+class NamedReportRow(msgspec.Struct, frozen=True):
+    """A row of a report with its headings."""
 
-    headings: tuple[Heading, ...]
+    headings: tuple[ReportHeading, ...]
     sums: Sums
 
 
-class MadeReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A report with all names."""
+class NamedReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A report with the names of its groups."""
 
     query: ReportQuery
-    rows: tuple[Row, ...]
+    rows: tuple[NamedReportRow, ...]
     group_count: int
-    totals: Row
+    totals: NamedReportRow
     statuses: Mapping[str, str]
-    """The names of the statuses by key, in their order."""
+    """Status names by key, in the user's order; empty unless each status is counted."""
 
 
-def make_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each_status: bool = True) -> MadeReport:
-    """The report; with ``each_status`` the conversions of each are counted by themselves too."""
+def run_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each_status: bool = True) -> NamedReport:
+    """Run a query. With ``each_status`` also count the conversions of each status."""
     with ledger.read() as tx:
         statuses = status_names(tx) if each_status else {}
         rates = rates_into(tx, query.currency)
@@ -61,34 +61,34 @@ def make_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each
         names = [_names(tx, place, report, dimension, statuses) for place, dimension in enumerate(query.group_by)]
     zone = ZoneInfo(query.zone)
     rows = tuple(
-        Row(
+        NamedReportRow(
             tuple(
-                Heading(key, key_value(dimension, key, zone), key_name(dimension, key, zone, names[place]))
+                ReportHeading(key, key_value(dimension, key, zone), key_name(dimension, key, zone, names[place]))
                 for place, (dimension, key) in enumerate(zip(query.group_by, group.keys, strict=True))
             ),
             group.sums,
         )
         for group in report.groups
     )
-    return MadeReport(
+    return NamedReport(
         query=query,
         rows=rows,
         group_count=report.group_count,
-        totals=Row((), report.totals),
+        totals=NamedReportRow((), report.totals),
         statuses=statuses,
     )
 
 
 def _names(
     tx: Connection, place: int, report: Report, dimension: Dimension, statuses: Mapping[str, str]
-) -> dict[Key, str]:
+) -> dict[GroupKey, str]:
     if dimension is Dimension.STATUS:
         return dict(statuses.items())
     named = _NAMED.get(dimension)
     if named is None:
         return {}
     numbers = sorted({key for group in report.groups if isinstance(key := group.keys[place], int)})
-    found: dict[Key, str] = {}
+    found: dict[GroupKey, str] = {}
     for start in range(0, len(numbers), _IDS_PER_QUERY):
         found |= dict(names_of(tx, named, numbers[start : start + _IDS_PER_QUERY]).items())
     return found
@@ -96,8 +96,8 @@ def _names(
 
 _IDS_PER_QUERY = 500  # engines limit the parameters of one statement
 _NAMED = {
-    Dimension.CAMPAIGN: Named.CAMPAIGN,
-    Dimension.SOURCE: Named.SOURCE,
-    Dimension.OFFER: Named.OFFER,
-    Dimension.NETWORK: Named.NETWORK,
+    Dimension.CAMPAIGN: RecordKind.CAMPAIGN,
+    Dimension.SOURCE: RecordKind.SOURCE,
+    Dimension.OFFER: RecordKind.OFFER,
+    Dimension.NETWORK: RecordKind.NETWORK,
 }

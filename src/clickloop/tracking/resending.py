@@ -1,8 +1,8 @@
-"""Sending again: one postback or all that match a filter, with the request as it was or built anew from today's rule.
+"""Resend one postback or all that match a filter, with the request unchanged or rebuilt from today's rule.
 
-A resend is a row of its own behind the original, in its order; its request goes on naming the original's ``{postback_id}``, and
-its attempts are counted on from the original's, so that a receiver can tell that it is the same. What still waits can be asked
-for too: the row that waits is cancelled in the transaction that makes the new one, which takes its place.
+A resend is a separate row that follows the original in order. Its request keeps the original's ``{postback_id}``, and its
+attempts continue the original's numbers, so that a receiver can tell that it is the same postback. A waiting postback can be
+resent, too: the transaction that creates the new row cancels the waiting one.
 """
 
 import enum
@@ -12,52 +12,52 @@ import msgspec
 from sqlalchemy import Connection
 
 from clickloop.conversion.conversion import Change
-from clickloop.conversion.notice import read_notice
 from clickloop.explained import Explained
-from clickloop.postback.due import Earlier, Finding, Owed, Skipped, SkipReason
+from clickloop.postback.due import ConditionResult, DuePostback, RuleContext, SkippedPostback, SkipReason
 from clickloop.postback.postback_log import NewPostback, PostbackFilter
-from clickloop.postback.rule import Request, Rule
+from clickloop.postback.rule import PostbackRequest, Rule
 from clickloop.postback.state import PostbackState
 from clickloop.postback.values import ready_request
 from clickloop.store.ledger.jobs.bulk_jobs import BULK_JOBS, BulkJob, JobKind
 from clickloop.store.ledger.logs.conversions import changes_of_conversions
 from clickloop.store.ledger.logs.notices import notices_of_ids
-from clickloop.store.ledger.logs.postbacks import Decided, decided_before, insert_postbacks
+from clickloop.store.ledger.logs.postbacks import EarlierDecision, earlier_decisions, insert_postbacks
 from clickloop.store.ledger.queue.holding import resume_rule
 from clickloop.store.ledger.queue.resends import (
-    Pool,
-    Sent,
+    LatestPostback,
+    StateScope,
     attempts_made,
-    count_sent,
-    find_sent,
+    count_matching,
+    find_latest_postback,
+    matching_after,
+    newest_end,
     newest_on_the_way,
     newest_postback,
     replace_all,
-    sent_after,
 )
 from clickloop.store.ledger.setup.rules import LiveRule, count_shares, rules_of_ids
-from clickloop.tracking.deciding import ChangeTexts, RuleHere, Surroundings, decide_rule, read_surroundings
-from clickloop.tracking.notices import Desk
+from clickloop.tracking.deciding import ChangeValues, PreparedRule, SetupContext, decide_rule, read_setup_context
+from clickloop.tracking.notices import Intake
 
 BATCH = 200
-"""Postbacks per transaction: other writers get their turn in between."""
+"""Postbacks per transaction: other writers may write in between."""
 
-_read_request = msgspec.json.Decoder(Request).decode
-_read_findings = msgspec.json.Decoder(tuple[Finding, ...]).decode
+_read_request = msgspec.json.Decoder(PostbackRequest).decode
+_read_findings = msgspec.json.Decoder(tuple[ConditionResult, ...]).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class Mode(enum.StrEnum):
-    """Which request is sent again."""
+class ResendMode(enum.StrEnum):
+    """The request to resend."""
 
     AS_IT_WAS = "as_it_was"
-    """The same, byte for byte."""
+    """The same request, byte for byte."""
     ANEW = "anew"
-    """Built from today's rule and set-up, for the conversion as it stood after that change."""
+    """Rebuilt from today's rule and set-up, for the conversion as it was after that change."""
 
 
-class NotResent(Explained):
-    """Why a postback was not asked for again. A closed list."""
+class NotResentReason(Explained):
+    """Reasons why a postback was not resent. A closed list."""
 
     UNDER_WAY = "under_way", "It is being sent right now. Wait for the attempt to end."
     NOTHING_WAS_SENT = (
@@ -74,65 +74,69 @@ class NotResent(Explained):
     )
     RECORD_GONE = (
         "record_gone",
-        "Its rule, change or request can no longer be read in the ledger.",
+        "Its rule, change or request can no longer be read from the ledger.",
     )
 
 
-class Refusal(msgspec.Struct, frozen=True):
-    """A postback that was not asked for again. ``skipped``: by which condition, where it is still skipped.
+class ResendRefusal(msgspec.Struct, frozen=True):
+    """The refusal to resend a postback. ``skipped``: the condition by which it would still be skipped.
 
-    ``left_out``: the rule's share was counted for it and left it out; that is written down, so that it stays left out.
+    ``left_out``: the decision of the rule's share to skip it, which is stored so that it stays skipped.
     """
 
-    why: NotResent
+    why: NotResentReason
     skipped: SkipReason | None = None
-    left_out: Skipped | None = None
+    left_out: SkippedPostback | None = None
 
     @property
     def sentence(self) -> str:
-        """The whole reason for people."""
         return f"{self.why.sentence} {self.skipped.sentence}" if self.skipped else self.why.sentence
 
     @property
     def word(self) -> str:
-        """The reason for counting."""
+        """The reason as a key for counting."""
         return f"{self.why}: {self.skipped}" if self.skipped else str(self.why)
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """What a job was asked for."""
+class ResendRequest(msgspec.Struct, frozen=True):
+    """The request for a resend job, as stored with the job."""
 
     wanted: PostbackFilter
-    mode: Mode
+    mode: ResendMode
     resumes_rule: int | None = None
-    """The paused rule that goes on when the job has ended. Then each keeps its moment, also one that was tried."""
+    """The paused rule to resume when the job ends. Then each postback keeps its scheduled time, even if it was tried before."""
+    ended_until: int | None = None
+    """When the last of the matching postbacks had ended: what ended later is not resent. None: in jobs of older versions.
+
+    By the rows' own clock, not the job's: it may have been set back in between, and some would be left out.
+    """
 
     @property
-    def pool(self) -> Pool:
-        """What is sent again where the filter names no state: of a rule that is resumed, what it has kept waiting."""
-        return Pool.FINAL if self.resumes_rule is None else Pool.WAITING
+    def pool(self) -> StateScope:
+        """The postbacks to resend if the filter names no state: final ones, or a resumed rule's waiting ones."""
+        return StateScope.FINAL if self.resumes_rule is None else StateScope.WAITING
 
 
-class _Around(msgspec.Struct, frozen=True):
-    """What it takes to ask for some postbacks again."""
+class _ResendContext(msgspec.Struct, frozen=True):
+    """The records needed to resend a batch."""
 
     attempts: dict[tuple[str, int, int], int]
     newest: dict[tuple[str, int], int]
-    """By conversion and rule: the newest version that is on its way or delivered."""
+    """By conversion and rule, the newest version that is queued, being sent or delivered."""
     changes: dict[tuple[str, int], Change]
     rules: dict[int, LiveRule]
-    surroundings: Surroundings | None
-    earlier: dict[tuple[str, int], list[Decided]]
+    surroundings: SetupContext | None
+    earlier: dict[tuple[str, int], list[EarlierDecision]]
 
 
-class _How(msgspec.Struct, frozen=True):
-    """How some are asked for again.
+class _ResendOptions(msgspec.Struct, frozen=True):
+    """Options of a resend.
 
-    ``releases``: also those whose notice asked that no postback be sent. ``keeps_moments``: one that was tried and replaced
-    leaves when it would have been tried again.
+    ``releases``: include those whose notice requested that no postback be sent. ``keeps_moments``: a replaced postback that
+    was tried before keeps the time of its next attempt.
     """
 
-    mode: Mode
+    mode: ResendMode
     force: bool = False
     releases: bool = False
     bulk_job_id: str | None = None
@@ -140,91 +144,107 @@ class _How(msgspec.Struct, frozen=True):
 
 
 def resend_one(
-    tx: Connection, desk: Desk, postback_id: str, mode: Mode, now_ms: int, *, force: bool = False
-) -> NewPostback | Refusal | None:
-    """Asks for a postback again; given an older row of a change and rule, for the last one. None: there is none of that id.
+    tx: Connection, intake: Intake, postback_id: str, mode: ResendMode, now_ms: int, *, force: bool = False
+) -> NewPostback | ResendRefusal | None:
+    """Resend a postback; if the id is of an older row of the same change and rule, resend the last one. Return None if none exists.
 
-    ``force``: also when a newer change was sent since, or its notice asked that no postback be sent.
+    ``force``: even if a newer change was sent since, or its notice requested that no postback be sent.
     """
-    sent = find_sent(tx, postback_id)
+    sent = find_latest_postback(tx, postback_id)
     if sent is None:
         return None
-    (made,) = _resend(tx, desk, [sent], _How(mode, force, releases=force), now_ms)
-    return made
+    (result,) = _resend(tx, intake, [sent], _ResendOptions(mode, force, releases=force), now_ms)
+    return result
 
 
-def start_resends(
-    tx: Connection, desk: Desk, wanted: PostbackFilter, mode: Mode, now_ms: int, resumes_rule: int | None = None
+def start_resend_job(
+    tx: Connection,
+    intake: Intake,
+    wanted: PostbackFilter,
+    mode: ResendMode,
+    now_ms: int,
+    resumes_rule: int | None = None,
 ) -> BulkJob:
-    """Writes down a job over all that match now; ``work_off_resends`` does it. At its end ``resumes_rule`` goes on, if one is given."""
-    asked = Asked(wanted, mode, resumes_rule)
+    """Create a job over all postbacks that match now; ``run_resend_batch`` runs it. At its end ``resumes_rule`` is resumed."""
+    request = ResendRequest(wanted, mode, resumes_rule)
+    request = msgspec.structs.replace(request, ended_until=newest_end(tx, wanted, request.pool))
     job = BulkJob(
-        bulk_job_id=desk.new_id(),
+        bulk_job_id=intake.new_id(),
         kind=JobKind.RESEND,
-        asked=_encode(asked),
+        asked=_encode(request),
         last_id=newest_postback(tx),
-        matched=sum(count_sent(tx, wanted, asked.pool).values()),
+        matched=sum(count_matching(tx, wanted, request.pool).values()),
         created_at=now_ms,
     )
     BULK_JOBS.insert(tx, job)
     return job
 
 
-def work_off_resends(tx: Connection, desk: Desk, job: BulkJob, now_ms: int) -> BulkJob:
-    """Does the next batch of a job and writes down how far it is: one transaction, so a crash neither skips nor doubles any."""
-    asked = msgspec.json.decode(job.asked, type=Asked)
-    batch = sent_after(tx, asked.wanted, asked.pool, job.done_id, job.last_id, BATCH)
-    how = _How(
-        asked.mode,
-        releases=asked.wanted.reason is SkipReason.DISABLED_BY_NOTICE,
+def run_resend_batch(tx: Connection, intake: Intake, job: BulkJob, now_ms: int) -> BulkJob:
+    """Run the next batch of a job and record its progress in the caller's transaction; a crash neither skips nor repeats any."""
+    request = msgspec.json.decode(job.asked, type=ResendRequest)
+    batch = matching_after(tx, request.wanted, request.pool, job.done_id, job.last_id, BATCH, request.ended_until)
+    options = _ResendOptions(
+        request.mode,
+        releases=request.wanted.reason is SkipReason.DISABLED_BY_NOTICE,
         bulk_job_id=job.bulk_job_id,
-        keeps_moments=asked.resumes_rule is not None,
+        keeps_moments=request.resumes_rule is not None,
     )
-    made = _resend(tx, desk, batch, how, now_ms)
+    results = _resend(tx, intake, batch, options, now_ms)
     left_out = dict(job.left_out)
-    for refusal in made:
-        if isinstance(refusal, Refusal):
+    for refusal in results:
+        if isinstance(refusal, ResendRefusal):
             left_out[refusal.word] = left_out.get(refusal.word, 0) + 1
-    count = sum(isinstance(postback, NewPostback) for postback in made)
+    count = sum(isinstance(postback, NewPostback) for postback in results)
     job = msgspec.structs.replace(job, left_out=left_out)
     job = job.after([sent.postback_id for sent in batch], BATCH, count, now_ms)
     BULK_JOBS.keep(tx, job)
-    if job.state.is_final and asked.resumes_rule is not None:
-        resume_rule(tx, asked.resumes_rule, now_ms)
+    if job.state.is_final and request.resumes_rule is not None:
+        resume_rule(tx, request.resumes_rule, now_ms)
     return job
 
 
-def _resend(tx: Connection, desk: Desk, batch: Sequence[Sent], how: _How, now_ms: int) -> list[NewPostback | Refusal]:
-    """What becomes of each; those that are made are written, and what they replace is cancelled."""
-    around = _read_around(tx, batch, anew=how.mode is Mode.ANEW)
-    made: list[NewPostback | Refusal] = []
+def _resend(
+    tx: Connection, intake: Intake, batch: Sequence[LatestPostback], options: _ResendOptions, now_ms: int
+) -> list[NewPostback | ResendRefusal]:
+    """Create the resends of a batch and cancel the waiting postbacks that they replace. Return the result for each."""
+    context = _read_context(tx, batch, anew=options.mode is ResendMode.ANEW)
+    results: list[NewPostback | ResendRefusal] = []
     rows: list[NewPostback] = []
     replaced: list[str] = []
     counted: dict[int, int] = {}
     for sent in batch:
-        decision = _decision(sent, how, around, desk, counted, now_ms)
-        if isinstance(decision, Refusal):
-            made.append(decision)
+        decision = _decision(sent, options, context, intake, counted, now_ms)
+        if isinstance(decision, ResendRefusal):
+            results.append(decision)
             if decision.left_out is not None:
-                rows.append(_row(sent, how, decision.left_out, desk.new_id()))
+                rows.append(_row(sent, options, decision.left_out, intake.new_id()))
             continue
         request = msgspec.structs.replace(
-            decision.request, earlier_attempts=around.attempts.get((sent.conversion_id, sent.version, sent.rule_id), 0)
+            decision.request, earlier_attempts=context.attempts.get((sent.conversion_id, sent.version, sent.rule_id), 0)
         )
         if sent.state is PostbackState.WAITING:
             replaced.append(sent.postback_id)
-        owed = Owed(request, _moment(sent, how, now_ms), decision.findings)
-        lane = sent.lane if how.mode is Mode.AS_IT_WAS else _lane(around.rules[sent.rule_id].rule)
-        rows.append(_row(sent, how, owed, desk.new_id(), lane))
-        made.append(rows[-1])
+        owed = DuePostback(request, _moment(sent, options, now_ms), decision.findings)
+        receiver = (
+            sent.receiver if options.mode is ResendMode.AS_IT_WAS else _receiver(context.rules[sent.rule_id].rule)
+        )
+        rows.append(_row(sent, options, owed, intake.new_id(), receiver))
+        results.append(rows[-1])
     replace_all(tx, replaced, now_ms)
     insert_postbacks(tx, rows, now_ms)
     count_shares(tx, counted)
-    return made
+    return results
 
 
-def _row(sent: Sent, how: _How, decision: Owed | Skipped, postback_id: str, lane: str = "") -> NewPostback:
-    """The row behind the one that is asked for again."""
+def _row(
+    sent: LatestPostback,
+    options: _ResendOptions,
+    decision: DuePostback | SkippedPostback,
+    postback_id: str,
+    receiver: str = "",
+) -> NewPostback:
+    """Return the row that follows the resent one."""
     return NewPostback(
         postback_id=postback_id,
         conversion_id=sent.conversion_id,
@@ -232,92 +252,105 @@ def _row(sent: Sent, how: _How, decision: Owed | Skipped, postback_id: str, lane
         rule_id=sent.rule_id,
         resend=sent.resend + 1,
         original_id=sent.original_id,
-        bulk_job_id=how.bulk_job_id,
+        bulk_job_id=options.bulk_job_id,
         click_id=sent.click_id,
         campaign_id=sent.campaign_id,
         source_id=sent.source_id,
         trigger="resend",
         decision=decision,
-        lane=lane,
+        receiver=receiver,
     )
 
 
-def _moment(sent: Sent, how: _How, now_ms: int) -> int:
-    """When it leaves: at once, or what takes the place of one that waits when that one would have, unless it had been tried."""
-    if sent.next_attempt_at is None or (sent.attempts and not how.keeps_moments):
+def _moment(sent: LatestPostback, options: _ResendOptions, now_ms: int) -> int:
+    """Return when to send it: at once, or when the waiting, untried postback that it replaces would have been sent."""
+    if sent.next_attempt_at is None or (sent.attempts and not options.keeps_moments):
         return now_ms
     return sent.next_attempt_at if sent.held_from is None else sent.held_from
 
 
 def _decision(
-    sent: Sent, how: _How, around: _Around, desk: Desk, counted: dict[int, int], now_ms: int
-) -> Owed | Refusal:
+    sent: LatestPostback,
+    options: _ResendOptions,
+    context: _ResendContext,
+    intake: Intake,
+    counted: dict[int, int],
+    now_ms: int,
+) -> DuePostback | ResendRefusal:
     if sent.state is PostbackState.SENDING:
-        return Refusal(NotResent.UNDER_WAY)
+        return ResendRefusal(NotResentReason.UNDER_WAY)
     if (
         sent.state.is_final
-        and not how.force
-        and around.newest.get((sent.conversion_id, sent.rule_id), 0) > sent.version
+        and not options.force
+        and context.newest.get((sent.conversion_id, sent.rule_id), 0) > sent.version
     ):
-        return Refusal(NotResent.SUPERSEDED)
-    if how.mode is Mode.AS_IT_WAS:
+        return ResendRefusal(NotResentReason.SUPERSEDED)
+    if options.mode is ResendMode.AS_IT_WAS:
         if sent.request is None:
-            return Refusal(NotResent.NOTHING_WAS_SENT if sent.reason is not None else NotResent.RECORD_GONE)
+            return ResendRefusal(
+                NotResentReason.NOTHING_WAS_SENT if sent.reason is not None else NotResentReason.RECORD_GONE
+            )
         try:
-            return Owed(_read_request(sent.request), now_ms, _read_findings(sent.findings))
-        # A damaged record is refused alone; the others of the job go on.
+            return DuePostback(_read_request(sent.request), now_ms, _read_findings(sent.findings))
+        # Only the damaged record is refused; the job goes on.
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return Refusal(NotResent.RECORD_GONE)
-    live = around.rules.get(sent.rule_id)
-    change = around.changes.get((sent.conversion_id, sent.version))
-    if live is None or change is None or around.surroundings is None:
-        return Refusal(NotResent.RECORD_GONE)
+            return ResendRefusal(NotResentReason.RECORD_GONE)
+    live = context.rules.get(sent.rule_id)
+    change = context.changes.get((sent.conversion_id, sent.version))
+    if live is None or change is None or context.surroundings is None:
+        return ResendRefusal(NotResentReason.RECORD_GONE)
     if sent.reason is None:
-        texts = ChangeTexts(change, around.surroundings)
-        ready = ready_request(live.rule.request, around.surroundings.rows.get(sent.source_id, ()))
-        request = ready.resolve(texts.of(live.rule, sent.original_id, ready), now_ms, None)
-        return Owed(request, now_ms, _read_findings(sent.findings))
-    if how.releases:
+        values = ChangeValues(change, context.surroundings)
+        ready = ready_request(live.rule.request, context.surroundings.rows.get(sent.source_id, ()))
+        request = ready.resolve(values.of(live.rule, sent.original_id, ready), now_ms, None)
+        return DuePostback(request, now_ms, _read_findings(sent.findings))
+    if options.releases:
         change = msgspec.structs.replace(change, disable_postback=False)
-    return _decided_again(sent, live, change, around, desk, counted, now_ms)
+    return _decide_again(sent, live, change, context, intake, counted, now_ms)
 
 
-def _decided_again(
-    sent: Sent, live: LiveRule, change: Change, around: _Around, desk: Desk, counted: dict[int, int], now_ms: int
-) -> Owed | Refusal:
-    """A skipped one by today's rule. One that its share left out stays left out, while the rule has a share."""
-    assert around.surroundings is not None
-    campaign = around.surroundings.campaigns.get(sent.campaign_id)
+def _decide_again(
+    sent: LatestPostback,
+    live: LiveRule,
+    change: Change,
+    context: _ResendContext,
+    intake: Intake,
+    counted: dict[int, int],
+    now_ms: int,
+) -> DuePostback | ResendRefusal:
+    """Decide a skipped postback by today's rule. One that the rule's share skipped stays skipped while the rule has a share."""
+    assert context.surroundings is not None
+    campaign = context.surroundings.campaigns.get(sent.campaign_id)
     before = [
         decided
-        for decided in around.earlier.get((sent.conversion_id, sent.rule_id), ())
+        for decided in context.earlier.get((sent.conversion_id, sent.rule_id), ())
         if decided.version < sent.version
     ]
     skipped = {decided.reason for decided in before if decided.reason is not None}
     if sent.reason is SkipReason.NOT_SAMPLED:
         skipped.add(SkipReason.NOT_SAMPLED)
-    earlier = Earlier(
+    earlier = RuleContext(
         owed=sum(decided.reason is None for decided in before),
         skipped=frozenset(skipped),
         counted=live.counted + counted.get(sent.rule_id, 0),
         source_rules_off=campaign is not None and campaign.source_rules_off,
     )
-    here = RuleHere.of(live.rule, sent.source_id, around.surroundings, desk.guard)
-    texts = ChangeTexts(change, around.surroundings)
-    decided = decide_rule(texts, here, earlier, now_ms, sent.original_id).decision
+    prepared = PreparedRule.of(live.rule, sent.source_id, context.surroundings, intake.guard)
+    values = ChangeValues(change, context.surroundings)
+    decided = decide_rule(values, prepared, earlier, now_ms, sent.original_id).decision
     if decided.counted:
         counted[sent.rule_id] = counted.get(sent.rule_id, 0) + 1
-    if isinstance(decided, Skipped):
-        return Refusal(NotResent.STILL_SKIPPED, decided.reason, decided if decided.counted else None)
+    if isinstance(decided, SkippedPostback):
+        return ResendRefusal(NotResentReason.STILL_SKIPPED, decided.reason, decided if decided.counted else None)
     return decided
 
 
-def _read_around(tx: Connection, batch: Sequence[Sent], *, anew: bool) -> _Around:
+def _read_context(tx: Connection, batch: Sequence[LatestPostback], *, anew: bool) -> _ResendContext:
     conversion_ids = sorted({sent.conversion_id for sent in batch})
     attempts = attempts_made(tx, {(sent.conversion_id, sent.version, sent.rule_id) for sent in batch})
     newest = newest_on_the_way(tx, conversion_ids)
     if not anew or not batch:
-        return _Around(attempts, newest, {}, {}, None, {})
+        return _ResendContext(attempts, newest, {}, {}, None, {})
     wanted = {(sent.conversion_id, sent.version) for sent in batch}
     recorded = [
         change
@@ -325,23 +358,17 @@ def _read_around(tx: Connection, batch: Sequence[Sent], *, anew: bool) -> _Aroun
         if (change.after.conversion_id, change.version) in wanted
     ]
     notices = {notice.raw.notice_id: notice for notice in notices_of_ids(tx, [change.notice_id for change in recorded])}
-    changes = {}
-    for change in recorded:
-        notice = notices.get(change.notice_id)
-        changes[change.after.conversion_id, change.version] = Change(
-            before=change.before,
-            after=change.after,
-            at=change.at,
-            notice_id=change.notice_id,
-            disable_postback=notice is not None and read_notice(notice.raw).disable_postback,
-        )
+    changes = {
+        (change.after.conversion_id, change.version): change.as_change(notices.get(change.notice_id))
+        for change in recorded
+    }
     rules = {live.rule.rule_id: live for live in rules_of_ids(tx, {sent.rule_id for sent in batch})}
-    surroundings = read_surroundings(tx, list(changes.values()), list(rules.values())) if changes else None
-    earlier: dict[tuple[str, int], list[Decided]] = {}
-    for decided in decided_before(tx, conversion_ids):
+    surroundings = read_setup_context(tx, list(changes.values()), list(rules.values())) if changes else None
+    earlier: dict[tuple[str, int], list[EarlierDecision]] = {}
+    for decided in earlier_decisions(tx, conversion_ids):
         earlier.setdefault((decided.conversion_id, decided.rule_id), []).append(decided)
-    return _Around(attempts, newest, changes, rules, surroundings, earlier)
+    return _ResendContext(attempts, newest, changes, rules, surroundings, earlier)
 
 
-def _lane(rule: Rule) -> str:
-    return ready_request(rule.request).lane
+def _receiver(rule: Rule) -> str:
+    return ready_request(rule.request).receiver

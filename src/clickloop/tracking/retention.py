@@ -1,5 +1,6 @@
-"""Retention: what is deleted for its age, and only while the clock can be trusted."""
+"""Retention: delete old data, but only while the clock can be trusted."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -9,30 +10,32 @@ from clickloop.clock import DAY_MS, MINUTE_MS
 from clickloop.machine.clock_guard import ClockGuard
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.logs.notices import delete_strangers, find_notice, newest_notice
+from clickloop.store.ledger.logs.notices import delete_unidentified_notices, find_notice, newest_notice
 from clickloop.store.ledger.setup.settings import read_setting, write_setting
 
 LAST_SEEN = "last_seen_at"
-NOTED_EVERY_MS = MINUTE_MS  # a commit of its own: once a minute is often enough to notice a clock set back
+SAVE_INTERVAL_MS = MINUTE_MS  # each costs a commit; once a minute is enough to notice that the clock was set back
 BATCH = 500
-"""Notices that one transaction deletes."""
+"""Notices deleted per transaction."""
 MAX_BATCHES = 20
-"""Transactions in one step of housekeeping."""
+"""Transactions per housekeeping step."""
+MAX_SHARE = 0.02
+"""Share of the time for looking through files: the process that does it also delivers."""
 
 Deletion = Callable[[int], object]
-"""Deletes what is too old at a moment; bounded, called again and again."""
+"""Deletes what is too old at a given moment (Unix milliseconds). Bounded; called repeatedly."""
 
 
 class ClickPages(Protocol):
-    """Pages of clicks, newest first: the facts."""
+    """A source of pages of clicks: the facts."""
 
     def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
-        """Return clicks, newest first."""
+        """Return the clicks of a page, newest first."""
         ...
 
 
-def last_sign_of_life(ledger: Ledger, facts: ClickPages) -> int | None:
-    """Return when a tracker last ran on these stores with a trusted clock, or when the newest record came; None: they are new."""
+def find_last_seen_at(ledger: Ledger, facts: ClickPages) -> int | None:
+    """Return when a tracker last ran on these stores with a trusted clock, else the newest record's time; None: new stores."""
     with ledger.read() as tx:
         last_seen_at = read_setting(tx, LAST_SEEN, int)
         newest = find_notice(tx, newest_notice(tx))
@@ -40,61 +43,78 @@ def last_sign_of_life(ledger: Ledger, facts: ClickPages) -> int | None:
         return last_seen_at
     try:
         clicks = facts.clicks_page(ClickFilter(), 1)
-    except FactsError:  # damaged: no reason not to start, the notices say enough
+    except FactsError:  # damage must not prevent the start, and the notices suffice
         clicks = []
     moments = [click.at for click in clicks] + ([newest.raw.at] if newest is not None else [])
     return max(moments, default=None)
 
 
-def delete_old_strangers(ledger: Ledger, now_ms: int, keep_days: int) -> int:
-    """Delete refused notices without a genuine click id that came ``keep_days`` ago; 0: none. Return how many, bounded.
+def delete_old_unidentified_notices(ledger: Ledger, now_ms: int, keep_days: int) -> int:
+    """Delete refused notices without a genuine click id that are older than ``keep_days``; 0: keep all. Return how many.
 
-    In short transactions, so that settling never waits long for the ledger.
+    Bounded, and in short transactions, so that settling never waits long for the ledger.
     """
     deleted = 0
     if keep_days == 0:
         return deleted
     for _ in range(MAX_BATCHES):
         with ledger.write() as tx:
-            batch = delete_strangers(tx, now_ms - keep_days * DAY_MS, BATCH)
+            batch = delete_unidentified_notices(tx, now_ms - keep_days * DAY_MS, BATCH)
         deleted += batch
         if batch < BATCH:
             break
     return deleted
 
 
+def sparing(deletion: Deletion, monotonic: Callable[[], float] = time.monotonic) -> Deletion:
+    """Return a deletion that looks seldom where looking takes long: it takes at most ``MAX_SHARE`` of the time."""
+    next_at = monotonic()
+
+    def delete(now_ms: int) -> None:
+        nonlocal next_at
+        began_at = monotonic()
+        if began_at < next_at:
+            return
+        try:
+            deletion(now_ms)
+        finally:
+            next_at = began_at + (monotonic() - began_at) / MAX_SHARE
+
+    return delete
+
+
 class Retention:
-    """Deletes what is too old, one bounded step at a time."""
+    """A worker that deletes what is too old, in bounded steps."""
 
     def __init__(self, ledger: Ledger, guard: ClockGuard, deletions: Sequence[Deletion]) -> None:
         self._ledger = ledger
         self._guard = guard
         self._deletions = deletions
-        self._noted_at: int | None = None
+        self._saved_at: int | None = None
 
     def step(self) -> tuple[str, ...]:
-        """Delete what is too old, unless the clock is in doubt: then return the alarm that says so.
+        """Delete what is too old. If the clock is in doubt, delete nothing and return the alarm that says so.
 
-        What cannot be deleted is raised at the end: it must not keep the rest, which the disk needs the room of.
+        The first error is raised at the end: it must not stop the other deletions, which free disk space.
         """
-        now_ms = self._guard.moment_to_delete_by()
+        now_ms = self._guard.trusted_now()
         if now_ms is None:
             doubt = self._guard.doubt
             return (doubt.sentence,) if doubt is not None else ()
         faults: list[Exception] = []
-        for step in (self._note, *self._deletions):
+        for step in (self._save_last_seen, *self._deletions):
             try:
                 step(now_ms)
-            except Exception as fault:  # of a store, the disk or the rights of one file
+            except Exception as fault:  # of a store, the disk or a file's permissions
                 faults.append(fault)
         if faults:
             raise faults[0]
         return ()
 
-    def _note(self, now_ms: int) -> None:
-        """Keep the sign of life, by trusted clocks alone: a wrong one would vouch for itself at the next start."""
-        if self._noted_at is not None and abs(now_ms - self._noted_at) < NOTED_EVERY_MS:
+    def _save_last_seen(self, now_ms: int) -> None:
+        """Save that the tracker is alive, by trusted clocks only: a wrong one would vouch for itself at the next start."""
+        if self._saved_at is not None and abs(now_ms - self._saved_at) < SAVE_INTERVAL_MS:
             return
         with self._ledger.write() as tx:
             write_setting(tx, LAST_SEEN, now_ms)
-        self._noted_at = now_ms
+        self._saved_at = now_ms

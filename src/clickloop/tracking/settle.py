@@ -1,11 +1,11 @@
-"""Settling: clicks from the journal into the facts, notices into the ledger, and what the ledger owes the facts; each exactly once."""
+"""Settle clicks from the journal into the facts, notices into the ledger, and its outbox into the facts; each exactly once."""
 
 from collections.abc import Sequence
 
 import msgspec
 
 from clickloop.conversion.notice import RawNotice
-from clickloop.store.facts.facts import Facts, SegmentRefusedError
+from clickloop.store.facts.facts import FactsStore, SegmentRefusedError
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import (
     CLICKS_STREAM,
@@ -18,24 +18,24 @@ from clickloop.store.journal.segment import (
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.outbox import delete_facts, oldest_facts
 from clickloop.store.ledger.logs.segments import forget_settled
-from clickloop.tracking.around_damage import take_notices_around_damage
-from clickloop.tracking.notices import Desk, NoticeResult
+from clickloop.tracking.damage_isolation import take_notices_isolating_damage
+from clickloop.tracking.notices import Intake, NoticeResult
 
-CLICK_SEGMENTS = 256  # of an hour's backlog many small ones: the engine opens each
-CLICK_OCTETS = 32 * 1024 * 1024
-"""The most that one transaction of the facts takes."""
+MAX_CLICK_SEGMENTS = 256  # a backlog may have many small ones, and the engine opens each
+MAX_CLICK_BYTES = 32 * 1024 * 1024
+"""Maximum size of one load of the facts, in bytes."""
 CLICKS_PER_QUERY = 5_000
-"""Clicks of a doubtful segment that one query of the facts looks up."""
-NOTICE_SEGMENTS = 64  # a short round: what comes meanwhile waits for it
-DEFERRED_OCTETS = 128 * 1024
-"""Of deferred notices in one round, a fraction of a second: others that come meanwhile wait no longer than that."""
+"""Clicks of a doubtful segment looked up per query of the facts."""
+MAX_NOTICE_SEGMENTS = 64  # keeps a round short: notices that come meanwhile wait for it
+MAX_DEFERRED_BYTES = 128 * 1024
+"""Bytes of deferred notices per round; they take a fraction of a second, so others wait no longer than that."""
 OUTBOX_BATCH = 5_000  # one load of the facts; its rows are in memory twice
 
 _decoder = msgspec.json.Decoder(RawNotice)
 
 
 class ClickBatch(msgspec.Struct, frozen=True):
-    """What one round of settling did. ``more``: there are segments left, go on at once."""
+    """The result of one round of settling clicks. ``more``: segments are left, call again at once."""
 
     clicks: int
     segments: int
@@ -43,10 +43,10 @@ class ClickBatch(msgspec.Struct, frozen=True):
     more: bool
 
 
-def settle_clicks(reader: JournalReader, facts: Facts, stream: str = CLICKS_STREAM) -> ClickBatch:
-    """Loads closed segments (a bounded batch of them) and puts them away. Killed at any point, it goes on where it was.
+def settle_clicks(reader: JournalReader, facts: FactsStore, stream: str = CLICKS_STREAM) -> ClickBatch:
+    """Load a bounded batch of closed segments into the facts and remove them from the journal.
 
-    Raises ``FactsError`` or ``OSError`` when a store fails: nothing is lost, call again later.
+    Resumes after a crash at any point. Raise FactsError or OSError when a store fails: nothing is lost, call again later.
     """
     waiting = reader.closed_segments(stream)
     damages = reader.missing()
@@ -55,13 +55,13 @@ def settle_clicks(reader: JournalReader, facts: Facts, stream: str = CLICKS_STRE
     damages += [damage for contents in verified for damage in contents.damages]
     readable = [contents for contents in verified if contents.count >= 0]
     doubtful = [contents for contents in readable if contents.segment.doubtful or contents.damages]
-    # The sound ones first: what a copied or returned segment repeats is then in the facts, and is left out.
+    # Sound segments first: clicks that a copied or restored segment repeats are then in the facts and can be skipped.
     clicks, settled = _load(reader, facts, [contents for contents in readable if contents not in doubtful], damages)
     for contents in doubtful:
         added, loaded = _load(reader, facts, [_unrepeated(reader, facts, contents, damages)], damages)
         clicks += added
         settled += loaded
-    # Only after the load was committed: killed before, the segment is loaded again, and the facts know its name.
+    # Only after the load was committed: after a crash before this the segment is loaded again, and the facts know its name.
     reader.settled([contents.segment for contents in settled])
     # Only when the segment cannot come back: until then its name keeps it from being counted twice.
     facts.forget_segments([contents.segment.name for contents in settled])
@@ -69,9 +69,9 @@ def settle_clicks(reader: JournalReader, facts: Facts, stream: str = CLICKS_STRE
 
 
 def _load(
-    reader: JournalReader, facts: Facts, segments: list[SegmentContents], damages: list[Damage]
+    reader: JournalReader, facts: FactsStore, segments: list[SegmentContents], damages: list[Damage]
 ) -> tuple[int, list[SegmentContents]]:
-    """Load segments, cutting out what is no click. Return how many clicks were added, and the segments as they are then."""
+    """Load segments, removing records that are not clicks. Return the number of clicks added, and the segments as loaded."""
     clicks = 0
     while True:
         try:
@@ -89,9 +89,9 @@ _click_line = msgspec.json.Decoder(_ClickLine)
 
 
 def _unrepeated(
-    reader: JournalReader, facts: Facts, contents: SegmentContents, damages: list[Damage]
+    reader: JournalReader, facts: FactsStore, contents: SegmentContents, damages: list[Damage]
 ) -> SegmentContents:
-    """Return the segment without the clicks that are in the facts already: it was copied, or put back after it was settled."""
+    """Return the segment without clicks already in the facts: it may have been copied, or restored after it was settled."""
     if facts.has_loaded(contents.segment.name):
         return contents
     lines = reader.read(contents.segment).lines
@@ -103,38 +103,42 @@ def _unrepeated(
         return contents
     fresh = [line for line, id_ in zip(lines, ids, strict=True) if id_ not in known]
     sentence = (
-        f"{len(lines) - len(fresh)} of {len(lines)} records of {contents.segment.path} are in the facts already and are not counted "
-        "twice: the segment was copied, or put back after it was settled."
+        f"{len(lines) - len(fresh)} of {len(lines)} records of {contents.segment.path} were already in the facts and are not "
+        "counted twice. The segment was copied, or restored after it had been processed."
     )
-    damages.append(Damage(DamageKind.REPEATED, str(contents.segment.path), 0, contents.segment.octets, sentence))
+    damages.append(Damage(DamageKind.REPEATED, str(contents.segment.path), 0, contents.segment.size, sentence))
     return reader.rewrite(contents.segment, fresh)
 
 
 def _click_id(line: bytes) -> str:
     try:
         return _click_line.decode(line).click_id
-    # It is refused by the load, which says why.
+    # The load refuses the line and reports why.
     except msgspec.DecodeError:
         return ""
 
 
 def _batch(waiting: Sequence[Segment]) -> Sequence[Segment]:
-    """As many of the oldest as may be loaded in one transaction; at least one."""
-    octets = 0
+    """Return as many of the oldest segments as fit in one transaction; at least one."""
+    size = 0
     for index, segment in enumerate(waiting):
-        octets += segment.octets
-        if index and (octets > CLICK_OCTETS or index >= CLICK_SEGMENTS):
+        size += segment.size
+        if index and (size > MAX_CLICK_BYTES or index >= MAX_CLICK_SEGMENTS):
             return waiting[:index]
     return waiting
 
 
 def _cleaned(
-    reader: JournalReader, facts: Facts, contents: SegmentContents, refusal: SegmentRefusedError, damages: list[Damage]
+    reader: JournalReader,
+    facts: FactsStore,
+    contents: SegmentContents,
+    refusal: SegmentRefusedError,
+    damages: list[Damage],
 ) -> SegmentContents:
-    """The refused segment without the records that are no clicks; the others as they are."""
+    """Return the segment without records that are not clicks if it is the refused one, else as it is."""
     if contents.segment.name != refusal.segment_name:
         return contents
-    cleaned = reader.keep_only(contents.segment, facts.accepts_click, "it is no click")
+    cleaned = reader.keep_only(contents.segment, facts.accepts_click, "it is not a click")
     if not cleaned.damages:
         raise refusal
     damages += cleaned.damages
@@ -142,17 +146,18 @@ def _cleaned(
 
 
 class NoticeBatch(msgspec.Struct, frozen=True):
-    """What one round did. ``more``: there are segments left, go on at once."""
+    """The result of one round of settling notices. ``more``: segments are left, call again at once."""
 
     results: tuple[NoticeResult, ...]
     damages: tuple[Damage, ...]
     more: bool
 
 
-def settle_notices(reader: JournalReader, desk: Desk, now_ms: int) -> NoticeBatch:
-    """Takes the notices of closed segments into the ledger, exactly once, and puts the segments away.
+def settle_notices(reader: JournalReader, intake: Intake, now_ms: int) -> NoticeBatch:
+    """Load the notices of closed segments into the ledger, exactly once, and remove the segments from the journal.
 
-    Killed at any point, it goes on where it was: a notice is known by its id. Raises when the ledger fails: call again later.
+    Resumes after a crash at any point, because notices are recognised by their ids. Errors of the ledger propagate: call again
+    later.
     """
     waiting = reader.closed_segments(NOTICES_STREAM)
     damages = reader.missing()
@@ -164,50 +169,50 @@ def settle_notices(reader: JournalReader, desk: Desk, now_ms: int) -> NoticeBatc
         return NoticeBatch((), tuple(damages), False)
     names = [contents.segment.name for contents in whole]
     raws = [_decoder.decode(line) for contents in whole for line in contents.lines]
-    results = take_notices_around_damage(desk, raws, now_ms, names)
-    # After the ledger's commit: killed in between, notices are known by their ids.
+    results = take_notices_isolating_damage(intake, raws, now_ms, names)
+    # After the ledger's commit: after a crash in between, notices are recognised by their ids.
     reader.settled([contents.segment for contents in whole])
-    with desk.ledger.write() as tx:
-        # Last: the names keep a segment that is still in the journal from being read again.
+    with intake.ledger.write() as tx:
+        # Last: while a segment is in the journal, its recorded name keeps it from being read again.
         forget_settled(tx, names)
     return NoticeBatch(tuple(results), tuple(damages), len(batch) < len(waiting))
 
 
 def _notice_batch(waiting: Sequence[Segment]) -> list[Segment]:
-    """Return the segments of the next round: of all writers in turn, and a few of the deferred ones, so that nobody waits for them."""
-    ordinary = _in_turn([segment for segment in waiting if not segment.is_deferred])
-    batch = ordinary[:NOTICE_SEGMENTS]
-    octets = 0
-    for segment in _in_turn([segment for segment in waiting if segment.is_deferred]):
-        octets += segment.octets
+    """Return the segments of the next round: round-robin over the writers, plus so few deferred ones that they delay nothing."""
+    ordinary = _round_robin([segment for segment in waiting if not segment.is_deferred])
+    batch = ordinary[:MAX_NOTICE_SEGMENTS]
+    size = 0
+    for segment in _round_robin([segment for segment in waiting if segment.is_deferred]):
+        size += segment.size
         batch.append(segment)
-        if octets >= DEFERRED_OCTETS or len(batch) >= 2 * NOTICE_SEGMENTS:
+        if size >= MAX_DEFERRED_BYTES or len(batch) >= 2 * MAX_NOTICE_SEGMENTS:
             break
     return batch
 
 
-def _in_turn(segments: Sequence[Segment]) -> list[Segment]:
+def _round_robin(segments: Sequence[Segment]) -> list[Segment]:
     """Return the segments with the oldest of each writer first, then the second of each, and so on."""
-    turns: dict[str, int] = {}
-    placed = []
+    rounds: dict[str, int] = {}
+    numbered = []
     for segment in segments:
-        turn = turns[segment.writer] = turns.get(segment.writer, 0) + 1
-        placed.append((turn, segment))
-    # A stable sort: within a turn the order of the writers stays.
-    placed.sort(key=lambda pair: pair[0])
-    return [segment for _, segment in placed]
+        number = rounds[segment.writer] = rounds.get(segment.writer, 0) + 1
+        numbered.append((number, segment))
+    # Sorting is stable: within a round the order of the writers stays.
+    numbered.sort(key=lambda pair: pair[0])
+    return [segment for _, segment in numbered]
 
 
-def settle_facts(ledger: Ledger, facts: Facts) -> int:
-    """Hand the facts what the ledger owes them, exactly once. Return the number of rows that left the outbox.
+def settle_facts(ledger: Ledger, facts: FactsStore) -> int:
+    """Copy a batch of the ledger's outbox to the facts, exactly once. Return the number of rows that left the outbox.
 
-    Killed between the load and the deletion, the same rows are read again: the facts skip them, and they are deleted then.
+    After a crash between load and deletion the same rows are read again: the facts skip them, and they are deleted then.
     """
     with ledger.read() as tx:
         rows = oldest_facts(tx, OUTBOX_BATCH)
     if not rows:
         return 0
-    # Outside of any transaction of the ledger: a load takes long, and the ledger has one writer.
+    # Outside any transaction of the ledger: a load takes long, and would block other writers.
     facts.load_facts(rows)
     with ledger.write() as tx:
         delete_facts(tx, [outbox_id for outbox_id, _ in rows])
@@ -215,10 +220,10 @@ def settle_facts(ledger: Ledger, facts: Facts) -> int:
 
 
 def _readable(reader: JournalReader, contents: SegmentContents) -> SegmentContents:
-    """The segment without records that are whole but no notices, which are kept aside and told."""
+    """Return the segment without intact records that are not notices; those are set aside and reported as damage."""
     if all(_is_notice(line) for line in contents.lines):
         return contents
-    cleaned = reader.keep_only(contents.segment, _is_notice, "it is no notice")
+    cleaned = reader.keep_only(contents.segment, _is_notice, "it is not a notice")
     return msgspec.structs.replace(reader.read(cleaned.segment), damages=contents.damages + cleaned.damages)
 
 

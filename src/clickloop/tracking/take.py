@@ -1,4 +1,4 @@
-"""The edge's two steps of the loop: take_click and take_notice. Nothing is answered before it stands in the journal."""
+"""The edge's two steps of the loop: take_click and take_notice. Nothing is answered before it is in the journal."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -9,29 +9,29 @@ from clickloop.click.click import Click, Flag
 from clickloop.click.click_values import click_values
 from clickloop.click.query import read_query
 from clickloop.click.redirect import cookie_value
-from clickloop.click.routing import Route, Routes, Target
+from clickloop.click.routing import RedirectTarget, Route, Routes
 from clickloop.click.screening import screen
 from clickloop.click.trial_mark import TEST_BYTES, is_test
 from clickloop.click.visitor import USERAGENT_CHARACTERS, Visitors
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock
 from clickloop.conversion.condensed import condensed
-from clickloop.conversion.notice import Door, RawNotice, RefusalReason, quick_verdict, read_notice
+from clickloop.conversion.notice import Channel, RawNotice, RefusalReason, quick_verdict, read_notice
 from clickloop.conversion.pairs import MAX_INPUT_BYTES
 from clickloop.currency import may_mean
-from clickloop.macro import Place, unreplaced_macro
+from clickloop.macro import EncodingContext, unreplaced_macro
 from clickloop.money import Amount, AmountFault, amount_text, currency_of, read_amount
 from clickloop.record_id import RecordIds
 from clickloop.store.journal.writer import JournalFull
-from clickloop.text import text_of
-from clickloop.tracking.notice_limits import KEPT_BYTES, KEPT_BYTES_BEYOND, Strangers
+from clickloop.text import escape_bytes
+from clickloop.tracking.notice_limits import MAX_STORED_BYTES, MAX_STORED_BYTES_OVER_RATE, NoticeRates
 
-# Bounds a click's line: a thousand clicks a second with long values would fill the disk.
-VALUE_CHARACTERS = 1024
+# Limits the size of a click's record: a thousand clicks a second with long values would fill the disk.
+MAX_VALUE_CHARACTERS = 1024
 
 
-class Arrival(Protocol):
-    """A request at a public door, as ``edge.message.Request``. ``ip`` and ``host`` are the visitor's own, behind any proxy."""
+class EdgeRequest(Protocol):
+    """A request to a public endpoint: ``edge.message.HttpRequest``. ``ip`` and ``host`` are the visitor's, not a proxy's."""
 
     method: bytes
     query: bytes
@@ -41,199 +41,199 @@ class Arrival(Protocol):
     host: str
 
 
-class Redirected(msgspec.Struct, frozen=True, gc=False):
-    """The visitor goes to ``location``; empty when the campaign has nowhere to send him."""
+class ClickRedirect(msgspec.Struct, frozen=True, gc=False):
+    """A redirect of the visitor to ``location``; empty: the campaign has nowhere to send them."""
 
     click_id: str
     location: str
 
 
-class Stored(msgspec.Struct, frozen=True, gc=False):
-    """The notice stands in the journal at ``position``, not yet on disk. ``reason``: why it will be refused, as far as can be told."""
+class NoticeReceipt(msgspec.Struct, frozen=True, gc=False):
+    """A notice in the journal at ``position``, not yet on disk. ``reason``: why it will be refused, as far as already known."""
 
     position: int
     reason: RefusalReason | None
     return_text: str
-    """What the network wants to read in place of our text."""
+    """The response text that the network requested in place of ours; empty if none."""
     is_deferred: bool = False
-    """Whether it stands in the journal of deferred notices."""
+    """Whether it is in the journal of deferred notices."""
 
 
 class Appender(Protocol):
     """A journal stream."""
 
     def append(self, record: bytes) -> int:
-        """Writes one record and answers its position. Raises JournalFull or JournalBroken."""
+        """Write a record and return its position. Raise JournalFull or JournalBroken."""
         ...
 
 
-class Gatherer(Protocol):
-    """A journal stream that takes many records with one write."""
+class BatchAppender(Protocol):
+    """A journal stream that writes many records at once."""
 
     @property
     def gathered(self) -> int:
-        """How many records wait for the next ``flush``."""
+        """The number of buffered records."""
         ...
 
     def gather(self, record: bytes) -> None:
-        """Takes a record for the next ``flush``."""
+        """Buffer a record until the next ``flush``."""
         ...
 
     def flush(self) -> None:
-        """Writes what was gathered. Raises JournalFull or JournalBroken."""
+        """Write the buffered records. Raise JournalFull or JournalBroken."""
         ...
 
 
 class Edge(msgspec.Struct):
-    """What an edge process holds. ``routes`` is replaced whole when the set-up changes."""
+    """The state of an edge process. ``routes`` is replaced as a whole when the set-up changes."""
 
     routes: Routes
     visitors: Visitors
     click_ids: ClickIds
     notice_ids: RecordIds
-    clicks: Gatherer
+    clicks: BatchAppender
     notices: Appender
     deferred: Appender
-    """Notices that are settled after the others: without a genuine click id, or too many of a click."""
+    """The stream of notices settled after the others: those without a genuine click id, or too many for a click."""
     clock: Clock
     chance: Callable[[], float]
     currency: str
     secure: bool = False
-    """Whether visitors come over https even where no proxy says so: cookies are then for https alone."""
-    strangers: Strangers = msgspec.field(default_factory=Strangers)
-    """The numbers of notices without a genuine click id that came lately, by address."""
+    """Whether visitors use https even if no proxy says so. Cookies are then marked Secure."""
+    strangers: NoticeRates = msgspec.field(default_factory=NoticeRates)
+    """Counters of recent notices, for the limits of what is stored of them."""
     unrecorded: int = 0
-    """Visitors who were redirected without a record because the disk was full."""
+    """Number of visitors redirected without a record because the disk was full."""
     unstored: int = 0
-    """Notices that were answered 503 because they could not be stored."""
+    """Number of notices answered 503 because they could not be stored."""
 
 
 _encode = msgspec.json.Encoder().encode
 _decode_click = msgspec.json.Decoder(Click).decode
 
 
-def take_click(edge: Edge, arrival: Arrival, key: bytes, link_flag: Flag | None = None) -> Redirected | None:
-    """Notes the click of a visitor who follows the campaign link ``key``, and answers where he goes; None: no such campaign.
+def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | None = None) -> ClickRedirect | None:
+    """Buffer the click of a visitor who follows the campaign link ``key``, and return their redirect; None if there is no such campaign.
 
-    ``link_flag``: what was odd about the link's path.
+    ``link_flag``: a flag for an irregular path of the link.
 
-    The visitor may be redirected only after ``record_clicks``, which writes all that came in the same moment. The line in
-    the journal is put together from pieces that are encoded once per offer, browser and address.
+    The visitor may be redirected only after ``record_clicks``, which writes all clicks that came at the same moment. The
+    record is assembled from pieces that are encoded once per offer, browser and address.
     """
     route = edge.routes.find(key)
     if route is None:
         return None
     headers = arrival.headers
-    told, flags = read_query(arrival.query, route.fields, "external_id")
-    known = edge.visitors.known(headers.get(b"user-agent", b""))
+    parameters, flags = read_query(arrival.query, route.fields, "external_id")
+    device = edge.visitors.device_of(headers.get(b"user-agent", b""))
     now_ms = edge.clock()
     query = arrival.query
     test = TEST_BYTES in query and is_test(edge.click_ids, key, query, now_ms)
-    screening = screen(arrival.method, headers.get(b"purpose", b""), known.device.screening, test=test)
+    screening = screen(arrival.method, headers.get(b"purpose", b""), device.device.screening, test=test)
     target = route.choose(edge.chance())
     if link_flag is not None:
         flags = (*flags, link_flag)
-    click = _from_link(edge, route, told, flags, len(arrival.query))
+    click = _from_link(edge, route, parameters, flags, len(arrival.query))
     click["click_id"] = click_id = edge.click_ids.new(now_ms)
     if target is route.fallback:
         _flag(click, Flag.FALLBACK)
     if screening is not None:
         click["screening"] = screening
     if b"referer" in headers:
-        click["referrer"] = text_of(headers[b"referer"][:VALUE_CHARACTERS])
+        click["referrer"] = escape_bytes(headers[b"referer"][:MAX_VALUE_CHARACTERS])
     click["unique"] = b"cookie" not in headers or not cookie_value(headers[b"cookie"])
     click["domain"] = arrival.host
     head = b'{"at":%d%b%b%b%b,' % (
         now_ms,
         target.json if target is not None else route.json,
-        known.json,
-        edge.visitors.place(arrival.ip),
+        device.json,
+        edge.visitors.location(arrival.ip),
         edge.visitors.language(headers.get(b"accept-language", b"")),
     )
     location = ""
     if target is not None:
         click["target"] = location = _location(target, click, head, now_ms)
-    # Gathered: one write for all clicks of a turn of the loop; none is redirected before it.
+    # Buffered: one write for all clicks of an event loop iteration. None is redirected before it.
     edge.clicks.gather(head + _encode(click)[1:])
-    return Redirected(click_id, location)
+    return ClickRedirect(click_id, location)
 
 
 def record_clicks(edge: Edge) -> None:
-    """Writes the clicks noted since the last call to the journal, with one write. Promise 1: no redirect before this.
+    """Write the clicks buffered since the last call to the journal, with one write. Promise 1: no redirect before this.
 
-    A full disk costs the record, never the redirect. Raises JournalBroken when the journal may not be trusted any more.
+    A full disk costs the record, never the redirect. Raise JournalBroken if the journal can no longer be trusted.
     """
-    noted = edge.clicks.gathered
+    buffered = edge.clicks.gathered
     try:
         edge.clicks.flush()
     except JournalFull:
-        # Redirected all the same: the visitor is worth more than the record.
-        edge.unrecorded += noted
+        # Redirect anyway: the visitor is worth more than the record.
+        edge.unrecorded += buffered
 
 
-def take_notice(edge: Edge, arrival: Arrival, door: Door) -> Stored:
-    """Writes a notice to the journal as it came. It may be answered 200 only once its position is on disk.
+def take_notice(edge: Edge, arrival: EdgeRequest, channel: Channel) -> NoticeReceipt:
+    """Write a notice to the journal as it came. It may be answered 200 only once its position is on disk.
 
-    Raises JournalFull or JournalBroken when it could not be stored.
+    Raise JournalFull or JournalBroken if it could not be stored.
     """
     headers = arrival.headers
     raw = RawNotice(
         notice_id=edge.notice_ids(),
         at=edge.clock(),
-        door=door,
+        channel=channel,
         method=arrival.method.decode("ascii"),
-        query=text_of(arrival.query),
-        body=text_of(arrival.body),
+        query=escape_bytes(arrival.query),
+        body=escape_bytes(arrival.body),
         content_type=headers.get(b"content-type", b"")[:200].decode("latin-1"),
-        # A network's server is no visitor: whether it may report is decided by its whole address.
-        ip=edge.visitors.kept_address(arrival.ip) if door is Door.PIXEL else arrival.ip,
+        # A network's server is not a visitor: its address is never anonymised, because address lists need all of it.
+        ip=edge.visitors.stored_address(arrival.ip) if channel is Channel.PIXEL else arrival.ip,
         useragent=headers.get(b"user-agent", b"")[:USERAGENT_CHARACTERS].decode("utf-8", "replace").replace("\0", "�"),
         domain=arrival.host,
-        cookie_click_id=cookie_value(headers.get(b"cookie", b"")) if door is Door.PIXEL else "",
+        cookie_click_id=cookie_value(headers.get(b"cookie", b"")) if channel is Channel.PIXEL else "",
     )
     notice = read_notice(raw)
     verdict = quick_verdict(notice, edge.click_ids)
     if isinstance(verdict, RefusalReason):
-        raw = _shortened(raw, arrival, beyond=edge.strangers.is_beyond(arrival.ip, raw.at))
-        return Stored(edge.deferred.append(_encode(raw)), verdict, notice.return_text, is_deferred=True)
-    is_beyond = edge.strangers.is_click_beyond(verdict.text, raw.at)
-    if is_beyond or _is_long_beyond(edge, arrival, raw.at):
+        raw = _shortened(raw, arrival, is_over_rate=edge.strangers.is_over_rate(arrival.ip, raw.at))
+        return NoticeReceipt(edge.deferred.append(_encode(raw)), verdict, notice.return_text, is_deferred=True)
+    is_over_rate = edge.strangers.is_click_over_rate(verdict.text, raw.at)
+    if is_over_rate or _is_long_over_rate(edge, arrival, raw.at):
         raw = condensed(raw)
-    journal = edge.deferred if is_beyond else edge.notices
-    return Stored(journal.append(_encode(raw)), None, notice.return_text, is_beyond)
+    journal = edge.deferred if is_over_rate else edge.notices
+    return NoticeReceipt(journal.append(_encode(raw)), None, notice.return_text, is_over_rate)
 
 
-def _is_long_beyond(edge: Edge, arrival: Arrival, now_ms: int) -> bool:
-    """Return whether a notice is longer than what is read of one, and too many such come. It is counted."""
+def _is_long_over_rate(edge: Edge, arrival: EdgeRequest, now_ms: int) -> bool:
+    """Return whether a notice is longer than what is parsed, and such notices exceed their rate. Counts it."""
     is_long = len(arrival.query) > MAX_INPUT_BYTES or len(arrival.body) > MAX_INPUT_BYTES
-    return is_long and edge.strangers.is_long_beyond(arrival.ip, now_ms)
+    return is_long and edge.strangers.is_long_over_rate(arrival.ip, now_ms)
 
 
-def _shortened(raw: RawNotice, arrival: Arrival, *, beyond: bool) -> RawNotice:
-    """Return what is stored of a notice without a genuine click id. It is never refused: a network would switch its postback off."""
-    kept = KEPT_BYTES_BEYOND if beyond else KEPT_BYTES
-    if len(arrival.query) <= kept and len(arrival.body) <= kept:
+def _shortened(raw: RawNotice, arrival: EdgeRequest, *, is_over_rate: bool) -> RawNotice:
+    """Return what to store of a notice without a genuine click id. It is never rejected: the network would stop its postbacks."""
+    limit = MAX_STORED_BYTES_OVER_RATE if is_over_rate else MAX_STORED_BYTES
+    if len(arrival.query) <= limit and len(arrival.body) <= limit:
         return raw
     return msgspec.structs.replace(
-        raw, query=text_of(arrival.query[:kept]), body=text_of(arrival.body[:kept]), shortened=beyond
+        raw, query=escape_bytes(arrival.query[:limit]), body=escape_bytes(arrival.body[:limit]), shortened=is_over_rate
     )
 
 
 def _from_link(
-    edge: Edge, route: Route, told: dict[str, str], flags: tuple[Flag, ...], query_bytes: int
+    edge: Edge, route: Route, parameters: dict[str, str], flags: tuple[Flag, ...], query_bytes: int
 ) -> dict[str, Any]:
-    """What the link says, as fields of the click: external id, parameters, cost; what is odd about it is flagged."""
-    cost = told.pop("cost", "")
-    click: dict[str, Any] = told
+    """Return the click fields that the link sets (external id, parameters, cost), flagging what is irregular."""
+    cost = parameters.pop("cost", "")
+    click: dict[str, Any] = parameters
     if flags:
         click["flags"] = ",".join(flags)
-    if query_bytes > VALUE_CHARACTERS:
-        for field, value in list(told.items()):
-            if len(value) > VALUE_CHARACTERS:
-                click[field] = value[:VALUE_CHARACTERS]
+    if query_bytes > MAX_VALUE_CHARACTERS:
+        for field, value in list(parameters.items()):
+            if len(value) > MAX_VALUE_CHARACTERS:
+                click[field] = value[:MAX_VALUE_CHARACTERS]
                 if field == "external_id":
                     _flag(click, Flag.EXTERNAL_ID_CUT)
-    external_id = told.get("external_id")
+    external_id = parameters.get("external_id")
     if external_id and unreplaced_macro(external_id):
         _flag(click, Flag.UNREPLACED_EXTERNAL_ID)
     fixed = route.campaign.cost_micros
@@ -246,7 +246,7 @@ def _from_link(
 
 
 def _set_cost(click: dict[str, Any], amount: Amount | AmountFault, default_currency: str) -> None:
-    """Set the cost of a click. One in an unknown currency is none: it would be added to others at a guess."""
+    """Set the cost of a click. A cost in an unknown currency is ignored rather than guessed."""
     if isinstance(amount, AmountFault):
         _flag(click, Flag.COST_UNREADABLE)
         return
@@ -267,12 +267,14 @@ def _flag(click: dict[str, Any], flag: Flag) -> None:
     click["flags"] = f"{flags},{flag}" if flags else flag
 
 
-def _location(target: Target, click: dict[str, Any], head: bytes, now_ms: int) -> str:
-    """The target's URL for this click. What its link says is at hand; other macros need the whole click."""
+def _location(target: RedirectTarget, click: dict[str, Any], head: bytes, now_ms: int) -> str:
+    """Return the target's URL for this click. Link parameters are at hand; other macros need the decoded click."""
     quick = target.quick
     if quick is None:
         whole = _decode_click(head + _encode(click)[1:])
-        return target.template.render(click_values(target.template.names, whole, target.setup), Place.URL, now_ms)
+        return target.template.render(
+            click_values(target.template.names, whole, target.setup), EncodingContext.URL, now_ms
+        )
     if "cost" in quick.names and "cost_micros" in click:
-        return quick.render({**click, "cost": amount_text(click["cost_micros"])}, Place.URL, now_ms)
-    return quick.render(click, Place.URL, now_ms)
+        return quick.render({**click, "cost": amount_text(click["cost_micros"])}, EncodingContext.URL, now_ms)
+    return quick.render(click, EncodingContext.URL, now_ms)

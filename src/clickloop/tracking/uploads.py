@@ -1,7 +1,7 @@
-"""Uploads: a file of conversions is taken line by line, each line one notice. Killed at any point, it goes on where it was.
+"""Process uploaded files of conversions line by line, each line one notice. An upload resumes after a crash at any point.
 
-A line's notice has the same id whenever it is made (``conversion.upload.line_notice``). So a batch that was registered, and of
-which a crash kept the ledger from hearing that the file is so far, is found registered when it is taken again.
+A line's notice always has the same id (``conversion.upload.line_notice``). So if a crash comes between registering a batch and
+recording the file's progress, the batch is recognised when it is processed again.
 """
 
 from itertools import islice
@@ -14,15 +14,15 @@ from clickloop.conversion.moment import DateOrder
 from clickloop.conversion.notice import RefusalReason
 from clickloop.conversion.notice_log import StoredNotice
 from clickloop.conversion.upload import (
-    BadLine,
-    Layout,
-    Line,
-    Unusable,
-    complete,
+    RejectedFile,
+    UnreadableLine,
+    UploadLayout,
+    UploadLine,
     detect,
     line_notice,
     lines_of,
     notice_id_of,
+    reject_incomplete,
 )
 from clickloop.conversion.upload_dates import has_moments, proven_order
 from clickloop.machine.log import log
@@ -32,94 +32,125 @@ from clickloop.store.ledger.jobs.jobs import JobState
 from clickloop.store.ledger.jobs.uploads import (
     UPLOADS,
     CountedOutcome,
+    LineVerdict,
     Upload,
-    Verdict,
+    note_last_batch,
     outcomes_between,
     update_counts,
     uploads_finished_between,
 )
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.upload_files import ArrivingFile, UploadFiles
-from clickloop.tracking.notices import BATCH, Desk, NoticeResult, foresee_notices, take_notices
+from clickloop.tracking.notices import BATCH, Intake, NoticeResult, preview_notices, take_notices
 
-PARALLEL_UPLOADS = 4
-"""Uploads that take turns, a batch each: a short one is done soon beside a long one."""
+MAX_PARALLEL_UPLOADS = 4
+"""Maximum number of uploads processed in turns, a batch each: a short one need not wait for a long one."""
 _SETTLED_MS = WAIT_MS + MINUTE_MS
-"""Time after a file's arrival in which its waiting lines are counted again, until none waits."""
-_AGAIN = "Upload it again: what is registered stays so, and comes to repeats."
+"""Time after a file's arrival from which its waiting lines are recounted, until none waits."""
+_AGAIN = "Upload it again: lines that are already registered count as repeats."
 _encode = msgspec.json.Encoder().encode
 
 
-class Finding(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What became of a line, or would; a preview keeps these. ``reason``: of ``RefusalReason`` or ``LineFault``; empty: none.
+class LineFinding(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The result of a line, or what it would be in a preview. ``reason``: a RefusalReason or LineFault; empty if none.
 
-    New fields go to the end, with a default: findings that were kept before have fewer.
+    Previews store these as arrays: add new fields at the end, with a default, because older arrays are shorter.
     """
 
     number: int
-    verdict: Verdict
+    verdict: LineVerdict
     reason: str = ""
     flags: tuple[str, ...] = ()
     conversion_id: str = ""
     notice_id: str = ""
     payout: Money | None = None
-    """In a preview: what the conversion would be worth after the line; None: there would be none."""
+    """In a preview, the conversion's payout after the line; None: there would be no conversion."""
     status: str = ""
-    """In a preview: the name of the conversion's status after the line."""
+    """In a preview, the name of the conversion's status after the line."""
 
 
 class UploadStep(msgspec.Struct, frozen=True):
-    """What one step did. ``more``: go on at once. ``owed``: postbacks may be owed, wake delivery."""
+    """The result of one step. ``more``: call again at once. ``owed``: postbacks may have been created, wake delivery."""
 
     more: bool = False
     owed: bool = False
 
 
-class UploadWish(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for with a file."""
+class UploadOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of an upload."""
 
     name: str = ""
     preview: bool = False
-    """Only what each line would do is wanted: nothing is registered."""
+    """Only report what each line would do; register nothing."""
     postbacks: bool = True
-    """False: those that its conversions owe are held back."""
+    """False: send no postbacks for its conversions."""
     incomplete: bool = False
-    """Register a table too of which a column that may be the payout or the transaction id was not understood."""
+    """Accept a table with an unrecognised column that may be the payout or the transaction id."""
     date_order: DateOrder | None = None
-    """Of dates such as 05/06/2026; None: the order that other lines of the file prove."""
+    """The order of dates such as 05/06/2026; None: the order proven by other lines of the file."""
 
 
-def enter_upload(
-    ledger: Ledger, files: UploadFiles, arriving: ArrivingFile, wish: UploadWish, now_ms: int
-) -> Upload | Unusable:
-    """Puts a file that has arrived into its place and enters it, to be taken by ``UploadWork``; or says why it is not taken.
+def create_upload(
+    ledger: Ledger, files: UploadFiles, arriving: ArrivingFile, options: UploadOptions, now_ms: int
+) -> Upload | RejectedFile:
+    """Create an upload of a file that has arrived, to be processed by ``UploadWorker``, or return why it is rejected.
 
-    Once it is entered nothing is lost: the file is synced before. Raises OSError when the disk fails.
+    The file is synced first, so nothing is lost once the upload exists. Raise OSError when the disk fails.
     """
-    octets = arriving.finish()
+    size = arriving.finish()
+    try:
+        return _create(ledger, files, arriving, size, options, now_ms)
+    # The sender is told that it failed and sends the file again; this copy would take up disk space for a day.
+    except BaseException:
+        files.delete(arriving.upload_id)
+        raise
+
+
+def _create(
+    ledger: Ledger, files: UploadFiles, arriving: ArrivingFile, size: int, options: UploadOptions, now_ms: int
+) -> Upload | RejectedFile:
     layout = detect(arriving.head)
-    if isinstance(layout, Layout) and not (wish.preview or wish.incomplete):
-        layout = complete(layout)
-    if isinstance(layout, Unusable):
+    if isinstance(layout, UploadLayout) and not (options.preview or options.incomplete):
+        layout = reject_incomplete(layout)
+    if isinstance(layout, RejectedFile):
         files.delete(arriving.upload_id)
         return layout
-    if layout.columns and has_moments(layout):
+    order = options.date_order
+    if order is None and layout.columns and has_moments(layout):
         pieces = files.pieces(arriving.upload_id, layout.begins_at)
-        order = wish.date_order or proven_order(layout, pieces, now_ms)
+        order = proven_order(layout, pieces, now_ms)
         pieces.close()
-        files.keep_date_order(arriving.upload_id, order)
-    else:
-        files.keep_date_order(arriving.upload_id, wish.date_order)
+    files.keep_date_order(arriving.upload_id, order)
+    return _insert(ledger, arriving.upload_id, options, layout, size, arriving.encoding, now_ms)
+
+
+def create_upload_again(
+    ledger: Ledger, files: UploadFiles, upload: Upload, upload_id: str, options: UploadOptions, now_ms: int
+) -> Upload:
+    """Create another upload from an upload's file, processed from the beginning. Raise FileNotFoundError if the file is gone."""
+    layout = layout_of(files, upload)
+    try:
+        files.copy(upload.upload_id, upload_id)
+        files.keep_date_order(upload_id, options.date_order or layout.date_order)
+        return _insert(ledger, upload_id, options, layout, upload.octets, upload.encoding, now_ms)
+    except BaseException:
+        files.delete(upload_id)
+        raise
+
+
+def _insert(
+    ledger: Ledger, upload_id: str, options: UploadOptions, layout: UploadLayout, size: int, encoding: str, now_ms: int
+) -> Upload:
     upload = Upload(
-        upload_id=arriving.upload_id,
-        name=wish.name,
+        upload_id=upload_id,
+        name=options.name,
         format=layout.format,
-        preview=wish.preview,
-        postbacks=wish.postbacks,
-        octets=octets,
+        preview=options.preview,
+        postbacks=options.postbacks,
+        octets=size,
         next_line=layout.first_line,
         created_at=now_ms,
-        encoding=arriving.encoding,
+        encoding=encoding,
         unused_columns=layout.unused(),
         missing_values=layout.missing(),
     )
@@ -128,33 +159,8 @@ def enter_upload(
     return upload
 
 
-def enter_again(
-    ledger: Ledger, files: UploadFiles, upload: Upload, upload_id: str, wish: UploadWish, now_ms: int
-) -> Upload:
-    """Enters the file of an upload as another one, which is taken from its beginning. Raises FileNotFoundError when it is gone."""
-    layout = layout_of(files, upload)
-    files.copy(upload.upload_id, upload_id)
-    files.keep_date_order(upload_id, wish.date_order or layout.date_order)
-    again = Upload(
-        upload_id=upload_id,
-        name=wish.name,
-        format=layout.format,
-        preview=wish.preview,
-        postbacks=wish.postbacks,
-        octets=upload.octets,
-        next_line=layout.first_line,
-        created_at=now_ms,
-        encoding=upload.encoding,
-        unused_columns=upload.unused_columns,
-        missing_values=upload.missing_values,
-    )
-    with ledger.write() as tx:
-        UPLOADS.insert(tx, again)
-    return again
-
-
-class _Reading:
-    """A file that is being taken, and for a preview what it would have registered so far."""
+class _OpenFile:
+    """An open file, and for a preview the conversions that it would have registered so far."""
 
     def __init__(self, files: UploadFiles, upload: Upload) -> None:
         layout = layout_of(files, upload)
@@ -164,66 +170,66 @@ class _Reading:
         self.drafts = DiskDrafts(files.drafts_path(upload.upload_id)) if upload.preview else None
 
     def close(self) -> None:
-        """Lets go of the files."""
         self._pieces.close()
         if self.drafts is not None:
             self.drafts.close()
 
 
-class UploadWork:
-    """Takes the uploads that are not at their end, in turns. For one thread, and the only one that does so on a ledger."""
+class UploadWorker:
+    """A worker that processes unfinished uploads in turns. One per ledger, in one thread: two would count lines twice."""
 
-    def __init__(self, desk: Desk, files: UploadFiles, clock: Clock) -> None:
-        self.desk = desk
+    def __init__(self, intake: Intake, files: UploadFiles, clock: Clock) -> None:
+        self.intake = intake
         """May be replaced between two steps."""
         self._files = files
         self._clock = clock
-        self._readings: dict[str, _Reading] = {}
+        self._open_files: dict[str, _OpenFile] = {}
         self._last = ""
 
     def step(self) -> UploadStep:
-        """Takes one batch of lines of the upload whose turn it is. A store that fails raises: call again later."""
-        with self.desk.ledger.read() as tx:
-            unfinished = UPLOADS.unfinished(tx, PARALLEL_UPLOADS)
-        for upload_id in self._readings.keys() - {upload.upload_id for upload in unfinished}:
+        """Process one batch of lines of the next upload. Errors of a store propagate: call again later."""
+        with self.intake.ledger.read() as tx:
+            unfinished = UPLOADS.unfinished(tx, MAX_PARALLEL_UPLOADS)
+        for upload_id in self._open_files.keys() - {upload.upload_id for upload in unfinished}:
             self._close(upload_id)
         if not unfinished:
             return UploadStep()
-        # In turns by id, so that a long file does not keep the short ones waiting.
+        # Round-robin by id, so that short files do not wait for a long one.
         upload = next((upload for upload in unfinished if upload.upload_id > self._last), unfinished[0])
         self._last = upload.upload_id
         try:
-            return self._take_batch(upload)
-        # Deleted by somebody: nothing brings it back, so it is not tried again.
+            return self._process_batch(upload)
+        # Someone deleted the file: retrying will not bring it back.
         except FileNotFoundError:
-            self._fail(upload, f"Its file is gone. {_AGAIN}")
+            self._fail(upload, f"The file no longer exists. {_AGAIN}")
             return UploadStep(more=True)
-        # Read from the ledger's state again next time: the reading has moved past lines that were not registered.
+        # Reopen at the recorded position next time: the open file has moved past lines that were not registered.
         except BaseException:
             self._close(upload.upload_id)
             raise
 
     def close(self) -> None:
-        """Lets go of all files."""
-        for upload_id in list(self._readings):
+        for upload_id in list(self._open_files):
             self._close(upload_id)
 
-    def _take_batch(self, upload: Upload) -> UploadStep:
-        reading = self._readings.get(upload.upload_id)
-        if reading is None:
-            upload = self._from_the_beginning(upload) if upload.preview else upload
-            reading = self._readings[upload.upload_id] = _Reading(self._files, upload)
-        batch = list(islice(reading.lines, BATCH))
-        findings = self._findings(upload, reading, batch)
+    def _process_batch(self, upload: Upload) -> UploadStep:
+        open_file = self._open_files.get(upload.upload_id)
+        if open_file is None:
+            upload = self._restarted(upload) if upload.preview else upload
+            open_file = self._open_files[upload.upload_id] = _OpenFile(self._files, upload)
+        batch = list(islice(open_file.lines, BATCH))
+        findings = self._findings(upload, open_file, batch)
         if upload.preview:
             self._files.add_verdicts(upload.upload_id, [_encode(finding) for finding in findings])
         after = self._counted(upload, batch, findings)
         if after.state.is_final and (found := self._files.size(upload.upload_id)) != upload.octets:
-            self._fail(after, f"Its file has {found} bytes, {upload.octets} had arrived. {_AGAIN}")
+            self._fail(after, f"The file has {found} bytes, but {upload.octets} were uploaded. {_AGAIN}")
             return UploadStep(more=True)
-        with self.desk.ledger.write() as tx:
-            # After the notices are registered: killed in between, their ids make the lines known.
+        with self.intake.ledger.write() as tx:
+            # After the notices are registered: after a crash in between, the lines are recognised by their notices' ids.
             written = UPLOADS.keep(tx, after)
+            if not written:
+                note_last_batch(tx, after)
         if after.state.is_final or not written:
             self._close(upload.upload_id)
             log(
@@ -233,39 +239,41 @@ class UploadWork:
                 cancelled=not written,
                 preview=after.preview,
             )
-        owed = any(finding.verdict in (Verdict.NEW, Verdict.CHANGED) for finding in findings)
+        owed = any(finding.verdict in (LineVerdict.NEW, LineVerdict.CHANGED) for finding in findings)
         return UploadStep(more=True, owed=owed and not upload.preview)
 
-    def _from_the_beginning(self, upload: Upload) -> Upload:
-        """A preview that nobody has begun, or that another process began and whose drafts are gone."""
+    def _restarted(self, upload: Upload) -> Upload:
+        """Return a preview reset to its beginning: it is new, or another process began it and its drafts are gone."""
         self._files.begin_verdicts(upload.upload_id)
         layout = layout_of(self._files, upload)
         return msgspec.structs.replace(
             upload, octets_read=0, next_line=layout.first_line, lines=0, counts={}, reasons={}, flagged=0, flags={}
         )
 
-    def _findings(self, upload: Upload, reading: _Reading, batch: list[Line | BadLine]) -> list[Finding]:
-        """What becomes of each line of a batch, in their order."""
+    def _findings(
+        self, upload: Upload, open_file: _OpenFile, batch: list[UploadLine | UnreadableLine]
+    ) -> list[LineFinding]:
+        """Process a batch of lines and return their results in order."""
         raws = [
             line_notice(line, upload.upload_id, upload.created_at, postbacks=upload.postbacks)
             for line in batch
-            if isinstance(line, Line)
+            if isinstance(line, UploadLine)
         ]
-        if reading.drafts is not None:
-            results = iter(foresee_notices(self.desk, raws, self._clock(), reading.drafts))
+        if open_file.drafts is not None:
+            results = iter(preview_notices(self.intake, raws, self._clock(), open_file.drafts))
         else:
-            results = iter(take_notices(self.desk, raws, self._clock()) if raws else [])
+            results = iter(take_notices(self.intake, raws, self._clock()) if raws else [])
         findings = []
         for line in batch:
-            if isinstance(line, BadLine):
-                findings.append(unreadable(line))
+            if isinstance(line, UnreadableLine):
+                findings.append(unreadable_line(line))
             else:
                 result = next(results)
-                findings.append(_foreseen(line, result) if upload.preview else finding_of(line, result.notice))
+                findings.append(_preview_finding(line, result) if upload.preview else line_finding(line, result.notice))
         return findings
 
-    def _counted(self, upload: Upload, batch: list[Line | BadLine], findings: list[Finding]) -> Upload:
-        """The upload with a batch counted in; finished when there was no whole one."""
+    def _counted(self, upload: Upload, batch: list[UploadLine | UnreadableLine], findings: list[LineFinding]) -> Upload:
+        """Return the upload with a batch added to its counts; finished if the batch was not full."""
         counts, reasons, flags = dict(upload.counts), dict(upload.reasons), dict(upload.flags)
         for finding in findings:
             counts[finding.verdict] = counts.get(finding.verdict, 0) + 1
@@ -290,29 +298,29 @@ class UploadWork:
     def _fail(self, upload: Upload, error: str) -> None:
         self._close(upload.upload_id)
         failed = msgspec.structs.replace(upload, state=JobState.FAILED, finished_at=self._clock(), error=error[:500])
-        with self.desk.ledger.write() as tx:
+        with self.intake.ledger.write() as tx:
             UPLOADS.keep(tx, failed)
         log("upload failed", upload_id=upload.upload_id, error=error)
 
     def _close(self, upload_id: str) -> None:
-        reading = self._readings.pop(upload_id, None)
-        if reading is not None:
-            reading.close()
+        open_file = self._open_files.pop(upload_id, None)
+        if open_file is not None:
+            open_file.close()
 
 
 def tidy_uploads(ledger: Ledger, files: UploadFiles, now_ms: int, keep_ms: int) -> None:
-    """Removes the files of uploads that ended ``keep_ms`` ago, and counts anew where lines had waited for their clicks."""
-    kept = files.kept(now_ms)
+    """Delete the files of uploads that ended over ``keep_ms`` ago, and recount uploads whose lines were waiting for clicks."""
+    stored = files.ids_on_disk(now_ms)
     with ledger.read() as tx:
-        known = {upload.upload_id: upload for upload in UPLOADS.of_ids(tx, list(kept))}
+        known = {upload.upload_id: upload for upload in UPLOADS.of_ids(tx, list(stored))}
         recent = uploads_finished_between(tx, now_ms - DAY_MS, now_ms)
-    for upload_id, is_old in kept.items():
+    for upload_id, is_old in stored.items():
         upload = known.get(upload_id)
         ended_at = upload.finished_at if upload else None
         if is_old if upload is None else ended_at is not None and ended_at < now_ms - keep_ms:
             files.delete(upload_id)
     for upload in recent:
-        if upload.counts.get(Verdict.WAITING) and now_ms > upload.created_at + _SETTLED_MS:
+        if upload.counts.get(LineVerdict.WAITING) and now_ms > upload.created_at + _SETTLED_MS:
             with ledger.write() as tx:
                 first = notice_id_of(upload.upload_id, upload.created_at, 0)
                 last = notice_id_of(upload.upload_id, upload.created_at, 2**32 - 1)
@@ -320,35 +328,35 @@ def tidy_uploads(ledger: Ledger, files: UploadFiles, now_ms: int, keep_ms: int) 
 
 
 def _recounted(upload: Upload, outcomes: list[CountedOutcome]) -> Upload:
-    """The upload with the counts of its notices as they stand; what made no notice stays."""
+    """Return the upload with the current counts of its notices; the counts of unreadable lines stay."""
     refusals = {reason.value for reason in RefusalReason}
-    counts = {Verdict.UNREADABLE: found} if (found := upload.counts.get(Verdict.UNREADABLE)) else {}
+    counts = {LineVerdict.UNREADABLE: found} if (found := upload.counts.get(LineVerdict.UNREADABLE)) else {}
     reasons = {reason: count for reason, count in upload.reasons.items() if reason not in refusals}
     flags: dict[str, int] = {}
-    for found_now in outcomes:
-        verdict, count = Verdict(found_now.outcome), found_now.count
+    for counted in outcomes:
+        verdict, count = LineVerdict(counted.outcome), counted.count
         counts[verdict] = counts.get(verdict, 0) + count
-        if found_now.reason:
-            reasons[found_now.reason] = reasons.get(found_now.reason, 0) + count
-        for flag in found_now.flags:
+        if counted.reason:
+            reasons[counted.reason] = reasons.get(counted.reason, 0) + count
+        for flag in counted.flags:
             flags[flag] = flags.get(flag, 0) + count
-    flagged = sum(found_now.count for found_now in outcomes if found_now.flags)
+    flagged = sum(counted.count for counted in outcomes if counted.flags)
     return msgspec.structs.replace(upload, counts=counts, reasons=reasons, flagged=flagged, flags=flags)
 
 
-def layout_of(files: UploadFiles, upload: Upload) -> Layout:
-    """The form of a file, which was found good when it arrived. Raises FileNotFoundError when it is not that file any more."""
+def layout_of(files: UploadFiles, upload: Upload) -> UploadLayout:
+    """Return the layout of a file, which was valid on arrival. Raise FileNotFoundError if it has been replaced or deleted."""
     layout = detect(files.head(upload.upload_id))
-    if isinstance(layout, Unusable):
+    if isinstance(layout, RejectedFile):
         raise FileNotFoundError(f"the file of upload {upload.upload_id} has changed: {layout.sentence}")
     return msgspec.structs.replace(layout, date_order=files.date_order(upload.upload_id))
 
 
-def finding_of(line: Line, notice: StoredNotice) -> Finding:
-    """What became of a line by its notice."""
-    return Finding(
+def line_finding(line: UploadLine, notice: StoredNotice) -> LineFinding:
+    """Return the result of a line from its notice."""
+    return LineFinding(
         line.number,
-        Verdict(notice.outcome),
+        LineVerdict(notice.outcome),
         notice.reason or "",
         notice.flags,
         notice.conversion_id or "",
@@ -356,12 +364,12 @@ def finding_of(line: Line, notice: StoredNotice) -> Finding:
     )
 
 
-def _foreseen(line: Line, result: NoticeResult) -> Finding:
-    """Return what would become of a line. It has no ids, which are given out when it is registered."""
+def _preview_finding(line: UploadLine, result: NoticeResult) -> LineFinding:
+    """Return the result that a line would have. It has no ids, which are assigned when it is registered."""
     notice, conversion = result.notice, result.conversion
-    return Finding(
+    return LineFinding(
         line.number,
-        Verdict(notice.outcome),
+        LineVerdict(notice.outcome),
         notice.reason or "",
         notice.flags,
         payout=conversion.payout if conversion else None,
@@ -369,6 +377,6 @@ def _foreseen(line: Line, result: NoticeResult) -> Finding:
     )
 
 
-def unreadable(line: BadLine) -> Finding:
-    """What became of a line that makes no notice."""
-    return Finding(line.number, Verdict.UNREADABLE, line.fault)
+def unreadable_line(line: UnreadableLine) -> LineFinding:
+    """Return the result of an unreadable line, which makes no notice."""
+    return LineFinding(line.number, LineVerdict.UNREADABLE, line.fault)

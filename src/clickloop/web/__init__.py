@@ -1,1 +1,1 @@
-"""What the world talks to: the public doors and the API."""
+"""The web site of the core: the API and the panel."""

@@ -1,4 +1,4 @@
-"""The browser of somebody who uses the panel, also behind the proxies that the operator names."""
+"""The browser of a panel user, also behind trusted proxies."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from clickloop.people.browser import Browser
 
 
 def browser_of(connection: ASGIConnection[Any, Any, Any, Any], proxies: IpNetworks = ()) -> Browser:
-    """Who asks. ``X-Forwarded-…`` is believed from these proxies alone."""
+    """Return the browser of a request. ``X-Forwarded-…`` headers are only believed from these proxies."""
     headers = connection.headers
     address = connection.client.host if connection.client else ""
     host, secure = headers.get("host", ""), connection.scope["scheme"] == "https"
@@ -27,7 +27,7 @@ def browser_of(connection: ASGIConnection[Any, Any, Any, Any], proxies: IpNetwor
 def note_forwarded(
     connection: ASGIConnection[Any, Any, Any, Any], proxies: IpNetworks, untrusted: UntrustedProxies
 ) -> None:
-    """Count a request, and its peer where that forwards for others without being one of the proxies."""
+    """Count a request, and its peer if that forwards for others without being one of the proxies."""
     untrusted.count()
     headers = connection.headers
     if ("x-forwarded-for" in headers or "forwarded" in headers) and connection.client is not None:
@@ -37,8 +37,8 @@ def note_forwarded(
 
 
 def _all_lines(connection: ASGIConnection[Any, Any, Any, Any], name: str) -> bytes:
-    """Return a header's lines as one list (RFC 9110, 5.3).
+    """Return all lines of a header as one list (RFC 9110, section 5.3).
 
-    Some proxies add a line of their own behind what came: a stranger's line before it must not hide it.
+    Some proxies add a second line instead of extending the first. Reading the first alone, we would believe the client's.
     """
     return ", ".join(connection.headers.getall(name, [])).encode("latin-1", "replace")

@@ -1,4 +1,4 @@
-"""Threads for the pages and endpoints that compute for long: however many ask for them, everything else is answered beside them."""
+"""Threads for slow pages and endpoints: however many of them are requested, all others are still answered."""
 
 import asyncio
 import functools
@@ -7,28 +7,28 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
 LONG_WORK = ThreadPoolExecutor(2, "long-work")
-"""Two: more would compute at once what one core computes, and deliveries share that core."""
+"""Two threads: more would only compete for the one core, which deliveries share."""
 
 OTHERS_SERVERS = ThreadPoolExecutor(2, "others-servers")
-"""For what waits for the answer of somebody else's server, up to the time limit of an attempt."""
+"""For requests that wait for another server, up to the time limit of an attempt."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def in_long_work(answer: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Return a handler that answers in one of these threads, instead of those that all others share."""
-    return _in_threads(LONG_WORK, answer)
+def in_long_work(handler: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Return a handler that runs in a thread for long work instead of those that all others share."""
+    return _in_threads(LONG_WORK, handler)
 
 
-def waiting_for_others(answer: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Return a handler that waits for somebody else's server in one of the threads for that."""
-    return _in_threads(OTHERS_SERVERS, answer)
+def waiting_for_others(handler: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Return a handler that runs in a thread for requests that wait for another server."""
+    return _in_threads(OTHERS_SERVERS, handler)
 
 
-def _in_threads(threads: ThreadPoolExecutor, answer: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    @functools.wraps(answer)
-    async def run(*given: P.args, **named: P.kwargs) -> T:
-        return await asyncio.get_running_loop().run_in_executor(threads, functools.partial(answer, *given, **named))
+def _in_threads(threads: ThreadPoolExecutor, handler: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    @functools.wraps(handler)
+    async def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(threads, functools.partial(handler, *args, **kwargs))
 
     return run

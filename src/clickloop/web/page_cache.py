@@ -1,43 +1,49 @@
-"""Answers of the panel that cost much to find out and stay true while what they follow from is the same."""
+"""A cache of results that are expensive to compute and stay valid while what they depend on is unchanged."""
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import TypeVar, cast
 
-MAX_ANSWERS = 64
-"""Maximum number of remembered answers; the least recently used one goes first."""
+MAX_RESULTS = 64
+"""Maximum number of cached results. The least recently used one is dropped first."""
 
 T = TypeVar("T")
 
 
-class Remembered:
-    """The last answer to each question, with what it followed from. From any thread; two may find out the same at once."""
+class PageCache:
+    """The last result for each key. For any thread; two threads may compute the same result at once."""
 
     def __init__(self) -> None:
-        self._answers: OrderedDict[Hashable, tuple[Hashable, int, object]] = OrderedDict()
-        # For the order of use alone; never held while an answer is computed, which takes seconds.
+        self._results: OrderedDict[Hashable, tuple[Hashable, int, object]] = OrderedDict()
+        # Guards the order of use only. It is not held while a result is computed, which can take seconds.
         self._lock = threading.Lock()
 
     def of(
         self,
-        question: Hashable,
-        follows_from: Hashable,
-        find_out: Callable[[], T],
+        key: Hashable,
+        depends_on: Hashable,
+        compute: Callable[[], T],
         now_ms: int,
-        most_ms: int | None = None,
+        max_age_ms: int | None = None,
     ) -> tuple[T, int]:
-        """The answer and the moment at which it was found out: now, unless it is remembered, follows from the same, and is at most
-        ``most_ms`` old."""
+        """Return the result and when it was computed.
+
+        It is computed now unless there is one that depends on the same and is at most ``max_age_ms`` old (None: of any age).
+        """
         with self._lock:
-            known = self._answers.get(question)
+            known = self._results.get(key)
             if known is not None:
-                self._answers.move_to_end(question)
-        if known is not None and known[0] == follows_from and (most_ms is None or abs(now_ms - known[1]) <= most_ms):
+                self._results.move_to_end(key)
+        if (
+            known is not None
+            and known[0] == depends_on
+            and (max_age_ms is None or abs(now_ms - known[1]) <= max_age_ms)
+        ):
             return cast("T", known[2]), known[1]
-        answer = find_out()
+        result = compute()
         with self._lock:
-            self._answers[question] = (follows_from, now_ms, answer)
-            while len(self._answers) > MAX_ANSWERS:
-                self._answers.popitem(last=False)
-        return answer, now_ms
+            self._results[key] = (depends_on, now_ms, result)
+            while len(self._results) > MAX_RESULTS:
+                self._results.popitem(last=False)
+        return result, now_ms

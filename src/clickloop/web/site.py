@@ -1,4 +1,4 @@
-"""The core's web site: the API and the panel as one application."""
+"""The web site of the core: the API and the panel as one application."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ from clickloop.web.api.application import create_api
 from clickloop.web.api.context import ApiContext, app_context
 from clickloop.web.api.problem import answer_http
 from clickloop.web.browser import browser_of
-from clickloop.web.panel.frame.application import SECURITY_HEADERS, answer_outside, create_panel
+from clickloop.web.panel.frame.application import SECURITY_HEADERS, create_panel, error_page_outside
 from clickloop.web.panel.frame.viewer import HOME, AnyRequest
 
 
 def create_site(context: ApiContext) -> Litestar:
-    """Everything that the core serves on these stores. Nothing is opened or closed here."""
+    """Return the application that serves API and panel on these stores. Nothing is opened or closed here."""
     return create_api(
         context,
         beside=[create_panel(), _to_panel],
@@ -27,19 +27,19 @@ def create_site(context: ApiContext) -> Litestar:
 
 
 def _answer_refused(request: AnyRequest, error: HTTPException) -> Response[Any]:
-    """A page for people who look at the panel, problem details for programs."""
+    """Return a page for errors in the panel, problem details for the rest."""
     is_panel = request.scope["path"].startswith(f"{HOME}/")
-    return answer_outside(request, error) if is_panel else answer_http(request, error)
+    return error_page_outside(request, error) if is_panel else answer_http(request, error)
 
 
 @get("/", include_in_schema=False, sync_to_thread=False)
 def _to_panel() -> Redirect:
-    """The way for people who type only the host."""
+    """Redirect users who enter only the host to the panel."""
     return Redirect(HOME, status_code=303)
 
 
 async def _https_only(message: Message, scope: Scope) -> None:
-    """Tell browsers which came over https to come so for a year (RFC 6797), whatever link they follow."""
+    """Tell browsers that came over HTTPS to use nothing else for a year (RFC 6797), whatever link they follow."""
     if message["type"] == "http.response.start":
         connection: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope)
         if browser_of(connection, app_context(connection).proxies).secure:
@@ -47,7 +47,7 @@ async def _https_only(message: Message, scope: Scope) -> None:
 
 
 async def _secure_panel(message: Message, scope: Scope) -> None:
-    """Puts the headers onto every page that keep browsers from running or leaking anything of it."""
+    """Add the headers to every page that restrict its scripts and keep its content from leaking."""
     if message["type"] == "http.response.start" and scope["path"].startswith(HOME):
         headers = list(message["headers"])
         if not any(name.lower() == b"cache-control" for name, _ in headers):

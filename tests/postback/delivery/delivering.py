@@ -1,4 +1,4 @@
-"""What tests of delivery share: a ledger with short ways to owe and to look, and a delivery that runs while a script does."""
+"""Shared by tests of delivery: a ledger with shortcuts, and a delivery that runs while a script does."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -8,14 +8,14 @@ from typing import Any
 from clickloop.clock import wall_clock
 from clickloop.config import networks_of
 from clickloop.postback.delivery.departures import Send
-from clickloop.postback.delivery.lanes import EVERY_ROOM, Rooms
-from clickloop.postback.delivery.limits import Limits
-from clickloop.postback.delivery.work import Claimed
+from clickloop.postback.delivery.limits import DeliveryLimits
+from clickloop.postback.delivery.receiver_queues import UNLIMITED_QUOTAS, Quotas
+from clickloop.postback.delivery.work import ClaimBatch
 from clickloop.postback.delivery.worker import Delivery
-from clickloop.postback.due import Owed
+from clickloop.postback.due import DuePostback
 from clickloop.postback.postback_log import NewPostback, Postback, PostbackFilter
-from clickloop.postback.retry import Outcome
-from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.postback.retry import AttemptOutcome
+from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule
 from clickloop.postback.sending.address_guard import AddressGuard, Policy
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.logs.postbacks import insert_postbacks, postbacks_before
@@ -24,13 +24,15 @@ from clickloop.store.ledger.setup.postback_rules import insert_rule
 from tests.empty_stores import open_ledger
 
 NEARBY = AddressGuard(Policy(allowed_networks=networks_of("127.0.0.0/8", "the receivers")))
-QUICK = Limits(connections=4, queue=8, batch=8, look_seconds=0.02, write_after_seconds=0.005, error_seconds=0.01)
-UNTIL_WOKEN = Limits(connections=4, queue=8, batch=8, look_seconds=60, write_after_seconds=0.005)
+QUICK = DeliveryLimits(
+    connections=4, queue=8, batch=8, poll_seconds=0.02, write_after_seconds=0.005, error_seconds=0.01
+)
+UNTIL_WOKEN = DeliveryLimits(connections=4, queue=8, batch=8, poll_seconds=60, write_after_seconds=0.005)
 IDS = RecordIds()
 
 
-class Desk:
-    """A ledger, and short ways to owe and to look."""
+class Bench:
+    """A ledger with shortcuts to create postbacks and to read them."""
 
     def __init__(self, folder: Path) -> None:
         self.ledger = open_ledger(folder / "ledger.sqlite")
@@ -45,9 +47,9 @@ class Desk:
         url: str = "https://source.example/",
         version: int | None = None,
         at: int = 0,
-        lane: str = "source.example:443",
+        receiver: str = "source.example:443",
     ) -> None:
-        """Owes ``count`` postbacks of as many conversions; with ``version`` one more change of the same conversion."""
+        """Create ``count`` postbacks of as many conversions; with ``version``, one more change of the same conversion."""
         now_ms = at or wall_clock()
         new = [
             NewPostback(
@@ -59,8 +61,8 @@ class Desk:
                 campaign_id=7,
                 source_id=3,
                 trigger="new",
-                decision=Owed(Request(url=f"{url}?{number}"), now_ms, ()),
-                lane=lane,
+                decision=DuePostback(PostbackRequest(url=f"{url}?{number}"), now_ms, ()),
+                receiver=receiver,
             )
             for number in range(count)
         ]
@@ -75,7 +77,7 @@ class Desk:
         return sorted(row.state for row in self.rows())
 
     async def until(self, reached: Callable[[], bool]) -> None:
-        """Waits until it is so; ten seconds are too long."""
+        """Wait until the condition holds, at most ten seconds."""
         async with asyncio.timeout(60):
             while not await asyncio.to_thread(reached):  # noqa: ASYNC110 – the ledger has no event to wait for
                 await asyncio.sleep(0.005)
@@ -84,13 +86,13 @@ class Desk:
         await self.until(lambda: all(row.finished_at is not None for row in self.rows()))
 
 
-class Counting(LedgerPostbacks):
-    """The ledger, which counts how often a worker looked: for what is due, and for leases that have ended."""
+class CountingStore(LedgerPostbacks):
+    """A store that counts a worker's claims and its checks for expired leases."""
 
     claims = 0
     rescues = 0
 
-    def claim(self, now_ms: int, limit: int, lease_ms: int, rooms: Rooms = EVERY_ROOM) -> Claimed:
+    def claim(self, now_ms: int, limit: int, lease_ms: int, rooms: Quotas = UNLIMITED_QUOTAS) -> ClaimBatch:
         self.claims += 1
         return super().claim(now_ms, limit, lease_ms, rooms)
 
@@ -99,8 +101,8 @@ class Counting(LedgerPostbacks):
         return super().rescue(now_ms, everything)
 
 
-async def claimed_again(delivery: Delivery, store: Counting, times: int = 4) -> None:
-    """Wake the worker again and again until it has claimed so often; all but the last claim is then on its way, or held back."""
+async def wake_until_claimed(delivery: Delivery, store: CountingStore, times: int = 4) -> None:
+    """Wake the worker repeatedly until it has claimed this often. All but the last claim are then under way, or deferred."""
     for _ in range(times):
         before = store.claims
         delivery.wake()
@@ -109,22 +111,22 @@ async def claimed_again(delivery: Delivery, store: Counting, times: int = 4) -> 
                 await asyncio.sleep(0.001)
 
 
-async def accept(request: Request, attempt: int) -> Outcome:
-    return Outcome(status_code=200)
+async def accept(request: PostbackRequest, attempt: int) -> AttemptOutcome:
+    return AttemptOutcome(status_code=200)
 
 
 def deliver(
-    desk: Desk,
+    bench: Bench,
     script: Callable[[Delivery], Coroutine[Any, Any, None]],
     send: Send = accept,
-    limits: Limits = QUICK,
+    limits: DeliveryLimits = QUICK,
     alone: bool = True,
     **given: Any,
 ) -> None:
-    """Runs a delivery while the script runs, and stops it then. ``alone``: true of a test that starts no other worker."""
+    """Run a delivery while the script runs, then stop it. ``alone``: False if the test starts another worker."""
 
     async def run() -> None:
-        delivery = Delivery(given.pop("store", desk.store), send, alone=alone, limits=limits, **given)
+        delivery = Delivery(given.pop("store", bench.store), send, alone=alone, limits=limits, **given)
         running = asyncio.create_task(delivery.run())
         try:
             await script(delivery)

@@ -1,4 +1,4 @@
-"""The breaker of a lane: when it pauses a receiver, how it probes, when it lets it go on."""
+"""The breaker: when it pauses a receiver, probes it and resumes it."""
 
 import pytest
 
@@ -7,20 +7,20 @@ from clickloop.postback.delivery.breaker import (
     MAX_PROBE_SECONDS,
     OPENS_AT,
     WINDOW_SECONDS,
+    AttemptVerdict,
     Breaker,
+    BreakerChange,
     Pause,
-    Turn,
-    Verdict,
     probe_wait,
     verdict_of,
 )
-from clickloop.postback.retry import Outcome, Trouble
+from clickloop.postback.retry import AttemptOutcome, Trouble
 
 NOW_MS = 1_800_000_000_000
-FAILED, ANSWERED, NOT_ASKED = Verdict.FAILED, Verdict.ANSWERED, Verdict.NOT_ASKED
+FAILED, ANSWERED, NOT_ASKED = AttemptVerdict.FAILED, AttemptVerdict.ANSWERED, AttemptVerdict.NOT_ASKED
 
 
-def judged(breaker: Breaker, verdicts: list[Verdict], now: float = 0.0) -> list[Turn | None]:
+def judged(breaker: Breaker, verdicts: list[AttemptVerdict], now: float = 0.0) -> list[BreakerChange | None]:
     return [breaker.judge(verdict, now, NOW_MS) for verdict in verdicts]
 
 
@@ -32,31 +32,31 @@ def paused(now: float = 0.0) -> Breaker:
 
 
 @pytest.mark.parametrize("trouble", [Trouble.TIMEOUT, Trouble.DNS, Trouble.CONNECT, Trouble.TLS, Trouble.BROKEN])
-def test_what_does_not_get_through_counts_against_the_receiver(trouble: Trouble) -> None:
-    assert verdict_of(Outcome(trouble=trouble)) is FAILED
+def test_attempts_that_do_not_get_through_count_against_the_receiver(trouble: Trouble) -> None:
+    assert verdict_of(AttemptOutcome(trouble=trouble)) is FAILED
 
 
 @pytest.mark.parametrize("code", [408, 425, 429, 500, 502, 503, 599])
-def test_codes_that_ask_to_come_again_count_against_the_receiver(code: int) -> None:
-    assert verdict_of(Outcome(status_code=code)) is FAILED
+def test_codes_that_ask_to_try_again_count_against_the_receiver(code: int) -> None:
+    assert verdict_of(AttemptOutcome(status_code=code)) is FAILED
 
 
 @pytest.mark.parametrize("code", [200, 204, 301, 400, 401, 403, 404, 410, 422])
-def test_other_answers_concern_one_request(code: int) -> None:
-    assert verdict_of(Outcome(status_code=code)) is ANSWERED
+def test_other_responses_concern_one_request(code: int) -> None:
+    assert verdict_of(AttemptOutcome(status_code=code)) is ANSWERED
 
 
-def test_a_delivered_answer_whose_body_broke_off_shows_that_the_receiver_is_there() -> None:
-    assert verdict_of(Outcome(status_code=200, trouble=Trouble.TIMEOUT)) is ANSWERED
+def test_a_delivery_whose_body_broke_off_shows_that_the_receiver_works() -> None:
+    assert verdict_of(AttemptOutcome(status_code=200, trouble=Trouble.TIMEOUT)) is ANSWERED
 
 
 @pytest.mark.parametrize("trouble", [Trouble.UNSENDABLE, Trouble.ADDRESS_REFUSED])
-def test_an_attempt_that_never_reached_out_says_nothing(trouble: Trouble) -> None:
-    assert verdict_of(Outcome(trouble=trouble)) is NOT_ASKED
+def test_an_attempt_that_was_never_sent_says_nothing(trouble: Trouble) -> None:
+    assert verdict_of(AttemptOutcome(trouble=trouble)) is NOT_ASKED
 
 
 def test_every_trouble_has_a_verdict() -> None:
-    assert {verdict_of(Outcome(trouble=trouble)) for trouble in Trouble} <= {FAILED, NOT_ASKED}
+    assert {verdict_of(AttemptOutcome(trouble=trouble)) for trouble in Trouble} <= {FAILED, NOT_ASKED}
 
 
 def test_ten_attempts_of_which_seven_failed_pause_the_receiver() -> None:
@@ -64,7 +64,7 @@ def test_ten_attempts_of_which_seven_failed_pause_the_receiver() -> None:
 
     turns = judged(breaker, [ANSWERED] * 3 + [FAILED] * 7)
 
-    assert turns == [None] * 9 + [Turn.PAUSED]
+    assert turns == [None] * 9 + [BreakerChange.PAUSED]
     assert breaker.pause == Pause(
         opened_at=NOW_MS,
         probe_at=NOW_MS + 30_000,
@@ -76,7 +76,7 @@ def test_nine_failures_do_not_pause_it() -> None:
     assert set(judged(Breaker(), [FAILED] * 9)) == {None}
 
 
-def test_less_than_seventy_percent_do_not_pause_it() -> None:
+def test_less_than_seventy_percent_of_failures_do_not_pause_it() -> None:
     assert set(judged(Breaker(), ([ANSWERED] * 4 + [FAILED] * 6) * 10)) == {None}
 
 
@@ -85,14 +85,14 @@ def test_failures_older_than_the_window_do_not_count() -> None:
     judged(breaker, [FAILED] * 9, 0.0)
 
     assert judged(breaker, [FAILED], WINDOW_SECONDS) == [None]
-    assert judged(breaker, [FAILED] * 9, WINDOW_SECONDS + 1)[-1] is Turn.PAUSED
+    assert judged(breaker, [FAILED] * 9, WINDOW_SECONDS + 1)[-1] is BreakerChange.PAUSED
 
 
-def test_attempts_that_never_reached_out_are_not_counted() -> None:
+def test_attempts_that_were_never_sent_are_not_counted() -> None:
     assert set(judged(Breaker(), [NOT_ASKED] * 50 + [FAILED] * 9)) == {None}
 
 
-def test_only_a_probe_is_heard_while_it_is_paused() -> None:
+def test_only_a_probe_counts_while_it_is_paused() -> None:
     breaker = paused()
 
     assert judged(breaker, [ANSWERED, FAILED]) == [None, None]
@@ -104,7 +104,7 @@ def test_a_probe_leaves_after_thirty_seconds_and_resumes_the_receiver_when_answe
 
     assert breaker.probe_in(100.0) == FIRST_PROBE_SECONDS
     assert breaker.probe_in(130.0) == 0
-    assert breaker.judge(ANSWERED, 130.0, NOW_MS, probe=True) is Turn.RESUMED
+    assert breaker.judge(ANSWERED, 130.0, NOW_MS, probe=True) is BreakerChange.RESUMED
     assert breaker.pause is None
 
 
@@ -113,7 +113,7 @@ def test_probes_grow_rarer_up_to_fifteen_minutes() -> None:
     for _ in range(8):
         waits.append(breaker.probe_in(now))
         now += waits[-1]
-        assert breaker.judge(FAILED, now, NOW_MS + int(now * 1000), probe=True) is Turn.STILL_PAUSED
+        assert breaker.judge(FAILED, now, NOW_MS + int(now * 1000), probe=True) is BreakerChange.STILL_PAUSED
 
     assert waits == [30, 60, 120, 240, 480, 900, 900, 900]
     assert breaker.pause is not None
@@ -121,10 +121,10 @@ def test_probes_grow_rarer_up_to_fifteen_minutes() -> None:
     assert breaker.pause.probe_at == NOW_MS + int(now * 1000) + MAX_PROBE_SECONDS * 1000
 
 
-def test_a_probe_that_never_reached_out_is_made_again_without_a_longer_wait() -> None:
+def test_a_probe_that_was_never_sent_is_repeated_without_a_longer_wait() -> None:
     breaker = paused()
 
-    assert breaker.judge(NOT_ASKED, 30.0, NOW_MS, probe=True) is Turn.STILL_PAUSED
+    assert breaker.judge(NOT_ASKED, 30.0, NOW_MS, probe=True) is BreakerChange.STILL_PAUSED
     assert breaker.probe_in(30.0) == FIRST_PROBE_SECONDS
 
 
@@ -135,7 +135,7 @@ def test_a_resumed_receiver_is_not_paused_by_what_failed_before() -> None:
     assert set(judged(breaker, [FAILED] * 9, 31.0)) == {None}
 
 
-def test_a_pause_goes_on_over_a_restart() -> None:
+def test_a_pause_continues_after_a_restart() -> None:
     breaker, kept = Breaker(), Pause(opened_at=NOW_MS - 100_000, probe_at=NOW_MS + 45_000, probes=1)
 
     breaker.restore(kept, 7.0, NOW_MS)
@@ -144,7 +144,7 @@ def test_a_pause_goes_on_over_a_restart() -> None:
 
 
 @pytest.mark.parametrize(("jump_ms", "wait"), [(-86_400_000, 60.0), (86_400_000, 0.0)])
-def test_a_clock_that_jumped_meanwhile_puts_the_probe_off_for_no_longer_than_usual(jump_ms: int, wait: float) -> None:
+def test_a_clock_that_jumped_meanwhile_delays_the_probe_no_longer_than_usual(jump_ms: int, wait: float) -> None:
     breaker = Breaker()
 
     breaker.restore(Pause(opened_at=NOW_MS, probe_at=NOW_MS + 45_000, probes=1), 0.0, NOW_MS + jump_ms)

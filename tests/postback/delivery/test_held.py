@@ -1,4 +1,4 @@
-"""Delivery of what was held back: by a receiver that asks us to wait, by a paused one, by a paused rule, by an earlier change."""
+"""Delivery of deferred postbacks: by a receiver's requested wait or pause, by a paused rule, or by an earlier change."""
 
 import time
 from collections import Counter
@@ -8,165 +8,174 @@ import pytest
 
 from clickloop.clock import wall_clock
 from clickloop.postback.delivery.breaker import Pause
-from clickloop.postback.delivery.lane import FIRST_WIDTH, Asked, Standing
+from clickloop.postback.delivery.receiver_queue import FIRST_WIDTH, ReceiverCommand, ReceiverCondition
 from clickloop.postback.delivery.worker import Delivery
-from clickloop.postback.holding import Hold
-from clickloop.postback.retry import Outcome
-from clickloop.postback.rule import Request
-from clickloop.store.ledger.queue.claiming import BEHIND_MS
+from clickloop.postback.pause_reason import PauseReason
+from clickloop.postback.retry import AttemptOutcome
+from clickloop.postback.rule import PostbackRequest
+from clickloop.store.ledger.queue.claiming import FOLLOWER_RETRY_MS
 from clickloop.store.ledger.queue.holding import resume_rule
-from clickloop.store.ledger.queue.lanes import ask_of_lane, keep_standing
-from tests.postback.delivery.delivering import Counting, Desk, claimed_again, deliver
-from tests.postback.delivery.test_with_lanes import DEAD, HEALTHY, WIDE, Receivers, Time, owe_both, pause_of, states_of
+from clickloop.store.ledger.queue.receivers import request_command, save_condition
+from tests.postback.delivery.delivering import Bench, CountingStore, deliver, wake_until_claimed
+from tests.postback.delivery.test_with_receivers import (
+    DEAD,
+    HEALTHY,
+    WIDE,
+    ManualClocks,
+    Receivers,
+    owe_both,
+    pause_of,
+    states_of,
+)
 
 
-def test_a_receiver_that_asks_to_wait_gets_nothing_more_until_then_and_others_go_on(
-    desk: Desk, capfd: pytest.CaptureFixture[str]
+def test_a_receiver_that_requests_a_wait_gets_nothing_until_then_and_others_continue(
+    bench: Bench, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    receivers, now = Receivers(Outcome(status_code=429, retry_after="120")), Time()
-    store = Counting(desk.ledger)
+    receivers, now = Receivers(AttemptOutcome(status_code=429, retry_after="120")), ManualClocks()
+    store = CountingStore(bench.ledger)
 
     async def script(delivery: Delivery) -> None:
-        await desk.until(lambda: desk.store.lanes() != () and states_of(desk, HEALTHY)["delivered"] == 40)
-        await claimed_again(delivery, store)
+        await bench.until(lambda: bench.store.receivers() != () and states_of(bench, HEALTHY)["delivered"] == 40)
+        await wake_until_claimed(delivery, store)
         asked = receivers.asked["dead.example"]
         assert asked <= FIRST_WIDTH
-        receivers.dead = Outcome(status_code=200)
+        receivers.dead = AttemptOutcome(status_code=200)
         now.ahead += 119
-        await claimed_again(delivery, store)
+        await wake_until_claimed(delivery, store)
         assert receivers.asked["dead.example"] == asked
         now.ahead += 2
-        await desk.until(lambda: states_of(desk, DEAD)["delivered"] >= 60 - asked)
-        await desk.until(lambda: desk.store.lanes() == ())
+        await bench.until(lambda: states_of(bench, DEAD)["delivered"] >= 60 - asked)
+        await bench.until(lambda: bench.store.receivers() == ())
 
-    owe_both(desk, 60, 40)
-    deliver(desk, script, receivers.send, WIDE, store=store, clock=now.clock, monotonic=now.monotonic)
+    owe_both(bench, 60, 40)
+    deliver(bench, script, receivers.send, WIDE, store=store, clock=now.clock, monotonic=now.monotonic)
 
-    assert Counter(row.attempts for row in desk.rows() if row.lane == DEAD)[1] >= 60 - FIRST_WIDTH
+    assert Counter(row.attempts for row in bench.rows() if row.receiver == DEAD)[1] >= 60 - FIRST_WIDTH
     told = [msgspec.json.decode(line) for line in capfd.readouterr().err.splitlines() if "asked us to wait" in line]
     assert [line["receiver"] for line in told] == [DEAD]
 
 
 @pytest.mark.parametrize(
-    ("wish", "event"), [(Asked.PROBE, "probe asked for by hand"), (Asked.RESUME, "resumed by hand")]
+    ("wish", "event"), [(ReceiverCommand.PROBE, "probe asked for by hand"), (ReceiverCommand.RESUME, "resumed by hand")]
 )
-def test_what_somebody_wants_of_a_paused_receiver_is_done_at_once(
-    desk: Desk, wish: Asked, event: str, capfd: pytest.CaptureFixture[str]
+def test_a_users_command_for_a_paused_receiver_is_executed_at_once(
+    bench: Bench, wish: ReceiverCommand, event: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    receivers = Receivers(Outcome(status_code=200))
+    receivers = Receivers(AttemptOutcome(status_code=200))
     pause = Pause(opened_at=wall_clock(), probe_at=wall_clock() + 30_000)
-    with desk.ledger.write() as tx:
-        keep_standing(tx, DEAD, Standing(pause=pause))
+    with bench.ledger.write() as tx:
+        save_condition(tx, DEAD, ReceiverCondition(pause=pause))
 
     async def script(delivery: Delivery) -> None:
-        await desk.until(lambda: states_of(desk, HEALTHY)["delivered"] == 5)
-        with desk.ledger.write() as tx:
-            ask_of_lane(tx, DEAD, wish)
+        await bench.until(lambda: states_of(bench, HEALTHY)["delivered"] == 5)
+        with bench.ledger.write() as tx:
+            request_command(tx, DEAD, wish)
         delivery.follow()
-        await desk.all_final()
-        await desk.until(lambda: desk.store.lanes() == ())
+        await bench.all_final()
+        await bench.until(lambda: bench.store.receivers() == ())
 
-    owe_both(desk, 5, 5)
-    limits = msgspec.structs.replace(WIDE, look_seconds=60)
-    deliver(desk, script, receivers.send, limits)
+    owe_both(bench, 5, 5)
+    limits = msgspec.structs.replace(WIDE, poll_seconds=60)
+    deliver(bench, script, receivers.send, limits)
 
     assert event in capfd.readouterr().err
 
 
-def test_one_rule_that_fails_by_itself_does_not_keep_its_receiver_paused_for_ever(desk: Desk) -> None:
-    now = Time()
+def test_one_rule_that_fails_by_itself_does_not_keep_its_receiver_paused_for_ever(bench: Bench) -> None:
+    now = ManualClocks()
 
-    async def send(request: Request, attempt: int) -> Outcome:
-        return Outcome(status_code=500 if "bad" in request.url else 200)
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
+        return AttemptOutcome(status_code=500 if "bad" in request.url else 200)
 
     async def script(delivery: Delivery) -> None:
-        await desk.until(lambda: pause_of(desk, DEAD) is not None)
-        desk.owe(1, "https://dead.example/fine", lane=DEAD)
+        await bench.until(lambda: pause_of(bench, DEAD) is not None)
+        bench.owe(1, "https://dead.example/fine", receiver=DEAD)
         now.ahead += 31
         delivery.wake()
-        await desk.until(lambda: (pause_of(desk, DEAD) or Pause(opened_at=0, probe_at=0)).probes == 1)
+        await bench.until(lambda: (pause_of(bench, DEAD) or Pause(opened_at=0, probe_at=0)).probes == 1)
         now.ahead += 61
         delivery.wake()
-        await desk.until(lambda: "delivered" in desk.states())
+        await bench.until(lambda: "delivered" in bench.states())
 
-    desk.owe(31, "https://dead.example/bad", lane=DEAD)
-    deliver(desk, script, send, WIDE, clock=now.clock, monotonic=now.monotonic)
+    bench.owe(31, "https://dead.example/bad", receiver=DEAD)
+    deliver(bench, script, send, WIDE, clock=now.clock, monotonic=now.monotonic)
 
 
-def test_what_a_paused_rule_held_follows_the_one_that_was_let_through_first(
-    desk: Desk, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_resumed_rules_postbacks_follow_the_one_sent_first(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
     gone = True
     sent = Counter[int]()
 
-    async def send(request: Request, attempt: int) -> Outcome:
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
         sent[410 if gone else 200] += 1
-        return Outcome(status_code=410 if gone else 200)
+        return AttemptOutcome(status_code=410 if gone else 200)
 
     def resume() -> None:
-        with desk.ledger.write() as tx:
-            resume_rule(tx, desk.rule_id, wall_clock())
+        with bench.ledger.write() as tx:
+            resume_rule(tx, bench.rule_id, wall_clock())
 
     async def script(delivery: Delivery) -> None:
         nonlocal gone
-        await desk.until(lambda: "failed" in desk.states())
-        desk.owe(30)
+        await bench.until(lambda: "failed" in bench.states())
+        bench.owe(30)
         delivery.wake()
-        await desk.until(
+        await bench.until(
             lambda: all(
-                row.next_attempt_at is None or row.next_attempt_at > wall_clock() + 60_000 for row in desk.rows()
+                row.next_attempt_at is None or row.next_attempt_at > wall_clock() + 60_000 for row in bench.rows()
             )
         )
         before = sent[410]
         resume()
         delivery.wake()
-        await desk.until(lambda: sent[410] == before + 1)
-        await desk.until(lambda: {row.hold for row in desk.rows() if row.state == "paused"} == {Hold.RULE_PAUSED})
+        await bench.until(lambda: sent[410] == before + 1)
+        await bench.until(
+            lambda: {row.hold for row in bench.rows() if row.state == "paused"} == {PauseReason.RULE_PAUSED}
+        )
         gone = False
         resume()
         delivery.wake()
-        await desk.all_final()
+        await bench.all_final()
 
-    desk.owe(1)
-    deliver(desk, script, send, WIDE)
+    bench.owe(1)
+    deliver(bench, script, send, WIDE)
 
-    assert desk.states().count("delivered") == 29
+    assert bench.states().count("delivered") == 29
     assert capfd.readouterr().err.count('"postback rule resumed"') == 1
 
 
-def test_what_stands_behind_an_earlier_change_leaves_as_soon_as_that_one_has_ended(desk: Desk) -> None:
+def test_a_postback_behind_an_earlier_change_leaves_as_soon_as_that_one_is_final(bench: Bench) -> None:
     left: list[tuple[float, str]] = []
 
-    async def send(request: Request, attempt: int) -> Outcome:
+    async def send(request: PostbackRequest, attempt: int) -> AttemptOutcome:
         left.append((time.monotonic(), request.url))
-        return Outcome(status_code=200)
+        return AttemptOutcome(status_code=200)
 
     async def script(delivery: Delivery) -> None:
-        await desk.all_final()
+        await bench.all_final()
 
-    desk.owe(1, "https://source.example/1", version=1)
-    desk.owe(1, "https://source.example/2", version=2)
-    deliver(desk, script, send, msgspec.structs.replace(WIDE, look_seconds=60))
+    bench.owe(1, "https://source.example/1", version=1)
+    bench.owe(1, "https://source.example/2", version=2)
+    deliver(bench, script, send, msgspec.structs.replace(WIDE, poll_seconds=60))
 
     assert [url for _, url in left] == ["https://source.example/1?0", "https://source.example/2?0"]
-    assert left[1][0] - left[0][0] < BEHIND_MS / 1_000
+    assert left[1][0] - left[0][0] < FOLLOWER_RETRY_MS / 1_000
 
 
-def test_on_hold_nothing_leaves_whatever_is_owed_and_all_of_it_does_when_it_is_released(desk: Desk) -> None:
-    receivers, store = Receivers(Outcome(status_code=200)), Counting(desk.ledger)
+def test_on_hold_no_postback_leaves_and_all_of_them_do_once_released(bench: Bench) -> None:
+    receivers, store = Receivers(AttemptOutcome(status_code=200)), CountingStore(bench.ledger)
 
     async def script(delivery: Delivery) -> None:
         for _ in range(5):
             before = store.rescues
             delivery.wake()
             delivery.follow()
-            await desk.until(lambda before=before: store.rescues > before)  # type: ignore[misc]
-        assert (store.claims, desk.states()) == (0, ["waiting"] * 20)
+            await bench.until(lambda before=before: store.rescues > before)  # type: ignore[misc]
+        assert (store.claims, bench.states()) == (0, ["waiting"] * 20)
         delivery.release()
-        await desk.all_final()
+        await bench.all_final()
 
-    owe_both(desk, 0, 20)
-    deliver(desk, script, receivers.send, WIDE, store=store, on_hold=True)
+    owe_both(bench, 0, 20)
+    deliver(bench, script, receivers.send, WIDE, store=store, on_hold=True)
 
-    assert desk.states() == ["delivered"] * 20
-    assert [row.attempts for row in desk.rows()] == [1] * 20
+    assert bench.states() == ["delivered"] * 20
+    assert [row.attempts for row in bench.rows()] == [1] * 20

@@ -1,4 +1,4 @@
-"""Delivery killed in the middle, again and again: nothing that is owed is lost, and little is sent twice."""
+"""Delivery killed again and again: no postback is lost, and few are sent twice."""
 
 import asyncio
 import sys
@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from clickloop.clock import wall_clock
-from clickloop.postback.due import Owed
+from clickloop.postback.due import DuePostback
 from clickloop.postback.postback_log import NewPostback, PostbackFilter
-from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule
 from clickloop.postback.state import PostbackState
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
@@ -25,7 +25,7 @@ import asyncio, sys
 from clickloop.config import networks_of
 from clickloop.postback.sending.address_guard import AddressGuard, Policy
 from clickloop.postback.delivery.worker import Delivery
-from clickloop.postback.delivery.limits import Limits
+from clickloop.postback.delivery.limits import DeliveryLimits
 from clickloop.postback.sending.client import Sender
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
@@ -33,7 +33,7 @@ from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
 async def deliver():
     guard = AddressGuard(Policy(allowed_networks=networks_of("127.0.0.0/8", "the receiver")))
     async with Sender(5, guard) as sender:
-        limits = Limits(connections={CONNECTIONS}, queue=20, batch=20, look_seconds=0.05)
+        limits = DeliveryLimits(connections={CONNECTIONS}, queue=20, batch=20, poll_seconds=0.05)
         # The test kills one worker before it starts the next.
         await Delivery(LedgerPostbacks(Ledger.open(sys.argv[1])), sender.send, alone=True, limits=limits).run()
 
@@ -42,7 +42,7 @@ asyncio.run(deliver())
 
 
 def owe(ledger: Ledger, url: str) -> set[str]:
-    """Owes the postbacks, each with its own id in the URL; answers the ids."""
+    """Create the postbacks, each with its id in the URL. Return the ids."""
     ids, now_ms = RecordIds(), wall_clock()
     new = []
     with ledger.write() as tx:
@@ -59,7 +59,7 @@ def owe(ledger: Ledger, url: str) -> set[str]:
                     campaign_id=1,
                     source_id=1,
                     trigger="new",
-                    decision=Owed(Request(url=f"{url}{postback_id}"), now_ms, ()),
+                    decision=DuePostback(PostbackRequest(url=f"{url}{postback_id}"), now_ms, ()),
                 )
             )
         insert_postbacks(tx, new, now_ms)

@@ -1,4 +1,4 @@
-"""Receivers that misbehave, as real servers, and what stands in the log of attempts afterwards."""
+"""Misbehaving receivers, as real servers, and the log of attempts afterwards."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,39 +9,39 @@ import pytest
 
 from clickloop.clock import DAY_MS, SECOND_MS, wall_clock
 from clickloop.postback.delivery.worker import Delivery
-from clickloop.postback.postback_log import Attempt, Postback
-from clickloop.postback.retry import Delivered, Outcome, Tried, Trouble, decide, fault_of
-from clickloop.postback.rule import Method, Request, RequestTemplate, Rule, Schedule, Success
+from clickloop.postback.postback_log import Postback, PostbackAttempt
+from clickloop.postback.retry import AttemptCounts, AttemptOutcome, Delivered, Trouble, decide, fault_of
+from clickloop.postback.rule import Method, PostbackRequest, RequestTemplate, Rule, Schedule, Success
 from clickloop.postback.sending.client import Sender
 from clickloop.store.ledger.logs.postbacks import attempts_of
 from clickloop.store.ledger.setup.postback_rules import insert_rule
-from tests.postback.delivery.delivering import NEARBY, QUICK, Desk
+from tests.postback.delivery.delivering import NEARBY, QUICK, Bench
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 FIRST_WAIT_MS = 5 * SECOND_MS
 
 
-def tried_once(desk: Desk, receiver: Any) -> tuple[Postback, Attempt]:
-    """Owes one postback and lets one attempt be made; the postback and its attempt."""
+def tried_once(bench: Bench, receiver: Any) -> tuple[Postback, PostbackAttempt]:
+    """Create a postback and make one attempt. Return both."""
 
     async def run() -> None:
         async with receiver.open(), Sender(5, NEARBY) as sender:
-            desk.owe(1, receiver.url("/pb"))
-            delivery = Delivery(desk.store, sender.send, alone=True, limits=QUICK, chance=lambda: 0.5)
+            bench.owe(1, receiver.url("/pb"))
+            delivery = Delivery(bench.store, sender.send, alone=True, limits=QUICK, chance=lambda: 0.5)
             running = asyncio.create_task(delivery.run())
-            await desk.until(lambda: any(row.attempts and row.state != "sending" for row in desk.rows()))
+            await bench.until(lambda: any(row.attempts and row.state != "sending" for row in bench.rows()))
             delivery.stop()
             await running
 
     asyncio.run(run())
-    (row,) = desk.rows()
-    with desk.ledger.read() as tx:
+    (row,) = bench.rows()
+    with bench.ledger.read() as tx:
         (attempt,) = attempts_of(tx, [row.postback_id])[row.postback_id]
     return row, attempt
 
 
-def wait_of(row: Postback, attempt: Attempt) -> int:
-    """Milliseconds from the attempt's end to the next one."""
+def wait_of(row: Postback, attempt: PostbackAttempt) -> int:
+    """Return the milliseconds from the attempt's end to the next one."""
     assert row.next_attempt_at is not None
     assert attempt.finished_at is not None
     return row.next_attempt_at - attempt.finished_at
@@ -63,50 +63,50 @@ def wait_of(row: Postback, attempt: Attempt) -> int:
     ids=["seconds", "a date", "a past date", "garbage", "negative", "empty", "over a day", "60 digits", "a far date"],
 )
 @pytest.mark.parametrize("code", [429, 503])
-def test_retry_after_of_every_kind_sets_the_moment_of_the_next_attempt(
-    desk: Desk, answering: Any, code: int, retry_after: Callable[[], str], wait_ms: int
+def test_retry_after_of_every_kind_sets_the_time_of_the_next_attempt(
+    bench: Bench, answering: Any, code: int, retry_after: Callable[[], str], wait_ms: int
 ) -> None:
     head = f"HTTP/1.1 {code} Later\r\nRetry-After: {retry_after()}\r\nContent-Length: 0\r\n\r\n"
 
-    row, attempt = tried_once(desk, answering(head.encode()))
+    row, attempt = tried_once(bench, answering(head.encode()))
 
     assert (row.state, row.attempts, attempt.result, attempt.status_code) == ("waiting", 1, "again", code)
     assert wait_ms - 1_500 <= wait_of(row, attempt) <= wait_ms + 50  # a date is in whole seconds
 
 
-def test_a_200_whose_text_says_error_is_tried_again_and_the_log_keeps_the_text(desk: Desk, answering: Any) -> None:
+def test_a_200_whose_text_says_error_is_retried_and_the_text_is_logged(bench: Bench, answering: Any) -> None:
     rule = Rule(
         rule_id=0,
         name="Strict",
         request=RequestTemplate(url="https://source.example/"),
         success=Success(must_not_contain="ERROR"),
     )
-    with desk.ledger.write() as tx:
-        desk.rule_id = insert_rule(tx, rule, wall_clock())
+    with bench.ledger.write() as tx:
+        bench.rule_id = insert_rule(tx, rule, wall_clock())
 
-    row, attempt = tried_once(desk, answering(b"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\nERROR: bad goal"))
+    row, attempt = tried_once(bench, answering(b"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\nERROR: bad goal"))
 
     assert (row.state, attempt.result, attempt.status_code) == ("waiting", "again", 200)
     assert attempt.answer == b"ERROR: bad goal"
     assert "means failure" in (attempt.error or "")
 
 
-def send_each(receiver: Any, deadline: float, method: Method, times: int) -> list[Outcome]:
-    """Attempts of one sender, one after another."""
+def send_each(receiver: Any, deadline: float, method: Method, times: int) -> list[AttemptOutcome]:
+    """Make attempts with one sender, one after another."""
 
-    async def run() -> list[Outcome]:
+    async def run() -> list[AttemptOutcome]:
         async with receiver.open(), Sender(deadline, NEARBY) as sender:
-            request = Request(url=receiver.url(), method=method)
+            request = PostbackRequest(url=receiver.url(), method=method)
             return [await sender.send(request, number) for number in range(1, times + 1)]
 
     return asyncio.run(run())
 
 
 @pytest.mark.parametrize("method", Method)
-def test_a_request_on_a_kept_connection_that_the_receiver_drops_leaves_once_in_an_attempt(
+def test_a_request_on_a_reused_connection_that_the_receiver_drops_is_sent_once_in_an_attempt(
     handling: Any, method: Method
 ) -> None:
-    """The HTTP client repeats it by itself unless it is told not to, and then a receiver counts it twice and no log says so."""
+    """By default the HTTP client repeats it by itself: a receiver would count it twice, and no log would say so."""
 
     async def drop_the_second(reader: Any, writer: asyncio.StreamWriter, request: bytes) -> None:
         if b"X-Clickloop-Attempt: 1" in request:
@@ -122,7 +122,7 @@ def test_a_request_on_a_kept_connection_that_the_receiver_drops_leaves_once_in_a
     assert len(receiver.requests) == 2
 
 
-def test_an_answer_that_comes_after_the_deadline_is_not_taken_for_that_of_the_next_attempt(handling: Any) -> None:
+def test_a_response_after_the_deadline_is_not_taken_for_that_of_the_next_attempt(handling: Any) -> None:
     second_is_here, first_is_answered = asyncio.Event(), asyncio.Event()
 
     async def late_and_then_failing(reader: Any, writer: asyncio.StreamWriter, request: bytes) -> None:
@@ -154,19 +154,19 @@ async def _drip(begin: bytes, writer: asyncio.StreamWriter) -> None:
     [
         b"H",
         b"HTTP/1.1 100 Continue\r\n\r\nH",
-        b"HTTP/1.1 503 Busy\r\nX-Slow: ",
-        b"HTTP/1.1 302 Found\r\nX-Slow: ",
-        b"HTTP/1.1 410 Gone\r\nX-Slow: ",
+        b"HTTP/1.1 503 Busy\r\nX-SlowStore: ",
+        b"HTTP/1.1 302 Found\r\nX-SlowStore: ",
+        b"HTTP/1.1 410 Gone\r\nX-SlowStore: ",
     ],
 )
-def test_a_receiver_that_drips_its_head_is_left_at_the_deadline(handling: Any, begin: bytes) -> None:
+def test_a_receiver_that_drips_its_head_is_abandoned_at_the_deadline(handling: Any, begin: bytes) -> None:
     async def drip(reader: Any, writer: asyncio.StreamWriter, request: bytes) -> None:
         await _drip(begin, writer)
 
     (outcome,) = send_each(handling(drip), 0.3, Method.GET, 1)
 
     assert outcome.status_code is None
-    assert outcome.trouble in {Trouble.TIMEOUT, Trouble.BROKEN}  # broken: what came can be no answer any more
+    assert outcome.trouble in {Trouble.TIMEOUT, Trouble.BROKEN}  # broken: what arrived can no longer become a response
 
 
 @pytest.mark.parametrize(
@@ -174,13 +174,13 @@ def test_a_receiver_that_drips_its_head_is_left_at_the_deadline(handling: Any, b
     [
         b"HTTP/1.1 200 OK\r\n",
         b"HTTP/1.1 200 OK",
-        b"HTTP/1.1 204 No Content\r\nX-Slow: ",
-        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nX-Slow: ",
+        b"HTTP/1.1 204 No Content\r\nX-SlowStore: ",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nX-SlowStore: ",
         b"HTTP/1.0 202 Accepted\r\nDate: ",
     ],
 )
 @pytest.mark.parametrize("goes_on", [True, False])
-def test_a_200_whose_head_has_no_end_is_a_delivery_and_not_sent_again(
+def test_a_200_with_an_endless_head_is_a_delivery_and_not_sent_again(
     handling: Any, begin: bytes, goes_on: bool
 ) -> None:
     async def stall(reader: Any, writer: asyncio.StreamWriter, request: bytes) -> None:
@@ -194,12 +194,12 @@ def test_a_200_whose_head_has_no_end_is_a_delivery_and_not_sent_again(
 
     assert (outcome.status_code or 0) // 100 == 2
     assert outcome.trouble is Trouble.TIMEOUT
-    assert decide(outcome, Tried(1), Success(), Schedule(), 0, lambda: 0.5) == Delivered()
+    assert decide(outcome, AttemptCounts(1), Success(), Schedule(), 0, lambda: 0.5) == Delivered()
     assert fault_of(outcome, Success(must_contain="ok")) is not None
     assert (again.status_code, len(receiver.requests)) == (outcome.status_code, 2)
 
 
-def test_of_an_answer_without_end_or_length_a_bounded_part_is_read(handling: Any) -> None:
+def test_of_a_response_without_end_or_length_a_bounded_part_is_read(handling: Any) -> None:
     async def stream(reader: Any, writer: asyncio.StreamWriter, request: bytes) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         while True:

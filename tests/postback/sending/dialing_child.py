@@ -1,4 +1,4 @@
-"""Sends to every refused row of the corpus in every way there is, and prints what became of each; run under strace by a test.
+"""Send to every refused row of the corpus in every way, and print each outcome; a test runs this under strace.
 
 The only address that is allowed, 127.9.8.7, stands for the public internet: there are the name server and a receiver that
 redirects.
@@ -14,11 +14,11 @@ from urllib.parse import quote, unquote
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from clickloop.postback.rule import Request
+from clickloop.postback.rule import PostbackRequest
 from clickloop.postback.sending.address_guard import AddressGuard, Policy
 from clickloop.postback.sending.client import Sender
 from clickloop.postback.sending.dialing import open_connector
-from clickloop.postback.sending.target import Target, target_of
+from clickloop.postback.sending.target import RequestTarget, target_of
 from tests.postback.sending.corpus import ALLOWED, SERVICE_PORT, Row, read_corpus
 from tests.postback.sending.dns_stub import DnsStub, StubResolver, serving_names
 
@@ -26,7 +26,7 @@ GATE = "127.9.8.7"
 
 
 async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answers ``/URL`` with a redirect there, and ends the connection, so that the next request needs a new one."""
+    """Respond to ``/URL`` with a redirect there, and close the connection, so that the next request needs a new one."""
     head = await reader.readuntil(b"\r\n\r\n")
     url = unquote(head.split(b" ")[1][1:].decode())
     location = quote(url, safe=":/[]%@?&=\\,.~ \t").encode()
@@ -36,18 +36,18 @@ async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 def ways(number: int, row: Row, port: int, names: DnsStub) -> Iterator[tuple[str, str]]:
-    """The URLs by which a row can be reached, each with what the way is called."""
+    """Return the URLs that lead to a row, each with the name of the way."""
     target = target_of(row.url)
-    if isinstance(target, Target) and row.address is None:
+    if isinstance(target, RequestTarget) and row.address is None:
         names.says(target.host, ("10.0.0.1",))
     yield "dialing", row.url
     if row.authority.isprintable():
         yield "redirect", f"http://{GATE}:{port}/{quote(row.url, safe='')}"
-    if not isinstance(target, Target) or row.address is None:
+    if not isinstance(target, RequestTarget) or row.address is None:
         return
     names.says(f"name{number}.example", (row.address,))
     yield "resolving", f"http://name{number}.example:{target.port}/"
-    if row.verdict != SERVICE_PORT:  # the address itself is fine there, and somebody's
+    if row.verdict != SERVICE_PORT:  # there, the address itself is fine, and in use
         names.says(f"turns{number}.example", (GATE,), (row.address,))
         yield (
             "rebinding",
@@ -56,17 +56,17 @@ def ways(number: int, row: Row, port: int, names: DnsStub) -> Iterator[tuple[str
 
 
 async def main() -> None:
-    """Makes all attempts one after another; prints one JSON line each: authority, way, trouble."""
+    """Make all attempts one after another; print one JSON line each: authority, way, trouble."""
     guard = AddressGuard(Policy(allowed_networks=(ip_network(f"{GATE}/32"),)))
     server = await asyncio.start_server(redirect, GATE, 0)
     port = server.sockets[0].getsockname()[1]
     async with (
         serving_names() as (names, address),
-        Sender(5, guard, lambda guard: open_connector(guard, StubResolver(address), remember_seconds=0)) as sender,
+        Sender(5, guard, lambda guard: open_connector(guard, StubResolver(address), dns_cache_seconds=0)) as sender,
     ):
         for number, row in enumerate(row for row in read_corpus() if row.verdict != ALLOWED):
             for way, url in ways(number, row, port, names):
-                outcome = await sender.send(Request(url=url), 1)
+                outcome = await sender.send(PostbackRequest(url=url), 1)
                 print(json.dumps([row.authority, row.verdict, way, outcome.trouble or "", outcome.error]))
 
 

@@ -1,4 +1,4 @@
-"""A small real name server on loopback that answers from a script and may change its mind, and a resolver that asks it."""
+"""A small real name server on loopback with scripted, changing responses, and a resolver that uses it."""
 
 import asyncio
 import ipaddress
@@ -18,25 +18,25 @@ _RECORD = struct.Struct(">HHIH")
 
 
 class DnsStub(asyncio.DatagramProtocol):
-    """Answers each name with its next set of addresses; the last one stays. Names it does not know do not exist."""
+    """A name server that returns a name's next set of addresses; the last one stays. Unknown names do not exist."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        """Every look-up, by name; a look-up is a question for IPv4 and one for IPv6."""
+        """Every lookup, by name; a lookup is one query for IPv4 and one for IPv6."""
         self._scripts: dict[str, list[Sequence[str]]] = {}
         self._turns: dict[tuple[str, int], int] = {}
         self._transport: asyncio.DatagramTransport | None = None
 
     def says(self, name: str, *answers: Sequence[str]) -> None:
-        """Lets a name have these addresses, one set after another, each for one look-up."""
+        """Give a name these sets of addresses, each for one lookup."""
         self._scripts[name] = list(answers)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keeps the way back."""
+        """Store the transport."""
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """Answers one question."""
+        """Respond to a query."""
         assert self._transport is not None
         self._transport.sendto(self._answer(data), addr)
 
@@ -62,8 +62,8 @@ class DnsStub(asyncio.DatagramProtocol):
         return _HEADER.pack(number, 0x8180, 1, len(packed), 0, 0) + question[_HEADER.size : end] + records
 
 
-class _Answers(asyncio.DatagramProtocol):
-    """Waits for the answers to some questions, by their numbers."""
+class _Responses(asyncio.DatagramProtocol):
+    """Waits for the responses to queries, by id."""
 
     def __init__(self) -> None:
         self.waiting: dict[int, asyncio.Future[bytes]] = {}
@@ -75,17 +75,17 @@ class _Answers(asyncio.DatagramProtocol):
 
 
 class StubResolver(AbstractResolver):
-    """Asks a name server at an address, over a socket that is not connected, so that every ``connect`` seen is a request's."""
+    """Queries a name server over an unconnected socket, so that every ``connect`` seen is a request's."""
 
     def __init__(self, server: tuple[str, int]) -> None:
         self._server = server
-        self._answers = _Answers()
+        self._answers = _Responses()
         self._transport: asyncio.DatagramTransport | None = None
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """All addresses of a name. Raises OSError when there is no such name."""
+        """Return all addresses of a name. Raise OSError if it does not exist."""
         if self._transport is None:
             loop = asyncio.get_running_loop()
             self._transport, _ = await loop.create_datagram_endpoint(lambda: self._answers, ("127.9.8.7", 0))
@@ -99,7 +99,7 @@ class StubResolver(AbstractResolver):
         return found
 
     async def close(self) -> None:
-        """Closes the socket."""
+        """Close the socket."""
         if self._transport is not None:
             self._transport.close()
 
@@ -123,7 +123,7 @@ class StubResolver(AbstractResolver):
 
 @asynccontextmanager
 async def serving_names() -> AsyncIterator[tuple[DnsStub, tuple[str, int]]]:
-    """A name server while the block runs, and its address."""
+    """Run a name server during the block; yield it and its address."""
     transport, stub = await asyncio.get_running_loop().create_datagram_endpoint(DnsStub, ("127.9.8.7", 0))
     try:
         yield stub, transport.get_extra_info("sockname")

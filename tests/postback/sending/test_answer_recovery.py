@@ -1,12 +1,12 @@
-"""Untidy answers of real small receivers: the status line decides, and the rest is told as far as it can be read."""
+"""Malformed responses of small real receivers: the status line decides, and the readable rest is reported."""
 
 import asyncio
 from typing import Any
 
 import pytest
 
-from clickloop.postback.retry import Delivered, Outcome, Tried, Trouble, decide, fault_of
-from clickloop.postback.rule import Request, Schedule, Success
+from clickloop.postback.retry import AttemptCounts, AttemptOutcome, Delivered, Trouble, decide, fault_of
+from clickloop.postback.rule import PostbackRequest, Schedule, Success
 from clickloop.postback.sending.address_guard import AddressGuard
 from clickloop.postback.sending.client import Sender
 from tests.postback.sending.test_client import NEARBY, OK, send
@@ -44,7 +44,7 @@ BAD_STATUS = [
 
 
 @pytest.mark.parametrize("answer", UNTIDY.values(), ids=UNTIDY)
-def test_an_untidy_200_is_delivered_with_one_request(answer: bytes, answering: Any) -> None:
+def test_a_malformed_200_is_a_delivery_with_one_request(answer: bytes, answering: Any) -> None:
     receiver = answering(answer)
     outcome = send(receiver)
     assert outcome.status_code == 200
@@ -53,7 +53,7 @@ def test_an_untidy_200_is_delivered_with_one_request(answer: bytes, answering: A
 
 
 @pytest.mark.parametrize("answer", UNTIDY.values(), ids=UNTIDY)
-def test_a_rule_that_reads_the_text_decides_by_what_could_be_read(answer: bytes, answering: Any) -> None:
+def test_a_rule_that_checks_the_body_decides_by_the_readable_part(answer: bytes, answering: Any) -> None:
     outcome = send(answering(answer))
     assert fault_of(outcome, Success(must_contain="ok")) is None
     assert fault_of(outcome, Success(must_contain="fine")) is not None
@@ -69,31 +69,29 @@ def test_a_bad_status_line_stays_a_failure(answer: bytes, answering: Any) -> Non
 @pytest.mark.parametrize(
     ("code", "fault"), [(404, "The receiver answered 404."), (503, "The receiver answered 503."), (410, None)]
 )
-def test_an_untidy_refusal_is_the_refusal_that_its_status_says(code: int, fault: str | None, answering: Any) -> None:
+def test_a_malformed_rejection_counts_by_its_status(code: int, fault: str | None, answering: Any) -> None:
     answer = b"HTTP/1.1 %d No\r\nX Y: 1\r\nRetry-After: 120\r\nContent-Length: 2\r\n\r\nno" % code
     outcome = send(answering(answer))
     assert (outcome.status_code, outcome.retry_after, outcome.answer) == (code, "120", b"no")
     assert fault is None or fault_of(outcome, Success()) == fault
 
 
-def test_what_could_not_be_read_stands_beside_the_delivery(answering: Any) -> None:
+def test_unreadable_parts_are_reported_with_the_delivery(answering: Any) -> None:
     outcome = send(answering(UNTIDY["a space in a header's name"]))
     assert (outcome.trouble, outcome.answer) == (Trouble.MALFORMED, b"ok")
     assert "header" in outcome.error.lower()
-    decision = decide(outcome, Tried(1), Success(), Schedule(), 0, lambda: 0.5)
+    decision = decide(outcome, AttemptCounts(1), Success(), Schedule(), 0, lambda: 0.5)
     assert decision == Delivered()
 
 
 @pytest.mark.parametrize("answer", UNTIDY.values(), ids=UNTIDY)
-def test_what_could_not_be_read_is_told_without_the_marks_of_a_programming_language(
-    answer: bytes, answering: Any
-) -> None:
+def test_unreadable_parts_are_reported_without_python_syntax(answer: bytes, answering: Any) -> None:
     error = send(answering(answer)).error
     assert "b'" not in error
     assert "^" not in error
 
 
-def test_a_redirect_with_an_untidy_header_is_followed(handling: Any) -> None:
+def test_a_redirect_with_a_malformed_header_is_followed(handling: Any) -> None:
     async def redirect(reader: Any, writer: asyncio.StreamWriter, request: bytes) -> None:
         if request.startswith(b"GET / "):
             writer.write(b"HTTP/1.1 302 Found\r\nX Y: 1\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n")
@@ -106,7 +104,7 @@ def test_a_redirect_with_an_untidy_header_is_followed(handling: Any) -> None:
     assert [request.split()[1] for request in receiver.requests] == [b"/", b"/there"]
 
 
-def test_a_redirect_whose_untidy_head_leads_to_a_refused_address_is_refused(answering: Any) -> None:
+def test_a_redirect_in_a_malformed_head_to_a_refused_address_is_refused(answering: Any) -> None:
     answer = b"HTTP/1.1 302 Found\r\nX Y: 1\r\nLocation: http://10.0.0.1/\r\nContent-Length: 0\r\n\r\n"
     outcome = send(answering(answer))
     assert outcome.trouble is Trouble.ADDRESS_REFUSED
@@ -120,7 +118,7 @@ def test_a_redirect_whose_untidy_head_leads_to_a_refused_address_is_refused(answ
         b"HTTP/1.1 200 OK\r\nX Y: 1\r\nContent-Length: 9\r\n\r\nok",
     ],
 )
-def test_an_answer_that_is_cut_behind_its_status_line_is_delivered(answer: bytes, handling: Any) -> None:
+def test_a_response_cut_off_after_its_status_line_is_a_delivery(answer: bytes, handling: Any) -> None:
     async def cut(reader: Any, writer: asyncio.StreamWriter, request: bytes) -> None:
         writer.write(answer)
         writer.close()
@@ -141,17 +139,17 @@ def test_a_bad_header_is_recovered_however_its_bytes_arrive(handling: Any) -> No
     assert (outcome.status_code, outcome.answer, outcome.trouble) == (201, b"good", Trouble.MALFORMED)
 
 
-def test_a_connection_whose_answer_was_untidy_is_not_used_again(handling: Any) -> None:
+def test_a_connection_with_a_malformed_response_is_not_reused(handling: Any) -> None:
     peers = []
 
     async def untidy_once(reader: Any, writer: asyncio.StreamWriter, request: bytes) -> None:
         peers.append(writer.get_extra_info("peername"))
         writer.write(UNTIDY["a length twice"] if len(peers) == 1 else OK)
 
-    async def run() -> list[Outcome]:
+    async def run() -> list[AttemptOutcome]:
         receiver = handling(untidy_once)
         async with receiver.open(), Sender(5, NEARBY) as sender:
-            return [await sender.send(Request(url=receiver.url()), 1) for _ in range(3)]
+            return [await sender.send(PostbackRequest(url=receiver.url()), 1) for _ in range(3)]
 
     outcomes = asyncio.run(run())
     assert [outcome.trouble for outcome in outcomes] == [Trouble.MALFORMED, None, None]
@@ -164,7 +162,7 @@ def test_a_connection_whose_answer_was_untidy_is_not_used_again(handling: Any) -
     [OK, b"HTTP/1.0 408 Request Time-out\r\n\r\n", b"HTTP/1.1 200 OK\r\nX-Begun: ", b"\r\n", b"Warning: line 7"],
     ids=["an answer", "a time-out", "half a head", "an empty line", "junk"],
 )
-def test_what_comes_unasked_is_not_taken_for_the_answer_to_the_next_request(unasked: bytes, handling: Any) -> None:
+def test_unrequested_data_is_not_taken_for_the_response_to_the_next_request(unasked: bytes, handling: Any) -> None:
     answered, closed = asyncio.Event(), asyncio.Event()
 
     async def say_more(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> None:
@@ -180,10 +178,10 @@ def test_what_comes_unasked_is_not_taken_for_the_answer_to_the_next_request(unas
     async def run() -> list[int | None]:
         receiver = handling(say_more)
         async with receiver.open(), Sender(5, NEARBY) as sender:
-            first = await sender.send(Request(url=receiver.url()), 1)
+            first = await sender.send(PostbackRequest(url=receiver.url()), 1)
             answered.set()
             await asyncio.wait_for(closed.wait(), 10)
-            second = await sender.send(Request(url=receiver.url()), 2)
+            second = await sender.send(PostbackRequest(url=receiver.url()), 2)
         return [first.status_code, second.status_code]
 
     assert asyncio.run(run()) == [200, 500]
@@ -194,7 +192,7 @@ def test_what_comes_unasked_is_not_taken_for_the_answer_to_the_next_request(unas
     [b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 100 Continue\r\nX-A: 1\r\n\r\n", b"\r\n"],
     ids=["hints", "continue", "empty lines"],
 )
-def test_interim_answers_without_end_are_left_long_before_the_deadline(piece: bytes, handling: Any) -> None:
+def test_endless_interim_responses_are_abandoned_long_before_the_deadline(piece: bytes, handling: Any) -> None:
     async def endless(reader: Any, writer: asyncio.StreamWriter, request: bytes) -> None:
         while True:
             writer.write(piece * 1000)
@@ -205,7 +203,7 @@ def test_interim_answers_without_end_are_left_long_before_the_deadline(piece: by
     assert outcome.duration_ms < 30_000
 
 
-def test_some_interim_answers_are_waited_through(answering: Any) -> None:
+def test_some_interim_responses_are_skipped(answering: Any) -> None:
     assert send(answering(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 200 + OK)).status_code == 200
 
 
@@ -214,16 +212,16 @@ def test_some_interim_answers_are_waited_through(answering: Any) -> None:
     [b"HTTP/9.9 200 OK\r\n\r\n", b"<html>\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut", b""],
     ids=["a version", "no HTTP", "cut", "nothing"],
 )
-def test_an_error_never_holds_the_address_with_its_secrets(answer: bytes, handling: Any) -> None:
+def test_an_error_never_contains_the_url_with_its_secrets(answer: bytes, handling: Any) -> None:
     async def end(reader: Any, writer: asyncio.StreamWriter, request: bytes) -> None:
         writer.write(answer)
         writer.close()
 
     receiver = handling(end)
 
-    async def run() -> Outcome:
+    async def run() -> AttemptOutcome:
         async with receiver.open(), Sender(5, NEARBY) as sender:
-            return await sender.send(Request(url=receiver.url("/s3cret?token=s3cret")), 1)
+            return await sender.send(PostbackRequest(url=receiver.url("/s3cret?token=s3cret")), 1)
 
     outcome = asyncio.run(run())
     assert outcome.trouble is Trouble.BROKEN
@@ -232,7 +230,7 @@ def test_an_error_never_holds_the_address_with_its_secrets(answer: bytes, handli
     assert "<" not in outcome.error.replace("<html>", "")
 
 
-def test_a_huge_untidy_head_is_read_within_bounds(handling: Any) -> None:
+def test_a_huge_malformed_head_is_read_within_bounds(handling: Any) -> None:
     async def endless(reader: Any, writer: asyncio.StreamWriter, request: bytes) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nX Y: 1\r\n")
         while True:
@@ -243,16 +241,16 @@ def test_a_huge_untidy_head_is_read_within_bounds(handling: Any) -> None:
     assert (outcome.status_code, outcome.trouble, len(outcome.answer)) == (200, Trouble.MALFORMED, 16_384)
 
 
-def test_an_answer_without_a_known_end_ends_when_nothing_more_comes(answering: Any) -> None:
+def test_a_response_without_a_known_end_ends_when_nothing_more_arrives(answering: Any) -> None:
     outcome = send(answering(UNTIDY["a length that is none"]), deadline=30)
     assert outcome.answer == b"ok"
     assert outcome.duration_ms < 10_000
 
 
 def test_the_guard_still_judges_the_address(answering: Any) -> None:
-    async def run() -> Outcome:
+    async def run() -> AttemptOutcome:
         receiver = answering(OK)
         async with receiver.open(), Sender(5, AddressGuard()) as sender:
-            return await sender.send(Request(url=receiver.url()), 1)
+            return await sender.send(PostbackRequest(url=receiver.url()), 1)
 
     assert asyncio.run(run()).trouble is Trouble.ADDRESS_REFUSED

@@ -1,4 +1,4 @@
-"""Dialing past the address guard: real receivers and a real name server on loopback, and what strace sees of it all."""
+"""Dialing with the address guard: real receivers and a real name server on loopback, and what strace sees."""
 
 import asyncio
 import json
@@ -19,23 +19,23 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from clickloop.clock import MINUTE_MS, wall_clock
 from clickloop.postback.delivery.worker import Delivery
-from clickloop.postback.retry import Outcome, Trouble
-from clickloop.postback.rule import Request
+from clickloop.postback.retry import AttemptOutcome, Trouble
+from clickloop.postback.rule import PostbackRequest
 from clickloop.postback.sending.address_guard import AddressGuard, Policy
 from clickloop.postback.sending.client import Sender
 from clickloop.postback.sending.dialing import (
-    REMEMBER_SECONDS,
+    DNS_CACHE_SECONDS,
     guarded_sockets,
     is_of_this_machine,
     open_connector,
 )
 from clickloop.postback.sending.resolving import SystemResolver, addresses_of
-from tests.postback.delivery.delivering import QUICK, Desk
+from tests.postback.delivery.delivering import QUICK, Bench
 from tests.postback.sending.corpus import ALLOWED, SERVICE_PORT, UNREADABLE, read_corpus
 from tests.postback.sending.dns_stub import DnsStub, StubResolver, serving_names
 
 PUBLIC = "127.9.8.7"
-"""Stands for the public internet: the only address that is allowed here."""
+"""Stands for the public internet: the only allowed address."""
 PRIVATE = "127.0.0.1"
 GUARD = AddressGuard(Policy(allowed_networks=(ip_network(f"{PUBLIC}/32"),)))
 
@@ -48,17 +48,17 @@ class World:
         self.server = server
         self.port = 0
         self.got: dict[str, list[bytes]] = {PUBLIC: [], PRIVATE: []}
-        """What each receiver was sent, by its address."""
+        """Requests of each receiver, by address."""
         self.answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
     def redirects(self, location: str) -> None:
-        """Lets the receivers redirect there."""
+        """Let the receivers redirect there."""
         head = f"HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\nLocation: {location}\r\n\r\n"
         self.answer = head.encode()
 
-    def connect(self, guard: AddressGuard, remember_seconds: int = 0) -> aiohttp.TCPConnector:
-        """Connections whose names are resolved by the name server."""
-        return open_connector(guard, StubResolver(self.server), remember_seconds=remember_seconds)
+    def connect(self, guard: AddressGuard, dns_cache_seconds: int = 0) -> aiohttp.TCPConnector:
+        """Return a connector that resolves names with the name server."""
+        return open_connector(guard, StubResolver(self.server), dns_cache_seconds=dns_cache_seconds)
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         address = writer.get_extra_info("sockname")[0]
@@ -84,7 +84,7 @@ class World:
 
 
 def in_world(play: Callable[[World], Awaitable[None]]) -> World:
-    """Plays a scene and answers the world as it was left."""
+    """Run a script in a world, and return the world."""
 
     async def run() -> World:
         async with World.open() as world:
@@ -94,12 +94,12 @@ def in_world(play: Callable[[World], Awaitable[None]]) -> World:
     return asyncio.run(run())
 
 
-async def send(world: World, url: str) -> Outcome:
+async def send(world: World, url: str) -> AttemptOutcome:
     async with Sender(5, GUARD, world.connect) as sender:
-        return await sender.send(Request(url=url), 1)
+        return await sender.send(PostbackRequest(url=url), 1)
 
 
-def test_of_a_public_and_a_private_answer_only_the_public_one_is_connected_to() -> None:
+def test_of_a_public_and_a_private_address_only_the_public_one_is_connected_to() -> None:
     async def play(world: World) -> None:
         for answers in ((PRIVATE, PUBLIC), (PUBLIC, PRIVATE), ("::1", "10.0.0.1", PUBLIC)):
             world.names.says("both.example", answers)
@@ -113,14 +113,12 @@ def test_of_a_public_and_a_private_answer_only_the_public_one_is_connected_to() 
     assert all(f"\r\nHost: both.example:{world.port}\r\n".encode() in request for request in world.got[PUBLIC])
 
 
-def test_a_name_with_nothing_but_refused_addresses_is_refused_with_its_reason() -> None:
+def test_a_name_with_only_refused_addresses_is_refused_with_the_reason() -> None:
     async def play(world: World) -> None:
         world.names.says("inner.example", (PRIVATE, "10.0.0.1", "::1"))
         outcome = await send(world, f"http://inner.example:{world.port}/")
         assert (outcome.trouble, outcome.status_code) == (Trouble.NAME_REFUSED, None)
-        assert outcome.error.startswith(
-            "inner.example leads nowhere but to a refused address: 127.0.0.1 is this machine"
-        )
+        assert outcome.error.startswith("inner.example only has refused addresses: 127.0.0.1 is this machine")
 
     assert in_world(play).got == {PUBLIC: [], PRIVATE: []}
 
@@ -132,7 +130,7 @@ def test_a_name_that_does_not_exist_is_a_dns_trouble() -> None:
     in_world(play)
 
 
-def test_a_name_that_rebinds_is_refused_when_it_is_asked_again() -> None:
+def test_a_name_that_rebinds_is_refused_when_it_is_resolved_again() -> None:
     async def play(world: World) -> None:
         world.names.says("rebinds.example", (PUBLIC,), (PRIVATE,))
         url = f"http://rebinds.example:{world.port}/"
@@ -144,14 +142,14 @@ def test_a_name_that_rebinds_is_refused_when_it_is_asked_again() -> None:
     assert (len(world.got[PUBLIC]), world.got[PRIVATE]) == (1, [])
 
 
-def test_an_answer_that_is_remembered_is_the_one_that_was_judged() -> None:
-    """A name that rebinds within the memory's seconds still leads to the address that was allowed, and is not asked again."""
+def test_a_cached_address_is_the_one_that_was_judged() -> None:
+    """A name that rebinds while it is cached still leads to the allowed address, and is not resolved again."""
 
     async def play(world: World) -> None:
         world.names.says("rebinds.example", (PUBLIC,), (PRIVATE,))
-        async with Sender(5, GUARD, lambda guard: world.connect(guard, REMEMBER_SECONDS)) as sender:
+        async with Sender(5, GUARD, lambda guard: world.connect(guard, DNS_CACHE_SECONDS)) as sender:
             for _ in range(3):
-                outcome = await sender.send(Request(url=f"http://rebinds.example:{world.port}/"), 1)
+                outcome = await sender.send(PostbackRequest(url=f"http://rebinds.example:{world.port}/"), 1)
                 assert outcome.status_code == 200
 
     world = in_world(play)
@@ -161,27 +159,27 @@ def test_an_answer_that_is_remembered_is_the_one_that_was_judged() -> None:
 
 @pytest.mark.parametrize("answers", [(PRIVATE,), ("0.0.0.0",), ("::",), ("10.0.0.1", "fd00::1")])
 def test_a_name_that_resolves_to_refused_addresses_for_a_while_loses_no_postback(
-    answers: tuple[str, ...], desk: Desk
+    answers: tuple[str, ...], bench: Bench
 ) -> None:
-    """Name servers say so of blocked, parked and moved names, and within a network of its own ones."""
+    """Name servers respond like this for blocked, parked and moved names, and for internal ones in their network."""
     moments = [wall_clock()]
 
     async def play(world: World) -> None:
         world.names.says("moving.example", answers, (PUBLIC,))
-        lane = f"moving.example:{world.port}"
-        desk.owe(1, f"http://{lane}/", at=moments[0], lane=lane)
+        receiver = f"moving.example:{world.port}"
+        bench.owe(1, f"http://{receiver}/", at=moments[0], receiver=receiver)
         async with Sender(5, GUARD, world.connect) as sender:
             for state in ("waiting", "delivered"):
-                delivery = Delivery(desk.store, sender.send, alone=True, limits=QUICK, clock=lambda: moments[0])
+                delivery = Delivery(bench.store, sender.send, alone=True, limits=QUICK, clock=lambda: moments[0])
                 running = asyncio.create_task(delivery.run())
-                await desk.until(lambda: desk.rows()[0].state not in {"sending", "waiting"} or has_waited(desk))
+                await bench.until(lambda: bench.rows()[0].state not in {"sending", "waiting"} or has_waited(bench))
                 delivery.stop()
                 await running
-                assert desk.rows()[0].state == state
+                assert bench.rows()[0].state == state
                 moments[0] += MINUTE_MS
 
-    def has_waited(desk: Desk) -> bool:
-        (row,) = desk.rows()
+    def has_waited(bench: Bench) -> bool:
+        (row,) = bench.rows()
         return row.state == "waiting" and row.attempts == 1 and moments[0] < (row.next_attempt_at or 0)
 
     assert len(in_world(play).got[PUBLIC]) == 1
@@ -195,7 +193,7 @@ def test_a_name_that_resolves_to_refused_addresses_for_a_while_loses_no_postback
         ("http://again.example:{port}/", Trouble.NAME_REFUSED),
     ],
 )
-def test_a_redirect_to_a_refused_address_is_refused_as_the_answer_that_it_is(location: str, trouble: Trouble) -> None:
+def test_a_redirect_to_a_refused_address_is_refused_with_its_status(location: str, trouble: Trouble) -> None:
     async def play(world: World) -> None:
         world.names.says("inner.example", (PRIVATE,))
         world.names.says("again.example", (PUBLIC,), (PRIVATE,))
@@ -216,7 +214,7 @@ def test_over_tls_the_name_is_in_sni_and_the_connection_goes_to_the_judged_addre
             Trouble.TLS,
             Trouble.BROKEN,
             Trouble.CONNECT,
-        )  # the receiver hangs up on the greeting
+        )  # the receiver closes the connection at the greeting
 
     world = in_world(play)
 
@@ -232,7 +230,7 @@ def test_a_socket_is_judged_by_its_own_address_even_when_the_resolver_is_wrong()
             return [ResolveResult(hostname=host, host=PRIVATE, port=port, family=socket.AF_INET, proto=0, flags=0)]
 
         async def close(self) -> None:
-            """Has nothing to close."""
+            """Do nothing."""
 
     opened: list[object] = []
 
@@ -245,7 +243,7 @@ def test_a_socket_is_judged_by_its_own_address_even_when_the_resolver_is_wrong()
 
     async def play(world: World) -> None:
         async with Sender(5, GUARD, connect) as sender:
-            outcome = await sender.send(Request(url=f"http://wrong.example:{world.port}/"), 1)
+            outcome = await sender.send(PostbackRequest(url=f"http://wrong.example:{world.port}/"), 1)
         assert outcome.trouble is Trouble.NAME_REFUSED
 
     assert in_world(play).got == {PUBLIC: [], PRIVATE: []}
@@ -273,7 +271,7 @@ def test_the_systems_resolver_knows_this_machine() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "no-such-name.invalid", "a" * 300, "nul\0.example"])
-def test_the_systems_resolver_raises_for_a_name_that_is_none(name: str) -> None:
+def test_the_systems_resolver_raises_for_an_invalid_name(name: str) -> None:
     async def run() -> None:
         resolver = SystemResolver()
         try:
@@ -287,7 +285,7 @@ def test_the_systems_resolver_raises_for_a_name_that_is_none(name: str) -> None:
 
 @pytest.mark.crash
 def test_strace_sees_no_connect_to_a_refused_address_from_the_whole_corpus(tmp_path: Path) -> None:
-    """Every refused row dialed, redirected to, resolved to and rebound to: the only connections are those to the receiver."""
+    """Every refused row is dialed, redirected to, resolved to and rebound to: the only connections are to the receiver."""
     strace = shutil.which("strace")
     assert strace is not None, "strace is missing: install it (Debian, Ubuntu: apt-get install strace)"
     trace = tmp_path / "trace"

@@ -1,4 +1,4 @@
-"""Looking a name up for a dry run: what is told of where it leads, and how long silent name servers hold it up."""
+"""The DNS check of dry runs: what it reports, and how long unresponsive name servers delay it."""
 
 import socket
 import threading
@@ -7,37 +7,37 @@ from collections.abc import Sequence
 import pytest
 
 from clickloop.postback.sending.address_guard import STRICT
-from clickloop.postback.sending.dns_check import SILENT_SECONDS, LookingUp
-from clickloop.postback.sending.target import Target
+from clickloop.postback.sending.dns_check import SILENT_SECONDS, TargetLookup
+from clickloop.postback.sending.target import RequestTarget
 
-HERE = Target("http", "here.example", 80, "/", "")
+HERE = RequestTarget("http", "here.example", 80, "/", "")
 
 
-def leading_to(*addresses: str) -> LookingUp:
+def leading_to(*addresses: str) -> TargetLookup:
     def look_up(_host: str, family: int) -> Sequence[str]:
         found = [one for one in addresses if (":" in one) == (family == socket.AF_INET6)]
         if not found:
             raise socket.gaierror(socket.EAI_NONAME, "no such name")
         return found
 
-    return LookingUp(STRICT, look_up)
+    return TargetLookup(STRICT, look_up)
 
 
-def test_a_name_that_leads_nowhere_but_to_a_refused_address_is_told() -> None:
-    told = leading_to("127.0.0.1", "::1").refused_now(HERE)
-    assert told.startswith("here.example leads nowhere but to a refused address: 127.0.0.1")
+def test_a_name_with_only_refused_addresses_is_reported() -> None:
+    told = leading_to("127.0.0.1", "::1").dns_refusal(HERE)
+    assert told.startswith("here.example only has refused addresses: 127.0.0.1")
 
 
 @pytest.mark.parametrize("addresses", [("127.0.0.1", "1.1.1.1"), ("2606:4700::1111",), ()])
-def test_a_name_that_leads_somewhere_else_too_or_to_nothing_is_not(addresses: tuple[str, ...]) -> None:
-    assert leading_to(*addresses).refused_now(HERE) == ""
+def test_a_name_with_an_allowed_address_or_none_is_not_reported(addresses: tuple[str, ...]) -> None:
+    assert leading_to(*addresses).dns_refusal(HERE) == ""
 
 
 def test_an_address_is_not_looked_up() -> None:
-    assert leading_to("127.0.0.1").refused_now(Target("http", "1.1.1.1", 80, "/", "")) == ""
+    assert leading_to("127.0.0.1").dns_refusal(RequestTarget("http", "1.1.1.1", 80, "/", "")) == ""
 
 
-def test_silent_name_servers_are_asked_once_and_then_left_alone_for_a_while() -> None:
+def test_unresponsive_name_servers_are_queried_once_and_then_not_for_a_while() -> None:
     asked: list[str] = []
     now = 0.0
 
@@ -48,11 +48,11 @@ def test_silent_name_servers_are_asked_once_and_then_left_alone_for_a_while() ->
         answer.wait()
         return []
 
-    looking = LookingUp(STRICT, look_up, lambda: now, patience_seconds=0.05)
-    assert looking.refused_now(HERE) == ""
-    assert looking.refused_now(HERE) == ""
+    looking = TargetLookup(STRICT, look_up, lambda: now, patience_seconds=0.05)
+    assert looking.dns_refusal(HERE) == ""
+    assert looking.dns_refusal(HERE) == ""
     assert len(asked) == 1
     now += SILENT_SECONDS + 1
-    looking.refused_now(HERE)
+    looking.dns_refusal(HERE)
     assert len(asked) == 2
     answer.set()

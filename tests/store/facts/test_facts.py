@@ -1,4 +1,4 @@
-"""What every store of facts must do. Each implementation is a parameter of ``facts``; DuckDB's own files are tested below."""
+"""The conformance suite of stores of facts, each a parameter of ``facts``; DuckDB's files are tested below."""
 
 import random
 import subprocess
@@ -11,31 +11,31 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clickloop import text as octets
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import ClickIds
 from clickloop.clock import DAY_MS, iso_text
 from clickloop.record_id import RecordIds, base32_tail, base32_time
-from clickloop.report.evidence import Clicks
+from clickloop.report.evidence import ClickEvidence
 from clickloop.report.fact import ConversionFact
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
-from clickloop.store.facts.facts import Facts, FactsDamagedError, FactsError, FactsInUseError, SegmentRefusedError
+from clickloop.store.facts.facts import FactsDamagedError, FactsError, FactsInUseError, FactsStore, SegmentRefusedError
 from clickloop.store.journal.reader import JournalReader
-from clickloop.store.journal.segment import DamageKind, Segment, SegmentContents, sealed
+from clickloop.store.journal.segment import DamageKind, Segment, SegmentContents, closed_segment_bytes
 from clickloop.store.journal.writer import JournalWriter
+from clickloop.text import escape_bytes, unescape_bytes
 from clickloop.tracking.settle import settle_clicks
 from tests.empty_stores import open_facts
 from tests.store.counting import sums_of
 
-OPENERS: dict[str, Callable[[Path], Facts]] = {"duckdb": lambda folder: open_facts(folder / "facts.duckdb")}
+OPENERS: dict[str, Callable[[Path], FactsStore]] = {"duckdb": lambda folder: open_facts(folder / "facts.duckdb")}
 NOON = 1_760_000_000_000
 
 
 class Store:
-    """A store of facts in a folder, which can be opened again, and segments to load into it."""
+    """A store of facts in a folder, which can be reopened, and segments to load."""
 
-    def __init__(self, folder: Path, opener: Callable[[Path], Facts]) -> None:
+    def __init__(self, folder: Path, opener: Callable[[Path], FactsStore]) -> None:
         self.folder = folder
         self._opener = opener
         self.facts = opener(folder)
@@ -46,10 +46,10 @@ class Store:
         self.facts = self._opener(self.folder)
 
     def segment(self, *records: bytes) -> SegmentContents:
-        """A segment of these records, on disk."""
+        """Write a segment of these records."""
         self._number += 1
         path = self.folder / f"{self._number:08d}.ndjson"
-        path.write_bytes(sealed(self._number, [record[:-1] + b',"crc":1}' for record in records]))
+        path.write_bytes(closed_segment_bytes(self._number, [record[:-1] + b',"crc":1}' for record in records]))
         segment = Segment(path, "clicks", "writer", self._number, path.stat().st_size)
         return SegmentContents(segment, len(records))
 
@@ -229,10 +229,10 @@ def test_recent_clicks_are_the_last_that_count_of_each_campaign(store: Store) ->
         a_click(NOON - 9, campaign_id=2, external_id="d"),
     )
     assert store.facts.recent_clicks(10) == {
-        1: Clicks(recent=3, without_external_id=1, unreplaced=1, cost_unreadable=1, last_at=NOON - 1),
-        2: Clicks(recent=1, last_at=NOON - 9),
+        1: ClickEvidence(recent=3, without_external_id=1, unreplaced=1, cost_unreadable=1, last_at=NOON - 1),
+        2: ClickEvidence(recent=1, last_at=NOON - 9),
     }
-    assert store.facts.recent_clicks(2, 1) == {1: Clicks(recent=2, unreplaced=1, last_at=NOON - 1)}
+    assert store.facts.recent_clicks(2, 1) == {1: ClickEvidence(recent=2, unreplaced=1, last_at=NOON - 1)}
     assert store.facts.recent_clicks(2, 3) == {}
 
 
@@ -294,7 +294,7 @@ _TEXTS = [field.name for field in msgspec.structs.fields(Click) if field.type is
 
 @pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
 def test_any_bytes_in_any_field_survive_the_way_from_the_journal_into_the_facts(
-    opener: Callable[[Path], Facts], tmp_path: Path
+    opener: Callable[[Path], FactsStore], tmp_path: Path
 ) -> None:
     root = tmp_path / "journal"
     facts = opener(tmp_path)
@@ -306,7 +306,7 @@ def test_any_bytes_in_any_field_survive_the_way_from_the_journal_into_the_facts(
         st.lists(st.dictionaries(st.sampled_from(_TEXTS), st.binary(max_size=300), max_size=8), min_size=1, max_size=4)
     )
     def check(values: list[dict[str, bytes]]) -> None:
-        clicks = [a_click(NOON, **{name: octets.text_of(value) for name, value in fields.items()}) for fields in values]
+        clicks = [a_click(NOON, **{name: escape_bytes(value) for name, value in fields.items()}) for fields in values]
         for click in clicks:
             writer.append(msgspec.json.encode(click))
         writer.close_segment()
@@ -314,9 +314,7 @@ def test_any_bytes_in_any_field_survive_the_way_from_the_journal_into_the_facts(
         found = facts.find_clicks([click.click_id for click in clicks])
         assert [found[click.click_id] for click in clicks] == clicks
         for click, fields in zip(clicks, values, strict=True):
-            assert all(
-                octets.octets_of(getattr(found[click.click_id], name)) == value for name, value in fields.items()
-            )
+            assert all(unescape_bytes(getattr(found[click.click_id], name)) == value for name, value in fields.items())
 
     check()
     writer.close()
@@ -354,7 +352,7 @@ def test_a_duckdb_log_without_its_file_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", [2, 3, 5])
 def test_what_was_closed_well_opens_again_whatever_was_done_before(tmp_path: Path, seed: int) -> None:
-    """The engine cuts free blocks off the end of its file and goes on counting them: such a file is whole."""
+    """The engine cuts free blocks off the end of its file but still counts them: such a file is intact."""
     chance = random.Random(seed)
     store, facts = Store(tmp_path, OPENERS["duckdb"]), 0
     for turn in range(14):

@@ -17,12 +17,12 @@ from clickloop.click_id import ClickIds
 from clickloop.clock import DAY_MS, HOUR_MS
 from clickloop.report.fact import ConversionFact
 from clickloop.report.measure import Measure, OtherMoney
-from clickloop.report.query import Dimension, Filter, Rate, Report, ReportQuery
-from clickloop.store.facts.facts import Facts
-from clickloop.store.journal.segment import Segment, SegmentContents, sealed
+from clickloop.report.query import Dimension, DimensionFilter, ExchangeRate, Report, ReportQuery
+from clickloop.store.facts.facts import FactsStore
+from clickloop.store.journal.segment import Segment, SegmentContents, closed_segment_bytes
 from tests.empty_stores import open_facts
 
-OPENERS: dict[str, Callable[[Path], Facts]] = {"duckdb": lambda folder: open_facts(folder / "facts.duckdb")}
+OPENERS: dict[str, Callable[[Path], FactsStore]] = {"duckdb": lambda folder: open_facts(folder / "facts.duckdb")}
 NOON = 1_772_366_400_000  # 2026-03-01T12:00:00Z, a Sunday
 D = Dimension
 TODAY = NOON // DAY_MS
@@ -30,9 +30,9 @@ E12 = 10**12
 
 
 class Counted:
-    """Facts in a folder, and what is told of them."""
+    """Facts in a folder, and their reports."""
 
-    def __init__(self, folder: Path, opener: Callable[[Path], Facts]) -> None:
+    def __init__(self, folder: Path, opener: Callable[[Path], FactsStore]) -> None:
         self.folder = folder
         self.facts = opener(folder)
         self._ids = ClickIds(b"k" * 32)
@@ -40,19 +40,19 @@ class Counted:
         self._outbox = count(1)
 
     def visit(self, times: int = 1, at: int = NOON, **fields: Any) -> Click:
-        """So many clicks that are alike; the last one."""
+        """Load a number of equal clicks, and return the last one."""
         usual = {"campaign_id": 1, "source_id": 2} | fields
         clicks = [msgspec.convert({"click_id": self._ids.new(at), "at": at} | usual, Click) for _ in range(times)]
         number = next(self._segments)
         path = self.folder / f"{number:08d}.ndjson"
         lines = [msgspec.json.encode(click)[:-1] + b',"crc":1}' for click in clicks]
-        path.write_bytes(sealed(number, lines))
+        path.write_bytes(closed_segment_bytes(number, lines))
         segment = Segment(path, "clicks", "writer", number, path.stat().st_size)
         self.facts.load_clicks([SegmentContents(segment, len(clicks))])
         return clicks[-1]
 
     def convert(self, click: Click, micros: int = 0, status: str = "sale", at: int = NOON, **fields: object) -> None:
-        """A conversion of a click; ``conversions=-1`` takes one back."""
+        """Load a conversion of a click; ``conversions=-1`` reverts one."""
         counts_as = {"sale": "confirmed", "rejected": "rejected"}.get(status, "pending")
         money = {"confirmed": "revenue_micros", "rejected": "rejected_micros", "pending": "pending_micros"}[counts_as]
         fact = {
@@ -69,8 +69,8 @@ class Counted:
         row = msgspec.convert(msgspec.to_builtins(fact | fields), ConversionFact)
         self.facts.load_facts([(next(self._outbox), msgspec.json.encode(row))])
 
-    def report(self, *group_by: Dimension, rates: tuple[Rate, ...] = (), **asked: Any) -> Report:
-        """The report of the last days around noon, in UTC, unless something else is asked."""
+    def report(self, *group_by: Dimension, rates: tuple[ExchangeRate, ...] = (), **asked: Any) -> Report:
+        """Return a report of the days around noon, in UTC unless specified otherwise."""
         usual: dict[str, Any] = {"from_at": NOON - 30 * DAY_MS, "until_at": NOON + 30 * DAY_MS, "currency": "USD"}
         return self.facts.report(ReportQuery(group_by=group_by, **usual | asked), rates)
 
@@ -164,7 +164,7 @@ def test_every_dimension_groups_and_filters_clicks_and_conversions(counted: Coun
     assert (report.group_count, first.keys, first.sums.clicks, first.sums.confirmed) == (2, (key,), 3, 1)
     assert report.totals.clicks == 5
     if dimension not in (D.DAY, D.HOUR):
-        only = counted.report(filters=(Filter(dimension, (str(key),)),)).totals
+        only = counted.report(filters=(DimensionFilter(dimension, (str(key),)),)).totals
         assert (only.clicks, only.confirmed, only.revenue_micros) == (3, 1, 5)
 
 
@@ -174,16 +174,20 @@ def test_what_is_not_there_is_a_group_and_can_be_filtered_by(counted: Counted) -
     assert keys(counted.report(D.COUNTRY)) == [("",), ("DE",)]
     assert keys(counted.report(D.OFFER)) == [(0,), (4,)]
     assert keys(counted.report(D.OS_VERSION)) == [("",), ("iOS",)]
-    for nothing in (Filter(D.COUNTRY, ("",)), Filter(D.OFFER, ("0",)), Filter(D.OS_VERSION, ("",))):
+    for nothing in (
+        DimensionFilter(D.COUNTRY, ("",)),
+        DimensionFilter(D.OFFER, ("0",)),
+        DimensionFilter(D.OS_VERSION, ("",)),
+    ):
         assert counted.report(filters=(nothing,)).totals.clicks == 2
-    assert counted.report(filters=(Filter(D.COUNTRY, ("", "DE")),)).totals.clicks == 3
+    assert counted.report(filters=(DimensionFilter(D.COUNTRY, ("", "DE")),)).totals.clicks == 3
 
 
 def test_filters_of_several_dimensions_must_all_hold(counted: Counted) -> None:
     counted.visit(1, country="DE", device="tv")
     counted.visit(2, country="DE", device="mobile")
     counted.visit(4, country="FR", device="tv")
-    wanted = (Filter(D.COUNTRY, ("DE", "FR")), Filter(D.DEVICE, ("tv",)))
+    wanted = (DimensionFilter(D.COUNTRY, ("DE", "FR")), DimensionFilter(D.DEVICE, ("tv",)))
     assert counted.report(filters=wanted).totals.clicks == 5
 
 
@@ -203,7 +207,7 @@ def test_a_filter_by_status_narrows_conversions_alone(counted: Counted) -> None:
     click = counted.visit(5)
     counted.convert(click, 3)
     counted.convert(click, 4, "hold")
-    sums = counted.report(filters=(Filter(D.STATUS, ("hold",)),)).totals
+    sums = counted.report(filters=(DimensionFilter(D.STATUS, ("hold",)),)).totals
     assert (sums.clicks, sums.confirmed, sums.pending) == (5, 0, 1)
 
 
@@ -281,7 +285,11 @@ def test_money_is_converted_at_the_rate_of_its_day_or_the_latest_before(counted:
     counted.convert(click, 1_000, currency="EUR", at=NOON)
     counted.convert(click, 1_000, currency="USD")
     counted.convert(click, 1_000, "hold", currency="EUR", at=NOON + 3 * DAY_MS)
-    rates = (Rate("EUR", TODAY, 1_100_000_000_000), Rate("EUR", TODAY - 5, 2 * E12), Rate("GBP", TODAY, 9 * E12))
+    rates = (
+        ExchangeRate("EUR", TODAY, 1_100_000_000_000),
+        ExchangeRate("EUR", TODAY - 5, 2 * E12),
+        ExchangeRate("GBP", TODAY, 9 * E12),
+    )
     sums = counted.report(rates=rates).totals
     assert (sums.cost_micros, sums.revenue_micros, sums.pending_micros) == (2_000, 2_100, 1_100)
     assert sums.not_converted == ()
@@ -292,7 +300,7 @@ def test_money_without_a_rate_is_told_apart_and_never_guessed(counted: Counted) 
     counted.convert(click, 5, currency="EUR", at=NOON - 2 * DAY_MS)
     counted.convert(click, 6, currency="EUR")
     counted.convert(click, 8, "rejected", currency="")
-    report = counted.report(D.CAMPAIGN, rates=(Rate("EUR", TODAY, E12 // 2),))
+    report = counted.report(D.CAMPAIGN, rates=(ExchangeRate("EUR", TODAY, E12 // 2),))
     apart = (OtherMoney(currency="", rejected_micros=8), OtherMoney(currency="EUR", revenue_micros=5))
     for sums in (report.totals, report.groups[0].sums):
         assert (sums.revenue_micros, sums.cost_micros, sums.confirmed) == (3, 7, 2)
@@ -304,7 +312,7 @@ def test_sums_are_exact_before_they_are_rounded(counted: Counted) -> None:
     for _ in range(3):
         counted.convert(click, 1, currency="EUR")
         counted.convert(click, -1, "hold", currency="EUR")
-    sums = counted.report(rates=(Rate("EUR", 0, E12 // 2),)).totals
+    sums = counted.report(rates=(ExchangeRate("EUR", 0, E12 // 2),)).totals
     assert (sums.revenue_micros, sums.pending_micros) == (2, -2)
 
 
@@ -313,7 +321,7 @@ def test_the_largest_sums_do_not_overflow(counted: Counted) -> None:
     micros = 999_999_999_999_999_999
     for _ in range(4):
         counted.convert(click, micros, currency="EUR")
-    assert counted.report(rates=(Rate("EUR", 0, 999_999 * E12),)).totals.revenue_micros == 4 * micros * 999_999
+    assert counted.report(rates=(ExchangeRate("EUR", 0, 999_999 * E12),)).totals.revenue_micros == 4 * micros * 999_999
 
 
 _clicks: st.SearchStrategy[dict[str, Any]] = st.builds(
@@ -337,7 +345,7 @@ def test_the_totals_are_the_sums_of_the_groups_however_they_are_made(
     counted = Counted(tmp_path_factory.mktemp("facts"), OPENERS["duckdb"])
     for fields, micros, status in happened:
         counted.convert(counted.visit(**fields), micros, status, currency=fields["cost_currency"])
-    rates = (Rate("EUR", 0, 3 * E12),)
+    rates = (ExchangeRate("EUR", 0, 3 * E12),)
     for group_by in ((), (D.V1,), (D.COUNTRY, D.V1), (D.DAY,)):
         report = counted.report(*group_by, rates=rates)
         if group_by:

@@ -1,4 +1,4 @@
-"""Rows of the outbox are taken by their own ids, whatever the order in which they were committed."""
+"""Rows of the outbox are taken by id, whatever the order in which they were committed."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -44,7 +44,7 @@ def a_fact() -> bytes:
 
 
 def put(tx: Connection, *ids: int) -> None:
-    """Put rows with these ids into the outbox, as transactions do that commit in another order than they began."""
+    """Put rows with these ids into the outbox, like transactions that commit in another order than they began."""
     tx.execute(insert(fact_outbox), [{"id": id_, "fact": a_fact()} for id_ in ids])
 
 

@@ -1,4 +1,4 @@
-"""The journal's marks: deleted segments are noticed, the last ones and a whole writer's too; copied and returned ones count once."""
+"""The journal's marks: deleted segments are noticed, also the last ones and a whole writer's; returned ones count once."""
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -21,10 +21,10 @@ from clickloop.store.damage_log import (
     unconfirmed_damages,
 )
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
-from clickloop.store.identity import Installation, Marks, read_installation, write_installation
+from clickloop.store.identity import Installation, StoreMarks, read_installation, write_installation
 from clickloop.store.journal.marks import StreamMark, marked_writers, missing_ranges, read_mark
 from clickloop.store.journal.reader import JournalReader
-from clickloop.store.journal.segment import Damage, DamageKind, framed, sealed
+from clickloop.store.journal.segment import Damage, DamageKind, closed_segment_bytes, record_line
 from clickloop.store.journal.writer import JournalWriter
 from clickloop.tracking.settle import ClickBatch, settle_clicks
 from tests.empty_stores import open_facts
@@ -34,7 +34,7 @@ NOW = 1_790_000_000_000
 
 
 class Folder:
-    """A data folder's journal and facts, and what its clicks were."""
+    """A data folder's journal and facts, and its click ids."""
 
     def __init__(self, path: Path, installation: str = "a" * 32) -> None:
         self.path = path
@@ -49,7 +49,7 @@ class Folder:
         return JournalWriter.open(self.path / "journal", "clicks", "edge1", clock=lambda: NOW)
 
     def write(self, segments: int = 1, clicks: int = 3) -> None:
-        """Closed segments of the writer, on disk."""
+        """Write closed segments, synced to disk."""
         for _ in range(segments):
             for _ in range(clicks):
                 click = Click(click_id=self.ids.new(NOW), at=NOW, campaign_id=1, source_id=1)
@@ -62,7 +62,7 @@ class Folder:
         return self.writer.path / f"{number:08d}.ndjson"
 
     def settle(self) -> list[Damage]:
-        """What a core that starts now finds wrong while it settles all there is."""
+        """Return the damages that a core finds when it starts now and settles everything."""
         reader = JournalReader(self.path / "journal", self.path / "settled", clock=lambda: NOW)
         damages: list[Damage] = []
         batch = ClickBatch(0, 1, (), True)
@@ -226,14 +226,14 @@ def test_damage_is_an_alarm_until_it_is_confirmed(folder: Folder) -> None:
     shutil.rmtree(folder.writer.path)
     folder.settle()
     alarms = Alarms(folder.path)
-    alarms.tell("journal", damage_alarms(folder.path))
+    alarms.report("journal", damage_alarms(folder.path))
     assert [alarm.sentence for alarm in read_alarms(folder.path)] == [
-        "the journal is damaged, places that are not confirmed: 1; see the page Health or run clickloop doctor"
+        "the journal is damaged, unconfirmed places: 1; see the page Health or run clickloop doctor"
     ]
     folder.settle()
     assert len(unconfirmed_damages(folder.path)) == 1, "told by every start, kept once"
     assert confirm_damages(folder.path, NOW) == 1
-    alarms.tell("journal", damage_alarms(folder.path))
+    alarms.report("journal", damage_alarms(folder.path))
     assert read_alarms(folder.path) == ()
     assert folder.settle() == []
     assert unconfirmed_damages(folder.path) == ()
@@ -269,13 +269,13 @@ def test_facts_begun_anew_take_the_settled_segments_that_are_still_there_without
     tmp_path: Path,
 ) -> None:
     path = used(tmp_path / "data")
-    write_installation(path, msgspec.structs.replace(_known(path), marks=Marks()))
+    write_installation(path, msgspec.structs.replace(_known(path), marks=StoreMarks()))
     segments = path / "settled" / "clicks" / "0000000000001-edge1-1-abcd"
     segments.mkdir(parents=True)
     ids = [ClickIds(b"k" * 32).new(NOW) for _ in range(3)]
     for number, click_id in enumerate(ids, 7):
         line = msgspec.json.encode(Click(click_id=click_id, at=NOW, campaign_id=1, source_id=1))
-        (segments / f"{number:08d}.ndjson").write_bytes(sealed(number, [framed(line)[:-1]]))
+        (segments / f"{number:08d}.ndjson").write_bytes(closed_segment_bytes(number, [record_line(line)[:-1]]))
     (path / "facts.duckdb").unlink()
     (done,) = start_anew(path, NOW)
     assert "3 journal segments" in done

@@ -1,4 +1,4 @@
-"""Several nodes load into one store of facts, and a folder from before segments carried a node goes on."""
+"""Several nodes load into one store of facts, and a folder from before segments had a node works."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,7 +32,7 @@ def facts(tmp_path: Path) -> Iterator[DuckDbFacts]:
 
 
 def written(folder: Path, writer: str, segments: int = 1) -> list[str]:
-    """Write segments of one click each into a node's folder, as the writer of that name; return the clicks' ids."""
+    """Write segments of one click each into a node's folder as a writer, and return the click ids."""
     ids = []
     journal = JournalWriter(folder / "journal" / "clicks" / writer, wall_clock)
     for _ in range(segments):

@@ -1,7 +1,8 @@
-"""The journal's reader: whole, torn, flipped, missing and unreadable segments, and where settled ones go."""
+"""The journal's reader: intact, torn, flipped, missing and unreadable segments, and where settled ones go."""
 
 import os
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -10,22 +11,23 @@ from hypothesis import strategies as st
 
 from clickloop.clock import DAY_MS
 from clickloop.store.journal.listing import journal_lag
+from clickloop.store.journal.marks import missing_ranges
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import (
     Damage,
     DamageKind,
     Segment,
     SegmentContents,
+    closed_segment_bytes,
     damages_of,
-    framed,
     quick_count,
+    record_line,
     salvage,
-    sealed,
 )
 from clickloop.store.journal.writer import JournalWriter
 
 RECORDS = [b'{"click_id":"%04d","v1":"{\\"a\\":1,\\"crc\\":2}"}' % number for number in range(5)]
-LINES = [framed(record)[:-1] for record in RECORDS]
+LINES = [record_line(record)[:-1] for record in RECORDS]
 
 
 class Journal:
@@ -42,14 +44,14 @@ class Journal:
         return JournalReader(self.root, self.settled, clock=lambda: self.now)
 
     def write(self, *records: bytes) -> Path:
-        """Writes a segment and closes it."""
+        """Write a segment and close it."""
         for record in records or RECORDS:
             self.writer.append(record)
         self.writer.close_segment()
         return max(self.writer.path.glob("*.ndjson"))
 
     def kill(self) -> None:
-        """Lets go of everything as the death of the process does: nothing is written any more."""
+        """Close everything as if the process died, without writing."""
         for number in range(3, 200):
             try:
                 if os.readlink(f"/proc/self/fd/{number}").startswith(str(self.writer.path)):
@@ -58,7 +60,7 @@ class Journal:
                 continue
 
     def only(self) -> SegmentContents:
-        """The one segment that can be settled."""
+        """Return the only segment that can be settled."""
         (segment,) = self.reader.closed_segments("clicks")
         return self.reader.read(segment)
 
@@ -116,7 +118,7 @@ def test_a_torn_tail_of_a_dead_writer_is_cut_off_and_told_exactly(journal: Journ
 def test_a_page_of_nul_bytes_after_a_power_cut_is_a_torn_tail(journal: Journal) -> None:
     path = journal.write()
     data = path.read_bytes()
-    cut = len(framed(RECORDS[0])) + 10
+    cut = len(record_line(RECORDS[0])) + 10
     path.write_bytes(data[:cut] + bytes(len(data) - cut))
     contents = journal.only()
     assert (contents.lines, kinds(contents.damages)) == ((LINES[0],), [DamageKind.TORN_TAIL])
@@ -241,13 +243,28 @@ def test_old_settled_segments_are_deleted_but_the_newest_of_a_living_writer_stay
     paths = [journal.write() for _ in range(3)]
     for path in paths:
         os.utime(path, (1, 1))
-    octets = paths[0].stat().st_size
+    size = paths[0].stat().st_size
     journal.reader.settled(journal.reader.closed_segments("clicks"))
-    assert journal.reader.delete_settled(before_ms=10_000) == 2 * octets
+    assert journal.reader.delete_settled(before_ms=10_000) == 2 * size
     journal.kill()
     journal.reader.closed_segments("clicks")
-    assert journal.reader.delete_settled(before_ms=10_000) == octets
+    assert journal.reader.delete_settled(before_ms=10_000) == size
     assert list(journal.settled.glob("*/*")) == []
+
+
+def test_looking_through_many_settled_segments_takes_little_memory(journal: Journal) -> None:
+    journal.write()
+    (segment,) = journal.reader.closed_segments("clicks")
+    journal.reader.settled([segment])
+    folder = journal.settled / "clicks" / segment.writer
+    for number in range(2, 5_000):  # as many as there are notices in a day
+        (folder / f"{number:08d}.ndjson").touch()
+    tracemalloc.start()
+    assert journal.reader.delete_settled(before_ms=10_000) == 0
+    assert list(missing_ranges(journal.root, journal.settled, "clicks")) == []
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 300_000
 
 
 def test_the_directory_that_segments_of_a_living_writer_are_about_to_be_put_into_stays(journal: Journal) -> None:
@@ -274,20 +291,20 @@ def test_the_lag_counts_what_is_not_settled(journal: Journal) -> None:
     path = journal.write()
     os.utime(path, (5, 5))
     lag = journal_lag(journal.root, "clicks", 7_000)
-    assert (lag.segments, lag.octets, lag.oldest_age_ms) == (1, path.stat().st_size, 2_000)
+    assert (lag.segments, lag.size, lag.oldest_age_ms) == (1, path.stat().st_size, 2_000)
     journal.reader.settled(journal.reader.closed_segments("clicks"))
     assert journal_lag(journal.root, "clicks", 7_000).segments == 0
     assert journal_lag(journal.root, "notices", 7_000).segments == 0
 
 
 def _line_range(index: int) -> tuple[int, int]:
-    """Where a record's line stands in the segment, with its newline."""
+    """Return start and end of a record's line in the segment, with its newline."""
     first = sum(len(line) + 1 for line in LINES[:index])
     return first, first + len(LINES[index]) + 1
 
 
 def test_a_segment_cut_at_any_byte_keeps_every_whole_line_and_tells_where_it_ends(tmp_path: Path) -> None:
-    data = sealed(1, LINES)
+    data = closed_segment_bytes(1, LINES)
     segment = Segment(tmp_path / "00000001.ndjson", "clicks", "w", 1, len(data))
     for cut in range(len(data)):
         found = salvage(data[:cut])
@@ -299,7 +316,7 @@ def test_a_segment_cut_at_any_byte_keeps_every_whole_line_and_tells_where_it_end
 
 
 def test_a_bit_flipped_anywhere_costs_at_most_its_own_line_and_is_told_exactly(tmp_path: Path) -> None:
-    data = sealed(1, LINES)
+    data = closed_segment_bytes(1, LINES)
     segment = Segment(tmp_path / "00000001.ndjson", "clicks", "w", 1, len(data))
     for place in range(len(data)):
         for bit in range(8):
@@ -318,13 +335,13 @@ def test_a_bit_flipped_anywhere_costs_at_most_its_own_line_and_is_told_exactly(t
 
 @given(
     st.lists(
-        st.text().map(lambda text: framed(b'{"v":"' + text.encode("unicode_escape").hex().encode() + b'"}')[:-1]),
+        st.text().map(lambda text: record_line(b'{"v":"' + text.encode("unicode_escape").hex().encode() + b'"}')[:-1]),
         max_size=6,
     ),
     st.data(),
 )
 def test_whatever_stretch_is_overwritten_the_lines_outside_it_survive(lines: list[bytes], data: st.DataObject) -> None:
-    whole = sealed(1, lines)
+    whole = closed_segment_bytes(1, lines)
     first = data.draw(st.integers(0, len(whole)))
     end = data.draw(st.integers(first, len(whole)))
     noise = data.draw(st.binary(min_size=end - first, max_size=end - first))

@@ -1,4 +1,4 @@
-"""The journal's writer and group commit: what is acknowledged, when segments close, and what happens on a full or failing disk."""
+"""The journal's writer and group commit: acknowledging, closing segments, and full or failing disks."""
 
 import asyncio
 import errno
@@ -181,7 +181,7 @@ def test_waiters_of_a_failed_sync_are_told(tmp_path: Path) -> None:
 
 
 def _descriptor_of(path: Path) -> int:
-    """The descriptor by which this process has the file open."""
+    """Return the descriptor with which this process has a file open."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     for descriptor in range(3, min(limit, 1024)):
         try:

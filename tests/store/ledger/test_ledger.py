@@ -1,4 +1,4 @@
-"""The ledger: opening, migrating, transactions, and its logs' paging."""
+"""The ledger: opening, migrating, transactions."""
 
 import sqlite3
 import subprocess
@@ -13,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from msgspec.json import decode
-from sqlalchemy import create_engine, insert, select, text
+from sqlalchemy import create_engine, insert, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 from clickloop.conversion.notice_log import NoticeFilter
@@ -25,14 +25,14 @@ from clickloop.store.ledger.jobs.jobs import JobState
 from clickloop.store.ledger.jobs.uploads import UPLOADS
 from clickloop.store.ledger.ledger import Ledger, LedgerError
 from clickloop.store.ledger.migrations import HEAD
-from clickloop.store.ledger.schema.tables import metadata, settings
+from clickloop.store.ledger.schema.tables import metadata, notices, receivers, settings
 from clickloop.store.ledger.setup.networks import NETWORKS
 from clickloop.store.ledger.setup.statuses import status_table
-from clickloop.tracking.resending import Asked
+from clickloop.tracking.resending import ResendRequest
 
 
 def _schema(path: Path) -> dict[str, object]:
-    """Tables with their columns, constraints and indexes, as SQLite itself tells them."""
+    """Return tables with their columns, constraints and indexes, as SQLite reports them."""
     connection = sqlite3.connect(path)
     found: dict[str, object] = {}
     names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
@@ -54,7 +54,7 @@ def _schema(path: Path) -> dict[str, object]:
 
 
 def _parts(created: str) -> list[str]:
-    """The columns and constraints of a CREATE TABLE, split at the commas outside of brackets: an added column has no line of its own."""
+    """Return the columns and constraints of a CREATE TABLE, split at commas outside of parentheses."""
     inner = created[created.index("(") + 1 : created.rindex(")")]
     parts, depth = [""], 0
     for character in inner:
@@ -87,7 +87,7 @@ def test_head_is_the_newest_revision() -> None:
     assert ScriptDirectory.from_config(config).get_current_head() == HEAD
 
 
-def test_a_new_ledger_syncs_every_commit_and_checks_references(tmp_path: Path) -> None:
+def test_a_new_ledger_syncs_every_commit_and_checks_foreign_keys(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "ledger.sqlite")
     with ledger.read() as tx:
         pragmas = [tx.scalar(text(f"PRAGMA {name}")) for name in ("journal_mode", "synchronous", "foreign_keys")]
@@ -101,13 +101,13 @@ def test_a_new_ledger_knows_the_words_that_networks_commonly_send(tmp_path: Path
     assert {word: status.key for word in words if (status := table.of_word(word))} == words
 
 
-def test_a_second_open_keeps_what_is_there(tmp_path: Path) -> None:
+def test_opening_again_keeps_what_is_stored(tmp_path: Path) -> None:
     _add_setting(str(tmp_path / "ledger.sqlite"), "kept")
     with Ledger.open(tmp_path / "ledger.sqlite").read() as tx:
         assert tx.scalars(select(settings.c.name)).all() == ["kept"]
 
 
-def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_write_saves_nothing(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "ledger.sqlite")
 
     def write_half() -> None:
@@ -121,7 +121,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
         assert tx.scalars(select(settings.c.name)).all() == []
 
 
-def test_an_error_names_the_statement_and_not_what_was_to_be_written(tmp_path: Path) -> None:
+def test_an_error_quotes_the_statement_without_its_values(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "ledger.sqlite")
     secret = token_hex(8)  # tracebacks quote this file
     with ledger.write() as tx:
@@ -178,7 +178,7 @@ def test_processes_that_open_a_new_ledger_at_once_migrate_it_once(tmp_path: Path
 
 @pytest.mark.crash
 @pytest.mark.parametrize("statement", ["CREATE TABLE settings", "CREATE TABLE attempts", "INSERT INTO status_words"])
-def test_a_process_killed_within_the_migration_leaves_the_ledger_as_it_was(tmp_path: Path, statement: str) -> None:
+def test_a_process_killed_during_the_migration_leaves_the_ledger_unchanged(tmp_path: Path, statement: str) -> None:
     program = (
         "import os, sys; from sqlalchemy import Engine, event; from clickloop.store.ledger.ledger import Ledger\n"
         "def kill(_connection, _cursor, text, *_):\n"
@@ -202,15 +202,17 @@ def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
         Ledger.open(tmp_path / "ledger.sqlite")
 
 
-def test_a_file_that_is_no_ledger_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_ledger_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "ledger.sqlite").write_bytes(b"not a database, but long enough to be looked at" * 100)
-    with pytest.raises(LedgerError, match=r"ledger\.sqlite is no SQLite database"):
+    with pytest.raises(LedgerError, match=r"ledger\.sqlite is not a SQLite database"):
         Ledger.open(tmp_path / "ledger.sqlite")
 
 
-def test_a_state_without_its_date_is_refused_by_the_ledger_itself(tmp_path: Path) -> None:
+def test_the_ledger_itself_refuses_a_state_without_its_time(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "ledger.sqlite")
-    statement = text("INSERT INTO notices (notice_id, at, door, raw, outcome) VALUES ('n', 1, 's2s', x'00', 'waiting')")
+    statement = text(
+        "INSERT INTO notices (notice_id, at, channel, raw, outcome) VALUES ('n', 1, 's2s', x'00', 'waiting')"
+    )
     with pytest.raises(IntegrityError, match="waiting_has_moment"), ledger.write() as tx:
         tx.execute(statement)
 
@@ -228,7 +230,7 @@ def _ledger_at(path: Path, revision: str, *statements: str) -> None:
     ledger.close()
 
 
-def test_a_network_from_before_it_had_words_has_none_after_the_upgrade(tmp_path: Path) -> None:
+def test_a_network_from_before_status_words_has_none_after_the_upgrade(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     _ledger_at(
         path,
@@ -244,7 +246,7 @@ def test_a_network_from_before_it_had_words_has_none_after_the_upgrade(tmp_path:
     assert (network.preset, network.postback_parameters, network.status_words) == ("affise", {"cid": "{sub1}"}, {})
 
 
-def test_a_job_under_way_keeps_its_period_in_the_upgrade_and_a_cancelled_upload_is_stopped(tmp_path: Path) -> None:
+def test_the_upgrade_keeps_the_period_of_running_jobs_and_stops_cancelled_uploads(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     period = '"period": {"since": 1772366400500, "until": null}'
     asked = {
@@ -272,7 +274,31 @@ def test_a_job_under_way_keeps_its_period_in_the_upgrade_and_a_cancelled_upload_
     since = "2026-03-01T12:00:00.500Z"
     assert decode(jobs[JobKind.CANCEL], type=PostbackFilter) == PostbackFilter(rule_id=4, since=since)
     assert decode(jobs[JobKind.RERUN], type=NoticeFilter) == NoticeFilter(status_word="lead", since=since)
-    wanted = decode(jobs[JobKind.RESEND], type=Asked).wanted
+    wanted = decode(jobs[JobKind.RESEND], type=ResendRequest).wanted
     assert wanted == PostbackFilter(state=PostbackState.FAILED, since=since)
     assert upload is not None
     assert upload.state is JobState.STOPPED
+
+
+def test_the_upgrade_keeps_receivers_and_channels(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    _ledger_at(
+        path,
+        "0007",
+        "INSERT INTO lanes VALUES ('slow.example:443', 3, 60, 5, 9, 2, 'HTTP 503', 7, 'probe'), "
+        "('calm.example:443', NULL, 30, NULL, NULL, 0, '', NULL, NULL)",
+        "INSERT INTO notices (notice_id, at, door, raw, outcome, reason) "
+        "VALUES ('n', 1, 'pixel', x'00', 'refused', 'no_click_id')",
+    )
+    upgraded = Ledger.open(path)
+    with upgraded.read() as tx:
+        kept = tx.execute(select(receivers).order_by(receivers.c.receiver)).all()
+        channel = tx.scalar(select(notices.c.channel))
+        tables = set(inspect(tx).get_table_names())
+    upgraded.close()
+    assert [tuple(row) for row in kept] == [
+        ("calm.example:443", None, 30, None, None, 0, "", None, None),
+        ("slow.example:443", 3, 60, 5, 9, 2, "HTTP 503", 7, "probe"),
+    ]
+    assert channel == "pixel"
+    assert "lanes" not in tables

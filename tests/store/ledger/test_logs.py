@@ -1,4 +1,4 @@
-"""The logs of notices and conversions, and the user's statuses, as the ledger answers for them."""
+"""Notices, conversions and statuses in the ledger: paging, filters, damaged rows."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +11,8 @@ from clickloop.click.click import Click
 from clickloop.clock import iso_text
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.conversion_log import ConversionFilter
-from clickloop.conversion.notice import Door, RawNotice, RefusalReason
-from clickloop.conversion.notice_log import NoticeFilter, Outcome, StoredNotice
+from clickloop.conversion.notice import Channel, RawNotice, RefusalReason
+from clickloop.conversion.notice_log import NoticeFilter, NoticeOutcome, StoredNotice
 from clickloop.conversion.status import SALE, CountsAs, Status, StatusWords
 from clickloop.money import Money
 from clickloop.record_id import base32_tail, base32_time
@@ -34,7 +34,7 @@ from clickloop.store.ledger.logs.notices import (
 )
 from clickloop.store.ledger.setup.statuses import (
     delete_status,
-    free_words_of,
+    delete_words_of,
     insert_status,
     insert_words,
     is_status_used,
@@ -59,8 +59,8 @@ def _id(number: int) -> str:
 
 
 def _notice(number: int, **values: Any) -> StoredNotice:
-    raw = RawNotice(notice_id=_id(number), at=NOW + number, door=Door.S2S)
-    refused = {"outcome": Outcome.REFUSED, "reason": RefusalReason.NO_CLICK_ID}
+    raw = RawNotice(notice_id=_id(number), at=NOW + number, channel=Channel.S2S)
+    refused = {"outcome": NoticeOutcome.REFUSED, "reason": RefusalReason.NO_CLICK_ID}
     return StoredNotice(raw=raw, **(values if "outcome" in values else refused | values))
 
 
@@ -93,8 +93,10 @@ def test_the_log_pages_newest_first_without_gaps(ledger: Ledger) -> None:
     assert seen == stored[::-1]
 
 
-def test_a_notice_is_found_as_it_was_stored(ledger: Ledger) -> None:
-    waiting = _notice(1, click_id="c", status_word="x", outcome=Outcome.WAITING, look_again_at=5, flags=("a", "b"))
+def test_a_notice_reads_as_it_was_stored(ledger: Ledger) -> None:
+    waiting = _notice(
+        1, click_id="c", status_word="x", outcome=NoticeOutcome.WAITING, look_again_at=5, flags=("a", "b")
+    )
     with ledger.write() as tx:
         insert_notices(tx, [waiting])
         assert find_notice(tx, _id(1)) == waiting
@@ -110,7 +112,7 @@ def test_a_notice_is_found_as_it_was_stored(ledger: Ledger) -> None:
         (NoticeFilter(click_id=" C "), [1]),
         (NoticeFilter(click_id=""), [2, 1, 0]),
         (NoticeFilter(status_word=" Word1"), [1]),
-        (NoticeFilter(outcome=Outcome.REFUSED), [2, 0]),
+        (NoticeFilter(outcome=NoticeOutcome.REFUSED), [2, 0]),
         (NoticeFilter(reason=RefusalReason.WRONG_TOKEN), [2]),
         (NoticeFilter(campaign_id=3), [2]),
         (NoticeFilter(network_id=4), [2]),
@@ -120,13 +122,15 @@ def test_a_notice_is_found_as_it_was_stored(ledger: Ledger) -> None:
         (NoticeFilter(since=iso_text(NOW + 1)), [2, 1]),
         (NoticeFilter(until=iso_text(NOW + 1)), [0]),
         (NoticeFilter(since="2000-01-01", until="2999-01-01"), [2, 1, 0]),
-        (NoticeFilter(until=iso_text(NOW + 2), outcome=Outcome.REFUSED), [0]),
+        (NoticeFilter(until=iso_text(NOW + 2), outcome=NoticeOutcome.REFUSED), [0]),
     ],
 )
 def test_the_log_of_notices_filters(ledger: Ledger, wanted: NoticeFilter, found: list[int]) -> None:
     stored = [
         _notice(0),
-        _notice(1, click_id="c", outcome=Outcome.NEW, conversion_id="v", flags=("query_cut",), status_word="word1"),
+        _notice(
+            1, click_id="c", outcome=NoticeOutcome.NEW, conversion_id="v", flags=("query_cut",), status_word="word1"
+        ),
         _notice(2, reason=RefusalReason.WRONG_TOKEN, campaign_id=3, network_id=4),
     ]
     with ledger.write() as tx:
@@ -159,7 +163,7 @@ def test_the_log_of_conversions_filters(ledger: Ledger, wanted: ConversionFilter
         assert [stored.index(conversion) for conversion in conversions_before(tx, wanted, None, 10)] == found
 
 
-def test_conversions_page_and_are_found_singly_and_by_click(ledger: Ledger) -> None:
+def test_conversions_are_paged_and_found_by_id_and_by_click(ledger: Ledger) -> None:
     stored = [_conversion(0), _conversion(1, first_of_click=False)]
     with ledger.write() as tx:
         insert_conversions(tx, stored)
@@ -170,7 +174,7 @@ def test_conversions_page_and_are_found_singly_and_by_click(ledger: Ledger) -> N
 
 
 @pytest.mark.parametrize("column", ["click", "parameters"])
-def test_a_damaged_conversion_takes_no_page_away_from_the_others(ledger: Ledger, column: str) -> None:
+def test_a_damaged_conversion_does_not_fail_the_page(ledger: Ledger, column: str) -> None:
     stored = [_conversion(0), _conversion(1, first_of_click=False)]
     with ledger.write() as tx:
         insert_conversions(tx, stored)
@@ -180,7 +184,7 @@ def test_a_damaged_conversion_takes_no_page_away_from_the_others(ledger: Ledger,
             assert (page[1].conversion_id, page[1].click.click_id, page[1].payout) == (_id(0), "c1", Money(1, "USD"))
 
 
-def test_a_damaged_notice_takes_no_page_away_from_the_others(ledger: Ledger) -> None:
+def test_a_damaged_notice_does_not_fail_the_page(ledger: Ledger) -> None:
     stored = [_notice(number, click_id="c") for number in range(2)]
     with ledger.write() as tx:
         insert_notices(tx, stored)
@@ -189,7 +193,7 @@ def test_a_damaged_notice_takes_no_page_away_from_the_others(ledger: Ledger) -> 
         assert notices_of_click(tx, "c", 100) == stored
 
 
-def test_a_conversion_bears_the_name_that_its_status_has_today(ledger: Ledger) -> None:
+def test_a_conversion_has_the_current_name_of_its_status(ledger: Ledger) -> None:
     with ledger.write() as tx:
         insert_conversions(tx, [_conversion(0)])
         assert update_status(tx, Status("sale", "Verkauf", CountsAs.PENDING), 1, NOW) == NOW
@@ -201,43 +205,43 @@ def test_a_status_can_be_added_and_removed_while_no_conversion_needs_it(ledger: 
         insert_status(tx, VIP)
         insert_words(tx, "vip", ["  VIP-Sale ", "vip-sale", "", "big"])
         assert status_rows(tx)[-1] == StatusWords(VIP, ("big", "vip-sale"), 1)
-        free_words_of(tx, "vip")
+        delete_words_of(tx, "vip")
         assert not is_status_used(tx, "vip")
         assert [delete_status(tx, "vip", version) for version in (2, 1, 1)] == [False, True, False]
         with pytest.raises(StaleRecordError):
             update_status(tx, VIP, 1, NOW)
 
 
-def test_a_status_with_conversions_is_known_as_used(ledger: Ledger) -> None:
+def test_a_status_with_conversions_is_in_use(ledger: Ledger) -> None:
     with ledger.write() as tx:
         insert_conversions(tx, [_conversion(0)])
         assert is_status_used(tx, "sale")
 
 
-def test_a_word_can_be_taken_from_one_status_and_given_to_another(ledger: Ledger) -> None:
+def test_a_word_can_be_moved_to_another_status(ledger: Ledger) -> None:
     with ledger.write() as tx:
         (owner,) = [row.status.key for row in status_rows(tx) if "lead" in row.words]
-        free_words_of(tx, owner)
+        delete_words_of(tx, owner)
         insert_words(tx, "sale", ["lead"])
         assert status_table(tx).of_word("Lead") == SALE
 
 
-def plans(ledger: Ledger, ask: Callable[[Connection], object]) -> str:
-    """How the database goes about what ``ask`` asks it, one step a line."""
-    asked: list[tuple[str, Any]] = []
+def plans(ledger: Ledger, query: Callable[[Connection], object]) -> str:
+    """Return the query plans of the statements that ``query`` executes, one step per line."""
+    statements: list[tuple[str, Any]] = []
 
     def note(_c: object, _cursor: object, statement: str, values: Any, _x: object, _many: bool) -> None:
-        asked.append((statement, values))
+        statements.append((statement, values))
 
     with ledger.read() as tx:
         event.listen(ledger.engine, "before_cursor_execute", note)
-        ask(tx)
+        query(tx)
         event.remove(ledger.engine, "before_cursor_execute", note)
-        found = [tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values).all() for text, values in asked]
+        found = [tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values).all() for text, values in statements]
     return "\n".join(str(row[-1]) for plan in found for row in plan)
 
 
-def test_of_a_click_with_thousands_of_conversions_only_the_first_and_what_waits_are_read(ledger: Ledger) -> None:
+def test_queries_by_click_use_the_indexes_of_first_conversions_and_waiting_notices(ledger: Ledger) -> None:
     ids = ["c" * 26]
     assert "ix_conversions_first_of_click (click_id=?)" in plans(ledger, lambda tx: clicks_of_conversions(tx, ids))
     assert "ix_conversions_first_of_click (click_id=?)" in plans(ledger, lambda tx: clicks_with_conversions(tx, ids))

@@ -1,4 +1,4 @@
-"""Every field of every log's filter is a condition that the stores take."""
+"""The stores accept every field of every log's filter."""
 
 import enum
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.conversions import conversions_before
 from clickloop.store.ledger.logs.notices import count_notices
 from clickloop.store.ledger.logs.postbacks import postbacks_before
-from clickloop.store.ledger.queue.resends import Pool, count_sent, count_superseded
+from clickloop.store.ledger.queue.resends import StateScope, count_matching, count_superseded
 
 F = TypeVar("F", bound=LogFilter)
 
@@ -27,7 +27,7 @@ _VALUES: dict[type, Sequence[Any]] = {int: [0, 7], bool: [True, False], str: [""
 
 
 def each(kind: type[F]) -> list[F]:
-    """Filters by one field each, of a closed list by every word."""
+    """Return filters with one field each, with every value of a closed list."""
     found = [kind(since="2026-03-01"), kind(until="2026-03-01")]
     for field in fields_of(kind)[:-2]:
         value_type = type_of(field)
@@ -57,7 +57,7 @@ def test_a_filter_of_conversions(tx: Connection, wanted: ConversionFilter) -> No
 @pytest.mark.parametrize("wanted", each(PostbackFilter), ids=repr)
 def test_a_filter_of_postbacks(tx: Connection, wanted: PostbackFilter) -> None:
     assert postbacks_before(tx, wanted, None, 10) == []
-    assert [count_sent(tx, wanted, pool) for pool in Pool] == [{}, {}]
+    assert [count_matching(tx, wanted, pool) for pool in StateScope] == [{}, {}]
     assert count_superseded(tx, wanted) == 0
 
 

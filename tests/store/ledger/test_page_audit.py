@@ -1,4 +1,4 @@
-"""A damaged page of a running ledger: found by the audit within its round."""
+"""A damaged page of a running ledger is found by the audit within a round."""
 
 import contextlib
 import sqlite3
@@ -14,7 +14,7 @@ PAGE = 4096
 
 
 def zeroed_page_of(path: Path, table: str) -> None:
-    """Zeroes a table's first page in a file that nobody has open."""
+    """Zero the first page of a table in a closed database."""
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
@@ -36,15 +36,15 @@ def test_a_zeroed_page_is_an_alarm_within_a_round_of_all_tables(tmp_path: Path) 
     assert "the ledger is damaged" in alarm
 
 
-def test_a_look_that_cannot_be_made_for_damage_is_an_alarm(tmp_path: Path) -> None:
+def test_a_read_that_fails_because_of_damage_is_an_alarm(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     Ledger.open(path).close()
     zeroed_page_of(path, "networks")
     ledger = Ledger.open(path)
 
-    def look() -> None:
+    def read() -> None:
         with ledger.read() as tx:
             tx.execute(select(networks)).all()
 
-    assert len(PageAudit(ledger).guarded(look)) == 1
+    assert len(PageAudit(ledger).guarded(read)) == 1
     assert PageAudit(ledger).guarded(lambda: None) == ()

@@ -1,4 +1,4 @@
-"""The log of postbacks, Conversions - Out: paging, filters, what a row tells."""
+"""The log of postbacks (Conversions - Out): paging, filters and fields."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,14 +9,14 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from clickloop.clock import iso_text
-from clickloop.postback.due import Finding, Owed, Skipped, SkipReason
+from clickloop.postback.due import ConditionResult, DuePostback, SkippedPostback, SkipReason
 from clickloop.postback.postback_log import NewPostback, PostbackFilter
-from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule
 from clickloop.postback.state import PostbackState
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.postbacks import (
-    decided_before,
+    earlier_decisions,
     find_postback,
     insert_postbacks,
     postbacks_before,
@@ -27,7 +27,10 @@ from tests.empty_stores import open_ledger
 
 NOW = 1_800_000_000_000
 IDS = RecordIds(lambda: NOW)
-FINDINGS = (Finding(SkipReason.RULE_OFF, True), Finding(SkipReason.BELOW_MINIMUM, False, "1 of at least 2"))
+FINDINGS = (
+    ConditionResult(SkipReason.RULE_OFF, True),
+    ConditionResult(SkipReason.BELOW_MINIMUM, False, "1 of at least 2"),
+)
 CLICK = "c" * 26
 USUAL = NewPostback(
     postback_id="",
@@ -38,8 +41,8 @@ USUAL = NewPostback(
     campaign_id=7,
     source_id=3,
     trigger="new",
-    decision=Owed(Request(url="https://source.example/pb?id=1"), NOW, FINDINGS),
-    lane="source.example:443",
+    decision=DuePostback(PostbackRequest(url="https://source.example/pb?id=1"), NOW, FINDINGS),
+    receiver="source.example:443",
 )
 
 
@@ -53,7 +56,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def owe(ledger: Ledger, **given: Any) -> str:
-    """Writes a decision like the usual one; answers its id."""
+    """Insert a postback like ``USUAL``. Return its id."""
     new = msgspec.structs.replace(USUAL, postback_id=IDS(), **given)
     with ledger.write() as tx:
         insert_postbacks(tx, [new], NOW)
@@ -68,12 +71,12 @@ def test_a_change_is_decided_once_for_a_rule(ledger: Ledger) -> None:
     assert owe(ledger, resend=1, original_id=original)
 
 
-def test_a_skipped_postback_is_kept_with_reason_and_findings(ledger: Ledger) -> None:
-    postback_id = owe(ledger, decision=Skipped(SkipReason.BELOW_MINIMUM, FINDINGS), lane="")
+def test_a_skipped_postback_is_stored_with_reason_and_findings(ledger: Ledger) -> None:
+    postback_id = owe(ledger, decision=SkippedPostback(SkipReason.BELOW_MINIMUM, FINDINGS), receiver="")
 
     with ledger.read() as tx:
         row = find_postback(tx, postback_id)
-        (decided,) = decided_before(tx, ["a" * 26])
+        (decided,) = earlier_decisions(tx, ["a" * 26])
 
     assert row is not None
     assert (row.state, row.reason, row.findings, row.request) == ("skipped", SkipReason.BELOW_MINIMUM, FINDINGS, None)
@@ -106,7 +109,7 @@ def test_the_log_can_be_narrowed_by_each_filter(wanted: PostbackFilter, ledger: 
     other = owe(
         ledger,
         conversion_id="b" * 26,
-        decision=Skipped(SkipReason.RULE_OFF, ()),
+        decision=SkippedPostback(SkipReason.RULE_OFF, ()),
         click_id="d" * 26,
         campaign_id=8,
         source_id=4,

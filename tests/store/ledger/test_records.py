@@ -1,4 +1,4 @@
-"""Rows of set-up records: every field of a Struct comes back as it was written."""
+"""Rows of set-up records: every field of a Struct reads as it was written."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,7 +89,7 @@ def written(ledger: Ledger) -> dict[str, Any]:
     return {type(record).__name__: record for record in saved}
 
 
-def test_every_field_comes_back_as_it_was_written(ledger: Ledger) -> None:
+def test_every_field_reads_as_it_was_written(ledger: Ledger) -> None:
     saved = written(ledger)
     with ledger.read() as tx:
         found = [table.find(tx, 1) for table in (NETWORKS, OFFERS, SOURCES, CAMPAIGNS)]
@@ -103,7 +103,7 @@ def test_the_examples_leave_no_field_at_its_default(record: Any) -> None:
     assert same == {"id", "version", "created_at", "updated_at", "archived_at"}
 
 
-def test_a_change_is_written_whole_but_for_what_lasts(ledger: Ledger) -> None:
+def test_an_update_writes_all_fields_except_immutable_ones(ledger: Ledger) -> None:
     campaign = written(ledger)["Campaign"]
     changed = replace(
         campaign,
@@ -122,7 +122,7 @@ def test_a_change_is_written_whole_but_for_what_lasts(ledger: Ledger) -> None:
     assert (saved.updated_at, saved.version) == (NOW + 5, NOW + 5)
 
 
-def test_a_list_goes_on_behind_a_number_and_is_narrowed_by_state_and_name(ledger: Ledger) -> None:
+def test_a_list_continues_after_a_number_and_is_narrowed_by_state_and_name(ledger: Ledger) -> None:
     with ledger.write() as tx:
         for name in ("One", "Two", "Twofold", "Gone"):
             OFFERS.write(
@@ -135,7 +135,7 @@ def test_a_list_goes_on_behind_a_number_and_is_narrowed_by_state_and_name(ledger
         assert [offer.name for offer in OFFERS.after(tx, 0, 9, archived=True)] == ["Gone"]
 
 
-def test_a_table_and_a_struct_with_other_fields_are_refused_when_they_are_put_together() -> None:
+def test_a_table_and_a_struct_with_different_fields_are_refused() -> None:
     with pytest.raises(TypeError, match="networks and Offer do not have the same fields: addresses"):
         RecordTable(networks, Offer)
     with pytest.raises(TypeError, match="parts_of_it"):

@@ -1,4 +1,4 @@
-"""A statement that must change a row says so when it did not, and nothing of its transaction is saved."""
+"""A statement that fails to change a row it must change raises an error, and its transaction is rolled back."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, select
 
-from clickloop.postback.due import Owed
+from clickloop.postback.due import DuePostback
 from clickloop.postback.postback_log import NewPostback
-from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.conversions import RulesDecided, note_rules_decided
 from clickloop.store.ledger.logs.postbacks import insert_postbacks
 from clickloop.store.ledger.queue.claiming import claim_due, lease
-from clickloop.store.ledger.queue.holding import note_probe
+from clickloop.store.ledger.queue.holding import record_probe
 from clickloop.store.ledger.row_count import RowCountError
 from clickloop.store.ledger.schema.tables import attempts, postbacks
 from clickloop.store.ledger.setup.postback_rules import insert_rule
@@ -35,13 +35,13 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 GONE: dict[str, Callable[[Connection], object]] = {
     "the share of postback rule 77": lambda tx: count_shares(tx, {77: 1}),
-    "the probe of postback rule 77": lambda tx: note_probe(tx, 77, IDS()),
+    "the probe of postback rule 77": lambda tx: record_probe(tx, 77, IDS()),
     "changes whose rules were decided": lambda tx: note_rules_decided(tx, [RulesDecided(IDS(), 1, 1)]),
 }
 
 
 @pytest.mark.parametrize("what", GONE)
-def test_a_change_of_what_is_gone_is_refused_by_name(ledger: Ledger, what: str) -> None:
+def test_an_update_of_a_missing_record_is_refused_by_name(ledger: Ledger, what: str) -> None:
     with pytest.raises(RowCountError, match=f"^{what}: 0 rows were written, expected 1"), ledger.write() as tx:
         GONE[what](tx)
 
@@ -59,15 +59,15 @@ def owe(ledger: Ledger, count: int) -> None:
                 campaign_id=7,
                 source_id=3,
                 trigger="new",
-                decision=Owed(Request(url="https://source.example/pb"), NOW, ()),
-                lane="source.example:443",
+                decision=DuePostback(PostbackRequest(url="https://source.example/pb"), NOW, ()),
+                receiver="source.example:443",
             )
             for _ in range(count)
         ]
         insert_postbacks(tx, new, NOW)
 
 
-def test_what_another_worker_took_is_not_leased_again_and_no_attempt_is_written(ledger: Ledger) -> None:
+def test_a_postback_of_another_worker_is_not_leased_and_no_attempt_is_written(ledger: Ledger) -> None:
     owe(ledger, 2)
     with ledger.write() as tx:
         jobs = claim_due(tx, NOW, 1, 1_000).jobs

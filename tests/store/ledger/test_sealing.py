@@ -1,4 +1,4 @@
-"""Secrets at rest: what the ledger's files hold, who can read it, and what was stored before there was encryption."""
+"""Secrets at rest: what the ledger's files contain, who can read it, and secrets stored before encryption."""
 
 import sqlite3
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from clickloop.conversion.notice import Door, RawNotice
-from clickloop.conversion.notice_log import Outcome, StoredNotice
+from clickloop.conversion.notice import Channel, RawNotice
+from clickloop.conversion.notice_log import NoticeOutcome, StoredNotice
 from clickloop.machine.secret_box import SecretBox, SecretError, is_sealed
-from clickloop.postback.due import Owed
+from clickloop.postback.due import DuePostback
 from clickloop.postback.postback_log import NewPostback, PostbackFilter
-from clickloop.postback.rule import LOST_REQUEST, Header, Request, RequestTemplate, Rule
+from clickloop.postback.rule import LOST_REQUEST, Header, PostbackRequest, RequestTemplate, Rule
 from clickloop.postback.secret_names import is_secret_name
 from clickloop.postback.sending.client import first_hop
 from clickloop.setup.network import Network
@@ -23,8 +23,8 @@ from clickloop.store.ledger.queue.claiming import claim_due
 from clickloop.store.ledger.schema.sealing import may_hold_secret
 from clickloop.store.ledger.setup.lost_secrets import LostRequests, accept_lost_requests
 from clickloop.store.ledger.setup.networks import NETWORKS
-from clickloop.store.ledger.setup.postback_rules import find_kept_rule, insert_rule
-from clickloop.store.ledger.setup.rules import rules_that_apply
+from clickloop.store.ledger.setup.postback_rules import find_stored_rule, insert_rule
+from clickloop.store.ledger.setup.rules import applicable_rules
 from tests.empty_stores import open_ledger
 
 NOW = 1_772_366_400_000
@@ -35,16 +35,16 @@ TEMPLATE = RequestTemplate(
     headers=(Header("Authorization", f"Bearer {SECRET}"),),
     secrets=(BOT,),
 )
-REQUEST = Request(url=f"https://source.example/conv?cid=1&api_key={SECRET}")
+REQUEST = PostbackRequest(url=f"https://source.example/conv?cid=1&api_key={SECRET}")
 
 
 def filled(path: Path, box: SecretBox | None) -> Ledger:
-    """A ledger with a network, a rule, a postback and a notice, each with a secret."""
+    """Return a ledger with a network, a rule, a postback and a notice, each with a secret."""
     ledger = open_ledger(path, box)
     with ledger.write() as tx:
         NETWORKS.write(tx, Network(name="Network", token=SECRET), NOW)
         insert_rule(tx, Rule(rule_id=0, name="Rule", request=TEMPLATE), NOW)
-        owed = Owed(REQUEST, NOW, ())
+        owed = DuePostback(REQUEST, NOW, ())
         postback = NewPostback(
             postback_id="p" * 26,
             conversion_id="c" * 26,
@@ -55,11 +55,11 @@ def filled(path: Path, box: SecretBox | None) -> Ledger:
             source_id=1,
             trigger="new",
             decision=owed,
-            lane="source.example:443",
+            receiver="source.example:443",
         )
         insert_postbacks(tx, [postback], NOW)
-        raw = RawNotice(notice_id="n" * 26, at=NOW, door=Door.S2S, method="GET", query=f"cid=x&token={SECRET}")
-        insert_notices(tx, [StoredNotice(raw=raw, outcome=Outcome.WAITING, look_again_at=NOW)])
+        raw = RawNotice(notice_id="n" * 26, at=NOW, channel=Channel.S2S, method="GET", query=f"cid=x&token={SECRET}")
+        insert_notices(tx, [StoredNotice(raw=raw, outcome=NoticeOutcome.WAITING, look_again_at=NOW)])
     return ledger
 
 
@@ -72,27 +72,27 @@ def test_no_secret_is_readable_in_the_files_of_a_ledger_with_a_key(tmp_path: Pat
     assert not [secret for secret in (SECRET, BOT) if secret.encode() in stored_bytes(tmp_path)]
 
 
-def test_without_a_key_the_same_files_do_hold_them(tmp_path: Path) -> None:
+def test_without_a_key_the_same_files_contain_them(tmp_path: Path) -> None:
     filled(tmp_path / "ledger.sqlite", None).close()
     assert [secret for secret in (SECRET, BOT) if secret.encode() in stored_bytes(tmp_path)] == [SECRET, BOT]
 
 
-def test_whoever_has_the_key_reads_everything_as_it_was_written(tmp_path: Path) -> None:
+def test_with_the_key_everything_reads_as_it_was_written(tmp_path: Path) -> None:
     filled(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32)).close()
     ledger = Ledger.open(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32))
     with ledger.write() as tx:
-        network, rule, notice = NETWORKS.find(tx, 1), find_kept_rule(tx, 1), find_notice(tx, "n" * 26)
+        network, rule, notice = NETWORKS.find(tx, 1), find_stored_rule(tx, 1), find_notice(tx, "n" * 26)
         assert network is not None
         assert rule is not None
         assert notice is not None
         assert network.token == SECRET
-        assert rule.rule.request == rules_that_apply(tx, [], [])[0].rule.request == TEMPLATE
+        assert rule.rule.request == applicable_rules(tx, [], [])[0].rule.request == TEMPLATE
         assert notice.raw.query == f"cid=x&token={SECRET}"
         assert [row.request for row in postbacks_before(tx, PostbackFilter(), None, 10)] == [REQUEST]
         assert [job.request for job in claim_due(tx, NOW, 10, 1_000).jobs] == [REQUEST]
 
 
-def test_the_checksum_of_a_sealed_row_holds_and_tells_when_it_was_altered(tmp_path: Path) -> None:
+def test_the_checksum_of_an_encrypted_row_matches_until_it_is_altered(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     ledger = filled(path, SecretBox(b"k" * 32))
     with ledger.write() as tx:
@@ -104,7 +104,7 @@ def test_the_checksum_of_a_sealed_row_holds_and_tells_when_it_was_altered(tmp_pa
         assert wrong_postbacks(tx, ["p" * 26]) == ["p" * 26]
 
 
-def test_a_secret_of_another_key_is_a_fault_that_says_what_to_do(tmp_path: Path) -> None:
+def test_a_secret_of_another_key_raises_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     filled(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32)).close()
     for box in (SecretBox(b"x" * 32), None):
         ledger = Ledger.open(tmp_path / "ledger.sqlite", box)
@@ -113,7 +113,7 @@ def test_a_secret_of_another_key_is_a_fault_that_says_what_to_do(tmp_path: Path)
         ledger.close()
 
 
-def test_requests_of_a_lost_key_are_counted_and_no_alarm_of_the_self_audit_for_ever(tmp_path: Path) -> None:
+def test_requests_of_a_lost_key_are_counted_and_accepted_by_the_self_audit(tmp_path: Path) -> None:
     filled(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32)).close()
     ledger = Ledger.open(tmp_path / "ledger.sqlite", SecretBox(b"n" * 32))
     with ledger.write() as tx:
@@ -125,16 +125,16 @@ def test_requests_of_a_lost_key_are_counted_and_no_alarm_of_the_self_audit_for_e
     ledger.close()
 
 
-def test_requests_that_the_key_opens_are_not_accepted_as_lost(tmp_path: Path) -> None:
+def test_requests_that_can_be_decrypted_are_not_accepted_as_lost(tmp_path: Path) -> None:
     ledger = filled(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32))
     with ledger.write() as tx:
-        tx.execute(text("UPDATE postbacks SET lane = 'elsewhere.example:443'"))
+        tx.execute(text("UPDATE postbacks SET receiver = 'elsewhere.example:443'"))
         assert accept_lost_requests(tx) == LostRequests()
         assert wrong_postbacks(tx, ["p" * 26]) == ["p" * 26]
     ledger.close()
 
 
-def test_a_postback_whose_request_is_lost_fails_in_words_that_say_why(tmp_path: Path) -> None:
+def test_a_postback_whose_request_is_lost_fails_with_an_error_that_says_why(tmp_path: Path) -> None:
     filled(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32)).close()
     ledger = Ledger.open(tmp_path / "ledger.sqlite", SecretBox(b"n" * 32))
     with ledger.write() as tx:
@@ -143,12 +143,12 @@ def test_a_postback_whose_request_is_lost_fails_in_words_that_say_why(tmp_path: 
     assert first_hop(job.request) == LOST_REQUEST
 
 
-def test_secrets_stored_before_there_was_encryption_are_encrypted_at_the_next_opening(tmp_path: Path) -> None:
+def test_plain_secrets_are_encrypted_when_the_ledger_is_opened(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     filled(path, None).close()
     ledger = Ledger.open(path, SecretBox(b"k" * 32))
     with ledger.read() as tx:
-        network, rule = NETWORKS.find(tx, 1), find_kept_rule(tx, 1)
+        network, rule = NETWORKS.find(tx, 1), find_stored_rule(tx, 1)
         assert network is not None
         assert rule is not None
         assert (network.token, rule.rule.request) == (SECRET, TEMPLATE)
@@ -160,7 +160,7 @@ def test_secrets_stored_before_there_was_encryption_are_encrypted_at_the_next_op
 
 def test_a_postback_without_a_secret_is_stored_as_it_is(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32))
-    request = Request(url="https://source.example/conv?cid=1&pay=2.5&country=DE")
+    request = PostbackRequest(url="https://source.example/conv?cid=1&pay=2.5&country=DE")
     with ledger.write() as tx:
         postback = NewPostback(
             postback_id="p" * 26,
@@ -171,7 +171,7 @@ def test_a_postback_without_a_secret_is_stored_as_it_is(tmp_path: Path) -> None:
             campaign_id=1,
             source_id=1,
             trigger="new",
-            decision=Owed(request, NOW, ()),
+            decision=DuePostback(request, NOW, ()),
         )
         insert_postbacks(tx, [postback], NOW)
     ledger.close()
@@ -182,7 +182,7 @@ def test_a_postback_without_a_secret_is_stored_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "x", "ключ", "a" * 200, "sealed:not", "\U0001f511"])
-def test_any_text_comes_back_as_it_was(secret: str) -> None:
+def test_any_text_decrypts_to_itself(secret: str) -> None:
     box = SecretBox(b"k" * 32)
     assert box.open(box.seal(secret)) == secret
     assert box.seal(secret) != box.seal(secret)
@@ -206,10 +206,10 @@ def test_any_text_comes_back_as_it_was(secret: str) -> None:
     ],
 )
 @pytest.mark.parametrize("form", ["a=1&{}=s", "%3Fa%3D1%26{}%3Ds", '{{"{}": "s"}}', '{{"name":"{}","value":"s"}}'])
-def test_what_is_masked_on_screen_for_its_name_is_encrypted_in_the_ledger(name: str, form: str) -> None:
+def test_what_is_masked_on_screen_by_name_is_encrypted_in_the_ledger(name: str, form: str) -> None:
     assert is_secret_name(name)
     assert may_hold_secret(form.format(name).encode())
 
 
-def test_what_holds_no_name_of_a_secret_is_stored_as_it_is() -> None:
+def test_what_contains_no_name_of_a_secret_is_stored_as_it_is() -> None:
     assert not may_hold_secret(b"https://source.example/conv?cid=01kaqj6z8m4x2c9v7b5n3t1w0y&payout=1.5&status=sale")

@@ -1,4 +1,4 @@
-"""What the instance remembers about itself."""
+"""Settings of the instance."""
 
 from pathlib import Path
 

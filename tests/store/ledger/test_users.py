@@ -1,4 +1,4 @@
-"""Users, sessions, one-time links, tokens of users, and the log of changes in the ledger."""
+"""Users, sessions, one-time links, tokens and the audit log in the ledger."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_an_odd_name_is_refused(ledger: Ledger, name: str) -> None:
         added(ledger, name)
 
 
-def test_a_user_keeps_his_own_name_when_he_is_changed(ledger: Ledger) -> None:
+def test_a_user_may_keep_their_name_in_another_case(ledger: Ledger) -> None:
     anna = added(ledger, "anna")
     with ledger.write() as tx:
         assert save_user(tx, replace(anna, name="Anna"), NOW + 1).updated_at == NOW + 1
@@ -104,7 +104,7 @@ def test_a_new_hash_of_an_old_password_does_not_undo_a_change(ledger: Ledger) ->
         assert find_user_named(tx, "anna") == anna
 
 
-def test_of_a_session_only_a_hash_is_kept(ledger: Ledger, tmp_path: Path) -> None:
+def test_only_hashes_of_secrets_are_stored(ledger: Ledger, tmp_path: Path) -> None:
     anna = added(ledger, "anna")
     with ledger.write() as tx:
         insert_session(tx, "the secret itself", anna.id, NOW, NOW + 10, "192.0.2.1", "Firefox")
@@ -119,7 +119,7 @@ def test_of_a_session_only_a_hash_is_kept(ledger: Ledger, tmp_path: Path) -> Non
     assert b"itself" not in stored
 
 
-def test_the_use_of_a_session_is_noted_to_the_minute(ledger: Ledger) -> None:
+def test_the_use_of_a_session_is_stored_to_the_minute(ledger: Ledger) -> None:
     anna = added(ledger, "anna")
     with ledger.write() as tx:
         number = insert_session(tx, "s", anna.id, NOW, NOW + 10**9, "", "")
@@ -129,7 +129,7 @@ def test_the_use_of_a_session_is_noted_to_the_minute(ledger: Ledger) -> None:
         assert sessions_of_user(tx, anna.id, 9)[0].last_seen_at == NOW + 60_000
 
 
-def test_sessions_end_together_but_for_the_one_to_keep(ledger: Ledger) -> None:
+def test_sessions_of_a_user_end_together_except_the_one_to_keep(ledger: Ledger) -> None:
     anna, ben = added(ledger, "anna"), added(ledger, "ben")
     with ledger.write() as tx:
         kept = insert_session(tx, "1", anna.id, NOW, NOW + 10, "", "")
@@ -140,7 +140,7 @@ def test_sessions_end_together_but_for_the_one_to_keep(ledger: Ledger) -> None:
         assert len(sessions_of_user(tx, ben.id, 9)) == 1
 
 
-def test_old_sessions_are_deleted_by_their_end_and_by_idleness(ledger: Ledger) -> None:
+def test_expired_and_idle_sessions_are_deleted(ledger: Ledger) -> None:
     anna = added(ledger, "anna")
     with ledger.write() as tx:
         insert_session(tx, "over", anna.id, NOW - 10, NOW, "", "")
@@ -150,7 +150,7 @@ def test_old_sessions_are_deleted_by_their_end_and_by_idleness(ledger: Ledger) -
         assert find_session(tx, "live") is not None
 
 
-def test_a_link_is_used_once_and_a_newer_one_takes_its_place(ledger: Ledger) -> None:
+def test_a_link_works_once_and_a_newer_one_replaces_it(ledger: Ledger) -> None:
     anna = added(ledger, "anna")
     with ledger.write() as tx:
         insert_link(tx, "first owner", None, NOW, NOW + 10)
@@ -178,7 +178,7 @@ def test_a_token_can_never_do_more_than_its_user(ledger: Ledger) -> None:
 
 
 class AView(msgspec.Struct):
-    """What a door shows of something with secrets."""
+    """A view with secrets."""
 
     name: str
     token: str

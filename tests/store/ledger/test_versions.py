@@ -1,4 +1,4 @@
-"""Versions of set-up records: of two writers that read the same version one wins, and a number never comes twice."""
+"""Versions of set-up records: of two writers with the same version one wins, and no version is ever reused."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +36,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture
 def beside(tmp_path: Path, ledger: Ledger) -> Iterator[Ledger]:
-    """The same ledger opened once more, as another process has it: no lock of ours is between the two."""
+    """The same ledger opened again, as by another process, so that our lock does not separate the two."""
     opened = open_ledger(tmp_path / "ledger.sqlite")
     yield opened
     opened.close()
@@ -54,7 +54,7 @@ def add_campaign(ledger: Ledger) -> Campaign:
 
 
 def race(first: Callable[[], object], second: Callable[[], object]) -> list[BaseException | None]:
-    """Run both at the same time in threads of their own, and return what each raised."""
+    """Run both at the same time in two threads, and return what each raised."""
     together = Barrier(2)
 
     def run(one: Callable[[], object]) -> BaseException | None:
@@ -91,7 +91,7 @@ def test_of_two_connections_that_save_the_same_version_one_wins_and_the_other_wr
     assert stale.found == found.version > campaign.version
 
 
-def test_a_stale_save_takes_everything_of_its_transaction_back(ledger: Ledger) -> None:
+def test_a_stale_save_rolls_its_transaction_back(ledger: Ledger) -> None:
     stale = add_campaign(ledger)
     with ledger.write() as tx:
         campaigns.NOUN.write(tx, replace(stale, name="Newer"), NOW)
@@ -110,7 +110,7 @@ def test_a_stale_save_takes_everything_of_its_transaction_back(ledger: Ledger) -
         assert OFFERS.find(tx, 4) is None
 
 
-def test_a_record_that_is_gone_is_stale(ledger: Ledger) -> None:
+def test_a_deleted_record_is_stale(ledger: Ledger) -> None:
     with ledger.write() as tx, pytest.raises(StaleRecordError) as raised:
         OFFERS.write(tx, Offer(id=7, name="Gone", url="https://gone.example/", version=3), NOW)
     assert raised.value.found == 0
@@ -133,11 +133,11 @@ def test_a_version_grows_by_one_at_least_and_to_the_moment_of_the_change(
 _REST = {"refuse_duplicates": False, "test_only": False, "created_at": 0, "updated_at": 0}
 
 
-def test_a_restored_older_record_never_comes_to_a_version_that_was_there_before(ledger: Ledger) -> None:
+def test_a_restored_older_record_never_reuses_a_version(ledger: Ledger) -> None:
     with ledger.write() as tx:
         first = OFFERS.write(tx, Offer(name="First", url="https://one.example/"), NOW)
         shown_in_a_tab = OFFERS.write(tx, replace(first, name="Second"), NOW + 1_000)
-    with ledger.write() as tx:  # as a backup from before the second save has it
+    with ledger.write() as tx:  # as in a backup from before the second save
         tx.exec_driver_sql(f"UPDATE offers SET name = 'First', version = {first.version}")
     with ledger.write() as tx:
         again = OFFERS.write(tx, replace(first, name="Another"), NOW + 60_000)
@@ -166,7 +166,7 @@ def test_the_rule_with_a_sources_postback_url_and_its_source_change_together(led
             postback_rules.NOUN.write(tx, same, NOW)
 
 
-def test_a_secret_that_was_replaced_gives_its_record_a_new_version(ledger: Ledger) -> None:
+def test_replacing_a_secret_gives_its_record_a_new_version(ledger: Ledger) -> None:
     with ledger.write() as tx:
         tx.execute(networks.insert().values(name="N", postback_parameters={}, addresses=[], **_REST))
         tx.exec_driver_sql("UPDATE networks SET token = 'clsealed1:AAAA'")
@@ -175,7 +175,7 @@ def test_a_secret_that_was_replaced_gives_its_record_a_new_version(ledger: Ledge
         assert (tx.scalar(select(networks.c.version)) != before) == bool(lost.networks)
 
 
-def test_all_that_is_set_up_has_a_version(ledger: Ledger) -> None:
+def test_all_set_up_records_have_a_version(ledger: Ledger) -> None:
     names = {table.name for table in metadata.sorted_tables if "version" in table.columns}
     assert names - {"conversions", "postbacks", "notices", "conversion_changes"} == {
         "traffic_sources",
@@ -189,7 +189,7 @@ def test_all_that_is_set_up_has_a_version(ledger: Ledger) -> None:
     }
 
 
-def test_a_name_that_is_no_number_is_a_key_as_well(ledger: Ledger) -> None:
+def test_a_text_works_as_a_key_too(ledger: Ledger) -> None:
     statuses = metadata.tables["statuses"]
     with ledger.write() as tx:
         assert update_record(tx, statuses, "sale", 1, NOW, {"name": "Sold"}) == NOW

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert, update
 
 from clickloop.store.ledger.schema.tables import attempts, postbacks
-from clickloop.tracking.bulk import work_off_next
+from clickloop.tracking.bulk import run_next_batch
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -20,7 +20,7 @@ def converted(instance: "Instance", **click: Any) -> Any:
 
 
 def ended(instance: "Instance", postback: Any, state: str = "failed", attempts: int = 3) -> str:
-    """Lets a postback end; answers its id."""
+    """Lets a postback end; answers its ID."""
     with instance.ledger.write() as tx:
         tx.execute(
             update(postbacks)
@@ -50,5 +50,5 @@ def deliver_all(instance: "Instance") -> None:
 
 
 def work_off(instance: "Instance") -> None:
-    while work_off_next(instance.context.desk(), instance.now):
+    while run_next_batch(instance.context.intake(), instance.now):
         pass

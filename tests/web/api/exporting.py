@@ -1,18 +1,18 @@
-"""What the core does with exports, for tests without one."""
+"""The core's work on exports, for tests without a core."""
 
 from typing import TYPE_CHECKING
 
-from clickloop.tracking.exports import ExportWork
-from clickloop.web.api.logs.exportable import ROWS_A_STEP, page_reader
+from clickloop.tracking.exports import ExportWorker
+from clickloop.tracking.jobs.exports import ROWS_A_STEP, page_reader
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
 
 
-def export_work(instance: "Instance", rows: int = ROWS_A_STEP) -> ExportWork:
+def export_work(instance: "Instance", rows: int = ROWS_A_STEP) -> ExportWorker:
     """A fresh worker over the instance's stores, with pages of so many rows."""
     context = instance.context
-    return ExportWork(context.ledger, context.exports, page_reader(context, rows), lambda: instance.now)
+    return ExportWorker(context.ledger, context.exports, page_reader(context, rows), lambda: instance.now)
 
 
 def work_off(instance: "Instance", rows: int = ROWS_A_STEP) -> None:

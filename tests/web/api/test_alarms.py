@@ -1,4 +1,4 @@
-"""Rules for alarms: they are postback rules of the whole instance that no conversion is sent by; a test shows whether they arrive."""
+"""Alarm rules: postback rules of the whole instance that send no conversions, and their test."""
 
 import json
 import socket
@@ -51,7 +51,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def loopback(instance: "Instance") -> None:
-    """Lets the instance send to this machine, where the receiver is."""
+    """Allow the instance to send to this machine, where the receiver is."""
     guard = AddressGuard(policy_of(Settings(allowed_addresses="127.0.0.0/8")))
     instance.context = replace(instance.context, guard=guard)
 
@@ -60,7 +60,7 @@ def rule_to(url: str, **more: Any) -> dict[str, Any]:
     return {"name": "Alarms", "request": {"url": url}, **FOR_ALARMS, **more}
 
 
-def test_a_rule_for_alarms_is_made_like_any_other_and_no_conversion_is_sent_by_it(instance: "Instance") -> None:
+def test_an_alarm_rule_is_created_like_any_other_and_sends_no_conversions(instance: "Instance") -> None:
     instance.set_up()
     rule = instance.made("postback-rules", rule_to("https://me.example/?text={alarm}"))
     assert rule["conditions"]["trigger"] == "alarm"
@@ -83,7 +83,7 @@ def test_a_rule_for_alarms_is_made_like_any_other_and_no_conversion_is_sent_by_i
         ({"conditions": {"trigger": "alarms"}}, None),
     ],
 )
-def test_what_would_be_ignored_in_silence_is_refused(
+def test_fields_that_would_have_no_effect_are_rejected(
     instance: "Instance", body: dict[str, Any], fault: dict[str, str] | None
 ) -> None:
     instance.set_up()
@@ -92,13 +92,13 @@ def test_what_would_be_ignored_in_silence_is_refused(
     assert fault is None or found == fault
 
 
-def test_a_rule_for_conversions_never_becomes_one_for_alarms(instance: "Instance") -> None:
+def test_a_conversion_rule_never_becomes_an_alarm_rule(instance: "Instance") -> None:
     rule = instance.made("postback-rules", {"name": "Own", "request": {"url": "https://me.example/"}})
     answer = instance.api.patch(f"/api/v1/postback-rules/{rule['id']}", json=FOR_ALARMS)
     assert instance.faults(answer) == {"conditions.trigger": "not_allowed"}
 
 
-def test_macros_that_are_always_empty_are_warned_about(instance: "Instance") -> None:
+def test_macros_that_are_always_empty_get_a_warning(instance: "Instance") -> None:
     rule = instance.made("postback-rules", rule_to("https://me.example/?p={payout}&c={alarm.code}"))
     assert [one["code"] for one in rule["warnings"]] == ["empty_macro"]
     assert "{payout}" in rule["warnings"][0]["message"]
@@ -107,7 +107,7 @@ def test_macros_that_are_always_empty_are_warned_about(instance: "Instance") -> 
 
 
 @pytest.mark.parametrize("key", rule_presets())
-def test_every_preset_makes_a_rule_that_tells_what_is_wrong_and_where(instance: "Instance", key: str) -> None:
+def test_every_preset_makes_a_rule_that_reports_the_problem_and_the_tracker(instance: "Instance", key: str) -> None:
     made = instance.made("postback-rules", {"preset": key, "fill": FILLS[key], **FOR_ALARMS})
     assert made["warnings"] == []
     with instance.ledger.read() as tx:
@@ -123,13 +123,13 @@ def test_every_preset_makes_a_rule_that_tells_what_is_wrong_and_where(instance: 
         domain="go.example.com",
     )
     request = ready_request(kept.rule.request).resolve(values, instance.now, None)
-    said = json.loads(request.body_octets())
+    said = json.loads(request.body_bytes())
     text = "\n".join(str(value) for value in said.values())
     assert sentence in text
     assert "go.example.com" in text
 
 
-def test_a_test_is_sent_to_every_rule_that_is_on_and_says_what_became_of_it(
+def test_a_test_is_sent_through_every_active_rule_and_returns_the_results(
     instance: "Instance", receiver: Receiver
 ) -> None:
     loopback(instance)
@@ -149,13 +149,13 @@ def test_a_test_is_sent_to_every_rule_that_is_on_and_says_what_became_of_it(
     assert set(results) == {"Here", "Closed"}
     assert results["Here"].delivered
     assert not results["Closed"].delivered
-    assert "No connection" in results["Closed"].detail
+    assert "Could not connect" in results["Closed"].detail
     (received,) = receiver.requests
     assert received.value("state") == b"test"
     assert received.value("where") == b"go.example.com"
 
 
-def test_an_answer_that_repeats_a_secret_does_not_show_it(instance: "Instance", receiver: Receiver) -> None:
+def test_a_response_that_echoes_a_secret_is_masked(instance: "Instance", receiver: Receiver) -> None:
     loopback(instance)
     receiver.status = 404
     with instance.ledger.write() as tx:
@@ -168,7 +168,7 @@ def test_an_answer_that_repeats_a_secret_does_not_show_it(instance: "Instance", 
     assert "OK" not in result.detail
 
 
-def test_a_rule_that_is_none_for_alarms_is_not_tested(instance: "Instance") -> None:
+def test_a_conversion_rule_is_not_tested(instance: "Instance") -> None:
     instance.made("postback-rules", {"name": "Own", "request": {"url": "https://me.example/"}})
     assert instance.faults(instance.api.post("/api/v1/alarms/test", json={"rule_id": 1})) == {"rule_id": "not_found"}
     assert instance.api.post("/api/v1/alarms/test").json() == {"results": []}
@@ -181,7 +181,7 @@ def message(at: int, state: AlarmState = AlarmState.BEGUN) -> AlarmMessage:
 
 
 def remembering(instance: "Instance") -> None:
-    """Puts two messages into the supervisor's memory, and one alarm into the core."""
+    """Put two messages into the supervisor's memory, and one alarm into the core."""
     deliveries = (
         AlarmDelivery(message=message(instance.now), state=DeliveryState.NO_RULE, finished_at=instance.now),
         AlarmDelivery(
@@ -201,7 +201,7 @@ def remembering(instance: "Instance") -> None:
     )
 
 
-def test_alarms_and_what_was_sent_are_told_newest_first(instance: "Instance") -> None:
+def test_alarms_and_messages_are_listed_newest_first(instance: "Instance") -> None:
     instance.made("postback-rules", rule_to("https://me.example/"))
     remembering(instance)
     told = read_alarms(instance.context)
@@ -214,11 +214,11 @@ def test_alarms_and_what_was_sent_are_told_newest_first(instance: "Instance") ->
     assert told.messages[0].next_attempt_at == "2026-03-01T12:00:05.000Z"
 
 
-def test_the_api_lists_them(instance: "Instance") -> None:
+def test_the_api_lists_alarms_and_messages(instance: "Instance") -> None:
     assert instance.got("alarms") == {"alarms": [], "rules": [], "messages": []}
 
 
-def test_the_facts_are_read_through_the_api_by_who_administers(instance: "Instance") -> None:
+def test_an_administrator_can_verify_the_facts(instance: "Instance") -> None:
     answer = instance.api.post("/api/v1/health/facts")
     assert answer.status_code == 200, answer.text
     assert answer.json()["unreadable"] == []
@@ -230,7 +230,7 @@ def test_the_facts_are_read_through_the_api_by_who_administers(instance: "Instan
         assert instance.api.post("/api/v1/health/facts").status_code == 429
 
 
-def test_tests_that_wait_for_a_silent_receiver_hold_nothing_else_up(instance: "Instance") -> None:
+def test_tests_waiting_for_a_silent_receiver_block_nothing_else(instance: "Instance") -> None:
     loopback(instance)
     tests = 12  # more than the threads that all other requests share
     with ThreadPoolExecutor(tests) as askers, socket.create_server(("127.0.0.1", 0)) as silent:

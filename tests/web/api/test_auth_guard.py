@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,10 @@ from litestar.testing import TestClient
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
-from clickloop.report.evidence import Clicks
-from clickloop.report.query import Rate, Report, ReportQuery
+from clickloop.report.evidence import ClickEvidence
+from clickloop.report.query import ExchangeRate, Report, ReportQuery
 from clickloop.store.facts.facts import FactsError, Verification
-from clickloop.web.api.application import _description, create_api
+from clickloop.web.api.application import create_api, description
 from tests.store.ledger.test_page_audit import zeroed_page_of
 from tests.web.conftest import application
 
@@ -205,13 +205,13 @@ class BrokenFacts:
     def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
         raise self.error
 
-    def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, Clicks]:
+    def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, ClickEvidence]:
         raise self.error
 
     def verify(self, first_column: int = 0, seconds: float = 0) -> Verification:
         raise self.error
 
-    def report(self, query: ReportQuery, rates: Sequence[Rate]) -> Report:
+    def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:
         raise self.error
 
 
@@ -250,7 +250,7 @@ def test_a_breakage_shows_nothing_of_the_inside(instance: "Instance") -> None:
     assert answer.json() == {
         "title": "Internal Server Error",
         "status": 500,
-        "detail": "Something broke inside; the log of the server says what.",
+        "detail": "Internal error. See the server's log for details.",
     }
 
 
@@ -308,7 +308,7 @@ _JSON = st.recursive(
 @cache
 def body_fields(noun: str) -> list[str]:
     """The fields that a new record of a noun may have, by the description."""
-    document = json.loads(_description())
+    document = json.loads(description())
     schema_of = document["paths"][f"/api/v1/{noun}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     return sorted(document["components"]["schemas"][schema_of["$ref"].rpartition("/")[2]]["properties"])
 

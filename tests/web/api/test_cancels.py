@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import select, update
 
+from clickloop.clock import iso_text
 from clickloop.postback.delivery.breaker import Pause
-from clickloop.postback.delivery.lane import Standing
-from clickloop.store.ledger.queue.lanes import keep_standing
+from clickloop.postback.delivery.receiver_queue import ReceiverCondition
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
+from clickloop.store.ledger.queue.receivers import save_condition
 from clickloop.store.ledger.schema.tables import bulk_jobs, postbacks
-from clickloop.tracking.bulk import work_off_next
+from clickloop.tracking.bulk import run_next_batch
 from clickloop.tracking.resending import BATCH
-from clickloop.web.api.wire import moment_text
 from tests.web.api.ending import converted, ended, work_off
 from tests.web.api.test_resends import bulk, resent, rows, stored_request
 
@@ -104,7 +104,7 @@ def test_what_is_paused_is_told_from_what_is_not(instance: "Instance") -> None:
     instance.set_up()
     converted(instance)
     with instance.ledger.write() as tx:
-        keep_standing(tx, "source.example:443", Standing(pause=PAUSE))
+        save_condition(tx, "source.example:443", ReceiverCondition(pause=PAUSE))
     counts = [
         bulk(instance, state=state, request="anew", preview=True).json()["matched"] for state in ("waiting", "paused")
     ]
@@ -120,7 +120,7 @@ def test_what_waits_leaves_at_once_when_it_is_asked_for_by_its_state(instance: "
     bulk(instance, state="waiting")
     work_off(instance)
     states = sorted((row["state"], row["next_attempt_at"]) for row in rows(instance))
-    assert states == [("cancelled", None), ("waiting", moment_text(instance.now))]
+    assert states == [("cancelled", None), ("waiting", iso_text(instance.now))]
 
 
 def test_what_is_being_sent_is_left_alone(instance: "Instance") -> None:
@@ -203,7 +203,7 @@ def test_a_job_that_is_stopped_stays_where_it_is(instance: "Instance") -> None:
     for _ in range(BATCH + 5):
         ended(instance, converted(instance))
     number = bulk(instance, state="failed").json()["resend_id"]
-    work_off_next(instance.context.desk(), instance.now)
+    run_next_batch(instance.context.intake(), instance.now)
 
     for _ in range(2):
         stopped = instance.api.post(f"/api/v1/postbacks/resends/{number}/stop").json()

@@ -1,4 +1,4 @@
-"""Every door that changes something leaves a line in the log of changes, with what was before and what is after."""
+"""Every endpoint that changes something adds an audit entry with the state before and after."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -9,11 +9,11 @@ from sqlalchemy import update
 from clickloop.people.browser import Browser
 from clickloop.people.user import Role
 from clickloop.postback.delivery.breaker import Pause
-from clickloop.postback.delivery.lane import Standing
+from clickloop.postback.delivery.receiver_queue import ReceiverCondition
 from clickloop.saving.access import SignedIn, sign_in
-from clickloop.store.ledger.queue.lanes import keep_standing
+from clickloop.store.ledger.queue.receivers import save_condition
 from clickloop.store.ledger.schema.tables import postback_rules
-from clickloop.tracking.uploads import UploadWork
+from clickloop.tracking.uploads import UploadWorker
 from clickloop.web.api.rights import READING
 from tests.web.api.ending import converted, ended
 from tests.web.api.test_rights import WITHOUT_EFFECT, doors
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 from tests.web.conftest import Instance
 
 Case = Callable[["Instance"], tuple[str, Any]]
-"""Brings an instance to where a door does something; answers the door's path and body."""
+"""Prepares an instance for an endpoint; returns the endpoint's path and body."""
 
 LEAVES_NONE = {
     ("POST", "/api/v1/test-clicks"),  # a link is made and nothing stored
@@ -34,13 +34,13 @@ LEAVES_NONE = {
     ("PUT", "/api/v1/settling-pauses/{pause_id}"),
     ("DELETE", "/api/v1/settling-pauses/{pause_id}"),
 }
-"""Nothing of the set-up is changed."""
+"""Endpoints that do not change the set-up."""
 ONLY_IN_TROUBLE = {
     ("POST", "/api/v1/delivery/release"),
     ("POST", "/api/v1/health/clock"),
     ("POST", "/api/v1/health/damages/confirm"),
 }
-"""Leave a line where there is something to release or confirm: the tests of the health page and of the delivery hold say so."""
+"""Endpoints that add an entry if there is something to release or confirm, tested with the health page and the delivery hold."""
 
 
 def plain(path: str, body: Any = None) -> Case:
@@ -110,7 +110,7 @@ def an_upload(instance: "Instance") -> tuple[str, Any]:
 
 def a_preview(instance: "Instance") -> tuple[str, Any]:
     preview = upload(instance, "?preview=1")
-    work = UploadWork(instance.context.desk(), instance.context.uploads, lambda: instance.now)
+    work = UploadWorker(instance.context.intake(), instance.context.uploads, lambda: instance.now)
     while work.step().more:
         pass
     return f"conversions/uploads/{preview}/register", None
@@ -164,7 +164,7 @@ def paused_receiver(path: str) -> Case:
     def case(instance: "Instance") -> tuple[str, Any]:
         pause = Pause(opened_at=instance.now, probe_at=instance.now + 30_000, probes=1, why="9 of 10 failed.")
         with instance.ledger.write() as tx:
-            keep_standing(tx, "source.example:443", Standing(pause=pause))
+            save_condition(tx, "source.example:443", ReceiverCondition(pause=pause))
         return path, None
 
     return case
@@ -303,18 +303,18 @@ CASES: dict[tuple[str, str], tuple[Case, str, str]] = {
 }
 
 
-def test_every_changing_door_stands_here(instance: "Instance") -> None:
+def test_every_endpoint_that_changes_something_is_covered(instance: "Instance") -> None:
     changing = {(method, path) for method, path, _ in doors(instance) if method not in READING}
     assert changing - WITHOUT_EFFECT - LEAVES_NONE - ONLY_IN_TROUBLE == CASES.keys()
 
 
-@pytest.mark.parametrize("door", CASES, ids=" ".join)
-def test_a_change_leaves_a_line(instance: "Instance", door: tuple[str, str]) -> None:
+@pytest.mark.parametrize("endpoint", CASES, ids=" ".join)
+def test_a_change_adds_an_audit_entry(instance: "Instance", endpoint: tuple[str, str]) -> None:
     instance.set_up()
-    case, action, noun = CASES[door]
+    case, action, noun = CASES[endpoint]
     path, body = case(instance)
     if path:
-        answer = instance.api.request(door[0], f"/api/v1/{path}", json=body)
+        answer = instance.api.request(endpoint[0], f"/api/v1/{path}", json=body)
         assert answer.status_code < 300, answer.text
     line = instance.got("changes?limit=1")["items"][0]
     assert (line["action"], line["noun"]) == (action, noun)
@@ -322,15 +322,15 @@ def test_a_change_leaves_a_line(instance: "Instance", door: tuple[str, str]) -> 
 
 
 @pytest.mark.parametrize(
-    "door",
-    [door for door, (_, action, _) in CASES.items() if action in ("changed", "archived", "restored")],
+    "endpoint",
+    [endpoint for endpoint, (_, action, _) in CASES.items() if action in ("changed", "archived", "restored")],
     ids=" ".join,
 )
-def test_a_changed_record_is_told_as_it_was_and_as_it_is(instance: "Instance", door: tuple[str, str]) -> None:
+def test_an_audit_entry_has_the_record_before_and_after(instance: "Instance", endpoint: tuple[str, str]) -> None:
     instance.set_up()
-    path, body = CASES[door][0](instance)
+    path, body = CASES[endpoint][0](instance)
     instance.now += 1000
-    answer = instance.api.request(door[0], f"/api/v1/{path}", json=body).json()
+    answer = instance.api.request(endpoint[0], f"/api/v1/{path}", json=body).json()
     line = instance.got("changes?limit=1")["items"][0]
     assert line["before"] is not None
     assert line["before"] != line["after"]
@@ -339,7 +339,7 @@ def test_a_changed_record_is_told_as_it_was_and_as_it_is(instance: "Instance", d
         assert line["after"].items() >= told.items()
 
 
-def test_what_programs_report_stands_in_conversions_in_alone(instance: "Instance") -> None:
+def test_conversions_reported_by_programs_are_in_conversions_in_only(instance: "Instance") -> None:
     instance.set_up()
     before = instance.got("changes")
     instance.made("conversions", {"click_id": instance.visit(), "payout": "3"})

@@ -1,4 +1,4 @@
-"""The check over the API: the set-up as it is saved, and what really came."""
+"""The check over the API: the saved set-up and recent traffic."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,9 +7,9 @@ from sqlalchemy import update
 
 from clickloop.diagnosis.self_audit import paused_alarms
 from clickloop.postback.delivery.breaker import Pause
-from clickloop.postback.delivery.lane import Standing
+from clickloop.postback.delivery.receiver_queue import ReceiverCondition
 from clickloop.store.ledger.queue.holding import pause_rule
-from clickloop.store.ledger.queue.lanes import keep_standing
+from clickloop.store.ledger.queue.receivers import save_condition
 from clickloop.store.ledger.queue.resends import cancel_waiting
 from clickloop.store.ledger.schema.tables import postback_rules, postbacks
 
@@ -22,13 +22,13 @@ def codes(told: Any) -> set[str]:
 
 
 def set_up_well(instance: "Instance") -> None:
-    """The usual set-up, with what the check asks for beyond it."""
+    """Create the usual set-up, with what the check requires in addition."""
     instance.set_up()
     instance.api.patch("/api/v1/networks/1", json={"token": "s3cret-token", "click_id_parameter": "sub1"})
     instance.api.patch("/api/v1/campaigns/1", json={"fallback_url": "https://fallback.example/"})
 
 
-def test_a_set_up_that_works_is_fine(instance: "Instance") -> None:
+def test_a_working_set_up_has_no_errors(instance: "Instance") -> None:
     set_up_well(instance)
     click_id = instance.visit()
     instance.made("conversions", {"click_id": click_id, "payout": "5"})
@@ -49,12 +49,12 @@ def test_a_set_up_that_works_is_fine(instance: "Instance") -> None:
     ]
 
 
-def test_nothing_set_up_is_nothing_wrong(instance: "Instance") -> None:
+def test_an_empty_set_up_has_no_findings(instance: "Instance") -> None:
     told = instance.got("check")
     assert (told["findings"], told["campaigns"]) == ([], [])
 
 
-def test_what_is_set_up_wrong_is_told_with_its_place(instance: "Instance") -> None:
+def test_a_mistake_in_the_set_up_is_reported_with_its_location(instance: "Instance") -> None:
     set_up_well(instance)
     instance.api.patch("/api/v1/traffic-sources/1", json={"postback_url": "https://source.example/pb?id=${SUBID}"})
     instance.api.patch("/api/v1/offers/1", json={"url": "https://network.example/?sub1={sub1}"})
@@ -70,7 +70,7 @@ def test_what_is_set_up_wrong_is_told_with_its_place(instance: "Instance") -> No
     assert place == {"kind": "offer", "id": 1, "name": "Offer", "field": "url"}
 
 
-def test_an_offer_that_leads_to_ourselves_is_found(instance: "Instance") -> None:
+def test_an_offer_that_links_to_the_tracker_itself_is_found(instance: "Instance") -> None:
     set_up_well(instance)
     key = instance.got("campaigns/1")["key"]
     instance.api.patch("/api/v1/offers/1", json={"url": f"https://go.example.com/c/{key}?sub1={{clickid}}"})
@@ -84,7 +84,7 @@ def test_a_paused_rule_is_found(instance: "Instance") -> None:
     assert "rule_paused" in codes(instance.got("check"))
 
 
-def test_clicks_without_an_external_id_are_counted_and_screened_ones_left_out(instance: "Instance") -> None:
+def test_clicks_without_an_external_id_are_counted_without_screened_ones(instance: "Instance") -> None:
     set_up_well(instance)
     instance.visit()
     instance.visit(external_id="")
@@ -98,7 +98,7 @@ def test_clicks_without_an_external_id_are_counted_and_screened_ones_left_out(in
     assert {"cost_unreadable", "external_id_empty", "external_id_unreplaced", "no_conversions"} <= codes(told)
 
 
-def test_refused_notices_are_told_by_reason_and_network(instance: "Instance") -> None:
+def test_refused_notices_are_reported_by_reason_and_network(instance: "Instance") -> None:
     set_up_well(instance)
     assert instance.api.post("/api/v1/conversions", json={"click_id": "x"}).status_code == 422
     click_id = instance.visit(at=instance.now - 200 * 86_400_000)
@@ -110,14 +110,14 @@ def test_refused_notices_are_told_by_reason_and_network(instance: "Instance") ->
     assert "notices_refused" not in codes(instance.got("check"))
 
 
-def test_words_that_nobody_mapped_are_told(instance: "Instance") -> None:
+def test_unmapped_words_are_reported(instance: "Instance") -> None:
     set_up_well(instance)
     instance.made("conversions", {"click_id": instance.visit(), "status": "zzz"})
     (found,) = [found for found in instance.got("check")["findings"] if found["code"] == "words_not_mapped"]
     assert "'zzz' (1)" in found["sentence"]
 
 
-def test_postbacks_that_were_given_up_are_told_and_delivered_ones_dated(instance: "Instance") -> None:
+def test_failed_postbacks_are_reported_and_the_last_delivery_is_dated(instance: "Instance") -> None:
     set_up_well(instance)
     instance.made("conversions", {"click_id": instance.visit()})
     instance.made("conversions", {"click_id": instance.visit()})
@@ -132,7 +132,7 @@ def test_postbacks_that_were_given_up_are_told_and_delivered_ones_dated(instance
     assert told["campaigns"][0]["last_delivered_at"] == "2026-03-01T12:00:00.000Z"
 
 
-def test_one_campaign_is_checked_with_what_it_needs_and_no_more(instance: "Instance") -> None:
+def test_checking_a_campaign_covers_only_what_it_needs(instance: "Instance") -> None:
     set_up_well(instance)
     instance.made("traffic-sources", {"name": "Broken"})
     instance.made("offers", {"name": "Other", "url": "https://other.example/"})
@@ -152,11 +152,11 @@ def test_one_campaign_is_checked_with_what_it_needs_and_no_more(instance: "Insta
 
 
 @pytest.mark.parametrize("path", ["check?campaign_id=9", "check?campaign_id=9&format=text"])
-def test_a_campaign_that_is_not_there_is_a_404(instance: "Instance", path: str) -> None:
+def test_an_unknown_campaign_is_a_404(instance: "Instance", path: str) -> None:
     assert instance.api.get(f"/api/v1/{path}").status_code == 404
 
 
-def test_the_page_of_text_can_be_asked_for_in_two_ways(instance: "Instance") -> None:
+def test_plain_text_is_available_by_parameter_and_by_header(instance: "Instance") -> None:
     instance.set_up()
     by_query = instance.api.get("/api/v1/check?format=text")
     by_header = instance.api.get("/api/v1/check", headers={"accept": "text/plain"})
@@ -172,17 +172,19 @@ def test_a_check_changes_nothing(instance: "Instance") -> None:
     assert (instance.setup_changes, instance.owed) == before
 
 
-def test_what_holds_postbacks_up_is_told(instance: "Instance") -> None:
+def test_whatever_delays_postbacks_is_reported(instance: "Instance") -> None:
     set_up_well(instance)
     instance.made("conversions", {"click_id": instance.visit(), "payout": "5"})
     instance.now += 16 * 60_000
     assert codes(instance.got("check")) == {"backlog"}
     with instance.ledger.write() as tx:
-        keep_standing(tx, "source.example:443", Standing(pause=Pause(opened_at=1, probe_at=2, why="9 of 10 failed.")))
+        save_condition(
+            tx, "source.example:443", ReceiverCondition(pause=Pause(opened_at=1, probe_at=2, why="9 of 10 failed."))
+        )
     assert codes(instance.got("check")) == {"receiver_paused"}
     assert codes(instance.got("check?campaign_id=1")) == {"receiver_paused"}
     with instance.ledger.write() as tx:
-        keep_standing(tx, "source.example:443", Standing())
+        save_condition(tx, "source.example:443", ReceiverCondition())
         tx.execute(
             update(postbacks).values(state="skipped", reason="address_refused", next_attempt_at=None, finished_at=1)
         )
@@ -191,7 +193,7 @@ def test_what_holds_postbacks_up_is_told(instance: "Instance") -> None:
     assert "--rule 1 --reason address_refused --anew" in told["findings"][0]["remedy"]
 
 
-def test_an_archived_rule_goes_on_being_told_of_while_it_holds_postbacks(instance: "Instance") -> None:
+def test_an_archived_rule_is_reported_while_postbacks_wait_for_it(instance: "Instance") -> None:
     set_up_well(instance)
     instance.made("conversions", {"click_id": instance.visit(), "payout": "5"})
     with instance.ledger.write() as tx:

@@ -1,4 +1,4 @@
-"""What a campaign's clicks cost: the models over the API, and what the edge gets of them."""
+"""The cost models of a campaign, over the API and as the edge applies them."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ SHOWN = {"amount": "1.5", "currency": "USD"}
 
 
 def of_a_click(instance: "Instance") -> int | None:
-    """What the edge takes for the cost of a click of the campaign; None: what the link says."""
+    """Return the cost per click that the edge applies to the campaign; None: the cost in the link."""
     with instance.ledger.read() as tx:
         return read_catalog(tx, ()).campaigns[0].cost_micros
 

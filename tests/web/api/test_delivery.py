@@ -14,7 +14,7 @@ from tests.web.conftest import application
 
 @pytest.fixture
 def held(instance: Any) -> Any:
-    """An instance in which one postback waits and all are held; ``released`` counts how often delivery was told."""
+    """Return an instance with one waiting postback and a hold; ``released`` counts the calls to delivery."""
     instance.set_up()
     instance.made("conversions", {"click_id": instance.visit(), "payout": "12.5"})
     hold_deliveries(instance.folder, "restored from a backup of yesterday", instance.now)
@@ -29,13 +29,13 @@ def held(instance: Any) -> Any:
         yield instance
 
 
-def test_a_tracker_that_holds_nothing_says_so(instance: Any) -> None:
+def test_a_tracker_without_a_hold_says_so(instance: Any) -> None:
     assert instance.got("delivery") == {"held": False, "why": "", "held_since": None, "waiting": 0}
     assert instance.api.post("/api/v1/delivery/release").status_code == 200
     assert instance.got("changes")["items"] == []
 
 
-def test_a_hold_says_why_since_when_and_how_much_waits(held: Any) -> None:
+def test_a_hold_has_a_reason_a_start_and_a_number_of_waiting_postbacks(held: Any) -> None:
     assert held.got("delivery") == {
         "held": True,
         "why": "restored from a backup of yesterday",
@@ -44,7 +44,7 @@ def test_a_hold_says_why_since_when_and_how_much_waits(held: Any) -> None:
     }
 
 
-def test_a_release_is_told_to_delivery_logged_once_and_lasts(held: Any) -> None:
+def test_a_release_reaches_delivery_is_logged_once_and_is_permanent(held: Any) -> None:
     for _ in range(2):
         assert held.api.post("/api/v1/delivery/release").json()["held"] is False
     assert held.released
@@ -65,13 +65,13 @@ def test_a_release_is_told_to_delivery_logged_once_and_lasts(held: Any) -> None:
         ("DELETE", "settling-pauses/x"),
     ],
 )
-def test_only_who_administers_may_release_or_pause(held: Any, role: Role, method: str, path: str) -> None:
+def test_only_administrators_may_release_or_pause(held: Any, role: Role, method: str, path: str) -> None:
     answer = held.api.request(method, f"/api/v1/{path}", headers=held.token_of(role))
     assert answer.status_code == 403
     assert held.got("delivery")["held"]
 
 
-def test_a_pause_is_begun_renewed_and_ended(instance: Any) -> None:
+def test_a_pause_can_be_started_renewed_and_ended(instance: Any) -> None:
     begun = instance.api.post("/api/v1/settling-pauses")
     assert begun.status_code == 201
     path = f"/api/v1/settling-pauses/{begun.json()['pause_id']}"

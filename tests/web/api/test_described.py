@@ -1,4 +1,4 @@
-"""What the API answers is in its description."""
+"""All responses of the API match its description."""
 
 from typing import TYPE_CHECKING, Any
 

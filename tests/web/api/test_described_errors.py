@@ -19,7 +19,7 @@ BODIES: dict[str, Any] = {
     "resend": {"request": "as_it_was"},
     "clone": {"name": "Another"},
 }
-"""What an operation has to be sent to get as far as looking for its record, by the end of its path; of others an empty object."""
+"""Bodies with which an operation gets as far as looking up its record, by path ending. Others get an empty object."""
 
 
 class Operation:

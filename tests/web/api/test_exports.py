@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clickloop.logs.column import csv_heads
+from clickloop.logs.log import LOGS
 from clickloop.people.user import Role
 from clickloop.store.ledger.jobs.exports import ExportNoun
 from clickloop.store.ledger.schema.tables import exports
-from clickloop.tracking.exports import tidy_exports
-from clickloop.web.api.logs.columns import csv_heads
-from clickloop.web.api.logs.exportable import LOGS
+from clickloop.tracking.exports import delete_old_export_files
 from tests.web.api.ending import converted
 from tests.web.api.exporting import export_work, work_off
 
@@ -214,16 +214,16 @@ def test_filters_of_another_version_fail_the_export(instance: "Instance") -> Non
         tx.execute(exports.update().values(filters=b'{"campaign_id":"seven","since":"2026-03-01"}'))
     assert instance.got(f"exports/{made['export_id']}")["percent"] is None
     work_off(instance)
-    assert "not known any more" in instance.got(f"exports/{made['export_id']}")["error"]
+    assert "no longer supported" in instance.got(f"exports/{made['export_id']}")["error"]
 
 
 def test_files_are_deleted_after_a_while_and_the_export_stays_in_the_list(instance: "Instance") -> None:
     made = ordered(instance, {"noun": "clicks"})
     work_off(instance)
     (instance.folder / "exports" / "of_no_export.csv").write_bytes(b"left over")
-    tidy_exports(instance.ledger, instance.context.exports, instance.now + HOUR_MS, HOUR_MS)
+    delete_old_export_files(instance.ledger, instance.context.exports, instance.now + HOUR_MS, HOUR_MS)
     assert [path.stem for path in (instance.folder / "exports").iterdir()] == [made["export_id"]]
-    tidy_exports(instance.ledger, instance.context.exports, instance.now + HOUR_MS + 1, HOUR_MS)
+    delete_old_export_files(instance.ledger, instance.context.exports, instance.now + HOUR_MS + 1, HOUR_MS)
     assert list((instance.folder / "exports").iterdir()) == []
     answer = instance.api.get(f"{DOOR}/{made['export_id']}/result")
     assert answer.status_code == 410
@@ -236,7 +236,7 @@ def test_the_file_of_an_export_under_way_is_never_tidied_away(instance: "Instanc
     ids = [instance.visit() for _ in range(3)]
     made = ordered(instance, {"noun": "clicks", "columns": ["click_id"]})
     export_work(instance, rows=1).step()
-    tidy_exports(instance.ledger, instance.context.exports, instance.now * 2, 1)
+    delete_old_export_files(instance.ledger, instance.context.exports, instance.now * 2, 1)
     work_off(instance)
     assert len(lines(instance, made["export_id"])) == 1 + len(ids)
 

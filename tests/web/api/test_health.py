@@ -1,4 +1,4 @@
-"""What an edge's /health answers: ok, degraded, failing; current, and without names."""
+"""An edge's /health returns ok, degraded or failing; it is current, and contains no names."""
 
 import os
 from pathlib import Path
@@ -55,7 +55,7 @@ def test_without_alarms_it_is_ok(watched: Watched) -> None:
 
 
 def test_alarms_of_the_core_degrade_it_and_are_counted_but_not_told(watched: Watched) -> None:
-    Alarms(watched.folder).tell("paused", ["receiver 127.0.0.1:18119 is paused: 220 postbacks wait"])
+    Alarms(watched.folder).report("paused", ["receiver 127.0.0.1:18119 is paused: 220 postbacks wait"])
     health = watched.health()
     assert (health.status, health.alarms) == ("degraded", 1)
     assert b"18119" not in msgspec.json.encode(health)

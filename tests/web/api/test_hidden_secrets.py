@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clickloop.people.user import Role
-from clickloop.store.ledger.setup.postback_rules import find_kept_rule
+from clickloop.store.ledger.setup.postback_rules import find_stored_rule
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -30,7 +30,7 @@ def rule(instance: "Instance") -> None:
 def saved(instance: "Instance", number: int = 1) -> Any:
     """The request of a rule as it is in the ledger."""
     with instance.ledger.read() as tx:
-        kept = find_kept_rule(tx, number)
+        kept = find_stored_rule(tx, number)
     assert kept is not None
     return kept.rule.request
 

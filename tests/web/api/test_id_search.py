@@ -1,18 +1,18 @@
-"""Finding a story by any of its ids, over the API."""
+"""Finding a story by any of its IDs, over the API."""
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from clickloop.clock import DAY_MS
-from clickloop.text import text_of
+from clickloop.text import escape_bytes
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
 
 
 def found(instance: "Instance", text: str, **more: Any) -> list[tuple[str, str]]:
-    """What an id turned out to be, and whose story."""
+    """The kind of record that an id was found to be, and the trace it belongs to."""
     answer = instance.api.get("/api/v1/clicks/find", params={"id": text} | more)
     assert answer.status_code == 200, answer.text
     return [(item["matched"], item["click_id"]) for item in answer.json()["items"]]
@@ -33,7 +33,7 @@ def test_a_story_is_found_by_each_of_its_ids(instance: "Instance") -> None:
 
 
 def test_an_external_id_is_found_as_it_came_and_in_no_other_case(instance: "Instance") -> None:
-    click_id = instance.visit(external_id=text_of("Käse +&%".encode()))
+    click_id = instance.visit(external_id=escape_bytes("Käse +&%".encode()))
     assert found(instance, "Käse +&%") == [("external_id", click_id)]
     assert found(instance, "käse +&%") == []
 
@@ -55,7 +55,7 @@ def test_older_clicks_are_looked_through_where_no_new_one_matches_or_it_is_asked
 
 
 @pytest.mark.parametrize(
-    ("text", "hint"), [("0" * 26, "is none"), ("[CID]", "a macro"), ("abc", "no id of ours"), ("", "")]
+    ("text", "hint"), [("0" * 26, "but is not valid"), ("[CID]", "a macro"), ("abc", "not one of our IDs"), ("", "")]
 )
 def test_what_is_not_found_is_told_with_what_it_looks_like(instance: "Instance", text: str, hint: str) -> None:
     answer = instance.api.get("/api/v1/clicks/find", params={"id": text}).json()

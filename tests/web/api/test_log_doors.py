@@ -1,24 +1,17 @@
-"""What can be done with the logs over the API: exports, corrections, secrets, and lists of jobs."""
+"""Operations on the logs over the API: exports, corrections, secrets, and lists of jobs."""
 
 from collections.abc import Iterable
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from sqlalchemy import select
 
 from clickloop.conversion.conversion_log import ConversionFilter
+from clickloop.logs.column import csv_heads
+from clickloop.logs.columns import CLICK_COLUMNS, CONVERSION_COLUMNS, NOTICE_COLUMNS, POSTBACK_COLUMNS
 from clickloop.people.user import Role
+from clickloop.store.ledger.jobs.exports import ExportNoun
 from clickloop.store.ledger.schema.tables import changes_log, tokens
-from clickloop.web.api.logs.columns import (
-    CLICK_COLUMNS,
-    CONVERSION_COLUMNS,
-    NOTICE_COLUMNS,
-    POSTBACK_COLUMNS,
-    chosen_columns,
-    csv_heads,
-)
-from clickloop.web.api.logs.conversions import list_conversions
 from clickloop.web.api.logs.log_csv import exported
 
 if TYPE_CHECKING:
@@ -67,10 +60,8 @@ def test_columns_are_chosen_in_order_and_unknown_ones_named(instance: "Instance"
 def test_an_export_goes_on_until_the_list_ends(instance: "Instance") -> None:
     instance.set_up()
     numbers = [reported(instance)["conversion_id"] for _ in range(3)]
-    columns = chosen_columns(CONVERSION_COLUMNS, "conversion_id,campaign")
-    context = instance.context
-    list_page = partial(list_conversions, context, ConversionFilter())
-    stream = exported(context, "conversions", columns, list_page, rows=1)
+    columns = "conversion_id,campaign"
+    stream = exported(instance.context, ExportNoun.CONVERSIONS, ConversionFilter(), columns, rows=1)
     text = b"".join(cast("Iterable[bytes]", stream.iterator)).decode()
     assert text.split("\r\n")[1:-1] == [f"{number},1,Campaign" for number in reversed(numbers)]
 
@@ -102,7 +93,7 @@ def test_a_conversion_is_corrected_by_hand(instance: "Instance") -> None:
     assert answer.status_code == 200, answer.text
     assert answer.json()["outcome"] == "changed"
     assert answer.json()["conversion"]["payout"] == {"amount": "20", "currency": "EUR"}
-    assert answer.json()["notice"]["door"] == "hand"
+    assert answer.json()["notice"]["channel"] == "hand"
     changed = instance.api.patch(f"/api/v1/conversions/{number}", json={"status": "Declined"})
     assert changed.json()["conversion"]["status"]["key"] == "rejected"
     assert len(instance.got("conversions")["items"]) == 1

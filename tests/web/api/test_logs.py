@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clickloop.conversion.given import GivenConversion
-from clickloop.conversion.notice import Door, RawNotice
+from clickloop.conversion.conversion_input import ConversionInput
+from clickloop.conversion.notice import Channel, RawNotice
+from clickloop.diagnosis.trace_lookup import MAX_TRACED
 from clickloop.record_id import RecordIds
-from clickloop.text import text_of
+from clickloop.text import escape_bytes
 from clickloop.tracking.notices import convert, take_notices
-from clickloop.web.api.logs.clicks import MAX_TRACED
 
 new_id = RecordIds()
 
@@ -79,7 +79,7 @@ def test_a_refused_report_names_its_reason(instance: "Instance", click_id: str, 
 def test_a_refused_report_is_kept_in_conversions_in(instance: "Instance") -> None:
     reported(instance, "abc", payout="5")
     notice = instance.got("notices?outcome=refused")["items"][0]
-    assert (notice["door"], notice["reason"], notice["query"]) == ("api", "malformed_click_id", "cid=abc&payout=5")
+    assert (notice["channel"], notice["reason"], notice["query"]) == ("api", "malformed_click_id", "cid=abc&payout=5")
     assert notice["reason_text"]
 
 
@@ -102,7 +102,7 @@ def test_a_caller_of_the_api_is_told_of_his_slips(instance: "Instance") -> None:
 
 
 def test_a_report_by_hand_comes_in_by_that_door(instance: "Instance") -> None:
-    assert reported(instance, instance.visit(), by_hand=True).json()["notice"]["door"] == "hand"
+    assert reported(instance, instance.visit(), by_hand=True).json()["notice"]["channel"] == "hand"
 
 
 def test_a_notice_runs_again_by_todays_words(instance: "Instance") -> None:
@@ -161,7 +161,7 @@ def test_a_click_is_found_by_the_sources_id(instance: "Instance") -> None:
 
 
 def test_bytes_that_are_no_text_are_shown_replaced(instance: "Instance") -> None:
-    click_id = instance.visit(external_id=text_of(b"a\xff\x00<b>"), v3="x")
+    click_id = instance.visit(external_id=escape_bytes(b"a\xff\x00<b>"), v3="x")
     click = instance.got(f"clicks/{click_id}")
     assert (click["external_id"], click["parameters"]) == ("a��<b>", {"v3": "x"})
 
@@ -192,8 +192,8 @@ def test_a_refused_notice_stands_in_the_trace(instance: "Instance") -> None:
     instance.api.patch("/api/v1/networks/1", json={"token": "hush"})
     click_id = instance.visit()
     notice_id = instance.context.record_ids()
-    raw = RawNotice(notice_id=notice_id, at=instance.now, door=Door.S2S, query=f"cid={click_id}&token=guess")
-    take_notices(instance.context.desk(), [raw], instance.now)
+    raw = RawNotice(notice_id=notice_id, at=instance.now, channel=Channel.S2S, query=f"cid={click_id}&token=guess")
+    take_notices(instance.context.intake(), [raw], instance.now)
     event = instance.got(f"clicks/{click_id}/trace")["events"][-1]
     assert (event["kind"], event["id"]) == ("notice", notice_id)
     assert "refused" in event["sentence"]
@@ -203,7 +203,7 @@ def test_a_refused_notice_stands_in_the_trace(instance: "Instance") -> None:
 def test_a_trace_of_an_id_without_a_click_is_a_404_until_something_came(instance: "Instance") -> None:
     click_id = instance.click_ids.new(instance.now)
     assert instance.api.get(f"/api/v1/clicks/{click_id}/trace").status_code == 404
-    convert(instance.context.desk(), GivenConversion(click_id=click_id), Door.API, instance.now)
+    convert(instance.context.intake(), ConversionInput(click_id=click_id), Channel.API, instance.now)
     trace = instance.got(f"clicks/{click_id}/trace")
     assert (trace["click"], [event["kind"] for event in trace["events"]]) == (None, ["notice"])
 
@@ -246,7 +246,7 @@ def test_a_filter_of_no_known_value_is_named_as_in_the_address_with_what_is_know
     name = {"postbacks": "state", "notices": "outcome", "clicks": "screening"}[noun]
     answer = instance.api.get(f"/api/v1/{noun}?{name}=nope")
     assert instance.faults(answer) == {name: "not_allowed"}
-    assert "; one of " in answer.json()["errors"][0]["message"]
+    assert ", expected one of " in answer.json()["errors"][0]["message"]
 
 
 def test_of_a_click_with_thousands_of_records_the_story_has_the_newest_and_counts_the_others(
@@ -258,17 +258,17 @@ def test_of_a_click_with_thousands_of_records_the_story_has_the_newest_and_count
         RawNotice(
             notice_id=new_id(),
             at=instance.now + number,
-            door=Door.S2S,
+            channel=Channel.S2S,
             query=f"cid={click_id}&txid=T{number % 300}&payout={number}&filler={'x' * 10_000}",
         )
         for number in range(700)
     ]
-    take_notices(instance.context.desk(), raws, instance.now)
+    take_notices(instance.context.intake(), raws, instance.now)
     trace = instance.got(f"clicks/{click_id}/trace")
     kinds = [event["kind"] for event in trace["events"]]
     assert (kinds.count("notice"), kinds.count("conversion"), kinds.count("click")) == (MAX_TRACED, MAX_TRACED + 1, 1)
     assert trace["left_out"].startswith(
-        f"Not shown: {700 - MAX_TRACED} older notices, {300 - MAX_TRACED} older conversions, "
+        f"Not shown: {700 - MAX_TRACED} older incoming postbacks, {300 - MAX_TRACED} older conversions, "
     )
     newest = [event["id"] for event in trace["events"] if event["kind"] == "notice"]
     assert newest == [raw.notice_id for raw in raws[-MAX_TRACED:]]
@@ -281,8 +281,8 @@ def test_a_list_has_the_beginning_of_a_long_notice_and_the_notice_itself_and_the
     instance: "Instance",
 ) -> None:
     instance.set_up()
-    raw = RawNotice(notice_id=new_id(), at=instance.now, door=Door.S2S, query="a=" + "x" * 250_000)
-    take_notices(instance.context.desk(), [raw], instance.now)
+    raw = RawNotice(notice_id=new_id(), at=instance.now, channel=Channel.S2S, query="a=" + "x" * 250_000)
+    take_notices(instance.context.intake(), [raw], instance.now)
     listed = instance.got("notices")["items"][0]["query"]
     assert listed == "a=" + "x" * 1_998 + "… (248002 more characters)"
     assert len(instance.got(f"notices/{raw.notice_id}")["query"]) > 16_000
@@ -296,12 +296,12 @@ def test_of_a_conversion_that_changed_a_thousand_times_the_newest_changes_are_to
         RawNotice(
             notice_id=new_id(),
             at=instance.now + number,
-            door=Door.S2S,
+            channel=Channel.S2S,
             query=f"cid={click_id}&payout={number}",
         )
         for number in range(600)
     ]
-    take_notices(instance.context.desk(), raws, instance.now)
+    take_notices(instance.context.intake(), raws, instance.now)
     (one,) = instance.got("conversions")["items"]
     history = instance.got(f"conversions/{one['conversion_id']}")["history"]
     assert [change["version"] for change in history] == list(range(101, 601))

@@ -1,4 +1,4 @@
-"""Lists of as many good items as a body can hold are refused in a moment: while they are checked, nobody else may write."""
+"""Lists with as many valid items as fit into a body are refused quickly, because checking them blocks all other writers."""
 
 import time
 from typing import TYPE_CHECKING, Any

@@ -1,11 +1,11 @@
-"""A network's token is never shown, in whatever untidy form it was sent."""
+"""A network's token is never shown, in whatever form it was sent."""
 
 import pytest
 
-from clickloop.conversion.notice import Door, RawNotice
-from clickloop.conversion.understanding import sent_tokens
+from clickloop.conversion.notice import Channel, RawNotice
+from clickloop.conversion.parameter_meaning import sent_tokens
 from clickloop.postback.masking import masked_text
-from clickloop.text import text_of
+from clickloop.text import escape_bytes
 
 SECRET = "hush-hush"
 JSON = "application/json"
@@ -29,9 +29,14 @@ PART = b"--xx\r\nContent-Disposition: form-data; %b\r\n\r\nhush-hush\r\n--xx--\r
         (b"", '{"token":"hush-hush"}'.encode("utf-16-be"), JSON),
     ],
 )
-def test_a_token_is_masked_however_it_was_sent(query: bytes, body: bytes, content_type: str) -> None:
+def test_a_token_is_masked_in_whatever_form_it_was_sent(query: bytes, body: bytes, content_type: str) -> None:
     raw = RawNotice(
-        notice_id="n", at=0, door=Door.S2S, query=text_of(query), body=text_of(body), content_type=content_type
+        notice_id="n",
+        at=0,
+        channel=Channel.S2S,
+        query=escape_bytes(query),
+        body=escape_bytes(body),
+        content_type=content_type,
     )
     shown = masked_text(raw.query, sent_tokens(raw)) + masked_text(raw.body, sent_tokens(raw))
     plain = "".join(character for character in shown if character.isascii() and character.isprintable())
@@ -39,6 +44,6 @@ def test_a_token_is_masked_however_it_was_sent(query: bytes, body: bytes, conten
     assert "•••" in shown
 
 
-def test_a_token_too_short_to_be_a_secret_does_not_blank_what_is_beside_it() -> None:
-    raw = RawNotice(notice_id="n", at=0, door=Door.S2S, query="token=1&payout=11")
+def test_a_token_too_short_to_be_a_secret_masks_nothing_else() -> None:
+    raw = RawNotice(notice_id="n", at=0, channel=Channel.S2S, query="token=1&payout=11")
     assert masked_text(raw.query, sent_tokens(raw)) == "token=•••&payout=11"

@@ -1,4 +1,4 @@
-"""Each network's own words for statuses: they count before the common ones, over every way in."""
+"""Each network's own words for statuses, which take precedence over the common ones on every channel."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,23 +15,23 @@ def status_of(instance: "Instance", click_id: str) -> str:
     return str(found["status"]["key"])
 
 
-def test_a_presets_words_become_the_networks(instance: "Instance") -> None:
+def test_a_network_gets_the_words_of_its_preset(instance: "Instance") -> None:
     network = instance.made("networks", {"name": "N", "preset": "affise"})
     assert network["status_words"] == {"1": "sale", "2": "hold", "3": "rejected", "5": "hold"}
 
 
-def test_a_presets_word_for_a_status_that_is_not_here_is_left_out(instance: "Instance") -> None:
+def test_a_presets_word_for_a_missing_status_is_left_out(instance: "Instance") -> None:
     assert instance.api.delete("/api/v1/statuses/hold").status_code == 200
     network = instance.made("networks", {"name": "N", "preset": "affise"})
     assert network["status_words"] == {"1": "sale", "3": "rejected"}
 
 
-def test_words_that_are_given_replace_those_of_the_preset(instance: "Instance") -> None:
+def test_given_words_replace_those_of_the_preset(instance: "Instance") -> None:
     network = instance.made("networks", {"name": "N", "preset": "affise", "status_words": {"2": "rejected"}})
     assert network["status_words"] == {"2": "rejected"}
 
 
-def test_the_same_word_means_what_each_network_says(instance: "Instance") -> None:
+def test_a_word_can_mean_something_else_for_each_network(instance: "Instance") -> None:
     instance.set_up()
     instance.made("networks", {"name": "Wall", "status_words": {"2": "rejected"}})
     instance.api.patch("/api/v1/networks/1", json={"status_words": {"2": "hold"}})
@@ -41,7 +41,7 @@ def test_the_same_word_means_what_each_network_says(instance: "Instance") -> Non
     assert (status_of(instance, held), status_of(instance, charged)) == ("hold", "rejected")
 
 
-def test_a_networks_word_counts_before_the_common_one(instance: "Instance") -> None:
+def test_a_networks_word_takes_precedence_over_the_common_one(instance: "Instance") -> None:
     instance.set_up()
     instance.api.patch("/api/v1/networks/1", json={"status_words": {"Approved": "hold"}})
     click_id = instance.visit()
@@ -49,7 +49,7 @@ def test_a_networks_word_counts_before_the_common_one(instance: "Instance") -> N
     assert status_of(instance, click_id) == "hold"
 
 
-def test_a_status_that_is_named_by_hand_is_not_a_networks_word(instance: "Instance") -> None:
+def test_a_status_entered_by_hand_is_not_a_networks_word(instance: "Instance") -> None:
     instance.set_up()
     instance.api.patch("/api/v1/networks/1", json={"status_words": {"hold": "sale"}})
     click_id = instance.visit()
@@ -65,7 +65,7 @@ def test_a_correction_may_use_a_word_of_the_network(instance: "Instance") -> Non
     assert answer.json()["conversion"]["status"]["key"] == "rejected"
 
 
-def test_notices_that_came_before_a_word_was_mapped_are_run_again(instance: "Instance") -> None:
+def test_notices_from_before_a_word_was_mapped_can_be_reprocessed(instance: "Instance") -> None:
     instance.set_up()
     click_id = instance.visit()
     instance.made("conversions", {"click_id": click_id, "payout": "5", "status": "7"})
@@ -91,15 +91,13 @@ def test_notices_that_came_before_a_word_was_mapped_are_run_again(instance: "Ins
         ({str(number): "sale" for number in range(201)}, "status_words", "too_many"),
     ],
 )
-def test_words_that_cannot_be_meant_are_refused(
-    instance: "Instance", words: dict[str, Any], field: str, code: str
-) -> None:
+def test_invalid_words_are_rejected(instance: "Instance", words: dict[str, Any], field: str, code: str) -> None:
     answer = instance.api.post("/api/v1/networks", json={"name": "N", "status_words": words})
     assert answer.status_code == 422
     assert [(fault["field"], fault["code"]) for fault in answer.json()["errors"]] == [(field, code)]
 
 
-def test_a_status_that_a_networks_word_stands_for_is_not_removed(instance: "Instance") -> None:
+def test_a_status_that_a_networks_word_is_mapped_to_is_not_removed(instance: "Instance") -> None:
     instance.made("networks", {"name": "Wall", "status_words": {"2": "hold"}})
     answer = instance.api.delete("/api/v1/statuses/hold")
     assert answer.status_code == 409

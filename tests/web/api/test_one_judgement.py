@@ -1,4 +1,4 @@
-"""What the API warns of when a record is saved, the check of the whole set-up says too, with the same code and in the same words."""
+"""A warning on saving a record has the same code and sentence in the check of the whole set-up."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any

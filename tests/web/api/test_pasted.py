@@ -1,4 +1,4 @@
-"""Addresses and macros as they are pasted: what comes along at the ends goes, what is invisible within is refused."""
+"""Pasted URLs and macros: extra characters at the ends are removed, invisible ones inside are rejected."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ AROUND = ["\u200b", "\u00a0", "\ufeff", "\u2060", "\u200d", "\u202e", " ", "\n"]
 
 
 @pytest.mark.parametrize("around", AROUND)
-def test_what_was_pasted_with_an_address_is_taken_off_its_ends(instance: "Instance", around: str) -> None:
+def test_surrounding_characters_of_a_pasted_url_are_removed(instance: "Instance", around: str) -> None:
     instance.set_up()
     url = "https://network.example/?sub1={clickid}"
     offer = instance.api.patch("/api/v1/offers/1", json={"url": f"{around}{url}{around}"})
@@ -35,7 +35,7 @@ def test_what_was_pasted_with_an_address_is_taken_off_its_ends(instance: "Instan
 
 
 @pytest.mark.parametrize("within", ["\u200b", "\u00a0", "\u2060", "\u202e", "\u3000"])
-def test_an_invisible_character_within_an_address_is_refused_with_its_place(instance: "Instance", within: str) -> None:
+def test_an_invisible_character_inside_a_url_is_rejected_with_its_position(instance: "Instance", within: str) -> None:
     instance.set_up()
     code = f"U+{ord(within):04X}"
     offer = instance.api.patch(
@@ -60,7 +60,7 @@ def test_an_invisible_character_within_an_address_is_refused_with_its_place(inst
         ("https://network.example/?sub1=｛clickid｝", "full_width_braces"),
     ],
 )
-def test_an_address_that_would_be_sent_wrong_is_saved_with_a_warning_and_found_by_the_check(
+def test_a_url_that_would_be_sent_wrong_is_saved_with_a_warning_and_found_by_the_check(
     instance: "Instance", url: str, code: str
 ) -> None:
     instance.set_up()

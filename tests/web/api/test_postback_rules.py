@@ -1,4 +1,4 @@
-"""Postback rules over the API: every setting can be set, read back and is checked, and does what it says when something converts."""
+"""Postback rules over the API: every setting can be set, read back and checked, and works when a click converts."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -46,14 +46,14 @@ def made(instance: "Instance", **given: Any) -> Any:
 
 
 def converted(instance: "Instance", **said: Any) -> list[Any]:
-    """What a new conversion owes or skips, by rule's number, the source's own rule left out."""
+    """Return the postbacks created or skipped for a new conversion, by rule, without the source's own rule."""
     click_id = said.pop("click_id", None) or instance.visit()
     instance.api.post("/api/v1/conversions", json={"click_id": click_id} | said)
     rows: list[Any] = instance.got(f"postbacks?click_id={click_id}&limit=500")["items"]
     return [row for row in rows if row["rule_id"] != 1]
 
 
-def test_every_setting_is_read_back_as_it_was_set(instance: "Instance") -> None:
+def test_every_setting_reads_back_as_set(instance: "Instance") -> None:
     instance.set_up()
     rule = instance.made("postback-rules", EVERYTHING)
     assert {name: rule[name] for name in EVERYTHING} == EVERYTHING
@@ -68,7 +68,7 @@ def test_every_setting_can_be_changed(instance: "Instance") -> None:
     assert {name: changed[name] for name in EVERYTHING} == EVERYTHING
 
 
-def test_what_is_left_out_is_as_usual(instance: "Instance") -> None:
+def test_omitted_settings_have_their_defaults(instance: "Instance") -> None:
     rule = made(instance)
     assert (rule["source_id"], rule["campaign_id"], rule["active"]) == (None, None, True)
     assert rule["waits_seconds"] == list(Schedule().waits_seconds)
@@ -112,7 +112,7 @@ FAULTS: list[tuple[dict[str, Any], dict[str, str]]] = [
 
 
 @pytest.mark.parametrize(("given", "faults"), FAULTS)
-def test_what_cannot_work_is_refused_by_its_field(
+def test_an_invalid_setting_is_rejected_by_field(
     instance: "Instance", given: dict[str, Any], faults: dict[str, str]
 ) -> None:
     instance.set_up()
@@ -120,7 +120,7 @@ def test_what_cannot_work_is_refused_by_its_field(
     assert instance.faults(instance.api.post("/api/v1/postback-rules", json=body)) == faults
 
 
-def test_a_rule_is_asked_for_its_owners_conversions_alone(instance: "Instance") -> None:
+def test_a_rule_applies_only_to_its_owners_conversions(instance: "Instance") -> None:
     instance.set_up()
     instance.made("traffic-sources", {"name": "Other"})
     instance.made("campaigns", {"name": "Other", "source_id": 2, "offers": [{"offer_id": 1}]})
@@ -152,7 +152,7 @@ CONDITIONS: list[tuple[dict[str, Any], dict[str, Any], str | None]] = [
 
 
 @pytest.mark.parametrize(("conditions", "said", "reason"), CONDITIONS)
-def test_conditions_decide(
+def test_conditions_decide_whether_a_postback_is_created(
     instance: "Instance", conditions: dict[str, Any], said: dict[str, Any], reason: str | None
 ) -> None:
     instance.set_up()
@@ -161,7 +161,7 @@ def test_conditions_decide(
     assert row["reason"] == reason
 
 
-def test_send_only_for_unique_leaves_out_the_later_conversions_of_a_click(instance: "Instance") -> None:
+def test_only_first_skips_later_conversions_of_a_click(instance: "Instance") -> None:
     instance.set_up()
     made(instance, conditions={"only_first": True})
     click_id = instance.visit()
@@ -170,7 +170,7 @@ def test_send_only_for_unique_leaves_out_the_later_conversions_of_a_click(instan
     assert sorted(str(row["reason"]) for row in rows) == ["None", "not_unique"]
 
 
-def test_a_share_is_counted_over_conversions(instance: "Instance") -> None:
+def test_every_nth_conversion_is_counted(instance: "Instance") -> None:
     instance.set_up()
     made(instance, conditions={"every_nth": 3})
     reasons = [converted(instance)[0]["reason"] for _ in range(7)]
@@ -186,7 +186,7 @@ def test_a_rule_for_every_change_of_status_is_sent_at_each(instance: "Instance")
     assert [row["reason"] for row in rows] == [None, None, None]
 
 
-def test_a_delay_and_a_share_of_the_payout_hold_for_what_is_owed(instance: "Instance") -> None:
+def test_delay_and_payout_percent_apply_to_created_postbacks(instance: "Instance") -> None:
     instance.set_up()
     request = {"url": "https://r.example/?p={payout}"}
     made(instance, request=request, conditions={"delay_seconds": 3_600, "payout_percent": 70})
@@ -194,7 +194,7 @@ def test_a_delay_and_a_share_of_the_payout_hold_for_what_is_owed(instance: "Inst
     assert (row["next_attempt_at"], row["request"]["url"]) == ("2026-03-01T13:00:00.000Z", "https://r.example/?p=8.75")
 
 
-def test_a_rule_without_the_external_id_is_sent_also_when_there_is_none(instance: "Instance") -> None:
+def test_a_rule_without_external_id_is_sent_for_clicks_without_one(instance: "Instance") -> None:
     instance.set_up()
     made(instance, request={"url": "https://chat.example/?text={payout}"})
     made(instance)
@@ -202,7 +202,7 @@ def test_a_rule_without_the_external_id_is_sent_also_when_there_is_none(instance
     assert sorted(str(row["reason"]) for row in rows) == ["None", "no_external_id"]
 
 
-def test_a_rule_of_the_whole_instance_may_name_the_rows_of_any_source(instance: "Instance") -> None:
+def test_a_global_rule_may_use_the_parameters_of_any_source(instance: "Instance") -> None:
     instance.set_up()
     body = {"name": "All", "request": {"url": "https://r.example/?z={zone}&n={nowhere}"}}
     (warning,) = instance.made("postback-rules", body)["warnings"]

@@ -1,21 +1,21 @@
-"""The doors to what is held back: receivers that are paused or limited, and rules that a 410 has paused."""
+"""Endpoints for paused or limited receivers, and for rules paused by a 410."""
 
 from typing import Any
 
 import pytest
 
 from clickloop.postback.delivery.breaker import Pause
-from clickloop.postback.delivery.lane import KeptLane, LaneTerms, Standing
-from clickloop.postback.holding import Hold
+from clickloop.postback.delivery.receiver_queue import ReceiverCondition, ReceiverTerms, StoredReceiver
+from clickloop.postback.pause_reason import PauseReason
 from clickloop.store.ledger.queue.holding import pause_rule
-from clickloop.store.ledger.queue.lanes import find_lane, keep_standing
+from clickloop.store.ledger.queue.receivers import find_receiver, save_condition
 
 PAUSE = Pause(opened_at=1_772_366_400_000, probe_at=1_772_366_430_000, probes=1, why="9 of 10 failed.")
 
 
 @pytest.fixture
 def owing(instance: Any) -> Any:
-    """An instance in which one postback waits, owed to source.example."""
+    """Return an instance with one postback waiting for source.example."""
     instance.set_up()
     click_id = instance.visit()
     instance.made("conversions", {"click_id": click_id, "payout": "12.5"})
@@ -24,17 +24,17 @@ def owing(instance: Any) -> Any:
 
 def pause_receiver(instance: Any, receiver: str, pause: Pause | None = PAUSE) -> None:
     with instance.ledger.write() as tx:
-        keep_standing(tx, receiver, Standing(pause=pause))
+        save_condition(tx, receiver, ReceiverCondition(pause=pause))
 
 
-def test_a_receiver_that_something_waits_for_is_listed(owing: Any) -> None:
+def test_a_receiver_with_waiting_postbacks_is_listed(owing: Any) -> None:
     (receiver,) = owing.got("receivers")["items"]
 
     assert (receiver["receiver"], receiver["state"], receiver["waiting"]) == ("source.example:443", "open", 1)
     assert (receiver["connections"], receiver["per_minute"], receiver["paused_at"]) == (None, None, None)
 
 
-def test_a_paused_receiver_says_since_when_why_and_when_it_is_probed(owing: Any) -> None:
+def test_a_paused_receiver_has_a_start_a_reason_and_a_next_probe(owing: Any) -> None:
     pause_receiver(owing, "source.example:443")
 
     receiver = owing.got("receivers/source.example:443")
@@ -44,27 +44,27 @@ def test_a_paused_receiver_says_since_when_why_and_when_it_is_probed(owing: Any)
     assert receiver["next_probe_at"] == "2026-03-01T12:00:30.000Z"
 
 
-def test_what_waits_for_a_paused_receiver_is_shown_as_paused(owing: Any) -> None:
+def test_postbacks_waiting_for_a_paused_receiver_are_shown_as_paused(owing: Any) -> None:
     assert owing.got("postbacks")["items"][0]["state"] == "waiting"
     pause_receiver(owing, "source.example:443")
 
     (postback,) = owing.got("postbacks?state=paused")["items"]
 
     assert (postback["state"], postback["paused_by"]) == ("paused", "receiver_paused")
-    assert postback["paused_text"] == Hold.RECEIVER_PAUSED.sentence
+    assert postback["paused_text"] == PauseReason.RECEIVER_PAUSED.sentence
     assert owing.got("postbacks?state=waiting")["items"] == []
     pause_receiver(owing, "source.example:443", None)
     assert owing.got("postbacks?state=waiting")["items"][0]["paused_by"] is None
 
 
-def test_what_waits_for_a_paused_rule_is_shown_as_paused_until_it_is_resumed(owing: Any) -> None:
+def test_postbacks_of_a_paused_rule_are_shown_as_paused_until_it_is_resumed(owing: Any) -> None:
     with owing.ledger.write() as tx:
         pause_rule(tx, 1, PAUSE.opened_at)
     owing.owed = 0
 
     assert owing.got("postback-rules/1")["paused_at"] == "2026-03-01T12:00:00.000Z"
     (postback,) = owing.got("postbacks?state=paused")["items"]
-    assert (postback["paused_by"], postback["paused_text"]) == ("rule_paused", Hold.RULE_PAUSED.sentence)
+    assert (postback["paused_by"], postback["paused_text"]) == ("rule_paused", PauseReason.RULE_PAUSED.sentence)
 
     answer = owing.api.post("/api/v1/postback-rules/1/resume")
 
@@ -74,15 +74,15 @@ def test_what_waits_for_a_paused_rule_is_shown_as_paused_until_it_is_resumed(owi
 
 
 def test_every_hold_is_shown(owing: Any) -> None:
-    assert {hold.value for hold in Hold} == {"rule_paused", "receiver_paused"}
+    assert {hold.value for hold in PauseReason} == {"rule_paused", "receiver_paused"}
 
 
-def test_a_rule_that_is_not_paused_stays_as_it_is_when_resumed(owing: Any) -> None:
+def test_resuming_a_rule_that_is_not_paused_changes_nothing(owing: Any) -> None:
     assert owing.api.post("/api/v1/postback-rules/1/resume").status_code == 200
     assert owing.api.post("/api/v1/postback-rules/99/resume").status_code == 404
 
 
-def test_limits_of_a_receiver_are_set_and_taken_back(owing: Any) -> None:
+def test_limits_of_a_receiver_can_be_set_and_removed(owing: Any) -> None:
     path = "/api/v1/receivers/Source.Example:443"
     assert owing.api.patch(path, json={"connections": 3, "per_minute": 60}).status_code == 200
 
@@ -90,15 +90,15 @@ def test_limits_of_a_receiver_are_set_and_taken_back(owing: Any) -> None:
 
     assert (answer.json()["connections"], answer.json()["per_minute"]) == (None, 60)
     with owing.ledger.read() as tx:
-        assert find_lane(tx, "source.example:443") == KeptLane(
-            lane="source.example:443", terms=LaneTerms(per_minute=60)
+        assert find_receiver(tx, "source.example:443") == StoredReceiver(
+            receiver="source.example:443", terms=ReceiverTerms(per_minute=60)
         )
     assert owing.api.patch(path, json={"per_minute": None}).status_code == 200
     with owing.ledger.read() as tx:
-        assert find_lane(tx, "source.example:443") is None
+        assert find_receiver(tx, "source.example:443") is None
 
 
-def test_limits_that_cannot_be_are_refused(owing: Any) -> None:
+def test_invalid_limits_are_rejected(owing: Any) -> None:
     path = "/api/v1/receivers/source.example:443"
 
     assert owing.api.patch(path, json={"connections": 0}).status_code == 422
@@ -107,7 +107,7 @@ def test_limits_that_cannot_be_are_refused(owing: Any) -> None:
 
 
 @pytest.mark.parametrize("receiver", ["source.example", "source.example:0", "a%20b:80", "user@source.example:80"])
-def test_what_can_be_no_receiver_is_not_found(owing: Any, receiver: str) -> None:
+def test_a_malformed_receiver_is_not_found(owing: Any, receiver: str) -> None:
     assert owing.api.get(f"/api/v1/receivers/{receiver}").status_code == 404
 
 
@@ -123,37 +123,37 @@ def test_receivers_are_listed_page_by_page(owing: Any) -> None:
     assert second["next_cursor"] is None
 
 
-def test_a_receiver_that_nobody_knows_is_not_found_but_its_limits_can_be_set(owing: Any) -> None:
+def test_an_unknown_receiver_is_not_found_but_its_limits_can_be_set(owing: Any) -> None:
     path = "/api/v1/receivers/nobody.example:1"
     assert owing.api.get(path).status_code == 404
     assert owing.api.patch(path, json={"per_minute": 60}).status_code == 200
     assert owing.api.get(path).status_code == 200
 
 
-def test_a_receiver_that_a_rule_sends_to_is_known_though_nothing_waits_for_it(instance: Any) -> None:
+def test_a_receiver_of_a_rule_is_known_without_waiting_postbacks(instance: Any) -> None:
     instance.set_up()
     assert instance.got("receivers/source.example:443")["state"] == "open"
 
 
-def test_a_receiver_that_asked_us_to_wait_says_until_when(owing: Any) -> None:
+def test_a_receiver_that_asked_us_to_wait_has_an_end_of_the_wait(owing: Any) -> None:
     with owing.ledger.write() as tx:
-        keep_standing(tx, "source.example:443", Standing(held_until=1_772_366_460_000))
+        save_condition(tx, "source.example:443", ReceiverCondition(held_until=1_772_366_460_000))
     assert owing.got("receivers/source.example:443")["held_until"] == "2026-03-01T12:01:00.000Z"
 
 
-@pytest.mark.parametrize("wish", ["probe", "resume"])
-def test_what_somebody_wants_of_a_paused_receiver_is_kept_told_and_noted(owing: Any, wish: str) -> None:
+@pytest.mark.parametrize("command", ["probe", "resume"])
+def test_a_command_for_a_paused_receiver_is_stored_returned_and_logged(owing: Any, command: str) -> None:
     pause_receiver(owing, "source.example:443")
 
-    answer = owing.api.post(f"/api/v1/receivers/source.example:443/{wish}")
+    answer = owing.api.post(f"/api/v1/receivers/source.example:443/{command}")
 
-    assert (answer.status_code, answer.json()["asked"]) == (200, wish)
+    assert (answer.status_code, answer.json()["asked"]) == (200, command)
     assert owing.asked == 1
     newest = owing.got("changes")["items"][0]
     assert (newest["noun"], newest["record_id"]) == ("receivers", "source.example:443")
 
 
-@pytest.mark.parametrize("wish", ["probe", "resume"])
-def test_of_a_receiver_that_is_asked_anyway_nothing_is_wanted(owing: Any, wish: str) -> None:
-    answer = owing.api.post(f"/api/v1/receivers/source.example:443/{wish}")
+@pytest.mark.parametrize("command", ["probe", "resume"])
+def test_a_command_for_an_open_receiver_is_not_stored(owing: Any, command: str) -> None:
+    answer = owing.api.post(f"/api/v1/receivers/source.example:443/{command}")
     assert (answer.status_code, answer.json()["asked"]) == (200, None)

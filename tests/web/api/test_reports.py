@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def fill(instance: "Instance") -> None:
-    """Two campaigns, five clicks, two conversions."""
+    """Create two campaigns, five clicks and two conversions."""
     instance.set_up()
     instance.made("campaigns", {"name": "=Second", "source_id": 1, "offers": [{"offer_id": 1}]})
     for _ in range(3):
@@ -25,7 +25,7 @@ def fill(instance: "Instance") -> None:
     settle_facts(instance.ledger, instance.facts)
 
 
-def test_a_report_tells_each_rows_figures_and_the_ratios_of_the_totals(instance: "Instance") -> None:
+def test_a_report_has_the_figures_of_each_row_and_the_ratios_of_the_totals(instance: "Instance") -> None:
     fill(instance)
     told = instance.got("reports?period=today&group_by=campaign&sort=key")
     assert [row["keys"] for row in told["rows"]] == [
@@ -47,7 +47,7 @@ def test_a_report_tells_each_rows_figures_and_the_ratios_of_the_totals(instance:
     assert (told["row_count"], told["zone"], told["since"]) == (2, "UTC", "2026-03-01T00:00:00.000Z")
 
 
-def test_what_has_nothing_to_divide_by_is_null(instance: "Instance") -> None:
+def test_a_ratio_with_a_zero_divisor_is_null(instance: "Instance") -> None:
     totals = instance.got("reports")["totals"]
     assert (totals["cr"], totals["roi"], totals["epc"], totals["approval_rate"]) == (None, None, None, None)
     assert totals["profit"]["amount"] == "0"
@@ -61,7 +61,7 @@ def test_rows_are_filtered_ordered_and_paged(instance: "Instance") -> None:
     assert [row["keys"][0]["name"] for row in told["rows"]] == ["Germany"]
 
 
-def test_days_make_a_series_in_the_zone_asked_for(instance: "Instance") -> None:
+def test_days_make_a_series_in_the_requested_time_zone(instance: "Instance") -> None:
     fill(instance)
     told = instance.got("reports?period=7d&group_by=day&group_by=hour&zone=Asia/Tokyo")
     values = [[key["value"] for key in row["keys"]] for row in told["rows"]]
@@ -69,7 +69,7 @@ def test_days_make_a_series_in_the_zone_asked_for(instance: "Instance") -> None:
     assert told["since"] == "2026-02-22T15:00:00.000Z"
 
 
-def test_days_of_ones_own_choice_are_both_included(instance: "Instance") -> None:
+def test_custom_first_and_last_days_are_included(instance: "Instance") -> None:
     fill(instance)
     assert instance.got("reports?from=2026-03-01&to=2026-03-01")["totals"]["clicks"] == 4
     assert instance.got("reports?from=2026-02-01&to=2026-02-28")["totals"]["clicks"] == 0
@@ -97,11 +97,11 @@ def test_days_of_ones_own_choice_are_both_included(instance: "Instance") -> None
         ("grup_by=country", "grup_by"),
     ],
 )
-def test_what_cannot_be_asked_is_named(instance: "Instance", query: str, field: str) -> None:
+def test_an_invalid_parameter_is_named(instance: "Instance", query: str, field: str) -> None:
     assert field in instance.faults(instance.api.get(f"/api/v1/reports?{query}"))
 
 
-def test_a_value_of_a_visitor_is_no_sql(instance: "Instance") -> None:
+def test_a_visitors_value_is_not_run_as_sql(instance: "Instance") -> None:
     fill(instance)
     nasty = "x' OR 1=1 --"
     instance.visit(v1=nasty)
@@ -109,7 +109,7 @@ def test_a_value_of_a_visitor_is_no_sql(instance: "Instance") -> None:
     assert [row["keys"][0]["name"] for row in told["rows"]] == [nasty]
 
 
-def test_the_file_has_numbers_as_numbers_and_no_formulas(instance: "Instance") -> None:
+def test_the_csv_has_plain_numbers_and_no_formulas(instance: "Instance") -> None:
     fill(instance)
     answer = instance.api.get("/api/v1/reports?period=today&group_by=campaign&sort=key&format=csv")
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
@@ -121,7 +121,7 @@ def test_the_file_has_numbers_as_numbers_and_no_formulas(instance: "Instance") -
     assert len(head) == 1 + len(Measure) + 4 + 1
 
 
-def test_rates_convert_and_without_one_money_stands_apart(instance: "Instance") -> None:
+def test_money_is_converted_by_rates_and_listed_separately_without_one(instance: "Instance") -> None:
     instance.set_up()
     instance.made("conversions", {"click_id": instance.visit(), "payout": "10", "currency": "EUR"})
     settle_facts(instance.ledger, instance.facts)
@@ -137,7 +137,7 @@ def test_rates_convert_and_without_one_money_stands_apart(instance: "Instance") 
     assert instance.api.get("/api/v1/reports?period=today&format=csv").text.count("EUR") == 0
 
 
-def test_rates_are_listed_replaced_and_taken_away(instance: "Instance") -> None:
+def test_rates_can_be_listed_replaced_and_deleted(instance: "Instance") -> None:
     days = [{"currency": "EUR", "day": f"2026-02-{day:02d}", "rate": f"1.{day:02d}"} for day in range(1, 6)]
     instance.api.post("/api/v1/rates", json={"rates": [*days, {"currency": "GBP", "day": "2026-02-01", "rate": "1.3"}]})
     instance.api.post("/api/v1/rates", json={"rates": [{"currency": "EUR", "day": "2026-02-02", "rate": "2"}]})
@@ -166,9 +166,7 @@ def test_rates_are_listed_replaced_and_taken_away(instance: "Instance") -> None:
         ({"currency": "EUR", "day": "2026-02-01", "rate": "1234567"}, "rate"),
     ],
 )
-def test_a_rate_that_cannot_be_one_is_refused_and_none_is_saved(
-    instance: "Instance", rate: dict[str, str], field: str
-) -> None:
+def test_an_invalid_rate_is_rejected_and_none_is_saved(instance: "Instance", rate: dict[str, str], field: str) -> None:
     good = {"currency": "GBP", "day": "2026-02-01", "rate": "1.3"}
     assert instance.faults(instance.api.post("/api/v1/rates", json={"rates": [good, rate]})).keys() == {
         f"rates[1].{field}"

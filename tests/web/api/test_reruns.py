@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clickloop.store.ledger.jobs.bulk_jobs import BULK_JOBS
-from clickloop.tracking.rerunning import work_off_reruns
+from clickloop.tracking.rerunning import run_rerun_batch
 from tests.web.api.ending import work_off
 
 if TYPE_CHECKING:
@@ -107,6 +107,6 @@ def test_a_rerun_that_is_stopped_while_its_batch_is_read_changes_nothing_more(in
     with instance.ledger.read() as tx:
         (job,) = BULK_JOBS.unfinished(tx, 1)
     assert instance.api.post(f"/api/v1/notices/reruns/{number}/stop").json()["stopped"]
-    work_off_reruns(instance.context.desk(), job, instance.now)
+    run_rerun_batch(instance.context.intake(), job, instance.now)
     assert {found["status"]["key"] for found in instance.got("conversions")["items"]} == {"other"}
     assert (instance.got(f"notices/reruns/{number}")["done"], instance.got("notices")["items"][0]["runs"]) == (0, 1)

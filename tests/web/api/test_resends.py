@@ -7,12 +7,12 @@ import msgspec
 import pytest
 from sqlalchemy import select, update
 
-from clickloop.postback.rule import Request
+from clickloop.clock import iso_text
+from clickloop.postback.rule import PostbackRequest
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
 from clickloop.store.ledger.schema.tables import bulk_jobs, kept_answers, postbacks
-from clickloop.tracking.bulk import forget_old_answers, work_off_next
-from clickloop.tracking.resending import BATCH, NotResent
-from clickloop.web.api.wire import moment_text
+from clickloop.tracking.bulk import delete_expired_responses, run_next_batch
+from clickloop.tracking.resending import BATCH, NotResentReason
 from tests.web.api.ending import converted, ended, work_off
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ def bulk(instance: "Instance", key: str = "", **body: Any) -> Any:
     return instance.api.post("/api/v1/postbacks/resend", json=body, headers=headers)
 
 
-def stored_request(instance: "Instance", postback_id: str) -> Request:
+def stored_request(instance: "Instance", postback_id: str) -> PostbackRequest:
     with instance.ledger.read() as tx:
         octets = tx.scalar(select(postbacks.c.request).where(postbacks.c.postback_id == postback_id))
-    return msgspec.json.decode(octets or b"", type=Request)
+    return msgspec.json.decode(octets or b"", type=PostbackRequest)
 
 
 def rows(instance: "Instance") -> list[Any]:
@@ -89,7 +89,7 @@ def test_a_postback_under_way_is_not_sent_again(instance: "Instance") -> None:
     LedgerPostbacks(instance.ledger).claim(instance.now, 10, 60_000)
     answer = resent(instance, made["postback_id"])
     assert answer.status_code == 409
-    assert answer.json()["detail"] == NotResent.UNDER_WAY.sentence
+    assert answer.json()["detail"] == NotResentReason.UNDER_WAY.sentence
 
 
 def test_a_postback_that_waits_is_sent_at_once_as_it_was(instance: "Instance") -> None:
@@ -100,7 +100,7 @@ def test_a_postback_that_waits_is_sent_at_once_as_it_was(instance: "Instance") -
         tx.execute(update(postbacks).values(next_attempt_at=later, attempts=1))
     made = resent(instance, waiting["postback_id"]).json()
     assert made["request"] == waiting["request"]
-    assert made["next_attempt_at"] == moment_text(instance.now)
+    assert made["next_attempt_at"] == iso_text(instance.now)
     assert instance.got(f"postbacks/{waiting['postback_id']}")["postback"]["state"] == "cancelled"
 
 
@@ -158,7 +158,7 @@ def test_a_skipped_postback_is_sent_anew_once_its_cause_is_corrected(instance: "
     skipped = converted(instance)
     refused = resent(instance, skipped["postback_id"], "anew")
     assert instance.faults(refused) == {"request": "still_skipped"}
-    assert "switched off" in refused.json()["errors"][0]["message"]
+    assert "The rule is off" in refused.json()["errors"][0]["message"]
     instance.api.patch("/api/v1/postback-rules/1", json={"active": True})
 
     made = resent(instance, skipped["postback_id"], "anew")
@@ -173,7 +173,7 @@ def test_what_a_notice_asked_not_to_send_stays_unsent(instance: "Instance") -> N
     instance.api.post("/api/v1/conversions", json={"click_id": click_id, "disable_postback": True})
     (skipped,) = rows(instance)
     answer = resent(instance, skipped["postback_id"], "anew")
-    assert answer.json()["errors"][0]["message"].endswith("(disable_postback=1).")
+    assert "(disable_postback=1)" in answer.json()["errors"][0]["message"]
 
 
 def test_what_a_share_left_out_is_sent_only_when_there_is_no_share_any_more(instance: "Instance") -> None:
@@ -202,10 +202,10 @@ def test_a_request_that_cannot_be_read_is_not_sent_again(instance: "Instance") -
     with instance.ledger.write() as tx:
         tx.execute(update(postbacks).values(request=b"{"))
     with instance.ledger.read() as tx:
-        from clickloop.tracking.resending import Mode, Refusal, resend_one
+        from clickloop.tracking.resending import ResendMode, ResendRefusal, resend_one
 
-        assert resend_one(tx, instance.context.desk(), first, Mode.AS_IT_WAS, instance.now) == Refusal(
-            NotResent.RECORD_GONE
+        assert resend_one(tx, instance.context.intake(), first, ResendMode.AS_IT_WAS, instance.now) == ResendRefusal(
+            NotResentReason.RECORD_GONE
         )
 
 
@@ -231,7 +231,7 @@ def test_a_key_is_kept_for_two_days(instance: "Instance") -> None:
     instance.set_up()
     resent(instance, ended(instance, converted(instance)), **{"idempotency-key": "k-1"})
     for hours, kept in ((47, 1), (49, 0)):
-        forget_old_answers(instance.context.desk(), instance.now + hours * 3_600_000)
+        delete_expired_responses(instance.context.intake(), instance.now + hours * 3_600_000)
         with instance.ledger.read() as tx:
             assert len(tx.execute(select(kept_answers)).all()) == kept
 
@@ -273,6 +273,22 @@ def test_a_job_sends_all_that_match_and_tells_how_far_it_is(instance: "Instance"
     made = [row for row in rows(instance) if row["resend"]]
     assert sorted(row["original_id"] for row in made) == sorted(failed)
     assert waiting["postback_id"] not in {row["original_id"] for row in made}
+
+
+def test_a_job_sends_nothing_again_that_was_first_delivered_after_it_was_asked_for(instance: "Instance") -> None:
+    instance.set_up()
+    delivered = ended(instance, converted(instance), "delivered")
+    on_its_way = converted(instance)
+    instance.now += 1
+    job = bulk(instance, state="delivered").json()
+    instance.now += 1
+    ended(instance, on_its_way, "delivered")
+
+    work_off(instance)
+
+    done = instance.got(f"postbacks/resends/{job['resend_id']}")
+    assert (done["matched"], done["done"], done["made"]) == (1, 1, 1)
+    assert [row["original_id"] for row in rows(instance) if row["resend"]] == [delivered]
 
 
 def test_a_job_leaves_out_what_cannot_be_sent_and_says_why(instance: "Instance") -> None:
@@ -337,7 +353,7 @@ def test_a_job_that_was_cut_off_goes_on_where_it_was_without_doubling_any(instan
     for _ in range(BATCH + 5):
         ended(instance, converted(instance))
     number = bulk(instance, state="failed").json()["resend_id"]
-    work_off_next(instance.context.desk(), instance.now)
+    run_next_batch(instance.context.intake(), instance.now)
     with instance.ledger.read() as tx:
         assert tx.execute(select(bulk_jobs.c.done, bulk_jobs.c.state)).one() == (BATCH, "running")
     work_off(instance)
@@ -353,4 +369,4 @@ def test_a_resend_that_is_not_there_is_a_404(instance: "Instance") -> None:
 
 
 def test_every_reason_for_not_sending_again_has_its_sentence() -> None:
-    assert all(json.dumps(reason.sentence) for reason in NotResent)
+    assert all(json.dumps(reason.sentence) for reason in NotResentReason)

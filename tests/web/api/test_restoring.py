@@ -1,10 +1,10 @@
-"""The set-up over the API: restored, cloned, found by name and tag, and what is to be pasted where."""
+"""The set-up over the API: restoring, cloning, search by name and tag, and the code to paste."""
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clickloop.store.ledger.setup.postback_rules import find_kept_rule
+from clickloop.store.ledger.setup.postback_rules import find_stored_rule
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -20,12 +20,12 @@ KEPT = ("updated_at", "version")
 
 
 def without(record: dict[str, Any], *names: str) -> dict[str, Any]:
-    """The record but for what differs by its nature."""
+    """Return the record without fields that always differ."""
     return {name: value for name, value in record.items() if name not in names}
 
 
 @pytest.mark.parametrize("noun", NOUNS)
-def test_a_restored_record_is_as_it_was(instance: "Instance", noun: str) -> None:
+def test_a_restored_record_is_unchanged(instance: "Instance", noun: str) -> None:
     instance.set_up()
     made = instance.made(noun, NOUNS[noun])
     instance.api.delete(f"/api/v1/{noun}/{made['id']}")
@@ -36,7 +36,7 @@ def test_a_restored_record_is_as_it_was(instance: "Instance", noun: str) -> None
 
 
 @pytest.mark.parametrize("noun", NOUNS)
-def test_restoring_what_is_live_changes_nothing(instance: "Instance", noun: str) -> None:
+def test_restoring_a_live_record_changes_nothing(instance: "Instance", noun: str) -> None:
     instance.set_up()
     made = instance.made(noun, NOUNS[noun])
     instance.now += 5000
@@ -57,7 +57,7 @@ def test_a_sources_first_rule_is_not_restored_without_a_url(instance: "Instance"
     assert instance.faults(instance.api.post("/api/v1/postback-rules/1/restore")) == {"request.url": "url_missing"}
 
 
-def test_a_clone_has_a_key_of_its_own_and_copies_of_its_own_rules(instance: "Instance") -> None:
+def test_a_cloned_campaign_has_a_new_key_and_copies_of_its_rules(instance: "Instance") -> None:
     instance.set_up()
     changes = {"tags": ["us"], "notes": "Until Friday.", "active": False, "cost": {"amount": "0.01"}}
     before = instance.api.patch("/api/v1/campaigns/1", json=changes).json()
@@ -80,7 +80,7 @@ def test_a_cloned_rule_is_off_and_keeps_its_secrets(instance: "Instance") -> Non
     assert (copy["name"], copy["active"]) == ("R (copy)", False)
     assert copy["request"]["headers"] == [{"name": "Authorization", "value": "•••"}]
     with instance.ledger.read() as tx:
-        kept = find_kept_rule(tx, copy["id"])
+        kept = find_stored_rule(tx, copy["id"])
     assert kept is not None
     assert kept.rule.request.headers[0].value == "Bearer abcdef"
 
@@ -92,7 +92,7 @@ def test_the_longest_name_can_be_copied(instance: "Instance") -> None:
 
 
 @pytest.mark.parametrize("noun", ["networks", "offers", "campaigns", "postback-rules"])
-def test_records_are_found_by_a_part_of_their_name_in_any_case(instance: "Instance", noun: str) -> None:
+def test_records_are_found_by_part_of_their_name_in_any_case(instance: "Instance", noun: str) -> None:
     instance.set_up()
     for name in ("Größe 100%", "Grape_1", "grapex1"):
         instance.made(noun, NOUNS[noun] | {"name": name})
@@ -130,18 +130,18 @@ def test_records_are_found_by_a_whole_tag(instance: "Instance", noun: str) -> No
         ([str(n) for n in range(21)], "too_many"),
     ],
 )
-def test_tags_that_cannot_be_are_refused(instance: "Instance", tags: list[str], code: str) -> None:
+def test_invalid_tags_are_rejected(instance: "Instance", tags: list[str], code: str) -> None:
     answer = instance.api.post("/api/v1/offers", json=NOUNS["offers"] | {"tags": tags})
     assert set(instance.faults(answer).values()) == {code}
 
 
 @pytest.mark.parametrize(("notes", "code"), [("x" * 10_001, "too_long"), ("a\x00b", "character")])
-def test_notes_that_cannot_be_are_refused(instance: "Instance", notes: str, code: str) -> None:
+def test_invalid_notes_are_rejected(instance: "Instance", notes: str, code: str) -> None:
     instance.set_up()
     assert instance.faults(instance.api.patch("/api/v1/campaigns/1", json={"notes": notes})) == {"notes": code}
 
 
-def test_campaigns_are_narrowed_by_offer_and_state(instance: "Instance") -> None:
+def test_campaigns_are_filtered_by_offer_and_state(instance: "Instance") -> None:
     instance.set_up()
     instance.made("campaigns", {"name": "Paused", "source_id": 1, "active": False})
     found = {
@@ -151,7 +151,7 @@ def test_campaigns_are_narrowed_by_offer_and_state(instance: "Instance") -> None
     assert found == {"offer_id=1": [1], "active=true": [1], "active=false": [2]}
 
 
-def test_what_to_paste_where_is_told_for_each_network_of_a_campaign(instance: "Instance") -> None:
+def test_a_campaigns_codes_cover_each_of_its_networks(instance: "Instance") -> None:
     instance.set_up()
     instance.api.patch("/api/v1/campaigns/1", json={"domain": "go2.example"})
     codes = instance.got("campaigns/1/codes")
@@ -162,7 +162,7 @@ def test_what_to_paste_where_is_told_for_each_network_of_a_campaign(instance: "I
     assert 'src="https://go2.example/pixel.gif?cid={sub1}&amp;payout={payout}"' in network["pixel_code"]
 
 
-def test_the_first_rule_of_a_source_says_that_it_is_its_postback_url(instance: "Instance") -> None:
+def test_the_first_rule_of_a_source_is_marked_as_its_postback_url(instance: "Instance") -> None:
     instance.set_up()
     instance.made("postback-rules", NOUNS["postback-rules"] | {"source_id": 1})
     rules = instance.got("postback-rules?source_id=1")["items"]

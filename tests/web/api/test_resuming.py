@@ -1,4 +1,4 @@
-"""Resuming a rule that a 410 has paused, over the API: what it held leaves as it was or built anew, one first, each at its moment."""
+"""Resuming a rule paused by a 410: waiting postbacks are sent unchanged or rebuilt, one first, each when due."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,8 +7,8 @@ from sqlalchemy import select, update
 
 from clickloop.clock import HOUR_MS
 from clickloop.postback.delivery.ending import ended_of
-from clickloop.postback.delivery.work import Job, Recorded
-from clickloop.postback.retry import Outcome
+from clickloop.postback.delivery.work import Job, RecordingResult
+from clickloop.postback.retry import AttemptOutcome
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
 from clickloop.store.ledger.schema.tables import postbacks
 from tests.web.api.ending import work_off
@@ -21,7 +21,7 @@ FIXED = "https://other.example/fixed?id={externalid}&n={postback_id}&c={conversi
 
 
 class Held:
-    """An instance whose rule 1 a 410 has paused, with a delivery that is stepped by hand."""
+    """An instance whose rule 1 is paused by a 410, with a delivery that is stepped by hand."""
 
     def __init__(self, instance: "Instance", conversions: int = 3) -> None:
         self.instance = instance
@@ -43,9 +43,9 @@ class Held:
     def claim(self, later_ms: int = 0) -> tuple[Job, ...]:
         return self.work.claim(self.instance.now + later_ms, 100, 60_000).jobs
 
-    def end(self, job: Job, code: int = 200) -> Recorded:
-        recorded = self.work.record([ended_of(job, Outcome(status_code=code), self.instance.now, lambda: 0.5)])
-        while recorded.resumed and self.work.wake_held():
+    def end(self, job: Job, code: int = 200) -> RecordingResult:
+        recorded = self.work.record([ended_of(job, AttemptOutcome(status_code=code), self.instance.now, lambda: 0.5)])
+        while recorded.resumed and self.work.wake_resumed():
             pass
         return recorded
 
@@ -71,7 +71,7 @@ def held(instance: "Instance") -> Held:
     return Held(instance)
 
 
-def test_what_was_held_while_the_address_was_wrong_leaves_by_the_corrected_rule(held: Held) -> None:
+def test_postbacks_that_waited_for_a_wrong_url_are_sent_by_the_corrected_rule(held: Held) -> None:
     held.correct()
 
     resumed = held.resume()
@@ -83,11 +83,11 @@ def test_what_was_held_while_the_address_was_wrong_leaves_by_the_corrected_rule(
     others = held.claim()
     assert len(others) == 2
     assert all(held.url(job).startswith("https://other.example/fixed?id=w9Xk2-7fA&n=") for job in (probe, *others))
-    assert {job.lane for job in (probe, *others)} == {"other.example:443"}
+    assert {job.receiver for job in (probe, *others)} == {"other.example:443"}
     assert (held.rule()["paused_at"], held.rule()["resuming_since"]) == (None, None)
 
 
-def test_a_replaced_one_is_cancelled_and_its_successor_names_the_same_postback(held: Held) -> None:
+def test_a_replaced_postback_is_cancelled_and_its_successor_refers_to_it(held: Held) -> None:
     before = {row["postback_id"] for row in rows(held.instance) if row["state"] == "paused"}
     held.correct()
     job_id = held.resume()["resend_id"]
@@ -102,7 +102,7 @@ def test_a_replaced_one_is_cancelled_and_its_successor_names_the_same_postback(h
     assert all(f"n={row['original_id']}" in row["request"]["url"] for row in new)
 
 
-def test_nothing_leaves_by_the_old_address_while_the_job_runs(held: Held) -> None:
+def test_nothing_is_sent_to_the_old_url_while_the_job_runs(held: Held) -> None:
     held.correct()
     held.resume()
 
@@ -111,7 +111,7 @@ def test_nothing_leaves_by_the_old_address_while_the_job_runs(held: Held) -> Non
     assert held.rule()["paused_at"] is not None
 
 
-def test_a_rule_that_was_not_changed_is_resumed_with_the_requests_as_they_were_one_first(held: Held) -> None:
+def test_an_unchanged_rule_is_resumed_with_unchanged_requests_one_first(held: Held) -> None:
     resumed = held.resume()
 
     assert (resumed["held"], resumed["resend_id"], resumed["paused_at"]) == ("as_it_was", None, None)
@@ -123,19 +123,19 @@ def test_a_rule_that_was_not_changed_is_resumed_with_the_requests_as_they_were_o
     assert [row["state"] for row in rows(held.instance)].count("paused") == 2
 
 
-def test_a_changed_rule_can_be_resumed_with_the_requests_as_they_were(held: Held) -> None:
+def test_a_changed_rule_can_be_resumed_with_unchanged_requests(held: Held) -> None:
     held.correct()
     assert held.resume("as_it_was")["held"] == "as_it_was"
     (probe,) = held.claim()
     assert held.url(probe).startswith("https://source.example/postback?")
 
 
-def test_a_change_that_leaves_the_request_alone_is_no_reason_to_build_anew(held: Held) -> None:
+def test_a_change_outside_the_request_does_not_rebuild_requests(held: Held) -> None:
     held.instance.api.patch("/api/v1/postback-rules/1", json={"name": "Another name"})
     assert held.resume()["held"] == "as_it_was"
 
 
-def test_what_was_owed_after_the_correction_is_no_reason_to_build_anew(instance: "Instance") -> None:
+def test_postbacks_created_after_the_correction_are_not_rebuilt(instance: "Instance") -> None:
     held = Held(instance, conversions=0)
     instance.now += 1_000
     held.correct()
@@ -178,7 +178,7 @@ def test_a_scheduled_attempt_is_not_overridden_by_resuming(held: Held, mode: str
         )
 
 
-def test_the_order_of_a_conversions_changes_stays_when_they_are_built_anew(instance: "Instance") -> None:
+def test_rebuilding_keeps_the_order_of_a_conversions_changes(instance: "Instance") -> None:
     held = Held(instance, conversions=0)
     instance.api.patch("/api/v1/postback-rules/1", json={"conditions": {"trigger": "status"}})
     click_id = held.convert(status="hold")
@@ -194,7 +194,7 @@ def test_the_order_of_a_conversions_changes_stays_when_they_are_built_anew(insta
     assert [held.url(job).rpartition("=")[2] for job in (first, second)] == ["hold", "sale"]
 
 
-def test_a_job_that_was_stopped_leaves_the_rule_paused_and_resuming_again_starts_another(held: Held) -> None:
+def test_a_stopped_job_leaves_the_rule_paused_and_resuming_starts_another(held: Held) -> None:
     held.correct()
     first = held.resume()["resend_id"]
     assert held.resume()["resend_id"] == first
@@ -207,7 +207,7 @@ def test_a_job_that_was_stopped_leaves_the_rule_paused_and_resuming_again_starts
     assert held.resume()["resend_id"] != first
 
 
-def test_an_archived_rule_can_be_resumed_and_archiving_it_warns_of_what_it_holds(held: Held) -> None:
+def test_an_archived_rule_can_be_resumed_and_archiving_warns_of_waiting_postbacks(held: Held) -> None:
     (warning,) = held.instance.api.delete("/api/v1/postback-rules/1").json()["warnings"]
 
     assert (warning["code"], "3 postbacks" in warning["message"]) == ("archived_rule_holds", True)
@@ -217,13 +217,13 @@ def test_an_archived_rule_can_be_resumed_and_archiving_it_warns_of_what_it_holds
     assert len(held.claim()) == 2
 
 
-def test_a_rule_that_is_not_paused_holds_nothing(instance: "Instance") -> None:
+def test_a_rule_that_is_not_paused_has_nothing_to_resume(instance: "Instance") -> None:
     instance.set_up()
     answer = instance.api.post("/api/v1/postback-rules/1/resume")
     assert (answer.status_code, answer.json()["held"]) == (200, None)
     assert instance.api.delete("/api/v1/postback-rules/1").json()["warnings"] == []
 
 
-def test_what_cannot_be_asked_for_is_named(held: Held) -> None:
+def test_an_invalid_mode_is_reported(held: Held) -> None:
     answer = held.instance.api.post("/api/v1/postback-rules/1/resume", json={"held": "later", "x": 1})
     assert set(held.instance.faults(answer)) == {"held", "x"}

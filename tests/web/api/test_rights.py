@@ -1,25 +1,25 @@
-"""Who may do what: every changing door asks for a right, and leaves a line in the log of changes."""
+"""Rights: every endpoint that changes something requires a right and adds an audit entry."""
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from clickloop.people.user import Right, Role
-from clickloop.saving.access import welcome_of
+from clickloop.saving.access import find_invitation
 from clickloop.web.api.rights import READING, RIGHT, right_of
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
 
 WITHOUT_EFFECT = {("POST", "/api/v1/simulate"), ("POST", "/api/v1/networks/{number}/offer-url")}
-"""Doors that look like changing something and do not."""
+"""Endpoints that look as if they changed something, but do not."""
 OWN = ("/api/v1/profile", "/api/v1/exports")
-"""Doors by which everybody changes only what is his own."""
+"""Endpoints through which all users change only their own data."""
 ADMINISTERED = ("/api/v1/users", "/api/v1/tokens", "/api/v1/changes")
 
 
 def doors(instance: "Instance") -> list[tuple[str, str, Any]]:
-    """Method, path and handler of every door of the API."""
+    """Return method, path and handler of every endpoint."""
     found = []
     for route in instance.api.app.routes:
         if route.path.startswith("/api/v1"):
@@ -46,7 +46,7 @@ def asked(instance: "Instance", role: Role, method: str, path: str) -> int:
     return int(instance.api.request(method, place, headers=headers, json=body).status_code)
 
 
-def test_every_changing_door_names_or_inherits_a_right(instance: "Instance") -> None:
+def test_every_endpoint_that_changes_something_requires_a_right(instance: "Instance") -> None:
     for method, path, handler in doors(instance):
         right = right_of(handler, method)
         if method in READING:
@@ -58,7 +58,7 @@ def test_every_changing_door_names_or_inherits_a_right(instance: "Instance") -> 
             assert right in (Right.WORK, Right.ADMINISTER), (method, path)
 
 
-def test_a_viewer_changes_nothing_and_sees_what_is_not_administered(instance: "Instance") -> None:
+def test_a_viewer_changes_nothing_and_reads_everything_but_administration(instance: "Instance") -> None:
     instance.token_of(Role.VIEWER)
     for method, path, _ in doors(instance):
         status = asked(instance, Role.VIEWER, method, path)
@@ -73,11 +73,11 @@ def test_a_worker_works_but_does_not_administer(instance: "Instance") -> None:
         assert (status == 403) is (right_of(handler, method) is Right.ADMINISTER), (method, path, status)
 
 
-def test_a_refusal_by_role_is_a_problem_with_a_sentence(instance: "Instance") -> None:
+def test_a_rejection_by_role_is_a_problem_with_a_sentence(instance: "Instance") -> None:
     answer = instance.api.post("/api/v1/offers", json={}, headers=instance.token_of(Role.VIEWER))
     assert answer.status_code == 403
     assert answer.headers["content-type"].startswith("application/problem+json")
-    assert answer.json()["detail"] == "Your role, viewer, may look but change nothing."
+    assert answer.json()["detail"] == "Your role, viewer, may read but not change anything."
 
 
 def test_old_tokens_and_the_local_token_may_do_everything(instance: "Instance") -> None:
@@ -90,7 +90,7 @@ def last_line(instance: "Instance") -> Any:
     return instance.got("changes?limit=1")["items"][0]
 
 
-def test_the_token_of_a_network_is_hidden_from_who_may_not_see_secrets(instance: "Instance") -> None:
+def test_a_networks_token_is_hidden_from_users_who_may_not_see_secrets(instance: "Instance") -> None:
     worker = instance.token_of(Role.WORKER)
     body = {"name": "Network", "token": "s3cret&<", "postback_parameters": {"cid": "{sub1}"}}
     made = instance.made("networks", body)
@@ -112,7 +112,7 @@ def test_the_token_of_a_network_is_hidden_from_who_may_not_see_secrets(instance:
     assert "s3cret" not in instance.api.get("/api/v1/changes").text
 
 
-def test_the_log_has_before_after_and_who(instance: "Instance") -> None:
+def test_an_audit_entry_has_before_after_and_actor(instance: "Instance") -> None:
     anna = instance.user(Role.ADMIN, "anna")
     headers = instance.token_of(Role.ADMIN, anna.id)
     instance.set_up()
@@ -128,7 +128,7 @@ def test_the_log_has_before_after_and_who(instance: "Instance") -> None:
     assert instance.faults(instance.api.get("/api/v1/changes?record_id=1")) == {"record_id": "required"}
 
 
-def test_what_is_refused_leaves_no_line(instance: "Instance") -> None:
+def test_a_rejected_change_adds_no_audit_entry(instance: "Instance") -> None:
     instance.set_up()
     before = len(instance.got("changes")["items"])
     assert instance.api.patch("/api/v1/offers/1", json={"url": "ftp://x"}).status_code == 422
@@ -136,7 +136,7 @@ def test_what_is_refused_leaves_no_line(instance: "Instance") -> None:
     assert len(instance.got("changes")["items"]) == before
 
 
-def test_the_log_is_paged(instance: "Instance") -> None:
+def test_the_audit_log_is_paged(instance: "Instance") -> None:
     instance.set_up()
     lines = instance.got("changes")["items"]
     seen, cursor = [], ""
@@ -161,7 +161,7 @@ def test_the_log_is_paged(instance: "Instance") -> None:
         (Role.ADMIN, Role.VIEWER, True),
     ],
 )
-def test_only_an_owner_makes_changes_and_lets_in_owners_and_admins(
+def test_only_an_owner_creates_changes_and_signs_in_owners_and_admins(
     instance: "Instance", actor: Role, other: Role, may: bool
 ) -> None:
     instance.user(Role.OWNER, "first")
@@ -179,7 +179,7 @@ def test_only_an_owner_makes_changes_and_lets_in_owners_and_admins(
         assert status == (good if may else 403), (method, path)
 
 
-def test_an_admin_does_not_raise_a_worker_to_an_owner(instance: "Instance") -> None:
+def test_an_admin_cannot_promote_a_worker_to_owner(instance: "Instance") -> None:
     worker = instance.user(Role.WORKER)
     answer = instance.api.patch(
         f"/api/v1/users/{worker.id}", json={"role": "owner"}, headers=instance.token_of(Role.ADMIN)
@@ -187,7 +187,7 @@ def test_an_admin_does_not_raise_a_worker_to_an_owner(instance: "Instance") -> N
     assert answer.status_code == 403
 
 
-def test_a_token_can_be_given_no_more_than_its_maker_may(instance: "Instance") -> None:
+def test_a_token_cannot_have_more_rights_than_its_creator(instance: "Instance") -> None:
     headers = instance.token_of(Role.ADMIN)
     answer = instance.api.post("/api/v1/tokens", json={"name": "x", "role": "owner"}, headers=headers)
     assert instance.faults(answer) == {"role": "not_allowed"}
@@ -197,7 +197,7 @@ def test_a_token_can_be_given_no_more_than_its_maker_may(instance: "Instance") -
     assert instance.api.delete(f"/api/v1/tokens/{made['id']}", headers=headers).status_code == 200
 
 
-def test_a_new_user_comes_by_his_link_alone(instance: "Instance") -> None:
+def test_a_new_user_signs_in_only_by_their_link(instance: "Instance") -> None:
     made = instance.made("users", {"name": "ben", "role": "viewer"})
     assert made["has_password"] is False
     assert made["link"].startswith("/panel/welcome?key=")
@@ -215,24 +215,24 @@ def test_a_new_user_comes_by_his_link_alone(instance: "Instance") -> None:
         (Role.ADMIN, Role.VIEWER, True),
     ],
 )
-def test_a_link_that_an_admin_may_have_made_ends_when_its_user_becomes_one_whom_only_an_owner_lets_in(
+def test_a_link_by_an_admin_ends_when_its_user_is_promoted_beyond_the_admins_rights(
     instance: "Instance", before: Role, after: Role, is_good: bool
 ) -> None:
     instance.user(Role.OWNER, "first")
     made = instance.made("users", {"name": "ben", "role": before.value})
     assert instance.api.patch(f"/api/v1/users/{made['id']}", json={"role": after.value}).status_code == 200
     key = made["link"].partition("=")[2]
-    assert (welcome_of(instance.context.access, key) is not None) is is_good
+    assert (find_invitation(instance.context.access, key) is not None) is is_good
 
 
 @pytest.mark.parametrize("body", [{"role": "admin"}, {"disabled": True}])
-def test_the_last_owner_cannot_be_taken_away_through_the_api(instance: "Instance", body: dict[str, Any]) -> None:
+def test_the_last_owner_cannot_be_removed_through_the_api(instance: "Instance", body: dict[str, Any]) -> None:
     owner = instance.user(Role.OWNER)
     answer = instance.api.patch(f"/api/v1/users/{owner.id}", json=body)
     assert set(instance.faults(answer).values()) == {"in_use"}
 
 
-def test_everybody_reads_and_changes_his_own_profile(instance: "Instance") -> None:
+def test_all_users_read_and_change_their_own_profile(instance: "Instance") -> None:
     ben = instance.user(Role.VIEWER, "ben")
     headers = instance.token_of(Role.VIEWER, ben.id)
     assert instance.api.get("/api/v1/profile", headers=headers).json()["time_zone"] == "UTC"
@@ -250,5 +250,5 @@ def test_everybody_reads_and_changes_his_own_profile(instance: "Instance") -> No
     assert instance.api.delete("/api/v1/profile/sessions", headers=headers).status_code == 200
 
 
-def test_a_token_of_nobody_has_no_profile_to_change(instance: "Instance") -> None:
+def test_a_token_without_a_user_has_no_profile_to_change(instance: "Instance") -> None:
     assert instance.api.patch("/api/v1/profile", json={"time_zone": "UTC"}).status_code == 404

@@ -1,10 +1,10 @@
-"""Postback rules from presets over the API, and secrets that go in and never come out."""
+"""Postback rules from presets over the API, and secrets that are never returned."""
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clickloop.store.ledger.setup.postback_rules import find_kept_rule
+from clickloop.store.ledger.setup.postback_rules import find_stored_rule
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -14,7 +14,7 @@ TELEGRAM = {"preset": "telegram", "fill": {"bot_token": TOKEN, "chat_id": "-1001
 SHOWN_URL = "https://api.telegram.org/bot•••/sendMessage"
 
 
-def test_the_presets_of_rules_can_be_listed_and_read(instance: "Instance") -> None:
+def test_rule_presets_can_be_listed_and_read(instance: "Instance") -> None:
     listed = instance.got("presets/postback-rules")["items"]
     assert [preset["key"] for preset in listed] == ["telegram", "slack", "discord", "webhook"]
     assert instance.got("presets/postback-rules/slack") == listed[1]
@@ -33,7 +33,7 @@ def test_a_rule_from_a_preset_never_shows_its_token_again(instance: "Instance") 
     assert TOKEN not in made.text + instance.api.get("/api/v1/postback-rules").text
 
 
-def test_its_postbacks_and_trace_do_not_show_it_either(instance: "Instance") -> None:
+def test_postbacks_and_traces_do_not_show_the_token(instance: "Instance") -> None:
     instance.set_up()
     instance.made("postback-rules", TELEGRAM)
     click_id = instance.visit()
@@ -44,13 +44,13 @@ def test_its_postbacks_and_trace_do_not_show_it_either(instance: "Instance") -> 
         assert TOKEN not in text
 
 
-def test_a_part_that_is_saved_as_it_was_shown_keeps_its_secret(instance: "Instance") -> None:
+def test_saving_a_masked_value_keeps_the_secret(instance: "Instance") -> None:
     rule = instance.made("postback-rules", TELEGRAM)
     body = rule["request"] | {"body": '{"chat_id": 7, "text": "{payout}"}'}
     changed = instance.api.patch(f"/api/v1/postback-rules/{rule['id']}", json={"request": body})
     assert changed.status_code == 200, changed.text
     with instance.ledger.read() as tx:
-        kept = find_kept_rule(tx, rule["id"])
+        kept = find_stored_rule(tx, rule["id"])
     assert kept is not None
     assert kept.rule.request.url == f"https://api.telegram.org/bot{TOKEN}/sendMessage"
     assert kept.rule.request.secrets == (TOKEN,)
@@ -63,14 +63,14 @@ def test_a_mask_is_not_saved_as_a_secret(instance: "Instance") -> None:
     assert instance.faults(answer) == {"request.url": "masked"}
 
 
-def test_a_source_shows_its_postback_url_without_its_token_and_keeps_it(instance: "Instance") -> None:
+def test_a_source_masks_the_token_in_its_postback_url_and_keeps_it(instance: "Instance") -> None:
     url = "https://source.example/pb?token=s3cret&id={externalid}"
     source = instance.made("traffic-sources", {"name": "Source", "postback_url": url})
     assert source["postback_url"] == "https://source.example/pb?token=•••&id={externalid}"
     path = f"/api/v1/traffic-sources/{source['id']}"
     assert instance.api.patch(path, json={"postback_url": source["postback_url"]}).status_code == 200
     with instance.ledger.read() as tx:
-        kept = find_kept_rule(tx, source["postback_rule_id"])
+        kept = find_stored_rule(tx, source["postback_rule_id"])
     assert kept is not None
     assert kept.rule.request.url == url
     answer = instance.api.patch(path, json={"postback_url": "https://other.example/?token=•••"})
@@ -94,10 +94,10 @@ def test_a_source_shows_its_postback_url_without_its_token_and_keeps_it(instance
         ),
     ],
 )
-def test_what_is_missing_or_wrong_is_named(instance: "Instance", body: Any, faults: dict[str, str]) -> None:
+def test_missing_and_wrong_values_are_named(instance: "Instance", body: Any, faults: dict[str, str]) -> None:
     assert instance.faults(instance.api.post("/api/v1/postback-rules", json=body)) == faults
 
 
-def test_what_is_given_beside_a_preset_counts(instance: "Instance") -> None:
+def test_fields_given_with_a_preset_override_it(instance: "Instance") -> None:
     rule = instance.made("postback-rules", TELEGRAM | {"name": "My bot", "conditions": {"statuses": ["sale"]}})
     assert (rule["name"], rule["conditions"]["statuses"]) == ("My bot", ["sale"])

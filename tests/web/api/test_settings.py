@@ -1,4 +1,4 @@
-"""The settings of the instance: what was saved holds at once, what was not is as the tracker was started."""
+"""Settings of the instance: saved ones apply at once, the others are those the tracker was started with."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ def patched(instance: "Instance", **body: Any) -> Any:
     return answer.json()
 
 
-def test_what_nobody_saved_is_as_the_tracker_was_started(instance: "Instance") -> None:
+def test_settings_that_were_not_saved_are_those_the_tracker_was_started_with(instance: "Instance") -> None:
     assert instance.got("settings") == {
         "version": 0,
         "public_url": "https://go.example.com",
@@ -28,7 +28,7 @@ def test_what_nobody_saved_is_as_the_tracker_was_started(instance: "Instance") -
     }
 
 
-def test_what_is_saved_holds_with_the_next_request(instance: "Instance") -> None:
+def test_saved_settings_apply_to_the_next_request(instance: "Instance") -> None:
     instance.set_up()
     patched(instance, public_url="https://trk.example.net/", currency="EUR", domains=["A.example", "a.example"])
     assert instance.got("settings")["saved"] == ["public_url", "domains", "currency"]
@@ -38,14 +38,14 @@ def test_what_is_saved_holds_with_the_next_request(instance: "Instance") -> None
     assert instance.setup_changes == 5
 
 
-def test_a_conversion_without_a_currency_takes_the_saved_one(instance: "Instance") -> None:
+def test_a_conversion_without_a_currency_gets_the_saved_one(instance: "Instance") -> None:
     instance.set_up()
     patched(instance, currency="EUR")
     reported = instance.made("conversions", {"click_id": instance.visit(), "payout": "3"})
     assert reported["conversion"]["payout"] == {"amount": "3", "currency": "EUR"}
 
 
-def test_null_gives_a_setting_back(instance: "Instance") -> None:
+def test_null_restores_the_value_the_tracker_was_started_with(instance: "Instance") -> None:
     patched(instance, currency="EUR", time_zone="Europe/Berlin")
     view = patched(instance, currency=None)
     assert (view["currency"], view["time_zone"], view["saved"]) == ("USD", "Europe/Berlin", ["time_zone"])
@@ -72,12 +72,12 @@ def test_null_gives_a_setting_back(instance: "Instance") -> None:
         ({"listen": "0.0.0.0:80"}, "listen"),
     ],
 )
-def test_what_cannot_hold_is_not_saved(instance: "Instance", body: dict[str, Any], field: str) -> None:
+def test_an_invalid_setting_is_not_saved(instance: "Instance", body: dict[str, Any], field: str) -> None:
     assert list(instance.faults(instance.api.patch("/api/v1/settings", json=body))) == [field]
     assert instance.got("settings")["saved"] == []
 
 
-def test_a_change_stands_in_the_log(instance: "Instance") -> None:
+def test_a_change_is_in_the_audit_log(instance: "Instance") -> None:
     patched(instance, click_keep_days=90)
     line = instance.got("changes?noun=settings")["items"][0]
     assert (line["before"]["click_keep_days"], line["after"]["click_keep_days"]) == (0, 90)

@@ -1,4 +1,4 @@
-"""The set-up over the API: sources, networks, offers, campaigns, statuses, rules: made, read, changed, listed, archived."""
+"""The set-up over the API: creating, reading, changing, listing and archiving all kinds of records."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +19,14 @@ NOUNS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("noun", NOUNS)
-def test_what_was_made_reads_the_same(instance: "Instance", noun: str) -> None:
+def test_a_new_record_reads_back_the_same(instance: "Instance", noun: str) -> None:
     instance.set_up()
     made = instance.made(noun, NOUNS[noun])
     assert instance.got(f"{noun}/{made['id']}") == made
 
 
 @pytest.mark.parametrize("noun", NOUNS)
-def test_a_change_leaves_what_is_not_given(instance: "Instance", noun: str) -> None:
+def test_a_change_leaves_omitted_fields_alone(instance: "Instance", noun: str) -> None:
     instance.set_up()
     before = instance.made(noun, NOUNS[noun])
     instance.now += 5000
@@ -47,7 +47,7 @@ def test_an_archived_record_leaves_the_list_and_can_still_be_read(instance: "Ins
 
 
 @pytest.mark.parametrize("noun", NOUNS)
-def test_archiving_twice_is_archiving_once(instance: "Instance", noun: str) -> None:
+def test_archiving_twice_changes_nothing_more(instance: "Instance", noun: str) -> None:
     instance.set_up()
     number = instance.made(noun, NOUNS[noun])["id"]
     first = instance.api.delete(f"/api/v1/{noun}/{number}").json()
@@ -56,7 +56,7 @@ def test_archiving_twice_is_archiving_once(instance: "Instance", noun: str) -> N
 
 
 @pytest.mark.parametrize("noun", NOUNS)
-def test_pages_hold_everything_once(instance: "Instance", noun: str) -> None:
+def test_pages_contain_every_record_once(instance: "Instance", noun: str) -> None:
     instance.set_up()
     for number in range(5):
         instance.made(noun, NOUNS[noun] | {"name": f"Number {number}"})
@@ -73,7 +73,7 @@ def test_pages_hold_everything_once(instance: "Instance", noun: str) -> None:
 
 
 @pytest.mark.parametrize("noun", NOUNS)
-def test_a_record_that_is_not_there_is_a_404_with_its_name(instance: "Instance", noun: str) -> None:
+def test_an_unknown_record_is_a_404_with_its_name(instance: "Instance", noun: str) -> None:
     for method in ("GET", "DELETE"):
         answer = instance.api.request(method, f"/api/v1/{noun}/77")
         assert answer.status_code == 404
@@ -82,7 +82,7 @@ def test_a_record_that_is_not_there_is_a_404_with_its_name(instance: "Instance",
 
 
 @pytest.mark.parametrize("noun", NOUNS)
-def test_every_change_of_the_set_up_is_told(instance: "Instance", noun: str) -> None:
+def test_every_change_of_the_set_up_is_published(instance: "Instance", noun: str) -> None:
     instance.set_up()
     before = instance.setup_changes
     number = instance.made(noun, NOUNS[noun])["id"]
@@ -106,7 +106,7 @@ def test_every_network_preset_makes_a_network(instance: "Instance", key: str) ->
     assert network["postback_parameters"] == network_presets()[key].postback
 
 
-def test_what_is_given_beside_a_preset_counts(instance: "Instance") -> None:
+def test_fields_given_with_a_preset_override_it(instance: "Instance") -> None:
     url = "https://mine.example/?id={externalid}"
     source = instance.made("traffic-sources", {"name": "Mine", "preset": "clickadu", "postback_url": url})
     assert (source["postback_url"], source["preset"]) == (url, "clickadu")
@@ -118,20 +118,20 @@ def test_an_unknown_preset_is_a_fault_of_its_field(instance: "Instance") -> None
         assert instance.faults(answer) == {"preset": "not_found"}
 
 
-def test_the_campaign_link_carries_the_tracked_rows_with_their_placeholders(instance: "Instance") -> None:
+def test_the_campaign_link_contains_the_tracked_parameters_with_their_placeholders(instance: "Instance") -> None:
     instance.set_up()
     campaign = instance.got("campaigns/1")
     assert campaign["link"] == f"https://go.example.com/c/{campaign['key']}?external_id=${{SUBID}}&zone={{zone}}"
 
 
-def test_the_external_id_row_is_always_first_and_on(instance: "Instance") -> None:
+def test_external_id_is_always_the_first_parameter_and_tracked(instance: "Instance") -> None:
     answer = instance.api.post(
         "/api/v1/traffic-sources", json={"name": "S", "parameters": [{"parameter": "external_id", "tracked": False}]}
     )
     assert instance.faults(answer) == {"parameters[0].tracked": "always_tracked"}
 
 
-def test_a_row_keeps_its_number_when_others_go(instance: "Instance") -> None:
+def test_a_parameter_keeps_its_number_when_others_are_removed(instance: "Instance") -> None:
     rows = [{"parameter": name} for name in ("a", "b", "c")]
     source = instance.made("traffic-sources", {"name": "S", "parameters": rows})
     body = {"parameters": [{"parameter": "c"}, {"parameter": "d"}]}
@@ -144,7 +144,7 @@ def test_a_row_keeps_its_number_when_others_go(instance: "Instance") -> None:
     }
 
 
-def test_a_removed_rows_number_is_not_given_again_unasked(instance: "Instance") -> None:
+def test_a_removed_parameters_number_is_reused_only_on_request(instance: "Instance") -> None:
     source = instance.made("traffic-sources", {"name": "S", "parameters": [{"parameter": "a"}, {"parameter": "b"}]})
     path = f"/api/v1/traffic-sources/{source['id']}"
     numbers = []
@@ -154,7 +154,7 @@ def test_a_removed_rows_number_is_not_given_again_unasked(instance: "Instance") 
     assert numbers == [[1], [1, 3], [2]]
 
 
-def test_a_postback_url_can_be_changed_and_taken_away(instance: "Instance") -> None:
+def test_a_postback_url_can_be_changed_and_removed(instance: "Instance") -> None:
     instance.set_up()
     rule = instance.got("traffic-sources/1")["postback_rule_id"]
     url = "https://other.example/?id={externalid}"
@@ -199,31 +199,31 @@ def test_a_doubtful_postback_url_is_saved_with_a_warning(instance: "Instance", u
         "https://source.example\\@evil.example/",
     ],
 )
-def test_a_postback_url_that_may_not_be_sent_to_is_refused(instance: "Instance", url: str) -> None:
+def test_a_postback_url_with_a_forbidden_address_is_rejected(instance: "Instance", url: str) -> None:
     answer = instance.api.post("/api/v1/traffic-sources", json={"name": "S", "postback_url": url})
     assert list(instance.faults(answer)) == ["postback_url"]
     assert instance.got("traffic-sources")["items"] == []
 
 
-def test_a_name_that_is_taken_is_refused(instance: "Instance") -> None:
+def test_a_name_that_is_taken_is_rejected(instance: "Instance") -> None:
     instance.set_up()
     for noun, name in (("traffic-sources", "Source"), ("networks", "Network")):
         assert instance.faults(instance.api.post(f"/api/v1/{noun}", json={"name": name})) == {"name": "taken"}
 
 
-def test_what_a_live_record_needs_is_not_archived(instance: "Instance") -> None:
+def test_a_record_that_a_live_one_uses_is_not_archived(instance: "Instance") -> None:
     instance.set_up()
     for noun in ("traffic-sources", "networks", "offers"):
         assert instance.faults(instance.api.delete(f"/api/v1/{noun}/1")) == {"": "in_use"}
 
 
-def test_a_campaign_names_every_reference_that_does_not_hold(instance: "Instance") -> None:
+def test_every_invalid_reference_of_a_campaign_is_reported(instance: "Instance") -> None:
     body = {"name": "C", "source_id": 8, "key": "no", "offers": [{"offer_id": 9}, {"offer_id": 9, "weight": -1}]}
     found = instance.faults(instance.api.post("/api/v1/campaigns", json=body))
     assert set(found) == {"source_id", "key", "offers[0].offer_id", "offers[1].offer_id", "offers[1].weight"}
 
 
-def test_a_key_that_is_taken_is_refused(instance: "Instance") -> None:
+def test_a_key_that_is_taken_is_rejected(instance: "Instance") -> None:
     instance.set_up()
     instance.made("campaigns", {"name": "C", "source_id": 1, "key": "aB3xY9"})
     answer = instance.api.post("/api/v1/campaigns", json={"name": "D", "source_id": 1, "key": "aB3xY9"})
@@ -240,7 +240,7 @@ def test_a_fixed_payout_goes_in_and_out_as_text(instance: "Instance") -> None:
 
 
 @pytest.mark.parametrize("amount", ["NaN", "1e9", "", "12.1234567", "1234567890123", "-1", "{payout}"])
-def test_a_payout_that_is_no_amount_is_refused(instance: "Instance", amount: str) -> None:
+def test_an_invalid_payout_is_rejected(instance: "Instance", amount: str) -> None:
     body = {"name": "O", "url": "https://n.example/", "payout": {"amount": amount, "currency": "USD"}}
     assert next(iter(instance.faults(instance.api.post("/api/v1/offers", json=body)))).startswith("payout")
 
@@ -254,7 +254,7 @@ def test_a_payout_that_is_no_amount_is_refused(instance: "Instance", amount: str
         ("${SUBID}", ""),
     ],
 )
-def test_an_external_id_that_no_source_fills_is_warned_about_when_it_is_saved(
+def test_saving_an_external_id_that_no_source_fills_gives_a_warning(
     instance: "Instance", placeholder: str, code: str
 ) -> None:
     rows = [{"parameter": "external_id", "placeholder": placeholder}]
@@ -263,12 +263,12 @@ def test_an_external_id_that_no_source_fills_is_warned_about_when_it_is_saved(
     assert [warning["code"] for warning in source["warnings"]] == ([code] if code else [])
 
 
-def test_a_network_whose_cid_is_no_macro_is_warned_about(instance: "Instance") -> None:
+def test_a_network_whose_cid_is_not_a_macro_gets_a_warning(instance: "Instance") -> None:
     network = instance.made("networks", {"name": "N", "token": "t", "postback_parameters": {"cid": "sub1"}})
     assert [warning["code"] for warning in network["warnings"]] == ["placeholder_not_a_macro"]
 
 
-def test_an_offer_without_our_click_id_is_warned_about(instance: "Instance") -> None:
+def test_an_offer_without_our_click_id_gets_a_warning(instance: "Instance") -> None:
     offer = instance.made("offers", {"name": "O", "url": "https://n.example/"})
     assert [warning["code"] for warning in offer["warnings"]] == ["click_id_not_in_offer"]
 
@@ -281,12 +281,12 @@ def test_an_offer_without_our_click_id_is_warned_about(instance: "Instance") -> 
         "https://go.example.com//c/x{clickid}",
     ],
 )
-def test_an_offer_that_leads_back_to_us_is_warned_about(instance: "Instance", url: str) -> None:
+def test_an_offer_that_links_back_to_us_gets_a_warning(instance: "Instance", url: str) -> None:
     offer = instance.made("offers", {"name": "O", "url": url})
     assert [warning["code"] for warning in offer["warnings"]] == ["offer_loops"]
 
 
-def test_a_status_takes_words_and_gives_them_back(instance: "Instance") -> None:
+def test_words_can_be_assigned_to_a_status_and_removed(instance: "Instance") -> None:
     instance.made(
         "statuses", {"key": "upsell", "name": "Upsell", "counts_as": "confirmed", "words": [" Extra ", "more"]}
     )
@@ -297,7 +297,7 @@ def test_a_status_takes_words_and_gives_them_back(instance: "Instance") -> None:
     assert instance.api.get("/api/v1/statuses/upsell").status_code == 404
 
 
-def test_a_status_gets_one_word_more_and_keeps_the_others(instance: "Instance") -> None:
+def test_adding_a_word_to_a_status_keeps_the_others(instance: "Instance") -> None:
     before = instance.got("statuses/sale")["words"]
     body = {"add_words": [" Wurst "], "remove_words": ["FTD", "never had"]}
     changed = instance.api.patch("/api/v1/statuses/sale", json=body).json()
@@ -305,7 +305,7 @@ def test_a_status_gets_one_word_more_and_keeps_the_others(instance: "Instance") 
     assert changed["dropped_words"] == ["ftd"]
 
 
-def test_a_status_whose_words_are_replaced_tells_which_it_lost(instance: "Instance") -> None:
+def test_replacing_a_status_words_returns_the_dropped_ones(instance: "Instance") -> None:
     instance.made("statuses", {"key": "upsell", "name": "U", "counts_as": "confirmed", "words": ["extra", "more"]})
     changed = instance.api.patch("/api/v1/statuses/upsell", json={"words": ["More", "topup"]}).json()
     assert (changed["words"], changed["dropped_words"]) == (["more", "topup"], ["extra"])
@@ -321,13 +321,13 @@ def test_a_status_whose_words_are_replaced_tells_which_it_lost(instance: "Instan
         ({"remove_words": ["w"] * 201}, {"remove_words": "too_many"}),
     ],
 )
-def test_words_that_cannot_be_added_or_removed_are_named(
+def test_words_that_cannot_be_added_or_removed_are_reported(
     instance: "Instance", body: dict[str, Any], faults: dict[str, str]
 ) -> None:
     assert instance.faults(instance.api.patch("/api/v1/statuses/hold", json=body)) == faults
 
 
-def test_a_status_that_a_rule_waits_for_stays(instance: "Instance") -> None:
+def test_a_status_that_a_rule_uses_is_not_removed(instance: "Instance") -> None:
     instance.made("statuses", {"key": "vip", "name": "VIP", "counts_as": "confirmed"})
     request = {"url": "https://r.example/"}
     rule = instance.made(
@@ -345,13 +345,13 @@ def test_a_word_belongs_to_one_status(instance: "Instance") -> None:
     assert instance.faults(instance.api.post("/api/v1/statuses", json=body)) == {"words[0]": "taken"}
 
 
-def test_the_statuses_for_no_word_and_an_unknown_word_stay(instance: "Instance") -> None:
+def test_the_statuses_for_no_word_and_an_unknown_word_are_not_removed(instance: "Instance") -> None:
     for key in ("sale", "other"):
         if instance.api.get(f"/api/v1/statuses/{key}").status_code == 200:
             assert instance.faults(instance.api.delete(f"/api/v1/statuses/{key}")) == {"key": "reserved"}
 
 
-def test_a_rule_keeps_every_part(instance: "Instance") -> None:
+def test_a_rule_reads_back_every_part(instance: "Instance") -> None:
     body = {
         "name": "Everything",
         "active": False,
@@ -379,7 +379,7 @@ def test_a_rule_keeps_every_part(instance: "Instance") -> None:
     assert {name: rule[name] for name in body} == body
 
 
-def test_a_rule_names_everything_that_is_wrong_with_it(instance: "Instance") -> None:
+def test_every_fault_of_a_rule_is_reported(instance: "Instance") -> None:
     body = {
         "name": " ",
         "source_id": 4,
@@ -394,7 +394,7 @@ def test_a_rule_names_everything_that_is_wrong_with_it(instance: "Instance") -> 
     assert "status_unknown" in found.values()
 
 
-def test_a_macro_without_a_value_is_warned_of_wherever_it_is_saved(instance: "Instance") -> None:
+def test_saving_a_macro_without_a_value_gives_a_warning_everywhere(instance: "Instance") -> None:
     assert {one["name"] for one in instance.got("macros")["macros"] if not one["available"]} == {
         *("region", "city", "isp", "connection", "path.name", "landing.id", "landing.name")
     }

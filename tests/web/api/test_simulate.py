@@ -1,4 +1,4 @@
-"""The dry run over the API: what it tells is what production does, and it leaves nothing behind."""
+"""Simulation over the API: it matches production, and leaves nothing behind."""
 
 import dataclasses
 import hashlib
@@ -38,7 +38,7 @@ def macros(told: Any) -> dict[str, tuple[str, str]]:
 
 
 def everything(instance: "Instance") -> dict[str, Any]:
-    """All rows of all tables, and a digest of every file but the ledger's own, whose pages may be brought in at any time."""
+    """Return all rows of all tables, and a digest of every file except the ledger's, whose pages may be checkpointed at any time."""
     instance.facts.last_outbox_id()
     with instance.ledger.read() as tx:
         found: dict[str, Any] = {
@@ -53,7 +53,7 @@ def everything(instance: "Instance") -> dict[str, Any]:
 
 
 class Receiver:
-    """A server on loopback that counts what it is asked."""
+    """A server on loopback that counts its requests."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -83,14 +83,14 @@ def receiver() -> Iterator[Receiver]:
 
 
 def point_rules_at(instance: "Instance", url: str) -> None:
-    """Lets the source's rule lead to loopback, which saving would refuse."""
+    """Point the source's rule to loopback, which saving would reject."""
     with instance.ledger.write() as tx:
         table = metadata.tables["postback_rules"]
         tx.execute(table.update().values(request={"url": f"{url}/pb?id={{externalid}}"}))
 
 
 @pytest.mark.parametrize("told_as", ["json", "text"])
-def test_a_dry_run_stores_nothing_and_sends_nothing(instance: "Instance", receiver: Receiver, told_as: str) -> None:
+def test_a_simulation_stores_nothing_and_sends_nothing(instance: "Instance", receiver: Receiver, told_as: str) -> None:
     instance.set_up()
     point_rules_at(instance, receiver.url)
     click_id = instance.visit()
@@ -115,7 +115,7 @@ def test_a_dry_run_stores_nothing_and_sends_nothing(instance: "Instance", receiv
     assert (instance.owed, receiver.asked) == (owed, 0)
 
 
-def test_what_a_dry_run_says_is_what_happens(instance: "Instance") -> None:
+def test_a_simulation_matches_what_happens(instance: "Instance") -> None:
     instance.set_up()
     instance.made("postback-rules", TELEGRAM | {"conditions": {"minimum_payout": "20"}})
     click_id = instance.visit(external_id="abc")
@@ -135,7 +135,7 @@ def test_what_a_dry_run_says_is_what_happens(instance: "Instance") -> None:
     assert (again["outcome"], again["change"], again["rules"]) == ("repeated", "", [])
 
 
-def test_an_invented_visitor_goes_where_a_real_one_would(instance: "Instance") -> None:
+def test_a_simulated_visitor_goes_where_a_real_one_would(instance: "Instance") -> None:
     instance.set_up()
     offer = {
         "name": "Second",
@@ -171,7 +171,7 @@ def test_an_invented_visitor_goes_where_a_real_one_would(instance: "Instance") -
     }
 
 
-def test_an_invented_click_id_is_taken_nowhere(instance: "Instance") -> None:
+def test_a_simulated_click_id_is_valid_nowhere(instance: "Instance") -> None:
     instance.set_up()
     click_id = simulated(instance, campaign_id=1)["click"]["click_id"]
     assert instance.faults(instance.api.post("/api/v1/conversions", json={"click_id": click_id})) == {
@@ -179,7 +179,7 @@ def test_an_invented_click_id_is_taken_nowhere(instance: "Instance") -> None:
     }
 
 
-def test_each_macro_tells_where_its_value_came_from(instance: "Instance") -> None:
+def test_each_macro_has_the_origin_of_its_value(instance: "Instance") -> None:
     instance.set_up()
     names = "externalid zone cost payout currency conversion conversion.group txid param3 os rule.name postback_id clickid now"
     url = "https://own.example/?" + "&".join(f"{name}={{{name}}}" for name in names.split())
@@ -203,61 +203,61 @@ def test_each_macro_tells_where_its_value_came_from(instance: "Instance") -> Non
     assert values["rule.name"] == ("Own", "setup")
     assert values["now"] == (str(instance.now // 1000), "time")
     sources = {macro["macro"]: macro["source"] for macro in rule["macros"]}
-    assert "row V1" in sources["token1"]
-    assert "50 %" in sources["payout"]
-    assert "brought no txid" in sources["txid"]
+    assert "V1" in sources["token1"]
+    assert "50%" in sources["payout"]
+    assert "had no txid" in sources["txid"]
 
 
 def currency_of_a_try(instance: "Instance", **body: Any) -> tuple[str, str, str]:
-    """The value of {currency} in the rule that sends it, and where it came from."""
+    """Return the value of {currency} in the rule that sends it, and its origin."""
     rule = simulated(instance, **body)["rules"][-1]
     (macro,) = [macro for macro in rule["macros"] if macro["macro"] == "currency"]
     return macro["value"], macro["origin"], macro["source"]
 
 
-def test_a_currency_tells_whose_it_is(instance: "Instance") -> None:
+def test_a_currency_has_its_origin(instance: "Instance") -> None:
     instance.set_up()
     instance.made("postback-rules", {"name": "Own", "request": {"url": "https://own.example/?c={currency}"}})
     named = {"payout": "5", "currency": "EUR"}
     assert currency_of_a_try(instance, campaign_id=1, conversion=named)[1:] == (
         "notice",
-        "The currency of the notice, 'EUR'.",
+        "The currency of the incoming postback, 'EUR'.",
     )
     value, origin, source = currency_of_a_try(instance, campaign_id=1, conversion={"payout": "5 GBP"})
-    assert (value, origin, source) == ("GBP", "notice", "The currency in the payout of the notice, '5 GBP'.")
-    own = "The currency of the {}: the notice named none."
+    assert (value, origin, source) == ("GBP", "notice", "The currency in the payout of the incoming postback, '5 GBP'.")
+    own = "The currency of the {}, because the incoming postback had none."
     wish: dict[str, Any] = {"campaign_id": 1, "conversion": {"payout": "5"}}
     assert currency_of_a_try(instance, **wish) == ("USD", "setup", own.format("instance"))
     instance.api.patch("/api/v1/networks/1", json={"currency": "CHF"})
     assert currency_of_a_try(instance, **wish) == ("CHF", "setup", own.format("network"))
     instance.api.patch("/api/v1/offers/1", json={"currency": "PLN"})
     assert currency_of_a_try(instance, **wish) == ("PLN", "setup", own.format("offer"))
-    assert "no notice named an amount" in currency_of_a_try(instance, campaign_id=1)[2]
+    assert "no incoming postback had a payout" in currency_of_a_try(instance, campaign_id=1)[2]
 
 
-def test_a_stored_currency_is_still_told_when_the_offer_has_another_today(instance: "Instance") -> None:
+def test_a_stored_currency_is_shown_even_if_the_offer_has_another_one_today(instance: "Instance") -> None:
     instance.set_up()
     instance.made("postback-rules", {"name": "Own", "request": {"url": "https://own.example/?c={currency}"}})
     named = instance.made("conversions", {"click_id": instance.visit(), "payout": "1", "currency": "EUR"})
     unnamed = instance.made("conversions", {"click_id": instance.visit(), "payout": "1"})
     instance.api.patch("/api/v1/offers/1", json={"currency": "PLN"})
     first = currency_of_a_try(instance, conversion_id=named["conversion"]["conversion_id"])
-    assert first == ("EUR", "notice", "The currency of the notice, 'EUR'.")
+    assert first == ("EUR", "notice", "The currency of the incoming postback, 'EUR'.")
     second = currency_of_a_try(instance, conversion_id=unnamed["conversion"]["conversion_id"])
-    assert (second[0], "when it came" in second[2]) == ("USD", True)
+    assert (second[0], "when it arrived" in second[2]) == ("USD", True)
 
 
-def test_a_parameter_that_the_campaign_keeps_nothing_of_is_told(instance: "Instance") -> None:
+def test_a_parameter_that_is_not_stored_is_reported(instance: "Instance") -> None:
     instance.set_up()
     rows = [{"parameter": "external_id", "placeholder": "${SUBID}"}, {"parameter": "zone", "tracked": False}]
     instance.api.patch("/api/v1/traffic-sources/1", json={"parameters": rows})
     link = {"external_id": "x", "zone": "1", "nope": "2"}
     told = simulated(instance, campaign_id=1, parameters=link)["not_taken"]
     assert [one["name"] for one in told] == ["zone", "nope"]
-    assert "slider" in told[0]["reason_text"]
-    assert "no row of that name" in told[1]["reason_text"]
+    assert "not tracked" in told[0]["reason_text"]
+    assert "no row with this name" in told[1]["reason_text"]
     text = instance.api.post("/api/v1/simulate?format=text", json={"campaign_id": 1, "parameters": link}).text
-    assert "nope: The traffic source has no row of that name" in text
+    assert "nope: Not stored: the traffic source has no row with this name" in text
 
 
 def test_the_visitor_of_a_recorded_click_went_to_an_offer_with_a_name(instance: "Instance") -> None:
@@ -265,7 +265,7 @@ def test_the_visitor_of_a_recorded_click_went_to_an_offer_with_a_name(instance: 
     assert simulated(instance, click_id=instance.visit())["redirect"]["offer_name"] == "Offer"
 
 
-def test_the_page_of_text_says_flags_as_sentences_and_every_condition(instance: "Instance") -> None:
+def test_plain_text_has_flags_as_sentences_and_every_condition(instance: "Instance") -> None:
     instance.set_up()
     body = {"campaign_id": 1, "conversion": {"payout": "NaN", "status": "wurst"}}
     text = instance.api.post("/api/v1/simulate?format=text", json=body).text
@@ -292,7 +292,7 @@ def test_a_row_that_is_off_says_so(instance: "Instance") -> None:
     instance.api.patch("/api/v1/traffic-sources/1", json={"parameters": rows, "postback_url": url})
     (rule,) = simulated(instance, campaign_id=1, parameters={"external_id": "x", "zone": "5"})["rules"]
     assert rule["macros"][1]["value"] == ""
-    assert "switched off" in rule["macros"][1]["source"]
+    assert "not tracked" in rule["macros"][1]["source"]
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_a_row_that_is_off_says_so(instance: "Instance") -> None:
         ({"offers": [{"offer_id": 1, "weight": 0}]}, "no_weight"),
     ],
 )
-def test_an_offer_that_nobody_is_sent_to_says_why(instance: "Instance", change: Any, reason: str) -> None:
+def test_an_offer_without_visitors_has_a_reason(instance: "Instance", change: Any, reason: str) -> None:
     instance.set_up()
     assert instance.api.patch("/api/v1/campaigns/1", json=change).status_code == 200
     redirect = simulated(instance, campaign_id=1)["redirect"]
@@ -312,7 +312,7 @@ def test_an_offer_that_nobody_is_sent_to_says_why(instance: "Instance", change: 
     assert (redirect["to"], redirect["url"][:28]) == ("fallback", "https://fallback.example/?c=")
 
 
-def test_a_stored_conversion_is_decided_by_the_rules_of_today(instance: "Instance") -> None:
+def test_a_stored_conversion_is_decided_by_todays_rules(instance: "Instance") -> None:
     instance.set_up()
     click_id = instance.visit()
     conversion = instance.made("conversions", {"click_id": click_id, "payout": "12.5"})["conversion"]
@@ -324,7 +324,7 @@ def test_a_stored_conversion_is_decided_by_the_rules_of_today(instance: "Instanc
     assert told["rules"][1]["request"]["url"] == "https://api.telegram.org/bot•••/sendMessage"
 
 
-def test_a_further_notice_of_a_stored_conversion_knows_what_was_owed(instance: "Instance") -> None:
+def test_another_notice_of_a_stored_conversion_takes_its_postbacks_into_account(instance: "Instance") -> None:
     instance.set_up()
     click_id = instance.visit()
     conversion = instance.made("conversions", {"click_id": click_id, "txid": "T-1", "status": "hold"})["conversion"]
@@ -333,14 +333,14 @@ def test_a_further_notice_of_a_stored_conversion_knows_what_was_owed(instance: "
     assert told["rules"][0]["reason"] == "duplicate"
 
 
-def test_disable_postback_and_an_unreadable_payout_are_tried_as_they_come(instance: "Instance") -> None:
+def test_disable_postback_and_an_unreadable_payout_are_simulated_as_sent(instance: "Instance") -> None:
     instance.set_up()
     told = simulated(instance, campaign_id=1, conversion={"payout": "{payout}", "disable_postback": True})
     assert told["rules"][0]["reason"] == "disabled_by_notice"
     assert told["flags"] == ["payout_unreplaced_macro"]
 
 
-def test_a_request_that_could_not_be_sent_says_why(instance: "Instance") -> None:
+def test_a_request_that_cannot_be_sent_has_a_reason(instance: "Instance") -> None:
     instance.set_up()
     body = {"url": "https://own.example/", "method": "POST", "body_kind": "json", "body": '{"p": {param1|raw}}'}
     instance.made("postback-rules", {"name": "Own", "request": body})
@@ -348,7 +348,7 @@ def test_a_request_that_could_not_be_sent_says_why(instance: "Instance") -> None
     assert told["rules"][1]["unsendable"] == "The body is not valid JSON."
 
 
-def test_the_page_of_text_tells_the_same(instance: "Instance") -> None:
+def test_plain_text_has_the_same_content(instance: "Instance") -> None:
     instance.set_up()
     answer = instance.api.post("/api/v1/simulate", json={"campaign_id": 1}, headers={"accept": "text/plain"})
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
@@ -378,19 +378,19 @@ def test_the_page_of_text_tells_the_same(instance: "Instance") -> None:
         ),
     ],
 )
-def test_what_cannot_be_tried_is_named(instance: "Instance", body: Any, faults: dict[str, str]) -> None:
+def test_an_invalid_request_is_reported_by_field(instance: "Instance", body: Any, faults: dict[str, str]) -> None:
     instance.set_up()
     assert instance.faults(instance.api.post("/api/v1/simulate", json=body)) == faults
 
 
 @pytest.mark.parametrize("body", [{"campaign_id": 9}, {"conversion_id": "0" * 26}])
-def test_what_is_not_there_is_a_404(instance: "Instance", body: Any) -> None:
+def test_an_unknown_record_is_a_404(instance: "Instance", body: Any) -> None:
     assert instance.api.post("/api/v1/simulate", json=body).status_code == 404
     click_id = instance.click_ids.new(instance.now)
     assert instance.api.post("/api/v1/simulate", json={"click_id": click_id}).status_code == 404
 
 
-def test_the_folder_of_the_tests_is_what_is_compared(instance: "Instance") -> None:
+def test_the_comparison_covers_the_data_folder(instance: "Instance") -> None:
     instance.set_up()
     before = everything(instance)
     instance.made("conversions", {"click_id": instance.visit()})
@@ -398,10 +398,10 @@ def test_the_folder_of_the_tests_is_what_is_compared(instance: "Instance") -> No
     assert Path(instance.folder / "facts.duckdb").exists()
 
 
-def test_a_receiver_whose_name_leads_to_a_refused_address_today_is_told(instance: "Instance") -> None:
+def test_a_receiver_that_resolves_to_a_refused_address_is_reported(instance: "Instance") -> None:
     instance.set_up()
-    context = dataclasses.replace(instance.context, refused_now=lambda target: f"{target.host} is refused.")
+    context = dataclasses.replace(instance.context, dns_refusal=lambda target: f"{target.host} is refused.")
     with TestClient(application(create_api, context)) as api:
         api.headers.update(instance.api.headers)
         answer = api.post("/api/v1/simulate?format=text", json={"campaign_id": 1})
-    assert "It cannot be sent like this: source.example is refused." in answer.text
+    assert "This request cannot be sent: source.example is refused." in answer.text

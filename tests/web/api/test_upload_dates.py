@@ -70,7 +70,7 @@ def test_a_date_with_two_readings_makes_its_line_unreadable_and_says_what_to_do(
     assert (done["reasons"], done["date_order"]) == ({"ambiguous_date": 2}, None)
     first = _lines(instance, done)[0]
     assert (first["verdict"], first["reason"]) == ("unreadable", "ambiguous_date")
-    assert "choose the order when you upload the file" in first["message"]
+    assert "Choose the order when you upload the file" in first["message"]
     assert "Line 2, character" in first["message"]
 
 

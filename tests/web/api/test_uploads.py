@@ -2,16 +2,18 @@
 
 import csv
 import dataclasses
+import errno
 import io
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from litestar.testing import TestClient
 
-from clickloop.store.upload_files import UploadFiles
-from clickloop.tracking.notices import look_again
-from clickloop.tracking.uploads import UploadWork, tidy_uploads
+from clickloop.store.upload_files import ArrivingFile, UploadFiles
+from clickloop.tracking.notices import recheck_due
+from clickloop.tracking.uploads import UploadWorker, tidy_uploads
 from clickloop.web.api.application import create_api
 from tests.web.conftest import application
 
@@ -38,7 +40,7 @@ def taken(instance: "Instance", content: str | bytes, query: str = "") -> Any:
 
 def work(instance: "Instance") -> None:
     """Does what the background does."""
-    uploading = UploadWork(instance.context.desk(), instance.context.uploads, lambda: instance.now)
+    uploading = UploadWorker(instance.context.intake(), instance.context.uploads, lambda: instance.now)
     while uploading.step().more:
         pass
     uploading.close()
@@ -66,7 +68,7 @@ def test_a_file_is_accepted_at_once_and_registered_in_the_background(instance: "
     assert (done["state"], done["lines"], done["counts"]["new"]) == ("finished", 1, 1)
     assert done["octets_read"] == done["octets"]
     notice = instance.got("notices")["items"][0]
-    assert (notice["door"], notice["outcome"], notice["click_id"]) == ("upload", "new", click_id)
+    assert (notice["channel"], notice["outcome"], notice["click_id"]) == ("upload", "new", click_id)
     assert instance.got("conversions")["items"][0]["payout"] == {"amount": "12.5", "currency": "USD"}
     assert [postback["state"] for postback in instance.got("postbacks")["items"]] == ["waiting"]
 
@@ -163,7 +165,7 @@ def test_a_line_that_waited_is_told_as_it_stands_now(instance: "Instance") -> No
     unsettled = instance.click_ids.new(instance.now)
     done = taken(instance, unsettled)
     assert done["counts"]["waiting"] == 1
-    look_again(instance.context.desk(), instance.now + 600_000)
+    recheck_due(instance.context.intake(), instance.now + 600_000)
     assert table(instance, done["upload_id"])[0]["clickloop_reason"] == "unknown_click"
     tidy_uploads(instance.ledger, instance.context.uploads, instance.now + 900_000, 3_600_000)
     counted = instance.got(f"conversions/uploads/{done['upload_id']}")
@@ -177,7 +179,7 @@ def test_what_is_odd_about_a_line_that_waited_is_counted_when_its_click_has_come
     done = taken(instance, f"{click_id}:5:wurst\n")
     instance.visit(click_id=click_id)
     instance.now += 660_001
-    look_again(instance.context.desk(), instance.now)
+    recheck_due(instance.context.intake(), instance.now)
     tidy_uploads(instance.ledger, instance.context.uploads, instance.now, 3_600_000)
     counted = instance.got(f"conversions/uploads/{done['upload_id']}")
     assert (counted["counts"]["waiting"], counted["flagged"], counted["flags"]) == (0, 1, {"unknown_status": 1})
@@ -279,6 +281,32 @@ def test_a_full_disk_refuses_a_file(instance: "Instance") -> None:
     assert answer.headers["content-type"].startswith("application/problem+json")
 
 
+class FullDisk(ArrivingFile):
+    """A file for which there is no room any more when it arrives."""
+
+    def write(self, piece: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+class FillingUp(UploadFiles):
+    """A folder whose disk fills up while a file arrives."""
+
+    def receive(self, upload_id: str) -> ArrivingFile:
+        folder = super().receive(upload_id)
+        folder.abandon()
+        part = self.drafts_path(upload_id).with_suffix(".part")
+        return FullDisk(self, upload_id, part, part.with_suffix(".text"))
+
+
+def test_a_disk_that_fills_up_while_a_file_arrives_refuses_it_and_keeps_none_of_it(instance: "Instance") -> None:
+    context = dataclasses.replace(instance.context, uploads=FillingUp(instance.folder / "uploads", min_free_bytes=0))
+    with TestClient(application(create_api, context), raise_server_exceptions=False) as api:
+        answer = api.post(DOOR, content="abc", headers=CSV | {"authorization": "Bearer clk_local"})
+    assert answer.status_code == 507
+    assert "full" in answer.json()["detail"]
+    assert list((instance.folder / "uploads").iterdir()) == []
+
+
 @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x", ""])
 def test_a_body_of_another_kind_is_refused(instance: "Instance", kind: str) -> None:
     assert upload(instance, "abc", headers={"content-type": kind}).status_code == 415
@@ -310,7 +338,7 @@ def test_a_table_whose_money_is_not_understood_is_refused_before_anything_is_reg
     answer = upload(instance, content)
     (error,) = answer.json()["errors"]
     assert (answer.status_code, error["code"]) == (422, "columns_not_understood")
-    assert "not used: Geld, Nummer" in error["message"]
+    assert "Unused columns: Geld, Nummer" in error["message"]
     assert instance.got("conversions/uploads")["items"] == []
     preview = taken(instance, content, "?preview=1")
     assert (preview["unused_columns"], preview["missing_values"]) == (["Geld", "Nummer"], ["payout", "txid"])

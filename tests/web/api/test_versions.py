@@ -1,4 +1,4 @@
-"""ETag and If-Match: a change is made of the version that its sender has seen, or of any."""
+"""ETag and If-Match: a change applies to the version its sender has seen, or to any."""
 
 import dataclasses
 from collections.abc import Callable
@@ -26,13 +26,13 @@ RECORDS: dict[str, dict[str, Any]] = {
     "users/1": {"name": "changed"},
     "settings": {"currency": "EUR"},
 }
-"""By path, a change of that record."""
+"""A change of a record, by path."""
 ARCHIVED = ("traffic-sources/2", "networks/2", "offers/2", "campaigns/1", "postback-rules/1")
 
 
 @pytest.fixture
 def worked(instance: "Instance") -> "Instance":
-    """An instance with records of each kind; those with number 2 are used by nothing."""
+    """Return an instance with records of each kind; those with number 2 are not in use."""
     instance.set_up()
     instance.made("traffic-sources", {"name": "Unused"})
     instance.made("networks", {"name": "Unused", "postback_parameters": {"cid": "{sub1}"}})
@@ -71,7 +71,7 @@ def test_the_records_of_a_list_carry_their_versions(worked: "Instance", path: st
 
 
 @pytest.mark.parametrize("path", RECORDS)
-def test_a_change_of_the_version_that_is_there_is_made(worked: "Instance", path: str) -> None:
+def test_a_change_of_the_current_version_is_saved(worked: "Instance", path: str) -> None:
     before = tag(worked, path)
     answer = send(worked, "PATCH", path, before, RECORDS[path])
     assert answer.status_code == 200, answer.text
@@ -79,7 +79,7 @@ def test_a_change_of_the_version_that_is_there_is_made(worked: "Instance", path:
 
 
 @pytest.mark.parametrize("path", RECORDS)
-def test_a_change_of_another_version_is_refused_and_changes_nothing(worked: "Instance", path: str) -> None:
+def test_a_change_of_another_version_is_rejected_and_changes_nothing(worked: "Instance", path: str) -> None:
     stale = tag(worked, path)
     send(worked, "PATCH", path, None, RECORDS[path])
     there, logged = worked.got(path), changes(worked)
@@ -88,7 +88,7 @@ def test_a_change_of_another_version_is_refused_and_changes_nothing(worked: "Ins
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
     assert (problem["title"], problem["status"]) == ("Precondition Failed", 412)
-    assert f"version {there['version']} is there now" in problem["detail"]
+    assert f"it now has version {there['version']}" in problem["detail"]
     assert f"GET /api/v1/{path}" in problem["detail"]
     assert answer.headers["etag"] == f'"{there["version"]}"'
     assert worked.got(path) == there
@@ -96,7 +96,7 @@ def test_a_change_of_another_version_is_refused_and_changes_nothing(worked: "Ins
 
 
 @pytest.mark.parametrize("path", [*ARCHIVED, "statuses/vip", "users/1"])
-def test_archiving_and_removing_ask_for_the_version_too(worked: "Instance", path: str) -> None:
+def test_archiving_and_deleting_check_the_version_too(worked: "Instance", path: str) -> None:
     stale = f'"{worked.got(path)["version"] - 1}"'
     assert send(worked, "DELETE", path, stale).status_code == 412
     assert worked.got(path).get("archived_at") is None
@@ -104,7 +104,7 @@ def test_archiving_and_removing_ask_for_the_version_too(worked: "Instance", path
 
 
 @pytest.mark.parametrize("path", ARCHIVED)
-def test_restoring_asks_for_the_version_too(worked: "Instance", path: str) -> None:
+def test_restoring_checks_the_version_too(worked: "Instance", path: str) -> None:
     stale = tag(worked, path)
     archived = send(worked, "DELETE", path, None).headers["etag"]
     answer = send(worked, "POST", f"{path}/restore", stale)
@@ -114,7 +114,7 @@ def test_restoring_asks_for_the_version_too(worked: "Instance", path: str) -> No
 
 
 @pytest.mark.parametrize("path", ARCHIVED)
-def test_a_record_that_was_archived_meanwhile_is_stale(worked: "Instance", path: str) -> None:
+def test_a_record_archived_in_the_meantime_is_stale(worked: "Instance", path: str) -> None:
     seen = tag(worked, path)
     send(worked, "DELETE", path, None)
     assert send(worked, "PATCH", path, seen, {"name": "Late"}).status_code == 412
@@ -123,7 +123,7 @@ def test_a_record_that_was_archived_meanwhile_is_stale(worked: "Instance", path:
     )
 
 
-def test_a_status_that_was_removed_and_made_anew_is_another_one(worked: "Instance") -> None:
+def test_a_status_deleted_and_created_again_is_another_record(worked: "Instance") -> None:
     seen = tag(worked, "statuses/vip")
     send(worked, "DELETE", "statuses/vip", None)
     assert send(worked, "PATCH", "statuses/vip", seen, {"name": "Late"}).status_code == 404
@@ -133,14 +133,14 @@ def test_a_status_that_was_removed_and_made_anew_is_another_one(worked: "Instanc
     assert worked.got("statuses/vip")["name"] == "New"
 
 
-def test_a_disabled_user_is_stale_to_who_saw_him_enabled(worked: "Instance") -> None:
+def test_a_user_disabled_in_the_meantime_is_stale(worked: "Instance") -> None:
     seen = tag(worked, "users/1")
     send(worked, "DELETE", "users/1", None)
     assert send(worked, "PATCH", "users/1", seen, {"disabled": False}).status_code == 412
     assert worked.got("users/1")["disabled_at"] is not None
 
 
-def test_the_first_settings_ever_saved_are_guarded_as_well(instance: "Instance") -> None:
+def test_the_first_save_of_the_settings_checks_the_version_too(instance: "Instance") -> None:
     assert tag(instance, "settings") == '"0"'
     assert send(instance, "PATCH", "settings", '"0"', {"currency": "EUR"}).status_code == 200
     assert send(instance, "PATCH", "settings", '"0"', {"currency": "GBP"}).status_code == 412
@@ -149,9 +149,7 @@ def test_the_first_settings_ever_saved_are_guarded_as_well(instance: "Instance")
 
 @pytest.mark.parametrize("path", RECORDS)
 @pytest.mark.parametrize("if_match", [None, "*", " * "])
-def test_without_a_version_the_change_is_made_whatever_is_there(
-    worked: "Instance", path: str, if_match: str | None
-) -> None:
+def test_without_a_version_any_current_version_is_changed(worked: "Instance", path: str, if_match: str | None) -> None:
     assert send(worked, "PATCH", path, if_match, RECORDS[path]).status_code == 200
 
 
@@ -161,7 +159,7 @@ def test_one_of_several_tags_is_enough(worked: "Instance") -> None:
 
 
 @pytest.mark.parametrize("given", ['"1"', '""', '"abc"', '"1,2"', '"*"', '"-1"', '"1e3"', f'"{"9" * 900}"', '"٣"'])
-def test_a_tag_that_is_not_the_one_that_is_there_is_stale(worked: "Instance", given: str) -> None:
+def test_a_tag_that_does_not_match_is_stale(worked: "Instance", given: str) -> None:
     headers = {b"If-Match": given.encode("utf-8")}
     answer = worked.api.patch("/api/v1/offers/1", json={"name": "Stale"}, headers=headers)
     assert answer.status_code == 412
@@ -195,7 +193,7 @@ def test_a_weak_tag_never_matches(worked: "Instance") -> None:
 @pytest.mark.parametrize(
     ("method", "path"), [("PATCH", "offers/1"), ("DELETE", "offers/2"), ("POST", "offers/2/restore")]
 )
-def test_an_if_match_that_cannot_be_read_is_refused_in_words(
+def test_an_unreadable_if_match_is_rejected_with_a_sentence(
     worked: "Instance", given: str, method: str, path: str
 ) -> None:
     answer = send(worked, method, path, given, {"name": "Odd"} if method == "PATCH" else None)
@@ -205,7 +203,7 @@ def test_an_if_match_that_cannot_be_read_is_refused_in_words(
     assert worked.got("offers/2")["archived_at"] is None
 
 
-def test_a_header_that_came_twice_is_one_list() -> None:
+def test_a_repeated_header_is_one_list() -> None:
     assert read_if_match(['"1"', '"2"']) == Expectation(frozenset({1, 2}))
 
 
@@ -216,7 +214,7 @@ def test_reading_an_if_match_takes_linear_time() -> None:
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_of_two_changes_of_one_version_at_the_same_time_one_is_made(worked: "Instance", number: int) -> None:
+def test_of_two_concurrent_changes_of_one_version_one_is_saved(worked: "Instance", number: int) -> None:
     seen = Expectation(frozenset({worked.got("offers/1")["version"]}))
     logged = changes(worked)
     raised = race(
@@ -227,14 +225,14 @@ def test_of_two_changes_of_one_version_at_the_same_time_one_is_made(worked: "Ins
     assert changes(worked) == logged + 1
 
 
-def test_without_a_version_both_are_made_one_after_the_other(worked: "Instance") -> None:
+def test_without_a_version_both_are_saved_in_turn(worked: "Instance") -> None:
     logged = changes(worked)
     assert race(lambda name: change_offer(worked.context, 1, OfferChange(name=name))) == [False, False]
     assert changes(worked) == logged + 2
 
 
 def race(change: Callable[[str], object]) -> list[bool]:
-    """Run two changes in threads of their own, and return which were stale."""
+    """Run two changes in two threads, and return which were stale."""
     together = Barrier(2)
 
     def run(name: str) -> bool:
@@ -249,7 +247,7 @@ def race(change: Callable[[str], object]) -> list[bool]:
         return list(pool.map(run, ("Name 0", "Name 1")))
 
 
-def test_over_http_too_one_of_two_wins(worked: "Instance") -> None:
+def test_over_http_one_of_two_concurrent_changes_is_saved(worked: "Instance") -> None:
     seen, logged = tag(worked, "campaigns/1"), changes(worked)
     together = Barrier(2)
 
@@ -262,13 +260,13 @@ def test_over_http_too_one_of_two_wins(worked: "Instance") -> None:
     assert changes(worked) == logged + 1
 
 
-def test_a_source_changes_with_the_rule_that_holds_its_postback_url(worked: "Instance") -> None:
+def test_a_source_gets_a_new_version_with_the_rule_of_its_postback_url(worked: "Instance") -> None:
     seen = tag(worked, "traffic-sources/1")
     send(worked, "PATCH", "postback-rules/1", None, {"request": {"url": "https://other.example/?id={externalid}"}})
     assert send(worked, "PATCH", "traffic-sources/1", seen, {"name": "Stale"}).status_code == 412
 
 
-def test_a_copy_begins_with_a_version_of_its_own(worked: "Instance") -> None:
+def test_a_copy_has_its_own_version(worked: "Instance") -> None:
     worked.now += 5
     for path in ("campaigns/1", "postback-rules/1"):
         answer = send(worked, "POST", f"{path}/clone", None, {} if path == "campaigns/1" else None)
@@ -276,20 +274,20 @@ def test_a_copy_begins_with_a_version_of_its_own(worked: "Instance") -> None:
         assert answer.headers["etag"] == f'"{worked.now}"'
 
 
-def test_what_a_rule_does_by_itself_makes_nobodys_form_stale(worked: "Instance") -> None:
+def test_a_rules_own_state_changes_leave_its_version_alone(worked: "Instance") -> None:
     seen = tag(worked, "postback-rules/1")
     assert send(worked, "POST", "postback-rules/1/resume", None).status_code == 200
     assert send(worked, "PATCH", "postback-rules/1", seen, {"name": "Mine"}).status_code == 200
 
 
-def test_saving_once_more_what_is_saved_is_no_line_in_the_log(worked: "Instance") -> None:
+def test_saving_an_unchanged_record_adds_no_audit_entry(worked: "Instance") -> None:
     send(worked, "PATCH", "offers/1", None, {"name": "Same"})
     logged = changes(worked)
     send(worked, "PATCH", "offers/1", None, {"name": "Same"})
     assert changes(worked) == logged
 
 
-def test_every_operation_that_changes_a_record_describes_and_keeps_it(worked: "Instance") -> None:
+def test_every_operation_that_changes_a_record_describes_and_honors_if_match(worked: "Instance") -> None:
     document = worked.api.get("/api/openapi.json").json()
     paths = {"{number}": "1", "{key}": "vip"}
     described = set()

@@ -1,4 +1,4 @@
-"""The panel on a real ledger and real facts, with somebody signed in."""
+"""The panel on real stores, with a signed-in user."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -9,7 +9,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from clickloop.people.user import Role, User
-from clickloop.saving.access import csrf_of
+from clickloop.saving.access import csrf_token
 from clickloop.store.ledger.people.sessions import insert_session
 from clickloop.store.ledger.people.users import save_user
 from clickloop.web.api.context import ApiContext
@@ -26,7 +26,7 @@ Pairs = dict[str, str] | Sequence[tuple[str, str]]
 
 
 class Panel:
-    """A browser without scripts, as a user of some role; at first as an owner."""
+    """A browser without scripts, signed in as an owner until ``become`` is called."""
 
     def __init__(self, instance: "Instance", app: Litestar) -> None:
         self.instance = instance
@@ -36,7 +36,7 @@ class Panel:
         self.become(Role.OWNER)
 
     def become(self, role: Role) -> None:
-        """Signs in as a user of that role."""
+        """Sign in as a user of a role."""
         now = self.instance.now
         self.secret = f"session-of-{role}-{now}"
         with self.instance.ledger.write() as tx:
@@ -45,60 +45,60 @@ class Panel:
         self.client.cookies.set(COOKIE, self.secret)
 
     def get(self, path: str, status: int = 200) -> str:
-        """A page's HTML."""
-        answer = self.client.get(path)
-        assert answer.status_code == status, answer.text
-        return str(answer.text)
+        """Return a page's HTML."""
+        response = self.client.get(path)
+        assert response.status_code == status, response.text
+        return str(response.text)
 
     def page(self, path: str, status: int = 200) -> Page:
-        """A page, read."""
+        """Return a parsed page."""
         return Page(self.get(path, status))
 
     def words(self, html: str) -> str:
-        """The text of a page, without its markup."""
+        """Return the text of a page, without markup."""
         return Page(html).text
 
     def sent(self, path: str, fields: Pairs = (), status: int = 200) -> Page:
-        """The page that comes of sending a form, read."""
-        answer = self.post(path, fields)
-        assert answer.status_code == status, answer.text
-        return Page(answer.text)
+        """Submit a form and return the parsed response."""
+        response = self.post(path, fields)
+        assert response.status_code == status, response.text
+        return Page(response.text)
 
     def post(self, path: str, fields: Pairs = (), **more: Any) -> Any:
-        """What a form comes to, sent with its word."""
+        """Submit a form with its CSRF token and return the response."""
         pairs = list(fields.items()) if isinstance(fields, dict) else list(fields)
-        data: dict[str, list[str]] = {CSRF_FIELD: [csrf_of(self.secret)]}
+        data: dict[str, list[str]] = {CSRF_FIELD: [csrf_token(self.secret)]}
         for name, value in pairs:
             data.setdefault(name, []).append(value)
         return self.client.post(path, data=data, **more)
 
     def done(self, path: str, fields: Pairs = ()) -> str:
-        """Sends a form that does something; answers where the browser is sent then."""
-        answer = self.post(path, fields)
-        assert answer.status_code == 303, answer.text
-        return str(answer.headers["location"])
+        """Submit a form and return the target of the redirect that follows."""
+        response = self.post(path, fields)
+        assert response.status_code == 303, response.text
+        return str(response.headers["location"])
 
 
 @contextmanager
 def _opened(instance: "Instance", app: Litestar) -> Iterator[Panel]:
-    made = Panel(instance, app)
-    with made.client:
-        yield made
+    opened = Panel(instance, app)
+    with opened.client:
+        yield opened
 
 
 @pytest.fixture
 def make_app() -> Callable[[ApiContext], Litestar]:
-    """What an instance serves: API and panel."""
+    """Return a factory of the whole site: API and panel."""
     return create_site
 
 
 @pytest.fixture
 def panel_of() -> Callable[["Instance"], AbstractContextManager[Panel]]:
-    """Opens the panel of an instance whose context a test has changed."""
+    """Return a function that opens the panel of an instance with its current context."""
     return lambda instance: _opened(instance, application(create_site, instance.context))
 
 
 @pytest.fixture
 def panel(instance: "Instance") -> Iterator[Panel]:
-    with _opened(instance, instance.app) as made:
-        yield made
+    with _opened(instance, instance.app) as opened:
+        yield opened

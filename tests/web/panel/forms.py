@@ -1,4 +1,4 @@
-"""Reads the forms of a page, as a browser would send them."""
+"""The POST forms of a page, as a browser would send them."""
 
 from html.parser import HTMLParser
 from typing import NamedTuple
@@ -6,15 +6,14 @@ from urllib.parse import urlsplit
 
 
 class PageForm(NamedTuple):
-    """A form: where it goes, and what it sends if nothing is changed in it."""
+    """A form: its action, and the fields it sends if nothing is changed."""
 
     action: str
     fields: list[tuple[str, str]]
 
 
 def forms_of(html: str, path: str) -> list[PageForm]:
-    """Return the forms that a page at ``path`` sends by POST, once for each address that a button or a script of ours
-    sends them to."""
+    """Return the POST forms of a page at ``path``, once for each URL that a button or script sends them to."""
     reader = _Reader(path)
     reader.feed(html)
     reader.close()
@@ -33,30 +32,30 @@ class _Reader(HTMLParser):
         self._text = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        name = given.get("name", "")
+        attributes = {name: value or "" for name, value in attrs}
+        name = attributes.get("name", "")
         for script in ("data-live", "data-macro-editor"):
-            if self._actions and script in given:
-                self._actions.append(self._resolved(given[script]))
+            if self._actions and script in attributes:
+                self._actions.append(self._resolved(attributes[script]))
         if tag == "form":
             self._fields = []
             self._actions = (
-                [self._resolved(given.get("action", ""))] if given.get("method", "").lower() == "post" else []
+                [self._resolved(attributes.get("action", ""))] if attributes.get("method", "").lower() == "post" else []
             )
-        elif tag == "input" and name and given.get("type") != "file":
-            if given.get("type") not in ("checkbox", "radio") or "checked" in given:
-                self._fields.append((name, given.get("value", "on")))
+        elif tag == "input" and name and attributes.get("type") != "file":
+            if attributes.get("type") not in ("checkbox", "radio") or "checked" in attributes:
+                self._fields.append((name, attributes.get("value", "on")))
         elif tag == "textarea":
             self._textarea, self._text = name, ""
         elif tag == "select":
             self._select = name
-        elif tag == "option" and self._select and "selected" in given:
-            self._fields.append((self._select, given.get("value", "")))
+        elif tag == "option" and self._select and "selected" in attributes:
+            self._fields.append((self._select, attributes.get("value", "")))
         elif tag == "button":
-            if self._actions and "formaction" in given:
-                self._actions.append(self._resolved(given["formaction"]))
+            if self._actions and "formaction" in attributes:
+                self._actions.append(self._resolved(attributes["formaction"]))
             if name:
-                self._fields.append((name, given.get("value", "")))
+                self._fields.append((name, attributes.get("value", "")))
 
     def handle_data(self, data: str) -> None:
         self._text += data

@@ -1,4 +1,4 @@
-"""Reads a page of the panel as a person does: headings, fields, errors by field, what it says, tables, links, buttons."""
+"""A reader of panel pages: headings, fields, errors by field, messages, tables, links, buttons."""
 
 import re
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ _INLINE = frozenset(
     {"a", "abbr", "b", "code", "del", "em", "i", "ins", "kbd", "mark", "q", "small", "span", "strong", "time"}
 )
 _BLOCKS = frozenset({"figure", "name", "tile"})
-"""Classes whose style sets an inline element apart."""
-_UNREAD = frozenset({"script", "style", "template", "datalist", "option", "title"})
+"""Classes that display an inline element as a block."""
+_NOT_RENDERED = frozenset({"script", "style", "template", "datalist", "option", "title"})
 _FAULT = "fault-"
 
 
 class Element:
-    """An element of a page, with what is in it."""
+    """An element with its children."""
 
     def __init__(self, tag: str, attributes: dict[str, str]) -> None:
         self.tag = tag
@@ -27,26 +27,26 @@ class Element:
         return f"<{self.tag} {self.attributes}>"
 
     def get(self, attribute: str) -> str:
-        """Return an attribute; empty if it has no value or is not there."""
+        """Return an attribute; empty if absent or without a value."""
         return self.attributes.get(attribute, "")
 
     @property
     def classes(self) -> list[str]:
-        """The words of its class."""
+        """The element's classes."""
         return self.get("class").split()
 
     @property
     def text(self) -> str:
-        """The text that can be read, with single spaces."""
+        """The rendered text, with single spaces."""
         return re.sub(r"\s+", " ", "".join(self._pieces())).strip()
 
     @property
     def raw_text(self) -> str:
-        """The text as it stands, as of a textarea."""
+        """The text with its white space, as of a textarea."""
         return "".join(child if isinstance(child, str) else child.raw_text for child in self.children)
 
     def _pieces(self) -> Iterator[str]:
-        if self.tag in _UNREAD:
+        if self.tag in _NOT_RENDERED:
             return
         edge = "" if self.tag in _INLINE and _BLOCKS.isdisjoint(self.classes) else " "
         yield edge
@@ -58,45 +58,45 @@ class Element:
         yield edge
 
     def walk(self) -> Iterator["Element"]:
-        """Return the elements in it, in their order."""
+        """Return all descendants, in document order."""
         for child in self.children:
             if isinstance(child, Element):
                 yield child
                 yield from child.walk()
 
     def all(self, *tags: str, class_: str = "") -> list["Element"]:
-        """Return the elements in it with one of the tags, if any are given, and with the class."""
+        """Return the descendants with one of the tags (none: any) and the class."""
         return [one for one in self.walk() if (not tags or one.tag in tags) and (not class_ or class_ in one.classes)]
 
 
 class Link(NamedTuple):
-    """A link as it is read, and where it leads."""
+    """A link: its text and target."""
 
     text: str
     address: str
 
 
 class Table(NamedTuple):
-    """A table: its column titles, and the text of each cell of its body."""
+    """A table: column titles, and the text of each body cell."""
 
     columns: list[str]
     rows: list[list[str]]
 
     def column(self, title: str) -> list[str]:
-        """Return the cells below a title. Raise ValueError if there is no such column."""
-        at = self.columns.index(title)
-        return [row[at] for row in self.rows]
+        """Return the cells of a column. Raise ValueError if there is none with this title."""
+        index = self.columns.index(title)
+        return [row[index] for row in self.rows]
 
 
 class Form(NamedTuple):
-    """A form: where it goes, and the fields that it sends if nothing is changed in it."""
+    """A form: its action, and the fields it sends if nothing is changed."""
 
     action: str
     fields: list[tuple[str, str]]
 
 
 class Page:
-    """A page, or a part of one as scripts fetch it. What the frame holds is left out: the menu, the search, one's own name."""
+    """A page, or a part of one as scripts fetch it, without the layout's menu and top bar."""
 
     def __init__(self, html: str) -> None:
         self.html = html
@@ -105,76 +105,76 @@ class Page:
 
     @property
     def text(self) -> str:
-        """All that can be read."""
+        """The rendered text."""
         return self.main.text
 
     @property
     def title(self) -> str:
-        """The title of the window."""
+        """The window title."""
         return next((one.raw_text for one in self.root.all("title")), "")
 
     @property
     def heading(self) -> str:
-        """The one heading of the page."""
+        """The only h1."""
         (heading,) = self.main.all("h1")
         return heading.text
 
     @property
     def menu(self) -> list[str]:
-        """The entries of the menu beside the page; none where nobody is signed in."""
+        """The entries of the sidebar; none without sign-in."""
         return [link.text for side in self.root.all("aside", class_="side") for link in side.all("a")]
 
     @property
     def flash(self) -> str:
-        """The message about what was just done; empty: there is none."""
+        """The flash message, or an empty text."""
         return next((one.text for one in self.main.all(class_="said")), "")
 
     @property
     def notices(self) -> list[str]:
-        """The boxes with remarks, warnings and faults."""
+        """The texts of notice boxes."""
         return [one.text for one in self.main.all(class_="notice")]
 
     @property
     def errors(self) -> dict[str, list[str]]:
-        """By field, the sentences that stand beside it; by "" those that name no field."""
-        found: dict[str, list[str]] = {}
+        """Error sentences by field; under "" those without a field."""
+        errors: dict[str, list[str]] = {}
         for one in self.main.all(class_="fault"):
-            found.setdefault(one.get("id").removeprefix(_FAULT), []).append(one.text)
-        return found
+            errors.setdefault(one.get("id").removeprefix(_FAULT), []).append(one.text)
+        return errors
 
     @property
     def forms(self) -> list[Form]:
-        """The forms, each with what it would send, buttons apart."""
+        """The forms, with what each would send without a button."""
         return [Form(one.get("action"), list(_fields(one))) for one in self.main.all("form")]
 
     @property
     def fields(self) -> dict[str, str]:
-        """By name, the values that the forms would send; of fields with one name the last: a box stands behind its hidden field."""
+        """The values that the forms would send, by name; of repeated names the last, since a checkbox follows its hidden field."""
         return dict(_fields(self.main))
 
     def values(self, name: str) -> list[str]:
         """Return every value that would be sent under a name."""
-        return [value for given, value in _fields(self.main) if given == name]
+        return [value for field, value in _fields(self.main) if field == name]
 
     def field(self, name: str) -> Element:
-        """Return the only visible field of a name. Raise ValueError if there is none or more."""
+        """Return the only visible field with a name. Raise ValueError if there is not exactly one."""
         fields = [one for one in self.main.all("input", "textarea", "select") if one.get("name") == name]
         (field,) = [one for one in fields if one.get("type") != "hidden"]
         return field
 
     def options(self, name: str) -> dict[str, str]:
-        """Return what can be chosen in a field, by value."""
+        """Return the labels of a field's options, by value."""
         return {_value_of(one): one.raw_text.strip() for one in self.field(name).all("option")}
 
     @property
     def to_copy(self) -> dict[str, str]:
-        """By id, the texts that have a button to copy them."""
+        """The texts with a copy button, by ID."""
         ids = {one.get("data-copy") for one in self.main.all("button")} - {""}
         return {one.get("id"): one.raw_text for one in self.main.walk() if one.get("id") in ids}
 
     @property
     def buttons(self) -> list[str]:
-        """The buttons that can be seen."""
+        """The labels of visible buttons."""
         return [one.text for one in self.main.all("button") if "unseen" not in one.classes]
 
     @property
@@ -184,11 +184,11 @@ class Page:
 
     @property
     def addresses(self) -> list[str]:
-        """Where the links lead."""
+        """The targets of the links."""
         return [link.address for link in self.links]
 
     def link(self, text: str) -> str:
-        """Return where the link with that text leads. Raise ValueError if there is none, or several lead to different places."""
+        """Return the target of the link with this text. Raise ValueError if there is none, or if several have different targets."""
         (address,) = {link.address for link in self.links if link.text == text}
         return address
 
@@ -205,19 +205,19 @@ class Page:
 
     @property
     def refreshes(self) -> list[str]:
-        """The addresses from which scripts of ours look again for what is under way, and from which the browser does without them."""
+        """The URLs that scripts fetch again while a job runs, and the refresh headers for browsers without scripts."""
         scripts = [one.get("data-refresh") for one in self.main.walk() if "data-refresh" in one.attributes]
         metas = [one for one in self.root.all("meta") if one.get("http-equiv").lower() == "refresh"]
         return scripts + [one.get("content") for one in metas]
 
     def form(self, action: str) -> Form:
-        """Return the form that goes to an address. Raise ValueError if there is none or more."""
+        """Return the form with an action. Raise ValueError if there is not exactly one."""
         (form,) = [one for one in self.forms if one.action == action]
         return form
 
     @property
     def hints(self) -> list[str]:
-        """What is shown when the pointer rests on something."""
+        """The texts shown on hover."""
         return [one.get("title") for one in self.main.walk() if one.get("title")]
 
 
@@ -230,7 +230,7 @@ def _table(element: Element) -> Table:
 
 
 def _fields(element: Element) -> Iterator[tuple[str, str]]:
-    """Return what the fields in an element would send if nothing is changed, buttons apart."""
+    """Return what the fields in an element would send if nothing is changed, without buttons."""
     for one in element.all("input", "textarea", "select"):
         name, kind = one.get("name"), one.get("type").lower()
         if not name or "disabled" in one.attributes or kind in ("file", "submit", "image", "button"):
@@ -262,12 +262,12 @@ def _tree(html: str) -> Element:
     reader = _Reader()
     reader.feed(html)
     reader.close()
-    assert len(reader.open) == 1, f"these are not closed: {reader.open[1:]}"
+    assert len(reader.open) == 1, f"unclosed elements: {reader.open[1:]}"
     return reader.open[0]
 
 
 class _Reader(HTMLParser):
-    """Builds the tree of a page. Every element that is not void has to be closed, in order."""
+    """A parser that builds the element tree. Every element that is not void has to be closed, in order."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -276,7 +276,7 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         element = Element(tag, {name: value or "" for name, value in attrs})
         if tag == "option" and self.open[-1].tag == "option":
-            self.open.pop()  # HTML lets these stay open, in a list of suggestions
+            self.open.pop()  # HTML lets options in a datalist stay open
         self.open[-1].children.append(element)
         if tag not in _VOID:
             self.open.append(element)

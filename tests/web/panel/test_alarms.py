@@ -1,4 +1,4 @@
-"""Where alarms are seen one can set up where they go, and try it."""
+"""Alarms on the health page: rules to send them, and test messages."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ TOKEN = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"
 
 def test_without_a_rule_the_page_says_so_and_leads_to_one(panel: "Panel") -> None:
     page = panel.page("/panel/health")
-    assert "Alarms are shown on this page only" in page.text
+    assert "Alarms appear only on this page" in page.text
     assert "/panel/postback-rules/new?preset=telegram&trigger=alarm" in page.addresses
     fields = panel.page("/panel/postback-rules/new?preset=telegram&trigger=alarm").fields
     assert fields["conditions.trigger"] == "alarm"

@@ -1,4 +1,4 @@
-"""Who gets into the panel: the welcome link, signing in and out, cookies, other sites' forms, roles."""
+"""Access to the panel: one-time links, sign-in and sign-out, cookies, forms of other sites, roles."""
 
 import contextlib
 import dataclasses
@@ -13,7 +13,7 @@ from litestar.testing import TestClient
 
 from clickloop.config import proxy_networks
 from clickloop.people.user import Right, Role
-from clickloop.saving.access import csrf_of, make_link
+from clickloop.saving.access import csrf_token, make_link
 from clickloop.store.ledger.people.sessions import sessions_of_user
 from clickloop.web.panel.frame.auth_guard import NEEDS, OPEN, SAFE_METHODS
 from clickloop.web.panel.frame.session_cookie import COOKIE
@@ -30,7 +30,7 @@ HOST = "panel.example"
 
 @pytest.fixture
 def browser(instance: "Instance") -> Iterator[TestClient[Any]]:
-    """A browser that nobody has signed in with, at a panel without TLS."""
+    """A browser without a session, at a panel without TLS."""
     made: TestClient[Any] = TestClient(instance.app, base_url=f"http://{HOST}", raise_server_exceptions=False)
     made.follow_redirects = False
     with made:
@@ -90,9 +90,12 @@ def test_the_first_owner_comes_by_the_link_and_is_in(instance: "Instance", brows
     ("changes", "sentence"),
     [
         ({"password": "short", "again": "short"}, "at least 10"),
-        ({"again": "something else"}, "not the same"),
-        ({"name": ""}, "empty"),
-        ({"name": "long enough name", "password": "long enough name", "again": "long enough name"}, "name to sign in"),
+        ({"again": "something else"}, "do not match"),
+        ({"name": ""}, "Enter a value."),
+        (
+            {"name": "long enough name", "password": "long enough name", "again": "long enough name"},
+            "differ from the user name",
+        ),
     ],
 )
 def test_what_is_wrong_stands_beside_its_field_and_the_link_stays_good(
@@ -154,7 +157,7 @@ def test_over_https_behind_a_proxy_that_is_trusted_the_cookie_is_for_https_alone
         assert profile(headers=told | {"cookie": f"{COOKIE}={secret}"}).status_code == 303, "anybody may have set it"
         ended = browser.post(
             "/panel/sign-out",
-            data={"csrf": csrf_of(secret)},
+            data={"csrf": csrf_token(secret)},
             headers={**told, "origin": "https://p.example", "cookie": f"{name}={secret}"},
         )
         assert ended.headers["set-cookie"].startswith(f'{name}=""; ')
@@ -177,7 +180,7 @@ def test_signing_out_ends_the_session_for_good(instance: "Instance", browser: Te
     instance.user(Role.OWNER, "anna")
     sign_in(browser, "anna")
     secret = browser.cookies[COOKIE]
-    answer = browser.post("/panel/sign-out", data={"csrf": csrf_of(secret)})
+    answer = browser.post("/panel/sign-out", data={"csrf": csrf_token(secret)})
     assert answer.headers["location"] == "/panel/sign-in?said=signed-out"
     browser.cookies.set(COOKIE, secret, domain=HOST, path="/panel")
     assert browser.get("/panel/profile").status_code == 303
@@ -238,7 +241,7 @@ def test_what_another_site_sends_does_nothing(
     instance.user(Role.OWNER, "anna")
     sign_in(browser, "anna")
     secret = browser.cookies[COOKIE]
-    data = {"csrf": csrf_of(secret), "name": "anna", "password": PASSWORD, "time_zone": "Asia/Tokyo"}
+    data = {"csrf": csrf_token(secret), "name": "anna", "password": PASSWORD, "time_zone": "Asia/Tokyo"}
     assert browser.post(path, data=data, headers=headers).status_code == 403
     assert "set-cookie" not in browser.post(path, data=data, headers=headers).headers
 
@@ -256,7 +259,7 @@ def test_behind_a_proxy_that_changes_the_host_the_refusal_says_what_to_do(browse
     headers = {"origin": "http://panel.example", "host": "127.0.0.1:8081"}
     answer = browser.post("/panel/sign-in", data={"name": "anna", "password": PASSWORD}, headers=headers)
     assert answer.status_code == 403
-    assert "The page is of panel.example, and the request came for 127.0.0.1:8081." in answer.text
+    assert "The page is on panel.example, but the request was for 127.0.0.1:8081." in answer.text
     assert "proxy_set_header Host $http_host;" in answer.text
 
 
@@ -265,7 +268,7 @@ def test_a_form_without_its_word_does_nothing(instance: "Instance", browser: Tes
     sign_in(browser, "anna")
     for method, path, handler in pages(browser):
         if method not in SAFE_METHODS and not handler.opt.get(OPEN):
-            for data in ({}, {"csrf": ""}, {"csrf": csrf_of("another session")}):
+            for data in ({}, {"csrf": ""}, {"csrf": csrf_token("another session")}):
                 answer = browser.request(method, re.sub(r"\{[^}]+\}", "1", path), data=data)
                 refused = (400, 403) if handler.opt.get(STREAMED) else (403,)  # 400: no file is in it
                 assert answer.status_code in refused, (method, path, answer.text)
@@ -282,7 +285,7 @@ def test_no_page_changes_anything_by_get(panel: "Panel", instance: "Instance") -
 
 
 def stored(instance: "Instance") -> list[str]:
-    """All that stands in the ledger."""
+    """Return a dump of the ledger."""
     with contextlib.closing(sqlite3.connect(instance.folder / "ledger.sqlite")) as connection:
         return list(connection.iterdump())
 
@@ -295,7 +298,7 @@ def test_a_role_does_what_it_may_and_no_more(panel: "Panel", role: Role) -> None
             continue
         needed = handler.opt.get(NEEDS, None if method in SAFE_METHODS else Right.WORK)
         place = re.sub(r"\{[^}]+\}", "1", path)
-        data = {"csrf": csrf_of(panel.secret)} if method not in SAFE_METHODS else None
+        data = {"csrf": csrf_token(panel.secret)} if method not in SAFE_METHODS else None
         if path == "/panel/sign-out":
             continue
         answer = panel.client.request(method, place, data=data)

@@ -1,4 +1,4 @@
-"""Campaigns in the panel: offers and weights, what is to be copied, today's figures, cloning and pausing."""
+"""Campaigns in the panel: offers and weights, codes to copy, today's figures, cloning and pausing."""
 
 from typing import TYPE_CHECKING
 
@@ -95,7 +95,7 @@ def test_each_offer_shows_its_share(panel: "Panel", instance: "Instance") -> Non
     shares = [{"offer_id": 1, "weight": 3}, {"offer_id": 2, "weight": 1}]
     instance.api.patch("/api/v1/campaigns/1", json={"offers": shares})
     (offers,) = panel.page("/panel/campaigns/1").tables
-    assert offers.column("Share")[:2] == ["75.0 %", "25.0 %"]
+    assert offers.column("Share")[:2] == ["75.0%", "25.0%"]
 
 
 def test_all_offers_can_be_taken_out(panel: "Panel", instance: "Instance") -> None:
@@ -103,7 +103,7 @@ def test_all_offers_can_be_taken_out(panel: "Panel", instance: "Instance") -> No
     fields = [(name, value) for name, value in form() if not name.startswith("offers")]
     panel.done("/panel/campaigns/1", fields)
     assert instance.got("campaigns/1")["offers"] == []
-    assert "No visitor of the campaign can be sent to an offer" in panel.page("/panel/campaigns/1").text
+    assert "The campaign cannot send visitors to any offer" in panel.page("/panel/campaigns/1").text
 
 
 def test_adding_a_row_keeps_what_is_written_and_saves_nothing(panel: "Panel", instance: "Instance") -> None:
@@ -177,7 +177,7 @@ def test_a_clone_is_shown_at_once(panel: "Panel", instance: "Instance") -> None:
 def test_a_campaign_is_archived_and_restored(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     panel.done("/panel/campaigns/1/archive")
-    assert any("Its link answers 404" in notice for notice in panel.page("/panel/campaigns/1").notices)
+    assert any("Its link returns a 404 page" in notice for notice in panel.page("/panel/campaigns/1").notices)
     assert panel.done("/panel/campaigns/1/restore") == "/panel/campaigns/1?said=restored"
 
 
@@ -214,7 +214,7 @@ def test_a_campaigns_page_says_what_is_wrong_with_its_chain_and_where(panel: "Pa
     instance.api.patch("/api/v1/traffic-sources/1", json={"parameters": [{"parameter": "external_id"}]})
     place = panel.done(NEW, form())
     page = panel.page(place)
-    assert any("The row external_id has no placeholder" in notice for notice in page.notices)
+    assert any("The parameter external_id has no placeholder" in notice for notice in page.notices)
     assert {"/panel/traffic-sources/1#parameters[0].placeholder", "/panel/check?campaign_id=2"} <= {*page.addresses}
 
 

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from clickloop.postback.delivery.breaker import Pause
-from clickloop.postback.delivery.lane import Standing
-from clickloop.store.ledger.queue.lanes import keep_standing
+from clickloop.postback.delivery.receiver_queue import ReceiverCondition
+from clickloop.store.ledger.queue.receivers import save_condition
 from clickloop.web.panel.diagnosis.check import in_zone
 from tests.web.conftest import NOW
 from tests.web.panel.page import Page
@@ -51,13 +51,13 @@ def test_the_moments_of_a_finding_are_shown_in_the_readers_zone_and_all_else_as_
 
 def test_a_paused_receiver_is_told_of_with_its_moments(panel: "Panel") -> None:
     panel.instance.set_up()
-    standing = Standing(pause=Pause(opened_at=NOW, probe_at=NOW + 60_000, probes=1, why="It failed."))
+    standing = ReceiverCondition(pause=Pause(opened_at=NOW, probe_at=NOW + 60_000, probes=1, why="It failed."))
     with panel.instance.ledger.write() as tx:
-        keep_standing(tx, "r.example:443", standing)
+        save_condition(tx, "r.example:443", standing)
     (finding,) = [one for one in panel.instance.got("check")["findings"] if one["code"] == "receiver_paused"]
     assert finding["moments"] == ["2026-03-01T12:00:00.000Z"]
     assert "paused since 2026-03-01 12:00 UTC" in finding["sentence"]
-    assert "The receiver is paused since <time" in panel.get("/panel/check")
+    assert "The receiver has been paused since <time" in panel.get("/panel/check")
 
 
 def test_a_correction_of_the_set_up_is_seen_at_once_on_check_and_dashboard(panel: "Panel") -> None:

@@ -70,7 +70,7 @@ def test_empty_parameters_leave_the_address(panel: "Panel") -> None:
         ("since=yesterday", "From"),
         ("screening=odd", "Counted"),
         ("period=ever", "Period"),
-        ("cursor=abc", "the place in the list"),
+        ("cursor=abc", "page position"),
     ],
 )
 def test_a_filter_that_cannot_be_read_is_named_and_the_log_stays(
@@ -80,7 +80,7 @@ def test_a_filter_that_cannot_be_read_is_named_and_the_log_stays(
     answer = panel.client.get(f"/panel/clicks?source_id=1&{query}")
     assert answer.status_code == 303
     html = panel.get(answer.headers["location"])
-    assert f"Ignored, because it could not be read: {name}." in panel.words(html)
+    assert f"Ignored because it could not be read: {name}." in panel.words(html)
     assert click_id in html
     assert "source_id=1" in answer.headers["location"]
 
@@ -93,7 +93,7 @@ def test_a_filter_that_was_ignored_is_marked_and_several_are_all_named(panel: "P
             break
         place = answer.headers["location"]
     assert answer.status_code == 200
-    assert "Ignored, because they could not be read: Counted, From, Before." in panel.words(answer.text)
+    assert "Ignored because they could not be read: Counted, From, Before." in panel.words(answer.text)
     assert re.search(r'<input name="since"[^>]* aria-invalid="true"', answer.text)
     assert "aria-invalid" not in panel.get("/panel/clicks")
 
@@ -125,7 +125,7 @@ def test_older_clicks_are_reached_by_the_cursor(panel: "Panel", instance: "Insta
 def test_a_clicks_page_tells_its_facts_and_what_was_odd(panel: "Panel", instance: "Instance") -> None:
     click_id = instance.visit(external_id="", flags="cost_unreadable", screening="prefetch", v3="zone")
     words = panel.page(f"/panel/clicks/{click_id.upper()}").text
-    for told in (Flag.COST_UNREADABLE.sentence, Screening.PREFETCH.sentence, "sent no click id", "V3 zone"):
+    for told in (Flag.COST_UNREADABLE.sentence, Screening.PREFETCH.sentence, "sent no click ID", "V3 zone"):
         assert told in words
 
 

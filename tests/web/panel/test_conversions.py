@@ -1,4 +1,4 @@
-"""Conversions in the panel: the log, one with its history, changing it and adding one by hand."""
+"""Conversions in the panel: the log, a conversion's history, changing and adding one by hand."""
 
 import re
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def converted(instance: "Instance", **fields: Any) -> str:
-    """The id of a new conversion."""
+    """The ID of a new conversion."""
     body = {"click_id": instance.visit(), "payout": "12.5"} | fields
     answer = instance.api.post("/api/v1/conversions", json=body)
     assert answer.status_code in (200, 201), answer.text
@@ -66,7 +66,7 @@ def test_a_change_by_hand_stands_in_history_notices_postbacks_and_the_log_of_cha
     words = panel.page(path).text
     assert "Status: Sale → Hold" in words
     assert "Payout: 12.50 USD → 20.00 USD" in words
-    assert instance.got("notices")["items"][0]["door"] == "hand"
+    assert instance.got("notices")["items"][0]["channel"] == "hand"
     assert instance.owed == 2
     with instance.ledger.read() as tx:
         actions = [(row.action, row.noun) for row in tx.execute(changes_log.select())]
@@ -77,7 +77,7 @@ def test_a_change_to_nothing_is_refused_beside_the_form(panel: "Panel", instance
     number = converted(instance)
     for fields, told in (
         ({"status": "", "payout": ""}, "Nothing would change"),
-        ({"payout": "many"}, "not a decimal"),
+        ({"payout": "many"}, "Enter a decimal"),
         ({"status": "nonsense"}, "no status of that key or word"),
         ({"status": "hold", "currency": "EUR"}, "A currency alone changes nothing"),
     ):
@@ -143,9 +143,9 @@ def test_a_conversion_is_added_by_hand_with_every_field(panel: "Panel", instance
 
 def test_what_is_wrong_with_a_conversion_stands_beside_its_field(panel: "Panel", instance: "Instance") -> None:
     for fields, told in (
-        ({"click_id": "abc"}, "No click has this click id or external id."),
-        ({"click_id": instance.visit(), "payout": "NaN"}, "not a decimal"),
-        ({"click_id": instance.visit(), "at": "soon"}, "A date is expected"),
+        ({"click_id": "abc"}, "No click has this click ID or external ID."),
+        ({"click_id": instance.visit(), "payout": "NaN"}, "Enter a decimal"),
+        ({"click_id": instance.visit(), "at": "soon"}, "Enter a date"),
     ):
         answer = panel.post("/panel/conversions/new", fields | {"save": "1"})
         assert answer.status_code == 422
@@ -172,9 +172,9 @@ def test_every_flag_of_a_notice_has_a_sentence(flag: NoticeFlag) -> None:
 def test_a_test_conversion_is_marked_in_the_log(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     converted(instance)
-    assert "It is of a test click" not in panel.get("/panel/conversions")
+    assert "This is a test. Reports" not in panel.get("/panel/conversions")
     instance.made("conversions", {"click_id": instance.visit(screening="test"), "payout": "1"})
-    assert 'title="It is of a test click: no report counts it."' in panel.get("/panel/conversions")
+    assert 'title="This is a test. Reports do not count it."' in panel.get("/panel/conversions")
 
 
 def test_the_sources_own_id_finds_the_click(panel: "Panel", instance: "Instance") -> None:
@@ -192,7 +192,7 @@ def test_of_several_clicks_with_the_sources_id_one_is_chosen(panel: "Panel", ins
     ids = [instance.visit(external_id="twice"), instance.visit(external_id="twice")]
     fields = {"click_id": "twice", "payout": "7", "save": "1"}
     asked = panel.post("/panel/conversions/new", fields)
-    assert "Several clicks have this external id." in panel.words(asked.text)
+    assert "Several clicks have this external ID." in panel.words(asked.text)
     assert all(f'name="chosen_click" value="{click_id}"' in asked.text for click_id in ids)
     assert instance.got("conversions")["items"] == []
     chosen = panel.post("/panel/conversions/new", {"click_id": "twice", "payout": "7", "chosen_click": ids[0]})

@@ -1,4 +1,4 @@
-"""Cookies, as strangers may write them."""
+"""Hostile cookies."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 LONG = 60_000
 MAX_SECONDS = 1.0
-"""Of the processor. Reading all cookies with the standard library took five seconds."""
+"""CPU time. Reading all cookies with the standard library took five seconds."""
 
 
 @pytest.fixture
 def browser(instance: "Instance") -> Iterator[TestClient[Any]]:
-    """A browser that nobody has signed in with."""
+    """A browser without a session."""
     made: TestClient[Any] = TestClient(instance.app, raise_server_exceptions=False)
     made.follow_redirects = False
     with made:

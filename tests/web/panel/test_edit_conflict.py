@@ -1,4 +1,4 @@
-"""Two tabs at one record: what was saved in one is not lost to the other unseen."""
+"""Concurrent edits of one record in two tabs."""
 
 import re
 from html import unescape
@@ -9,7 +9,7 @@ import pytest
 from clickloop.setup.fault import InvalidInputError
 from clickloop.setup.offer import OfferChange
 from clickloop.web.api.setup import offers as api
-from clickloop.web.panel.frame.edit_conflict import SEEN_FIELD, Edited, mark_of, overwriting_in, save_over
+from clickloop.web.panel.frame.edit_conflict import SEEN_FIELD, RecordEdit, conflict_in, current_version, save_edit
 from clickloop.web.panel.frame.form import Form
 from tests.web.panel.page import Page
 
@@ -29,7 +29,7 @@ EDITORS = {
     "users/2": ("name", {"name": "ben", "role": "worker", "time_zone": ""}),
     "settings": ("fallback_url", {"public_url": "https://go.example.com", "currency": "USD", "fallback_url": ""}),
 }
-"""By path, the field that the two tabs change, and all that the form sends."""
+"""By path, the field that both tabs change, and all fields of the form."""
 
 
 @pytest.fixture
@@ -41,14 +41,14 @@ def worked(panel: "Panel", instance: "Instance") -> "Panel":
 
 
 def mark_in(html: str) -> str:
-    """What the form of a page carries of the record that it shows."""
+    """Return the record version in a page's form."""
     found = _MARK.search(html)
-    assert found is not None, "the form carries no mark"
+    assert found is not None, "the form has no version field"
     return unescape(found[1])
 
 
 def save(panel: "Panel", path: str, mark: str, word: str) -> tuple[int, str]:
-    """Saves ``word`` in the field that is changed; the status and the page."""
+    """Save ``word`` in the changed field and return status and page."""
     field, fields = EDITORS[path]
     value = f"https://{word.lower()}.example/" if field.endswith("url") else word
     answer = panel.post(f"/panel/{path}", {**fields, field: value, SEEN_FIELD: mark})
@@ -126,12 +126,12 @@ def test_what_is_saved_between_the_comparison_and_the_transaction_is_not_lost(
 ) -> None:
     """The page was read before the other save, and compared with what was read then."""
     seen = api.read_offer(instance.context, 1)
-    form = Form([("name", "Mine"), (SEEN_FIELD, mark_of(instance.context, seen, {"name"}))])
-    edited = Edited(api.NOUN, 1, seen, {"name"}, lambda: api.read_offer(instance.context, 1))
+    form = Form([("name", "Mine"), (SEEN_FIELD, current_version(instance.context, seen, {"name"}))])
+    edited = RecordEdit(api.NOUN, 1, seen, {"name"}, lambda: api.read_offer(instance.context, 1))
     api.change_offer(instance.context, 1, OfferChange(name="Theirs"))
     with pytest.raises(InvalidInputError) as refused:
-        save_over(instance.context, form, edited, OfferChange, api.change_offer)
-    found = overwriting_in(refused.value.faults)
+        save_edit(instance.context, form, edited, OfferChange, api.change_offer)
+    found = conflict_in(refused.value.faults)
     assert found is not None
     assert [(one.before, one.after) for one in found.differences] == [("Theirs", "Mine")]
     assert api.read_offer(instance.context, 1).name == "Theirs"
@@ -139,8 +139,8 @@ def test_what_is_saved_between_the_comparison_and_the_transaction_is_not_lost(
 
 def test_a_change_of_other_fields_in_between_is_kept_and_the_form_saved(worked: "Panel", instance: "Instance") -> None:
     seen = api.read_offer(instance.context, 1)
-    form = Form([("name", "Mine"), (SEEN_FIELD, mark_of(instance.context, seen, {"name"}))])
-    edited = Edited(api.NOUN, 1, seen, {"name"}, lambda: api.read_offer(instance.context, 1))
+    form = Form([("name", "Mine"), (SEEN_FIELD, current_version(instance.context, seen, {"name"}))])
+    edited = RecordEdit(api.NOUN, 1, seen, {"name"}, lambda: api.read_offer(instance.context, 1))
     api.change_offer(instance.context, 1, OfferChange(currency="EUR"))
-    saved = save_over(instance.context, form, edited, OfferChange, api.change_offer)
+    saved = save_edit(instance.context, form, edited, OfferChange, api.change_offer)
     assert (saved.name, saved.currency) == ("Mine", "EUR")

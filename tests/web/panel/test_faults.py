@@ -1,4 +1,4 @@
-"""What stands above a form that was refused."""
+"""The summary of faults above a form."""
 
 import contextlib
 import sqlite3
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         ("traffic-sources/1/archive", "The campaign 'Campaign' still uses it"),
         ("networks/1/archive", "The offer 'Offer' still uses it"),
         ("offers/1/archive", "The campaign 'Campaign' still uses it"),
-        ("statuses/sale/remove", "always stays"),
+        ("statuses/sale/remove", "cannot be removed"),
     ],
 )
 def test_a_refused_action_is_not_told_as_a_faulty_field(

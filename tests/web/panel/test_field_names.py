@@ -1,19 +1,19 @@
-"""Fields are told by the names that people know."""
+"""Display names of fields."""
 
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
+from clickloop.conversion.status_change import StatusUpdate
 from clickloop.postback.rule_change import RuleChange
 from clickloop.setup.campaign import CampaignChange
+from clickloop.setup.instance_change import SettingsUpdate
 from clickloop.setup.network import NetworkChange
 from clickloop.setup.offer import OfferChange
+from clickloop.setup.reading import options_of
 from clickloop.setup.traffic_source import SourceChange
-from clickloop.web.api.body import options_of
 from clickloop.web.api.people.users import UserUpdate
-from clickloop.web.api.setup.settings import SettingsUpdate
-from clickloop.web.api.setup.statuses import StatusUpdate
 from clickloop.web.panel.frame.field_names import field_name
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def test_no_name_of_an_edited_field_looks_like_one_of_a_program(kind: type[Any])
 
 
 def paths(kind: type[Any], before: str = "") -> list[str]:
-    """Every field of a Struct and of the Structs in it."""
+    """Return every field of a Struct and of its nested Structs."""
     found = []
     for field in msgspec.structs.fields(kind):
         inner = [one for one in options_of(field.type) if isinstance(one, type) and issubclass(one, msgspec.Struct)]

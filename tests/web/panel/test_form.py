@@ -1,4 +1,4 @@
-"""Forms: a form reads as the Struct that the API takes for the same thing."""
+"""Forms read as the API's Structs."""
 
 import msgspec
 import pytest
@@ -8,7 +8,7 @@ from clickloop.setup.campaign import NewCampaign
 from clickloop.setup.fault import InvalidInputError
 from clickloop.setup.network import NetworkChange
 from clickloop.setup.traffic_source import SourceChange
-from clickloop.web.panel.frame.form import MAX_ROWS, Form, by_path
+from clickloop.web.panel.frame.form import MAX_ROWS, Form, messages_by_path
 
 
 def test_paths_make_nested_records() -> None:
@@ -75,13 +75,13 @@ def test_an_amount_that_is_left_empty_is_none(amount: str, meant: object) -> Non
 def test_what_is_no_number_is_a_fault_of_its_field() -> None:
     with pytest.raises(InvalidInputError) as caught:
         Form([("name", "C"), ("source_id", "one")]).read(NewCampaign)
-    assert list(by_path(caught.value.faults)) == ["source_id"]
+    assert list(messages_by_path(caught.value.faults)) == ["source_id"]
 
 
 def test_faults_are_found_by_the_name_of_the_field() -> None:
     with pytest.raises(InvalidInputError) as caught:
         Form([("offers[4].offer_id", "x"), ("name", "C"), ("source_id", "1")]).read(NewCampaign)
-    assert list(by_path(caught.value.faults)) == ["offers[0].offer_id"]
+    assert list(messages_by_path(caught.value.faults)) == ["offers[0].offer_id"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a form's body may hold, and that anything else is refused with a sentence and never breaks a page."""
+"""Form bodies: what is accepted, and that anything else is refused with a sentence."""
 
 import time
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ UNREADABLE = [
     (part("Content-Disposition: attachment") + b"--b--", MULTIPART),
     (part("no header") + b"--b--", MULTIPART),
 ]
-"""Bodies that are refused with 400."""
+"""Bodies that get a 400."""
 ODD = [
     ("a[" + "1" * 150 + "]=1", FORM),
     ("a[99999]=1&a[-1]=2&a[\u0663]=3&[1]=4&.=5&[=6&]=7&=8", FORM),
@@ -58,7 +58,7 @@ ODD = [
     (b"name=x", "text/plain"),
     (b"name=x", ';;;="\\'),
 ]
-"""Bodies that are read, or hold no form: a page never breaks by them."""
+"""Bodies that are read, or contain no form."""
 
 
 def sent(panel: "Panel", path: str, body: str | bytes, content_type: str) -> Any:

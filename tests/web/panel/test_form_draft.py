@@ -23,7 +23,7 @@ _INPUT = re.compile(r'<input type="hidden" name="([^"]*)" value="([^"]*)">')
 
 @pytest.fixture
 def browser(instance: "Instance") -> Iterator[TestClient[Any]]:
-    """A browser in which nobody is signed in, at a panel with one record of each kind and the owner anna."""
+    """A browser without a session, at a panel with one record of each kind and the owner anna."""
     instance.set_up()
     instance.user(Role.OWNER, "anna")
     made: TestClient[Any] = TestClient(instance.app, base_url=f"http://{HOST}", raise_server_exceptions=False)
@@ -48,10 +48,10 @@ def kept_by(answer: Any) -> dict[str, str]:
 def test_what_was_typed_is_saved_after_signing_in_again(instance: "Instance", browser: TestClient[Any]) -> None:
     answer = browser.post("/panel/offers/1", data=TYPED, headers=HERE)
     assert answer.status_code == 401
-    assert "You were signed out, nothing was saved yet" in answer.text
+    assert "You were signed out, so nothing has been saved" in answer.text
     asked = sign_in(browser, kept_by(answer))
     assert asked.status_code == 200
-    assert "Save what you had typed?" in asked.text
+    assert "Save your changes?" in asked.text
     assert 'action="/panel/offers/1"' in asked.text
     assert instance.got("offers/1")["name"] == "Offer"
     sent = browser.post("/panel/offers/1", data=fields_of(asked.text), headers=HERE)

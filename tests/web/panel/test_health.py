@@ -1,4 +1,4 @@
-"""Health: what is told, and receivers."""
+"""Health in the panel, and receivers."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +12,11 @@ from clickloop.diagnosis.health import CoreHealth, StreamLag, WorkerHealth
 from clickloop.machine.clock_guard import ClockGuard
 from clickloop.people.user import Role
 from clickloop.postback.delivery.breaker import Pause
-from clickloop.postback.delivery.lane import Standing
+from clickloop.postback.delivery.receiver_queue import ReceiverCondition
 from clickloop.store.damage_log import JournalDamages, record_damages, unconfirmed_damages
 from clickloop.store.delivery_hold import DeliveryHold, hold_deliveries, read_hold
 from clickloop.store.journal.segment import Damage, DamageKind
-from clickloop.store.ledger.queue.lanes import keep_standing
+from clickloop.store.ledger.queue.receivers import save_condition
 from clickloop.store.unknown_links import UnknownLink, UnknownLinks
 from clickloop.web.api.application import create_api
 from clickloop.web.api.diagnosis.health import read_health
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
     from tests.web.conftest import Instance
     from tests.web.panel.conftest import Panel
 
-LANE = "source.example:443"
+RECEIVER = "source.example:443"
 
 
-def pause_lane(instance: "Instance") -> Pause:
+def pause_receiver(instance: "Instance") -> Pause:
     pause = Pause(opened_at=instance.now - 5_000, probe_at=instance.now + 60_000, why="7 of 10 attempts failed.")
     with instance.ledger.write() as tx:
-        keep_standing(tx, LANE, Standing(pause=pause))
+        save_condition(tx, RECEIVER, ReceiverCondition(pause=pause))
     return pause
 
 
 def test_a_paused_receiver_says_why_and_when_it_is_tried_again(panel: "Panel") -> None:
-    pause_lane(panel.instance)
+    pause_receiver(panel.instance)
     words = panel.page("/panel/health").text
     assert "source.example:443 paused" in words
     assert "7 of 10 attempts failed." in words
@@ -49,53 +49,53 @@ def test_a_paused_receiver_says_why_and_when_it_is_tried_again(panel: "Panel") -
 
 
 def test_a_paused_receiver_can_be_tried_now(panel: "Panel") -> None:
-    pause_lane(panel.instance)
-    panel.done(f"/panel/health/receivers/{LANE}/probe")
-    assert panel.instance.got(f"receivers/{LANE}")["asked"] == "probe"
-    assert "It is tried within five seconds." in panel.page(f"/panel/health/receivers/{LANE}").text
+    pause_receiver(panel.instance)
+    panel.done(f"/panel/health/receivers/{RECEIVER}/probe")
+    assert panel.instance.got(f"receivers/{RECEIVER}")["asked"] == "probe"
+    assert "The receiver is tried within five seconds." in panel.page(f"/panel/health/receivers/{RECEIVER}").text
 
 
 def test_a_paused_receiver_can_be_resumed_untried(panel: "Panel") -> None:
-    pause_lane(panel.instance)
-    panel.done(f"/panel/health/receivers/{LANE}/resume")
-    assert panel.instance.got(f"receivers/{LANE}")["asked"] == "resume"
+    pause_receiver(panel.instance)
+    panel.done(f"/panel/health/receivers/{RECEIVER}/resume")
+    assert panel.instance.got(f"receivers/{RECEIVER}")["asked"] == "resume"
 
 
 def test_a_receiver_that_asked_us_to_wait_says_until_when(panel: "Panel") -> None:
     with panel.instance.ledger.write() as tx:
-        keep_standing(tx, LANE, Standing(held_until=panel.instance.now + 60_000))
-    assert "until 2026-03-01 12:01:00" in panel.page(f"/panel/health/receivers/{LANE}").text
+        save_condition(tx, RECEIVER, ReceiverCondition(held_until=panel.instance.now + 60_000))
+    assert "until 2026-03-01 12:01:00" in panel.page(f"/panel/health/receivers/{RECEIVER}").text
 
 
 def test_how_hard_a_receiver_may_be_asked_is_saved(panel: "Panel") -> None:
-    place = panel.done(f"/panel/health/receivers/{LANE}", {"connections": "3", "per_minute": ""})
-    assert place.startswith(f"/panel/health/receivers/{LANE}")
-    assert panel.instance.got(f"receivers/{LANE}")["connections"] == 3
-    assert panel.instance.got(f"receivers/{LANE}")["per_minute"] is None
+    place = panel.done(f"/panel/health/receivers/{RECEIVER}", {"connections": "3", "per_minute": ""})
+    assert place.startswith(f"/panel/health/receivers/{RECEIVER}")
+    assert panel.instance.got(f"receivers/{RECEIVER}")["connections"] == 3
+    assert panel.instance.got(f"receivers/{RECEIVER}")["per_minute"] is None
 
 
 def test_a_number_out_of_range_is_told_beside_its_field(panel: "Panel") -> None:
-    answer = panel.post(f"/panel/health/receivers/{LANE}", {"connections": "0", "per_minute": ""})
+    answer = panel.post(f"/panel/health/receivers/{RECEIVER}", {"connections": "0", "per_minute": ""})
     assert answer.status_code == 422
     assert 'id="fault-connections"' in answer.text
 
 
 def test_somebody_who_may_only_look_changes_no_receiver(panel: "Panel") -> None:
     panel.become(Role.VIEWER)
-    assert panel.post(f"/panel/health/receivers/{LANE}", {"connections": "3"}).status_code == 403
+    assert panel.post(f"/panel/health/receivers/{RECEIVER}", {"connections": "3"}).status_code == 403
 
 
 def test_a_worker_that_fails_and_a_journal_that_lags_are_told(instance: "Instance") -> None:
     core = CoreHealth(
         lags=(StreamLag(stream="clicks", segments=2, octets=900, oldest_ms=61_500),),
         workers=(WorkerHealth(name="click processing", running=True, failing_since=instance.now, fault="no disk"),),
-        alarms=(Alarm(code="disk_low", sentence="free disk below 10 %", since=instance.now),),
+        alarms=(Alarm(code="disk_low", sentence="free disk below 10%", since=instance.now),),
     )
     told = read_health(replace(instance.context, core_health=lambda: core))
     assert told.journal[0].seconds == 61.5
     assert told.workers[0].fault == "no disk"
     assert [(alarm.code, alarm.sentence, alarm.since) for alarm in told.alarms] == [
-        ("disk_low", "free disk below 10 %", "2026-03-01T12:00:00.000Z")
+        ("disk_low", "free disk below 10%", "2026-03-01T12:00:00.000Z")
     ]
 
 
@@ -115,7 +115,7 @@ def test_links_that_led_nowhere_are_told(
 
 
 def test_where_every_link_named_a_campaign_health_says_so(panel: "Panel") -> None:
-    assert "Every campaign link that was opened belongs to a campaign" in panel.page("/panel/health").text
+    assert "Every opened link belongs to a campaign" in panel.page("/panel/health").text
 
 
 def test_the_number_of_alarms_stands_in_the_menu_of_every_page(
@@ -130,7 +130,7 @@ def test_alarms_are_counted_at_most_every_few_seconds(tmp_path: Path) -> None:
     now = 100.0
     count = AlarmCount(tmp_path, lambda: now)
     before = count()
-    Alarms(tmp_path).tell("tests", ("one", "two"))
+    Alarms(tmp_path).report("tests", ("one", "two"))
     assert count() == before
     now += COUNTED_SECONDS
     assert count() == before + 2
@@ -144,7 +144,7 @@ def test_a_clock_in_doubt_is_shown_and_confirmed_by_who_administers(
     with panel_of(instance) as panel:
         panel.become(Role.WORKER)
         page = panel.get("/panel/health")
-        assert "The clock may be wrong. It says 2026-03-01 12:00:00" in Page(page).text
+        assert "The clock may be wrong. It shows 2026-03-01 12:00:00" in Page(page).text
         assert "The clock is right" not in page
         assert panel.post("/panel/health/clock").status_code == 403
         instance.now += 1
@@ -226,8 +226,8 @@ def test_an_alarm_rule_in_the_list_leads_to_its_messages(panel: "Panel") -> None
     assert "/panel/postbacks?rule_id=" not in page
 
 
-def damaged(instance: "Instance", told: list[int]) -> None:
-    """Give an instance two damages of its journal; ``told`` grows when they are confirmed."""
+def damaged(instance: "Instance", confirmed: list[int]) -> None:
+    """Record two damaged ranges of the journal; confirming them appends to ``confirmed``."""
     path = str(instance.folder / "journal" / "clicks" / "w" / "00000002.ndjson")
     found = [
         Damage(DamageKind.FLIPPED_BITS, path, first, first + 10, f"{path}: bytes {first} to {first + 9} are damaged.")
@@ -237,15 +237,15 @@ def damaged(instance: "Instance", told: list[int]) -> None:
     instance.context = replace(
         instance.context,
         journal_damages=JournalDamages(instance.folder),
-        on_damages_confirmed=lambda: told.append(1),
+        on_damages_confirmed=lambda: confirmed.append(1),
     )
 
 
 def test_damage_of_the_journal_is_confirmed_in_the_panel_by_who_administers(
     instance: "Instance", panel_of: "Callable[[Instance], AbstractContextManager[Panel]]"
 ) -> None:
-    told: list[int] = []
-    damaged(instance, told)
+    confirmed: list[int] = []
+    damaged(instance, confirmed)
     with panel_of(instance) as panel:
         panel.become(Role.WORKER)
         page = panel.get("/panel/health")
@@ -262,19 +262,19 @@ def test_damage_of_the_journal_is_confirmed_in_the_panel_by_who_administers(
         words = panel.page(place).text
     assert "Damage confirmed." in words
     assert "The journal or another file is damaged." not in words
-    assert (unconfirmed_damages(instance.folder), told) == ((), [1])
+    assert (unconfirmed_damages(instance.folder), confirmed) == ((), [1])
 
 
 def test_damage_of_the_journal_is_confirmed_over_the_api_once_and_logged(instance: "Instance") -> None:
-    told: list[int] = []
-    damaged(instance, told)
+    confirmed: list[int] = []
+    damaged(instance, confirmed)
     with TestClient(application(create_api, instance.context), raise_server_exceptions=False) as api:
         owner, worker = instance.token_of(Role.OWNER), instance.token_of(Role.WORKER)
         assert api.post("/api/v1/health/damages/confirm", headers=worker).status_code == 403
         assert api.get("/api/v1/health/damages", headers=owner).json()["count"] == 2
         for _ in range(2):
-            confirmed = api.post("/api/v1/health/damages/confirm", headers=owner)
-            assert confirmed.json() == {"count": 0, "sentences": []}
+            response = api.post("/api/v1/health/damages/confirm", headers=owner)
+            assert response.json() == {"count": 0, "sentences": []}
         lines = [line for line in api.get("/api/v1/changes", headers=owner).json()["items"] if line["noun"] == "health"]
     assert [(line["record_id"], line["before"]["count"], line["after"]["count"]) for line in lines] == [
         ("journal", 2, 0)

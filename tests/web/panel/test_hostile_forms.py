@@ -1,4 +1,4 @@
-"""Every address of the panel that takes a form, sent whatever a program might send: answered by a page, never by a breakage."""
+"""Every form of the panel, submitted with hostile values: the response is a page, never an internal error."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from clickloop.people.user import Role
-from clickloop.saving.access import csrf_of
+from clickloop.saving.access import csrf_token
 from clickloop.web.panel.frame.form import CSRF_FIELD
 from clickloop.web.panel.frame.streamed_form import STREAMED
 from tests.web.api.ending import converted, ended
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 Pairs = list[tuple[str, str]]
 
 ENDINGS = ("remove", "archive", "disable", "sign-out", "end", "end-others", "revoke", "stop", "cancel")
-"""Of addresses that take something away: they are tried last."""
+"""Paths that remove something, tested last."""
 SIGNING_OUT = ("/sign-out", "/end", "/end-others", "/disable", "/password", "/users/1")
-"""Of addresses that may end the session of the test."""
+"""Paths that may end the test's session."""
 VALUES = (
     "x",
     "-1",
@@ -101,7 +101,7 @@ def forms(panel: "Panel", known: dict[str, str]) -> dict[str, Pairs]:
 
 
 def variants(pairs: Pairs) -> Iterator[Pairs]:
-    """Yield what a program might make of the fields of a form."""
+    """Yield hostile variants of a form's fields."""
     names = list(dict.fromkeys(name for name, _ in pairs))
     yield []
     yield pairs + pairs
@@ -132,7 +132,7 @@ def _parent(name: str) -> str:
 
 
 def send(panel: "Panel", path: str, pairs: Pairs) -> Any:
-    body = urlencode([(CSRF_FIELD, csrf_of(panel.secret)), *pairs], errors="surrogatepass")
+    body = urlencode([(CSRF_FIELD, csrf_token(panel.secret)), *pairs], errors="surrogatepass")
     headers = {"content-type": "application/x-www-form-urlencoded"}
     return panel.client.post(path, content=body, headers=headers)
 

@@ -1,4 +1,4 @@
-"""Who may not change something sees it so."""
+"""Read-only pages for users who may not change anything."""
 
 import re
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tests.web.conftest import Instance
     from tests.web.panel.conftest import Panel
 
-SENTENCE = "You may look at this, not change it."
+SENTENCE = "Your role can view this page but not change it."
 EDITORS = (
     *("offers/1", "campaigns/1", "traffic-sources/1", "networks/1", "postback-rules/1", "statuses/sale"),
     *("offers/new", "campaigns/new", "traffic-sources/new", "networks/new", "postback-rules/new", "statuses/new"),

@@ -1,4 +1,4 @@
-"""Networks in the panel: presets, the link builder, what is to be copied, the token and who may see it."""
+"""Networks in the panel: presets, postback parameters, codes to copy, the token and who may see it."""
 
 from typing import TYPE_CHECKING
 
@@ -94,8 +94,8 @@ def test_a_network_without_macro_for_the_status_has_a_url_for_each(panel: "Panel
 def test_an_open_network_is_warned_of_and_one_with_a_token_is_not(panel: "Panel", instance: "Instance") -> None:
     instance.made("networks", {"name": "Open", "postback_parameters": {"cid": "{s}"}})
     instance.made("networks", {"name": "Closed", "postback_parameters": {"cid": "{s}"}, "token": "t0ken"})
-    assert "neither a token nor an address list" in panel.page("/panel/networks/1").text
-    assert "neither a token nor an address list" not in panel.page("/panel/networks/2").text
+    assert "no token and no list of allowed IP addresses" in panel.page("/panel/networks/1").text
+    assert "no token and no list of allowed IP addresses" not in panel.page("/panel/networks/2").text
 
 
 def test_a_generated_token_stands_in_the_form_and_in_the_url_and_is_not_saved_yet(
@@ -129,12 +129,12 @@ def test_what_is_masked_is_not_offered_to_be_copied(panel: "Panel", instance: "I
     for path in pages:
         page = panel.page(path)
         assert not [name for name in page.to_copy if name.startswith("p")]
-        assert page.text.count("The token is hidden from your role; ask an admin for this address.") == 2
+        assert page.text.count("Your role cannot see the token. Ask an admin for this URL.") == 2
 
 
 def test_a_pixel_with_a_token_is_warned_of(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
-    told = "holds its token: whoever sees the page can read it"
+    told = "contains its token, visible to anyone who opens the page"
     pages = ("/panel/networks/1", "/panel/campaigns/1")
     assert [told in panel.page(path).text for path in pages] == [False, False]
     assert instance.got("campaigns/1/codes")["networks"][0]["warnings"] == []
@@ -149,15 +149,15 @@ def test_every_fault_stands_beside_its_field(panel: "Panel") -> None:
     fields = [("name", ""), ("token", ""), ("offer_url_template", "x{url}"), ("addresses", "here"), ("currency", "XXQ")]
     errors = panel.sent(NEW, [*fields, *macros("{s1}")], 422).errors
     assert errors.keys() == {"name", "offer_url_template", "currency", ""}
-    assert "is not an address or a network in CIDR form" in errors[""][0]
+    assert "is not an IP address or a CIDR range" in errors[""][0]
 
 
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
         (macros("{s1}", "", "", "", "", "param1={a}", "param1={b}"), "'param1' is in two rows"),
-        (macros("{s1}", "", "", "", "", "={a}"), "is assigned to no parameter"),
-        (macros("x" * 1001), "at most 1000 are kept"),
+        (macros("{s1}", "", "", "", "", "={a}"), "Choose a parameter for the macro"),
+        (macros("x" * 1001), "The maximum is 1000"),
     ],
 )
 def test_rows_that_contradict_each_other_are_refused(panel: "Panel", rows: list[tuple[str, str]], told: str) -> None:
@@ -168,7 +168,7 @@ def test_loading_a_preset_over_own_changes_shows_the_difference_first(panel: "Pa
     fields = [*FORM, ("token", ""), *ROWS, ("load", "affise")]
     differences = panel.sent(NEW, [*fields, ("load_preset", "1")]).table.rows
     assert ["Macro for our payout", "{pay}", "{sum}"] in differences
-    assert ["Click-id parameter", "s1", "sub1"] in differences
+    assert ["Click ID parameter", "s1", "sub1"] in differences
     taken = panel.sent(NEW, [*fields, ("take_preset", "1")]).fields
     assert "{transactionid}" in taken.values()
     assert taken["name"] == "Offers Inc"
@@ -223,9 +223,9 @@ def test_an_offered_word_that_is_left_unmapped_is_not_saved(panel: "Panel", inst
     [
         ([("7", "sale", ""), ("7 ", "hold", "")], "'7' is in two rows"),
         ([("A", "sale", ""), ("a", "sale", "")], "'a' is in two rows"),
-        ([("7", "", "")], "Choose what '7' means"),
-        ([("", "sale", "")], "A status is chosen, but the word is missing"),
-        ([("7", "gone", "")], "There is no status 'gone'"),
+        ([("7", "", "")], "Choose a status for '7'"),
+        ([("", "sale", "")], "Enter the word for the chosen status"),
+        ([("7", "gone", "")], "The status 'gone' does not exist"),
     ],
 )
 def test_words_that_contradict_each_other_are_refused(
@@ -237,7 +237,7 @@ def test_words_that_contradict_each_other_are_refused(
 def test_a_word_that_was_mapped_since_offers_to_run_its_notices_again(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     instance.made("conversions", {"click_id": instance.visit(), "payout": "1", "status": "7"})
-    assert "Networks sent these words, but no status has them" in panel.page("/panel/statuses").text
+    assert "Networks sent these words, but they are not mapped to a status" in panel.page("/panel/statuses").text
     instance.api.patch("/api/v1/networks/1", json={"status_words": {"7": "sale"}})
     assert "/panel/notices/rerun?network_id=1&status_word=7" in panel.page("/panel/networks/1").addresses
     assert "Network: mapped there to Sale, reprocess" in panel.page("/panel/statuses").text

@@ -1,4 +1,4 @@
-"""A newcomer's way: what is told after each step, and pages that need no choosing."""
+"""The walkthrough: messages after each step, and preselected records."""
 
 import re
 from typing import TYPE_CHECKING
@@ -147,7 +147,7 @@ def test_a_loop_that_does_not_close_is_explained_with_the_place_to_correct_it(
     instance.made("conversions", {"click_id": click_id, "payout": "1"})
     words = panel.words(panel.get(f"/panel/try/test/{click_id}"))
     assert "The loop is not closed yet" in words
-    assert "The click came without the source's click id" in words
+    assert "The click came without the source's click ID" in words
     instance.api.patch("/api/v1/traffic-sources/1", json={"postback_url": ""})
     html = panel.get(f"/panel/try/test/{click_id}")
     assert "its traffic source has no postback URL" in panel.words(html)

@@ -1,4 +1,4 @@
-"""Addresses of the panel under which nothing is."""
+"""Paths of the panel that lead nowhere."""
 
 from typing import TYPE_CHECKING
 

@@ -1,13 +1,13 @@
-"""Conversions - In in the panel: the log, one notice as it was understood, and running them again."""
+"""Conversions - In in the panel: the log, one notice as it was read, and reprocessing."""
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clickloop.conversion.notice import Door, RawNotice, RefusalReason
-from clickloop.conversion.understanding import Meaning
+from clickloop.conversion.notice import Channel, RawNotice, RefusalReason
+from clickloop.conversion.parameter_meaning import ParameterMeaning
 from clickloop.people.user import Role
-from clickloop.tracking.bulk import work_off_next
+from clickloop.tracking.bulk import run_next_batch
 from clickloop.tracking.notices import take_notices
 from tests.web.panel.page import Page
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def arrived(instance: "Instance", query: str, **more: Any) -> str:
-    """The id of a notice that came by a postback."""
+    """The ID of a notice that came by a postback."""
     notice_id = instance.context.record_ids()
-    raw = RawNotice(notice_id=notice_id, at=instance.now, door=Door.S2S, query=query, **more)
-    take_notices(instance.context.desk(), [raw], instance.now)
+    raw = RawNotice(notice_id=notice_id, at=instance.now, channel=Channel.S2S, query=query, **more)
+    take_notices(instance.context.intake(), [raw], instance.now)
     return notice_id
 
 
@@ -56,7 +56,7 @@ def test_each_filter_that_is_set_can_be_removed_alone(panel: "Panel", instance: 
     instance.set_up()
     html = panel.get("/panel/notices?outcome=refused&network_id=1&conversion_id=abc")
     words = Page(html).text
-    for chip in ("Outcome: Refused", "Network: Network", "Conversion id: abc"):
+    for chip in ("Outcome: Refused", "Network: Network", "Conversion ID: abc"):
         assert chip in words
     assert 'href="/panel/notices?conversion_id=abc&amp;network_id=1"' in html
     assert 'href="/panel/notices?network_id=1&amp;outcome=refused"' in html
@@ -82,7 +82,14 @@ def test_a_notices_page_tells_how_each_parameter_was_understood(panel: "Panel", 
     click_id = instance.visit()
     query = f"cid={click_id}&subid=other&payout=NaN&token=hush&foo=bar&event1=x&status="
     page = panel.page(f"/panel/notices/{arrived(instance, query)}")
-    for told in (Meaning.CLICK_ID, Meaning.SECOND, Meaning.PAYOUT, Meaning.TOKEN, Meaning.UNKNOWN, Meaning.EMPTY):
+    for told in (
+        ParameterMeaning.CLICK_ID,
+        ParameterMeaning.SECOND,
+        ParameterMeaning.PAYOUT,
+        ParameterMeaning.TOKEN,
+        ParameterMeaning.UNKNOWN,
+        ParameterMeaning.EMPTY,
+    ):
         assert told.sentence in page.text
     assert "The payout was a word such as NaN, not a number." in page.text
     assert "hush" not in page.html
@@ -131,7 +138,7 @@ def test_running_again_by_filter_is_a_job_whose_progress_survives_the_page(
     refreshes = panel.page(path).refreshes
     assert (refreshes[0], len(refreshes)) == (path, 2)
 
-    while work_off_next(instance.context.desk(), instance.now):
+    while run_next_batch(instance.context.intake(), instance.now):
         pass
 
     page = panel.page(path)
@@ -142,4 +149,4 @@ def test_running_again_by_filter_is_a_job_whose_progress_survives_the_page(
 
 
 def test_running_everything_again_is_refused(panel: "Panel") -> None:
-    assert "Nothing narrows it down" in panel.sent("/panel/notices/rerun", {"outcome": ""}, 422).text
+    assert "Give at least one filter" in panel.sent("/panel/notices/rerun", {"outcome": ""}, 422).text

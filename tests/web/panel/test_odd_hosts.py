@@ -1,10 +1,10 @@
-"""Requests to the panel's port whose Host header is none: whatever it is, a page or a refusal is the answer."""
+"""Invalid Host headers: the response is a page or a refusal."""
 
 from typing import TYPE_CHECKING
 
 import pytest
 
-from clickloop.saving.access import csrf_of
+from clickloop.saving.access import csrf_token
 from clickloop.web.panel.frame.form import CSRF_FIELD
 from tests.web.test_browser import ODD_HOSTS
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def test_whatever_host_is_asked_for_nothing_breaks(panel: "Panel", instance: "Instance", host: str) -> None:
     instance.set_up()
     headers = [(b"host", host.encode())]
-    form = {CSRF_FIELD: csrf_of(panel.secret), "name": "x"}
+    form = {CSRF_FIELD: csrf_token(panel.secret), "name": "x"}
     statuses = [
         panel.client.get(path, headers=headers).status_code
         for path in ("/panel", "/panel/offers", "/panel/sign-in", "/panel/nowhere", "/api/v1/offers", "/api/v1/nowhere")

@@ -1,4 +1,4 @@
-"""Offers in the panel: the network's template in the address, the payout, tags, filters."""
+"""Offers in the panel: the network's URL template, payout, tags, filters."""
 
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ def form(**fields: str) -> list[tuple[str, str]]:
 
 
 def with_network(instance: "Instance") -> None:
-    """A network with number 1 that takes the click id in ``sub1``."""
+    """A network with number 1 that takes the click ID in ``sub1``."""
     instance.made("networks", {"name": "Network", "offer_url_template": "{url}&sub1={clickid}"})
 
 
@@ -84,11 +84,11 @@ def test_saving_a_new_offer_adds_our_click_id_if_it_is_missing_and_says_so_befor
     fields = form(network_id="1", url="https://network.example/click?offer=7")
     typing = [*fields, ("field", "url"), ("is_new", "1")]
     words = panel.words(panel.post("/panel/macro-preview/offer", typing).text)
-    assert "Saving adds the network’s click id parameter: https://network.example/click?offer=7&sub1={clickid}" in words
-    assert "does not carry" not in words
+    assert "Saving adds the network’s click ID parameter: https://network.example/click?offer=7&sub1={clickid}" in words
+    assert "does not contain" not in words
     path = panel.done(NEW, fields)
     assert path == "/panel/offers/1?said=filled-in"
-    assert "The network’s click id parameter was added to the URL." in panel.words(panel.get(path))
+    assert "The network’s click ID parameter was added to the URL." in panel.words(panel.get(path))
     assert instance.got("offers/1")["url"] == "https://network.example/click?offer=7&sub1={clickid}"
 
 
@@ -118,16 +118,16 @@ def test_an_offer_without_an_address_is_refused_and_nothing_is_added_to_it(
 def test_an_address_without_our_click_id_is_warned_of(panel: "Panel") -> None:
     panel.done(NEW, form(url="https://network.example/click?offer=7"))
     (warning,) = panel.page("/panel/offers/1").notices
-    assert "does not carry" in warning
+    assert "does not contain" in warning
 
 
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("https://network.example/click?offer=7", "The offer's address does not carry {clickid}"),
-        ("https://network.example/click?offer=7", "Add sub1={clickid} to the address."),
-        ("javascript:alert({clickid})", "does not begin with http:// or https://"),
-        ("https://user:pw@network.example/?s={clickid}", "leave them out"),
+        ("https://network.example/click?offer=7", "The offer URL does not contain {clickid}"),
+        ("https://network.example/click?offer=7", "Add sub1={clickid} to the URL."),
+        ("javascript:alert({clickid})", "must start with http:// or https://"),
+        ("https://user:pw@network.example/?s={clickid}", "Remove them"),
         ("https://{clickid}.example/", "is in the scheme, user, host or port"),
     ],
 )

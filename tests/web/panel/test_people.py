@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clickloop.people.user import Role
-from clickloop.tracking.bulk import work_off_next
+from clickloop.tracking.bulk import run_next_batch
 from clickloop.web.panel.setup.record_difference import FieldDifference, differences
 from tests.web.conftest import PASSWORD
 
@@ -30,9 +30,9 @@ def test_the_time_zone_of_the_profile_is_that_of_every_page(panel: "Panel") -> N
 
 def test_the_password_is_changed_with_the_old_one(panel: "Panel", instance: "Instance") -> None:
     wrong = {"current": "wrong", "password": "another long password", "again": "another long password"}
-    assert "not your password" in panel.sent("/panel/profile/password", wrong, 422).errors["current"][0]
+    assert "not your current password" in panel.sent("/panel/profile/password", wrong, 422).errors["current"][0]
     differ = {**wrong, "again": "something else"}
-    assert "not the same" in panel.sent("/panel/profile/password", differ, 422).errors["again"][0]
+    assert "do not match" in panel.sent("/panel/profile/password", differ, 422).errors["again"][0]
     assert panel.get("/panel/profile")
 
 
@@ -49,7 +49,7 @@ def test_a_new_user_gets_a_link_that_is_shown_once(panel: "Panel", instance: "In
 
 
 def test_the_last_owner_is_told_why_he_stays(panel: "Panel", instance: "Instance") -> None:
-    assert "last owner" in panel.sent("/panel/users/1/disable", status=422).text
+    assert "last active owner" in panel.sent("/panel/users/1/disable", status=422).text
 
 
 def test_an_admin_sees_that_he_cannot_change_an_owner(panel: "Panel", instance: "Instance") -> None:
@@ -184,7 +184,7 @@ def test_a_word_is_mapped_by_one_click_and_its_notices_run_again(panel: "Panel",
     assert "Reprocess earlier conversions" in offered
     place = panel.done("/panel/statuses/rerun", {"word": word})
     assert panel.page(place).refreshes
-    while work_off_next(instance.context.desk(), instance.now):
+    while run_next_batch(instance.context.intake(), instance.now):
         pass
     assert "1 incoming postback was reprocessed" in panel.words(panel.get(place))
     assert instance.got("conversions")["items"][0]["status"]["key"] == "sale"

@@ -1,4 +1,4 @@
-"""Postbacks as they are set up in the panel: request, conditions, schedule, presets, duplicates, the source's own."""
+"""Postback rules in the panel: request, conditions, schedule, presets, duplicates, the source's postback URL."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -227,13 +227,13 @@ def test_a_row_that_the_source_does_not_have_is_told_of(panel: "Panel", instance
     instance.set_up()
     made = instance.made("postback-rules", {"name": "Own", "campaign_id": 1, "request": {"url": f"{URL}&z={{token2}}"}})
     assert [one["code"] for one in made["warnings"]] == ["row_missing"]
-    assert "{token2} is the row V2, which" in panel.get("/panel/postback-rules/2")
+    assert "{token2} is parameter V2, which" in panel.get("/panel/postback-rules/2")
 
 
 def test_a_row_in_a_rule_of_the_whole_instance_depends_on_the_source(panel: "Panel", instance: "Instance") -> None:
     made = instance.made("postback-rules", {"name": "All", "request": {"url": f"{URL}&z={{token2}}"}})
     assert made["warnings"] == []
-    assert "What {token2} brings depends on the traffic source of each click" in panel.get("/panel/postback-rules/1")
+    assert "{token2}: the value depends on each click’s traffic source" in panel.get("/panel/postback-rules/1")
 
 
 def test_a_duplicate_is_off_and_shown_at_once(panel: "Panel", instance: "Instance") -> None:
@@ -248,7 +248,7 @@ def test_a_rule_that_410_has_paused_is_resumed(panel: "Panel", instance: "Instan
         tx.execute(postback_rules.update().values(paused_at=instance.now))
     html = panel.get("/panel/postback-rules/1")
     assert "answered 410 Gone" in html
-    assert "resuming does not send it again" in html
+    assert "resuming does not resend it" in html
     assert 'href="/panel/postbacks?rule_id=1&amp;state=failed"' in html
     assert "paused by 410" in panel.get("/panel/postback-rules")
     assert panel.done("/panel/postback-rules/1/resume") == "/panel/postback-rules/1?said=resumed"
@@ -274,5 +274,5 @@ def test_a_rule_is_archived_and_restored(panel: "Panel", instance: "Instance") -
 def test_a_viewer_changes_nothing(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     panel.become(Role.VIEWER)
-    assert ">Duplicate<" not in panel.get("/panel/postback-rules/1")
+    assert "Duplicate" not in panel.get("/panel/postback-rules/1")
     assert panel.post("/panel/postback-rules/1", form(source_id="1")).status_code == 403

@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 from clickloop.people.user import Role
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
 from clickloop.store.ledger.schema.tables import attempts, changes_log, postbacks
-from clickloop.tracking.bulk import work_off_next
+from clickloop.tracking.bulk import run_next_batch
 from clickloop.web.panel.frame.form import CSRF_FIELD
 from tests.web.panel.forms import forms_of
 
@@ -22,7 +22,7 @@ SECRET_URL = "https://api.telegram.org/bot123456:AAbbCCddEEffGG/sendMessage?api_
 
 
 def owed(instance: "Instance", **click: Any) -> str:
-    """The id of the postback of a new conversion."""
+    """The ID of the postback of a new conversion."""
     click_id = instance.visit(**click)
     answer = instance.api.post("/api/v1/conversions", json={"click_id": click_id, "payout": "12.5"})
     assert answer.status_code == 201, answer.text
@@ -30,7 +30,7 @@ def owed(instance: "Instance", **click: Any) -> str:
 
 
 def ended(instance: "Instance", postback_id: str, state: str = "failed", answer: bytes = b"no <b>") -> str:
-    """Lets a postback end after an attempt."""
+    """Finish a postback after one attempt."""
     now = instance.now
     with instance.ledger.write() as tx:
         tx.execute(
@@ -55,7 +55,7 @@ def ended(instance: "Instance", postback_id: str, state: str = "failed", answer:
 
 
 def logged(instance: "Instance") -> list[str]:
-    """What the log of changes tells, without what was set up."""
+    """Return the audited actions on postbacks."""
     with instance.ledger.read() as tx:
         actions = tx.scalars(select(changes_log.c.action).where(changes_log.c.noun.startswith("postbacks")))
         return list(actions)
@@ -113,7 +113,7 @@ def test_a_postback_that_waits_tells_its_next_attempt_and_refreshes_itself(
 def test_a_skipped_postback_tells_which_condition_was_not_met(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     page = panel.page(f"/panel/postbacks/{owed(instance, external_id='')}")
-    assert "The click came without the source's click id" in page.text
+    assert "The click came without the source's click ID" in page.text
     assert "Resend unchanged" not in page.buttons
     assert "Rebuild and resend" in page.buttons
 
@@ -157,14 +157,14 @@ def test_a_postback_that_waits_is_cancelled_by_a_button(panel: "Panel", instance
     instance.set_up()
     one = owed(instance)
     path = panel.done(f"/panel/postbacks/{one}/cancel")
-    assert panel.page(path).flash == "Cancelled: it will not be sent."
+    assert panel.page(path).flash == "Cancelled. It will not be sent."
     assert instance.got(f"postbacks/{one}")["postback"]["state"] == "cancelled"
 
 
 def test_a_delivered_postback_is_not_cancelled(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     one = ended(instance, owed(instance), "delivered")
-    assert "only what waits can be cancelled" in panel.sent(f"/panel/postbacks/{one}/cancel", status=409).text
+    assert "Only waiting postbacks can be cancelled" in panel.sent(f"/panel/postbacks/{one}/cancel", status=409).text
 
 
 def test_secrets_are_shown_once_to_who_may_see_them_and_the_log_of_changes_tells(
@@ -221,7 +221,7 @@ def test_resending_by_filter_counts_first(panel: "Panel", instance: "Instance") 
     assert "4 postbacks match" in page.text
     assert "1 will be left out. It was skipped" in page.text
     assert "Resend 3 of 2026-03-01" in page.buttons
-    assert "1 was delivered already" in page.text
+    assert "1 was already delivered" in page.text
     assert len(instance.got("postbacks")["items"]) == 4
 
 
@@ -236,7 +236,7 @@ def test_resending_by_filter_is_a_job_whose_progress_survives_the_page(panel: "P
     refreshes = panel.page(path).refreshes
     assert (refreshes[0], len(refreshes)) == (path, 2)
 
-    while work_off_next(instance.context.desk(), instance.now):
+    while run_next_batch(instance.context.intake(), instance.now):
         pass
 
     words = panel.page(path).text
@@ -250,7 +250,7 @@ def test_resending_by_filter_is_a_job_whose_progress_survives_the_page(panel: "P
 def test_resending_everything_is_refused(panel: "Panel") -> None:
     answer = panel.post("/panel/postbacks/resend", {"state": ""})
     assert answer.status_code == 422
-    assert "Nothing narrows it down" in panel.words(answer.text)
+    assert "Give at least one filter" in panel.words(answer.text)
 
 
 def test_a_delivered_postback_is_sent_again_only_after_a_question(panel: "Panel", instance: "Instance") -> None:

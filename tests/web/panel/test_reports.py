@@ -24,7 +24,7 @@ def fill(instance: "Instance") -> None:
 
 
 def main_buttons(page: Page) -> list[str]:
-    """Where the buttons lead that are set off."""
+    """Return the targets of the highlighted buttons."""
     return [link.get("href") for link in page.main.all("a", class_="main")]
 
 
@@ -48,7 +48,7 @@ def test_after_the_set_up_the_last_step_is_a_test_until_a_click_came(instance: "
 def test_the_dashboard_tells_figures_against_the_period_before(instance: "Instance", panel: "Panel") -> None:
     fill(instance)
     words = panel.words(panel.get("/panel"))
-    assert "Clicks 4 +300 % was 1" in words
+    assert "Clicks 4 +300% was 1" in words
     assert "Revenue, USD 1,234.50 was 0.00" in words
     assert "Campaign 4 1 1,234.50 1,233.75" in words
     assert "12:00" in words
@@ -58,10 +58,10 @@ def test_the_chart_is_of_the_measure_and_period_asked_for(instance: "Instance", 
     fill(instance)
     html = panel.get("/panel?period=7d&measure=revenue")
     assert 'aria-label="Revenue by day"' in html
-    assert "2026-03-01 Sun\nRevenue: 1,234.50\nPeriod before: 0.00</title>" in html
+    assert "2026-03-01 Sun\nRevenue: 1,234.50\nPrevious period: 0.00</title>" in html
     answer = panel.client.get("/panel?period=century&measure=cost")
     assert (answer.status_code, answer.headers["location"]) == (303, "/panel?measure=cost&said=ignored-period")
-    assert "Ignored, because it could not be read: Period." in panel.words(panel.get(answer.headers["location"]))
+    assert "Ignored because it could not be read: Period." in panel.words(panel.get(answer.headers["location"]))
 
 
 def test_the_dashboard_tells_what_is_wrong_with_its_remedy_and_place(instance: "Instance", panel: "Panel") -> None:
@@ -72,8 +72,8 @@ def test_the_dashboard_tells_what_is_wrong_with_its_remedy_and_place(instance: "
     html = panel.get("/panel")
     words = panel.words(html)
     assert "no postback" in words.lower()
-    assert "Networks send words that no status has: zzz." in words
-    assert "1 incoming postback was refused in the last 24 hours: malformed click id." in words
+    assert "Unmapped status words: zzz." in words
+    assert "1 incoming postback was refused in the last 24 hours: malformed click ID." in words
     assert 'href="/panel/notices?reason=malformed_click_id&amp;since=2026-02-28T12%3A00%3A00' in html
 
 
@@ -84,7 +84,7 @@ def test_a_report_shows_rows_and_totals(instance: "Instance", panel: "Panel") ->
     ).text
     assert "Germany 4 0.00 1.00" in words
     assert "France 1 1,234.50 0.00" in words
-    assert "Total of 2 5 1,234.50 1.00" in words
+    assert "Total (2 rows) 5 1,234.50 1.00" in words
 
 
 def test_heads_sort_both_ways_and_say_how_it_is_sorted(instance: "Instance", panel: "Panel") -> None:
@@ -130,13 +130,13 @@ def test_what_a_visitor_wrote_is_text(instance: "Instance", panel: "Panel") -> N
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("group_by=nonsense", "none that there is"),
-        ("period=century", "none that there is"),
+        ("group_by=nonsense", "unknown period or grouping"),
+        ("period=century", "unknown period or grouping"),
         ("filter=nonsense", "such as country:DE"),
-        ("filter=campaign:x", "A number is expected"),
+        ("filter=campaign:x", "Enter a number after campaign:"),
         ("from=x", "such as 2026-03-01"),
         ("from=2026-03-02&to=2026-03-01", "before the first"),
-        ("sort=nonsense", "is expected"),
+        ("sort=nonsense", "Prefix it with - for descending order"),
     ],
 )
 def test_what_cannot_be_asked_is_said_with_the_form_still_there(panel: "Panel", query: str, told: str) -> None:
@@ -156,22 +156,25 @@ def test_money_without_a_rate_is_told_and_rates_are_set_by_lines(instance: "Inst
     instance.set_up()
     instance.made("conversions", {"click_id": instance.visit(), "payout": "10", "currency": "EUR"})
     settle_facts(instance.ledger, instance.facts)
-    assert "Not converted: EUR: revenue 10.00" in panel.words(panel.get("/panel/reports"))
-    assert "Amounts in EUR are left out" in panel.words(panel.get("/panel"))
+    assert "Not included: amounts in EUR: revenue 10.00" in panel.words(panel.get("/panel/reports"))
+    assert "EUR amounts are not included" in panel.words(panel.get("/panel"))
     assert panel.done("/panel/rates", {"lines": "eur 2026-02-01 1.1\n\nGBP;2026-02-01;1.3", "source": "ECB"}) == (
         "/panel/rates?said=saved"
     )
     assert "EUR 2026-02-01 1.1 ECB" in panel.page("/panel/rates").text
     words = panel.page("/panel/reports").text
-    assert "Not converted" not in words
+    assert "Not included" not in words
     assert "11.00" in words
     panel.done("/panel/rates/EUR/2026-02-01/remove")
-    assert "Not converted" in panel.page("/panel/reports").text
+    assert "Not included" in panel.page("/panel/reports").text
 
 
 @pytest.mark.parametrize(
     ("lines", "told"),
-    [("EUR 1.1", "Line 1: a currency, a day and a rate"), ("EUR 2026-02-01 1\nUSD 2026-02-01 1", "Rate 2: USD is the")],
+    [
+        ("EUR 1.1", "Line 1: enter a currency, a day and a rate"),
+        ("EUR 2026-02-01 1\nUSD 2026-02-01 1", "Rate 2: USD is the"),
+    ],
 )
 def test_a_line_that_is_no_rate_is_named_and_stays_in_the_form(panel: "Panel", lines: str, told: str) -> None:
     page = panel.sent("/panel/rates", {"lines": lines}, 422)

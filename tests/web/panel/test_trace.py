@@ -1,4 +1,4 @@
-"""Trace in the panel: whatever id is pasted leads to the story."""
+"""Trace in the panel: any ID leads to its click's timeline."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,13 @@ def converted(instance: "Instance", click_id: str, **fields: Any) -> Any:
     return answer.json()
 
 
-@pytest.mark.parametrize("by", ["click id", "external id", "txid", "conversion", "notice", "postback"])
+@pytest.mark.parametrize("by", ["click ID", "external id", "txid", "conversion", "notice", "postback"])
 def test_every_id_of_a_story_leads_to_it(panel: "Panel", instance: "Instance", by: str) -> None:
     instance.set_up()
     click_id = instance.visit(external_id="Ext-9")
     made = converted(instance, click_id, txid="T-77")
     ids = {
-        "click id": f" {click_id.upper()} ",
+        "click ID": f" {click_id.upper()} ",
         "external id": "Ext-9",
         "txid": "T-77",
         "conversion": made["conversion"]["conversion_id"],
@@ -35,7 +35,7 @@ def test_every_id_of_a_story_leads_to_it(panel: "Panel", instance: "Instance", b
     assert f"Click {click_id}" in words
     for told in (
         "A visitor followed the campaign link.",
-        "A postback came in over the API",
+        "An API request registered a conversion",
         "A conversion was registered: Sale, 12.5 USD.",
         "is queued.",
     ):
@@ -68,9 +68,9 @@ def test_a_refused_notice_without_a_click_leads_to_its_own_page(panel: "Panel", 
 @pytest.mark.parametrize(
     ("pasted", "told"),
     [
-        ("0" * 26, "form of one of our ids, but is none"),
-        ("{clickid}", "a macro that somebody did not replace"),
-        ("nothing", "no id of ours"),
+        ("0" * 26, "looks like one of our IDs but is not valid"),
+        ("{clickid}", "a macro that was not replaced"),
+        ("nothing", "not one of our IDs"),
     ],
 )
 def test_what_is_not_found_is_told_with_what_it_looks_like(panel: "Panel", pasted: str, told: str) -> None:
@@ -79,7 +79,7 @@ def test_what_is_not_found_is_told_with_what_it_looks_like(panel: "Panel", paste
 
 def test_a_genuine_id_of_which_nothing_has_come_is_told_so(panel: "Panel", instance: "Instance") -> None:
     click_id = instance.click_ids.new(instance.now)
-    assert "nor anything else of it has arrived" in panel.page(f"/panel/trace?q={click_id}").text
+    assert "nor anything else with this ID has arrived" in panel.page(f"/panel/trace?q={click_id}").text
 
 
 def test_a_click_on_its_way_is_told_by_its_notices(panel: "Panel", instance: "Instance") -> None:
@@ -91,7 +91,7 @@ def test_a_click_on_its_way_is_told_by_its_notices(panel: "Panel", instance: "In
 
 
 def test_an_empty_trace_is_a_form(panel: "Panel") -> None:
-    assert "Paste any of its ids." in panel.words(panel.get("/panel/trace"))
+    assert "Paste any of its IDs, or search the setup by name." in panel.words(panel.get("/panel/trace"))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Traffic sources in the panel: presets, rows, sliders, the postback URL and what is told about it."""
+"""Traffic sources in the panel: presets, parameters, the postback URL and remarks on it."""
 
 import re
 from typing import TYPE_CHECKING
@@ -37,7 +37,7 @@ def row(at: int, parameter: str, *, tracked: bool = True, number: str = "") -> l
 
 
 def marks(page: Page) -> dict[str, str]:
-    """By macro of a template, as what it is marked."""
+    """Return the kind of each macro in a preview."""
     return {mark.text: mark.get("class") for mark in page.main.all("mark")}
 
 
@@ -51,7 +51,7 @@ def test_the_list_is_searched_by_name_and_leads_to_each_sources_campaigns(panel:
     page = panel.page("/panel/traffic-sources?q=PROPELLER")
     assert page.table.column("Name") == ["PropellerAds"]
     assert "/panel/campaigns?source_id=2" in page.addresses
-    assert "is called “nobody”" in panel.page("/panel/traffic-sources?q=nobody").text
+    assert "matches “nobody”" in panel.page("/panel/traffic-sources?q=nobody").text
     assert [one["name"] for one in instance.got("traffic-sources?q=click")["items"]] == ["Clickadu"]
 
 
@@ -78,11 +78,11 @@ def test_a_preset_fills_the_form_and_nothing_is_saved_yet(panel: "Panel", instan
 
 def test_a_preset_without_a_postback_url_says_where_it_is_found(panel: "Panel") -> None:
     told = panel.page("/panel/traffic-sources/presets?q=propellerads").text
-    assert "your account there shows it" in told
-    assert "document by others" in told
+    assert "in your account at the source" in told
+    assert "third-party documentation" in told
     text = panel.page(f"{NEW}?preset=propellerads").text
     assert text.count("Copy the postback URL from the advertiser panel") == 1
-    assert "Your account there shows the postback URL" in text
+    assert "Copy the postback URL from your account at the source" in text
     assert "by API only, no postback" in panel.page("/panel/traffic-sources/presets?q=tiktok").text
 
 
@@ -110,7 +110,7 @@ def test_a_removed_row_leaves_the_numbers_of_the_others(panel: "Panel", instance
 def test_what_is_wrong_stands_beside_its_field_and_nothing_is_lost(panel: "Panel", instance: "Instance") -> None:
     fields = [*FORM, *row(2, "zone"), *row(3, "ZONE"), ("postback_url", "ftp://source.example/{payout}")]
     page = panel.sent(NEW, fields, 422)
-    assert any("stands in two rows" in sentence for sentence in page.errors[""])
+    assert any("Two rows have the parameter" in sentence for sentence in page.errors[""])
     assert page.errors["postback_url"]
     assert (page.fields["postback_url"], page.fields["name"]) == ("ftp://source.example/{payout}", "Pops")
     assert instance.got("traffic-sources")["items"] == []
@@ -149,7 +149,7 @@ def test_a_source_that_a_campaign_needs_is_not_archived_and_says_so(panel: "Pane
     ("url", "told"),
     [
         ("https://source.example/?id={externlid}", "{externalid}"),
-        ("https://source.example/?pay={payout}", "does not carry {externalid}"),
+        ("https://source.example/?pay={payout}", "does not send {externalid}"),
         ("https://source.example/?id={externalid}&s=${SUBID}", "the traffic source's own macro"),
         ("https://source.example/?id={externalid}&z={zone}", "&z="),
     ],
@@ -173,9 +173,9 @@ def test_a_row_that_is_not_there_is_warned_of_as_one_types_and_has_no_example(pa
     )
     assert marks(page) == {"{externalid}": "known", "{token1}": "known", "{token2}": "off"}
     hints = {mark.text: mark.get("title") for mark in page.main.all("mark")}
-    assert hints["{token1}"] == "Row V1 of the traffic source."
+    assert hints["{token1}"] == "Parameter V1 of the traffic source."
     assert hints["{token2}"] == "The source has no such parameter, so the macro is empty."
-    assert "{token2} is the row V2, which 'Pops' does not have" in page.text
+    assert "{token2} is parameter V2, which 'Pops' does not have" in page.text
     assert "&a=4711&b= " in page.text
 
 
@@ -184,7 +184,7 @@ def test_a_new_row_gets_the_number_in_the_preview_that_saving_gives_it(panel: "P
     fields = [*FORM, *row(2, "site", number="2"), *row(3, "ad"), ("postback_url", url), ("field", "postback_url")]
     page = panel.sent("/panel/macro-preview/source", fields)
     assert marks(page)["{token3}"] == "known"
-    assert any(hint.startswith("Row V3") for hint in page.hints)
+    assert any(hint.startswith("Parameter V3") for hint in page.hints)
 
 
 def test_a_row_that_the_url_uses_still_is_told_of_when_it_is_removed(panel: "Panel", instance: "Instance") -> None:
@@ -194,16 +194,16 @@ def test_a_row_that_the_url_uses_still_is_told_of_when_it_is_removed(panel: "Pan
     panel.done("/panel/traffic-sources/1", [*FORM, ("postback_url", url)])
     found = {one["code"] for one in instance.got("traffic-sources/1")["warnings"]}
     assert found == {"row_missing", "unknown_macro"}
-    told = "{token1} is the row V1, which"
+    told = "{token1} is parameter V1, which"
     assert any(told in notice for notice in panel.page("/panel/traffic-sources/1").notices)
 
 
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("ftp://source.example/?id={externalid}", "The URL does not begin with"),
-        ("http://127.0.0.1/?id={externalid}", "nothing is sent unless the operator allows it"),
-        ("http://192.168.1.5/?id={externalid}", "nothing is sent unless the operator allows it"),
+        ("ftp://source.example/?id={externalid}", "The URL must start with"),
+        ("http://127.0.0.1/?id={externalid}", "that the operator has not allowed"),
+        ("http://192.168.1.5/?id={externalid}", "that the operator has not allowed"),
         ("https://go.example.com/postback?id={externalid}", "The URL leads to this tracker itself."),
     ],
 )
@@ -271,7 +271,7 @@ def test_a_form_that_no_page_of_ours_sends_is_refused_without_breaking(panel: "P
 )
 def test_a_brace_that_is_never_closed_is_marked_where_it_stands(panel: "Panel", text: str, marked: str) -> None:
     html = panel.post("/panel/macro-preview/source", [("postback_url", text), ("field", "postback_url")]).text
-    found = re.findall(r'<mark class="unknown" title="A brace [^"]+">([^<]+)</mark>', html)
+    found = re.findall(r'<mark class="unknown" title="This brace [^"]+">([^<]+)</mark>', html)
     assert found == [marked]
     pieces = re.search(r"Macros found</span>(.*?)</p>", html)
     assert pieces is not None

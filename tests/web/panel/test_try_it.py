@@ -1,4 +1,4 @@
-"""Trying without sending, and test clicks."""
+"""Dry runs and test clicks."""
 
 import re
 from html import unescape
@@ -25,7 +25,7 @@ def test_a_dry_run_shows_redirect_conversion_and_each_rules_request(panel: "Pane
     assert "nothing was sent or stored" in words
     assert "goes to the offer Offer" in words
     assert "https://source.example/postback?id=w9Xk2&payout=12.5" in words
-    assert "external_id of the campaign link" in words
+    assert "Campaign link parameter external_id" in words
     assert panel.instance.got("conversions")["items"] == []
 
 
@@ -33,7 +33,7 @@ def test_a_rule_that_is_skipped_says_which_condition_is_not_met(panel: "Panel") 
     panel.instance.set_up()
     empty = [("campaign_id", "1"), ("parameters[0].name", "external_id"), ("parameters[0].value", "")]
     words = Page(panel.post("/panel/try", empty).text).text
-    assert "Not met: The click came without the source's click id, which the request needs." in words
+    assert "Not met: The click came without the source's click ID, which the postback needs." in words
     assert "Met: The rule is on." in words
 
 
@@ -66,14 +66,14 @@ def test_a_stored_conversion_is_decided_once_more(panel: "Panel") -> None:
     made = panel.instance.made("conversions", {"click_id": click_id, "payout": "4"})
     conversion_id = made["conversion"]["conversion_id"]
     words = panel.words(panel.post("/panel/try", {"conversion_id": conversion_id, "conversion.payout": ""}).text)
-    assert "decided again" in words
+    assert "evaluated again" in words
 
 
 def test_what_there_is_not_is_said_in_the_form(panel: "Panel") -> None:
     panel.instance.set_up()
     answer = panel.post("/panel/try", {"click_id": "nonsense"})
     assert answer.status_code == 422
-    assert "not a click id of this tracker" in answer.text
+    assert "not a click ID of this tracker" in answer.text
     assert panel.post("/panel/try", {"campaign_id": "99"}).status_code == 422
 
 
@@ -134,7 +134,7 @@ def test_a_notice_whose_token_is_hidden_is_not_offered(panel: "Panel") -> None:
     assert "token=t0ken-of-theirs" in panel.get(f"/panel/try/test/{click_id}")
     panel.become(Role.WORKER)
     html = panel.get(f"/panel/try/test/{click_id}")
-    assert "The token is hidden from your role" in html
+    assert "Your role cannot see the token" in html
     assert 'id="notice-url"' not in html
 
 

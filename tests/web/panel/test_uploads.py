@@ -1,11 +1,11 @@
-"""Uploads in the panel: files as they come, previews, what follows."""
+"""Uploads in the panel: files, previews, registering."""
 
 from typing import TYPE_CHECKING, Any
 
 from clickloop.clock import wall_clock
 from clickloop.people.user import Role
-from clickloop.saving.access import csrf_of
-from clickloop.tracking.uploads import UploadWork
+from clickloop.saving.access import csrf_token
+from clickloop.tracking.uploads import UploadWorker
 from tests.web.panel.page import Page
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def sent(panel: "Panel", file: bytes = b"", name: str = "sales.csv", **fields: str) -> Any:
     """The form as a browser sends it: its word first, the button last."""
-    parts: list[tuple[str, Any]] = [("csrf", (None, csrf_of(panel.secret)))]
+    parts: list[tuple[str, Any]] = [("csrf", (None, csrf_token(panel.secret)))]
     preview = fields.pop("preview", None)
     parts += [(field, (None, value)) for field, value in fields.items()]
     parts.append(("file", (name if file else "", file, "text/csv")))
@@ -24,9 +24,9 @@ def sent(panel: "Panel", file: bytes = b"", name: str = "sales.csv", **fields: s
 
 
 def work_off(panel: "Panel") -> None:
-    """What the core does with uploads."""
+    """Process the uploads as the core does."""
     context = panel.instance.context
-    work = UploadWork(context.desk(), context.uploads, wall_clock)
+    work = UploadWorker(context.intake(), context.uploads, wall_clock)
     while work.step().more:
         pass
     work.close()
@@ -43,7 +43,7 @@ def test_a_file_is_previewed_line_by_line_and_registered_from_there(panel: "Pane
     assert "Preview of sales.csv" in words
     assert "2 new 5.00 USD Sale A new conversion." in words
     assert "Total payout 5.00 USD" in words
-    assert "3 refused The click id is not from this tracker" in words
+    assert "3 refused The click ID is not from this tracker" in words
     assert instance.got("conversions")["items"] == []
 
     registered = panel.done(f"{place}/register", {"postbacks": "on"})
@@ -71,12 +71,12 @@ def test_a_table_whose_money_is_not_understood_is_registered_from_its_preview_al
     file = f"cid;Geld;Nummer\n{instance.visit()};5 €;7\n".encode("cp1252")
     refused = sent(panel, file)
     assert refused.status_code == 422
-    assert "not used: Geld, Nummer" in Page(refused.text).text
+    assert "Unused columns: Geld, Nummer" in Page(refused.text).text
     place = sent(panel, file, preview="1").headers["location"]
     work_off(panel)
     words = panel.page(place).text
     assert "No payout column was found." in words
-    assert "No transaction id column was found." in words
+    assert "No transaction ID column was found." in words
     assert "Unused columns: Geld, Nummer" in words
     assert "It was read as windows-1252" in words
     registered = panel.done(f"{place}/register", {})
@@ -104,7 +104,7 @@ def test_neither_file_nor_lines_is_told_and_so_are_both(panel: "Panel") -> None:
     nothing = sent(panel, lines="")
     both = sent(panel, b"x:1\n", lines="y:1")
     assert (nothing.status_code, both.status_code) == (422, 422)
-    assert "Choose a file, or write lines." in Page(nothing.text).text
+    assert "Choose a file or enter lines." in Page(nothing.text).text
     assert "not both" in Page(both.text).text
 
 
@@ -117,13 +117,13 @@ def test_a_file_that_is_none_is_refused_beside_its_field(panel: "Panel") -> None
 def test_a_file_that_is_too_large_is_refused_with_the_most_that_is_taken(panel: "Panel") -> None:
     answer = sent(panel, b"a:1\n" * 1_200_000)
     assert answer.status_code == 422
-    assert "at most 4 MiB are taken" in Page(answer.text).text
+    assert "the limit is 4 MiB" in Page(answer.text).text
 
 
 def test_a_file_without_the_forms_word_is_not_taken(panel: "Panel") -> None:
     parts: list[tuple[str, Any]] = [("file", ("a.csv", b"x:1\n", "text/csv"))]
     assert panel.client.post("/panel/uploads", files=parts).status_code == 403
-    late = [*parts, ("csrf", (None, csrf_of(panel.secret)))]
+    late = [*parts, ("csrf", (None, csrf_token(panel.secret)))]
     assert panel.client.post("/panel/uploads", files=late).status_code == 403
     assert panel.instance.got("conversions/uploads")["items"] == []
 
@@ -165,7 +165,7 @@ def test_the_lines_of_one_verdict_are_found_however_many_others_come_before(pane
     work_off(panel)
     assert "150 refused" not in panel.page(place).text
     words = panel.page(f"{place}?verdict=refused").text
-    assert "Lines that are refused" in words
+    assert "Refused lines" in words
     assert "150 refused" in words
 
 
@@ -174,7 +174,7 @@ def test_a_preview_in_which_nothing_would_be_registered_says_so(panel: "Panel") 
     place = sent(panel, lines="01kaqj6z8m4x2c9v7b5n3t1w0y:5", preview="1").headers["location"]
     work_off(panel)
     words = panel.page(place).text
-    assert "Nothing in it would be registered" in words
+    assert "There is nothing to register" in words
     assert "Register these conversions" not in words
 
 

@@ -1,1 +1,1 @@
-"""The check of the whole chain, source → tracker → network → tracker → source: as it is set up, and by what came lately."""
+"""The check of the whole chain, source → tracker → network → tracker → source: its set-up and its recent traffic."""

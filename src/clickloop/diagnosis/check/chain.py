@@ -1,4 +1,4 @@
-"""The set-up that a check looks at, and what it asks of it. Pure."""
+"""The set-up that a check examines, and queries of it. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -6,7 +6,7 @@ import msgspec
 
 from clickloop.click.routing import Routes
 from clickloop.conversion.status import StatusWords
-from clickloop.diagnosis.check.finding import Kind, Place
+from clickloop.diagnosis.check.finding import CheckPlace, CheckPlaceKind
 from clickloop.postback.rule import Rule
 from clickloop.setup.campaign import Campaign
 from clickloop.setup.catalog import Catalog
@@ -17,14 +17,14 @@ from clickloop.setup.traffic_source import SourceParameter, TrafficSource
 
 
 class CheckedRule(msgspec.Struct, frozen=True):
-    """A rule that is not archived. ``paused``: a receiver's 410 holds back what it owes."""
+    """A rule that is not archived. ``paused``: a receiver's 410 has paused it, and its postbacks wait."""
 
     rule: Rule
     paused: bool = False
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
-    """What is set up and live: everything, or what one campaign needs."""
+    """The live set-up: everything, or the part that one campaign needs."""
 
     campaigns: tuple[Campaign, ...]
     sources: Mapping[int, TrafficSource]
@@ -32,20 +32,20 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
     offers: Mapping[int, Offer]
     rules: tuple[CheckedRule, ...]
     first_rules: Mapping[int, int]
-    """By source, the rule that holds its postback URL; absent: it has none."""
+    """By source, the id of the rule with its postback URL; absent: it has none."""
     statuses: tuple[StatusWords, ...]
     catalog: Catalog
-    """As the edge has it."""
+    """The catalog as published to the edge."""
     fallback_url: str = ""
-    """Of the instance."""
+    """The instance's fallback URL."""
     base_url: str = ""
 
     def routes(self) -> Routes:
-        """The routes that the edge makes of it."""
+        """Return the routes that the edge derives from the catalog."""
         return Routes(self.catalog, self.fallback_url)
 
     def campaigns_of(self, rule: Rule) -> list[Campaign]:
-        """The campaigns whose conversions a rule may be sent for."""
+        """Return the campaigns whose conversions a rule may be sent for."""
         return [
             campaign
             for campaign in self.campaigns
@@ -53,7 +53,7 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
     def sources_of(self, rule: Rule) -> list[TrafficSource]:
-        """The sources whose rows a rule's macros may name."""
+        """Return the sources whose rows a rule's macros may use."""
         if rule.source_id is not None:
             return [self.sources[rule.source_id]] if rule.source_id in self.sources else []
         if rule.campaign_id is not None:
@@ -62,7 +62,7 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
         return list(self.sources.values())
 
     def sources_to(self, offer_id: int) -> list[TrafficSource]:
-        """The sources whose visitors may be sent to an offer."""
+        """Return the sources whose visitors may be sent to an offer."""
         ids = {
             campaign.source_id
             for campaign in self.campaigns
@@ -71,7 +71,7 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
         return [source for number, source in self.sources.items() if number in ids]
 
     def networks_of(self, campaign: Campaign) -> Iterator[Network]:
-        """The networks that tell of a campaign's conversions."""
+        """Yield the networks that report a campaign's conversions; one may come more than once."""
         for share in campaign.offers:
             offer = self.offers.get(share.offer_id)
             network = self.networks.get(offer.network_id or 0) if offer else None
@@ -80,35 +80,30 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def macros_of(sources: Iterable[TrafficSource]) -> dict[str, str]:
-    """Return the macros that the rows of sources fill, by their parameters in lower case."""
+    """Return the macros that the sources' rows fill, by parameter in lower case."""
     return row_macros(row for source in sources for row in source.parameters)
 
 
 def row_of(source: TrafficSource, macro: str) -> SourceParameter | None:
-    """The row of a source that fills a macro."""
+    """Return the row of a source that fills a macro; None: it has no such row."""
     return next((row for row in source.parameters if row.number == ROW_NUMBERS[macro]), None)
 
 
-def source_place(source: TrafficSource, field: str = "") -> Place:
-    """A place in a traffic source."""
-    return Place(kind=Kind.TRAFFIC_SOURCE, id=source.id, name=source.name, field=field)
+def source_place(source: TrafficSource, field: str = "") -> CheckPlace:
+    return CheckPlace(kind=CheckPlaceKind.TRAFFIC_SOURCE, id=source.id, name=source.name, field=field)
 
 
-def network_place(network: Network, field: str = "") -> Place:
-    """A place in a network."""
-    return Place(kind=Kind.NETWORK, id=network.id, name=network.name, field=field)
+def network_place(network: Network, field: str = "") -> CheckPlace:
+    return CheckPlace(kind=CheckPlaceKind.NETWORK, id=network.id, name=network.name, field=field)
 
 
-def offer_place(offer: Offer, field: str = "") -> Place:
-    """A place in an offer."""
-    return Place(kind=Kind.OFFER, id=offer.id, name=offer.name, field=field)
+def offer_place(offer: Offer, field: str = "") -> CheckPlace:
+    return CheckPlace(kind=CheckPlaceKind.OFFER, id=offer.id, name=offer.name, field=field)
 
 
-def campaign_place(campaign: Campaign, field: str = "") -> Place:
-    """A place in a campaign."""
-    return Place(kind=Kind.CAMPAIGN, id=campaign.id, name=campaign.name, field=field)
+def campaign_place(campaign: Campaign, field: str = "") -> CheckPlace:
+    return CheckPlace(kind=CheckPlaceKind.CAMPAIGN, id=campaign.id, name=campaign.name, field=field)
 
 
-def rule_place(rule: Rule, field: str = "") -> Place:
-    """A place in a postback rule."""
-    return Place(kind=Kind.POSTBACK_RULE, id=rule.rule_id, name=rule.name, field=field)
+def rule_place(rule: Rule, field: str = "") -> CheckPlace:
+    return CheckPlace(kind=CheckPlaceKind.POSTBACK_RULE, id=rule.rule_id, name=rule.name, field=field)

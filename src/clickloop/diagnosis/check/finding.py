@@ -1,4 +1,4 @@
-"""What a check can find: a severity, a code of a closed list, the place, a sentence and a remedy."""
+"""Findings of a check: a severity, a code, the place, a sentence and a remedy."""
 
 import enum
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from clickloop.explained import Explained
 from clickloop.macro import Severity
 
 
-class Kind(enum.StrEnum):
-    """What kind of record a finding is about."""
+class CheckPlaceKind(enum.StrEnum):
+    """The kind of record that a finding is about."""
 
     INSTANCE = "instance"
     TRAFFIC_SOURCE = "traffic_source"
@@ -23,39 +23,39 @@ class Kind(enum.StrEnum):
     RECEIVER = "receiver"
 
 
-class Code(Explained):
-    """Everything that a check can find. The closed list."""
+class CheckCode(Explained):
+    """Everything that a check can find. A closed list."""
 
     # From the source to us
     NO_EXTERNAL_ID_PLACEHOLDER = (
         "no_external_id_placeholder",
-        "The row external_id has no placeholder, so the source does not send its click id.",
+        "The parameter external_id has no placeholder, so the source does not send its click ID.",
     )
     PLACEHOLDER_NOT_A_MACRO = (
         "placeholder_not_a_macro",
-        "A placeholder does not look like a macro, so every click would bring the same text.",
+        "A placeholder does not look like a macro, so every click would carry the same text.",
     )
     OUR_MACRO_AS_PLACEHOLDER = (
         "our_macro_as_placeholder",
-        "One of our macros is where a macro of the source or network belongs.",
+        "One of our macros is used where a source or network macro belongs.",
     )
     LINK_NOT_PUBLIC = (
         "link_not_public",
         "The campaign links lead to an address that cannot be reached from the internet.",
     )
-    CAMPAIGN_PAUSED = "campaign_paused", "The campaign is paused: its visitors go to the fallback address."
+    CAMPAIGN_PAUSED = "campaign_paused", "The campaign is paused: its visitors go to the fallback URL."
     NO_LIVE_OFFERS = "no_live_offers", "The campaign has no active offer to send visitors to."
-    OFFER_LEFT_OUT = "offer_left_out", "An offer of the campaign gets no visitors."
-    OFFER_LOOPS = "offer_loops", "An offer's address is one of our own campaign links."
-    NO_FALLBACK = "no_fallback", "There is no fallback address for visitors who have nowhere to go."
+    OFFER_LEFT_OUT = "offer_left_out", "One of the campaign's offers gets no visitors."
+    OFFER_LOOPS = "offer_loops", "An offer URL is one of our own campaign links."
+    NO_FALLBACK = "no_fallback", "No fallback URL is set for visitors who have nowhere to go."
     # From us to the network
     CLICK_ID_NOT_IN_OFFER = (
         "click_id_not_in_offer",
-        "The offer URL does not contain our click id, so its conversions cannot be matched to clicks.",
+        "The offer URL does not contain our click ID, so its conversions cannot be matched to clicks.",
     )
     CLICK_ID_IN_OTHER_PARAMETER = (
         "click_id_in_other_parameter",
-        "Our click id is in another parameter than the one the network expects.",
+        "Our click ID is in another parameter than the one the network expects.",
     )
     OFFER_WITHOUT_NETWORK = (
         "offer_without_network",
@@ -66,10 +66,10 @@ class Code(Explained):
         "A template uses a macro that has no value there: it is not available yet, or only after a conversion.",
     )
     # From the network to us
-    NO_CLICK_ID_IN_NOTICE = "no_click_id_in_notice", "The network's postback URL does not contain our click id."
+    NO_CLICK_ID_IN_NOTICE = "no_click_id_in_notice", "The network's postback URL does not contain our click ID."
     NETWORK_OPEN = (
         "network_open",
-        "The network has neither a token nor an address list, so anyone who knows a click id can report a conversion.",
+        "The network has no token and no list of allowed IP addresses, so anyone who knows a click ID can report a conversion.",
     )
     NETWORK_TEST_ONLY = "network_test_only", "The network accepts conversions for test clicks only."
     # From us to the source and others
@@ -80,7 +80,7 @@ class Code(Explained):
     )
     CLICK_ID_INSTEAD_OF_EXTERNAL_ID = (
         "click_id_instead_of_external_id",
-        "The source's postback contains our click id instead of the source's.",
+        "The source's postback contains our click ID instead of the source's own.",
     )
     PRESET_WORD_LEFT = (
         "preset_word_left",
@@ -93,9 +93,9 @@ class Code(Explained):
     STATUS_WITHOUT_WORDS = "status_without_words", "A rule waits for a status that no network's word is mapped to."
     STATUS_NOT_SENT = "status_not_sent", "A rule waits for statuses, and no network in the chain sends one."
     # In any template
-    SOURCE_MACRO_IN_OURS = "source_macro_in_ours", "A macro of the traffic source is where one of ours belongs."
-    NETWORK_MACRO_IN_OURS = "network_macro_in_ours", "A macro of the network is where one of ours belongs."
-    OTHER_STYLE = "other_style", "A macro of another system is in one of our templates."
+    SOURCE_MACRO_IN_OURS = "source_macro_in_ours", "A traffic source macro is used where one of ours belongs."
+    NETWORK_MACRO_IN_OURS = "network_macro_in_ours", "A network macro is used where one of ours belongs."
+    OTHER_STYLE = "other_style", "A template uses another system's macro."
     UNKNOWN_MACRO = "unknown_macro", "A macro is unknown and will be sent as text."
     UNKNOWN_FILTER = "unknown_filter", "A filter is unknown."
     WRONG_ARGUMENT = "wrong_argument", "A filter's argument is wrong."
@@ -122,22 +122,22 @@ class Code(Explained):
     )
     MACRO_IN_FRAGMENT = "macro_in_fragment", "A macro is after the # of an address, which is never sent to a server."
     MACRO_IN_AUTHORITY = "macro_in_authority", "A macro is in the scheme, user, host or port of an address."
-    ROW_OFF = "row_off", "A template uses a row of the source whose slider is off."
-    ROW_MISSING = "row_missing", "A template uses a row that the source does not have."
+    ROW_OFF = "row_off", "A template uses a source parameter that is not tracked."
+    ROW_MISSING = "row_missing", "A template uses a parameter that the source does not have."
     ROW_WITHOUT_PLACEHOLDER = (
         "row_without_placeholder",
-        "A template uses a row that the campaign link does not carry, because it has no placeholder.",
+        "A template uses a parameter that is missing from the campaign link, because it has no placeholder.",
     )
     EMPTY_MACRO = (
         "empty_macro",
-        "A postback rule uses macros that are always empty: those of alarms for conversions, or the reverse.",
+        "A postback rule uses macros that are always empty: alarm macros in a conversion rule, or the reverse.",
     )
-    # By what came lately
+    # From recent traffic
     NO_CLICKS = "no_clicks", "The campaign has had no clicks."
-    EXTERNAL_ID_EMPTY = "external_id_empty", "Recent clicks came without the source's click id."
+    EXTERNAL_ID_EMPTY = "external_id_empty", "Recent clicks came without the source's click ID."
     EXTERNAL_ID_UNREPLACED = (
         "external_id_unreplaced",
-        "Recent clicks came with a macro that the source did not replace, instead of its click id.",
+        "Recent clicks came with a macro that the source did not replace, instead of its click ID.",
     )
     COST_UNREADABLE = "cost_unreadable", "Recent clicks came with a cost that could not be read and was ignored."
     NO_CONVERSIONS = "no_conversions", "The campaign has clicks and no conversions."
@@ -149,45 +149,44 @@ class Code(Explained):
     RECEIVER_PAUSED = "receiver_paused", "A receiver is paused because it kept failing."
     RECEIVER_ASKED_TO_WAIT = "receiver_asked_to_wait", "A receiver asked us to wait."
     BACKLOG = "backlog", "Postbacks are overdue."
-    ARCHIVED_RULE_HOLDS = "archived_rule_holds", "An archived rule is paused and still holds postbacks."
+    ARCHIVED_RULE_HOLDS = "archived_rule_holds", "An archived rule is paused and still has postbacks on hold."
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where something was found. ``id`` is 0 where a record has no number; ``field`` is empty for the whole record."""
+class CheckPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """The place of a finding. ``id`` is 0 if the record has no number; ``field`` is empty for the whole record."""
 
-    kind: Kind
+    kind: CheckPlaceKind
     id: int = 0
     name: str = ""
     field: str = ""
 
     @property
     def text(self) -> str:
-        """The place for people."""
         number = f" {self.id}" if self.id else ""
         name = f" {self.name!r}" if self.name else ""
         field = f", {self.field}" if self.field else ""
         return f"{self.kind.replace('_', ' ')}{number}{name}{field}"
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """One thing that was found."""
+class CheckFinding(msgspec.Struct, frozen=True):
+    """A problem found by a check."""
 
     severity: Severity
-    code: Code
-    place: Place
+    code: CheckCode
+    place: CheckPlace
     sentence: str
     remedy: str
     moments: tuple[int, ...] = ()
-    """Those that stand in sentence and remedy as ``moment_words``, so that a page can show them in its reader's zone."""
+    """The times that sentence and remedy contain as ``moment_words``, so that a page can show them in the reader's time zone."""
 
 
 def moment_words(moment: int | str) -> str:
-    """A moment (Unix milliseconds, or its ISO text) within a sentence: ``2026-03-01 12:00 UTC``."""
+    """Return a time (Unix milliseconds or ISO text) as used within a sentence: ``2026-03-01 12:00 UTC``."""
     iso = moment if isinstance(moment, str) else iso_text(moment)
     return f"{iso[:16].replace('T', ' ')} UTC"
 
 
-def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """The findings by severity, each once, otherwise in the order given."""
+def worst_first(findings: Sequence[CheckFinding]) -> tuple[CheckFinding, ...]:
+    """Return the findings without duplicates, by severity, otherwise in the order given."""
     order = list(Severity)
     return tuple(sorted(dict.fromkeys(findings), key=lambda finding: order.index(finding.severity)))

@@ -1,4 +1,4 @@
-"""The check of a chain as it is set up, step by step from the source back to the source. Pure."""
+"""Check a chain's set-up, step by step from the source back to the source. Pure."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from clickloop.diagnosis.check.chain import (
     macros_of,
     rule_place,
 )
-from clickloop.diagnosis.check.finding import Code, Finding, Kind, Place
+from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlace, CheckPlaceKind
 from clickloop.diagnosis.check.records import (
     campaign_findings,
     network_findings,
@@ -32,73 +32,73 @@ _ERROR, _WARNING, _NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 _ANY_NETWORK = Network(name="")
 
 
-def static_findings(chain: Chain) -> list[Finding]:
-    """Everything that is wrong with what is set up."""
+def static_findings(chain: Chain) -> list[CheckFinding]:
+    """Return all findings about the set-up."""
     routes, own_links = chain.routes(), OwnLinks(chain.catalog.own_hosts)
     any_rows = macros_of(chain.sources.values())
     rules = {checked.rule.rule_id: checked.rule for checked in chain.rules}
-    found = list(_reach(chain))
+    findings = list(_reach(chain))
     for source in chain.sources.values():
-        found += source_findings(source, rules.get(chain.first_rules.get(source.id, 0)))
+        findings += source_findings(source, rules.get(chain.first_rules.get(source.id, 0)))
     for campaign in chain.campaigns:
-        found += [*_campaign(campaign, routes), *_own_rules_off(campaign, chain)]
+        findings += [*_campaign(campaign, routes), *_own_rules_off(campaign, chain)]
     for offer in chain.offers.values():
         network = chain.networks.get(offer.network_id) if offer.network_id is not None else None
-        found += offer_findings(offer, network, chain.sources_to(offer.id), any_rows, own_links)
+        findings += offer_findings(offer, network, chain.sources_to(offer.id), any_rows, own_links)
     for network in chain.networks.values():
-        found += network_findings(network)
+        findings += network_findings(network)
     for checked in chain.rules:
-        found += [*_rule(chain, checked), *_statuses(chain, checked.rule)]
-    return found
+        findings += [*_rule(chain, checked), *_statuses(chain, checked.rule)]
+    return findings
 
 
-def _reach(chain: Chain) -> Iterator[Finding]:
-    """Whether the world can open the campaign links."""
+def _reach(chain: Chain) -> Iterator[CheckFinding]:
+    """Find campaign links that cannot be opened from the internet."""
     if not chain.base_url or all(campaign.domain for campaign in chain.campaigns):
         return
     target = target_of(chain.base_url)
     if isinstance(target, TargetFault) or isinstance(judge_target(target, Policy()), RefusedAddress):
-        yield Finding(
+        yield CheckFinding(
             _WARNING,
-            Code.LINK_NOT_PUBLIC,
-            Place(kind=Kind.INSTANCE, field="public_url"),
+            CheckCode.LINK_NOT_PUBLIC,
+            CheckPlace(kind=CheckPlaceKind.INSTANCE, field="public_url"),
             f"Campaign links and postback URLs begin with {chain.base_url}, which only this machine or network can reach.",
-            "Set the public URL, under which the world reaches the tracker, in the settings.",
+            "Set the tracker's public URL in the settings.",
         )
 
 
-def _campaign(campaign: Campaign, routes: Routes) -> Iterator[Finding]:
+def _campaign(campaign: Campaign, routes: Routes) -> Iterator[CheckFinding]:
     route = routes.find(campaign.key.encode())
     if route is None:
         return
     yield from campaign_findings(campaign, route)
     if route.fallback is None:
-        sentence = "Neither the campaign nor the instance has a fallback address: a visitor without an offer gets a plain 404 page."
+        sentence = "No fallback URL is set for the campaign or in the settings, so visitors without an offer get a plain 404 page."
         place = campaign_place(campaign, "fallback_url")
-        remedy = "Set a fallback address, here or for the whole instance."
-        yield Finding(_NOTE, Code.NO_FALLBACK, place, sentence, remedy)
+        remedy = "Set one here, or a default in the settings."
+        yield CheckFinding(_NOTE, CheckCode.NO_FALLBACK, place, sentence, remedy)
 
 
-def _own_rules_off(campaign: Campaign, chain: Chain) -> Iterator[Finding]:
+def _own_rules_off(campaign: Campaign, chain: Chain) -> Iterator[CheckFinding]:
     if campaign.source_rules_off and any(checked.rule.source_id == campaign.source_id for checked in chain.rules):
-        yield Finding(
+        yield CheckFinding(
             _WARNING,
-            Code.SOURCE_RULES_OFF,
+            CheckCode.SOURCE_RULES_OFF,
             campaign_place(campaign, "source_rules_off"),
-            "The campaign has switched its source's postback rules off: the source learns of none of its conversions.",
-            "Switch them on, unless a rule of the campaign itself reports to the source.",
+            "The campaign has switched off its source's postback rules, so the source never learns of its conversions.",
+            "Switch them on, unless one of the campaign's own rules reports to the source.",
         )
 
 
-def _rule(chain: Chain, checked: CheckedRule) -> Iterator[Finding]:
+def _rule(chain: Chain, checked: CheckedRule) -> Iterator[CheckFinding]:
     rule = checked.rule
     yield from rule_findings(rule, chain.sources_of(rule))
     if not rule.active:
         is_first = rule.rule_id in chain.first_rules.values()
-        sentence = "The rule is switched off: its postbacks are skipped (rule_off)."
-        yield Finding(
+        sentence = "The rule is switched off, so its postbacks are skipped (rule_off)."
+        yield CheckFinding(
             _WARNING if is_first else _NOTE,
-            Code.RULE_OFF,
+            CheckCode.RULE_OFF,
             rule_place(rule, "active"),
             sentence,
             "Switch it on if it is needed.",
@@ -106,15 +106,15 @@ def _rule(chain: Chain, checked: CheckedRule) -> Iterator[Finding]:
     if checked.paused:
         sentence = "The receiver answered 410 Gone, so the rule is paused and its postbacks wait."
         remedy = (
-            "Correct its URL if it is wrong, or ask the receiver; then resume the rule. Its waiting postbacks are rebuilt if the URL was "
-            "corrected. One is sent first, and the others follow unless it is answered 410 again. The postback that was answered 410 has "
-            "failed: resend it in Conversions - Out."
+            "Correct the URL if it is wrong, or ask the receiver; then resume the rule. Its waiting postbacks are rebuilt if the "
+            "URL was corrected. One is sent first, and the others follow unless the response is 410 again. The postback that got "
+            "the 410 has failed: resend it in Conversions - Out."
         )
-        yield Finding(_ERROR, Code.RULE_PAUSED, rule_place(rule), sentence, remedy)
+        yield CheckFinding(_ERROR, CheckCode.RULE_PAUSED, rule_place(rule), sentence, remedy)
 
 
-def _statuses(chain: Chain, rule: Rule) -> Iterator[Finding]:
-    """Whether the statuses that a rule waits for can come."""
+def _statuses(chain: Chain, rule: Rule) -> Iterator[CheckFinding]:
+    """Find statuses that a rule waits for but that cannot come."""
     selected = rule.conditions.statuses
     known = {row.status.key: row for row in chain.statuses}
     place = rule_place(rule, "conditions.statuses")
@@ -123,25 +123,25 @@ def _statuses(chain: Chain, rule: Rule) -> Iterator[Finding]:
     for key in selected:
         if key not in known:
             sentence = f"The rule waits for the status {key!r}, which does not exist."
-            yield Finding(_ERROR, Code.STATUS_UNKNOWN, place, sentence, "Choose an existing status.")
+            yield CheckFinding(_ERROR, CheckCode.STATUS_UNKNOWN, place, sentence, "Choose an existing status.")
         elif key not in (OTHER.key, SALE.key) and not any(
             words_for_status(key, known[key].words, network.status_words) for network in senders or [_ANY_NETWORK]
         ):
-            sentence = f"No network's word is mapped to the status {key!r}; only the word {key!r} itself gives it."
-            remedy = "Give the status the words that your networks send for it, here or on the network's page."
-            yield Finding(_WARNING, Code.STATUS_WITHOUT_WORDS, place, sentence, remedy)
-    told = [network for network in senders if network.postback_parameters]
+            sentence = f"No network's word is mapped to the status {key!r}, so only the word {key!r} itself sets it."
+            remedy = "Map the words that your networks send to the status, for all networks or on the network's page."
+            yield CheckFinding(_WARNING, CheckCode.STATUS_WITHOUT_WORDS, place, sentence, remedy)
+    described = [network for network in senders if network.postback_parameters]
     if (
         selected
         and SALE.key not in selected
-        and told
-        and all("status" not in network.postback_parameters for network in told)
+        and described
+        and all("status" not in network.postback_parameters for network in described)
     ):
-        names = ", ".join(sorted(network.name for network in told))
-        yield Finding(
+        names = ", ".join(sorted(network.name for network in described))
+        yield CheckFinding(
             _WARNING,
-            Code.STATUS_NOT_SENT,
+            CheckCode.STATUS_NOT_SENT,
             place,
-            f"The rule waits for {', '.join(selected)}, and no status comes from {names}: without one a conversion is a sale.",
-            "Add status with the network's macro to its postback URL, or let the rule be sent for sale.",
+            f"The rule waits for {', '.join(selected)}, but no status comes from {names}. Without one a conversion is a sale.",
+            "Add the parameter status with the network's macro to its postback URL, or select sale in the rule.",
         )

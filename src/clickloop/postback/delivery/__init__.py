@@ -1,1 +1,1 @@
-"""Delivery: the worker that claims due postbacks, sends them and records the outcome; one queue per receiver."""
+"""Delivery: the worker that claims due postbacks, sends them and records the outcomes, with one queue per receiver."""

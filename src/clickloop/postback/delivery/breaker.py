@@ -1,7 +1,7 @@
-"""The breaker of a lane: pauses a receiver that fails again and again, probes it, and lets it go on. Pure: moments are passed in.
+"""The circuit breaker of a receiver: pauses one that keeps failing, probes it, and resumes it. Pure: time is passed in.
 
-``now`` is a monotonic time in seconds, so that a clock that jumps pauses and resumes nothing; ``now_ms`` is only for people and
-for what outlives a restart.
+``now`` is a monotonic time in seconds, so that a clock that jumps pauses and resumes nothing. ``now_ms`` is used only for display
+and for state that survives a restart.
 """
 
 import enum
@@ -10,63 +10,67 @@ from collections import deque
 import msgspec
 
 from clickloop.clock import SECOND_MS
-from clickloop.postback.retry import PASSING, Outcome, Trouble
+from clickloop.postback.retry import TRANSIENT_CODES, AttemptOutcome, Trouble
 
 WINDOW_SECONDS = 300  # long enough for ten attempts at a receiver with little traffic
-SLOT_SECONDS = 10  # counts by slot, not by attempt: memory stays flat at any rate
+SLOT_SECONDS = 10  # attempts are counted per slot, so memory stays constant at any rate
 OPENS_AT = 10
-"""Minimum number of attempts within the window for a verdict on a receiver: fewer may fail by chance."""
+"""Minimum number of attempts in the window before the breaker can open: fewer may fail by chance."""
 OPENS_PERCENT = 70
-"""Share of failed attempts in the window from which the breaker opens."""
+"""Percentage of failed attempts in the window at which the breaker opens."""
 FIRST_PROBE_SECONDS = 30  # a restart at the receiver is often over by then
-MAX_PROBE_SECONDS = 900  # a receiver that is back after hours is noticed within this
+MAX_PROBE_SECONDS = 900  # the longest delay in noticing that a receiver is back
 
 
-class Verdict(enum.Enum):
-    """What an attempt says of the receiver itself, whatever it means for the postback."""
+class AttemptVerdict(enum.Enum):
+    """The verdict of an attempt on the receiver itself, regardless of the postback."""
 
     ANSWERED = "answered"
     FAILED = "failed"
     NOT_ASKED = "not_asked"
-    """The attempt never reached out: it says nothing."""
+    """No request was sent, so it says nothing."""
 
 
-def verdict_of(outcome: Outcome) -> Verdict:
-    """Time-outs, network errors, 5xx, 408, 425 and 429 count against the receiver; any other answer shows that it is there.
+def verdict_of(outcome: AttemptOutcome) -> AttemptVerdict:
+    """Return the verdict on the receiver: timeouts, network errors, 5xx, 408, 425 and 429 count as failures.
 
-    Other 4xx concern one request, and so does a 200 whose text means failure.
+    Any other response shows that it works: other 4xx, and a 200 whose text means failure, concern one request.
     """
     if outcome.trouble in (Trouble.UNSENDABLE, Trouble.ADDRESS_REFUSED):
-        return Verdict.NOT_ASKED
+        return AttemptVerdict.NOT_ASKED
     if outcome.status_code is None:
-        return Verdict.FAILED
-    return Verdict.FAILED if outcome.status_code >= 500 or outcome.status_code in PASSING else Verdict.ANSWERED
+        return AttemptVerdict.FAILED
+    return (
+        AttemptVerdict.FAILED
+        if outcome.status_code >= 500 or outcome.status_code in TRANSIENT_CODES
+        else AttemptVerdict.ANSWERED
+    )
 
 
 class Pause(msgspec.Struct, frozen=True, kw_only=True):
-    """A paused receiver. Moments are Unix milliseconds."""
+    """The pause of a receiver. Times are Unix milliseconds."""
 
     opened_at: int
     probe_at: int
-    """When the next attempt is let through to see whether it is back."""
+    """When the next probe may be sent: one postback, to see whether the receiver is back."""
     probes: int = 0
-    """How many of those have failed."""
+    """Number of failed probes."""
     why: str = ""
-    """What was found when it was paused, for people."""
+    """Why it was paused, as a sentence."""
 
 
-class Turn(enum.Enum):
-    """What the end of an attempt, or somebody's wish, made of a receiver."""
+class BreakerChange(enum.Enum):
+    """The change that the end of an attempt caused in a receiver's state."""
 
     PAUSED = "paused"
     STILL_PAUSED = "still_paused"
     RESUMED = "resumed"
     HELD = "held"
-    """It asked us to wait."""
+    """It requested a wait (Retry-After)."""
 
 
 class Breaker:
-    """Counts the verdicts of the last five minutes. ``pause`` is None while the receiver may be asked."""
+    """The breaker of one receiver, counting the verdicts of the last five minutes. ``pause`` is None while it is closed."""
 
     __slots__ = ("_attempts", "_failed", "_probe_due", "_slots", "pause")
 
@@ -74,39 +78,39 @@ class Breaker:
         self.pause: Pause | None = None
         self._probe_due = 0.0
         self._slots: deque[list[int]] = deque()
-        """Number of the slot, attempts and failures in it; oldest first."""
+        """Slot number, attempts and failures of each slot, oldest first."""
         self._attempts = 0
         self._failed = 0
 
     def restore(self, pause: Pause, now: float, now_ms: int) -> None:
-        """Goes on where an earlier process stopped. A clock that jumped meanwhile cannot put the probe off for longer than usual."""
+        """Restore the pause of an earlier process."""
         self.pause = pause
-        usual = probe_wait(pause.probes)
-        self._probe_due = now + min(max(0.0, (pause.probe_at - now_ms) / SECOND_MS), usual)
+        # Bounded, because the clock may have jumped meanwhile.
+        self._probe_due = now + min(max(0.0, (pause.probe_at - now_ms) / SECOND_MS), probe_wait(pause.probes))
 
     def probe_in(self, now: float) -> float:
-        """Seconds until a probe may leave; not above 0: it may. Only for a paused receiver."""
+        """Return the seconds until a probe may leave; 0 or less: now. Only for a paused receiver."""
         return self._probe_due - now
 
     def probe_now(self, now: float, now_ms: int) -> None:
-        """Lets a probe leave at once. Only for a paused receiver."""
+        """Let a probe leave immediately. Does nothing unless the receiver is paused."""
         if self.pause is not None:
             self._probe_due = now
             self.pause = msgspec.structs.replace(self.pause, probe_at=now_ms)
 
     def close(self) -> None:
-        """Lets a paused receiver be asked again without a probe; what was counted before is forgotten."""
+        """End the pause without a probe, and reset the counts."""
         self.pause = None
         self._forget()
 
-    def judge(self, verdict: Verdict, now: float, now_ms: int, *, probe: bool = False) -> Turn | None:
-        """Takes a verdict in. While paused only a ``probe`` counts, not what had left before."""
+    def judge(self, verdict: AttemptVerdict, now: float, now_ms: int, *, probe: bool = False) -> BreakerChange | None:
+        """Apply a verdict. While paused only that of a ``probe`` counts, not those of attempts that had left before."""
         if self.pause is not None:
             return self._judge_probe(self.pause, verdict, now, now_ms) if probe else None
-        if verdict is Verdict.NOT_ASKED:
+        if verdict is AttemptVerdict.NOT_ASKED:
             return None
-        self._count(verdict is Verdict.FAILED, now)
-        if verdict is Verdict.ANSWERED or self._attempts < OPENS_AT:
+        self._count(verdict is AttemptVerdict.FAILED, now)
+        if verdict is AttemptVerdict.ANSWERED or self._attempts < OPENS_AT:
             return None
         if self._failed * 100 < self._attempts * OPENS_PERCENT:
             return None
@@ -114,17 +118,17 @@ class Breaker:
         self._forget()
         self._probe_due = now + FIRST_PROBE_SECONDS
         self.pause = Pause(opened_at=now_ms, probe_at=now_ms + FIRST_PROBE_SECONDS * SECOND_MS, why=why)
-        return Turn.PAUSED
+        return BreakerChange.PAUSED
 
-    def _judge_probe(self, pause: Pause, verdict: Verdict, now: float, now_ms: int) -> Turn:
-        if verdict is Verdict.ANSWERED:
+    def _judge_probe(self, pause: Pause, verdict: AttemptVerdict, now: float, now_ms: int) -> BreakerChange:
+        if verdict is AttemptVerdict.ANSWERED:
             self.pause = None
-            return Turn.RESUMED
-        probes = pause.probes + (verdict is Verdict.FAILED)
+            return BreakerChange.RESUMED
+        probes = pause.probes + (verdict is AttemptVerdict.FAILED)
         wait_seconds = probe_wait(probes)
         self._probe_due = now + wait_seconds
         self.pause = msgspec.structs.replace(pause, probes=probes, probe_at=now_ms + wait_seconds * SECOND_MS)
-        return Turn.STILL_PAUSED
+        return BreakerChange.STILL_PAUSED
 
     def _count(self, failed: bool, now: float) -> None:
         slot = int(now // SLOT_SECONDS)

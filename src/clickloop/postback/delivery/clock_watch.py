@@ -1,20 +1,20 @@
-"""The clock of a delivery worker: what waits was set by it, and follows it when it jumps, also while nobody looked."""
+"""The clock of a delivery worker. Stored due times follow the wall clock when it jumps, also while no process was running."""
 
 import logging
 import time
 from collections.abc import Callable
 
 from clickloop.clock import MINUTE_MS, Clock, wall_clock
-from clickloop.postback.delivery.jump_aware_clock import SteadyTime
+from clickloop.postback.delivery.jump_aware_clock import JumpAwareClock
 from clickloop.postback.delivery.store_thread import StoreThread
 
-NOTED_MS = MINUTE_MS
-"""The clock is written down this often, and after each jump, so that a start notices that it was set back meanwhile."""
+SAVE_INTERVAL_MS = MINUTE_MS
+"""Interval of storing the clock, besides after each jump. A start compares it to detect that the clock was set back."""
 _log = logging.getLogger(__name__)
 
 
 class ClockWatch:
-    """Steady time, and the store's moments that follow the wall clock. For one event loop."""
+    """A jump-free clock that also moves the store's due times when the wall clock jumps. For one event loop."""
 
     def __init__(
         self,
@@ -23,30 +23,30 @@ class ClockWatch:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
-        self._time = SteadyTime(clock, monotonic)
+        self._time = JumpAwareClock(clock, monotonic)
         self._to_follow_ms = 0
-        """The jumps that the store has not followed yet, together."""
+        """The sum of the jumps that the store has not followed yet."""
         self._noted_at: int | None = None
         self.now = self._time.now
         self.monotonic = monotonic
 
     async def begin(self) -> int:
-        """Move what waits back if the clock was set back since it was last noted, and return the moment of now.
+        """Move due times back if the clock was set back since it was last stored. Return the current time.
 
-        The newest postback tells nothing of it: no postback may have been created while the clock was ahead, and one that was
-        stays the newest for as long as the clock was ahead.
+        The newest postback cannot tell: there may be none from while the clock was ahead, and one that there is remains the
+        newest for as long as the clock was ahead.
         """
         self._time.look()
         now_ms = self.now()
         latest_ms = await self._ledger.call(self._ledger.store.latest_moment)
         if latest_ms is not None and latest_ms > now_ms + MINUTE_MS:
-            _log.warning("the clock is %d ms behind where it was last; what waits moves back", latest_ms - now_ms)
+            _log.warning("the clock was set back by %d ms; due times move back with it", latest_ms - now_ms)
             await self._ledger.call(self._ledger.store.follow_clock, now_ms - latest_ms)
         await self._note()
         return now_ms
 
     def look(self) -> int:
-        """Look at the wall clock and return how far it has jumped; 0: it has not."""
+        """Check the wall clock and return how far it has jumped since the last check, in milliseconds; 0 if it has not."""
         jump_ms = self._time.look()
         if jump_ms:
             _log.warning("the clock jumped by %d ms", jump_ms)
@@ -54,8 +54,8 @@ class ClockWatch:
         return jump_ms
 
     async def follow(self) -> bool:
-        """Let the store follow the jumps, and note the clock now and then; return whether there was a jump. Raise as the store does."""
-        # Taken before the await, and put back on failure: a jump meanwhile adds to what is left.
+        """Let the store follow jumps, and store the clock now and then. Return whether it jumped. Raise as the store does."""
+        # Taken before the await and restored on failure, so that a jump meanwhile is added.
         following, self._to_follow_ms = self._to_follow_ms, 0
         if following:
             try:
@@ -64,7 +64,7 @@ class ClockWatch:
                 self._to_follow_ms += following
                 raise
             self._noted_at = None
-        if self._noted_at is None or abs(self.now() - self._noted_at) >= NOTED_MS:
+        if self._noted_at is None or abs(self.now() - self._noted_at) >= SAVE_INTERVAL_MS:
             await self._note()
         return following != 0
 

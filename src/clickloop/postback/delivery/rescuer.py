@@ -1,15 +1,15 @@
-"""The rescuer of a delivery worker: looks for leases that have ended, and for what users set and want of receivers."""
+"""The rescuer of a delivery worker: recovers postbacks with expired leases, and applies users' limits and commands."""
 
 import logging
 from collections.abc import Awaitable, Callable
 
 from clickloop.postback.delivery.clock_watch import ClockWatch
-from clickloop.postback.delivery.delivery_log import tell_asked
+from clickloop.postback.delivery.delivery_log import log_receiver_command
 from clickloop.postback.delivery.departures import Claim
-from clickloop.postback.delivery.lane import KeptLane
-from clickloop.postback.delivery.lanes import Lanes
-from clickloop.postback.delivery.limits import Limits
+from clickloop.postback.delivery.limits import DeliveryLimits
 from clickloop.postback.delivery.outcome_writer import OutcomeWriter
+from clickloop.postback.delivery.receiver_queue import StoredReceiver
+from clickloop.postback.delivery.receiver_queues import ReceiverQueues
 from clickloop.postback.delivery.signals import Signals, pause
 from clickloop.postback.delivery.store_thread import StoreThread
 
@@ -17,21 +17,21 @@ _log = logging.getLogger(__name__)
 
 
 class Rescuer:
-    """Nothing that was claimed is forgotten: whoever claimed it, once its lease has ended it waits again."""
+    """Returns postbacks whose lease has expired to waiting, whichever worker had claimed them, so that none is lost."""
 
     def __init__(
         self,
         ledger: StoreThread,
-        lanes: Lanes[Claim],
+        receivers: ReceiverQueues[Claim],
         writer: OutcomeWriter,
         clock: ClockWatch,
-        limits: Limits,
+        limits: DeliveryLimits,
         signals: Signals,
         watch_clock: Callable[[], Awaitable[None]],
     ) -> None:
-        """``watch_clock`` is awaited before each look: leases end by the clock."""
+        """``watch_clock`` is awaited before each check, because the clock decides which leases have expired."""
         self._ledger = ledger
-        self._lanes = lanes
+        self._receivers = receivers
         self._writer = writer
         self._clock = clock
         self._limits = limits
@@ -39,35 +39,35 @@ class Rescuer:
         self._watch_clock = watch_clock
 
     async def run(self) -> None:
-        """Look now and then, and when somebody wants something of a receiver, until ``quit``."""
+        """Check periodically, and when a user has a command for a receiver, until ``quit``."""
         while True:
-            await pause(self._signals.look, self._limits.look_seconds)
+            await pause(self._signals.look, self._limits.poll_seconds)
             self._signals.look.clear()
             if self._signals.quit.is_set():
                 return
             try:
                 await self._look()
             except Exception:
-                _log.exception("expired leases cannot be looked for: the ledger failed")
-            self._lanes.forget_idle(self._clock.monotonic())
+                _log.exception("expired leases cannot be recovered: the ledger failed")
+            self._receivers.forget_idle(self._clock.monotonic())
 
     async def _look(self) -> None:
         await self._watch_clock()
         store = self._ledger.store
         rescued = await self._ledger.call(store.rescue, self._clock.now())
         if rescued:
-            _log.warning("%d postbacks had outlived their lease; they are tried again", rescued)
+            _log.warning("the leases of %d postbacks expired; they are sent again", rescued)
             self._signals.due.set()
-        self._follow(await self._ledger.call(store.lanes))
+        self._follow(await self._ledger.call(store.receivers))
 
-    def _follow(self, kept: tuple[KeptLane, ...]) -> None:
-        """Take over what users set for receivers, do what they want of them, and note which need not be waited for any more."""
+    def _follow(self, stored: tuple[StoredReceiver, ...]) -> None:
+        """Apply users' limits and commands, and store which receivers' waits have ended."""
         now = self._clock.monotonic()
-        self._lanes.set_terms(kept)
-        wanted = self._lanes.follow(kept, now, self._clock.now())
-        for lane, wish in wanted.items():
-            tell_asked(lane, wish)
-        turned = {*wanted, *self._lanes.waits_over(now)}
-        if turned:
-            self._writer.note_turned(turned, wanted)
+        self._receivers.set_terms(stored)
+        done = self._receivers.follow(stored, now, self._clock.now())
+        for receiver, command in done.items():
+            log_receiver_command(receiver, command)
+        changed = {*done, *self._receivers.waits_over(now)}
+        if changed:
+            self._writer.note_changed(changed, done)
             self._signals.due.set()

@@ -1,4 +1,4 @@
-"""The thread in which a delivery worker calls its store, so that the event loop goes on meanwhile."""
+"""The thread in which a delivery worker calls its store, so that calls do not block the event loop."""
 
 import asyncio
 import functools
@@ -8,24 +8,26 @@ from typing import ParamSpec, TypeVar
 
 from clickloop.postback.delivery.work import PostbackStore
 
-_Answer = TypeVar("_Answer")
-_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
+_Arguments = ParamSpec("_Arguments")
 
 
 class StoreThread:
-    """One thread alone: calls reach the store in the order in which they were made.
+    """A single thread, so that calls reach the store in order.
 
-    So an outcome that is on its way when the clock is set back is stored first, and then moved along with all that is stored.
+    An outcome that is being written when the clock is set back is therefore stored first, then shifted with everything stored.
     """
 
     def __init__(self, store: PostbackStore) -> None:
         self.store = store
         self._pool = ThreadPoolExecutor(1, "delivery-ledger")
 
-    async def call(self, ask: Callable[_Given, _Answer], *args: _Given.args, **kwargs: _Given.kwargs) -> _Answer:
-        """Call a method of ``store`` and return what it answers. Raise as it does."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, functools.partial(ask, *args, **kwargs))
+    async def call(
+        self, method: Callable[_Arguments, _Result], *args: _Arguments.args, **kwargs: _Arguments.kwargs
+    ) -> _Result:
+        """Call a method of ``store`` in the thread, and return its result. Raise as it does."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, functools.partial(method, *args, **kwargs))
 
     def close(self) -> None:
-        """Wait for the calls that were made, and end the thread."""
+        """Wait for pending calls, and end the thread."""
         self._pool.shutdown()

@@ -1,116 +1,118 @@
-"""What passes between delivery and the store where postbacks wait."""
+"""The interface between delivery and the store of waiting postbacks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
-from clickloop.postback.delivery.lane import Asked, KeptLane, Standing
-from clickloop.postback.delivery.lanes import EVERY_ROOM, Rooms
-from clickloop.postback.retry import Outcome, Result, Tried
-from clickloop.postback.rule import Request, Schedule, Success
+from clickloop.postback.delivery.receiver_queue import ReceiverCommand, ReceiverCondition, StoredReceiver
+from clickloop.postback.delivery.receiver_queues import UNLIMITED_QUOTAS, Quotas
+from clickloop.postback.retry import AttemptCounts, AttemptOutcome, Result
+from clickloop.postback.rule import PostbackRequest, Schedule, Success
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A claimed postback: everything that one attempt needs."""
+    """A claimed postback, with everything that one attempt needs."""
 
     postback_id: str
     rule_id: int
-    lane: str
+    receiver: str
     """The receiver, ``host:port``."""
     token: int
     """The lease's fencing token."""
     attempt: int
-    """Number of the attempt whose row has been written."""
-    tried: Tried
-    request: Request
+    """Number of this attempt; its row has been written."""
+    tried: AttemptCounts
+    request: PostbackRequest
     success: Success
     schedule: Schedule
     probes_rule: bool = False
-    """Its rule was resumed, and this one is let through first: when it is answered, the others follow."""
+    """Its rule was resumed, and this one is sent first: the others follow once the receiver has responded."""
 
 
-class Claimed(msgspec.Struct, frozen=True):
-    """What a claim took. ``seen`` counts all that were due, also those put off."""
+class ClaimBatch(msgspec.Struct, frozen=True):
+    """The result of a claim. ``seen`` counts all postbacks that were due, even deferred ones."""
 
     jobs: tuple[Job, ...]
     seen: int
     next_at: int | None
-    """When the next one will be due in the lanes of which nothing is due now; of the others a later claim tells."""
+    """When the next postback is due for receivers for which nothing is due now; for the others, a later claim reports it."""
     more: bool = False
-    """More is due, and there is room for it: claim again."""
+    """More is due, and there is capacity for it: claim again."""
     full: tuple[str, ...] = ()
-    """Lanes of which perhaps more is due than they had room for."""
+    """Receivers for which more may be due than could be claimed."""
     last: str = ""
-    """The lane behind which the next claim is to begin."""
+    """The receiver after which the next claim is to start."""
 
 
-class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """An attempt whose outcome is to be written: ``at`` is when it ended, ``again_at`` the next attempt's moment."""
+class EndedAttempt(msgspec.Struct, frozen=True, kw_only=True):
+    """The record of an ended attempt. ``at``: when it ended; ``retry_at``: when the next one is due."""
 
     job: Job
-    outcome: Outcome
+    outcome: AttemptOutcome
     result: Result
     at: int
-    again_at: int | None = None
+    retry_at: int | None = None
     pauses_rule: bool = False
     error: str = ""
-    """Why it was no delivery, for people; empty when it was one. At most 500 characters."""
+    """Why it was not a delivery, or a remark on one; at most ``retry.MAX_ERROR_LENGTH`` characters."""
 
 
-class Recorded(msgspec.Struct, frozen=True):
-    """What writing outcomes has brought about."""
+class RecordingResult(msgspec.Struct, frozen=True):
+    """The effects of recording outcomes."""
 
     paused: tuple[int, ...] = ()
-    """Rules that a 410 has paused."""
+    """Rules paused by a 410."""
     resumed: tuple[int, ...] = ()
-    """Rules that go on, because the one that was let through first was answered. What they hold is to be woken."""
+    """Rules resumed because the receiver responded to their first postback. Their other postbacks are to be woken."""
     woken: int = 0
-    """Postbacks that stood behind one that is final now, and are due."""
+    """Number of postbacks now due because an earlier one of the same conversion and rule is final."""
 
 
 class PostbackStore(Protocol):
-    """Where postbacks wait. Every call is one transaction, blocks, and may raise when the store is away."""
+    """The store of waiting postbacks. Every call is one transaction, blocks, and may raise if the store is down."""
 
-    def claim(self, now_ms: int, limit: int, lease_ms: int, rooms: Rooms = EVERY_ROOM) -> Claimed:
-        """Takes at most ``limit`` due postbacks, of each lane at most its room, in fair shares.
+    def claim(self, now_ms: int, limit: int, lease_ms: int, rooms: Quotas = UNLIMITED_QUOTAS) -> ClaimBatch:
+        """Claim at most ``limit`` due postbacks, in fair shares, for each receiver at most its room.
 
-        Each is taken not before the earlier ones of its conversion and rule are final.
+        A postback is not claimed before the earlier ones of its conversion and rule are final.
         """
         ...
 
-    def record(self, ended: Sequence[Ended]) -> Recorded:
-        """Writes outcomes; those whose token is stale touch nothing."""
+    def record(self, ended: Sequence[EndedAttempt]) -> RecordingResult:
+        """Write outcomes. Those with a stale token change nothing."""
         ...
 
-    def wake_held(self) -> bool:
-        """Lets some of what rules have held go on that are not held any more; False: that was all."""
+    def wake_resumed(self) -> bool:
+        """Wake a batch of postbacks whose rules were resumed. Return False if that was all."""
         ...
 
-    def lanes(self) -> tuple[KeptLane, ...]:
-        """The lanes of which something is kept: what the user has set, and who is paused."""
+    def receivers(self) -> tuple[StoredReceiver, ...]:
+        """Return the stored receivers: those with limits, a pause, a wait or a command."""
         ...
 
-    def keep_standings(self, standings: Mapping[str, Standing], done: Mapping[str, Asked]) -> None:
-        """Keeps by lane how its receiver stands, and that what somebody asked of it is done."""
+    def save_receiver_conditions(
+        self, standings: Mapping[str, ReceiverCondition], done: Mapping[str, ReceiverCommand]
+    ) -> None:
+        """Store receivers' conditions, and that commands are done."""
         ...
 
     def release(self, jobs: Sequence[Job], now_ms: int) -> None:
-        """Gives back claimed postbacks that were never sent, as if they had not been claimed."""
+        """Release claimed postbacks that were never sent, as if they had not been claimed."""
         ...
 
     def rescue(self, now_ms: int, everything: bool = False) -> int:
-        """Puts postbacks with an expired lease (or all under a lease) back to waiting; answers how many."""
+        """Return postbacks with an expired lease (or with any) to waiting. Return how many."""
         ...
 
     def follow_clock(self, jump_ms: int) -> None:
-        """Moves leases with a clock that jumped, and with one that jumped back also the moments of what waits."""
+        """Shift leases by a clock jump, and due times as well if the clock jumped back."""
         ...
 
     def note_clock(self, now_ms: int) -> None:
-        """Remember the moment by delivery's clock, by which the moments of what waits were set."""
+        """Store the time of delivery's clock, by which due times were set."""
         ...
 
     def latest_moment(self) -> int | None:
-        """Return the moment that was noted last, else when the newest postback was created; None when there is neither."""
+        """Return the time stored last, otherwise when the newest postback was created; None if there is neither."""
         ...

@@ -1,1 +1,1 @@
-"""Sending: the one HTTP client, name resolution and the address guard."""
+"""Sending: the HTTP client, name resolution and the address guard."""

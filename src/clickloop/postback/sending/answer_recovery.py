@@ -1,9 +1,9 @@
-"""Malformed answers of receivers: the status line counts, and of the rest what can be read.
+"""Recover malformed responses: use the status line, and whatever else can be read.
 
-The HTTP client refuses an answer as a whole when a header's name has a space in it, a header is too long, or there are two lengths.
-The receiver has taken the request all the same, so a refusal would send it again up to thirteen times. Here the client's parser is
-wrapped: while it reads a head, the bytes are remembered, and where it gives up, the status is read from them; so it is where the
-head has no end and the deadline comes first. The connection of such an answer is never used again.
+The HTTP client rejects a whole response if a header's name contains a space, a header is too long, or there are two lengths. The
+receiver has accepted the request all the same, so a rejected response would lead to sending it up to thirteen times. This wraps
+the client's parser: while it reads a head, the bytes are stored, and if it gives up, or the deadline passes before the head ends,
+the status is read from them. The connection of such a response is never reused.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ from aiohttp.http_exceptions import BadHttpMessage
 from multidict import CIMultiDict, CIMultiDictProxy
 
 MAX_HEAD_BYTES = 65_536
-"""Maximum size of a head of which status and headers are read."""
-MAX_BODY_BYTES = 65_536  # as much as is read of a sound answer
+"""Maximum size of a head."""
+MAX_BODY_BYTES = 65_536  # as much as is read of a well-formed response
 QUIET_SECONDS = 1.0
-"""An answer whose end cannot be known ends when nothing more has come for this long."""
+"""A response whose end is unknown ends when nothing has arrived for this long."""
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?=[ \r\n])")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[^\r\n]{0,200}\r?\n")
@@ -31,37 +31,37 @@ _WANTED_HEADERS = (b"location", b"retry-after", b"content-length", b"transfer-en
 _WITHOUT_BODY = frozenset({204, 304})
 _ENDLESS = f"no end of the headers within {MAX_HEAD_BYTES // 1024} KB"
 _MAX_REASON_CHARACTERS = 200  # the receiver chose it, and it is shown
-_MAX_READ_CHARACTERS = 1_000  # the parser's text quotes the receiver
+_MAX_READ_CHARACTERS = 1_000  # the parser's message quotes the receiver
 
 note_accepted: ContextVar[Callable[[int], None] | None] = ContextVar("note_accepted", default=None)
-"""Called with a status of 2xx when an answer is given up before its head has ended: the receiver has taken the request."""
+"""Called with a 2xx status if the deadline passes before the head has ended: the receiver has accepted the request."""
 
 Fed = tuple[Sequence[tuple[RawResponseMessage, aiohttp.StreamReader]], bool, bytes]
 
 
 class TolerantConnector(aiohttp.TCPConnector):
-    """Connections whose answers are recovered where the client's parser gives up."""
+    """A connector whose connections recover malformed responses."""
 
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**given)
-        # There is no public way to choose the protocol of a connection; a test holds that this one works.
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # aiohttp has no public way to choose a connection's protocol; a test ensures that this one works.
         self._factory = lambda: TolerantProtocol(loop=self._loop)  # type: ignore[assignment]  # aiohttp names its own class
 
 
 class TolerantProtocol(ResponseHandler):
-    """The client's protocol with a parser that recovers. ``malformed``: what could not be read of the last answer; empty: nothing."""
+    """The client's protocol with a tolerant parser. ``malformed``: what is wrong with the last response; empty if nothing."""
 
     malformed = ""
 
-    def set_response_params(self, **given: Any) -> None:
-        """Set the parser for the answer of the next request, as the client does."""
+    def set_response_params(self, **options: Any) -> None:
+        """Set up the parser for the next response, as the client does, and wrap it."""
         self.malformed = ""
-        super().set_response_params(**given)
+        super().set_response_params(**options)
         if self._parser is not None:
             self._parser = _TolerantParser(self._parser, self, self._loop)  # type: ignore[assignment]  # aiohttp names its own class
 
     def data_received(self, data: bytes) -> None:
-        """Take what arrived. What nobody asked for ends the connection: it would be taken for the answer to the next request."""
+        """Process received data. Unrequested data closes the connection, as the next request would take it for its response."""
         if data and self._is_answered():
             self.close()
         else:
@@ -73,28 +73,28 @@ class TolerantProtocol(ResponseHandler):
         return is_head_read and self._payload is not None and self._payload.is_eof() and not self._upgraded
 
     def status_so_far(self) -> int | None:
-        """Return the status of an answer whose head has not ended; None: its status line has not come, or there is no answer."""
-        parser: object = self._parser  # the client's annotation knows its own parser only
+        """Return the status of a response whose head has not ended; None if no status line has arrived."""
+        parser: object = self._parser  # annotated by aiohttp as its own parser only
         return parser.status_so_far() if isinstance(parser, _TolerantParser) else None
 
     def hand_out(self, message: RawResponseMessage, payload: aiohttp.StreamReader) -> None:
-        """Hand an answer to the client outside of a call of the parser."""
+        """Pass a response to the client outside of a parser call."""
         self._should_close = True
         self._payload = payload
         self.feed_data((message, payload), 0)
 
 
-class Answer(aiohttp.ClientResponse):
-    """An answer that knows whether it had to be recovered."""
+class RecoverableResponse(aiohttp.ClientResponse):
+    """A response that knows whether it had to be recovered."""
 
     malformed = ""
 
-    async def start(self, connection: Any) -> "Answer":
+    async def start(self, connection: Any) -> "RecoverableResponse":
         """Read the head, as the client does."""
         protocol = connection.protocol
         try:
             await super().start(connection)
-        # The deadline: a status that came in time is still worth recording.
+        # The deadline: a status that arrived in time is still worth recording.
         except asyncio.CancelledError:
             code = protocol.status_so_far() if isinstance(protocol, TolerantProtocol) else None
             note = note_accepted.get()
@@ -106,7 +106,7 @@ class Answer(aiohttp.ClientResponse):
 
 
 class _TolerantParser:
-    """The client's parser; where it gives up on a head whose status line is good, the answer is recovered."""
+    """The client's parser. If it gives up on a head with a valid status line, the response is recovered."""
 
     def __init__(self, inner: Any, protocol: TolerantProtocol, loop: asyncio.AbstractEventLoop) -> None:
         self._inner = inner
@@ -121,7 +121,7 @@ class _TolerantParser:
         return getattr(self._inner, name)
 
     def feed_data(self, data: bytes) -> Fed:
-        """Take what arrived. Raise what the client's parser raises for what is no answer at all."""
+        """Process received data. Raise as the client's parser does if it is not a response at all."""
         if self._recovered is not None:
             self._recovered.feed(data)
             return (), False, b""
@@ -135,11 +135,11 @@ class _TolerantParser:
             if not self._recover(seen, reason_of(error)):
                 raise
             return (), False, b""
-        # After an interim answer (103) the parser goes on with the next head.
+        # After an interim response (103) the parser continues with the next head.
         self.is_head_read = any(not 100 <= message.code < 200 for message, _ in fed[0])
         self._seen = b"" if self.is_head_read else seen[:MAX_HEAD_BYTES]
         if not self.is_head_read and self._head_bytes > MAX_HEAD_BYTES:
-            # Interim answers and empty lines without end: each costs more to read than to send, and others wait meanwhile.
+            # Endless interim responses or empty lines: each costs more to read than to send, and blocks other attempts.
             if not self._recover(self._seen, _ENDLESS):
                 raise BadHttpMessage(_ENDLESS)
             return (), False, b""
@@ -147,7 +147,6 @@ class _TolerantParser:
         return fed
 
     def feed_eof(self) -> Any:
-        """Take the end of the connection."""
         if self._recovered is not None:
             self._recovered.end()
             return None
@@ -158,17 +157,17 @@ class _TolerantParser:
         return self._inner.feed_eof()
 
     def status_so_far(self) -> int | None:
-        """Return the status in what has come of a head."""
+        """Return the status in the part of a head that has arrived, or None."""
         status = _STATUS_LINE.match(self._seen, _begin_of_final_head(self._seen))
         return None if status is None else int(status[1])
 
     def pause_reading(self) -> None:
-        """Pause; an answer that was recovered takes little memory and needs no pause."""
+        """Pause reading, unless the response is recovered: that takes little memory."""
         if self._recovered is None:
             self._inner.pause_reading()
 
     def _recover(self, seen: bytes, reason: str) -> bool:
-        """Go on with an answer by its status line; False: there is no good one."""
+        """Recover the response by its status line. Return False if there is no valid one."""
         begins_at = _begin_of_final_head(seen)
         status = _STATUS_LINE.match(seen, begins_at)
         if status is None:
@@ -179,7 +178,7 @@ class _TolerantParser:
 
 
 class _Recovered:
-    """The rest of an answer behind its status."""
+    """The rest of a recovered response, after its status."""
 
     def __init__(self, protocol: TolerantProtocol, loop: asyncio.AbstractEventLoop, code: int, rest: bytes) -> None:
         self._protocol = protocol
@@ -195,14 +194,14 @@ class _Recovered:
         self.feed(rest)
 
     def feed(self, data: bytes) -> None:
-        """Take what arrived behind the status."""
+        """Process data that follows the status."""
         if self._has_ended:
             return
         self._rest += data
         if self._body_at < 0 and (end := _HEAD_END.search(self._rest)):
             self._body_at = end.end()
             self._headers = _headers_of(self._rest[: end.start()])
-        # A 2xx is a delivery whatever follows; of others a header may say where to, or when to come again.
+        # A 2xx is a delivery whatever follows. For others, a header may contain the redirect or the requested wait.
         if self._body_at >= 0 or 200 <= self._code < 300:
             self._hand_out()
         if self._is_whole():
@@ -211,7 +210,7 @@ class _Recovered:
             self._wait()
 
     def end(self) -> None:
-        """End the answer with what has come of it."""
+        """End the response with what has arrived of it."""
         if self._has_ended:
             return
         self._has_ended = True
@@ -220,14 +219,14 @@ class _Recovered:
         if self._body_at < 0:
             self._headers = _headers_of(self._rest)
         self._hand_out()
-        # Without an empty line nobody can tell headers from body: then all of it is what the answer says.
+        # Without an empty line, headers and body cannot be told apart, so all of it becomes the body.
         body = self._rest[max(self._body_at, 0) :].lstrip(b"\r\n" if self._body_at < 0 else b"")
         if body and self._code not in _WITHOUT_BODY:
             self._payload.feed_data(_unchunked(body) if self._is_chunked() else body[:MAX_BODY_BYTES])
         self._payload.feed_eof()
 
     def _is_whole(self) -> bool:
-        """Return whether nothing more is to come, or is to be read."""
+        """Return whether the response is complete, or as much has arrived as is read."""
         if self._body_at < 0:
             return len(self._rest) > MAX_HEAD_BYTES
         arrived = len(self._rest) - self._body_at
@@ -263,7 +262,7 @@ class _Recovered:
 
 
 def _begin_of_final_head(seen: bytes) -> int:
-    """Return where the head begins that is no interim one (100 to 199)."""
+    """Return the start of the first head that is not an interim one (100 to 199)."""
     at = 0
     while (status := _STATUS_LINE.match(seen, at)) and status[1].startswith(b"1"):
         end = _HEAD_END.search(seen, status.end())
@@ -274,7 +273,7 @@ def _begin_of_final_head(seen: bytes) -> int:
 
 
 def _headers_of(head: bytes) -> dict[bytes, list[bytes]]:
-    """Return the values of the headers that matter, by name in lower case; lines that are none are left out."""
+    """Return the values of the relevant headers by lower-case name, ignoring lines that are not headers."""
     found: dict[bytes, list[bytes]] = {}
     for line in head[:MAX_HEAD_BYTES].split(b"\n"):
         name, colon, value = line.partition(b":")
@@ -284,7 +283,7 @@ def _headers_of(head: bytes) -> dict[bytes, list[bytes]]:
 
 
 def _unchunked(body: bytes) -> bytes:
-    """Return the text of chunks up to the first that is no chunk, and all behind that as it came."""
+    """Return the content of the chunks, and unchanged whatever follows the last valid one."""
     found: list[bytes] = []
     at = 0
     while size := _CHUNK_SIZE.match(body, at):
@@ -298,7 +297,7 @@ def _unchunked(body: bytes) -> bytes:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return in one line what the client's parser says. It quotes the bytes as Python does, and points at one with a caret below."""
+    """Return the parser's message on one line. It quotes bytes as Python does, and marks one with a caret on the next line."""
     text = str(getattr(error, "message", "") or error) or type(error).__name__
     shown = " ".join(line.strip() for line in text[:_MAX_READ_CHARACTERS].splitlines() if line.strip("^ "))
     return _QUOTED_BYTES.sub(r"\2", shown)[:_MAX_REASON_CHARACTERS]

@@ -1,8 +1,8 @@
-"""Dialing: how the one HTTP client gets from a name to a connection, and the address guard's place on that way.
+"""Connect the HTTP client to a host name, checking every address with the address guard.
 
-A name is resolved once, all its answers are judged, and only those that are allowed are ever tried: what is connected to is what
-was judged. The client's memory of answers sits behind the judgement, so a name that changes its mind is judged again when it is
-asked again. The last look is at the address of each socket before it is opened, whoever chose it.
+A name is resolved once, all its addresses are judged, and only allowed ones are ever tried, so the client connects to what was
+judged. Its DNS cache stores addresses after that, so a name is judged again whenever it is resolved again. Finally, the address
+of each socket is judged before it is opened, wherever it came from.
 """
 
 import socket
@@ -12,44 +12,44 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from clickloop.postback.sending.address_guard import AddressGuard, RefusedAddress
-from clickloop.postback.sending.address_ranges import Refusal
+from clickloop.postback.sending.address_ranges import AddressRefusal
 from clickloop.postback.sending.answer_recovery import TolerantConnector
 from clickloop.postback.sending.resolving import SystemResolver
 
-REMEMBER_SECONDS = 10
-"""How long the answers for a name are used again."""
+DNS_CACHE_SECONDS = 10
+"""Time for which a name's addresses are cached."""
 IDLE_SECONDS = 15
-"""How long a connection that nobody uses is kept."""
+"""Time for which an idle connection is kept open."""
 
 SocketFactory = Callable[[aiohttp.AddrInfoType], socket.socket]
 
 
 class AddressRefusedError(OSError):
-    """Nothing may be sent to an address: raised instead of opening a socket. Its text is the refusal's sentence."""
+    """Raised instead of opening a socket to a refused address. The text is the refusal's sentence."""
 
 
 def open_connector(
     guard: AddressGuard,
     resolver: AbstractResolver | None = None,
     socket_factory: SocketFactory | None = None,
-    remember_seconds: int = REMEMBER_SECONDS,
+    dns_cache_seconds: int = DNS_CACHE_SECONDS,
 ) -> aiohttp.TCPConnector:
-    """The connections of a sender, guarded. ``resolver`` and ``socket_factory`` are the system's unless others are given.
+    """Return a sender's guarded connector. ``resolver`` and ``socket_factory`` default to the system's.
 
-    How many requests are under way is bounded by who calls the sender, so there is no limit here.
+    It has no limit of connections, because the sender's caller limits the number of requests under way.
     """
     return TolerantConnector(
         limit=0,
         resolver=GuardedResolver(guard, resolver or SystemResolver()),
         socket_factory=guarded_sockets(guard, socket_factory or _open_socket),
-        use_dns_cache=remember_seconds > 0,
-        ttl_dns_cache=remember_seconds,
+        use_dns_cache=dns_cache_seconds > 0,
+        ttl_dns_cache=dns_cache_seconds,
         keepalive_timeout=IDLE_SECONDS,
     )
 
 
 class GuardedResolver(AbstractResolver):
-    """Another resolver's answers, less those that the guard refuses."""
+    """A resolver that drops another resolver's addresses if the guard refuses them."""
 
     def __init__(self, guard: AddressGuard, resolver: AbstractResolver) -> None:
         self._guard = guard
@@ -58,7 +58,7 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The addresses of a name that may be sent to. Raises AddressRefusedError when it has none but refused ones."""
+        """Return the allowed addresses of a name. Raise AddressRefusedError if it has only refused ones."""
         refused: RefusedAddress | None = None
         allowed = []
         for answer in await self._resolver.resolve(host, port, family):
@@ -71,10 +71,9 @@ class GuardedResolver(AbstractResolver):
             return allowed
         if refused is None:
             raise socket.gaierror(socket.EAI_NONAME, "The name has no address.")
-        raise AddressRefusedError(f"{host} leads nowhere but to a refused address: {refused.sentence}")
+        raise AddressRefusedError(f"{host} only has refused addresses: {refused.sentence}")
 
     async def close(self) -> None:
-        """Closes the other resolver."""
         await self._resolver.close()
 
 
@@ -89,7 +88,7 @@ def guarded_sockets(guard: AddressGuard, open_socket: SocketFactory) -> SocketFa
         if isinstance(judgement, RefusedAddress):
             raise AddressRefusedError(judgement.sentence)
         if port in everywhere and is_of_this_machine(family, host):
-            raise AddressRefusedError(RefusedAddress(Refusal.OWN, f"{host} port {port}").sentence)
+            raise AddressRefusedError(RefusedAddress(AddressRefusal.OWN, f"{host} port {port}").sentence)
         return open_socket(info)
 
     return guarded
@@ -101,7 +100,7 @@ def _open_socket(info: aiohttp.AddrInfoType) -> socket.socket:
 
 
 def is_of_this_machine(family: int, host: str) -> bool:
-    """Whether an address is one of this machine's: only to those can a socket be bound."""
+    """Return whether an address is one of this machine's: a socket can be bound only to those."""
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         try:
             probe.bind((host, 0))

@@ -1,4 +1,4 @@
-"""Looking a receiver's name up for a dry run: whether anything could be sent to where it leads now. Nothing is connected to."""
+"""The DNS check of dry runs: whether a receiver's name now resolves to an allowed address. Nothing is connected to."""
 
 import socket
 import time
@@ -9,26 +9,26 @@ from concurrent.futures import TimeoutError as NotInTimeError
 from clickloop.postback.sending.address_guard import AddressGuard, RefusedAddress
 from clickloop.postback.sending.address_ranges import packed_address
 from clickloop.postback.sending.resolving import addresses_of
-from clickloop.postback.sending.target import Target
+from clickloop.postback.sending.target import RequestTarget
 
 PATIENCE_SECONDS = 1.0
-"""Maximum time to wait for a name's servers."""
+"""Maximum time to wait for a lookup."""
 SILENT_SECONDS = 30.0
-"""Time without lookups after one that timed out: a dry run of many rules must not take minutes."""
+"""Time without lookups after one that timed out, so that a dry run of many rules does not take minutes."""
 
 LookUp = Callable[[str, int], Sequence[str]]
-"""The addresses of one family that a name has, as ``resolving.addresses_of`` finds them; raises socket.gaierror."""
-RefusedNow = Callable[[Target], str]
-"""Why nothing could be sent to a target as its name resolves now, as a sentence; empty: it could, or that is not known."""
+"""Returns a name's addresses of one family, like ``resolving.addresses_of``; raises socket.gaierror."""
+DnsCheck = Callable[[RequestTarget], str]
+"""Returns why a target is refused as its name resolves now, as a sentence; empty if it is not, or that is unknown."""
 
 
-def not_looked_up(_target: Target) -> str:
-    """Nobody is asked."""
+def skip_dns_check(_target: RequestTarget) -> str:
+    """Skip the check."""
     return ""
 
 
-class LookingUp:
-    """Asks for the addresses of a target's name and has the guard judge them. Threads may share it."""
+class TargetLookup:
+    """Looks up the addresses of a target's name and lets the guard judge them. Thread-safe."""
 
     def __init__(
         self,
@@ -41,12 +41,12 @@ class LookingUp:
         self._look_up = look_up
         self._monotonic = monotonic
         self._patience_seconds = patience_seconds
-        # Name servers cannot be waited for with a deadline, so threads are, and few: those stuck do not add up.
-        self._threads = ThreadPoolExecutor(4, "dry-run-look-up")
+        # A lookup cannot be given a deadline, but waiting for a thread can. Few threads, so that stuck ones do not add up.
+        self._threads = ThreadPoolExecutor(4, "dry-run-lookup")
         self._silent_until = 0.0
 
-    def refused_now(self, target: Target) -> str:
-        """Why nothing could be sent there as the name resolves now; empty: it could, or that is not known."""
+    def dns_refusal(self, target: RequestTarget) -> str:
+        """Return why the target is refused as its name resolves now; empty if it is not, or that is unknown."""
         if packed_address(target.host) is not None or self._monotonic() < self._silent_until:
             return ""
         try:
@@ -58,7 +58,7 @@ class LookingUp:
         refused = [judgement for judgement in judgements if isinstance(judgement, RefusedAddress)]
         if not refused or len(refused) < len(judgements):
             return ""
-        return f"{target.host} leads nowhere but to a refused address: {refused[0].sentence}"
+        return f"{target.host} only has refused addresses: {refused[0].sentence}"
 
     def _addresses(self, host: str) -> list[str]:
         found: list[str] = []

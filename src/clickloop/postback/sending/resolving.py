@@ -1,7 +1,7 @@
-"""Resolving: all addresses of a name, as the system's own sources (hosts file, name servers) have them, and nothing but asking.
+"""Resolve a name to all its addresses with the system's sources (hosts file, name servers).
 
-``getaddrinfo`` is not used: to put several answers in order it connects a datagram socket to each of them, refused ones too,
-before anybody could judge them (glibc's ``rfc3484_sort``). ``gethostbyname2_r`` asks the same sources and leaves it at that.
+``getaddrinfo`` is not used, because it sorts addresses by connecting a datagram socket to each of them, before the guard could
+refuse any (glibc's ``rfc3484_sort``). ``gethostbyname2_r`` uses the same sources and only resolves.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 _LIBC = ctypes.CDLL(None)
-_LOOK_UPS = 128
-"""Questions that are under way at once, two for each name. A name whose servers are silent keeps two of them busy for longer than an
-attempt lasts, and one receiver may redirect each of its requests to another such name; a thread that is not needed is never begun."""
-_BUFFER = 8_192  # glibc's own size; nearly every answer fits
-_MAX_BUFFER_BYTES = 1_048_576  # an answer that needs more is an attack
+_MAX_LOOKUPS = 128
+"""Lookups under way at once, two per name. A name whose servers do not respond keeps two threads busy for longer than an attempt
+lasts, and a receiver may redirect each of its requests to another such name. Threads are only started when needed."""
+_BUFFER_BYTES = 8_192  # glibc's own size; nearly every response fits
+_MAX_BUFFER_BYTES = 1_048_576  # a response that needs more is an attack
 _NO_DATA = 4
 _FAULTS = {1: socket.EAI_NONAME, 2: socket.EAI_AGAIN, 3: socket.EAI_FAIL}
-"""What h_errno says (netdb.h), as getaddrinfo would."""
+"""h_errno (netdb.h) to the error code of getaddrinfo."""
 
 
 class _Entry(ctypes.Structure):
@@ -36,19 +36,19 @@ class _Entry(ctypes.Structure):
 
 
 class SystemResolver(AbstractResolver):
-    """Asks in threads of its own, so that silent name servers hold up nothing else. IPv4 comes first: it is everywhere."""
+    """Resolves in its own threads, so that slow name servers block nothing else. IPv4 comes first: it works everywhere."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_LOOK_UPS, "look-up")
+        self._threads = ThreadPoolExecutor(_MAX_LOOKUPS, "lookup")
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """All addresses of a name. Raises socket.gaierror when it has none."""
+        """Return all addresses of a name. Raise socket.gaierror if it has none."""
         families = (socket.AF_INET, socket.AF_INET6) if family == socket.AF_UNSPEC else (family,)
         loop = asyncio.get_running_loop()
-        asked = [loop.run_in_executor(self._threads, addresses_of, host, one) for one in families]
-        answers = await asyncio.gather(*asked, return_exceptions=True)
+        lookups = [loop.run_in_executor(self._threads, addresses_of, host, one) for one in families]
+        answers = await asyncio.gather(*lookups, return_exceptions=True)
         found = [
             ResolveResult(
                 hostname=host,
@@ -68,15 +68,15 @@ class SystemResolver(AbstractResolver):
         raise fault or socket.gaierror(socket.EAI_NONAME, "The name has no address.")
 
     async def close(self) -> None:
-        """Waits for nobody."""
+        """Close without waiting for lookups under way."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def addresses_of(host: str, family: int) -> list[str]:
-    """The addresses of one family that a name has; none when it has others. Raises socket.gaierror."""
+    """Return a name's addresses of one family; none if it only has others. Raise socket.gaierror."""
     if "\0" in host:
-        raise socket.gaierror(socket.EAI_NONAME, "The name holds a NUL, behind which nobody would look.")
-    size = _BUFFER
+        raise socket.gaierror(socket.EAI_NONAME, "The name contains a NUL, where C would cut it off.")
+    size = _BUFFER_BYTES
     while True:
         entry, found, fault = _Entry(), ctypes.POINTER(_Entry)(), ctypes.c_int()
         buffer = ctypes.create_string_buffer(size)

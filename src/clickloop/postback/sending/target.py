@@ -1,7 +1,7 @@
 """The target of a request: the one URL parser, used when a rule is saved and again when a request leaves.
 
-It is strict. Path and query are changed in nothing but what cannot stand in a request line. A host is brought into the one form
-in which the address guard judges it and a resolver sees it: lower-case ASCII, without the dot at its end, addresses as usual.
+It is strict. In path and query it only escapes what a request line cannot contain. It normalizes the host to the form that the
+address guard judges and a resolver sees: lower-case ASCII without a trailing dot, addresses in the usual notation.
 """
 
 import ipaddress
@@ -11,34 +11,34 @@ import idna
 import msgspec
 
 from clickloop.explained import Explained
-from clickloop.text import octets_of
+from clickloop.text import unescape_bytes
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_URL = 8_192
-"""Bytes of a URL that is still sent."""
+"""Maximum size of a URL in bytes."""
 
 
 class TargetFault(Explained):
-    """Why a URL is not sent to."""
+    """The reason why nothing can be sent to a URL."""
 
     TOO_LONG = "too_long", f"The URL is longer than {MAX_URL} bytes."
-    CHARACTER = "character", "The URL holds a space, a control character or a backslash: write them percent-encoded."
-    SCHEME = "scheme", "The URL does not begin with http:// or https://."
-    CREDENTIALS = "credentials", "The URL holds a user name or password: put them into an Authorization header."
+    CHARACTER = "character", "The URL contains a space, a control character or a backslash. Percent-encode it."
+    SCHEME = "scheme", "The URL must start with http:// or https://."
+    CREDENTIALS = "credentials", "The URL contains a user name or password. Use an Authorization header instead."
     HOST = (
         "host",
-        "The URL has no host, or one that cannot exist. An IPv4 address is four decimal numbers, IPv6 stands in brackets.",
+        "The URL has no valid host. Write IPv4 addresses as four decimal numbers, and IPv6 addresses in brackets.",
     )
     PORT = "port", "The URL's port is not a number from 1 to 65535."
     FRAGMENT = (
         "fragment",
-        "The URL holds a #: nothing behind it ever reaches a receiver, write it as %23 if it is meant.",
+        "The URL contains a #, and what follows it never reaches a receiver. Write %23 if you mean the character.",
     )
 
 
-class Target(msgspec.Struct, frozen=True):
-    """Where a request goes. ``host`` is lower-case ASCII without a dot at its end: a name, IPv4 as four decimal numbers, or IPv6
-    without brackets. ``path`` and ``query`` are as they came.
+class RequestTarget(msgspec.Struct, frozen=True):
+    """The target of a request. ``host`` is lower-case ASCII without a trailing dot: a name, IPv4 as four decimal numbers, or IPv6
+    without brackets. ``path`` and ``query`` are escaped.
     """
 
     scheme: str
@@ -48,25 +48,24 @@ class Target(msgspec.Struct, frozen=True):
     query: str
 
     @property
-    def lane(self) -> str:
-        """The receiver, ``host:port``: what fails and recovers together."""
+    def receiver(self) -> str:
+        """Return the receiver, ``host:port``: what fails and recovers together."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def url(self) -> str:
-        """The URL as it is sent."""
         return f"{self.scheme}://{self.authority}{self.path}" + (f"?{self.query}" if self.query else "")
 
     @property
     def authority(self) -> str:
-        """Host and port as they stand in a URL."""
+        """Return host and port as written in a URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
-_ESCAPED = [f"%{octet:02X}" for octet in range(256)]
+_ESCAPED = [f"%{byte:02X}" for byte in range(256)]
 _MAX_HOST = 1_000
-"""Characters of a host before its letters are made ASCII, which takes more than linear time."""
+"""Maximum number of characters of a host to convert to ASCII, which takes more than linear time."""
 _UNSENDABLE = re.compile(r"[\x00-\x20\x7f\\]")
 _TO_ESCAPE = re.compile(r"[^\x21-\x5b\x5d-\x7e]+")
 _AUTHORITY = re.compile(r"[^/?#]*//[^/?#]*")
@@ -79,8 +78,8 @@ _ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 _IPV4 = re.compile(r"(?:(?:0|[1-9][0-9]{0,2})(?:\.(?!$)|$)){4}")
 
 
-def target_of(url: str) -> Target | TargetFault:
-    """Where a URL leads, or why nothing may be sent there. The text is looked at as it is: nothing is stripped first."""
+def target_of(url: str) -> RequestTarget | TargetFault:
+    """Return the target of a URL, or why nothing can be sent to it. The text is not stripped first."""
     if len(url) > MAX_URL:
         return TargetFault.TOO_LONG
     if _UNSENDABLE.search(url):
@@ -103,24 +102,24 @@ def target_of(url: str) -> Target | TargetFault:
     port = _port_of(port_text) if port_text else DEFAULT_PORTS[scheme]
     if port is None:
         return TargetFault.PORT
-    target = Target(scheme, host, port, escaped(parts["path"]) or "/", escaped(parts["query"] or ""))
+    target = RequestTarget(scheme, host, port, escaped(parts["path"]) or "/", escaped(parts["query"] or ""))
     if len(scheme) + len(target.authority) + len(target.path) + len(target.query) + 4 > MAX_URL:
         return TargetFault.TOO_LONG
     return target
 
 
 def escaped(text: str) -> str:
-    """The text with every character that cannot stand in a request line percent-encoded; all else untouched.
+    """Return the text with every character percent-encoded that a request line cannot contain.
 
-    What stands for a byte that is not UTF-8 (``text.text_of``) becomes that byte.
+    Stand-ins for bytes that are not UTF-8 (``text.escape_bytes``) become those bytes.
     """
     if text.isascii() and not _UNSENDABLE.search(text):
         return text
-    return _TO_ESCAPE.sub(lambda found: "".join([_ESCAPED[octet] for octet in octets_of(found[0])]), text)
+    return _TO_ESCAPE.sub(lambda found: "".join([_ESCAPED[byte] for byte in unescape_bytes(found[0])]), text)
 
 
 def escaped_url(url: str) -> str:
-    """A URL whose macros have been filled in, escaped behind its host, so that a raw value cannot end the request line."""
+    """Return a URL whose macros have been filled in, escaped after its host, so that a raw value cannot end the request line."""
     authority = _AUTHORITY.match(url)
     end = authority.end() if authority else 0
     return url[:end] + escaped(url[end:]).replace("#", "%23")
@@ -134,13 +133,13 @@ def _port_of(text: str) -> int | None:
 
 
 def _host_of(text: str) -> str | None:
-    """A host in its one form, or None. Other scripts' letters and full-width digits become what a resolver would see.
+    """Return the normalized host, or None. Letters of other scripts and full-width digits become what a resolver would see.
 
-    What ends in a number is an IPv4 address (as https://url.spec.whatwg.org/#ends-in-a-number-checker has it), and only its
-    usual form is one: ``127.1``, ``0x7f.1``, ``0177.0.0.1`` and ``2130706433``, which C libraries read as loopback, are none.
+    A host that ends in a number is an IPv4 address (https://url.spec.whatwg.org/#ends-in-a-number-checker), and only the usual
+    notation is accepted: not ``127.1``, ``0x7f.1``, ``0177.0.0.1`` or ``2130706433``, which C libraries read as loopback.
     """
     if text.startswith("["):
-        if not text.endswith("]") or "%" in text:  # a zone (RFC 6874) means nothing beyond this machine
+        if not text.endswith("]") or "%" in text:  # a zone (RFC 6874) is meaningless beyond this machine
             return None
         try:
             return str(ipaddress.IPv6Address(text[1:-1]))

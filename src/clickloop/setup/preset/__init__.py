@@ -1,1 +1,1 @@
-"""Traffic sources and networks as reviewed data, each with the address it is from."""
+"""Presets of traffic sources and networks: reviewed data, each with its source document."""

@@ -1,7 +1,7 @@
-"""Presets: what is publicly documented of traffic sources and networks, with the address of each document.
+"""Presets of traffic sources and networks, from their public documents.
 
-The data are ``sources.toml`` and ``networks.toml`` beside this file, read once when first asked for. A preset is a
-recommendation: everything that it fills in stays editable.
+The data is in ``sources.toml`` and ``networks.toml`` next to this file, read once on first use. A preset is a recommendation:
+everything that it fills in remains editable.
 """
 
 import enum
@@ -18,7 +18,7 @@ from clickloop.explained import Explained
 
 
 class Confidence(enum.StrEnum):
-    """Who wrote the document that a preset is from."""
+    """Who wrote the document that a preset is based on."""
 
     OFFICIAL = "official"
     """The source or network itself."""
@@ -29,54 +29,54 @@ class Confidence(enum.StrEnum):
 
     @property
     def words(self) -> str:
-        """The same for people, of the document itself."""
+        """Return a description of the document."""
         return _CONFIDENCE_WORDS[self]
 
 
 _CONFIDENCE_WORDS = {
-    Confidence.OFFICIAL: "official document",
-    Confidence.THIRD_PARTY_DOCS: "document by others",
-    Confidence.THIRD_PARTY_LIST: "list by others, check before use",
+    Confidence.OFFICIAL: "official documentation",
+    Confidence.THIRD_PARTY_DOCS: "third-party documentation",
+    Confidence.THIRD_PARTY_LIST: "third-party list, check before use",
 }
 
 
-class WayBack(Explained):
-    """How a source takes conversions. The sentence says where to find the postback URL; empty: the preset has it."""
+class PostbackSupport(Explained):
+    """The way in which a source receives conversions. The sentence says where to find the postback URL; empty: in the preset."""
 
     POSTBACK = "postback", ""
     """By the postback URL in the preset."""
     IN_ACCOUNT = (
         "in_account",
-        "Your account there shows the postback URL: copy it from there, and put {externalid} where it takes its own click id.",
+        "Copy the postback URL from your account at the source, and put {externalid} where it expects its own click ID.",
     )
     """By a postback URL that the source shows in the user's account."""
-    API = "api", "It takes conversions by its own API only: there is no postback URL to copy."
-    """Not by a plain postback URL, but by the source's own API."""
+    API = "api", "The source receives conversions only by its own API; it has no postback URL."
+    """Only by the source's own API."""
     UNKNOWN = (
         "unknown",
         (
-            "Its documents do not say how it takes conversions: look for a postback or S2S URL in your account there, "
-            "or ask its support."
+            "The source's documents do not say how it receives conversions. Look for a postback or S2S URL in your account "
+            "there, or ask its support."
         ),
     )
-    """The documents read do not say."""
+    """Not documented."""
 
     @property
     def words(self) -> str:
-        """The same for people, where a postback URL would stand."""
+        """Return a description to show in place of a postback URL."""
         return _WAY_WORDS[self]
 
 
 _WAY_WORDS = {
-    WayBack.POSTBACK: "a postback URL",
-    WayBack.IN_ACCOUNT: "your account there shows it",
-    WayBack.API: "takes conversions by API only, no postback",
-    WayBack.UNKNOWN: "not documented",
+    PostbackSupport.POSTBACK: "a postback URL",
+    PostbackSupport.IN_ACCOUNT: "in your account at the source",
+    PostbackSupport.API: "conversions by API only, no postback",
+    PostbackSupport.UNKNOWN: "not documented",
 }
 
 
 class PresetRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A parameter row: its name in our link, the source's macro (empty: the source fills it by itself), a name for reports."""
+    """A parameter row: its name in our link, the source's macro (empty: the source adds the value) and its name in reports."""
 
     parameter: str
     placeholder: str
@@ -87,24 +87,24 @@ class SourcePreset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """A traffic source as its documents describe it."""
 
     key: str
-    """Lasting; a source made from the preset carries it."""
+    """Permanent, because sources created from the preset store it."""
     name: str
     external_id: str = ""
-    """The placeholder of ``external_id``: the source's macro for its click id; empty: none is known."""
+    """Placeholder of ``external_id``: the source's macro for its click id; empty if unknown."""
     appends: str = ""
-    """The parameter in which the source adds its click id to the link by itself."""
+    """The parameter in which the source itself adds its click id to the link."""
     cost: str = ""
-    """The placeholder of ``cost``."""
+    """Placeholder of ``cost``."""
     rows: tuple[PresetRow, ...] = ()
     """V1, V2, … in order; at most 30."""
-    way_back: WayBack
+    way_back: PostbackSupport
     postback_url: str = ""
-    """With our macros; filled in exactly when the way back is ``POSTBACK``."""
+    """With our macros. Set if and only if ``way_back`` is ``POSTBACK``."""
     replace: tuple[str, ...] = ()
-    """Words in ``postback_url`` that stand for values from the user's account."""
+    """Words in ``postback_url`` to replace with values from the user's account."""
     notes: str = ""
     source_url: str
-    """The document that the preset is from."""
+    """The document that the preset is based on."""
     more_sources: tuple[str, ...] = ()
     confidence: Confidence
 
@@ -113,25 +113,25 @@ class NetworkPreset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """A network as its documents describe it."""
 
     key: str
-    """Lasting; a network made from the preset carries it."""
+    """Permanent, because networks created from the preset store it."""
     name: str
     click_id_parameter: str = ""
-    """The parameter of its offer links that takes our click id; empty: none is known."""
+    """The parameter in the network's offer links for our click id; empty if unknown."""
     postback: dict[str, str] = {}
-    """Parameter of our postback URL to the network's macro."""
+    """The network's macro by parameter of our postback URL."""
     status_words: dict[str, str] = {}
-    """The network's word to the key of our status."""
+    """Key of our status by the network's word."""
     statuses_by_url: tuple[str, ...] = ()
-    """Where there is no macro for the status: one postback URL per word, ending in ``&status=<word>``."""
+    """If there is no macro for the status: words, each with a postback URL ending in ``&status=<word>``."""
     other_macros: tuple[str, ...] = ()
     notes: str = ""
     source_url: str
-    """The document that the preset is from."""
+    """The document that the preset is based on."""
     more_sources: tuple[str, ...] = ()
     confidence: Confidence
 
     def offer_url_addition(self) -> str:
-        """What an offer link needs in its query, ``sub1={clickid}``; empty when no parameter is known."""
+        """Return what to add to an offer link's query, such as ``sub1={clickid}``; empty if the parameter is unknown."""
         return f"{self.click_id_parameter}={{clickid}}" if self.click_id_parameter else ""
 
 
@@ -147,23 +147,23 @@ _Preset = TypeVar("_Preset", bound=_Named)
 
 @cache
 def source_presets() -> Mapping[str, SourcePreset]:
-    """All presets of traffic sources by key, in alphabetical order of their names."""
+    """Return all presets of traffic sources by key, sorted by name."""
     return _by_key(msgspec.convert(_entries("sources.toml"), tuple[SourcePreset, ...]))
 
 
 @cache
 def network_presets() -> Mapping[str, NetworkPreset]:
-    """All presets of networks by key, in alphabetical order of their names."""
+    """Return all presets of networks by key, sorted by name."""
     return _by_key(msgspec.convert(_entries("networks.toml"), tuple[NetworkPreset, ...]))
 
 
 def find_sources(words: str) -> tuple[SourcePreset, ...]:
-    """The sources whose name or key holds all the words, in any case; those that begin with the first word come first."""
+    """Return the sources whose name or key contains all words, ignoring case; those starting with the first word come first."""
     return _found(words, source_presets().values())
 
 
 def find_networks(words: str) -> tuple[NetworkPreset, ...]:
-    """The networks whose name or key holds all the words, in any case; those that begin with the first word come first."""
+    """Return the networks whose name or key contains all words, ignoring case; those starting with the first word come first."""
     return _found(words, network_presets().values())
 
 

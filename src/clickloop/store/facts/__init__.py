@@ -1,1 +1,1 @@
-"""The facts: everything that must be counted."""
+"""The facts: everything that is counted."""

@@ -1,4 +1,4 @@
-"""The facts: what must be counted, one append-only table of additive rows, and the click looked up by its id."""
+"""The interface of the facts: an append-only table of additive rows, which also finds clicks by id."""
 
 from collections.abc import Collection, Sequence
 from typing import Protocol
@@ -7,17 +7,17 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
-from clickloop.report.evidence import Clicks
-from clickloop.report.query import Rate, Report, ReportQuery
+from clickloop.report.evidence import ClickEvidence
+from clickloop.report.query import ExchangeRate, Report, ReportQuery
 from clickloop.store.journal.segment import SegmentContents
 
 
 class FactsError(Exception):
-    """The facts cannot be opened, read or written; nothing of what was asked has happened."""
+    """The facts cannot be opened, read or written; the operation had no effect."""
 
 
 class FactsDamagedError(FactsError):
-    """The database file is not whole."""
+    """The database file is damaged."""
 
 
 class FactsInUseError(FactsError):
@@ -25,11 +25,11 @@ class FactsInUseError(FactsError):
 
 
 class SegmentRefusedError(FactsError):
-    """A segment holds a record that is no click. ``loaded``: clicks of segments before it that were added all the same."""
+    """A segment has a record that is not a click. ``loaded``: number of clicks added from the segments before it."""
 
     def __init__(self, segment_name: str, detail: str, loaded: int = 0) -> None:
         super().__init__(
-            f"segment {segment_name} holds a record that is no click: {detail}; cut it out and load the rest"
+            f"segment {segment_name} holds a record that is not a click: {detail}; cut it out and load the rest"
         )
         self.segment_name = segment_name
         self.detail = detail
@@ -37,7 +37,7 @@ class SegmentRefusedError(FactsError):
 
 
 class UnreadableRange(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows of a column that cannot be read."""
+    """A range of rows in which a column cannot be read."""
 
     table: str
     column: str
@@ -47,7 +47,7 @@ class UnreadableRange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of reading. ``next_column`` None: everything was read."""
+    """The result of verifying. ``next_column``: where to continue; None if everything was read."""
 
     columns: int
     rows: int
@@ -55,11 +55,35 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     next_column: int | None = None
 
 
-class Facts(Protocol):
-    """What every store of facts can do. Loading is for one thread at a time; reading for any."""
+class FactsReader(Protocol):
+    """The methods of a store of facts that only read. Call them from any thread."""
+
+    def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
+        """Return the clicks with these ids, by id; unknown ids are absent."""
+        ...
+
+    def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
+        """Return a page of the click log, newest first."""
+        ...
+
+    def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, ClickEvidence]:
+        """Return, by campaign (all, or one), a summary of its last ``most`` counted clicks, if it has any."""
+        ...
+
+    def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:
+        """Return the sums of a query's groups, and the totals. ``rates`` convert into the query's currency."""
+        ...
+
+    def verify(self, first_column: int = 0, seconds: float = float("inf")) -> Verification:
+        """Read every block, or as many columns as the time allows, at least one. Raise FactsError."""
+        ...
+
+
+class FactsStore(FactsReader, Protocol):
+    """The methods of every store of facts. Load from one thread at a time; read from any."""
 
     def load_clicks(self, segments: Sequence[SegmentContents]) -> int:
-        """Adds the clicks of verified segments, each segment exactly once for ever; answers how many were added now."""
+        """Add the clicks of verified segments, each segment exactly once. Return the number of clicks added."""
         ...
 
     def has_loaded(self, name: str) -> bool:
@@ -67,68 +91,48 @@ class Facts(Protocol):
         ...
 
     def forget_segments(self, names: Collection[str]) -> None:
-        """Says that these segments are out of the journal for good, so that their names need no longer be remembered."""
+        """Forget the names of segments that have left the journal for good."""
         ...
 
     def accepts_click(self, line: bytes) -> bool:
-        """Whether one journal line could be loaded as a click. Slow: for finding the one in a segment that cannot."""
+        """Return whether a journal line can be loaded as a click. Slow: use it to find the bad line of a refused segment."""
         ...
 
     def load_facts(self, rows: Sequence[tuple[int, bytes]]) -> int:
-        """Add rows of the ledger's outbox (id, ``ConversionFact`` as JSON), each id exactly once for ever. Return how many were added.
+        """Add outbox rows of the ledger (id, ``ConversionFact`` as JSON), each id exactly once. Return the number added.
 
-        Ids need not ascend from one call to the next: rows are committed in another order than their ids were given out.
+        Ids need not ascend between calls: rows may be committed in another order than their ids were assigned.
         """
         ...
 
     def last_outbox_id(self) -> int:
-        """Return the highest id that was taken of the ledger's outbox."""
+        """Return the highest id taken from the ledger's outbox."""
         ...
 
     def loads(self) -> int:
-        """Return how many loads have been committed, ever."""
+        """Return the number of loads ever committed."""
         ...
 
     def installation(self) -> str:
-        """Return the id of the installation that these facts are of; empty before ``stamp``."""
+        """Return the id of the installation that these facts belong to; empty before ``stamp``."""
         ...
 
     def stamp(self, installation: str) -> None:
-        """Write whose facts these are."""
+        """Write the id of the installation that these facts belong to, once."""
         ...
 
     def forget_conversions(self, outbox_taken: int) -> None:
-        """Delete all that came of conversions. ``outbox_taken``: the rows of the ledger's outbox that count as taken from now on."""
-        ...
-
-    def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
-        """The clicks with these ids; those that are not there are absent."""
-        ...
-
-    def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
-        """Clicks, newest first."""
-        ...
-
-    def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, Clicks]:
-        """By campaign (all, or one), its last clicks that count, at most ``most`` of each; campaigns without any are absent."""
+        """Delete all rows of conversions. ``outbox_taken``: the outbox id up to which rows count as taken from now on."""
         ...
 
     def delete_clicks(self, before_at: int) -> int:
-        """Deletes clicks from before that moment, at most those of one day at a time; answers how many. Conversions stay."""
-        ...
-
-    def report(self, query: ReportQuery, rates: Sequence[Rate]) -> Report:
-        """The sums of a query's groups, and of all of them. Money is converted by ``rates``, which are into the query's currency."""
-        ...
-
-    def verify(self, first_column: int = 0, seconds: float = float("inf")) -> Verification:
-        """Read every block, or as many columns as the time allows, at least one. Raise FactsError."""
+        """Delete clicks from before that moment, at most one day's per call, but no conversions. Return the number deleted."""
         ...
 
     def checkpoint(self) -> None:
-        """Bring everything into the database file, so that a copy of it is whole."""
+        """Write everything into the database file, so that a copy of it is complete."""
         ...
 
     def close(self) -> None:
-        """Writes all down and lets the files go."""
+        """Write everything to disk and close the files."""
         ...

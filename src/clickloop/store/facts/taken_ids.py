@@ -1,4 +1,4 @@
-"""Which rows of the ledger's outbox the facts have taken, by id: a row may be committed after one with a higher id."""
+"""The ids of the ledger's outbox rows that the facts have taken. A row may be committed after one with a higher id."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,10 +8,10 @@ from clickloop.store.id_runs import id_runs
 
 
 class TakenIds(msgspec.Struct, frozen=True):
-    """All ids from 1 to ``last`` but those in ``skipped``: first and last id of each gap, ascending.
+    """All ids from 1 to ``last`` except the gaps in ``skipped``: first and last id of each, ascending.
 
-    A database with several writers gives ids out in one order and commits them in another, so a gap may still be filled. Where a
-    transaction was rolled back it never is.
+    A database with several writers assigns ids in one order and commits them in another, so a gap may still be filled. The gap
+    of a rolled-back transaction never is.
     """
 
     last: int = 0
@@ -21,7 +21,7 @@ class TakenIds(msgspec.Struct, frozen=True):
         return id_ <= self.last and not any(first <= id_ <= last for first, last in self.skipped)
 
     def adding(self, ids: Iterable[int]) -> "TakenIds":
-        """Return what is taken when these are taken as well."""
+        """Return these ids together with further ones."""
         last, skipped = self.last, list(self.skipped)
         for first, end in id_runs(ids):
             if first > last + 1:
@@ -32,7 +32,7 @@ class TakenIds(msgspec.Struct, frozen=True):
 
 
 def _without(gap: tuple[int, int], first: int, last: int) -> Iterator[tuple[int, int]]:
-    """Yield what is left of a gap when the ids from ``first`` to ``last`` are filled."""
+    """Yield what remains of a gap without the ids from ``first`` to ``last``."""
     if last < gap[0] or gap[1] < first:
         yield gap
         return

@@ -1,4 +1,4 @@
-"""Group commit: many requests wait for one sync of the journal, which runs in a thread while the loop goes on."""
+"""Group commit: many requests wait for one sync of the journal, which runs in a thread beside the event loop."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -7,19 +7,19 @@ from clickloop.store.journal.writer import JournalBroken, JournalWriter, SyncTic
 
 
 class GroupCommit:
-    """Tells requests when their record is on disk. One sync at a time; whoever arrives meanwhile shares the next one."""
+    """Lets requests wait until their record is on disk. One sync at a time; requests that arrive meanwhile share the next one."""
 
     def __init__(self, writer: JournalWriter) -> None:
         self._writer = writer
-        # One thread: a second sync at once would only wait for the same disk.
+        # A single thread: a concurrent sync would only wait for the same disk.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal-sync")
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._running: asyncio.Task[None] | None = None
 
     async def durable(self, position: int) -> None:
-        """Returns when a sync that began after the record at ``position`` was appended has succeeded.
+        """Wait for a successful sync that began after the record at ``position`` was appended.
 
-        Raises ``JournalBroken`` when it failed: then it is unknown whether the record will be found again.
+        Raise JournalBroken if it failed: it is then unknown whether the record is stored.
         """
         if position <= self._writer.synced:
             return
@@ -27,23 +27,22 @@ class GroupCommit:
             raise JournalBroken(self._writer.failure)
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append((position, waiter))
-        # One task for all who wait: those who come meanwhile share its next sync.
         if self._running is None:
-            self._running = asyncio.ensure_future(self._sync_while_waited_for())
+            self._running = asyncio.ensure_future(self._sync_until_idle())
         await waiter
 
     async def sync(self) -> None:
-        """Brings all that was appended so far to disk: what a timer calls for a stream whose records nobody waits for."""
+        """Sync everything appended so far; called by a timer for a stream without waiting requests."""
         await self.durable(self._writer.position)
 
     async def close(self) -> None:
-        """Lets a running sync end and stops the thread. Close the writer after it."""
+        """Wait for a running sync and stop the thread. Close the writer afterwards."""
         if self._running is not None:
             await asyncio.wait([self._running])
         self._thread.shutdown()
 
-    async def _sync_while_waited_for(self) -> None:
-        """Syncs again and again until nobody waits."""
+    async def _sync_until_idle(self) -> None:
+        """Sync repeatedly until no request waits."""
         loop = asyncio.get_running_loop()
         try:
             while self._waiters:
@@ -57,17 +56,17 @@ class GroupCommit:
             self._running = None
 
     def _release(self, ticket: SyncTicket) -> None:
-        """Wakes those whose record the ticket covered."""
-        still = []
+        """Wake the requests whose records the ticket covers."""
+        remaining = []
         for position, waiter in self._waiters:
             if position > ticket.position:
-                still.append((position, waiter))
+                remaining.append((position, waiter))
             elif not waiter.done():
                 waiter.set_result(None)
-        self._waiters = still
+        self._waiters = remaining
 
     def _refuse(self, error: JournalBroken) -> None:
-        """Tells everybody who waits that nothing is known any more."""
+        """Raise the error in all waiting requests."""
         waiters, self._waiters = self._waiters, []
         for _, waiter in waiters:
             if not waiter.done():

@@ -1,7 +1,7 @@
-"""The journal's format: records as lines with a checksum each, a segment's trailer, and what can be saved of a damaged one.
+"""The journal's format: records as lines with checksums, the trailer of a segment, and the salvage of a damaged one.
 
-A line is one JSON object whose last field is ``"crc"``: the CRC-32 of the object without that field. A closed segment ends with
-one more such line, the trailer: ``{"segment":number,"count":records,"checksum":CRC-32 of all lines before it}``.
+A line is a JSON object whose last field is ``"crc"``: the CRC-32 of the object without that field. A closed segment ends with
+another such line, the trailer: ``{"segment":number,"count":records,"checksum":CRC-32 of all lines before it}``, and ``"origin"``.
 """
 
 import enum
@@ -17,27 +17,27 @@ CLOSED_SUFFIX = ".ndjson"
 DAMAGED_SUFFIX = ".damaged"
 PART_SUFFIX = ".part"
 LOCK_NAME = "lock"
-BIRTH_PREFIX = ".new-"
+NEW_PREFIX = ".new-"
 SEGMENT_SUFFIXES = frozenset({OPEN_SUFFIX, CLOSED_SUFFIX})
 CLICKS_STREAM = "clicks"
 NOTICES_STREAM = "notices"
 DEFERRED_WRITER = "deferred"
-"""Begins the names of writers whose segments are settled after those of the others."""
+"""Prefix of the names of writers whose segments are settled after all others."""
 STREAMS = (CLICKS_STREAM, NOTICES_STREAM)
 MAIN_NODE = "main"
 _NODE_MARK = "_"
-"""In no process's and no node's name, and among the characters that names in a backup may have."""
+"""Separates process and node: occurs in neither, and is allowed in file names of a backup."""
 TRAILER_START = b'{"segment":'
 _CRC_FIELD = b',"crc":'
 _LINE_END = re.compile(rb',"crc":[0-9]{1,10}\}')
 
 
 class JournalError(Exception):
-    """Something is wrong with the journal; nothing may be acknowledged on the ground of what failed."""
+    """An operation of the journal failed; its records must not be acknowledged."""
 
 
 class DamageKind(enum.StrEnum):
-    """What can be wrong with a stored segment, or with a file beside the journal."""
+    """A kind of damage to a segment, or to a file beside the journal."""
 
     TORN_TAIL = "torn_tail"
     FLIPPED_BITS = "flipped_bits"
@@ -46,13 +46,13 @@ class DamageKind(enum.StrEnum):
     FOREIGN = "foreign"
     """A segment of another installation."""
     REPEATED = "repeated"
-    """Records that the stores have taken before."""
+    """Records that the stores had taken already."""
     MENDED = "mended"
-    """A file beside the journal, lost or damaged, that was written anew."""
+    """A lost or damaged file beside the journal that has been rewritten."""
 
 
 class Damage(msgspec.Struct, frozen=True):
-    """One damage, with the exact bytes of the file, from ``first_byte`` up to but not including ``end_byte``."""
+    """A damage, with the bytes of the file that it affects: from ``first_byte`` up to but not including ``end_byte``."""
 
     kind: DamageKind
     file: str
@@ -62,48 +62,49 @@ class Damage(msgspec.Struct, frozen=True):
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """A segment on disk that nobody writes any more. ``name`` is the same for ever and unique among all nodes of the installation."""
+    """A finished segment on disk. Its ``name`` never changes and is unique among all nodes of the installation."""
 
     path: Path
     stream: str
     writer: str
     number: int
-    octets: int
+    size: int
     """Size of the file in bytes."""
     doubtful: bool = False
-    """True where some of its records may be in the stores already: it was settled before, or was repaired."""
+    """Whether the stores may already have some of the records, because the segment was settled before or repaired."""
 
     @property
     def is_deferred(self) -> bool:
-        """Whether it is settled after those of other writers. A writer is named by time, name, process and chance."""
+        """Return whether it is settled after the segments of other writers."""
+        # A writer's name has time, name, process id and random digits.
         return self.writer.partition("-")[2].startswith(DEFERRED_WRITER)
 
     @property
     def name(self) -> str:
-        """What stores remember of a segment that they have taken: ``stream/node/process/number``."""
-        process, mark, node = self.writer.rpartition(_NODE_MARK)
-        # Segments from before writers carried their node keep the name under which they may have been loaded.
-        of = f"{node}/{process}" if mark else self.writer
-        return f"{self.stream}/{of}/{self.number:08d}"
+        """Return the name by which stores remember a loaded segment: ``stream/node/process/number``."""
+        process, separator, node = self.writer.rpartition(_NODE_MARK)
+        # Segments from before writers had a node keep the name under which they may have been loaded.
+        writer = f"{node}/{process}" if separator else self.writer
+        return f"{self.stream}/{writer}/{self.number:08d}"
 
 
 def writer_name(node: str, process: str) -> str:
-    """Return the name of a writer's directory. The process, which begins with its time, comes first: the oldest is then listed first."""
+    """Return the name of a writer's directory. It begins with the process, and thus its time, so that the oldest sorts first."""
     return f"{process}{_NODE_MARK}{node}"
 
 
 class SegmentContents(msgspec.Struct, frozen=True):
-    """A segment whose file now holds nothing but good lines: ``count`` records and a trailer."""
+    """A verified segment: its file has ``count`` good lines and a trailer. -1: it could not be read."""
 
     segment: Segment
     count: int
     damages: tuple[Damage, ...] = ()
     lines: tuple[bytes, ...] = ()
-    """The records without newline, each still with its ``crc`` field; empty unless they were asked for."""
+    """The records without newline, each still with its ``crc`` field; empty unless requested."""
 
 
 class Trailer(msgspec.Struct, frozen=True):
-    """The last line of a closed segment. ``origin``: installation, stream and writer; empty: written before there was one."""
+    """The last line of a closed segment. ``origin``: installation, stream and writer; empty in old segments."""
 
     segment: int
     count: int
@@ -112,38 +113,39 @@ class Trailer(msgspec.Struct, frozen=True):
 
 
 class Salvage(msgspec.Struct, frozen=True):
-    """What stands in a segment's bytes: good lines (without newline), bad ranges (first, end), the trailer if there is one."""
+    """The contents of a damaged segment: good lines (without newline), bad ranges (first, end), and the trailer, if any."""
 
     lines: tuple[bytes, ...]
     bad: tuple[tuple[int, int], ...]
     trailer: Trailer | None
 
 
-def framed(record: bytes) -> bytes:
-    """A record (one JSON object, not empty, without newline) as its line in a segment."""
+def record_line(record: bytes) -> bytes:
+    """Return the line of a record, which is a JSON object with at least one field and no newline."""
     return b'%b,"crc":%d}\n' % (record[:-1], crc32(record))
 
 
 def trailer_line(number: int, count: int, checksum: int, origin: str = "") -> bytes:
-    """The trailer of a segment whose ``count`` lines have the CRC-32 ``checksum``. ``origin``: letters, digits, ``-``, ``_`` and ``/``."""
-    of = b',"origin":"%b"' % origin.encode() if origin else b""
-    return framed(b'{"segment":%d,"count":%d,"checksum":%d%b}' % (number, count, checksum, of))
+    """Return the trailer of a segment whose ``count`` lines have the CRC-32 ``checksum``."""
+    # Not escaped: an origin has only letters, digits, "-", "_" and "/".
+    field = b',"origin":"%b"' % origin.encode() if origin else b""
+    return record_line(b'{"segment":%d,"count":%d,"checksum":%d%b}' % (number, count, checksum, field))
 
 
 def origin_of(installation: str, stream: str, writer: str) -> str:
-    """Return where a segment is written, as its trailer has it; empty where the installation has no id yet."""
+    """Return the origin of a segment for its trailer; empty if the installation has no id yet."""
     return f"{installation}/{stream}/{writer}" if installation else ""
 
 
-def sealed(number: int, lines: Iterable[bytes], origin: str = "") -> bytes:
-    """A whole closed segment of these lines (given without newline)."""
-    kept = list(lines)
-    body = b"".join(line + b"\n" for line in kept)
-    return body + trailer_line(number, len(kept), crc32(body), origin)
+def closed_segment_bytes(number: int, lines: Iterable[bytes], origin: str = "") -> bytes:
+    """Return the contents of a closed segment with these lines (without newline)."""
+    lines = list(lines)
+    body = b"".join(line + b"\n" for line in lines)
+    return body + trailer_line(number, len(lines), crc32(body), origin)
 
 
 def is_good_line(line: bytes) -> bool:
-    """Whether the line (without newline) carries its own right checksum, written the one way that we write it."""
+    """Return whether a line (without newline) ends with its checksum, formatted exactly as we write it."""
     at = line.rfind(_CRC_FIELD)
     if at < 1 or line[-1:] != b"}":
         return False
@@ -151,9 +153,9 @@ def is_good_line(line: bytes) -> bool:
 
 
 def quick_count(data: bytes, number: int, origin: str = "") -> int | None:
-    """Return the number of records in a whole, undamaged segment; None when it must be looked at line by line.
+    """Return the number of records of an undamaged closed segment, or None if it must be examined line by line.
 
-    ``origin``: where it must have been written; empty, or a trailer without one: anywhere.
+    ``origin``: the expected origin. An empty one, and a trailer without one, match any.
     """
     if data[-2:] != b"}\n":
         return None
@@ -162,8 +164,8 @@ def quick_count(data: bytes, number: int, origin: str = "") -> int | None:
     if (
         trailer is None
         or trailer.segment != number
-        or not _is_of(trailer, origin)
-        # A view: slicing would copy the whole segment.
+        or not _matches(trailer, origin)
+        # A view, because slicing bytes would copy the whole segment.
         or trailer.checksum != crc32(memoryview(data)[:start])
     ):
         return None
@@ -171,7 +173,7 @@ def quick_count(data: bytes, number: int, origin: str = "") -> int | None:
 
 
 def salvage(data: bytes) -> Salvage:
-    """Line by line, what is good in the bytes of a segment and which ranges are not."""
+    """Return the good lines and bad ranges of a damaged segment."""
     lines: list[bytes] = []
     bad: list[tuple[int, int]] = []
     trailer = None
@@ -183,53 +185,54 @@ def salvage(data: bytes) -> Salvage:
                 bad.append((start, end))
             continue
         line = data[start:end].removesuffix(b"\n")
-        found = _trailer_of(line)
-        if found is None:
-            lines.append(line)
+        if (parsed := _trailer_of(line)) is not None:
+            trailer = parsed
         else:
-            trailer = found
+            lines.append(line)
     return Salvage(tuple(lines), tuple(bad), trailer)
 
 
-def _is_of(trailer: Trailer, origin: str) -> bool:
+def _matches(trailer: Trailer, origin: str) -> bool:
     return not origin or not trailer.origin or trailer.origin == origin
 
 
 def is_foreign(trailer: Trailer | None, origin: str) -> bool:
     """Return whether a segment was written by another installation."""
-    if trailer is None or _is_of(trailer, origin):
+    if trailer is None or _matches(trailer, origin):
         return False
     return trailer.origin.partition("/")[0] != origin.partition("/")[0]
 
 
 def damages_of(data: bytes, found: Salvage, segment: Segment, closed: bool, origin: str = "") -> tuple[Damage, ...]:
-    """The damages for people. A segment that its writer never closed may lack its trailer."""
+    """Return the damages of a segment, with sentences for the user. Only a ``closed`` one must have a trailer."""
     if found.trailer is not None and is_foreign(found.trailer, origin):
         sentence = (
-            f"{segment.path} is a segment of another installation ({found.trailer.origin}): nothing in it is processed; it is kept as "
+            f"{segment.path} is a segment of another installation ({found.trailer.origin}): it is not processed, and kept as "
             f"{segment.number:08d}{DAMAGED_SUFFIX}."
         )
         return (Damage(DamageKind.FOREIGN, str(segment.path), 0, len(data), sentence),)
     damages = [_damage(data, found, segment, first, end) for first, end in found.bad]
     if found.trailer is not None and found.trailer.segment != segment.number:
-        sentence = f"The trailer of {segment.path} says segment {found.trailer.segment}: the file was renamed or copied from another."
-        damages.append(Damage(DamageKind.FLIPPED_BITS, str(segment.path), 0, len(data), sentence))
-    elif found.trailer is not None and not _is_of(found.trailer, origin):
         sentence = (
-            f"The trailer of {segment.path} says it was written as {found.trailer.origin}: it was copied from there."
+            f"The trailer of {segment.path} says segment {found.trailer.segment}: the file was renamed or copied."
         )
         damages.append(Damage(DamageKind.FLIPPED_BITS, str(segment.path), 0, len(data), sentence))
+    elif found.trailer is not None and not _matches(found.trailer, origin):
+        sentence = f"The trailer of {segment.path} says that it was copied from {found.trailer.origin}."
+        damages.append(Damage(DamageKind.FLIPPED_BITS, str(segment.path), 0, len(data), sentence))
     if not damages and found.trailer is not None and found.trailer.count != len(found.lines):
-        sentence = f"{segment.path} holds {len(found.lines)} records where its trailer says {found.trailer.count}."
+        sentence = f"{segment.path} has {len(found.lines)} records, but its trailer says {found.trailer.count}."
         damages.append(Damage(DamageKind.FLIPPED_BITS, str(segment.path), 0, len(data), sentence))
     if not damages and closed and (found.trailer is None or data[-1:] != b"\n"):
-        sentence = f"{segment.path} breaks off at byte {len(data)}: what came after is lost; {len(found.lines)} records are kept."
+        sentence = (
+            f"{segment.path} ends early, at byte {len(data)}: the rest is lost; {len(found.lines)} records are kept."
+        )
         damages.append(Damage(DamageKind.TORN_TAIL, str(segment.path), len(data), len(data), sentence))
     return tuple(damages)
 
 
 def keep_only(lines: Iterable[bytes], accepts: Callable[[bytes], bool]) -> tuple[list[bytes], list[int]]:
-    """The lines that a reader accepts, and the indexes of those that it does not."""
+    """Return the accepted lines, and the indexes of the others."""
     kept, refused = [], []
     for index, line in enumerate(lines):
         if accepts(line):
@@ -240,22 +243,22 @@ def keep_only(lines: Iterable[bytes], accepts: Callable[[bytes], bool]) -> tuple
 
 
 def _damage(data: bytes, found: Salvage, segment: Segment, first: int, end: int) -> Damage:
-    """One bad range: a torn tail when the file breaks off there, else flipped bits."""
+    """Return the damage of a bad range: a torn tail if the file ends there, else flipped bits."""
     torn = end == len(data) and found.trailer is None and (data[-1:] != b"\n" or b"\0" in data[first:end])
     kind = DamageKind.TORN_TAIL if torn else DamageKind.FLIPPED_BITS
-    what = "a last line that was not written to its end" if torn else "bytes that do not match their checksum"
+    what = "an incomplete last line" if torn else "bytes that do not match their checksum"
     lost = ""
     if found.trailer is not None:
         lost = f"; {max(0, found.trailer.count - len(found.lines))} of {found.trailer.count} records are lost"
     sentence = (
-        f"{segment.path} holds {what}, from byte {first} up to {end}{lost}. The other {len(found.lines)} records are settled; "
+        f"{segment.path} has {what}, from byte {first} up to {end}{lost}. The other {len(found.lines)} records are processed; "
         f"the original file is kept as {segment.number:08d}{DAMAGED_SUFFIX}."
     )
     return Damage(kind, str(segment.path), first, end, sentence)
 
 
 def _pieces(data: bytes) -> Iterable[tuple[int, int, bool]]:
-    """Splits into (first, end, good) that together cover all bytes in order; a good line's newline belongs to it."""
+    """Split all bytes, in order, into pieces (first, end, good); the newline of a good line belongs to it."""
     start = 0
     while start < len(data):
         newline = data.find(b"\n", start)
@@ -268,33 +271,32 @@ def _pieces(data: bytes) -> Iterable[tuple[int, int, bool]]:
 
 
 def _pieces_of_bad(data: bytes, start: int, end: int) -> Iterable[tuple[int, int, bool]]:
-    """Looks inside a stretch between newlines that is no good line, for lines whose newline itself was damaged or torn off."""
-    for found in _LINE_END.finditer(data, start, end):
-        if is_good_line(data[start : found.end()]):
-            yield start, found.end(), True
-            start = found.end()
+    """Split a bad stretch between newlines, which may contain good lines whose newline was damaged or torn off."""
+    for match in _LINE_END.finditer(data, start, end):
+        if is_good_line(data[start : match.end()]):
+            yield start, match.end(), True
+            start = match.end()
         else:
-            opening = data.find(b"{", start, found.start())
-            while opening >= 0 and not is_good_line(data[opening : found.end()]):
+            opening = data.find(b"{", start, match.start())
+            while opening >= 0 and not is_good_line(data[opening : match.end()]):
                 # Bounded: a checksum for every brace in a large damaged stretch would take minutes.
-                opening = data.find(b'{"', opening + 1, found.start()) if opening - start < _MAX_SEARCH_BYTES else -1
+                opening = data.find(b'{"', opening + 1, match.start()) if opening - start < _MAX_SEARCH_BYTES else -1
             if opening >= 0:
                 yield start, opening, False
-                yield opening, found.end(), True
-                start = found.end()
+                yield opening, match.end(), True
+                start = match.end()
     if start < end:
         yield start, end, False
 
 
-_MAX_SEARCH_BYTES = 65_536  # no record of ours is longer, so none begins further back
+_MAX_SEARCH_BYTES = 65_536  # maximum distance from the start of a bad stretch to a good line in it
 
 
 def _trailer_of(line: bytes) -> Trailer | None:
-    """The trailer in a good line, or ``None`` when it is a record or damaged."""
+    """Return the trailer in a line, or None if it is a record or damaged."""
     if not line.startswith(TRAILER_START) or not is_good_line(line):
         return None
     try:
         return msgspec.json.decode(line, type=Trailer)
-    # A good checksum over something that is no trailer: it is looked at as a record.
     except msgspec.DecodeError:
-        return None
+        return None  # the checksum is right, so it counts as a record

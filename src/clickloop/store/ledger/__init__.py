@@ -1,1 +1,1 @@
-"""The ledger: everything that must be transacted."""
+"""The ledger: everything that needs transactions."""

@@ -1,4 +1,4 @@
-"""Telling a damaged record from a fault of the program: both are a ValueError in the end."""
+"""Telling a damaged record from a bug: both raise a ValueError."""
 
 import msgspec
 
@@ -9,9 +9,9 @@ _FAULTS = (ValueError, msgspec.MsgspecError, SecretError)
 
 
 def is_damaged_record(error: Exception) -> bool:
-    """Return whether an error came from what a row of the ledger holds, such as a state that no version has ever written.
+    """Return whether an error was caused by the contents of a row, such as an unknown state.
 
-    A row is read in this folder alone, so the place where the error was raised tells.
+    Rows are read in this folder only, so the innermost of our modules in the traceback decides.
     """
     if not isinstance(error, _FAULTS):
         return False

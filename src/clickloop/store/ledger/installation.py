@@ -1,4 +1,4 @@
-"""The ledger's share of the installation's identity, and the ledger's progress; ``tx`` is an open transaction."""
+"""The ledger's part of the installation's identity, and the ledger's progress; ``tx`` is an open transaction."""
 
 import msgspec
 from sqlalchemy import Connection, func, inspect, select, text
@@ -10,41 +10,41 @@ _SETTING = "installation"
 
 
 class LedgerStamp(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose ledger this is, and what it knows of the other stores."""
+    """The installation a ledger belongs to, and what it knows of the other stores."""
 
     id: str
     key: str
-    """The fingerprint of the click ids' key."""
+    """Fingerprint of the key of click ids."""
     facts_loads: int = 0
-    """The number of loads that the facts had committed at the last look."""
+    """Number of loads the facts had committed when last checked."""
     notes: int = 0
-    """The number of times that this was written because the ledger went on. A copy of the ledger from before has fewer."""
+    """Number of times this was written because the ledger had progressed. An older copy of the ledger has a lower number."""
     newest_rows: tuple[int, int] = (0, 0)
-    """Of notices and attempts when this was last written: they alone tell of refused notices and of postbacks that have left."""
+    """Newest notice and attempt when this was last written: nothing else shows refused notices and sent postbacks."""
     unchecked_before: int = 0
-    """As in ``installation.json``, which may get lost: without it, clicks from before a lost key would be called forged."""
+    """A copy of the value in ``installation.json``, in case that is lost: clicks from before a lost key would count as forged."""
 
 
 class LedgerProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """The progress of the ledger. None of these numbers ever falls, except those of ``newest_rows``: old notices are deleted."""
+    """The progress of the ledger. These numbers never decrease, except ``newest_rows``, because old notices are deleted."""
 
     setup_change: int
     conversion_change: int
     outbox: int
-    """The highest number that a row for the facts was ever given."""
+    """Highest id ever given to a row for the facts."""
     outbox_gone: int
-    """Rows for the facts up to this number are deleted: the facts have committed them. 0 where the engine cannot tell."""
+    """Rows for the facts up to this id are deleted, because the facts have committed them. 0 where the engine cannot tell."""
     newest_rows: tuple[int, int] = (0, 0)
-    """The numbers of the newest notice and the newest attempt; 0 where the engine has none."""
+    """Row numbers of the newest notice and the newest attempt; 0 where the engine has no row numbers."""
 
 
 def read_stamp(tx: Connection) -> LedgerStamp | None:
-    """Return whose ledger this is; None: nobody has said yet."""
+    """Return the stamp of the ledger; None: it has none yet."""
     return read_setting(tx, _SETTING, LedgerStamp)
 
 
 def write_stamp(tx: Connection, stamp: LedgerStamp) -> None:
-    """Write whose ledger this is."""
+    """Write the stamp of the ledger."""
     write_setting(tx, _SETTING, stamp)
 
 
@@ -70,13 +70,13 @@ def _newest_rows(tx: Connection) -> tuple[int, int]:
 
 
 def _gone_before(tx: Connection, number: int) -> int:
-    """Return the number that rows up to it are gone. Elsewhere than in SQLite a missing number may be not yet committed, or rolled back."""
+    """Return ``number`` for SQLite, else 0: on other engines a missing id may be uncommitted or rolled back, not deleted."""
     return number if tx.dialect.name == "sqlite" else 0
 
 
 def _highest_outbox_id(tx: Connection, newest: int) -> int:
-    """Return the highest number that was ever given. SQLite has it in a table, which a rolled-back transaction rolls back: no gaps."""
+    """Return the highest id ever given. SQLite keeps it in a table that rolls back with its transaction, so there are no gaps."""
     if tx.dialect.name != "sqlite" or not inspect(tx).has_table("sqlite_sequence"):
         return newest
-    # The sequence, not the newest row: rows that the facts have taken are deleted, and numbers never return.
+    # The sequence, not the newest row: rows that the facts have loaded are deleted, and ids are never reused.
     return tx.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = 'fact_outbox'")) or newest

@@ -1,4 +1,4 @@
-"""The ledger: opens the database of what must be transacted, brings its schema up to date and hands out transactions.
+"""The ledger: opens the transactional database, migrates its schema and provides transactions.
 
 SQLite by default (write-ahead log, every commit synced), PostgreSQL by its URL, through the same SQLAlchemy Core.
 """
@@ -7,50 +7,50 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from sqlalchemy import Connection, Engine, create_engine, inspect, text
 from sqlalchemy.exc import DatabaseError
 
 from clickloop.machine.secret_box import SecretBox
 from clickloop.store.file_fault import file_fault
-from clickloop.store.ledger.migrations import HEAD
+from clickloop.store.ledger.migrations import HEAD, knows_revision
 from clickloop.store.ledger.schema.sealing import seal_with
 from clickloop.store.ledger.setup.plain_secrets import count_plain_secrets, seal_plain_secrets
 from clickloop.store.ledger.sqlite.opening import WRITES, DamagedFile, opening_fault, sqlite_engine
 
 
 class LedgerError(Exception):
-    """The ledger cannot be opened or used as asked; the message says what was found, expected, and what to do."""
+    """The ledger cannot be opened or used; the message says what was found, what was expected, and what to do."""
 
 
 class LedgerDamagedError(LedgerError):
-    """The file is no whole SQLite database."""
+    """The file is not an intact SQLite database."""
 
 
-class TrialEnded(Exception):  # noqa: N818 – no error: the end of a trial
-    """What was tried is rolled back, and would have been saved."""
+class Rollback(Exception):  # noqa: N818 – not an error: the end of a dry run
+    """Rolls back a dry run whose changes would have been saved."""
 
 
 class Ledger:
     """An open ledger. Threads may share it; within a process one transaction writes at a time.
 
-    Not to be carried over a fork: each process opens its own.
+    Must not be carried over a fork: each process opens its own.
     """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        # SQLite has one writer. Waiting for this lock is fair and ends at once; waiting for SQLite's is polling, and fails after a while.
+        # SQLite has one writer. Waiting for this lock wakes at once; waiting for SQLite's means polling, with a timeout.
         self._writing = threading.Lock()
         self._writer: int | None = None
 
     @classmethod
     def open(cls, path_or_url: str | Path, box: SecretBox | None = None) -> Self:
-        """Opens, or creates, the ledger in a file or at a database URL, and migrates it to the newest schema.
+        """Open or create the ledger in a file or at a database URL, and migrate it to the newest schema.
 
-        ``box`` encrypts the secrets in it; without one they are stored as they are, and sealed ones cannot be read.
-        The migration is one transaction: a process killed within it leaves the ledger as it was. Raises ``LedgerError``
-        for a file that is no ledger, for one that a newer version has migrated, and for a database out of reach.
+        ``box`` encrypts its secrets; without one they are stored in plain text, and encrypted ones cannot be read. The migration
+        is one transaction: a process killed during it leaves the ledger unchanged. Raise LedgerError for a file that is not a
+        ledger, for a schema of a newer version, and for an unreachable database.
         """
         url = str(path_or_url)
         if "://" not in url:
@@ -75,14 +75,12 @@ class Ledger:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that may write: begins at once as the only writer, commits on a clean exit, else rolls back.
+        """Begin a write transaction as the only writer; commit it on a clean exit, else roll it back.
 
-        Not to be nested: a second ``write`` in the same thread raises ``LedgerError``, instead of waiting for itself.
+        Must not be nested: a second ``write`` in the same thread raises LedgerError instead of waiting for itself.
         """
         if self._writer == threading.get_ident():
-            raise LedgerError(
-                "a write transaction was begun inside another one; expected one per promise: pass the open one on"
-            )
+            raise LedgerError("a write transaction was begun inside another one; pass the open transaction on instead")
         with self._writing:
             self._writer = threading.get_ident()
             try:
@@ -93,30 +91,30 @@ class Ledger:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the ledger throughout and never waits for a writer."""
+        """Begin a transaction that sees one state of the ledger throughout and never waits for a writer."""
         with self.engine.connect() as tx:
             if tx.dialect.name != "sqlite":
-                # PostgreSQL's default shows each statement a newer state; SQLite's snapshot lasts for the transaction.
+                # By default PostgreSQL takes a snapshot per statement; SQLite's lasts for the transaction.
                 tx.execution_options(isolation_level="REPEATABLE READ")
             with tx.begin():
                 yield tx
 
     def versions(self) -> list[tuple[str, str]]:
-        """Name and version of the database, and of the schema in it."""
+        """Return label and version of the database engine and of the schema."""
         with self.read() as tx:
             is_sqlite = tx.dialect.name == "sqlite"
             query = "SELECT sqlite_version()" if is_sqlite else "SHOW server_version"
             return [
                 (f"Ledger: {'SQLite' if is_sqlite else 'PostgreSQL'}", str(tx.scalar(text(query)))),
-                ("Schema of the ledger", str(_revision(tx))),
+                ("Ledger schema", str(_revision(tx))),
             ]
 
     def close(self) -> None:
-        """Closes all connections that are not in use."""
+        """Close all connections that are not in use."""
         self.engine.dispose()
 
     def _seal_plain_secrets(self) -> None:
-        """Encrypt the set-up's secrets that were stored before there was encryption."""
+        """Encrypt secrets of the set-up that were stored in plain text."""
         with self.read() as tx:
             if not count_plain_secrets(tx):
                 return
@@ -126,7 +124,7 @@ class Ledger:
     def _migrate(self) -> None:
         with self.read() as tx:
             found = _revision(tx)
-        # Looked at without a write first: most starts have nothing to migrate, and importing Alembic is slow.
+        # Read first, without the write lock: most starts have nothing to migrate, and importing Alembic is slow.
         if found == HEAD:
             return
         from alembic import command
@@ -138,7 +136,7 @@ class Ledger:
             found = _revision(tx)
             if found is None:
                 _refuse_other_program(tx, self.engine.url.render_as_string())
-            if found is not None and not _is_known(config, found):
+            if found is not None and not knows_revision(found):
                 raise LedgerError(
                     f"the ledger {self.engine.url.render_as_string()} has schema revision {found}, expected at most "
                     f"{HEAD}: it was written by a newer Clickloop; install that version again"
@@ -147,8 +145,8 @@ class Ledger:
             command.upgrade(config, HEAD)
 
 
-class TrialLedger(Ledger):
-    """The same ledger for finding out what would be wrong with a change: nothing that is written through it is ever saved."""
+class DryRunLedger(Ledger):
+    """A ledger for dry runs: it shows what would be wrong with a change, and never saves anything."""
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger.engine)
@@ -156,38 +154,32 @@ class TrialLedger(Ledger):
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that is rolled back on a clean exit too, which raises ``TrialEnded``."""
+        """Begin a write transaction that is rolled back on a clean exit, too, by raising Rollback."""
         with self._ledger.write() as tx:
             yield tx
-            raise TrialEnded
+            raise Rollback
 
 
 def _refuse_other_program(tx: Connection, url: str) -> None:
-    """Raise LedgerError for a database that has tables and no revision: they are somebody else's."""
+    """Raise LedgerError for a database that has tables but no revision: it belongs to another program."""
     names = inspect(tx).get_table_names()
     if names:
         raise LedgerError(
-            f"the ledger {url} is a database of another program: it has the tables {', '.join(sorted(names)[:5])} and none of "
-            "Clickloop's. Put the right file back, or name another data folder with --data"
+            f"the ledger {url} is a database of another program: it has tables such as {', '.join(sorted(names)[:5])}, but none "
+            "of Clickloop's. Put the right file back, or name another data folder with --data"
         )
 
 
 def _revision(tx: Connection) -> str | None:
-    """The schema revision of the ledger; None for an empty database."""
+    """Return the schema revision of the ledger; None for an empty database."""
     if not inspect(tx).has_table("alembic_version"):
         return None
     found: str | None = tx.scalar(text("SELECT version_num FROM alembic_version"))
     return found
 
 
-def _is_known(config: Any, revision: str) -> bool:
-    from alembic.script import ScriptDirectory
-
-    return any(script.revision == revision for script in ScriptDirectory.from_config(config).walk_revisions())
-
-
 def _engine(url: str) -> Engine:
     if url.startswith("sqlite"):
         return sqlite_engine(url)
-    # Hidden: errors go into the log and into alarms, and parameters are what visitors and networks sent, tokens among it.
+    # Hidden: errors go to the log and to alarms, and parameters hold what visitors and networks sent, including tokens.
     return create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True, hide_parameters=True)

@@ -1,4 +1,4 @@
-"""Rows of set-up records: columns and fields go by the same names, so a table and its Struct are all that is needed to map them."""
+"""Reading and writing set-up records. Columns and fields have the same names, so a table and its Struct define the mapping."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Generic, TypeVar
@@ -14,14 +14,14 @@ from clickloop.store.ledger.setup.versions import next_version, update_record
 R = TypeVar("R", bound=RecordFields)
 
 Parts = Callable[[Connection, list[int]], Mapping[int, object]]
-"""Returns, by number of the record, what other tables hold of it."""
+"""Return the value of a field that another table holds, by id of the record."""
 
 
 class RecordTable(Generic[R]):
     """The table of one kind of record.
 
-    ``parts``: by field, what reads it from another table; whoever changes a record writes it there. ``lasting``: columns that an
-    update leaves alone, besides ``id`` and ``created_at``.
+    ``parts``: by field, the function that reads it from another table; callers write it there themselves. ``immutable``: columns
+    that an update does not change, besides ``id`` and ``created_at``.
     """
 
     def __init__(
@@ -29,25 +29,24 @@ class RecordTable(Generic[R]):
         table: Table,
         kind: type[R],
         parts: Mapping[str, Parts] | None = None,
-        lasting: Collection[str] = (),
+        immutable: Collection[str] = (),
     ) -> None:
         self._table = table
         self._kind = kind
         self._parts = parts or {}
-        self._names = [
-            str(column.name) for column in table.columns
-        ]  # plain texts: SQLAlchemy has its own for reserved words
+        # As str: SQLAlchemy uses a subclass for reserved words.
+        self._names = [str(column.name) for column in table.columns]
         self._columns = [name for name in self._names if name != "id"]
-        self._changing = [name for name in self._columns if name not in ("created_at", "version", *lasting)]
+        self._changing = [name for name in self._columns if name not in ("created_at", "version", *immutable)]
         if unlike := {"id", *self._columns, *self._parts} ^ set(kind.__struct_fields__):
             raise TypeError(
                 f"{table.name} and {kind.__name__} do not have the same fields: {', '.join(sorted(unlike))}"
             )
 
     def write(self, tx: Connection, record: R, now_ms: int) -> R:
-        """Write a new record (``id`` 0) or one over the version that it was read at; return it as it is now, without its parts.
+        """Insert a new record (``id`` 0) or update the version that it was read at. Return it as stored, without writing parts.
 
-        Raise StaleRecordError, or IntegrityError for what is taken and must be unique.
+        Raise StaleRecordError, or IntegrityError for a duplicate of a unique value.
         """
         record = replace(record, updated_at=now_ms)
         values = msgspec.to_builtins(record)
@@ -60,11 +59,11 @@ class RecordTable(Generic[R]):
         return replace(record, id=int(tx.execute(statement.returning(self._table.c.id)).scalar_one()))
 
     def find(self, tx: Connection, record_id: int) -> R | None:
-        """Return the record of that number, archived or not."""
+        """Return the record with that id, archived or not."""
         return next(iter(self.select(tx, self.all.where(self._table.c.id == record_id))), None)
 
     def find_by(self, tx: Connection, column: str, value: str) -> int | None:
-        """Return the number of a record, archived or not, by a column that is unique."""
+        """Return the id of a record, archived or not, by the value of a unique column."""
         return tx.execute(select(self._table.c.id).where(self._table.c[column] == value)).scalar()
 
     def after(
@@ -76,9 +75,9 @@ class RecordTable(Generic[R]):
         archived: bool = False,
         words: str = "",
     ) -> list[R]:
-        """Return at most ``limit`` records with higher numbers, ascending: the live ones, or the archived ones.
+        """Return at most ``limit`` live or archived records with ids above ``after_id``, ascending.
 
-        ``words``: a part of the name, in any case; empty: any. ``only``: further conditions.
+        ``words``: part of the name, ignoring case; empty: any name. ``only``: further conditions.
         """
         query = self.all.where(self._table.c.id > after_id, in_state(self._table, archived=archived), *only)
         if words:
@@ -87,11 +86,11 @@ class RecordTable(Generic[R]):
 
     @property
     def all(self) -> Select[Any]:
-        """The query for all records, to be narrowed and given to ``select``."""
+        """The query for all records, to be narrowed and passed to ``select``."""
         return select(self._table)
 
     def select(self, tx: Connection, query: Select[Any]) -> list[R]:
-        """Return the records of a query for whole rows, with their parts."""
+        """Return the records of a query for whole rows, including their parts."""
         rows = [dict(zip(self._names, row, strict=True)) for row in tx.execute(query)]
         for field, read in self._parts.items():
             found = read(tx, [row["id"] for row in rows])

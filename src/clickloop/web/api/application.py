@@ -1,12 +1,10 @@
-"""The API as one Litestar application: every noun under /api/v1, the description beside it."""
+"""The API as one Litestar application: the endpoints under /api/v1, and their description."""
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Response, Router, get
-from litestar.datastructures import State
+from litestar import Litestar, Response, Router
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.plugins import PluginProtocol
@@ -14,11 +12,13 @@ from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import BeforeMessageSendHookHandler, ControllerRouterHandler, Guard, Message, Scope
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
+from clickloop.people.user import NotPermittedError
 from clickloop.saving.record import UnknownRecordError
 from clickloop.setup.fault import InvalidInputError
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.ledger.setup.versions import StaleRecordError
 from clickloop.web.api.auth_guard import context_of, refuse_unknown_parameters, token_guard
+from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.description import openapi_config, openapi_document
 from clickloop.web.api.diagnosis import (
@@ -41,6 +41,7 @@ from clickloop.web.api.problem import (
     answer_conflict,
     answer_http,
     answer_invalid,
+    answer_not_permitted,
     answer_stale,
     answer_store_away,
     answer_store_damaged,
@@ -48,6 +49,7 @@ from clickloop.web.api.problem import (
     answer_validation,
 )
 from clickloop.web.api.reports import reports
+from clickloop.web.api.served_description import describe
 from clickloop.web.api.setup import (
     campaigns,
     macros,
@@ -63,7 +65,7 @@ from clickloop.web.api.setup import (
 )
 from clickloop.web.api.versions import put_etag
 
-MAX_BODY_BYTES = 1 << 20  # the largest honest one is a month of rates; uploads have a way of their own
+MAX_BODY_BYTES = 1 << 20  # the largest legitimate body is a month of rates; uploads are streamed
 
 _NOUNS = (
     traffic_sources,
@@ -111,7 +113,7 @@ _HEADERS = (
 
 
 class _Api(Litestar):
-    """Litestar without the plugins that it adds by itself where pydantic or attrs is installed: nothing here is made of those."""
+    """Litestar without the plugins that it adds if pydantic or attrs is installed: neither is used here."""
 
     @staticmethod
     def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
@@ -124,18 +126,19 @@ def create_api(
     before_send: Sequence[BeforeMessageSendHookHandler] = (),
     answer_refused: Callable[[AnyRequest, HTTPException], Response[Any]] = answer_http,
 ) -> Litestar:
-    """The API on these stores, and what else is served ``beside`` it. ``answer_refused``: for addresses that lead nowhere, too.
+    """Return the API on these stores, with the handlers ``beside`` it. ``answer_refused`` also answers unknown paths.
 
-    Nothing is opened or closed here. The context is in the application's state and nowhere else.
+    Nothing is opened or closed here. The context is kept in the application's state only.
     """
     version = _version([token_guard(), refuse_unknown_parameters])
     app = _Api(
-        [version, _describe, *beside],
+        [version, describe, *beside],
         openapi_config=None,
         exception_handlers={
             InvalidInputError: answer_invalid,
             StaleRecordError: answer_stale,
             UnknownRecordError: answer_unknown,
+            NotPermittedError: answer_not_permitted,
             ValidationException: answer_validation,
             HTTPException: answer_refused,
             IntegrityError: answer_conflict,
@@ -150,7 +153,6 @@ def create_api(
         debug=False,
     )
     app.state.context = context
-    app.state.description = _description()
     return app
 
 
@@ -158,34 +160,28 @@ def _version(guards: Sequence[Guard]) -> Router:
     return Router(
         "/api/v1",
         route_handlers=[noun.router for noun in _NOUNS],
+        dto=StrictBody,
+        return_dto=None,
         guards=guards,
         after_request=put_etag,
         dependencies={"context": Provide(context_of, sync_to_thread=False)},
     )
 
 
-@cache
-def _description() -> bytes:
-    """The description of every door, which depends on nothing that an API is made with. Making it takes half a second."""
+def description() -> bytes:
+    """Return the description of all endpoints as JSON. Not while requests are handled: see ``served_description``."""
     described = _Api([_version([])], openapi_config=openapi_config(), logging_config=None)
     return msgspec.json.encode(openapi_document(described))
 
 
-# Made before anything is served: made while requests are answered, or twice at once, it comes out wrong.
-@get("/api/openapi.json", include_in_schema=False, sync_to_thread=False, media_type="application/json")
-def _describe(state: State) -> Response[bytes]:
-    """This description."""
-    return Response(state.description, media_type="application/json")
-
-
 async def _secure(message: Message, scope: Scope) -> None:
-    """Puts the headers onto every answer of the API that keep browsers from doing anything with it."""
+    """Add the headers to every answer of the API that keep browsers from rendering, storing or embedding it."""
     if message["type"] == "http.response.start" and not scope["path"].startswith("/panel"):
         message["headers"] = [*message["headers"], *_HEADERS]
 
 
 async def _name_all_methods(message: Message, scope: Scope) -> None:
-    """Name all methods of a path in the answer to OPTIONS: Litestar makes one for each handler, which knows of itself alone."""
+    """List all methods of a path in the answer to OPTIONS. Litestar answers per handler, with that handler's method only."""
     if message["type"] != "http.response.start" or scope.get("method") != "OPTIONS" or message["status"] != 204:
         return
     routes = [

@@ -1,4 +1,4 @@
-"""Who may enter the API and do what: bearer tokens, looked up by hash; rights; and no parameter that a door does not know."""
+"""Access to the API: bearer tokens, which are looked up by hash, rights, and unknown query parameters."""
 
 import asyncio
 import dataclasses
@@ -14,7 +14,7 @@ from litestar.types import Guard
 
 from clickloop.people.user import THIS_MACHINE, Right
 from clickloop.saving.access import MAX_CREDENTIAL_LENGTH
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.ledger.people.tokens import USE_RESOLUTION_MS, find_valid_token, note_token_use
 from clickloop.store.ledger.setup.settings import read_instance
 from clickloop.web.api.context import ApiContext, app_context
@@ -25,18 +25,18 @@ from clickloop.web.api.versions import CHANGING_METHODS, read_if_match
 
 _CONTEXT = "clickloop_context"
 _NEEDS = {
-    Right.WORK: "Your role, {role}, may look but change nothing.",
+    Right.WORK: "Your role, {role}, may read but not change anything.",
     Right.SECRETS: "Your role, {role}, may not see secrets.",
     Right.ADMINISTER: "Your role, {role}, may not see or change users, tokens, settings and the log of changes.",
 }
 
 
 def token_guard() -> Guard:
-    """A guard that lets a request pass when its Authorization header carries a valid token whose role may do what the door does.
+    """Return a guard that passes requests with a valid token whose role has the endpoint's right.
 
-    Else it answers 401, which says what is missing but never what was wrong with a token, or 403.
+    It raises HTTPException 401, which never says what is wrong with a token, or 403.
     """
-    # Not the threads in which reports and lists are made: who may come in never waits behind what others look at.
+    # Separate threads, so that checking a token never waits for reports and lists.
     threads = ThreadPoolExecutor(2, "token-check")
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -45,43 +45,44 @@ def token_guard() -> Guard:
         secret = secret.strip()
         if scheme.lower() != "bearer" or not secret:
             raise _unauthorized(
-                "A token is needed: Authorization: Bearer <secret>. Make one: clickloop token create NAME."
+                "A token is required: Authorization: Bearer <secret>. Create one with: clickloop token create NAME."
             )
         local = context.local_token
         is_local = bool(local) and hmac.compare_digest(_digest(local), _digest(secret[: MAX_CREDENTIAL_LENGTH + 1]))
-        asked = None
+        request_context = None
         if len(secret) <= MAX_CREDENTIAL_LENGTH:
-            asked = await asyncio.get_running_loop().run_in_executor(threads, _context_for, context, secret, is_local)
-        if asked is None:
+            loop = asyncio.get_running_loop()
+            request_context = await loop.run_in_executor(threads, _context_for, context, secret, is_local)
+        if request_context is None:
             raise _unauthorized("The token is unknown or was revoked.", ', error="invalid_token"')
         needed = right_of(handler, str(connection.scope.get("method", "")))
-        if needed is not None and not asked.actor.role.may(needed):
-            raise PermissionDeniedException(_NEEDS[needed].format(role=asked.actor.role))
-        connection.scope[_CONTEXT] = asked  # type: ignore[literal-required]  # our own key of the scope
+        if needed is not None and not request_context.actor.role.may(needed):
+            raise PermissionDeniedException(_NEEDS[needed].format(role=request_context.actor.role))
+        connection.scope[_CONTEXT] = request_context  # type: ignore[literal-required]  # our own key of the scope
 
     return guard
 
 
 def context_of(request: AnyRequest) -> ApiContext:
-    """Return the context of a request that the guard let pass: who asks, of which version, and what the instance is set to.
+    """Return the context of a request that passed the guard: with its actor, the expected version, and the current settings.
 
     Raise HTTPException 400 for an If-Match header that cannot be read.
     """
-    asked: ApiContext = request.scope[_CONTEXT]  # type: ignore[literal-required]  # our own key of the scope
+    context: ApiContext = request.scope[_CONTEXT]  # type: ignore[literal-required]  # our own key of the scope
     if_match = request.headers.getall("if-match", [])
     if not if_match or request.method not in CHANGING_METHODS:
-        return asked
-    return dataclasses.replace(asked, expected=read_if_match(if_match))
+        return context
+    return dataclasses.replace(context, expected=read_if_match(if_match))
 
 
 def refuse_unknown_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Raises InvalidInputError for parameters of the query that the door does not know: a filter mistyped is not ignored."""
+    """Raise InvalidInputError for query parameters that the endpoint does not have, so that a mistyped filter is not ignored."""
     taken = {"context", "data", "request", *connection.path_params}
     fields = {name: field for name, field in parameters_of(handler).items() if name not in taken}
     known = {getattr(field.kwarg_definition, "name", None) or name for name, field in fields.items()}
-    listing = f"known are {', '.join(sorted(known))}" if known else "it knows none"
+    listing = f"Known parameters are {', '.join(sorted(known))}." if known else "This endpoint has none."
     faults = tuple(
-        Fault(name[:100], FaultCode.UNKNOWN_FIELD, f"There is no such parameter here; {listing}.")
+        FieldFault(name[:100], FaultCode.UNKNOWN_FIELD, f"There is no such parameter. {listing}")
         for name in dict.fromkeys(connection.query_params)
         if name not in known
     )
@@ -95,13 +96,13 @@ def _context_for(context: ApiContext, secret: str, is_local: bool) -> ApiContext
         known = None if is_local else find_valid_token(tx, secret)
         saved = read_instance(tx)
     if is_local:
-        return context.asked_by(THIS_MACHINE, saved)
+        return context.with_actor(THIS_MACHINE, saved)
     if known is None:
         return None
     if known.token.last_used_at is None or known.token.last_used_at < now_ms - USE_RESOLUTION_MS:
         with context.ledger.write() as tx:
             note_token_use(tx, known.token.id, now_ms)
-    return context.asked_by(known.actor, saved)
+    return context.with_actor(known.actor, saved)
 
 
 def _digest(secret: str) -> bytes:

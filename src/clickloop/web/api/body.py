@@ -1,10 +1,8 @@
-"""Reading a JSON body into a Struct: every faulty field is named, unknown ones too, before anything is done."""
+"""Reading JSON bodies into Structs. Every faulty field is reported, unknown ones too, before anything is done."""
 
-import enum
-import json
 import types
 import typing
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from litestar.dto import AbstractDTO
@@ -13,36 +11,17 @@ from litestar.exceptions import HTTPException
 from litestar.openapi.spec import Reference, Schema
 from litestar.typing import FieldDefinition
 
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
+from clickloop.setup.reading import PartlyRead, read_input, repeated_keys
 
 T = TypeVar("T")
 
-MAX_FAULTS = 100
-"""Faults of one object or list that are named; a body of 1 MiB can have half a million, and nobody reads them."""
-
-
-class PartlyRead(msgspec.Struct, Generic[T], frozen=True):
-    """What a body or a form holds. Where there are faults, ``value`` is for checking the rest and never for saving: what is at fault
-    is left out of it, or stood for by something empty; None where that cannot be."""
-
-    value: T
-    faults: tuple[Fault, ...] = ()
-
-
-@typing.runtime_checkable
-class SelfChecking(typing.Protocol):
-    """A Struct of a body that knows more of its fields than their types: that a text is an amount."""
-
-    def own_faults(self) -> list[Fault]:
-        """The faults of its fields, by their names."""
-        ...
-
 
 class StrictBody(AbstractDTO[Any]):
-    """Makes Litestar read the parameter ``data`` of a door with ``read_body``."""
+    """Makes Litestar read the parameter ``data`` of an endpoint with ``read_body``."""
 
     def decode_bytes(self, value: bytes) -> Any:
-        """The body as the Struct that the door asks for; no body is None where the door does without."""
+        """Return the body as the Struct of the endpoint's parameter. An empty body is None where the parameter is optional."""
         field = self.asgi_connection.route_handler.parsed_data_field
         kind = field.annotation
         if field.is_optional:
@@ -53,59 +32,54 @@ class StrictBody(AbstractDTO[Any]):
             self.asgi_connection.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
         )
         if content_type != "application/json" and not content_type.endswith("+json"):
-            raise HTTPException(status_code=415, detail=f"The body is {content_type!r}; application/json is expected.")
+            raise HTTPException(status_code=415, detail=f"The body is {content_type!r}. Expected application/json.")
         return self.read(value, kind)
 
     def read(self, body: bytes, kind: type[Any]) -> Any:
-        """What the door is given. Raises HTTPException 400 and InvalidInputError."""
+        """Return what is passed to the endpoint. Raise HTTPException 400, InvalidInputError."""
         return read_body(body, kind)
 
     @classmethod
     def create_for_field_definition(
         cls, field_definition: FieldDefinition, handler_id: str, backend_cls: Any = None
     ) -> None:
-        """Nothing is prepared per door."""
+        """Prepare nothing per endpoint."""
 
     @classmethod
     def create_openapi_schema(
         cls, field_definition: FieldDefinition, handler_id: str, schema_creator: Any
     ) -> Reference | Schema:
-        """The schema of the Struct itself."""
+        """Return the schema of the Struct itself."""
         schema: Reference | Schema = schema_creator.for_field_definition(field_definition)
         return schema
 
     @classmethod
     def is_supported_model_type_field(cls, field_definition: FieldDefinition) -> bool:
-        """Any Struct."""
+        """Return True: any Struct can be read."""
         return True
 
     @classmethod
     def generate_field_definitions(cls, model_type: type[Any]) -> typing.Generator[DTOFieldDefinition, None, None]:
-        """None: the Struct is read as it is."""
+        """Yield nothing: the Struct is read as it is."""
         yield from ()
 
     @classmethod
     def detect_nested_field(cls, field_definition: FieldDefinition) -> bool:
-        """None: the Struct is read as it is."""
+        """Return False: the Struct is read as it is."""
         return False
 
 
 class CheckedBody(StrictBody):
-    """The same for a door that ``tells_all``: it is given what could be read and the faults, to add those of its checks."""
+    """The body of an endpoint that uses ``report_all_faults``: it gets a faulty body as far as parsed, and adds its own faults."""
 
     def read(self, body: bytes, kind: type[Any]) -> Any:
-        """The Struct, or PartlyRead where fields are at fault. Raises HTTPException 400 and InvalidInputError."""
+        """Return the Struct, or PartlyRead if fields are faulty. Raise HTTPException 400, InvalidInputError."""
         read = read_partly(body, kind)
         return read if read.faults else read.value
 
 
-def given_or(given: T | msgspec.UnsetType, otherwise: T) -> T:
-    """A field of a body, or what holds when it was left out."""
-    return otherwise if given is msgspec.UNSET else given
-
-
 def read_body(body: bytes, kind: type[T]) -> T:
-    """The Struct that a JSON body holds. Raises HTTPException 400 for what is no JSON, InvalidInputError for faulty fields."""
+    """Return the Struct in a JSON body. Raise HTTPException 400 if it is not JSON, InvalidInputError for faulty fields."""
     read = read_partly(body, kind)
     if read.faults:
         raise InvalidInputError(read.faults)
@@ -113,178 +87,16 @@ def read_body(body: bytes, kind: type[T]) -> T:
 
 
 def read_partly(body: bytes, kind: type[T]) -> PartlyRead[T]:
-    """What a JSON body holds, and each faulty field. Raises HTTPException 400 for what is no JSON, InvalidInputError for a key that
-    stands twice."""
+    """Parse a JSON body into a Struct as far as possible. Return it and all faults.
+
+    Raise HTTPException 400 if it is not JSON, InvalidInputError for repeated keys.
+    """
     try:
-        given = msgspec.json.decode(body)
+        data = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         text = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise HTTPException(status_code=400, detail=f"The body is not valid JSON: {text}.") from None
-    if repeated := _repeated_keys(body):
-        sentence = "The body has the key more than once: which of its values is meant cannot be told."
-        raise InvalidInputError(tuple(Fault(name[:100], FaultCode.DUPLICATE, sentence) for name in repeated))
-    return read_given(given, kind)
-
-
-def _repeated_keys(body: bytes) -> list[str]:
-    """The keys that stand twice in one object of a JSON body, each once. ``body`` is valid JSON."""
-    repeated: dict[str, None] = {}
-
-    def note(pairs: list[tuple[str, object]]) -> None:
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                repeated[name] = None
-            seen.add(name)
-
-    json.loads(body, object_pairs_hook=note, parse_int=str, parse_float=str)
-    return list(repeated)
-
-
-def read_given(given: Any, kind: type[T]) -> PartlyRead[T]:
-    """The Struct that nested builtins hold, as far as it can be read, and each fault."""
-    value, faults = _read_struct(given, kind, "")
-    return PartlyRead(value, tuple(faults))
-
-
-def _read_struct(given: Any, kind: type[Any], path: str) -> tuple[Any, list[Fault]]:
-    """The Struct, without what is at fault; None where nothing can stand for a field that must be there."""
-    if not isinstance(given, dict):
-        return None, [Fault(path, FaultCode.WRONG_TYPE, f"A JSON object is expected, not {_kind_of(given)}.")]
-    faults: list[Fault] = []
-    values: dict[str, Any] = {}
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-    for name, value in given.items():
-        if len(faults) >= MAX_FAULTS:
-            break
-        place = _below(path, name[:100])
-        field = fields.get(name)
-        if field is None:
-            faults.append(
-                Fault(place, FaultCode.UNKNOWN_FIELD, f"There is no such field; known are {', '.join(fields)}.")
-            )
-            continue
-        read, found = _read_value(value, field.type, place)
-        faults += found
-        if read is not None or not found:
-            values[field.name] = read
-    for field in fields.values():
-        if field.required and field.encode_name not in given:
-            faults.append(Fault(_below(path, field.encode_name), FaultCode.REQUIRED, "The field is missing."))
-        if field.required and field.name not in values:
-            values[field.name] = _stand_in(field.type)
-            if values[field.name] is None:
-                return None, faults
-    return _self_checked(kind, values, faults, path)
-
-
-def _self_checked(kind: type[Any], values: dict[str, Any], faults: list[Fault], path: str) -> tuple[Any, list[Fault]]:
-    """The Struct without the fields in which it finds faults itself; None where one of them must be there."""
-    value = kind(**values)
-    if not isinstance(value, SelfChecking):
-        return value, faults
-    known = {fault.field for fault in faults}
-    found = {fault.field: fault for fault in value.own_faults()}
-    faults = faults + [
-        msgspec.structs.replace(fault, field=_below(path, name))
-        for name, fault in found.items()
-        if _below(path, name) not in known
-    ]
-    required = {field.name for field in msgspec.structs.fields(kind) if field.required}
-    if found.keys() & required:
-        return None, faults
-    return kind(**{name: read for name, read in values.items() if name not in found}), faults
-
-
-def _below(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
-
-
-def _stand_in(kind: Any) -> Any:
-    """What stands for a field that cannot be read while the others are checked; it is never saved. None: nothing can."""
-    for option in options_of(kind):
-        if isinstance(option, type) and issubclass(option, enum.Enum):
-            return next(iter(option))
-        if option in (str, int, list, dict):
-            return option()
-    return None
-
-
-def _read_value(value: Any, kind: Any, path: str) -> tuple[Any, list[Fault]]:
-    """One value, looking into objects and lists of objects so that each faulty field in them is named."""
-    for option in options_of(kind):
-        if isinstance(option, type) and issubclass(option, msgspec.Struct) and isinstance(value, dict):
-            return _read_struct(value, option, path)
-        inner = typing.get_args(option)
-        if typing.get_origin(option) in (list, tuple) and isinstance(value, list) and _is_struct(inner[0]):
-            items, faults = _read_rows(value, inner[0], path)
-            if faults:
-                return (None if None in items else items), faults
-            return _converted(items, kind, path)
-    return _converted(value, kind, path)
-
-
-def _read_rows(rows: list[Any], kind: type[Any], path: str) -> tuple[list[Any], list[Fault]]:
-    """Read a list of objects up to the row in which there are more faults than anybody is told of."""
-    items: list[Any] = []
-    faults: list[Fault] = []
-    for position, row in enumerate(rows):
-        if len(faults) >= MAX_FAULTS:
-            break
-        item, found = _read_struct(row, kind, f"{path}[{position}]")
-        items.append(item)
-        faults += found
-    return items, faults
-
-
-def _converted(value: Any, kind: Any, path: str) -> tuple[Any, list[Fault]]:
-    try:
-        return msgspec.convert(value, kind), []
-    except msgspec.ValidationError as error:
-        sentence, _, inner = str(error).partition(" - at `$")
-        return None, [Fault(path + inner.rstrip("`"), _code_of(sentence), f"{sentence}{choices(kind)}.")]
-
-
-def options_of(kind: Any) -> list[Any]:
-    """The members of a union, without what Annotated adds."""
-    if typing.get_origin(kind) is typing.Annotated:
-        return options_of(typing.get_args(kind)[0])
-    if typing.get_origin(kind) in (typing.Union, types.UnionType):
-        return [option for member in typing.get_args(kind) for option in options_of(member)]
-    return [kind]
-
-
-def _is_struct(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-
-
-def choices(kind: Any) -> str:
-    """What to add to the sentence about a wrong value: the words that are known; empty where they are not counted."""
-    for option in options_of(kind):
-        if isinstance(option, type) and issubclass(option, enum.Enum):
-            return f"; one of {', '.join(str(choice.value) for choice in option)} is expected"
-    return ""
-
-
-def _code_of(sentence: str) -> FaultCode:
-    if sentence.startswith("Invalid enum value"):
-        return FaultCode.NOT_ALLOWED
-    if "of length <=" in sentence:
-        return FaultCode.TOO_LONG
-    if "of length >=" in sentence:
-        return FaultCode.REQUIRED
-    if " >= " in sentence or " <= " in sentence or "out of range" in sentence:
-        return FaultCode.OUT_OF_RANGE
-    return FaultCode.WRONG_TYPE
-
-
-def _kind_of(value: Any) -> str:
-    names = {
-        list: "a list",
-        str: "a text",
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-        type(None): "null",
-    }
-    return names.get(type(value), "that")
+    if repeated := repeated_keys(body):
+        sentence = "The body has this key more than once, so its value is ambiguous."
+        raise InvalidInputError(tuple(FieldFault(name[:100], FaultCode.DUPLICATE, sentence) for name in repeated))
+    return read_input(data, kind)

@@ -1,65 +1,33 @@
-"""What the API is handed when it is made: the stores, the clock and what to do after a change."""
+"""The context of the API: the stores, the clock, and callbacks after changes."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-import msgspec
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from clickloop.alarm.memory import AlarmMemory
-from clickloop.click.click import Click
-from clickloop.click.click_log import ClickFilter
-from clickloop.click_id import ClickIds
 from clickloop.diagnosis.health import NOT_RUNNING, CoreHealth
 from clickloop.edge.proxies import IpNetworks
 from clickloop.edge.untrusted_proxy import UntrustedProxies
+from clickloop.logs.context import LogContext
 from clickloop.machine.clock_guard import ClockGuard
 from clickloop.people.user import Actor
-from clickloop.postback.sending.dns_check import RefusedNow, not_looked_up
-from clickloop.record_id import RecordIds
-from clickloop.report.evidence import Clicks
-from clickloop.report.query import Rate, Report, ReportQuery
+from clickloop.postback.sending.dns_check import DnsCheck, skip_dns_check
 from clickloop.saving.access import Access
 from clickloop.saving.record import SavingContext
 from clickloop.setup.instance import NOTHING_SAVED, InstanceSettings, SavedSettings
 from clickloop.store.damage_log import JournalDamages
 from clickloop.store.delivery_hold import DeliveryHold
-from clickloop.store.export_files import ExportFiles
-from clickloop.store.facts.facts import Verification
-from clickloop.store.upload_files import UploadFiles
 from clickloop.tracking.click_progress import ClickProgress
-from clickloop.tracking.notices import Desk
+from clickloop.tracking.jobs.context import JobContext
+from clickloop.tracking.notices import Intake
 from clickloop.tracking.pausing import SettlingPauses
-from clickloop.web.page_cache import Remembered
-
-
-class Facts(Protocol):
-    """What the API asks of the facts."""
-
-    def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
-        """The clicks with these ids; those that are not there are absent."""
-        ...
-
-    def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
-        """Clicks, newest first."""
-        ...
-
-    def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, Clicks]:
-        """By campaign, its last clicks that count."""
-        ...
-
-    def verify(self, first_column: int = 0, seconds: float = ...) -> Verification:
-        """Read every block, or as much as fits into the time."""
-        ...
-
-    def report(self, query: ReportQuery, rates: Sequence[Rate]) -> Report:
-        """The sums of a query's groups, and of all of them."""
-        ...
+from clickloop.web.page_cache import PageCache
 
 
 class _Versioned(Protocol):
@@ -75,97 +43,76 @@ VersionedRecord = TypeVar("VersionedRecord", bound=_Versioned)
 
 
 def _nothing() -> None:
-    """Nobody needs to be told."""
-
-
-def _not_running() -> CoreHealth:
-    """Where no core runs nothing is known of it."""
-    return NOT_RUNNING
-
-
-def _none() -> int:
-    """Nobody counts alarms."""
-    return 0
+    """Do nothing."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ApiContext(SavingContext):
-    """Everything the API works with; who asks and what version is expected are put in for each request.
-
-    ``click_ids`` is used for reading only, never for making ids.
-    """
+class ApiContext(SavingContext, LogContext, JobContext):
+    """Everything the API works with. Each request has its own copy, with its actor and the version it expects."""
 
     access: Access
-    """What letting people in needs."""
-    facts: Facts
-    click_ids: ClickIds
+    """Sign-in, sessions and passwords."""
     started: InstanceSettings
-    """What the tracker was started with."""
+    """The settings that the tracker was started with."""
     saved: SavedSettings = NOTHING_SAVED
-    """What somebody saved over it, as it is at this request."""
+    """The saved settings that override them, as of this request."""
     is_for_log: bool = False
-    """What is made is for the log of changes, which masks secrets by itself."""
-    record_ids: RecordIds = dataclasses.field(default_factory=RecordIds)
+    """Views are made for the log of changes, which masks secrets itself."""
     proxies: IpNetworks = ()
-    """Whose word is taken for where a browser comes from."""
+    """The trusted proxies, whose forwarding headers are believed."""
     untrusted: UntrustedProxies = dataclasses.field(default_factory=lambda: UntrustedProxies("panel"))
-    """Proxies in front of the panel that nobody has named."""
-    refused_now: RefusedNow = not_looked_up
-    """For dry runs: why nothing could be sent to where a name leads now."""
+    """Proxies in front of the panel that are not configured as trusted."""
+    dns_refusal: DnsCheck = skip_dns_check
+    """Used by dry runs: returns why nothing can be sent to the address that a host resolves to now."""
     progress: ClickProgress = dataclasses.field(default_factory=ClickProgress)
     """The progress of settling clicks."""
     clock_guard: ClockGuard | None = None
-    """The guard of the clock by which old records are deleted; None where nothing is deleted."""
-    uploads: UploadFiles
-    """Where uploaded files stand."""
-    exports: ExportFiles
-    """Where exported files stand."""
-    remembered: Remembered = dataclasses.field(default_factory=Remembered)
-    """What was found out for pages that tell of much."""
-    upload_keep_hours: int = 72
-    """How long after its end the file and the result of an upload, and the file of an export, are kept."""
+    """The guard of the clock by which old records are deleted. None if nothing is deleted."""
+    page_cache: PageCache = dataclasses.field(default_factory=PageCache)
+    """Results that are expensive to compute for a page."""
     local_token: str = ""
-    """A secret that works like a token for commands on this machine; empty: none."""
-    core_health: Callable[[], CoreHealth] = _not_running
-    """How the process is that this is asked in, and its data folder."""
-    count_alarms: Callable[[], int] = _none
-    """How many alarms there are; costs nothing."""
+    """A secret that works like a token for commands on this machine. Empty for none."""
+    core_health: Callable[[], CoreHealth] = lambda: NOT_RUNNING
+    """Returns the health of the core process and its data folder."""
+    count_alarms: Callable[[], int] = lambda: 0
+    """Returns the number of alarms. It costs nothing."""
     alarm_memory: Callable[[], AlarmMemory] = AlarmMemory
-    """Returns what the supervisor remembers of alarms and their messages."""
+    """Returns the supervisor's record of alarms and their messages."""
     attempt_seconds: int = 10
-    """The deadline of one attempt to send something."""
+    """Time limit of an attempt to send something."""
+    # The callbacks are called from a worker thread, after the transaction.
     on_postbacks_owed: Callable[[], None] = _nothing
-    """Called after a transaction that may owe postbacks is committed, from a worker thread."""
-    on_receivers_asked: Callable[[], None] = _nothing
-    """Called after somebody wanted something of a receiver, from a worker thread."""
+    """Called when postbacks may have been created."""
+    on_receiver_command: Callable[[], None] = _nothing
+    """Called when a user has given a command for a receiver."""
     on_hold_released: Callable[[], None] = _nothing
-    """Called after the delivery hold was released, from a worker thread."""
-    hold: DeliveryHold = dataclasses.field(default_factory=DeliveryHold)
-    """What keeps all postbacks from leaving, if anything does."""
-    journal_damages: JournalDamages = dataclasses.field(default_factory=JournalDamages)
-    """What was found damaged in the journal."""
+    """Called when the delivery hold was released."""
     on_damages_confirmed: Callable[[], None] = _nothing
-    """Called after damages were confirmed, from a worker thread."""
+    """Called when damages were confirmed."""
+    hold: DeliveryHold = dataclasses.field(default_factory=DeliveryHold)
+    """The hold on the delivery of all postbacks, if there is one."""
+    journal_damages: JournalDamages = dataclasses.field(default_factory=JournalDamages)
+    """The damages found in the journal."""
     settling_pauses: SettlingPauses = dataclasses.field(default_factory=SettlingPauses)
-    """The pauses of settling, for backups."""
+    """Pauses of settling, for backups."""
 
     def current(self, record: VersionedRecord) -> VersionedRecord:
-        """Return the record, as read in the write transaction of its change. Raise StaleRecordError if another version is expected."""
+        """Return a record, read in the transaction that changes it. Raise StaleRecordError if another version is expected."""
         self.expected.check(record.version)
         return record
 
-    def asked_by(self, actor: Actor, saved: SavedSettings) -> "ApiContext":
-        """The same for one request of somebody."""
+    def with_actor(self, actor: Actor, saved: SavedSettings) -> "ApiContext":
+        """Return the context of a request."""
         return dataclasses.replace(self, actor=actor, saved=saved)
 
     @cached_property
     def instance(self) -> InstanceSettings:
-        """What the instance is set to."""
+        """Return the settings of the instance."""
         return self.saved.over(self.started)
 
     @property
     def base_url(self) -> str:
-        """Scheme and host of the public doors, without a slash at the end."""
+        """Return scheme and host of the public endpoints, without a trailing slash."""
         return self.instance.public_url
 
     @property
@@ -175,43 +122,39 @@ class ApiContext(SavingContext):
 
     @property
     def currency(self) -> str:
-        """The currency of what names none."""
+        """Return the currency of amounts without one."""
         return self.instance.currency
 
     @property
     def fallback_url(self) -> str:
-        """Where visitors go whom a campaign has nowhere to send; empty: they get a plain 404 page."""
+        """Return the URL for visitors that a campaign cannot send to an offer. Empty: they get a plain 404 page."""
         return self.instance.fallback_url
 
     @property
     def shows_secrets(self) -> bool:
-        """Whether who asks may see tokens of networks and the like."""
+        """Return whether the actor may see secrets such as networks' tokens."""
         return self.is_for_log or super().shows_secrets
 
-    def desk(self) -> Desk:
-        """What taking in notices needs."""
-        desk = Desk(
+    def intake(self) -> Intake:
+        """Return what it takes to register notices."""
+        return Intake(
             self.ledger,
             self.facts,
             self.click_ids,
             self.record_ids,
             self.currency,
             self.guard,
-            self.refused_now,
+            self.dns_refusal,
             self.progress,
-        )
-        return (
-            desk
-            if self.clock_guard is None
-            else msgspec.structs.replace(desk, is_clock_trusted=self.clock_guard.is_trusted)
+            is_clock_trusted=(lambda: True) if self.clock_guard is None else self.clock_guard.is_trusted,
         )
 
 
 def app_context(connection: ASGIConnection[Any, Any, Any, Any]) -> ApiContext:
-    """Return the context of the application that a request came to, as it was made: nobody asks yet."""
+    """Return the context of the application that a request came to, without an actor."""
     context: ApiContext = connection.app.state.context
     return context
 
 
 Context = NamedDependency[SkipValidation[ApiContext]]
-"""The parameter ``context`` of every door."""
+"""The parameter ``context`` of every endpoint."""

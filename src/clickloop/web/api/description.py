@@ -1,4 +1,4 @@
-"""The description of the API in OpenAPI 3.1, complete enough to work from it alone."""
+"""The OpenAPI 3.1 description of the API. It is complete enough to work from it alone."""
 
 import re
 import typing
@@ -11,64 +11,65 @@ from litestar.openapi.spec import Components, SecurityScheme, Server, Tag
 
 from clickloop import __version__
 from clickloop.setup.record import RecordFields
+from clickloop.web.api.problem import Problem
 from clickloop.web.api.versions import describe_versions
 
 SECURITY = "token"
 _REFERENCE = r"#/components/schemas/(\w+)"
 
 _INTRODUCTION = """\
-Clickloop records the clicks of paid advertising, learns of their conversions, and reports each one back to the traffic source.
+Clickloop records the clicks of paid advertising, receives their conversions, and reports each one back to the traffic source.
 
-**Enter** with a token in every request but this one: `Authorization: Bearer <secret>`. Make the first one on the server:
+**Authenticate** every request but this one with a token: `Authorization: Bearer <secret>`. Create the first token on the server:
 `clickloop token create NAME`.
 
 **From nothing to the first reported conversion:**
 
 1. `POST /api/v1/traffic-sources` `{"name": "My source", "preset": "clickadu", "postback_url": "https://source.example/postback?id={externalid}&payout={payout}"}`.
-   Without a preset, give `parameters`: the row `external_id` with the source's macro for its click id as `placeholder`.
+   Without a preset, set `parameters`: the row `external_id` with the source's macro for its click ID as `placeholder`.
 2. `POST /api/v1/networks` `{"name": "My network", "postback_parameters": {"cid": "{sub1}", "payout": "{payout}"}}`.
-   The answer's `postback_url` is what you paste into the network.
+   Paste `postback_url` from the response into the network.
 3. `POST /api/v1/offers` `{"name": "My offer", "network_id": 1, "url": "https://network.example/click?sub1={clickid}"}`.
 4. `POST /api/v1/campaigns` `{"name": "My campaign", "source_id": 1, "offers": [{"offer_id": 1}]}`.
-   The answer's `link` is what you paste into the source. Opened with `external_id=abc`, it redirects to the offer, our click id
-   filled in as `sub1`.
-5. The network calls its postback URL with that click id (or you call `POST /api/v1/conversions`). Within a second the source's
+   Paste `link` from the response into the source. Opened with `external_id=abc`, it redirects to the offer with our click ID as
+   `sub1`.
+5. The network calls its postback URL with that click ID (or you call `POST /api/v1/conversions`). Within a second the source's
    postback URL is called with `abc`.
-6. `GET /api/v1/clicks/{click_id}/trace` tells the whole story; `/notices` is what came in, `/postbacks` what went out.
+6. `GET /api/v1/clicks/{click_id}/trace` returns the whole story. `/notices` lists what came in, `/postbacks` what went out.
 
-**Conventions.** Money is decimal text with a currency (`{"amount": "12.5", "currency": "USD"}`), never a float. Moments are ISO 8601
-in UTC. Lists answer `items` and `next_cursor`; give that as `cursor` for the next page; `limit` is at most 500. `PATCH` changes
-only what is given; `DELETE` archives, nothing is lost. Unknown fields are refused. Errors are problem details (RFC 9457); `errors`
-names each field. `{macros}` in addresses are listed at `/macros`. `warnings` in an answer tell what was saved but will probably
-not do what was meant.
+**Conventions.** Money is decimal text with a currency (`{"amount": "12.5", "currency": "USD"}`), never a float. Times are ISO 8601
+in UTC. Lists return `items` and `next_cursor`; pass that as `cursor` to get the next page. `limit` is at most 500. `PATCH` changes
+only the given fields. `DELETE` archives; nothing is lost. Unknown fields are refused. Errors are problem details (RFC 9457);
+`errors` names each field. `{macros}` in URLs are listed at `/macros`. `warnings` in a response point out what was saved but will
+probably not work as intended.
 
-**Two at one record.** What you set up has a `version`, which is also its `ETag`. Send it as `If-Match` with `PATCH`, `DELETE` and
-`/restore`, and the change is made only while that version is there: else the answer is 412, nothing is changed, and `detail` and
-`ETag` name the version that is there. Read the record again and decide. Without `If-Match` the change is made whatever is there.
+**Concurrent changes.** Setup records have a `version`, which is also their `ETag`. Send it as `If-Match` with `PATCH`, `DELETE`
+and `/restore` to make a change only if the record still has that version. Otherwise the answer is 412, nothing is changed, and
+`detail` and `ETag` give the current version. Read the record again and decide. Without `If-Match` the change is always made.
 """
 
 _TAGS = {
-    "Traffic sources": "Where visitors come from and where conversions are reported to.",
-    "Networks": "Who offers come from and who tells us of conversions.",
-    "Offers": "What visitors are sent to.",
-    "Campaigns": "Which visitors go to which offers; each has a link.",
-    "Statuses": "What a conversion can be, and the words that networks send for it.",
-    "Postback rules": "What is sent to whom when a conversion changes.",
-    "Clicks": "What was recorded of visitors.",
-    "Notices": "Conversions - In: everything that told us of conversions, also what was refused.",
+    "Traffic sources": "Where visitors come from, and where conversions are reported to.",
+    "Networks": "Where offers come from, and who reports conversions to us.",
+    "Offers": "The pages that visitors are sent to.",
+    "Campaigns": "Links that send visitors to offers.",
+    "Statuses": "The statuses of conversions, and the words that networks use for them.",
+    "Postback rules": "What is sent, and where, when a conversion changes.",
+    "Clicks": "The clicks of visitors.",
+    "Notices": "Conversions - In: every notice of a conversion, refused ones too.",
     "Conversions": "What clicks earned.",
-    "Postbacks": "Conversions - Out: everything that was sent, or not sent and why.",
+    "Postbacks": "Conversions - Out: every postback, skipped ones with the reason.",
     "Exports": "Logs as CSV files, written in the background.",
-    "Receivers": "The hosts that postbacks go to: which are paused, and how hard they may be asked.",
-    "Presets": "What is publicly documented of traffic sources and networks.",
-    "Macros": "What may stand in braces in our templates.",
-    "Diagnosis": "Trying without sending, and checking the whole chain.",
-    "Users": "Who may sign in to the panel, and as what.",
-    "Reports": "Clicks, conversions and money, counted.",
-    "Tokens": "The secrets that open this API.",
-    "Settings": "What the instance as a whole is set to.",
-    "Backup": "What `clickloop backup` asks of the running server.",
-    "Log of changes": "Who changed what, and how it was before and after.",
+    "Receivers": "The hosts that postbacks are sent to, with pauses and rate limits.",
+    "Presets": "Publicly documented settings of traffic sources and networks.",
+    "Macros": "The names that can stand in braces in templates.",
+    "Diagnosis": "Simulations that send nothing, and checks of the whole chain.",
+    "Users": "The users of the panel, and their roles.",
+    "Reports": "Clicks, conversions and money in figures.",
+    "Tokens": "The secrets that give access to this API.",
+    "Settings": "The settings of the whole instance.",
+    "Backup": "Used by `clickloop backup` on the running server.",
+    "Audit log": "Who changed what, with the values before and after.",
 }
 
 _ERRORS = {
@@ -78,34 +79,34 @@ _ERRORS = {
     "404": "There is no such record.",
     "413": "The body is longer than 1 MiB.",
     "415": "The body is not application/json.",
-    "422": "A field or parameter cannot be taken; `errors` names each one.",
-    "default": "Anything else that is no success, such as 503 while the database cannot be reached.",
+    "422": "A field or parameter is invalid. `errors` names each one.",
+    "default": "Any other error, such as 503 while the database cannot be reached.",
 }
 
 _DAY = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$"
 _MOMENT_OR_DAY = r"^([0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+(Z|[+-][0-9]{2}:?[0-9]{2})?)?)?$"
-_GONE = {"410": "The file of the upload is not kept any more."}
+_GONE = {"410": "The file of the upload has been deleted."}
 _NO_USER = {"404": "The token belongs to no user."}
 _OWN_ERRORS = {
     "upload_conversions": {
         "413": "The file is larger than the operator allows.",
-        "415": "The body is none of the kinds that are taken.",
-        "422": "The file has no known form, or a parameter cannot be taken; `errors` names the fault and its place.",
+        "415": "The body has none of the supported types.",
+        "422": "The file has no known format, or a parameter is invalid. `errors` names the fault and its place.",
         "507": "The disk has no room for the file.",
     },
     "read_upload_lines": _GONE,
     "read_upload_result": _GONE,
-    "verify_facts": {"429": "They are being read already."},
-    "begin_pause": {"409": "Settling is paused already, or cannot be paused now."},
-    "order_export": {"409": "Too many exports of the caller are under way."},
+    "verify_facts": {"429": "A verification is already running."},
+    "begin_pause": {"409": "Settling is already paused, or cannot be paused now."},
+    "order_export": {"409": "The caller has too many unfinished exports."},
     "read_export_result": {
         "409": "The export is not finished, so there is no file.",
-        "410": "The file of the export is not kept any more.",
+        "410": "The file of the export has been deleted.",
     },
-    "cancel_postback": {"409": "It does not wait any more: it is being sent, or has ended."},
-    "remove_status": {"409": "Rules, networks or notices still use it; the sentence names them."},
-    "resend_postback": {"409": "It cannot be sent again as it is; the sentence says what to do."},
-    "copy_as_curl": {"409": "Nothing was made ready to be sent: the postback was skipped."},
+    "cancel_postback": {"409": "It is not waiting: it is being sent, or has ended."},
+    "remove_status": {"409": "Rules, networks or notices still use it. `detail` names them."},
+    "resend_postback": {"409": "It cannot be resent as requested. `detail` says what to do."},
+    "copy_as_curl": {"409": "There is no request: the postback was skipped."},
     "check_setup": {"404": "There is no such campaign."},
     "simulate": {"404": "There is no such campaign, offer, click or conversion."},
     "make_test_link": {"404": "There is no such campaign."},
@@ -114,11 +115,11 @@ _OWN_ERRORS = {
     "list_sessions": _NO_USER,
     "end_all_sessions": _NO_USER,
 }
-"""What some operations answer besides, or instead of, the usual."""
+"""Errors of some operations, in addition to the usual ones or instead of them."""
 
 
 def openapi_config() -> OpenAPIConfig:
-    """What Litestar is to generate; the document is finished by ``openapi_document`` and served by our own door."""
+    """Return the configuration for Litestar. ``openapi_document`` finishes what it generates."""
     return OpenAPIConfig(
         title="Clickloop API",
         version=__version__,
@@ -140,16 +141,16 @@ def openapi_config() -> OpenAPIConfig:
 
 
 def openapi_document(app: Litestar) -> dict[str, Any]:
-    """The whole description as JSON values, with our problem details as the answer of every error."""
+    """Return the whole description as JSON values, with problem details as the answer to every error."""
     document: dict[str, Any] = app.openapi_schema.to_schema()
     schemas = document["components"]["schemas"]
-    schemas["FieldProblem"], schemas["Problem"] = _FIELD_PROBLEM, _PROBLEM
+    schemas |= msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")[1]
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             if isinstance(operation, dict) and "responses" in operation:
                 _describe_errors(path, method, operation)
     describe_versions(app, document)
-    _tell_structs(app, schemas)
+    _describe_structs(app, schemas)
     _require_all_fields_of_records(app, document)
     for schema in schemas.values():
         for name, field in schema.get("properties", {}).items():
@@ -160,14 +161,14 @@ def openapi_document(app: Litestar) -> dict[str, Any]:
     finished: dict[str, Any] = msgspec.json.decode(renamed)
     for name, schema in finished["components"]["schemas"].items():
         if name.endswith("Page"):
-            schema |= {"title": name, "description": "A part of a list."}
+            schema |= {"title": name, "description": "A page of a list."}
     return finished
 
 
 def _require_all_fields_of_records(app: Litestar, document: dict[str, Any]) -> None:
-    """Take out the defaults that records have in the code: a record in an answer has all of its fields.
+    """Remove the defaults that records have in the code: an answer has all fields of a record.
 
-    A default of an enum stands in the enum's own schema, which others share.
+    The default of an enum field is in the schema of the enum, which other fields share.
     """
     schemas = document["components"]["schemas"]
     bodies = _bodies(document)
@@ -186,7 +187,7 @@ def _require_all_fields_of_records(app: Litestar, document: dict[str, Any]) -> N
 
 
 def _bodies(document: dict[str, Any]) -> set[str]:
-    """The schemas that request bodies are made of: they take no further fields."""
+    """Return the names of the schemas of request bodies and their parts, which allow no further fields."""
     schemas = document["components"]["schemas"]
     found: set[str] = set()
     waiting = [
@@ -203,7 +204,7 @@ def _bodies(document: dict[str, Any]) -> set[str]:
 
 
 def _describe_moment(name: str, field: dict[str, Any]) -> None:
-    """Give a field of an answer that is a moment its format. In what is sent to us, moments are read more leniently."""
+    """Add the format to a field of an answer that is a moment. Moments in requests are read more leniently."""
     if "default" in field or not (name.endswith(("_at", "_since")) or name in _MOMENTS):
         return
     for option in [field, *field.get("oneOf", ())]:
@@ -217,7 +218,7 @@ def _describe_errors(path: str, method: str, operation: dict[str, Any]) -> None:
     wanted += ["403"] if method != "get" or _ADMINISTERED.intersection(operation["tags"]) else []
     wanted += ["400", "413", "415"] if has_body else []
     wanted += ["404"] if "{" in path else []
-    wanted += ["422", "default"]  # unknown parameters of an address are refused everywhere
+    wanted += ["422", "default"]  # unknown query parameters are refused everywhere
     own = _OWN_ERRORS.get(operation["operationId"], {})
     operation["responses"].pop("400", None)
     for status in sorted({*wanted, *own} - ({"400"} if "413" in own else set())):
@@ -252,67 +253,37 @@ _PARAMETER_SHAPES = {
     "to": {"pattern": _DAY},
     "day": {"format": "date"},
 }
-"""What a value of these parameters looks like; empty is as if it were left out."""
+"""Formats of parameters. An empty one counts as left out."""
 _MOMENTS = frozenset({"at", "since", "until", "valid_until", "not_before"})
-"""Fields of answers that hold a moment and are not called ``…_at``."""
+"""Fields of answers that are moments, although their names do not end in ``_at`` or ``_since``."""
 _TEXT_TOO = frozenset({"read_trace", "simulate", "check_setup"})
-"""Operations that answer plain text where ``format=text`` asks for it."""
+"""Operations that return plain text with ``format=text``."""
 _BODY_OPTIONAL = frozenset({"resume_paused_rule"})
 _PREVIEWS = frozenset({"rerun_notices", "resend_postbacks", "cancel_postbacks"})
-"""Operations that answer 200 to requests for a preview: nothing is done then."""
-_ADMINISTERED = frozenset({"Users", "Tokens", "Log of changes"})
+"""Operations that answer 200 to a preview."""
+_ADMINISTERED = frozenset({"Users", "Tokens", "Audit log"})
 _WRITING = ("post", "patch")
-_DONE = {"200": "Done; the record as it is now.", "201": "Created.", "202": "Taken; it is done in the background."}
+_DONE = {"200": "The current state.", "201": "Created.", "202": "Accepted. It is done in the background."}
 
 
-def _tell_structs(app: Litestar, schemas: dict[str, Any]) -> None:
-    """Puts the first line of each Struct's documentation into its schema."""
-    told: dict[str, str] = {}
+def _describe_structs(app: Litestar, schemas: dict[str, Any]) -> None:
+    """Put the docstring of each Struct into its schema, which Litestar leaves out."""
+    docstrings: dict[str, str] = {}
     for route in app.routes:
         for handler in getattr(route, "route_handlers", ()):
             fields = [handler.parsed_return_field, *handler.parsed_fn_signature.parameters.values()]
             for field in fields:
-                _collect(field.annotation, told)
+                _collect(field.annotation, docstrings)
     for name, schema in schemas.items():
-        if name in told and "description" not in schema:
-            schema["description"] = told[name]
+        if name in docstrings and "description" not in schema:
+            schema["description"] = docstrings[name]
 
 
-def _collect(kind: Any, told: dict[str, str]) -> None:
+def _collect(kind: Any, docstrings: dict[str, str]) -> None:
     for inner in typing.get_args(kind):
-        _collect(inner, told)
+        _collect(inner, docstrings)
     origin = typing.get_origin(kind) or kind
-    if isinstance(origin, type) and hasattr(origin, "__struct_fields__") and origin.__name__ not in told:
-        told[origin.__name__] = (origin.__doc__ or "").strip()
+    if isinstance(origin, type) and hasattr(origin, "__struct_fields__") and origin.__name__ not in docstrings:
+        docstrings[origin.__name__] = (origin.__doc__ or "").strip()
         for hint in typing.get_type_hints(origin).values():
-            _collect(hint, told)
-
-
-_FIELD_PROBLEM: dict[str, Any] = {
-    "type": "object",
-    "title": "FieldProblem",
-    "description": "One field's fault.",
-    "required": ["field", "code", "message"],
-    "properties": {
-        "field": {"type": "string", "description": "Path of the field.", "examples": ["offers[1].weight"]},
-        "code": {"type": "string", "description": "Stable code for programs.", "examples": ["out_of_range"]},
-        "message": {
-            "type": "string",
-            "description": "One sentence for people.",
-            "examples": ["The weight is -1, 0 to 1000000 is expected."],
-        },
-    },
-}
-_PROBLEM: dict[str, Any] = {
-    "type": "object",
-    "title": "Problem",
-    "description": "What went wrong (RFC 9457).",
-    "required": ["title", "status"],
-    "properties": {
-        "type": {"type": "string", "default": "about:blank"},
-        "title": {"type": "string", "description": "What the status means.", "examples": ["Unprocessable Entity"]},
-        "status": {"type": "integer", "examples": [422]},
-        "detail": {"type": "string", "description": "What was found and what to do."},
-        "errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldProblem"}},
-    },
-}
+            _collect(hint, docstrings)

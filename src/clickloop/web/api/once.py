@@ -1,6 +1,5 @@
-"""Idempotency keys: a request that is sent again with its key does nothing a second time and gets the same answer."""
+"""Idempotency keys over HTTP."""
 
-import hashlib
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
@@ -8,17 +7,16 @@ import msgspec
 from litestar import Response
 from litestar.exceptions import HTTPException
 from litestar.params import HeaderParameter
-from msgspec import Meta
 from sqlalchemy import Connection
 
-from clickloop.setup.fault import FaultCode
-from clickloop.store.ledger.jobs.bulk_jobs import KeptAnswer, find_answer, insert_answer
+from clickloop.tracking.jobs import idempotency
+from clickloop.tracking.jobs.idempotency import KeyReusedError, NewAnswer
 from clickloop.web.api.context import ApiContext
-from clickloop.web.api.problem import AnyRequest, invalid
+from clickloop.web.api.problem import AnyRequest
 
 MAX_KEY_LENGTH = 200  # it is part of an index; a UUID has 36
 REPEATED = "Idempotency-Repeated"
-"""The header that tells that an answer was given before."""
+"""The header of a stored answer."""
 
 Key = Annotated[
     str,
@@ -26,54 +24,27 @@ Key = Annotated[
         name="Idempotency-Key",
         max_length=MAX_KEY_LENGTH,
         required=False,
-        description="A text of your own. The same request with the same key again, within 48 hours, does nothing and gets the same answer.",
+        description="Any text. The same request with the same key within 48 hours does nothing and gets the same answer.",
     ),
 ]
 T = TypeVar("T")
-_encode = msgspec.json.Encoder().encode
-
-
-class Done(msgspec.Struct, frozen=True):
-    """What was done, to be answered."""
-
-    status: int
-    answer: Annotated[msgspec.Struct, Meta(description="A view.")]
 
 
 def once(
-    context: ApiContext, request: AnyRequest, key: str, asked: object, do: Callable[[Connection], Done]
+    context: ApiContext, request: AnyRequest, key: str, body: object, do: Callable[[Connection], NewAnswer]
 ) -> Response[Any]:
-    """Answers what ``do`` did in one transaction with keeping the answer, or what it did when the key came before.
-
-    ``asked`` is the body: the same key with another one is refused. What ``do`` refuses by raising is not kept.
-    """
-    if key and not (key.isascii() and key.isprintable()):
-        raise invalid("Idempotency-Key", FaultCode.CHARACTER, "Printable ASCII is expected.")
-    place = f"{request.method} {request.scope['path']} {key}"
-    question = hashlib.sha256(_encode(asked)).hexdigest()
-    with context.ledger.write() as tx:
-        kept = find_answer(tx, place) if key else None
-        if kept is None:
-            done = do(tx)
-            octets = _encode(done.answer)
-            if key:
-                kept_at = context.clock()
-                insert_answer(
-                    tx, KeptAnswer(key=place, question=question, status=done.status, answer=octets, created_at=kept_at)
-                )
-            return _response(done.status, octets)
-    if kept.question != question:
+    """Return the answer of ``do``, or the one stored with the key. Raise HTTPException 422 if another request used the key."""
+    try:
+        answered = idempotency.once(context, f"{request.method} {request.scope['path']}", key, body, do)
+    except KeyReusedError:
         raise HTTPException(
             status_code=422,
-            detail="This Idempotency-Key came with another request before: use a new key for a new request.",
-        )
-    return _response(kept.status, kept.answer, {REPEATED: "true"})
+            detail="This Idempotency-Key was used for another request. Use a new key for a new request.",
+        ) from None
+    headers = {REPEATED: "true"} if answered.repeated else {}
+    return Response(answered.body, status_code=answered.status, media_type="application/json", headers=headers)
 
 
 def view_in(answer: Response[Any], kind: type[T]) -> T:
-    """The view that an answer of ``once`` holds, for those who want it as it was before it was written."""
+    """Return the view in an answer of ``once``."""
     return msgspec.json.decode(answer.content, type=kind)
-
-
-def _response(status: int, octets: bytes, headers: dict[str, str] | None = None) -> Response[Any]:
-    return Response(octets, status_code=status, media_type="application/json", headers=headers or {})

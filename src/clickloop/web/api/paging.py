@@ -1,79 +1,22 @@
 """Pages of lists: at most ``limit`` items and an opaque cursor that leads to the next ones."""
 
-import base64
-import binascii
-from collections.abc import Callable, Sequence
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated
 
-import msgspec
 from litestar.params import PathParameter, QueryParameter
-from msgspec import Meta
 
 from clickloop.log_filter import MAX_ID
-from clickloop.setup.fault import FaultCode
-from clickloop.web.api.problem import invalid
+from clickloop.logs.page import MAX_LIMIT
 
-MAX_LIMIT = 500  # a page is in memory, and holds a thread while it is made
-
-T = TypeVar("T")
-U = TypeVar("U")
-
-Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="How many items at most.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Maximum number of items.")]
 Cursor = Annotated[
-    str, QueryParameter(max_length=200, description="The next_cursor of the page before; without it the list begins.")
+    str, QueryParameter(max_length=200, description="next_cursor of the previous page. Leave out for the first page.")
 ]
-Id = Annotated[int, PathParameter(ge=1, le=MAX_ID, description="Its number.")]
-ClickIdPath = Annotated[str, PathParameter(max_length=200, description="Our click id, in any case.")]
-RecordIdPath = Annotated[str, PathParameter(max_length=200, description="Its id, 26 letters and digits.")]
-KeyPath = Annotated[str, PathParameter(max_length=200, description="Its key.")]
+Id = Annotated[int, PathParameter(ge=1, le=MAX_ID, description="The record's ID.")]
+ClickIdPath = Annotated[str, PathParameter(max_length=200, description="Our click ID, in upper or lower case.")]
+RecordIdPath = Annotated[str, PathParameter(max_length=200, description="The record's ID, 26 letters and digits.")]
+KeyPath = Annotated[str, PathParameter(max_length=200, description="The record's key.")]
 Words = Annotated[
-    str, QueryParameter(name="q", max_length=200, description="Only those whose name holds this, in any case.")
+    str, QueryParameter(name="q", max_length=200, description="Only records whose name contains this, ignoring case.")
 ]
-Tag = Annotated[str, QueryParameter(max_length=50, description="Only those with this tag, in any case.")]
-Archived = Annotated[bool, QueryParameter(description="true: the archived ones instead of the live ones.")]
-
-
-class Page(msgspec.Struct, Generic[T]):
-    """A part of a list."""
-
-    items: list[T]
-    next_cursor: Annotated[
-        str | None,
-        Meta(description="Give it as cursor to get the next page; null: this was the last.", examples=[None]),
-    ]
-
-
-def page_of(found: Sequence[U], limit: int, noun: str, key: Callable[[U], object], view: Callable[[U], T]) -> Page[T]:
-    """The page for what was found when ``limit + 1`` were asked for."""
-    shown = found[:limit]
-    more = len(found) > limit
-    return Page([view(item) for item in shown], cursor_of(noun, str(key(shown[-1]))) if more else None)
-
-
-def cursor_of(noun: str, key: str) -> str:
-    """A cursor that continues the list of ``noun`` after ``key``."""
-    return base64.urlsafe_b64encode(f"{noun}:{key}".encode()).decode().rstrip("=")
-
-
-def read_cursor(noun: str, cursor: str) -> str:
-    """The key behind a cursor; empty for none. Raises InvalidInputError for one that this list did not give."""
-    if not cursor:
-        return ""
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, ValueError):
-        text = ""
-    found, colon, key = text.partition(":")
-    if not colon or found != noun or not key:
-        raise invalid("cursor", FaultCode.NOT_A_CURSOR, "It is not a next_cursor of this list: begin again without it.")
-    return key
-
-
-def read_number_cursor(noun: str, cursor: str) -> int:
-    """The number behind a cursor of a list that is sorted by number; 0 for none."""
-    key = read_cursor(noun, cursor)
-    if not key:
-        return 0
-    if not key.isdecimal() or len(key) > 20 or int(key) > MAX_ID:
-        raise invalid("cursor", FaultCode.NOT_A_CURSOR, "It is not a next_cursor of this list: begin again without it.")
-    return int(key)
+Tag = Annotated[str, QueryParameter(max_length=50, description="Only records with this tag, ignoring case.")]
+Archived = Annotated[bool, QueryParameter(description="true to list archived records instead of live ones.")]

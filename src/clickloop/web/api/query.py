@@ -1,4 +1,4 @@
-"""Filters as query parameters: a log's endpoint takes its filter whole, and the address and the description have each of its fields."""
+"""Filters as query parameters: an endpoint takes a filter as a record, and each of its fields is a parameter."""
 
 import inspect
 from typing import Annotated, Any, TypeVar
@@ -20,14 +20,14 @@ _LIMITS = ("ge", "le", "max_length", "pattern", "description")
 def from_query(kind: type[S]) -> Provide:
     """Return the dependency that reads a filter, or another record, from the query.
 
-    Litestar takes parameters from the signature of a function and nowhere else, so this function is given one by the record's fields.
+    Litestar takes parameters from a function's signature only, so the function gets one that is made of the record's fields.
     """
     fields = fields_of(kind)
     parameters = [_parameter(field) for field in fields]
     names = {parameter.name: field.name for parameter, field in zip(parameters, fields, strict=True)}
 
-    def read(**given: Any) -> S:
-        return kind(**{names[parameter]: value for parameter, value in given.items()})
+    def read(**arguments: Any) -> S:
+        return kind(**{names[parameter]: value for parameter, value in arguments.items()})
 
     signed: Any = read
     signed.__signature__ = inspect.Signature(parameters)
@@ -39,7 +39,7 @@ def _parameter(field: FieldInfo) -> inspect.Parameter:
     meta = meta_of(field)
     limits = {name: value for name in _LIMITS if (value := getattr(meta, name)) is not None}
     kind = type_of(field) | None if field.default is None else type_of(field)
-    # Litestar keeps some names, such as ``state``, for itself: its parameters get others than the address has.
+    # Litestar reserves some names, such as ``state``, so the names of its parameters differ from those in the query.
     return inspect.Parameter(
         f"by_{field.name}",
         inspect.Parameter.KEYWORD_ONLY,
@@ -49,7 +49,7 @@ def _parameter(field: FieldInfo) -> inspect.Parameter:
 
 
 def parameters_of(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:
-    """Return what an endpoint takes, the parameters of its dependencies among them, by the names in our functions."""
+    """Return the parameters of an endpoint and its dependencies, by the names in our functions."""
     dependencies = handler.resolve_dependencies()
     found: dict[str, FieldDefinition] = {}
     for name, field in handler.parsed_fn_signature.parameters.items():

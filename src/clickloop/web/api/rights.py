@@ -1,4 +1,4 @@
-"""Which Right a door asks for: named by the door or its noun, else ``WORK`` where it changes something."""
+"""The right that an endpoint requires: named by the endpoint or its router, else ``WORK`` if it changes something."""
 
 from litestar.handlers import BaseRouteHandler
 
@@ -6,10 +6,10 @@ from clickloop.people.user import Right
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 RIGHT = "right"
-"""The ``opt`` of a door or a noun that names the Right it asks for; None: no more than to have come in."""
+"""The key in ``opt`` of an endpoint or router for the right that it requires. None: any valid token will do."""
 
 
 def right_of(handler: BaseRouteHandler, method: str) -> Right | None:
-    """What a door asks for."""
+    """Return the right that an endpoint requires, None if it requires none."""
     right: Right | None = handler.opt.get(RIGHT, None if method in READING else Right.WORK)
     return right

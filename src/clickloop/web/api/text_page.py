@@ -1,4 +1,4 @@
-"""Answers that can also be had as a page of text, for terminals."""
+"""Answers that are also available as plain text, for terminals."""
 
 import enum
 from typing import Annotated, Any
@@ -9,24 +9,24 @@ from litestar.params import QueryParameter
 from clickloop.web.api.problem import AnyRequest
 
 
-class Format(enum.StrEnum):
-    """How an answer is told."""
+class AnswerFormat(enum.StrEnum):
+    """The format of an answer."""
 
     JSON = "json"
     TEXT = "text"
 
 
-AskedFormat = Annotated[
-    Format, QueryParameter(name="format", description="text: a page to read; so does Accept: text/plain.")
+RequestedFormat = Annotated[
+    AnswerFormat, QueryParameter(name="format", description="text returns plain text, and so does Accept: text/plain.")
 ]
 
 
-def wants_text(request: AnyRequest, asked: Format) -> bool:
-    """Whether the answer is to be a page of text."""
+def wants_text(request: AnyRequest, answer_format: AnswerFormat) -> bool:
+    """Return whether plain text is requested."""
     accepted = request.headers.get("accept", "").partition(",")[0].partition(";")[0].strip().lower()
-    return asked is Format.TEXT or accepted == "text/plain"
+    return answer_format is AnswerFormat.TEXT or accepted == "text/plain"
 
 
 def text_response(text: str, status: int = 200) -> Response[Any]:
-    """A page of text."""
+    """Return a plain text response."""
     return Response(text, status_code=status, media_type="text/plain")

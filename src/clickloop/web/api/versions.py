@@ -1,4 +1,4 @@
-"""Versions over HTTP: ``ETag`` on every answer that is one set-up record, ``If-Match`` on the requests that change one."""
+"""Versions over HTTP: ``ETag`` on every answer that is a set-up record, ``If-Match`` on requests that change one."""
 
 import re
 from typing import Any
@@ -11,14 +11,14 @@ from clickloop.store.ledger.setup.versions import Expectation
 
 CHANGING_METHODS = frozenset({"PATCH", "PUT", "DELETE", "POST"})
 
-_MAX_HEADER = 1_000  # a few versions; the rest is not looked at
+_MAX_HEADER = 1_000  # room for some fifty versions
 _ENTITY_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-# RFC 9110, section 13.1.1. Linear: a tag ends at its second quote, and only blanks and commas stand between tags.
+# RFC 9110, section 13.1.1. Takes linear time: a tag ends at its second quote, and only blanks and commas separate tags.
 _ENTITY_TAGS = re.compile(rf"{_ENTITY_TAG}(?:[ \t]*,[ \t]*{_ENTITY_TAG})*")
 _STRONG_TAG = re.compile(r'(?<!W/)"([0-9]{1,18})"(?=[ \t]*(?:,|$))')
 _MALFORMED = (
-    'The If-Match header cannot be read: the ETag of the record is expected with its double quotes, such as "1772366400123", or '
-    "several of them with commas between, or *."
+    'The If-Match header cannot be read. Expected the ETag of the record with its double quotes, such as "1772366400123", '
+    "several of them separated by commas, or *."
 )
 
 
@@ -28,9 +28,9 @@ def etag_of(version: int) -> str:
 
 
 def read_if_match(values: list[str]) -> Expectation:
-    """Return what the If-Match headers of a request expect. Raise HTTPException 400 for what is no such header.
+    """Return the versions that the If-Match headers of a request expect. Raise HTTPException 400 if they cannot be read.
 
-    ``*`` is any version. A weak tag or one that we never gave matches nothing (the comparison is strong).
+    ``*`` is any version. A weak tag, or one that is no version, matches nothing, as the comparison is strong.
     """
     text = ",".join(values).strip(" \t")
     if text == "*":
@@ -41,7 +41,7 @@ def read_if_match(values: list[str]) -> Expectation:
 
 
 async def put_etag(response: Response[Any]) -> Response[Any]:
-    """Put the version of a record that is answered into its ETag."""
+    """Add an ETag to a response whose content is a record with a version."""
     content = getattr(response, "content", None)
     if isinstance(content, Versioned):
         response.headers["ETag"] = etag_of(content.version)
@@ -49,7 +49,7 @@ async def put_etag(response: Response[Any]) -> Response[Any]:
 
 
 def describe_versions(app: Litestar, document: dict[str, Any]) -> None:
-    """Describe the headers, and what a stale version is answered, in an OpenAPI document."""
+    """Add the headers and the errors of stale versions to an OpenAPI document."""
     versioned = _versioned_operations(app)
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
@@ -68,7 +68,7 @@ def describe_versions(app: Litestar, document: dict[str, Any]) -> None:
 
 
 def _versioned_operations(app: Litestar) -> set[str]:
-    """Return the names of the operations that answer with one record. Those without a description of their own stay out."""
+    """Return the operation IDs of the endpoints that return a record with a version."""
     handlers = [handler for route in app.routes for handler in getattr(route, "route_handlers", ())]
     return {handler.handler_name for handler in handlers if _is_versioned(handler.parsed_return_field.annotation)}
 
@@ -85,12 +85,12 @@ _IF_MATCH = {
     "name": "If-Match",
     "in": "header",
     "required": False,
-    "description": "The ETag of the record as you read it; `*` or left out: the change is made whatever version is there.",
+    "description": "The ETag of the record as you read it. With `*`, or without the header, the change is made for any version.",
     "schema": {"type": "string", "examples": ['"1772366400123"']},
 }
 _REFUSALS = {
     "400": "The If-Match header cannot be read.",
-    "412": "The record is at another version than If-Match says; nothing was changed. Read it again: `detail` and `ETag` name the "
-    "version that is there.",
+    "412": "The record has another version than If-Match says. Nothing was changed. Read it again. `detail` and `ETag` give its "
+    "current version.",
 }
 _PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}

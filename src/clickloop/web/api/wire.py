@@ -1,4 +1,4 @@
-"""How values look in JSON: moments as ISO 8601, texts of strangers readable. For money see ``setup.money_text``."""
+"""Values in JSON: times as ISO 8601, text from outside made readable. For money see ``setup.money_text``."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any
@@ -6,47 +6,29 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from clickloop.clock import iso_text
-from clickloop.diagnosis.check.finding import Finding
+from clickloop.diagnosis.check.finding import CheckFinding
 from clickloop.macro import Severity
 from clickloop.text import readable
 
-Moment = Annotated[str, Meta(description="ISO 8601, UTC, milliseconds.", examples=["2026-03-01T12:00:00.123Z"])]
-
 
 class Advice(msgspec.Struct, frozen=True):
-    """Something that will probably not do what was meant. It was saved all the same."""
+    """Something that was saved but will probably not work as intended."""
 
-    field: Annotated[str, Meta(description="Where it was found.", examples=["postback_url"])]
-    code: Annotated[str, Meta(description="Stable code for programs.", examples=["unknown_macro"])]
-    message: Annotated[str, Meta(description="One sentence for people.")]
+    field: Annotated[str, Meta(description="The field that it is about.", examples=["postback_url"])]
+    code: Annotated[str, Meta(description="A stable code for programs.", examples=["unknown_macro"])]
+    message: Annotated[str, Meta(description="One sentence for users.")]
     remedy: Annotated[str, Meta(description="What to do about it.")]
 
 
-def moment_text(moment_ms: int) -> str:
-    """A moment for JSON."""
-    return iso_text(moment_ms)
-
-
-def optional_moment_text(moment_ms: int | None) -> str | None:
-    """A moment for JSON, or null."""
-    return None if moment_ms is None else iso_text(moment_ms)
-
-
 def json_value(view: object) -> Any:
-    """Return a view as JSON has it, lists for tuples too, which ``msgspec.to_builtins`` leaves."""
+    """Return a view as JSON values. Unlike ``msgspec.to_builtins``, it turns tuples into lists."""
     return msgspec.json.decode(msgspec.json.encode(view))
 
 
-def shown(text: str) -> str:
-    """A stranger's text for JSON: what was no UTF-8 becomes the replacement character."""
-    return readable(text)
-
-
-def warnings_of(findings: Iterable[Finding]) -> list[Advice]:
-    """Return the errors and warnings among findings about a record, each once: what the check of the whole set-up says too."""
+def warnings_of(findings: Iterable[CheckFinding]) -> list[Advice]:
+    """Return the errors and warnings among findings about a record, without duplicates."""
     return [
-        Advice(shown(finding.place.field), finding.code, shown(finding.sentence), shown(finding.remedy))
+        Advice(readable(finding.place.field), finding.code, readable(finding.sentence), readable(finding.remedy))
         for finding in dict.fromkeys(findings)
         if finding.severity is not Severity.NOTE
     ]

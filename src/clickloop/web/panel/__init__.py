@@ -1,1 +1,1 @@
-"""The panel under /panel: a file per page, its template beside it. Each page calls the same functions as the API's doors."""
+"""The panel under /panel: one file per page, its template beside it. Pages call the same functions as the API's endpoints."""

@@ -1,4 +1,4 @@
-"""The facts in DuckDB: segments are loaded by the engine's own NDJSON reader, exactly once, in one file beside the ledger."""
+"""The facts in DuckDB, in one file beside the ledger. The engine's NDJSON reader loads each segment exactly once."""
 
 import contextlib
 import os
@@ -14,10 +14,10 @@ import msgspec
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter, ScreeningFilter
 from clickloop.clock import DAY_MS
-from clickloop.log_filter import given_in
-from clickloop.report.evidence import Clicks
+from clickloop.log_filter import narrowing_values
+from clickloop.report.evidence import ClickEvidence
 from clickloop.report.fact import ConversionFact
-from clickloop.report.query import Rate, Report, ReportQuery
+from clickloop.report.query import ExchangeRate, Report, ReportQuery
 from clickloop.store.facts.duckdb.columns import (
     CLICK_FIELDS,
     click_structure,
@@ -35,13 +35,13 @@ from clickloop.store.journal.segment import SegmentContents
 from clickloop.store.period import period_of
 
 MEMORY_LIMIT_MB = 128  # a small machine has 1 GB for everything
-MAX_CLICK_LINE_BYTES = 1024 * 1024  # what the engine's reader takes for a line; ours have some hundred
-_COPY_OCTETS = 1 << 30
-"""More than a segment has: what one call copies is then all."""
+MAX_CLICK_LINE_BYTES = 1024 * 1024  # limit of the engine's reader; our lines have a few hundred bytes
+_COPY_BYTES = 1 << 30
+"""Bytes to copy per call: more than the maximum size of a segment, so that one call copies all of it."""
 _CHECKPOINT_ROWS = 70_000
-"""New rows after which the log is brought into the file. They become a row group of their own; groups that together fit into one
-of 122,880 rows would be compressed again by a later checkpoint, so that more than half of that compresses each row once."""
-_FORGOTTEN_PER_LOAD = 256  # deleting them one by one would cost a scan per segment
+"""New rows after which a checkpoint is made. They become a row group. Groups that fit together into one of 122,880 rows are
+compressed again by a later checkpoint; with more than half of that, each row is compressed once."""
+_FORGOTTEN_PER_LOAD = 256  # each DELETE scans the table
 _REFUSALS = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.DataError)
 _GLOB = re.compile(r"[*?\[]")
 
@@ -50,18 +50,18 @@ _INSERT_FACTS = insert_of_facts()
 _CLICK_COLUMNS = click_table_names()
 _CLICK_NAMES = tuple(field.name for field in CLICK_FIELDS)
 _STORED_AS_NULL = {"external_id": "", "screening": ScreeningFilter.COUNTED}
-"""By field of a filter: the value that is stored as NULL."""
-# The structure stands in SQL's single quotes, so its own must be double; chr() for both, as the f-string has quotes of its own.
+"""Values of filter fields that are stored as NULL."""
+# Double quotes within SQL's single quotes; chr() because Python 3.11 allows no quotes of either kind within this f-string.
 _READ_CLICK = f"SELECT click.* FROM (SELECT from_json($line, '{click_structure().replace(chr(39), chr(34))}') AS click)"  # noqa: S608
 
 
 class DuckDbFacts:
-    """Facts in one DuckDB file. One thread loads at a time, any thread reads; readers see whole transactions."""
+    """Facts in a DuckDB file. One thread loads at a time, any thread reads; readers see whole transactions."""
 
     def __init__(self, database: duckdb.DuckDBPyConnection, spool: Path) -> None:
         self._database = database
         self._spool = spool
-        # DuckDB lets two transactions write and fails one of them at its commit: one at a time instead.
+        # DuckDB lets two transactions write and fails one of them on commit.
         self._writing = threading.Lock()
         self._writer = database.cursor()
         self._forgotten: list[str] = []
@@ -70,22 +70,22 @@ class DuckDbFacts:
 
     @classmethod
     def open(cls, path: Path, memory_limit_mb: int = MEMORY_LIMIT_MB, threads: int = 1) -> Self:
-        """Opens or creates the file, and adds columns that it lacks. Threads speed up large reads and cost CPU on small loads.
+        """Open or create the file, and add missing columns. Threads speed up large reads and cost CPU on small loads.
 
-        Raises ``FactsInUseError``, ``FactsDamagedError``, or ``FactsError``.
+        Raise FactsInUseError, FactsDamagedError or FactsError.
         """
         database = open_database(path, memory_limit_mb, threads)
         return cls(database, path.with_name(path.name + ".loading"))
 
     def load_clicks(self, segments: Sequence[SegmentContents]) -> int:
-        """Adds the clicks of verified segments; those that were loaded before are skipped. One transaction, unless one is refused."""
+        """Add the clicks of verified segments, in one transaction unless a segment is refused. Skip segments loaded before."""
         with self._writing, _plain_errors():
             fresh = self._not_loaded(segments)
             if not fresh:
                 return 0
             try:
                 return self._load_clicks(fresh)
-            # The engine does not say which of several files it refuses: one by one, all others are loaded.
+            # The engine does not say which of several files it refuses. One by one, all others can be loaded.
             except SegmentRefusedError:
                 if len(fresh) == 1:
                     raise
@@ -97,12 +97,12 @@ class DuckDbFacts:
             return name in self._known
 
     def forget_segments(self, names: Collection[str]) -> None:
-        """The names are deleted with a later load, or on closing."""
+        """Delete the names with a later load, or on closing."""
         with self._writing:
             self._forgotten += names
 
     def accepts_click(self, line: bytes) -> bool:
-        """Whether the line is a click for us and for the engine."""
+        """Return whether msgspec and the engine read the same click from a line."""
         if len(line) >= MAX_CLICK_LINE_BYTES:
             return False
         try:
@@ -114,7 +114,7 @@ class DuckDbFacts:
             return False
 
     def load_facts(self, rows: Sequence[tuple[int, bytes]]) -> int:
-        """Add those rows whose outbox id was not taken yet, and remember their ids in the same transaction."""
+        """Add the rows whose outbox id has not been taken yet, and their ids in the same transaction."""
         with self._writing, _plain_errors():
             with self._transaction() as writer:
                 taken = _taken_ids(writer)
@@ -123,7 +123,7 @@ class DuckDbFacts:
                     return 0
                 lines = [_fact_line(outbox_id, line) for outbox_id, line in fresh.items()]
                 writer.execute(_INSERT_FACTS, {"lines": lines})
-                # In the same transaction as the rows: a crash leaves both or neither, so none is counted twice.
+                # In the same transaction as the rows: after a crash both or neither are there, so none is counted twice.
                 _write_taken(writer, taken, taken.adding(fresh))
             self._count_rows(len(lines))
             return len(lines)
@@ -134,36 +134,36 @@ class DuckDbFacts:
             return _last_outbox_id(reader)
 
     def loads(self) -> int:
-        """Return how many loads were committed since the file was made: it never falls, except where an older copy is put there."""
+        """Return the number of loads committed since the file was created. It only decreases if an older copy is put back."""
         with _plain_errors(), self._reading() as reader:
             row = reader.execute("SELECT loads FROM outbox_taken").fetchone()
             return int(row[0]) if row else 0
 
     def installation(self) -> str:
-        """Return the id of the installation whose facts these are; empty: none was ever written."""
+        """Return the id of the installation that these facts belong to; empty before ``stamp``."""
         with _plain_errors(), self._reading() as reader:
             row = reader.execute("SELECT id FROM installation").fetchone()
             return str(row[0]) if row else ""
 
     def stamp(self, installation: str) -> None:
-        """Write whose facts these are, once."""
+        """Write the id of the installation, unless there is one."""
         with self._writing, _plain_errors(), self._transaction() as writer:
             writer.execute(
                 "INSERT INTO installation SELECT $id WHERE NOT EXISTS (FROM installation)", {"id": installation}
             )
 
     def forget_conversions(self, outbox_taken: int) -> None:
-        """Delete all facts of conversions, which their ledger hands over again in rows after ``outbox_taken``. Clicks stay."""
+        """Delete all facts of conversions; the ledger hands them over again in rows after ``outbox_taken``. Clicks stay."""
         with self._writing, _plain_errors(), self._transaction() as writer:
             writer.execute("DELETE FROM facts WHERE click_id IS NULL")
             writer.execute("DELETE FROM outbox_skipped")
             writer.execute("UPDATE outbox_taken SET last_id = $last", {"last": outbox_taken})
 
     def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
-        """The clicks with these ids. An id begins with its time, so only row groups of that time are read (2 ms for a recent one)."""
+        """Return clicks by id. An id begins with its time, so only row groups of that time are read (2 ms for a recent click)."""
         if not click_ids:
             return {}
-        # The ids' range beside the list: the engine skips row groups by it, but not by a list.
+        # The range in addition to the list: the engine skips row groups by ranges, but not by lists.
         wanted = list(click_ids)
         query = f"SELECT {_CLICK_COLUMNS} FROM facts WHERE click_id = ANY($ids) AND click_id BETWEEN $first AND $last"  # noqa: S608
         with _plain_errors(), self._reading() as reader:
@@ -171,16 +171,20 @@ class DuckDbFacts:
         return {click.click_id: click for click in map(_click_of, rows)}
 
     def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
-        """Clicks, newest first; only row groups that can hold the page are read, and their wide columns for the page alone."""
+        """Return clicks, newest first. Reads only row groups that may contain the page, and wide columns only for its clicks."""
         period = period_of(wanted)
         filters = {
             "click_id < $before": before_click_id or None,
             "click_at >= $from_at": period.since,
             "click_at < $until_at": period.until,
-            **{f"{name} = ${name}": value for name, value in given_in(wanted) if value != _STORED_AS_NULL.get(name)},
+            **{
+                f"{name} = ${name}": value
+                for name, value in narrowing_values(wanted)
+                if value != _STORED_AS_NULL.get(name)
+            },
         }
         used = {condition: value for condition, value in filters.items() if value is not None}
-        absent = [f"{name} IS NULL" for name, value in given_in(wanted) if value == _STORED_AS_NULL.get(name)]
+        absent = [f"{name} IS NULL" for name, value in narrowing_values(wanted) if value == _STORED_AS_NULL.get(name)]
         where = " AND ".join(["clicks IS NOT NULL", *absent, *used])
         parameters = {condition.partition("$")[2]: value for condition, value in used.items()}
         text = f"SELECT click_id FROM facts WHERE {where} ORDER BY click_id DESC LIMIT {int(limit)}"  # noqa: S608 – names are ours
@@ -189,18 +193,18 @@ class DuckDbFacts:
         found = self.find_clicks(ids)
         return [found[click_id] for click_id in ids if click_id in found]
 
-    def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, Clicks]:
-        """By campaign (all, or one), its last clicks that count."""
+    def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, ClickEvidence]:
+        """Return, by campaign (all, or one), a summary of its last ``most`` counted clicks."""
         with _plain_errors(), self._reading() as reader:
             return recent_clicks(reader, most, campaign_id)
 
     def delete_clicks(self, before_at: int) -> int:
-        """Deletes clicks from before that moment, at most those of one day at a time; answers how many. Conversions stay."""
+        """Delete clicks from before that moment, at most one day's per call, but no conversions. Return the number deleted."""
         with self._writing, _plain_errors():
             oldest = self._writer.execute("SELECT min(click_at) FROM facts WHERE click_id IS NOT NULL").fetchone()
             if oldest is None or oldest[0] is None or oldest[0] >= before_at:
                 return 0
-            # Bounded: deleting years at once would hold up loading, and take the memory of all those rows.
+            # Bounded: deleting years at once would block loading, and need memory for all those rows.
             until_at = min(before_at, int(oldest[0]) + DAY_MS)
             with self._transaction() as writer:
                 deleted = writer.execute(
@@ -208,8 +212,8 @@ class DuckDbFacts:
                 ).fetchone()
             return int(deleted[0]) if deleted else 0
 
-    def report(self, query: ReportQuery, rates: Sequence[Rate]) -> Report:
-        """The sums of a query's groups, and of all of them."""
+    def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:
+        """Return the sums of a query's groups, and the totals."""
         with _plain_errors(), self._reading() as reader:
             return read_report(reader, query, rates)
 
@@ -219,14 +223,14 @@ class DuckDbFacts:
             return verify(reader, first_column, seconds)
 
     def checkpoint(self) -> None:
-        """Bring the log into the file. Where a reader is in the way nothing is done: file and log together are as good."""
-        # A checkpoint needs the file to itself, and fails at once while somebody reads.
+        """Write the log into the file. Do nothing while there are readers: file and log together are just as safe."""
+        # A checkpoint needs exclusive access, and fails at once during a read.
         with self._writing, _plain_errors(), contextlib.suppress(duckdb.TransactionException):
             self._writer.execute("CHECKPOINT")
             self._new_rows = 0
 
     def close(self) -> None:
-        """Brings the write-ahead log into the file and lets it go."""
+        """Write the log into the file and close it."""
         with self._writing, _plain_errors():
             self._writer.execute(_FORGET, {"names": self._forgotten})
             self._writer.close()
@@ -234,32 +238,32 @@ class DuckDbFacts:
             self._spool.unlink(missing_ok=True)
 
     def _not_loaded(self, segments: Sequence[SegmentContents]) -> list[SegmentContents]:
-        """Those whose names are not remembered, each once."""
+        """Return the segments whose names are not remembered, without duplicates."""
         by_name = {contents.segment.name: contents for contents in segments}
         return [contents for name, contents in by_name.items() if name not in self._known]
 
     def _load_clicks(self, segments: Sequence[SegmentContents]) -> int:
-        """One transaction: the clicks, and the names of their segments."""
-        # The engine reads names as patterns: a folder with [ or * in its name would match other files or none.
+        """Add clicks and the names of their segments in one transaction."""
+        # The engine treats names as glob patterns: a folder with [ or * in its name would match other files or none.
         files = [_GLOB.sub(r"[\g<0>]", str(path)) for path in self._few_files(segments)]
         names = [contents.segment.name for contents in segments]
         expected = sum(contents.count for contents in segments)
-        # Deleting costs a scan of the table: in batches. A name that stays a little longer does no harm.
+        # In batches, since deleting scans the table. A name that stays a little longer does no harm.
         forgotten = self._forgotten if len(self._forgotten) >= _FORGOTTEN_PER_LOAD else []
         with self._transaction() as writer:
             if forgotten:
                 writer.execute(_FORGET, {"names": forgotten})
-            # In the same transaction as the clicks: killed before the commit neither is there, and the segment is loaded again.
+            # In the same transaction as the clicks: after a kill before the commit, the segment is loaded again.
             writer.execute("INSERT INTO loaded_segments SELECT unnest($names::VARCHAR[])", {"names": names})
             writer.execute("UPDATE outbox_taken SET loads = loads + 1")
             try:
                 inserted = writer.execute(
-                    _INSERT_CLICKS, {"files": files, "max_octets": MAX_CLICK_LINE_BYTES}
+                    _INSERT_CLICKS, {"files": files, "max_bytes": MAX_CLICK_LINE_BYTES}
                 ).fetchone()
             except _REFUSALS as error:
                 raise SegmentRefusedError(names[0], str(error)) from error
             added = int(inserted[0]) if inserted else 0
-            # What the engine's JSON reader skipped would be lost unseen: the journal has counted the lines.
+            # Compared with the journal's count, since lines that the engine's JSON reader skips would be lost unnoticed.
             if added != expected:
                 raise SegmentRefusedError(names[0], f"{added} clicks found where {expected} were expected")
         self._known.update(names)
@@ -269,7 +273,7 @@ class DuckDbFacts:
         return added
 
     def _few_files(self, segments: Sequence[SegmentContents]) -> list[Path]:
-        """The segments' files, or one of all when there are many: opening one costs the engine 2 ms, as much as 500 rows."""
+        """Return the segments' files, or a single copy of several: opening a file costs the engine 2 ms, as much as 500 rows."""
         paths = [contents.segment.path for contents in segments]
         if len(paths) == 1:
             return paths
@@ -277,26 +281,25 @@ class DuckDbFacts:
             with self._spool.open("wb") as spool:
                 for path in paths:
                     with path.open("rb") as file:
-                        while os.sendfile(spool.fileno(), file.fileno(), None, _COPY_OCTETS) == _COPY_OCTETS:
+                        while os.sendfile(spool.fileno(), file.fileno(), None, _COPY_BYTES) == _COPY_BYTES:
                             pass
         except OSError:
-            return paths  # slower, but needs no room
+            return paths  # slower, but needs no disk space
         return [self._spool]
 
     def _count_rows(self, added: int) -> None:
-        """Brings the log into the file when enough is new; when a reader is in the way, with the next load."""
+        """Make a checkpoint if there are enough new rows and no readers."""
         self._new_rows += added
         if self._new_rows < _CHECKPOINT_ROWS:
             return
         try:
             self._writer.execute("CHECKPOINT")
             self._new_rows = 0
-        # Somebody reads; the rows stay counted, so the next load tries again.
         except duckdb.TransactionException:
-            pass
+            pass  # there is a reader; the count stays, so the next load tries again
 
     def _load_one_by_one(self, segments: Sequence[SegmentContents]) -> int:
-        """A transaction per segment, up to the first that is refused."""
+        """Load each segment in a separate transaction, up to the first that is refused."""
         loaded = 0
         for contents in segments:
             try:
@@ -307,7 +310,7 @@ class DuckDbFacts:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Commits on leaving, or takes all back."""
+        """Commit on success, else roll back."""
         self._writer.execute("BEGIN")
         try:
             yield self._writer
@@ -320,8 +323,8 @@ class DuckDbFacts:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection of its own for the calling thread."""
-        # A connection of DuckDB is not for two threads at once; a cursor is a connection of its own.
+        """Open a connection for the calling thread."""
+        # Two threads may not share a DuckDB connection; a cursor is a new connection to the same database.
         reader = self._database.cursor()
         try:
             yield reader
@@ -333,13 +336,12 @@ _FORGET = "DELETE FROM loaded_segments WHERE segment = ANY($names)"
 
 
 def _last_outbox_id(connection: duckdb.DuckDBPyConnection) -> int:
-    """The last outbox id taken."""
     row = connection.execute("SELECT last_id FROM outbox_taken").fetchone()
     return int(row[0]) if row else 0
 
 
 def _taken_ids(connection: duckdb.DuckDBPyConnection) -> TakenIds:
-    """Return the outbox ids taken. A file from before there was a table of skipped ones has taken all up to the last."""
+    """Return the outbox ids taken. A file from before the table of skipped ids has taken all up to the last."""
     skipped = connection.execute("SELECT first_id, last_id FROM outbox_skipped ORDER BY first_id").fetchall()
     return TakenIds(_last_outbox_id(connection), tuple((int(first), int(last)) for first, last in skipped))
 
@@ -355,23 +357,23 @@ def _write_taken(writer: duckdb.DuckDBPyConnection, before: TakenIds, after: Tak
 
 
 def _click_of(row: tuple[object, ...]) -> Click:
-    """A click from its columns; NULL is the field's default."""
+    """Return the click in a row; NULL stands for a field's default."""
     present = {name: value for name, value in zip(_CLICK_NAMES, row, strict=True) if value is not None}
     return msgspec.convert(present, Click)
 
 
 def _fact_line(outbox_id: int, line: bytes) -> str:
-    """The line for the engine, which would take a wrong field for an absent one."""
+    """Return a line for the engine. Raise FactsError if it is invalid: the engine would take a bad field for an absent one."""
     try:
         msgspec.json.decode(line, type=ConversionFact)
     except msgspec.DecodeError as error:
-        raise FactsError(f"row {outbox_id} of the outbox is no conversion fact: {error}") from error
+        raise FactsError(f"row {outbox_id} of the outbox is not a conversion fact: {error}") from error
     return line.decode()
 
 
 @contextlib.contextmanager
 def _plain_errors() -> Iterator[None]:
-    """Turns the engine's errors into ours."""
+    """Raise FactsError for errors of the engine."""
     try:
         yield
     except duckdb.Error as error:

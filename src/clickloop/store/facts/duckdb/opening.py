@@ -1,4 +1,4 @@
-"""Opening the DuckDB file of the facts: making it, adding what an older one lacks, and saying what is wrong with a broken one."""
+"""Opening the DuckDB file of the facts: creating and upgrading it, and explaining what is wrong with a damaged one."""
 
 import errno
 from pathlib import Path
@@ -11,7 +11,7 @@ from clickloop.store.facts.facts import FactsDamagedError, FactsError, FactsInUs
 from clickloop.store.file_fault import RESTORE_BACKUP, fault_sentence, file_fault
 
 _LOG_LIMIT = "256MB"
-"""Size of the write-ahead log at which the engine brings it into the file by itself. We do so before: see ``duckdb._CHECKPOINT_ROWS``."""
+"""Log size at which the engine makes a checkpoint by itself. Ours come earlier: see ``facts._CHECKPOINT_ROWS``."""
 
 _COLUMNS = {
     "facts": {column.name for column in ALL_COLUMNS},
@@ -27,29 +27,29 @@ _SYSTEM_FAULTS = {
     "too many open files": errno.EMFILE,
     "input/output error": errno.EIO,
 }
-"""What the engine quotes of the system in its errors: none of it says that the file is damaged."""
+"""System errors that the engine quotes in its messages; none of them means that the file is damaged."""
 
 
 def open_database(path: Path, memory_limit_mb: int, threads: int) -> duckdb.DuckDBPyConnection:
-    """Opens or creates the file with all its tables and columns. Raises ``FactsInUseError``, ``FactsDamagedError``, or ``FactsError``."""
+    """Open or create the file with all its tables and columns. Raise FactsInUseError, FactsDamagedError or FactsError."""
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": f"{memory_limit_mb}MB",
         "threads": threads,
-        # Loads need less memory so; queries that need an order name it.
+        # Saves memory in loads; queries that need an order specify it.
         "preserve_insertion_order": False,
         "checkpoint_threshold": _LOG_LIMIT,
-        # A checkpoint then leaves old row groups alone: rewriting them would hold up loading.
+        # Checkpoints then don't rewrite old row groups, which would block loading.
         "max_vacuum_tasks": 0,
-        # Each segment is read once: remembering it takes memory from reports.
+        # Each segment is read once: caching it would take memory from reports.
         "enable_external_file_cache": False,
-        # The engine must fetch and load nothing from the network by itself.
+        # The engine must not download or load extensions by itself.
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
-    # The engine takes what follows a question mark for options.
+    # The engine parses what follows a question mark as options.
     if "?" in str(path):
         raise FactsError(
-            f"DuckDB cannot keep a database at {path}: choose a folder without a question mark in its path"
+            f"DuckDB cannot open a database at {path}: choose a folder without a question mark in its path"
         )
     for name in (path, path.with_name(path.name + ".wal")):
         if fault := file_fault(name):
@@ -68,12 +68,12 @@ def open_database(path: Path, memory_limit_mb: int, threads: int) -> duckdb.Duck
 
 
 def _create_tables(database: duckdb.DuckDBPyConnection) -> None:
-    """The tables of an empty file, and the columns that a file of an older version lacks."""
+    """Create missing tables, and add the columns that a file of an older version lacks."""
     known = {table: _known_columns(database, table) for table in _COLUMNS}
     if all(known[table] >= columns for table, columns in _COLUMNS.items()):
         return
     columns = ", ".join(f"{quoted(column.name)} {column.sql_type}" for column in ALL_COLUMNS)
-    # One transaction: killed within it, the next start finds no half of the tables.
+    # One transaction: a process killed here leaves no half of the tables behind.
     database.execute("BEGIN")
     database.execute(f"CREATE TABLE IF NOT EXISTS facts ({columns})")
     for column in ALL_COLUMNS if known["facts"] else ():
@@ -89,18 +89,17 @@ def _create_tables(database: duckdb.DuckDBPyConnection) -> None:
 
 
 def _known_columns(database: duckdb.DuckDBPyConnection, table: str) -> set[str]:
-    """Return the columns of a table, none if it is not there. Its view duckdb_columns() would take ten times as long: the engine
-    then makes every view that it has by itself."""
+    """Return the columns of a table, or none if it does not exist."""
     try:
+        # Not duckdb_columns(), which takes ten times as long: the engine then builds all its internal views.
         return {column[0] for column in database.execute(f"FROM {table} LIMIT 0").description or ()}
-    # There is no such table yet.
     except duckdb.CatalogException:
         return set()
 
 
 def _opening_error(path: Path, error: duckdb.Error) -> FactsError:
-    """What is wrong and what to do."""
-    # By its words: the engine has one error class for all faults of files.
+    """Return the error for a failure to open, with a remedy."""
+    # By the message: the engine has a single exception class for all file errors.
     if "could not set lock" in str(error).lower():
         return FactsInUseError(f"{path} is open in another process: stop it first ({error})")
     for words, number in _SYSTEM_FAULTS.items():
@@ -110,36 +109,36 @@ def _opening_error(path: Path, error: duckdb.Error) -> FactsError:
         error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException | duckdb.FatalException
     ):
         return FactsDamagedError(
-            f"{path} is no whole DuckDB database ({error}): {RESTORE_BACKUP}; without one, run: clickloop "
-            "serve --new, which puts both aside and fills empty facts from the ledger and the journal segments that are still there."
+            f"{path} is not an intact DuckDB database ({error}): {RESTORE_BACKUP}; without a backup, run: clickloop serve --new, "
+            "which moves file and log aside and rebuilds the facts from the ledger and the journal segments that are still there."
         )
     return FactsError(f"{path} could not be opened: {error}")
 
 
 def _create_file(path: Path) -> None:
-    """An empty database under its name all at once: the engine writes its first blocks one by one, and a part of them is no database."""
-    newborn = path.with_name(path.name + ".new")
+    """Create an empty database atomically: the engine writes its first blocks one by one, and some of them are not a database."""
+    new = path.with_name(path.name + ".new")
     log = path.with_name(path.name + ".wal")
     if log.exists():
         raise FactsDamagedError(
-            f"{path} is missing, but not its log {log.name}: {RESTORE_BACKUP}, or put the log aside"
+            f"{path} is missing, but its log {log.name} is there: {RESTORE_BACKUP}, or move the log aside"
         )
-    # Of a start that was killed here: the engine would go on with it.
-    for leftover in (newborn, newborn.with_name(newborn.name + ".wal")):
+    # Leftovers of a start that was killed here: the engine would continue with them.
+    for leftover in (new, new.with_name(new.name + ".wal")):
         leftover.unlink(missing_ok=True)
-    duckdb.connect(str(newborn)).close()
-    newborn.rename(path)
+    duckdb.connect(str(new)).close()
+    new.rename(path)
     sync_directory(path.parent)
 
 
 def _refuse_truncated(path: Path, database: duckdb.DuckDBPyConnection) -> None:
-    """The engine notices a missing end only when it reads it; its own count of blocks tells at once."""
+    """Raise an error if the end of the file is missing, which the engine itself notices only when it reads there."""
     row = database.execute("SELECT total_blocks, used_blocks, block_size FROM pragma_database_size()").fetchone()
     total, used, block_size = row or (0, 0, 0)
     found = path.stat().st_size
     if found >= total * block_size:
         return
-    # The engine counts free blocks at the end that it has already cut off: then only what is in use has to be there.
+    # The count may include free blocks that the engine has already cut off; only used blocks have to be there.
     if used < total:
         total = max(used, _last_block(database) + 1)
     if found < total * block_size:
@@ -147,7 +146,7 @@ def _refuse_truncated(path: Path, database: duckdb.DuckDBPyConnection) -> None:
 
 
 def _last_block(database: duckdb.DuckDBPyConnection) -> int:
-    """Return the number of the last block that a table's rows are in; -1: none."""
+    """Return the number of the last block with table rows, or -1."""
     last = -1
     for (table,) in database.execute("SELECT table_name FROM duckdb_tables()").fetchall():
         row = database.execute("SELECT max(block_id) FROM pragma_storage_info($table)", {"table": table}).fetchone()

@@ -1,13 +1,13 @@
-"""The recent clicks of campaigns, as the check looks at them."""
+"""Summaries of the campaigns' recent clicks, for the check of the set-up."""
 
 import duckdb
 
 from clickloop.clock import DAY_MS
-from clickloop.report.evidence import Clicks
+from clickloop.report.evidence import ClickEvidence
 
-_BACK_MS = 30 * DAY_MS  # looking further back reads the whole file for campaigns without traffic
-_NEAR_MS = DAY_MS // 4
-"""Looked at first: for a campaign with many clicks that is enough."""
+_LONG_MS = 30 * DAY_MS  # a longer period would read the whole file for campaigns with little traffic
+_SHORT_MS = DAY_MS // 4
+"""Tried first: enough for a campaign with many clicks."""
 _LAST = """
 SELECT campaign_id, max(fact_at) FROM facts
 WHERE clicks = 1 AND ($campaign_id IS NULL OR campaign_id = $campaign_id) GROUP BY campaign_id
@@ -26,25 +26,27 @@ FROM (
 """
 
 
-def recent_clicks(reader: duckdb.DuckDBPyConnection, most: int, campaign_id: int | None = None) -> dict[int, Clicks]:
-    """By campaign (all, or one), its last clicks that count: at most ``most``, of the 30 days before the last of them.
+def recent_clicks(
+    reader: duckdb.DuckDBPyConnection, most: int, campaign_id: int | None = None
+) -> dict[int, ClickEvidence]:
+    """Return, by campaign (all, or one), a summary of its last ``most`` counted clicks in the 30 days before the last one.
 
-    Reads two columns of all clicks, and few row groups for each campaign that has any.
+    Reads the columns of campaign and time of all clicks, and few row groups per campaign with clicks.
     """
-    found = {}
-    for number, last_at in reader.execute(_LAST, {"campaign_id": campaign_id}).fetchall():
+    summaries = {}
+    for id_, last_at in reader.execute(_LAST, {"campaign_id": campaign_id}).fetchall():
         recent = without = unreplaced = no_cost = 0
-        # First a short stretch: LIMIT alone would make the engine read and sort all of the month.
-        for back_ms in (_NEAR_MS, _BACK_MS):
-            wanted = {"campaign_id": number, "from_at": last_at - back_ms, "most": most}
-            recent, without, unreplaced, no_cost = reader.execute(_RECENT, wanted).fetchone() or (0, 0, 0, 0)
+        # The short period first: with LIMIT alone the engine would read and sort the whole month.
+        for period_ms in (_SHORT_MS, _LONG_MS):
+            parameters = {"campaign_id": id_, "from_at": last_at - period_ms, "most": most}
+            recent, without, unreplaced, no_cost = reader.execute(_RECENT, parameters).fetchone() or (0, 0, 0, 0)
             if recent >= most:
                 break
-        found[int(number)] = Clicks(
+        summaries[int(id_)] = ClickEvidence(
             recent=int(recent),
             without_external_id=int(without),
             unreplaced=int(unreplaced),
             cost_unreadable=int(no_cost),
             last_at=int(last_at),
         )
-    return found
+    return summaries

@@ -1,13 +1,12 @@
-"""The SQL of a report: one GROUP BY over the facts' rows, in layers, so that each row is touched once.
+"""The SQL of a report: one GROUP BY over the facts' rows, in layers, so that each row is read once.
 
-1. ``pieces``: clicks, and apart from them conversions, summed by the groups' columns, and where there are several currencies by
-   currency, and by the UTC day of what is to be converted.
+1. ``pieces``: clicks, and separately conversions, summed by the columns of the groups; with several currencies also by currency,
+   and by the UTC day of money to convert.
 2. ``priced``: each piece with the rate of its day.
-3. ``grouped``: the groups. Money is exact here: micros × millionths of millionths fit into 128 bits.
-4. The sums of all groups, then the groups that were asked for, in their order.
+3. ``grouped``: the groups. Money is exact here: micros × 10¹² fit into 128 bits.
+4. The totals, then the requested page of groups in order.
 
-What is fast was measured: columns are grouped by as they stand and put together after; only columns that are small when packed are
-asked whether they are NULL.
+Measured to be fast: group by plain columns and combine them afterwards; test only columns for NULL that compress well.
 """
 
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ import msgspec
 from clickloop.clock import DAY_MS, HOUR_MS
 from clickloop.report.measure import Measure
 from clickloop.report.period import offsets_of
-from clickloop.report.query import Dimension, Filter, ReportQuery
+from clickloop.report.query import Dimension, DimensionFilter, ReportQuery
 from clickloop.report.rate_text import E12
 
 MONEY = ("cost_micros", "revenue_micros", "pending_micros", "rejected_micros")
@@ -30,11 +29,11 @@ _PAIRS = {
     Dimension.BROWSER_VERSION: ("browser", "browser_version"),
     Dimension.MODEL: ("brand", "model"),
 }
-"""Versions and models by themselves would put Android 14 and iOS 14 together."""
+"""Columns that identify a version or model. Versions alone would merge Android 14 with iOS 14."""
 
 
 class Span(msgspec.Struct, frozen=True):
-    """The moments that are asked for and have facts, and the time zone of days and hours."""
+    """The part of the requested period that has facts, and the time zone of days and hours."""
 
     from_at: int
     until_at: int
@@ -42,14 +41,14 @@ class Span(msgspec.Struct, frozen=True):
 
 
 class Statement(msgspec.Struct, frozen=True):
-    """A statement and the values that are bound in it."""
+    """An SQL statement with its parameters."""
 
     text: str
     parameters: dict[str, object]
 
 
 def report_statement(query: ReportQuery, span: Span, *, several_currencies: bool) -> Statement:
-    """The report; without ``several_currencies`` all money is in the query's, and nothing is converted."""
+    """Return the statement of a report. Without ``several_currencies`` all money is in the query's currency."""
     parameters: dict[str, object] = {
         "from_at": span.from_at,
         "until_at": span.until_at,
@@ -95,15 +94,15 @@ def _pieces(
     parameters: dict[str, object],
     several_currencies: bool,
 ) -> str:
-    """The first layer; the values of filters are added to the parameters."""
-    of_both = ["fact_at >= $from_at", "fact_at < $until_at"]
-    of_conversions = ["status_key IS NOT NULL"]
-    for place, wanted in enumerate(query.filters):
-        condition = _filter(f"filter_{place}", wanted, span, parameters)
-        (of_conversions if wanted.dimension is Dimension.STATUS else of_both).append(condition)
-    of_clicks = ["clicks IS NOT NULL", "screening IS DISTINCT FROM 'test'"]
+    """Return the first layer, and add the values of filters to the parameters."""
+    for_both = ["fact_at >= $from_at", "fact_at < $until_at"]
+    for_conversions = ["status_key IS NOT NULL"]
+    for place, filter_ in enumerate(query.filters):
+        condition = _filter(f"filter_{place}", filter_, span, parameters)
+        (for_conversions if filter_.dimension is Dimension.STATUS else for_both).append(condition)
+    for_clicks = ["clicks IS NOT NULL", "screening IS DISTINCT FROM 'test'"]
     if Dimension.STATUS in query.group_by:
-        of_clicks = ["false"]
+        for_clicks = ["false"]
     currency = [("currency", "currency"), ("day", _DAY_OF_PIECE)] if several_currencies else []
     grouping = [*named, *currency]
     keys = "".join(f"{sql} AS {name}, " for name, sql in grouping)
@@ -111,10 +110,10 @@ def _pieces(
     return f"""
         SELECT {keys}sum(clicks) AS clicks, sum(clicks) FILTER ("unique") AS unique_clicks, count(*) AS clicks_recorded,
                sum(cost_micros) AS cost_micros
-        FROM facts WHERE {" AND ".join([*of_both, *of_clicks])} {by}
+        FROM facts WHERE {" AND ".join([*for_both, *for_clicks])} {by}
         UNION ALL BY NAME
         SELECT {keys}{_conversion_sums(statuses)}
-        FROM facts WHERE {" AND ".join([*of_both, *of_conversions])} {by}
+        FROM facts WHERE {" AND ".join([*for_both, *for_conversions])} {by}
     """  # noqa: S608 – names are ours, values are bound
 
 
@@ -129,7 +128,7 @@ def _conversion_sums(statuses: Sequence[str]) -> str:
 
 
 def _grouped(keys: Sequence[str], statuses: Sequence[str]) -> str:
-    """The groups of pieces in one currency."""
+    """Return the groups of pieces in a single currency."""
     counts = _sums((*CLICK_COUNTS, *CONVERSION_COUNTS, *statuses))
     money = ", ".join(f"coalesce(sum({name}), 0)::HUGEINT * {E12} AS {name}" for name in MONEY)
     return (
@@ -138,13 +137,13 @@ def _grouped(keys: Sequence[str], statuses: Sequence[str]) -> str:
 
 
 def _grouped_priced(keys: Sequence[str], statuses: Sequence[str]) -> str:
-    """The groups of pieces in several currencies; what has no rate is kept apart."""
+    """Return the groups of pieces in several currencies; money without a rate goes into ``others``."""
     counts = _sums((*CLICK_COUNTS, *CONVERSION_COUNTS, *statuses))
     money = ", ".join(f"coalesce(sum({name}::HUGEINT * rate), 0) AS {name}" for name in MONEY)
     others = ", ".join(f"{name} := {name}" for name in ("currency", *MONEY))
-    some = " OR ".join(f"{name} <> 0" for name in MONEY)
-    apart = f"list(struct_pack({others})) FILTER (rate IS NULL AND ({some})) AS others"
-    return f"SELECT {_selected(keys)}{counts}, {money}, {apart} FROM priced {_by(keys)}"  # noqa: S608 – names are ours, values are bound
+    any_money = " OR ".join(f"{name} <> 0" for name in MONEY)
+    unpriced = f"list(struct_pack({others})) FILTER (rate IS NULL AND ({any_money})) AS others"
+    return f"SELECT {_selected(keys)}{counts}, {money}, {unpriced} FROM priced {_by(keys)}"  # noqa: S608 – names are ours, values are bound
 
 
 def _sums(names: Sequence[str]) -> str:
@@ -167,14 +166,14 @@ def _order(query: ReportQuery) -> str:
 
 
 def _figure(measure: Measure) -> str:
-    """Return what groups are put in order by, as SQL. A float decides the order alone, never a figure."""
+    """Return the sort key of groups as SQL. The float decides only the order, never a figure."""
     if not measure.divisor:
         return measure.dividend
     return f"({measure.dividend})::DOUBLE / nullif({measure.divisor}, 0)"
 
 
 def _columns_of(dimension: Dimension, span: Span) -> tuple[str, ...]:
-    """What rows are grouped by for a dimension, as SQL."""
+    """Return the expressions that a dimension groups rows by, as SQL."""
     if dimension in _PAIRS:
         return _PAIRS[dimension]
     if dimension.is_number:
@@ -196,7 +195,7 @@ def _columns_of(dimension: Dimension, span: Span) -> tuple[str, ...]:
 
 
 def _key_of(place: int, dimension: Dimension) -> str:
-    """A group's key of its columns in ``pieces``, as SQL."""
+    """Return a group's key, combined from its columns in ``pieces``, as SQL."""
     first = f"key_{place}_0"
     if dimension in _PAIRS:
         return f"concat_ws(' ', {first}, key_{place}_1)"
@@ -204,7 +203,7 @@ def _key_of(place: int, dimension: Dimension) -> str:
 
 
 def _ahead(span: Span) -> str:
-    """How far local time is ahead of UTC at a row's moment, as SQL."""
+    """Return the offset of local time from UTC at a row's time, in milliseconds, as SQL."""
     first, *later = offsets_of(span.zone, span.from_at, span.until_at)
     if not later:
         return str(first.ahead_ms)
@@ -212,13 +211,13 @@ def _ahead(span: Span) -> str:
     return f"CASE{cases} ELSE {first.ahead_ms} END"
 
 
-def _filter(name: str, wanted: Filter, span: Span, parameters: dict[str, object]) -> str:
-    """The condition of a filter, its values bound; the empty text and 0 stand for what is not there."""
-    columns = _columns_of(wanted.dimension, span)
-    is_number = wanted.dimension.is_number or wanted.dimension.is_time
-    parameters[name] = [int(value) if is_number else value for value in wanted.values]
+def _filter(name: str, filter_: DimensionFilter, span: Span, parameters: dict[str, object]) -> str:
+    """Return a filter's condition, and add its values to the parameters. An empty text and 0 also match NULL."""
+    columns = _columns_of(filter_.dimension, span)
+    is_number = filter_.dimension.is_number or filter_.dimension.is_time
+    parameters[name] = [int(value) if is_number else value for value in filter_.values]
     if len(columns) > 1:
         return f"concat_ws(' ', {', '.join(columns)}) = ANY(${name}::VARCHAR[])"
-    chosen = f"{columns[0]} = ANY(${name}::{'BIGINT' if is_number else 'VARCHAR'}[])"
-    has_none = any(value in ("", "0") for value in wanted.values) and not wanted.dimension.is_time
-    return f"({chosen} OR {columns[0]} IS NULL)" if has_none else chosen
+    condition = f"{columns[0]} = ANY(${name}::{'BIGINT' if is_number else 'VARCHAR'}[])"
+    matches_null = any(value in ("", "0") for value in filter_.values) and not filter_.dimension.is_time
+    return f"({condition} OR {columns[0]} IS NULL)" if matches_null else condition

@@ -1,4 +1,4 @@
-"""A report read from DuckDB: what ``report_sql`` asks, as sums."""
+"""Reading a report from DuckDB: running the statement of ``report_sql`` and converting its rows into sums."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from clickloop.report.measure import OtherMoney, Sums
-from clickloop.report.period import start_of
-from clickloop.report.query import Dimension, Group, Key, Rate, Report, ReportQuery
+from clickloop.report.period import start_of_day
+from clickloop.report.query import Dimension, ExchangeRate, GroupKey, Report, ReportGroup, ReportQuery
 from clickloop.report.rate_text import E12
 from clickloop.store.facts.duckdb.report_sql import CLICK_COUNTS, CONVERSION_COUNTS, MONEY, Span, report_statement
 
@@ -17,9 +17,9 @@ _EPOCH = date(1970, 1, 1).toordinal()
 _NOTHING = Report(groups=(), group_count=0, totals=Sums())
 
 
-def read_report(reader: duckdb.DuckDBPyConnection, query: ReportQuery, rates: Sequence[Rate]) -> Report:
-    """The report. ``rates`` are those into the query's currency, in any order."""
-    reader.execute("BEGIN")  # what it looks at first and the report are of one state
+def read_report(reader: duckdb.DuckDBPyConnection, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:
+    """Return the report. ``rates`` convert into the query's currency, in any order."""
+    reader.execute("BEGIN")  # one snapshot for all three statements
     try:
         span = _span(reader, query)
         if span is None:
@@ -33,14 +33,14 @@ def read_report(reader: duckdb.DuckDBPyConnection, query: ReportQuery, rates: Se
         reader.execute("COMMIT")
     total, *groups = (dict(zip(names, row, strict=True)) for row in rows)
     return Report(
-        groups=tuple(Group(_keys(row, query), _sums(row, query)) for row in groups) if query.group_by else (),
+        groups=tuple(ReportGroup(_keys(row, query), _sums(row, query)) for row in groups) if query.group_by else (),
         group_count=int(total["group_count"]) if query.group_by else 0,
         totals=_sums(total, query),
     )
 
 
 def _span(reader: duckdb.DuckDBPyConnection, query: ReportQuery) -> Span | None:
-    """The part of the period that has facts. The engine knows the ends of a column without reading it."""
+    """Return the part of the period that has facts, or None. The engine knows a column's min and max without reading it."""
     first, last = reader.execute("SELECT min(fact_at), max(fact_at) FROM facts").fetchone() or (None, None)
     if first is None or last is None:
         return None
@@ -49,7 +49,7 @@ def _span(reader: duckdb.DuckDBPyConnection, query: ReportQuery) -> Span | None:
 
 
 def _currencies(reader: duckdb.DuckDBPyConnection, span: Span) -> set[str]:
-    """The currencies that facts of these moments are in; the empty one where no money is named or its currency is unknown."""
+    """Return the currencies of the facts in a period; the empty one for conversions without money or with an unknown currency."""
     rows = reader.execute(
         "SELECT DISTINCT currency FROM facts WHERE fact_at >= $from_at AND fact_at < $until_at "
         "AND (currency <> '' OR status_key IS NOT NULL)",
@@ -58,7 +58,7 @@ def _currencies(reader: duckdb.DuckDBPyConnection, span: Span) -> set[str]:
     return {str(row[0]) for row in rows.fetchall()}
 
 
-def _rate_parameters(rates: Sequence[Rate]) -> dict[str, object]:
+def _rate_parameters(rates: Sequence[ExchangeRate]) -> dict[str, object]:
     return {
         "rate_currencies": [rate.currency for rate in rates],
         "rate_days": [rate.day for rate in rates],
@@ -66,14 +66,14 @@ def _rate_parameters(rates: Sequence[Rate]) -> dict[str, object]:
     }
 
 
-def _keys(row: dict[str, Any], query: ReportQuery) -> tuple[Key, ...]:
+def _keys(row: dict[str, Any], query: ReportQuery) -> tuple[GroupKey, ...]:
     zone = ZoneInfo(query.zone)
     return tuple(_key(row[f"key_{place}"], dimension, zone) for place, dimension in enumerate(query.group_by))
 
 
-def _key(value: int | str, dimension: Dimension, zone: ZoneInfo) -> Key:
+def _key(value: int | str, dimension: Dimension, zone: ZoneInfo) -> GroupKey:
     if dimension is Dimension.DAY:
-        return start_of(date.fromordinal(_EPOCH + int(value)), zone)
+        return start_of_day(date.fromordinal(_EPOCH + int(value)), zone)
     return value
 
 
@@ -87,16 +87,16 @@ def _sums(row: dict[str, Any], query: ReportQuery) -> Sums:
 
 
 def _rounded(exact: int) -> int:
-    """Micros of what is micros in millionths of millionths, half away from zero."""
-    # In whole numbers: a float has 53 bits, and sums of money have to be exact.
+    """Return micros × 10¹² as micros, rounded half away from zero."""
+    # In integers: a float has 53 bits, and sums of money have to be exact.
     micros = (2 * abs(exact) + E12) // (2 * E12)
     return micros if exact >= 0 else -micros
 
 
-def _others(found: Iterable[dict[str, Any]]) -> tuple[OtherMoney, ...]:
-    """What could not be converted, summed by currency."""
+def _others(pieces: Iterable[dict[str, Any]]) -> tuple[OtherMoney, ...]:
+    """Return the money that could not be converted, summed by currency."""
     sums: dict[str, list[int]] = {}
-    for other in found:
+    for other in pieces:
         of_currency = sums.setdefault(other["currency"], [0] * len(MONEY))
         for place, name in enumerate(MONEY):
             of_currency[place] += int(other[name] or 0)

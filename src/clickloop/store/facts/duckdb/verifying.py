@@ -1,4 +1,4 @@
-"""Reading every block of the facts: each column of each table is read to its end, so that each checksum is looked at."""
+"""Reading every block of the facts, each column of each table to its end, so that the engine verifies every checksum."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from clickloop.store.facts.duckdb.columns import quoted
 from clickloop.store.facts.facts import UnreadableRange, Verification
 
 ROWS_PER_GROUP = 122_880
-"""DuckDB's row group: unreadable rows are reported by these, since a column's block never spans two of them."""
+"""Size of DuckDB's row groups. Unreadable rows are reported per group, since a column's block never spans two groups."""
 MAX_RANGES = 20
 """Maximum number of ranges reported per column; a wholly unreadable column of a large table has thousands."""
 
@@ -21,9 +21,9 @@ def verify(
     seconds: float = float("inf"),
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Verification:
-    """Read the columns from number ``first_column`` on, until all are read or the time is up; at least one is read.
+    """Read columns from number ``first_column`` on, at least one, until all are read or the time is up.
 
-    Blocks that are in the engine's memory are not read from the disk again: a stopped server's file is read whole.
+    Blocks in the engine's memory are not read from disk again; only a stopped server's file is read in full.
     """
     give_up = monotonic() + seconds
     columns = reader.execute(
@@ -43,7 +43,7 @@ def verify(
 
 
 def _count(reader: duckdb.DuckDBPyConnection, table: str) -> int:
-    """Return how many row ids a table has had: ids of deleted rows are not used again."""
+    """Return the number of row ids that a table has had; ids of deleted rows are not reused."""
     row = reader.execute(f"SELECT coalesce(max(rowid) + 1, 0) FROM {quoted(table)}").fetchone()  # noqa: S608 – names are ours
     return int(row[0]) if row else 0
 
@@ -65,8 +65,8 @@ def _unreadable(reader: duckdb.DuckDBPyConnection, table: str, column: str, rows
 
 
 def _fault(reader: duckdb.DuckDBPyConnection, table: str, column: str, first: int, last: int) -> str | None:
-    """Return why rows of a column cannot be read; None when they can. The hash makes the engine read the values themselves."""
-    # A hash over all values: the engine reads each block, and may not skip any by its statistics.
+    """Return why rows of a column cannot be read, or None if they can."""
+    # A hash over the values forces the engine to read every block; an aggregate like max() could be answered from statistics.
     query = f"SELECT bit_xor(hash({quoted(column)})) FROM {quoted(table)} WHERE rowid BETWEEN $first AND $last"  # noqa: S608
     try:
         reader.execute(query, {"first": first, "last": last}).fetchone()

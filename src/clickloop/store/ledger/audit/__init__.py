@@ -1,1 +1,1 @@
-"""The self-audit's statements and the checksums of rows."""
+"""Statements of the self-audit, and checksums of rows."""

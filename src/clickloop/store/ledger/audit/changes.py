@@ -1,7 +1,7 @@
-"""The self-audit: every change of a conversion has as many postbacks as rules were decided for it, and each is in a known state.
+"""The self-audit of changes: each has one postback per rule decided for it, and each postback is in a known state.
 
-The number is written with the change (``conversion_changes.rules_decided``), so that rules made later do not count. Only reads,
-but for the audit's own memory of how far it is. ``tx`` is an open transaction.
+The number is written with the change (``conversion_changes.rules_decided``), so that rules created later do not count. Read-only
+except for the audit's own progress. ``tx`` is an open transaction.
 """
 
 from collections.abc import Collection, Sequence
@@ -14,30 +14,30 @@ from clickloop.store.ledger.schema.tables import conversion_changes, postbacks
 from clickloop.store.ledger.setup.settings import read_setting, write_setting
 
 BATCH = 5_000
-"""Changes in one step: some tens of milliseconds."""
+"""Changes per step, which takes some tens of milliseconds."""
 OVERLAP = 500
-"""Newest changes that the next step checks again: PostgreSQL may commit ids out of order."""
-REMEMBERED = 100
-"""Maximum number of wrong changes that are remembered and checked again until they are right."""
+"""Number of recent changes re-checked by each step, because PostgreSQL may commit ids out of order."""
+MAX_REMEMBERED_CHANGES = 100
+"""Maximum number of wrong changes to remember and re-check until they are right."""
 
 _SETTING = "audit"
 
 
 class AuditedChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A change and its postbacks, resends left out."""
+    """A change and the number of its postbacks, not counting resends."""
 
     number: int
     conversion_id: str
     version: int
     rules_decided: int | None
-    """None: never decided."""
+    """None if rules were never decided for it."""
     postbacks: int
     in_states: dict[PostbackState, int]
-    """By stored state, how many."""
+    """Number of its postbacks by stored state."""
 
 
 class Mismatch(msgspec.Struct, frozen=True):
-    """A change whose postbacks do not add up."""
+    """A change with the wrong number of postbacks, or with one in an unknown state."""
 
     number: int
     conversion_id: str
@@ -45,18 +45,18 @@ class Mismatch(msgspec.Struct, frozen=True):
     sentence: str
 
 
-class Audited(msgspec.Struct, frozen=True, kw_only=True):
-    """What a step, or steps, found."""
+class ChangeAudit(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of one or more steps."""
 
     changes: int = 0
     decisions: int = 0
-    """Changes × the rules that were decided for each."""
+    """Sum of the rules decided for each change."""
     in_states: dict[PostbackState, int] = {}
     mismatches: tuple[Mismatch, ...] = ()
 
-    def __add__(self, other: "Audited") -> "Audited":
+    def __add__(self, other: "ChangeAudit") -> "ChangeAudit":
         states = self.in_states.keys() | other.in_states.keys()
-        return Audited(
+        return ChangeAudit(
             changes=self.changes + other.changes,
             decisions=self.decisions + other.decisions,
             in_states={state: self.in_states.get(state, 0) + other.in_states.get(state, 0) for state in states},
@@ -64,17 +64,17 @@ class Audited(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class AuditMemory(msgspec.Struct, frozen=True):
-    """How far the audit is: all changes up to this number were looked at once, and again up to ``again_to``."""
+class ChangeAuditProgress(msgspec.Struct, frozen=True):
+    """The audit's progress: changes up to ``looked_to`` were checked; the re-check round is at ``again_to``. Stored as JSON."""
 
     looked_to: int = 0
     again_to: int = 0
     mismatched: tuple[int, ...] = ()
-    """Numbers of changes that did not add up when they were last looked at."""
+    """Numbers of changes that were wrong when last checked."""
 
 
-def judge(change: AuditedChange) -> Mismatch | None:
-    """What does not add up about a change; None: all is well. Pure."""
+def mismatch_of(change: AuditedChange) -> Mismatch | None:
+    """Return what is wrong with a change, or None. Pure."""
     if change.rules_decided is None:
         sentence = "No postback rule was ever decided for it."
     elif change.postbacks != change.rules_decided:
@@ -86,39 +86,39 @@ def judge(change: AuditedChange) -> Mismatch | None:
     return Mismatch(change.number, change.conversion_id, change.version, sentence)
 
 
-def audit_changes(changes: Sequence[AuditedChange]) -> Audited:
-    """What these changes come to. Pure."""
-    return Audited(
+def audit_changes(changes: Sequence[AuditedChange]) -> ChangeAudit:
+    """Return the audit of these changes. Pure."""
+    return ChangeAudit(
         changes=len(changes),
         decisions=sum(change.rules_decided or 0 for change in changes),
         in_states={state: sum(change.in_states[state] for change in changes) for state in STORED},
-        mismatches=tuple(mismatch for change in changes if (mismatch := judge(change)) is not None),
+        mismatches=tuple(mismatch for change in changes if (mismatch := mismatch_of(change)) is not None),
     )
 
 
 def changes_between(tx: Connection, after: int, to: int) -> list[AuditedChange]:
-    """The changes with these numbers, each with its postbacks counted."""
+    """Return the changes with numbers above ``after`` and up to ``to``, with the numbers of their postbacks."""
     table = conversion_changes.c
     return [_audited(row) for row in tx.execute(_COUNTED.where(table.id > after, table.id <= to).order_by(table.id))]
 
 
 def changes_numbered(tx: Connection, numbers: Collection[int]) -> list[AuditedChange]:
-    """The changes with exactly these numbers."""
+    """Return the changes with exactly these numbers."""
     return [_audited(row) for row in tx.execute(_COUNTED.where(conversion_changes.c.id.in_(numbers)))]
 
 
-def newest_change(tx: Connection) -> int:
-    """The number of the newest change; 0 when there is none."""
+def newest_change_number(tx: Connection) -> int:
+    """Return the number of the newest change, or 0."""
     return tx.scalar(select(func.max(conversion_changes.c.id))) or 0
 
 
-def read_memory(tx: Connection) -> AuditMemory:
-    """How far the audit is."""
-    return read_setting(tx, _SETTING, AuditMemory) or AuditMemory()
+def read_change_audit_progress(tx: Connection) -> ChangeAuditProgress:
+    """Return the audit's progress."""
+    return read_setting(tx, _SETTING, ChangeAuditProgress) or ChangeAuditProgress()
 
 
-def write_memory(tx: Connection, memory: AuditMemory) -> None:
-    """Keeps how far the audit is."""
+def write_change_audit_progress(tx: Connection, memory: ChangeAuditProgress) -> None:
+    """Store the audit's progress."""
     write_setting(tx, _SETTING, memory)
 
 

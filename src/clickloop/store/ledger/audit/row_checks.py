@@ -1,7 +1,7 @@
-"""Checksums of rows, against silent changes: over all of a conversion, and over what is fixed of a postback when it is owed.
+"""Checksums of rows, against silent changes: over all of a conversion, and over what never changes of a postback.
 
-Computed where a row is written and compared by the self-audit. A postback's state, dates and attempts change with every attempt
-and are left out: the audit holds them against the attempts, and the ledger's own constraints against each other.
+Computed where a row is written, and verified by the self-audit. A postback's state, times and attempts change with every attempt
+and are left out: the audit compares them with the attempts, and the ledger's constraints with each other.
 """
 
 import hashlib
@@ -26,31 +26,36 @@ from clickloop.machine.secret_box import SecretError
 from clickloop.store.ledger.schema.sealing import opened_bytes
 from clickloop.store.ledger.schema.tables import conversions, postbacks
 
-CHECKED_CONVERSION = tuple(column.name for column in conversions.columns if column.name != "row_check")
+CHECKED_CONVERSION = tuple(
+    column.name
+    for column in conversions.columns
+    # Rows of earlier versions have checksums without currency_order, which was added later.
+    if column.name not in ("row_check", "currency_order")
+)
 _CHANGING = frozenset(
     "state attempts next_attempt_at held_from lease_until lease_token finished_at row_check".split()  # noqa: SIM905 – a table
 )
 CHECKED_POSTBACK = tuple(column.name for column in postbacks.columns if column.name not in _CHANGING)
 _DIGEST_BYTES = 8
 _NEVER = -1
-"""No row's checksum: those are not negative."""
+"""Matches no row: real checksums are not negative."""
 
 
 def conversion_check(row: Mapping[str, object]) -> int:
-    """Return the checksum of a conversion's row, by column names."""
+    """Return the checksum of a conversion's row, given by column name."""
     return check_of(row[name] for name in CHECKED_CONVERSION)
 
 
 def postback_check(row: Mapping[str, object]) -> int:
-    """Return the checksum of a postback's row, by column names."""
+    """Return the checksum of a postback's row, given by column name."""
     return check_of(row[name] for name in CHECKED_POSTBACK)
 
 
 def checks_after(tx: Connection, changes: Mapping[str, Mapping[str, object]]) -> dict[str, int]:
-    """Return the checksums of conversions after these changes, by id and column.
+    """Return the checksums of conversions, by id, after these changes, given by id and column.
 
-    Over the row as it is stored, not as it was read: what was not written again is not encoded again. A row that does not match
-    its checksum now gets one that it never matches, so that a change does not seal damage.
+    Computed over the stored values, not over decoded and re-encoded ones. A row that does not match its checksum now gets one
+    that never matches, so that a change does not hide damage.
     """
     query = _selected(tx, conversions, CHECKED_CONVERSION).where(conversions.c.conversion_id.in_(changes))
     checks = {}
@@ -63,17 +68,17 @@ def checks_after(tx: Connection, changes: Mapping[str, Mapping[str, object]]) ->
 
 
 def check_of(values: Iterable[object]) -> int:
-    """Return 63 bits over the values in their order. Texts count as their UTF-8, truth as 0 and 1."""
+    """Return a 63-bit checksum of values in order. Texts count as their UTF-8, booleans as 0 and 1; names do not count."""
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     parts = []
     for value in values:
-        octets = _octets(value)
-        parts.append(b"-" if octets is None else b"%d:%b" % (len(octets), octets))
+        data = _bytes_of(value)
+        parts.append(b"-" if data is None else b"%d:%b" % (len(data), data))
     digest.update(b"".join(parts))
     return int.from_bytes(digest.digest(), "big") >> 1
 
 
-def _octets(value: object) -> bytes | None:
+def _bytes_of(value: object) -> bytes | None:
     if value is None:
         return None
     if isinstance(value, str):
@@ -82,26 +87,26 @@ def _octets(value: object) -> bytes | None:
         return value
     if isinstance(value, int):
         return b"%d" % value
-    return repr(value).encode()  # no column holds such a thing: a damaged one may
+    return repr(value).encode()  # no column has another type, but a damaged one may hold one
 
 
 def wrong_conversions(tx: Connection, ids: Collection[str]) -> list[str]:
-    """Return those of the conversions whose row does not match its checksum."""
+    """Return the ids of those conversions whose row does not match its checksum."""
     return _wrong(tx, _selected(tx, conversions, CHECKED_CONVERSION), conversions.c.conversion_id, ids)
 
 
 def wrong_postbacks(tx: Connection, ids: Collection[str]) -> list[str]:
-    """Return those of the postbacks whose row does not match its checksum."""
+    """Return the ids of those postbacks whose row does not match its checksum."""
     return _wrong(tx, _selected(tx, postbacks, CHECKED_POSTBACK), postbacks.c.postback_id, ids)
 
 
 def accept_conversions(tx: Connection, ids: Collection[str]) -> None:
-    """Give conversions the checksum of their row as it is now: somebody has seen that it was damaged or changed."""
+    """Set the checksums of conversions to match their rows, after a user has accepted the damage or change."""
     _accept(tx, conversions, CHECKED_CONVERSION, ids)
 
 
 def accept_postbacks(tx: Connection, ids: Collection[str]) -> None:
-    """Give postbacks the checksum of their row as it is now. A request that no key opens any more counts as it is stored."""
+    """Set the checksums of postbacks to match their rows. A request that cannot be decrypted counts as stored."""
     _accept(tx, postbacks, CHECKED_POSTBACK, ids)
 
 
@@ -121,20 +126,20 @@ def _wrong(tx: Connection, query: Select[Any], key: Column[str], ids: Collection
 
 
 def _opened(tx: Connection, values: Iterable[object]) -> list[object]:
-    """Return the values with what is sealed opened: checksums are over plain values. What cannot be opened matches no checksum."""
+    """Return the values decrypted, because checksums are over plain values."""
     return [_opened_value(tx, value) if isinstance(value, bytes) else value for value in values]
 
 
 def _opened_value(tx: Connection, value: bytes) -> bytes:
     try:
         return opened_bytes(tx.dialect, value)
-    # As it is stored: what cannot be opened cannot match, and is found.
+    # Unchanged: what cannot be decrypted does not match its checksum, and so is reported.
     except (SecretError, UnicodeDecodeError):
         return value
 
 
 def _selected(tx: Connection, table: Table, names: tuple[str, ...]) -> Select[Any]:
-    """Key, checksum and checked columns. SQLite gives texts as bytes: a damaged one need not be UTF-8, which its driver refuses."""
+    """Return a query for key, checksum and checked columns, with SQLite's texts as bytes: its driver fails on damaged UTF-8."""
     key = next(iter(table.primary_key.columns))
     if tx.dialect.name != "sqlite":
         return select(key, table.c.row_check, *(table.c[name] for name in names))

@@ -1,6 +1,7 @@
-"""The self-audit of single rows: a conversion has its whole history, a postback its change, a delivered one its delivered attempt.
+"""The self-audit of rows: a conversion has its full history, a postback its change, a delivered one its delivered attempt.
 
-Bounded reads by id, so that a running server can go round and round. Only reads, but for its own memory. ``tx`` is an open transaction.
+Reads are bounded and go by id, so that a running server can check all rows again and again. Read-only except for the audit's own
+progress. ``tx`` is an open transaction.
 """
 
 from collections.abc import Collection, Iterator
@@ -21,55 +22,58 @@ from clickloop.store.ledger.audit.row_checks import (
 from clickloop.store.ledger.schema.tables import attempts, conversion_changes, conversions, postbacks
 from clickloop.store.ledger.setup.settings import read_setting, write_setting
 
-REMEMBERED = 100
-"""Maximum number of wrong rows of each kind that are remembered and checked again until they are right."""
+MAX_REMEMBERED_ROWS = 100
+"""Maximum number of faulty rows of each kind to remember and re-check until they are right."""
 
-ROWS_PER_BATCH = 2_000  # short transactions: other writers get their turn in between
+ROWS_PER_BATCH = 2_000  # keeps transactions short, so that other writers can run in between
 MAX_WAIT_MS = 20 * 366 * DAY_MS
-"""A postback may wait long for a paused receiver, and a clock may have been wrong by years; a flipped high bit is centuries."""
+"""Longest plausible wait: for a paused receiver, with a clock off by years. A flipped high bit is off by centuries."""
 
 _SETTING = "audit_rows"
 
 
-class Lack(Explained):
-    """What a row lacks. The closed list; each has a sentence for people."""
+class RowFault(Explained):
+    """A fault of a row. A closed list; each has a sentence for users."""
 
-    HISTORY = "history", "A conversion does not have as many changes as its version says."
-    CHANGE = "change", "A postback is for a change that is not there."
-    DELIVERED_ATTEMPT = "delivered_attempt", "A postback counts as delivered, and no attempt of it was."
-    FAILED_ATTEMPT = "failed_attempt", "A postback counts as failed, and no attempt of it did."
-    DELIVERED_STATE = "delivered_state", "A postback was delivered, and does not count as such: it may be sent again."
+    HISTORY = "history", "A conversion's version and the number of its changes differ."
+    CHANGE = "change", "A postback belongs to a change that does not exist."
+    DELIVERED_ATTEMPT = (
+        "delivered_attempt",
+        "A postback is marked as delivered, but none of its attempts was delivered.",
+    )
+    FAILED_ATTEMPT = "failed_attempt", "A postback is marked as failed, but none of its attempts failed."
+    DELIVERED_STATE = "delivered_state", "A postback was delivered but is not marked as such, so it may be sent again."
     CONVERSION_CHECK = (
         "conversion_check",
-        "A conversion does not match its checksum: its row was damaged, or changed by hand.",
+        "A conversion does not match its checksum: its row was damaged or edited by hand.",
     )
     POSTBACK_CHECK = (
         "postback_check",
-        "A postback does not match its checksum: its row was damaged, or changed by hand.",
+        "A postback does not match its checksum: its row was damaged or edited by hand.",
     )
-    MOMENT = "moment", "A postback waits for a moment that no schedule gives: its row was damaged, or changed by hand."
+    MOMENT = "moment", "A postback is scheduled for an impossible time: its row was damaged or edited by hand."
 
 
-OF_CONVERSIONS = frozenset({Lack.HISTORY, Lack.CONVERSION_CHECK})
-"""The lacks of conversions; the others are of postbacks."""
+CONVERSION_FAULTS = frozenset({RowFault.HISTORY, RowFault.CONVERSION_CHECK})
+"""Faults of conversions; the others are faults of postbacks."""
 
 
-class Lacking(msgspec.Struct, frozen=True):
-    """A conversion or postback that lacks something. ``row_id``: its conversion_id or postback_id."""
+class FaultyRow(msgspec.Struct, frozen=True):
+    """A conversion or postback with a fault. ``row_id``: its conversion_id or postback_id."""
 
-    lack: Lack
+    fault: RowFault = msgspec.field(name="lack")  # as the log names it
     row_id: str
 
 
-class Looked(msgspec.Struct, frozen=True):
-    """What a look at some rows found. ``next_after``: behind which id the next look goes on; empty: these were the last, begin anew."""
+class RowScan(msgspec.Struct, frozen=True):
+    """The result of checking some rows. ``next_after``: the id after which to go on; empty after the last row."""
 
     next_after: str
-    lacking: tuple[Lacking, ...]
+    faulty: tuple[FaultyRow, ...]
 
 
-class RowsMemory(msgspec.Struct, frozen=True):
-    """Up to where the rows were looked at in this round, and which lacked something when they were last looked at."""
+class RowAuditProgress(msgspec.Struct, frozen=True):
+    """The progress of the current round, and the ids of rows that were faulty when last checked. Stored as JSON."""
 
     conversions_to: str = ""
     postbacks_to: str = ""
@@ -77,62 +81,62 @@ class RowsMemory(msgspec.Struct, frozen=True):
     postbacks: tuple[str, ...] = ()
 
 
-def conversions_from(tx: Connection, after_id: str, limit: int) -> Looked:
-    """Looks at the conversions behind an id, in the order of ids."""
+def scan_conversions_after(tx: Connection, after_id: str, limit: int) -> RowScan:
+    """Check at most ``limit`` conversions after an id, in order of ids."""
     query = _HISTORY.where(conversions.c.conversion_id > after_id).order_by(conversions.c.conversion_id)
     return _conversions(tx, query.limit(limit), limit)
 
 
-def newest_conversions(tx: Connection, limit: int) -> Looked:
-    """Looks at the newest conversions."""
+def scan_newest_conversions(tx: Connection, limit: int) -> RowScan:
+    """Check the ``limit`` newest conversions."""
     return _conversions(tx, _HISTORY.order_by(conversions.c.conversion_id.desc()).limit(limit))
 
 
-def conversions_of_ids(tx: Connection, ids: Collection[str]) -> Looked:
-    """Looks at these conversions."""
-    return _conversions(tx, _HISTORY.where(conversions.c.conversion_id.in_(ids))) if ids else Looked("", ())
+def scan_conversions(tx: Connection, ids: Collection[str]) -> RowScan:
+    """Check these conversions."""
+    return _conversions(tx, _HISTORY.where(conversions.c.conversion_id.in_(ids))) if ids else RowScan("", ())
 
 
-def postbacks_from(tx: Connection, after_id: str, limit: int) -> Looked:
-    """Looks at the postbacks behind an id, in the order of ids."""
+def scan_postbacks_after(tx: Connection, after_id: str, limit: int) -> RowScan:
+    """Check at most ``limit`` postbacks after an id, in order of ids."""
     query = _ENDING.where(postbacks.c.postback_id > after_id).order_by(postbacks.c.postback_id)
     return _postbacks(tx, query.limit(limit), limit)
 
 
-def newest_postbacks(tx: Connection, limit: int) -> Looked:
-    """Looks at the newest postbacks."""
+def scan_newest_postbacks(tx: Connection, limit: int) -> RowScan:
+    """Check the ``limit`` newest postbacks."""
     return _postbacks(tx, _ENDING.order_by(postbacks.c.postback_id.desc()).limit(limit))
 
 
-def postbacks_of_ids(tx: Connection, ids: Collection[str]) -> Looked:
-    """Looks at these postbacks."""
-    return _postbacks(tx, _ENDING.where(postbacks.c.postback_id.in_(ids))) if ids else Looked("", ())
+def scan_postbacks(tx: Connection, ids: Collection[str]) -> RowScan:
+    """Check these postbacks."""
+    return _postbacks(tx, _ENDING.where(postbacks.c.postback_id.in_(ids))) if ids else RowScan("", ())
 
 
-def wrong_rows(tx: Connection) -> Iterator[Lacking]:
-    """Yield the conversions and postbacks that do not match their checksums. Looks at every one: some 20 seconds for a million."""
-    for key, wrong, lack in (
-        (conversions.c.conversion_id, wrong_conversions, Lack.CONVERSION_CHECK),
-        (postbacks.c.postback_id, wrong_postbacks, Lack.POSTBACK_CHECK),
+def checksum_mismatches(tx: Connection) -> Iterator[FaultyRow]:
+    """Yield the conversions and postbacks that do not match their checksums. Reads every row: some 20 seconds per million."""
+    for key, wrong, fault in (
+        (conversions.c.conversion_id, wrong_conversions, RowFault.CONVERSION_CHECK),
+        (postbacks.c.postback_id, wrong_postbacks, RowFault.POSTBACK_CHECK),
     ):
         after = ""
         while ids := tx.scalars(select(key).where(key > after).order_by(key).limit(ROWS_PER_BATCH)).all():
-            yield from (Lacking(lack, row_id) for row_id in wrong(tx, ids))
+            yield from (FaultyRow(fault, row_id) for row_id in wrong(tx, ids))
             after = ids[-1]
 
 
-def accept_wrong_rows(tx: Connection) -> tuple[Lacking, ...]:
-    """Accept the rows that do not match their checksums as they are now, and return which those were."""
-    wrong = tuple(wrong_rows(tx))
-    for lack, accept in ((Lack.CONVERSION_CHECK, accept_conversions), (Lack.POSTBACK_CHECK, accept_postbacks)):
-        ids = [found.row_id for found in wrong if found.lack is lack]
+def accept_checksum_mismatches(tx: Connection) -> tuple[FaultyRow, ...]:
+    """Accept the rows that do not match their checksums as they are, and return them."""
+    wrong = tuple(checksum_mismatches(tx))
+    for fault, accept in ((RowFault.CONVERSION_CHECK, accept_conversions), (RowFault.POSTBACK_CHECK, accept_postbacks)):
+        ids = [found.row_id for found in wrong if found.fault is fault]
         for start in range(0, len(ids), ROWS_PER_BATCH):
             accept(tx, ids[start : start + ROWS_PER_BATCH])
     return wrong
 
 
-def count_lacking(tx: Connection) -> dict[Lack, int]:
-    """Return the number of rows by what they lack, other than their right checksum (``wrong_rows``). Looks at every one."""
+def count_faulty_rows(tx: Connection) -> dict[RowFault, int]:
+    """Return the number of rows by fault, without checksums (``checksum_mismatches``). Reads every row."""
     history = select(func.count()).select_from(conversions).where(conversions.c.version != _CHANGES)
     change = select(func.count()).select_from(postbacks).where(~_HAS_CHANGE)
     attempt = select(func.count()).select_from(postbacks).where(_IS_DELIVERED, ~_HAS_DELIVERED_ATTEMPT)
@@ -140,27 +144,27 @@ def count_lacking(tx: Connection) -> dict[Lack, int]:
     state = select(func.count()).select_from(postbacks).where(~_IS_DELIVERED, _HAS_DELIVERED_ATTEMPT)
     moment = select(func.count()).select_from(postbacks).where(_HAS_NO_MOMENT)
     counted = {
-        Lack.HISTORY: history,
-        Lack.CHANGE: change,
-        Lack.DELIVERED_ATTEMPT: attempt,
-        Lack.FAILED_ATTEMPT: failed,
-        Lack.DELIVERED_STATE: state,
-        Lack.MOMENT: moment,
+        RowFault.HISTORY: history,
+        RowFault.CHANGE: change,
+        RowFault.DELIVERED_ATTEMPT: attempt,
+        RowFault.FAILED_ATTEMPT: failed,
+        RowFault.DELIVERED_STATE: state,
+        RowFault.MOMENT: moment,
     }
-    return {lack: tx.scalar(query) or 0 for lack, query in counted.items()}
+    return {fault: tx.scalar(query) or 0 for fault, query in counted.items()}
 
 
-def some_lacking(tx: Connection, limit: int) -> list[Lacking]:
-    """At most ``limit`` rows of each kind that lack something. Looks at every one until then."""
+def find_faulty_rows(tx: Connection, limit: int) -> list[FaultyRow]:
+    """Return at most ``limit`` faulty rows of each kind, without checksums. May read every row."""
     history = _conversions(tx, _HISTORY.where(conversions.c.version != _CHANGES).limit(limit), checked=False)
     lost = or_(
         ~_HAS_CHANGE, _IS_DELIVERED != _HAS_DELIVERED_ATTEMPT, and_(_IS_FAILED, ~_HAS_FAILED_ATTEMPT), _HAS_NO_MOMENT
     )
-    return [*history.lacking, *_postbacks(tx, _ENDING.where(lost).limit(limit), checked=False).lacking]
+    return [*history.faulty, *_postbacks(tx, _ENDING.where(lost).limit(limit), checked=False).faulty]
 
 
-def clicks_of_rows(tx: Connection, ids: Collection[str]) -> dict[str, str]:
-    """The click_id of each conversion and each postback with one of these ids."""
+def click_ids_of_rows(tx: Connection, ids: Collection[str]) -> dict[str, str]:
+    """Return the click ids of conversions and postbacks, by conversion_id or postback_id."""
     found: dict[str, str] = {}
     for key, table in ((conversions.c.conversion_id, conversions.c), (postbacks.c.postback_id, postbacks.c)):
         found |= {
@@ -169,13 +173,13 @@ def clicks_of_rows(tx: Connection, ids: Collection[str]) -> dict[str, str]:
     return found
 
 
-def read_rows_memory(tx: Connection) -> RowsMemory:
-    """How far the audit of rows is."""
-    return read_setting(tx, _SETTING, RowsMemory) or RowsMemory()
+def read_row_audit_progress(tx: Connection) -> RowAuditProgress:
+    """Return the progress of the audit of rows."""
+    return read_setting(tx, _SETTING, RowAuditProgress) or RowAuditProgress()
 
 
-def write_rows_memory(tx: Connection, memory: RowsMemory) -> None:
-    """Keeps how far the audit of rows is."""
+def write_row_audit_progress(tx: Connection, memory: RowAuditProgress) -> None:
+    """Store the progress of the audit of rows."""
     write_setting(tx, _SETTING, memory)
 
 
@@ -223,23 +227,23 @@ _ENDING: Select[tuple[str, bool, bool, bool, bool, bool]] = select(
 )
 
 
-def _conversions(tx: Connection, query: Select[tuple[str, bool]], limit: int = 0, *, checked: bool = True) -> Looked:
+def _conversions(tx: Connection, query: Select[tuple[str, bool]], limit: int = 0, *, checked: bool = True) -> RowScan:
     rows = tx.execute(query).all()
-    lacking = [Lacking(Lack.HISTORY, row.conversion_id) for row in rows if row.lacks_history]
+    faulty = [FaultyRow(RowFault.HISTORY, row.conversion_id) for row in rows if row.lacks_history]
     wrong = wrong_conversions(tx, [row.conversion_id for row in rows]) if checked else []
-    lacking += [Lacking(Lack.CONVERSION_CHECK, row_id) for row_id in wrong]
-    return Looked(rows[-1].conversion_id if limit and len(rows) == limit else "", tuple(lacking))
+    faulty += [FaultyRow(RowFault.CONVERSION_CHECK, row_id) for row_id in wrong]
+    return RowScan(rows[-1].conversion_id if limit and len(rows) == limit else "", tuple(faulty))
 
 
 def _postbacks(
     tx: Connection, query: Select[tuple[str, bool, bool, bool, bool, bool]], limit: int = 0, *, checked: bool = True
-) -> Looked:
+) -> RowScan:
     rows = tx.execute(query).all()
-    lacking = [Lacking(Lack.CHANGE, row.postback_id) for row in rows if row.lacks_change]
-    lacking += [Lacking(Lack.DELIVERED_ATTEMPT, row.postback_id) for row in rows if row.lacks_attempt]
-    lacking += [Lacking(Lack.FAILED_ATTEMPT, row.postback_id) for row in rows if row.lacks_failed_attempt]
-    lacking += [Lacking(Lack.DELIVERED_STATE, row.postback_id) for row in rows if row.lacks_state]
-    lacking += [Lacking(Lack.MOMENT, row.postback_id) for row in rows if row.lacks_moment]
+    faulty = [FaultyRow(RowFault.CHANGE, row.postback_id) for row in rows if row.lacks_change]
+    faulty += [FaultyRow(RowFault.DELIVERED_ATTEMPT, row.postback_id) for row in rows if row.lacks_attempt]
+    faulty += [FaultyRow(RowFault.FAILED_ATTEMPT, row.postback_id) for row in rows if row.lacks_failed_attempt]
+    faulty += [FaultyRow(RowFault.DELIVERED_STATE, row.postback_id) for row in rows if row.lacks_state]
+    faulty += [FaultyRow(RowFault.MOMENT, row.postback_id) for row in rows if row.lacks_moment]
     wrong = wrong_postbacks(tx, [row.postback_id for row in rows]) if checked else []
-    lacking += [Lacking(Lack.POSTBACK_CHECK, row_id) for row_id in wrong]
-    return Looked(rows[-1].postback_id if limit and len(rows) == limit else "", tuple(lacking))
+    faulty += [FaultyRow(RowFault.POSTBACK_CHECK, row_id) for row_id in wrong]
+    return RowScan(rows[-1].postback_id if limit and len(rows) == limit else "", tuple(faulty))

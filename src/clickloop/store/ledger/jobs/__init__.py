@@ -1,1 +1,1 @@
-"""Jobs over many records, in the ledger."""
+"""Jobs in the ledger: bulk jobs, uploads and exports."""

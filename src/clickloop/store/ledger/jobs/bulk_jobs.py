@@ -1,4 +1,4 @@
-"""Jobs over many records that the user asked for, and answers that are kept so that asking twice does nothing twice.
+"""Jobs over many records, and responses stored by idempotency key so that a repeated request changes nothing twice.
 
 One statement per function; ``tx`` is an open transaction.
 """
@@ -14,15 +14,15 @@ from clickloop.clock import DAY_MS
 from clickloop.store.ledger.jobs.jobs import JobState, JobTable
 from clickloop.store.ledger.schema.tables import bulk_jobs, kept_answers
 
-KEPT_MS = 2 * DAY_MS
-"""Time an answer is kept under its idempotency key."""
+ANSWER_RETENTION_MS = 2 * DAY_MS
+"""How long a response is stored under its idempotency key."""
 
 _encode = msgspec.json.Encoder().encode
 _left_out = msgspec.json.Decoder(dict[str, int])
 
 
 class JobKind(enum.StrEnum):
-    """What a job does with each record."""
+    """The operation of a job on each record."""
 
     RESEND = "resend"
     RERUN = "rerun"
@@ -30,28 +30,28 @@ class JobKind(enum.StrEnum):
 
 
 class BulkJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job: it covers what matched up to ``last_id``, and has done all up to ``done_id``."""
+    """A job over the matching records up to ``last_id``; those up to ``done_id`` are done."""
 
     bulk_job_id: str
     kind: JobKind
     asked: bytes
-    """What for, as JSON."""
+    """The request as JSON."""
     last_id: str
     done_id: str = ""
     matched: int
-    """How many records matched when it was asked for."""
+    """Number of records that matched when it was requested."""
     done: int = 0
     made: int = 0
-    """Postbacks made or cancelled, or notices that came to something new."""
+    """Number of postbacks created or cancelled, or of notices with a new outcome."""
     left_out: dict[str, int] = {}
-    """How many were left alone, by why."""
+    """Number of records that were skipped, by reason."""
     created_at: int
     finished_at: int | None = None
     """When it ended or was stopped."""
     state: JobState = JobState.RUNNING
 
     def after(self, ids: Sequence[str], batch: int, made: int, now_ms: int) -> Self:
-        """Return the job when the records of these ids are done; finished when they were fewer than a batch."""
+        """Return the job after a batch of records; finished if they were fewer than ``batch``."""
         is_finished = len(ids) < batch
         return msgspec.structs.replace(
             self,
@@ -63,8 +63,8 @@ class BulkJob(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class KeptAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What was answered to a request that carried a key. ``question``: digest of what it asked."""
+class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The response to a request with an idempotency key. ``question``: digest of the request body."""
 
     key: str
     question: str
@@ -73,24 +73,24 @@ class KeptAnswer(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
 
 
-def find_answer(tx: Connection, key: str) -> KeptAnswer | None:
-    """The answer that is kept under a key."""
+def find_answer(tx: Connection, key: str) -> StoredAnswer | None:
+    """Return the response stored under a key."""
     row = tx.execute(select(kept_answers).where(kept_answers.c.key == key)).mappings().one_or_none()
-    return None if row is None else KeptAnswer(**row)
+    return None if row is None else StoredAnswer(**row)
 
 
-def insert_answer(tx: Connection, answer: KeptAnswer) -> None:
-    """Keeps an answer; a key that is taken raises IntegrityError."""
+def insert_answer(tx: Connection, answer: StoredAnswer) -> None:
+    """Store a response. Raise IntegrityError for a key that is taken."""
     tx.execute(insert(kept_answers).values(**msgspec.structs.asdict(answer)))
 
 
-def forget_answers(tx: Connection, before_ms: int) -> int:
-    """Removes answers kept since before that moment; answers how many."""
+def delete_answers_before(tx: Connection, before_ms: int) -> int:
+    """Delete responses stored before a time. Return their number."""
     return tx.execute(delete(kept_answers).where(kept_answers.c.created_at < before_ms)).rowcount
 
 
 def jobs_before(tx: Connection, kind: JobKind, before_id: str | None, limit: int) -> list[BulkJob]:
-    """Return at most ``limit`` jobs of a kind, the newest first, older than ``before_id``; None: from the newest."""
+    """Return at most ``limit`` jobs of a kind, newest first, before an id; None: from the newest."""
     return BULK_JOBS.before(tx, before_id, limit, bulk_jobs.c.kind == kind.value)
 
 
@@ -108,6 +108,5 @@ def _job(row: RowMapping) -> BulkJob:
     return BulkJob(**{**row, **read})
 
 
-# A literal, not a parameter: else SQLite does not use the partial index of running jobs.
+# A literal, not a parameter: else SQLite would not use the partial index of running jobs.
 BULK_JOBS = JobTable(bulk_jobs, bulk_jobs.c.state == literal_column("'running'"), _job, _columns)
-"""The jobs over many records."""

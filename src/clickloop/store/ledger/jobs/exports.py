@@ -1,4 +1,4 @@
-"""Exports in the ledger: what each is to hold, who asked for it, and how far its file is; ``tx`` is an open transaction."""
+"""Exports in the ledger: what each contains, who requested it, and how far its file is; ``tx`` is an open transaction."""
 
 import enum
 from typing import Any
@@ -12,7 +12,7 @@ from clickloop.store.ledger.schema.tables import exports
 
 
 class ExportNoun(enum.StrEnum):
-    """The logs that can be exported."""
+    """A log that can be exported."""
 
     CLICKS = "clicks"
     CONVERSIONS = "conversions"
@@ -21,49 +21,49 @@ class ExportNoun(enum.StrEnum):
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
-    """One export as it stands: the file holds ``rows_written`` rows in ``text``, and goes on at ``next_cursor``."""
+    """An export. Its file holds ``rows_written`` rows in ``octets`` bytes, and continues at ``next_cursor``."""
 
     export_id: str
     noun: ExportNoun
     filters: bytes
-    """As JSON, in the words of the log's filters."""
+    """The filter of the log as JSON."""
     columns: str
-    """Their keys with commas between."""
+    """Comma-separated keys."""
     user_id: int
-    """Who asked for it; 0: no user, but a command or an unowned token, by its name."""
+    """Who requested it; 0: a command or a token without a user, named in ``asked_by``."""
     asked_by: str
     state: JobState = JobState.WAITING
     next_cursor: str = ""
     rows_written: int = 0
     octets: int = 0
     reached_at: int | None = None
-    """The moment of the last row that is written: the newest come first."""
+    """Time of the last row written; rows are written newest first."""
     created_at: int
     finished_at: int | None = None
     error: str | None = None
-    """Set exactly when it has failed."""
+    """Set if and only if it failed."""
 
 
 def may_see(actor: Actor, export: Export) -> bool:
-    """Whether somebody may see and fetch an export: who asked for it, and who administers."""
-    is_his = export.user_id == actor.user_id and (actor.user_id != 0 or export.asked_by == _name(actor))
-    return is_his or actor.role.may(Right.ADMINISTER)
+    """Return whether a user may see and download an export: the one who requested it, and administrators."""
+    is_theirs = export.user_id == actor.user_id and (actor.user_id != 0 or export.asked_by == _name(actor))
+    return is_theirs or actor.role.may(Right.ADMINISTER)
 
 
 def exports_before(tx: Connection, actor: Actor, before_id: str | None, limit: int) -> list[Export]:
-    """At most ``limit`` exports that somebody may see, newest first; of the next page those before the last id of this one."""
-    own = () if actor.role.may(Right.ADMINISTER) else (_asked_by(actor),)
+    """Return at most ``limit`` exports that a user may see, newest first, before an id; None: from the newest."""
+    own = () if actor.role.may(Right.ADMINISTER) else (_is_requested_by(actor),)
     return EXPORTS.before(tx, before_id, limit, *own)
 
 
 def count_unfinished(tx: Connection, actor: Actor) -> int:
-    """How many exports that somebody asked for are not at their end."""
-    query = select(func.count()).select_from(exports).where(exports.c.finished_at.is_(None), _asked_by(actor))
+    """Return the number of unfinished exports that a user requested."""
+    query = select(func.count()).select_from(exports).where(exports.c.finished_at.is_(None), _is_requested_by(actor))
     return tx.scalar(query) or 0
 
 
-def asked_as(actor: Actor) -> tuple[int, str]:
-    """``user_id`` and ``asked_by`` of what somebody asks for."""
+def requester_of(actor: Actor) -> tuple[int, str]:
+    """Return ``user_id`` and ``asked_by`` for an export that an actor requests."""
     return actor.user_id, _name(actor)
 
 
@@ -71,7 +71,7 @@ def _name(actor: Actor) -> str:
     return actor.name[:200]
 
 
-def _asked_by(actor: Actor) -> ColumnElement[bool]:
+def _is_requested_by(actor: Actor) -> ColumnElement[bool]:
     if actor.user_id:
         return exports.c.user_id == actor.user_id
     return and_(exports.c.user_id == 0, exports.c.asked_by == _name(actor))
@@ -86,4 +86,3 @@ def _of_row(row: RowMapping) -> Export:
 
 
 EXPORTS = JobTable(exports, exports.c.finished_at.is_(None), _of_row, _values)
-"""The exports."""

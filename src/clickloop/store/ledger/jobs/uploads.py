@@ -1,12 +1,12 @@
-"""Uploads in the ledger: how far each file has been taken and what came of it; ``tx`` is an open transaction."""
+"""Uploads in the ledger: how far each file is registered, and with what results; ``tx`` is an open transaction."""
 
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, RowMapping, func, select, update
 
-from clickloop.conversion.notice_log import Outcome
-from clickloop.conversion.upload import Format
+from clickloop.conversion.notice_log import NoticeOutcome
+from clickloop.conversion.upload import UploadFormat
 from clickloop.conversion.upload_text import UTF_8
 from clickloop.explained import Explained
 from clickloop.store.ledger.jobs.jobs import JobState, JobTable
@@ -17,66 +17,66 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 _numbers = msgspec.json.Decoder(dict[str, int])
 
 
-class Verdict(Explained):
-    """What became of a line, or would: the outcome of its notice, or that it makes none."""
+class LineVerdict(Explained):
+    """The result of a line, or its result in a preview: the outcome of its notice, or that it is unreadable."""
 
     NEW = "new", "A new conversion."
-    CHANGED = "changed", "A change of a conversion."
-    REPEATED = "repeated", "Nothing new: the conversion is already like this."
+    CHANGED = "changed", "A change to a conversion."
+    REPEATED = "repeated", "Nothing new: the conversion already has these values."
     WAITING = (
         "waiting",
-        "Its click is not here yet: it is looked for until ten minutes have passed and older clicks are processed.",
+        "Its click has not arrived yet. Clickloop looks for it until ten minutes have passed and older clicks are processed.",
     )
-    REFUSED = "refused", "It registers nothing."
-    UNREADABLE = "unreadable", "It cannot be read."
+    REFUSED = "refused", "Refused: nothing is registered."
+    UNREADABLE = "unreadable", "The line cannot be read."
 
 
-_counts = msgspec.json.Decoder(dict[Verdict, int])
+_counts = msgspec.json.Decoder(dict[LineVerdict, int])
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
-    """One upload as it stands."""
+    """An upload."""
 
     upload_id: str
     name: str = ""
-    format: Format
+    format: UploadFormat
     preview: bool = False
     postbacks: bool = True
-    """False: those that its conversions owe are held back."""
+    """False: no postbacks are sent for its conversions."""
     state: JobState = JobState.WAITING
     octets: int
     octets_read: int = 0
-    """Bytes of the file that have been registered; 0: none yet."""
+    """Number of bytes of the file that are registered."""
     next_line: int = 1
-    """Number of the line that begins there."""
+    """Number of the line that begins after them."""
     lines: int = 0
-    counts: dict[Verdict, int] = {}
+    counts: dict[LineVerdict, int] = {}
     reasons: dict[str, int] = {}
-    """Why lines were refused or unreadable: values of ``RefusalReason`` and ``LineFault``."""
+    """Number of refused and unreadable lines by reason: values of ``RefusalReason`` and ``LineFault``."""
     flagged: int = 0
-    """Lines about which something was odd, whatever became of them."""
+    """Number of lines with at least one flag, regardless of their result."""
     flags: dict[str, int] = {}
-    """What was odd: values of ``NoticeFlag``. A line may have several."""
+    """Number of lines by flag, values of ``NoticeFlag``. A line may have several."""
     created_at: int
-    """When the file had arrived. Its conversions count as reported then."""
+    """When the file had arrived, which is when its conversions count as reported."""
     finished_at: int | None = None
     error: str | None = None
-    """Set exactly when it has failed."""
+    """Set if and only if it failed."""
     encoding: str = UTF_8
-    """As which the file was read."""
+    """The encoding with which the file was read."""
     unused_columns: tuple[str, ...] = ()
-    """Headers that mean no parameter, in the form of ``text.text_of``."""
+    """Headers that match no parameter, in the form of ``text.escape_bytes``."""
     missing_values: tuple[str, ...] = ()
-    """Those of payout and txid that no column of the table means."""
+    """Those of payout and txid that no column holds."""
 
     @property
     def is_incomplete(self) -> bool:
-        """Return whether a column that was not understood may be the payout or the transaction id."""
+        """Return whether an unused column may hold the missing payout or transaction id."""
         return bool(self.unused_columns and self.missing_values)
 
 
 def uploads_finished_between(tx: Connection, since: int, until: int) -> list[Upload]:
-    """The uploads, no previews, that came to an end within a period, Unix milliseconds, its end left out."""
+    """Return the uploads, not previews, that ended between ``since`` and ``until`` (exclusive), in Unix milliseconds."""
     query = select(uploads).where(
         uploads.c.finished_at >= since, uploads.c.finished_at < until, uploads.c.preview.is_(False)
     )
@@ -84,29 +84,38 @@ def uploads_finished_between(tx: Connection, since: int, until: int) -> list[Upl
 
 
 def update_counts(tx: Connection, upload: Upload) -> None:
-    """Writes an upload's counts anew."""
+    """Update the counts of an upload."""
     statement = update(uploads).where(uploads.c.upload_id == upload.upload_id)
     expect_rows(tx.execute(statement.values(**_counted(upload))), 1, f"upload {upload.upload_id}")
+
+
+def note_last_batch(tx: Connection, upload: Upload) -> None:
+    """Write how far a stopped upload had come, where it was stopped while a batch was registered. Its state and its end stay."""
+    of_upload = update(uploads).where(
+        uploads.c.upload_id == upload.upload_id, uploads.c.state == JobState.STOPPED.value
+    )
+    progress = {"octets_read": upload.octets_read, "next_line": upload.next_line, "lines": upload.lines}
+    tx.execute(of_upload.values(**progress, **_counted(upload)))
 
 
 class CountedOutcome(msgspec.Struct, frozen=True):
     """Number of notices with the same outcome, reason and flags."""
 
-    outcome: Outcome
+    outcome: NoticeOutcome
     reason: str | None
     flags: tuple[str, ...]
     count: int
 
 
 def outcomes_between(tx: Connection, first_id: str, last_id: str) -> list[CountedOutcome]:
-    """What the notices of a range of ids, both included, have come to."""
+    """Return the outcomes of the notices between two ids, inclusive."""
     table = notices.c
     query = select(table.outcome, table.reason, table.flags, func.count())
     rows = tx.execute(
         query.where(table.notice_id.between(first_id, last_id)).group_by(table.outcome, table.reason, table.flags)
     )
     return [
-        CountedOutcome(Outcome(outcome), reason, tuple(filter(None, flags.split(","))), count)
+        CountedOutcome(NoticeOutcome(outcome), reason, tuple(filter(None, flags.split(","))), count)
         for outcome, reason, flags, count in rows
     ]
 
@@ -127,7 +136,7 @@ def _counted(upload: Upload) -> dict[str, Any]:
 
 def _of_row(row: RowMapping) -> Upload:
     read = {
-        "format": Format(row["format"]),
+        "format": UploadFormat(row["format"]),
         "state": JobState(row["state"]),
         "counts": _counts.decode(row["counts"]),
         "reasons": _numbers.decode(row["reasons"]),
@@ -139,4 +148,3 @@ def _of_row(row: RowMapping) -> Upload:
 
 
 UPLOADS = JobTable(uploads, uploads.c.finished_at.is_(None), _of_row, _values)
-"""The uploads."""

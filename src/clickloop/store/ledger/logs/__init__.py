@@ -1,1 +1,1 @@
-"""Notices, conversions, postbacks and changes, in the ledger: one statement per function."""
+"""Notices, conversions, postbacks and the audit log in the ledger. One statement per function."""

@@ -1,4 +1,4 @@
-"""The log of changes: who changed what, and how it was before and after. Nothing in it is ever changed or deleted."""
+"""The audit log: who changed what, with the record before and after. Entries are never changed or deleted."""
 
 import enum
 import re
@@ -12,15 +12,15 @@ from clickloop.postback.masking import MASK, masked_text
 from clickloop.store.ledger.schema.tables import changes_log, postback_rules
 
 CHANGED_SECRET = f"{MASK} (another one)"
-"""Stands for a secret that is not what it was before."""
+"""Mask of a secret that differs from the one before."""
 
 _SECRET_FIELDS = re.compile(r"(?:\w+_)?(?:token|secret|secrets|password|password_hash|secret_hash)")
 _LEFT_OUT = frozenset({"warnings"})
-"""Fields of views that follow from others."""
+"""Fields of views that are derived from others."""
 
 
 class Action(enum.StrEnum):
-    """What was done. A closed list."""
+    """An action that is logged. A closed list."""
 
     CREATED = "created"
     CHANGED = "changed"
@@ -46,7 +46,7 @@ class Action(enum.StrEnum):
 
 
 class LoggedChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the log. ``before`` None: there was nothing; ``after`` None: there is nothing any more, or nothing to show."""
+    """An entry of the log. ``before`` None: the record did not exist. ``after`` None: it is gone, or there is nothing to show."""
 
     id: int
     at: int
@@ -61,13 +61,13 @@ class LoggedChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangesFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which lines; None does not narrow."""
+    """A filter for audit log entries. None does not narrow."""
 
     noun: str | None = None
     record_id: str | None = None
     user_id: int | None = None
     actor: str | None = None
-    """The name that he had then, exactly."""
+    """Their exact name at that time."""
     action: Action | None = None
 
 
@@ -82,8 +82,8 @@ def insert_change(
     before: object = None,
     after: object = None,
 ) -> None:
-    """Adds a line in the transaction of the change. ``before`` and ``after`` are views; secrets in them are masked here."""
-    told_before, told_after = masked_views(before, after)
+    """Add an entry in the transaction of the change. ``before`` and ``after`` are views; their secrets get masked."""
+    masked_before, masked_after = masked_views(before, after)
     values = {
         "at": now_ms,
         "actor": actor.name[:200],
@@ -92,41 +92,41 @@ def insert_change(
         "action": action,
         "noun": noun,
         "record_id": record_id[:300],
-        "before": None if told_before is None else msgspec.json.encode(told_before),
-        "after": None if told_after is None else msgspec.json.encode(told_after),
+        "before": None if masked_before is None else msgspec.json.encode(masked_before),
+        "after": None if masked_after is None else msgspec.json.encode(masked_after),
     }
     tx.execute(insert(changes_log).values(**values))
 
 
-def changes_before(tx: Connection, wanted: ChangesFilter, before_id: int | None, limit: int) -> list[LoggedChange]:
-    """At most ``limit`` lines below a number, the newest first."""
+def changes_before(tx: Connection, filters: ChangesFilter, before_id: int | None, limit: int) -> list[LoggedChange]:
+    """Return at most ``limit`` entries with numbers below ``before_id``, newest first; None: from the newest."""
     query = select(changes_log).order_by(changes_log.c.id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(changes_log.c.id < before_id)
-    for name in wanted.__struct_fields__:
-        value = getattr(wanted, name)
+    for name in filters.__struct_fields__:
+        value = getattr(filters, name)
         if value is not None:
             query = query.where(changes_log.c[name] == value)
     return [_change(row) for row in tx.execute(query).mappings()]
 
 
 def find_change(tx: Connection, change_id: int) -> LoggedChange | None:
-    """The line of that number."""
+    """Return the entry with that number."""
     row = tx.execute(select(changes_log).where(changes_log.c.id == change_id)).mappings().one_or_none()
     return None if row is None else _change(row)
 
 
 def masked_views(before: object, after: object) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """Both views as JSON values with secrets masked, such that a secret that changed is seen to have changed."""
-    told_before = None if before is None else _plain(before)
-    told_after = None if after is None else _plain(after)
-    return _masked(told_before, told_before), _masked(told_after, told_before if before is not None else told_after)
+    """Return both views as JSON values with secrets masked, and changed secrets marked as changed."""
+    plain_before = None if before is None else _plain(before)
+    plain_after = None if after is None else _plain(after)
+    return _masked(plain_before, plain_before), _masked(plain_after, plain_after if before is None else plain_before)
 
 
 def _plain(view: object) -> dict[str, Any]:
-    told = msgspec.json.decode(msgspec.json.encode(view))  # not to_builtins, which leaves tuples as they are
-    assert isinstance(told, dict), "a view is an object"
-    return {name: value for name, value in told.items() if name not in _LEFT_OUT}
+    plain = msgspec.json.decode(msgspec.json.encode(view))  # not to_builtins, which keeps tuples
+    assert isinstance(plain, dict), "a view is an object"
+    return {name: value for name, value in plain.items() if name not in _LEFT_OUT}
 
 
 def _masked(value: Any, was: Any, name: str = "") -> Any:
@@ -161,11 +161,11 @@ def _change(row: RowMapping) -> LoggedChange:
 
 
 SetupVersion = tuple[int, tuple[tuple[int, int], ...]]
-"""The number of the last change that somebody made, and each paused rule with the moment since which it is."""
+"""The number of the last entry, and each paused rule with when it was paused."""
 
 
 def setup_version(tx: Connection) -> SetupVersion:
-    """What changes whenever the set-up does."""
+    """Return a value that changes whenever the set-up does."""
     last = tx.scalar(select(func.max(changes_log.c.id))) or 0
     paused = select(postback_rules.c.id, postback_rules.c.paused_at).where(postback_rules.c.paused_at.is_not(None))
     return int(last), tuple((row[0], row[1]) for row in tx.execute(paused.order_by(postback_rules.c.id)))

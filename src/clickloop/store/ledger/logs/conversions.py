@@ -1,4 +1,4 @@
-"""Conversions and their history in the ledger: one statement per function; ``tx`` is an open transaction."""
+"""Conversions and their histories in the ledger. One statement per function; ``tx`` is an open transaction."""
 
 import contextlib
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Row,
     Select,
@@ -34,22 +35,22 @@ _conversion = msgspec.json.Decoder(Conversion)
 
 
 def clicks_of_conversions(tx: Connection, click_ids: Sequence[str]) -> dict[str, Click]:
-    """The clicks, by id, that have conversions among these ids. One that is damaged here is left out: the facts have it."""
+    """Return by id those clicks that have conversions. Damaged ones are left out, because the facts have them, too."""
     rows = tx.execute(
         select(conversions.c.click_id, conversions.c.click).where(
             conversions.c.click_id.in_(click_ids), conversions.c.first_of_click
         )
     )
     found = {}
-    for click_id, octets in rows:
-        # A damaged click is looked up in the facts like one that has not converted yet.
+    for click_id, stored in rows:
+        # A damaged click is looked up in the facts, like one without conversions.
         with contextlib.suppress(msgspec.DecodeError):
-            found[click_id] = _click.decode(octets)
+            found[click_id] = _click.decode(stored)
     return found
 
 
 def clicks_with_conversions(tx: Connection, click_ids: Sequence[str]) -> set[str]:
-    """Those of the click ids that have a conversion."""
+    """Return those click ids that have a conversion."""
     return set(
         tx.scalars(
             select(conversions.c.click_id).where(conversions.c.click_id.in_(click_ids), conversions.c.first_of_click)
@@ -58,41 +59,43 @@ def clicks_with_conversions(tx: Connection, click_ids: Sequence[str]) -> set[str
 
 
 def conversions_of_identities(tx: Connection, identities: Sequence[tuple[str, str]]) -> list[Conversion]:
-    """The conversions of these pairs of click id and txid."""
+    """Return the conversions with these pairs of click id and txid."""
     chosen = tuple_(conversions.c.click_id, conversions.c.txid).in_(identities)
     return [_of_row(row) for row in tx.execute(_selected().where(chosen))]
 
 
 def conversions_of_ids(tx: Connection, conversion_ids: Sequence[str]) -> list[Conversion]:
-    """The conversions of these conversion ids."""
+    """Return the conversions with these ids."""
     return [_of_row(row) for row in tx.execute(_selected().where(conversions.c.conversion_id.in_(conversion_ids)))]
 
 
 def find_conversion(tx: Connection, conversion_id: str) -> Conversion | None:
-    """The conversion of that id."""
+    """Return the conversion with that id."""
     row = tx.execute(_selected().where(conversions.c.conversion_id == conversion_id)).one_or_none()
     return None if row is None else _of_row(row)
 
 
 def count_conversions_of_click(tx: Connection, click_id: str) -> int:
-    """Return how many conversions a click has."""
+    """Return the number of conversions of a click."""
     return tx.scalar(select(func.count()).select_from(conversions).where(conversions.c.click_id == click_id)) or 0
 
 
 def conversions_of_click(tx: Connection, click_id: str) -> list[Conversion]:
-    """All conversions of a click, the first one first."""
+    """Return all conversions of a click, oldest first."""
     query = _selected().where(conversions.c.click_id == click_id).order_by(conversions.c.conversion_id)
-    return [_shown(row) for row in tx.execute(query)]
+    return [_readable(row) for row in tx.execute(query)]
 
 
-def conversions_before(tx: Connection, wanted: ConversionFilter, before_id: str | None, limit: int) -> list[Conversion]:
-    """At most ``limit`` conversions, newest first; of the next page those before the last id of this one."""
+def conversions_before(
+    tx: Connection, filters: ConversionFilter, before_id: str | None, limit: int
+) -> list[Conversion]:
+    """Return at most ``limit`` matching conversions, newest first, before an id; None: from the newest."""
     table = conversions.c
     query = _selected().order_by(table.conversion_id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(table.conversion_id < before_id)
-    query = query.where(*conditions_of(wanted, table.conversion_id, table.created_at, _CONDITIONS))
-    return [_shown(row) for row in tx.execute(query)]
+    query = query.where(*conditions_of(filters, table.conversion_id, table.created_at, _CONDITIONS))
+    return [_readable(row) for row in tx.execute(query)]
 
 
 _CONDITIONS: Conditions = {
@@ -103,31 +106,25 @@ _CONDITIONS: Conditions = {
 
 
 def changes_of_conversions(tx: Connection, conversion_ids: Sequence[str]) -> list[RecordedChange]:
-    """The histories of conversions, each in order of its versions."""
-    table = conversion_changes.c
-    rows = tx.execute(
-        select(table.version, table.at, table.notice_id, table.before, table.after)
-        .where(table.conversion_id.in_(conversion_ids))
-        .order_by(table.conversion_id, table.version)
-    )
-    return [
-        RecordedChange(
-            version, at, notice_id, _conversion.decode(before) if before else None, _conversion.decode(after)
-        )
-        for version, at, notice_id, before, after in rows
-    ]
+    """Return the changes of conversions, by conversion and version."""
+    return _recorded(tx, conversion_changes.c.conversion_id.in_(conversion_ids))
 
 
 def newest_changes(tx: Connection, conversion_ids: Sequence[str], newest: int) -> list[RecordedChange]:
-    """Return the ``newest`` changes of all these conversions together, by conversion, in order of its versions."""
+    """Return the ``newest`` changes among all these conversions, by conversion and version."""
     table = conversion_changes.c
     query = select(table.conversion_id, table.version).where(table.conversion_id.in_(conversion_ids))
     chosen = tx.execute(query.order_by(table.at.desc(), table.version.desc()).limit(newest)).all()
     if not chosen:
         return []
+    return _recorded(tx, tuple_(table.conversion_id, table.version).in_([tuple(pair) for pair in chosen]))
+
+
+def _recorded(tx: Connection, condition: ColumnElement[bool]) -> list[RecordedChange]:
+    table = conversion_changes.c
     rows = tx.execute(
         select(table.version, table.at, table.notice_id, table.before, table.after)
-        .where(tuple_(table.conversion_id, table.version).in_([tuple(pair) for pair in chosen]))
+        .where(condition)
         .order_by(table.conversion_id, table.version)
     )
     return [
@@ -139,12 +136,12 @@ def newest_changes(tx: Connection, conversion_ids: Sequence[str], newest: int) -
 
 
 def insert_conversions(tx: Connection, new: Sequence[Conversion]) -> None:
-    """Adds conversions; a second one of the same click id and txid raises IntegrityError."""
+    """Insert conversions. Raise IntegrityError for a duplicate of click id and txid."""
     tx.execute(insert(conversions), [_columns(conversion) for conversion in new])
 
 
 def update_conversions(tx: Connection, changed: Sequence[Conversion]) -> None:
-    """Rewrites of conversions what can change of them."""
+    """Update the columns of conversions that can change. Raise RowCountError if one does not exist."""
     changes = {conversion.conversion_id: _changeable(conversion) for conversion in changed}
     checks = checks_after(tx, changes)
     statement = update(conversions).where(conversions.c.conversion_id == bindparam("of_id"))
@@ -153,7 +150,7 @@ def update_conversions(tx: Connection, changed: Sequence[Conversion]) -> None:
 
 
 def insert_changes(tx: Connection, changes: Sequence[Change]) -> None:
-    """Adds changes to the histories of their conversions."""
+    """Insert changes into the histories of their conversions."""
     tx.execute(
         insert(conversion_changes),
         [
@@ -171,7 +168,7 @@ def insert_changes(tx: Connection, changes: Sequence[Change]) -> None:
 
 
 class RulesDecided(msgspec.Struct, frozen=True):
-    """How many postback rules were decided for a change of a conversion."""
+    """The number of postback rules decided for a change of a conversion."""
 
     conversion_id: str
     version: int
@@ -179,7 +176,7 @@ class RulesDecided(msgspec.Struct, frozen=True):
 
 
 def note_rules_decided(tx: Connection, decided: Sequence[RulesDecided]) -> None:
-    """Writes down how many postbacks each change must have for ever, so that the audit can tell when one is missing."""
+    """Store how many postbacks each change must have, so that the audit can report missing ones."""
     rows = [{"of_id": change.conversion_id, "of_version": change.version, "rules": change.rules} for change in decided]
     expect_rows(tx.execute(_NOTE_DECIDED, rows), len(rows), "changes whose rules were decided")
 
@@ -223,9 +220,10 @@ def _changeable(conversion: Conversion) -> dict[str, Any]:
         "payout_micros": conversion.payout.micros,
         "currency": conversion.payout.currency,
         "payout_text": conversion.payout_text,
-        "latest_turn": conversion.latest_turn,
-        "status_turn": conversion.status_turn,
-        "payout_turn": conversion.payout_turn,
+        "latest_order": conversion.latest_order,
+        "status_order": conversion.status_order,
+        "payout_order": conversion.payout_order,
+        "currency_order": conversion.currency_order,
         "flags": ",".join(conversion.flags),
         "updated_at": conversion.updated_at,
         "version": conversion.version,
@@ -239,10 +237,10 @@ def _selected() -> Select[Any]:
     )
 
 
-def _shown(row: Row[Any]) -> Conversion:
-    """Return a conversion for a page: of a click or parameters that are damaged, what the other columns still tell.
+def _readable(row: Row[Any]) -> Conversion:
+    """Return a conversion for a page; if its click or parameters are damaged, what the other columns still say.
 
-    One damaged row does not take the page away from those beside it; the self-audit tells of it.
+    One damaged row must not fail the whole page; the self-audit reports it.
     """
     try:
         return _of_row(row)
@@ -261,14 +259,14 @@ def _click_by_columns(row: Row[Any]) -> Click:
     )
 
 
-def _of_row(row: Row[Any], damaged: Click | None = None) -> Conversion:
-    """The conversion of a row, under its status's name of today and as it has been counted; a removed status goes by its key.
+def _of_row(row: Row[Any], substitute: Click | None = None) -> Conversion:
+    """Return the conversion of a row, with the current name of its status, or its key if the status was removed.
 
-    ``damaged``: stands for the click of a row that cannot be read, which then has no parameters either.
+    ``substitute``: replaces the click of a row that cannot be read, whose parameters are then left empty.
     """
     return Conversion(
         conversion_id=row.conversion_id,
-        click=_click.decode(row.click) if damaged is None else damaged,
+        click=_click.decode(row.click) if substitute is None else substitute,
         txid=row.txid,
         status=Status(row.status_key, row.status_name or row.status_key, CountsAs(row.counts_as)),
         status_word=row.status_word,
@@ -277,12 +275,13 @@ def _of_row(row: Row[Any], damaged: Click | None = None) -> Conversion:
         flags=tuple(row.flags.split(",")) if row.flags else (),
         first_of_click=row.first_of_click,
         test=row.test,
-        parameters=_parameters.decode(row.parameters) if damaged is None else Parameters(),
+        parameters=_parameters.decode(row.parameters) if substitute is None else Parameters(),
         converted_at=row.converted_at,
         created_at=row.created_at,
         updated_at=row.updated_at,
         version=row.version,
-        latest_turn=row.latest_turn,
-        status_turn=row.status_turn,
-        payout_turn=row.payout_turn,
+        latest_order=row.latest_order,
+        status_order=row.status_order,
+        payout_order=row.payout_order,
+        currency_order=row.currency_order,
     )

@@ -1,6 +1,6 @@
-"""What came lately, as the check looks at it: one statement per function; ``tx`` is an open transaction.
+"""Recent events as evidence for the check. One statement per function; ``tx`` is an open transaction.
 
-``since`` is a moment in Unix milliseconds; ids begin with their time, so that only what is younger is read.
+``since`` is in Unix milliseconds; ids begin with their time, so that only newer rows are read.
 ``campaign_id`` None: of all campaigns.
 """
 
@@ -18,11 +18,11 @@ from clickloop.store.ledger.schema.tables import attempts, conversions, notices,
 from clickloop.store.period import Period
 
 _IN_ORDER_OF_IDS = 0
-"""Added to what is grouped by, so that SQLite reads the younger rows in the order of their ids and not all rows by an index."""
+"""Added to the column of GROUP BY, so that SQLite reads the newer rows by id, instead of all rows by the index of that column."""
 
 
 _later = postbacks.alias("later")
-_SENT_AGAIN = (
+_IS_RESENT = (
     select(_later.c.postback_id)
     .where(
         _later.c.conversion_id == postbacks.c.conversion_id,
@@ -32,11 +32,11 @@ _SENT_AGAIN = (
     )
     .exists()
 )
-"""Whether a postback has been sent again: then the last one for the same change and rule is what counts."""
+"""True for a postback that was resent: then the latest one for the same change and rule is what counts."""
 
 
 def conversions_since(tx: Connection, since: int, campaign_id: int | None) -> dict[int, tuple[int, int]]:
-    """By campaign, how many conversions were registered, and the moment of the last."""
+    """Return by campaign the number of conversions registered, tests excluded, and when the last one was."""
     table = conversions.c
     query = (
         select(table.campaign_id, func.count(), func.max(table.created_at))
@@ -49,7 +49,7 @@ def conversions_since(tx: Connection, since: int, campaign_id: int | None) -> di
 
 
 def statuses_since(tx: Connection, since: int, campaign_id: int | None) -> dict[str, int]:
-    """By status, how many of the conversions that were registered stand under it."""
+    """Return by current status the number of conversions registered."""
     table = conversions.c
     query = (
         select(table.status_key, func.count())
@@ -60,7 +60,7 @@ def statuses_since(tx: Connection, since: int, campaign_id: int | None) -> dict[
 
 
 def delivered_since(tx: Connection, since: int, campaign_id: int | None) -> dict[int, int]:
-    """By campaign, when its last postback was delivered."""
+    """Return by campaign when its last postback was delivered."""
     table = postbacks.c
     query = (
         select(table.campaign_id, func.max(table.finished_at))
@@ -71,12 +71,12 @@ def delivered_since(tx: Connection, since: int, campaign_id: int | None) -> dict
 
 
 def rules_since(tx: Connection, since: int, campaign_id: int | None) -> list[RuleEvidence]:
-    """By rule, how many of its postbacks were delivered and how many failed, less those that were sent again."""
+    """Return by rule how many of its postbacks were delivered, and how many failed and were not resent."""
     table = postbacks.c
     query = (
         select(table.rule_id, table.state, func.count())
         .where(table.postback_id >= _first_id(since))
-        .where(or_(table.state == PostbackState.DELIVERED, and_(table.state == PostbackState.FAILED, ~_SENT_AGAIN)))
+        .where(or_(table.state == PostbackState.DELIVERED, and_(table.state == PostbackState.FAILED, ~_IS_RESENT)))
         .group_by(table.rule_id + _IN_ORDER_OF_IDS, table.state)
     )
     counts: dict[int, dict[str, int]] = {}
@@ -94,7 +94,7 @@ def rules_since(tx: Connection, since: int, campaign_id: int | None) -> list[Rul
 
 
 def address_refused_since(tx: Connection, since: int, campaign_id: int | None) -> dict[int, int]:
-    """By rule, how many postbacks were skipped because nothing may be sent to their address."""
+    """Return by rule the number of postbacks skipped because sending to their address is not allowed."""
     table = postbacks.c
     query = (
         select(table.rule_id, func.count())
@@ -105,7 +105,7 @@ def address_refused_since(tx: Connection, since: int, campaign_id: int | None) -
 
 
 def last_error_of(tx: Connection, rule_id: int, since: int) -> str:
-    """Why the last attempt of a rule's newest postback that was given up failed."""
+    """Return the error of the last attempt of a rule's newest failed postback; empty if there is none."""
     query = (
         select(attempts.c.error)
         .join(
@@ -123,17 +123,17 @@ def last_error_of(tx: Connection, rule_id: int, since: int) -> str:
     return tx.scalar(query) or ""
 
 
-def given_up_since(tx: Connection, since: int) -> int:
-    """Return how many of the postbacks that were created since then have failed, less those that were sent again."""
+def failed_since(tx: Connection, since: int) -> int:
+    """Return how many postbacks created since then have failed and were not resent."""
     table = postbacks.c
     query = select(func.count()).where(
-        HAS_ENDED_BADLY, table.state == PostbackState.FAILED, table.postback_id >= id_from(since), ~_SENT_AGAIN
+        HAS_ENDED_BADLY, table.state == PostbackState.FAILED, table.postback_id >= id_from(since), ~_IS_RESENT
     )
     return tx.scalar(query) or 0
 
 
 def refused_since(tx: Connection, since: int, campaign_id: int | None) -> list[RefusedNotices]:
-    """By reason and network, how many notices were refused, the most frequent first."""
+    """Return the number of refused notices by reason and network, most frequent first."""
     table = notices.c
     query = (
         select(table.reason, func.coalesce(table.network_id, 0), func.count(), func.max(table.at))

@@ -1,4 +1,4 @@
-"""Conversions - In: the notices in the ledger: one statement per function; ``tx`` is an open transaction."""
+"""Notices in the ledger (Conversions - In). One statement per function; ``tx`` is an open transaction."""
 
 import contextlib
 from collections.abc import Iterable, Sequence
@@ -18,8 +18,8 @@ from sqlalchemy import (
     update,
 )
 
-from clickloop.conversion.notice import WITHOUT_CLICK_ID, Door, RawNotice, RefusalReason
-from clickloop.conversion.notice_log import NoticeFilter, Outcome, StoredNotice
+from clickloop.conversion.notice import WITHOUT_CLICK_ID, Channel, RawNotice, RefusalReason
+from clickloop.conversion.notice_log import NoticeFilter, NoticeOutcome, StoredNotice
 from clickloop.conversion.status import word_key
 from clickloop.store.ledger.logs.narrowing import Conditions, canonical, conditions_of, is_flagged
 from clickloop.store.ledger.logs.period import id_from
@@ -28,26 +28,25 @@ from clickloop.store.ledger.schema.tables import notices
 
 _encode = msgspec.json.Encoder().encode
 _raw = msgspec.json.Decoder(RawNotice)
-# Values of closed lists are written out in conditions: with a bound one a partial index is not used.
-# A literal: SQLite uses a partial index only for a query that repeats its condition word for word.
+# A literal, not a parameter: SQLite uses a partial index only for a query that repeats its condition word for word.
 _IS_WAITING = notices.c.outcome == literal_column("'waiting'")
 
 
 class SentWord(msgspec.Struct, frozen=True):
-    """A status word in the form of ``word_key`` (empty: none was sent), and how many notices brought it."""
+    """A status word in the form of ``word_key`` (empty if none was sent), and the number of notices with it."""
 
     word: str
     notices: int
 
 
 def find_notice(tx: Connection, notice_id: str) -> StoredNotice | None:
-    """The notice of that id."""
+    """Return the notice with that id."""
     row = tx.execute(select(notices).where(notices.c.notice_id == notice_id)).one_or_none()
     return None if row is None else _of_row(row)
 
 
 def notices_of_ids(tx: Connection, notice_ids: Sequence[str]) -> list[StoredNotice]:
-    """Those of the notices that are in the ledger."""
+    """Return those notices that are in the ledger."""
     return [_of_row(row) for row in tx.execute(select(notices).where(notices.c.notice_id.in_(notice_ids)))]
 
 
@@ -56,20 +55,20 @@ def is_stored(tx: Connection, notice_id: str) -> bool:
     return tx.scalar(select(notices.c.notice_id).where(notices.c.notice_id == notice_id)) is not None
 
 
-def hold_notice(tx: Connection, notice_id: str, flag: str, look_again_at: int) -> None:
-    """Put a waiting notice off, and flag it."""
+def defer_notice(tx: Connection, notice_id: str, flag: str, look_again_at: int) -> None:
+    """Defer a waiting notice to a later look for its click, and replace its flags."""
     statement = update(notices).where(notices.c.notice_id == notice_id, _IS_WAITING)
     tx.execute(statement.values(flags=flag, look_again_at=look_again_at))
 
 
 def count_waiting_flagged(tx: Connection, flag: str) -> int:
-    """Return how many notices wait with exactly this flag."""
+    """Return the number of waiting notices with exactly this flag."""
     return tx.scalar(select(func.count()).select_from(notices).where(_IS_WAITING, notices.c.flags == flag)) or 0
 
 
 def notices_of_click(tx: Connection, click_id: str, newest: int) -> list[StoredNotice]:
-    """Return the ``newest`` notices of a click, the first one first. There may be any number: whoever has the id can send them."""
-    # The ids are sorted, not the rows, of which each may be some hundred KB long.
+    """Return the ``newest`` notices of a click, oldest first. Anyone who knows the click id can send any number of them."""
+    # Sort ids, not rows, which may be some hundred KB each.
     ids = select(notices.c.notice_id).where(notices.c.click_id == click_id)
     ids = ids.order_by(notices.c.notice_id.desc()).limit(newest)
     query = select(notices).where(notices.c.notice_id.in_(ids.scalar_subquery()))
@@ -77,7 +76,7 @@ def notices_of_click(tx: Connection, click_id: str, newest: int) -> list[StoredN
 
 
 def waiting_notices(tx: Connection, now_ms: int, limit: int) -> list[StoredNotice]:
-    """At most ``limit`` notices whose click is to be looked for now, the longest due first."""
+    """Return at most ``limit`` waiting notices that are due for a look for their click, longest due first."""
     query = (
         select(notices)
         .where(_IS_WAITING, notices.c.look_again_at <= now_ms)
@@ -88,35 +87,35 @@ def waiting_notices(tx: Connection, now_ms: int, limit: int) -> list[StoredNotic
 
 
 def waiting_notices_of_clicks(tx: Connection, click_ids: Sequence[str]) -> list[StoredNotice]:
-    """The notices that wait for these clicks."""
+    """Return the notices that wait for these clicks."""
     query = select(notices).where(notices.c.click_id.in_(click_ids), _IS_WAITING)
     return _readable(tx.execute(query))
 
 
 def notices_due_too_late(tx: Connection, after_ms: int, limit: int) -> list[StoredNotice]:
-    """Return at most ``limit`` waiting notices whose next look is later than any pause allows: the clock was ahead then."""
+    """Return at most ``limit`` waiting notices due after a time that none should exceed: the clock was ahead when it was set."""
     query = select(notices).where(_IS_WAITING, notices.c.look_again_at > after_ms)
     return _readable(tx.execute(query.order_by(notices.c.look_again_at).limit(limit)))
 
 
 def waiting_click_ids(tx: Connection, after: str, limit: int) -> list[str]:
-    """Return at most ``limit`` ids of clicks that notices wait for, ascending, behind ``after``."""
+    """Return at most ``limit`` ids of clicks that notices wait for, ascending, after ``after``."""
     query = select(notices.c.click_id).distinct().where(_IS_WAITING, notices.c.click_id > after)
     return list(tx.scalars(query.order_by(notices.c.click_id).limit(limit)))
 
 
 def count_refused_between(tx: Connection, reason: RefusalReason, since: int, until: int, limit: int) -> int:
-    """Return how many notices that arrived within a period are refused for a reason; counting stops at ``limit``."""
+    """Return the number of notices of a period that were refused for a reason, counting up to ``limit``."""
     rows = select(notices.c.notice_id).where(
         notices.c.reason == reason.value, notices.c.notice_id >= id_from(since), notices.c.notice_id < id_from(until)
     )
     return tx.scalar(select(func.count()).select_from(rows.limit(limit).subquery())) or 0
 
 
-def delete_strangers(tx: Connection, before_ms: int, limit: int) -> int:
-    """Delete at most ``limit`` refused notices without a genuine click id that came over a public door before a moment.
+def delete_unidentified_notices(tx: Connection, before_ms: int, limit: int) -> int:
+    """Delete at most ``limit`` old refused notices that came in over a public channel without a genuine click id.
 
-    Return how many. Each has one of ``WITHOUT_CLICK_ID`` as its reason: the index of reasons finds the oldest at once.
+    Return the number. The reason of each is one of ``WITHOUT_CLICK_ID``, so the index of reasons finds the oldest at once.
     """
     deleted = 0
     for reason in WITHOUT_CLICK_ID:
@@ -126,7 +125,7 @@ def delete_strangers(tx: Connection, before_ms: int, limit: int) -> int:
                 notices.c.reason == reason.value,
                 notices.c.notice_id < id_from(before_ms),
                 notices.c.click_id.is_(None),
-                notices.c.door.in_([door.value for door in Door if door.is_public]),
+                notices.c.channel.in_([channel.value for channel in Channel if channel.is_public]),
             )
             .limit(limit - deleted)
         )
@@ -136,51 +135,51 @@ def delete_strangers(tx: Connection, before_ms: int, limit: int) -> int:
     return deleted
 
 
-def notices_before(tx: Connection, wanted: NoticeFilter, before_id: str | None, limit: int) -> list[StoredNotice]:
-    """At most ``limit`` notices, newest first; of the next page those before the last id of this one."""
-    query = _matching(select(notices), wanted).order_by(notices.c.notice_id.desc()).limit(limit)
+def notices_before(tx: Connection, filters: NoticeFilter, before_id: str | None, limit: int) -> list[StoredNotice]:
+    """Return at most ``limit`` matching notices, newest first, before an id; None: from the newest."""
+    query = _matching(select(notices), filters).order_by(notices.c.notice_id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(notices.c.notice_id < before_id)
     return [_shown(row) for row in tx.execute(query)]
 
 
-def notice_ids_after(tx: Connection, wanted: NoticeFilter, after_id: str, last_id: str, limit: int) -> list[str]:
-    """At most ``limit`` ids of notices that match, ascending, behind ``after_id`` and up to ``last_id``."""
-    query = _matching(select(notices.c.notice_id), wanted)
+def notice_ids_after(tx: Connection, filters: NoticeFilter, after_id: str, last_id: str, limit: int) -> list[str]:
+    """Return at most ``limit`` ids of matching notices above ``after_id`` and up to ``last_id``, ascending."""
+    query = _matching(select(notices.c.notice_id), filters)
     query = query.where(notices.c.notice_id > after_id, notices.c.notice_id <= last_id)
     return list(tx.scalars(query.order_by(notices.c.notice_id).limit(limit)))
 
 
-def count_notices(tx: Connection, wanted: NoticeFilter) -> int:
-    """How many match."""
-    return tx.scalar(_matching(select(func.count()).select_from(notices), wanted)) or 0
+def count_notices(tx: Connection, filters: NoticeFilter) -> int:
+    """Return the number of matching notices."""
+    return tx.scalar(_matching(select(func.count()).select_from(notices), filters)) or 0
 
 
 def newest_notice(tx: Connection) -> str:
-    """The id of the newest notice; empty when there is none."""
+    """Return the id of the newest notice; empty if there is none."""
     return tx.scalar(select(func.max(notices.c.notice_id))) or ""
 
 
-def _matching(query: Select[Any], wanted: NoticeFilter) -> Select[Any]:
-    return query.where(*conditions_of(wanted, notices.c.notice_id, notices.c.at, _CONDITIONS))
+def _matching(query: Select[Any], filters: NoticeFilter) -> Select[Any]:
+    return query.where(*conditions_of(filters, notices.c.notice_id, notices.c.at, _CONDITIONS))
 
 
 _CONDITIONS: Conditions = {
     "click_id": canonical(notices.c.click_id),
-    # A literal: SQLite uses the partial index of waiting notices only for a condition that repeats it.
-    "outcome": lambda outcome: notices.c.outcome == literal_column(f"'{Outcome(outcome).value}'"),
+    # A literal, for the same reason as in _IS_WAITING.
+    "outcome": lambda outcome: notices.c.outcome == literal_column(f"'{NoticeOutcome(outcome).value}'"),
     "flagged": is_flagged(notices.c.flags),
     "status_word": lambda word: func.lower(func.trim(notices.c.status_word)) == word_key(word),
 }
 
 
 def insert_notices(tx: Connection, new: Sequence[StoredNotice]) -> None:
-    """Adds notices; one that is there already raises IntegrityError."""
+    """Insert notices. Raise IntegrityError for one that is in the ledger already."""
     rows = [
         {
             "notice_id": notice.raw.notice_id,
             "at": notice.raw.at,
-            "door": notice.raw.door.value,
+            "channel": notice.raw.channel.value,
             "raw": _encode(notice.raw),
             **_result(notice),
         }
@@ -191,7 +190,7 @@ def insert_notices(tx: Connection, new: Sequence[StoredNotice]) -> None:
 
 
 def update_notices(tx: Connection, changed: Sequence[StoredNotice]) -> None:
-    """Rewrites what became of notices."""
+    """Update the results of notices. Raise RowCountError if one does not exist."""
     statement = update(notices).where(notices.c.notice_id == bindparam("of_id"))
     rows = [{"of_id": notice.raw.notice_id, **_result(notice)} for notice in changed]
     expect_rows(tx.execute(statement, rows), len(rows), "changed notices")
@@ -216,7 +215,7 @@ def _result(notice: StoredNotice) -> dict[str, Any]:
 
 
 def _readable(rows: Iterable[Row[Any]]) -> list[StoredNotice]:
-    """Return the notices that can be read: a damaged one that waits must not keep the others from being looked at."""
+    """Return the notices of those rows that can be read: a damaged one must not keep others from being processed."""
     found = []
     for row in rows:
         with contextlib.suppress(msgspec.MsgspecError, ValueError, TypeError):
@@ -225,11 +224,11 @@ def _readable(rows: Iterable[Row[Any]]) -> list[StoredNotice]:
 
 
 def _shown(row: Row[Any]) -> StoredNotice:
-    """Return a notice for a page; one whose text is damaged does not take the page away from those beside it."""
+    """Return a notice for a page; if its text is damaged, what the other columns still say, so that the page does not fail."""
     try:
         return _of_row(row)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _of_row(row, RawNotice(notice_id=row.notice_id, at=row.at, door=Door(row.door)))
+        return _of_row(row, RawNotice(notice_id=row.notice_id, at=row.at, channel=Channel(row.channel)))
 
 
 def _of_row(row: Row[Any], raw: RawNotice | None = None) -> StoredNotice:
@@ -239,7 +238,7 @@ def _of_row(row: Row[Any], raw: RawNotice | None = None) -> StoredNotice:
         network_id=row.network_id,
         campaign_id=row.campaign_id,
         status_word=row.status_word,
-        outcome=Outcome(row.outcome),
+        outcome=NoticeOutcome(row.outcome),
         reason=None if row.reason is None else RefusalReason(row.reason),
         flags=tuple(row.flags.split(",")) if row.flags else (),
         conversion_id=row.conversion_id,
@@ -252,15 +251,15 @@ def _of_row(row: Row[Any], raw: RawNotice | None = None) -> StoredNotice:
 
 
 def _raw_of(row: Row[Any]) -> RawNotice:
-    """What arrived; where its secrets were encrypted under a key that is lost, what the other columns still tell."""
+    """Return what arrived; if it cannot be decrypted, what the other columns still say."""
     if row.raw is not None:
         return _raw.decode(row.raw)
-    return RawNotice(notice_id=row.notice_id, at=row.at, door=Door(row.door))
+    return RawNotice(notice_id=row.notice_id, at=row.at, channel=Channel(row.channel))
 
 
 def words_of_network(tx: Connection, network_id: int, newest: int) -> list[SentWord]:
-    """The status words of a network's ``newest`` notices, whatever came of them, the most frequent first."""
-    lately = (
+    """Return the status words of a network's ``newest`` notices with any outcome, most frequent first."""
+    recent = (
         select(func.lower(func.trim(notices.c.status_word)).label("word"))
         .where(notices.c.network_id == network_id)
         .order_by(notices.c.notice_id.desc())
@@ -268,5 +267,5 @@ def words_of_network(tx: Connection, network_id: int, newest: int) -> list[SentW
         .subquery()
     )
     count = func.count()
-    rows = tx.execute(select(lately.c.word, count).group_by(lately.c.word).order_by(count.desc(), lately.c.word))
+    rows = tx.execute(select(recent.c.word, count).group_by(recent.c.word).order_by(count.desc(), recent.c.word))
     return [SentWord(word, number) for word, number in rows]

@@ -1,4 +1,4 @@
-"""The fact outbox: what the ledger owes the facts, until they have taken it; ``tx`` is an open transaction."""
+"""The outbox of facts: rows to be loaded into the facts; ``tx`` is an open transaction."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,24 +9,24 @@ from clickloop.store.ledger.schema.tables import fact_outbox
 
 
 def insert_facts(tx: Connection, lines: Sequence[bytes]) -> None:
-    """Owes the facts these rows, one JSON object each, in this order."""
+    """Add rows for the facts, one JSON object each, in this order."""
     if lines:
         tx.execute(insert(fact_outbox), [{"fact": line} for line in lines])
 
 
 def oldest_facts(tx: Connection, limit: int) -> list[tuple[int, bytes]]:
-    """Return at most ``limit`` rows that the facts have yet to confirm, ascending by id.
+    """Return at most ``limit`` rows with their ids, ascending, that the facts have not confirmed yet.
 
-    Reading is claiming: one process settles, and the facts skip a row whose id they have taken.
+    No lease is needed: one process settles, and the facts skip a row whose id they have loaded.
     """
     query = select(fact_outbox.c.id, fact_outbox.c.fact)
-    # Oldest first, so that runs of ids stay whole: the facts remember them as such.
+    # Oldest first, so that the facts, which remember loaded ids as runs, have few runs.
     return [(number, fact) for number, fact in tx.execute(query.order_by(fact_outbox.c.id).limit(limit))]
 
 
 def delete_facts(tx: Connection, ids: Iterable[int]) -> None:
-    """Delete the rows with these ids, which the facts have taken, and no other: one between them may have been committed since."""
-    # A run of consecutive ids holds nothing but rows that were taken, so its two ends say as much as all of its ids.
+    """Delete exactly the rows with these ids, which the facts have loaded. A row between them may have been committed since."""
+    # A run of consecutive ids contains no other row, so its two ends are enough.
     runs = [{"first": first, "last": last} for first, last in id_runs(ids)]
     if runs:
         tx.execute(_DELETE_RUN, runs)

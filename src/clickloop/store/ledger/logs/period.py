@@ -1,9 +1,9 @@
-"""Moments as bounds of the ids that sort by time."""
+"""Times as bounds of ids that sort by time."""
 
 from clickloop.record_id import base32_time
-from clickloop.store.period import LATEST_MS
+from clickloop.store.period import MAX_ID_MS
 
 
 def id_from(moment_ms: int) -> str:
-    """The least id of that moment, as the beginning of one. Moments outside the ids' 48 bits go to their ends."""
-    return base32_time(min(max(moment_ms, 0), LATEST_MS))
+    """Return the lowest id of that time, as a prefix. Times outside the 48 bits of ids are clamped."""
+    return base32_time(min(max(moment_ms, 0), MAX_ID_MS))

@@ -1,4 +1,4 @@
-"""What Alembic runs: the revisions, over the connection and inside the transaction that the ledger opened."""
+"""Alembic's entry point: runs the revisions in the transaction that the ledger opened."""
 
 from alembic import context
 

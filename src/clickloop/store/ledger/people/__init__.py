@@ -1,1 +1,1 @@
-"""Users, sessions and tokens, in the ledger."""
+"""Users, sessions and tokens in the ledger."""

@@ -1,4 +1,4 @@
-"""Sessions of the panel and one-time links: one statement per function; of each secret only its SHA-256 is kept."""
+"""Panel sessions and one-time links. One statement per function; only the SHA-256 of a secret is stored."""
 
 import hashlib
 
@@ -9,11 +9,11 @@ from clickloop.clock import MINUTE_MS
 from clickloop.store.ledger.schema.tables import sessions, sign_in_links
 
 SEEN_RESOLUTION_MS = MINUTE_MS
-"""``last_seen_at`` may lag by this much, so that reading does not write each time."""
+"""Maximum lag of ``last_seen_at``, so that not every request writes."""
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who is signed in, without the secret."""
+    """A session of a signed-in user, without its secret."""
 
     id: int
     user_id: int
@@ -25,7 +25,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignInLink(msgspec.Struct, frozen=True, kw_only=True):
-    """What a one-time link is for. ``user_id`` None: for the first owner. ``used_at`` None: it was not used."""
+    """A one-time link. ``user_id`` None: for the first owner. ``used_at`` None: not used yet."""
 
     user_id: int | None
     created_at: int
@@ -36,7 +36,7 @@ class SignInLink(msgspec.Struct, frozen=True, kw_only=True):
 def insert_session(
     tx: Connection, secret: str, user_id: int, now_ms: int, expires_at: int, address: str, useragent: str
 ) -> int:
-    """Adds a session; answers its number."""
+    """Insert a session. Return its number."""
     values = {
         "secret_hash": hash_of(secret),
         "user_id": user_id,
@@ -50,31 +50,31 @@ def insert_session(
 
 
 def find_session(tx: Connection, secret: str) -> Session | None:
-    """The session of that secret, expired or not."""
+    """Return the session with that secret, expired or not."""
     row = tx.execute(select(sessions).where(sessions.c.secret_hash == hash_of(secret))).mappings().one_or_none()
     return None if row is None else _session(row)
 
 
 def sessions_of_user(tx: Connection, user_id: int, limit: int) -> list[Session]:
-    """The sessions of a user, the one that was seen last first."""
+    """Return at most ``limit`` sessions of a user, the one seen last first."""
     query = select(sessions).where(sessions.c.user_id == user_id).order_by(sessions.c.last_seen_at.desc()).limit(limit)
     return [_session(row) for row in tx.execute(query).mappings()]
 
 
 def note_session_use(tx: Connection, session_id: int, now_ms: int) -> None:
-    """Moves ``last_seen_at`` forward, if it lags by more than its resolution."""
+    """Update ``last_seen_at`` if it lags by at least ``SEEN_RESOLUTION_MS``."""
     is_stale = sessions.c.last_seen_at <= now_ms - SEEN_RESOLUTION_MS
     tx.execute(update(sessions).where(and_(sessions.c.id == session_id, is_stale)).values(last_seen_at=now_ms))
 
 
 def delete_session(tx: Connection, user_id: int, session_id: int) -> bool:
-    """Ends a session of that user; answers whether there was one."""
-    is_his = and_(sessions.c.id == session_id, sessions.c.user_id == user_id)
-    return tx.execute(delete(sessions).where(is_his)).rowcount == 1
+    """Delete a session of that user. Return whether there was one."""
+    is_theirs = and_(sessions.c.id == session_id, sessions.c.user_id == user_id)
+    return tx.execute(delete(sessions).where(is_theirs)).rowcount == 1
 
 
 def delete_sessions_of_user(tx: Connection, user_id: int, keep_id: int | None = None) -> int:
-    """Ends all sessions of a user but the one to keep; answers how many."""
+    """Delete all sessions of a user except ``keep_id``. Return their number."""
     where = sessions.c.user_id == user_id
     if keep_id is not None:
         where = and_(where, sessions.c.id != keep_id)
@@ -82,25 +82,25 @@ def delete_sessions_of_user(tx: Connection, user_id: int, keep_id: int | None = 
 
 
 def has_old_sessions(tx: Connection, now_ms: int, seen_before_ms: int) -> bool:
-    """Whether there are sessions that ended by themselves."""
+    """Return whether there are sessions that expired or were last seen before a time."""
     query = select(sessions.c.id).where(_is_over(now_ms, seen_before_ms)).limit(1)
     return tx.execute(query).one_or_none() is not None
 
 
 def delete_old_sessions(tx: Connection, now_ms: int, seen_before_ms: int) -> int:
-    """Deletes sessions that ended by themselves, by their end or because nobody came; answers how many."""
+    """Delete sessions that expired or were last seen before a time. Return their number."""
     return tx.execute(delete(sessions).where(_is_over(now_ms, seen_before_ms))).rowcount
 
 
 def insert_link(tx: Connection, secret: str, user_id: int | None, now_ms: int, expires_at: int) -> None:
-    """Adds a one-time link. Those made before for the same user, or for the first owner, are not valid any more."""
+    """Insert a one-time link, and delete earlier ones for the same user, or for the first owner."""
     tx.execute(delete(sign_in_links).where(_of(user_id)))
     values = {"secret_hash": hash_of(secret), "user_id": user_id, "created_at": now_ms, "expires_at": expires_at}
     tx.execute(insert(sign_in_links).values(**values))
 
 
 def find_link(tx: Connection, secret: str) -> SignInLink | None:
-    """The link of that secret, used or expired or not."""
+    """Return the link with that secret, even if used or expired."""
     row = (
         tx.execute(select(sign_in_links).where(sign_in_links.c.secret_hash == hash_of(secret))).mappings().one_or_none()
     )
@@ -112,18 +112,18 @@ def find_link(tx: Connection, secret: str) -> SignInLink | None:
 
 
 def note_link_use(tx: Connection, secret: str, now_ms: int) -> bool:
-    """Uses a link up; answers whether it was unused until now."""
+    """Mark a link as used. Return False if it was used already, or does not exist."""
     is_unused = and_(sign_in_links.c.secret_hash == hash_of(secret), sign_in_links.c.used_at.is_(None))
     return tx.execute(update(sign_in_links).where(is_unused).values(used_at=now_ms)).rowcount == 1
 
 
 def delete_links_of_user(tx: Connection, user_id: int | None) -> None:
-    """Makes the links for a user, or with None those for a first owner, invalid."""
+    """Delete the links for a user, or with None those for the first owner."""
     tx.execute(delete(sign_in_links).where(_of(user_id)))
 
 
 def hash_of(secret: str) -> str:
-    """What is kept of a secret that has 256 random bits: no salt is needed."""
+    """Return the hash to store of a secret. It needs no salt, since secrets have 256 random bits."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 

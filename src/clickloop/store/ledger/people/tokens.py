@@ -1,4 +1,4 @@
-"""Bearer tokens of the API. A secret is shown once; only its SHA-256 is kept (the secret has 256 random bits: no salt is needed)."""
+"""Bearer tokens of the API. A secret is shown once; only its SHA-256 is stored."""
 
 import hmac
 
@@ -11,49 +11,49 @@ from clickloop.store.ledger.people.sessions import hash_of
 from clickloop.store.ledger.schema.tables import tokens, users
 
 PREFIX = "clk_"
-"""Begins every secret, so that people and scanners know one when they see it."""
+"""Prefix of every secret, by which people and scanners recognize one."""
 
-SECRET_BYTES = 32
+SECRET_BYTES = 32  # too many to guess, so a fast hash of the secret is stored
 USE_RESOLUTION_MS = MINUTE_MS
-"""``last_used_at`` may lag by this much, so that reading does not write each time."""
+"""Maximum lag of ``last_used_at``, so that not every request writes."""
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """A token without its secret. ``revoked_at`` None: it is valid, unless its user is disabled."""
+    """A token without its secret. ``revoked_at`` None: valid, unless its user is disabled."""
 
     id: int
     name: str
     role: Role
-    """At most: it can never do more than the user who made it."""
+    """Limited by the role of the user who created it."""
     user_id: int | None
-    """Who made it; None: a command on the machine."""
+    """Who created it; None: a command on the machine."""
     created_at: int
     last_used_at: int | None
     revoked_at: int | None
 
 
 def secret_of(random: bytes) -> str:
-    """The secret's text for ``SECRET_BYTES`` random bytes."""
+    """Return the secret for ``SECRET_BYTES`` random bytes."""
     return PREFIX + random.hex()
 
 
 def insert_token(
     tx: Connection, name: str, secret: str, now_ms: int, role: Role = Role.OWNER, user_id: int | None = None
 ) -> int:
-    """Adds a token; answers its number."""
+    """Insert a token. Return its number."""
     values = {"name": name, "secret_hash": hash_of(secret), "role": role, "user_id": user_id, "created_at": now_ms}
     return int(tx.execute(insert(tokens).values(**values).returning(tokens.c.id)).scalar_one())
 
 
 class KnownToken(msgspec.Struct, frozen=True):
-    """A valid token, and who works with it."""
+    """A valid token and the actor who uses it."""
 
     token: Token
     actor: Actor
 
 
 def find_valid_token(tx: Connection, secret: str) -> KnownToken | None:
-    """The token of that secret, unless it was revoked or its user disabled. Hashes are compared in constant time once more."""
+    """Return the token with that secret, unless it is revoked or its user is disabled."""
     hashed = hash_of(secret)
     query = (
         select(tokens, users.c.name.label("user_name"), users.c.role.label("user_role"), users.c.disabled_at)
@@ -61,6 +61,7 @@ def find_valid_token(tx: Connection, secret: str) -> KnownToken | None:
         .where(and_(tokens.c.secret_hash == hashed, tokens.c.revoked_at.is_(None), users.c.disabled_at.is_(None)))
     )
     row = tx.execute(query).mappings().one_or_none()
+    # Compared again in constant time, which the engine's comparison does not promise.
     if row is None or not hmac.compare_digest(row["secret_hash"], hashed):
         return None
     token = _token(row)
@@ -72,13 +73,13 @@ def find_valid_token(tx: Connection, secret: str) -> KnownToken | None:
 
 
 def note_token_use(tx: Connection, token_id: int, now_ms: int) -> None:
-    """Moves ``last_used_at`` forward, if it lags by more than its resolution."""
+    """Update ``last_used_at`` if it lags by more than ``USE_RESOLUTION_MS``."""
     stale = or_(tokens.c.last_used_at.is_(None), tokens.c.last_used_at < now_ms - USE_RESOLUTION_MS)
     tx.execute(update(tokens).where(and_(tokens.c.id == token_id, stale)).values(last_used_at=now_ms))
 
 
 def revoke_token(tx: Connection, token_id: int, now_ms: int) -> bool:
-    """Makes a token invalid for ever; answers whether there was a valid one of that number."""
+    """Revoke a token for good. Return whether there was a valid one with that number."""
     result = tx.execute(
         update(tokens).where(and_(tokens.c.id == token_id, tokens.c.revoked_at.is_(None))).values(revoked_at=now_ms)
     )
@@ -86,13 +87,13 @@ def revoke_token(tx: Connection, token_id: int, now_ms: int) -> bool:
 
 
 def find_token(tx: Connection, token_id: int) -> Token | None:
-    """The token of that number, revoked or not."""
+    """Return the token with that number, revoked or not."""
     row = tx.execute(select(tokens).where(tokens.c.id == token_id)).mappings().one_or_none()
     return None if row is None else _token(row)
 
 
 def tokens_after(tx: Connection, after_id: int, limit: int) -> list[Token]:
-    """At most ``limit`` tokens with higher numbers, ascending, revoked ones too."""
+    """Return at most ``limit`` tokens with numbers above ``after_id``, ascending, including revoked ones."""
     rows = tx.execute(select(tokens).where(tokens.c.id > after_id).order_by(tokens.c.id).limit(limit)).mappings()
     return [_token(row) for row in rows]
 

@@ -1,24 +1,26 @@
-"""The users of panel and API: one statement per function; ``tx`` is an open transaction. There is never less than one owner."""
+"""Users of panel and API. One statement per function; ``tx`` is an open transaction. The last owner cannot be removed."""
 
 from msgspec.structs import replace
 from sqlalchemy import Connection, RowMapping, and_, func, insert, select, update
 
 from clickloop.people.user import Role, User, name_faults, name_key
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.ledger.schema.tables import users
 from clickloop.store.ledger.setup.versions import next_version, update_record
 
 
 def save_user(tx: Connection, user: User, now_ms: int) -> User:
-    """Adds a user, or changes the one of that number; answers him as kept.
+    """Insert a user (``id`` 0) or update one. Return the user as stored.
 
-    Raises InvalidInputError for a name that is taken or cannot be used, and where the last active owner would be lost;
-    StaleRecordError where he was changed since he was read.
+    Raise InvalidInputError for a name that is taken or invalid, and if the last active owner would be lost; StaleRecordError if
+    the user was changed since they were read.
     """
     faults = name_faults(user.name)
     holder = find_user_named(tx, user.name)
     if holder is not None and holder.id != user.id:
-        faults.append(Fault("name", FaultCode.TAKEN, f"User {holder.id} has this name: choose another one."))
+        faults.append(
+            FieldFault("name", FaultCode.TAKEN, f"User {holder.id} already has this name. Choose another one.")
+        )
     if faults:
         raise InvalidInputError(tuple(faults))
     if user.id:
@@ -31,37 +33,37 @@ def save_user(tx: Connection, user: User, now_ms: int) -> User:
 
 
 def find_user(tx: Connection, user_id: int) -> User | None:
-    """The user of that number, disabled or not."""
+    """Return the user with that number, disabled or not."""
     row = tx.execute(select(users).where(users.c.id == user_id)).mappings().one_or_none()
     return None if row is None else _user(row)
 
 
 def find_user_named(tx: Connection, name: str) -> User | None:
-    """The user of that name in any case, disabled or not."""
+    """Return the user with that name, ignoring case, disabled or not."""
     row = tx.execute(select(users).where(users.c.name_key == name_key(name)[:200])).mappings().one_or_none()
     return None if row is None else _user(row)
 
 
 def users_after(tx: Connection, after_id: int, limit: int) -> list[User]:
-    """At most ``limit`` users with higher numbers, ascending, disabled ones too."""
+    """Return at most ``limit`` users with numbers above ``after_id``, ascending, including disabled ones."""
     rows = tx.execute(select(users).where(users.c.id > after_id).order_by(users.c.id).limit(limit)).mappings()
     return [_user(row) for row in rows]
 
 
 def active_owners(tx: Connection) -> list[User]:
-    """The owners who are not disabled, the first one first."""
+    """Return the owners who are not disabled, in order of their numbers."""
     query = select(users).where(and_(users.c.role == Role.OWNER, users.c.disabled_at.is_(None))).order_by(users.c.id)
     return [_user(row) for row in tx.execute(query).mappings()]
 
 
 def has_owner_with_password(tx: Connection) -> bool:
-    """Whether an owner could sign in: then the tracker is set up, and no link makes a first owner any more."""
+    """Return whether an owner can sign in. Then no link creates the first owner any more."""
     usable = and_(users.c.role == Role.OWNER, users.c.disabled_at.is_(None), users.c.password_hash.is_not(None))
     return bool(tx.scalar(select(func.count()).select_from(users).where(usable)))
 
 
 def note_rehash(tx: Connection, user_id: int, before: str, after: str) -> None:
-    """Replaces a password's hash by one of the same password with today's parameters, unless it was changed meanwhile."""
+    """Replace a password hash by one of the same password with current parameters, unless it was changed in the meantime."""
     is_same = and_(users.c.id == user_id, users.c.password_hash == before)
     tx.execute(update(users).where(is_same).values(password_hash=after))
 
@@ -72,8 +74,8 @@ def _keep_an_owner(tx: Connection, user: User) -> None:
     owners = active_owners(tx)
     if [owner.id for owner in owners] == [user.id]:
         field = "disabled" if user.disabled_at is not None else "role"
-        sentence = "This is the last owner who can sign in: make another user an owner first."
-        raise InvalidInputError((Fault(field, FaultCode.IN_USE, sentence),))
+        sentence = "This is the last active owner. Make another user an owner first."
+        raise InvalidInputError((FieldFault(field, FaultCode.IN_USE, sentence),))
 
 
 def _row(user: User) -> dict[str, object]:

@@ -1,1 +1,1 @@
-"""Postbacks that are due or being sent."""
+"""Statements for postbacks that are due or being sent."""

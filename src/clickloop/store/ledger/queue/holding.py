@@ -1,7 +1,7 @@
-"""Holding back in the ledger: rules that a 410 has paused, the one that is let through when a rule is resumed, and what they hold.
+"""Deferred postbacks: rules that a 410 has paused, and the probe that is sent first when a rule is resumed.
 
-What is held back keeps in ``held_from`` when it was due, so that it goes on from there and nothing else leaves sooner than it
-should. One statement per function; ``tx`` is an open transaction.
+A deferred postback keeps in ``held_from`` when it was due, and becomes due at that time again when the reason ends. One statement
+per function; ``tx`` is an open transaction.
 """
 
 from collections.abc import Sequence
@@ -16,30 +16,33 @@ from clickloop.store.ledger.schema.tables import postback_rules, postbacks
 from clickloop.store.ledger.sqlite.json_lists import json_values
 
 WOKEN_PER_BATCH = 10_000
-"""Postbacks woken per transaction, so that no other writer waits long."""
+"""Maximum number of postbacks woken per transaction, so that no other writer waits long."""
 WOKEN_TO_PROBE = 20
-"""Maximum number of postponed postbacks examined when a rule is resumed; the first that can leave is the probe."""
+"""Maximum number of deferred postbacks made due when a rule is resumed; the first that can be sent is the probe."""
 
 _write_list = msgspec.json.Encoder().encode
-_ended = json_values("ids", "ended")
+_final = json_values("ids", "final")
 _before = postbacks.alias("before")
-_held = postbacks.alias("held")
+_deferred = postbacks.alias("deferred")
 _WAKE_FOLLOWERS = (
     update(postbacks)
     .where(
         postbacks.c.postback_id.in_(
-            select(_held.c.postback_id)
-            .select_from(_ended.join(_before, _before.c.postback_id == _ended.c.value))
-            .join(_held, (_held.c.rule_id == _before.c.rule_id) & (_held.c.conversion_id == _before.c.conversion_id))
-            .where(_held.c.held_from.is_not(None))
+            select(_deferred.c.postback_id)
+            .select_from(_final.join(_before, _before.c.postback_id == _final.c.value))
+            .join(
+                _deferred,
+                (_deferred.c.rule_id == _before.c.rule_id) & (_deferred.c.conversion_id == _before.c.conversion_id),
+            )
+            .where(_deferred.c.held_from.is_not(None))
         )
     )
     .values(next_attempt_at=postbacks.c.held_from, held_from=None)
 )
 
 
-class HeldByRule(msgspec.Struct, frozen=True, kw_only=True):
-    """A paused rule. ``waiting``: how many postbacks wait for it, due or not."""
+class PausedRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A paused rule. ``waiting``: the number of its waiting postbacks, due or not."""
 
     rule_id: int
     name: str
@@ -48,14 +51,14 @@ class HeldByRule(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
 
 
-def put_off(what: Update, until: Any) -> Update:
-    """The statement that looks at what it changes again at a moment, and keeps when that was due."""
+def deferral(of: Update, until: Any) -> Update:
+    """Extend an UPDATE of postbacks to make them due at a later time and keep when they were due."""
     table = postbacks.c
-    return what.values(next_attempt_at=until, held_from=func.coalesce(table.held_from, table.next_attempt_at))
+    return of.values(next_attempt_at=until, held_from=func.coalesce(table.held_from, table.next_attempt_at))
 
 
 def pause_rule(tx: Connection, rule_id: int, now_ms: int) -> bool:
-    """Holds back what a rule owes. False: it was paused before, and keeps its moment."""
+    """Pause a rule. Return False if it already was; then it keeps the time since when."""
     paused = tx.execute(
         update(postback_rules)
         .where(postback_rules.c.id == rule_id, postback_rules.c.paused_at.is_(None))
@@ -64,16 +67,16 @@ def pause_rule(tx: Connection, rule_id: int, now_ms: int) -> bool:
     return paused.rowcount > 0
 
 
-def is_paused(tx: Connection, rule_id: int) -> bool:
-    """Whether a rule is paused."""
+def is_rule_paused(tx: Connection, rule_id: int) -> bool:
+    """Return whether a rule is paused."""
     paused = select(postback_rules.c.id).where(postback_rules.c.id == rule_id, postback_rules.c.paused_at.is_not(None))
     return tx.scalar(paused) is not None
 
 
 def resume_rule(tx: Connection, rule_id: int, now_ms: int) -> bool:
-    """Lets the first postback that is due leave, and all others when it is answered with anything but 410. False: it was not paused.
+    """Resume a rule: its first due postback is sent as a probe, the others follow once its outcome is not a 410.
 
-    A rule that nothing waits for goes on at once.
+    Without waiting postbacks there is no probe. Return False if the rule was not paused.
     """
     probing_at = now_ms if count_waiting(tx, rule_id, at_most=1) else None
     resumed = tx.execute(
@@ -87,7 +90,7 @@ def resume_rule(tx: Connection, rule_id: int, now_ms: int) -> bool:
 
 
 def wake_to_probe(tx: Connection, rule_id: int) -> None:
-    """Makes the first of what a rule has put off due, so that one of them is let through."""
+    """Make the first deferred postbacks of a rule due, so that one of them is sent as its probe."""
     first = (
         select(postbacks.c.postback_id)
         .where(postbacks.c.held_from.is_not(None), postbacks.c.rule_id == rule_id)
@@ -97,8 +100,8 @@ def wake_to_probe(tx: Connection, rule_id: int) -> None:
     tx.execute(_wake(first))
 
 
-def note_probe(tx: Connection, rule_id: int, postback_id: str) -> None:
-    """Keeps which postback of a resumed rule is let through first."""
+def record_probe(tx: Connection, rule_id: int, postback_id: str) -> None:
+    """Store which postback of a resumed rule is its probe."""
     noted = tx.execute(
         update(postback_rules)
         .where(postback_rules.c.id == rule_id, postback_rules.c.probing_at.is_not(None))
@@ -108,7 +111,7 @@ def note_probe(tx: Connection, rule_id: int, postback_id: str) -> None:
 
 
 def end_probe(tx: Connection, rule_id: int, postback_id: str) -> bool:
-    """Lets a rule go on whose first postback was answered; then call ``wake_held``. False: it is not this one that it waits for."""
+    """End the probing of a rule; then call ``wake_resumed``. Return False if this postback is not its probe."""
     ended = tx.execute(
         update(postback_rules)
         .where(postback_rules.c.id == rule_id, postback_rules.c.probe_id == postback_id)
@@ -117,28 +120,31 @@ def end_probe(tx: Connection, rule_id: int, postback_id: str) -> bool:
     return ended.rowcount > 0
 
 
-def wake_held(tx: Connection, limit: int = WOKEN_PER_BATCH) -> int:
-    """Lets what was put off go on from when it was due, unless its rule is still held. When it answers ``limit``, call it again."""
+def wake_resumed(tx: Connection, limit: int = WOKEN_PER_BATCH) -> int:
+    """Make at most ``limit`` deferred postbacks of rules that neither pause nor probe due as before. Return the number.
+
+    Call it again while it returns ``limit``.
+    """
     free = select(postback_rules.c.id).where(
         postback_rules.c.paused_at.is_(None), postback_rules.c.probing_at.is_(None)
     )
-    held = select(postbacks.c.postback_id).where(postbacks.c.held_from.is_not(None), postbacks.c.rule_id.in_(free))
-    return tx.execute(_wake(held.limit(limit))).rowcount
+    deferred = select(postbacks.c.postback_id).where(postbacks.c.held_from.is_not(None), postbacks.c.rule_id.in_(free))
+    return tx.execute(_wake(deferred.limit(limit))).rowcount
 
 
 def wake_followers(tx: Connection, postback_ids: Sequence[str]) -> int:
-    """Lets what stood behind these, which are final now, be looked at at once; answers how many that are."""
+    """Wake deferred postbacks of the same conversion and rule as these, which are final now. Return the number."""
     return tx.execute(_WAKE_FOLLOWERS, {"ids": _write_list(postback_ids).decode()}).rowcount
 
 
 def count_waiting(tx: Connection, rule_id: int, at_most: int = 1_000_000_000) -> int:
-    """How many postbacks of a rule wait, due or not; no more than ``at_most`` are looked for."""
+    """Return the number of waiting postbacks of a rule, due or not, counting up to ``at_most``."""
     waiting = select(postbacks.c.postback_id).where(IS_WAITING, postbacks.c.rule_id == rule_id).limit(at_most)
     return tx.scalar(select(func.count()).select_from(waiting.subquery())) or 0
 
 
-def waits_from_before(tx: Connection, rule_id: int) -> bool:
-    """Whether a postback waits that was built before the rule's request was changed."""
+def is_older_request_waiting(tx: Connection, rule_id: int) -> bool:
+    """Return whether a postback is waiting that was built before the rule's request was changed."""
     changed_at = select(postback_rules.c.request_changed_at).where(postback_rules.c.id == rule_id).scalar_subquery()
     waiting = select(postbacks.c.postback_id).where(
         IS_WAITING, postbacks.c.rule_id == rule_id, postbacks.c.created_at <= changed_at
@@ -146,8 +152,8 @@ def waits_from_before(tx: Connection, rule_id: int) -> bool:
     return tx.scalar(waiting.limit(1)) is not None
 
 
-def rules_that_hold(tx: Connection) -> list[HeldByRule]:
-    """The paused rules, each with what it holds; archived ones as long as they hold anything. Reads what waits if there is any."""
+def paused_rules(tx: Connection) -> list[PausedRule]:
+    """Return the paused rules; archived ones only while postbacks wait for them. Reads their waiting postbacks, however many."""
     table = postback_rules.c
     paused = tx.execute(
         select(table.id, table.name, table.paused_at, table.archived_at)
@@ -162,8 +168,8 @@ def rules_that_hold(tx: Connection) -> list[HeldByRule]:
         .group_by(postbacks.c.rule_id)
     )
     waiting = {row.rule_id: row.waiting for row in rows}
-    held = [
-        HeldByRule(
+    rules = [
+        PausedRule(
             rule_id=row.id,
             name=row.name,
             paused_at=row.paused_at,
@@ -172,7 +178,7 @@ def rules_that_hold(tx: Connection) -> list[HeldByRule]:
         )
         for row in paused
     ]
-    return [rule for rule in held if rule.waiting or not rule.archived]
+    return [rule for rule in rules if rule.waiting or not rule.archived]
 
 
 def _wake(which: Any) -> Update:

@@ -1,1 +1,1 @@
-"""The ledger's tables. One definition for all engines."""
+"""The ledger's tables, defined once for all engines."""

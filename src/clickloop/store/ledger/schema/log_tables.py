@@ -1,4 +1,4 @@
-"""The tables of what happens: notices, conversions, postbacks and their attempts. See ``tables``."""
+"""Tables of events: notices, conversions, postbacks and their attempts. See ``tables``."""
 
 from sqlalchemy import (
     BigInteger,
@@ -33,7 +33,7 @@ notices = Table(
     metadata,
     Column("notice_id", String(26), primary_key=True),
     Column("at", BigInteger, nullable=False),
-    Column("door", String(8), nullable=False),
+    Column("channel", String(8), nullable=False),
     Column("raw", SealedBytes, nullable=False),  # conversion.notice.RawNotice as JSON
     Column("click_id", String(26)),
     Column("network_id", Integer),
@@ -43,11 +43,11 @@ notices = Table(
     Column("reason", String(32)),
     Column("flags", String(400), nullable=False, server_default=""),
     Column("conversion_id", String(26)),
-    Column("version", Integer),  # of the conversion that this notice made
+    Column("version", Integer),  # of the conversion after this notice
     Column("look_again_at", BigInteger),
     Column("runs", Integer, nullable=False, server_default="1"),
-    Column("run_at", BigInteger),  # when it was run again the last time
-    Column("first_look_at", BigInteger),  # when the core first looked for a click that was not there
+    Column("run_at", BigInteger),  # when it was last reprocessed
+    Column("first_look_at", BigInteger),  # when the core first looked for its click and did not find it
     CheckConstraint("outcome IN ('waiting', 'new', 'changed', 'repeated', 'refused')", name="outcome_known"),
     CheckConstraint("(outcome = 'refused') = (reason IS NOT NULL)", name="refused_has_reason"),
     CheckConstraint("(outcome = 'waiting') = (look_again_at IS NOT NULL)", name="waiting_has_moment"),
@@ -56,7 +56,7 @@ notices = Table(
     ),
 )
 Index("ix_notices_click_id", notices.c.click_id)
-Index("ix_notices_campaign_id", notices.c.campaign_id, notices.c.notice_id)  # each log by each filter, the newest first
+Index("ix_notices_campaign_id", notices.c.campaign_id, notices.c.notice_id)  # each log by each filter, newest first
 Index("ix_notices_network_id", notices.c.network_id, notices.c.notice_id)
 Index("ix_notices_conversion_id", notices.c.conversion_id, notices.c.notice_id)
 Index(
@@ -103,16 +103,17 @@ conversions = Table(
     Column("offer_id", Integer, nullable=False),
     Column("network_id", Integer, nullable=False),
     Column("status_key", String(32), nullable=False),
-    Column(
-        "counts_as", String(16), nullable=False
-    ),  # of the status when the conversion came under it: so it was counted
+    # Of the status when the conversion got it, which is how the conversion was counted.
+    Column("counts_as", String(16), nullable=False),
     Column("status_word", String(200), nullable=False),  # as the network sent it
     Column("payout_micros", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
     Column("payout_text", String(200), nullable=False),  # as the network sent it
-    Column("latest_turn", String(41), nullable=False),  # conversion.notice.turn_of its latest notice
-    Column("status_turn", String(41), nullable=False),  # conversion.notice.turn_of the notice that the status is from
-    Column("payout_turn", String(41), nullable=False),  # of the notice that the payout is from; empty: none named one
+    Column("latest_order", String(41), nullable=False),  # arrival order of its latest notice
+    Column("status_order", String(41), nullable=False),  # arrival order of the notice that set the status
+    Column(
+        "payout_order", String(41), nullable=False
+    ),  # of the notice that set the payout; empty if no notice named one
     Column("flags", String(400), nullable=False),
     Column("first_of_click", Boolean, nullable=False),
     Column("test", Boolean, nullable=False),
@@ -120,11 +121,11 @@ conversions = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
-    Column(
-        "click", LargeBinary, nullable=False
-    ),  # click.click.Click as JSON, so that macros outlive the click's retention
-    Column("parameters", LargeBinary, nullable=False),  # conversion.notice's further parameters as JSON
+    # click.click.Click as JSON, so that macros outlive the click's retention.
+    Column("click", LargeBinary, nullable=False),
+    Column("parameters", LargeBinary, nullable=False),  # conversion.conversion.Parameters as JSON
     Column("row_check", BigInteger, nullable=False, server_default="0"),  # row_checks.conversion_check
+    Column("currency_order", String(41), nullable=False, server_default=""),  # of the notice that named the currency
     UniqueConstraint("click_id", "txid"),
     CheckConstraint("version >= 1", name="version_from_one"),
 )
@@ -150,14 +151,14 @@ Index(
 conversion_changes = Table(
     "conversion_changes",
     metadata,
-    number_column(),  # in the order in which they were written, so that the audit can go on where it was
+    number_column(),  # ascending in write order, so that the audit can resume where it stopped
     Column("conversion_id", ForeignKey("conversions.conversion_id"), nullable=False),
     Column("version", Integer, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("notice_id", ForeignKey("notices.notice_id"), nullable=False),
     Column("before", LargeBinary),  # conversion.conversion.Conversion as JSON; NULL for a new one
     Column("after", LargeBinary, nullable=False),
-    Column("rules_decided", Integer),  # number of postbacks it must have; NULL: never decided, which the audit tells
+    Column("rules_decided", Integer),  # number of postbacks it must have; NULL: never decided, which the audit reports
     UniqueConstraint("conversion_id", "version"),
 )
 
@@ -168,21 +169,23 @@ postbacks = Table(
     Column("conversion_id", String(26), nullable=False),
     Column("version", Integer, nullable=False),
     Column("rule_id", Integer, nullable=False),
-    Column("resend", Integer, nullable=False),  # 0: the original; n: the nth time it was asked for again
-    Column("original_id", String(26)),  # of a resend: the original's postback_id, which its request goes on naming
-    Column("bulk_job_id", String(26)),  # the job that asked for it, if one did
+    Column("resend", Integer, nullable=False),  # 0: the original; n: its nth resend
+    Column("original_id", String(26)),  # of a resend: the original's postback_id, which its request still names
+    Column("bulk_job_id", String(26)),  # the job that created it, if any
     Column("click_id", String(26), nullable=False),
     Column("campaign_id", Integer, nullable=False),
     Column("source_id", Integer, nullable=False),
-    Column("trigger", String(16), nullable=False),  # new, status, payout, resend
+    Column("trigger", String(16), nullable=False),  # new, status, payout, details, resend
     Column("state", String(16), nullable=False),
     Column("reason", String(32)),
-    Column("findings", LargeBinary, nullable=False),  # postback.owing.Finding list as JSON
+    Column("findings", LargeBinary, nullable=False),  # list of postback.due.Finding as JSON
     Column("request", SealedBytes),  # postback.rule.Request as JSON; NULL when skipped
-    Column("lane", String(300), nullable=False),  # host:port of the receiver
+    Column("receiver", String(300), nullable=False),  # host:port; empty when skipped
     Column("attempts", Integer, nullable=False),
     Column("next_attempt_at", BigInteger),
-    Column("held_from", BigInteger),  # when it was due, and its rule or an earlier one held it back; NULL: nothing did
+    Column(
+        "held_from", BigInteger
+    ),  # when it was due before its rule or an earlier postback deferred it; NULL: not deferred
     Column("lease_until", BigInteger),
     Column("lease_token", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -198,9 +201,9 @@ postbacks = Table(
     CheckConstraint("(state = 'skipped') = (reason IS NOT NULL)", name="skipped_has_reason"),
     CheckConstraint("(state = 'skipped') OR (request IS NOT NULL)", name="owed_has_request"),
 )
-Index(  # each lane's queue: it alone answers which lanes wait, until when, and who is next
+Index(  # each receiver's queue: alone it answers which receivers have work, from when, and which postback is next
     "ix_postbacks_due",
-    postbacks.c.lane,
+    postbacks.c.receiver,
     postbacks.c.next_attempt_at,
     postbacks.c.postback_id,
     sqlite_where=text("state = 'waiting'"),
@@ -212,7 +215,7 @@ Index(
     sqlite_where=text("state = 'sending'"),
     postgresql_where=text("state = 'sending'"),
 )
-Index(  # to be found when what holds them back ends
+Index(  # finds them when the reason for deferring them ends
     "ix_postbacks_held",
     postbacks.c.rule_id,
     postbacks.c.conversion_id,
@@ -244,7 +247,7 @@ Index(
     postgresql_where=text("state IN ('waiting', 'sending')"),
 )
 Index(
-    "uq_postbacks_bulk_job",  # a job asks for each original once, whatever happens
+    "uq_postbacks_bulk_job",  # a job resends each original once, whatever happens
     postbacks.c.bulk_job_id,
     postbacks.c.original_id,
     unique=True,
@@ -252,21 +255,21 @@ Index(
     postgresql_where=text("bulk_job_id IS NOT NULL"),
 )
 
-lanes = Table(  # what is kept of a receiver: a lane without a row has the usual terms and is not paused
-    "lanes",
+receivers = Table(  # a receiver without a row has the default limits and is not paused
+    "receivers",
     metadata,
-    Column("lane", String(300), primary_key=True),
-    Column("connections", Integer),  # requests under way at once; NULL: the usual
-    Column("per_minute", Integer),  # requests a minute; NULL: no limit
-    Column("opened_at", BigInteger),  # since when it is paused; NULL: it is not
+    Column("receiver", String(300), primary_key=True),
+    Column("connections", Integer),  # maximum number of concurrent requests; NULL: the default
+    Column("per_minute", Integer),  # maximum number of requests a minute; NULL: no limit
+    Column("opened_at", BigInteger),  # when it was paused; NULL: it is not
     Column("probe_at", BigInteger),
-    Column("probes", Integer, nullable=False),  # failed since it was paused
+    Column("probes", Integer, nullable=False),  # failed probes since it was paused
     Column("why", String(500), nullable=False),
-    Column("held_until", BigInteger),  # until when it asked us to wait (Retry-After); NULL: it did not
-    Column("asked", String(8)),  # postback.lanes.Asked: what somebody wants of it, until delivery has done it
+    Column("held_until", BigInteger),  # until when it asked us to wait (Retry-After); NULL: not at all
+    Column("command", String(8)),  # postback.delivery.receiver_queue.ReceiverCommand, until delivery has carried it out
     CheckConstraint("(opened_at IS NULL) = (probe_at IS NULL)", name="paused_has_probe"),
-    CheckConstraint("asked IS NULL OR asked IN ('probe', 'resume')", name="asked_known"),
-    CheckConstraint("asked IS NULL OR opened_at IS NOT NULL OR held_until IS NOT NULL", name="asked_while_held"),
+    CheckConstraint("command IS NULL OR command IN ('probe', 'resume')", name="command_known"),
+    CheckConstraint("command IS NULL OR opened_at IS NOT NULL OR held_until IS NOT NULL", name="command_while_held"),
     CheckConstraint("connections IS NULL OR connections >= 1", name="connections_from_one"),
     CheckConstraint("per_minute IS NULL OR per_minute >= 1", name="per_minute_from_one"),
 )
@@ -276,11 +279,11 @@ attempts = Table(
     metadata,
     Column("postback_id", ForeignKey("postbacks.postback_id"), nullable=False),
     Column("number", Integer, nullable=False),
-    Column("started_at", BigInteger, nullable=False),  # written before the request leaves
+    Column("started_at", BigInteger, nullable=False),  # written before the request is sent
     Column("finished_at", BigInteger),
-    Column("result", String(16)),  # postback.retry.Result: delivered, again, failed, unknown; NULL while under way
+    Column("result", String(16)),  # postback.retry.Result; NULL while it is being sent
     Column("status_code", Integer),
-    Column("answer", LargeBinary),  # first bytes of the body
+    Column("answer", LargeBinary),  # first bytes of the response body
     Column("error", String(500)),
     Column("duration_ms", Integer),
     PrimaryKeyConstraint("postback_id", "number"),
@@ -291,6 +294,6 @@ fact_outbox = Table(
     "fact_outbox",
     metadata,
     number_column(),
-    Column("fact", LargeBinary, nullable=False),  # one NDJSON line for the facts
-    sqlite_autoincrement=True,  # an id is never used again: the facts remember the last one they took
+    Column("fact", LargeBinary, nullable=False),  # one JSON object, a row for the facts
+    sqlite_autoincrement=True,  # ids are never reused: the facts remember which ones they have loaded
 )

@@ -1,4 +1,4 @@
-"""What all tables of the ledger share: their metadata, which names constraints, and the numbered key."""
+"""The common parts of all ledger tables: metadata with a naming convention for constraints, and the numeric key."""
 
 from sqlalchemy import Column, Integer, MetaData
 
@@ -14,5 +14,5 @@ metadata = MetaData(
 
 
 def number_column() -> Column[int]:
-    """The key of what the user sets up: 1, 2, 3 …"""
+    """Return a new numeric primary key column: 1, 2, 3 …"""
     return Column("id", Integer, primary_key=True, autoincrement=True)

@@ -1,4 +1,4 @@
-"""The tables of what the user sets up. See ``tables``."""
+"""Tables of the set-up. See ``tables``."""
 
 from sqlalchemy import (
     JSON,
@@ -34,7 +34,7 @@ traffic_sources = Table(
     Column("preset", String(100), nullable=False, server_default=""),
     Column("cost_model", String(16), nullable=False, server_default="cpc"),
     Column("cost_currency", String(3), nullable=False, server_default=""),
-    Column("used_numbers", JSON, nullable=False, server_default="[]"),  # of its V rows, of removed ones too
+    Column("used_numbers", JSON, nullable=False, server_default="[]"),  # numbers of its V rows, including removed ones
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
@@ -66,16 +66,14 @@ networks = Table(
     Column("postback_parameters", JSON, nullable=False),  # {our parameter: the network's macro}
     Column("currency", String(3), nullable=False, server_default=""),
     Column("token", SealedText(200), nullable=False, server_default=""),
-    Column("addresses", JSON, nullable=False),  # list of CIDR texts; empty: any
+    Column("addresses", JSON, nullable=False),  # list of CIDR ranges; empty: any address
     Column("refuse_duplicates", Boolean, nullable=False),
     Column("test_only", Boolean, nullable=False),
     Column("click_lifetime_days", Integer, nullable=False, server_default="90"),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
-    Column(
-        "status_words", JSON, nullable=False, server_default="{}"
-    ),  # {word in the form of word_key: key of a status}
+    Column("status_words", JSON, nullable=False, server_default="{}"),  # {word as by word_key: key of a status}
     Column("version", BigInteger, nullable=False, server_default="1"),
 )
 
@@ -86,7 +84,7 @@ offers = Table(
     Column("name", String(200), nullable=False),
     Column("network_id", ForeignKey("networks.id")),
     Column("url", Text, nullable=False),
-    Column("payout_micros", BigInteger),  # a fixed payout; NULL: as the notice says
+    Column("payout_micros", BigInteger),  # a fixed payout; NULL: the one in the notice
     Column("currency", String(3), nullable=False, server_default=""),
     Column("tags", JSON, nullable=False, server_default="[]"),  # list of texts
     Column("created_at", BigInteger, nullable=False),
@@ -153,11 +151,11 @@ status_words = Table(
 rates = Table(
     "rates",
     metadata,
-    Column("to_currency", String(3), nullable=False),  # that of the instance
+    Column("to_currency", String(3), nullable=False),  # the currency of the instance
     Column("currency", String(3), nullable=False),
-    Column("day", Integer, nullable=False),  # days since 1970-01-01, UTC; holds until the next day that has one
-    Column("rate_e12", BigInteger, nullable=False),  # what one unit was worth, in millionths of millionths
-    Column("source", String(200), nullable=False, server_default=""),  # where the user has it from
+    Column("day", Integer, nullable=False),  # days since 1970-01-01, UTC; valid until the next day with a rate
+    Column("rate_e12", BigInteger, nullable=False),  # the value of one unit, times 10^12
+    Column("source", String(200), nullable=False, server_default=""),  # where the user got it from
     PrimaryKeyConstraint("to_currency", "currency", "day"),
     CheckConstraint("rate_e12 > 0", name="rate_positive"),
 )
@@ -168,17 +166,17 @@ postback_rules = Table(
     number_column(),
     Column("name", String(200), nullable=False),
     Column("source_id", ForeignKey("traffic_sources.id")),
-    Column("campaign_id", ForeignKey("campaigns.id")),  # neither: the whole instance
+    Column("campaign_id", ForeignKey("campaigns.id")),  # neither: for the whole instance
     Column("active", Boolean, nullable=False),
     Column("request", SealedJson, nullable=False),  # postback.rule.RequestTemplate
     Column("conditions", JSON, nullable=False),  # postback.rule.Conditions
     Column("success", JSON, nullable=False),  # postback.rule.Success
-    Column("schedule", JSON, nullable=False),  # seconds before each attempt after the first; JSON's null: the default
-    Column("counted", BigInteger, nullable=False, server_default="0"),  # conversions that its share was counted over
-    Column("paused_at", BigInteger),  # when a receiver's 410 paused it: what it owes waits
-    Column("probing_at", BigInteger),  # when it was resumed, until the one that is let through first is answered
-    Column("probe_id", String(26)),  # the postback that was let through
-    Column("request_changed_at", BigInteger),  # what was owed before was built from another request
+    Column("schedule", JSON, nullable=False),  # seconds before each retry; JSON null: the default
+    Column("counted", BigInteger, nullable=False, server_default="0"),  # conversions counted for sending every nth
+    Column("paused_at", BigInteger),  # when a receiver's 410 paused it; its postbacks wait
+    Column("probing_at", BigInteger),  # when it was resumed, until its probe has an outcome
+    Column("probe_id", String(26)),  # the postback sent first after resuming
+    Column("request_changed_at", BigInteger),  # postbacks created earlier were built from another request
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),

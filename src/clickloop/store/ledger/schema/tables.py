@@ -1,7 +1,7 @@
-"""The ledger's tables: everything that must be transacted. One definition for SQLite and PostgreSQL.
+"""The ledger's tables: everything that needs transactions. One definition for SQLite and PostgreSQL.
 
-Moments are Unix milliseconds in BIGINT columns named ``…_at``; money is BIGINT ``…_micros`` beside a currency code. The ids
-of notices, conversions and postbacks are texts that sort by time (``record_id``). CHECK constraints tie each state to its dates.
+Times are Unix milliseconds in BIGINT columns named ``…_at``; money is BIGINT ``…_micros`` next to a currency code. The ids of
+notices, conversions and postbacks are texts that sort by time (``record_id``). CHECK constraints tie each state to its times.
 """
 
 from clickloop.store.ledger.schema.log_tables import (
@@ -9,9 +9,9 @@ from clickloop.store.ledger.schema.log_tables import (
     conversion_changes,
     conversions,
     fact_outbox,
-    lanes,
     notices,
     postbacks,
+    receivers,
     settled_segments,
 )
 from clickloop.store.ledger.schema.metadata import metadata
@@ -42,7 +42,6 @@ __all__ = [
     "exports",
     "fact_outbox",
     "kept_answers",
-    "lanes",
     "metadata",
     "networks",
     "notices",
@@ -50,6 +49,7 @@ __all__ = [
     "postback_rules",
     "postbacks",
     "rates",
+    "receivers",
     "sessions",
     "settings",
     "settled_segments",

@@ -1,4 +1,4 @@
-"""The tables of work that the user asked for: bulk jobs, answers kept for their keys, uploads, exports. See ``tables``."""
+"""Tables of work that users request: bulk jobs, responses stored by idempotency key, uploads, exports. See ``tables``."""
 
 from sqlalchemy import (
     JSON,
@@ -21,16 +21,14 @@ bulk_jobs = Table(
     metadata,
     Column("bulk_job_id", String(26), primary_key=True),
     Column("kind", String(16), nullable=False),
-    Column(
-        "asked", LargeBinary, nullable=False
-    ),  # what for, as JSON: tracking.resending.Asked, tracking.rerunning.Asked
+    Column("asked", LargeBinary, nullable=False),  # the request as JSON: a filter, or tracking.resending.Asked
     Column("state", String(16), nullable=False),
-    Column("last_id", String(26), nullable=False),  # the newest record that it covers
-    Column("done_id", String(26), nullable=False),  # all up to this one are done; empty: none yet
-    Column("matched", Integer, nullable=False),  # when it was asked for
+    Column("last_id", String(26), nullable=False),  # the newest record it covers
+    Column("done_id", String(26), nullable=False),  # all records up to this one are done; empty if none yet
+    Column("matched", Integer, nullable=False),  # records, when it was requested
     Column("done", Integer, nullable=False),
-    Column("made", Integer, nullable=False),  # postbacks made, or notices that came to something new
-    Column("left_out", LargeBinary, nullable=False),  # {why: how many} as JSON
+    Column("made", Integer, nullable=False),  # postbacks created or cancelled, or notices with a new outcome
+    Column("left_out", LargeBinary, nullable=False),  # {reason: number of records} as JSON
     Column("created_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
     CheckConstraint("kind IN ('resend', 'rerun', 'cancel')", name="kind_known"),
@@ -47,8 +45,8 @@ Index(
 kept_answers = Table(
     "kept_answers",
     metadata,
-    Column("key", String(300), primary_key=True),  # the door's method and path, and the caller's Idempotency-Key
-    Column("question", String(64), nullable=False),  # digest of the body that it was sent with
+    Column("key", String(300), primary_key=True),  # the endpoint's method and path, and the caller's Idempotency-Key
+    Column("question", String(64), nullable=False),  # digest of the request body
     Column("status", Integer, nullable=False),
     Column("answer", LargeBinary, nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -62,22 +60,22 @@ uploads = Table(
     Column("name", String(200), nullable=False),
     Column("format", String(16), nullable=False),  # conversion.upload.Format
     Column("preview", Boolean, nullable=False),
-    Column("postbacks", Boolean, nullable=False),  # false: held back, as by disable_postback=1 in each line
+    Column("postbacks", Boolean, nullable=False),  # false: none are sent, as by disable_postback=1 in each line
     Column("state", String(16), nullable=False),
     Column("octets", BigInteger, nullable=False),
-    Column("octets_read", BigInteger, nullable=False),  # up to here its lines are taken; 0: none yet
-    Column("next_line", BigInteger, nullable=False),  # number of the line that begins there
-    Column("lines", BigInteger, nullable=False),  # taken, without empty ones
-    Column("counts", LargeBinary, nullable=False),  # {store.ledger.uploads.Verdict: lines} as JSON
-    Column("reasons", LargeBinary, nullable=False),  # {why refused or unreadable: lines} as JSON
-    Column("flagged", BigInteger, nullable=False),  # lines about which something was odd
+    Column("octets_read", BigInteger, nullable=False),  # offset up to which lines are registered; 0: none yet
+    Column("next_line", BigInteger, nullable=False),  # number of the line at that offset
+    Column("lines", BigInteger, nullable=False),  # registered, without empty ones
+    Column("counts", LargeBinary, nullable=False),  # {jobs.uploads.LineVerdict: lines} as JSON
+    Column("reasons", LargeBinary, nullable=False),  # {reason a line was refused or is unreadable: lines} as JSON
+    Column("flagged", BigInteger, nullable=False),  # lines with at least one flag
     Column("flags", LargeBinary, nullable=False),  # {conversion.notice.NoticeFlag: lines} as JSON
     Column("created_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
     Column("error", String(500)),
-    Column("encoding", String(16), nullable=False, server_default="utf-8"),  # as which the file was read
-    Column("unused_columns", JSON, nullable=False, server_default="[]"),  # headers that stand for no parameter
-    Column("missing_values", JSON, nullable=False, server_default="[]"),  # those of payout and txid without a column
+    Column("encoding", String(16), nullable=False, server_default="utf-8"),  # with which the file was read
+    Column("unused_columns", JSON, nullable=False, server_default="[]"),  # headers that match no parameter
+    Column("missing_values", JSON, nullable=False, server_default="[]"),  # payout and txid, where no column holds them
     CheckConstraint("state IN ('waiting', 'running', 'finished', 'failed', 'stopped')", name="state_known"),
     CheckConstraint("(state IN ('waiting', 'running')) = (finished_at IS NULL)", name="ended_has_moment"),
     CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name="failed_has_error"),
@@ -95,15 +93,15 @@ exports = Table(
     metadata,
     Column("export_id", String(26), primary_key=True),
     Column("noun", String(16), nullable=False),  # which log
-    Column("filters", LargeBinary, nullable=False),  # as JSON: web.api.exportable
-    Column("columns", String(2000), nullable=False),  # their keys with commas between
-    Column("user_id", Integer, nullable=False),  # who asked for it; 0: no user, see asked_by
+    Column("filters", LargeBinary, nullable=False),  # the filter of the log as JSON
+    Column("columns", String(2000), nullable=False),  # comma-separated keys
+    Column("user_id", Integer, nullable=False),  # who requested it; 0: no user, see asked_by
     Column("asked_by", String(200), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("next_cursor", String(200), nullable=False),  # where the next page begins; empty: nothing is written yet
+    Column("next_cursor", String(200), nullable=False),  # where the next page begins; empty if nothing written yet
     Column("rows_written", BigInteger, nullable=False),
-    Column("octets", BigInteger, nullable=False),  # up to here its file counts
-    Column("reached_at", BigInteger),  # the moment of the last row that is written
+    Column("octets", BigInteger, nullable=False),  # size of the valid part of its file
+    Column("reached_at", BigInteger),  # time of the last row written
     Column("created_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
     Column("error", String(500)),

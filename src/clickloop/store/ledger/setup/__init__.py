@@ -1,1 +1,1 @@
-"""What the user sets up, in the ledger: one statement per function."""
+"""The set-up in the ledger. One statement per function."""

@@ -1,4 +1,4 @@
-"""Campaigns and their offers in the ledger: one statement per function; ``tx`` is an open transaction."""
+"""Campaigns and their offers in the ledger. One statement per function; ``tx`` is an open transaction."""
 
 from collections.abc import Iterable
 
@@ -11,12 +11,12 @@ from clickloop.store.ledger.setup.conditions import tagged
 
 
 def delete_shares(tx: Connection, campaign_id: int) -> None:
-    """Removes the offers of a campaign, to be written anew in the same transaction."""
+    """Delete the offers of a campaign, to be inserted again in the same transaction."""
     tx.execute(delete(campaign_offers).where(campaign_offers.c.campaign_id == campaign_id))
 
 
 def insert_shares(tx: Connection, campaign_id: int, shares: Iterable[OfferShare]) -> None:
-    """Adds at least one offer to a campaign, in the given order."""
+    """Insert the offers of a campaign, at least one, in the given order."""
     tx.execute(
         insert(campaign_offers),
         [
@@ -29,7 +29,7 @@ def insert_shares(tx: Connection, campaign_id: int, shares: Iterable[OfferShare]
 def campaigns_after(
     tx: Connection, after_id: int, limit: int, *, archived: bool = False, narrowed: CampaignFilter = ALL_CAMPAIGNS
 ) -> list[Campaign]:
-    """At most ``limit`` campaigns with higher numbers, ascending; the live ones, or the archived ones."""
+    """Return at most ``limit`` live or archived campaigns with numbers above ``after_id``, ascending."""
     only = []
     if narrowed.source_id is not None:
         only.append(campaigns.c.source_id == narrowed.source_id)
@@ -44,7 +44,7 @@ def campaigns_after(
 
 
 def shares_of(tx: Connection, campaign_ids: list[int]) -> dict[int, tuple[OfferShare, ...]]:
-    """The offers of each campaign by its number, in order."""
+    """Return the offers of each campaign by its number, in order."""
     rows = tx.execute(
         select(campaign_offers)
         .where(campaign_offers.c.campaign_id.in_(campaign_ids))
@@ -56,12 +56,12 @@ def shares_of(tx: Connection, campaign_ids: list[int]) -> dict[int, tuple[OfferS
     return {campaign_id: tuple(shares) for campaign_id, shares in found.items()}
 
 
-CAMPAIGNS = RecordTable(campaigns, Campaign, {"offers": shares_of}, lasting=["key"])
-"""A campaign's key never changes: it is in links out in the world."""
+CAMPAIGNS = RecordTable(campaigns, Campaign, {"offers": shares_of}, immutable=["key"])
+"""A campaign's key never changes, because published links contain it."""
 
 
 def live_campaign_of_source(tx: Connection, source_id: int) -> str | None:
-    """The name of a campaign of the source that is not archived, or None."""
+    """Return the name of a live campaign of the source, or None."""
     return tx.execute(
         select(campaigns.c.name)
         .where(and_(campaigns.c.source_id == source_id, campaigns.c.archived_at.is_(None)))

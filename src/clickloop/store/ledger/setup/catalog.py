@@ -1,4 +1,4 @@
-"""The catalog as it follows from the ledger's set-up."""
+"""Building the catalog from the set-up in the ledger."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -18,7 +18,7 @@ from clickloop.store.ledger.schema.tables import (
 
 
 def read_catalog(tx: Connection, own_hosts: tuple[str, ...]) -> Catalog:
-    """Everything that is live: campaigns that are not archived, with their sources' tracked rows, and their offers."""
+    """Return the catalog of everything live: campaigns with the rows of their sources, and offers."""
     rows = _rows(tx)
     shares = _shares(tx)
     return Catalog(
@@ -29,7 +29,7 @@ def read_catalog(tx: Connection, own_hosts: tuple[str, ...]) -> Catalog:
 
 
 def read_catalog_of(tx: Connection, own_hosts: tuple[str, ...], campaign_ids: Collection[int]) -> Catalog:
-    """Return the part that some campaigns need, without reading the others."""
+    """Return the part of the catalog that some campaigns need, without reading the others."""
     shares = _shares(tx, campaign_ids)
     source_ids = tx.scalars(select(campaigns.c.source_id).where(campaigns.c.id.in_(campaign_ids))).all()
     return Catalog(
@@ -90,8 +90,8 @@ def _offers(tx: Connection, campaign_ids: Collection[int] | None = None) -> list
         .where(offers.c.archived_at.is_(None))
     )
     if campaign_ids is not None:
-        theirs = select(campaign_offers.c.offer_id).where(campaign_offers.c.campaign_id.in_(campaign_ids))
-        query = query.where(offers.c.id.in_(theirs))
+        of_campaigns = select(campaign_offers.c.offer_id).where(campaign_offers.c.campaign_id.in_(campaign_ids))
+        query = query.where(offers.c.id.in_(of_campaigns))
     found = tx.execute(query)
     return [CatalogOffer(row.id, row.name, row.url, row.network_id or 0, row.network_name or "") for row in found]
 

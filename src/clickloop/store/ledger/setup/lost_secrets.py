@@ -1,4 +1,4 @@
-"""Secrets of the set-up that cannot be decrypted, for a lost key or damage: found, and replaced when the user asks for it.
+"""Secrets of the set-up that cannot be decrypted, after a lost key or damage, and replacing them at the user's request.
 
 ``tx`` is an open transaction.
 """
@@ -20,22 +20,22 @@ from clickloop.store.ledger.schema.tables import networks, postback_rules, postb
 from clickloop.store.ledger.setup.versions import later_version
 
 PLACEHOLDER_URL = "https://enter-the-request-again.invalid/"
-"""Nothing is ever sent there: its rule is off, and the top-level domain is reserved (RFC 2606)."""
+"""Nothing is ever sent there: the rule is switched off, and the top-level domain is reserved (RFC 2606)."""
 _TOKEN_BYTES = 24
-_ROWS_PER_BATCH = 500  # each is opened to see whether it can be: memory stays flat
+_ROWS_PER_BATCH = 500  # each is read and decrypted: keeps memory flat
 
 _Stored = TypeVar("_Stored", str, bytes)
 
 
 class LostSecrets(msgspec.Struct, frozen=True):
-    """What has to be entered again: names by number."""
+    """Records whose secrets have to be entered again: names by number."""
 
     networks: dict[int, str] = {}
     rules: dict[int, str] = {}
 
     @property
     def sentence(self) -> str:
-        """Which they are, for people; empty: none."""
+        """Return a phrase that names them for users; empty if none."""
         found = []
         if self.networks:
             found.append(f"the tokens of the networks {', '.join(self.networks.values())}")
@@ -45,7 +45,7 @@ class LostSecrets(msgspec.Struct, frozen=True):
 
 
 def find_lost_secrets(tx: Connection) -> LostSecrets:
-    """Return what this ledger's key does not open. The rows are read as text: reading them as what they are is what fails."""
+    """Return what the ledger's key cannot decrypt. Read as text, since reading with the columns' own types would fail."""
     tokens = tx.execute(select(networks.c.id, networks.c.name, cast(networks.c.token, Text)))
     requests = tx.execute(select(postback_rules.c.id, postback_rules.c.name, cast(postback_rules.c.request, Text)))
     return LostSecrets(
@@ -55,11 +55,10 @@ def find_lost_secrets(tx: Connection) -> LostSecrets:
 
 
 def replace_lost_secrets(tx: Connection, now_ms: int) -> LostSecrets:
-    """Replace what this ledger's key does not open, and return what that was.
+    """Replace what the ledger's key cannot decrypt, and return which secrets those were.
 
-    A network gets a token that nobody knows, so that it does not become open to forged notices: what it sends is refused as
-    ``wrong_token`` and can be run again. A rule is switched off: what it would owe is skipped as ``rule_off`` and can be sent
-    later.
+    A network gets an unknown token, so that it does not accept forged notices: its notices are refused as ``wrong_token`` and can
+    be reprocessed. A rule is switched off: its postbacks are skipped as ``rule_off`` and can be sent later.
     """
     lost = find_lost_secrets(tx)
     for number in lost.networks:
@@ -77,37 +76,37 @@ def replace_lost_secrets(tx: Connection, now_ms: int) -> LostSecrets:
 
 
 class LostRequests(msgspec.Struct, frozen=True):
-    """The number of postbacks whose request no key opens any more, and how many of them were still to be sent."""
+    """The number of postbacks whose request cannot be decrypted any more, and how many of them are unfinished."""
 
     postbacks: int = 0
     unfinished: int = 0
 
 
 def accept_lost_requests(tx: Connection) -> LostRequests:
-    """Let the self-audit take postbacks as they are whose request was encrypted under a key that is lost, and count them.
+    """Make the self-audit accept postbacks whose request was encrypted under a lost key, and count them.
 
-    Their checksum is over the plain request, which nobody can compare any more. Those that are still to be sent fail with their
-    first attempt, in words that say why.
+    Their checksum is over the plain request and cannot be verified any more. Unfinished ones fail at their next attempt, with an
+    error that says why.
     """
     lost = unfinished = 0
     after = ""
-    # As raw bytes: the column's own type would decrypt, and fail on the first that cannot be.
+    # As raw bytes: the column's own type would decrypt, and turn what it cannot decrypt into None.
     query = select(postbacks.c.postback_id, postbacks.c.state, type_coerce(postbacks.c.request, LargeBinary))
     begins = literal(SEALED.encode(), LargeBinary)
     is_sealed = func.substr(type_coerce(postbacks.c.request, LargeBinary), 1, len(SEALED)) == begins
     query = query.where(is_sealed).order_by(postbacks.c.postback_id).limit(_ROWS_PER_BATCH)
     while rows := tx.execute(query.where(postbacks.c.postback_id > after)).all():
-        gone = [row for row in rows if not _opens(opened_bytes, tx, row[2])]
-        accept_postbacks(tx, [row[0] for row in gone])
-        lost += len(gone)
-        unfinished += sum(row[1] in UNFINISHED for row in gone)
+        failing = [row for row in rows if not _opens(opened_bytes, tx, row[2])]
+        accept_postbacks(tx, [row[0] for row in failing])
+        lost += len(failing)
+        unfinished += sum(row[1] in UNFINISHED for row in failing)
         after = rows[-1][0]
     return LostRequests(lost, unfinished)
 
 
-def _opens(how: Callable[[Dialect, _Stored], object], tx: Connection, stored: _Stored) -> bool:
+def _opens(open_with: Callable[[Dialect, _Stored], object], tx: Connection, stored: _Stored) -> bool:
     try:
-        how(tx.dialect, stored)
+        open_with(tx.dialect, stored)
     except (SecretError, msgspec.DecodeError, UnicodeError):
         return False
     return True

@@ -1,4 +1,4 @@
-"""What records of the set-up are called, archived ones too, for logs that show names instead of numbers. ``tx`` is an open transaction."""
+"""Names of set-up records, archived ones too, for showing names instead of numbers. ``tx`` is an open transaction."""
 
 import enum
 from collections.abc import Collection
@@ -9,8 +9,8 @@ from clickloop.store.ledger.schema.tables import campaigns, networks, offers, po
 from clickloop.store.ledger.setup.conditions import named_like
 
 
-class Named(enum.StrEnum):
-    """The records that have a name and a number."""
+class RecordKind(enum.StrEnum):
+    """A kind of record that has a name and a number."""
 
     CAMPAIGN = "campaign"
     SOURCE = "source"
@@ -20,37 +20,37 @@ class Named(enum.StrEnum):
 
 
 _TABLES = {
-    Named.CAMPAIGN: campaigns,
-    Named.SOURCE: traffic_sources,
-    Named.OFFER: offers,
-    Named.NETWORK: networks,
-    Named.RULE: postback_rules,
+    RecordKind.CAMPAIGN: campaigns,
+    RecordKind.SOURCE: traffic_sources,
+    RecordKind.OFFER: offers,
+    RecordKind.NETWORK: networks,
+    RecordKind.RULE: postback_rules,
 }
 
 
-def names_of(tx: Connection, kind: Named, numbers: Collection[int]) -> dict[int, str]:
-    """By number: the name; of a record that is not there nothing."""
+def names_of(tx: Connection, kind: RecordKind, numbers: Collection[int]) -> dict[int, str]:
+    """Return the names of the records that exist, by number."""
     table = _TABLES[kind]
     return {row.id: row.name for row in tx.execute(select(table.c.id, table.c.name).where(table.c.id.in_(numbers)))}
 
 
-def live_names(tx: Connection, kind: Named, limit: int) -> dict[int, str]:
-    """By number: the names of records that are not archived, at most ``limit``, sorted by name."""
+def live_names(tx: Connection, kind: RecordKind, limit: int) -> dict[int, str]:
+    """Return at most ``limit`` names of live records by number, sorted by name."""
     table = _TABLES[kind]
     query = select(table.c.id, table.c.name).where(table.c.archived_at.is_(None)).order_by(table.c.name, table.c.id)
     return {row.id: row.name for row in tx.execute(query.limit(limit))}
 
 
-def names_like(tx: Connection, kind: Named, words: str, limit: int) -> dict[int, str]:
-    """By number: the names that hold this text in any case, at most ``limit``, live records first."""
+def names_like(tx: Connection, kind: RecordKind, words: str, limit: int) -> dict[int, str]:
+    """Return at most ``limit`` names that contain a text, ignoring case, by number; live records first."""
     table = _TABLES[kind]
     query = select(table.c.id, table.c.name).where(named_like(table, words))
     query = query.order_by(table.c.archived_at.is_not(None), table.c.name, table.c.id)
     return {row.id: row.name for row in tx.execute(query.limit(limit))}
 
 
-def newest_names(tx: Connection, kind: Named, limit: int) -> dict[int, str]:
-    """By number: the names of the newest records, live or not, at most ``limit``, sorted by name."""
+def newest_names(tx: Connection, kind: RecordKind, limit: int) -> dict[int, str]:
+    """Return the names of the ``limit`` newest records, live or archived, by number, sorted by name."""
     table = _TABLES[kind]
     newest = select(table.c.id, table.c.name).order_by(table.c.id.desc()).limit(limit).subquery()
     return {row.id: row.name for row in tx.execute(select(newest).order_by(newest.c.name, newest.c.id))}

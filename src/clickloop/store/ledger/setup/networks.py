@@ -1,4 +1,4 @@
-"""Networks in the ledger: one statement per function; ``tx`` is an open transaction."""
+"""Networks in the ledger. One statement per function; ``tx`` is an open transaction."""
 
 from collections.abc import Collection
 
@@ -12,17 +12,17 @@ NETWORKS = RecordTable(networks, Network)
 
 
 def networks_of_offers(tx: Connection, offer_ids: Collection[int]) -> list[Network]:
-    """The networks that these offers are from, archived ones too, sorted by name."""
+    """Return the networks of these offers, including archived ones, sorted by name."""
     own = select(offers.c.network_id).where(offers.c.id.in_(offer_ids))
     return NETWORKS.select(tx, NETWORKS.all.where(networks.c.id.in_(own)).order_by(networks.c.name))
 
 
 def networks_with_status(tx: Connection, key: str) -> list[str]:
-    """Return the names of the networks, archived ones too, that have a word of their own for a status."""
+    """Return the names of the networks, including archived ones, that have their own word for a status."""
     rows = tx.execute(select(networks.c.name, networks.c.status_words).order_by(networks.c.name))
     return [name for name, words in rows if key in words.values()]
 
 
 def find_networks(tx: Connection, ids: Collection[int]) -> list[Network]:
-    """Return the networks of these numbers, archived ones too."""
+    """Return the networks with these numbers, including archived ones."""
     return NETWORKS.select(tx, NETWORKS.all.where(networks.c.id.in_(ids)))

@@ -1,4 +1,4 @@
-"""Offers in the ledger: one statement per function; ``tx`` is an open transaction."""
+"""Offers in the ledger. One statement per function; ``tx`` is an open transaction."""
 
 from collections.abc import Collection
 
@@ -14,11 +14,11 @@ OFFERS = RecordTable(offers, Offer)
 
 
 class OffersFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which offers to list. What is ``None`` or empty does not narrow."""
+    """A filter for offers. ``None`` or empty does not narrow."""
 
     network_id: int | None = None
     words: str = ""
-    """A part of the name, in any case."""
+    """Part of the name, ignoring case."""
     tag: str = ""
 
 
@@ -26,25 +26,25 @@ ALL_OFFERS = OffersFilter()
 
 
 def find_offers(tx: Connection, ids: Collection[int]) -> list[Offer]:
-    """Return the offers of these numbers, archived ones too."""
+    """Return the offers with these numbers, including archived ones."""
     return OFFERS.select(tx, OFFERS.all.where(offers.c.id.in_(ids)))
 
 
 def live_offers(tx: Connection, offer_ids: Collection[int]) -> list[Offer]:
-    """Those of the given numbers that are offers and not archived, ascending."""
-    wanted = and_(offers.c.id.in_(offer_ids), in_state(offers, archived=False))
-    return OFFERS.select(tx, OFFERS.all.where(wanted).order_by(offers.c.id))
+    """Return the live offers among these numbers, ascending."""
+    is_live = and_(offers.c.id.in_(offer_ids), in_state(offers, archived=False))
+    return OFFERS.select(tx, OFFERS.all.where(is_live).order_by(offers.c.id))
 
 
 def live_offer_ids(tx: Connection, offer_ids: list[int]) -> set[int]:
-    """Those of the given numbers that are offers and not archived."""
+    """Return the numbers of the live offers among these."""
     return set(tx.scalars(select(offers.c.id).where(and_(offers.c.id.in_(offer_ids), offers.c.archived_at.is_(None)))))
 
 
 def offers_after(
     tx: Connection, after_id: int, limit: int, *, archived: bool = False, narrowed: OffersFilter = ALL_OFFERS
 ) -> list[Offer]:
-    """At most ``limit`` offers with higher numbers, ascending; the live ones, or the archived ones."""
+    """Return at most ``limit`` live or archived offers with numbers above ``after_id``, ascending."""
     only = []
     if narrowed.network_id is not None:
         only.append(offers.c.network_id == narrowed.network_id)
@@ -54,7 +54,7 @@ def offers_after(
 
 
 def live_campaign_with_offer(tx: Connection, offer_id: int) -> str | None:
-    """The name of a campaign that is not archived and has this offer, or None."""
+    """Return the name of a live campaign with this offer, or None."""
     return tx.execute(
         select(campaigns.c.name)
         .join(campaign_offers, campaign_offers.c.campaign_id == campaigns.c.id)
@@ -64,7 +64,7 @@ def live_campaign_with_offer(tx: Connection, offer_id: int) -> str | None:
 
 
 def live_offer_of_network(tx: Connection, network_id: int) -> str | None:
-    """The name of an offer of the network that is not archived, or None."""
+    """Return the name of a live offer of the network, or None."""
     return tx.execute(
         select(offers.c.name).where(and_(offers.c.network_id == network_id, offers.c.archived_at.is_(None))).limit(1)
     ).scalar()

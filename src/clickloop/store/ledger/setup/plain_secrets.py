@@ -1,4 +1,4 @@
-"""Secrets of the set-up that were stored before the ledger encrypted them. ``tx`` is an open transaction."""
+"""Secrets of the set-up that are stored in plain text, from before encryption. ``tx`` is an open transaction."""
 
 from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, select, update
 
@@ -11,14 +11,14 @@ _PLAIN_REQUEST: ColumnElement[bool] = ~cast(postback_rules.c.request, Text).star
 
 
 def count_plain_secrets(tx: Connection) -> int:
-    """Return how many tokens of networks and requests of rules are not encrypted."""
+    """Return the number of network tokens and rule requests that are not encrypted."""
     tokens = select(func.count()).select_from(networks).where(_PLAIN_TOKEN)
     requests = select(func.count()).select_from(postback_rules).where(_PLAIN_REQUEST)
     return (tx.scalar(tokens) or 0) + (tx.scalar(requests) or 0)
 
 
 def seal_plain_secrets(tx: Connection) -> None:
-    """Encrypt them: reading takes a plain value as it is, writing seals it."""
+    """Encrypt them by reading and writing back: reading accepts plain values, writing encrypts."""
     for number, token in tx.execute(select(networks.c.id, networks.c.token).where(_PLAIN_TOKEN)).all():
         sealed = tx.execute(update(networks).where(networks.c.id == number).values(token=token))
         expect_rows(sealed, 1, f"network {number}")

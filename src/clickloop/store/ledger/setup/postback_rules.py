@@ -1,4 +1,4 @@
-"""Postback rules in the ledger as they are set up: one statement per function; ``tx`` is an open transaction."""
+"""Postback rules in the ledger, as set-up records. One statement per function; ``tx`` is an open transaction."""
 
 from typing import Any
 
@@ -12,26 +12,26 @@ from clickloop.store.ledger.setup.conditions import in_state, named_like
 from clickloop.store.ledger.setup.versions import next_version, update_record
 
 
-class KeptRule(RecordFields, frozen=True, kw_only=True):
-    """A rule with its version and dates; ``id`` is the rule's."""
+class StoredRule(RecordFields, frozen=True, kw_only=True):
+    """A rule with its version and dates. ``id``: the rule's number."""
 
     rule: Rule
     created_at: int = 0
     updated_at: int = 0
     archived_at: int | None = None
     paused_at: int | None = None
-    """Since when a receiver's 410 holds back what it owes."""
+    """When a 410 of a receiver paused it; None if it is not paused."""
     probing_at: int | None = None
-    """Since when one is let through first, after it was resumed; the others follow when that one is answered."""
+    """When it was resumed; None once its probe, the postback sent first, has an outcome."""
 
 
-def postback_url_of(rule: KeptRule | None) -> str:
-    """The traffic source postback URL that a source's first rule holds; empty when there is none."""
+def postback_url_of(rule: StoredRule | None) -> str:
+    """Return the postback URL in a source's first rule; empty if there is no such rule or it is archived."""
     return "" if rule is None or rule.archived_at is not None else rule.rule.request.url
 
 
 def insert_rule(tx: Connection, rule: Rule, now_ms: int, archived_at: int | None = None) -> int:
-    """Adds a rule; answers its number."""
+    """Insert a rule. Return its number."""
     result = tx.execute(
         insert(postback_rules)
         .values(
@@ -49,9 +49,9 @@ def insert_rule(tx: Connection, rule: Rule, now_ms: int, archived_at: int | None
 
 
 def update_rule(tx: Connection, rule: Rule, version: int, now_ms: int, archived_at: int | None) -> None:
-    """Rewrite a rule over that version. Raise StaleRecordError. Whom it belongs to never changes.
+    """Update a rule at that version. Raise StaleRecordError for another one. Its source or campaign never changes.
 
-    The time at which its request was changed is stored: what waits was built before.
+    Store when its request was changed, because waiting postbacks were built from the previous one.
     """
     values = _columns(rule) | {"updated_at": now_ms, "archived_at": archived_at}
     if values["request"] != tx.scalar(select(postback_rules.c.request).where(postback_rules.c.id == rule.rule_id)):
@@ -59,24 +59,24 @@ def update_rule(tx: Connection, rule: Rule, version: int, now_ms: int, archived_
     update_record(tx, postback_rules, rule.rule_id, version, now_ms, values)
 
 
-def find_kept_rule(tx: Connection, rule_id: int) -> KeptRule | None:
-    """The rule of that number, archived or not."""
+def find_stored_rule(tx: Connection, rule_id: int) -> StoredRule | None:
+    """Return the rule with that number, archived or not."""
     row = tx.execute(select(postback_rules).where(postback_rules.c.id == rule_id)).mappings().one_or_none()
-    return None if row is None else _kept(row)
+    return None if row is None else _of_row(row)
 
 
-def first_rules_of_sources(tx: Connection, source_ids: list[int]) -> dict[int, KeptRule]:
-    """By source, its first rule, archived or not: the one that holds the traffic source postback URL."""
+def first_rules_of_sources(tx: Connection, source_ids: list[int]) -> dict[int, StoredRule]:
+    """Return the first rule of each source, archived or not, which holds the source's postback URL."""
     first = (
         select(func.min(postback_rules.c.id))
         .where(postback_rules.c.source_id.in_(source_ids))
         .group_by(postback_rules.c.source_id)
     )
     rows = tx.execute(select(postback_rules).where(postback_rules.c.id.in_(first))).mappings()
-    return {row["source_id"]: _kept(row) for row in rows}
+    return {row["source_id"]: _of_row(row) for row in rows}
 
 
-def kept_rules_after(
+def stored_rules_after(
     tx: Connection,
     after_id: int,
     limit: int,
@@ -86,8 +86,11 @@ def kept_rules_after(
     campaign_id: int | None = None,
     of_instance: bool = False,
     words: str = "",
-) -> list[KeptRule]:
-    """At most ``limit`` rules with higher numbers, ascending; what is given narrows: the owner, or having none, a part of the name."""
+) -> list[StoredRule]:
+    """Return at most ``limit`` live or archived rules with numbers above ``after_id``, ascending.
+
+    ``of_instance``: only rules without a source or campaign. ``words``: part of the name.
+    """
     query = select(postback_rules).where(
         and_(postback_rules.c.id > after_id, in_state(postback_rules, archived=archived))
     )
@@ -99,38 +102,39 @@ def kept_rules_after(
         query = query.where(postback_rules.c.source_id == source_id)
     if campaign_id is not None:
         query = query.where(postback_rules.c.campaign_id == campaign_id)
-    return [_kept(row) for row in tx.execute(query.order_by(postback_rules.c.id).limit(limit)).mappings()]
+    return [_of_row(row) for row in tx.execute(query.order_by(postback_rules.c.id).limit(limit)).mappings()]
 
 
-def live_rules_for_status(tx: Connection, key: str) -> list[KeptRule]:
-    """The rules, switched on or off but not archived, whose conditions select the status. Looks at all rules: there are few."""
+def live_rules_for_status(tx: Connection, key: str) -> list[StoredRule]:
+    """Return the live rules, on or off, whose conditions select the status. Reads all rules, of which there are few."""
+    return [each for each in _live_rules(tx) if key in each.rule.conditions.statuses]
+
+
+def live_alarm_rules(tx: Connection) -> list[StoredRule]:
+    """Return the live rules, on or off, that are sent for alarms. Reads all rules, of which there are few."""
+    return [each for each in _live_rules(tx) if each.rule.conditions.trigger is Trigger.ALARM]
+
+
+def _live_rules(tx: Connection) -> list[StoredRule]:
     query = select(postback_rules).where(in_state(postback_rules, archived=False)).order_by(postback_rules.c.id)
-    kept = [_kept(row) for row in tx.execute(query).mappings()]
-    return [one for one in kept if key in one.rule.conditions.statuses]
-
-
-def live_alarm_rules(tx: Connection) -> list[KeptRule]:
-    """Return the rules, switched on or off but not archived, that are sent for alarms. Looks at all rules: there are few."""
-    query = select(postback_rules).where(in_state(postback_rules, archived=False)).order_by(postback_rules.c.id)
-    kept = [_kept(row) for row in tx.execute(query).mappings()]
-    return [one for one in kept if one.rule.conditions.trigger is Trigger.ALARM]
+    return [_of_row(row) for row in tx.execute(query).mappings()]
 
 
 def _columns(rule: Rule) -> dict[str, Any]:
-    usual = rule.schedule == Schedule()
+    has_default_schedule = rule.schedule == Schedule()
     return {
         "name": rule.name,
         "active": rule.active,
         "request": msgspec.to_builtins(rule.request),
         "conditions": msgspec.to_builtins(rule.conditions),
         "success": msgspec.to_builtins(rule.success),
-        "schedule": None if usual else list(rule.schedule.waits_seconds),
+        "schedule": None if has_default_schedule else list(rule.schedule.waits_seconds),
     }
 
 
-def _kept(row: RowMapping) -> KeptRule:
+def _of_row(row: RowMapping) -> StoredRule:
     rule = rule_of_row(dict(row))
-    return KeptRule(
+    return StoredRule(
         id=rule.rule_id,
         rule=rule,
         created_at=row["created_at"],

@@ -1,4 +1,4 @@
-"""Exchange rates in the ledger: what a unit of a currency was worth in that of the instance, by day. ``tx`` is an open transaction."""
+"""Exchange rates in the ledger, by day, into the currency of the instance. ``tx`` is an open transaction."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,25 +6,27 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select
 
-from clickloop.report.query import Rate
+from clickloop.report.query import ExchangeRate
 from clickloop.store.ledger.schema.tables import rates
 
 
-class KeptRate(msgspec.Struct, frozen=True):
-    """A rate and where the user has it from."""
+class StoredRate(msgspec.Struct, frozen=True):
+    """A rate and where the user got it from."""
 
-    rate: Rate
+    rate: ExchangeRate
     source: str = ""
 
 
-def rates_into(tx: Connection, currency: str) -> tuple[Rate, ...]:
-    """All rates into a currency."""
+def rates_into(tx: Connection, currency: str) -> tuple[ExchangeRate, ...]:
+    """Return all rates into a currency."""
     query = select(rates.c.currency, rates.c.day, rates.c.rate_e12).where(rates.c.to_currency == currency)
-    return tuple(Rate(*row) for row in tx.execute(query))
+    return tuple(ExchangeRate(*row) for row in tx.execute(query))
 
 
-def rates_after(tx: Connection, into: str, of: str | None, after: tuple[str, int] | None, limit: int) -> list[KeptRate]:
-    """At most ``limit`` rates into a currency, of one or of all, by currency and day, behind a currency and day."""
+def rates_after(
+    tx: Connection, into: str, of: str | None, after: tuple[str, int] | None, limit: int
+) -> list[StoredRate]:
+    """Return at most ``limit`` rates into a currency, from one or from all, by currency and day, after a currency and day."""
     table = rates.c
     query = select(table.currency, table.day, table.rate_e12, table.source).where(table.to_currency == into)
     if of is not None:
@@ -33,20 +35,20 @@ def rates_after(tx: Connection, into: str, of: str | None, after: tuple[str, int
         currency, day = after
         query = query.where(or_(table.currency > currency, and_(table.currency == currency, table.day > day)))
     rows = tx.execute(query.order_by(table.currency, table.day).limit(limit))
-    return [KeptRate(Rate(row.currency, row.day, row.rate_e12), row.source) for row in rows]
+    return [StoredRate(ExchangeRate(row.currency, row.day, row.rate_e12), row.source) for row in rows]
 
 
-def save_rates(tx: Connection, into: str, saved: Sequence[KeptRate]) -> None:
-    """Sets rates, in the place of those of the same currency and day. Of one given twice the later counts."""
-    by_key = {(kept.rate.currency, kept.rate.day): kept for kept in saved}
+def save_rates(tx: Connection, into: str, saved: Sequence[StoredRate]) -> None:
+    """Store rates, replacing those of the same currency and day. Of duplicates, the last one counts."""
+    by_key = {(each.rate.currency, each.rate.day): each for each in saved}
     for currency, day in by_key:
         tx.execute(_DELETE, {"into": into, "of": currency, "on": day})
     if by_key:
-        tx.execute(insert(rates), [_columns(into, kept) for kept in by_key.values()])
+        tx.execute(insert(rates), [_columns(into, each) for each in by_key.values()])
 
 
 def delete_rate(tx: Connection, into: str, currency: str, day: int) -> bool:
-    """Takes a rate away; whether there was one."""
+    """Delete a rate. Return whether there was one."""
     return tx.execute(_DELETE, {"into": into, "of": currency, "on": day}).rowcount > 0
 
 
@@ -55,11 +57,11 @@ _DELETE = delete(rates).where(
 )
 
 
-def _columns(into: str, kept: KeptRate) -> dict[str, Any]:
+def _columns(into: str, each: StoredRate) -> dict[str, Any]:
     return {
         "to_currency": into,
-        "currency": kept.rate.currency,
-        "day": kept.rate.day,
-        "rate_e12": kept.rate.rate_e12,
-        "source": kept.source,
+        "currency": each.rate.currency,
+        "day": each.rate.day,
+        "rate_e12": each.rate.rate_e12,
+        "source": each.source,
     }

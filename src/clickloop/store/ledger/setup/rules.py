@@ -1,4 +1,4 @@
-"""What owing reads of the set-up: the rules that apply, and what stands around a click. One statement per function."""
+"""Read the set-up for deciding and sending postbacks: rules, campaigns and names. One statement per function."""
 
 from collections.abc import Collection, Mapping
 from functools import lru_cache
@@ -14,41 +14,41 @@ from clickloop.postback.state import PostbackState
 from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.schema.sealing import opened_json
 from clickloop.store.ledger.schema.tables import campaigns, postback_rules, postbacks
-from clickloop.store.ledger.setup.names import Named, names_of
+from clickloop.store.ledger.setup.names import RecordKind, names_of
 
 
-class CampaignAround(msgspec.Struct, frozen=True):
-    """What owing needs to know of a campaign."""
+class CampaignContext(msgspec.Struct, frozen=True):
+    """The fields of a campaign that deciding postbacks needs."""
 
     key: str
     name: str
     source_rules_off: bool
 
 
-class Terms(msgspec.Struct, frozen=True):
-    """What delivery needs to know of a rule as it is today."""
+class RuleTerms(msgspec.Struct, frozen=True):
+    """The current fields of a rule that delivery needs."""
 
     success: Success
     schedule: Schedule
     paused: bool
-    """A receiver's 410 holds back what it owes."""
+    """Paused by a 410 of a receiver."""
     probing: bool = False
-    """It was resumed, and one of what it owes is let through first."""
+    """Resumed; one of its postbacks is sent first as a probe."""
     probe_under_way: bool = False
-    """And that one is being sent."""
+    """The probe is being sent."""
 
 
 class LiveRule(msgspec.Struct, frozen=True):
-    """A rule, and how many conversions its share has been counted over."""
+    """A rule, and the number of conversions counted for sending every nth."""
 
     rule: Rule
     counted: int
 
 
-def rules_that_apply(tx: Connection, source_ids: Collection[int], campaign_ids: Collection[int]) -> list[LiveRule]:
-    """Every rule of these sources, these campaigns and the whole instance, in order; archived ones are left out, inactive not.
+def applicable_rules(tx: Connection, source_ids: Collection[int], campaign_ids: Collection[int]) -> list[LiveRule]:
+    """Return the live rules, on or off, of these sources, these campaigns and the instance, in order.
 
-    Rules for alarms apply to no conversion.
+    Rules for alarms are left out: they apply to no conversion.
     """
     of_instance = and_(postback_rules.c.source_id.is_(None), postback_rules.c.campaign_id.is_(None))
     rows = tx.execute(
@@ -78,14 +78,15 @@ _RULES = select(
 
 @lru_cache(4096)
 def _rule(values: tuple[Any, ...], dialect: Dialect) -> Rule:
-    """The rule of a row whose JSON is still text: rules are read with every batch of changes, and change seldom."""
+    """Return the rule of a row with JSON still as text."""
+    # Cached: rules are read with every batch of changes, and change seldom.
     row = dict(zip(_FIELDS, values, strict=True))
     row["request"] = opened_json(dialect, row["request"])
     return rule_of_row(row | {part: msgspec.json.decode(row[part]) for part in _JSON_FIELDS})
 
 
 def rules_of_ids(tx: Connection, rule_ids: Collection[int]) -> list[LiveRule]:
-    """These rules as they are today; an archived one counts as off."""
+    """Return the current rules with these numbers; an archived one counts as off."""
     rows = tx.execute(select(postback_rules).where(postback_rules.c.id.in_(rule_ids))).mappings()
     found = []
     for row in rows:
@@ -96,18 +97,18 @@ def rules_of_ids(tx: Connection, rule_ids: Collection[int]) -> list[LiveRule]:
 
 
 def count_shares(tx: Connection, counted: Mapping[int, int]) -> None:
-    """Adds to the number of conversions that each rule's share was counted over."""
+    """Add to the numbers of conversions counted, by rule. Raise RowCountError for a rule that does not exist."""
     for rule_id, more in counted.items():
         counted_on = postback_rules.c.counted + more
-        done = tx.execute(update(postback_rules).where(postback_rules.c.id == rule_id).values(counted=counted_on))
-        expect_rows(done, 1, f"the share of postback rule {rule_id}")
+        updated = tx.execute(update(postback_rules).where(postback_rules.c.id == rule_id).values(counted=counted_on))
+        expect_rows(updated, 1, f"the share of postback rule {rule_id}")
 
 
-def terms_of(tx: Connection, rule_ids: Collection[int]) -> dict[int, Terms]:
-    """By rule, archived or not: when it counts as delivered, its schedule, and whether it is paused."""
+def rule_terms_of(tx: Connection, rule_ids: Collection[int]) -> dict[int, RuleTerms]:
+    """Return by rule, archived or not, what delivery needs to know of it."""
     rows = tx.execute(_TERMS.where(postback_rules.c.id.in_(rule_ids)))
     return {
-        row.id: Terms(
+        row.id: RuleTerms(
             msgspec.convert(row.success, Success),
             schedule_of(row.schedule),
             row.paused_at is not None,
@@ -127,20 +128,20 @@ _TERMS = select(
 )
 
 
-def campaigns_around(tx: Connection, campaign_ids: Collection[int]) -> dict[int, CampaignAround]:
-    """By campaign: key, name, and whether its source's rules are off."""
+def campaign_contexts(tx: Connection, campaign_ids: Collection[int]) -> dict[int, CampaignContext]:
+    """Return by campaign its key, its name, and whether the rules of its source are off."""
     columns = (campaigns.c.id, campaigns.c.key, campaigns.c.name, campaigns.c.source_rules_off)
     rows = tx.execute(select(*columns).where(campaigns.c.id.in_(campaign_ids)))
-    return {row.id: CampaignAround(row.key, row.name, row.source_rules_off) for row in rows}
+    return {row.id: CampaignContext(row.key, row.name, row.source_rules_off) for row in rows}
 
 
-def names_around(tx: Connection, click: Click) -> SetupNames:
-    """What the set-up around a click is called today."""
-    campaign = campaigns_around(tx, [click.campaign_id]).get(click.campaign_id)
+def setup_names_of(tx: Connection, click: Click) -> SetupNames:
+    """Return the current names of the set-up records of a click."""
+    campaign = campaign_contexts(tx, [click.campaign_id]).get(click.campaign_id)
     return SetupNames(
         campaign_key=campaign.key if campaign else "",
         campaign_name=campaign.name if campaign else "",
-        source_name=names_of(tx, Named.SOURCE, [click.source_id]).get(click.source_id, ""),
-        offer_name=names_of(tx, Named.OFFER, [click.offer_id]).get(click.offer_id, ""),
-        network_name=names_of(tx, Named.NETWORK, [click.network_id]).get(click.network_id, ""),
+        source_name=names_of(tx, RecordKind.SOURCE, [click.source_id]).get(click.source_id, ""),
+        offer_name=names_of(tx, RecordKind.OFFER, [click.offer_id]).get(click.offer_id, ""),
+        network_name=names_of(tx, RecordKind.NETWORK, [click.network_id]).get(click.network_id, ""),
     )

@@ -1,4 +1,4 @@
-"""What the instance remembers about itself by name, as JSON values in the ledger."""
+"""Settings and internal state of the instance: JSON values by name."""
 
 from typing import TypeVar
 
@@ -16,31 +16,31 @@ T = TypeVar("T")
 
 
 def read_setting(tx: Connection, name: str, kind: type[T]) -> T | None:
-    """The value under ``name``, or None. Raises msgspec.ValidationError when it is not of that kind."""
+    """Return the value of a setting, or None. Raise msgspec.ValidationError if it is of another kind."""
     row = tx.execute(select(settings.c.value).where(settings.c.name == name)).one_or_none()
     return None if row is None else msgspec.convert(row[0], kind)
 
 
 def write_setting(tx: Connection, name: str, value: object) -> None:
-    """Sets the value under ``name``; anything that msgspec can make JSON of."""
+    """Set the value of a setting to anything that msgspec can encode as JSON."""
     tx.execute(delete(settings).where(settings.c.name == name))
     tx.execute(insert(settings).values(name=name, value=msgspec.to_builtins(value)))
 
 
 def read_instance(tx: Connection) -> SavedSettings:
-    """What somebody saved of the instance's settings."""
+    """Return the settings of the instance that were saved."""
     return read_setting(tx, _INSTANCE, SavedSettings) or SavedSettings()
 
 
 def instance_version(tx: Connection) -> int:
-    """Return the version of the instance's settings; 0: nothing was ever saved."""
+    """Return the version of the instance's settings; 0: never saved."""
     return tx.scalar(select(settings.c.version).where(settings.c.name == _INSTANCE)) or 0
 
 
 def write_instance(tx: Connection, saved: SavedSettings, version: int, now_ms: int) -> int:
-    """Save the instance's settings over that version of them and return the new version.
+    """Save the instance's settings if they are at ``version``, and return the new version.
 
-    Raise InvalidInputError with all that is wrong, StaleRecordError for another version.
+    Raise InvalidInputError with all faults, StaleRecordError for another version.
     """
     faults = instance_faults(saved)
     if faults:
@@ -48,7 +48,7 @@ def write_instance(tx: Connection, saved: SavedSettings, version: int, now_ms: i
     value = msgspec.to_builtins(saved)
     if version:
         return update_record(tx, settings, _INSTANCE, version, now_ms, {"value": value})
-    # Of two that save first, the key lets one insert; on PostgreSQL the other would wait for it and then fail on the key.
+    # If two save for the first time at once, the primary key lets one insert; on PostgreSQL the other waits and then fails.
     first = next_version(0, now_ms)
     tx.execute(insert(settings).values(name=_INSTANCE, value=value, version=first))
     return first

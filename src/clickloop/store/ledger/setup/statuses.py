@@ -1,4 +1,4 @@
-"""Statuses in the ledger: one statement per function; ``tx`` is an open transaction."""
+"""Statuses in the ledger. One statement per function; ``tx`` is an open transaction."""
 
 from collections.abc import Collection, Sequence
 
@@ -11,14 +11,14 @@ from clickloop.store.ledger.setup.versions import update_record
 
 
 class UnmappedWord(msgspec.Struct, frozen=True):
-    """A word that networks sent and no status claims, and how many conversions stand under it."""
+    """A word that networks sent and no status has, and the number of conversions with it."""
 
     word: str
     conversions: int
 
 
 def status_rows(tx: Connection) -> list[StatusWords]:
-    """All statuses in the user's order, each with its words in alphabetical order."""
+    """Return all statuses in the user's order, each with its words in alphabetical order."""
     words: dict[str, list[str]] = {}
     for word, key in tx.execute(select(status_words.c.word, status_words.c.status_key).order_by(status_words.c.word)):
         words.setdefault(key, []).append(word)
@@ -31,49 +31,49 @@ def status_rows(tx: Connection) -> list[StatusWords]:
 
 
 def status_table(tx: Connection) -> StatusTable:
-    """What each word stands for now."""
+    """Return the table that maps words to statuses."""
     return StatusTable(status_rows(tx))
 
 
 def insert_status(tx: Connection, status: Status, version: int = 1) -> None:
-    """Adds a status after the last one. A key that is taken raises IntegrityError."""
+    """Insert a status after the last one. Raise IntegrityError for a key that is taken."""
     position = select(func.coalesce(func.max(statuses.c.position) + 1, 0)).scalar_subquery()
     values = {"name": status.name, "counts_as": status.counts_as.value, "version": version}
     tx.execute(insert(statuses).values(key=status.key, position=position, **values))
 
 
 def update_status(tx: Connection, status: Status, version: int, now_ms: int) -> int:
-    """Rename a status and set how it counts from now on, over that version; return the new version. Raise StaleRecordError."""
+    """Update the name of a status and how it counts from now on. Return the new version. Raise StaleRecordError."""
     values: dict[str, object] = {"name": status.name, "counts_as": status.counts_as.value}
     return update_record(tx, statuses, status.key, version, now_ms, values)
 
 
 def delete_status(tx: Connection, key: str, version: int) -> bool:
-    """Delete that version of a status that has no words; return whether it was there. Words left raise IntegrityError."""
+    """Delete a status at that version. Return whether there was one. Raise IntegrityError if it still has words."""
     return tx.execute(delete(statuses).where(statuses.c.key == key, statuses.c.version == version)).rowcount > 0
 
 
 def is_status_used(tx: Connection, key: str) -> bool:
-    """Whether a conversion stands under the status."""
+    """Return whether any conversion has the status."""
     return tx.scalar(select(conversions.c.conversion_id).where(conversions.c.status_key == key).limit(1)) is not None
 
 
-def free_words_of(tx: Connection, key: str) -> None:
-    """Takes all its words from a status."""
+def delete_words_of(tx: Connection, key: str) -> None:
+    """Delete all words of a status."""
     tx.execute(delete(status_words).where(status_words.c.status_key == key))
 
 
 def insert_words(tx: Connection, key: str, words: Sequence[str]) -> None:
-    """Gives words to a status. A word that belongs to another, or an unknown status, raises IntegrityError."""
-    wanted = dict.fromkeys(word_key(word) for word in words if word_key(word))
-    if wanted:
-        tx.execute(insert(status_words), [{"word": word, "status_key": key} for word in wanted])
+    """Insert words of a status. Raise IntegrityError for a word of another status, or for an unknown status."""
+    keys = dict.fromkeys(word_key(word) for word in words if word_key(word))
+    if keys:
+        tx.execute(insert(status_words), [{"word": word, "status_key": key} for word in keys])
 
 
 def unmapped_words(
     tx: Connection, limit: int, campaign_id: int | None = None, network_id: int | None = None
 ) -> list[UnmappedWord]:
-    """Return the words under which conversions (of a campaign or network, or all) count as ``other``, the most frequent first."""
+    """Return words of conversions (all, or of a campaign or network) that count as ``other``, most frequent first."""
     word = func.lower(func.trim(conversions.c.status_word))
     count = func.count()
     query = (
@@ -92,7 +92,7 @@ def unmapped_words(
 
 
 def networks_of_unmapped_words(tx: Connection, words: Collection[str]) -> dict[str, tuple[int, ...]]:
-    """Return the networks whose conversions count as ``other`` under each of these words; 0 is no network."""
+    """Return by word the networks whose conversions with it count as ``other``; 0: without a network."""
     word = func.lower(func.trim(conversions.c.status_word))
     rows = tx.execute(
         select(word, conversions.c.network_id)

@@ -1,4 +1,4 @@
-"""Traffic sources in the ledger: one statement per function; ``tx`` is an open transaction."""
+"""Traffic sources in the ledger. One statement per function; ``tx`` is an open transaction."""
 
 from collections.abc import Collection, Iterable
 
@@ -13,22 +13,22 @@ from clickloop.store.ledger.setup.postback_rules import first_rules_of_sources, 
 from clickloop.store.ledger.setup.versions import later_version
 
 MAX_ROW_NAMES = 5_000
-"""Maximum number of names of rows that count where there is no source."""
+"""Maximum number of row names that count where there is no source."""
 
 
 def renew_source_version(tx: Connection, source_id: int, now_ms: int) -> None:
-    """Give a source a new version after its postback URL was changed, which another table holds."""
+    """Give a source a new version after its postback URL, which is in another table, was changed."""
     version = later_version(traffic_sources, now_ms)
     tx.execute(update(traffic_sources).where(traffic_sources.c.id == source_id).values(version=version))
 
 
 def delete_parameters(tx: Connection, source_id: int) -> None:
-    """Removes the rows of a source, to be written anew in the same transaction."""
+    """Delete the rows of a source, to be inserted again in the same transaction."""
     tx.execute(delete(source_parameters).where(source_parameters.c.source_id == source_id))
 
 
 def insert_parameters(tx: Connection, source_id: int, rows: Iterable[SourceParameter]) -> None:
-    """Adds rows to a source."""
+    """Insert rows of a source."""
     tx.execute(
         insert(source_parameters),
         [
@@ -48,20 +48,20 @@ def insert_parameters(tx: Connection, source_id: int, rows: Iterable[SourceParam
 def sources_after(
     tx: Connection, after_id: int, limit: int, *, archived: bool = False, words: str = ""
 ) -> list[TrafficSource]:
-    """At most ``limit`` sources with higher numbers, ascending; the live ones, or the archived ones; ``words``: in their name."""
+    """Return at most ``limit`` live or archived sources with numbers above ``after_id``. ``words``: part of the name."""
     return SOURCES.after(tx, after_id, limit, archived=archived, words=words)
 
 
 def sources_of_offers(tx: Connection, offer_ids: Collection[int]) -> dict[int, list[TrafficSource]]:
-    """Return, by offer, the live sources of the live campaigns that send visitors to it; without a key when there is none."""
+    """Return by offer the live sources of the live campaigns that send visitors to it, without offers that have none."""
     pairs = tx.execute(
         select(campaign_offers.c.offer_id, campaigns.c.source_id)
         .distinct()
         .join(campaigns, campaigns.c.id == campaign_offers.c.campaign_id)
         .where(campaign_offers.c.offer_id.in_(offer_ids), in_state(campaigns, archived=False))
     ).all()
-    wanted = traffic_sources.c.id.in_({pair.source_id for pair in pairs})
-    query = SOURCES.all.where(wanted, in_state(traffic_sources, archived=False)).order_by(traffic_sources.c.id)
+    is_named = traffic_sources.c.id.in_({pair.source_id for pair in pairs})
+    query = SOURCES.all.where(is_named, in_state(traffic_sources, archived=False)).order_by(traffic_sources.c.id)
     found: dict[int, list[TrafficSource]] = {}
     for source in SOURCES.select(tx, query):
         for pair in pairs:
@@ -71,7 +71,7 @@ def sources_of_offers(tx: Connection, offer_ids: Collection[int]) -> dict[int, l
 
 
 def parameters_of(tx: Connection, source_ids: list[int]) -> dict[int, tuple[SourceParameter, ...]]:
-    """The rows of each source by its number, sorted."""
+    """Return the rows of each source by its number, sorted."""
     rows = tx.execute(
         select(source_parameters)
         .where(source_parameters.c.source_id.in_(source_ids))
@@ -86,7 +86,7 @@ def parameters_of(tx: Connection, source_ids: list[int]) -> dict[int, tuple[Sour
 
 
 def postback_urls_of(tx: Connection, source_ids: list[int]) -> dict[int, str]:
-    """Return the postback URL of each source by its number; empty: it has none."""
+    """Return the postback URL of each source by its number; empty if it has none."""
     rules = first_rules_of_sources(tx, source_ids)
     return {source_id: postback_url_of(rules.get(source_id)) for source_id in source_ids}
 
@@ -95,14 +95,14 @@ SOURCES = RecordTable(traffic_sources, TrafficSource, {"parameters": parameters_
 
 
 def find_sources(tx: Connection, ids: Collection[int]) -> list[TrafficSource]:
-    """Return the sources of these numbers, archived ones too."""
+    """Return the sources with these numbers, including archived ones."""
     return SOURCES.select(tx, SOURCES.all.where(traffic_sources.c.id.in_(ids)))
 
 
 def any_row_macros(tx: Connection) -> dict[str, str]:
-    """Return the macros that rows of any source fill, by their parameters in lower case: for what belongs to no source.
+    """Return the macros of the rows of all sources by parameter in lower case, for records that belong to no source.
 
-    Of a parameter with several numbers the lowest counts here; a click's own source decides.
+    If a parameter has several numbers, the lowest counts here; for a click, its own source decides.
     """
     name = func.lower(source_parameters.c.parameter)
     query = select(name, func.min(source_parameters.c.number)).group_by(name).limit(MAX_ROW_NAMES)

@@ -1,8 +1,8 @@
-"""Versions of set-up records: a change is written only over the version that it was made from.
+"""Versions of set-up records: a change is only saved over the version it was made from.
 
-A version is a whole number that only grows: by one at least, and never below the moment of the change in Unix milliseconds. A plain
-count would be used again for other contents after a record was deleted and made anew, or after an older backup was restored; a form
-that was open all the while would then overwrite what it never showed.
+A version only grows: by at least one, and at least to the time of the change in Unix milliseconds. A plain counter would reuse
+versions for other contents after a record was deleted and created again, or an older backup restored; a form still open from
+before would then overwrite what it never showed.
 """
 
 import msgspec
@@ -10,15 +10,15 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, Table, and_, case,
 
 
 class StaleRecordError(Exception):
-    """A record is not at the version that a change was made from; nothing was written. ``found``: its version now, 0 if it is gone."""
+    """A record is not at the version a change was made from; nothing was saved. ``found``: its current version, 0 if deleted."""
 
     def __init__(self, found: int) -> None:
-        super().__init__(f"the record is at version {found}, not at the one that was expected; read it again")
+        super().__init__(f"the record is at version {found}, not at the expected one; read it again")
         self.found = found
 
 
 class Expectation(msgspec.Struct, frozen=True):
-    """The versions, one of which a record must have for a change to be made. None: any."""
+    """The versions a record may have for a change to be saved. None: any version."""
 
     versions: frozenset[int] | None = None
 
@@ -32,12 +32,12 @@ ANY_VERSION = Expectation()
 
 
 def next_version(version: int, now_ms: int) -> int:
-    """Return the version that a record has after a change; ``version`` 0: of a new record."""
+    """Return the version of a record after a change; ``version`` 0: of a new record."""
     return max(version + 1, now_ms)
 
 
 def later_version(table: Table, now_ms: int) -> ColumnElement[int]:
-    """Return ``next_version`` as SQL, for changes that do not depend on what was there."""
+    """Return ``next_version`` as SQL, for changes that do not depend on the current version."""
     return case(
         (table.c.version < now_ms, literal(now_ms, BigInteger)),
         else_=table.c.version + 1,
@@ -47,10 +47,9 @@ def later_version(table: Table, now_ms: int) -> ColumnElement[int]:
 def update_record(
     tx: Connection, table: Table, record_id: int | str, version: int, now_ms: int, values: dict[str, object]
 ) -> int:
-    """Write the values over that version of a record and return its new version. Raise StaleRecordError if it has another one.
+    """Update a record if it is at that version, and return its new version. Raise StaleRecordError for another one.
 
-    The predicate is in the statement itself, so that of two writers with the same version one wins on every engine, whatever either
-    of them read before.
+    The UPDATE itself has the condition, so that of two writers with the same version only one wins, on every engine.
     """
     key = next(iter(table.primary_key.columns))
     version_after = next_version(version, now_ms)

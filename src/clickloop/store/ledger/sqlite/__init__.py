@@ -1,1 +1,1 @@
-"""SQL and settings that are SQLite's own. Those of another engine stand beside this folder, in one of its name."""
+"""SQL and settings specific to SQLite. Those of another engine belong in a sibling folder named after it."""

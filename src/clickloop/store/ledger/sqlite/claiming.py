@@ -1,6 +1,6 @@
-"""Statements by which due postbacks are taken.
+"""Statements that claim due postbacks.
 
-However much waits, a claim reads only what it takes: it goes along the index from lane to lane, and in each from the longest due.
+However much waits, a claim reads only what it takes: it seeks in the index per receiver, and starts at the longest due.
 """
 
 import msgspec
@@ -16,14 +16,14 @@ from sqlalchemy import (
     update,
 )
 
-from clickloop.postback.retry import PASSING, Result
+from clickloop.postback.retry import TRANSIENT_CODES, Result
 from clickloop.postback.state import UNFINISHED, PostbackState
 from clickloop.store.ledger.logs.postback_states import IS_WAITING, in_state
 from clickloop.store.ledger.schema.tables import attempts, postbacks
 from clickloop.store.ledger.sqlite.json_lists import json_rows, json_values
 
-NEWEST_LOOKED_AT = 200
-"""Postbacks, the last ones due, among which a probe of the newest finds the one created last: no index has that order."""
+_NEWEST_EXAMINED = 200
+"""Postbacks, those due last, among which the one created last is picked as a probe: no index has that order."""
 
 _earlier = postbacks.alias("earlier")
 _behind_until = (
@@ -47,32 +47,32 @@ _rejections = (
         attempts.c.postback_id == postbacks.c.postback_id,
         attempts.c.result == Result.AGAIN.value,
         attempts.c.status_code.between(300, 499),
-        attempts.c.status_code.not_in(PASSING),
+        attempts.c.status_code.not_in(TRANSIENT_CODES),
     )
     .scalar_subquery()
 )
-_picked = json_values("lanes", "picked")
+_picked = json_values("receivers", "picked")
 _queued = postbacks.alias("queued")
 _is_due = in_state(_queued.c.state, PostbackState.WAITING) & (_queued.c.next_attempt_at <= bindparam("now"))
-_first_of_lane = (
+_first_of_receiver = (
     select(_queued.c.postback_id)
-    .where(_is_due, _queued.c.lane == _picked.c.value)
-    # The order of the partial index: SQLite stops after ``most`` rows instead of sorting the lane.
+    .where(_is_due, _queued.c.receiver == _picked.c.value)
+    # The order of the partial index: SQLite stops after ``most`` rows instead of sorting the queue.
     .order_by(_queued.c.next_attempt_at, _queued.c.postback_id)
     .limit(bindparam("most"))
     .correlate(_picked)
 )
-_last_of_lane = (
+_last_of_receiver = (
     select(_queued.c.postback_id)
-    .where(_is_due, _queued.c.lane == bindparam("lane"))
+    .where(_is_due, _queued.c.receiver == bindparam("receiver"))
     .order_by(_queued.c.next_attempt_at.desc(), _queued.c.postback_id.desc())
-    .limit(NEWEST_LOOKED_AT)
-    .subquery("last_of_lane")
+    .limit(_NEWEST_EXAMINED)
+    .subquery("last_of_receiver")
 )
 _COLUMNS = select(
     postbacks.c.postback_id,
     postbacks.c.rule_id,
-    postbacks.c.lane,
+    postbacks.c.receiver,
     postbacks.c.lease_token,
     postbacks.c.attempts,
     postbacks.c.next_attempt_at,
@@ -84,11 +84,11 @@ _COLUMNS = select(
 
 
 class Due(msgspec.Struct, frozen=True, array_like=True):
-    """A row that is due. ``request``: as stored, in hexadecimal digits, for it may be damaged."""
+    """A due postback. ``request``: as stored, in hexadecimal, since it may be damaged."""
 
     postback_id: str
     rule_id: int
-    lane: str
+    receiver: str
     lease_token: int
     attempts: int
     next_attempt_at: int
@@ -100,14 +100,14 @@ class Due(msgspec.Struct, frozen=True, array_like=True):
 
 read_due = msgspec.json.Decoder(list[Due]).decode
 DUE = json_rows(
-    # ON 1: the IN below says which rows belong to a lane, and a join needs some condition.
+    # ON 1: the IN below selects the rows of each receiver, and a join needs some condition.
     _COLUMNS.select_from(_picked.join(postbacks, literal_column("1"))).where(
-        postbacks.c.postback_id.in_(_first_of_lane)
+        postbacks.c.postback_id.in_(_first_of_receiver)
     ),
     "request",
 )
 NEWEST = json_rows(
-    _COLUMNS.where(postbacks.c.postback_id == select(func.max(_last_of_lane.c.postback_id)).scalar_subquery()),
+    _COLUMNS.where(postbacks.c.postback_id == select(func.max(_last_of_receiver.c.postback_id)).scalar_subquery()),
     "request",
 )
 _claimed = select(json_values("ids", "claimed").c.value)
@@ -119,9 +119,9 @@ LEASE = (
         next_attempt_at=None,
         held_from=None,
         lease_until=bindparam("until"),
-        # A new token fences off whoever held the lease before: its outcome no longer counts.
+        # A new token fences off the previous worker: its outcome no longer counts.
         lease_token=postbacks.c.lease_token + 1,
-        # Counted before it leaves: after a crash an attempt may have been made, so it counts.
+        # Counted before it is sent: after a crash the request may have been sent, so it counts.
         attempts=postbacks.c.attempts + 1,
     )
 )

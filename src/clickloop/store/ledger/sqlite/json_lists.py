@@ -1,6 +1,6 @@
-"""Lists as one JSON text, into a statement and out of it.
+"""Lists passed into a statement, and rows returned from it, as one JSON text.
 
-A statement for each value, and each row that SQLite's driver steps to, would hand Python's lock to and fro between threads as often.
+SQLite's driver releases and reacquires the GIL for every statement and every row it steps to, which is slow with busy threads.
 """
 
 from typing import Any
@@ -9,14 +9,14 @@ from sqlalchemy import Select, TableValuedAlias, bindparam, func, select
 
 
 def json_values(parameter: str, name: str) -> TableValuedAlias:
-    """Return the values of a list, given as JSON in a parameter, as the rows of a table with the column ``value``."""
+    """Return a JSON list in a bind parameter as a table with the column ``value``."""
     return func.json_each(bindparam(parameter)).table_valued("value", name=name)
 
 
 def json_rows(query: Select[Any], hexadecimal: str = "") -> Select[Any]:
-    """Return a statement for the rows of a query as one JSON list of lists.
+    """Return a statement that yields the rows of a query as one JSON list of lists.
 
-    ``hexadecimal``: a column that may hold damaged bytes, which JSON could not carry.
+    ``hexadecimal``: a column to encode so, because it may hold damaged bytes that JSON cannot carry.
     """
     found = query.subquery("found")
     columns = [func.hex(column) if column.name == hexadecimal else column for column in found.c]

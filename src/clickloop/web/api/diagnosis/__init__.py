@@ -1,1 +1,1 @@
-"""Endpoints that explain: check, dry run, health, receivers."""
+"""Diagnosis endpoints: check, simulation, health, receivers."""

@@ -1,4 +1,4 @@
-"""/alarms: the alarms of now, where alarms are sent, and the messages about them."""
+"""/alarms: current alarms, the rules that send them, and their messages."""
 
 import asyncio
 import uuid
@@ -12,23 +12,24 @@ from msgspec import Meta
 from clickloop.alarm.outbox import MAX_SENT_PER_ROUND, AlarmDelivery, DeliveryState, SendingJob
 from clickloop.alarm.sending import send_alarms
 from clickloop.alarm.tracker import AlarmMessage, AlarmState
+from clickloop.clock import Moment, iso_text, optional_iso_text
 from clickloop.log_filter import MAX_ID
+from clickloop.logs.view import view_of
 from clickloop.postback.alarm_rules import is_alarm_rule
 from clickloop.postback.rule import Rule
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.ledger.setup.postback_rules import live_alarm_rules
-from clickloop.web.api.body import StrictBody
+from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis.health import AlarmView, alarm_views
-from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
 from clickloop.web.long_work import waiting_for_others
 
-TEST_SENTENCE = "This is a test: alarms of this tracker reach you here."
+TEST_SENTENCE = "This is a test. Alarms from this tracker will arrive here."
 _TEST_CODE = "test"
 
 
 class AlarmRuleView(msgspec.Struct, kw_only=True):
-    """A postback rule that is sent for alarms."""
+    """A postback rule that sends alarms."""
 
     id: int
     name: str
@@ -36,13 +37,13 @@ class AlarmRuleView(msgspec.Struct, kw_only=True):
 
 
 class AlarmMessageView(msgspec.Struct, kw_only=True):
-    """A message about an alarm to one rule, and what became of it."""
+    """A message about an alarm, sent by one rule, and its delivery."""
 
     at: Moment
     code: str
     sentence: str
     alarm_state: Annotated[AlarmState, Meta(description="Why it was sent.")]
-    rule_id: Annotated[int | None, Meta(description="null: there was no rule to send it to.")]
+    rule_id: Annotated[int | None, Meta(description="null if there was no rule to send it.")]
     rule_name: str
     state: DeliveryState
     attempts: int
@@ -52,24 +53,24 @@ class AlarmMessageView(msgspec.Struct, kw_only=True):
 
 
 class AlarmsView(msgspec.Struct, kw_only=True):
-    """Alarms, and how they leave this machine."""
+    """Alarms, and how they are sent."""
 
     alarms: Annotated[list[AlarmView], Meta(description="Current alarms.")]
-    rules: Annotated[list[AlarmRuleView], Meta(description="Rules that send them; none: they are not sent.")]
+    rules: Annotated[list[AlarmRuleView], Meta(description="Rules that send alarms. If empty, alarms are not sent.")]
     messages: Annotated[list[AlarmMessageView], Meta(description="Recent messages, newest first.")]
 
 
 class AlarmTest(msgspec.Struct, kw_only=True):
-    """What to try."""
+    """A test of alarm rules."""
 
     rule_id: Annotated[
         Annotated[int, Meta(ge=1, le=MAX_ID)] | None,
-        Meta(description="An alarm rule, even one that is off; null: all that are on."),
+        Meta(description="Alarm rule to test, even if it is off; null for all that are on."),
     ] = None
 
 
 class AlarmTestResult(msgspec.Struct, kw_only=True):
-    """What became of one attempt to send a test."""
+    """The result of testing one rule."""
 
     rule_id: int
     rule_name: str
@@ -79,24 +80,24 @@ class AlarmTestResult(msgspec.Struct, kw_only=True):
 
 
 class AlarmTestView(msgspec.Struct, kw_only=True):
-    """What became of the test."""
+    """The results of a test."""
 
     results: list[AlarmTestResult]
 
 
 def read_alarms(context: Context) -> AlarmsView:
-    """Alarms of now, where they are sent, and what was sent lately."""
+    """Return current alarms, the rules that send them, and recent messages."""
     with context.ledger.read() as tx:
-        rules = [kept.rule for kept in live_alarm_rules(tx)]
+        rules = [stored.rule for stored in live_alarm_rules(tx)]
     return AlarmsView(
         alarms=alarm_views(context.core_health().alarms),
-        rules=[AlarmRuleView(id=rule.rule_id, name=shown(rule.name), active=rule.active) for rule in rules],
-        messages=[_message_view(one) for one in reversed(context.alarm_memory().deliveries)],
+        rules=[AlarmRuleView(id=rule.rule_id, name=readable(rule.name), active=rule.active) for rule in rules],
+        messages=[_message_view(delivery) for delivery in reversed(context.alarm_memory().deliveries)],
     )
 
 
 def send_test_alarm(context: Context, data: JSONBody[AlarmTest | None] = None) -> AlarmTestView:
-    """Sends one test message to a rule for alarms, or to all that are on, with one attempt each, and says what became of it."""
+    """Send a test message through one alarm rule, or all that are on, with one attempt each, and return the results."""
     rules = _rules_to_test(context, data.rule_id if data else None)
     now_ms = context.clock()
     jobs = [
@@ -113,16 +114,16 @@ def send_test_alarm(context: Context, data: JSONBody[AlarmTest | None] = None) -
         )
         for rule in rules
     ]
-    # A loop and a client of its own, in this worker thread: the core's own loop goes on meanwhile.
+    # A separate loop and client in this worker thread, so that the core's own loop is not blocked.
     attempts = asyncio.run(send_alarms(jobs, context.guard, context.domain, context.attempt_seconds))
     return AlarmTestView(
         results=[
-            AlarmTestResult(
+            view_of(
+                AlarmTestResult,
+                attempt,
                 rule_id=rule.rule_id,
-                rule_name=shown(rule.name),
+                rule_name=readable(rule.name),
                 delivered=attempt.state is DeliveryState.DELIVERED,
-                status_code=attempt.status_code,
-                detail=shown(attempt.detail),
             )
             for rule, attempt in zip(rules, attempts, strict=True)
         ]
@@ -131,40 +132,35 @@ def send_test_alarm(context: Context, data: JSONBody[AlarmTest | None] = None) -
 
 def _rules_to_test(context: ApiContext, rule_id: int | None) -> list[Rule]:
     with context.ledger.read() as tx:
-        rules = [kept.rule for kept in live_alarm_rules(tx)]
+        rules = [stored.rule for stored in live_alarm_rules(tx)]
     if rule_id is None:
         return [rule for rule in rules if rule.active][:MAX_SENT_PER_ROUND]
     found = [rule for rule in rules if rule.rule_id == rule_id and is_alarm_rule(rule)]
     if not found:
-        sentence = f"There is no alarm rule with the number {rule_id}: GET /alarms lists them."
-        raise InvalidInputError((Fault("rule_id", FaultCode.NOT_FOUND, sentence),))
+        sentence = f"There is no alarm rule {rule_id}. GET /alarms lists them."
+        raise InvalidInputError((FieldFault("rule_id", FaultCode.NOT_FOUND, sentence),))
     return found
 
 
-def _message_view(one: AlarmDelivery) -> AlarmMessageView:
-    waits = one.state is DeliveryState.WAITING
-    return AlarmMessageView(
-        at=moment_text(one.message.at),
-        code=one.message.code,
-        sentence=shown(one.message.sentence),
-        alarm_state=one.message.state,
-        rule_id=one.rule_id or None,
-        rule_name=shown(one.rule_name),
-        state=one.state,
-        attempts=one.attempts,
-        next_attempt_at=optional_moment_text(one.next_at if waits else None),
-        status_code=one.status_code,
-        detail=shown(one.detail),
+def _message_view(delivery: AlarmDelivery) -> AlarmMessageView:
+    message, waits = delivery.message, delivery.state is DeliveryState.WAITING
+    return view_of(
+        AlarmMessageView,
+        delivery,
+        at=iso_text(message.at),
+        code=message.code,
+        sentence=readable(message.sentence),
+        alarm_state=message.state,
+        rule_id=delivery.rule_id or None,
+        next_attempt_at=optional_iso_text(delivery.next_at if waits else None),
     )
 
 
 router = Router(
     "/alarms",
     route_handlers=[
-        get("/", sync_to_thread=True, summary="Read alarms, and where they are sent")(read_alarms),
-        post("/test", dto=StrictBody, return_dto=None, status_code=200, summary="Send a test alarm")(
-            waiting_for_others(send_test_alarm)
-        ),
+        get("/", sync_to_thread=True, summary="List alarms and alarm rules")(read_alarms),
+        post("/test", status_code=200, summary="Send a test alarm")(waiting_for_others(send_test_alarm)),
     ],
     tags=["Diagnosis"],
 )

@@ -1,4 +1,4 @@
-"""/delivery: whether postbacks leave at all, and letting them leave after a restore or in a started copy."""
+"""/delivery: whether postbacks are sent at all, and releasing them after a restore or in a running copy."""
 
 from typing import Annotated
 
@@ -6,43 +6,43 @@ import msgspec
 from litestar import Router, get, post
 from msgspec import Meta
 
+from clickloop.clock import Moment, optional_iso_text
 from clickloop.people.user import Right
+from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.logs.postbacks import count_unfinished
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.noting import note_change
 from clickloop.web.api.rights import RIGHT
-from clickloop.web.api.wire import Moment, optional_moment_text
 
 NOUN = "delivery"
 RECORD = "all"
 
 
 class DeliveryView(msgspec.Struct, kw_only=True):
-    """Whether postbacks leave. Held: none is sent, everything else goes on, and what is owed waits."""
+    """Whether postbacks are sent. While they are held, they wait and everything else continues."""
 
     held: bool
-    why: Annotated[str, Meta(description="Why they are held; empty: they are not.")]
+    why: Annotated[str, Meta(description="Why postbacks are held. Empty if they aren't.")]
     held_since: Moment | None
-    waiting: Annotated[int, Meta(description="Postbacks that are not final.")]
+    waiting: Annotated[int, Meta(description="Number of unfinished postbacks.")]
 
 
 def read_delivery(context: Context) -> DeliveryView:
-    """Tell whether postbacks are held, and how many are not final."""
+    """Return whether postbacks are held, and how many are unfinished."""
     with context.ledger.read() as tx:
         return _view(context, count_unfinished(tx))
 
 
 def release_delivery(context: Context) -> DeliveryView:
-    """Let all postbacks leave that a restore, or the start of a copy, has held. Cancel first what must not be sent.
+    """Send all postbacks that a restore or the start of a copy has held. First cancel those that must not be sent.
 
-    Nothing happens when none are held.
+    Does nothing if no postbacks are held.
     """
     with context.ledger.write() as tx:
         before = _view(context, count_unfinished(tx))
-        # The file goes before the line of the log is committed: a release that is not logged is better than the reverse.
+        # Deletes the hold file before the audit entry is committed: a release without an entry is better than the reverse.
         if context.hold.release():
-            note_change(tx, context, NOUN, RECORD, before, _view(context, before.waiting), Action.RESUMED)
+            record_change(tx, context, NOUN, RECORD, before, _view(context, before.waiting), Action.RESUMED)
         view = _view(context, before.waiting)
     context.on_hold_released()
     return view
@@ -53,7 +53,7 @@ def _view(context: ApiContext, waiting: int) -> DeliveryView:
     return DeliveryView(
         held=hold is not None,
         why=hold.why if hold else "",
-        held_since=optional_moment_text(hold.since or None if hold else None),
+        held_since=optional_iso_text(hold.since or None if hold else None),
         waiting=waiting,
     )
 
@@ -61,7 +61,7 @@ def _view(context: ApiContext, waiting: int) -> DeliveryView:
 router = Router(
     f"/{NOUN}",
     route_handlers=[
-        get("/", sync_to_thread=True, summary="Read whether postbacks are held")(read_delivery),
+        get("/", sync_to_thread=True, summary="Get the delivery state")(read_delivery),
         post(
             "/release",
             status_code=200,

@@ -1,4 +1,4 @@
-"""/settling-pauses: by which ``clickloop backup`` stops settling while it copies the stores. Edges acknowledge all the while."""
+"""/settling-pauses: ``clickloop backup`` stops settling while it copies the stores. Edges keep acknowledging."""
 
 from typing import Annotated
 
@@ -16,18 +16,18 @@ from clickloop.web.api.rights import RIGHT
 
 NOUN = "settling-pauses"
 
-PausePath = Annotated[str, PathParameter(max_length=100, description="As it was given when the pause began.")]
+PausePath = Annotated[str, PathParameter(max_length=100, description="ID returned when the pause began.")]
 
 
 class PauseView(msgspec.Struct, kw_only=True):
-    """A pause of settling. It ends by itself unless it is renewed."""
+    """A pause of settling. It expires unless it is renewed."""
 
     pause_id: str
-    lease_seconds: Annotated[float, Meta(description="It ends so long after it began or was renewed.")]
+    lease_seconds: Annotated[float, Meta(description="Seconds until it expires, from its start or last renewal.")]
 
 
 def begin_pause(context: Context) -> PauseView:
-    """Pause settling: clicks and notices are acknowledged, and stay in the journal. One pause at a time."""
+    """Pause settling. Clicks and incoming postbacks are acknowledged and stay in the journal. One pause at a time."""
     try:
         pause_id = context.settling_pauses.begin()
     except PauseError as error:
@@ -36,20 +36,20 @@ def begin_pause(context: Context) -> PauseView:
 
 
 def renew_pause(context: Context, pause_id: PausePath) -> PauseView:
-    """Prolong a pause by another lease."""
+    """Renew a pause for another lease."""
     if not context.settling_pauses.renew(pause_id):
-        raise _over(pause_id)
+        raise _ended(pause_id)
     return PauseView(pause_id=pause_id, lease_seconds=context.settling_pauses.lease_seconds)
 
 
 def end_pause(context: Context, pause_id: PausePath) -> None:
-    """End a pause. 404: it had ended before, so that what was copied meanwhile may not fit together."""
+    """End a pause. Returns 404 if it has already ended; what was copied meanwhile may be inconsistent."""
     if not context.settling_pauses.end(pause_id):
-        raise _over(pause_id)
+        raise _ended(pause_id)
 
 
-def _over(pause_id: str) -> HTTPException:
-    return not_found(f"pause of settling {pause_id}: it has ended")
+def _ended(pause_id: str) -> HTTPException:
+    return not_found(f"settling pause {pause_id}: it has ended")
 
 
 _RIGHT = {RIGHT: Right.ADMINISTER}
@@ -57,7 +57,7 @@ router = Router(
     f"/{NOUN}",
     route_handlers=[
         post("/", sync_to_thread=True, opt=_RIGHT, summary="Pause settling")(begin_pause),
-        put("/{pause_id:str}", sync_to_thread=True, opt=_RIGHT, summary="Prolong a pause")(renew_pause),
+        put("/{pause_id:str}", sync_to_thread=True, opt=_RIGHT, summary="Renew a pause")(renew_pause),
         delete("/{pause_id:str}", sync_to_thread=True, opt=_RIGHT, summary="End a pause")(end_pause),
     ],
     tags=["Backup"],

@@ -1,4 +1,4 @@
-"""Cancelling many postbacks that wait: all that match, with a preview, as a job that can be stopped."""
+"""Cancelling many waiting postbacks: jobs with a preview that can be stopped."""
 
 from typing import Annotated
 
@@ -7,91 +7,68 @@ from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from clickloop.log_filter import filter_in
+from clickloop.log_filter import extract_filter
+from clickloop.logs.filter_checks import check_status, require_filter
+from clickloop.logs.listing import POSTBACKS
+from clickloop.logs.page import Page
 from clickloop.postback.postback_log import CancelFilter, PostbackFilter
-from clickloop.store.ledger.jobs.bulk_jobs import JobKind
 from clickloop.store.ledger.logs.audit_log import Action
-from clickloop.store.ledger.queue.resends import Pool, count_sent
-from clickloop.tracking.cancelling import start_cancels
-from clickloop.web.api.body import StrictBody
+from clickloop.tracking.cancelling import start_cancel_job
+from clickloop.tracking.jobs.cancels import CANCELS, BulkCancelView, preview_cancels
+from clickloop.tracking.jobs.idempotency import NewAnswer
 from clickloop.web.api.context import Context
-from clickloop.web.api.jobs.bulk import OF_PREVIEW, BulkView, Jobs, progress_of
-from clickloop.web.api.logs.log_words import refuse_everything, refuse_unknown_status
-from clickloop.web.api.logs.postbacks import NOUN
-from clickloop.web.api.once import Done, Key, once
-from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath
-from clickloop.web.api.problem import AnyRequest
+from clickloop.web.api.once import Key, once
+from clickloop.web.api.paging import Cursor, Limit, RecordIdPath
+from clickloop.web.api.problem import AnyRequest, expect_found
 
 
 class BulkCancel(CancelFilter, frozen=True, omit_defaults=True, kw_only=True):
-    """Which of the postbacks that wait to cancel. At least one of the fields that narrow it is needed."""
+    """The waiting postbacks to cancel. At least one filter is required."""
 
-    preview: Annotated[bool, Meta(description="true: only count; nothing is cancelled.")] = False
-
-
-class BulkCancelView(BulkView, kw_only=True):
-    """A job that cancels postbacks, or with ``preview`` what it would cover."""
-
-    cancel_id: Annotated[str | None, Meta(description="null: it was a preview.")]
-    matched: Annotated[int, Meta(description="How many waited when it was asked for.")]
-    done: Annotated[int, Meta(description="How many the job has looked at.")]
-    made: Annotated[int, Meta(description="How many it has cancelled.")]
+    preview: Annotated[bool, Meta(description="true to only count. Nothing is cancelled.")] = False
 
 
 def cancel_postbacks(
     context: Context, request: AnyRequest, data: JSONBody[BulkCancel], key: Key = ""
 ) -> Response[BulkCancelView]:
-    """Starts a job that takes all that match and wait out of delivery. They can be sent again later. What is being sent at the
-    moment is left alone. `preview` counts first. See how far it is at `GET /postbacks/cancels/{cancel_id}`.
+    """Start a job that cancels all waiting postbacks that match. They can be resent later. Postbacks that are just being sent
+    are left alone. Use `preview` to count first. See the progress at `GET /postbacks/cancels/{cancel_id}`.
     """
-    wanted = filter_in(data, PostbackFilter)
-    refuse_everything(wanted)
+    wanted = extract_filter(data, PostbackFilter)
+    require_filter(wanted)
     with context.ledger.read() as tx:
-        refuse_unknown_status(tx, data.status)
+        check_status(tx, data.status)
         if data.preview:
-            matched = sum(count_sent(tx, wanted, Pool.WAITING).values())
-            preview = BulkCancelView(cancel_id=None, matched=matched, done=0, made=0, **OF_PREVIEW)
-            return Response(preview, status_code=200)
+            return Response(preview_cancels(tx, wanted), status_code=200)
 
-    def do(tx: Connection) -> Done:
-        job = start_cancels(tx, context.desk(), wanted, context.clock())
-        return Done(202, _JOBS.started(tx, context, job, data, Action.CANCELLED))
+    def do(tx: Connection) -> NewAnswer:
+        job = start_cancel_job(tx, context.intake(), wanted, context.clock())
+        return NewAnswer(202, CANCELS.started(tx, context, job, data, Action.CANCELLED))
 
     return once(context, request, key, data, do)
 
 
 def list_cancels(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[BulkCancelView]:
-    """The jobs that cancel postbacks, the newest first."""
-    return _JOBS.page(context, limit, cursor)
+    """List jobs that cancel postbacks, newest first."""
+    return CANCELS.page(context, limit, cursor)
 
 
 def read_cancel(context: Context, cancel_id: RecordIdPath) -> BulkCancelView:
-    """A job that cancels postbacks."""
-    return _JOBS.read(context, cancel_id)
+    """Return a job that cancels postbacks."""
+    return expect_found(CANCELS.find(context, cancel_id.lower()), "cancel with that ID")
 
 
 def stop_cancel(context: Context, cancel_id: RecordIdPath) -> BulkCancelView:
-    """Ends a job where it is. What it has cancelled stays so. One that has ended stays as it is."""
-    return _JOBS.stop(context, cancel_id)
+    """Stop a job. What it has cancelled stays cancelled. A job that has ended is left alone."""
+    return expect_found(CANCELS.stop(context, cancel_id.lower()), "cancel with that ID")
 
-
-_JOBS = Jobs(
-    JobKind.CANCEL, f"{NOUN}/cancels", lambda job: BulkCancelView(cancel_id=job.bulk_job_id, **progress_of(job))
-)
 
 router = Router(
-    f"/{NOUN}",
+    f"/{POSTBACKS}",
     route_handlers=[
-        post(
-            "/cancel",
-            status_code=202,
-            dto=StrictBody,
-            return_dto=None,
-            sync_to_thread=True,
-            summary="Cancel many postbacks",
-        )(cancel_postbacks),
+        post("/cancel", status_code=202, sync_to_thread=True, summary="Cancel many postbacks")(cancel_postbacks),
         get("/cancels", sync_to_thread=True, summary="List cancels")(list_cancels),
-        get("/cancels/{cancel_id:str}", sync_to_thread=True, summary="See how far a cancel is")(read_cancel),
+        get("/cancels/{cancel_id:str}", sync_to_thread=True, summary="Read a cancel and its progress")(read_cancel),
         post("/cancels/{cancel_id:str}/stop", status_code=200, sync_to_thread=True, summary="Stop a cancel")(
             stop_cancel
         ),

@@ -1,4 +1,4 @@
-"""What can be done with postbacks: send one or many again, cancel one, copy one as a curl command."""
+"""Actions on postbacks: resend one or many, cancel one, copy one as a curl command."""
 
 from typing import Annotated
 
@@ -9,92 +9,71 @@ from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from clickloop.log_filter import filter_in
+from clickloop.log_filter import extract_filter
+from clickloop.logs.filter_checks import check_status, require_filter
+from clickloop.logs.listing import POSTBACKS
+from clickloop.logs.page import Page
+from clickloop.logs.postback_view import PostbackView, postback_view
 from clickloop.postback.curl import curl_command
 from clickloop.postback.masking import masked_request
 from clickloop.postback.postback_log import PostbackFilter, ResendFilter
 from clickloop.postback.rule import LOST_REQUEST
 from clickloop.postback.state import PostbackState
-from clickloop.setup.fault import Fault, InvalidInputError
-from clickloop.store.ledger.jobs.bulk_jobs import BulkJob, JobKind
+from clickloop.setup.fault import FieldFault, InvalidInputError
+from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.logs.postbacks import find_postback
-from clickloop.store.ledger.queue.resends import Pool, cancel_waiting, count_sent, count_superseded, span_sent
-from clickloop.tracking.resending import Asked, Mode, NotResent, Refusal, resend_one, start_resends
-from clickloop.web.api.body import StrictBody
+from clickloop.store.ledger.queue.resends import cancel_waiting
+from clickloop.tracking.jobs.idempotency import NewAnswer
+from clickloop.tracking.jobs.resends import RESENDS, BulkResendView, ResendModeField, preview_resends
+from clickloop.tracking.resending import NotResentReason, ResendMode, ResendRefusal, resend_one, start_resend_job
 from clickloop.web.api.context import Context
-from clickloop.web.api.jobs.bulk import OF_PREVIEW, BulkView, Jobs, progress_of
-from clickloop.web.api.logs.log_words import refuse_everything, refuse_unknown_status
-from clickloop.web.api.logs.postbacks import NOUN, PostbackView, Secrets, note_secrets_shown, postback_view
-from clickloop.web.api.noting import note_change
-from clickloop.web.api.once import Done, Key, once
-from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath
-from clickloop.web.api.problem import AnyRequest, not_found
-from clickloop.web.api.wire import Moment, moment_text
-
-Request = Annotated[Mode, Meta(description="as_it_was: the same bytes; anew: built from today's rule and set-up.")]
+from clickloop.web.api.logs.postbacks import Secrets, record_secrets_shown
+from clickloop.web.api.once import Key, once
+from clickloop.web.api.paging import Cursor, Limit, RecordIdPath
+from clickloop.web.api.problem import AnyRequest, expect_found, not_found
 
 
 class OneResend(msgspec.Struct, kw_only=True):
-    """How to send a postback again."""
+    """How to resend a postback."""
 
-    request: Request = Mode.AS_IT_WAS
-    force: Annotated[bool, Meta(description="true: also when a newer change of the conversion was sent since.")] = False
+    request: ResendModeField = ResendMode.AS_IT_WAS
+    force: Annotated[
+        bool, Meta(description="true to resend it even if a newer change of the conversion has been sent.")
+    ] = False
 
 
 class BulkResend(ResendFilter, frozen=True, omit_defaults=True, kw_only=True):
-    """Which postbacks to send again, and how. At least one of the fields that narrow it is needed."""
+    """The postbacks to resend, and how. At least one filter is required."""
 
-    request: Request = Mode.AS_IT_WAS
-    preview: Annotated[bool, Meta(description="true: only count; nothing is sent or stored.")] = False
-
-
-class BulkResendView(BulkView, kw_only=True):
-    """A job that sends postbacks again, or with ``preview`` what it would cover."""
-
-    resend_id: Annotated[str | None, Meta(description="null: it was a preview.")]
-    request: Request
-    matched: Annotated[
-        int,
-        Meta(
-            description="Changes and rules whose last row matched. Unfinished ones are not among them unless asked for by state."
-        ),
-    ]
-    matched_by_state: Annotated[dict[str, int], Meta(description="The same by state; empty once the job runs.")]
-    done: Annotated[int, Meta(description="How many the job has looked at.")]
-    made: Annotated[int, Meta(description="How many are sent again.")]
-    left_out: Annotated[dict[str, int], Meta(description="How many are not, by why.")]
-    first_at: Annotated[
-        Moment | None, Meta(description="In a preview: when the first of them was created; null: none matches.")
-    ] = None
-    last_at: Annotated[Moment | None, Meta(description="In a preview: when the last of them was created.")] = None
-    resumes_rule: Annotated[int | None, Meta(description="The paused rule that goes on when it has ended.")] = None
+    request: ResendModeField = ResendMode.AS_IT_WAS
+    preview: Annotated[bool, Meta(description="true to only count. Nothing is sent or stored.")] = False
 
 
 def resend_postback(
     context: Context, request: AnyRequest, postback_id: RecordIdPath, data: JSONBody[OneResend], key: Key = ""
 ) -> Response[PostbackView]:
-    """Makes a new row behind the last one for the same change and rule, and sends it at once.
+    """Create a new postback for the same change and rule, and send it at once.
 
-    The receiver can tell that it is a repeat: `{postback_id}` stays that of the original, and the header X-Clickloop-Attempt
-    counts on. A skipped one can only be sent anew, and only when today's rule does not skip it: 422 says why; `force` releases one
-    whose notice asked that no postback be sent. One that waits is cancelled, and the new one takes its place and leaves at once.
-    409: it is being sent, or a newer change of the conversion was sent since, which `force` overrides.
+    The receiver can tell that it is a repeat: `{postback_id}` is still the original's, and the header X-Clickloop-Attempt
+    continues counting. A skipped postback can only be rebuilt (`anew`), and only if the current rule does not skip it: 422 says
+    why. `force` releases one whose notice asked for no postback. A waiting postback is cancelled and replaced. 409: it is being
+    sent, or a newer change of the conversion has been sent, which `force` overrides.
     """
 
-    def do(tx: Connection) -> Done:
-        made = resend_one(tx, context.desk(), postback_id.lower(), data.request, context.clock(), force=data.force)
+    def do(tx: Connection) -> NewAnswer:
+        made = resend_one(tx, context.intake(), postback_id.lower(), data.request, context.clock(), force=data.force)
         if made is None:
-            raise not_found("postback of that id")
-        if isinstance(made, Refusal):
-            if made.why in (NotResent.UNDER_WAY, NotResent.SUPERSEDED):
+            raise not_found("postback with that ID")
+        if isinstance(made, ResendRefusal):
+            if made.why in (NotResentReason.UNDER_WAY, NotResentReason.SUPERSEDED):
                 raise HTTPException(status_code=409, detail=made.sentence)
-            raise InvalidInputError((Fault("request", made.why, made.sentence),))
+            raise InvalidInputError((FieldFault("request", made.why, made.sentence),))
         found = find_postback(tx, made.postback_id)
         assert found is not None
         view = postback_view(found)
-        note_change(tx, context, NOUN, view.postback_id, after=view, action=Action.RESENT)
-        return Done(201, view)
+        record_change(tx, context, POSTBACKS, view.postback_id, after=view, action=Action.RESENT)
+        return NewAnswer(201, view)
 
     answer = once(context, request, key, data, do)
     context.on_postbacks_owed()
@@ -104,74 +83,69 @@ def resend_postback(
 def resend_postbacks(
     context: Context, request: AnyRequest, data: JSONBody[BulkResend], key: Key = ""
 ) -> Response[BulkResendView]:
-    """Starts a job that sends again all that match now. Of each change and rule the last row counts, so one that was resent and
-    delivered does not match `failed`. An older change is left out when a newer one of its conversion and rule was sent since.
-    What waits is taken only when it is asked for by state; it then leaves at once. Those whose notice asked that no postback be
-    sent are released only when they are asked for by that reason.
-    `preview` counts first. See how far it is at `GET /postbacks/resends/{resend_id}`.
-    """
-    wanted = filter_in(data, PostbackFilter)
-    refuse_everything(wanted)
-    with context.ledger.read() as tx:
-        refuse_unknown_status(tx, data.status)
-    if data.preview:
-        with context.ledger.read() as tx:
-            superseded, span = count_superseded(tx, wanted), span_sent(tx, wanted, Pool.FINAL)
-            by_state = count_sent(tx, wanted, Pool.FINAL)
-            return Response(_preview(data.request, by_state, superseded, span), status_code=200)
+    """Start a job that resends all postbacks that match now.
 
-    def do(tx: Connection) -> Done:
-        job = start_resends(tx, context.desk(), wanted, data.request, context.clock())
-        return Done(202, _JOBS.started(tx, context, job, data, Action.RESENT))
+    Only the latest postback of each change and rule counts, so one that was resent and delivered does not match `failed`. An
+    older change is left out if a newer one of its conversion and rule has been sent. Waiting postbacks are only included if you
+    filter by their state; they are then sent at once. Postbacks whose notice asked for none are only released if you filter by
+    that reason. Use `preview` to count first. See the progress at `GET /postbacks/resends/{resend_id}`.
+    """
+    wanted = extract_filter(data, PostbackFilter)
+    require_filter(wanted)
+    with context.ledger.read() as tx:
+        check_status(tx, data.status)
+        if data.preview:
+            return Response(preview_resends(tx, wanted, data.request), status_code=200)
+
+    def do(tx: Connection) -> NewAnswer:
+        job = start_resend_job(tx, context.intake(), wanted, data.request, context.clock())
+        return NewAnswer(202, RESENDS.started(tx, context, job, data, Action.RESENT))
 
     return once(context, request, key, data, do)
 
 
 def list_resends(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[BulkResendView]:
-    """The jobs that send postbacks again, the newest first."""
-    return _JOBS.page(context, limit, cursor)
+    """List jobs that resend postbacks, newest first."""
+    return RESENDS.page(context, limit, cursor)
 
 
 def read_resend(context: Context, resend_id: RecordIdPath) -> BulkResendView:
-    """A job that sends postbacks again."""
-    return _JOBS.read(context, resend_id)
+    """Return a job that resends postbacks."""
+    return expect_found(RESENDS.find(context, resend_id.lower()), "resend with that ID")
 
 
 def stop_resend(context: Context, resend_id: RecordIdPath) -> BulkResendView:
-    """Ends a job where it is. What it has made is sent; a rule that was to be resumed stays paused. One that has ended stays as it is."""
-    return _JOBS.stop(context, resend_id)
+    """Stop a job. Postbacks it has created are sent. A rule to be resumed stays paused. A job that has ended is left alone."""
+    return expect_found(RESENDS.stop(context, resend_id.lower()), "resend with that ID")
 
 
 def cancel_postback(context: Context, postback_id: RecordIdPath) -> PostbackView:
-    """Takes a postback that waits out of delivery. It can be sent again later. 409: it is being sent, or ended otherwise."""
+    """Cancel a waiting postback. It can be resent later. 409: it is being sent, or has ended."""
     with context.ledger.write() as tx:
         cancelled = cancel_waiting(tx, postback_id.lower(), context.clock())
         found = find_postback(tx, postback_id.lower())
         if cancelled and found is not None:
             view = postback_view(found)
-            note_change(tx, context, NOUN, view.postback_id, after=view, action=Action.CANCELLED)
+            record_change(tx, context, POSTBACKS, view.postback_id, after=view, action=Action.CANCELLED)
     if found is None:
-        raise not_found("postback of that id")
+        raise not_found("postback with that ID")
     if not cancelled and found.state is not PostbackState.CANCELLED:
-        remedy = (
-            "try again when this attempt has ended"
-            if found.state is PostbackState.SENDING
-            else "there is nothing left to cancel"
-        )
+        is_sending = found.state is PostbackState.SENDING
+        remedy = "Try again when this attempt has ended." if is_sending else "There is nothing left to cancel."
         raise HTTPException(
-            status_code=409, detail=f"It is {found.state}, and only what waits can be cancelled: {remedy}."
+            status_code=409, detail=f"Only waiting postbacks can be cancelled, and this one is {found.state}. {remedy}"
         )
     return postback_view(found)
 
 
 def copy_as_curl(context: Context, postback_id: RecordIdPath, secrets: Secrets = False) -> str:
-    """The request as a command for a shell. Secrets are masked unless they are asked for. 409: it was skipped, nothing was to be sent."""
+    """Return the request as a shell command. Secrets are masked by default. 409: it was skipped, so there is no request."""
     if secrets:
-        note_secrets_shown(context, postback_id.lower())
+        record_secrets_shown(context, postback_id.lower())
     with context.ledger.read() as tx:
         found = find_postback(tx, postback_id.lower())
     if found is None:
-        raise not_found("postback of that id")
+        raise not_found("postback with that ID")
     if found.request is None:
         raise HTTPException(
             status_code=409, detail=LOST_REQUEST if found.reason is None else "It was skipped, so there is no request."
@@ -179,62 +153,15 @@ def copy_as_curl(context: Context, postback_id: RecordIdPath, secrets: Secrets =
     return curl_command(found.request if secrets else masked_request(found.request))
 
 
-def view_of_job(job: BulkJob) -> BulkResendView:
-    """A job as the API shows it."""
-    asked = msgspec.json.decode(job.asked, type=Asked)
-    return BulkResendView(
-        resend_id=job.bulk_job_id,
-        request=asked.mode,
-        matched_by_state={},
-        left_out=job.left_out,
-        resumes_rule=asked.resumes_rule,
-        **progress_of(job),
-    )
-
-
-def _preview(
-    mode: Mode, by_state: dict[PostbackState, int], superseded: int, span: tuple[int, int] | None
-) -> BulkResendView:
-    left_out = {NotResent.SUPERSEDED.value: superseded} if superseded else {}
-    if mode is Mode.AS_IT_WAS and PostbackState.SKIPPED in by_state:
-        left_out[NotResent.NOTHING_WAS_SENT.value] = by_state[PostbackState.SKIPPED]
-    return BulkResendView(
-        resend_id=None,
-        request=mode,
-        matched=sum(by_state.values()),
-        matched_by_state={state.value: matched for state, matched in by_state.items()},
-        done=0,
-        made=0,
-        left_out=left_out,
-        first_at=moment_text(span[0]) if span else None,
-        last_at=moment_text(span[1]) if span else None,
-        **OF_PREVIEW,
-    )
-
-
-_JOBS = Jobs(JobKind.RESEND, f"{NOUN}/resends", view_of_job)
-
 router = Router(
-    f"/{NOUN}",
+    f"/{POSTBACKS}",
     route_handlers=[
-        post(
-            "/{postback_id:str}/resend",
-            status_code=201,
-            dto=StrictBody,
-            return_dto=None,
-            sync_to_thread=True,
-            summary="Send a postback again",
-        )(resend_postback),
-        post(
-            "/resend",
-            status_code=202,
-            dto=StrictBody,
-            return_dto=None,
-            sync_to_thread=True,
-            summary="Send many postbacks again",
-        )(resend_postbacks),
+        post("/{postback_id:str}/resend", status_code=201, sync_to_thread=True, summary="Resend a postback")(
+            resend_postback
+        ),
+        post("/resend", status_code=202, sync_to_thread=True, summary="Resend many postbacks")(resend_postbacks),
         get("/resends", sync_to_thread=True, summary="List resends")(list_resends),
-        get("/resends/{resend_id:str}", sync_to_thread=True, summary="See how far a resend is")(read_resend),
+        get("/resends/{resend_id:str}", sync_to_thread=True, summary="Read a resend and its progress")(read_resend),
         post("/resends/{resend_id:str}/stop", status_code=200, sync_to_thread=True, summary="Stop a resend")(
             stop_resend
         ),

@@ -1,4 +1,4 @@
-"""/profile: who one is here, and what everybody may change of himself."""
+"""/profile: your own user, password and sessions."""
 
 from typing import Annotated
 
@@ -9,49 +9,51 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
+from clickloop.clock import Moment
+from clickloop.logs.view import view_of
 from clickloop.people.user import Right, Role, User, Via
 from clickloop.saving.access import change_password, is_live
 from clickloop.setup.fault import InvalidInputError
 from clickloop.setup.instance import zone_faults
+from clickloop.setup.reading import value_or
+from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.logs.audit_log import Action
-from clickloop.store.ledger.people.sessions import Session, delete_session, delete_sessions_of_user, sessions_of_user
+from clickloop.store.ledger.people.sessions import delete_session, delete_sessions_of_user, sessions_of_user
 from clickloop.store.ledger.people.users import find_user, save_user
-from clickloop.web.api.body import StrictBody, given_or
+from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Id
 from clickloop.web.api.people.users import NOUN as USERS
 from clickloop.web.api.people.users import TimeZone, user_view
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.rights import RIGHT
-from clickloop.web.api.wire import Moment, moment_text, shown
 
 NOUN = "profile"
 MAX_SESSIONS = 100  # a person has a few; the oldest are of no interest
 
 
 class ProfileUpdate(msgspec.Struct, kw_only=True):
-    """What to change of oneself; what is left out stays."""
+    """Changes to your profile. Omitted fields stay unchanged."""
 
     time_zone: TimeZone | UnsetType = UNSET
 
 
 class PasswordChange(msgspec.Struct, kw_only=True):
-    """Another password."""
+    """A password change."""
 
-    current: Annotated[str, Meta(description="The one that holds.", examples=["the old long words"])]
-    password: Annotated[str, Meta(description="The new one: at least 10 characters.", examples=["the new long words"])]
+    current: Annotated[str, Meta(description="Current password.", examples=["the old long words"])]
+    password: Annotated[str, Meta(description="New password, at least 10 characters.", examples=["the new long words"])]
 
 
 class ProfileView(msgspec.Struct, kw_only=True):
-    """Who asks."""
+    """The user behind the request."""
 
-    user_id: Annotated[int | None, Meta(description="null: a token that belongs to no user, or a command.")]
+    user_id: Annotated[int | None, Meta(description="null for a token without a user, or a command.")]
     name: str
     role: Role
     via: Via
-    rights: Annotated[list[Right], Meta(description="What the user may do besides looking.")]
-    time_zone: Annotated[str, Meta(description="Time zone of the user's pages: their own, or the instance's.")]
+    rights: Annotated[list[Right], Meta(description="What the user may do besides reading.")]
+    time_zone: Annotated[str, Meta(description="Time zone of the user's pages, their own or the instance's.")]
 
 
 class SessionView(msgspec.Struct, kw_only=True):
@@ -66,19 +68,19 @@ class SessionView(msgspec.Struct, kw_only=True):
 
 
 class SessionList(msgspec.Struct, kw_only=True):
-    """The browsers in which one is signed in."""
+    """The browsers in which you are signed in."""
 
     items: list[SessionView]
 
 
 def read_profile(context: Context) -> ProfileView:
-    """Who asks, and what he may do."""
+    """Return your user and rights."""
     actor = context.actor
     with context.ledger.read() as tx:
         user = find_user(tx, actor.user_id) if actor.user_id else None
     return ProfileView(
         user_id=actor.user_id or None,
-        name=shown(actor.name),
+        name=readable(actor.name),
         role=actor.role,
         via=actor.via,
         rights=[right for right in Right if actor.role.may(right)],
@@ -87,92 +89,75 @@ def read_profile(context: Context) -> ProfileView:
 
 
 def change_profile(context: Context, data: JSONBody[ProfileUpdate]) -> ProfileView:
-    """Changes what is given of oneself."""
+    """Change your profile."""
     with context.ledger.write() as tx:
-        before = _oneself(tx, context)
-        zone = given_or(data.time_zone, before.time_zone)
+        before = _own_user(tx, context)
+        zone = value_or(data.time_zone, before.time_zone)
         faults = zone_faults("time_zone", zone) if zone else []
         if faults:
             raise InvalidInputError(tuple(faults))
         user = save_user(tx, replace(before, time_zone=zone), context.clock())
-        note_change(tx, context, USERS, user.id, user_view(before), user_view(user))
+        record_change(tx, context, USERS, user.id, user_view(before), user_view(user))
     return read_profile(context)
 
 
 async def change_own_password(context: Context, data: JSONBody[PasswordChange]) -> ProfileView:
-    """Sets another password; all sessions end."""
+    """Change your password. All your sessions end."""
     device = f"user {context.actor.user_id}"
     return await context.access.threads.run(_change_own_password, context, data, device=device)
 
 
 def _change_own_password(context: ApiContext, data: PasswordChange) -> ProfileView:
     with context.ledger.read() as tx:
-        user = _oneself(tx, context)
+        user = _own_user(tx, context)
     change_password(context.access, user, data.current, data.password, context.actor)
     return read_profile(context)
 
 
 def list_sessions(context: Context) -> SessionList:
-    """The browsers in which one is signed in, the one that was seen last first."""
+    """List the browsers in which you are signed in, most recently used first."""
     with context.ledger.read() as tx:
-        user = _oneself(tx, context)
+        user = _own_user(tx, context)
         found = sessions_of_user(tx, user.id, MAX_SESSIONS)
     now_ms = context.clock()
-    return SessionList(items=[_session_view(session) for session in found if is_live(session, now_ms)])
+    return SessionList(items=[view_of(SessionView, session) for session in found if is_live(session, now_ms)])
 
 
 def end_session(context: Context, number: Id) -> SessionList:
-    """Ends one of one's sessions."""
+    """End one of your sessions."""
     with context.ledger.write() as tx:
-        user = _oneself(tx, context)
+        user = _own_user(tx, context)
         if not delete_session(tx, user.id, number):
             raise not_found(f"session {number} of yours")
-        note_change(tx, context, USERS, user.id, action=Action.SIGNED_OUT)
+        record_change(tx, context, USERS, user.id, action=Action.SIGNED_OUT)
     return list_sessions(context)
 
 
 def end_all_sessions(context: Context) -> SessionList:
-    """Signs out everywhere."""
+    """End all your sessions."""
     with context.ledger.write() as tx:
-        user = _oneself(tx, context)
+        user = _own_user(tx, context)
         delete_sessions_of_user(tx, user.id)
-        note_change(tx, context, USERS, user.id, action=Action.SIGNED_OUT)
+        record_change(tx, context, USERS, user.id, action=Action.SIGNED_OUT)
     return list_sessions(context)
 
 
-def _oneself(tx: Connection, context: ApiContext) -> User:
+def _own_user(tx: Connection, context: ApiContext) -> User:
     user = find_user(tx, context.actor.user_id) if context.actor.user_id else None
     if user is None:
-        raise not_found("user behind this token: it was made on the machine, for no user")
+        raise not_found("user behind this token: it was created on the machine, without a user")
     return user
-
-
-def _session_view(session: Session) -> SessionView:
-    return SessionView(
-        id=session.id,
-        created_at=moment_text(session.created_at),
-        last_seen_at=moment_text(session.last_seen_at),
-        expires_at=moment_text(session.expires_at),
-        address=session.address,
-        useragent=shown(session.useragent),
-    )
 
 
 router = Router(
     f"/{NOUN}",
     route_handlers=[
-        get("/", sync_to_thread=True, summary="Read who you are")(read_profile),
-        patch("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change your profile")(change_profile),
-        post(
-            "/password",
-            status_code=200,
-            dto=StrictBody,
-            return_dto=None,
-            summary="Change your password",
-        )(change_own_password),
+        get("/", sync_to_thread=True, summary="Get your profile")(read_profile),
+        patch("/", sync_to_thread=True, summary="Change your profile")(change_profile),
+        post("/password", status_code=200, summary="Change your password")(change_own_password),
         get("/sessions", sync_to_thread=True, summary="List your sessions")(list_sessions),
         delete("/sessions", status_code=200, sync_to_thread=True, summary="Sign out everywhere")(end_all_sessions),
-        delete("/sessions/{number:int}", status_code=200, sync_to_thread=True, summary="End a session of yours")(
+        delete("/sessions/{number:int}", status_code=200, sync_to_thread=True, summary="End one of your sessions")(
             end_session
         ),
     ],

@@ -1,4 +1,4 @@
-"""/tokens: the secrets that open this API."""
+"""/tokens: the secrets that give access to this API."""
 
 import os
 from typing import Annotated
@@ -10,8 +10,13 @@ from litestar.params import JSONBody
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import Connection
 
+from clickloop.clock import Moment
+from clickloop.logs.page import Page, page_of, read_number_cursor
+from clickloop.logs.view import view_of
 from clickloop.people.user import Right, Role
-from clickloop.setup.fault import FaultCode, InvalidInputError, text_faults
+from clickloop.setup.fault import FaultCode, InvalidInputError, invalid, text_faults
+from clickloop.setup.reading import value_or
+from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.people.tokens import (
     SECRET_BYTES,
@@ -22,22 +27,17 @@ from clickloop.store.ledger.people.tokens import (
     secret_of,
     tokens_after,
 )
-from clickloop.web.api.body import StrictBody, given_or
 from clickloop.web.api.context import Context
-from clickloop.web.api.noting import note_change
-from clickloop.web.api.paging import Cursor, Id, Limit, Page, page_of, read_number_cursor
-from clickloop.web.api.problem import invalid, not_found
+from clickloop.web.api.paging import Cursor, Id, Limit
+from clickloop.web.api.problem import not_found
 from clickloop.web.api.rights import RIGHT
-from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
 
 NOUN = "tokens"
 
-Name = Annotated[str, Meta(description="What it is for.", examples=["reporting script"])]
+Name = Annotated[str, Meta(description="What the token is for.", examples=["reporting script"])]
 RoleField = Annotated[
     Role,
-    Meta(
-        description="What it may do: at most what its user may, also if that changes later. Left out: as much as its user."
-    ),
+    Meta(description="Role of the token, limited to its user's current role. Omit to use your own role."),
 ]
 
 
@@ -54,36 +54,40 @@ class TokenView(msgspec.Struct, kw_only=True):
     id: Annotated[int, Meta(examples=[1])]
     name: Name
     role: RoleField
-    user_id: Annotated[int | None, Meta(description="Who made it; null: a command on the machine.")]
+    user_id: Annotated[
+        int | None, Meta(description="User who created it; null if created by a command on the machine.")
+    ]
     created_at: Moment
-    last_used_at: Annotated[Moment | None, Meta(description="To the minute; null: never.")]
-    revoked_at: Annotated[Moment | None, Meta(description="null: it is valid.")]
+    last_used_at: Annotated[Moment | None, Meta(description="To the minute; null if never used.")]
+    revoked_at: Annotated[Moment | None, Meta(description="null if it is valid.")]
 
 
 class NewTokenView(TokenView, kw_only=True):
-    """A new token with its secret, which is shown this once."""
+    """A new token with its secret, which is shown only once."""
 
-    secret: Annotated[str, Meta(description="Send it as Authorization: Bearer <secret>. It is never shown again.")]
+    secret: Annotated[str, Meta(description="Send as Authorization: Bearer <secret>. It is not shown again.")]
 
 
 def create_token(context: Context, data: JSONBody[TokenCreation]) -> NewTokenView:
-    """Creates a token; its secret is in this answer only."""
+    """Create a token. Only this response contains its secret."""
     faults = text_faults("name", data.name, 200, required=True)
     if faults:
         raise InvalidInputError(tuple(faults))
-    role = given_or(data.role, context.actor.role)
+    role = value_or(data.role, context.actor.role)
     if not context.actor.role.reaches(role):
-        raise invalid("role", FaultCode.NOT_ALLOWED, f"You are {context.actor.role}: a token cannot do more than you.")
+        raise invalid(
+            "role", FaultCode.NOT_ALLOWED, f"You are {context.actor.role}. A token cannot have more rights than you."
+        )
     secret = secret_of(os.urandom(SECRET_BYTES))
     with context.ledger.write() as tx:
         number = insert_token(tx, data.name, secret, context.clock(), role, context.actor.user_id or None)
         view = _view(_token(tx, number))
-        note_change(tx, context, NOUN, number, after=view)
+        record_change(tx, context, NOUN, number, after=view)
     return NewTokenView(secret=secret, **msgspec.structs.asdict(view))
 
 
 def list_tokens(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[TokenView]:
-    """Tokens in the order in which they were made, revoked ones too."""
+    """List tokens in order of creation, including revoked ones."""
     after = read_number_cursor(NOUN, cursor)
     with context.ledger.read() as tx:
         found = tokens_after(tx, after, limit + 1)
@@ -91,19 +95,19 @@ def list_tokens(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Pag
 
 
 def read_token(context: Context, number: Id) -> TokenView:
-    """One token without its secret."""
+    """Return a token without its secret."""
     with context.ledger.read() as tx:
         return _view(_token(tx, number))
 
 
 def remove_token(context: Context, number: Id) -> TokenView:
-    """Makes a token invalid at once and for ever."""
+    """Revoke a token permanently, with immediate effect."""
     with context.ledger.write() as tx:
         before = _token(tx, number)
         if not context.actor.role.reaches(before.role):
-            raise PermissionDeniedException(f"Only an {before.role} revokes the token of one.")
+            raise PermissionDeniedException(f"Only an {before.role} can revoke a token with the role {before.role}.")
         if revoke_token(tx, number, context.clock()):
-            note_change(tx, context, NOUN, number, _view(before), _view(_token(tx, number)), Action.REVOKED)
+            record_change(tx, context, NOUN, number, _view(before), _view(_token(tx, number)), Action.REVOKED)
         return _view(_token(tx, number))
 
 
@@ -115,23 +119,15 @@ def _token(tx: Connection, number: int) -> Token:
 
 
 def _view(token: Token) -> TokenView:
-    return TokenView(
-        id=token.id,
-        name=shown(token.name),
-        role=token.role,
-        user_id=token.user_id,
-        created_at=moment_text(token.created_at),
-        last_used_at=optional_moment_text(token.last_used_at),
-        revoked_at=optional_moment_text(token.revoked_at),
-    )
+    return view_of(TokenView, token)
 
 
 router = Router(
     f"/{NOUN}",
     route_handlers=[
-        post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a token")(create_token),
+        post("/", sync_to_thread=True, summary="Create a token")(create_token),
         get("/", sync_to_thread=True, summary="List tokens")(list_tokens),
-        get("/{number:int}", sync_to_thread=True, summary="Read a token")(read_token),
+        get("/{number:int}", sync_to_thread=True, summary="Get a token")(read_token),
         delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Revoke a token")(remove_token),
     ],
     opt={RIGHT: Right.ADMINISTER},

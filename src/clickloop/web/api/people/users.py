@@ -1,58 +1,52 @@
-"""/users: who may sign in to the panel, and as what."""
+"""/users: the users of the panel and their roles."""
 
 from typing import Annotated
 
 import msgspec
 from litestar import Router, delete, get, patch, post
-from litestar.exceptions import PermissionDeniedException
 from litestar.params import JSONBody
 from msgspec import UNSET, Meta, UnsetType
-from msgspec.structs import replace
-from sqlalchemy import Connection
 
+from clickloop.clock import Moment, iso_text
+from clickloop.logs.page import Page, page_of, read_number_cursor
+from clickloop.logs.view import view_of
 from clickloop.people.user import Right, Role, User
-from clickloop.saving.access import LINK_MS, link_path, make_link
-from clickloop.setup.fault import InvalidInputError
-from clickloop.setup.instance import zone_faults
-from clickloop.setup.record import Versioned
-from clickloop.store.ledger.logs.audit_log import Action
-from clickloop.store.ledger.people.sessions import delete_links_of_user, delete_sessions_of_user
-from clickloop.store.ledger.people.users import find_user, save_user, users_after
-from clickloop.web.api.all_faults import tells_all
-from clickloop.web.api.body import CheckedBody, given_or
-from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.noting import note_change
-from clickloop.web.api.paging import Cursor, Id, Limit, Page, page_of, read_number_cursor
-from clickloop.web.api.problem import not_found
+from clickloop.saving import users as saving
+from clickloop.saving.access import LINK_MS, link_path
+from clickloop.setup.record import Versioned, with_changes
+from clickloop.store.ledger.people.users import users_after
+from clickloop.web.api.all_faults import report_all_faults
+from clickloop.web.api.body import CheckedBody
+from clickloop.web.api.context import Context
+from clickloop.web.api.paging import Cursor, Id, Limit
 from clickloop.web.api.rights import RIGHT
-from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
 
-NOUN = "users"
+NOUN = saving.NOUN
 
-Name = Annotated[str, Meta(description="To sign in with; the same in any case.", examples=["anna"])]
+Name = Annotated[str, Meta(description="Name to sign in with. Case is ignored.", examples=["anna"])]
 RoleField = Annotated[
     Role,
     Meta(
-        description="owner: everything; admin: everything but owners and admins; worker: works, sees no secrets, users and settings; "
-        "viewer: looks.",
+        description="owner: everything; admin: everything except owners and admins; worker: campaigns and conversions, without "
+        "secrets, users and settings; viewer: read only.",
         examples=["worker"],
     ),
 ]
 TimeZone = Annotated[
     str,
-    Meta(description="Time zone of their pages; empty: the instance's.", examples=["Europe/Berlin"]),
+    Meta(description="Time zone of the user's pages. Leave empty to use the instance's.", examples=["Europe/Berlin"]),
 ]
 
 
 class UserUpdate(msgspec.Struct, kw_only=True):
-    """What to change of a user; what is left out stays."""
+    """Changes to a user. Omitted fields stay unchanged."""
 
     name: Name | UnsetType = UNSET
     role: RoleField | UnsetType = UNSET
     time_zone: TimeZone | UnsetType = UNSET
-    disabled: Annotated[bool, Meta(description="true: signed out at once; their tokens stop working.")] | UnsetType = (
-        UNSET
-    )
+    disabled: (
+        Annotated[bool, Meta(description="true signs the user out at once and disables their tokens.")] | UnsetType
+    ) = UNSET
 
 
 class UserCreation(msgspec.Struct, kw_only=True):
@@ -70,42 +64,34 @@ class UserView(Versioned, frozen=True, kw_only=True):
     name: Name
     role: RoleField
     time_zone: TimeZone
-    has_password: Annotated[bool, Meta(description="false: they need a one-time link first.")]
+    has_password: Annotated[bool, Meta(description="false if the user needs a one-time link first.")]
     created_at: Moment
     updated_at: Moment
-    disabled_at: Annotated[Moment | None, Meta(description="null: they may sign in.")]
+    disabled_at: Annotated[Moment | None, Meta(description="null if the user may sign in.")]
 
 
 class LinkView(msgspec.Struct, kw_only=True):
-    """A one-time link, by which a user sets his password."""
+    """A one-time link for setting a password."""
 
-    link: Annotated[str, Meta(description="Its path on the host of this API.", examples=["/panel/welcome?key=Zb3x"])]
+    link: Annotated[str, Meta(description="Path on the host of this API.", examples=["/panel/welcome?key=Zb3x"])]
     expires_at: Moment
 
 
 class NewUserView(UserView, frozen=True, kw_only=True):
-    """A new user, with the link by which he sets his password."""
+    """A new user, with a link for setting their password."""
 
-    link: Annotated[
-        str, Meta(description="Its path on the host of this API; shown this once, valid once, for 24 hours.")
-    ]
+    link: Annotated[str, Meta(description="Path on the host of this API. Shown only once; valid once, for 24 hours.")]
 
 
 def create_user(context: Context, data: JSONBody[UserCreation]) -> NewUserView:
-    """Creates a user without a password. Give him the link: it is valid once, for 24 hours."""
-    _refuse_unless_manages(context, data.role)
-    _check_zone(data.time_zone)
-    now_ms = context.clock()
-    with context.ledger.write() as tx:
-        user = save_user(tx, User(name=data.name, role=data.role, time_zone=data.time_zone), now_ms)
-        view = user_view(user)
-        note_change(tx, context, NOUN, user.id, after=view)
-        secret = make_link(tx, user.id, now_ms)
-    return NewUserView(link=link_path(secret), **msgspec.structs.asdict(view))
+    """Create a user without a password. Send them the link, which is valid once, for 24 hours."""
+    new = User(name=data.name, role=data.role, time_zone=data.time_zone)
+    user, secret = saving.create(context, new, user_view)
+    return NewUserView(link=link_path(secret), **msgspec.structs.asdict(user_view(user)))
 
 
 def list_users(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[UserView]:
-    """Users in the order in which they were made, disabled ones too."""
+    """List users in order of creation, including disabled ones."""
     after = read_number_cursor(NOUN, cursor)
     with context.ledger.read() as tx:
         found = users_after(tx, after, limit + 1)
@@ -113,127 +99,56 @@ def list_users(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page
 
 
 def read_user(context: Context, number: Id) -> UserView:
-    """One user, disabled or not."""
+    """Return a user, disabled or not."""
     with context.ledger.read() as tx:
-        return user_view(_user(tx, number))
+        return user_view(saving.get(tx, number))
 
 
 def change_user(context: Context, number: Id, data: JSONBody[UserUpdate]) -> UserView:
-    """Changes what is given. The last owner who can sign in stays one: 422."""
+    """Change the given fields. Returns 422 if the last owner who can sign in would be lost."""
     now_ms = context.clock()
-    with context.ledger.write() as tx:
-        before = context.current(_user(tx, number))
-        _refuse_unless_manages(context, before.role, given_or(data.role, before.role))
-        zone = given_or(data.time_zone, before.time_zone)
-        _check_zone(zone)
-        disabled_at = before.disabled_at
+
+    def changed(user: User) -> User:
+        disabled_at = user.disabled_at
         if data.disabled is not UNSET:
             disabled_at = (disabled_at or now_ms) if data.disabled else None
-        changed = replace(
-            before,
-            name=given_or(data.name, before.name),
-            role=given_or(data.role, before.role),
-            time_zone=zone,
-            disabled_at=disabled_at,
-        )
-        return _save(tx, context, before, changed)
+        return with_changes(user, data, disabled_at=disabled_at)
+
+    return user_view(saving.change(context, number, changed, user_view))
 
 
 def remove_user(context: Context, number: Id) -> UserView:
-    """Disables a user: he is out at once, with his tokens. Nothing is deleted."""
-    with context.ledger.write() as tx:
-        before = context.current(_user(tx, number))
-        _refuse_unless_manages(context, before.role)
-        if before.disabled_at is not None:
-            return user_view(before)
-        return _save(tx, context, before, replace(before, disabled_at=context.clock()))
+    """Disable a user. They are signed out at once and their tokens stop working. Nothing is deleted."""
+    return user_view(saving.disable(context, number, user_view))
 
 
 def make_user_link(context: Context, number: Id) -> LinkView:
-    """Makes a one-time link by which he sets his password, for a forgotten one too. The link before it is not valid any more."""
-    now_ms = context.clock()
-    with context.ledger.write() as tx:
-        user = _user(tx, number)
-        _refuse_unless_manages(context, user.role)
-        secret = make_link(tx, user.id, now_ms)
-        note_change(tx, context, NOUN, user.id, action=Action.LINK_MADE)
-    return LinkView(link=link_path(secret), expires_at=moment_text(now_ms + LINK_MS))
+    """Create a one-time link for setting a new or forgotten password. Earlier links stop working."""
+    secret = saving.make_password_link(context, number)
+    return LinkView(link=link_path(secret), expires_at=iso_text(context.clock() + LINK_MS))
 
 
 def sign_user_out(context: Context, number: Id) -> UserView:
-    """Ends all sessions of a user; he can sign in again."""
-    with context.ledger.write() as tx:
-        user = _user(tx, number)
-        _refuse_unless_manages(context, user.role)
-        delete_sessions_of_user(tx, user.id)
-        note_change(tx, context, NOUN, user.id, action=Action.SIGNED_OUT)
-    return user_view(user)
+    """End all sessions of a user. They can sign in again."""
+    return user_view(saving.end_sessions(context, number))
 
 
 def user_view(user: User) -> UserView:
-    """A user for JSON."""
-    return UserView(
-        id=user.id,
-        version=user.version,
-        name=shown(user.name),
-        role=user.role,
-        time_zone=user.time_zone,
-        has_password=user.password_hash is not None,
-        created_at=moment_text(user.created_at),
-        updated_at=moment_text(user.updated_at),
-        disabled_at=optional_moment_text(user.disabled_at),
-    )
-
-
-def _save(tx: Connection, context: ApiContext, before: User, changed: User) -> UserView:
-    user = save_user(tx, changed, context.clock())
-    action = None
-    if user.disabled_at is not None and before.disabled_at is None:
-        action = Action.DISABLED
-        delete_sessions_of_user(tx, user.id)
-        delete_links_of_user(tx, user.id)
-    elif user.disabled_at is None and before.disabled_at is not None:
-        action = Action.ENABLED
-    if Role.ADMIN.manages(before.role) and not Role.ADMIN.manages(user.role):
-        # An admin may have made the link. With it they would become somebody whom only an owner may let in.
-        delete_links_of_user(tx, user.id)
-    view = user_view(user)
-    note_change(tx, context, NOUN, user.id, user_view(before), view, action)
-    return view
-
-
-def _refuse_unless_manages(context: ApiContext, *roles: Role) -> None:
-    for role in roles:
-        if not context.actor.role.manages(role):
-            raise PermissionDeniedException(f"Only an owner makes, changes and lets in an {role}.")
-
-
-def _check_zone(zone: str) -> None:
-    faults = zone_faults("time_zone", zone) if zone else []
-    if faults:
-        raise InvalidInputError(tuple(faults))
-
-
-def _user(tx: Connection, number: int) -> User:
-    user = find_user(tx, number)
-    if user is None:
-        raise not_found(f"user {number}")
-    return user
+    """Return a user for JSON."""
+    return view_of(UserView, user, has_password=user.password_hash is not None)
 
 
 router = Router(
     f"/{NOUN}",
     route_handlers=[
-        post("/", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Create a user")(
-            tells_all(create_user)
-        ),
+        post("/", dto=CheckedBody, sync_to_thread=True, summary="Create a user")(report_all_faults(create_user)),
         get("/", sync_to_thread=True, summary="List users")(list_users),
-        get("/{number:int}", sync_to_thread=True, summary="Read a user")(read_user),
-        patch("/{number:int}", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Change a user")(
-            tells_all(change_user)
+        get("/{number:int}", sync_to_thread=True, summary="Get a user")(read_user),
+        patch("/{number:int}", dto=CheckedBody, sync_to_thread=True, summary="Change a user")(
+            report_all_faults(change_user)
         ),
         delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Disable a user")(remove_user),
-        post("/{number:int}/link", status_code=201, sync_to_thread=True, summary="Make a link to set a password")(
+        post("/{number:int}/link", status_code=201, sync_to_thread=True, summary="Create a link to set a password")(
             make_user_link
         ),
         post("/{number:int}/sign-out", status_code=200, sync_to_thread=True, summary="End all sessions of a user")(

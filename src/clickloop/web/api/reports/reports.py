@@ -1,4 +1,4 @@
-"""/reports: clicks, conversions and money, by whatever they have in common."""
+"""/reports: clicks, conversions and money, grouped by dimension."""
 
 from typing import Annotated, Any
 
@@ -8,24 +8,25 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 from msgspec import Meta
 
+from clickloop.clock import Moment, iso_text
 from clickloop.report.export import CsvRow, csv_lines, plain_text
 from clickloop.report.measure import Measure, Sums
 from clickloop.report.query import Dimension
-from clickloop.report.query_input import AskedReport, Bounds, bounds_of, query_of
+from clickloop.report.query_input import ReportPeriod, ReportRequest, query_of, report_period
 from clickloop.setup.money_text import MoneyText, money_text
-from clickloop.tracking.reporting import MadeReport, Row, make_report
+from clickloop.text import readable
+from clickloop.tracking.reporting import NamedReport, NamedReportRow, run_report
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.query import from_query
-from clickloop.web.api.wire import Moment, moment_text, shown
 from clickloop.web.long_work import in_long_work
 
 CSV_TYPE = "text/csv"
 
 
 class OtherMoneyView(msgspec.Struct, kw_only=True):
-    """Sums in a currency that no rate is known for; they are in no other figure. Set rates at /rates."""
+    """Amounts in a currency without an exchange rate. No other figure includes them. Set rates with POST /rates."""
 
-    currency: Annotated[str, Meta(description="Empty: a currency that was not understood.")]
+    currency: Annotated[str, Meta(description="Empty if the currency is unknown.")]
     cost: MoneyText
     revenue: MoneyText
     pending_revenue: MoneyText
@@ -33,27 +34,29 @@ class OtherMoneyView(msgspec.Struct, kw_only=True):
 
 
 Percent = Annotated[
-    str | None, Meta(description="Percent as a decimal; null: nothing to divide by.", examples=["1.25"])
+    str | None, Meta(description="Percentage as a decimal; null if the divisor is zero.", examples=["1.25"])
 ]
-Amount = Annotated[MoneyText | None, Meta(description="In the instance's currency; null: nothing to divide by.")]
+Amount = Annotated[MoneyText | None, Meta(description="In the instance's currency; null if the divisor is zero.")]
 
 
 class FiguresView(msgspec.Struct, kw_only=True):
-    """What was counted. Money is in the instance's currency; every ratio is that of the sums beside it."""
+    """Figures of a group. Money is in the instance's currency. Ratios are calculated from the group's sums."""
 
-    clicks: Annotated[int, Meta(description="Counted: without screened ones and tests.")]
-    unique_clicks: Annotated[int, Meta(description="Of visitors who came without a cookie of ours.")]
-    clicks_recorded: Annotated[int, Meta(description="Counted or screened out.")]
-    conversions: Annotated[int, Meta(description="Confirmed and pending ones.")]
+    clicks: Annotated[int, Meta(description="Counted clicks, without screened clicks and tests.")]
+    unique_clicks: Annotated[int, Meta(description="Clicks by visitors without our cookie.")]
+    clicks_recorded: Annotated[int, Meta(description="Counted and screened clicks.")]
+    conversions: Annotated[int, Meta(description="Confirmed and pending conversions.")]
     confirmed: int
     pending: int
     rejected: int
-    by_status: Annotated[dict[str, int], Meta(description="By status key.", examples=[{"sale": 12, "hold": 3}])]
+    by_status: Annotated[
+        dict[str, int], Meta(description="Number of conversions by status key.", examples=[{"sale": 12, "hold": 3}])
+    ]
     cr: Annotated[Percent, Meta(description="Conversions ÷ clicks, in percent.")]
     approval_rate: Annotated[
         Percent, Meta(description="Confirmed ÷ all conversions, rejected ones included, in percent.")
     ]
-    revenue: Annotated[MoneyText, Meta(description="Of confirmed conversions.")]
+    revenue: Annotated[MoneyText, Meta(description="Payouts of confirmed conversions.")]
     pending_revenue: MoneyText
     rejected_revenue: MoneyText
     average_payout: Annotated[Amount, Meta(description="Revenue ÷ confirmed conversions.")]
@@ -66,73 +69,76 @@ class FiguresView(msgspec.Struct, kw_only=True):
 
 
 class KeyView(msgspec.Struct, kw_only=True):
-    """What the clicks and conversions of a row have in common."""
+    """The value of a dimension that a row's clicks and conversions share."""
 
-    value: Annotated[str, Meta(description="For programs; empty or 0: none.", examples=["7"])]
-    name: Annotated[str, Meta(description="For people.", examples=["My campaign"])]
+    value: Annotated[str, Meta(description="Value for programs. Empty or 0 if there is none.", examples=["7"])]
+    name: Annotated[str, Meta(description="Display name.", examples=["My campaign"])]
 
 
 class ReportRowView(msgspec.Struct, kw_only=True):
-    """A row."""
+    """A row of a report."""
 
-    keys: Annotated[list[KeyView], Meta(description="In the order of group_by.")]
+    keys: Annotated[list[KeyView], Meta(description="Dimension values, in the order of group_by.")]
     figures: FiguresView
 
 
 class ReportView(msgspec.Struct, kw_only=True):
     """A report."""
 
-    since: Annotated[Moment, Meta(description="The period's first moment.")]
-    until: Annotated[Moment, Meta(description="The first moment after it.")]
-    zone: Annotated[str, Meta(description="The time zone of its days and hours.", examples=["Europe/Berlin"])]
+    since: Annotated[Moment, Meta(description="Start of the period, inclusive.")]
+    until: Annotated[Moment, Meta(description="End of the period, exclusive.")]
+    zone: Annotated[str, Meta(description="Time zone of days and hours.", examples=["Europe/Berlin"])]
     currency: Annotated[str, Meta(examples=["USD"])]
     group_by: list[Dimension]
     rows: list[ReportRowView]
-    row_count: Annotated[int, Meta(description="How many rows there are in all.")]
-    totals: Annotated[FiguresView, Meta(description="Of all rows, shown or not.")]
+    row_count: Annotated[int, Meta(description="Total number of rows.")]
+    totals: Annotated[FiguresView, Meta(description="Totals of all rows, including those not in this response.")]
 
 
-AsCsv = Annotated[str, QueryParameter(name="format", pattern="^(json|csv)$", description="json or csv.")]
+AsCsv = Annotated[
+    str, QueryParameter(name="format", pattern="^(json|csv)$", description="Response format: json or csv.")
+]
 
 
-Asked = NamedDependency[SkipValidation[AskedReport]]
+Requested = NamedDependency[SkipValidation[ReportRequest]]
 
 
-def read_report(context: Context, asked: Asked, told_as: AsCsv = "json") -> Response[ReportView]:
-    """Counts what happened in a period, by one or two dimensions. Conversions count at their own moment, with their click's dimensions.
+def read_report(context: Context, requested: Requested, output: AsCsv = "json") -> Response[ReportView]:
+    """Report on a period, grouped by one or two dimensions.
 
-    Test clicks and test conversions are left out. Money is converted at the rate of its day (see /rates); what no rate is known for
-    is shown apart and guessed by nobody. Rows by day or hour make a series over time.
+    A conversion counts at its own time, with the dimensions of its click. Test clicks and test conversions are left out. Money
+    is converted at the rate of its day (see /rates); amounts without a rate are listed separately. Group by day or hour for a
+    time series.
     """
-    made, bounds = report_asked(context, asked)
-    if told_as == "csv":
+    made, bounds = requested_report(context, requested)
+    if output == "csv":
         return csv_response(made, bounds)
     return Response(_view(made))
 
 
-def report_asked(context: ApiContext, asked: AskedReport) -> tuple[MadeReport, Bounds]:
-    """The report that is asked for, and its period. Raises InvalidInputError."""
-    bounds = bounds_of(asked, context.clock(), context.instance.time_zone)
-    query = query_of(asked, bounds, context.currency)
-    return make_report(context.ledger, context.facts, query), bounds
+def requested_report(context: ApiContext, requested: ReportRequest) -> tuple[NamedReport, ReportPeriod]:
+    """Return the requested report and its period. Raise InvalidInputError."""
+    bounds = report_period(requested, context.clock(), context.instance.time_zone)
+    query = query_of(requested, bounds, context.currency)
+    return run_report(context.ledger, context.facts, query), bounds
 
 
-def csv_response(made: MadeReport, bounds: Bounds) -> Response[Any]:
-    """A report as a file to download: all measures, the totals last."""
+def csv_response(made: NamedReport, bounds: ReportPeriod) -> Response[Any]:
+    """Return a report as a CSV download: all measures, totals last."""
     query = made.query
     rows = [CsvRow(tuple(heading.name for heading in row.headings), row.sums) for row in made.rows]
-    of_totals = ("Total", "")[: len(query.group_by)]
-    rows.append(CsvRow(of_totals, made.totals.sums))
+    totals = ("Total", "")[: len(query.group_by)]
+    rows.append(CsvRow(totals, made.totals.sums))
     text = b"".join(csv_lines(query.group_by, tuple(Measure), made.statuses, query.currency, iter(rows)))
     name = f"report-{bounds.days.first.isoformat()}-{bounds.days.last.isoformat()}.csv"
     return Response(text, media_type=CSV_TYPE, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
-def _view(made: MadeReport) -> ReportView:
+def _view(made: NamedReport) -> ReportView:
     query = made.query
     return ReportView(
-        since=moment_text(query.from_at),
-        until=moment_text(query.until_at),
+        since=iso_text(query.from_at),
+        until=iso_text(query.until_at),
         zone=query.zone,
         currency=query.currency,
         group_by=list(query.group_by),
@@ -142,8 +148,8 @@ def _view(made: MadeReport) -> ReportView:
     )
 
 
-def _row(row: Row, currency: str) -> ReportRowView:
-    keys = [KeyView(value=shown(heading.value), name=shown(heading.name)) for heading in row.headings]
+def _row(row: NamedReportRow, currency: str) -> ReportRowView:
+    keys = [KeyView(value=readable(heading.value), name=readable(heading.name)) for heading in row.headings]
     return ReportRowView(keys=keys, figures=_figures(row.sums, currency))
 
 
@@ -174,7 +180,7 @@ def _figure(measure: Measure, sums: Sums, currency: str) -> int | str | MoneyTex
 
 router = Router(
     "/reports",
-    route_handlers=[get("/", summary="Read a report")(in_long_work(read_report))],
-    dependencies={"asked": from_query(AskedReport)},
+    route_handlers=[get("/", summary="Get a report")(in_long_work(read_report))],
+    dependencies={"requested": from_query(ReportRequest)},
     tags=["Reports"],
 )

@@ -1,4 +1,4 @@
-"""/campaigns: which visitors go to which offers, and the link to paste into the source."""
+"""/campaigns: the links that traffic sources send visitors to, and the offers behind them."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -12,7 +12,10 @@ from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import Connection
 
 from clickloop.click.routing import Route, Routes
+from clickloop.clock import Moment
 from clickloop.diagnosis.check.records import campaign_findings
+from clickloop.logs.page import Page
+from clickloop.logs.view import view_of
 from clickloop.saving import campaigns as saving
 from clickloop.setup.campaign import (
     Campaign,
@@ -33,13 +36,13 @@ from clickloop.store.ledger.setup.campaigns import campaigns_after
 from clickloop.store.ledger.setup.catalog import read_catalog_of
 from clickloop.store.ledger.setup.networks import networks_of_offers
 from clickloop.store.ledger.setup.traffic_sources import find_sources
-from clickloop.web.api.body import StrictBody
+from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page
+from clickloop.web.api.paging import Archived, Cursor, Id, Limit
 from clickloop.web.api.query import from_query
 from clickloop.web.api.setup.networks import masked_network, pixel_warnings, readable_code
-from clickloop.web.api.setup.records import Records, record_routes, view_of
-from clickloop.web.api.wire import Advice, Moment, shown, warnings_of
+from clickloop.web.api.setup.records import Records, record_routes
+from clickloop.web.api.wire import Advice, warnings_of
 
 NOUN = saving.NOUN.name
 
@@ -51,82 +54,85 @@ class CampaignView(CampaignFields, frozen=True, kw_only=True):
     link: Annotated[
         str,
         Meta(
-            description="To paste into the traffic source; the source fills its macros in.",
+            description="Link to paste into the traffic source, which fills in its macros.",
             examples=["https://go.example.com/c/aB3xY9?external_id=${SUBID}&cost={cost}&zone={zoneid}"],
         ),
     ]
-    warnings: Annotated[list[Advice], Meta(description="What will probably not do what was meant.")]
+    warnings: Annotated[list[Advice], Meta(description="Likely mistakes. They do not prevent saving.")]
     created_at: Moment
     updated_at: Moment
     archived_at: Moment | None
 
 
 class CampaignCloning(msgspec.Struct, kw_only=True):
-    """How the copy differs."""
+    """Options of a copy."""
 
-    name: Annotated[Name, Meta(description="Left out: as the campaign, with (copy) behind it.")] | UnsetType = UNSET
+    name: (
+        Annotated[Name, Meta(description="Name of the copy. Omit to use the original name followed by (copy).")]
+        | UnsetType
+    ) = UNSET
 
 
 class NetworkCodes(msgspec.Struct, kw_only=True):
-    """What to paste into a network of the campaign's offers, or into its thank-you page."""
+    """Code to paste into a network of the campaign's offers, or into its thank-you page."""
 
     network_id: int
     name: str
-    postback_url: Annotated[str, Meta(description="The network calls it for each conversion.")]
-    pixel_code: Annotated[str, Meta(description="HTML for a thank-you page, on the campaign's own domain.")]
-    pixel_note: Annotated[str, Meta(description="What to know about the cookie that the pixel falls back to.")]
-    warnings: Annotated[list[Advice], Meta(description="What to know before they are pasted.")]
+    postback_url: Annotated[str, Meta(description="URL that the network calls for each conversion.")]
+    pixel_code: Annotated[str, Meta(description="HTML for a thank-you page, using the campaign's domain.")]
+    pixel_note: Annotated[str, Meta(description="Note about the cookie that the pixel falls back to.")]
+    warnings: Annotated[list[Advice], Meta(description="Warnings to read before pasting the code.")]
 
 
 class CampaignCodes(msgspec.Struct, kw_only=True):
-    """What to paste where."""
+    """Links and code to paste."""
 
-    link: Annotated[str, Meta(description="For the traffic source.")]
-    networks: Annotated[list[NetworkCodes], Meta(description="Those that its offers are from.")]
+    link: Annotated[str, Meta(description="Link to paste into the traffic source.")]
+    networks: Annotated[list[NetworkCodes], Meta(description="Networks of the campaign's offers.")]
 
 
-Wanted = NamedDependency[SkipValidation[CampaignFilter]]
+Filters = NamedDependency[SkipValidation[CampaignFilter]]
 
 
 def create_campaign(context: Context, data: JSONBody[NewCampaign]) -> CampaignView:
-    """Creates a campaign; its link works as soon as the answer is there, at most a second later on other processes."""
+    """Create a campaign. Its link works as soon as this returns, and within a second in other processes."""
     return CAMPAIGNS.create(context, lambda tx: saving.new_campaign(tx, data))
 
 
 def list_campaigns(
-    context: Context, wanted: Wanted, limit: Limit = 50, cursor: Cursor = "", archived: Archived = False
+    context: Context, filters: Filters, limit: Limit = 50, cursor: Cursor = "", archived: Archived = False
 ) -> Page[CampaignView]:
-    """Campaigns in the order in which they were made."""
-    return CAMPAIGNS.page(context, limit, cursor, partial(campaigns_after, archived=archived, narrowed=wanted))
+    """List campaigns in order of creation."""
+    return CAMPAIGNS.page(context, limit, cursor, partial(campaigns_after, archived=archived, narrowed=filters))
 
 
 def read_campaign(context: Context, number: Id) -> CampaignView:
-    """One campaign, archived or not."""
+    """Return a campaign, archived or not."""
     return CAMPAIGNS.read(context, number)
 
 
 def change_campaign(context: Context, number: Id, data: JSONBody[CampaignChange]) -> CampaignView:
-    """Changes what is given and leaves the rest."""
+    """Change the given fields. Omitted fields stay unchanged."""
     return CAMPAIGNS.change(context, number, lambda _tx, campaign: changed_campaign(campaign, data))
 
 
 def remove_campaign(context: Context, number: Id) -> CampaignView:
-    """Takes a campaign out of use; nothing is deleted. Its link answers 404 from then on."""
+    """Archive a campaign. Nothing is deleted. Its link returns 404 from then on."""
     return CAMPAIGNS.archive(context, number)
 
 
 def restore_campaign(context: Context, number: Id) -> CampaignView:
-    """Takes an archived campaign into use again; its link works as before. Refused while its source or an offer is archived."""
+    """Restore an archived campaign. Its link works again. Fails while its source or one of its offers is archived."""
     return CAMPAIGNS.restore(context, number)
 
 
 def clone_campaign(context: Context, number: Id, data: JSONBody[CampaignCloning]) -> CampaignView:
-    """Makes a campaign like this one, with a key of its own, the same offers, and copies of its own postback rules."""
+    """Copy a campaign, with a new key, the same offers, and copies of the campaign's postback rules."""
     return CAMPAIGNS.answer(context, saving.clone(context, number, data.name, CAMPAIGNS.logged(context)))
 
 
 def read_codes(context: Context, number: Id) -> CampaignCodes:
-    """What to paste into its source, its networks and their thank-you pages."""
+    """Return the link for the source, and the code for the networks and their thank-you pages."""
     with context.ledger.read() as tx:
         campaign = saving.NOUN.get(tx, number)
         link = CAMPAIGNS.view(context, tx, campaign).link
@@ -138,7 +144,7 @@ def read_codes(context: Context, number: Id) -> CampaignCodes:
         codes.append(
             NetworkCodes(
                 network_id=network.id,
-                name=shown(network.name),
+                name=readable(network.name),
                 postback_url=readable_code(postback_url(context.base_url, shown_network)),
                 pixel_code=readable_code(pixel_code(base_url, shown_network)),
                 pixel_note=pixel_note(base_url, network),
@@ -160,12 +166,13 @@ def _views(context: ApiContext, tx: Connection, campaigns: Sequence[Campaign]) -
 
 def _view(context: ApiContext, campaign: Campaign, source: TrafficSource, route: Route | None) -> CampaignView:
     micros, currency = campaign.cost_micros, source.cost_currency or context.currency
-    computed = {
-        "cost": None if micros is None else money_text(micros, currency),
-        "link": shown(campaign_link(context.base_url, campaign, source)),
-        "warnings": warnings_of(campaign_findings(campaign, route) if route else ()),
-    }
-    return view_of(CampaignView, campaign, computed)
+    return view_of(
+        CampaignView,
+        campaign,
+        cost=None if micros is None else money_text(micros, currency),
+        link=readable(campaign_link(context.base_url, campaign, source)),
+        warnings=warnings_of(campaign_findings(campaign, route) if route else ()),
+    )
 
 
 CAMPAIGNS = Records(saving.NOUN, _views)
@@ -173,7 +180,7 @@ CAMPAIGNS = Records(saving.NOUN, _views)
 
 router = Router(
     f"/{NOUN}",
-    dependencies={"wanted": from_query(CampaignFilter)},
+    dependencies={"filters": from_query(CampaignFilter)},
     route_handlers=[
         *record_routes(
             "a campaign",
@@ -185,10 +192,8 @@ router = Router(
             archive=remove_campaign,
             restore=restore_campaign,
         ),
-        post("/{number:int}/clone", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Clone a campaign")(
-            clone_campaign
-        ),
-        get("/{number:int}/codes", sync_to_thread=True, summary="Read what to paste where for a campaign")(read_codes),
+        post("/{number:int}/clone", sync_to_thread=True, summary="Clone a campaign")(clone_campaign),
+        get("/{number:int}/codes", sync_to_thread=True, summary="Get a campaign's links and code")(read_codes),
     ],
     tags=["Campaigns"],
 )

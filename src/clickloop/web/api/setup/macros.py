@@ -1,4 +1,4 @@
-"""/macros: the catalogue of what may stand in braces in our templates."""
+"""/macros: the macros and filters of our templates."""
 
 from typing import Annotated
 
@@ -6,55 +6,45 @@ import msgspec
 from litestar import Router, get
 from msgspec import Meta
 
-from clickloop.macro import FILTERS, KNOWN, Group
+from clickloop.logs.view import view_of
+from clickloop.macro import FILTERS, KNOWN, MacroCategory
 
 
 class MacroView(msgspec.Struct, kw_only=True):
-    """A macro. Names match case-insensitively."""
+    """A macro. Names are case-insensitive."""
 
-    name: Annotated[str, Meta(description="Written {name}.", examples=["externalid"])]
-    aliases: Annotated[list[str], Meta(description="Names of other trackers that mean the same.")]
-    group: Group
+    name: Annotated[str, Meta(description="Name, written {name} in templates.", examples=["externalid"])]
+    aliases: Annotated[list[str], Meta(description="Names in other trackers that work as well.")]
+    group: MacroCategory
     description: str
-    example: Annotated[str, Meta(description="A value that it may have.")]
-    at_click: Annotated[bool, Meta(description="Whether it has a value in offer addresses, before a conversion.")]
+    example: Annotated[str, Meta(description="An example value.")]
+    at_click: Annotated[bool, Meta(description="true if it has a value in offer URLs, before there is a conversion.")]
     available: Annotated[
         bool,
-        Meta(description="False: nothing fills it in yet, so it is always empty. Templates that use it are warned of."),
+        Meta(description="false if it is not supported yet and always empty. Templates that use it get a warning."),
     ]
 
 
 class FilterView(msgspec.Struct, kw_only=True):
-    """A filter, written behind a macro: {name|filter} or {name|filter:argument}."""
+    """A filter, written after a macro: {name|filter} or {name|filter:argument}."""
 
     name: Annotated[str, Meta(examples=["default"])]
-    argument: Annotated[str, Meta(description="What its argument looks like; empty: it takes none.")]
+    argument: Annotated[str, Meta(description="Format of the argument. Empty if there is none.")]
     description: str
 
 
 class MacroCatalogue(msgspec.Struct, kw_only=True):
-    """Everything that may stand in braces, beside the names of a traffic source's own rows."""
+    """All macros and filters. A traffic source's own parameters can be used as macros, too."""
 
     macros: list[MacroView]
     filters: list[FilterView]
 
 
 def list_macros() -> MacroCatalogue:
-    """One language for offer and postback addresses, headers and bodies."""
+    """List the macros and filters for offer URLs and for the URL, headers and body of postbacks."""
     return MacroCatalogue(
-        macros=[
-            MacroView(
-                name=macro.name,
-                aliases=list(macro.aliases),
-                group=macro.group,
-                description=macro.sentence,
-                example=macro.example,
-                at_click=macro.at_click,
-                available=macro.available,
-            )
-            for macro in KNOWN
-        ],
-        filters=[FilterView(name=known.name, argument=known.argument, description=known.sentence) for known in FILTERS],
+        macros=[view_of(MacroView, macro, description=macro.sentence) for macro in KNOWN],
+        filters=[view_of(FilterView, known, description=known.sentence) for known in FILTERS],
     )
 
 

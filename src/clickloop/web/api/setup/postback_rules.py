@@ -1,4 +1,4 @@
-"""/postback-rules: what is sent to whom when a conversion changes."""
+"""/postback-rules: which requests are sent, and where, when a conversion changes."""
 
 from collections.abc import Sequence
 from functools import cache, cached_property, partial
@@ -9,9 +9,12 @@ from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from clickloop.diagnosis.check.held import ArchivedRule, archived_rule_finding
+from clickloop.clock import Moment, optional_iso_text
+from clickloop.diagnosis.check.holdups import ArchivedRule, archived_rule_finding
 from clickloop.diagnosis.check.records import rule_findings
 from clickloop.log_filter import MAX_ID
+from clickloop.logs.page import Page
+from clickloop.logs.view import view_of
 from clickloop.postback.rule import Rule
 from clickloop.postback.rule_change import Active, Name, NewRule, Owner, RuleChange, Waits
 from clickloop.saving import postback_rules as saving
@@ -19,11 +22,12 @@ from clickloop.setup.record import Versioned
 from clickloop.setup.traffic_source import TrafficSource
 from clickloop.store.ledger.queue.holding import count_waiting
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
-from clickloop.store.ledger.setup.postback_rules import KeptRule, first_rules_of_sources, kept_rules_after
+from clickloop.store.ledger.setup.postback_rules import StoredRule, first_rules_of_sources, stored_rules_after
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, sources_after
+from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Words
-from clickloop.web.api.setup.records import Records, record_routes, view_of
+from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Words
+from clickloop.web.api.setup.records import Records, record_routes
 from clickloop.web.api.setup.rule_parts import (
     ConditionsView,
     RequestTemplateView,
@@ -31,7 +35,7 @@ from clickloop.web.api.setup.rule_parts import (
     conditions_view,
     request_template_view,
 )
-from clickloop.web.api.wire import Advice, Moment, optional_moment_text, shown, warnings_of
+from clickloop.web.api.wire import Advice, warnings_of
 
 NOUN = saving.NOUN.name
 
@@ -48,33 +52,39 @@ class RuleView(Versioned, frozen=True, kw_only=True):
     conditions: ConditionsView
     success: SuccessView
     waits_seconds: Waits
-    warnings: Annotated[list[Advice], Meta(description="What will probably not do what was meant.")]
+    warnings: Annotated[list[Advice], Meta(description="Likely mistakes. They do not prevent saving.")]
     created_at: Moment
     updated_at: Moment
     archived_at: Moment | None
     is_source_postback: Annotated[
-        bool, Meta(description="Whether it holds the postback URL of its source: a source's first rule does.")
+        bool, Meta(description="true if it contains its source's postback URL, as a source's first rule does.")
     ]
     paused_at: Annotated[
         Moment | None,
-        Meta(description="Since when what it owes is held back, because a receiver answered 410 Gone; resume it."),
+        Meta(
+            description="When the rule was paused because a receiver answered 410 Gone. Its postbacks wait until you resume it."
+        ),
     ]
     resuming_since: Annotated[
         Moment | None,
         Meta(
-            description="It was resumed: one is let through first, and the others follow unless that is answered 410 again."
+            description="When the rule was resumed, while its first postback is tested. The others follow unless it gets 410 again."
         ),
     ]
 
 
-OfSource = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID, description="Only rules of this traffic source.")]
-OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID, description="Only rules of this campaign.")]
+SourceIdParameter = Annotated[
+    int | None, QueryParameter(ge=1, le=MAX_ID, description="Return only rules of this traffic source.")
+]
+CampaignIdParameter = Annotated[
+    int | None, QueryParameter(ge=1, le=MAX_ID, description="Return only rules of this campaign.")
+]
 
-OfInstance = Annotated[bool, QueryParameter(description="true: only rules of the whole instance.")]
+InstanceParameter = Annotated[bool, QueryParameter(description="true returns only rules of the whole instance.")]
 
 
 def create_rule(context: Context, data: JSONBody[NewRule]) -> RuleView:
-    """Creates a rule of a traffic source, of a campaign, or of the whole instance."""
+    """Create a rule for a traffic source, a campaign, or the whole instance."""
     return RULES.create(context, lambda _tx: saving.new_rule(data))
 
 
@@ -83,18 +93,18 @@ def list_rules(
     limit: Limit = 50,
     cursor: Cursor = "",
     archived: Archived = False,
-    source_id: OfSource = None,
-    campaign_id: OfCampaign = None,
-    of_instance: OfInstance = False,
+    source_id: SourceIdParameter = None,
+    campaign_id: CampaignIdParameter = None,
+    of_instance: InstanceParameter = False,
     words: Words = "",
 ) -> Page[RuleView]:
-    """Rules in the order in which they were made. A source's first one holds its postback URL."""
+    """List rules in order of creation. A source's first rule contains its postback URL."""
     return RULES.page(
         context,
         limit,
         cursor,
         partial(
-            kept_rules_after,
+            stored_rules_after,
             archived=archived,
             source_id=source_id,
             campaign_id=campaign_id,
@@ -105,17 +115,17 @@ def list_rules(
 
 
 def read_rule(context: Context, number: Id) -> RuleView:
-    """One rule, archived or not."""
+    """Return a rule, archived or not."""
     return RULES.read(context, number)
 
 
 def change_rule(context: Context, number: Id, data: JSONBody[RuleChange]) -> RuleView:
-    """Changes what is given. What is owed already is sent as it was fixed when it was owed."""
-    return RULES.change(context, number, lambda tx, kept: saving.changed_rule(context, tx, kept, data))
+    """Change the given fields. Postbacks created before the change are sent unchanged."""
+    return RULES.change(context, number, lambda tx, stored: saving.changed_rule(context, tx, stored, data))
 
 
 def remove_rule(context: Context, number: Id) -> RuleView:
-    """Takes a rule out of use; what it owes already is still sent. A paused rule goes on holding what it owes: a warning counts it."""
+    """Archive a rule. Its waiting postbacks are still sent, except those of a paused rule, which a warning counts."""
     view = RULES.archive(context, number)
     if view.paused_at is None:
         return view
@@ -128,45 +138,46 @@ def remove_rule(context: Context, number: Id) -> RuleView:
 
 
 def restore_rule(context: Context, number: Id) -> RuleView:
-    """Takes an archived rule into use again."""
+    """Restore an archived rule."""
     return RULES.restore(context, number)
 
 
 def clone_rule(context: Context, number: Id) -> RuleView:
-    """Makes a rule like this one, with its secrets and its owner; it is off, so that nobody is told twice unawares."""
+    """Copy a rule, with its secrets and owner. The copy is off, so that nothing is sent twice by accident."""
     return RULES.answer(context, saving.clone(context, number, RULES.logged(context)))
 
 
-def rule_view(tx: Connection, kept: KeptRule, around: "_Around | None" = None) -> RuleView:
-    """A rule as the API shows it. ``around``: what was read for others already."""
-    rule = kept.rule
-    around = around or _Around(tx)
-    computed = {
-        "name": shown(rule.name),
-        "source_id": rule.source_id,
-        "campaign_id": rule.campaign_id,
-        "active": rule.active,
-        "request": request_template_view(rule.request),
-        "conditions": conditions_view(rule.conditions),
-        "success": view_of(SuccessView, rule.success, {}),
-        "waits_seconds": rule.schedule.waits_seconds,
-        "warnings": warnings_of(rule_findings(rule, around.sources_of(rule))),
-        "is_source_postback": around.is_first_of_source(rule),
-        "resuming_since": optional_moment_text(kept.probing_at),
-    }
-    return view_of(RuleView, kept, computed)
+def rule_view(tx: Connection, stored: StoredRule, owners: "_RuleOwners | None" = None) -> RuleView:
+    """Return a rule as the API shows it. ``owners`` caches what several rules share."""
+    rule = stored.rule
+    owners = owners or _RuleOwners(tx)
+    return view_of(
+        RuleView,
+        stored,
+        name=readable(rule.name),
+        source_id=rule.source_id,
+        campaign_id=rule.campaign_id,
+        active=rule.active,
+        request=request_template_view(rule.request),
+        conditions=conditions_view(rule.conditions),
+        success=view_of(SuccessView, rule.success),
+        waits_seconds=rule.schedule.waits_seconds,
+        warnings=warnings_of(rule_findings(rule, owners.sources_of(rule))),
+        is_source_postback=owners.is_first_of_source(rule),
+        resuming_since=optional_iso_text(stored.probing_at),
+    )
 
 
-def _views(_context: ApiContext, tx: Connection, rules: Sequence[KeptRule]) -> list[RuleView]:
-    around = _Around(tx)
-    return [rule_view(tx, kept, around) for kept in rules]
+def _views(_context: ApiContext, tx: Connection, rules: Sequence[StoredRule]) -> list[RuleView]:
+    owners = _RuleOwners(tx)
+    return [rule_view(tx, stored, owners) for stored in rules]
 
 
 RULES = Records(saving.NOUN, _views)
 
 
-class _Around:
-    """What rules belong to, each read once for all of them."""
+class _RuleOwners:
+    """The sources and campaigns of rules, each read once."""
 
     def __init__(self, tx: Connection) -> None:
         self._tx = tx
@@ -179,7 +190,7 @@ class _Around:
         return sources_after(self._tx, 0, MAX_ID)
 
     def sources_of(self, rule: Rule) -> list[TrafficSource]:
-        """Return the sources whose clicks a rule may be sent for."""
+        """Return the sources for whose clicks a rule may send postbacks."""
         if rule.source_id is None and rule.campaign_id is None:
             return self._all_sources
         campaign = self._campaign(rule.campaign_id) if rule.campaign_id is not None else None
@@ -188,7 +199,7 @@ class _Around:
         return [source] if source else []
 
     def is_first_of_source(self, rule: Rule) -> bool:
-        """Whether the rule holds its source's postback URL."""
+        """Return whether the rule contains its source's postback URL."""
         first = self._first(rule.source_id) if rule.source_id is not None else None
         return first is not None and first.rule.rule_id == rule.rule_id
 

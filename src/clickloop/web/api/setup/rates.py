@@ -1,6 +1,7 @@
-"""/rates: what other currencies were worth in that of the instance, by day. Nothing is fetched: the user fills them in."""
+"""/rates: daily exchange rates into the instance's currency. Nothing is fetched; the user enters them."""
 
 import re
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -8,52 +9,26 @@ from litestar import Router, delete, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
-from clickloop.report.query import Rate
-from clickloop.report.rate_text import day_text, rate_text, read_day, read_rate
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError, currency_faults, text_faults
-from clickloop.store.ledger.setup.rates import KeptRate, delete_rate, rates_after, save_rates
-from clickloop.web.api.body import StrictBody
+from clickloop.logs.page import Page, page_of, read_cursor
+from clickloop.report.rate_input import Currency, Day, RatesBody, RateText, Source
+from clickloop.report.rate_text import day_text, rate_text
+from clickloop.saving import rates as saving
+from clickloop.setup.fault import FaultCode, invalid
+from clickloop.store.ledger.setup.rates import StoredRate, rates_after
+from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.noting import note_change
-from clickloop.web.api.paging import Cursor, Limit, Page, page_of, read_cursor
-from clickloop.web.api.problem import invalid, not_found
-from clickloop.web.api.wire import shown
+from clickloop.web.api.paging import Cursor, Limit
 
-NOUN = "rates"
-MAX_RATES = 10_000  # one transaction; years of several currencies fit
+NOUN = saving.NOUN
 _CURSOR = re.compile(r"([A-Z]{3}) ([0-9]{1,6})")
 
-Currency = Annotated[str, Meta(description="ISO 4217.", examples=["EUR"])]
-Day = Annotated[
-    str, Meta(description="From this day on (UTC), until the next day that has a rate.", examples=["2026-03-01"])
-]
-RateText = Annotated[
-    str,
-    Meta(description="What one unit is worth in the instance's currency: a decimal.", examples=["1.0823"]),
-]
-Source = Annotated[str, Meta(description="Where you have it from.", examples=["ECB"])]
-OfCurrency = Annotated[str, QueryParameter(max_length=3, description="Only of this currency.")]
-CurrencyPath = Annotated[str, PathParameter(max_length=3, description="ISO 4217.")]
-DayPath = Annotated[str, PathParameter(max_length=10, description="The day, such as 2026-03-01.")]
-
-
-class RateBody(msgspec.Struct, kw_only=True):
-    """A rate to set."""
-
-    currency: Currency
-    day: Day
-    rate: RateText
-    source: Source = ""
-
-
-class RatesBody(msgspec.Struct, kw_only=True):
-    """Rates to set, each in the place of one of the same currency and day."""
-
-    rates: Annotated[list[RateBody], Meta(description="At most 10,000.")]
+CurrencyParameter = Annotated[str, QueryParameter(max_length=3, description="Return only rates of this currency.")]
+CurrencyPath = Annotated[str, PathParameter(max_length=3, description="ISO 4217 code.")]
+DayPath = Annotated[str, PathParameter(max_length=10, description="Day, such as 2026-03-01.")]
 
 
 class RateView(msgspec.Struct, kw_only=True):
-    """A rate."""
+    """An exchange rate."""
 
     currency: Currency
     into: Annotated[str, Meta(description="The instance's currency.", examples=["USD"])]
@@ -63,80 +38,50 @@ class RateView(msgspec.Struct, kw_only=True):
 
 
 class SavedRates(msgspec.Struct, kw_only=True):
-    """How many rates were set."""
+    """Number of rates that were set."""
 
     saved: int
 
 
-def list_rates(context: Context, currency: OfCurrency = "", limit: Limit = 50, cursor: Cursor = "") -> Page[RateView]:
-    """Rates into the instance's currency, by currency and day."""
+def list_rates(
+    context: Context, currency: CurrencyParameter = "", limit: Limit = 50, cursor: Cursor = ""
+) -> Page[RateView]:
+    """List rates into the instance's currency, by currency and day."""
     key = read_cursor(NOUN, cursor)
     parts = _CURSOR.fullmatch(key)
     if key and parts is None:
-        raise invalid("cursor", FaultCode.NOT_A_CURSOR, "It is not a next_cursor of this list: begin again without it.")
+        sentence = "This is not a next_cursor of this list. Start again without a cursor."
+        raise invalid("cursor", FaultCode.NOT_A_CURSOR, sentence)
     after = (parts[1], int(parts[2])) if parts else None
     with context.ledger.read() as tx:
         found = rates_after(tx, context.currency, currency.upper() or None, after, limit + 1)
     return page_of(
-        found, limit, NOUN, lambda kept: f"{kept.rate.currency} {kept.rate.day}", lambda kept: _view(context, kept)
+        found, limit, NOUN, lambda stored: f"{stored.rate.currency} {stored.rate.day}", partial(_view, context)
     )
 
 
 def set_rates(context: Context, data: JSONBody[RatesBody]) -> SavedRates:
-    """Sets rates. Reports convert each amount at the rate of its day, else at the latest before it; without any, not at all."""
-    faults: list[Fault] = []
-    if len(data.rates) > MAX_RATES:
-        sentence = f"At most {MAX_RATES} rates are taken at once."
-        raise invalid("rates", FaultCode.TOO_MANY, sentence)
-    kept = [_read(f"rates[{place}]", body, context.currency, faults) for place, body in enumerate(data.rates)]
-    if faults:
-        raise InvalidInputError(tuple(faults[:100]))
-    with context.ledger.write() as tx:
-        save_rates(tx, context.currency, kept)
-        told = SavedRates(saved=len(kept))
-        if kept:
-            note_change(tx, context, NOUN, context.currency, after=told)
-    return told
+    """Set exchange rates.
+
+    Reports convert each amount at the rate of its day, or at the latest earlier one. Amounts without a rate are not converted.
+    """
+    return SavedRates(saved=saving.set_rates(context, context.currency, data, lambda saved: SavedRates(saved=saved)))
 
 
 def remove_rate(context: Context, currency: CurrencyPath, day: DayPath) -> RateView:
-    """Takes a rate away; from its day on, the one before it holds again."""
-    number = read_day(day)
-    with context.ledger.write() as tx:
-        before = (currency.upper(), number - 1) if number is not None else ("", 0)
-        found = rates_after(tx, context.currency, currency.upper(), before, 1)
-        if number is None or not found or found[0].rate.day != number:
-            raise not_found("rate of that currency and day")
-        delete_rate(tx, context.currency, currency.upper(), number)
-        view = _view(context, found[0])
-        note_change(tx, context, NOUN, f"{view.currency} {view.day}", before=view)
-    return view
+    """Delete a rate. The previous rate applies from its day on."""
+    view = partial(_view, context)
+    return view(saving.remove_rate(context, context.currency, currency.upper(), day, view))
 
 
-def _read(place: str, body: RateBody, into: str, faults: list[Fault]) -> KeptRate:
-    """The rate, or one that stands for it while its faults are added."""
-    rate, day = read_rate(body.rate), read_day(body.day)
-    faults += currency_faults(f"{place}.currency", body.currency or "?")
-    if body.currency == into:
-        sentence = f"{into} is the instance's own currency: it needs no rate."
-        faults.append(Fault(f"{place}.currency", FaultCode.NOT_ALLOWED, sentence))
-    if rate is None:
-        sentence = "A decimal above zero is expected, with at most 6 digits before and 12 after the point."
-        faults.append(Fault(f"{place}.rate", FaultCode.NOT_AN_AMOUNT, sentence))
-    if day is None:
-        faults.append(Fault(f"{place}.day", FaultCode.NOT_A_MOMENT, "A date is expected, such as 2026-03-01."))
-    faults += text_faults(f"{place}.source", body.source, 200)
-    return KeptRate(Rate(body.currency, day or 0, rate or 0), body.source)
-
-
-def _view(context: ApiContext, kept: KeptRate) -> RateView:
-    rate = kept.rate
+def _view(context: ApiContext, stored: StoredRate) -> RateView:
+    rate = stored.rate
     return RateView(
         currency=rate.currency,
         into=context.currency,
         day=day_text(rate.day),
         rate=rate_text(rate.rate_e12),
-        source=shown(kept.source),
+        source=readable(stored.source),
     )
 
 
@@ -144,10 +89,8 @@ router = Router(
     f"/{NOUN}",
     route_handlers=[
         get("/", sync_to_thread=True, summary="List rates")(list_rates),
-        post("/", dto=StrictBody, return_dto=None, status_code=200, sync_to_thread=True, summary="Set rates")(
-            set_rates
-        ),
-        delete("/{currency:str}/{day:str}", status_code=200, sync_to_thread=True, summary="Remove a rate")(remove_rate),
+        post("/", status_code=200, sync_to_thread=True, summary="Set rates")(set_rates),
+        delete("/{currency:str}/{day:str}", status_code=200, sync_to_thread=True, summary="Delete a rate")(remove_rate),
     ],
     tags=["Reports"],
 )

@@ -1,7 +1,7 @@
-"""What the endpoints of all set-up records share: reading, saving, showing, and their routes."""
+"""Endpoints shared by all set-up records: reading, saving, views and routes."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -9,24 +9,21 @@ from litestar import delete, get, patch, post
 from litestar.handlers import HTTPRouteHandler
 from sqlalchemy import Connection
 
+from clickloop.logs.page import Page, page_of, read_number_cursor
 from clickloop.saving import record as saving
 from clickloop.saving.record import Noun
 from clickloop.setup.record import RecordFields
-from clickloop.web.api.all_faults import tells_all
+from clickloop.web.api.all_faults import report_all_faults
 from clickloop.web.api.body import CheckedBody
 from clickloop.web.api.context import ApiContext
-from clickloop.web.api.paging import Page, page_of, read_number_cursor
-from clickloop.web.api.wire import moment_text, shown
 
 R = TypeVar("R", bound=RecordFields)
 V = TypeVar("V", bound=msgspec.Struct)
 
-_DATES = frozenset({"created_at", "updated_at", "archived_at", "paused_at"})
-
 
 @dataclasses.dataclass(frozen=True)
 class Records(Generic[R, V]):
-    """One kind of record, and how the API shows several of them."""
+    """A kind of record and its views."""
 
     noun: Noun[R]
     views: Callable[[ApiContext, Connection, Sequence[R]], Sequence[V]]
@@ -39,7 +36,7 @@ class Records(Generic[R, V]):
     def page(
         self, context: ApiContext, limit: int, cursor: str, after: Callable[[Connection, int, int], list[R]]
     ) -> Page[V]:
-        """Return a page of a list. ``after`` is given the number that the page begins behind, and how many to find at most."""
+        """Return a page of a list. ``after`` takes the ID that the page starts after, and the maximum number of records."""
         after_id = read_number_cursor(self.noun.name, cursor)
         with context.ledger.read() as tx:
             found = after(tx, after_id, limit + 1)
@@ -47,54 +44,34 @@ class Records(Generic[R, V]):
         return page_of(found, limit, self.noun.name, lambda record: record.id, lambda record: views[record.id])
 
     def create(self, context: ApiContext, new: Callable[[Connection], R]) -> V:
-        """Save what ``new`` returns."""
+        """Save the record that ``new`` returns."""
         return self.answer(context, saving.create(context, self.noun, new, self.logged(context)))
 
     def change(self, context: ApiContext, record_id: int, changed: Callable[[Connection, R], R]) -> V:
-        """Save a record as ``changed`` returns it."""
+        """Save a record as changed by ``changed``."""
         return self.answer(context, saving.change(context, self.noun, record_id, changed, self.logged(context)))
 
     def archive(self, context: ApiContext, record_id: int) -> V:
-        """Take a record out of use."""
+        """Archive a record."""
         return self.answer(context, saving.archive(context, self.noun, record_id, self.logged(context)))
 
     def restore(self, context: ApiContext, record_id: int) -> V:
-        """Take an archived record into use again."""
+        """Restore an archived record."""
         return self.answer(context, saving.restore(context, self.noun, record_id, self.logged(context)))
 
     def answer(self, context: ApiContext, record: R) -> V:
-        """Return what was saved as the API shows it."""
+        """Return the view of a saved record."""
         with context.ledger.read() as tx:
             return self.view(context, tx, record)
 
     def view(self, context: ApiContext, tx: Connection, record: R) -> V:
-        """Return a record as the API shows it."""
+        """Return the view of a record."""
         return self.views(context, tx, [record])[0]
 
     def logged(self, context: ApiContext) -> Callable[[Connection, R], V]:
-        """Return what shows a record to the log of changes."""
+        """Return a function that makes the views for the audit log."""
         for_log = dataclasses.replace(context, is_for_log=True)
         return lambda tx, record: self.view(for_log, tx, record)
-
-
-def view_of(kind: type[V], record: msgspec.Struct, computed: Mapping[str, object]) -> V:
-    """Return a record as the API shows it: its fields by their names, texts readable, dates as text, beside what is ``computed``."""
-    names = [name for name in kind.__struct_fields__ if name not in computed]
-    return kind(**{name: _shown(name, getattr(record, name)) for name in names}, **computed)
-
-
-def _shown(name: str, value: object) -> object:
-    if name in _DATES and isinstance(value, int):
-        return moment_text(value)
-    if type(value) is str:  # an enum stays one
-        return shown(value)
-    if isinstance(value, tuple):
-        return tuple(_shown("", item) for item in value)
-    if isinstance(value, dict):
-        return {shown(key): _shown("", item) for key, item in value.items()}
-    if isinstance(value, msgspec.Struct):
-        return view_of(type(value), value, {})
-    return value
 
 
 Endpoint = Callable[..., Any]
@@ -111,15 +88,13 @@ def record_routes(
     archive: Endpoint,
     restore: Endpoint,
 ) -> list[HTTPRouteHandler]:
-    """Return the routes that every kind of record has. ``one`` and ``many`` are its names in summaries: ``a network``, ``networks``."""
+    """Return the routes of a kind of record. ``one`` and ``many`` name it in summaries: ``a network``, ``networks``."""
     number = "/{number:int}"
     return [
-        post("/", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary=f"Create {one}")(tells_all(create)),
+        post("/", dto=CheckedBody, sync_to_thread=True, summary=f"Create {one}")(report_all_faults(create)),
         get("/", sync_to_thread=True, summary=f"List {many}")(show_list),
-        get(number, sync_to_thread=True, summary=f"Read {one}")(read),
-        patch(number, dto=CheckedBody, return_dto=None, sync_to_thread=True, summary=f"Change {one}")(
-            tells_all(change)
-        ),
+        get(number, sync_to_thread=True, summary=f"Get {one}")(read),
+        patch(number, dto=CheckedBody, sync_to_thread=True, summary=f"Change {one}")(report_all_faults(change)),
         delete(number, status_code=200, sync_to_thread=True, summary=f"Archive {one}")(archive),
         post(f"{number}/restore", status_code=200, sync_to_thread=True, summary=f"Restore {one}")(restore),
     ]

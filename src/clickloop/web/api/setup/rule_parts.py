@@ -1,43 +1,43 @@
-"""The parts of a postback rule as the API shows them."""
+"""Views of the parts of a postback rule."""
 
 import msgspec
 
+from clickloop.logs.view import view_of
 from clickloop.money import amount_text
 from clickloop.postback.masking import masked_request
 from clickloop.postback.rule import Conditions, Header, Method, RequestTemplate
 from clickloop.postback.rule_change import (
+    BodyKindField,
     EveryNth,
-    Kind,
     Minimum,
     OnlyFirst,
     Pattern,
     Percent,
     Secrets,
     Statuses,
+    TriggerField,
     Unwanted,
     UnwantedPattern,
     Url,
-    When,
 )
-from clickloop.web.api.setup.records import view_of
 
 
 class RequestTemplateView(msgspec.Struct, kw_only=True):
-    """The request with its macros, secrets masked."""
+    """The request template, secrets masked."""
 
     url: Url
     method: Method
     headers: tuple[Header, ...]
-    body_kind: Kind
+    body_kind: BodyKindField
     body: str
     secrets: Secrets
 
 
 class ConditionsView(msgspec.Struct, kw_only=True):
-    """When it is sent."""
+    """When a postback is created."""
 
     statuses: Statuses
-    trigger: When
+    trigger: TriggerField
     only_first: OnlyFirst
     minimum_payout: Minimum
     every_nth: EveryNth
@@ -46,7 +46,7 @@ class ConditionsView(msgspec.Struct, kw_only=True):
 
 
 class SuccessView(msgspec.Struct, kw_only=True):
-    """When a 2xx answer counts as delivered; empty: not asked for."""
+    """Which 2xx responses count as delivered. Empty fields are not checked."""
 
     must_contain: str
     must_not_contain: Unwanted
@@ -55,11 +55,11 @@ class SuccessView(msgspec.Struct, kw_only=True):
 
 
 def request_template_view(template: RequestTemplate) -> RequestTemplateView:
-    """A request for JSON, its secrets masked."""
-    return view_of(RequestTemplateView, masked_request(template), {})
+    """Return a request template for JSON, secrets masked."""
+    return view_of(RequestTemplateView, masked_request(template))
 
 
 def conditions_view(conditions: Conditions) -> ConditionsView:
-    """Conditions for JSON."""
+    """Return conditions for JSON."""
     minimum = conditions.minimum_payout_micros
-    return view_of(ConditionsView, conditions, {"minimum_payout": None if minimum is None else amount_text(minimum)})
+    return view_of(ConditionsView, conditions, minimum_payout=None if minimum is None else amount_text(minimum))

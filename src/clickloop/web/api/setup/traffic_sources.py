@@ -1,4 +1,4 @@
-"""/traffic-sources: where visitors come from, the parameters of its links and its postback URL."""
+"""/traffic-sources: where visitors come from, with link parameters and postback URL."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -9,16 +9,20 @@ from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy import Connection
 
+from clickloop.clock import Moment
 from clickloop.diagnosis.check.records import postback_url_findings, source_findings
+from clickloop.logs.page import Page
+from clickloop.logs.view import view_of
 from clickloop.postback.masking import masked_text
 from clickloop.saving import traffic_sources as saving
 from clickloop.setup.traffic_source import NewSource, SourceChange, SourceFields, TrafficSource
-from clickloop.store.ledger.setup.postback_rules import KeptRule, first_rules_of_sources
+from clickloop.store.ledger.setup.postback_rules import StoredRule, first_rules_of_sources
 from clickloop.store.ledger.setup.traffic_sources import sources_after
+from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Words
-from clickloop.web.api.setup.records import Records, record_routes, view_of
-from clickloop.web.api.wire import Advice, Moment, shown, warnings_of
+from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Words
+from clickloop.web.api.setup.records import Records, record_routes
+from clickloop.web.api.wire import Advice, warnings_of
 
 NOUN = saving.NOUN.name
 
@@ -26,42 +30,42 @@ NOUN = saving.NOUN.name
 class SourceView(SourceFields, frozen=True, kw_only=True):
     """A traffic source."""
 
-    postback_rule_id: Annotated[int | None, Meta(description="The postback rule that holds the postback URL.")]
-    warnings: Annotated[list[Advice], Meta(description="What will probably not do what was meant.")]
+    postback_rule_id: Annotated[int | None, Meta(description="Postback rule that contains the postback URL.")]
+    warnings: Annotated[list[Advice], Meta(description="Likely mistakes. They do not prevent saving.")]
     created_at: Moment
     updated_at: Moment
     archived_at: Moment | None
 
 
 def create_source(context: Context, data: JSONBody[NewSource]) -> SourceView:
-    """Creates a traffic source, from a preset or from what is given."""
+    """Create a traffic source from a preset or from the given fields."""
     return SOURCES.create(context, lambda tx: saving.new_source(context, tx, data))
 
 
 def list_sources(
     context: Context, limit: Limit = 50, cursor: Cursor = "", archived: Archived = False, words: Words = ""
 ) -> Page[SourceView]:
-    """Traffic sources in the order in which they were made."""
+    """List traffic sources in order of creation."""
     return SOURCES.page(context, limit, cursor, partial(sources_after, archived=archived, words=words))
 
 
 def read_source(context: Context, number: Id) -> SourceView:
-    """One traffic source, archived or not."""
+    """Return a traffic source, archived or not."""
     return SOURCES.read(context, number)
 
 
 def change_source(context: Context, number: Id, data: JSONBody[SourceChange]) -> SourceView:
-    """Changes what is given and leaves the rest."""
+    """Change the given fields. Omitted fields stay unchanged."""
     return SOURCES.change(context, number, lambda tx, source: saving.changed_source(context, tx, source, data))
 
 
 def remove_source(context: Context, number: Id) -> SourceView:
-    """Takes a traffic source out of use; nothing is deleted. Refused while a live campaign needs it."""
+    """Archive a traffic source. Nothing is deleted. Fails while a live campaign uses it."""
     return SOURCES.archive(context, number)
 
 
 def restore_source(context: Context, number: Id) -> SourceView:
-    """Takes an archived traffic source into use again."""
+    """Restore an archived traffic source."""
     return SOURCES.restore(context, number)
 
 
@@ -70,15 +74,16 @@ def _views(_context: ApiContext, tx: Connection, sources: Sequence[TrafficSource
     return [_view(source, rules.get(source.id)) for source in sources]
 
 
-def _view(source: TrafficSource, rule: KeptRule | None) -> SourceView:
+def _view(source: TrafficSource, rule: StoredRule | None) -> SourceView:
     url = source.postback_url
     findings = source_findings(source, rule.rule if rule and not rule.is_archived else None)
-    computed = {
-        "postback_url": shown(masked_text(url, rule.rule.request.secrets if rule else ())),
-        "postback_rule_id": rule.id if rule else None,
-        "warnings": warnings_of([*findings, *postback_url_findings(source, url)]),
-    }
-    return view_of(SourceView, source, computed)
+    return view_of(
+        SourceView,
+        source,
+        postback_url=readable(masked_text(url, rule.rule.request.secrets if rule else ())),
+        postback_rule_id=rule.id if rule else None,
+        warnings=warnings_of([*findings, *postback_url_findings(source, url)]),
+    )
 
 
 SOURCES = Records(saving.NOUN, _views)

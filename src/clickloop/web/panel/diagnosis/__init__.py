@@ -1,1 +1,1 @@
-"""Pages that explain: trace, try it, check, health, test clicks."""
+"""Pages for diagnosis: trace, try it, check, health, test clicks."""

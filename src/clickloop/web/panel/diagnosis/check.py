@@ -1,79 +1,75 @@
-"""Check: what keeps conversions from being told to their sources, each with its place and its remedy."""
+"""Check: problems that keep conversions from being reported to their sources, each with its place and remedy."""
 
 from collections.abc import Iterable
-from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from litestar import get
-from litestar.params import QueryParameter
 from markupsafe import Markup, escape
 
-from clickloop.diagnosis.check.finding import Kind, moment_words
-from clickloop.diagnosis.check.views import ToldPlace
-from clickloop.log_filter import MAX_ID
+from clickloop.diagnosis.check.finding import CheckPlaceKind, moment_words
+from clickloop.diagnosis.check.views import CheckPlaceView
 from clickloop.web.api.context import Context
-from clickloop.web.api.diagnosis.check import checked_lately
+from clickloop.web.api.diagnosis.check import recent_check
 from clickloop.web.long_work import in_long_work
 from clickloop.web.panel.diagnosis.try_it import live_campaigns
-from clickloop.web.panel.frame.page import Answer, page, when
-from clickloop.web.panel.frame.viewer import Visit
+from clickloop.web.panel.frame.page import PageResponse, page, when
+from clickloop.web.panel.frame.viewer import CurrentViewer
+from clickloop.web.panel.setup.setup_choices import OptionalId
 
 PATH = "/panel/check"
 
-_FOLDERS = {
-    Kind.TRAFFIC_SOURCE: "traffic-sources",
-    Kind.CAMPAIGN: "campaigns",
-    Kind.OFFER: "offers",
-    Kind.NETWORK: "networks",
-    Kind.POSTBACK_RULE: "postback-rules",
+_PATHS = {
+    CheckPlaceKind.TRAFFIC_SOURCE: "traffic-sources",
+    CheckPlaceKind.CAMPAIGN: "campaigns",
+    CheckPlaceKind.OFFER: "offers",
+    CheckPlaceKind.NETWORK: "networks",
+    CheckPlaceKind.POSTBACK_RULE: "postback-rules",
 }
 
-OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
 
-
-def show(visit: Visit, context: Context, campaign_id: OfCampaign = None) -> Answer:
-    """The findings, the worst first, and what was seen of each campaign lately."""
-    told, at = checked_lately(context, campaign_id)
+def show(viewer: CurrentViewer, context: Context, campaign_id: OptionalId = None) -> PageResponse:
+    """Return the findings, worst first, and the recent activity of each campaign."""
+    report, at = recent_check(context, campaign_id)
     return page(
-        visit,
+        viewer,
         "check.html",
-        told=told,
+        report=report,
         at=at,
         campaigns=live_campaigns(context),
         campaign_id=campaign_id,
         editor=editor_of,
         name=name_of,
-        in_zone=lambda text, moments: in_zone(text, moments, visit.zone),
+        in_zone=lambda text, moments: in_zone(text, moments, viewer.zone),
     )
 
 
 def in_zone(text: str, moments: Iterable[str], zone: ZoneInfo) -> Markup:
-    """A sentence of a finding with its moments (ISO texts) as they are read in that zone."""
+    """Return a finding's sentence with its moments (ISO texts) in local time."""
     shown = escape(text)
     for moment in moments:
         shown = shown.replace(moment_words(moment), when(moment, zone, seconds=False))
     return shown
 
 
-def name_of(place: ToldPlace) -> str:
-    """What the place is called."""
-    if place.kind is Kind.INSTANCE:
+def name_of(place: CheckPlaceView) -> str:
+    """Return the display name of a place."""
+    if place.kind is CheckPlaceKind.INSTANCE:
         return "Conversions - In" if place.field == "notices" else "Settings"
-    return place.name or ("Statuses" if place.kind is Kind.STATUS else str(place.id))
+    return place.name or ("Statuses" if place.kind is CheckPlaceKind.STATUS else str(place.id))
 
 
-def editor_of(place: ToldPlace) -> str:
-    """Where in the panel a place is mended."""
-    if place.kind is Kind.STATUS:
+def editor_of(place: CheckPlaceView) -> str:
+    """Return the page where a place can be corrected."""
+    if place.kind is CheckPlaceKind.STATUS:
         return "/panel/statuses"
-    if place.kind is Kind.INSTANCE and place.field == "notices":
+    if place.kind is CheckPlaceKind.INSTANCE and place.field == "notices":
         return "/panel/notices?outcome=refused"
-    if place.kind is Kind.RECEIVER:
+    if place.kind is CheckPlaceKind.RECEIVER:
         return f"/panel/health/receivers/{place.name}"
-    if place.kind is Kind.INSTANCE or not place.id:
+    if place.kind is CheckPlaceKind.INSTANCE or not place.id:
         return "/panel/settings"
     field = f"#{place.field}" if place.field else ""
-    return f"/panel/{_FOLDERS[place.kind]}/{place.id}{field}"
+    return f"/panel/{_PATHS[place.kind]}/{place.id}{field}"
 
 
 routes = [get(PATH.removeprefix("/panel"))(in_long_work(show))]

@@ -1,4 +1,4 @@
-"""Search and trace: an id leads to the whole story on a time line, from click to attempts; a name leads to its record."""
+"""Trace and search: an ID leads to its click's timeline, from click to postback attempts; a name leads to its record."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -7,14 +7,17 @@ from litestar import get
 from litestar.exceptions import HTTPException
 from litestar.params import QueryParameter
 
+from clickloop.diagnosis.id_search import FoundList, Matched, find_stories
 from clickloop.diagnosis.trace import EventKind
+from clickloop.diagnosis.trace_lookup import find_trace
+from clickloop.diagnosis.trace_view import trace_view
+from clickloop.logs.column import names_for
+from clickloop.logs.columns import CLICK_COLUMNS
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.logs.clicks import canonical_click_id, find_trace, trace_view
-from clickloop.web.api.logs.columns import CLICK_COLUMNS, names_for
-from clickloop.web.api.logs.id_search import FoundList, Matched, find_stories
-from clickloop.web.panel.diagnosis.record_search import FoundRecord, find_records
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts, redirect
+from clickloop.web.api.logs.clicks import canonical_click_id
+from clickloop.web.panel.diagnosis.record_search import RecordMatch, find_records
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer, redirect
 from clickloop.web.panel.logs.log_page import flag_sentence, screening_sentence
 
 Pasted = Annotated[str, QueryParameter(max_length=1_024)]
@@ -28,44 +31,46 @@ _PLACES = {
     EventKind.ATTEMPT: "postbacks",
 }
 _DETAIL_PLACES = {"notice": "notices", "conversion": "conversions"}
-_UNDER_WAY = ("is queued", "is being sent", "is in progress", "waits for its click")
+_IN_PROGRESS = ("is queued", "is being sent", "is in progress", "waits for its click")
 
 
-def show(visit: Visit, context: Context, q: Pasted = "", everything: Everything = False) -> Answer:
-    """The story or record of what was typed; several: a list to choose from."""
-    wanted = q.strip()
-    found = find_stories(context, wanted, everything) if wanted else None
-    records = find_records(context, wanted)
+def show(viewer: CurrentViewer, context: Context, q: Pasted = "", everything: Everything = False) -> PageResponse:
+    """Return the story or record that matches the query; a list if several do."""
+    query = q.strip()
+    found = find_stories(context, query, everything) if query else None
+    records = find_records(context, query)
     if records:
         if len(records) == 1 and found is not None and not found.items:
             return redirect(records[0].address)
-        return _form(visit, context, q, found, records)
+        return _form(viewer, context, q, found, records)
     if found is not None and len(found.items) == 1 and found.looked_back_to is None:
         (one,) = found.items
         if one.click_id is None:
             return redirect(f"/panel/notices/{one.record_id}")
-        return story_page(visit, context, one.click_id, q, one.record_id)
+        return story_page(viewer, context, one.click_id, q, one.record_id)
     if found is not None and len({one.click_id for one in found.items}) == 1 and found.items[0].click_id is not None:
-        return story_page(visit, context, found.items[0].click_id, q, found.items[0].record_id, found)
-    return _form(visit, context, q, found)
+        return story_page(viewer, context, found.items[0].click_id, q, found.items[0].record_id, found)
+    return _form(viewer, context, q, found)
 
 
 def story_page(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
     click_id: str,
     q: str = "",
     marked: str = "",
     found: FoundList | None = None,
-) -> Answer:
-    """The time line of a click; events of the record ``marked`` stand out. A 404 where there is nothing to tell."""
+) -> PageResponse:
+    """Return the timeline of a click; events of the record ``marked`` stand out. Raise HTTPException 404 if it is empty."""
     view = trace_view(find_trace(context, canonical_click_id(context, click_id)))
     if view.click is None and not view.events:
-        raise HTTPException(status_code=404, detail="It is a click id of this tracker, but nothing of it has arrived.")
+        raise HTTPException(
+            status_code=404, detail="This is a click ID of this tracker, but no click with it has arrived."
+        )
     with context.ledger.read() as tx:
         names = names_for(tx, CLICK_COLUMNS, [view.click] if view.click else [])
     return page(
-        visit,
+        viewer,
         "story.html",
         view=view,
         q=q,
@@ -76,18 +81,18 @@ def story_page(
         flag_sentence=flag_sentence,
         screening_sentence=screening_sentence,
         columns=CLICK_COLUMNS,
-        busy=any(words in event.sentence for event in view.events for words in _UNDER_WAY),
+        busy=any(words in event.sentence for event in view.events for words in _IN_PROGRESS),
         older=found.looked_back_to if found else None,
     )
 
 
 def _form(
-    visit: VisitFacts, context: ApiContext, q: str, found: FoundList | None, records: Sequence[FoundRecord] = ()
-) -> Answer:
+    viewer: Viewer, context: ApiContext, q: str, found: FoundList | None, records: Sequence[RecordMatch] = ()
+) -> PageResponse:
     with context.ledger.read() as tx:
         campaigns = [column for column in CLICK_COLUMNS if column.key == "campaign"]
         names = names_for(tx, campaigns, found.items if found else [])
-    return page(visit, "trace.html", q=q, found=found, records=records, names=names, Matched=Matched)
+    return page(viewer, "trace.html", q=q, found=found, records=records, names=names, Matched=Matched)
 
 
 routes = [get("/trace", sync_to_thread=True)(show)]

@@ -1,173 +1,171 @@
-"""Test clicks: a real click and a real conversion, marked as tests, sent as all others are, and kept out of reports."""
+"""Test clicks: real clicks and conversions, marked as tests: their postbacks are sent, but reports leave them out."""
 
 import secrets
 from typing import Annotated
 
 from litestar import get, post
-from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
-from litestar.params import QueryParameter, SkipValidation
+from litestar.params import QueryParameter
 
 from clickloop.click.click import Screening
 from clickloop.click_id import ClickId
 from clickloop.clock import MINUTE_MS
+from clickloop.conversion.reported import ConversionReport
 from clickloop.diagnosis.trace import EventKind
-from clickloop.log_filter import MAX_ID
+from clickloop.diagnosis.trace_lookup import find_trace
+from clickloop.logs.listing import list_postbacks
 from clickloop.people.user import Right
 from clickloop.postback.postback_log import PostbackFilter
-from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis import trial_clicks as api
 from clickloop.web.api.logs import conversions
-from clickloop.web.api.logs.clicks import find_trace
-from clickloop.web.api.logs.postbacks import list_postbacks
 from clickloop.web.api.paging import ClickIdPath
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.api.setup.traffic_sources import read_source
 from clickloop.web.panel.diagnosis.try_it import live_campaigns
-from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
+from clickloop.web.panel.frame.flash import FlashMessage
+from clickloop.web.panel.frame.form import FormParameter
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.reports.loop_verdict import loop_verdict
-from clickloop.web.panel.reports.newcomer import first_undone, walk_at, what_comes_next
-from clickloop.web.panel.setup.setup_choices import only, status_choices
+from clickloop.web.panel.reports.walkthrough import first_undone, next_tasks, walkthrough_at
+from clickloop.web.panel.setup.setup_choices import OptionalId, only, status_choices
 
 PATH = "/panel/try/test"
-ROWS = 20
-WATCHED_MS = 10 * MINUTE_MS
-"""Maximum time a page refreshes by itself."""
-
-_FormParameter = NamedDependency[SkipValidation[Form]]
-OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
+MAX_ROWS = 20
+REFRESH_MS = 10 * MINUTE_MS
+"""Maximum time for which a page refreshes by itself."""
 WatchUntil = Annotated[int, QueryParameter(ge=0, le=1 << 47)]
 WatchFromNow = Annotated[int | None, QueryParameter(ge=0, le=1 << 47)]
 
 
-def show(visit: Visit, context: Context, campaign_id: OfCampaign = None, watch: WatchFromNow = None) -> Answer:
-    """A test link of a campaign, and the test clicks of the last day. The only campaign there is needs no choosing."""
+def show(
+    viewer: CurrentViewer, context: Context, campaign_id: OptionalId = None, watch: WatchFromNow = None
+) -> PageResponse:
+    """Return a test link for a campaign, by default the only one, and the test clicks of the last day."""
     if campaign_id is None:
         campaign_id = only(live_campaigns(context))
     link = None
-    if campaign_id in dict(live_campaigns(context)) and visit.may(Right.WORK):
+    if campaign_id in dict(live_campaigns(context)) and viewer.may(Right.WORK):
         assert campaign_id is not None
         link = api.make_test_link(context, api.TestLinkBody(campaign_id=campaign_id))
     if watch is None:
-        watch = context.clock() + WATCHED_MS if link else 0
-    return _show(visit, context, campaign_id, watch, link)
+        watch = context.clock() + REFRESH_MS if link else 0
+    return _show(viewer, context, campaign_id, watch, link)
 
 
-def make_link(visit: Visit, context: Context, form: _FormParameter) -> Answer:
-    """Shows a link that makes test clicks for a while. Nothing is stored."""
+def make_link(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
+    """Return a link whose clicks are tests, for a limited time. Nothing is stored."""
     number = form.text("campaign_id")
     campaign_id = int(number) if number.isdecimal() and len(number) < 10 else None
     try:
         link = api.make_test_link(context, form.read(api.TestLinkBody))
     except InvalidInputError as error:
-        return _show(visit, context, campaign_id, faults=error.faults)
-    return _show(visit, context, campaign_id, context.clock() + WATCHED_MS, link)
+        return _show(viewer, context, campaign_id, faults=error.faults)
+    return _show(viewer, context, campaign_id, context.clock() + REFRESH_MS, link)
 
 
-def show_one(visit: Visit, context: Context, click_id: ClickIdPath, watch: WatchUntil = 0) -> Answer:
-    """A test click: its conversion to make, and what has become of it so far."""
-    usual = {"payout": "1", "currency": "", "status": "", "txid": f"test-{secrets.token_hex(3)}", "postbacks": "on"}
-    return _show_one(visit, context, click_id, usual, watch)
+def show_one(viewer: CurrentViewer, context: Context, click_id: ClickIdPath, watch: WatchUntil = 0) -> PageResponse:
+    """Return a test click, with a form to convert it and its events so far."""
+    values = {"payout": "1", "currency": "", "status": "", "txid": f"test-{secrets.token_hex(3)}", "postbacks": "on"}
+    return _show_one(viewer, context, click_id, values, watch)
 
 
-def convert(visit: Visit, context: Context, request: AnyRequest, click_id: ClickIdPath, form: _FormParameter) -> Answer:
-    """Registers the conversion, as one that is entered by hand; it is a test because its click is one."""
+def convert(
+    viewer: CurrentViewer, context: Context, request: AnyRequest, click_id: ClickIdPath, form: FormParameter
+) -> PageResponse:
+    """Register a conversion by hand; it counts as a test because its click does."""
     canonical = _test_click_id(context, click_id)
     try:
         report = form.read(
-            conversions.ConversionReport,
+            ConversionReport,
             click_id=canonical,
             by_hand=True,
             disable_postback=form.text("postbacks") != "on",
         )
         conversions.report_conversion(context, request, report)
     except InvalidInputError as error:
-        return _show_one(visit, context, canonical, form.tree, faults=error.faults)
-    watch = context.clock() + WATCHED_MS
-    return visit.go(f"{PATH}/{canonical}", Said.CONVERTED, watch=str(watch))
+        return _show_one(viewer, context, canonical, form.tree, faults=error.faults)
+    watch = context.clock() + REFRESH_MS
+    return viewer.go(f"{PATH}/{canonical}", FlashMessage.CONVERTED, watch=str(watch))
 
 
 def _show(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
     campaign_id: int | None,
     watch: int = 0,
     link: api.TestLinkView | None = None,
-    faults: tuple[Fault, ...] = (),
-) -> Answer:
+    faults: tuple[FieldFault, ...] = (),
+) -> PageResponse:
     campaigns = live_campaigns(context)
     return page(
-        visit,
+        viewer,
         "test_clicks.html",
-        422 if faults else 200,
         faults,
-        found=api.list_test_clicks(context, ROWS, "", campaign_id),
+        found=api.list_test_clicks(context, MAX_ROWS, "", campaign_id),
         campaigns=campaigns,
         first=None if campaigns else first_undone(context),
         names=dict(campaigns),
         campaign_id=campaign_id,
         link=link,
         watch=watch if context.clock() < watch else 0,
-        walk=walk_at(context, visit, None),
+        walkthrough=walkthrough_at(context, viewer, None),
     )
 
 
 def _show_one(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
     click_id: str,
     values: dict[str, str],
     watch: int = 0,
-    faults: tuple[Fault, ...] = (),
-) -> Answer:
+    faults: tuple[FieldFault, ...] = (),
+) -> PageResponse:
     canonical = _test_click_id(context, click_id)
     trace = find_trace(context, canonical)
     click = trace.click
-    asked = {name: values.get(name, "") for name in ("payout", "currency", "status", "txid", "postbacks")}
+    submitted = {name: values.get(name, "") for name in ("payout", "currency", "status", "txid", "postbacks")}
     network = api.network_of(context, click.network_id) if click else None
-    postbacks = list_postbacks(context, PostbackFilter(click_id=canonical), ROWS).items
+    postbacks = list_postbacks(context, PostbackFilter(click_id=canonical), MAX_ROWS).items
     verdict = None
     if click is not None and any(event.kind is EventKind.CONVERSION for event in trace.events):
         verdict = loop_verdict(postbacks, click.source_id, _source_rule(context, click.source_id))
-    told = {name: asked[name] for name in ("payout", "currency", "status", "txid")}
+    claims = {name: submitted[name] for name in ("payout", "currency", "status", "txid")}
     return page(
-        visit,
+        viewer,
         "test_click.html",
-        422 if faults else 200,
         faults,
         click=click,
         click_id=canonical,
-        v=asked,
+        v=submitted,
         events=trace.events,
         postbacks=postbacks,
         verdict=verdict,
-        things=what_comes_next(context, visit, click.campaign_id) if click and verdict and verdict.works else [],
+        tasks=next_tasks(context, viewer, click.campaign_id) if click and verdict and verdict.works else [],
         statuses=status_choices(context),
-        notice_url=api.network_notice_url(context, network, canonical, told),
+        notice_url=api.network_notice_url(context, network, canonical, claims),
         network=network,
         watch=watch if context.clock() < watch else 0,
-        walk=walk_at(context, visit, None),
+        walkthrough=walkthrough_at(context, viewer, None),
     )
 
 
 def _source_rule(context: ApiContext, source_id: int) -> int | None:
-    """Return the number of the rule that is a source's postback URL; None: it has none."""
+    """Return the rule of a source's postback URL, None if it has none."""
     source = read_source(context, source_id)
     return source.postback_rule_id if source.postback_url else None
 
 
 def _test_click_id(context: ApiContext, text: str) -> str:
-    """The id of a click that is a test, or that has not arrived yet. Raises NotFoundException for any other."""
+    """Return the canonical ID of a click that is a test or has not arrived yet. Raise NotFoundException for any other."""
     read = context.click_ids.read(text)
     if not isinstance(read, ClickId):
-        raise NotFoundException("This is not a click id of this tracker: it is mistyped, cut off or forged.")
+        raise NotFoundException("This is not a click ID of this tracker: it is mistyped, cut off or forged.")
     click = context.facts.find_clicks([read.text]).get(read.text)
     if click is not None and click.screening != Screening.TEST:
-        raise NotFoundException("This click is not a test: report its conversions under Conversions.")
+        raise NotFoundException("This click is not a test. Add its conversions under Conversions.")
     return read.text
 
 

@@ -1,155 +1,150 @@
-"""Try it: the dry run as a page: where a visitor would go, and what each postback rule would do, condition by condition."""
+"""Try it: a dry run that shows where a visitor would go and what each postback rule would do, condition by condition."""
 
 from typing import Annotated, Any
 
 import msgspec
 from litestar import get, post
-from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
-from litestar.params import QueryParameter, SkipValidation
+from litestar.params import QueryParameter
 
-from clickloop.clock import SECOND_MS
-from clickloop.conversion.notice import EVENTS, PARAMS
-from clickloop.log_filter import MAX_ID
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.clock import SECOND_MS, iso_text
+from clickloop.conversion.notice import MAX_EVENTS, MAX_PARAMS
+from clickloop.diagnosis.simulation_input import SimulationBody
+from clickloop.diagnosis.trial_link import example_parameters
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS, campaigns_after
 from clickloop.store.ledger.setup.offers import OFFERS
 from clickloop.store.ledger.setup.statuses import status_rows
 from clickloop.store.ledger.setup.traffic_sources import SOURCES
+from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis import simulate as api
-from clickloop.web.api.diagnosis.trial_clicks import example_parameters
 from clickloop.web.api.problem import AnyRequest
-from clickloop.web.api.wire import moment_text, shown
 from clickloop.web.panel.frame.auth_guard import NEEDS
-from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
+from clickloop.web.panel.frame.form import Form, FormParameter
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.logs.log_page import flag_sentence
-from clickloop.web.panel.reports.newcomer import first_undone
-from clickloop.web.panel.setup.setup_choices import only
+from clickloop.web.panel.reports.walkthrough import first_undone
+from clickloop.web.panel.setup.setup_choices import OptionalId, only
 
 PATH = "/panel/try"
-MAX_CAMPAIGNS = 1_000  # a list to choose from; beyond it a field takes the number
-
-_FormParameter = NamedDependency[SkipValidation[Form]]
-OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
-OfRecord = Annotated[str, QueryParameter(max_length=100)]
+MAX_CAMPAIGNS = 1_000  # in the list to choose from
+RecordParameter = Annotated[str, QueryParameter(max_length=100)]
 
 
-class Choice(msgspec.Struct, frozen=True):
-    """Something to choose from."""
+class NamedRecord(msgspec.Struct, frozen=True):
+    """A record to choose."""
 
     number: int
     name: str
 
 
-class Tried(msgspec.Struct, frozen=True, kw_only=True):
-    """What is tried: a campaign with its source's rows and its offers, or a record."""
+class DryRunSubject(msgspec.Struct, frozen=True, kw_only=True):
+    """The subject of a dry run: a campaign with its source and offers, a recorded click, or a stored conversion."""
 
-    campaign: Choice | None = None
-    source: Choice | None = None
-    offers: tuple[Choice, ...] = ()
+    campaign: NamedRecord | None = None
+    source: NamedRecord | None = None
+    offers: tuple[NamedRecord, ...] = ()
     parameters: tuple[tuple[str, str, str], ...] = ()
-    """Name in the link, an example of a value, and what the source's placeholder is."""
+    """Name in the link, example value, and placeholder of the source."""
     click_id: str = ""
     conversion_id: str = ""
 
 
 def show(
-    visit: Visit,
+    viewer: CurrentViewer,
     context: Context,
     request: AnyRequest,
-    campaign_id: OfCampaign = None,
-    click_id: OfRecord = "",
-    conversion_id: OfRecord = "",
-) -> Answer:
-    """What to try, and once that is chosen the form for it; the only campaign there is needs no choosing."""
+    campaign_id: OptionalId = None,
+    click_id: RecordParameter = "",
+    conversion_id: RecordParameter = "",
+) -> PageResponse:
+    """Return the choice of subjects, or the form for the chosen one; by default, the only campaign."""
     if not (campaign_id or click_id.strip() or conversion_id.strip()):
         campaign_id = only(live_campaigns(context))
-    tried = _tried(context, campaign_id, click_id.strip(), conversion_id.strip())
-    return _show(visit, context, tried, _usual(tried, request))
+    subject = _subject(context, campaign_id, click_id.strip(), conversion_id.strip())
+    return _show(viewer, context, subject, _defaults(subject, request))
 
 
-def try_it(visit: Visit, context: Context, request: AnyRequest, form: _FormParameter) -> Answer:
-    """The dry run of what the form says. Nothing is sent or stored."""
+def try_it(viewer: CurrentViewer, context: Context, request: AnyRequest, form: FormParameter) -> PageResponse:
+    """Return the dry run of the form. Nothing is sent or stored."""
     number = form.text("campaign_id")
     is_number = number.isdecimal() and len(number) < 10
-    tried = _tried(context, int(number) if is_number else None, form.text("click_id"), form.text("conversion_id"))
-    if tried.conversion_id and not any(value for name, value in form.pairs if name.startswith("conversion.")):
+    subject = _subject(context, int(number) if is_number else None, form.text("click_id"), form.text("conversion_id"))
+    if subject.conversion_id and not any(value for name, value in form.pairs if name.startswith("conversion.")):
         form = Form((name, value) for name, value in form.pairs if not name.startswith("conversion."))
-    usual = _usual(tried, request)
-    given = form.shown_again(api.SimulationBody)
+    defaults = _defaults(subject, request)
+    submitted = form.redisplay_values(SimulationBody)
     values = {
-        name: {**value, **given.get(name, {})} if isinstance(value, dict) else given.get(name, value)
-        for name, value in usual.items()
+        name: {**value, **submitted.get(name, {})} if isinstance(value, dict) else submitted.get(name, value)
+        for name, value in defaults.items()
     }
     if not isinstance(values["parameters"], list):
-        values["parameters"] = usual["parameters"]
+        values["parameters"] = defaults["parameters"]
     try:
-        view = api.simulation_view(api.dry_run(context, form.read(api.SimulationBody)))
+        view = api.simulation_view(api.dry_run(context, form.read(SimulationBody)))
     except InvalidInputError as error:
-        return _show(visit, context, tried, values, error.faults)
+        return _show(viewer, context, subject, values, error.faults)
     except HTTPException as error:
         field = next((name for name in ("click_id", "conversion_id") if form.text(name)), "campaign_id")
-        return _show(visit, context, tried, values, (Fault(field, FaultCode.NOT_FOUND, error.detail),))
-    return _show(visit, context, tried, values, result=view)
+        return _show(viewer, context, subject, values, (FieldFault(field, FaultCode.NOT_FOUND, error.detail),))
+    return _show(viewer, context, subject, values, result=view)
 
 
 def _show(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
-    tried: Tried,
+    subject: DryRunSubject,
     values: dict[str, Any],
-    faults: tuple[Fault, ...] = (),
+    faults: tuple[FieldFault, ...] = (),
     result: api.SimulationView | None = None,
-) -> Answer:
+) -> PageResponse:
     campaigns = live_campaigns(context)
-    is_chosen = bool(tried.campaign or tried.click_id or tried.conversion_id)
+    is_chosen = bool(subject.campaign or subject.click_id or subject.conversion_id)
     return page(
-        visit,
+        viewer,
         "try_it.html",
-        422 if faults else 200,
         faults,
-        tried=tried if is_chosen else None,
+        subject=subject if is_chosen else None,
         v=values,
         campaigns=campaigns,
         first=None if campaigns else first_undone(context),
         statuses=_statuses(context),
         result=result,
-        params=PARAMS,
-        events=EVENTS,
+        params=MAX_PARAMS,
+        events=MAX_EVENTS,
         flag_sentence=flag_sentence,
-        soon=moment_text(context.clock() + SECOND_MS),
+        soon=iso_text(context.clock() + SECOND_MS),
     )
 
 
 def live_campaigns(context: ApiContext) -> list[tuple[int, str]]:
-    """The campaigns to choose from: number and name."""
+    """Return the number and name of live campaigns."""
     with context.ledger.read() as tx:
-        return [(campaign.id, shown(campaign.name)) for campaign in campaigns_after(tx, 0, MAX_CAMPAIGNS)]
+        return [(campaign.id, readable(campaign.name)) for campaign in campaigns_after(tx, 0, MAX_CAMPAIGNS)]
 
 
 def _statuses(context: ApiContext) -> list[str]:
-    """The keys of all statuses, to be suggested as words."""
+    """Return the keys of all statuses, as suggestions."""
     with context.ledger.read() as tx:
         return [row.status.key for row in status_rows(tx)]
 
 
-def _tried(context: ApiContext, campaign_id: int | None, click_id: str, conversion_id: str) -> Tried:
+def _subject(context: ApiContext, campaign_id: int | None, click_id: str, conversion_id: str) -> DryRunSubject:
     if campaign_id is None:
-        return Tried(click_id=click_id, conversion_id=conversion_id)
+        return DryRunSubject(click_id=click_id, conversion_id=conversion_id)
     with context.ledger.read() as tx:
         campaign = CAMPAIGNS.find(tx, campaign_id)
         source = SOURCES.find(tx, campaign.source_id) if campaign else None
         if campaign is None or source is None or campaign.archived_at is not None:
-            return Tried()
+            return DryRunSubject()
         offers = [OFFERS.find(tx, share.offer_id) for share in campaign.offers]
     examples = example_parameters(source)
-    return Tried(
-        campaign=Choice(campaign.id, shown(campaign.name)),
-        source=Choice(source.id, shown(source.name)),
-        offers=tuple(Choice(offer.id, shown(offer.name)) for offer in offers if offer is not None),
+    return DryRunSubject(
+        campaign=NamedRecord(campaign.id, readable(campaign.name)),
+        source=NamedRecord(source.id, readable(source.name)),
+        offers=tuple(NamedRecord(offer.id, readable(offer.name)) for offer in offers if offer is not None),
         parameters=tuple(
             (row.parameter, examples.get(row.parameter, ""), row.placeholder)
             for row in source.parameters
@@ -158,10 +153,10 @@ def _tried(context: ApiContext, campaign_id: int | None, click_id: str, conversi
     )
 
 
-def _usual(tried: Tried, request: AnyRequest) -> dict[str, Any]:
-    """What the form holds at first: the user's own browser as the visitor, a sale of 1."""
+def _defaults(subject: DryRunSubject, request: AnyRequest) -> dict[str, Any]:
+    """Return the initial form: a visitor with the user's own browser, and a conversion with a payout of 1."""
     return {
-        "parameters": [{"name": name, "value": value} for name, value, _ in tried.parameters],
+        "parameters": [{"name": name, "value": value} for name, value, _ in subject.parameters],
         "visitor": {
             "ip": "203.0.113.7",
             "country": "US",
@@ -174,7 +169,7 @@ def _usual(tried: Tried, request: AnyRequest) -> dict[str, Any]:
         "offer_id": "",
         "conversion": {
             **dict.fromkeys(("currency", "txid", "at", "conversion_id"), ""),
-            "payout": "" if tried.conversion_id else "1",
+            "payout": "" if subject.conversion_id else "1",
             "status": "",
             "disable_postback": "",
             "params": [],

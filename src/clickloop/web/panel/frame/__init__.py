@@ -1,1 +1,1 @@
-"""What all pages share: layout, forms, flash messages, who may enter."""
+"""The frame of all pages: layout, forms, flash messages, access."""

@@ -1,4 +1,4 @@
-"""The panel as one Litestar router: every page, who may enter, and what an error looks like to people."""
+"""The panel as one Litestar router: its pages, its guard and its error pages."""
 
 from collections.abc import Collection
 from http import HTTPStatus
@@ -11,22 +11,22 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
-from clickloop.machine.log import MAX_PATH, log, log_breakage
+from clickloop.machine.log import MAX_PATH, log, log_unexpected_error
+from clickloop.people.user import NotPermittedError
 from clickloop.saving.record import UnknownRecordError
-from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.ledger.damaged_record import is_damaged_record
 from clickloop.web.api.context import ApiContext, app_context
 from clickloop.web.api.problem import STORE_DAMAGED
 from clickloop.web.panel.diagnosis import check, health, trace, trial_clicks, try_it
-from clickloop.web.panel.frame import not_found as nothing_here
-from clickloop.web.panel.frame import static_files, theme
-from clickloop.web.panel.frame.auth_guard import SIGN_IN, SignInNeeded, form_of, panel_guard, visit_of
+from clickloop.web.panel.frame import not_found, static_files, theme
+from clickloop.web.panel.frame.auth_guard import SIGN_IN, SignInRequired, form_of, panel_guard, viewer_of
 from clickloop.web.panel.frame.field_names import field_name
 from clickloop.web.panel.frame.flash import IGNORABLE, ignored_word
 from clickloop.web.panel.frame.form_draft import SignedOut
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import AnyRequest, VisitFacts
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import AnyRequest, Viewer
 from clickloop.web.panel.jobs import exports, reruns, resends, uploads
 from clickloop.web.panel.logs import clicks, conversion_entry, conversions, notices, postbacks
 from clickloop.web.panel.people import changes, profile, sign_in, tokens, users, welcome
@@ -77,7 +77,7 @@ _PAGES = (
     postbacks,
     resends,
     trace,
-    nothing_here,
+    not_found,
 )
 
 _POLICY = (
@@ -85,7 +85,7 @@ _POLICY = (
     "frame-ancestors 'none'; base-uri 'none'"
 )
 
-_NOTHING = "This page does not exist. Check the address, or start from the menu."
+_NO_SUCH_PAGE = "This page does not exist. Check the address, or start from the menu."
 _TITLES = {
     400: "The request could not be read",
     403: "Not allowed",
@@ -98,7 +98,7 @@ _TITLES = {
     500: "Something went wrong",
     503: "Temporarily unavailable",
 }
-"""What errors are called on their pages; others by their phrase in HTTP."""
+"""Titles of error pages by status; other statuses use HTTP's own phrase."""
 
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -111,143 +111,153 @@ SECURITY_HEADERS = (
 
 
 def create_panel() -> Router:
-    """The panel."""
+    """Return the router of the panel."""
     return Router(
         "/panel",
-        route_handlers=[_read_later(route) for pages in _PAGES for route in pages.routes],
+        route_handlers=[_accept_any_text(route) for pages in _PAGES for route in pages.routes],
         guards=[panel_guard()],
         dependencies={
             "context": Provide(_context_of, sync_to_thread=False),
-            "visit": Provide(visit_of),
+            "viewer": Provide(viewer_of),
             "form": Provide(form_of),
         },
         exception_handlers={
-            SignInNeeded: _to_sign_in,
+            SignInRequired: _go_to_sign_in,
             SignedOut: _signed_out,
             InvalidInputError: _invalid,
             ValidationException: _unreadable,
-            UnknownRecordError: _unknown,
-            HTTPException: _refused,
+            UnknownRecordError: _unknown_record,
+            NotPermittedError: _not_permitted,
+            HTTPException: _http_error,
             IntegrityError: _conflict,
-            OperationalError: _store_away,
+            OperationalError: _store_unavailable,
             DatabaseError: _store_damaged,
-            FactsError: _store_away,
-            Exception: _broken,
+            FactsError: _store_unavailable,
+            Exception: _internal_error,
         },
         include_in_schema=False,
     )
 
 
 def _context_of(request: AnyRequest) -> ApiContext:
-    """Return the context of a request that the guard let pass; nobody asks for it where nobody has to be signed in."""
+    """Return the context of a request, acting as the viewer that the guard identified; pages without sign-in have no viewer."""
     context = app_context(request)
-    visit: VisitFacts | None = request.scope.get("visit")  # type: ignore[assignment]  # our own key of the scope
-    return context if visit is None else context.asked_by(visit.actor, visit.saved)
+    viewer: Viewer | None = request.scope.get("viewer")  # type: ignore[assignment]  # our own key of the scope
+    return context if viewer is None else context.with_actor(viewer.actor, viewer.saved)
 
 
-def _read_later(route: HTTPRouteHandler) -> HTTPRouteHandler:
-    """The page, its numbers in the address matched as any text: what is none is refused by the page, in its frame, not by the routing."""
+def _accept_any_text(route: HTTPRouteHandler) -> HTTPRouteHandler:
+    """Match numbers in a page's path as any text.
+
+    A wrong number then fails in the page's validation, whose error is shown inside the layout, unlike the router's.
+    """
     route.paths = {path.replace(":int}", ":str}") for path in route.paths}
     return route
 
 
-def answer_outside(request: AnyRequest, error: HTTPException) -> Answer:
-    """For an address below the panel's that leads to no page, or not by this method. It is not known who asks."""
-    sentence = _NOTHING if error.status_code in (404, 405) else error.detail
-    return page(None, "problem_outside.html", error.status_code, title=_title(error.status_code), sentence=sentence)
+def error_page_outside(request: AnyRequest, error: HTTPException) -> PageResponse:
+    """Return the error page for a path or method of the panel that no route matches. No guard has run: there is no viewer."""
+    sentence = _NO_SUCH_PAGE if error.status_code in (404, 405) else error.detail
+    return page(
+        None, "problem_outside.html", status=error.status_code, title=_title(error.status_code), sentence=sentence
+    )
 
 
 def _title(status: int) -> str:
     return _TITLES.get(status) or HTTPStatus(status).phrase
 
 
-def _to_sign_in(_request: AnyRequest, needed: SignInNeeded) -> Answer:
+def _go_to_sign_in(_request: AnyRequest, needed: SignInRequired) -> PageResponse:
     return Redirect(f"{SIGN_IN}?{urlencode({'next': needed.path})}", status_code=303)
 
 
-def _signed_out(_request: AnyRequest, signed_out: SignedOut) -> Answer:
-    return sign_in.signed_out_page(signed_out.kept)
+def _signed_out(_request: AnyRequest, signed_out: SignedOut) -> PageResponse:
+    return sign_in.signed_out_page(signed_out.draft)
 
 
-def _told(request: AnyRequest, status: int, sentence: str) -> Answer:
-    """A page that says what went wrong, inside the frame for somebody who is signed in."""
-    visit: VisitFacts | None = request.scope.get("visit")  # type: ignore[assignment]  # our own key of the scope
-    template = "problem.html" if visit else "problem_outside.html"
-    return page(visit, template, status, title=_title(status), sentence=sentence)
+def _problem_page(request: AnyRequest, status: int, sentence: str) -> PageResponse:
+    """Return an error page, inside the layout if the user is signed in."""
+    viewer: Viewer | None = request.scope.get("viewer")  # type: ignore[assignment]  # our own key of the scope
+    template = "problem.html" if viewer else "problem_outside.html"
+    return page(viewer, template, status=status, title=_title(status), sentence=sentence)
 
 
-def _without(request: AnyRequest, names: Collection[str]) -> Answer | None:
-    """Return the way to the same page without parameters that cannot be read, which it then names; None where none is of the address.
+def _redirect_without(request: AnyRequest, names: Collection[str]) -> PageResponse | None:
+    """Return a redirect to the same page without these parameters, which it then lists as ignored; None if none is in the query.
 
-    A log with a filter that is mistyped stays a log. Each round leaves out at least one parameter, so that it ends.
+    A mistyped filter leaves a log usable. Each redirect drops at least one parameter, so the chain ends.
     """
     pairs = list(request.query_params.multi_items())
     ignored = {name for name, _ in pairs} & {*names} - {"said"}
     if request.method != "GET" or not ignored or not all(IGNORABLE.fullmatch(name) for name in ignored):
         return None
-    visit: VisitFacts | None = request.scope.get("visit")  # type: ignore[assignment]  # our own key of the scope
-    before = visit.ignored if visit else frozenset()
-    kept = [(name, str(value)) for name, value in pairs if name not in ignored and name != "said"]
-    query = urlencode([*kept, ("said", ignored_word(before | ignored))])
+    viewer: Viewer | None = request.scope.get("viewer")  # type: ignore[assignment]  # our own key of the scope
+    before = viewer.ignored if viewer else frozenset()
+    remaining = [(name, str(value)) for name, value in pairs if name not in ignored and name != "said"]
+    query = urlencode([*remaining, ("said", ignored_word(before | ignored))])
     return Redirect(f"{quote(request.scope['path'])}?{query}", status_code=303)
 
 
-def _invalid(request: AnyRequest, error: InvalidInputError) -> Answer:
-    """For what no form shows beside its fields, such as a cursor that was tampered with."""
-    if answer := _without(request, {fault.field for fault in error.faults}):
-        return answer
-    return _told(request, 422, " ".join(_sentence(fault) for fault in error.faults))
+def _invalid(request: AnyRequest, error: InvalidInputError) -> PageResponse:
+    """Return the error page for faults that no form shows beside its fields, such as a tampered cursor."""
+    if response := _redirect_without(request, {fault.field for fault in error.faults}):
+        return response
+    return _problem_page(request, 422, " ".join(_sentence(fault) for fault in error.faults))
 
 
-def _sentence(fault: Fault) -> str:
+def _sentence(fault: FieldFault) -> str:
     return f"{field_name(fault.field)}: {fault.message}" if fault.field else fault.message
 
 
-def _unreadable(request: AnyRequest, error: ValidationException) -> Answer:
-    found = error.extra if isinstance(error.extra, list) else []
-    if any(fault.get("key") in request.path_params for fault in found):
-        return _told(request, 404, _NOTHING)
-    if answer := _without(request, {str(fault.get("key", "")) for fault in found}):
-        return answer
-    sentences = [f"{fault.get('key', '')}: {fault.get('message', '')}." for fault in found]
-    return _told(request, 422, " ".join(["A part of the URL cannot be read.", *sentences]))
+def _unreadable(request: AnyRequest, error: ValidationException) -> PageResponse:
+    faults = error.extra if isinstance(error.extra, list) else []
+    if any(fault.get("key") in request.path_params for fault in faults):
+        return _problem_page(request, 404, _NO_SUCH_PAGE)
+    if response := _redirect_without(request, {str(fault.get("key", "")) for fault in faults}):
+        return response
+    sentences = [f"{fault.get('key', '')}: {fault.get('message', '')}." for fault in faults]
+    return _problem_page(request, 422, " ".join(["Part of the URL could not be read.", *sentences]))
 
 
-def _refused(request: AnyRequest, error: HTTPException) -> Answer:
-    sentence = _NOTHING if error.detail == "Not Found" else error.detail
-    answer = _told(request, error.status_code, sentence)
+def _http_error(request: AnyRequest, error: HTTPException) -> PageResponse:
+    sentence = _NO_SUCH_PAGE if error.detail == "Not Found" else error.detail
+    response = _problem_page(request, error.status_code, sentence)
     if retry_after := (error.headers or {}).get("Retry-After"):
-        answer.headers["retry-after"] = retry_after
-    return answer
+        response.headers["retry-after"] = retry_after
+    return response
 
 
-def _unknown(request: AnyRequest, error: UnknownRecordError) -> Answer:
-    return _told(request, 404, f"There is no {error}.")
+def _unknown_record(request: AnyRequest, error: UnknownRecordError) -> PageResponse:
+    return _problem_page(request, 404, f"There is no {error}.")
 
 
-def _conflict(request: AnyRequest, _error: IntegrityError) -> Answer:
-    return _told(
+def _not_permitted(request: AnyRequest, error: NotPermittedError) -> PageResponse:
+    return _problem_page(request, 403, str(error))
+
+
+def _conflict(request: AnyRequest, _error: IntegrityError) -> PageResponse:
+    return _problem_page(
         request, 409, "Someone else saved a change that conflicts with this one. Go back, reload, and try again."
     )
 
 
-def _store_away(request: AnyRequest, error: Exception) -> Answer:
+def _store_unavailable(request: AnyRequest, error: Exception) -> PageResponse:
     log("panel: store away", method=request.method, path=request.scope["path"][:MAX_PATH], error=str(error))
-    return _told(request, 503, "The database cannot be reached right now. Nothing was saved. Try again.")
+    return _problem_page(request, 503, "The database is unavailable. Nothing was saved. Try again in a moment.")
 
 
-def _store_damaged(request: AnyRequest, error: Exception) -> Answer:
+def _store_damaged(request: AnyRequest, error: Exception) -> PageResponse:
     log(
         "panel: the ledger cannot be read",
         method=request.method,
         path=request.scope["path"][:MAX_PATH],
         error=str(error),
     )
-    return _told(request, 503, STORE_DAMAGED)
+    return _problem_page(request, 503, STORE_DAMAGED)
 
 
-def _broken(request: AnyRequest, error: Exception) -> Answer:
-    log_breakage("panel broke", error, method=request.method, path=request.scope["path"][:MAX_PATH])
+def _internal_error(request: AnyRequest, error: Exception) -> PageResponse:
+    log_unexpected_error("panel broke", error, method=request.method, path=request.scope["path"][:MAX_PATH])
     if is_damaged_record(error):
-        return _told(request, 503, STORE_DAMAGED)
-    return _told(request, 500, "An internal error occurred. The server log says what happened.")
+        return _problem_page(request, 503, STORE_DAMAGED)
+    return _problem_page(request, 500, "An internal error occurred. The server log has the details.")

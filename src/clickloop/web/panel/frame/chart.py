@@ -1,7 +1,7 @@
-"""Charts as SVG, drawn on the server: zero-based, with round ticks, values on hover, and the same as a table for who cannot see them.
+"""Charts as SVG, drawn on the server: zero-based, with round ticks, values on hover and a table for screen readers.
 
-Colours and lines come from classes of the style sheet, so that a chart follows the page into the dark. It is drawn twice, wide and
-narrow, and the style sheet shows the one that fits: text keeps its size on a phone.
+Colours and lines come from classes of the style sheet, so charts follow dark mode. Each chart is drawn wide and narrow, and the
+style sheet shows the one that fits: text keeps its size on a phone.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,11 +10,11 @@ from enum import StrEnum
 import msgspec
 from markupsafe import Markup, escape
 
-MAX_TICKS = 5  # more labels touch each other on a phone
+MAX_TICKS = 5  # more labels would touch on a phone
 _STEPS = (1, 2, 5, 10)
 
 
-class Kind(StrEnum):
+class SeriesKind(StrEnum):
     """How a series is drawn."""
 
     LINE = "line"
@@ -22,35 +22,35 @@ class Kind(StrEnum):
 
 
 class Series(msgspec.Struct, frozen=True):
-    """Values in order; None: there is none there. ``faint``: what is compared with, drawn dashed."""
+    """A series of values, None where there is a gap. ``faint``: a comparison, drawn dashed."""
 
     name: str
     values: tuple[int | None, ...]
-    kind: Kind = Kind.LINE
+    kind: SeriesKind = SeriesKind.LINE
     faint: bool = False
 
 
 class Chart(msgspec.Struct, frozen=True, kw_only=True):
-    """What is drawn. All series have a value for each point."""
+    """A chart; every series has one value per point."""
 
     title: str
     points: tuple[str, ...]
-    """What stands under the axis for each value."""
+    """Axis labels."""
     point_names: tuple[str, ...] = ()
-    """The same in full, for hover and table; empty: as ``points``."""
+    """Full names for hover and table; empty: same as ``points``."""
     series: tuple[Series, ...]
     shown: Callable[[int], str]
-    """A value as people read it."""
+    """Formats a value for hover and table."""
     tick: Callable[[int], str]
-    """A value at the axis, short."""
+    """Formats a value for the axis, short."""
     unit: int = 1
-    """What one of what is shown takes of a value: 1,000,000 for micros. Ticks are at round amounts of it."""
+    """Value of one displayed unit, such as 1,000,000 for micros; ticks are round amounts of it."""
     whole: bool = True
-    """Whether parts of a unit make no sense, as for counts."""
+    """Whether fractions of a unit make no sense, as for counts."""
 
 
 class _Size(msgspec.Struct, frozen=True):
-    """A drawing's measures, in pixels when it is shown at its own width."""
+    """Dimensions of a drawing, in pixels at its natural width. ``labels``: maximum number of axis labels."""
 
     name: str
     width: int
@@ -66,7 +66,7 @@ _SIZES = (_Size("wide", 1040, 260, 56, 12), _Size("narrow", 340, 220, 46, 4))
 
 
 class _Plane(msgspec.Struct, frozen=True):
-    """Where values and points lie."""
+    """The mapping from points and values to coordinates."""
 
     size: _Size
     count: int
@@ -74,22 +74,22 @@ class _Plane(msgspec.Struct, frozen=True):
     high: int
 
     def x(self, place: int) -> float:
-        """The middle of a point."""
+        """Return the centre of a point."""
         return self.size.left + (place + 0.5) * self.slot
 
     def y(self, value: int) -> float:
-        """The height of a value."""
+        """Return the vertical position of a value."""
         inner = self.size.height - self.size.top - self.size.bottom
         return self.size.top + inner * (self.high - value) / (self.high - self.low)
 
     @property
     def slot(self) -> float:
-        """The width of a point."""
+        """Width of a point."""
         return (self.size.width - self.size.left - self.size.right) / max(1, self.count)
 
 
 def draw(chart: Chart) -> Markup:
-    """The chart as a figure."""
+    """Return the chart as an HTML figure."""
     ticks = round_ticks(chart)
     drawings = Markup("").join(_drawing(chart, size, ticks) for size in _SIZES)
     legend = _legend(chart.series) if len(chart.series) > 1 else Markup("")
@@ -97,7 +97,7 @@ def draw(chart: Chart) -> Markup:
 
 
 def round_ticks(chart: Chart) -> tuple[int, ...]:
-    """At most a handful of values at round, even distances that hold zero and every value between them."""
+    """Return evenly spaced round values that span zero and every value of the chart."""
     values = [value for series in chart.series for value in series.values if value is not None]
     low, high = min([0, *values]), max([0, *values])
     step = _step(high - low, chart)
@@ -107,7 +107,7 @@ def round_ticks(chart: Chart) -> tuple[int, ...]:
 
 
 def _step(extent: int, chart: Chart) -> int:
-    """The least of 1, 2, 5, 10, 20, … (or of parts of a unit) that leaves few enough ticks."""
+    """Return the smallest of 1, 2, 5, 10, 20, … units (or hundredths of one) that needs at most MAX_TICKS ticks."""
     least = chart.unit if chart.whole else max(1, chart.unit // 100)
     power = least
     while True:
@@ -122,9 +122,9 @@ def _drawing(chart: Chart, size: _Size, ticks: tuple[int, ...]) -> Markup:
     plane = _Plane(size, len(chart.points), ticks[0], ticks[-1])
     parts = [_grid(chart, plane, ticks), _axis(chart, plane)]
     colours = {id(series): place % 5 + 1 for place, series in enumerate(chart.series)}
-    bars = [series for series in chart.series if series.kind is Kind.BARS]
+    bars = [series for series in chart.series if series.kind is SeriesKind.BARS]
     parts += [_bars(series, place, len(bars), plane, colours[id(series)]) for place, series in enumerate(bars)]
-    lines = [series for series in chart.series if series.kind is Kind.LINE]
+    lines = [series for series in chart.series if series.kind is SeriesKind.LINE]
     parts += [_line(series, plane, colours[id(series)], filled=place == 0) for place, series in enumerate(lines)]
     parts += [_slot(chart, place, plane, lines, colours) for place in range(len(chart.points))]
     return Markup(
@@ -151,7 +151,7 @@ def _grid(chart: Chart, plane: _Plane, ticks: tuple[int, ...]) -> Markup:
 
 
 def _axis(chart: Chart, plane: _Plane) -> Markup:
-    """Labels under the axis, at even distances, as many as fit."""
+    """Return the axis labels: evenly spaced, as many as fit."""
     every = max(1, -(-len(chart.points) // plane.size.labels))
     labels = [
         Markup('<text class="label" x="{}" y="{}">{}</text>').format(
@@ -163,7 +163,7 @@ def _axis(chart: Chart, plane: _Plane) -> Markup:
 
 
 def _line(series: Series, plane: _Plane, colour: int, *, filled: bool) -> Markup:
-    """A line, broken where there is no value; under the first one the area down to zero."""
+    """Return a line, broken at gaps. ``filled``: with the area down to zero."""
     parts = []
     for run in _runs(series.values):
         path = "L".join(f"{_px(plane.x(place))} {_px(plane.y(value))}" for place, value in run)
@@ -180,7 +180,7 @@ def _line(series: Series, plane: _Plane, colour: int, *, filled: bool) -> Markup
 
 
 def _runs(values: Sequence[int | None]) -> list[list[tuple[int, int]]]:
-    """The stretches of values without a gap, each value with its place."""
+    """Return the runs of values between gaps, each value with its index."""
     runs: list[list[tuple[int, int]]] = [[]]
     for place, value in enumerate(values):
         if value is None:
@@ -191,7 +191,7 @@ def _runs(values: Sequence[int | None]) -> list[list[tuple[int, int]]]:
 
 
 def _bars(series: Series, place: int, of: int, plane: _Plane, colour: int) -> Markup:
-    """Bars from zero, those of several series beside each other."""
+    """Return bars from zero. ``place`` of ``of``: position among several series, which stand side by side."""
     wide = min(48.0, plane.slot * 0.72) / of
     zero = plane.y(0)
     bars = [
@@ -209,7 +209,7 @@ def _bars(series: Series, place: int, of: int, plane: _Plane, colour: int) -> Ma
 
 
 def _slot(chart: Chart, place: int, plane: _Plane, lines: Sequence[Series], colours: dict[int, int]) -> Markup:
-    """What is shown while the pointer is over a point: its values, a guide and dots on the lines."""
+    """Return a point's hover area: its values, a guide and dots on the lines."""
     size = plane.size
     dots = [
         _dot(plane, (place, value), colours[id(series)])
@@ -220,7 +220,7 @@ def _slot(chart: Chart, place: int, plane: _Plane, lines: Sequence[Series], colo
         '<g class="slot"><title>{}</title><rect class="hit" x="{}" y="{}" width="{}" height="{}"/>'
         '<line class="guide" x1="{}" x2="{}" y1="{}" y2="{}"/>{}</g>'
     ).format(
-        _told(chart, place),
+        _point_text(chart, place),
         _px(plane.x(place) - plane.slot / 2),
         size.top,
         _px(plane.slot),
@@ -240,8 +240,8 @@ def _dot(plane: _Plane, at: tuple[int, int], colour: int, kind: str = "dot") -> 
     )
 
 
-def _told(chart: Chart, place: int) -> str:
-    """A point's values in words."""
+def _point_text(chart: Chart, place: int) -> str:
+    """Return the hover text of a point: its name and a line per series."""
     name = (chart.point_names or chart.points)[place]
     values = ((series.name, series.values[place]) for series in chart.series)
     return "\n".join([name, *(f"{of}: {'–' if value is None else chart.shown(value)}" for of, value in values)])
@@ -258,7 +258,7 @@ def _legend(series: Sequence[Series]) -> Markup:
 
 
 def _table(chart: Chart) -> Markup:
-    """The values for screen readers."""
+    """Return the values as a table for screen readers."""
     heads = Markup("").join(Markup('<th scope="col">{}</th>').format(series.name) for series in chart.series)
     names = chart.point_names or chart.points
     rows = [

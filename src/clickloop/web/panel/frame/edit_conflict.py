@@ -1,4 +1,4 @@
-"""Two people at one record: a form carries the version that it showed, so that what others saved since is not lost unseen."""
+"""Concurrent edits: a form carries the version it was filled with, so that newer ones are not overwritten unseen."""
 
 import dataclasses
 import hashlib
@@ -9,157 +9,163 @@ import msgspec
 from markupsafe import Markup
 
 from clickloop.postback.masking import MASK
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.record import Versioned
 from clickloop.store.ledger.logs.audit_log import Action, ChangesFilter, changes_before
 from clickloop.store.ledger.setup.versions import Expectation, StaleRecordError
-from clickloop.web.api.all_faults import save_read
+from clickloop.web.api.all_faults import save_or_report_faults
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.wire import json_value
 from clickloop.web.panel.frame.form import Form
 from clickloop.web.panel.setup.record_difference import FieldDifference, differences
 
 SEEN_FIELD = "seen_mark"
-"""The hidden field with the mark, of every editor of a record that is there already."""
+"""The hidden field of every editor of a saved record, with the version that the form was filled with."""
 
 _MAX_ROUNDS = 5
-"""Comparisons of a form with what is saved, where each time somebody saves between the comparison and the transaction."""
+"""Maximum number of comparisons of a form with the saved record, if others keep saving between comparison and transaction."""
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Edited(msgspec.Struct, frozen=True):
-    """A record that a form changes, as it is saved now. ``fields``: those of its view that the form can change."""
+class RecordEdit(msgspec.Struct, frozen=True):
+    """A record that a form edits, as currently saved. ``fields``: the fields of its view that the form can change."""
 
     noun: str
     record_id: Any
     view: Versioned
     fields: Collection[str]
     reread: Callable[[], Versioned]
-    """Returns the record as it is saved then."""
+    """Reads the record again."""
 
 
-class _Mark(msgspec.Struct, frozen=True):
-    """What a form carries of the record that it shows. Texts that are no such mark match no record."""
+class _SeenVersion(msgspec.Struct, frozen=True):
+    """The version that a form was filled with. The defaults, used for an unreadable field, match no record."""
 
     version: str = ""
     fingerprint: str = ""
-    """Of the fields that the form can change. Those of another version may be the same: then nothing is overwritten."""
+    """Hash of the editable fields. If it is equal in a newer version, nothing is overwritten."""
     shown_at: str = ""
 
 
-class Overwriting(Fault, frozen=True):
-    """The fault of a form over whose record somebody else saved. ``actor`` empty: it is not known who, and ``at`` is 0."""
+class EditConflict(FieldFault, frozen=True):
+    """The fault of a form whose record was changed since. If unknown, ``actor`` is empty and ``at`` is 0."""
 
-    mark: str
-    """Of the record as it is saved now: a form that carries it has been told of all this."""
+    seen: str
+    """The saved version: a form that carries it has shown these differences to the user."""
     actor: str
     at: int
     differences: tuple[FieldDifference, ...]
-    """From what is saved to what the form says."""
+    """Differences from the saved record to the form."""
 
 
-def mark_of(context: ApiContext, view: Versioned, fields: Collection[str]) -> str:
-    """Return the text of the mark of a form that shows the record like this now."""
+def current_version(context: ApiContext, view: Versioned, fields: Collection[str]) -> str:
+    """Return the hidden field's value for a form that is filled with this view now."""
     return f"{view.version}.{_fingerprint(view, fields)}.{context.clock()}"
 
 
-def seen_mark(context: ApiContext, tree: Mapping[str, Any], view: Versioned | None, fields: Collection[str]) -> str:
-    """The mark for an editor: the one that the form brought, which is shown once more, else a fresh one; empty for a new record."""
+def seen_version(context: ApiContext, tree: Mapping[str, Any], view: Versioned | None, fields: Collection[str]) -> str:
+    """Return the hidden field's value for an editor: that of the submitted form, else a fresh one; empty for a new record."""
     if view is None:
         return ""
-    return str(tree.get(SEEN_FIELD) or mark_of(context, view, fields))
+    return str(tree.get(SEEN_FIELD) or current_version(context, view, fields))
 
 
-def seen_field(mark: str, overwriting: Overwriting | None) -> Markup:
-    """The hidden field. After ``overwriting`` was told it carries the new mark, so that saving once more is done knowingly."""
-    shown = overwriting.mark if overwriting else mark
+def seen_field(seen: str, conflict: EditConflict | None) -> Markup:
+    """Return the hidden field. After a conflict it carries the saved version: saving again then overwrites knowingly."""
+    shown = conflict.seen if conflict else seen
     return Markup('<input type="hidden" name="{}" value="{}">').format(SEEN_FIELD, shown) if shown else Markup("")
 
 
-def overwriting_in(faults: Collection[Fault]) -> Overwriting | None:
-    """The fault of that kind, if it is among them."""
-    return next((fault for fault in faults if isinstance(fault, Overwriting)), None)
+def conflict_in(faults: Collection[FieldFault]) -> EditConflict | None:
+    """Return the edit conflict among the faults, if any."""
+    return next((fault for fault in faults if isinstance(fault, EditConflict)), None)
 
 
-def save_over(
-    context: ApiContext, form: Form, edited: Edited, kind: type[T], door: Callable[[ApiContext, Any, T], R], **more: Any
+def save_edit(
+    context: ApiContext,
+    form: Form,
+    edit: RecordEdit,
+    kind: type[T],
+    save: Callable[[ApiContext, Any, T], R],
+    **more: Any,
 ) -> R:
-    """What the door answers that saves what the form says. Raises InvalidInputError, also where that would undo unseen what
-    somebody saved. ``more`` is put over the form, ``door`` is the one of the API that changes the record."""
+    """Save a form through the API's function ``save`` and return its result. ``more`` overrides fields of the form.
+
+    Raise InvalidInputError for invalid fields, and for an edit conflict.
+    """
     read = form.read_partly(kind, **more)
     if read.faults or not form.text(SEEN_FIELD):
-        return save_read(context, read, lambda on, given: door(on, edited.record_id, given))
+        return save_or_report_faults(context, read, lambda on, submitted: save(on, edit.record_id, submitted))
     for _ in range(_MAX_ROUNDS):
-        found = find_overwriting(context, form, edited, read.value)
+        found = find_conflict(context, form, edit, read.value)
         if found is not None:
             raise InvalidInputError((found,))
-        # The comparison was made outside the write transaction: there, the version that was compared is what counts.
-        expecting = dataclasses.replace(context, expected=Expectation(frozenset({edited.view.version})))
+        # The comparison ran outside the write transaction, which therefore has to find the version that was compared.
+        expecting = dataclasses.replace(context, expected=Expectation(frozenset({edit.view.version})))
         try:
-            return door(expecting, edited.record_id, read.value)
+            return save(expecting, edit.record_id, read.value)
         except StaleRecordError:
-            edited = msgspec.structs.replace(edited, view=edited.reread())
-    sentence = "It is being changed by others again and again just now. Nothing was saved: save once more."
-    raise InvalidInputError((Fault("", FaultCode.CONFLICT, sentence),))
+            edit = msgspec.structs.replace(edit, view=edit.reread())
+    sentence = "Others keep changing this record. Nothing was saved: try again."
+    raise InvalidInputError((FieldFault("", FaultCode.CONFLICT, sentence),))
 
 
-def find_overwriting(context: ApiContext, form: Form, edited: Edited, given: object) -> Overwriting | None:
-    """Whether the record was changed since the form showed it, and saving ``given`` would change it again.
+def find_conflict(context: ApiContext, form: Form, edit: RecordEdit, submitted: object) -> EditConflict | None:
+    """Return the conflict if the record changed since the form was filled and saving would change it again, else None.
 
-    A form without a mark says nothing of what it showed, and is taken.
+    A form without the hidden field, such as a script's, never conflicts.
     """
     text = form.text(SEEN_FIELD)
-    mark = _read_mark(text)
-    looks_the_same = mark.fingerprint == _fingerprint(edited.view, edited.fields)
-    if not text or (looks_the_same and mark.version == str(edited.view.version)):
+    seen = _read_seen_version(text)
+    looks_the_same = seen.fingerprint == _fingerprint(edit.view, edit.fields)
+    if not text or (looks_the_same and seen.version == str(edit.view.version)):
         return None
-    found = _differing(edited.view, given, edited.noun)
+    found = _differences(edit.view, submitted, edit.noun)
     if looks_the_same:
-        # A secret that somebody replaced looks the same behind its mask.
+        # A replaced secret looks the same behind its mask, so the fingerprints are equal.
         found = tuple(one for one in found if MASK in one.before)
     if not found:
         return None
-    shown_at = mark.shown_at
+    shown_at = seen.shown_at
     actor, at = _changed_by(
-        context, edited, int(shown_at) if shown_at.isdecimal() and len(shown_at) < 16 else context.clock()
+        context, edit, int(shown_at) if shown_at.isdecimal() and len(shown_at) < 16 else context.clock()
     )
-    sentence = f"{actor or 'Somebody'} changed it while this form was open. Save once more to put yours over it."
-    fresh = mark_of(context, edited.view, edited.fields)
-    return Overwriting("", FaultCode.CONFLICT, sentence, fresh, actor, at, found)
+    sentence = f"{actor or 'Someone'} changed this record while the form was open. Save again to replace their version."
+    fresh = current_version(context, edit.view, edit.fields)
+    return EditConflict("", FaultCode.CONFLICT, sentence, fresh, actor, at, found)
 
 
-def _read_mark(text: str) -> _Mark:
+def _read_seen_version(text: str) -> _SeenVersion:
     parts = text.split(".")
-    return _Mark(*parts) if len(parts) == len(_Mark.__struct_fields__) else _Mark()
+    return _SeenVersion(*parts) if len(parts) == len(_SeenVersion.__struct_fields__) else _SeenVersion()
 
 
 def _fingerprint(view: object, fields: Collection[str]) -> str:
-    told = json_value(view)
-    kept = {name: told[name] for name in sorted(fields) if name in told and name != "version"}
-    return hashlib.blake2b(msgspec.json.encode(kept, order="sorted"), digest_size=8).hexdigest()
+    values = json_value(view)
+    fields_shown = {name: values[name] for name in sorted(fields) if name in values and name != "version"}
+    return hashlib.blake2b(msgspec.json.encode(fields_shown, order="sorted"), digest_size=8).hexdigest()
 
 
-def _differing(view: object, given: object, noun: str) -> tuple[FieldDifference, ...]:
-    """From what is saved to what was given. A currency that is left empty is no difference: it follows from others."""
-    wanted = json_value(given)
-    saved = _of_given(json_value(view), given)
-    found = differences(saved, wanted, noun)
+def _differences(view: object, submitted: object, noun: str) -> tuple[FieldDifference, ...]:
+    """Return the differences from the saved record to the form. An empty currency is none: it defaults to the saved one."""
+    saved = _submitted_part(json_value(view), submitted)
+    found = differences(saved, json_value(submitted), noun)
     return tuple(one for one in found if one.after or not one.path.endswith(".currency"))
 
 
-def _of_given(saved: Any, given: object) -> Any:
-    """What is saved of the fields that are given, in nested Structs too: what is left out of one stays as it is."""
-    if not isinstance(given, msgspec.Struct) or not isinstance(saved, dict):
+def _submitted_part(saved: Any, submitted: object) -> Any:
+    """Return the saved values of the submitted fields, also in nested Structs: fields left out keep their value."""
+    if not isinstance(submitted, msgspec.Struct) or not isinstance(saved, dict):
         return saved
-    fields = {name: value for name, value in msgspec.structs.asdict(given).items() if value is not msgspec.UNSET}
-    return {name: _of_given(saved[name], value) for name, value in fields.items() if name in saved}
+    fields = {name: value for name, value in msgspec.structs.asdict(submitted).items() if value is not msgspec.UNSET}
+    return {name: _submitted_part(saved[name], value) for name, value in fields.items() if name in saved}
 
 
-def _changed_by(context: ApiContext, edited: Edited, since_ms: int) -> tuple[str, int]:
-    """Who changed the record last and when, as the log says, if that was since a moment; else nobody and 0."""
-    wanted = ChangesFilter(noun=edited.noun, record_id=str(edited.record_id), action=Action.CHANGED)
+def _changed_by(context: ApiContext, edit: RecordEdit, since_ms: int) -> tuple[str, int]:
+    """Return who last changed the record and when, from the audit log; an empty text and 0 if that was before ``since_ms``."""
+    filters = ChangesFilter(noun=edit.noun, record_id=str(edit.record_id), action=Action.CHANGED)
     with context.ledger.read() as tx:
-        lines = changes_before(tx, wanted, None, 1)
+        lines = changes_before(tx, filters, None, 1)
     return (lines[0].actor, lines[0].at) if lines and lines[0].at >= since_ms else ("", 0)

@@ -1,11 +1,12 @@
-"""What people call a field that the API names by its path."""
+"""Display names for field paths of the API and for URL parameters."""
 
 import re
 
 _NAMES = {
     "addresses": "Allowed IP addresses",
     "again": "Repeated password",
-    "click_id_parameter": "Click-id parameter",
+    "click_id": "Click ID",
+    "click_id_parameter": "Click ID parameter",
     "click_keep_days": "Keep clicks for",
     "click_lifetime_days": "Conversion window",
     "conditions.every_nth": "Send every Nth conversion",
@@ -17,10 +18,11 @@ _NAMES = {
     "counts_as": "Counts as",
     "current": "Current password",
     "domain": "Link domain",
-    "domains": "Further domains",
+    "domains": "Additional domains",
     "fallback_url": "Fallback URL",
     "ip_storage": "Visitors’ IP addresses",
     "network_id": "Network",
+    "notices": "Incoming postbacks",
     "offer_id": "Offer",
     "offer_url_template": "Offer URL template",
     "parameters.parameter": "Parameter",
@@ -38,58 +40,65 @@ _NAMES = {
     "source_id": "Traffic source",
     "source_rules_off": "Source’s postbacks off",
     "test_only": "Accept conversions of test clicks only",
-    "txid": "Transaction id",
+    "txid": "Transaction ID",
     "url": "Offer URL",
     "waits_seconds": "Retry delays",
 }
-"""By path without the numbers of rows, where the name does not follow from the last word of it."""
+"""By path without row numbers, where the name does not follow from the path's last word."""
 
 _ROW = re.compile(r"\[([^\]]*)\]")
-_UNSAID = frozenset({"request", "conditions", "success", "fill"})
-"""Parts of a postback that its form does not name."""
+_HIDDEN_STEPS = frozenset({"request", "conditions", "success", "fill"})
+"""Steps of a postback rule's paths that its form does not name."""
 _UNITS = re.compile(r"_(?:seconds|id|days)$")
+_ACRONYMS = re.compile(r"\b(id|ip|url|api)(s?)\b")
 
 
 _PARAMETERS = {
-    "cursor": "the place in the list",
+    "cursor": "page position",
     "flagged": "Flag",
     "screening": "Counted",
     "since": "From",
     "until": "Before",
-    "sort": "the sorting",
-    "watch": "how long to watch",
+    "sort": "sort order",
+    "watch": "auto-refresh",
 }
-"""Parameters of addresses that lists call by another name than fields."""
+"""URL parameters whose name differs from the field's."""
 
 
 def parameter_name(name: str) -> str:
-    """Return what people call a parameter of an address."""
+    """Return the display name of a URL parameter."""
     return _PARAMETERS.get(name) or field_name(name)
 
 
 def field_name(path: str) -> str:
-    """A path as the form calls it: ``parameters[2].placeholder`` is ``Parameters, row 3, placeholder``.
+    """Return the display name of a path: ``parameters[2].placeholder`` is ``Parameters, row 3, placeholder``.
 
-    The currency of an amount is told as such, the amount itself by the name of the whole.
+    An amount is named after its whole (``cost.amount``: ``Fixed cost``), its currency in addition.
     """
     steps = [step for step in path.split(".") if step != "amount"]
-    told: list[str] = []
+    parts: list[str] = []
     for at, step in enumerate(steps):
         word = step.partition("[")[0]
         plain = _ROW.sub("", ".".join(steps[: at + 1]))
-        if word not in _UNSAID or at + 1 == len(steps):
-            name = _NAMES.get(plain) or _NAMES.get(word) or _in_words(word)
-            told.append(_begun(name, small=bool(told)))
-        told += [f"row {int(row) + 1}" if row.isdecimal() else row for row in _ROW.findall(step)]
-    return ", ".join(told)
+        if word not in _HIDDEN_STEPS or at + 1 == len(steps):
+            name = _NAMES.get(plain) or _NAMES.get(word) or in_words(_UNITS.sub("", word))
+            parts.append(_with_case(name, small=bool(parts)))
+        parts += [f"row {int(row) + 1}" if row.isdecimal() else row for row in _ROW.findall(step)]
+    return ", ".join(parts)
 
 
-def _in_words(word: str) -> str:
-    return re.sub(r"\burl\b", "URL", _UNITS.sub("", word).replace("_", " "))
+def in_words(key: str) -> str:
+    """Return a key as words: ``no_click_id`` is ``no click ID``."""
+    return _ACRONYMS.sub(lambda found: f"{found[1].upper()}{found[2]}", key.replace("_", " "))
 
 
-def _begun(name: str, *, small: bool) -> str:
-    """With a small letter within, a capital at the beginning; a word all in capitals stays."""
+def label(key: str) -> str:
+    """Return a key as words with a capital first letter: ``external_id`` is ``External ID``."""
+    return _with_case(in_words(key), small=False)
+
+
+def _with_case(name: str, *, small: bool) -> str:
+    """Return the name with a lower-case or capital first letter, unless its first word is an acronym."""
     first = name.split(" ", 1)[0]
     if len(first) > 1 and first.isupper():
         return name

@@ -1,4 +1,4 @@
-"""Reading a submitted form into the Struct that the API takes for the same thing, so that both say the same about what is wrong.
+"""Submitted forms, parsed into the API's Structs, so that panel and API report the same faults.
 
 A field is named by its path in the Struct, such as ``name``, ``conditions.statuses`` or ``parameters[2].placeholder``.
 """
@@ -9,144 +9,153 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
 
-from clickloop.setup.fault import Fault, InvalidInputError
-from clickloop.web.api.body import PartlyRead, options_of, read_given
+from clickloop.setup.fault import FieldFault, InvalidInputError
+from clickloop.setup.reading import PartlyRead, options_of, read_input
 
 T = TypeVar("T")
 
 CSRF_FIELD = "csrf"
-MAX_ROWS = 500  # the number in a field's name is the visitor's: a list of a billion rows must not be made
+MAX_ROWS = 500  # limits the work that a hostile form can cause
 
 _STEP = re.compile(r"\[([0-9]{1,4})\]|([^.\[\]]+)")
-"""Linear: no step can be read in two ways. A row of five digits is a name, which no Struct knows."""
+"""Linear, because no step matches in two ways. A five-digit row number matches as a name, which no Struct has."""
 _TRUE = frozenset({"on", "true", "1", "yes"})
 
 
 class Form:
-    """What was submitted. ``tree`` is nested as the paths say: dicts, lists, texts; a name that came several times holds a list."""
+    """A submitted form. ``tree``: its fields nested by path as dicts, lists and strings; a repeated name has a list."""
 
-    def __init__(self, pairs: Iterable[tuple[str, str]], faults: Iterable[Fault] = ()) -> None:
-        """``faults``: of fields that were read before and are not among the pairs any more, to be told with the others."""
+    def __init__(self, pairs: Iterable[tuple[str, str]], faults: Iterable[FieldFault] = ()) -> None:
+        """``faults``: faults of fields that the page parsed itself and did not pass in ``pairs``; reported with the others."""
         self.faults = tuple(faults)
         self.pairs = tuple((name, value) for name, value in pairs if name != CSRF_FIELD)
         self.tree: dict[str, Any] = _compact(_nested(self.pairs))
 
     def text(self, name: str) -> str:
-        """The last value of a plain field, stripped; empty when it is absent."""
-        return next((value.strip() for given, value in reversed(self.pairs) if given == name), "")
+        """Return the last value of a plain field, stripped; empty if absent."""
+        return next((value.strip() for field, value in reversed(self.pairs) if field == name), "")
 
     def raw(self, name: str) -> str:
-        """The same as it came: for passwords."""
-        return next((value for given, value in reversed(self.pairs) if given == name), "")
+        """Return the last value of a plain field unstripped, for passwords; empty if absent."""
+        return next((value for field, value in reversed(self.pairs) if field == name), "")
 
     def all(self, name: str) -> list[str]:
-        """Every value of a plain field that is not empty."""
-        return [value for given, value in self.pairs if given == name and value]
+        """Return every non-empty value of a plain field."""
+        return [value for field, value in self.pairs if field == name and value]
 
     def has(self, name: str) -> bool:
-        """Whether a button or field of that name was sent."""
-        return any(given == name for given, _ in self.pairs)
+        """Return whether a button or field with this name was submitted."""
+        return any(field == name for field, _ in self.pairs)
 
-    def shown_again(self, kind: type[Any]) -> dict[str, Any]:
-        """Return ``tree`` for the form to be shown once more, in the shape that the fields of a Struct of that kind have in a form.
+    def redisplay_values(self, kind: type[Any]) -> dict[str, Any]:
+        """Return ``tree`` for displaying the form again, with every value in the type that the template of this Struct expects.
 
-        A program may send a text where the form has rows, or rows where it has a text: what does not fit is left out here, and the
-        fault of its field says so.
+        A client may send a string where the form has rows, or the reverse. It is left out here, and reported by ``read``.
         """
         kinds = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
-        return {name: _as_shown(value, kinds.get(name, str)) for name, value in self.tree.items()}
+        return {name: _redisplay_value(value, kinds.get(name, str)) for name, value in self.tree.items()}
 
-    def read(self, kind: type[T], **more: Any) -> T:
-        """The Struct that the form fills in, ``more`` put over it. Raises InvalidInputError with a fault for each field."""
-        read = self.read_partly(kind, **more)
+    def read(self, kind: type[T], **overrides: Any) -> T:
+        """Parse the form into a Struct. ``overrides`` replace its fields. Raise InvalidInputError with all faults."""
+        read = self.read_partly(kind, **overrides)
         if read.faults:
             raise InvalidInputError(read.faults)
         return read.value
 
-    def read_partly(self, kind: type[T], **more: Any) -> PartlyRead[T]:
-        """The same as far as it can be read, and each fault."""
-        read = read_given({**_shaped_struct(self.tree, kind), **more}, kind)
+    def read_partly(self, kind: type[T], **overrides: Any) -> PartlyRead[T]:
+        """Parse the form as far as possible. Return the Struct and all faults."""
+        read = read_input({**_shaped_struct(self.tree, kind), **overrides}, kind)
         return PartlyRead(read.value, (*self.faults, *read.faults))
 
 
-def by_path(faults: Iterable[Fault]) -> dict[str, list[str]]:
-    """The sentences of faults by the path of their field, as the fields of a form are named."""
-    found: dict[str, list[str]] = {}
+FormParameter = NamedDependency[SkipValidation[Form]]
+"""The parameter ``form`` of a page's function."""
+
+
+def messages_by_path(faults: Iterable[FieldFault]) -> dict[str, list[str]]:
+    """Return fault messages by form field path."""
+    messages: dict[str, list[str]] = {}
     for fault in faults:
         path = re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", fault.field)
-        found.setdefault(path, []).append(fault.message)
-    return found
+        messages.setdefault(path, []).append(fault.message)
+    return messages
 
 
 def _nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """The pairs as a tree; rows stand in dicts by their number until ``_compact``."""
+    """Return the pairs as a tree; rows are dicts by number until ``_compact``."""
     root: dict[str, Any] = {}
     for name, value in pairs:
         steps = [int(number) if number else word for number, word in _STEP.findall(name)]
         if not steps or isinstance(steps[0], int):
             continue
-        here: dict[Any, Any] = root
+        node: dict[Any, Any] = root
         for step in steps[:-1]:
-            below = here.setdefault(step, {})
-            if not isinstance(below, dict):
+            child = node.setdefault(step, {})
+            if not isinstance(child, dict):
                 break
-            here = below
+            node = child
         else:
-            _put(here, steps[-1], value)
+            _put(node, steps[-1], value)
     return root
 
 
-def _put(here: dict[Any, Any], last: str | int, value: str) -> None:
-    before = here.get(last)
+def _put(node: dict[Any, Any], key: str | int, value: str) -> None:
+    before = node.get(key)
     if before is None or before == "":
-        here[last] = value  # an empty value before is the hidden field that stands for an unchecked box
+        node[key] = (
+            value  # an empty value comes from the hidden field before a checkbox, which is submitted even if unchecked
+        )
     elif isinstance(before, list):
         before.append(value)
     elif isinstance(before, str) and value:
-        here[last] = [before, value]
+        node[key] = [before, value]
 
 
 def _compact(tree: Any) -> Any:
-    """Rows as lists in the order of their numbers, without those in which nothing is written."""
+    """Return the tree with rows as lists ordered by number, without empty rows."""
     if not isinstance(tree, dict):
         return tree
     if tree and all(isinstance(key, int) for key in tree):
         rows = [_compact(tree[number]) for number in sorted(tree)[:MAX_ROWS]]
-        return [row for row in rows if _is_written(row)]
+        return [row for row in rows if _is_filled_in(row)]
     return {str(key): _compact(value) for key, value in tree.items()}
 
 
-def _is_written(row: Any) -> bool:
-    """Whether a row holds any text that is no checkbox and no number that the form put there by itself."""
+def _is_filled_in(row: Any) -> bool:
+    """Return whether a row has any text, apart from the values that the form prefills in a new row."""
     if isinstance(row, dict):
-        return any(_is_written(value) for key, value in row.items() if key not in ("number", "tracked", "weight"))
+        return any(_is_filled_in(value) for key, value in row.items() if key not in ("number", "tracked", "weight"))
     return bool(row)
 
 
-def _as_shown(value: Any, kind: Any) -> Any:
-    """Return a value of the form as a page that shows a field of this kind expects it; a Struct with all of its fields."""
+def _redisplay_value(value: Any, kind: Any) -> Any:
+    """Return a value in the type that the form displays; a Struct becomes a dict with all its fields."""
     for option in options_of(kind):
         if isinstance(option, type) and issubclass(option, msgspec.Struct):
-            given = value if isinstance(value, dict) else {}
+            parts = value if isinstance(value, dict) else {}
             fields = msgspec.structs.fields(option)
-            return {field.encode_name: _as_shown(given.get(field.encode_name, ""), field.type) for field in fields}
+            return {
+                field.encode_name: _redisplay_value(parts.get(field.encode_name, ""), field.type) for field in fields
+            }
         origin = typing.get_origin(option)
         if origin is dict:
-            return _pairs_as_shown(value)
+            return _redisplay_pairs(value)
         if origin in (list, tuple):
             inner = typing.get_args(option)[0]
             items = value if isinstance(value, list) else [value]
             if all(isinstance(kind, type) and issubclass(kind, msgspec.Struct) for kind in options_of(inner)):
-                return [_as_shown(item, inner) for item in items if isinstance(item, dict)]
+                return [_redisplay_value(item, inner) for item in items if isinstance(item, dict)]
             texts = [item for item in items if isinstance(item, str)]
-            # A field of lines, or of words with commas between them, is one text.
+            # A field of lines or of comma-separated words is one text.
             return texts if isinstance(value, list) else "".join(texts)
     return _last_text(value)
 
 
-def _pairs_as_shown(value: Any) -> Any:
-    """Return rows of ``name`` and ``value``, or a dict of texts."""
+def _redisplay_pairs(value: Any) -> Any:
+    """Return rows of ``name`` and ``value``; a dict stays a dict, with strings as values."""
     if isinstance(value, dict):
         return {name: _last_text(text) for name, text in value.items()}
     rows = [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
@@ -168,7 +177,7 @@ def _shaped_struct(tree: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:
 
 
 def _shaped(value: Any, kind: Any) -> Any:
-    """A value of the form as JSON would hold it for this kind; what cannot be turned stays, so that reading it names the fault."""
+    """Convert a form value to the JSON type of this kind. A value that does not convert stays, and parsing reports it."""
     options = options_of(kind)
     if value == "" and type(None) in options:
         return None
@@ -194,7 +203,7 @@ def _shaped(value: Any, kind: Any) -> Any:
 
 
 def _shaped_list(value: Any, inner: Any) -> list[Any]:
-    """Rows, several values of one name, or the lines of a text field."""
+    """Return the items of a list, which come as rows, repeated fields or lines of text."""
     if isinstance(value, str):
         items: list[Any] = [line.strip() for line in value.splitlines() if line.strip()]
     elif isinstance(value, list):
@@ -205,7 +214,7 @@ def _shaped_list(value: Any, inner: Any) -> list[Any]:
 
 
 def _shaped_dict(value: Any) -> Any:
-    """Rows of ``name`` and ``value`` as a dict; a dict stays one."""
+    """Return rows of ``name`` and ``value`` as a dict; a dict stays as it is."""
     if isinstance(value, list):
         return {str(row.get("name", "")).strip(): row.get("value", "") for row in value if isinstance(row, dict)}
     return {} if value == "" else value

@@ -1,7 +1,7 @@
-"""Reading the body of a submitted form within limits, before anything is built from it.
+"""Reading form bodies within limits, before anything is built from them.
 
-Litestar's own reader splits a body into as many fields as it has, trusts the charset that a part claims, and leaves names of any
-depth to whoever reads them; strangers reach it at the sign-in.
+Litestar's own reader limits neither the number of fields nor the depth of names, and trusts the charset that a part claims;
+anyone can reach it through the sign-in page.
 """
 
 import re
@@ -14,11 +14,11 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser  # t
 from clickloop.conversion.multipart_body import MAX_BOUNDARY, header_parameters
 
 MAX_FIELDS = 1_000
-"""The largest form of the panel, a flow with all rows that are possible, has fewer."""
+"""Maximum number of fields; the largest form, a campaign with all possible rows, has fewer."""
 MAX_NAME_LENGTH = 200  # our own names are shorter
-MAX_LEVELS = 10  # a name's dots make nested records: bounded, as strangers may send them
-MAX_STRANGERS_BODY_BYTES = 512 * 1024
-"""Of a form that nobody has to be signed in for. The sign-in carries what somebody had typed when the session ended."""
+MAX_LEVELS = 10  # each dot of a name nests a record, and anyone may send names
+MAX_ANONYMOUS_BODY_BYTES = 512 * 1024
+"""Limit for pages that need no sign-in; the sign-in form also carries the draft of a user whose session ended."""
 
 _READ = "clickloop_form"
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
@@ -27,9 +27,9 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 async def form_pairs(request: Request[Any, Any, Any]) -> Pairs:
-    """Return the names and values of a request's form, in order. It is read once for the guard and the page.
+    """Return the names and values of a request's form, in order; read once, for the guard and the page.
 
-    Raise HTTPException 400 for what cannot be read, 413 for what is too long.
+    Raise HTTPException 400 for an unreadable body, 413 for one that is too long.
     """
     read: Pairs | None = request.scope.get(_READ)  # type: ignore[assignment]  # our own key of the scope
     if read is None:
@@ -39,9 +39,9 @@ async def form_pairs(request: Request[Any, Any, Any]) -> Pairs:
 
 
 def read_form(body: bytes, content_type: str) -> Pairs:
-    """Return the names and values in a body, urlencoded or multipart, as UTF-8 whatever charset it claims; files are left out.
+    """Return the names and values of an urlencoded or multipart body, as UTF-8 whatever charset it claims, without its files.
 
-    A body of another kind holds none. Raise HTTPException 400, with what is wrong, for one that cannot be read.
+    A body of another type has none. Raise HTTPException 400, with the reason, for an unreadable one.
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
@@ -52,17 +52,17 @@ def read_form(body: bytes, content_type: str) -> Pairs:
         return ()
     for name, _ in pairs:
         if len(name) > MAX_NAME_LENGTH:
-            raise _unreadable(f"the name of a field has {len(name)} characters, at most {MAX_NAME_LENGTH} are possible")
+            raise _unreadable(f"a field name has {len(name)} characters; the maximum is {MAX_NAME_LENGTH}")
         if name.count(".") + name.count("[") >= MAX_LEVELS:
-            raise _unreadable(f"a field lies more than {MAX_LEVELS} levels deep")
+            raise _unreadable(f"a field name has more than {MAX_LEVELS} levels")
     return tuple(pairs)
 
 
 def boundary_of(content_type: str) -> str:
-    """Return the boundary of a multipart body. Raise HTTPException 400 where the header names none."""
+    """Return the boundary of a multipart body. Raise HTTPException 400 if the header has none."""
     boundary = header_parameters(content_type.encode("utf-8", "replace")).get(b"boundary", b"")
     if not 0 < len(boundary) <= MAX_BOUNDARY:
-        raise _unreadable("its Content-Type names no boundary")
+        raise _unreadable("its Content-Type has no boundary")
     return boundary.decode("utf-8", "replace")
 
 
@@ -74,9 +74,9 @@ def _urlencoded(body: bytes) -> list[tuple[str, str]]:
 
 
 def _decoded(encoded: bytes) -> str:
-    # Not urllib's: it splits at every percent sign, and a megabyte of them takes it a quarter of a second.
-    octets = _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), encoded.replace(b"+", b" "))
-    return octets.decode("utf-8", "replace")
+    # Not urllib's: it splits at every percent sign, so a megabyte of them takes a quarter of a second.
+    decoded = _ESCAPE.sub(lambda escape: bytes.fromhex(escape[1].decode()), encoded.replace(b"+", b" "))
+    return decoded.decode("utf-8", "replace")
 
 
 def _multipart(body: bytes, boundary: str) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
-"""A form that came when its sender was signed out: what was typed goes with him through the sign-in, and is sent again by his click alone.
+"""Drafts: a form submitted after the session ended is carried through the sign-in page, and the user can then send it.
 
-It weakens nothing: only a form that a page of this very host sent is kept, it is shown before it goes anywhere, it then carries the
-word of the new session, and it goes to where forms of the panel go and nowhere else.
+This is no way around CSRF protection: only a form sent by a page of this host becomes a draft, the user sees it before it is
+sent, it then carries the new session's token, and it can only go to a form handler of the panel.
 """
 
 import re
@@ -17,76 +17,76 @@ from clickloop.web.panel.frame.form_body import MAX_FIELDS, form_pairs
 from clickloop.web.panel.frame.streamed_form import STREAMED
 from clickloop.web.panel.frame.viewer import HOME, AnyRequest
 
-KEPT_PATH = "kept_path"
-KEPT_PAIRS = "kept"
-MAX_FORM_BYTES = 64 * 1024  # it travels through the sign-in page and back
+DRAFT_PATH = "kept_path"
+DRAFT_PAIRS = "kept"
+MAX_FORM_BYTES = 64 * 1024  # it is sent to the sign-in page and back
 
-_NEVER = tuple(f"{HOME}/{door}" for door in ("users", "profile", "sign-", "welcome", "theme"))
-"""Where passwords are typed and people let in, and what is not worth asking about."""
+_NEVER = tuple(f"{HOME}/{page}" for page in ("users", "profile", "sign-", "welcome", "theme"))
+"""Pages with passwords or access rights, and the theme switch, which is not worth a question."""
 _PASSWORD = re.compile(r"password|^current$|^again$", re.IGNORECASE)
 
 
-class KeptForm(msgspec.Struct, frozen=True):
-    """What was typed, and where it was to go."""
+class FormDraft(msgspec.Struct, frozen=True):
+    """A submitted form without its passwords, and the path it was sent to."""
 
     path: str
     pairs: tuple[tuple[str, str], ...]
 
     def packed(self) -> str:
-        """The pairs as one hidden field holds them."""
+        """Return the pairs as the value of one hidden field."""
         return msgspec.json.encode(self.pairs).decode()
 
 
-class SignedOut(Exception):  # noqa: N818 – no error: the way to the door
-    """A form came and nobody is signed in. ``kept`` None: it cannot be kept."""
+class SignedOut(Exception):  # noqa: N818 – control flow, not an error
+    """A form was submitted without a session. ``draft`` None: it cannot be carried over."""
 
-    def __init__(self, kept: KeptForm | None) -> None:
+    def __init__(self, draft: FormDraft | None) -> None:
         super().__init__()
-        self.kept = kept
+        self.draft = draft
 
 
-async def keep_form(request: AnyRequest, handler: BaseRouteHandler, host: str) -> KeptForm | None:
-    """The form that a request brings, if it may be kept. Nothing is read of one that may not."""
+async def draft_of_request(request: AnyRequest, handler: BaseRouteHandler, host: str) -> FormDraft | None:
+    """Return the submitted form as a draft, or None; a form that may not become one is not even read."""
     path = request.scope["path"]
-    if not is_of_this_host(request, host) or not _keeps(handler, path):
+    if not is_of_this_host(request, host) or not _is_draftable(handler, path):
         return None
-    return _kept(path, await form_pairs(request))
+    return _draft(path, await form_pairs(request))
 
 
-def kept_in(request: AnyRequest, form: Form, host: str) -> KeptForm | None:
-    """The form that the sign-in page carries; None where it carries none, or one that this panel would not have kept."""
-    path, packed = form.text(KEPT_PATH), form.raw(KEPT_PAIRS)
+def draft_in_form(request: AnyRequest, form: Form, host: str) -> FormDraft | None:
+    """Return the draft in a submitted sign-in form; None if there is none, or one that the panel would not have made."""
+    path, packed = form.text(DRAFT_PATH), form.raw(DRAFT_PAIRS)
     handler = _handler_of(request.app, path) if packed and is_of_this_host(request, host) else None
-    if handler is None or len(packed) > 2 * MAX_FORM_BYTES or not _keeps(handler, path):
+    if handler is None or len(packed) > 2 * MAX_FORM_BYTES or not _is_draftable(handler, path):
         return None
     try:
-        return _kept(path, msgspec.json.decode(packed, type=list[tuple[str, str]]))
+        return _draft(path, msgspec.json.decode(packed, type=list[tuple[str, str]]))
     except msgspec.DecodeError:
         return None
 
 
 def is_of_this_host(request: AnyRequest, host: str) -> bool:
-    """Whether a browser says that a page of this host sent it; that nothing is said is not enough."""
+    """Return whether the browser says that a page of this host sent the request; missing headers are not enough."""
     if request.headers.get("sec-fetch-site", "") == "same-origin":
         return True
     origin = request.headers.get("origin", "")
     return bool(origin) and urlsplit(origin).netloc.lower() == host
 
 
-def _kept(path: str, pairs: Iterable[tuple[str, str]]) -> KeptForm | None:
-    """None for one in which nothing is typed, and for one that is too large."""
-    chosen = tuple((name, value) for name, value in pairs if name != CSRF_FIELD and not _PASSWORD.search(name))
-    octets = sum(len(name.encode("utf-8", "replace")) + len(value.encode("utf-8", "replace")) for name, value in chosen)
-    return KeptForm(path, chosen) if chosen and len(chosen) <= MAX_FIELDS and octets <= MAX_FORM_BYTES else None
+def _draft(path: str, pairs: Iterable[tuple[str, str]]) -> FormDraft | None:
+    """Return the draft; None if it is empty or too large."""
+    typed = tuple((name, value) for name, value in pairs if name != CSRF_FIELD and not _PASSWORD.search(name))
+    size = sum(len(name.encode("utf-8", "replace")) + len(value.encode("utf-8", "replace")) for name, value in typed)
+    return FormDraft(path, typed) if typed and len(typed) <= MAX_FIELDS and size <= MAX_FORM_BYTES else None
 
 
-def _keeps(handler: BaseRouteHandler, path: str) -> bool:
+def _is_draftable(handler: BaseRouteHandler, path: str) -> bool:
     is_plain = path.isprintable() and "\\" not in path and not {".", ".."} & {*path.split("/")}
     return is_plain and path.startswith(f"{HOME}/") and not path.startswith(_NEVER) and not handler.opt.get(STREAMED)
 
 
 def _handler_of(app: Litestar, path: str) -> HTTPRouteHandler | None:
-    """What takes forms at a path of the panel."""
+    """Return the POST handler of a path of the panel, or None."""
     for route in app.routes:
         pattern = re.sub(r"\\\{[^}]*\\\}", "[^/]+", re.escape(route.path_format))
         if route.path_format.startswith(HOME) and re.fullmatch(pattern, path):

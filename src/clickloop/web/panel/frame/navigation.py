@@ -1,4 +1,4 @@
-"""The panel's navigation: what stands in the side bar, in which order."""
+"""The sidebar: its sections and pages, in order."""
 
 import msgspec
 
@@ -6,7 +6,7 @@ from clickloop.people.user import Right
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A page in the side bar; ``right``: who lacks it does not see it."""
+    """A page in the sidebar. ``right``: users without it do not see the page."""
 
     path: str
     name: str
@@ -14,7 +14,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Section(msgspec.Struct, frozen=True):
-    """Pages that belong together."""
+    """A titled group of pages."""
 
     name: str
     entries: tuple[Entry, ...]
@@ -71,5 +71,5 @@ NAVIGATION: tuple[Section, ...] = (
 )
 
 FIRST_SECTIONS = 2
-"""Sections that somebody needs who has no campaign yet; the others are folded away for them."""
+"""Number of sections that a new instance shows; the others are folded away until there is a campaign."""
 LATER_PATHS = tuple(entry.path for section in NAVIGATION[FIRST_SECTIONS:] for entry in section.entries)

@@ -1,4 +1,4 @@
-"""What an address of the panel shows under which nothing is: a page that says so, inside the frame."""
+"""The catch-all route: paths that lead nowhere get an error page inside the layout."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,8 +8,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import PathParameter
 
 
-def show(rest: Annotated[Path, PathParameter(description="Whatever it is.")]) -> None:
-    """Raises NotFoundException."""
+def show(rest: Annotated[Path, PathParameter(description="Any path.")]) -> None:
     raise NotFoundException
 
 

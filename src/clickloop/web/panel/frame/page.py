@@ -1,4 +1,4 @@
-"""Rendering: a template and the visit make a page. Everything is escaped; nothing in a page comes from another host."""
+"""Rendering of templates. Everything is escaped, and pages load nothing from other hosts."""
 
 import hashlib
 import re
@@ -14,49 +14,55 @@ from litestar import Response
 from markupsafe import Markup, escape
 
 from clickloop.people.user import Right
-from clickloop.setup.fault import Fault
+from clickloop.setup.fault import FieldFault
 from clickloop.setup.money_text import MoneyText
-from clickloop.web.panel.frame.edit_conflict import overwriting_in, seen_field
-from clickloop.web.panel.frame.field_names import field_name, parameter_name
-from clickloop.web.panel.frame.form import CSRF_FIELD, by_path
+from clickloop.web.panel.frame.edit_conflict import conflict_in, seen_field
+from clickloop.web.panel.frame.field_names import field_name, in_words, label, parameter_name
+from clickloop.web.panel.frame.form import CSRF_FIELD, messages_by_path
 from clickloop.web.panel.frame.navigation import FIRST_SECTIONS, LATER_PATHS, NAVIGATION, Entry
-from clickloop.web.panel.frame.viewer import VisitFacts
+from clickloop.web.panel.frame.viewer import Viewer
 
 STATIC = "/panel/static"
 _FOLDER = Path(str(files(__package__)))
 STATIC_FILES = {path.name: path.read_bytes() for path in sorted((_FOLDER / "static").iterdir()) if path.is_file()}
 _TEMPLATE_FOLDERS = [path for path in sorted(_FOLDER.parent.iterdir()) if path.is_dir()]
-"""Templates stand beside their pages. Their names differ over all folders, so a template names another without its folder."""
+"""Templates are next to their pages. Their names are unique across folders, so they refer to each other without one."""
 VERSION = hashlib.blake2b(b"\0".join(STATIC_FILES.values()), digest_size=6).hexdigest()
-"""Of the static files: they are cached for ever under it."""
+"""Hash of the static files, part of their URLs: browsers cache them forever."""
 
 _MOMENT = re.compile(r"(?<!\w)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z(?!\w)")
-_LOOK = "You may look at this, not change it."
+_READ_ONLY = "Your role can view this page but not change it."
 
-Answer = Response[Any]
-"""What a page's function answers: a page, or the way to another one."""
+PageResponse = Response[Any]
+"""The result of a page's function: a page or a redirect."""
 
 
 def page(
-    visit: VisitFacts | None, template: str, status: int = 200, faults: tuple[Fault, ...] = (), **values: Any
-) -> Answer:
-    """The page of a template. ``faults`` stand beside the fields that they name; those of no shown field above the form.
+    viewer: Viewer | None,
+    template: str,
+    faults: tuple[FieldFault, ...] = (),
+    *,
+    status: int | None = None,
+    **values: Any,
+) -> PageResponse:
+    """Return the page of a template. ``faults`` are shown beside their fields, and all of them above the form.
 
-    The status is 409 where one of them is that somebody else saved over what the form showed.
+    The default status is 200; 422 with faults, 409 if one of them is an edit conflict.
     """
-    overwriting = overwriting_in(faults)
-    template_values = {**values, "visit": visit, "faults": by_path(faults), "overwriting": overwriting}
+    conflict = conflict_in(faults)
+    template_values = {**values, "viewer": viewer, "faults": messages_by_path(faults), "conflict": conflict}
     text = _ENVIRONMENT.get_template(template).render(template_values)
-    return Response(text, status_code=409 if overwriting else status, media_type="text/html")
+    default = 409 if conflict else 422 if faults else 200
+    return Response(text, status_code=status or default, media_type="text/html")
 
 
 def fragment(template: str, **values: Any) -> str:
-    """A part of a page, for a script of ours that puts it there."""
+    """Return a part of a page, for a script that inserts it."""
     return _ENVIRONMENT.get_template(template).render(**values)
 
 
 def when(moment: str | int | None, zone: ZoneInfo, seconds: bool = True) -> Markup:
-    """A moment (ISO text of the API, or Unix milliseconds) as people of that zone read it; the exact one on hover."""
+    """Return a moment (ISO text of the API, or Unix milliseconds) in local time, with milliseconds and UTC on hover."""
     if moment is None or moment == "":
         return Markup('<span class="none">–</span>')
     exact = datetime.fromtimestamp(moment / 1000, UTC) if isinstance(moment, int) else datetime.fromisoformat(moment)
@@ -69,13 +75,13 @@ def when(moment: str | int | None, zone: ZoneInfo, seconds: bool = True) -> Mark
 
 
 def in_zone(sentence: str, zone: ZoneInfo) -> Markup:
-    """Return a sentence, escaped, with each UTC moment (ISO 8601) in it as people of that zone read it."""
+    """Return a sentence, escaped, with each UTC moment (ISO 8601) in it as local time."""
     parts: list[str] = []
     end = 0
     for found in _MOMENT.finditer(sentence):
         try:
             shown = when(found[0], zone)
-        except ValueError:  # such as a 99th month, out of a file's name
+        except ValueError:  # such as month 99 in a file name
             continue
         parts += [escape(sentence[end : found.start()]), shown]
         end = found.end()
@@ -83,7 +89,7 @@ def in_zone(sentence: str, zone: ZoneInfo) -> Markup:
 
 
 def amount(text: str | None, places: int = 2) -> str:
-    """A decimal text of the API with thousands apart and at least ``places`` digits after the point: ``1,234.50``."""
+    """Return a decimal text with thousands separators and at least ``places`` decimals: ``1,234.50``."""
     if text is None or text == "":
         return "–"
     sign, digits = ("−", text[1:]) if text.startswith("-") else ("", text)
@@ -92,12 +98,12 @@ def amount(text: str | None, places: int = 2) -> str:
 
 
 def count(number: int | None) -> str:
-    """A count with thousands apart."""
+    """Return a count with thousands separators."""
     return "–" if number is None else f"{number:,}"
 
 
-def octets(number: int) -> str:
-    """A size for people: ``1.4 GB``."""
+def byte_size(number: int) -> str:
+    """Return a size such as ``1.4 GB``."""
     size = float(number)
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
@@ -106,42 +112,46 @@ def octets(number: int) -> str:
     return f"{size:.1f} TB"
 
 
-def _permitted(entries: tuple[Entry, ...], visit: VisitFacts) -> list[Entry]:
-    return [entry for entry in entries if entry.right is None or visit.may(entry.right)]
+def _permitted(entries: tuple[Entry, ...], viewer: Viewer) -> list[Entry]:
+    return [entry for entry in entries if entry.right is None or viewer.may(entry.right)]
 
 
 def _without(query: str, name: str) -> str:
-    """A query without a parameter."""
-    return urlencode([(given, value) for given, value in parse_qsl(query, keep_blank_values=True) if given != name])
+    """Return a query without a parameter."""
+    return urlencode([(key, value) for key, value in parse_qsl(query, keep_blank_values=True) if key != name])
 
 
 def _with_value(query: str, name: str, value: object) -> str:
-    """A query with a parameter set."""
-    kept = [(given, old) for given, old in parse_qsl(query, keep_blank_values=True) if given != name]
-    return urlencode([*kept, (name, str(value))])
+    """Return a query with a parameter set."""
+    others = [(key, old) for key, old in parse_qsl(query, keep_blank_values=True) if key != name]
+    return urlencode([*others, (name, str(value))])
 
 
-def _csrf_field(visit: VisitFacts) -> Markup:
-    return Markup('<input type="hidden" name="{}" value="{}">').format(CSRF_FIELD, visit.csrf)
+@jinja2.pass_context
+def _csrf_field(context: jinja2.runtime.Context) -> Markup:
+    viewer: Viewer = context["viewer"]
+    return Markup('<input type="hidden" name="{}" value="{}">').format(CSRF_FIELD, viewer.csrf)
 
 
-def _locked(visit: VisitFacts) -> Markup:
-    """What the content of a form begins with that not everybody may send: for who may not, all of it is switched off."""
+@jinja2.pass_context
+def _locked(context: jinja2.runtime.Context) -> Markup:
+    """Return the start of a form's content that is disabled for users who may not change anything; ``_unlocked`` ends it."""
     return (
         Markup("")
-        if visit.may(Right.WORK)
-        else Markup('<p class="notice">{}</p><fieldset class="whole" disabled>').format(_LOOK)
+        if context["viewer"].may(Right.WORK)
+        else Markup('<p class="notice">{}</p><fieldset class="whole" disabled>').format(_READ_ONLY)
     )
 
 
-def _unlocked(visit: VisitFacts) -> Markup:
-    """What it ends with."""
-    return Markup("") if visit.may(Right.WORK) else Markup("</fieldset>")
+@jinja2.pass_context
+def _unlocked(context: jinja2.runtime.Context) -> Markup:
+    return Markup("") if context["viewer"].may(Right.WORK) else Markup("</fieldset>")
 
 
-def _unsaved(visit: VisitFacts) -> Markup:
-    """The attribute of a form that asks before what was typed into it is lost. What was sent once and is shown again is typed, too."""
-    return Markup(' data-unsaved="changed"') if visit.is_posted else Markup(" data-unsaved")
+@jinja2.pass_context
+def _unsaved(context: jinja2.runtime.Context) -> Markup:
+    """Return the attribute of a form that asks before unsaved input is lost; after a POST it counts as changed."""
+    return Markup(' data-unsaved="changed"') if context["viewer"].is_posted else Markup(" data-unsaved")
 
 
 def _static(name: str) -> str:
@@ -152,25 +162,25 @@ def _static(name: str) -> str:
 
 @jinja2.pass_context
 def _when(context: jinja2.runtime.Context, moment: str | int | None, seconds: bool = True) -> Markup:
-    visit: VisitFacts = context["visit"]
-    return when(moment, visit.zone, seconds)
+    viewer: Viewer = context["viewer"]
+    return when(moment, viewer.zone, seconds)
 
 
 @jinja2.pass_context
 def _day(context: jinja2.runtime.Context, moment: str) -> str:
-    """The day of a moment (ISO text of the API) as people of that zone read it: ``2026-10-30``."""
-    visit: VisitFacts = context["visit"]
-    return datetime.fromisoformat(moment).astimezone(visit.zone).date().isoformat()
+    """Return the local day of a moment (ISO text of the API): ``2026-10-30``."""
+    viewer: Viewer = context["viewer"]
+    return datetime.fromisoformat(moment).astimezone(viewer.zone).date().isoformat()
 
 
 @jinja2.pass_context
 def _in_zone(context: jinja2.runtime.Context, sentence: str) -> Markup:
-    visit: VisitFacts = context["visit"]
-    return in_zone(sentence, visit.zone)
+    viewer: Viewer = context["viewer"]
+    return in_zone(sentence, viewer.zone)
 
 
 def _money(money: MoneyText | None) -> Markup:
-    """An amount with its currency."""
+    """Return an amount with its currency."""
     if money is None:
         return Markup('<span class="none">–</span>')
     return Markup('{}&nbsp;<span class="unit">{}</span>').format(amount(money.amount), money.currency)
@@ -191,11 +201,13 @@ _ENVIRONMENT.filters |= {
     "money": _money,
     "amount": amount,
     "count": count,
-    "octets": octets,
+    "byte_size": byte_size,
     "permitted_to": _permitted,
     "without": _without,
     "with_value": _with_value,
     "field_name": field_name,
+    "in_words": in_words,
+    "label": label,
     "parameter_name": parameter_name,
 }
 _ENVIRONMENT.globals |= {

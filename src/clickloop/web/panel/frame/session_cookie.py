@@ -1,4 +1,4 @@
-"""The cookie that carries a session's secret: no script reads it, no other site's form sends it along.
+"""The session cookie: HttpOnly and SameSite=Lax.
 
 Over https its name begins with ``__Host-``, so that no sibling domain can plant one (RFC 6265bis, section 4.1.3.2).
 """
@@ -16,18 +16,18 @@ COOKIE = "clickloop_session"
 SECURE_COOKIE = f"__Host-{COOKIE}"
 _PATH = "/panel"
 _SECURE_PATH = "/"
-"""Browsers take a ``__Host-`` cookie for this path alone."""
+"""Browsers accept a ``__Host-`` cookie only with this path."""
 
 
 def session_secret(context: ApiContext, request: AnyRequest) -> str:
-    """Return the secret that a browser sent; empty when there is none."""
+    """Return the session secret that a browser sent, or an empty text."""
     secure = browser_of(request, context.proxies).secure
     return cookie_of(request, SECURE_COOKIE if secure else COOKIE)
 
 
-def set_session(answer: Response[Any], secret: str, max_age_seconds: int, *, secure: bool) -> None:
-    """Give the browser a session. ``secure``: its request came over https."""
-    answer.set_cookie(
+def set_session(response: Response[Any], secret: str, max_age_seconds: int, *, secure: bool) -> None:
+    """Set the session cookie. ``secure``: the request came over https."""
+    response.set_cookie(
         SECURE_COOKIE if secure else COOKIE,
         secret,
         max_age=max_age_seconds,
@@ -38,7 +38,7 @@ def set_session(answer: Response[Any], secret: str, max_age_seconds: int, *, sec
     )
 
 
-def end_session(answer: Response[Any], *, secure: bool) -> None:
-    """Take the session from the browser."""
+def end_session(response: Response[Any], *, secure: bool) -> None:
+    """Delete the session cookie."""
     name, path = (SECURE_COOKIE, _SECURE_PATH) if secure else (COOKIE, _PATH)
-    answer.set_cookie(name, "", max_age=0, path=path, secure=secure, httponly=True, samesite="lax")
+    response.set_cookie(name, "", max_age=0, path=path, secure=secure, httponly=True, samesite="lax")

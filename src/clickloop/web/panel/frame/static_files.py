@@ -1,4 +1,4 @@
-"""The panel's own files: style, scripts, icon. They are named by their contents, so browsers keep them for ever."""
+"""Static files: style sheet, scripts, icon. Their URLs contain a hash of the contents, so browsers cache them forever."""
 
 from typing import Annotated
 
@@ -15,11 +15,11 @@ _Part = Annotated[str, PathParameter(max_length=100)]
 
 
 def read_file(version: _Part, name: _Part) -> Response[bytes]:
-    """A file. One that is asked for under another version is not kept."""
+    """Return a file; under an outdated version it is sent without caching. Raise NotFoundException."""
     if name not in STATIC_FILES:
         raise NotFoundException
-    keep = "public, max-age=31536000, immutable" if version == VERSION else "no-cache"
-    return Response(STATIC_FILES[name], media_type=_TYPES[name.rpartition(".")[2]], headers={"cache-control": keep})
+    caching = "public, max-age=31536000, immutable" if version == VERSION else "no-cache"
+    return Response(STATIC_FILES[name], media_type=_TYPES[name.rpartition(".")[2]], headers={"cache-control": caching})
 
 
 routes = [get("/static/{version:str}/{name:str}", sync_to_thread=False, opt={OPEN: True})(read_file)]

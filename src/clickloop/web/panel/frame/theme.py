@@ -1,4 +1,4 @@
-"""The colours: light, dark, or as the system wishes; kept in a cookie of this browser."""
+"""The theme: light, dark or the system's, stored in a cookie."""
 
 from litestar import Response, post
 from litestar.di import NamedDependency
@@ -13,18 +13,18 @@ _YEAR_SECONDS = 365 * 24 * 3600
 
 
 def choose(form: NamedDependency[SkipValidation[Form]]) -> Response[None]:
-    """Keeps the choice and goes back to the page."""
+    """Store the choice and return to the page."""
     back = form.text("back")
-    answer = Redirect(back if back.startswith(f"{HOME}") and "//" not in back else HOME, status_code=303)
+    response = Redirect(back if back.startswith(HOME) and "//" not in back else HOME, status_code=303)
     theme = form.text("theme")
-    answer.set_cookie(
+    response.set_cookie(
         THEME_COOKIE,
         theme if theme in ("light", "dark") else "",
         max_age=_YEAR_SECONDS,
         path="/panel",
         samesite="lax",
     )
-    return answer
+    return response
 
 
 routes = [post("/theme", sync_to_thread=False, opt={NEEDS: None})(choose)]

@@ -1,4 +1,4 @@
-"""The visit: who looks at a page, in which time zone, and what guards his forms."""
+"""The viewer of a page: the signed-in user, with the request and settings that pages show."""
 
 import dataclasses
 from typing import Any
@@ -12,7 +12,7 @@ from litestar.response import Redirect
 
 from clickloop.people.user import Actor, Right
 from clickloop.setup.instance import NOTHING_SAVED, SavedSettings
-from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.flash import FlashMessage
 
 HOME = "/panel"
 
@@ -20,47 +20,47 @@ AnyRequest = Request[Any, Any, Any]
 
 
 def redirect(path: str) -> Response[None]:
-    """Sends the browser on with a GET."""
+    """Return a redirect that is followed with GET."""
     return Redirect(path, status_code=303)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class VisitFacts:
-    """Everything about one request that each page may show."""
+class Viewer:
+    """The signed-in user and the current request."""
 
     actor: Actor
     zone: ZoneInfo
     csrf: str
-    """What every form that changes something must bring."""
+    """CSRF token, required in every form that changes something."""
     path: str
     query: str
-    """The query as it came, without ``said``, for links that keep filters."""
+    """Query of the request without ``said``, for links that keep filters."""
     theme: str
-    """``light``, ``dark``, or empty: as the browser wishes."""
-    said: Said | None
-    """What the page before did, to be told on this one."""
+    """``light``, ``dark``, or empty for the system's."""
+    flash: FlashMessage | None
+    """Flash message of the previous page."""
     ignored: frozenset[str] = frozenset()
-    """Parameters of the address before this one that could not be read."""
+    """Parameters dropped from the URL as unreadable."""
     saved: SavedSettings = NOTHING_SAVED
-    """What the instance is set to, as somebody saved it."""
+    """Saved settings of the instance."""
     session_id: int = 0
-    """Of the session that he came by."""
+    """ID of the user's session."""
     alarms: int = 0
-    """How many alarms the health page has."""
-    is_newcomer: bool = False
-    """Whether there is no campaign yet, so that most pages have nothing to show."""
+    """Number of current alarms."""
+    is_new_instance: bool = False
+    """Whether there is no campaign yet; the menu then folds most sections."""
     is_posted: bool = False
-    """Whether a form was sent: what the page shows of it is not saved."""
+    """Whether this page is the answer to a form, whose values may be unsaved."""
 
     def may(self, right: str) -> bool:
-        """Whether the user has that ``Right``; templates name it by its word."""
+        """Return whether the user has a right, which templates name by its value."""
         return self.actor.role.may(Right(right))
 
-    def go(self, path: str, said: Said | None = None, **query: str) -> Response[None]:
-        """Sends the browser on after something was done, so that reloading does not do it again."""
-        words = {**query, **({"said": said.value} if said else {})}
+    def go(self, path: str, flash: FlashMessage | None = None, **query: str) -> Response[None]:
+        """Return a redirect after a change, so that reloading the page does not repeat it."""
+        words = {**query, **({"said": flash.value} if flash else {})}
         return redirect(f"{path}?{urlencode(words)}" if words else path)
 
 
-Visit = NamedDependency[SkipValidation[VisitFacts]]
-"""The parameter ``visit`` of every page."""
+CurrentViewer = NamedDependency[SkipValidation[Viewer]]
+"""The parameter ``viewer`` of a page's function."""

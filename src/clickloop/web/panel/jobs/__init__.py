@@ -1,1 +1,1 @@
-"""Pages of jobs over many records: uploads, exports, resends, reruns."""
+"""Pages of bulk jobs: uploads, exports, resends, reruns."""

@@ -1,34 +1,34 @@
-"""The click that a user means: by our click id, or by the external id under which the traffic source knows it."""
+"""Lookup of a click by our click ID or by the traffic source's external ID."""
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import ClickId
-from clickloop.click_id import Fault as ClickIdFault
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
-from clickloop.text import text_of
+from clickloop.click_id import ClickIdFault as ClickIdFault
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
+from clickloop.text import escape_bytes
 from clickloop.web.api.context import ApiContext
 
-MAX_CHOICES = 20  # a person chooses among them
+MAX_CHOICES = 20  # the user picks one from this list
 
 
 class SeveralClicksError(Exception):
-    """An external id that several clicks came with. ``clicks``: the newest of them."""
+    """Several clicks have this external ID. ``clicks``: the newest of them."""
 
     def __init__(self, clicks: list[Click]) -> None:
         super().__init__()
         self.clicks = clicks
 
 
-def click_id_meant(context: ApiContext, text: str) -> str:
-    """Return the click id for what was typed: itself, or that of the only click with this external id.
+def resolve_click_id(context: ApiContext, text: str) -> str:
+    """Return the click ID for a click ID or external ID.
 
-    Raise SeveralClicksError, or InvalidInputError where no click has it. What has the form of a click id is returned as it is, unless
-    it is an external id: what is wrong with it is told where it is used.
+    Raise SeveralClicksError, or InvalidInputError if no click has the external ID. A forged click ID that is no external ID is
+    returned as it is: the caller reports what is wrong with it.
     """
     read = context.click_ids.read(text)
     if isinstance(read, ClickId) or not text:
         return text
-    external_id = text_of(text.encode("utf-8", "surrogateescape"))
+    external_id = escape_bytes(text.encode("utf-8", "surrogateescape"))
     found = context.facts.clicks_page(ClickFilter(external_id=external_id), MAX_CHOICES)
     if len(found) > 1:
         raise SeveralClicksError(found)
@@ -36,5 +36,5 @@ def click_id_meant(context: ApiContext, text: str) -> str:
         return found[0].click_id
     if read is ClickIdFault.FORGED:
         return text
-    sentence = "No click has this click id or external id. External ids must be exactly as the source sent them."
-    raise InvalidInputError((Fault("click_id", FaultCode.NOT_FOUND, sentence),))
+    sentence = "No click has this click ID or external ID. External IDs must be exactly as the source sent them."
+    raise InvalidInputError((FieldFault("click_id", FaultCode.NOT_FOUND, sentence),))

@@ -1,4 +1,4 @@
-"""Clicks: the log of everything that was recorded of visitors, and one click with its story."""
+"""Clicks: the log, and the story of one click."""
 
 from litestar import get
 
@@ -8,19 +8,18 @@ from clickloop.web.api.logs import clicks as api
 from clickloop.web.api.paging import ClickIdPath
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.panel.diagnosis.trace import story_page
-from clickloop.web.panel.frame.page import Answer
-from clickloop.web.panel.frame.viewer import Visit
+from clickloop.web.panel.frame.page import PageResponse
+from clickloop.web.panel.frame.viewer import CurrentViewer
 from clickloop.web.panel.logs.log_page import log_page
 
 
-def show_list(visit: Visit, request: AnyRequest, context: Context) -> Answer:
-    """Clicks, the newest first."""
-    return log_page(visit, request, context, ExportNoun.CLICKS)
+def show_list(viewer: CurrentViewer, request: AnyRequest, context: Context) -> PageResponse:
+    """Return the log of clicks, newest first."""
+    return log_page(viewer, request, context, ExportNoun.CLICKS)
 
 
-def show(visit: Visit, context: Context, click_id: ClickIdPath) -> Answer:
-    """A click and its story."""
-    return story_page(visit, context, api.canonical_click_id(context, click_id))
+def show(viewer: CurrentViewer, context: Context, click_id: ClickIdPath) -> PageResponse:
+    return story_page(viewer, context, api.canonical_click_id(context, click_id))
 
 
 routes = [

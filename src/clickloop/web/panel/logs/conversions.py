@@ -1,91 +1,88 @@
-"""Conversions: the log of what clicks earned, and one conversion with its history, notices and postbacks, to be changed by hand."""
+"""Conversions: the log, and one conversion with its history, notices and postbacks, which can be changed by hand."""
 
 from typing import Any
 
 import msgspec
 from litestar import get, post
-from litestar.di import NamedDependency
-from litestar.params import SkipValidation
 
 from clickloop.conversion.notice_log import NoticeFilter
+from clickloop.conversion.reported import ConversionCorrection
+from clickloop.logs.column import ColumnKind, LogColumn, names_for
+from clickloop.logs.columns import CONVERSION_COLUMNS
+from clickloop.logs.conversion_view import ChangeView, ConversionView
+from clickloop.logs.listing import list_notices, list_postbacks
 from clickloop.money import CURRENCIES
 from clickloop.postback.postback_log import PostbackFilter
-from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.store.ledger.jobs.exports import ExportNoun
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.logs import conversions as api
-from clickloop.web.api.logs.columns import CONVERSION_COLUMNS, Column, Kind, names_for
-from clickloop.web.api.logs.log_words import ConversionView
-from clickloop.web.api.logs.notices import list_notices
-from clickloop.web.api.logs.postbacks import list_postbacks
 from clickloop.web.api.paging import RecordIdPath
 from clickloop.web.api.problem import AnyRequest
-from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, amount, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
+from clickloop.web.panel.frame.field_names import in_words
+from clickloop.web.panel.frame.flash import FlashMessage
+from clickloop.web.panel.frame.form import FormParameter
+from clickloop.web.panel.frame.page import PageResponse, amount, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.logs.log_page import flag_sentence, log_page
 from clickloop.web.panel.setup.setup_choices import status_choices
 
 PATH = "/panel/conversions"
-RECORDS = 100
-"""Maximum number of notices and of postbacks on the page of a conversion; their logs have the rest."""
-_OF_EVERY_CHANGE = frozenset({"updated_at", "version"})
-
-_FormParameter = NamedDependency[SkipValidation[Form]]
+MAX_RECORDS = 100
+"""Maximum number of notices and of postbacks on the page of a conversion; the logs have them all."""
+_CHANGED_BY_EVERY_SAVE = frozenset({"updated_at", "version"})
 
 
-class Part(msgspec.Struct, frozen=True):
-    """A part of a conversion that a change changed; ``before`` empty: it was not there."""
+class ChangedField(msgspec.Struct, frozen=True):
+    """A changed field of a conversion. ``before`` empty: it had no value."""
 
     name: str
     before: str
     after: str
 
 
-def show_list(visit: Visit, request: AnyRequest, context: Context) -> Answer:
-    """Conversions, the newest first."""
-    return log_page(visit, request, context, ExportNoun.CONVERSIONS)
+def show_list(viewer: CurrentViewer, request: AnyRequest, context: Context) -> PageResponse:
+    """Return the log of conversions, newest first."""
+    return log_page(viewer, request, context, ExportNoun.CONVERSIONS)
 
 
-def show(visit: Visit, context: Context, conversion_id: RecordIdPath) -> Answer:
-    """A conversion with everything around it."""
-    return _show(visit, context, conversion_id, {})
+def show(viewer: CurrentViewer, context: Context, conversion_id: RecordIdPath) -> PageResponse:
+    """Return a conversion with its history, notices and postbacks."""
+    return _show(viewer, context, conversion_id, {})
 
 
-def change(visit: Visit, context: Context, conversion_id: RecordIdPath, form: _FormParameter) -> Answer:
-    """Changes status or payout by hand."""
+def change(viewer: CurrentViewer, context: Context, conversion_id: RecordIdPath, form: FormParameter) -> PageResponse:
+    """Change status or payout by hand."""
     try:
-        held_back = form.has("postbacks") and form.text("postbacks") != "on"
-        api.change_conversion(context, conversion_id, form.read(api.ConversionCorrection, disable_postback=held_back))
+        is_silent = form.has("postbacks") and form.text("postbacks") != "on"
+        api.change_conversion(context, conversion_id, form.read(ConversionCorrection, disable_postback=is_silent))
     except InvalidInputError as error:
-        return _show(visit, context, conversion_id, form.tree, error.faults)
-    return visit.go(f"{PATH}/{conversion_id}", Said.SAVED)
+        return _show(viewer, context, conversion_id, form.tree, error.faults)
+    return viewer.go(f"{PATH}/{conversion_id}", FlashMessage.SAVED)
 
 
 def _show(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
     conversion_id: str,
     written: dict[str, Any],
-    faults: tuple[Fault, ...] = (),
-) -> Answer:
+    faults: tuple[FieldFault, ...] = (),
+) -> PageResponse:
     story = api.read_conversion(context, conversion_id)
     one = story.conversion
     with context.ledger.read() as tx:
         names = names_for(tx, CONVERSION_COLUMNS, [one])
     return page(
-        visit,
+        viewer,
         "conversion.html",
-        422 if faults else 200,
         faults,
         one=one,
-        history=[(entry, _parts(entry)) for entry in reversed(story.history)],
+        history=[(entry, _changed_fields(entry)) for entry in reversed(story.history)],
         notices=list_notices(
-            context, NoticeFilter(click_id=one.click_id, conversion_id=one.conversion_id), RECORDS
+            context, NoticeFilter(click_id=one.click_id, conversion_id=one.conversion_id), MAX_RECORDS
         ).items,
         postbacks=list_postbacks(
-            context, PostbackFilter(click_id=one.click_id, conversion_id=one.conversion_id), RECORDS
+            context, PostbackFilter(click_id=one.click_id, conversion_id=one.conversion_id), MAX_RECORDS
         ).items,
         names=names,
         statuses=status_choices(context),
@@ -95,25 +92,25 @@ def _show(
     )
 
 
-def _parts(entry: api.ChangeView) -> list[Part]:
-    """What a change changed, part by part; of a new conversion its status and payout."""
+def _changed_fields(entry: ChangeView) -> list[ChangedField]:
+    """Return the changed fields of a change; for a new conversion, its status and payout."""
     if entry.before is None:
         first = [column for column in CONVERSION_COLUMNS if column.key in ("status", "payout")]
-        return [Part(column.title, "", _text(column, entry.after)) for column in first]
-    parts = [
-        Part(column.title, _text(column, entry.before), _text(column, entry.after))
+        return [ChangedField(column.title, "", _text(column, entry.after)) for column in first]
+    fields = [
+        ChangedField(column.title, _text(column, entry.before), _text(column, entry.after))
         for column in CONVERSION_COLUMNS
-        if column.key not in _OF_EVERY_CHANGE
+        if column.key not in _CHANGED_BY_EVERY_SAVE
     ]
-    return [part for part in parts if part.before != part.after]
+    return [field for field in fields if field.before != field.after]
 
 
-def _text(column: Column, view: ConversionView) -> str:
+def _text(column: LogColumn, view: ConversionView) -> str:
     value = column.value(view)
-    if column.kind is Kind.MONEY:
+    if column.kind is ColumnKind.MONEY:
         return f"{amount(value.amount)} {value.currency}".strip()
-    if column.kind is Kind.FLAGS:
-        return ", ".join(flag.replace("_", " ") for flag in value)
+    if column.kind is ColumnKind.FLAGS:
+        return ", ".join(in_words(flag) for flag in value)
     return str(value)
 
 

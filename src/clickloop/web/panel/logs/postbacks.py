@@ -1,107 +1,105 @@
-"""Conversions - Out: everything that was sent, or not sent and why; one postback with its decision and attempts, and what can be done."""
+"""Conversions - Out: the log of postbacks, skipped ones included; one postback with its decision, attempts and actions."""
 
 from litestar import get, post
-from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
-from litestar.params import SkipValidation
 
+from clickloop.logs.column import names_for
+from clickloop.logs.columns import POSTBACK_COLUMNS
+from clickloop.logs.postback_view import PostbackStoryView, PostbackView
 from clickloop.people.user import Right
 from clickloop.postback.rule import LOST_REQUEST
 from clickloop.postback.state import PostbackState
-from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.store.ledger.jobs.exports import ExportNoun
-from clickloop.tracking.resending import Mode
+from clickloop.tracking.resending import ResendMode
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.jobs import resends
 from clickloop.web.api.logs import postbacks as api
-from clickloop.web.api.logs.columns import POSTBACK_COLUMNS, names_for
 from clickloop.web.api.once import view_in
 from clickloop.web.api.paging import RecordIdPath
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.panel.frame.auth_guard import NEEDS
-from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
+from clickloop.web.panel.frame.flash import FlashMessage
+from clickloop.web.panel.frame.form import FormParameter
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.logs.log_page import log_page
 
 PATH = "/panel/postbacks"
 
-_FormParameter = NamedDependency[SkipValidation[Form]]
+
+def show_list(viewer: CurrentViewer, request: AnyRequest, context: Context) -> PageResponse:
+    """Return the log of postbacks, newest first."""
+    return log_page(
+        viewer, request, context, ExportNoun.POSTBACKS, lost_request=LOST_REQUEST, held=context.hold.current
+    )
 
 
-def show_list(visit: Visit, request: AnyRequest, context: Context) -> Answer:
-    """Postbacks, the newest first."""
-    return log_page(visit, request, context, ExportNoun.POSTBACKS, lost_request=LOST_REQUEST, held=context.hold.current)
+def show(viewer: CurrentViewer, context: Context, postback_id: RecordIdPath) -> PageResponse:
+    return _show(viewer, context, postback_id)
 
 
-def show(visit: Visit, context: Context, postback_id: RecordIdPath) -> Answer:
-    """A postback, secrets masked."""
-    return _show(visit, context, postback_id)
-
-
-def show_secrets(visit: Visit, context: Context, postback_id: RecordIdPath) -> Answer:
-    """The same page once with its secrets; the log of changes tells who looked."""
-    return _show(visit, context, postback_id, secrets=True)
+def show_secrets(viewer: CurrentViewer, context: Context, postback_id: RecordIdPath) -> PageResponse:
+    """Return a postback with its secrets; the audit log records the access."""
+    return _show(viewer, context, postback_id, secrets=True)
 
 
 def resend(
-    visit: Visit, request: AnyRequest, context: Context, postback_id: RecordIdPath, form: _FormParameter
-) -> Answer:
-    """Sends it again, unchanged or rebuilt. One that was delivered is sent again only by who has been asked once more."""
-    mode = Mode.ANEW if form.text("request") == Mode.ANEW else Mode.AS_IT_WAS
+    viewer: CurrentViewer, request: AnyRequest, context: Context, postback_id: RecordIdPath, form: FormParameter
+) -> PageResponse:
+    """Resend a postback, unchanged or rebuilt. A delivered one needs a confirmation first."""
+    mode = ResendMode.ANEW if form.text("request") == ResendMode.ANEW else ResendMode.AS_IT_WAS
     try:
         if not form.has("confirmed") and _delivered_at(api.read_postback(context, postback_id)):
-            return _show(visit, context, postback_id, confirming=mode)
-        answer = resends.resend_postback(
+            return _show(viewer, context, postback_id, confirming=mode)
+        response = resends.resend_postback(
             context, request, postback_id, resends.OneResend(request=mode), form.text("key")
         )
     except InvalidInputError as error:
-        return _show(visit, context, postback_id, error.faults)
+        return _show(viewer, context, postback_id, error.faults)
     except HTTPException as error:
-        return _refused(visit, context, postback_id, error)
-    made = view_in(answer, api.PostbackView)
-    return visit.go(f"{PATH}/{made.postback_id}", Said.RESENT)
+        return _conflict(viewer, context, postback_id, error)
+    made = view_in(response, PostbackView)
+    return viewer.go(f"{PATH}/{made.postback_id}", FlashMessage.RESENT)
 
 
-def cancel(visit: Visit, context: Context, postback_id: RecordIdPath) -> Answer:
-    """Takes it out of delivery."""
+def cancel(viewer: CurrentViewer, context: Context, postback_id: RecordIdPath) -> PageResponse:
     try:
         view = resends.cancel_postback(context, postback_id)
     except HTTPException as error:
-        return _refused(visit, context, postback_id, error)
-    return visit.go(f"{PATH}/{view.postback_id}", Said.CANCELLED)
+        return _conflict(viewer, context, postback_id, error)
+    return viewer.go(f"{PATH}/{view.postback_id}", FlashMessage.CANCELLED)
 
 
-def show_curl(visit: Visit, context: Context, postback_id: RecordIdPath) -> Answer:
-    """The request as a command to copy, secrets masked."""
-    return _curl(visit, context, postback_id, secrets=False)
+def show_curl(viewer: CurrentViewer, context: Context, postback_id: RecordIdPath) -> PageResponse:
+    """Return the request as a curl command, secrets masked."""
+    return _curl(viewer, context, postback_id, secrets=False)
 
 
-def show_whole_curl(visit: Visit, context: Context, postback_id: RecordIdPath) -> Answer:
-    """The same with its secrets; the log of changes tells who looked."""
-    return _curl(visit, context, postback_id, secrets=True)
+def show_curl_secrets(viewer: CurrentViewer, context: Context, postback_id: RecordIdPath) -> PageResponse:
+    """Return the curl command with its secrets; the audit log records the access."""
+    return _curl(viewer, context, postback_id, secrets=True)
 
 
 def _show(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
     postback_id: str,
-    faults: tuple[Fault, ...] = (),
-    status: int = 422,
+    faults: tuple[FieldFault, ...] = (),
+    status: int | None = None,
     *,
     secrets: bool = False,
-    confirming: Mode | None = None,
-) -> Answer:
-    """``confirming``: how it was asked to be sent again although it was delivered."""
+    confirming: ResendMode | None = None,
+) -> PageResponse:
+    """Return the page. ``confirming``: how to resend once the user confirms it."""
     story = api.read_postback(context, postback_id, secrets)
     with context.ledger.read() as tx:
         names = names_for(tx, POSTBACK_COLUMNS, [story.postback])
     return page(
-        visit,
+        viewer,
         "postback.html",
-        status if faults else 200,
         faults,
+        status=status,
         one=story.postback,
         story=story,
         names=names,
@@ -115,24 +113,24 @@ def _show(
     )
 
 
-def _delivered_at(story: api.PostbackStoryView) -> str | None:
-    """Return when the last row for the same change and rule was delivered, which is the one that would be sent again."""
+def _delivered_at(story: PostbackStoryView) -> str | None:
+    """Return when the postback, or its latest resend if there is one, was delivered; None if it was not."""
     last = story.sent_again or story.postback
     return last.finished_at if last.state is PostbackState.DELIVERED else None
 
 
-def _refused(visit: VisitFacts, context: ApiContext, postback_id: str, error: HTTPException) -> Answer:
-    """The page with what stood against it."""
+def _conflict(viewer: Viewer, context: ApiContext, postback_id: str, error: HTTPException) -> PageResponse:
+    """Return the page with the reason for a 409. Raise any other error again."""
     if error.status_code != 409:
         raise error
-    return _show(visit, context, postback_id, (Fault("", "conflict", error.detail),), 409)
+    return _show(viewer, context, postback_id, (FieldFault("", "conflict", error.detail),), 409)
 
 
-def _curl(visit: VisitFacts, context: ApiContext, postback_id: str, *, secrets: bool) -> Answer:
+def _curl(viewer: Viewer, context: ApiContext, postback_id: str, *, secrets: bool) -> PageResponse:
     command = resends.copy_as_curl(context, postback_id, secrets)
     masked = command if not secrets else resends.copy_as_curl(context, postback_id)
     hides = not secrets and "•••" in masked
-    return page(visit, "postback_curl.html", postback_id=postback_id, command=command, hides=hides, secrets=secrets)
+    return page(viewer, "postback_curl.html", postback_id=postback_id, command=command, hides=hides, secrets=secrets)
 
 
 routes = [
@@ -145,6 +143,6 @@ routes = [
     post("/postbacks/{postback_id:str}/cancel", sync_to_thread=True)(cancel),
     get("/postbacks/{postback_id:str}/curl", sync_to_thread=True)(show_curl),
     post("/postbacks/{postback_id:str}/curl", sync_to_thread=True, status_code=200, opt={NEEDS: Right.SECRETS})(
-        show_whole_curl
+        show_curl_secrets
     ),
 ]

@@ -1,1 +1,1 @@
-"""Pages of users, tokens, profile, signing in and the audit log."""
+"""Pages of users, API tokens, the profile, sign-in and the audit log."""

@@ -1,4 +1,4 @@
-"""The log of changes: who changed what and when, each change as a readable difference."""
+"""The audit log: who changed what and when, each change as a readable difference."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -13,14 +13,14 @@ from clickloop.store.ledger.people.users import users_after
 from clickloop.web.api.context import Context
 from clickloop.web.api.paging import Cursor
 from clickloop.web.api.people import changes as api
-from clickloop.web.api.people.changes import OfNoun, OfRecord
+from clickloop.web.api.people.changes import NounParameter, RecordParameter
 from clickloop.web.panel.frame.auth_guard import NEEDS
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import Visit
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import CurrentViewer
 from clickloop.web.panel.setup.record_difference import FieldDifference, differences
 
-ROWS_A_PAGE = 50
-_MAX_USERS = 1000  # for the choice of a filter: installations have tens
+ROWS_PER_PAGE = 50
+_MAX_USERS = 1000  # in a filter; instances have tens
 
 NOUNS = {
     "campaigns": "Campaigns",
@@ -44,7 +44,7 @@ NOUNS = {
     "users": "Users",
     "tokens": "API tokens",
 }
-"""What a line can be of, for people. One that is not here is shown by its own word."""
+"""Display names of record types; a type without one is shown as it is."""
 
 _PAGES = {
     "campaigns": "/panel/campaigns/{}",
@@ -67,32 +67,32 @@ _PAGES = {
 }
 
 
-OfUser = Annotated[str, QueryParameter(name="user_id", max_length=20)]
-OfAction = Annotated[str, QueryParameter(name="action", max_length=40)]
+UserParameter = Annotated[str, QueryParameter(name="user_id", max_length=20)]
+ActionParameter = Annotated[str, QueryParameter(name="action", max_length=40)]
 
 
-class ToldLine(msgspec.Struct, frozen=True):
-    """A line with what differs, and where the record is."""
+class ChangeRow(msgspec.Struct, frozen=True):
+    """A line of the log, with its differences and a link to the record."""
 
-    line: api.LogLineView
+    line: api.AuditEntryView
     name: str
     page: str
     differences: tuple[FieldDifference, ...]
 
 
 def show_list(
-    visit: Visit,
+    viewer: CurrentViewer,
     context: Context,
     cursor: Cursor = "",
-    noun: OfNoun = None,
-    record_id: OfRecord = None,
-    user_id: OfUser = "",
-    action: OfAction = "",
-) -> Answer:
-    """The log, the newest line first."""
+    noun: NounParameter = None,
+    record_id: RecordParameter = None,
+    user_id: UserParameter = "",
+    action: ActionParameter = "",
+) -> PageResponse:
+    """Return the log, newest first."""
     found = api.list_changes(
         context,
-        ROWS_A_PAGE,
+        ROWS_PER_PAGE,
         cursor,
         noun or None,
         record_id if noun and record_id else None,
@@ -103,9 +103,9 @@ def show_list(
     with context.ledger.read() as tx:
         users = [(user.id, user.name) for user in users_after(tx, 0, _MAX_USERS)]
     return page(
-        visit,
+        viewer,
         "changes.html",
-        lines=[told(line, dict(users)) for line in found.items],
+        lines=[change_row(line, dict(users)) for line in found.items],
         next_cursor=found.next_cursor,
         cursor=cursor,
         noun=noun or "",
@@ -118,13 +118,13 @@ def show_list(
     )
 
 
-def told(line: api.LogLineView, users: Mapping[int, str]) -> ToldLine:
-    """A line for people. ``users``: their names by number."""
+def change_row(line: api.AuditEntryView, users: Mapping[int, str]) -> ChangeRow:
+    """Return a line with the record's display name and page. ``users``: names by user id."""
     name = next((str(view["name"]) for view in (line.after, line.before) if view and view.get("name")), "")
-    place = _PAGES.get(line.noun, "").format(line.record_id)
+    path = _PAGES.get(line.noun, "").format(line.record_id)
     if line.noun == "users" and not name and line.record_id.isdecimal():
         name = users.get(int(line.record_id), "")
-    return ToldLine(line, name, place, differences(line.before, line.after, line.noun))
+    return ChangeRow(line, name, path, differences(line.before, line.after, line.noun))
 
 
 routes = [get("/changes", opt={NEEDS: Right.ADMINISTER}, sync_to_thread=True)(show_list)]

@@ -1,92 +1,85 @@
-"""One's own profile: password, time zone, and the browsers in which one is signed in."""
+"""The user's own profile: password, time zone and active sessions."""
 
 from litestar import get, post
-from litestar.di import NamedDependency
-from litestar.params import SkipValidation
 
 from clickloop.people.user import MIN_PASSWORD_LENGTH
 from clickloop.saving import access
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
-from clickloop.setup.instance import time_zones
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.ledger.people.users import find_user
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Id
 from clickloop.web.api.people import profile as api
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.panel.frame.auth_guard import NEEDS
-from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, page
+from clickloop.web.panel.frame.flash import FlashMessage
+from clickloop.web.panel.frame.form import Form, FormParameter
+from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.session_cookie import session_secret
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
+from clickloop.web.panel.setup.setup_choices import zone_choices
 
 PATH = "/panel/profile"
 
-_FormParameter = NamedDependency[SkipValidation[Form]]
+
+def show(viewer: CurrentViewer, context: Context) -> PageResponse:
+    return _page(viewer, context)
 
 
-def show(visit: Visit, context: Context) -> Answer:
-    """The page."""
-    return _page(visit, context)
-
-
-def change(visit: Visit, context: Context, form: _FormParameter) -> Answer:
-    """Saves the time zone."""
+def change(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
     try:
         api.change_profile(context, form.read(api.ProfileUpdate))
     except InvalidInputError as error:
-        return _page(visit, context, error.faults)
-    return visit.go(PATH, Said.SAVED)
+        return _page(viewer, context, error.faults)
+    return viewer.go(PATH, FlashMessage.SAVED)
 
 
-async def change_password(visit: Visit, context: Context, form: _FormParameter) -> Answer:
-    """Sets another password; the other browsers are signed out."""
+async def change_password(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
+    """Change the password, which ends the user's other sessions."""
     device = f"user {context.actor.user_id}"
-    return await context.access.threads.run(_change_password, visit, context, form, device=device)
+    return await context.access.threads.run(_change_password, viewer, context, form, device=device)
 
 
-def _change_password(visit: VisitFacts, context: ApiContext, form: Form) -> Answer:
+def _change_password(viewer: Viewer, context: ApiContext, form: Form) -> PageResponse:
     current, password = form.raw("current"), form.raw("password")
     with context.ledger.read() as tx:
         user = find_user(tx, context.actor.user_id)
-    assert user is not None, "the session's user is there"
+    assert user is not None, "the session's user exists"
     try:
         if form.raw("again") != password:
-            raise InvalidInputError((Fault("again", FaultCode.CONFLICT, "It is not the same as above."),))
-        access.change_password(context.access, user, current, password, context.actor, keep=visit.session_id)
+            raise InvalidInputError((FieldFault("again", FaultCode.CONFLICT, "The passwords do not match."),))
+        access.change_password(context.access, user, current, password, context.actor, keep=viewer.session_id)
     except InvalidInputError as error:
-        return _page(visit, context, error.faults)
-    return visit.go(PATH, Said.PASSWORD_SET)
+        return _page(viewer, context, error.faults)
+    return viewer.go(PATH, FlashMessage.PASSWORD_SET)
 
 
-def end_session(visit: Visit, context: Context, number: Id) -> Answer:
-    """Signs another browser out."""
-    api.end_session(context, number)
-    return visit.go(PATH, Said.SESSION_ENDED)
+def end_session(viewer: CurrentViewer, context: Context, session_id: Id) -> PageResponse:
+    """End one of the user's other sessions."""
+    api.end_session(context, session_id)
+    return viewer.go(PATH, FlashMessage.SESSION_ENDED)
 
 
-def end_others(visit: Visit, context: Context, request: AnyRequest) -> Answer:
-    """Signs all other browsers out."""
-    seat = access.session_of(context.access, session_secret(context, request))
-    if seat is not None:
-        access.sign_out_everywhere(context.access, seat)
-    return visit.go(PATH, Said.SIGNED_OUT_EVERYWHERE)
+def end_others(viewer: CurrentViewer, context: Context, request: AnyRequest) -> PageResponse:
+    """End all other sessions of the user."""
+    session = access.find_active_session(context.access, session_secret(context, request))
+    if session is not None:
+        access.sign_out_everywhere(context.access, session)
+    return viewer.go(PATH, FlashMessage.SIGNED_OUT_EVERYWHERE)
 
 
-def _page(visit: VisitFacts, context: ApiContext, faults: tuple[Fault, ...] = ()) -> Answer:
+def _page(viewer: Viewer, context: ApiContext, faults: tuple[FieldFault, ...] = ()) -> PageResponse:
     with context.ledger.read() as tx:
         user = find_user(tx, context.actor.user_id)
-    assert user is not None, "the session's user is there"
+    assert user is not None, "the session's user exists"
     return page(
-        visit,
+        viewer,
         "profile.html",
-        422 if faults else 200,
         faults,
         user=user,
         sessions=api.list_sessions(context).items,
-        zones=[(zone, zone.replace("_", " ")) for zone in time_zones()],
+        zones=zone_choices(),
         zone_of_instance=context.instance.time_zone,
-        shortest=MIN_PASSWORD_LENGTH,
+        min_length=MIN_PASSWORD_LENGTH,
     )
 
 
@@ -95,5 +88,5 @@ routes = [
     post("/profile", opt={NEEDS: None}, sync_to_thread=True)(change),
     post("/profile/password", opt={NEEDS: None})(change_password),
     post("/profile/sessions/end-others", opt={NEEDS: None}, sync_to_thread=True)(end_others),
-    post("/profile/sessions/{number:int}/end", opt={NEEDS: None}, sync_to_thread=True)(end_session),
+    post("/profile/sessions/{session_id:int}/end", opt={NEEDS: None}, sync_to_thread=True)(end_session),
 ]

@@ -1,1 +1,1 @@
-"""Dashboard and reports."""
+"""The dashboard and reports."""

@@ -1,4 +1,4 @@
-"""The dashboard: today or a period against the one before, the best campaigns, the loop's health; for a newcomer, the way in."""
+"""The dashboard: a period compared with the one before, top campaigns, health; a walkthrough on a new instance."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,52 +10,53 @@ from litestar import get
 from litestar.params import QueryParameter
 from markupsafe import Markup
 
-from clickloop.clock import DAY_MS
+from clickloop.clock import DAY_MS, iso_text
 from clickloop.conversion.notice import RefusalReason
-from clickloop.diagnosis.check.views import ToldPlace
+from clickloop.diagnosis.check.views import CheckPlaceView
 from clickloop.macro import Severity
-from clickloop.plural import counted
+from clickloop.plural import pluralize
 from clickloop.report.evidence import RefusedNotices
-from clickloop.report.measure import Measure, change, quotient
+from clickloop.report.measure import Measure, quotient, relative_change
 from clickloop.report.period import Preset
 from clickloop.report.query import Dimension, ReportQuery
-from clickloop.report.query_input import AskedReport, Bounds, bounds_of
+from clickloop.report.query_input import ReportPeriod, ReportRequest, report_period
 from clickloop.report.series import filled, moments_of, unit_of
-from clickloop.store.ledger.logs.evidence import given_up_since, refused_since
+from clickloop.store.ledger.logs.evidence import failed_since, refused_since
 from clickloop.store.ledger.setup.statuses import unmapped_words
 from clickloop.text import readable
-from clickloop.tracking.reporting import MadeReport, make_report
+from clickloop.tracking.reporting import NamedReport, run_report
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.diagnosis.check import found_as_set_up
-from clickloop.web.api.wire import moment_text
+from clickloop.web.api.diagnosis.check import setup_findings
 from clickloop.web.panel.diagnosis.check import editor_of
 from clickloop.web.panel.frame.chart import Chart, Series, draw
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
+from clickloop.web.panel.frame.field_names import in_words
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.reports.figures import change_text, figure_text, short_text, tone_of
-from clickloop.web.panel.reports.newcomer import (
+from clickloop.web.panel.reports.reports import PERIODS
+from clickloop.web.panel.reports.walkthrough import (
     NEEDED,
+    existing_kinds,
     has_counted_clicks,
     loop_has_closed,
+    next_tasks,
     steps_of,
-    what_comes_next,
-    what_there_is,
 )
-from clickloop.web.panel.reports.reports import PERIODS
 
 TILES = (Measure.CLICKS, Measure.CONVERSIONS, Measure.REVENUE, Measure.COST, Measure.PROFIT, Measure.ROI)
-TOP = 6
+# The dashboard is an overview, and links to the pages with the complete lists.
+MAX_TOP = 6
 TOP_MEASURES = (Measure.CLICKS, Measure.CONVERSIONS, Measure.REVENUE, Measure.PROFIT, Measure.ROI)
-FINDINGS = 5
-WORDS = 5
-_MAX_POINTS = 5_000  # a chart of more shows nothing more
+MAX_FINDINGS = 5
+MAX_WORDS = 5
+_MAX_POINTS = 5_000  # more would not be visible in a chart
 
-AskedPeriod = Annotated[Preset, QueryParameter()]
-AskedMeasure = Annotated[Measure, QueryParameter()]
+PeriodParameter = Annotated[Preset, QueryParameter()]
+MeasureParameter = Annotated[Measure, QueryParameter()]
 
 
 class Tile(msgspec.Struct, frozen=True):
-    """A figure of the period, and how it stands against the period before."""
+    """A figure of the period, compared with the period before."""
 
     measure: Measure
     title: str
@@ -65,8 +66,8 @@ class Tile(msgspec.Struct, frozen=True):
     tone: str
 
 
-class Told(msgspec.Struct, frozen=True):
-    """Something about the loop's health, where to look, and what to do."""
+class HealthItem(msgspec.Struct, frozen=True):
+    """A problem on the dashboard, with its remedy and page."""
 
     tone: str
     sentence: str
@@ -75,7 +76,7 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class TopRow(msgspec.Struct, frozen=True):
-    """A campaign among the best."""
+    """A row of the top campaigns."""
 
     number: int
     name: str
@@ -84,27 +85,30 @@ class TopRow(msgspec.Struct, frozen=True):
 
 
 def show(
-    visit: Visit, context: Context, period: AskedPeriod = Preset.TODAY, measure: AskedMeasure = Measure.CLICKS
-) -> Answer:
-    """The dashboard."""
-    has = what_there_is(context)
-    if not has >= NEEDED:
-        return page(visit, "dashboard.html", steps=steps_of(has), started=False)
+    viewer: CurrentViewer,
+    context: Context,
+    period: PeriodParameter = Preset.TODAY,
+    measure: MeasureParameter = Measure.CLICKS,
+) -> PageResponse:
+    """Return the dashboard, or the walkthrough on a new instance."""
+    existing = existing_kinds(context)
+    if not existing >= NEEDED:
+        return page(viewer, "dashboard.html", steps=steps_of(existing), started=False)
     now_ms = context.clock()
-    bounds = bounds_of(AskedReport(period=period, zone=visit.zone.key), now_ms, visit.zone.key)
-    now = _over_time(context, bounds, bounds.from_at, bounds.until_at)
-    earlier = Bounds(bounds.days.before, bounds.zone, None)
+    bounds = report_period(ReportRequest(period=period, zone=viewer.zone.key), now_ms, viewer.zone.key)
+    now = _report(context, bounds, bounds.from_at, bounds.until_at, unit_of(bounds))
+    earlier = ReportPeriod(bounds.days.before, bounds.zone, None)
     until_at = min(earlier.until_at, earlier.from_at + max(0, now_ms - bounds.from_at))
-    before = _over_time(context, bounds, earlier.from_at, until_at)
+    before = _report(context, bounds, earlier.from_at, until_at, unit_of(bounds))
     has_visitors = bool(now.totals.sums.clicks or before.totals.sums.clicks) or has_counted_clicks(context)
     works = not has_visitors and loop_has_closed(context)
-    top = _report(context, bounds, (Dimension.CAMPAIGN,), Measure.CLICKS, TOP)
+    top = _report(context, bounds, bounds.from_at, bounds.until_at, Dimension.CAMPAIGN, Measure.CLICKS, MAX_TOP)
     return page(
-        visit,
+        viewer,
         "dashboard.html",
         started=True,
-        steps=[] if has_visitors or works else steps_of(has),
-        things=what_comes_next(context, visit) if works else [],
+        steps=[] if has_visitors or works else steps_of(existing),
+        tasks=next_tasks(context, viewer) if works else [],
         periods=PERIODS,
         period=period,
         measure=measure,
@@ -114,60 +118,51 @@ def show(
         top_titles=[one.label for one in TOP_MEASURES],
         top=_top_rows(top),
         campaigns=top.group_count,
-        told=_health(context, visit, now_ms),
+        health=_health(context, viewer, now_ms),
         currency=context.currency,
         not_converted=now.totals.sums.not_converted,
     )
 
 
 def _report(
-    context: ApiContext, bounds: Bounds, group_by: tuple[Dimension, ...], sort: Measure | None, limit: int
-) -> MadeReport:
-    query = ReportQuery(
-        from_at=bounds.from_at,
-        until_at=bounds.until_at,
-        zone=bounds.zone.key,
-        currency=context.currency,
-        group_by=group_by,
-        sort=sort,
-        descending=sort is not None,
-        limit=limit,
-    )
-    return make_report(context.ledger, context.facts, query, each_status=False)
-
-
-def _over_time(context: ApiContext, bounds: Bounds, from_at: int, until_at: int) -> MadeReport:
-    """The figures of a period by hour or day, as the shown period is told."""
+    context: ApiContext,
+    bounds: ReportPeriod,
+    from_at: int,
+    until_at: int,
+    group_by: Dimension,
+    sort: Measure | None = None,
+    limit: int = _MAX_POINTS,
+) -> NamedReport:
     query = ReportQuery(
         from_at=from_at,
         until_at=until_at,
         zone=bounds.zone.key,
         currency=context.currency,
-        group_by=(unit_of(bounds),),
-        sort=None,
-        descending=False,
-        limit=_MAX_POINTS,
+        group_by=(group_by,),
+        sort=sort,
+        descending=sort is not None,
+        limit=limit,
     )
-    return make_report(context.ledger, context.facts, query, each_status=False)
+    return run_report(context.ledger, context.facts, query, each_status=False)
 
 
-def _tile(measure: Measure, now: MadeReport, before: MadeReport) -> Tile:
+def _tile(measure: Measure, now: NamedReport, before: NamedReport) -> Tile:
     value = measure.of(now.totals.sums)
     earlier = measure.of(before.totals.sums)
-    grown = None if measure.is_share else change(value or 0, earlier or 0)
-    percent = quotient(grown or 0, 10_000)
+    growth = None if measure.is_share else relative_change(value or 0, earlier or 0)
+    percent = quotient(growth or 0, 10_000)
     return Tile(
         measure=measure,
         title=f"{measure.label}, {now.query.currency}" if measure.is_money else measure.label,
         text=figure_text(measure, value),
         before=figure_text(measure, earlier),
-        change=change_text(grown),
+        change=change_text(growth),
         tone="" if not percent or measure is Measure.COST else "up" if percent > 0 else "down",
     )
 
 
 def _chart(
-    measure: Measure, now: MadeReport, before: MadeReport, bounds: Bounds, earlier: Bounds, now_ms: int
+    measure: Measure, now: NamedReport, before: NamedReport, bounds: ReportPeriod, earlier: ReportPeriod, now_ms: int
 ) -> Markup:
     moments, old_moments = moments_of(bounds), moments_of(earlier)
     values = filled(moments, _values(measure, now), now_ms)
@@ -181,7 +176,7 @@ def _chart(
             title=f"{title} by {'hour' if by_hour else 'day'}",
             points=tuple(f"{at:%H:%M}" if by_hour else f"{at:%b} {at.day}" for at in local),
             point_names=tuple(f"{at:%Y-%m-%d %H:%M}" if by_hour else f"{at:%Y-%m-%d %a}" for at in local),
-            series=(Series(title, values), Series("Period before", old, faint=True)),
+            series=(Series(title, values), Series("Previous period", old, faint=True)),
             shown=lambda value: figure_text(measure, value),
             tick=lambda value: short_text(measure, value),
             unit=10_000 if measure.is_share else 1_000_000 if measure.is_money else 1,
@@ -190,11 +185,11 @@ def _chart(
     )
 
 
-def _values(measure: Measure, made: MadeReport) -> dict[int, int | None]:
+def _values(measure: Measure, made: NamedReport) -> dict[int, int | None]:
     return {int(row.headings[0].key): measure.of(row.sums) for row in made.rows}
 
 
-def _top_rows(made: MadeReport) -> list[TopRow]:
+def _top_rows(made: NamedReport) -> list[TopRow]:
     rows = []
     for row in made.rows:
         figures = [(one, one.of(row.sums)) for one in TOP_MEASURES]
@@ -205,65 +200,74 @@ def _top_rows(made: MadeReport) -> list[TopRow]:
     return rows
 
 
-def _capitalised(sentence: str) -> str:
+def _capitalize(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
-def _health(context: ApiContext, visit: VisitFacts, now_ms: int) -> list[Told]:
-    """What an owner has to look at, the worst first."""
-    told = [
-        Told("bad", _capitalised(readable(alarm.sentence)), "See Health for all alarms.", "/panel/health")
+def _health(context: ApiContext, viewer: Viewer, now_ms: int) -> list[HealthItem]:
+    """Return the problems that need attention, worst first."""
+    items = [
+        HealthItem("bad", _capitalize(readable(alarm.sentence)), "See Health for all alarms.", "/panel/health")
         for alarm in context.core_health().alarms
     ]
-    findings = [one for one in found_as_set_up(context) if one.severity is not Severity.NOTE]
-    told += [
-        Told(
+    findings = [one for one in setup_findings(context) if one.severity is not Severity.NOTE]
+    items += [
+        HealthItem(
             "bad" if one.severity is Severity.ERROR else "warn",
             f"{readable(one.place.name)}: {readable(one.sentence)}" if one.place.name else readable(one.sentence),
             readable(one.remedy),
-            editor_of(ToldPlace(kind=one.place.kind, id=one.place.id, name=one.place.name, field=one.place.field)),
+            editor_of(CheckPlaceView(kind=one.place.kind, id=one.place.id, name=one.place.name, field=one.place.field)),
         )
-        for one in findings[:FINDINGS]
+        for one in findings[:MAX_FINDINGS]
     ]
-    if len(findings) > FINDINGS:
-        told.append(
-            Told("", f"{counted(len(findings) - FINDINGS, 'more finding')}.", "Check lists them all.", "/panel/check")
+    if len(findings) > MAX_FINDINGS:
+        items.append(
+            HealthItem(
+                "",
+                f"{pluralize(len(findings) - MAX_FINDINGS, 'more finding')}.",
+                "Check lists them all.",
+                "/panel/check",
+            )
         )
     since = now_ms - DAY_MS
     with context.ledger.read() as tx:
-        given_up = given_up_since(tx, since)
+        given_up = failed_since(tx, since)
         refused = refused_since(tx, since, None)
-        words = unmapped_words(tx, WORDS)
-    told += _from_logs(given_up, _by_reason(refused), [word.word for word in words], since)
-    return sorted(told, key=lambda one: _TONES.index(one.tone))
+        words = unmapped_words(tx, MAX_WORDS)
+    items += _from_logs(given_up, _count_by_reason(refused), [word.word for word in words], since)
+    return sorted(items, key=lambda item: _TONES.index(item.tone))
 
 
 _TONES = ("bad", "warn", "")
 
 
-def _by_reason(refused: Sequence[RefusedNotices]) -> dict[RefusalReason, int]:
-    found: dict[RefusalReason, int] = {}
+def _count_by_reason(refused: Sequence[RefusedNotices]) -> dict[RefusalReason, int]:
+    counts: dict[RefusalReason, int] = {}
     for one in refused:
-        found[one.reason] = found.get(one.reason, 0) + one.count
-    return found
+        counts[one.reason] = counts.get(one.reason, 0) + one.count
+    return counts
 
 
-def _from_logs(given_up: int, refused: dict[RefusalReason, int], words: Sequence[str], since: int) -> list[Told]:
-    """``since``: the moment from which the counts are; the links lead to the same span."""
-    told = []
-    span = urlencode({"since": moment_text(since)})
+def _from_logs(given_up: int, refused: dict[RefusalReason, int], words: Sequence[str], since: int) -> list[HealthItem]:
+    """Return the problems found in the logs. ``since``: start of the counts, which the links repeat as a filter."""
+    items = []
+    span = urlencode({"since": iso_text(since)})
     if given_up:
-        sentence = f"{counted(given_up, 'postback')} failed in the last 24 hours."
-        told.append(Told("bad", sentence, "Review and resend.", f"/panel/postbacks?state=failed&{span}"))
+        sentence = f"{pluralize(given_up, 'postback')} failed in the last 24 hours."
+        items.append(HealthItem("bad", sentence, "Review and resend.", f"/panel/postbacks?state=failed&{span}"))
     for reason, count in sorted(refused.items(), key=lambda item: -item[1]):
         was = "was" if count == 1 else "were"
-        sentence = f"{counted(count, 'incoming postback')} {was} refused in the last 24 hours: {reason.value.replace('_', ' ')}."
-        told.append(Told("warn", sentence, reason.sentence, f"/panel/notices?reason={reason.value}&{span}"))
+        sentence = (
+            f"{pluralize(count, 'incoming postback')} {was} refused in the last 24 hours: {in_words(reason.value)}."
+        )
+        items.append(HealthItem("warn", sentence, reason.sentence, f"/panel/notices?reason={reason.value}&{span}"))
     if words:
         listed = ", ".join(readable(word) for word in words)
-        remedy = "Map each word to a status, then reprocess: until then these conversions count as pending."
-        told.append(Told("warn", f"Networks send words that no status has: {listed}.", remedy, "/panel/statuses"))
-    return told
+        remedy = (
+            "Map each word to a status, then reprocess. Until then, these conversions count as Other, not as revenue."
+        )
+        items.append(HealthItem("warn", f"Unmapped status words: {listed}.", remedy, "/panel/statuses"))
+    return items
 
 
 routes = [get("/", sync_to_thread=True)(show)]

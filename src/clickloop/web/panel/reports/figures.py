@@ -1,4 +1,4 @@
-"""A report's figures as people read them: thousands apart, money to the cent, shares in percent."""
+"""Formatting of report figures: thousands separators, money to the cent, shares in percent."""
 
 from clickloop.money import MICROS
 from clickloop.report.measure import Measure, Unit, quotient
@@ -8,20 +8,20 @@ _UNITS = ((10**9, "bn"), (10**6, "M"), (10**3, "k"))
 
 
 def figure_text(measure: Measure, value: int | None) -> str:
-    """A figure without its currency: ``1,234``, ``12.50``, ``3.25 %``."""
+    """Return a figure without its currency: ``1,234``, ``12.50``, ``3.25%``."""
     if value is None:
         return "–"
     if measure.is_share:
-        return f"{_decimal(value * 100, 2)}\N{NO-BREAK SPACE}%"
+        return f"{_decimal(value * 100, 2)}%"
     if measure.unit is Unit.MONEY_EACH:
         return _decimal(value, 4)
     return _decimal(value, 2) if measure.is_money else signed(value)
 
 
 def short_text(measure: Measure, value: int) -> str:
-    """The same for an axis: ``1.2k``, ``50 %``."""
+    """Return a figure for a chart's axis: ``1.2k``, ``50%``."""
     if measure.is_share:
-        return f"{_decimal(value * 100, 2, shortest=True)}\N{NO-BREAK SPACE}%"
+        return f"{_decimal(value * 100, 2, shortest=True)}%"
     unit = MICROS if measure.is_money else 1
     for size, letter in _UNITS:
         if abs(value) >= size * unit:
@@ -30,27 +30,27 @@ def short_text(measure: Measure, value: int) -> str:
 
 
 def tone_of(measure: Measure, value: int | None) -> str:
-    """Return ``up`` or ``down`` for money won or lost, else empty."""
+    """Return ``up`` or ``down`` for a profit or loss, else empty."""
     if measure not in (Measure.PROFIT, Measure.ROI) or not value:
         return ""
     return "up" if value > 0 else "down"
 
 
 def change_text(share: int | None) -> str:
-    """A growth in whole percent with its sign; empty when there is nothing to compare with."""
+    """Return a growth in whole percent with its sign; empty if there is nothing to compare with."""
     if share is None:
         return ""
     percent = quotient(share, MICROS // 100) or 0
-    return f"{'+' if percent > 0 else ''}{signed(percent)}\N{NO-BREAK SPACE}%"
+    return f"{'+' if percent > 0 else ''}{signed(percent)}%"
 
 
 def signed(value: int) -> str:
-    """A whole number with thousands apart and a proper minus."""
+    """Return a whole number with thousands separators and a minus sign."""
     return f"{MINUS if value < 0 else ''}{abs(value):,}"
 
 
 def _decimal(micros: int, places: int, *, shortest: bool = False) -> str:
-    """Millionths as a decimal, rounded half away from zero."""
+    """Return millionths as a decimal, rounded half away from zero. ``shortest``: without trailing zeros."""
     step = 10 ** (6 - places)
     whole, part = divmod((abs(micros) + step // 2) // step, 10**places)
     text = f"{whole:,}.{part:0{places}d}"

@@ -1,17 +1,17 @@
-"""Whether the loop is closed, as a test click shows it: the conversion came in, and the traffic source got its postback."""
+"""The result of a test click: the loop is closed once its conversion came in and the traffic source got the postback."""
 
 from collections.abc import Sequence
 
 import msgspec
 
+from clickloop.logs.postback_view import PostbackView
 from clickloop.postback.state import PostbackState
-from clickloop.web.api.logs.postbacks import PostbackView
 
-_ON_THE_WAY = (PostbackState.WAITING, PostbackState.SENDING, PostbackState.PAUSED)
+_IN_PROGRESS = (PostbackState.WAITING, PostbackState.SENDING, PostbackState.PAUSED)
 
 
 class LoopVerdict(msgspec.Struct, frozen=True):
-    """What a test came to. ``tone``: ``good``, ``warn`` or empty; ``address``: where it can be corrected or watched."""
+    """The result of a test. ``tone``: ``good``, ``warn`` or empty; ``address``: the page to correct or watch it."""
 
     tone: str
     title: str
@@ -26,13 +26,13 @@ class LoopVerdict(msgspec.Struct, frozen=True):
 
 
 def loop_verdict(postbacks: Sequence[PostbackView], source_id: int, rule_id: int | None) -> LoopVerdict:
-    """Return the verdict on the postbacks of a converted test click, newest first. ``rule_id``: of the source's postback URL."""
+    """Return the result for a converted test click's postbacks, newest first. ``rule_id``: the source's postback URL."""
     own = [one for one in postbacks if one.rule_id == rule_id]
     if not own:
         return LoopVerdict(
             "warn",
             "The loop is not closed yet",
-            "The conversion was registered, but its traffic source has no postback URL, so it was not told.",
+            "The conversion was registered, but its traffic source has no postback URL, so nothing was reported.",
             f"/panel/traffic-sources/{source_id}",
             "Add a postback URL",
         )
@@ -48,13 +48,13 @@ def loop_verdict(postbacks: Sequence[PostbackView], source_id: int, rule_id: int
         )
     last = own[0]
     address = f"/panel/postbacks/{last.postback_id}"
-    if last.state in _ON_THE_WAY:
+    if last.state in _IN_PROGRESS:
         tried = (
-            f"The last attempt failed: {last.last_error or last.last_status_code}. It is tried again."
+            f"The last attempt failed: {last.last_error or last.last_status_code}. It will be retried."
             if last.attempts
             else ""
         )
         return LoopVerdict("", "The postback is on its way", last.paused_text or tried, address, "Watch it")
-    why = last.reason_text or last.last_error or f"It was answered {last.last_status_code}."
+    why = last.reason_text or last.last_error or f"The source answered {last.last_status_code}."
     sentence = f"The conversion was registered, but its postback was {last.state}. {why}"
     return LoopVerdict("warn", "The loop is not closed yet", sentence, address, "See why")

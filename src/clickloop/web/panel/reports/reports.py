@@ -1,4 +1,4 @@
-"""Reports: what happened in a period, by one or two dimensions. The address holds everything, so it can be bookmarked and shared."""
+"""Reports: figures of a period by one or two dimensions. The URL has the whole report, so it can be bookmarked and shared."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated
@@ -13,24 +13,24 @@ from msgspec import Meta
 from clickloop.report.key_text import dimension_title, key_name
 from clickloop.report.measure import Measure
 from clickloop.report.period import Preset
-from clickloop.report.query import PARAMETERS, Dimension, Key
-from clickloop.report.query_input import BY_KEY, MAX_OFFSET, AskedReport, Bounds
-from clickloop.setup.fault import Fault, InvalidInputError
-from clickloop.store.ledger.setup.names import Named, newest_names
+from clickloop.report.query import PARAMETERS, Dimension, GroupKey
+from clickloop.report.query_input import BY_KEY, MAX_OFFSET, ReportPeriod, ReportRequest
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
+from clickloop.store.ledger.setup.names import RecordKind, newest_names
 from clickloop.store.ledger.setup.report_names import parameter_names
-from clickloop.tracking.reporting import MadeReport, Row
+from clickloop.tracking.reporting import NamedReport, NamedReportRow
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.query import from_query
-from clickloop.web.api.reports.reports import csv_response, report_asked
+from clickloop.web.api.reports.reports import csv_response, requested_report
 from clickloop.web.long_work import in_long_work
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.reports.figures import figure_text, tone_of
 
 PATH = "/panel/reports"
-ROWS = 100
-CSV_ROWS = 10_000
-CHOICES = 500
+ROWS_PER_PAGE = 100
+MAX_CSV_ROWS = 10_000
+MAX_CHOICES = 500
 
 PERIODS = {
     Preset.TODAY: "Today",
@@ -41,33 +41,33 @@ PERIODS = {
     Preset.THIS_MONTH: "This month",
     Preset.LAST_MONTH: "Last month",
 }
-USUAL_MEASURES = (
+DEFAULT_MEASURES = (
     *(Measure.CLICKS, Measure.CONVERSIONS, Measure.CR, Measure.REVENUE, Measure.COST, Measure.PROFIT),
     *(Measure.ROI, Measure.EPC, Measure.CPC),
 )
 GROUPS = (
-    ("Set-up", (Dimension.CAMPAIGN, Dimension.SOURCE, Dimension.OFFER, Dimension.NETWORK, Dimension.DOMAIN)),
+    ("Setup", (Dimension.CAMPAIGN, Dimension.SOURCE, Dimension.OFFER, Dimension.NETWORK, Dimension.DOMAIN)),
     ("Time", (Dimension.DAY, Dimension.HOUR, Dimension.WEEKDAY, Dimension.HOUR_OF_DAY)),
     ("Visitor", (Dimension.COUNTRY, Dimension.LANGUAGE, Dimension.DEVICE, Dimension.BRAND, Dimension.MODEL)),
     ("Software", (Dimension.OS, Dimension.OS_VERSION, Dimension.BROWSER, Dimension.BROWSER_VERSION)),
     ("Conversion", (Dimension.STATUS,)),
     ("Parameters", PARAMETERS),
 )
-_CHOSEN = {
-    Dimension.CAMPAIGN: Named.CAMPAIGN,
-    Dimension.SOURCE: Named.SOURCE,
-    Dimension.OFFER: Named.OFFER,
-    Dimension.NETWORK: Named.NETWORK,
+_NAMED = {
+    Dimension.CAMPAIGN: RecordKind.CAMPAIGN,
+    Dimension.SOURCE: RecordKind.SOURCE,
+    Dimension.OFFER: RecordKind.OFFER,
+    Dimension.NETWORK: RecordKind.NETWORK,
 }
-_NEXT = {Dimension.CAMPAIGN: Dimension.DAY, Dimension.DAY: Dimension.CAMPAIGN}
+_DRILL_DOWN = {Dimension.CAMPAIGN: Dimension.DAY, Dimension.DAY: Dimension.CAMPAIGN}
 
 Word = Annotated[str, Meta(max_length=40)]
 Day = Annotated[str, Meta(max_length=10)]
 Texts = list[str] | None
 
 
-class AskedPage(msgspec.Struct, frozen=True, kw_only=True):
-    """What the address of the page may hold; ``filter_by`` and ``filter_value`` are a filter that was just entered."""
+class ReportPageQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """The query of the page. ``filter_by`` and ``filter_value``: a filter that the user has just entered."""
 
     period: Word = ""
     first: Day = msgspec.field(default="", name="from")
@@ -79,64 +79,64 @@ class AskedPage(msgspec.Struct, frozen=True, kw_only=True):
     column: Texts = None
     sort: Word = ""
     offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET)] = 0
-    told_as: Annotated[str, Meta(max_length=4)] = msgspec.field(default="", name="format")
+    output_format: Annotated[str, Meta(max_length=4)] = msgspec.field(default="", name="format")
 
 
-class Chip(msgspec.Struct, frozen=True):
-    """A filter that is set: what it says, and the address without it."""
+class ReportFilterChip(msgspec.Struct, frozen=True):
+    """An active filter, and the query of the report without it."""
 
     text: str
     filter: str
     without: str
 
 
-class Column(msgspec.Struct, frozen=True):
-    """A column of figures, and the address that sorts by it."""
+class ReportColumn(msgspec.Struct, frozen=True):
+    """A column of figures, and the query that sorts by it."""
 
     measure: Measure
     title: str
     sort: str
     sorted_by: str
-    """``descending``, ``ascending`` or empty, as ``aria-sort`` has it."""
+    """``descending``, ``ascending`` or empty, as in ``aria-sort``."""
 
 
-class Cell(msgspec.Struct, frozen=True):
-    """A figure; ``tone``: up or down where it is money won or lost."""
+class ReportCell(msgspec.Struct, frozen=True):
+    """A figure. ``tone``: ``up`` or ``down`` for a profit or loss."""
 
     text: str
     tone: str = ""
 
 
-class Line(msgspec.Struct, frozen=True):
-    """A row: its keys with the addresses that go deeper, its figures, and its conversions by status."""
+class ReportRow(msgspec.Struct, frozen=True):
+    """A row: its keys with drill-down queries, its figures, and its conversions by status."""
 
     keys: tuple[tuple[str, str], ...]
-    cells: tuple[Cell, ...]
+    cells: tuple[ReportCell, ...]
     statuses: tuple[str, ...]
 
 
-def show(visit: Visit, context: Context, wanted: NamedDependency[SkipValidation[AskedPage]]) -> Answer:
-    """The report with its controls; with ``format=csv`` the file. A filter that was just entered leads to its lasting address."""
-    query = _address_of(wanted)
-    if wanted.filter_by:
-        entered = f"{wanted.filter_by}:{wanted.filter_value}"
-        return visit.go(f"{PATH}?{query.changed(filters=(*query.filters, entered))}")
-    csv = wanted.told_as == "csv"
-    offset = 0 if csv else wanted.offset
-    asked, faults = _asked(query, visit, CSV_ROWS if csv else ROWS, offset)
-    if faults:
-        return _page(visit, context, query, None, None, 0, faults)
+def show(
+    viewer: CurrentViewer, context: Context, page_query: NamedDependency[SkipValidation[ReportPageQuery]]
+) -> PageResponse:
+    """Return the report, or its CSV file with ``format=csv``. A just entered filter redirects to a URL that includes it."""
+    query = _address_of(page_query)
+    if page_query.filter_by:
+        entered = f"{page_query.filter_by}:{page_query.filter_value}"
+        return viewer.go(f"{PATH}?{query.changed(filters=(*query.filters, entered))}")
+    csv = page_query.output_format == "csv"
+    offset = 0 if csv else page_query.offset
     try:
-        made, bounds = report_asked(context, asked)
+        report = _report_request(query, viewer, MAX_CSV_ROWS if csv else ROWS_PER_PAGE, offset)
+        made, bounds = requested_report(context, report)
     except InvalidInputError as error:
-        return _page(visit, context, query, None, None, 0, error.faults)
+        return _page(viewer, context, query, None, None, 0, error.faults)
     if csv:
         return csv_response(made, bounds)
-    return _page(visit, context, query, made, bounds, offset, ())
+    return _page(viewer, context, query, made, bounds, offset, ())
 
 
-class _Address(msgspec.Struct, frozen=True):
-    """What the address says."""
+class _ReportAddress(msgspec.Struct, frozen=True):
+    """The report that the URL describes."""
 
     period: str
     first: str
@@ -147,75 +147,80 @@ class _Address(msgspec.Struct, frozen=True):
     sort: str
 
     def changed(self, **changes: object) -> str:
-        """The query of the address with something changed; the usual is left out."""
+        """Return the query with changes, without default values."""
         new = msgspec.structs.replace(self, **changes)
         pairs = [("period", new.period), ("from", new.first), ("to", new.last)]
         pairs += [("group_by", dimension) for dimension in new.group_by]
         pairs += [("filter", text) for text in new.filters]
-        if new.columns != USUAL_MEASURES:
+        if new.columns != DEFAULT_MEASURES:
             pairs += [("column", measure.value) for measure in new.columns]
         pairs.append(("sort", new.sort))
         return urlencode([(name, value) for name, value in pairs if value])
 
 
-def _address_of(wanted: AskedPage) -> _Address:
-    """Return the lasting address of a page. A named period counts before days, ``custom`` stands for the days."""
-    period = "" if wanted.period == "custom" else wanted.period
-    first, last = ("", "") if period else (wanted.first, wanted.last)
-    return _Address(
-        period, first, last, _given(wanted.group_by), _given(wanted.filters), _measures(wanted.column), wanted.sort
+def _address_of(page_query: ReportPageQuery) -> _ReportAddress:
+    """Return the report of a query. A named period overrides days; ``custom`` means the days."""
+    period = "" if page_query.period == "custom" else page_query.period
+    first, last = ("", "") if period else (page_query.first, page_query.last)
+    return _ReportAddress(
+        period,
+        first,
+        last,
+        _without_empty(page_query.group_by),
+        _without_empty(page_query.filters),
+        _measures(page_query.column),
+        page_query.sort,
     )
 
 
-def _given(texts: Texts) -> tuple[str, ...]:
+def _without_empty(texts: Texts) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in texts or () if text))
 
 
 def _measures(texts: Texts) -> tuple[Measure, ...]:
-    """The columns that were chosen, in the order of all; the usual ones when none was."""
-    chosen = frozenset(_given(texts))
-    return tuple(measure for measure in Measure if measure.value in chosen) or USUAL_MEASURES
+    """Return the chosen columns in their usual order; the default ones if none is chosen."""
+    chosen = frozenset(_without_empty(texts))
+    return tuple(measure for measure in Measure if measure.value in chosen) or DEFAULT_MEASURES
 
 
-def _asked(query: _Address, visit: VisitFacts, limit: int, offset: int) -> tuple[AskedReport, tuple[Fault, ...]]:
-    """The report to ask for, and the faults of words that stand for nothing."""
+def _report_request(query: _ReportAddress, viewer: Viewer, limit: int, offset: int) -> ReportRequest:
+    """Return the report to make. Raise InvalidInputError for unknown words."""
     try:
         preset = Preset(query.period) if query.period else None
         group_by = [Dimension(word) for word in query.group_by] or [Dimension.CAMPAIGN]
     except ValueError:
-        fault = Fault("period", "not_allowed", "The period or a grouping in the address is none that there is.")
-        return AskedReport(), (fault,)
-    return AskedReport(
+        fault = FieldFault("period", FaultCode.NOT_ALLOWED, "The address contains an unknown period or grouping.")
+        raise InvalidInputError((fault,)) from None
+    return ReportRequest(
         period=preset,
         first=query.first,
         last=query.last,
-        zone=visit.zone.key,
+        zone=viewer.zone.key,
         group_by=group_by,
         filters=list(query.filters),
         sort=query.sort,
         limit=limit,
         offset=offset,
-    ), ()
+    )
 
 
 def _page(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
-    query: _Address,
-    made: MadeReport | None,
-    bounds: Bounds | None,
+    query: _ReportAddress,
+    made: NamedReport | None,
+    bounds: ReportPeriod | None,
     offset: int,
-    faults: Sequence[Fault],
-) -> Answer:
+    faults: Sequence[FieldFault],
+) -> PageResponse:
     with context.ledger.read() as tx:
-        names = {dimension: newest_names(tx, named, CHOICES) for dimension, named in _CHOSEN.items()}
+        names = {dimension: newest_names(tx, named, MAX_CHOICES) for dimension, named in _NAMED.items()}
         source = next((text[7:] for text in query.filters if text.startswith("source:") and text[7:].isdecimal()), "")
         rows = parameter_names(tx, int(source)) if source and len(source) < 10 else {}
     titles = {dimension: _title(dimension, rows) for dimension in Dimension}
     return page(
-        visit,
+        viewer,
         "reports.html",
-        422 if faults else 200,
         tuple(faults),
         query=query,
         made=made,
@@ -225,16 +230,16 @@ def _page(
         groups=GROUPS,
         titles=titles,
         names=names,
-        chips=_chips(query, visit, names, titles),
+        chips=_chips(query, viewer, names, titles),
         measures=[(measure, measure.label) for measure in Measure],
         chosen=frozenset(query.columns),
         columns=_columns(query, made),
         lines=[] if made is None else [_line(query, made, row) for row in made.rows],
         totals=None if made is None else _cells(query.columns, made.totals),
         total_statuses=[] if made is None else _statuses(made, made.totals),
-        key_heads=[] if made is None else _key_heads(query, made, titles),
+        key_columns=[] if made is None else _key_columns(query, made, titles),
         offset=offset,
-        rows_a_page=ROWS,
+        rows_per_page=ROWS_PER_PAGE,
         figure_text=figure_text,
         Measure=Measure,
     )
@@ -247,9 +252,9 @@ def _title(dimension: Dimension, rows: Mapping[int, str]) -> str:
 
 
 def _chips(
-    query: _Address, visit: VisitFacts, names: Mapping[Dimension, Mapping[int, str]], titles: Mapping[Dimension, str]
-) -> list[Chip]:
-    """The filters as people read them."""
+    query: _ReportAddress, viewer: Viewer, names: Mapping[Dimension, Mapping[int, str]], titles: Mapping[Dimension, str]
+) -> list[ReportFilterChip]:
+    """Return the active filters with display names."""
     chips = []
     for text in query.filters:
         word, _, value = text.partition(":")
@@ -257,43 +262,43 @@ def _chips(
         try:
             dimension = Dimension(word)
             key = int(value) if dimension.is_number or dimension.is_time else value
-            known: dict[Key, str] = {number: name for number, name in names.get(dimension, {}).items()}  # noqa: C416 – of a wider key
-            name = key_name(dimension, key, visit.zone, known)
-            told = f"{titles[dimension]}: {name}"
+            known: dict[GroupKey, str] = {number: name for number, name in names.get(dimension, {}).items()}  # noqa: C416 – of a wider key
+            name = key_name(dimension, key, viewer.zone, known)
+            shown = f"{titles[dimension]}: {name}"
         except (ValueError, IndexError):
-            told = text
-        chips.append(Chip(told, text, query.changed(filters=others)))
+            shown = text
+        chips.append(ReportFilterChip(shown, text, query.changed(filters=others)))
     return chips
 
 
-def _columns(query: _Address, made: MadeReport | None) -> list[Column]:
+def _columns(query: _ReportAddress, made: NamedReport | None) -> list[ReportColumn]:
     columns = []
     for measure in query.columns:
         by_this = made is not None and made.query.sort is measure
         descending = made is not None and made.query.descending
         sort = measure.value if by_this and descending else f"-{measure.value}"
-        told = ("descending" if descending else "ascending") if by_this else ""
-        columns.append(Column(measure, measure.label, query.changed(sort=sort), told))
+        text = ("descending" if descending else "ascending") if by_this else ""
+        columns.append(ReportColumn(measure, measure.label, query.changed(sort=sort), text))
     return columns
 
 
-def _key_heads(query: _Address, made: MadeReport, titles: Mapping[Dimension, str]) -> list[Column]:
-    """The heads of the groupings; the first sorts by the keys."""
+def _key_columns(query: _ReportAddress, made: NamedReport, titles: Mapping[Dimension, str]) -> list[ReportColumn]:
+    """Return the column heads of the groupings; the first one sorts by key."""
     by_key = made.query.sort is None
     sort = f"-{BY_KEY}" if by_key and not made.query.descending else BY_KEY
-    told = ("descending" if made.query.descending else "ascending") if by_key else ""
+    text = ("descending" if made.query.descending else "ascending") if by_key else ""
     return [
-        Column(
+        ReportColumn(
             Measure.CLICKS,
             titles[dimension],
             query.changed(sort=sort) if place == 0 else "",
-            told if place == 0 else "",
+            text if place == 0 else "",
         )
         for place, dimension in enumerate(made.query.group_by)
     ]
 
 
-def _line(query: _Address, made: MadeReport, row: Row) -> Line:
+def _line(query: _ReportAddress, made: NamedReport, row: NamedReportRow) -> ReportRow:
     keys = []
     for dimension, heading in zip(made.query.group_by, row.headings, strict=True):
         address = ""
@@ -301,20 +306,20 @@ def _line(query: _Address, made: MadeReport, row: Row) -> Line:
             address = query.changed(period="", first=heading.value, last=heading.value, group_by=("hour",), sort="")
         elif dimension is not Dimension.HOUR:
             rest = [other.value for other in made.query.group_by if other is not dimension]
-            group_by = tuple(rest) or (_NEXT.get(dimension, Dimension.CAMPAIGN).value,)
+            group_by = tuple(rest) or (_DRILL_DOWN.get(dimension, Dimension.CAMPAIGN).value,)
             filters = tuple(dict.fromkeys((*query.filters, f"{dimension.value}:{heading.key}")))
             address = query.changed(filters=filters, group_by=group_by, sort="")
         keys.append((heading.name, address))
-    return Line(tuple(keys), _cells(query.columns, row), tuple(_statuses(made, row)))
+    return ReportRow(tuple(keys), _cells(query.columns, row), tuple(_statuses(made, row)))
 
 
-def _cells(measures: Sequence[Measure], row: Row) -> tuple[Cell, ...]:
+def _cells(measures: Sequence[Measure], row: NamedReportRow) -> tuple[ReportCell, ...]:
     values = [(measure, measure.of(row.sums)) for measure in measures]
-    return tuple(Cell(figure_text(measure, value), tone_of(measure, value)) for measure, value in values)
+    return tuple(ReportCell(figure_text(measure, value), tone_of(measure, value)) for measure, value in values)
 
 
-def _statuses(made: MadeReport, row: Row) -> list[str]:
+def _statuses(made: NamedReport, row: NamedReportRow) -> list[str]:
     return [f"{row.sums.by_status.get(key, 0):,}" for key in made.statuses]
 
 
-routes = [get("/reports", dependencies={"wanted": from_query(AskedPage)})(in_long_work(show))]
+routes = [get("/reports", dependencies={"page_query": from_query(ReportPageQuery)})(in_long_work(show))]

@@ -1,1 +1,1 @@
-"""Pages of what the user sets up."""
+"""Pages of the setup: lists and editors."""

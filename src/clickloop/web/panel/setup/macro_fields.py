@@ -1,4 +1,4 @@
-"""Fields in which macros may stand: the list of macros under them, and what the text comes to, as it is typed."""
+"""Fields with macros: the macros offered under them, and a live preview of the template."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -9,13 +9,13 @@ from litestar import Response, post
 from litestar.di import NamedDependency
 from litestar.params import PathParameter, SkipValidation
 
-from clickloop.diagnosis.check.finding import Finding, Kind
-from clickloop.diagnosis.check.finding import Place as FoundPlace
+from clickloop.diagnosis.check.finding import CheckFinding, CheckPlaceKind
+from clickloop.diagnosis.check.finding import CheckPlace as FindingPlace
 from clickloop.diagnosis.check.templates import Filling, offer_filling, postback_filling, template_findings
-from clickloop.macro import KNOWN, Group, Macro, Place, check, parse
-from clickloop.macro.finding import FindingCode
+from clickloop.macro import KNOWN, EncodingContext, Macro, MacroCategory, check, parse
 from clickloop.macro.known import BY_NAME, EVENTS, PARAMS, TOKENS
-from clickloop.macro.template import Fault, read
+from clickloop.macro.template import MacroFault, read
+from clickloop.macro.template_issue import TemplateIssueCode
 from clickloop.postback.alarm_rules import FILLED_FOR_ALARMS
 from clickloop.postback.masking import MASK
 from clickloop.postback.sending.target import escaped_url
@@ -28,6 +28,7 @@ from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.setup.networks import OfferLink, fill_offer_url
 from clickloop.web.panel.frame.auth_guard import NEEDS
+from clickloop.web.panel.frame.field_names import label
 from clickloop.web.panel.frame.form import Form
 from clickloop.web.panel.frame.page import fragment
 from clickloop.web.panel.setup.remarks import (
@@ -39,62 +40,67 @@ from clickloop.web.panel.setup.remarks import (
 )
 from clickloop.web.panel.setup.setup_choices import number_of
 
-MAX_LENGTH = 20_000  # the preview is made while somebody types
-_PLACES = {"url": Place.URL, "header": Place.HEADER, "form": Place.FORM, "json": Place.JSON, "text": Place.TEXT}
-_SOMEWHERE = FoundPlace(kind=Kind.POSTBACK_RULE)
-"""The page shows the findings of a field beside it."""
-_LAST_ONES = (f"token{TOKENS}", f"param{PARAMS}", f"event{EVENTS}")
-_BRACE_FAULTS = {
-    FindingCode.UNCLOSED_MACRO: "A brace that is never closed: it is sent as it is.",
-    FindingCode.STRAY_BRACE: "A brace without its pair: it is sent as it is.",
+MAX_LENGTH = 20_000  # longer templates are cut in the preview, which runs at every pause in typing
+_PLACES = {
+    "url": EncodingContext.URL,
+    "header": EncodingContext.HEADER,
+    "form": EncodingContext.FORM,
+    "json": EncodingContext.JSON,
+    "text": EncodingContext.TEXT,
 }
-_SINGLE_TOKENS = 3
-"""Maximum number of unused token1 … token30 and the like that the list offers beside those that the source has."""
+_NO_PLACE = FindingPlace(kind=CheckPlaceKind.POSTBACK_RULE)
+"""Findings need a place, but the page shows them beside the field."""
+_LAST_NUMBERED = (f"token{TOKENS}", f"param{PARAMS}", f"event{EVENTS}")
+_BRACE_FAULTS = {
+    TemplateIssueCode.UNCLOSED_MACRO: "This brace is never closed, so it is sent as it is.",
+    TemplateIssueCode.STRAY_BRACE: "This brace has no pair, so it is sent as it is.",
+}
+_MAX_NUMBERED = 3
+"""Maximum number of each numbered series, such as token1 … token30, that the list offers."""
 
 
-class Piece(msgspec.Struct, frozen=True):
-    """A part of the template. ``kind``: ``known``, ``unknown``, ``off`` (always empty), or empty for plain text."""
+class TemplatePiece(msgspec.Struct, frozen=True):
+    """A part of a template. ``kind``: ``known``, ``unknown``, ``off`` (always empty), or empty for plain text."""
 
     text: str
     kind: str = ""
     title: str = ""
 
 
-class Sight(msgspec.Struct, frozen=True):
-    """What a template looks like: its pieces, what is wrong, and what would be sent for an example."""
+class TemplatePreview(msgspec.Struct, frozen=True):
+    """A template's pieces, its findings, the macros it uses, and the text sent for an example click."""
 
-    pieces: tuple[Piece, ...]
-    findings: tuple[Finding, ...]
+    pieces: tuple[TemplatePiece, ...]
+    findings: tuple[CheckFinding, ...]
     used: tuple[str, ...]
     example: str
     remarks: tuple[Remark, ...] = ()
 
 
 class MacroGroup(msgspec.Struct, frozen=True):
-    """Macros as they are offered under a field."""
+    """A titled group of macros offered under a field."""
 
     name: str
     macros: tuple[tuple[str, str, bool], ...]
-    """Name, what it is, and whether its row is off."""
-    last_ones: tuple[str, ...] = ()
-    """The last of each series of numbered macros, of which only the first few are offered."""
+    """Name, description, and whether its row is switched off."""
+    last_numbered: tuple[str, ...] = ()
+    """The last macro of each numbered series, of which only the first few are offered."""
 
 
-class Rows(msgspec.Struct, frozen=True):
-    """The rows of a source, saved or not, as macros see them; without a source those of any: each click's own source decides."""
+class SourceRows(msgspec.Struct, frozen=True):
+    """The rows of a source, saved or not, as macros see them; without a source, the rows of all: each click's source decides."""
 
     spellings: Mapping[str, str] = {}
-    """The macros that the rows fill, by parameter in lower case."""
+    """Macros that the rows fill, by parameter in lower case."""
     source: TrafficSource | None = None
     off: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
-    """Macros of V1 … V30 for which the source has no row."""
+    """Macros of V1 … V30 without a row in the source."""
     names: Mapping[str, str] = {}
-    """The parameters of the source's rows, by the macro that each fills."""
+    """Parameters of the source's rows, by macro."""
 
     @classmethod
-    def of(cls, source: TrafficSource) -> "Rows":
-        """Return the rows of a source."""
+    def of(cls, source: TrafficSource) -> "SourceRows":
         rows = source.parameters
         names = {ROW_MACROS[row.number]: row.parameter for row in rows}
         off = frozenset(ROW_MACROS[row.number] for row in rows if not row.tracked)
@@ -102,64 +108,64 @@ class Rows(msgspec.Struct, frozen=True):
 
     @property
     def empty(self) -> frozenset[str]:
-        """The macros that are always empty."""
+        """Macros that are always empty."""
         return self.off | self.missing
 
 
-def sight(
+def preview_template(
     text: str,
-    rows: Rows,
-    place: Place = Place.URL,
+    rows: SourceRows,
+    place: EncodingContext = EncodingContext.URL,
     *,
     filling: Filling | None = None,
     remarks: tuple[Remark, ...] = (),
-) -> Sight:
-    """Return what becomes of a template. ``filling`` None: that of a postback; ``remarks``: what else is to be said of it."""
+) -> TemplatePreview:
+    """Return the preview of a template. ``filling`` None: filled as a postback; ``remarks``: further remarks to show."""
     if filling is None:
         filling = postback_filling([rows.source] if rows.source else [], rows.spellings)
-    findings = tuple(dict.fromkeys(template_findings(text, filling, _SOMEWHERE, place)))
-    marked: list[tuple[int, int, Piece]] = []
+    findings = tuple(dict.fromkeys(template_findings(text, filling, _NO_PLACE, place)))
+    marked: list[tuple[int, int, TemplatePiece]] = []
     used: dict[str, None] = {}
     for braces in read(text, rows.spellings):
-        whole = text[braces.start : braces.end]
+        token = text[braces.start : braces.end]
         if braces.fault is None:
             kind = "off" if _is_empty(braces.name, rows) else "known"
-            piece = Piece(whole, kind, _title(braces.name, rows))
+            piece = TemplatePiece(token, kind, _title(braces.name, rows))
             used |= {braces.name: None, rows.names.get(braces.name, braces.name): None}
-        elif braces.fault is Fault.OTHER_STYLE:
-            piece = Piece(whole, "unknown", "A macro of another system: it is sent as it is.")
+        elif braces.fault is MacroFault.OTHER_STYLE:
+            piece = TemplatePiece(token, "unknown", "A macro of another system, sent as it is.")
         else:
-            piece = Piece(whole, "unknown", "Not one of our macros: it is sent as it is.")
+            piece = TemplatePiece(token, "unknown", "Not one of our macros, sent as it is.")
         marked.append((braces.start, braces.end, piece))
     for found in check(text, rows.spellings, place):
         if found.code in _BRACE_FAULTS:
-            piece = Piece(found.text, "unknown", _BRACE_FAULTS[found.code])
+            piece = TemplatePiece(found.text, "unknown", _BRACE_FAULTS[found.code])
             marked.append((found.position, found.position + len(found.text), piece))
-    pieces: list[Piece] = []
+    pieces: list[TemplatePiece] = []
     done = 0
     for start, end, piece in sorted(marked, key=lambda one: one[:2]):
         if start >= done:
-            pieces += [Piece(text[done:start]), piece]
+            pieces += [TemplatePiece(text[done:start]), piece]
             done = end
-    pieces.append(Piece(text[done:]))
+    pieces.append(TemplatePiece(text[done:]))
     filled = parse(text, rows.spellings).render(_examples(rows), place, 1_767_225_600_000, lambda: 4711)
-    example = readable(escaped_url(filled).replace(quote(MASK), MASK) if place is Place.URL else filled)
+    example = readable(escaped_url(filled).replace(quote(MASK), MASK) if place is EncodingContext.URL else filled)
     if rows.source is None:
         remarks += source_remarks(text)
     shown = tuple(piece for piece in pieces if piece.text)
-    return Sight(shown, findings, tuple(used), example if text else "", remarks)
+    return TemplatePreview(shown, findings, tuple(used), example if text else "", remarks)
 
 
-def offered(rows: Rows, *, at_click: bool = False) -> list[MacroGroup]:
-    """The macros that a field offers, by group; the source's rows by their own names first."""
+def offered(rows: SourceRows, *, at_click: bool = False) -> list[MacroGroup]:
+    """Return the macros of a field by group, the source's own rows first. ``at_click``: only those known at the click."""
     own = tuple(
         (name, f"The value of the source's parameter {name}.", macro in rows.off)
         for macro, name in rows.names.items()
         if macro not in ("externalid", "cost")
     )
     groups = [MacroGroup("This source's parameters", own)] if own else []
-    for group in Group:
-        if group is Group.ALARM:
+    for group in MacroCategory:
+        if group is MacroCategory.ALARM:
             continue
         macros = tuple(
             (macro.name, macro.sentence, False)
@@ -167,105 +173,107 @@ def offered(rows: Rows, *, at_click: bool = False) -> list[MacroGroup]:
             if macro.group is group
             and macro.available
             and (macro.at_click or not at_click)
-            and not _is_one_of_many(macro)
+            and not _is_high_numbered(macro)
         )
-        last_ones = tuple(
-            name for name in _LAST_ONES if BY_NAME[name].group is group and (not at_click or BY_NAME[name].at_click)
+        last_numbered = tuple(
+            name for name in _LAST_NUMBERED if BY_NAME[name].group is group and (not at_click or BY_NAME[name].at_click)
         )
-        groups.append(MacroGroup(str(group.value).capitalize(), macros, last_ones))
+        groups.append(MacroGroup(label(group.value), macros, last_numbered))
     return [group for group in groups if group.macros]
 
 
 def offered_for_alarms() -> list[MacroGroup]:
-    """Return the macros that a rule for alarms has, those of the alarm itself first."""
+    """Return the macros of a rule for alarms, the alarm's own first."""
     known = [macro for macro in KNOWN if macro.name in FILLED_FOR_ALARMS]
-    own = tuple((macro.name, macro.sentence, False) for macro in known if macro.group is Group.ALARM)
-    others = tuple((macro.name, macro.sentence, False) for macro in known if macro.group is not Group.ALARM)
+    own = tuple((macro.name, macro.sentence, False) for macro in known if macro.group is MacroCategory.ALARM)
+    others = tuple((macro.name, macro.sentence, False) for macro in known if macro.group is not MacroCategory.ALARM)
     return [MacroGroup("Alarm", own), MacroGroup("Others", others)]
 
 
-def rows_of_source(context: ApiContext, source_id: int) -> Rows:
-    """The rows of a stored source; of no source the names of any, since each click's own source decides."""
+def rows_of_source(context: ApiContext, source_id: int) -> SourceRows:
+    """Return the rows of a saved source; for 0 or an unknown one, the rows of all sources."""
     with context.ledger.read() as tx:
         source = SOURCES.find(tx, source_id) if source_id else None
         if source is None:
-            return Rows(any_row_macros(tx))
-    return Rows.of(source)
+            return SourceRows(any_row_macros(tx))
+    return SourceRows.of(source)
 
 
-def rows_of_form(form: Form) -> Rows:
-    """Return the rows as they stand in the form of a source, saved or not, under the numbers that saving would give them."""
-    given = [row for row in form.tree.get("parameters", []) if isinstance(row, dict)]
-    wishes = [
+def rows_of_form(form: Form) -> SourceRows:
+    """Return the rows in the form of a source, with the numbers that saving would give them; none while a row has a fault."""
+    submitted = [row for row in form.tree.get("parameters", []) if isinstance(row, dict)]
+    inputs = [
         RowInput(
             parameter=str(row["parameter"]).strip(),
             number=_row_number(row.get("number")),
             placeholder=str(row.get("placeholder", "")),
             tracked=bool(row.get("tracked")),
         )
-        for row in given
+        for row in submitted
         if str(row.get("parameter", "")).strip()
     ]
-    rows = [row for row in numbered_rows(wishes) if isinstance(row, SourceParameter)]  # none while there is a fault
-    return Rows.of(TrafficSource(name=form.text("name"), parameters=tuple(rows)))
+    rows = [row for row in numbered_rows(inputs) if isinstance(row, SourceParameter)]
+    return SourceRows.of(TrafficSource(name=form.text("name"), parameters=tuple(rows)))
 
 
-def _row_number(given: object) -> int | None:
-    """Return the number of a row in a form if it is one that a V row can have; saving names the fault of any other."""
-    number = number_of(given)
+def _row_number(value: object) -> int | None:
+    """Return the number of a row in a form if a V row can have it; saving reports any other."""
+    number = number_of(value)
     return number if number in V_ROWS else None
 
 
 def preview(
     context: Context,
     form: NamedDependency[SkipValidation[Form]],
-    of: Annotated[str, PathParameter(description="source, rule or offer: whose field it is.")],
+    of: Annotated[str, PathParameter(description="Record type of the field: source, rule or offer.")],
 ) -> Response[str]:
-    """What the field named by ``field`` comes to: a part of the page, for the script that shows it."""
+    """Return the preview of the form field that ``field`` names, for the script that inserts it."""
     name = form.text("field")
-    text = next((value for given, value in form.pairs if given == name), "")[:MAX_LENGTH]
-    place = Place.URL
+    text = next((value for field, value in form.pairs if field == name), "")[:MAX_LENGTH]
+    place = EncodingContext.URL
     if name.endswith(".value"):
-        place = Place.HEADER
+        place = EncodingContext.HEADER
     elif name == "request.body":
-        place = _PLACES.get(form.text("request.body_kind"), Place.TEXT)
+        place = _PLACES.get(form.text("request.body_kind"), EncodingContext.TEXT)
     rows = rows_of_form(form) if of == "source" else _rows_of_owner(context, form)
     if of == "offer":
-        seen = offer_sight(context, text, number_of(form.text("network_id")), is_new=form.has("is_new"))
+        shown = preview_offer_url(context, text, number_of(form.text("network_id")), is_new=form.has("is_new"))
     elif of == "source":
-        seen = source_sight(context, text, rows)
+        shown = preview_source_url(context, text, rows)
     else:
-        seen = sight(text, rows, place, remarks=postback_remarks(text, context.guard) if place is Place.URL else ())
-    return Response(fragment("macro_sight.html", sight=seen), media_type="text/html")
+        shown = preview_template(
+            text, rows, place, remarks=postback_remarks(text, context.guard) if place is EncodingContext.URL else ()
+        )
+    return Response(fragment("template_preview.html", preview=shown), media_type="text/html")
 
 
-def source_sight(context: ApiContext, url: str, rows: Rows, *, faulty: bool = False) -> Sight:
-    """Return what becomes of a source's postback URL. ``faulty``: its faults are told elsewhere."""
+def preview_source_url(context: ApiContext, url: str, rows: SourceRows, *, faulty: bool = False) -> TemplatePreview:
+    """Return the preview of a source's postback URL. ``faulty``: its faults are shown elsewhere."""
     refused = () if faulty else postback_remarks(url, context.guard)
-    return sight(url, rows, remarks=(*external_id_remarks(url, rows.spellings), *refused))
+    return preview_template(url, rows, remarks=(*external_id_remarks(url, rows.spellings), *refused))
 
 
-def offer_sight(
+def preview_offer_url(
     context: ApiContext, url: str, network_id: int | None, *, faulty: bool = False, is_new: bool = False
-) -> Sight:
-    """Return what becomes of the address of a network's offer. ``faulty``: its faults are told elsewhere.
+) -> TemplatePreview:
+    """Return the preview of an offer URL. ``faulty``: its faults are shown elsewhere.
 
-    ``is_new``: saving adds the network's click id parameter where it is missing.
+    ``is_new``: saving adds the network's click ID parameter if it is missing.
     """
     with context.ledger.read() as tx:
-        rows = Rows(any_row_macros(tx))
+        rows = SourceRows(any_row_macros(tx))
         network = NETWORKS.find(tx, network_id) if network_id is not None else None
     saved = url
     if is_new and network_id is not None and url.strip() and "clickid" not in parse(url).names:
         saved = fill_offer_url(context, network_id, OfferLink(url=url)).url
     remarks = () if faulty else offer_remarks(saved, network, rows.spellings, context.guard.policy.own_hosts)
     if saved != url:
-        remarks = (*remarks, Remark("dim", f"Saving adds the network’s click id parameter: {saved}"))
-    return sight(url, rows, filling=offer_filling([], rows.spellings, network), remarks=remarks)
+        remarks = (*remarks, Remark("dim", f"Saving adds the network’s click ID parameter: {saved}"))
+    return preview_template(url, rows, filling=offer_filling([], rows.spellings, network), remarks=remarks)
 
 
-def _rows_of_owner(context: ApiContext, form: Form) -> Rows:
-    """The rows of the source that the form names, or of the source of its campaign."""
+def _rows_of_owner(context: ApiContext, form: Form) -> SourceRows:
+    """Return the rows of the source or campaign that the form names."""
     source_id = number_of(form.text("source_id"))
     if source_id is not None:
         return rows_of_source(context, source_id)
@@ -274,19 +282,19 @@ def _rows_of_owner(context: ApiContext, form: Form) -> Rows:
         return rows_of_source(context, 0)
     with context.ledger.read() as tx:
         campaign = CAMPAIGNS.find(tx, campaign_id)
-    return rows_of_source(context, campaign.source_id) if campaign else Rows()
+    return rows_of_source(context, campaign.source_id) if campaign else SourceRows()
 
 
-def _examples(rows: Rows) -> dict[str, str]:
+def _examples(rows: SourceRows) -> dict[str, str]:
     return {macro.name: "" if _is_empty(macro.name, rows) else macro.example for macro in KNOWN}
 
 
-def _is_empty(name: str, rows: Rows) -> bool:
-    """Return whether a macro is empty whatever comes."""
+def _is_empty(name: str, rows: SourceRows) -> bool:
+    """Return whether a macro is always empty."""
     return name in rows.empty or not BY_NAME[name].available
 
 
-def _title(name: str, rows: Rows) -> str:
+def _title(name: str, rows: SourceRows) -> str:
     if name in rows.off:
         return "This parameter is switched off, so the macro is empty."
     if name in rows.missing:
@@ -295,10 +303,10 @@ def _title(name: str, rows: Rows) -> str:
     return macro.sentence if macro.available else f"{macro.sentence} Not available yet, so the macro is empty."
 
 
-def _is_one_of_many(macro: Macro) -> bool:
-    """Whether it is a numbered one beyond the first few, which would fill the list."""
+def _is_high_numbered(macro: Macro) -> bool:
+    """Return whether a macro is numbered beyond the first few, which would fill the list."""
     digits = macro.name.lstrip("abcdefghijklmnopqrstuvwxyz_.")
-    return digits.isdecimal() and int(digits) > _SINGLE_TOKENS
+    return digits.isdecimal() and int(digits) > _MAX_NUMBERED
 
 
 routes = [post("/macro-preview/{of:str}", sync_to_thread=True, status_code=200, opt={NEEDS: None})(preview)]

@@ -1,4 +1,4 @@
-"""The part of a network's editor that says what its words for statuses mean: rows, words it sent lately, and what to run again."""
+"""A network's status words in its editor: mapping rows, recently sent words and conversions to reprocess."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from clickloop.conversion.status import OTHER, word_key
-from clickloop.setup.fault import Fault, FaultCode
+from clickloop.setup.fault import FaultCode, FieldFault
 from clickloop.setup.preset.preset import NetworkPreset
 from clickloop.store.ledger.logs.notices import words_of_network
 from clickloop.store.ledger.setup.statuses import status_rows, status_table, unmapped_words
@@ -14,32 +14,32 @@ from clickloop.text import readable
 from clickloop.web.api.context import ApiContext
 from clickloop.web.panel.frame.form import Form
 
-NEWEST_NOTICES = 1_000  # words sent before are mapped, or no longer sent
+NEWEST_NOTICES = 1_000  # earlier words are mapped or no longer sent
 MAX_SENT_WORDS = 30  # a list to choose from
 FIELD = "status_words"
 SHOWN_FIELD = "has_status_words"
-"""Hidden in the form: it shows the words, so that none sent means that all were removed."""
+"""Hidden field of a form that shows the words: without rows, it means that all were removed."""
 
 
 class SentWord(msgspec.Struct, frozen=True):
-    """A word that a network sent lately (empty: none), in how many notices, and the name of our status for it (empty: none)."""
+    """A word that a network sent recently. Empty ``word``: no status was sent; empty ``status``: not mapped."""
 
     word: str
     notices: int
     status: str
     waiting: int = 0
-    """Conversions that still count as other because of it, though it has a status by now."""
+    """Number of conversions that still count as other, though the word has been mapped since."""
 
 
 class WordsView(msgspec.Struct, frozen=True):
-    """The part of a network's editor about its words."""
+    """The status words in a network's editor."""
 
     rows: tuple[dict[str, str], ...]
-    """``name`` and ``value``: a word and the key of its status; a row with ``offered`` came from us and may stay empty."""
+    """``name``: a word; ``value``: its status; ``offered``: not empty for a suggested row, which may stay unmapped."""
     statuses: tuple[tuple[str, str], ...]
     sent: tuple[SentWord, ...]
     missing: tuple[tuple[str, str], ...]
-    """Words of the preset that mean something else here, with the name of the status that the preset has for them."""
+    """Words that the preset maps differently, with the name of the preset's status."""
     newest_notices: int = NEWEST_NOTICES
 
 
@@ -50,7 +50,7 @@ def words_view(
     saved: Mapping[str, str],
     preset: NetworkPreset | None,
 ) -> WordsView:
-    """Return what to show for the rows of a form. ``saved``: the words that the network has now."""
+    """Return the status words to show. ``rows``: those of the form; ``saved``: the network's saved mapping."""
     with context.ledger.read() as tx:
         known = status_rows(tx)
         table = status_table(tx)
@@ -83,34 +83,34 @@ def words_view(
     )
 
 
-def rows_of_words(given: Any) -> list[dict[str, str]]:
-    """Return words as rows, from a dict of the API or from rows of a form."""
-    if isinstance(given, dict):
-        return [{"name": word, "value": key, "offered": ""} for word, key in given.items()]
+def rows_of_words(value: Any) -> list[dict[str, str]]:
+    """Return a mapping as rows, from a dict of the API or from rows of a form."""
+    if isinstance(value, dict):
+        return [{"name": word, "value": key, "offered": ""} for word, key in value.items()]
     return [
         {name: str(row.get(name, "")).strip() for name in ("name", "value", "offered")}
-        for row in (given if isinstance(given, list) else [])
+        for row in (value if isinstance(value, list) else [])
         if isinstance(row, dict)
     ]
 
 
-def given_words(form: Form) -> tuple[dict[str, dict[str, str]], list[Fault]]:
-    """Return the words of a form as the API takes them, under their field's name; nothing where the form did not show them."""
+def submitted_words(form: Form) -> tuple[dict[str, dict[str, str]], list[FieldFault]]:
+    """Return the mapping of a form under the API's field name, and its faults; nothing if the form did not show the words."""
     if not form.has(SHOWN_FIELD):
         return {}, []
-    found: dict[str, str] = {}
+    mapping: dict[str, str] = {}
     faults = []
     for row in rows_of_words(form.tree.get(FIELD)):
         word, key = row["name"], row["value"]
         if not key and (not word or row["offered"]):
             continue
         if not word:
-            faults.append(
-                Fault(FIELD, FaultCode.REQUIRED, "A status is chosen, but the word is missing: enter the word.")
-            )
+            faults.append(FieldFault(FIELD, FaultCode.REQUIRED, "Enter the word for the chosen status."))
         elif not key:
-            faults.append(Fault(FIELD, FaultCode.REQUIRED, f"Choose what {word[:100]!r} means, or remove its row."))
-        elif word_key(word) in {word_key(other) for other in found}:
-            faults.append(Fault(FIELD, FaultCode.DUPLICATE, f"{word[:100]!r} is in two rows: give it one status."))
-        found[word] = key
-    return {FIELD: found}, faults
+            faults.append(
+                FieldFault(FIELD, FaultCode.REQUIRED, f"Choose a status for {word[:100]!r}, or remove its row.")
+            )
+        elif word_key(word) in {word_key(other) for other in mapping}:
+            faults.append(FieldFault(FIELD, FaultCode.DUPLICATE, f"{word[:100]!r} is in two rows. Keep one of them."))
+        mapping[word] = key
+    return {FIELD: mapping}, faults

@@ -1,49 +1,54 @@
-"""Networks: the list, and the editor with presets, the link builder, and the postback URL and pixel to copy."""
+"""Networks: the list, and the editor with presets, offer links, and the postback URL and pixel to copy."""
 
 import secrets
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Response, get, post
-from litestar.di import NamedDependency
-from litestar.params import QueryParameter, SkipValidation
 
 from clickloop.money import CURRENCIES
 from clickloop.saving.networks import with_known_words
 from clickloop.saving.preset_records import network_of_preset, network_preset_of
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.network import Network, NetworkChange, NewNetwork, offer_url, pixel_code, pixel_note, postback_url
 from clickloop.setup.preset.preset import find_networks, network_presets
-from clickloop.store.ledger.setup.names import Named
-from clickloop.web.api.all_faults import save_read
+from clickloop.store.ledger.setup.names import RecordKind
+from clickloop.web.api.all_faults import save_or_report_faults
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Words
 from clickloop.web.api.setup import networks as api
 from clickloop.web.api.wire import json_value
 from clickloop.web.panel.frame.auth_guard import NEEDS
-from clickloop.web.panel.frame.edit_conflict import SEEN_FIELD, save_over, seen_mark
-from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, fragment, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
-from clickloop.web.panel.reports.newcomer import next_step, walk_at
-from clickloop.web.panel.setup.network_words import given_words, rows_of_words, words_view
-from clickloop.web.panel.setup.preset_difference import Difference, Editor, difference_page, differing, differing_rows
+from clickloop.web.panel.frame.edit_conflict import SEEN_FIELD, save_edit, seen_version
+from clickloop.web.panel.frame.flash import FlashMessage
+from clickloop.web.panel.frame.form import Form, FormParameter
+from clickloop.web.panel.frame.page import PageResponse, fragment, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
+from clickloop.web.panel.reports.walkthrough import next_step, walkthrough_at
+from clickloop.web.panel.setup.network_words import rows_of_words, submitted_words, words_view
+from clickloop.web.panel.setup.preset_difference import (
+    PresetDifference,
+    PresetForm,
+    difference_page,
+    differing,
+    differing_rows,
+)
 from clickloop.web.panel.setup.record_pages import RecordPages, blank_tree
+from clickloop.web.panel.setup.setup_choices import PresetKey
 
 PATH = "/panel/networks"
-ROWS_A_PAGE = 100
+ROWS_PER_PAGE = 100
 EXAMPLE_LINK = "https://network.example/click?offer=1"
 
 OUR_PARAMETERS = {
-    "cid": "Our click id, returned by the network",
-    "payout": "What the conversion pays",
+    "cid": "Our click ID, returned by the network",
+    "payout": "Amount that the conversion pays",
     "currency": "Payout currency",
-    "status": "The network’s word for the status",
-    "txid": "The network’s id of the conversion; without it, each click has at most one conversion",
+    "status": "Status, in the network’s own words",
+    "txid": "The network’s conversion ID. Without it, each click has at most one conversion",
 }
-"""Those that always stand in the link builder, in the order of the postback URL."""
+"""Parameters that the editor always shows, in the order of the postback URL."""
 
 FURTHER_PARAMETERS = (
     "at",
@@ -52,124 +57,119 @@ FURTHER_PARAMETERS = (
 )
 
 _FIELDS = NetworkChange.__struct_fields__
-_FormParameter = NamedDependency[SkipValidation[Form]]
-PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 
 
 def show_list(
-    visit: Visit, context: Context, cursor: Cursor = "", archived: Archived = False, words: Words = ""
-) -> Answer:
-    """Every network."""
-    found = api.list_networks(context, ROWS_A_PAGE, cursor, archived, words)
+    viewer: CurrentViewer, context: Context, cursor: Cursor = "", archived: Archived = False, words: Words = ""
+) -> PageResponse:
+    found = api.list_networks(context, ROWS_PER_PAGE, cursor, archived, words)
     names = {preset.key: preset.name for preset in network_presets().values()}
-    return page(visit, "networks.html", found=found, archived=archived, cursor=cursor, q=words, names=names)
+    return page(viewer, "networks.html", found=found, archived=archived, cursor=cursor, q=words, names=names)
 
 
-def choose_preset(visit: Visit, context: Context, words: Words = "") -> Answer:
-    """Presets to begin a new network with."""
-    walk = walk_at(context, visit, Named.NETWORK)
-    return page(visit, "network_presets.html", found=find_networks(words), q=words, walk=walk)
+def choose_preset(viewer: CurrentViewer, context: Context, words: Words = "") -> PageResponse:
+    walkthrough = walkthrough_at(context, viewer, RecordKind.NETWORK)
+    return page(viewer, "network_presets.html", found=find_networks(words), q=words, walkthrough=walkthrough)
 
 
-def show_new(visit: Visit, context: Context, preset: PresetKey = "") -> Answer:
-    """The editor of a network that is not there yet, filled from a preset if one is named."""
+def show_new(viewer: CurrentViewer, context: Context, preset: PresetKey = "") -> PageResponse:
+    """Return the editor of a new network, filled from a preset if one is named."""
     tree = _of_preset(context, preset) if preset else _tree({})
-    return _editor(visit, context, tree, None)
+    return _editor(viewer, context, tree, None)
 
 
-def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
-    """Creates the network, or does what another button of the form asks for."""
-    answer = _other_button(visit, context, form, None)
-    if answer is not None:
-        return answer
+def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
+    """Create a network, or handle another button of the form."""
+    response = _other_button(viewer, context, form, None)
+    if response is not None:
+        return response
     try:
-        given, rows = _given(form)
-        read = given.read_partly(NewNetwork, **rows)
-        view = save_read(context, read, api.create_network)
+        checked, rows = _submitted(form)
+        read = checked.read_partly(NewNetwork, **rows)
+        view = save_or_report_faults(context, read, api.create_network)
     except InvalidInputError as error:
-        return _editor(visit, context, _tree(form.tree), None, error.faults)
-    return visit.go(f"{PATH}/{view.id}", Said.CREATED)
+        return _editor(viewer, context, _tree(form.tree), None, error.faults)
+    return viewer.go(f"{PATH}/{view.id}", FlashMessage.CREATED)
 
 
-def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> Answer:
-    """Saves the network, or does what another button of the form asks for."""
-    view = api.read_network(context, number)
-    answer = _other_button(visit, context, form, view)
-    if answer is not None:
-        return answer
+def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormParameter) -> PageResponse:
+    """Save a network, or handle another button of the form."""
+    view = api.read_network(context, record_id)
+    response = _other_button(viewer, context, form, view)
+    if response is not None:
+        return response
     try:
-        edited = PAGES.edited(context, number, view)
-        given, rows = _given(form)
-        save_over(context, given, edited, NetworkChange, api.change_network, **rows)
+        edit = PAGES.edit_of(context, record_id, view)
+        checked, rows = _submitted(form)
+        save_edit(context, checked, edit, NetworkChange, api.change_network, **rows)
     except InvalidInputError as error:
-        return _editor(visit, context, _tree(form.tree), view, error.faults)
-    return visit.go(f"{PATH}/{number}", Said.SAVED)
+        return _editor(viewer, context, _tree(form.tree), view, error.faults)
+    return viewer.go(f"{PATH}/{record_id}", FlashMessage.SAVED)
 
 
-def preview(context: Context, form: _FormParameter) -> Response[str]:
-    """What is to be copied into the network, as the form stands: a part of the page, for the script that shows it."""
+def preview(context: Context, form: FormParameter) -> Response[str]:
+    """Return the codes to copy for the current form, for the script that inserts them."""
     return Response(fragment("network_codes.html", codes=_codes(context, _tree(form.tree))), media_type="text/html")
 
 
-def _other_button(visit: VisitFacts, context: ApiContext, form: Form, view: api.NetworkView | None) -> Answer | None:
-    """What a button other than Save asks for; nothing is stored. None: it was Save."""
+def _other_button(viewer: Viewer, context: ApiContext, form: Form, view: api.NetworkView | None) -> PageResponse | None:
+    """Return the page for a button other than Save, or None for Save. Nothing is stored."""
     tree = _tree(form.tree)
     if form.has("load_preset") or form.has("take_preset"):
-        return _load_preset(visit, context, form, view)
+        return _load_preset(viewer, context, form, view)
     if form.has("generate_token"):
-        return _editor(visit, context, {**tree, "token": secrets.token_urlsafe(24)}, view, is_new_token=True)
+        return _editor(viewer, context, {**tree, "token": secrets.token_urlsafe(24)}, view, is_new_token=True)
     if form.has("add_row"):
-        return _editor(visit, context, tree, view, blank_rows=1)
+        return _editor(viewer, context, tree, view, blank_rows=1)
     if form.has("add_word"):
-        return _editor(visit, context, tree, view, blank_words=1)
+        return _editor(viewer, context, tree, view, blank_words=1)
     if form.has("preview") or form.has("back_to_form"):
-        return _editor(visit, context, tree, view)
+        return _editor(viewer, context, tree, view)
     return None
 
 
-def _load_preset(visit: VisitFacts, context: ApiContext, form: Form, view: api.NetworkView | None) -> Answer:
+def _load_preset(viewer: Viewer, context: ApiContext, form: Form, view: api.NetworkView | None) -> PageResponse:
     tree = _tree(form.tree)
     if not form.text("load"):
-        return _editor(visit, context, tree, view)
+        return _editor(viewer, context, tree, view)
     preset = network_preset_of(form.text("load"))
     fresh = _of_preset(context, preset.key)
     differences = _differences(tree, fresh)
     if form.has("take_preset") or not any(one.mine for one in differences):
         taken = {name: fresh[name] for name in ("preset", *_PRESET_FIELDS, "postback_parameters", "status_words")}
-        return _editor(visit, context, {**tree, **taken, "name": tree["name"] or fresh["name"]}, view)
-    editor = Editor("Networks", PATH, f"{PATH}/{view.id if view else 'new'}")
-    return difference_page(visit, form, editor, preset.name, differences)
+        return _editor(viewer, context, {**tree, **taken, "name": tree["name"] or fresh["name"]}, view)
+    editor = PresetForm("Networks", PATH, f"{PATH}/{view.id if view else 'new'}")
+    return difference_page(viewer, form, editor, preset.name, differences)
 
 
 def _of_preset(context: ApiContext, key: str) -> dict[str, Any]:
-    """Return the form of a new network as a preset has it."""
+    """Return the form of a new network, filled from a preset."""
     with context.ledger.read() as tx:
         network = with_known_words(tx, network_of_preset(key))
     return _tree(json_value(network))
 
 
 def _editor(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
     tree: dict[str, Any],
     view: api.NetworkView | None,
-    faults: tuple[Fault, ...] = (),
+    faults: tuple[FieldFault, ...] = (),
     blank_rows: int = 0,
     blank_words: int = 0,
     is_new_token: bool = False,
-) -> Answer:
+) -> PageResponse:
     rows = tree["postback_parameters"]
     places = {f"postback_parameters.{row['name']}": f"postback_parameters[{at}]" for at, row in enumerate(rows)}
     places |= {f"status_words.{row['name'][:50]}": f"status_words[{at}]" for at, row in enumerate(tree["status_words"])}
     preset = network_presets().get(str(tree["preset"] or (view.preset if view else "")))
     return page(
-        visit,
+        viewer,
         "network.html",
-        422 if faults else 200,
-        tuple(_placed(fault, places) for fault in faults),
+        tuple(_at_row(fault, places) for fault in faults),
         v=tree,
         view=view,
-        mark=seen_mark(context, tree, view, _FIELDS),
+        seen=seen_version(context, tree, view, _FIELDS),
         preset=preset,
         presets=[(one.key, one.name) for one in network_presets().values()],
         words=words_view(
@@ -182,15 +182,15 @@ def _editor(
         codes=_codes(context, tree),
         currencies=sorted(CURRENCIES),
         is_new_token=is_new_token,
-        next_step=next_step(context, visit),
-        walk=None if view else walk_at(context, visit, Named.NETWORK),
+        next_step=next_step(context, viewer),
+        walkthrough=None if view else walkthrough_at(context, viewer, RecordKind.NETWORK),
     )
 
 
-def _tree(given: dict[str, Any]) -> dict[str, Any]:
-    """What the form shows: of a network, of a preset, or as it was sent; our usual parameters always stand first."""
-    usual = blank_tree(Network(name=""), ("preset", *_FIELDS)) | {SEEN_FIELD: ""}
-    tree = {**usual, **{name: value for name, value in given.items() if name in usual}}
+def _tree(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the form's values for a network, a preset or a submitted form; our own parameters come first."""
+    defaults = blank_tree(Network(name=""), ("preset", *_FIELDS)) | {SEEN_FIELD: ""}
+    tree = {**defaults, **{name: value for name, value in values.items() if name in defaults}}
     rows = _rows(tree["postback_parameters"])
     first = [next((row for row in rows if row["name"] == name), {"name": name, "value": ""}) for name in OUR_PARAMETERS]
     return {
@@ -200,11 +200,11 @@ def _tree(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _rows(given: Any) -> list[dict[str, str]]:
-    """Parameters as rows, from a dict of the API or from rows of a form."""
-    if isinstance(given, dict):
-        return [{"name": name, "value": value} for name, value in given.items()]
-    rows = given if isinstance(given, list) else []
+def _rows(value: Any) -> list[dict[str, str]]:
+    """Return parameters as rows, from a dict of the API or from rows of a form."""
+    if isinstance(value, dict):
+        return [{"name": name, "value": macro} for name, macro in value.items()]
+    rows = value if isinstance(value, list) else []
     return [
         {"name": str(row.get("name", "")).strip(), "value": str(row.get("value", "")).strip()}
         for row in rows
@@ -212,34 +212,34 @@ def _rows(given: Any) -> list[dict[str, str]]:
     ]
 
 
-def _given(form: Form) -> tuple[Form, dict[str, dict[str, str]]]:
-    """Return the form with the faults of its rows, and the rows as the API takes them: macros by parameter, statuses by word.
+def _submitted(form: Form) -> tuple[Form, dict[str, dict[str, str]]]:
+    """Return the form with the faults of its rows, and the rows as in the API: macros by parameter, statuses by word.
 
-    A fault names rows where two are for the same parameter or word, or one is for none.
+    Two rows for one parameter or word are a fault, and a row for none.
     """
-    found: dict[str, str] = {}
-    words, faults = given_words(form)
+    macros: dict[str, str] = {}
+    words, faults = submitted_words(form)
     for row in _rows(form.tree.get("postback_parameters")):
         if not row["value"]:
             continue
         if not row["name"]:
-            sentence = f"The macro {row['value'][:100]!r} is assigned to no parameter: choose one."
-            faults.append(Fault("postback_parameters", FaultCode.REQUIRED, sentence))
-        elif row["name"] in found:
-            sentence = f"{row['name'][:100]!r} is in two rows."
-            faults.append(Fault("postback_parameters", FaultCode.DUPLICATE, sentence))
-        found[row["name"]] = row["value"]
-    return Form(form.pairs, faults), {"postback_parameters": found, **words}
+            sentence = f"Choose a parameter for the macro {row['value'][:100]!r}."
+            faults.append(FieldFault("postback_parameters", FaultCode.REQUIRED, sentence))
+        elif row["name"] in macros:
+            sentence = f"{row['name'][:100]!r} is in two rows. Keep one of them."
+            faults.append(FieldFault("postback_parameters", FaultCode.DUPLICATE, sentence))
+        macros[row["name"]] = row["value"]
+    return Form(form.pairs, faults), {"postback_parameters": macros, **words}
 
 
-def _placed(fault: Fault, places: dict[str, str]) -> Fault:
-    """Return a fault of a parameter or word under the path of its row."""
+def _at_row(fault: FieldFault, places: dict[str, str]) -> FieldFault:
+    """Return the fault of a parameter or word with the path of the form row."""
     row = places.get(fault.field)
     return fault if row is None else msgspec.structs.replace(fault, field=f"{row}.value")
 
 
 def _codes(context: ApiContext, tree: dict[str, Any]) -> dict[str, Any]:
-    """What is to be copied into the network, and what its offers' links become."""
+    """Return the codes to copy into the network, and an example offer link."""
     parameters = {row["name"]: row["value"] for row in tree["postback_parameters"] if row["name"] and row["value"]}
     network = Network(name="", postback_parameters=parameters, token=str(tree["token"]).strip())
     preset = network_presets().get(str(tree["preset"]))
@@ -258,14 +258,16 @@ def _codes(context: ApiContext, tree: dict[str, Any]) -> dict[str, Any]:
 
 
 _PRESET_FIELDS = {
-    "click_id_parameter": "Click-id parameter",
+    "click_id_parameter": "Click ID parameter",
     "offer_url_template": "Offer URL template",
 }
 
 
-def _differences(mine: dict[str, Any], fresh: dict[str, Any]) -> list[Difference]:
-    """What the preset would change of the form, part by part."""
-    parts = differing(Difference(name, str(mine[field]), str(fresh[field])) for field, name in _PRESET_FIELDS.items())
+def _differences(mine: dict[str, Any], fresh: dict[str, Any]) -> list[PresetDifference]:
+    """Return what the preset would change in the form."""
+    parts = differing(
+        PresetDifference(name, str(mine[field]), str(fresh[field])) for field, name in _PRESET_FIELDS.items()
+    )
     macros = differing_rows("Macro for our {}", *(_written(tree, "postback_parameters") for tree in (mine, fresh)))
     return parts + macros + differing_rows("Status for {}", *(_written(tree, "status_words") for tree in (mine, fresh)))
 
@@ -285,6 +287,6 @@ routes = [
     get("/networks/new", sync_to_thread=True)(show_new),
     post("/networks/new", sync_to_thread=True)(create),
     post("/networks/preview", sync_to_thread=True, status_code=200, opt={NEEDS: None})(preview),
-    post("/networks/{number:int}", sync_to_thread=True)(change),
+    post("/networks/{record_id:int}", sync_to_thread=True)(change),
     *PAGES.routes(),
 ]

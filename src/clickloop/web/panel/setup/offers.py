@@ -1,56 +1,56 @@
-"""Offers: the list, and the editor with the network's template and the macros of the address."""
+"""Offers: the list, and the editor with the network's URL template and macros."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import get, post
-from litestar.di import NamedDependency
-from litestar.params import QueryParameter, SkipValidation
 
-from clickloop.log_filter import MAX_ID
 from clickloop.macro import parse
 from clickloop.money import CURRENCIES
-from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.setup.offer import NewOffer, Offer, OfferChange
-from clickloop.store.ledger.setup.names import Named
-from clickloop.web.api.all_faults import save_read
+from clickloop.store.ledger.setup.names import RecordKind
+from clickloop.web.api.all_faults import save_or_report_faults
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Tag, Words
 from clickloop.web.api.setup import offers as api
 from clickloop.web.api.setup.networks import OfferLink, fill_offer_url, read_network
 from clickloop.web.api.wire import json_value
-from clickloop.web.panel.frame.edit_conflict import save_over, seen_mark
-from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
-from clickloop.web.panel.reports.newcomer import next_step, walk_at
-from clickloop.web.panel.setup.macro_fields import Rows, offer_sight, offered
+from clickloop.web.panel.frame.edit_conflict import save_edit, seen_version
+from clickloop.web.panel.frame.flash import FlashMessage
+from clickloop.web.panel.frame.form import Form, FormParameter
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
+from clickloop.web.panel.reports.walkthrough import next_step, walkthrough_at
+from clickloop.web.panel.setup.macro_fields import SourceRows, offered, preview_offer_url
 from clickloop.web.panel.setup.record_pages import RecordPages, blank_tree
-from clickloop.web.panel.setup.setup_choices import choices, names, number_of, only, tags_of, tags_to_choose
+from clickloop.web.panel.setup.setup_choices import (
+    IdFilter,
+    OptionalId,
+    choices,
+    names,
+    number_of,
+    only,
+    tags_of,
+    tags_to_choose,
+)
 
 PATH = "/panel/offers"
-ROWS_A_PAGE = 100
-
-_FormParameter = NamedDependency[SkipValidation[Form]]
-OfNetwork = Annotated[str, QueryParameter(max_length=10)]
-"""Empty, as a filter's form sends it: of all."""
-NewOfNetwork = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
+ROWS_PER_PAGE = 100
 
 
 def show_list(
-    visit: Visit,
+    viewer: CurrentViewer,
     context: Context,
     cursor: Cursor = "",
     archived: Archived = False,
-    network_id: OfNetwork = "",
+    network_id: IdFilter = "",
     words: Words = "",
     tag: Tag = "",
-) -> Answer:
-    """Every offer."""
+) -> PageResponse:
     number = number_of(network_id)
-    found = api.list_offers(context, ROWS_A_PAGE, cursor, archived, number, words, tag)
+    found = api.list_offers(context, ROWS_PER_PAGE, cursor, archived, number, words, tag)
     return page(
-        visit,
+        viewer,
         "offers.html",
         found=found,
         archived=archived,
@@ -58,51 +58,57 @@ def show_list(
         network_id=number,
         q=words,
         tag=tag,
-        tags=tags_to_choose(context, Named.OFFER),
-        networks=choices(context, Named.NETWORK, [number]),
-        network_names=names(context, Named.NETWORK, [one.network_id for one in found.items]),
+        tags=tags_to_choose(context, RecordKind.OFFER),
+        networks=choices(context, RecordKind.NETWORK, [number]),
+        network_names=names(context, RecordKind.NETWORK, [one.network_id for one in found.items]),
     )
 
 
-def show_new(visit: Visit, context: Context, network_id: NewOfNetwork = None) -> Answer:
-    """The editor of an offer that is not there yet; of the network that is named, else of the only one there is."""
+def show_new(viewer: CurrentViewer, context: Context, network_id: OptionalId = None) -> PageResponse:
+    """Return the editor of a new offer, with the given network or the only one."""
     if network_id is None:
-        network_id = only(choices(context, Named.NETWORK))
-    return _editor(visit, context, {**_EMPTY, "network_id": network_id or ""}, None)
+        network_id = only(choices(context, RecordKind.NETWORK))
+    return _editor(viewer, context, {**_BLANK, "network_id": network_id or ""}, None)
 
 
-def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
-    """Creates the offer. To a URL without our click id, what its network needs is added, as the form says."""
+def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
+    """Create an offer. A URL without our click ID gets the network's click ID parameter, as the form announces."""
     if form.has("fill_in"):
-        return _filled(visit, context, form, None)
-    given = _given(form)
+        return _filled(viewer, context, form, None)
+    submitted = _submitted(form)
     if form.text("url") and not _has_click_id(form.text("url")):
-        given["url"] = _filled_url(context, form)
+        submitted["url"] = _filled_url(context, form)
     try:
-        view = save_read(context, form.read_partly(NewOffer, **given), api.create_offer)
+        view = save_or_report_faults(context, form.read_partly(NewOffer, **submitted), api.create_offer)
     except InvalidInputError as error:
-        return _editor(visit, context, {**_EMPTY, **form.shown_again(NewOffer)}, None, error.faults)
-    return visit.go(f"{PATH}/{view.id}", Said.FILLED_IN if given["url"] != form.text("url") else Said.CREATED)
+        return _editor(viewer, context, {**_BLANK, **form.redisplay_values(NewOffer)}, None, error.faults)
+    return viewer.go(
+        f"{PATH}/{view.id}", FlashMessage.FILLED_IN if submitted["url"] != form.text("url") else FlashMessage.CREATED
+    )
 
 
-def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> Answer:
-    """Saves the offer, or fills its network's template in."""
-    view = api.read_offer(context, number)
+def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormParameter) -> PageResponse:
+    """Save an offer, or apply its network's URL template."""
+    view = api.read_offer(context, record_id)
     if form.has("fill_in"):
-        return _filled(visit, context, form, view)
+        return _filled(viewer, context, form, view)
     try:
-        edited = PAGES.edited(context, number, view)
-        save_over(context, form, edited, OfferChange, api.change_offer, **_given(form))
+        edit = PAGES.edit_of(context, record_id, view)
+        save_edit(context, form, edit, OfferChange, api.change_offer, **_submitted(form))
     except InvalidInputError as error:
-        return _editor(visit, context, {**_EMPTY, **form.shown_again(NewOffer)}, view, error.faults)
-    return visit.go(f"{PATH}/{number}", Said.SAVED)
+        return _editor(viewer, context, {**_BLANK, **form.redisplay_values(NewOffer)}, view, error.faults)
+    return viewer.go(f"{PATH}/{record_id}", FlashMessage.SAVED)
 
 
-def _filled(visit: VisitFacts, context: ApiContext, form: Form, view: api.OfferView | None) -> Answer:
-    """The form with the network's template filled in; nothing is stored."""
+def _filled(viewer: Viewer, context: ApiContext, form: Form, view: api.OfferView | None) -> PageResponse:
+    """Return the form with the network's URL template applied. Nothing is stored."""
     url = _filled_url(context, form)
-    told = "network" if number_of(form.text("network_id")) is None else "same" if url == form.text("url") else "filled"
-    return _editor(visit, context, {**_EMPTY, **form.shown_again(NewOffer), "url": url}, view, told=told)
+    result = (
+        "network" if number_of(form.text("network_id")) is None else "same" if url == form.text("url") else "filled"
+    )
+    return _editor(
+        viewer, context, {**_BLANK, **form.redisplay_values(NewOffer), "url": url}, view, fill_in_result=result
+    )
 
 
 def _filled_url(context: ApiContext, form: Form) -> str:
@@ -113,37 +119,38 @@ def _filled_url(context: ApiContext, form: Form) -> str:
 
 
 def _editor(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
     tree: dict[str, Any],
     view: api.OfferView | None,
-    faults: tuple[Fault, ...] = (),
-    told: str = "",
-) -> Answer:
+    faults: tuple[FieldFault, ...] = (),
+    fill_in_result: str = "",
+) -> PageResponse:
     network_id = number_of(tree["network_id"])
     url = str(tree["url"])
     return page(
-        visit,
+        viewer,
         "offer.html",
-        422 if faults else 200,
         faults,
         v={**tree, "tags": ", ".join(tags_of(tree["tags"]))},
         view=view,
-        mark=seen_mark(context, tree, view, _EMPTY),
-        told_filled=told,
-        network=read_network(context, network_id) if network_id in _live(context, network_id) else None,
-        networks=choices(context, Named.NETWORK, [network_id]),
-        tags=tags_to_choose(context, Named.OFFER),
-        sight=offer_sight(context, url, network_id, faulty=bool(faults)),
-        groups=offered(Rows(), at_click=True),
+        seen=seen_version(context, tree, view, _BLANK),
+        fill_in_result=fill_in_result,
+        network=read_network(context, network_id)
+        if network_id in names(context, RecordKind.NETWORK, [network_id])
+        else None,
+        networks=choices(context, RecordKind.NETWORK, [network_id]),
+        tags=tags_to_choose(context, RecordKind.OFFER),
+        preview=preview_offer_url(context, url, network_id, faulty=bool(faults)),
+        groups=offered(SourceRows(), at_click=True),
         currency=context.currency,
         currencies=sorted(CURRENCIES),
-        next_step=next_step(context, visit),
-        walk=None if view else walk_at(context, visit, Named.OFFER),
+        next_step=next_step(context, viewer),
+        walkthrough=None if view else walkthrough_at(context, viewer, RecordKind.OFFER),
     )
 
 
-_EMPTY: dict[str, Any] = {
+_BLANK: dict[str, Any] = {
     **blank_tree(Offer(name="", url=""), OfferChange.__struct_fields__),
     "network_id": "",
     "payout_kind": "automatic",
@@ -153,11 +160,11 @@ _EMPTY: dict[str, Any] = {
 
 def _tree(view: api.OfferView) -> dict[str, Any]:
     tree = json_value(view)
-    return {**_EMPTY, **tree, "payout_kind": "fixed" if view.payout else "automatic"}
+    return {**_BLANK, **tree, "payout_kind": "fixed" if view.payout else "automatic"}
 
 
-def _given(form: Form) -> dict[str, Any]:
-    """What the form says in other words than the API: the kind of payout, the tags; and the address without line ends."""
+def _submitted(form: Form) -> dict[str, Any]:
+    """Return the fields whose form differs from the API's: URL (without line ends), payout and tags."""
     amount = form.text("payout.amount")
     fixed = form.text("payout_kind") == "fixed"
     return {
@@ -171,16 +178,12 @@ def _has_click_id(url: str) -> bool:
     return "clickid" in parse(url).names
 
 
-def _live(context: ApiContext, network_id: int | None) -> dict[int, str]:
-    return names(context, Named.NETWORK, [network_id])
-
-
-PAGES = RecordPages(path=PATH, records=api.OFFERS, editor=_editor, tree=_tree, fields=_EMPTY)
+PAGES = RecordPages(path=PATH, records=api.OFFERS, editor=_editor, tree=_tree, fields=_BLANK)
 
 routes = [
     get("/offers", sync_to_thread=True)(show_list),
     get("/offers/new", sync_to_thread=True)(show_new),
     post("/offers/new", sync_to_thread=True)(create),
-    post("/offers/{number:int}", sync_to_thread=True)(change),
+    post("/offers/{record_id:int}", sync_to_thread=True)(change),
     *PAGES.routes(),
 ]

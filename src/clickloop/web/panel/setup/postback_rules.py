@@ -1,20 +1,18 @@
-"""Postbacks as they are set up: the list, and the editor of a rule with its request, conditions, success and schedule."""
+"""Postback rules: the list, and the editor with request, conditions, success and retries."""
 
 from typing import Annotated, Any
 
 from litestar import Response, get, post
-from litestar.di import NamedDependency
-from litestar.params import QueryParameter, SkipValidation
+from litestar.params import QueryParameter
 
-from clickloop.log_filter import MAX_ID
-from clickloop.macro import Place
+from clickloop.macro import EncodingContext
 from clickloop.postback.rule import BodyKind, Method, Schedule, Trigger
 from clickloop.postback.rule_change import NewRule, RuleChange
 from clickloop.postback.rule_preset import RulePreset, rule_presets
 from clickloop.setup.campaign import CampaignFilter
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
-from clickloop.store.ledger.setup.names import Named
-from clickloop.web.api.all_faults import save_read
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
+from clickloop.store.ledger.setup.names import RecordKind
+from clickloop.web.api.all_faults import save_or_report_faults
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Words
 from clickloop.web.api.problem import not_found
@@ -31,19 +29,25 @@ from clickloop.web.panel.frame.durations import (
     read_durations,
     times_of,
 )
-from clickloop.web.panel.frame.edit_conflict import save_over, seen_mark
-from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, fragment, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
-from clickloop.web.panel.setup.macro_fields import Rows, offered, offered_for_alarms, rows_of_source, sight
+from clickloop.web.panel.frame.edit_conflict import save_edit, seen_version
+from clickloop.web.panel.frame.flash import FlashMessage
+from clickloop.web.panel.frame.form import Form, FormParameter
+from clickloop.web.panel.frame.page import PageResponse, fragment, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
+from clickloop.web.panel.setup.macro_fields import (
+    SourceRows,
+    offered,
+    offered_for_alarms,
+    preview_template,
+    rows_of_source,
+)
 from clickloop.web.panel.setup.record_pages import RecordPages
 from clickloop.web.panel.setup.remarks import postback_remarks
 from clickloop.web.panel.setup.rule_summary import conditions_summary
-from clickloop.web.panel.setup.setup_choices import choices, names, number_of
+from clickloop.web.panel.setup.setup_choices import IdFilter, OptionalId, PresetKey, choices, names, number_of
 
 PATH = "/panel/postback-rules"
-ROWS_A_PAGE = 100
+ROWS_PER_PAGE = 100
 
 METHODS = tuple((method.value, method.value) for method in Method)
 BODY_KINDS = (
@@ -54,37 +58,29 @@ BODY_KINDS = (
 )
 TRIGGERS = (
     (Trigger.NEW.value, "Once for each conversion"),
-    (Trigger.STATUS.value, "When it is new, and at every change of its status"),
-    (Trigger.ALARM.value, "For alarms of this tracker, not for conversions"),
+    (Trigger.STATUS.value, "When it is new, and whenever its status changes"),
+    (Trigger.ALARM.value, "For alarms of this tracker, not conversions"),
 )
-_PLACES = {"form": Place.FORM, "json": Place.JSON}
-
-_FormParameter = NamedDependency[SkipValidation[Form]]
-FilterNumber = Annotated[str, QueryParameter(max_length=10)]
-"""Empty, as a filter's form sends it: of all."""
-OfWord = Annotated[
-    str, QueryParameter(name="of", max_length=10, description="instance: only those of the whole instance.")
-]
-NewOf = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
+_PLACES = {"form": EncodingContext.FORM, "json": EncodingContext.JSON}
+OwnerParameter = Annotated[str, QueryParameter(name="of", max_length=10, description="instance: only global rules.")]
 TriggerWord = Annotated[str, QueryParameter(max_length=10, description="alarm: a rule for alarms.")]
-PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 
 
 def show_list(
-    visit: Visit,
+    viewer: CurrentViewer,
     context: Context,
     cursor: Cursor = "",
     archived: Archived = False,
-    source_id: FilterNumber = "",
-    campaign_id: FilterNumber = "",
-    of: OfWord = "",
+    source_id: IdFilter = "",
+    campaign_id: IdFilter = "",
+    of: OwnerParameter = "",
     words: Words = "",
-) -> Answer:
-    """Every rule, or those of a source, of a campaign, or of the whole instance."""
+) -> PageResponse:
+    """Return the list of rules: all, of a source, of a campaign, or global."""
     of_source, of_campaign = number_of(source_id), number_of(campaign_id)
-    found = api.list_rules(context, ROWS_A_PAGE, cursor, archived, of_source, of_campaign, of == "instance", words)
+    found = api.list_rules(context, ROWS_PER_PAGE, cursor, archived, of_source, of_campaign, of == "instance", words)
     return page(
-        visit,
+        viewer,
         "postback_rules.html",
         found=found,
         archived=archived,
@@ -94,125 +90,122 @@ def show_list(
         of=of,
         q=words,
         conditions={one.id: conditions_summary(one) for one in found.items},
-        sources=choices(context, Named.SOURCE, [of_source]),
-        campaigns=choices(context, Named.CAMPAIGN, [of_campaign]),
-        source_names=names(context, Named.SOURCE, {one.source_id for one in found.items}),
-        campaign_names=names(context, Named.CAMPAIGN, {one.campaign_id for one in found.items}),
+        sources=choices(context, RecordKind.SOURCE, [of_source]),
+        campaigns=choices(context, RecordKind.CAMPAIGN, [of_campaign]),
+        source_names=names(context, RecordKind.SOURCE, {one.source_id for one in found.items}),
+        campaign_names=names(context, RecordKind.CAMPAIGN, {one.campaign_id for one in found.items}),
     )
 
 
-def choose_preset(visit: Visit, source_id: NewOf = None, campaign_id: NewOf = None) -> Answer:
-    """Messengers and the like to begin with."""
+def choose_preset(viewer: CurrentViewer, source_id: OptionalId = None, campaign_id: OptionalId = None) -> PageResponse:
     owner = f"&source_id={source_id}" if source_id else f"&campaign_id={campaign_id}" if campaign_id else ""
-    return page(visit, "postback_rule_presets.html", presets=list(rule_presets().values()), owner=owner)
+    return page(viewer, "postback_rule_presets.html", presets=list(rule_presets().values()), owner=owner)
 
 
 def show_new(
-    visit: Visit,
+    viewer: CurrentViewer,
     context: Context,
     preset: PresetKey = "",
-    source_id: NewOf = None,
-    campaign_id: NewOf = None,
+    source_id: OptionalId = None,
+    campaign_id: OptionalId = None,
     trigger: TriggerWord = "",
-) -> Answer:
-    """The editor of a rule that is not there yet, or the words that a preset asks for."""
+) -> PageResponse:
+    """Return the editor of a new rule, or the form of a preset."""
     owner: dict[str, Any] = {"source_id": source_id or "", "campaign_id": campaign_id or ""}
     if preset:
         chosen = _preset(preset)
         words = {fill.name: fill.default or "" for fill in chosen.fill}
         conditions = {"trigger": trigger} if trigger == Trigger.ALARM else {}
         name = f"Alarms: {chosen.name}" if conditions else chosen.name
-        return _fill_in(visit, context, chosen, {"name": name, **owner, "fill": words, "conditions": conditions})
+        return _fill_in(viewer, context, chosen, {"name": name, **owner, "fill": words, "conditions": conditions})
     if trigger == Trigger.ALARM:
-        owner |= {"name": "Alarms", "conditions": {**_EMPTY["conditions"], "trigger": trigger}}
-    return _editor(visit, context, {**_EMPTY, **owner}, None)
+        owner |= {"name": "Alarms", "conditions": {**_BLANK["conditions"], "trigger": trigger}}
+    return _editor(viewer, context, {**_BLANK, **owner}, None)
 
 
-def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
-    """Creates the rule, from a preset or as the form says."""
+def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
+    """Create a rule, from a preset or from the editor."""
     if form.text("preset"):
-        return _create_from_preset(visit, context, form)
+        return _create_from_preset(viewer, context, form)
     if form.has("add_header"):
-        return _editor(visit, context, form.shown_again(NewRule), None, blank_headers=1)
+        return _editor(viewer, context, form.redisplay_values(NewRule), None, blank_headers=1)
     try:
-        given, more = _given(form)
-        view = save_read(context, given.read_partly(NewRule, **more), api.create_rule)
+        converted, more = _submitted(form)
+        view = save_or_report_faults(context, converted.read_partly(NewRule, **more), api.create_rule)
     except InvalidInputError as error:
-        return _editor(visit, context, form.shown_again(NewRule), None, error.faults)
-    return visit.go(f"{PATH}/{view.id}", Said.CREATED)
+        return _editor(viewer, context, form.redisplay_values(NewRule), None, error.faults)
+    return viewer.go(f"{PATH}/{view.id}", FlashMessage.CREATED)
 
 
-def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> Answer:
-    """Saves the rule."""
-    view = api.read_rule(context, number)
+def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormParameter) -> PageResponse:
+    view = api.read_rule(context, record_id)
     if form.has("add_header"):
-        return _editor(visit, context, form.shown_again(NewRule), view, blank_headers=1)
+        return _editor(viewer, context, form.redisplay_values(NewRule), view, blank_headers=1)
     try:
-        given, more = _given(form)
-        edited = PAGES.edited(context, number, view)
-        save_over(context, given, edited, RuleChange, api.change_rule, **more)
+        converted, more = _submitted(form)
+        edit = PAGES.edit_of(context, record_id, view)
+        save_edit(context, converted, edit, RuleChange, api.change_rule, **more)
     except InvalidInputError as error:
-        return _editor(visit, context, form.shown_again(NewRule), view, error.faults)
-    return visit.go(f"{PATH}/{number}", Said.SAVED)
+        return _editor(viewer, context, form.redisplay_values(NewRule), view, error.faults)
+    return viewer.go(f"{PATH}/{record_id}", FlashMessage.SAVED)
 
 
-def clone(visit: Visit, context: Context, number: Id) -> Answer:
-    """Makes a rule like this one, which is off, and shows it."""
-    return visit.go(f"{PATH}/{api.clone_rule(context, number).id}", Said.COPIED)
+def clone(viewer: CurrentViewer, context: Context, record_id: Id) -> PageResponse:
+    """Clone a rule and open the copy, which is off."""
+    return viewer.go(f"{PATH}/{api.clone_rule(context, record_id).id}", FlashMessage.COPIED)
 
 
-def resume(visit: Visit, context: Context, number: Id) -> Answer:
-    """Lets a rule go on that a receiver's 410 has paused."""
-    resume_paused_rule(context, number)
-    return visit.go(f"{PATH}/{number}", Said.RESUMED)
+def resume(viewer: CurrentViewer, context: Context, record_id: Id) -> PageResponse:
+    """Resume a rule that was paused because its receiver answered 410."""
+    resume_paused_rule(context, record_id)
+    return viewer.go(f"{PATH}/{record_id}", FlashMessage.RESUMED)
 
 
-def preview_times(form: _FormParameter) -> Response[str]:
-    """When attempts are made by the schedule as it is typed: a part of the page, for the script that shows it."""
-    told = fragment("postback_rule_times.html", times=_times(form.text("waits_seconds")))
-    return Response(told, media_type="text/html")
+def preview_times(form: FormParameter) -> Response[str]:
+    """Return the attempt times of the schedule as typed, for the script that inserts them."""
+    text = fragment("postback_rule_times.html", times=_times(form.text("waits_seconds")))
+    return Response(text, media_type="text/html")
 
 
-def _create_from_preset(visit: VisitFacts, context: ApiContext, form: Form) -> Answer:
-    given = form.tree.get("fill")
-    fill = {name: str(value).strip() for name, value in given.items()} if isinstance(given, dict) else {}
+def _create_from_preset(viewer: Viewer, context: ApiContext, form: Form) -> PageResponse:
+    values = form.tree.get("fill")
+    fill = {name: str(value).strip() for name, value in values.items()} if isinstance(values, dict) else {}
     try:
         body = form.read_partly(NewRule, fill={name: value for name, value in fill.items() if value})
-        view = save_read(context, body, api.create_rule)
+        view = save_or_report_faults(context, body, api.create_rule)
     except InvalidInputError as error:
-        return _fill_in(visit, context, _preset(form.text("preset")), form.shown_again(NewRule), error.faults)
-    return visit.go(f"{PATH}/{view.id}", Said.CREATED)
+        return _fill_in(viewer, context, _preset(form.text("preset")), form.redisplay_values(NewRule), error.faults)
+    return viewer.go(f"{PATH}/{view.id}", FlashMessage.CREATED)
 
 
 def _fill_in(
-    visit: VisitFacts, context: ApiContext, preset: RulePreset, tree: dict[str, Any], faults: tuple[Fault, ...] = ()
-) -> Answer:
-    """The words that a preset asks for."""
+    viewer: Viewer, context: ApiContext, preset: RulePreset, tree: dict[str, Any], faults: tuple[FieldFault, ...] = ()
+) -> PageResponse:
+    """Return the form with the values that a preset needs."""
     fill = tree.get("fill")
     return page(
-        visit,
+        viewer,
         "postback_rule_fill.html",
-        422 if faults else 200,
         faults,
         preset=preset,
         for_alarms=_is_for_alarms(tree),
-        v={**_EMPTY, **tree, "fill": fill if isinstance(fill, dict) else {}},
+        v={**_BLANK, **tree, "fill": fill if isinstance(fill, dict) else {}},
         **_owners(context, tree),
     )
 
 
 def _editor(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
     tree: dict[str, Any],
     view: api.RuleView | None,
-    faults: tuple[Fault, ...] = (),
+    faults: tuple[FieldFault, ...] = (),
     blank_headers: int = 0,
-) -> Answer:
-    mark = seen_mark(context, tree, view, _EMPTY)
+) -> PageResponse:
+    seen = seen_version(context, tree, view, _BLANK)
     tree = {
-        name: {**usual, **tree.get(name, {})} if isinstance(usual, dict) else tree.get(name, usual)
-        for name, usual in _EMPTY.items()
+        name: {**blank, **tree.get(name, {})} if isinstance(blank, dict) else tree.get(name, blank)
+        for name, blank in _BLANK.items()
     }
     request, conditions = tree["request"], tree["conditions"]
     request["headers"] = [
@@ -221,29 +214,29 @@ def _editor(
     rows = _macro_rows(context, number_of(tree["source_id"]), number_of(tree["campaign_id"]))
     url = str(request["url"])
     for_alarms = _is_for_alarms(tree)
-    body_place = _PLACES.get(str(request["body_kind"]), Place.TEXT)
+    body_place = _PLACES.get(str(request["body_kind"]), EncodingContext.TEXT)
     return page(
-        visit,
+        viewer,
         "postback_rule.html",
-        422 if faults else 200,
         faults,
         v=tree,
         view=view,
-        mark=mark,
+        seen=seen,
         chosen_statuses=_texts(conditions["statuses"]),
         statuses=list_statuses(context).items,
         methods=METHODS,
         body_kinds=BODY_KINDS,
-        triggers=TRIGGERS if view is None else TRIGGERS[:-1],  # a rule for conversions never becomes one for alarms
+        triggers=TRIGGERS if view is None else TRIGGERS[:-1],  # a rule for conversions cannot become one for alarms
         for_alarms=for_alarms,
-        url_sight=sight(url, rows, remarks=() if faults else postback_remarks(url, context.guard)),
-        header_sights=[sight(header["value"], rows, Place.HEADER) for header in request["headers"]],
-        body_sight=sight(str(request["body"]), rows, body_place),
+        url_preview=preview_template(url, rows, remarks=() if faults else postback_remarks(url, context.guard)),
+        header_previews=[
+            preview_template(header["value"], rows, EncodingContext.HEADER) for header in request["headers"]
+        ],
+        body_preview=preview_template(str(request["body"]), rows, body_place),
         groups=offered_for_alarms() if for_alarms else offered(rows),
         times=_times(tree["waits_seconds"]),
-        usual_waits=_line(Schedule().waits_seconds),
+        default_waits=_line(Schedule().waits_seconds),
         try_campaign_id=_campaign_to_try(context, view),
-        told=conditions_summary(view) if view else [],
         **_owners(context, tree),
     )
 
@@ -254,14 +247,14 @@ def _is_for_alarms(tree: dict[str, Any]) -> bool:
 
 
 def _owners(context: ApiContext, tree: dict[str, Any]) -> dict[str, Any]:
-    """The sources and campaigns that a rule may belong to."""
+    """Return the sources and campaigns that a rule may belong to."""
     return {
-        "sources": choices(context, Named.SOURCE, [number_of(tree.get("source_id"))]),
-        "campaigns": choices(context, Named.CAMPAIGN, [number_of(tree.get("campaign_id"))]),
+        "sources": choices(context, RecordKind.SOURCE, [number_of(tree.get("source_id"))]),
+        "campaigns": choices(context, RecordKind.CAMPAIGN, [number_of(tree.get("campaign_id"))]),
     }
 
 
-_EMPTY: dict[str, Any] = {
+_BLANK: dict[str, Any] = {
     "name": "",
     "source_id": "",
     "campaign_id": "",
@@ -282,21 +275,21 @@ _EMPTY: dict[str, Any] = {
 
 
 def _tree(view: api.RuleView) -> dict[str, Any]:
-    """A rule as its form shows it."""
+    """Return a rule as its form shows it."""
     tree: dict[str, Any] = json_value(view)
     tree["conditions"]["delay_seconds"] = duration_text(view.conditions.delay_seconds)
-    usual = tuple(view.waits_seconds) == Schedule().waits_seconds
-    tree["waits_seconds"] = "" if usual else _line(view.waits_seconds) or _ONCE
-    return {name: tree[name] for name in _EMPTY}
+    is_default = tuple(view.waits_seconds) == Schedule().waits_seconds
+    tree["waits_seconds"] = "" if is_default else _line(view.waits_seconds) or _ONCE
+    return {name: tree[name] for name in _BLANK}
 
 
 _ONCE = "once"
-"""Stands for a schedule of one attempt alone."""
+"""Retry delays of a rule with a single attempt: an empty field means the default schedule."""
 
 
-def _given(form: Form) -> tuple[Form, dict[str, Any]]:
-    """The form with durations as seconds and lines as they are kept, and the schedule; it names the durations that cannot be read."""
-    faults: list[Fault] = []
+def _submitted(form: Form) -> tuple[Form, dict[str, Any]]:
+    """Return the form with durations in seconds, stored line ends and the faults of durations, and the schedule's field."""
+    faults: list[FieldFault] = []
     pairs: list[tuple[str, str]] = []
     more: dict[str, Any] = {}
     for name, value in form.pairs:
@@ -313,7 +306,7 @@ def _given(form: Form) -> tuple[Form, dict[str, Any]]:
             else:
                 pairs.append((name, value))
         except UnreadableDurationError as error:
-            faults.append(Fault(name, FaultCode.WRONG_TYPE, str(error)))
+            faults.append(FieldFault(name, FaultCode.WRONG_TYPE, str(error)))
     return Form(pairs, faults), more
 
 
@@ -322,7 +315,7 @@ def _line(waits: tuple[int, ...] | list[int]) -> str:
 
 
 def _times(line: object) -> list[str]:
-    """When attempts are made by the schedule as it stands in the form; none where it cannot be read."""
+    """Return the attempt times of a schedule in the form; none if it is unreadable."""
     word = str(line).strip().lower()
     try:
         waits = [] if word == _ONCE else read_durations(word) or list(Schedule().waits_seconds)
@@ -331,34 +324,34 @@ def _times(line: object) -> list[str]:
     return ["at once", *(f"+{time}" for time in times_of(waits))]
 
 
-def _texts(given: Any) -> list[str]:
-    """Several values of one name, which are a text where there was one alone."""
-    return [str(value) for value in given] if isinstance(given, list) else [given] if given else []
+def _texts(value: Any) -> list[str]:
+    """Return the values of a field that may be repeated; a single value is a text in the form's tree."""
+    return [str(one) for one in value] if isinstance(value, list) else [value] if value else []
 
 
 def _preset(key: str) -> RulePreset:
     preset = rule_presets().get(key)
     if preset is None:
-        raise not_found("preset of that key")
+        raise not_found("preset with that key")
     return preset
 
 
-def _macro_rows(context: ApiContext, source_id: int | None, campaign_id: int | None) -> Rows:
-    """The rows of the source that the rule belongs to, or of its campaign's."""
-    if source_id is None and campaign_id is not None and names(context, Named.CAMPAIGN, [campaign_id]):
+def _macro_rows(context: ApiContext, source_id: int | None, campaign_id: int | None) -> SourceRows:
+    """Return the rows of the rule's source, or of its campaign's source."""
+    if source_id is None and campaign_id is not None and names(context, RecordKind.CAMPAIGN, [campaign_id]):
         source_id = read_campaign(context, campaign_id).source_id
     return rows_of_source(context, source_id or 0)
 
 
 def _campaign_to_try(context: ApiContext, view: api.RuleView | None) -> int | None:
-    """A campaign whose conversions the rule is decided for."""
+    """Return a campaign to which the rule applies, or None."""
     if view is None or view.campaign_id is not None:
         return view.campaign_id if view else None
     found = list_campaigns(context, CampaignFilter(source_id=view.source_id), 1).items
     return found[0].id if found else None
 
 
-PAGES = RecordPages(path=PATH, records=api.RULES, editor=_editor, tree=_tree, fields=_EMPTY)
+PAGES = RecordPages(path=PATH, records=api.RULES, editor=_editor, tree=_tree, fields=_BLANK)
 
 routes = [
     get("/postback-rules", sync_to_thread=True)(show_list),
@@ -366,8 +359,8 @@ routes = [
     get("/postback-rules/new", sync_to_thread=True)(show_new),
     post("/postback-rules/new", sync_to_thread=True)(create),
     post("/postback-rules/times", sync_to_thread=False, status_code=200, opt={NEEDS: None})(preview_times),
-    post("/postback-rules/{number:int}", sync_to_thread=True)(change),
-    post("/postback-rules/{number:int}/clone", sync_to_thread=True)(clone),
-    post("/postback-rules/{number:int}/resume", sync_to_thread=True)(resume),
+    post("/postback-rules/{record_id:int}", sync_to_thread=True)(change),
+    post("/postback-rules/{record_id:int}/clone", sync_to_thread=True)(clone),
+    post("/postback-rules/{record_id:int}/resume", sync_to_thread=True)(resume),
     *PAGES.routes(),
 ]

@@ -1,4 +1,4 @@
-"""What differs between two states of a record, as its API shows them: field by field, for people."""
+"""Differences between two versions of a record, field by field, for display."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -6,23 +6,22 @@ from typing import Any
 
 import msgspec
 
-MAX_FIELDS = 200  # a page that lists more is not read
-_UNTOLD = {
+MAX_FIELDS = 200  # a longer list is of no use
+_HIDDEN = {
     "": frozenset({"updated_at", "version"}),
     "networks": frozenset({"postback_url", "pixel_code", "pixel_note"}),
     "campaigns": frozenset({"link"}),
     "settings": frozenset({"saved"}),
 }
-"""Fields that change with every change, and by noun those that follow from others."""
-
+"""Fields that change with every save, and by noun, fields derived from others."""
 
 _IDENTITIES = ("number", "offer_id", "name")
-"""What a row is of, whatever its place."""
+"""Fields that identify a row wherever it stands in its list."""
 _NUMBERS = frozenset({"number", "offer_id"})
 
 
 class FieldDifference(msgspec.Struct, frozen=True):
-    """A field that is not what it was. Empty texts stand for nothing."""
+    """A changed field. Empty texts: no value."""
 
     path: str
     before: str
@@ -32,34 +31,34 @@ class FieldDifference(msgspec.Struct, frozen=True):
 def differences(
     before: dict[str, Any] | None, after: dict[str, Any] | None, noun: str = ""
 ) -> tuple[FieldDifference, ...]:
-    """Every field that differs, nested ones by their path; of a new record every field that holds something.
+    """Return every changed field, nested ones by path; for a new record, every field with a value. At most MAX_FIELDS.
 
-    Of a list of words, only those that went and those that came. Rows are compared by what they are of, not by where they stand;
-    one that went or came is told as a whole.
+    Lists of words show only removed and added words. Rows are matched by identity, not by position; an added or removed row is
+    shown as a whole.
     """
-    untold = _UNTOLD[""] | _UNTOLD.get(noun, frozenset())
-    found = (one for one in _differing(before or {}, after or {}, "") if one.path not in untold)
+    hidden = _HIDDEN[""] | _HIDDEN.get(noun, frozenset())
+    found = (one for one in _differing(before or {}, after or {}, "") if one.path not in hidden)
     return tuple(islice(found, MAX_FIELDS))
 
 
 def _differing(old: Any, new: Any, path: str) -> Iterator[FieldDifference]:
     if isinstance(old, dict) or isinstance(new, dict):
-        was, is_now = (side if isinstance(side, dict) else {} for side in (old, new))
-        for name in dict.fromkeys([*was, *is_now]):
-            yield from _differing(was.get(name), is_now.get(name), f"{path}.{name}" if path else str(name))
+        before, after = (side if isinstance(side, dict) else {} for side in (old, new))
+        for name in dict.fromkeys([*before, *after]):
+            yield from _differing(before.get(name), after.get(name), f"{path}.{name}" if path else str(name))
     elif _are_rows(old) or _are_rows(new):
-        was, is_now = _rows_by_name(old or [], new or [])
-        for name in dict.fromkeys([*was, *is_now]):
+        before, after = _rows_by_name(old or [], new or [])
+        for name in dict.fromkeys([*before, *after]):
             place = f"{path}[{name}]"
-            if name in was and name in is_now:
-                yield from _differing(was[name], is_now[name], place)
+            if name in before and name in after:
+                yield from _differing(before[name], after[name], place)
             else:
-                yield FieldDifference(place, _row_text(was.get(name)), _row_text(is_now.get(name)))
+                yield FieldDifference(place, _row_text(before.get(name)), _row_text(after.get(name)))
     elif _words(old) != _words(new):
-        went = [word for word in _words(old) if word not in _words(new)]
-        came = [word for word in _words(new) if word not in _words(old)]
-        told = (went, came) if went or came else (_words(old), _words(new))
-        yield FieldDifference(path, *(", ".join(words) for words in told))
+        removed = [word for word in _words(old) if word not in _words(new)]
+        added = [word for word in _words(new) if word not in _words(old)]
+        shown = (removed, added) if removed or added else (_words(old), _words(new))
+        yield FieldDifference(path, *(", ".join(words) for words in shown))
 
 
 def _are_rows(value: Any) -> bool:
@@ -67,13 +66,13 @@ def _are_rows(value: Any) -> bool:
 
 
 def _rows_by_name(old: list[Any], new: list[Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The rows of both sides by what they are of; by where they stand where that is not told, or told twice."""
+    """Return the rows of both sides by identity; by position if a row has none, or two share one."""
     rows = [*old, *new]
     identity = next((name for name in _IDENTITIES if all(isinstance(row, dict) and name in row for row in rows)), "")
-    was, is_now = _named(old, identity), _named(new, identity)
-    if len(was) < len(old) or len(is_now) < len(new):
+    before, after = _named(old, identity), _named(new, identity)
+    if len(before) < len(old) or len(after) < len(new):
         return _named(old, ""), _named(new, "")
-    return was, is_now
+    return before, after
 
 
 def _named(rows: list[Any], identity: str) -> dict[str, Any]:
@@ -81,7 +80,7 @@ def _named(rows: list[Any], identity: str) -> dict[str, Any]:
 
 
 def _row_name(row: Any, identity: str, at: int) -> str:
-    """``V3`` of a source's parameters, the first two by their own names; ``offer 7``; a header's name."""
+    """Return a row's name: ``V3`` or a fixed parameter's own name in a source, ``offer 7``, or a header's name."""
     value = row.get(identity) if identity else None
     if value in (None, ""):
         return f"row {at}"
@@ -91,11 +90,11 @@ def _row_name(row: Any, identity: str, at: int) -> str:
 
 
 def _row_text(row: Any) -> str:
-    """A whole row: its fields that hold something."""
+    """Return a whole row: its fields with a value."""
     if not isinstance(row, dict):
         return _text(row)
-    told = [(name, _text(value)) for name, value in row.items() if name not in _NUMBERS]
-    return ", ".join(f"{name} {text}" for name, text in told if text)
+    fields = [(name, _text(value)) for name, value in row.items() if name not in _NUMBERS]
+    return ", ".join(f"{name} {text}" for name, text in fields if text)
 
 
 def _words(value: Any) -> list[str]:

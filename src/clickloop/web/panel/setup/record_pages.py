@@ -1,4 +1,4 @@
-"""What the editors of all set-up records share: showing one, archiving and restoring it. Creating and changing are their own."""
+"""Pages that all setup records share: showing, archiving and restoring. Each record has its own for creating and changing."""
 
 import dataclasses
 from collections.abc import Callable, Collection, Iterable
@@ -7,86 +7,86 @@ from typing import Any, Generic, Protocol, TypeVar
 from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 
-from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.setup.record import RecordFields, Versioned
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Id
 from clickloop.web.api.setup.records import Records
 from clickloop.web.api.wire import json_value
-from clickloop.web.panel.frame.edit_conflict import Edited
-from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.page import Answer
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
+from clickloop.web.panel.frame.edit_conflict import RecordEdit
+from clickloop.web.panel.frame.flash import FlashMessage
+from clickloop.web.panel.frame.page import PageResponse
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 
 R = TypeVar("R", bound=RecordFields)
 V = TypeVar("V", bound=Versioned)
 Shown = TypeVar("Shown", bound=Versioned, contravariant=True)
 
 
-class Editor(Protocol[Shown]):
-    """The page of one record: a form filled with ``tree``. ``view``: the record as it is saved, None for a new one."""
+class RecordEditor(Protocol[Shown]):
+    """An editor: a form filled with ``tree``. ``view``: the saved record, None for a new one."""
 
     def __call__(
         self,
-        visit: VisitFacts,
+        viewer: Viewer,
         context: ApiContext,
         tree: dict[str, Any],
         view: Shown | None,
-        faults: tuple[Fault, ...] = (),
-    ) -> Answer:
-        """Return the page."""
-        ...
+        faults: tuple[FieldFault, ...] = (),
+    ) -> PageResponse: ...
 
 
 def blank_tree(record: RecordFields, fields: Iterable[str]) -> dict[str, Any]:
-    """Return these fields of a record as an empty form shows them."""
+    """Return these fields of a record as a form shows them."""
     values = json_value(record)
     return {name: values[name] for name in fields if name in values}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecordPages(Generic[R, V]):
-    """The pages of one kind of record below ``path``."""
+    """The shared pages of one kind of record, under ``path``."""
 
     path: str
     records: Records[R, V]
-    editor: Editor[V]
+    editor: RecordEditor[V]
     tree: Callable[[V], dict[str, Any]]
     """Returns a view as its form shows it."""
     fields: Collection[str]
-    """Those that the form can change."""
+    """Fields that the form can change."""
 
-    def show(self, visit: VisitFacts, context: ApiContext, record_id: int, faults: tuple[Fault, ...] = ()) -> Answer:
-        """Return the editor of a record as it is saved. ``faults``: why what was asked for was not done."""
+    def show(
+        self, viewer: Viewer, context: ApiContext, record_id: int, faults: tuple[FieldFault, ...] = ()
+    ) -> PageResponse:
+        """Return the editor of a saved record. ``faults``: why a requested action failed."""
         view = self.records.read(context, record_id)
-        return self.editor(visit, context, self.tree(view), view, faults)
+        return self.editor(viewer, context, self.tree(view), view, faults)
 
-    def edited(self, context: ApiContext, record_id: int, view: V) -> Edited:
-        """Return what a form changes, for ``save_over``."""
+    def edit_of(self, context: ApiContext, record_id: int, view: V) -> RecordEdit:
+        """Return the record as ``save_edit`` needs it."""
         reread = self.records.read
-        return Edited(self.records.noun.name, record_id, view, self.fields, lambda: reread(context, record_id))
+        return RecordEdit(self.records.noun.name, record_id, view, self.fields, lambda: reread(context, record_id))
 
     def routes(self) -> list[HTTPRouteHandler]:
-        """Return the routes of what is the same for every kind."""
+        """Return the routes of the shared pages."""
 
-        def show(visit: Visit, context: Context, number: Id) -> Answer:
-            return self.show(visit, context, number)
+        def show(viewer: CurrentViewer, context: Context, record_id: Id) -> PageResponse:
+            return self.show(viewer, context, record_id)
 
-        def archive(visit: Visit, context: Context, number: Id) -> Answer:
+        def archive(viewer: CurrentViewer, context: Context, record_id: Id) -> PageResponse:
             try:
-                self.records.archive(context, number)
+                self.records.archive(context, record_id)
             except InvalidInputError as error:
-                return self.show(visit, context, number, error.faults)
-            return visit.go(self.path, Said.ARCHIVED)
+                return self.show(viewer, context, record_id, error.faults)
+            return viewer.go(self.path, FlashMessage.ARCHIVED)
 
-        def restore(visit: Visit, context: Context, number: Id) -> Answer:
+        def restore(viewer: CurrentViewer, context: Context, record_id: Id) -> PageResponse:
             try:
-                self.records.restore(context, number)
+                self.records.restore(context, record_id)
             except InvalidInputError as error:
-                return self.show(visit, context, number, error.faults)
-            return visit.go(f"{self.path}/{number}", Said.RESTORED)
+                return self.show(viewer, context, record_id, error.faults)
+            return viewer.go(f"{self.path}/{record_id}", FlashMessage.RESTORED)
 
-        record = f"{self.path.removeprefix('/panel')}/{{number:int}}"
+        record = f"{self.path.removeprefix('/panel')}/{{record_id:int}}"
         return [
             get(record, sync_to_thread=True)(show),
             post(f"{record}/archive", sync_to_thread=True)(archive),

@@ -1,10 +1,10 @@
-"""What is to be said of a template beside what its macros are, while it is typed: the same as saving says of it."""
+"""Live validation of a template: the problems that saving would report, shown next to the macro findings while typing."""
 
 from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from clickloop.diagnosis.check.finding import Kind, Place
+from clickloop.diagnosis.check.finding import CheckPlace, CheckPlaceKind
 from clickloop.diagnosis.check.records import address_findings, external_id_findings
 from clickloop.macro import parse
 from clickloop.pasting import INVISIBLE
@@ -21,7 +21,7 @@ from clickloop.setup.web_address import address_faults
 
 
 class Remark(msgspec.Struct, frozen=True):
-    """One sentence and what to do. ``tone``: ``fault`` (saving refuses it), ``warning``, or ``dim`` (worth knowing)."""
+    """A sentence and its remedy. ``tone``: ``fault`` (saving fails), ``warning``, or ``dim`` (information)."""
 
     tone: str
     sentence: str
@@ -29,44 +29,51 @@ class Remark(msgspec.Struct, frozen=True):
 
 
 def source_remarks(text: str) -> tuple[Remark, ...]:
-    """What to know of a template that is filled for clicks of any source, by the rows that it uses."""
+    """Return a note if a template that is not tied to one source uses macros of source parameters."""
     used = [f"{{{name}}}" for name in parse(text).names if name in V_MACROS]
     if not used:
         return ()
-    sentence = f"What {' and '.join(used)} brings depends on the traffic source of each click: it is empty where that has no such row."
+    sentence = f"{' and '.join(used)}: the value depends on each click’s traffic source, and is empty if it has no such parameter."
     return (Remark("dim", sentence),)
 
 
 def external_id_remarks(url: str, rows: Mapping[str, str]) -> tuple[Remark, ...]:
-    """Return what keeps the source from knowing the click of its postback. ``rows``: the macros of its rows, by parameter."""
-    found = external_id_findings(parse(url, rows).names, Place(kind=Kind.TRAFFIC_SOURCE)) if url.strip() else ()
-    return tuple(Remark("warning", finding.sentence, finding.remedy) for finding in found)
+    """Return warnings if the source cannot match its postback to a click. ``rows``: the source's macros by parameter."""
+    findings = (
+        external_id_findings(parse(url, rows).names, CheckPlace(kind=CheckPlaceKind.TRAFFIC_SOURCE))
+        if url.strip()
+        else ()
+    )
+    return tuple(Remark("warning", finding.sentence, finding.remedy) for finding in findings)
 
 
 def offer_remarks(
     url: str, network: Network | None, rows: Mapping[str, str], own_hosts: frozenset[str]
 ) -> tuple[Remark, ...]:
-    """Return what saving would refuse of an offer's address, whether our click id is in it, and whether it leads back to us."""
-    return tuple(_of_offer(Offer(name="", url=url.strip()), network, rows, OwnLinks(own_hosts)))
+    """Return the faults that would prevent saving an offer URL, and warnings for a missing click id or a redirect loop."""
+    return tuple(_offer_remarks(Offer(name="", url=url.strip()), network, rows, OwnLinks(own_hosts)))
 
 
-def _of_offer(offer: Offer, network: Network | None, rows: Mapping[str, str], own_links: OwnLinks) -> Iterator[Remark]:
+def _offer_remarks(
+    offer: Offer, network: Network | None, rows: Mapping[str, str], own_links: OwnLinks
+) -> Iterator[Remark]:
     url = offer.url
     for fault in address_faults("url", url, required=False):
         is_invisible = fault.code == FaultCode.CHARACTER and INVISIBLE.search(url) is not None
-        if fault.code != FaultCode.MACRO_IN_HOST and not is_invisible:  # the check of its macros says both better
+        if fault.code != FaultCode.MACRO_IN_HOST and not is_invisible:  # the macro findings explain both better
             yield Remark("fault", fault.message)
     for finding in address_findings(offer, network, rows, own_links) if url else ():
         yield Remark("warning", finding.sentence, finding.remedy)
 
 
 def postback_remarks(url: str, guard: AddressGuard) -> tuple[Remark, ...]:
-    """What saving would refuse of a postback's URL. No name is looked up; what is masked stands for something harmless."""
+    """Return the faults that would prevent saving a postback URL, without DNS lookups."""
+    # A masked secret must not count as a fault: replace it with a harmless value.
     url = url.strip().replace(MASK, "0")
     if not url:
         return ()
     return tuple(
-        Remark("fault", found.sentence)
-        for found in check_request(RequestTemplate(url=url), guard)
-        if found.fault is not RuleFault.URL_MACRO_IN_AUTHORITY  # which the check of its macros says better
+        Remark("fault", finding.sentence)
+        for finding in check_request(RequestTemplate(url=url), guard)
+        if finding.fault is not RuleFault.URL_MACRO_IN_AUTHORITY  # the macro findings explain it better
     )

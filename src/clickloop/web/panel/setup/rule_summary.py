@@ -1,4 +1,4 @@
-"""The summary of a postback rule in lists: when it is sent."""
+"""A short summary of a postback rule's conditions, for lists."""
 
 from clickloop.postback.rule import Trigger
 from clickloop.web.api.setup import postback_rules as api
@@ -6,7 +6,7 @@ from clickloop.web.panel.frame.durations import duration_text
 
 
 def conditions_summary(view: api.RuleView) -> list[str]:
-    """Return when a rule is sent, in a few words each."""
+    """Return the conditions of a rule, a few words each."""
     conditions = view.conditions
     if conditions.trigger is Trigger.ALARM:
         return ["alarms of this tracker"]
@@ -14,13 +14,13 @@ def conditions_summary(view: api.RuleView) -> list[str]:
     if conditions.trigger is Trigger.STATUS:
         parts.append("every change of status")
     if conditions.only_first:
-        parts.append("first of a click")
+        parts.append("first conversion of a click")
     if conditions.minimum_payout is not None:
-        parts.append(f"from {conditions.minimum_payout}")
+        parts.append(f"payout from {conditions.minimum_payout}")
     if conditions.every_nth > 1:
-        parts.append(f"1 of {conditions.every_nth}")
+        parts.append(f"1 in {conditions.every_nth}")
     if conditions.delay_seconds:
         parts.append(f"after {duration_text(conditions.delay_seconds)}")
     if conditions.payout_percent != 100:
-        parts.append(f"{conditions.payout_percent} % of the payout")
+        parts.append(f"{conditions.payout_percent}% of the payout")
     return parts

@@ -1,27 +1,37 @@
-"""What the editors of the set-up offer to choose from: names of live records by number, and tags in one line."""
+"""Choices in forms: names of live records, tags, statuses, time zones; and parameters of pages that choose a record."""
 
 from collections.abc import Collection, Mapping
+from typing import Annotated
+
+from litestar.params import QueryParameter
 
 from clickloop.conversion.status import OTHER
+from clickloop.log_filter import MAX_ID
+from clickloop.setup.instance import time_zones
 from clickloop.store.ledger.schema.tables import campaigns, offers
 from clickloop.store.ledger.setup import names as ledger_names
 from clickloop.store.ledger.setup.conditions import tags_in_use
-from clickloop.store.ledger.setup.names import Named
+from clickloop.store.ledger.setup.names import RecordKind
 from clickloop.store.ledger.setup.statuses import status_rows
 from clickloop.text import readable
 from clickloop.web.api.context import ApiContext
 
-MAX_CHOICES = 500
-"""Maximum number of records in a choice; beyond it a field takes the number."""
+OptionalId = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
+IdFilter = Annotated[str, QueryParameter(max_length=10)]
+"""A record's number as a filter form sends it; empty: all."""
+PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 
-_TAGGED = {Named.OFFER: offers, Named.CAMPAIGN: campaigns}
+MAX_CHOICES = 500
+"""Maximum number of records in a choice; beyond that, the campaign editor takes the number instead."""
+
+_TAGGED = {RecordKind.OFFER: offers, RecordKind.CAMPAIGN: campaigns}
 
 Choices = list[tuple[int, str]]
-"""Number and name, by name."""
+"""Number and name, sorted by name."""
 
 
-def choices(context: ApiContext, kind: Named, also: Collection[int | None] = ()) -> Choices:
-    """Live records to choose from, and those that are chosen ``also``, live or not."""
+def choices(context: ApiContext, kind: RecordKind, also: Collection[int | None] = ()) -> Choices:
+    """Return live records to choose from. ``also``: numbers to include even if archived."""
     with context.ledger.read() as tx:
         found = ledger_names.live_names(tx, kind, MAX_CHOICES)
         missing = {number for number in also if number and number not in found}
@@ -29,41 +39,45 @@ def choices(context: ApiContext, kind: Named, also: Collection[int | None] = ())
     return sorted(_shown(found).items(), key=lambda item: item[1].casefold())
 
 
-def only(found: Choices) -> int | None:
-    """The number of the only one that there is; None where there are several or none."""
-    return found[0][0] if len(found) == 1 else None
+def only(pairs: Choices) -> int | None:
+    """Return the number of the only choice; None if there are several or none."""
+    return pairs[0][0] if len(pairs) == 1 else None
 
 
-def names(context: ApiContext, kind: Named, numbers: Collection[int | None]) -> dict[int, str]:
-    """The names of records by number."""
+def names(context: ApiContext, kind: RecordKind, numbers: Collection[int | None]) -> dict[int, str]:
     with context.ledger.read() as tx:
         return _shown(ledger_names.names_of(tx, kind, {number for number in numbers if number}))
 
 
-def tags_to_choose(context: ApiContext, kind: Named) -> list[str]:
-    """Every tag of live offers or campaigns."""
+def tags_to_choose(context: ApiContext, kind: RecordKind) -> list[str]:
+    """Return every tag of live offers or campaigns."""
     with context.ledger.read() as tx:
         return [readable(tag) for tag in tags_in_use(tx, _TAGGED[kind])]
 
 
 def status_choices(context: ApiContext) -> list[tuple[str, str]]:
-    """Keys and names of the statuses that a conversion can be given: all but the one for unknown words."""
+    """Return the keys and names of the statuses that a user can choose: all but the one for unknown words."""
     with context.ledger.read() as tx:
         rows = status_rows(tx)
     return [(row.status.key, readable(row.status.name)) for row in rows if row.status.key != OTHER.key]
 
 
 def tags_of(line: object) -> list[str]:
-    """The tags that somebody wrote in one line, between commas; a list stays one."""
+    """Return the tags of a comma-separated line; a list stays one."""
     if isinstance(line, list):
         return [str(tag) for tag in line]
     return [tag.strip() for tag in str(line or "").split(",") if tag.strip()]
 
 
 def number_of(text: object) -> int | None:
-    """The number that a field holds, if it is one."""
+    """Return the number in a field, None if it holds none."""
     word = str(text or "").strip()
     return int(word) if word.isdecimal() and len(word) <= 9 else None
+
+
+def zone_choices() -> list[tuple[str, str]]:
+    """Return every time zone with its display name."""
+    return [(zone, zone.replace("_", " ")) for zone in time_zones()]
 
 
 def _shown(found: Mapping[int, str]) -> dict[int, str]:

@@ -1,28 +1,29 @@
-"""Statuses: what conversions can be, the words that networks send for them, and words that nobody has given a meaning yet."""
+"""Statuses of conversions, the words that networks send for them, and unmapped words."""
 
 from typing import Annotated, Any
 
 import msgspec
 from litestar import get, post
-from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
-from litestar.params import QueryParameter, SkipValidation
+from litestar.params import QueryParameter
 
 from clickloop.conversion.status import OTHER, SALE, CountsAs
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
-from clickloop.web.api.all_faults import save_read
+from clickloop.conversion.status_change import StatusCreation, StatusUpdate
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
+from clickloop.tracking.jobs.reruns import RerunView
+from clickloop.web.api.all_faults import save_or_report_faults
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.jobs import reruns
 from clickloop.web.api.paging import KeyPath
 from clickloop.web.api.setup import statuses as api
-from clickloop.web.panel.frame.edit_conflict import Edited, save_over, seen_mark
-from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
+from clickloop.web.panel.frame.edit_conflict import RecordEdit, save_edit, seen_version
+from clickloop.web.panel.frame.flash import FlashMessage
+from clickloop.web.panel.frame.form import FormParameter
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 
 PATH = "/panel/statuses"
-ALWAYS = (SALE.key, OTHER.key)
+PERMANENT = (SALE.key, OTHER.key)
 COUNTS = (
     (CountsAs.PENDING.value, "pending – not earned yet"),
     (CountsAs.CONFIRMED.value, "confirmed – revenue"),
@@ -30,91 +31,85 @@ COUNTS = (
 )
 
 _FIELDS = api.StatusView.__struct_fields__
-_FormParameter = NamedDependency[SkipValidation[Form]]
 Mapped = Annotated[str, QueryParameter(max_length=200)]
 RerunId = Annotated[str, QueryParameter(name="rerun", max_length=26)]
 
 
-def show_list(visit: Visit, context: Context, mapped: Mapped = "", rerun_id: RerunId = "") -> Answer:
-    """All statuses, and the words that wait for a meaning. ``mapped``: the word that was just given one."""
-    return _list(visit, context, mapped, rerun_id)
+def show_list(viewer: CurrentViewer, context: Context, mapped: Mapped = "", rerun_id: RerunId = "") -> PageResponse:
+    """Return the statuses and unmapped words. ``mapped``: the word that was just mapped."""
+    return _list(viewer, context, mapped, rerun_id)
 
 
-def show_new(visit: Visit, context: Context) -> Answer:
-    """The form for a new status."""
-    return _editor(visit, context, {}, None)
+def show_new(viewer: CurrentViewer, context: Context) -> PageResponse:
+    return _editor(viewer, context, {}, None)
 
 
-def show(visit: Visit, context: Context, key: KeyPath) -> Answer:
-    """A status."""
+def show(viewer: CurrentViewer, context: Context, key: KeyPath) -> PageResponse:
     view = api.read_status(context, key)
-    return _editor(visit, context, msgspec.to_builtins(view), view)
+    return _editor(viewer, context, msgspec.to_builtins(view), view)
 
 
-def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
-    """Creates the status."""
+def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
     try:
-        save_read(context, form.read_partly(api.StatusCreation), api.create_status)
+        save_or_report_faults(context, form.read_partly(StatusCreation), api.create_status)
     except InvalidInputError as error:
-        return _editor(visit, context, form.tree, None, error.faults)
-    return visit.go(PATH, Said.CREATED)
+        return _editor(viewer, context, form.tree, None, error.faults)
+    return viewer.go(PATH, FlashMessage.CREATED)
 
 
-def change(visit: Visit, context: Context, key: KeyPath, form: _FormParameter) -> Answer:
-    """Saves the status."""
+def change(viewer: CurrentViewer, context: Context, key: KeyPath, form: FormParameter) -> PageResponse:
     view = api.read_status(context, key)
     try:
-        edited = Edited(api.NOUN, key, view, _FIELDS, lambda: api.read_status(context, key))
-        save_over(context, form, edited, api.StatusUpdate, api.change_status)
+        edit = RecordEdit(api.NOUN, key, view, _FIELDS, lambda: api.read_status(context, key))
+        save_edit(context, form, edit, StatusUpdate, api.change_status)
     except InvalidInputError as error:
-        return _editor(visit, context, form.tree, view, error.faults)
-    return visit.go(PATH, Said.SAVED)
+        return _editor(viewer, context, form.tree, view, error.faults)
+    return viewer.go(PATH, FlashMessage.SAVED)
 
 
-def remove(visit: Visit, context: Context, key: KeyPath) -> Answer:
-    """Removes a status that no conversion has and no rule waits for."""
+def remove(viewer: CurrentViewer, context: Context, key: KeyPath) -> PageResponse:
+    """Remove a status that no conversion and no rule uses."""
     try:
         api.remove_status(context, key)
     except InvalidInputError as error:
-        faults = tuple(Fault("", fault.code, fault.message) for fault in error.faults)
+        faults = tuple(FieldFault("", fault.code, fault.message) for fault in error.faults)
     except HTTPException as error:
         if error.status_code != 409:
             raise
-        faults = (Fault("", FaultCode.IN_USE, error.detail),)
+        faults = (FieldFault("", FaultCode.IN_USE, error.detail),)
     else:
-        return visit.go(PATH, Said.REMOVED)
+        return viewer.go(PATH, FlashMessage.REMOVED)
     view = api.read_status(context, key)
-    return _editor(visit, context, msgspec.to_builtins(view), view, faults)
+    return _editor(viewer, context, msgspec.to_builtins(view), view, faults)
 
 
-def map_word(visit: Visit, context: Context, form: _FormParameter) -> Answer:
-    """Gives a word to a status; the page then offers to run the notices that came with it again."""
+def map_word(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
+    """Map a word to a status; the page then offers to reprocess its notices."""
     word, key = form.raw("word"), form.text("key")
     try:
-        api.change_status(context, key, api.StatusUpdate(add_words=[word]))
+        api.change_status(context, key, StatusUpdate(add_words=[word]))
     except InvalidInputError as error:
-        return _list(visit, context, faults=error.faults)
-    return visit.go(PATH, mapped=word)
+        return _list(viewer, context, faults=error.faults)
+    return viewer.go(PATH, mapped=word)
 
 
-def rerun(visit: Visit, context: Context, form: _FormParameter) -> Answer:
-    """Runs all notices that came with a word again, in the background."""
+def rerun(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
+    """Reprocess all notices with a word, as a background job."""
     word = form.raw("word")
     with context.ledger.write() as tx:
         started = reruns.start_rerun(tx, context, reruns.BulkRerun(status_word=word))
-    return visit.go(PATH, mapped=word, rerun=started.rerun_id or "")
+    return viewer.go(PATH, mapped=word, rerun=started.rerun_id or "")
 
 
 def _list(
-    visit: VisitFacts, context: ApiContext, mapped: str = "", rerun_id: str = "", faults: tuple[Fault, ...] = ()
-) -> Answer:
+    viewer: Viewer, context: ApiContext, mapped: str = "", rerun_id: str = "", faults: tuple[FieldFault, ...] = ()
+) -> PageResponse:
     found = api.list_statuses(context)
     job = _job(context, rerun_id) if rerun_id else None
     meaning = next((one.name for one in found.items if mapped.strip().lower() in one.words), "") if mapped else ""
     return page(
-        visit,
+        viewer,
         "statuses.html",
-        422 if faults else 200,
         faults,
         found=found,
         names={one.key: one.name for one in found.items},
@@ -124,7 +119,7 @@ def _list(
     )
 
 
-def _job(context: ApiContext, rerun_id: str) -> reruns.RerunView | None:
+def _job(context: ApiContext, rerun_id: str) -> RerunView | None:
     try:
         return reruns.read_rerun(context, rerun_id)
     except HTTPException:
@@ -132,22 +127,21 @@ def _job(context: ApiContext, rerun_id: str) -> reruns.RerunView | None:
 
 
 def _editor(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
     tree: dict[str, Any],
     view: api.StatusView | None,
-    faults: tuple[Fault, ...] = (),
-) -> Answer:
+    faults: tuple[FieldFault, ...] = (),
+) -> PageResponse:
     return page(
-        visit,
+        viewer,
         "status.html",
-        422 if faults else 200,
         faults,
         v={"key": "", "name": "", "counts_as": CountsAs.PENDING.value, "words": [], **tree},
         view=view,
-        mark=seen_mark(context, tree, view, _FIELDS),
+        seen=seen_version(context, tree, view, _FIELDS),
         counts=COUNTS,
-        always=ALWAYS,
+        permanent=PERMANENT,
     )
 
 

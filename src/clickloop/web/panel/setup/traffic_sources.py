@@ -1,16 +1,14 @@
-"""Traffic sources: the list, and the editor with presets, rows, sliders and the postback URL."""
+"""Traffic sources: the list, and the editor with presets, parameters and the postback URL."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Response, get, post
-from litestar.di import NamedDependency
-from litestar.params import QueryParameter, SkipValidation
 
 from clickloop.report.query import Dimension
 from clickloop.saving.preset_records import rows_of_preset, source_preset_of
 from clickloop.setup.campaign import Campaign, campaign_link
-from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.setup.preset.preset import SourcePreset, find_sources, source_presets
 from clickloop.setup.source_rows import LAST_ROW, FixedRow
 from clickloop.setup.traffic_source import (
@@ -22,32 +20,33 @@ from clickloop.setup.traffic_source import (
     SourceParameter,
     TrafficSource,
 )
-from clickloop.store.ledger.setup.names import Named
-from clickloop.web.api.all_faults import save_read
+from clickloop.store.ledger.setup.names import RecordKind
+from clickloop.web.api.all_faults import save_or_report_faults
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Words
 from clickloop.web.api.setup import traffic_sources as api
 from clickloop.web.api.wire import json_value
 from clickloop.web.panel.frame.auth_guard import NEEDS
-from clickloop.web.panel.frame.edit_conflict import save_over, seen_mark
-from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, fragment, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
-from clickloop.web.panel.reports.newcomer import next_step, walk_at
+from clickloop.web.panel.frame.edit_conflict import save_edit, seen_version
+from clickloop.web.panel.frame.flash import FlashMessage
+from clickloop.web.panel.frame.form import Form, FormParameter
+from clickloop.web.panel.frame.page import PageResponse, fragment, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.reports.today import NO_FIGURES, figures_today
-from clickloop.web.panel.setup.macro_fields import offered, rows_of_form, source_sight
+from clickloop.web.panel.reports.walkthrough import next_step, walkthrough_at
+from clickloop.web.panel.setup.macro_fields import offered, preview_source_url, rows_of_form
 from clickloop.web.panel.setup.preset_difference import (
-    Difference,
-    Editor,
+    PresetDifference,
+    PresetForm,
     difference_page,
     differing,
     differing_rows,
 )
 from clickloop.web.panel.setup.record_pages import RecordPages, blank_tree
+from clickloop.web.panel.setup.setup_choices import PresetKey
 
 PATH = "/panel/traffic-sources"
-ROWS_A_PAGE = 100
+ROWS_PER_PAGE = 100
 
 COST_MODELS = (
     (CostModel.CPC, "CPC – per click"),
@@ -58,137 +57,132 @@ COST_MODELS = (
 _FIELDS = SourceChange.__struct_fields__
 _BLANK_ROW = {"number": None, "parameter": "", "placeholder": "", "name": "", "tracked": False}
 
-_FormParameter = NamedDependency[SkipValidation[Form]]
-PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
-
 
 def show_list(
-    visit: Visit, context: Context, cursor: Cursor = "", archived: Archived = False, words: Words = ""
-) -> Answer:
-    """Every traffic source, with today's figures."""
-    found = api.list_sources(context, ROWS_A_PAGE, cursor, archived, words)
+    viewer: CurrentViewer, context: Context, cursor: Cursor = "", archived: Archived = False, words: Words = ""
+) -> PageResponse:
+    """Return the list of traffic sources, with today's figures."""
+    found = api.list_sources(context, ROWS_PER_PAGE, cursor, archived, words)
     return page(
-        visit,
+        viewer,
         "traffic_sources.html",
         found=found,
         archived=archived,
         cursor=cursor,
         q=words,
         names=_preset_names(),
-        figures=figures_today(context, visit, Dimension.SOURCE, [one.id for one in found.items]),
+        figures=figures_today(context, viewer, Dimension.SOURCE, [one.id for one in found.items]),
         no_figures=NO_FIGURES,
         currency=context.currency,
     )
 
 
-def choose_preset(visit: Visit, context: Context, words: Words = "") -> Answer:
-    """Presets to begin a new source with."""
-    walk = walk_at(context, visit, Named.SOURCE)
-    return page(visit, "traffic_source_presets.html", found=find_sources(words), q=words, walk=walk)
+def choose_preset(viewer: CurrentViewer, context: Context, words: Words = "") -> PageResponse:
+    walkthrough = walkthrough_at(context, viewer, RecordKind.SOURCE)
+    return page(viewer, "traffic_source_presets.html", found=find_sources(words), q=words, walkthrough=walkthrough)
 
 
-def show_new(visit: Visit, context: Context, preset: PresetKey = "") -> Answer:
-    """The editor of a source that is not there yet, filled from a preset if one is named."""
+def show_new(viewer: CurrentViewer, context: Context, preset: PresetKey = "") -> PageResponse:
+    """Return the editor of a new source, filled from a preset if one is named."""
     tree = _tree_of_preset(source_preset_of(preset)) if preset else _empty_tree()
-    return _editor(visit, context, tree, None)
+    return _editor(viewer, context, tree, None)
 
 
-def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
-    """Creates the source, or does what another button of the form asks for."""
-    answer = _other_button(visit, context, form, None)
-    if answer is not None:
-        return answer
+def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
+    """Create a source, or handle another button of the form."""
+    response = _other_button(viewer, context, form, None)
+    if response is not None:
+        return response
     try:
-        view = save_read(context, form.read_partly(NewSource, **_given(form)), api.create_source)
+        view = save_or_report_faults(context, form.read_partly(NewSource, **_submitted(form)), api.create_source)
     except InvalidInputError as error:
-        return _editor(visit, context, form.tree, None, error.faults)
-    return visit.go(f"{PATH}/{view.id}", Said.CREATED)
+        return _editor(viewer, context, form.tree, None, error.faults)
+    return viewer.go(f"{PATH}/{view.id}", FlashMessage.CREATED)
 
 
-def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> Answer:
-    """Saves the source, or does what another button of the form asks for."""
-    view = api.read_source(context, number)
-    answer = _other_button(visit, context, form, view)
-    if answer is not None:
-        return answer
+def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormParameter) -> PageResponse:
+    """Save a source, or handle another button of the form."""
+    view = api.read_source(context, record_id)
+    response = _other_button(viewer, context, form, view)
+    if response is not None:
+        return response
     try:
-        edited = PAGES.edited(context, number, view)
-        save_over(context, form, edited, SourceChange, api.change_source, **_given(form))
+        edit = PAGES.edit_of(context, record_id, view)
+        save_edit(context, form, edit, SourceChange, api.change_source, **_submitted(form))
     except InvalidInputError as error:
-        return _editor(visit, context, form.tree, view, error.faults)
-    return visit.go(f"{PATH}/{number}", Said.SAVED)
+        return _editor(viewer, context, form.tree, view, error.faults)
+    return viewer.go(f"{PATH}/{record_id}", FlashMessage.SAVED)
 
 
-def preview_link(context: Context, form: _FormParameter) -> Response[str]:
-    """Return the campaign link as the form stands: a part of the page, for the script that shows it."""
-    rows = [row for row in form.shown_again(NewSource).get("parameters") or [] if isinstance(row, dict)]
-    return Response(fragment("link_preview.html", link=_link_form(context, rows)), media_type="text/html")
+def preview_link(context: Context, form: FormParameter) -> Response[str]:
+    """Return the campaign link for the current form, for the script that inserts it."""
+    rows = [row for row in form.redisplay_values(NewSource).get("parameters") or [] if isinstance(row, dict)]
+    return Response(fragment("link_preview.html", link=_link_preview(context, rows)), media_type="text/html")
 
 
-def _given(form: Form) -> dict[str, Any]:
-    """What the form says in other words than the API: the URL without line ends, if it is there."""
+def _submitted(form: Form) -> dict[str, Any]:
+    """Return the fields whose form differs from the API's: the postback URL without line ends, if the form has it."""
     return {"postback_url": form.text("postback_url")} if form.has("postback_url") else {}
 
 
-def _other_button(visit: VisitFacts, context: ApiContext, form: Form, view: api.SourceView | None) -> Answer | None:
-    """What a button other than Save asks for; nothing is stored. None: it was Save."""
+def _other_button(viewer: Viewer, context: ApiContext, form: Form, view: api.SourceView | None) -> PageResponse | None:
+    """Return the page for a button other than Save, or None for Save. Nothing is stored."""
     tree = form.tree
     if form.has("add_row"):
-        return _editor(visit, context, tree, view, blank_rows=1)
+        return _editor(viewer, context, tree, view, blank_rows=1)
     if form.has("back_to_form"):
-        return _editor(visit, context, tree, view)
+        return _editor(viewer, context, tree, view)
     if form.has("load_preset") or form.has("take_preset"):
         key = form.text("load")
         if not key:
-            return _editor(visit, context, tree, view)
+            return _editor(viewer, context, tree, view)
         preset = source_preset_of(key)
         fresh = _tree_of_preset(preset)
         differences = _differences(tree, fresh)
         if form.has("take_preset") or not any(one.mine for one in differences):
-            kept = {"name": tree.get("name") or fresh["name"]}
-            return _editor(visit, context, {**tree, **fresh, **kept, "parameters": _renumbered(tree, fresh)}, view)
-        editor = Editor("Traffic sources", PATH, f"{PATH}/{view.id if view else 'new'}")
-        return difference_page(visit, form, editor, preset.name, differences)
+            name = {"name": tree.get("name") or fresh["name"]}
+            return _editor(viewer, context, {**tree, **fresh, **name, "parameters": _renumbered(tree, fresh)}, view)
+        editor = PresetForm("Traffic sources", PATH, f"{PATH}/{view.id if view else 'new'}")
+        return difference_page(viewer, form, editor, preset.name, differences)
     return None
 
 
 def _editor(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
     tree: dict[str, Any],
     view: api.SourceView | None,
-    faults: tuple[Fault, ...] = (),
+    faults: tuple[FieldFault, ...] = (),
     blank_rows: int = 0,
-) -> Answer:
+) -> PageResponse:
     tree = {**_empty_tree(), **tree}
     tree["parameters"] = [{**_BLANK_ROW, **row} for row in tree["parameters"] if isinstance(row, dict)]
     rows = rows_of_form(Form(_pairs_of_rows(tree["parameters"])))
     url = str(tree["postback_url"])
     preset = source_presets().get(str(tree.get("preset") or (view.preset if view else "")))
     return page(
-        visit,
+        viewer,
         "traffic_source.html",
-        422 if faults else 200,
         faults,
         v=tree,
         view=view,
-        mark=seen_mark(context, tree, view, _FIELDS),
+        seen=seen_version(context, tree, view, _FIELDS),
         preset=preset,
         presets=[(one.key, one.name) for one in source_presets().values()],
         cost_models=COST_MODELS,
         blank_rows=blank_rows,
-        sight=source_sight(context, url, rows, faulty=bool(faults)),
+        preview=preview_source_url(context, url, rows, faulty=bool(faults)),
         groups=offered(rows),
-        link=_link_form(context, tree["parameters"]),
+        link=_link_preview(context, tree["parameters"]),
         last_row=LAST_ROW,
         currency=context.currency,
-        next_step=next_step(context, visit),
-        walk=None if view else walk_at(context, visit, Named.SOURCE),
+        next_step=next_step(context, viewer),
+        walkthrough=None if view else walkthrough_at(context, viewer, RecordKind.SOURCE),
     )
 
 
-def _link_form(context: ApiContext, rows: Sequence[dict[str, Any]]) -> str:
-    """The campaign link as the source will get it, for a campaign whose key is left open."""
+def _link_preview(context: ApiContext, rows: Sequence[dict[str, Any]]) -> str:
+    """Return the campaign link that the source will get, with KEY for a campaign's key."""
     parameters = tuple(
         SourceParameter(
             number, str(row.get("parameter", "")), str(row.get("placeholder", "")), "", bool(row.get("tracked"))
@@ -232,14 +226,14 @@ def _tree_of_preset(preset: SourcePreset) -> dict[str, Any]:
 
 
 def _renumbered(mine: dict[str, Any], fresh: dict[str, Any]) -> list[dict[str, Any]]:
-    """The preset's rows; one whose parameter is there already keeps its number."""
+    """Return the preset's rows; parameters that the form already has keep their number."""
     numbers = {row.get("parameter"): row.get("number") for row in mine.get("parameters", [])}
     return [{**row, "number": numbers.get(row["parameter"], row["number"])} for row in fresh["parameters"]]
 
 
-def _differences(mine: dict[str, Any], fresh: dict[str, Any]) -> list[Difference]:
-    """What the preset would change of the form, part by part."""
-    url = Difference("Traffic source postback URL", str(mine.get("postback_url", "")), str(fresh["postback_url"]))
+def _differences(mine: dict[str, Any], fresh: dict[str, Any]) -> list[PresetDifference]:
+    """Return what the preset would change in the form."""
+    url = PresetDifference("Traffic source postback URL", str(mine.get("postback_url", "")), str(fresh["postback_url"]))
     rows = differing_rows(
         "Placeholder of {}", _placeholders(mine.get("parameters", [])), _placeholders(fresh["parameters"])
     )
@@ -247,9 +241,8 @@ def _differences(mine: dict[str, Any], fresh: dict[str, Any]) -> list[Difference
 
 
 def _placeholders(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """The placeholder of each row by its parameter."""
     return {
-        str(row["parameter"]): str(row.get("placeholder", "")) or "(a row without one)"
+        str(row["parameter"]): str(row.get("placeholder", "")) or "(no placeholder)"
         for row in rows
         if row.get("parameter")
     }
@@ -275,6 +268,6 @@ routes = [
     get("/traffic-sources/new", sync_to_thread=True)(show_new),
     post("/traffic-sources/new", sync_to_thread=True)(create),
     post("/traffic-sources/link", sync_to_thread=True, status_code=200, opt={NEEDS: None})(preview_link),
-    post("/traffic-sources/{number:int}", sync_to_thread=True)(change),
+    post("/traffic-sources/{record_id:int}", sync_to_thread=True)(change),
     *PAGES.routes(),
 ]

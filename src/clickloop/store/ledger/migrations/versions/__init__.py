@@ -1,1 +1,1 @@
-"""The revisions, in order of their numbers."""
+"""The revisions, in numerical order."""

@@ -1,4 +1,4 @@
-"""Give conversions and postbacks a checksum each, and compute it for the rows that are there."""
+"""Add a checksum to conversions and postbacks, and compute it for existing rows."""
 
 import hashlib
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ _CHUNK = 1_000
 
 
 def upgrade() -> None:
-    """Add the columns and fill them, a thousand rows at a time."""
+    """Add the columns and fill them, ``_CHUNK`` rows at a time."""
     for table, names in (("conversions", _CONVERSION.split()), ("postbacks", _POSTBACK.split())):
         op.add_column(table, sa.Column("row_check", sa.BigInteger(), server_default="0", nullable=False))
         _fill(table, names)
@@ -43,7 +43,7 @@ def _fill(table: str, names: list[str]) -> None:
 
 
 def _check_of(values: Iterable[object]) -> int:
-    """As the product computed it when this revision was new."""
+    """Return the checksum as the product computed it when this revision was new."""
     parts = []
     for value in values:
         octets = value if isinstance(value, bytes | None) else str(value).encode("utf-8", "surrogatepass")

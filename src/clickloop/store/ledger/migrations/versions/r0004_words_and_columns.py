@@ -1,6 +1,6 @@
-"""Give each network words of its own for statuses, and each upload what was understood of its file.
+"""Add status words to networks, and to uploads how their file was understood.
 
-Existing networks have no words, so the common ones go on counting for them.
+Existing networks get no words of their own, so the common ones still apply to them.
 """
 
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the columns; no word is taken over from presets, which would change what stored settings mean."""
+    """Add the columns. Words of presets are not copied, because that would change what stored settings mean."""
     op.add_column("networks", sa.Column("status_words", sa.JSON(), server_default="{}", nullable=False))
     op.add_column("uploads", sa.Column("encoding", sa.String(16), server_default="utf-8", nullable=False))
     op.add_column("uploads", sa.Column("unused_columns", sa.JSON(), server_default="[]", nullable=False))

@@ -1,4 +1,4 @@
-"""Give each set-up record a version, so that nothing is saved over a change that nobody saw."""
+"""Add a version to each set-up record, so that no save overwrites a change its author has not seen."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,6 +21,6 @@ _TABLES = (
 
 
 def upgrade() -> None:
-    """Add the columns. Every record that is there is at version 1."""
+    """Add the columns. Existing records are at version 1."""
     for table in _TABLES:
         op.add_column(table, sa.Column("version", sa.BigInteger(), server_default="1", nullable=False))

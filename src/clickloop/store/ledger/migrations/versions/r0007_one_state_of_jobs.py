@@ -1,7 +1,7 @@
-"""Give uploads the states of all jobs, and jobs under way the filters of the logs.
+"""Give uploads the states of other jobs, and running jobs the filters of the logs.
 
-An upload that somebody ended is ``stopped`` like every other job. A running job names its period as the API does: left as it was, it
-would be read as one without a period, and do everything.
+A cancelled upload becomes ``stopped``, as with every other job. A running job names its period as the API does: unchanged, it
+would be read as a job without a period and cover everything.
 """
 
 import json
@@ -18,7 +18,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Rewrite the rows; SQLite changes a constraint only with the whole table, which is made anew."""
+    """Rewrite the rows. SQLite cannot change a constraint, so the whole table is copied."""
     state_known = op.f("ck_uploads_state_known")
     with op.batch_alter_table("uploads") as uploads:
         uploads.drop_constraint(state_known, type_="check")
@@ -36,7 +36,7 @@ def upgrade() -> None:
 
 def _name_period(wanted: dict[str, Any]) -> None:
     period = wanted.pop("period", None) or {}
-    wanted.pop("waiting", None)  # what a cancel, and resuming a rule, mean without saying so
+    wanted.pop("waiting", None)  # implied by cancelling, and by resuming a rule
     for name in ("since", "until"):
         if period.get(name) is not None:
             moment = datetime.fromtimestamp(period[name] / 1000, UTC)

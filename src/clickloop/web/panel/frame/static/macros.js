@@ -1,4 +1,4 @@
-// The macro editor: a click on a chip inserts its macro at the cursor; the server says while one types what it makes of the text.
+// The macro editor: clicking a chip inserts its macro at the cursor; the server renders a preview while the user types.
 const PAUSE_MS = 180;
 
 export function startMacroFields() {
@@ -7,38 +7,38 @@ export function startMacroFields() {
 
 function start(editor) {
   const field = editor.querySelector("textarea, input:not([type=hidden])");
-  const told = editor.querySelector("[data-told]");
+  const preview = editor.querySelector("[data-preview]");
   let timer = 0;
-  let asked = 0;
+  let latest = 0;
   editor.addEventListener("click", (event) => {
     const chip = event.target.closest(".chip");
     if (!chip) return;
     event.preventDefault();
     field.setRangeText(chip.dataset.macro, field.selectionStart, field.selectionEnd, "end");
     field.focus();
-    look(0);
+    refresh(0);
   });
-  field.addEventListener("input", () => look(PAUSE_MS));
-  field.form?.addEventListener("change", () => look(PAUSE_MS));
+  field.addEventListener("input", () => refresh(PAUSE_MS));
+  field.form?.addEventListener("change", () => refresh(PAUSE_MS));
 
-  function look(pause) {
+  function refresh(pause) {
     clearTimeout(timer);
-    timer = setTimeout(ask, pause);
+    timer = setTimeout(load, pause);
   }
 
-  async function ask() {
-    const number = ++asked;
+  async function load() {
+    const number = ++latest;
     const body = new URLSearchParams(new FormData(field.form));
     body.set("field", field.name);
-    let answer;
+    let response;
     try {
-      answer = await fetch(editor.dataset.macroEditor, { method: "POST", body });
+      response = await fetch(editor.dataset.macroEditor, { method: "POST", body });
     } catch {
-      return; // the server is away: what is shown stays
+      return; // the server is unreachable: keep the last preview
     }
-    if (!answer.ok || number !== asked) return;
-    told.innerHTML = await answer.text(); // escaped by the server
-    const used = new Set(told.querySelector("[data-used]")?.dataset.used.split(" ") ?? []);
+    if (!response.ok || number !== latest) return;
+    preview.innerHTML = await response.text(); // escaped by the server
+    const used = new Set(preview.querySelector("[data-used]")?.dataset.used.split(" ") ?? []);
     for (const chip of editor.querySelectorAll(".chip")) chip.setAttribute("aria-pressed", String(used.has(chip.dataset.macro)));
   }
 }

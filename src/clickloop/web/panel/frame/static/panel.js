@@ -1,4 +1,4 @@
-// Comfort for every page: copying, rows that are added in place, asking before what cannot be undone. All works without it.
+// Copy buttons, rows added in place, confirmations and live parts. Every page also works without this script.
 import { startMacroFields } from "./macros.js";
 
 document.addEventListener("click", async (event) => {
@@ -10,7 +10,7 @@ document.addEventListener("click", async (event) => {
     try {
       await navigator.clipboard.writeText(field.value ?? field.textContent);
     } catch {
-      document.execCommand("copy"); // pages without TLS have no clipboard of their own
+      document.execCommand("copy"); // no clipboard API without TLS
     }
     const name = button.textContent;
     button.textContent = "Copied";
@@ -31,12 +31,12 @@ document.addEventListener("submit", (event) => {
   if (question && !window.confirm(question)) event.preventDefault();
 });
 
-// What was sent cannot be sent once more by a second click, until the page is shown again, as after going back.
+// Disables a form's buttons once it is sent, so that a second click does not repeat it; pageshow enables them, as after going back.
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  const elsewhere = form.hasAttribute("target") || event.submitter?.hasAttribute("formtarget");
-  if (event.defaultPrevented || form.getAttribute("method") !== "post" || elsewhere) return;
-  setTimeout(() => { // after the browser has gathered what it sends, the button's own name among it
+  const opensElsewhere = form.hasAttribute("target") || event.submitter?.hasAttribute("formtarget");
+  if (event.defaultPrevented || form.getAttribute("method") !== "post" || opensElsewhere) return;
+  setTimeout(() => { // deferred: a button disabled now would not send its name
     for (const button of buttonsOf(form)) button.disabled = true;
   });
 });
@@ -49,7 +49,7 @@ function buttonsOf(form) {
   return [...form.elements].filter((element) => element.type === "submit");
 }
 
-// A table's <template> is its blank row; __n__ in it becomes the next number.
+// A table's <template> is its blank row; __n__ in it becomes the next index.
 function addRow(table) {
   const blank = table.querySelector("template");
   const next = Number(table.dataset.next);
@@ -61,7 +61,7 @@ function addRow(table) {
   row.querySelector("input:not([type=hidden])")?.focus();
 }
 
-// A removed row is only hidden until the form is sent, and its fields are switched off, so that it can be taken back.
+// A removed row is hidden and its fields are disabled until the form is sent, so that removing can be undone.
 function removeRow(row, name, holds) {
   const fields = [...row.querySelectorAll("input, select, textarea")].filter((field) => !field.disabled);
   const isBlank = !fields.some((field) => field.value && field.dataset.weight === undefined && !["hidden", "checkbox"].includes(field.type));
@@ -73,7 +73,7 @@ function removeRow(row, name, holds) {
   note.className = "undo";
   const cell = note.appendChild(document.createElement("td"));
   cell.colSpan = row.cells.length;
-  cell.append(`${name} is removed when you save. ${holds} `.replace("  ", " "));
+  cell.append(`${name} will be removed when you save. ${holds} `.replace("  ", " "));
   const undo = cell.appendChild(document.createElement("button"));
   undo.type = "button";
   undo.textContent = "Undo";
@@ -94,7 +94,7 @@ function removeRow(row, name, holds) {
   undo.focus();
 }
 
-// A form with data-unsaved asks before what was typed into it is lost. "changed": it was sent and is shown again, not saved.
+// A form with data-unsaved asks before its input is lost. "changed": it was submitted and is shown again, unsaved.
 const leaving = new Set();
 for (const form of document.querySelectorAll("form[data-unsaved]")) {
   const asShown = form.dataset.unsaved === "changed" ? null : contentOf(form);
@@ -109,7 +109,7 @@ function contentOf(form) {
   return JSON.stringify([...new FormData(form)].filter(([, value]) => typeof value === "string"));
 }
 
-// A form with data-passwords gets a switch that shows what is typed.
+// A form with data-passwords gets a switch to show them.
 for (const form of document.querySelectorAll("form[data-passwords]")) {
   const fields = [...form.querySelectorAll("input[type=password]")];
   const line = document.createElement("p");
@@ -123,21 +123,21 @@ for (const form of document.querySelectorAll("form[data-passwords]")) {
   form.querySelector(".buttons").before(line);
 }
 
-// A form with data-auto is sent as soon as a choice changes.
+// A form with data-auto is submitted when a choice changes.
 document.addEventListener("change", (event) => {
   const form = event.target.form;
   if (form?.dataset.auto !== undefined && event.target.matches("select, input[type=checkbox], input[type=radio]")) form.requestSubmit();
 });
 
-// A part with data-refresh is fetched again while what it shows is under way.
+// A part with data-refresh is fetched again as long as the fresh one has the attribute, too.
 for (const part of document.querySelectorAll("[data-refresh]")) refresh(part);
 
 function refresh(part) {
   setTimeout(async () => {
     try {
-      const answer = await fetch(part.dataset.refresh, { headers: { Accept: "text/html" } });
-      if (!answer.ok) return refresh(part);
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const response = await fetch(part.dataset.refresh, { headers: { Accept: "text/html" } });
+      if (!response.ok) return refresh(part);
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
       const fresh = page.getElementById(part.id);
       if (!fresh) return;
       part.replaceWith(fresh);
@@ -148,40 +148,40 @@ function refresh(part) {
   }, 1500);
 }
 
-// A part with data-live is asked for anew while one fills in the form around it.
+// A part with data-live is rendered again by the server while the user fills in the form around it.
 for (const part of document.querySelectorAll("[data-live]")) {
   const form = part.closest("form");
   let timer = 0;
-  let asked = 0;
+  let latest = 0;
   form.addEventListener("input", () => {
     clearTimeout(timer);
     timer = setTimeout(async () => {
-      const number = ++asked;
+      const number = ++latest;
       try {
-        const answer = await fetch(part.dataset.live, { method: "POST", body: new URLSearchParams(new FormData(form)) });
-        if (answer.ok && number === asked) part.innerHTML = await answer.text(); // escaped by the server
+        const response = await fetch(part.dataset.live, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+        if (response.ok && number === latest) part.innerHTML = await response.text(); // escaped by the server
       } catch {
-        // the server is away: what is shown stays
+        // the server is unreachable: keep what is shown
       }
     }, 250);
   });
 }
 
-// Weights in a table with data-shares: each row's [data-share] says its part of the whole.
+// In a table with data-shares, each row's [data-share] shows its weight's share of the total.
 for (const table of document.querySelectorAll("table[data-shares]")) {
-  const tell = () => {
+  const showShares = () => {
     const rows = [...table.tBodies[0].rows].map((row) => ({
       weight: !row.hidden && row.querySelector("[data-chosen]")?.value ? Math.max(0, Number(row.querySelector("[data-weight]")?.value) || 0) : 0,
-      told: row.querySelector("[data-share]"),
+      share: row.querySelector("[data-share]"),
     }));
-    const whole = rows.reduce((sum, row) => sum + row.weight, 0);
-    for (const row of rows) if (row.told) row.told.textContent = whole && row.weight ? `${(100 * row.weight / whole).toFixed(1)} %` : "–";
+    const total = rows.reduce((sum, row) => sum + row.weight, 0);
+    for (const row of rows) if (row.share) row.share.textContent = total && row.weight ? `${(100 * row.weight / total).toFixed(1)}%` : "–";
   };
-  table.closest("form").addEventListener("input", tell);
-  document.addEventListener("click", () => setTimeout(tell, 0));
+  table.closest("form").addEventListener("input", showShares);
+  document.addEventListener("click", () => setTimeout(showShares, 0));
 }
 
-// Filters are folded away where they would push the first row of a list off a small screen.
+// On a small screen, filters are folded: they would push the first row off it.
 const small = window.matchMedia("(max-width: 34rem)");
 const fold = () => { for (const part of document.querySelectorAll("details.fold")) part.open = !small.matches; };
 small.addEventListener("change", fold);

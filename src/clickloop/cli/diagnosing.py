@@ -1,0 +1,125 @@
+"""The commands trace, simulate, doctor and check. None of them changes figures or sends anything."""
+
+from typing import Annotated
+
+import typer
+
+from clickloop.cli.connecting import DEFAULT_DATA, REFUSED, DataFolder, send_request, stop, unused
+
+
+def trace(
+    click_id: Annotated[str, typer.Argument(help="Clickloop's click ID.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the API's response as JSON.")] = False,
+    data: DataFolder = DEFAULT_DATA,
+) -> None:
+    """Show the whole story of a click on one timeline: redirect, incoming postbacks, conversions, postbacks and attempts."""
+    from urllib.parse import quote
+
+    form = "json" if as_json else "text"
+    answer = send_request(data, "GET", f"/api/v1/clicks/{quote(click_id, safe='')}/trace?format={form}")
+    typer.echo(answer.body.decode().rstrip("\n"))
+
+
+def simulate(
+    campaign: Annotated[int | None, typer.Argument(min=1, help="ID of the campaign to visit.")] = None,
+    click_id: Annotated[str, typer.Option("--click", help="Simulate one more conversion of a recorded click.")] = "",
+    conversion_id: Annotated[
+        str, typer.Option("--conversion", help="Apply the current rules to the last change of a stored conversion.")
+    ] = "",
+    param: Annotated[
+        list[str] | None, typer.Option(help="Link parameter, name=value. Defaults to an example for each parameter.")
+    ] = None,
+    offer: Annotated[int | None, typer.Option(min=1, help="ID of the offer to send the visitor to.")] = None,
+    useragent: Annotated[str, typer.Option(help="The visitor's User-Agent.")] = "",
+    country: Annotated[str, typer.Option(help="The visitor's country, two letters.")] = "",
+    payout: Annotated[str, typer.Option(help="Payout, as the network would send it.")] = "",
+    status: Annotated[str, typer.Option(help="Status, as the network would send it.")] = "",
+    txid: Annotated[str, typer.Option(help="Transaction ID, as the network would send it.")] = "",
+    currency: Annotated[str, typer.Option(help="Currency, as the network would send it.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the API's response as JSON.")] = False,
+    data: DataFolder = DEFAULT_DATA,
+) -> None:
+    """Simulate a visit and a conversion. Shows the redirect, each rule's decision and the requests; stores and sends nothing."""
+    import msgspec
+
+    body: dict[str, object] = {"campaign_id": campaign, "click_id": click_id, "conversion_id": conversion_id}
+    if param is not None:
+        pairs = [pair.partition("=") for pair in param]
+        if any(not equals for _, equals, _ in pairs):
+            raise stop("--param takes name=value.", REFUSED)
+        body["parameters"] = {name: value for name, _, value in pairs}
+    visitor = {"useragent": useragent, "country": country}
+    notice = {"payout": payout, "status": status, "txid": txid, "currency": currency}
+    if any(visitor.values()):
+        body["visitor"] = visitor
+    if any(notice.values()):
+        body["conversion"] = notice
+    if offer is not None:
+        body["offer_id"] = offer
+    form = "json" if as_json else "text"
+    answer = send_request(data, "POST", f"/api/v1/simulate?format={form}", msgspec.json.encode(body))
+    typer.echo(answer.body.decode().rstrip("\n"))
+
+
+def doctor(
+    data: DataFolder = DEFAULT_DATA,
+    confirm: Annotated[
+        bool,
+        typer.Option(
+            "--confirm",
+            help="Confirm the reported damage to the journal and to single rows once you have dealt with it. This ends the alarm.",
+        ),
+    ] = False,
+) -> None:
+    """Examine a data folder: versions, disk, journal, ledger, facts, and whether every postback is accounted for.
+
+    Works with or without a running server. Exits with 1 if a fault is found.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from clickloop.clock import wall_clock
+    from clickloop.diagnosis.doctor import confirm_rows, examine
+    from clickloop.diagnosis.doctor_finding import DoctorVerdict
+    from clickloop.plural import pluralize
+    from clickloop.store.damage_log import confirm_damages
+    from clickloop.store.identity import FILE_NAME, LEDGER_FILE, has_been_used
+    from clickloop.store.ledger.ledger import LedgerError
+
+    folder = data.resolve()
+    if not ((folder / LEDGER_FILE).exists() or (folder / FILE_NAME).exists() or has_been_used(folder)):
+        raise unused(folder)
+    if confirm:
+        confirmed = pluralize(confirm_damages(folder, wall_clock()), "report")
+        typer.echo(f"Confirmed {confirmed} of damage to the journal.")
+        try:
+            rows = confirm_rows(folder, wall_clock())
+        except (LedgerError, SQLAlchemyError):
+            rows = 0  # examine() below reports what is wrong with the ledger
+        if rows:
+            typer.echo(f"Accepted {pluralize(rows, 'changed row')} in the ledger. The change log lists them.")
+    findings = examine(folder, wall_clock())
+    for finding in findings:
+        typer.echo(f"{finding.verdict:<8} {finding.place:<10} {finding.sentence}")
+        if finding.remedy:
+            typer.echo(f"{'':19} {finding.remedy}")
+    if any(finding.verdict is DoctorVerdict.FAULT for finding in findings):
+        raise typer.Exit(REFUSED)
+
+
+def check(
+    campaign: Annotated[int | None, typer.Option(min=1, help="Check only what this campaign uses.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings, too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the API's response as JSON.")] = False,
+    data: DataFolder = DEFAULT_DATA,
+) -> None:
+    """Check the chain from source to network and back: what is wrong, where, and how to fix it. Exits with 1 for errors."""
+    import msgspec
+
+    from clickloop.diagnosis.check.views import CheckView, check_text
+
+    query = f"?campaign_id={campaign}" if campaign is not None else ""
+    answer = send_request(data, "GET", f"/api/v1/check{query}")
+    result = msgspec.json.decode(answer.body, type=CheckView)
+    typer.echo(answer.body.decode() if as_json else check_text(result).rstrip("\n"))
+    if result.errors or (strict and result.warnings):
+        raise typer.Exit(REFUSED)

@@ -1,0 +1,54 @@
+"""Reading the records of a trace."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from clickloop.click.click_values import SetupNames
+from clickloop.conversion.conversion_log import ConversionFilter
+from clickloop.conversion.notice_log import NoticeFilter
+from clickloop.diagnosis.trace import OmittedRecords, Trace, trace_click
+from clickloop.logs.context import LogContext
+from clickloop.postback.postback_log import PostbackAttempt
+from clickloop.store.ledger.logs.conversions import conversions_before, count_conversions_of_click, newest_changes
+from clickloop.store.ledger.logs.notices import count_notices, notices_of_click
+from clickloop.store.ledger.logs.postbacks import (
+    IDS_PER_QUERY,
+    attempts_of,
+    count_postbacks_of_click,
+    postbacks_of_click,
+)
+from clickloop.store.ledger.setup.rules import setup_names_of
+
+MAX_TRACED = 200
+"""Maximum number of notices, of conversions, of changes and of postbacks in a trace, the newest. The others are only counted."""
+
+
+def find_trace(context: LogContext, click_id: str) -> Trace:
+    """Return the trace of a canonical click id. A click that has been deleted from the facts is read from its conversions."""
+    click = context.facts.find_clicks([click_id]).get(click_id)
+    with context.ledger.read() as tx:
+        conversions = conversions_before(tx, ConversionFilter(click_id=click_id), None, MAX_TRACED)
+        notices = notices_of_click(tx, click_id, MAX_TRACED)
+        ids = [conversion.conversion_id for conversion in conversions]
+        changes = newest_changes(tx, ids, MAX_TRACED + 1)
+        postbacks = postbacks_of_click(tx, click_id, MAX_TRACED)
+        left_out = OmittedRecords(
+            notices=_older(notices, lambda: count_notices(tx, NoticeFilter(click_id=click_id))),
+            conversions=_older(conversions, lambda: count_conversions_of_click(tx, click_id)),
+            changes=len(changes) > MAX_TRACED,
+            postbacks=_older(postbacks, lambda: count_postbacks_of_click(tx, click_id)),
+        )
+        if click is None and conversions:
+            click = conversions[0].click
+        names = setup_names_of(tx, click) if click else SetupNames()
+        attempts: dict[str, tuple[PostbackAttempt, ...]] = {}
+        for start in range(0, len(postbacks), IDS_PER_QUERY):
+            attempts |= attempts_of(tx, [postback.postback_id for postback in postbacks[start : start + IDS_PER_QUERY]])
+    trace = trace_click(click_id, click, notices, changes, postbacks, attempts, names)
+    return msgspec.structs.replace(trace, left_out=left_out)
+
+
+def _older(found: Sequence[object], count: Callable[[], int]) -> int:
+    # Counting takes time, so only where the limit was reached.
+    return count() - len(found) if len(found) == MAX_TRACED else 0

@@ -1,0 +1,1 @@
+"""The four logs, ready to be shown: clicks, conversions, notices (Conversions - In) and postbacks (Conversions - Out)."""

@@ -1,0 +1,58 @@
+"""A click as the API, the panel and exports show it."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from clickloop.click.click import Click
+from clickloop.clock import Moment
+from clickloop.logs.view import view_of
+from clickloop.setup.money_text import MoneyText, money_text
+from clickloop.setup.source_rows import V_ROWS
+from clickloop.text import readable
+
+
+class ClickView(msgspec.Struct, kw_only=True):
+    """A click as it was recorded. An empty text is unknown; an id of 0 is none."""
+
+    click_id: Annotated[str, Meta(examples=["01kaqj6z8m4x2c9v7b5n3t1w0y"])]
+    at: Moment
+    campaign_id: int
+    source_id: int
+    offer_id: int
+    network_id: int
+    external_id: Annotated[str, Meta(description="The source's click ID.")]
+    cost: MoneyText
+    target: Annotated[str, Meta(description="Where the visitor was sent.")]
+    domain: str
+    ip: str
+    country: str
+    language: str
+    useragent: str
+    referrer: str
+    device: str
+    brand: str
+    model: str
+    os: str
+    os_version: str
+    browser: str
+    browser_version: str
+    unique: bool
+    screening: Annotated[str, Meta(description="Why it is not counted. Empty for a click that is.")]
+    flags: Annotated[list[str], Meta(description="What is unusual about it.")]
+    parameters: Annotated[
+        dict[str, str], Meta(description="V1 to V30, those that are not empty.", examples=[{"v1": "42"}])
+    ]
+
+
+def click_view(click: Click) -> ClickView:
+    """Return the view of a click."""
+    values = {f"v{number}": getattr(click, f"v{number}") for number in V_ROWS}
+    return view_of(
+        ClickView,
+        click,
+        cost=money_text(click.cost_micros, click.cost_currency),
+        flags=click.flags.split(",") if click.flags else [],
+        parameters={name: readable(value) for name, value in values.items() if value},
+    )

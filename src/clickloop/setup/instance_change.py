@@ -1,0 +1,68 @@
+"""The request that changes the settings of the instance."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from clickloop.setup.instance import MAX_KEEP_DAYS, IpStorage, SavedSettings
+
+PublicUrl = Annotated[
+    str, Meta(description="Scheme and host of this tracker's public links.", examples=["https://go.example.com"])
+]
+Domains = Annotated[
+    list[str],
+    Meta(description="Additional hosts that reach this tracker, for campaign links.", examples=[["clk.example.net"]]),
+]
+Currency = Annotated[
+    str,
+    Meta(
+        description="ISO 4217 code. Used in reports and for amounts without a currency.",
+        examples=["USD"],
+    ),
+]
+FallbackUrl = Annotated[
+    str,
+    Meta(
+        description="Where visitors go when a campaign has no destination for them. Leave empty to show a plain 404 page."
+    ),
+]
+Zone = Annotated[
+    str, Meta(description="Default time zone, for users who have not chosen one.", examples=["Europe/Berlin"])
+]
+KeepDays = Annotated[
+    int,
+    Meta(
+        description=f"Days after which clicks are deleted, at most {MAX_KEEP_DAYS}. 0 keeps them forever. Conversions are kept.",
+        examples=[365],
+    ),
+]
+Storage = Annotated[
+    IpStorage,
+    Meta(
+        description="How much of a visitor's IP address is stored from now on. shortened drops the last 8 bits of an IPv4 "
+        "address and the last 80 of an IPv6 address. What is not stored is not available to macros. The country is looked up first."
+    ),
+]
+
+
+class SettingsUpdate(msgspec.Struct, kw_only=True):
+    """Settings to change. Omitted fields stay unchanged; null restores the value the tracker was started with."""
+
+    public_url: PublicUrl | UnsetType | None = UNSET
+    domains: Domains | UnsetType | None = UNSET
+    currency: Currency | UnsetType | None = UNSET
+    fallback_url: FallbackUrl | UnsetType | None = UNSET
+    time_zone: Zone | UnsetType | None = UNSET
+    click_keep_days: KeepDays | UnsetType | None = UNSET
+    ip_storage: Storage | UnsetType | None = UNSET
+
+
+def changed_settings(before: SavedSettings, update: SettingsUpdate) -> SavedSettings:
+    """Return the saved settings after a change, with hosts trimmed and in lower case."""
+    changes = {name: value for name, value in msgspec.structs.asdict(update).items() if value is not UNSET}
+    if changes.get("domains") is not None:
+        changes["domains"] = tuple(dict.fromkeys(domain.strip().lower() for domain in changes["domains"]))
+    if changes.get("public_url") is not None:
+        changes["public_url"] = changes["public_url"].strip().rstrip("/")
+    return msgspec.structs.replace(before, **changes)

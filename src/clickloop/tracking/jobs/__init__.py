@@ -1,0 +1,1 @@
+"""Jobs that users start: how each is entered, previewed, shown, listed and stopped."""
