@@ -6,7 +6,17 @@ from collections import Counter
 import pytest
 
 from clickloop.click.conditions import Value, ready_condition
-from clickloop.click.flow import Choice, ReadyFlow, ReadyPath, choose, derived, ready_rules, rule_for, weighted
+from clickloop.click.flow import (
+    Choice,
+    ReadyFlow,
+    ReadyPath,
+    Weighted,
+    choose,
+    derived,
+    ready_rules,
+    rule_for,
+    weighted,
+)
 from clickloop.setup.condition import Condition, Operator, UnknownValue
 from clickloop.setup.flow import FlowParts, LandingShare, OfferShare, Path, PathTarget, Rule, flow_faults
 
@@ -26,7 +36,7 @@ def ready_flow(parts: FlowParts) -> ReadyFlow[int]:
     return ReadyFlow(fields, rules, _paths(parts.default_paths))
 
 
-def _paths(paths: tuple[Path, ...]) -> object:
+def _paths(paths: tuple[Path, ...]) -> Weighted[ReadyPath[int]]:
     return weighted(
         (
             ReadyPath(
@@ -159,7 +169,7 @@ def test_shares_stay_within_four_standard_deviations_and_choices_do_not_hang_on_
 
 
 def _is_share(count: int, total: int, share: float) -> bool:
-    return abs(count - total * share) <= 4 * (total * share * (1 - share)) ** 0.5
+    return bool(abs(count - total * share) <= 4 * (total * share * (1 - share)) ** 0.5)
 
 
 def test_neighbouring_draws_are_as_good_as_any() -> None:

@@ -21,11 +21,11 @@ _ISP = {"isp": "T-Mobile USA", "organization": "T-Mobile", "autonomous_system_nu
     [
         ([_CITY], Place("US", "NA", "US-CA", "Los Angeles")),
         ([_CITY, _ASN], Place("US", "NA", "US-CA", "Los Angeles", "T-MOBILE-AS21928", "21928")),
-        ([_CITY, _ISP, _ASN, {"connection_type": "Cellular"}], Place("US", "NA", "US-CA", "Los Angeles", "T-Mobile USA", "21928", "mobile")),
+        ([_CITY, _ISP, _ASN, {"connection_type": "Cellular"}], Place("US", "NA", "US-CA", "Los Angeles", "T-Mobile USA", "21928", "mobile")),  # noqa: E501
         ([None, _ASN], Place(isp="T-MOBILE-AS21928", asn="21928")),
         ([{"registered_country": {"iso_code": "DE"}}], Place("DE")),
         ([{"country": "FR", "continent": "EU", "asn": "AS3215", "as_name": "Orange"}], Place("FR", "EU", isp="Orange", asn="3215")),
-        ([{"traits": {"isp": "A", "autonomous_system_number": 7, "connection_type": "Cable/DSL"}}], Place(isp="A", asn="7", connection="broadband")),
+        ([{"traits": {"isp": "A", "autonomous_system_number": 7, "connection_type": "Cable/DSL"}}], Place(isp="A", asn="7", connection="broadband")),  # noqa: E501
         ([{"country": {"iso_code": "DE"}}, _CITY], Place("DE", "NA", "", "Los Angeles")),
         ([{"country": {"iso_code": "US"}, "subdivisions": [{"names": {"en": "California"}}]}], Place("US")),
         ([{"country": {"iso_code": "US"}, "subdivisions": [{"iso_code": "california"}]}], Place("US")),

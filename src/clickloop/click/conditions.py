@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 import re2
@@ -22,7 +23,8 @@ from clickloop.setup.condition import (
 
 Value = str | int | frozenset[str]
 """A visitor's value: a text, Unix milliseconds for ``schedule`` and ``date``, a set for ``mark``. Empty: unknown."""
-Test = Callable[[Value], bool]
+Test = Callable[[Any], bool]
+"""Takes a known value of the kind that the condition's field has."""
 
 _QUARTER_MS = 15 * 60 * 1000
 """Offsets of time zones are multiples of a quarter of an hour since 1972, so within one the hour of the week stays."""
@@ -64,7 +66,7 @@ def _test(op: Operator, comparison: Comparison, values: tuple[str, ...]) -> Test
             return _is_between(comparison, values)
         case Operator.MATCHES:
             patterns = [pattern_of(value) for value in values]
-            return lambda value: any(pattern.search(value) is not None for pattern in patterns)  # type: ignore[arg-type]
+            return lambda value: any(pattern.search(value) is not None for pattern in patterns)
         case Operator.CONTAINS:
             return _contains(values, is_exact=comparison is Comparison.TEXT)
         case Operator.STARTS_WITH:
@@ -89,14 +91,14 @@ def _is_in(comparison: Comparison, values: tuple[str, ...]) -> Test:
             return frozenset(str(int(value)) for value in values).__contains__
         case Comparison.WORD:
             words = frozenset(value.casefold() for value in values)
-            return lambda value: value.casefold() in words  # type: ignore[union-attr]
+            return lambda value: value.casefold() in words
         case Comparison.LANGUAGE:
             tags = frozenset(values)
-            return lambda value: value in tags or value.partition("-")[0] in tags  # type: ignore[union-attr]
+            return lambda value: value in tags or value.partition("-")[0] in tags
         case Comparison.VERSION:
             versions = frozenset(_version(value) for value in values)
             lengths = sorted({len(version) for version in versions})
-            return lambda value: any(_version(value)[:n] in versions for n in lengths)  # type: ignore[arg-type]
+            return lambda value: any(_version(value)[:n] in versions for n in lengths)
         case Comparison.ADDRESS:
             return _in_networks(values)
         case _:
@@ -127,16 +129,14 @@ def _address(text: str) -> tuple[int, int]:
 
 def _in_networks(values: tuple[str, ...]) -> Test:
     """Look an address up in merged ranges, so that 10,000 networks cost one search."""
-    ranges: dict[int, tuple[list[int], list[int]]] = {4: ([], []), 6: ([], [])}
     networks = [ipaddress.ip_network(value, strict=False) for value in values]
-    for version in (4, 6):
-        starts, ends = ranges[version]
-        for network in ipaddress.collapse_addresses([n for n in networks if n.version == version]):  # type: ignore[type-var]
-            starts.append(int(network.network_address))
-            ends.append(int(network.broadcast_address))
+    ranges = {
+        4: _ranges(ipaddress.collapse_addresses(n for n in networks if isinstance(n, ipaddress.IPv4Network))),
+        6: _ranges(ipaddress.collapse_addresses(n for n in networks if isinstance(n, ipaddress.IPv6Network))),
+    }
 
-    def test(value: Value) -> bool:
-        version, number = _address(value)  # type: ignore[arg-type]
+    def test(value: Any) -> bool:
+        version, number = _address(value)
         if not version:
             return False
         starts, ends = ranges[version]
@@ -144,6 +144,12 @@ def _in_networks(values: tuple[str, ...]) -> Test:
         return found >= 0 and number <= ends[found]
 
     return test
+
+
+def _ranges(networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> tuple[list[int], list[int]]:
+    """Return the first and the last address of each network, as numbers. The networks ascend and do not overlap."""
+    pairs = [(int(network.network_address), int(network.broadcast_address)) for network in networks]
+    return [first for first, _ in pairs], [last for _, last in pairs]
 
 
 def _in_schedule(values: tuple[str, ...]) -> Test:
@@ -155,7 +161,7 @@ def _in_schedule(values: tuple[str, ...]) -> Test:
         moment = datetime.fromtimestamp(quarter * _QUARTER_MS / 1000, zone)
         return moment.weekday() * 24 + moment.hour in hours
 
-    return lambda value: holds_in(value // _QUARTER_MS)  # type: ignore[operator]
+    return lambda value: holds_in(value // _QUARTER_MS)
 
 
 def _is_between(comparison: Comparison, values: tuple[str, ...]) -> Test:
@@ -165,17 +171,17 @@ def _is_between(comparison: Comparison, values: tuple[str, ...]) -> Test:
             zone = values[2] if len(values) > 2 else "UTC"
             first = moment_in(low, zone) if low else None
             last = _end_of(high, zone) if high else None
-            return lambda value: (first is None or value >= first) and (last is None or value <= last)  # type: ignore[operator]
+            return lambda value: (first is None or value >= first) and (last is None or value <= last)
         case Comparison.NUMBER:
             least, most = int(low or 0), int(high) if high else None
             return lambda value: (
                 value.isascii() and value.isdigit() and int(value) >= least and (most is None or int(value) <= most)
-            )  # type: ignore[union-attr, arg-type]
+            )
         case _:
             lowest, highest = _version(low), _version(high)
 
-            def test(value: Value) -> bool:
-                version = _version(value)  # type: ignore[arg-type]
+            def test(value: Any) -> bool:
+                version = _version(value)
                 return bool(version) and version >= lowest and (not highest or version[: len(highest)] <= highest)
 
             return test
@@ -199,12 +205,12 @@ def _contains(values: tuple[str, ...], *, is_exact: bool) -> Test:
         found = re2.compile("|".join(re2.escape(text) for text in texts), options).search
         if is_exact:
             return lambda value: found(value) is not None
-        return lambda value: found(value.casefold()) is not None  # type: ignore[union-attr]
+        return lambda value: found(value.casefold()) is not None
     if is_exact:
-        return lambda value: any(text in value for text in texts)  # type: ignore[operator]
+        return lambda value: any(text in value for text in texts)
 
-    def test(value: Value) -> bool:
-        folded = value.casefold()  # type: ignore[union-attr]
+    def test(value: Any) -> bool:
+        folded = value.casefold()
         return any(text in folded for text in texts)
 
     return test
@@ -215,8 +221,8 @@ def _starts_with(values: tuple[str, ...], *, is_exact: bool) -> Test:
     texts = frozenset(values if is_exact else (value.casefold() for value in values))
     lengths = sorted({len(text) for text in texts})
 
-    def test(value: Value) -> bool:
-        folded = value if is_exact else value.casefold()  # type: ignore[union-attr]
-        return any(folded[:length] in texts for length in lengths)  # type: ignore[index]
+    def test(value: Any) -> bool:
+        folded = value if is_exact else value.casefold()
+        return any(folded[:length] in texts for length in lengths)
 
     return test

@@ -110,11 +110,11 @@ class VisitorCookies:
             return NOBODY
 
 
-def _signer(key: bytes) -> "hashlib._Hash":
+def _signer(key: bytes) -> hashlib.blake2s:
     return hashlib.blake2s(key=key, digest_size=_TAG_BYTES, person=b"visitor")
 
 
-def _tag(signer: "hashlib._Hash", packed: bytes) -> str:
+def _tag(signer: hashlib.blake2s, packed: bytes) -> str:
     own = signer.copy()
     own.update(packed)
     return base64.urlsafe_b64encode(own.digest()).decode("ascii")

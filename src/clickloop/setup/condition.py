@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from clickloop.log_filter import MAX_ID
 from clickloop.postback.pattern import PatternError, pattern_of
-from clickloop.setup.fault import Fault, FaultCode, text_faults
+from clickloop.setup.fault import FaultCode, FieldFault, text_faults
 from clickloop.setup.source_rows import V_ROWS
 
 MAX_VALUES = 10_000  # black lists of zones are this long
@@ -164,43 +164,45 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
         return self.op is Operator.NOT_IN
 
 
-def condition_faults(at: str, condition: Condition) -> list[Fault]:
+def condition_faults(at: str, condition: Condition) -> list[FieldFault]:
     """Return what is wrong with a condition. ``at``: the path of its field, such as ``rules[0].conditions[1]``."""
     comparison = comparison_of(condition.field)
     if comparison is None:
         sentence = f"There is no field {condition.field[:100]!r}. A field such as country is expected, or query.NAME."
-        return [Fault(f"{at}.field", FaultCode.NOT_FOUND, sentence)]
+        return [FieldFault(f"{at}.field", FaultCode.NOT_FOUND, sentence)]
     if condition.op not in OPERATORS[comparison]:
         possible = ", ".join(OPERATORS[comparison])
         sentence = f"{condition.field} cannot be compared with {condition.op}. Use one of these: {possible}."
-        return [Fault(f"{at}.op", FaultCode.NOT_ALLOWED, sentence)]
+        return [FieldFault(f"{at}.op", FaultCode.NOT_ALLOWED, sentence)]
     return _number_faults(at, condition, comparison) or _value_faults(at, condition, comparison)
 
 
-def _number_faults(at: str, condition: Condition, comparison: Comparison) -> list[Fault]:
+def _number_faults(at: str, condition: Condition, comparison: Comparison) -> list[FieldFault]:
     """Return what is wrong with the number of values."""
     count, op = len(condition.values), condition.op
     field = f"{at}.values"
     if op is Operator.EMPTY:
         if not count and condition.list_id is None:
             return []
-        return [Fault(field, FaultCode.NOT_ALLOWED, "empty takes no values.")]
+        return [FieldFault(field, FaultCode.NOT_ALLOWED, "empty takes no values.")]
     if op is Operator.BETWEEN:
         expected = (2, 3) if comparison is Comparison.DATE else (2,)
         if condition.list_id is not None or count not in expected or not any(condition.values[:2]):
-            return [Fault(field, FaultCode.OUT_OF_RANGE, "Two bounds are expected; one of them may be empty.")]
+            return [FieldFault(field, FaultCode.OUT_OF_RANGE, "Two bounds are expected; one of them may be empty.")]
         return []
     if comparison is Comparison.SCHEDULE and condition.list_id is not None:
-        return [Fault(f"{at}.list_id", FaultCode.NOT_ALLOWED, "A schedule takes no list.")]
+        return [FieldFault(f"{at}.list_id", FaultCode.NOT_ALLOWED, "A schedule takes no list.")]
     if not count and condition.list_id is None:
-        return [Fault(field, FaultCode.REQUIRED, "Give at least one value, or a list.")]
+        return [FieldFault(field, FaultCode.REQUIRED, "Give at least one value, or a list.")]
     most = MAX_MATCHES if op is Operator.MATCHES else MAX_VALUES
     if count > most:
-        return [Fault(field, FaultCode.TOO_MANY, f"There are {count} values, at most {most} are possible. Use a list.")]
+        return [
+            FieldFault(field, FaultCode.TOO_MANY, f"There are {count} values, at most {most} are possible. Use a list.")
+        ]
     return []
 
 
-def _value_faults(at: str, condition: Condition, comparison: Comparison) -> list[Fault]:
+def _value_faults(at: str, condition: Condition, comparison: Comparison) -> list[FieldFault]:
     """Return the first faulty value: of 10,000 pasted ones the others are mostly faulty for the same reason."""
     for position, value in enumerate(condition.values):
         field = f"{at}.values[{position}]"
@@ -209,7 +211,7 @@ def _value_faults(at: str, condition: Condition, comparison: Comparison) -> list
         faults = text_faults(field, value, MAX_VALUE_LENGTH, required=True)
         sentence = "" if faults else _fault_of(condition, comparison, position, value)
         if sentence:
-            faults = [Fault(field, FaultCode.CHARACTER, f"{value[:100]!r} cannot be read: {sentence}")]
+            faults = [FieldFault(field, FaultCode.CHARACTER, f"{value[:100]!r} cannot be read: {sentence}")]
         if faults:
             return faults
     return []

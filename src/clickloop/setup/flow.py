@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from clickloop.log_filter import MAX_ID
 from clickloop.setup.condition import MAX_CONDITIONS, Condition, condition_faults
-from clickloop.setup.fault import Fault, FaultCode, text_faults
+from clickloop.setup.fault import FaultCode, FieldFault, text_faults
 from clickloop.setup.web_address import address_faults
 
 MAX_RULES = 100
@@ -107,7 +107,7 @@ class FlowParts(msgspec.Struct, frozen=True, kw_only=True):
             yield f"default_paths[{position}]", path
 
 
-def flow_faults(parts: FlowParts) -> list[Fault]:
+def flow_faults(parts: FlowParts) -> list[FieldFault]:
     """Return everything that is wrong with a flow, except whether what it names exists and whether it leads round in a loop."""
     faults = _too_many("rules", len(parts.rules), MAX_RULES, "A flow")
     for number, rule in enumerate(parts.rules[:MAX_RULES]):
@@ -121,14 +121,14 @@ def flow_faults(parts: FlowParts) -> list[Fault]:
     return faults + _repeated_ids(parts)
 
 
-def _path_list_faults(at: str, paths: tuple[Path, ...]) -> list[Fault]:
+def _path_list_faults(at: str, paths: tuple[Path, ...]) -> list[FieldFault]:
     faults = _too_many(at, len(paths), MAX_PATHS, "A rule")
     for position, path in enumerate(paths[:MAX_PATHS]):
         faults += _path_faults(f"{at}[{position}]", path)
     return faults
 
 
-def _path_faults(at: str, path: Path) -> list[Fault]:
+def _path_faults(at: str, path: Path) -> list[FieldFault]:
     faults = text_faults(f"{at}.name", path.name, MAX_NAME_LENGTH) + _weight_faults(f"{at}.weight", path.weight)
     faults += _too_many(f"{at}.landings", len(path.landings), MAX_LANDINGS, "A path")
     faults += _too_many(f"{at}.offers", len(path.offers), MAX_OFFERS, "A path")
@@ -141,27 +141,27 @@ def _path_faults(at: str, path: Path) -> list[Fault]:
     if path.target is PathTarget.URL or path.url:
         faults += address_faults(f"{at}.url", path.url, required=path.target is PathTarget.URL)
     if path.target is PathTarget.CAMPAIGN and path.campaign_id is None:
-        faults.append(Fault(f"{at}.campaign_id", FaultCode.REQUIRED, "Name the campaign that this path leads to."))
+        faults.append(FieldFault(f"{at}.campaign_id", FaultCode.REQUIRED, "Name the campaign that this path leads to."))
     return faults
 
 
-def _weight_faults(field: str, weight: int) -> list[Fault]:
+def _weight_faults(field: str, weight: int) -> list[FieldFault]:
     if 0 <= weight <= MAX_WEIGHT:
         return []
-    return [Fault(field, FaultCode.OUT_OF_RANGE, f"The weight is {weight}, 0 to {MAX_WEIGHT} is expected.")]
+    return [FieldFault(field, FaultCode.OUT_OF_RANGE, f"The weight is {weight}, 0 to {MAX_WEIGHT} is expected.")]
 
 
-def _too_many(field: str, count: int, most: int, whose: str) -> list[Fault]:
+def _too_many(field: str, count: int, most: int, whose: str) -> list[FieldFault]:
     if count <= most:
         return []
     noun = field.rpartition(".")[2].replace("_", " ")
-    return [Fault(field, FaultCode.TOO_MANY, f"{whose} has at most {most} {noun}; these are {count}.")]
+    return [FieldFault(field, FaultCode.TOO_MANY, f"{whose} has at most {most} {noun}; these are {count}.")]
 
 
-def _twice(at: str, field: str, ids: list[int]) -> list[Fault]:
+def _twice(at: str, field: str, ids: list[int]) -> list[FieldFault]:
     noun = field.removesuffix("_id").capitalize()
     return [
-        Fault(
+        FieldFault(
             f"{at}[{position}].{field}",
             FaultCode.DUPLICATE,
             f"{noun} {number} stands twice: give it once, with one weight.",
@@ -171,9 +171,9 @@ def _twice(at: str, field: str, ids: list[int]) -> list[Fault]:
     ]
 
 
-def _repeated_ids(parts: FlowParts) -> list[Fault]:
+def _repeated_ids(parts: FlowParts) -> list[FieldFault]:
     """Return a fault for each id that an earlier rule or path has: reports could not tell them apart."""
-    faults: list[Fault] = []
+    faults: list[FieldFault] = []
     for places in (
         [(f"rules[{number}]", rule.id) for number, rule in enumerate(parts.rules)],
         [(at, path.id) for at, path in parts.paths()],
@@ -181,6 +181,8 @@ def _repeated_ids(parts: FlowParts) -> list[Fault]:
         seen: set[int] = set()
         for at, number in places:
             if number and number in seen:
-                faults.append(Fault(f"{at}.id", FaultCode.DUPLICATE, f"{number} stands twice: leave the copy's out."))
+                faults.append(
+                    FieldFault(f"{at}.id", FaultCode.DUPLICATE, f"{number} stands twice: leave the copy's out.")
+                )
             seen.add(number)
     return faults
