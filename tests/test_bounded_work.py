@@ -260,6 +260,7 @@ NOT_READING = {
     "click.routing": "a dictionary's look-up; addresses are the set-up's, see setup.own_link",
     "click.useragent_words": "words alone",
     "conversion.attribution": "compares what was read",
+    "conversion.payout": "reads an amount, which ``money`` bounds",
     "conversion.conversion": "the record alone",
     "conversion.conversion_log": "filters of the API, each of bounded length",
     "conversion.reported": "looks at each text once; how many there are is bounded by the size of a body",
