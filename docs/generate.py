@@ -6,8 +6,8 @@ from pathlib import Path
 from clickloop.click.click import Flag, Screening
 from clickloop.config import settings_reference
 from clickloop.conversion.notice import NoticeFlag, RefusalReason
-from clickloop.conversion.upload import FileFault
-from clickloop.conversion.upload_table import LineFault
+from clickloop.conversion.upload.lines import FileFault
+from clickloop.conversion.upload.table import LineFault
 from clickloop.diagnosis.check.finding import CheckCode
 from clickloop.macro import FILTERS, KNOWN, Macro
 from clickloop.postback.due import SkipReason

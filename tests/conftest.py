@@ -22,6 +22,16 @@ MAX_EXTRA_WORKERS = 4
 WAITING_SHARE = 0.75
 """The files of tests that start processes begin within this share of the run, so that none of them is what all wait for at its end."""
 
+LONG = (
+    "test_hostile_forms.py",
+    "test_hostile_bodies.py",
+    "test_damage_table.py",
+    "test_big_data.py",
+    "test_archive.py",
+    "test_model.py",
+)
+"""Files of tests that compute for long, which begin first: one that began last would keep a single worker busy at the end."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Put temporary folders into memory where there is enough of it: the tests sync thousands of files. Those of a real disk mount one."""
@@ -44,6 +54,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         files[item.path] = files.get(item.path, False) or waits
     places: dict[Path, float] = {}
     for waits, share in ((True, WAITING_SHARE), (False, 1.0)):
-        group = [path for path in files if files[path] == waits]
+        group = sorted((path for path in files if files[path] == waits), key=lambda path: path.name not in LONG)
         places |= {path: share * number / len(group) for number, path in enumerate(group)}
     items.sort(key=lambda item: places[item.path])

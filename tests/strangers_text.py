@@ -33,11 +33,11 @@ from clickloop.conversion.pairs import read_pairs
 from clickloop.conversion.parameter_meaning import interpreted_parameters, sent_tokens
 from clickloop.conversion.reported import ConversionReport
 from clickloop.conversion.status import word_key
-from clickloop.conversion.upload import UploadFormat, UploadLayout, detect, lines_of
-from clickloop.conversion.upload_cells import without_apostrophes, without_text_quotes
-from clickloop.conversion.upload_columns import column_name, read_columns
-from clickloop.conversion.upload_dates import proven_order
-from clickloop.conversion.upload_text import Utf8Decoder
+from clickloop.conversion.upload.cells import without_apostrophes, without_text_quotes
+from clickloop.conversion.upload.columns import column_name, read_columns
+from clickloop.conversion.upload.dates import proven_order
+from clickloop.conversion.upload.lines import UploadFormat, UploadLayout, detect, lines_of
+from clickloop.conversion.upload.text import Utf8Decoder
 from clickloop.diagnosis.check.records import looks_like_a_macro
 from clickloop.diagnosis.trace_text import one_line
 from clickloop.edge.content_encoding import decoded

@@ -205,12 +205,12 @@ def test_the_measure_finds_a_reader_that_takes_quadratic_time() -> None:
 
 
 MEASURED = """
-text money pasting alarm.alarms setup.own_link click.trial_mark conversion.mending conversion.moment conversion.upload
-conversion.upload_columns macro.filters macro.encoding_context macro.unreplaced macro.checking macro.template macro.shape
+text money pasting alarm.alarms setup.own_link click.trial_mark conversion.mending conversion.moment conversion.upload.lines
+conversion.upload.columns macro.filters macro.encoding_context macro.unreplaced macro.checking macro.template macro.shape
 postback.sending.client postback.sending.target postback.retry postback.curl postback.sending.answer_recovery
 report.rate_text report.spreadsheet diagnosis.trace_text postback.masking postback.secret_names
 diagnosis.check.records store.unknown_links conversion.lenient_json conversion.mended_json web.panel.frame.form
-web.panel.frame.form_body web.panel.frame.durations conversion.upload_cells
+web.panel.frame.form_body web.panel.frame.durations conversion.upload.cells
 """
 """Modules with Python's ``re`` whose readers are above."""
 NO_STRANGERS = {
@@ -239,14 +239,14 @@ NO_STRANGERS = {
 """Modules with Python's ``re`` that no untrusted text of unlimited length reaches, and why."""
 
 
-FOLDERS = ("click", "conversion", "edge", "people", "web")
+FOLDERS = ("click", "conversion", "conversion/upload", "edge", "people", "web")
 """Folders that parse untrusted text, with ``re`` or without."""
 READING = """
 click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor click.geo
 conversion.condensed conversion.conversion_input conversion.lenient_json conversion.mended_json conversion.mending
 conversion.moment conversion.multipart_body conversion.network_words conversion.notice conversion.pairs
-conversion.status conversion.parameter_meaning conversion.upload conversion.upload_cells conversion.upload_columns
-conversion.upload_dates conversion.upload_table conversion.upload_text web.browser web.cookies edge.content_encoding
+conversion.status conversion.parameter_meaning conversion.upload.lines conversion.upload.cells conversion.upload.columns
+conversion.upload.dates conversion.upload.table conversion.upload.text web.browser web.cookies edge.content_encoding
 people.devices edge.header_fields edge.message edge.proxies edge.untrusted_proxy
 """
 """Modules of these folders whose readers are among those that are measured."""
@@ -260,6 +260,7 @@ NOT_READING = {
     "click.routing": "a dictionary's look-up; addresses are the set-up's, see setup.own_link",
     "click.useragent_words": "words alone",
     "conversion.attribution": "compares what was read",
+    "conversion.payout": "reads an amount, which ``money`` bounds",
     "conversion.conversion": "the record alone",
     "conversion.conversion_log": "filters of the API, each of bounded length",
     "conversion.reported": "looks at each text once; how many there are is bounded by the size of a body",
@@ -290,7 +291,7 @@ NOT_READING = {
 
 def test_every_module_where_strangers_text_arrives_is_measured_or_says_why_not() -> None:
     root = Path(clickloop.__file__).parent
-    there = {f"{folder}.{path.stem}" for folder in FOLDERS for path in (root / folder).glob("*.py")}
+    there = {f"{folder.replace('/', '.')}.{path.stem}" for folder in FOLDERS for path in (root / folder).glob("*.py")}
     there = {name for name in there if not name.endswith("__init__")}
     reading = set(READING.split())
     assert there - reading - NOT_READING.keys() == set(), (

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clickloop.conversion.notice import Channel, RawNotice, read_notice
-from clickloop.conversion.upload import (
+from clickloop.conversion.upload.columns import column_name
+from clickloop.conversion.upload.lines import (
     HEAD_BYTES,
     FileFault,
     RejectedFile,
@@ -25,9 +26,8 @@ from clickloop.conversion.upload import (
     notice_id_of,
     reject_incomplete,
 )
-from clickloop.conversion.upload_columns import column_name
-from clickloop.conversion.upload_table import MAX_CELLS, LineFault
-from clickloop.conversion.upload_text import MAX_LINE_BYTES, Utf8Decoder, physical_lines
+from clickloop.conversion.upload.table import MAX_CELLS, LineFault
+from clickloop.conversion.upload.text import MAX_LINE_BYTES, Utf8Decoder, physical_lines
 from clickloop.record_id import RecordIds
 from clickloop.text import escape_bytes
 

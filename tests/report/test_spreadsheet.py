@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.conversion.upload_cells import without_apostrophes
+from clickloop.conversion.upload.cells import without_apostrophes
 from clickloop.report.spreadsheet import csv_line
 
 

@@ -20,7 +20,7 @@ from clickloop.click_id import ClickIds
 from clickloop.clock import MINUTE_MS
 from clickloop.conversion.conversion_input import ConversionInput, raw_notice_of
 from clickloop.conversion.notice import Channel
-from clickloop.conversion.upload import RejectedFile
+from clickloop.conversion.upload.lines import RejectedFile
 from clickloop.record_id import RecordIds
 from clickloop.store.drafts import DiskDrafts
 from clickloop.store.ledger.jobs.jobs import JobState
@@ -324,7 +324,7 @@ def test_a_file_that_a_full_disk_cut_short_takes_no_room_any_more(tmp_path: Path
 READING = """
 import resource, sys
 from pathlib import Path
-from clickloop.conversion.upload import detect, lines_of
+from clickloop.conversion.upload.lines import detect, lines_of
 from clickloop.store.upload_files import UploadFiles
 
 files = UploadFiles(Path(sys.argv[1]), min_free_bytes=0)

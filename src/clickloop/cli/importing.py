@@ -14,9 +14,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Table
 
 from clickloop.conversion.notice import NoticeFlag, RefusalReason
-from clickloop.conversion.upload import HEAD_BYTES, RejectedFile, UploadLayout, detect
-from clickloop.conversion.upload_table import LineFault
-from clickloop.conversion.upload_text import WINDOWS_1252, Utf8Decoder
+from clickloop.conversion.upload.lines import HEAD_BYTES, RejectedFile, UploadLayout, detect
+from clickloop.conversion.upload.table import LineFault
+from clickloop.conversion.upload.text import WINDOWS_1252, Utf8Decoder
 from clickloop.machine.core_client import CoreResponse, NotRunningError, call_core, fetch_from_core, send_to_core
 
 UPLOADS_PATH = "/api/v1/conversions/uploads"

@@ -40,8 +40,7 @@ class RawNotice(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, g
 
     notice_id: str
     at: int
-    channel: Channel = msgspec.field(name="door")
-    """Stored under its former name, which journals and ledgers of earlier versions have."""
+    channel: Channel = msgspec.field(name="door")  # as journals and ledgers of earlier versions call it
     method: str = "GET"
     query: str = ""
     body: str = ""

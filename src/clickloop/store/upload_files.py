@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from clickloop.conversion.moment import DateOrder
-from clickloop.conversion.upload import HEAD_BYTES, MAX_FILE_BYTES
-from clickloop.conversion.upload_text import Utf8Decoder
+from clickloop.conversion.upload.lines import HEAD_BYTES, MAX_FILE_BYTES
+from clickloop.conversion.upload.text import Utf8Decoder
 from clickloop.store.directory import make_directories, sync_directory
 from clickloop.store.disk_room import MIN_FREE_BYTES, check_room
 

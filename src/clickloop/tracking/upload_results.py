@@ -6,8 +6,8 @@ from itertools import islice, takewhile
 import msgspec
 
 from clickloop.conversion.notice import RefusalReason
-from clickloop.conversion.upload import UnreadableLine, UploadLine, lines_of, notice_id_of
-from clickloop.conversion.upload_columns import RESULT_PREFIX, column_name
+from clickloop.conversion.upload.columns import RESULT_PREFIX, column_name
+from clickloop.conversion.upload.lines import UnreadableLine, UploadLine, lines_of, notice_id_of
 from clickloop.report.spreadsheet import csv_line
 from clickloop.store.ledger.jobs.uploads import LineVerdict, Upload
 from clickloop.store.ledger.ledger import Ledger

@@ -13,7 +13,8 @@ from clickloop.conversion.attribution import WAIT_MS
 from clickloop.conversion.moment import DateOrder
 from clickloop.conversion.notice import RefusalReason
 from clickloop.conversion.notice_log import StoredNotice
-from clickloop.conversion.upload import (
+from clickloop.conversion.upload.dates import has_moments, proven_order
+from clickloop.conversion.upload.lines import (
     RejectedFile,
     UnreadableLine,
     UploadLayout,
@@ -24,7 +25,6 @@ from clickloop.conversion.upload import (
     notice_id_of,
     reject_incomplete,
 )
-from clickloop.conversion.upload_dates import has_moments, proven_order
 from clickloop.machine.log import log
 from clickloop.money import Money
 from clickloop.store.drafts import DiskDrafts

@@ -42,7 +42,7 @@ def test_an_invisible_character_inside_a_url_is_rejected_with_its_position(insta
         "/api/v1/offers/1", json={"url": f"https://network.example/?sub1={{clickid}}{within}&b=1"}
     )
     assert offer.status_code == 422
-    assert f"({code}) is at character 40" in offer.json()["errors"][0]["message"]
+    assert f"({code}) at character 40" in offer.json()["errors"][0]["message"]
     source = instance.api.patch(
         "/api/v1/traffic-sources/1", json={"postback_url": f"https://source.example/pb?cid={within}{{externalid}}"}
     )

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from clickloop.clock import HOUR_MS, Moment, optional_iso_text
 from clickloop.conversion.moment import DateOrder
-from clickloop.conversion.upload import HEAD_BYTES, RejectedFile, UploadFormat, detect
+from clickloop.conversion.upload.lines import HEAD_BYTES, RejectedFile, UploadFormat, detect
 from clickloop.logs.page import Page, page_of, read_cursor
 from clickloop.logs.view import view_of
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError, invalid

@@ -6,8 +6,8 @@ import msgspec
 from sqlalchemy import Connection, RowMapping, func, select, update
 
 from clickloop.conversion.notice_log import NoticeOutcome
-from clickloop.conversion.upload import UploadFormat
-from clickloop.conversion.upload_text import UTF_8
+from clickloop.conversion.upload.lines import UploadFormat
+from clickloop.conversion.upload.text import UTF_8
 from clickloop.explained import Explained
 from clickloop.store.ledger.jobs.jobs import JobState, JobTable
 from clickloop.store.ledger.row_count import expect_rows

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 
 from clickloop.conversion.moment import DateOrder, order_proven_by
-from clickloop.conversion.upload import MOMENT, UploadLayout, separator_of
-from clickloop.conversion.upload_cells import without_text_quotes
-from clickloop.conversion.upload_table import Record, records
-from clickloop.conversion.upload_text import physical_lines
+from clickloop.conversion.upload.cells import without_text_quotes
+from clickloop.conversion.upload.lines import MOMENT, UploadLayout, separator_of
+from clickloop.conversion.upload.table import Record, records
+from clickloop.conversion.upload.text import physical_lines
 from clickloop.text import escape_bytes
 
 MAX_EXAMINED_BYTES = 16 * 1024 * 1024

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from clickloop.conversion.pairs import MAX_KEYS
-from clickloop.conversion.upload_text import MAX_LINE_BYTES, PhysicalLine
+from clickloop.conversion.upload.text import MAX_LINE_BYTES, PhysicalLine
 from clickloop.explained import Explained
 
 MAX_CELLS = MAX_KEYS - 1

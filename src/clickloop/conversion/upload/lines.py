@@ -10,8 +10,8 @@ import msgspec
 
 from clickloop.conversion.moment import DateOrder
 from clickloop.conversion.notice import NAMES, Channel, RawNotice
-from clickloop.conversion.upload_cells import damaged_id, resolve_dates, without_apostrophes, without_text_quotes
-from clickloop.conversion.upload_columns import (
+from clickloop.conversion.upload.cells import damaged_id, resolve_dates, without_apostrophes, without_text_quotes
+from clickloop.conversion.upload.columns import (
     RESULT_PREFIX,
     RepeatedColumn,
     UploadColumn,
@@ -23,7 +23,7 @@ from clickloop.conversion.upload_columns import (
     read_columns,
     unused_columns,
 )
-from clickloop.conversion.upload_table import (
+from clickloop.conversion.upload.table import (
     MAX_CELLS,
     BadRecord,
     LineFault,
@@ -32,7 +32,7 @@ from clickloop.conversion.upload_table import (
     fault_of_line,
     records,
 )
-from clickloop.conversion.upload_text import BINARY_MARKS, MAX_LINE_BYTES, PhysicalLine, physical_lines
+from clickloop.conversion.upload.text import BINARY_MARKS, MAX_LINE_BYTES, PhysicalLine, physical_lines
 from clickloop.explained import Explained
 from clickloop.record_id import base32_tail, base32_time
 from clickloop.text import escape_bytes, unescape_bytes

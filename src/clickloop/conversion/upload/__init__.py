@@ -1,0 +1,1 @@
+"""Files of conversions: from bytes to lines, records, columns, and one notice per line."""
