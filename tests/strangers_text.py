@@ -12,13 +12,17 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
 
 from clickloop.alarm.alarms import Alarm
+from clickloop.click.conditions import ready_condition
 from clickloop.click.geo import ShippedGeoBase
 from clickloop.click.link import mended_link, tail_of
+from clickloop.click.passed_query import PassQuery, with_passed_query
 from clickloop.click.query import read_query
 from clickloop.click.redirect import cookie_value
+from clickloop.click.redirect_mode import SecondHops
 from clickloop.click.screening import screen
 from clickloop.click.trial_mark import is_test
 from clickloop.click.visitor import Visitors
+from clickloop.click.visitor_cookie import VisitorCookies
 from clickloop.click_id import ClickIds
 from clickloop.config import proxy_networks
 from clickloop.conversion.condensed import condensed
@@ -52,10 +56,10 @@ from clickloop.macro.shape import shape_issues
 from clickloop.macro.template import parse
 from clickloop.money import currency_of, read_amount
 from clickloop.pasting import trimmed
+from clickloop.pattern import matches
 from clickloop.people.devices import Devices
 from clickloop.postback.curl import curl_command
 from clickloop.postback.masking import masked_header, masked_text, masked_value
-from clickloop.postback.pattern import matches
 from clickloop.postback.retry import retry_after_ms
 from clickloop.postback.rule import BodyKind, Header, Method, PostbackRequest
 from clickloop.postback.secret_names import is_secret_name
@@ -64,6 +68,7 @@ from clickloop.postback.sending.client import Hop, first_hop, next_hop
 from clickloop.postback.sending.target import RequestTarget, escaped_url, target_of
 from clickloop.report.rate_text import read_day, read_rate, read_rate_lines
 from clickloop.report.spreadsheet import csv_line
+from clickloop.setup.condition import Condition, Operator
 from clickloop.setup.fault import InvalidInputError
 from clickloop.setup.own_link import OwnLinks
 from clickloop.store.unknown_links import UnknownLinkCounter
@@ -87,6 +92,20 @@ class NoCountry:
 
 
 VISITORS = Visitors(NoCountry())
+VISITOR_COOKIES = VisitorCookies(b"k" * 32)
+SECOND_HOPS = SecondHops(b"k" * 32)
+CONDITIONS = [
+    ready_condition(Condition(field=field, op=op, values=values))
+    for field, op, values in (
+        ("os_version", Operator.BETWEEN, ("1", "2")),
+        ("asn", Operator.BETWEEN, ("1", "2")),
+        ("ip", Operator.IN, ("10.0.0.0/8",)),
+        ("language", Operator.IN, ("en",)),
+        ("useragent", Operator.MATCHES, ("(a+)+$",)),
+        ("useragent", Operator.CONTAINS, tuple(f"bot{number}" for number in range(100))),
+        ("query.x", Operator.STARTS_WITH, ("abc", "abcd")),
+    )
+]
 GEO_BASE = ShippedGeoBase()
 OWN_LINKS = OwnLinks(["go.example", "127.0.0.1:8080"])
 DEVICES = Devices(b"k" * 32)
@@ -228,6 +247,10 @@ READERS: dict[str, Callable[[str], object]] = {
     ),
     "test mark": lambda text: is_test(CLICK_IDS, b"aB3xY9", f"clickloop_test={text}".encode(), 0),
     "cookie": lambda text: cookie_value(text.encode()),
+    "visitor cookie": lambda text: VISITOR_COOKIES.read(f"1{text}"),
+    "second hop": lambda text: SECOND_HOPS.location(text, 0),
+    "passed query": lambda text: with_passed_query("https://o.example/?a=1#b", text.encode(), PassQuery.ALL),
+    "conditions": lambda text: [condition.holds(text) for condition in CONDITIONS],
     "purpose": lambda text: screen(b"GET", text.encode(), None),
     "user agent": lambda text: VISITORS.device_of(text.encode()),
     "language": lambda text: VISITORS.language(text.encode()),

@@ -214,6 +214,8 @@ web.panel.frame.form_body web.panel.frame.durations conversion.upload.cells
 """
 """Modules with Python's ``re`` whose readers are above."""
 NO_STRANGERS = {
+    "click.place": "codes in a base of the operator's, by patterns of a fixed length",
+    "setup.condition": "values of the set-up, at most 1,000 characters, by patterns of a fixed length",
     "backup.archive": "names in an archive of the operator's, at most 100 characters, one class of characters",
     "setup.web_address": "addresses of the set-up, at most 8,192 characters",
     "setup.instance": "names of domains in the settings, cut by the pattern itself",
@@ -242,7 +244,7 @@ NO_STRANGERS = {
 FOLDERS = ("click", "conversion", "conversion/upload", "edge", "people", "web")
 """Folders that parse untrusted text, with ``re`` or without."""
 READING = """
-click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor click.geo
+click.conditions click.passed_query click.redirect_mode click.visitor_cookie click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor click.geo
 conversion.condensed conversion.conversion_input conversion.lenient_json conversion.mended_json conversion.mending
 conversion.moment conversion.multipart_body conversion.network_words conversion.notice conversion.pairs
 conversion.status conversion.parameter_meaning conversion.upload.lines conversion.upload.cells conversion.upload.columns
@@ -257,6 +259,8 @@ NOT_READING = {
     "click.click_log": "filters of the API, each of bounded length",
     "click.country": "names of countries by two letters",
     "click.geo_file": "a file of the operator's; look-ups are those of click.geo",
+    "click.flow": "compares values by click.conditions",
+    "click.place": "records of a base of the operator's",
     "click.routing": "a dictionary's look-up; addresses are the set-up's, see setup.own_link",
     "click.useragent_words": "words alone",
     "conversion.attribution": "compares what was read",

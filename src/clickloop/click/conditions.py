@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import re2
 
-from clickloop.postback.pattern import pattern_of
+from clickloop.pattern import pattern_of
 from clickloop.setup.condition import (
     Comparison,
     Condition,

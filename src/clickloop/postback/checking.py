@@ -8,7 +8,7 @@ import msgspec
 from clickloop.explained import Explained
 from clickloop.macro import EncodingContext, TemplateIssueCode, check, parse
 from clickloop.pasting import INVISIBLE
-from clickloop.postback.pattern import PatternError, pattern_of
+from clickloop.pattern import PatternError, pattern_of
 from clickloop.postback.rule import BodyKind, Conditions, Header, Method, RequestTemplate, Rule, Success, Trigger
 from clickloop.postback.sending.address_guard import STRICT, AddressGuard, RefusedAddress
 from clickloop.postback.sending.address_ranges import AddressRefusal

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from clickloop.log_filter import MAX_ID
-from clickloop.postback.pattern import PatternError, pattern_of
+from clickloop.pattern import PatternError, pattern_of
 from clickloop.setup.fault import FaultCode, FieldFault, text_faults
 from clickloop.setup.source_rows import V_ROWS
 

@@ -13,6 +13,8 @@ NOUNS: dict[str, dict[str, Any]] = {
     "traffic-sources": {"name": "Another"},
     "networks": {"name": "Another"},
     "offers": {"name": "Another", "url": "https://network.example/?s={clickid}"},
+    "landings": {"name": "Another", "url": "https://pages.example/quiz?zone={v1}"},
+    "lists": {"name": "Another", "entries": ["1001", "1002"]},
     "campaigns": {"name": "Another", "source_id": 1},
     "postback-rules": {"name": "Another", "request": {"url": "https://receiver.example/?p={payout}"}},
 }

@@ -52,6 +52,8 @@ from clickloop.web.api.reports import reports
 from clickloop.web.api.served_description import describe
 from clickloop.web.api.setup import (
     campaigns,
+    landings,
+    lists,
     macros,
     networks,
     offers,
@@ -71,6 +73,8 @@ _NOUNS = (
     traffic_sources,
     networks,
     offers,
+    landings,
+    lists,
     campaigns,
     cancels,
     statuses,

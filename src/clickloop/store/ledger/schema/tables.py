@@ -16,6 +16,14 @@ from clickloop.store.ledger.schema.log_tables import (
 )
 from clickloop.store.ledger.schema.metadata import metadata
 from clickloop.store.ledger.schema.people_tables import changes_log, sessions, sign_in_links, tokens, users
+from clickloop.store.ledger.schema.routing_tables import (
+    flow_parts,
+    flow_references,
+    flow_versions,
+    flows,
+    landings,
+    lists,
+)
 from clickloop.store.ledger.schema.setup_tables import (
     campaign_offers,
     campaigns,
@@ -41,7 +49,13 @@ __all__ = [
     "conversions",
     "exports",
     "fact_outbox",
+    "flow_parts",
+    "flow_references",
+    "flow_versions",
+    "flows",
     "kept_answers",
+    "landings",
+    "lists",
     "metadata",
     "networks",
     "notices",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clickloop.postback.pattern import MAX_PATTERN, PatternError, matches, pattern_of
+from clickloop.pattern import MAX_PATTERN, PatternError, matches, pattern_of
 
 MAX_ANSWER_BYTES = 16_384
 
