@@ -175,7 +175,11 @@ def _is_between(comparison: Comparison, values: tuple[str, ...]) -> Test:
         case Comparison.NUMBER:
             least, most = int(low or 0), int(high) if high else None
             return lambda value: (
-                value.isascii() and value.isdigit() and int(value) >= least and (most is None or int(value) <= most)
+                len(value) <= 10
+                and value.isascii()
+                and value.isdigit()
+                and int(value) >= least
+                and (most is None or int(value) <= most)
             )
         case _:
             lowest, highest = _version(low), _version(high)
