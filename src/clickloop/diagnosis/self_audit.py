@@ -25,6 +25,7 @@ from clickloop.store.ledger.audit.changes import (
 )
 from clickloop.store.ledger.audit.rows import (
     CONVERSION_FAULTS,
+    MAX_REMEMBERED_ROWS,
     FaultyRow,
     RowAuditProgress,
     read_row_audit_progress,
@@ -98,8 +99,8 @@ def audit_rows_step(ledger: Ledger, at_once: int = SLICE) -> tuple[FaultyRow, ..
     after = RowAuditProgress(
         conversion_slice.next_after,
         postback_slice.next_after,
-        tuple(sorted(conversion_ids)[:MAX_REMEMBERED_CHANGES]),
-        tuple(sorted(postback_ids)[:MAX_REMEMBERED_CHANGES]),
+        tuple(sorted(conversion_ids)[:MAX_REMEMBERED_ROWS]),
+        tuple(sorted(postback_ids)[:MAX_REMEMBERED_ROWS]),
     )
     if after != memory:
         with ledger.write() as tx:
@@ -136,7 +137,7 @@ def rows_alarms(faulty: Sequence[FaultyRow]) -> tuple[str, ...]:
 
 
 def _rows(count: int) -> str:
-    return f"{MAX_REMEMBERED_CHANGES} or more" if count >= MAX_REMEMBERED_CHANGES else str(count)
+    return f"{MAX_REMEMBERED_ROWS} or more" if count >= MAX_REMEMBERED_ROWS else str(count)
 
 
 def paused_alarms(ledger: Ledger, clock: Clock = wall_clock) -> tuple[str, ...]:
