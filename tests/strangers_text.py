@@ -15,7 +15,7 @@ from clickloop.alarm.alarms import Alarm
 from clickloop.click.conditions import ready_condition
 from clickloop.click.geo import ShippedGeoBase
 from clickloop.click.link import mended_link, tail_of
-from clickloop.click.passed_query import PassQuery, with_passed_query
+from clickloop.click.passed_query import with_passed_query
 from clickloop.click.query import read_query
 from clickloop.click.redirect import cookie_value
 from clickloop.click.redirect_mode import SecondHops
@@ -71,6 +71,7 @@ from clickloop.report.spreadsheet import csv_line
 from clickloop.setup.condition import Condition, Operator
 from clickloop.setup.fault import InvalidInputError
 from clickloop.setup.own_link import OwnLinks
+from clickloop.setup.redirect import PassQuery
 from clickloop.store.unknown_links import UnknownLinkCounter
 from clickloop.text import escape_bytes, readable, unescape_bytes
 from clickloop.web.api.body import read_partly

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.click.passed_query import MAX_PASSED_BYTES, PassQuery, with_passed_query
+from clickloop.click.passed_query import MAX_PASSED_BYTES, with_passed_query
+from clickloop.setup.redirect import PassQuery
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from clickloop.click.redirect_mode import RedirectMode, SecondHops, leaving_page
+from clickloop.click.redirect_mode import SecondHops, leaving_page
+from clickloop.setup.redirect import RedirectMode
 
 _KEY = bytes(range(32))
 _NOW = 1_772_712_000_000

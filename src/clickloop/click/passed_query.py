@@ -1,8 +1,9 @@
 """Passing parameters of the campaign link on to a landing or an offer, so that ad platforms' tags there find their click ids."""
 
-import enum
 from collections.abc import Collection
 from urllib.parse import quote, unquote_plus
+
+from clickloop.setup.redirect import PassQuery
 
 MAX_PASSED_BYTES = 4_000  # of what is added to an address
 
@@ -26,15 +27,6 @@ PLATFORM_CLICK_IDS = frozenset(
     }
 )
 """Parameters in which ad platforms carry their click ids, in lower case. Users may add their own."""
-
-
-class PassQuery(enum.StrEnum):
-    """What of the campaign link's query is passed on."""
-
-    NONE = "none"
-    CLICK_IDS = "click_ids"
-    """The click ids of ad platforms."""
-    ALL = "all"
 
 
 def with_passed_query(

@@ -6,7 +6,6 @@ where they like.
 """
 
 import base64
-import enum
 import hashlib
 import hmac
 import json
@@ -15,28 +14,6 @@ from html import escape
 MAX_HOP_SECONDS = 60
 MAX_HOP_BYTES = 12_000  # of a token: the edge reads no longer path
 _TAG_BYTES = 12
-
-
-class RedirectMode(enum.StrEnum):
-    """How a visitor is sent on."""
-
-    FOUND = "302"
-    """A redirect; the offer sees what page the visitor came from."""
-    FOUND_NO_REFERRER = "302_no_referrer"
-    """A redirect that tells the browser to send no referrer."""
-    TEMPORARY = "307"
-    """A redirect that keeps the method."""
-    META = "meta"
-    """A page with a meta refresh."""
-    DOUBLE_META = "double_meta"
-    """A page with a meta refresh to a second such page, on another domain."""
-    SCRIPT = "js"
-    """A page whose script leaves it; without scripts a meta refresh."""
-
-    @property
-    def is_page(self) -> bool:
-        """Return whether the browser is sent a page. Google Ads allows only redirects by the server, over HTTPS."""
-        return self in (RedirectMode.META, RedirectMode.DOUBLE_META, RedirectMode.SCRIPT)
 
 
 def leaving_page(location: str, *, by_script: bool) -> bytes:

@@ -12,7 +12,9 @@ from pathlib import Path
 import msgspec
 
 from clickloop.machine.sealed_file import SealedFileError, unseal, write_sealed
+from clickloop.setup.flow import FlowParts
 from clickloop.setup.instance import InstanceSettings
+from clickloop.setup.redirect import PassQuery, RedirectMode
 
 FILE_NAME = "catalog.json"
 COPY_NAME = "catalog.copy.json"
@@ -46,6 +48,30 @@ class CatalogShare(msgspec.Struct, frozen=True):
     weight: int
 
 
+class CatalogLanding(msgspec.Struct, frozen=True):
+    """A landing. ``url`` is a template."""
+
+    id: int
+    name: str
+    url: str
+    append_click_id: bool = True
+
+
+class CatalogList(msgspec.Struct, frozen=True):
+    """A named list, for conditions."""
+
+    id: int
+    entries: tuple[str, ...]
+
+
+class CatalogFlow(msgspec.Struct, frozen=True):
+    """A flow, a campaign's own or shared."""
+
+    id: int
+    version: int
+    parts: FlowParts
+
+
 class CatalogCampaign(msgspec.Struct, frozen=True):
     """A campaign with its source. ``cost_micros``: per click, for any cost model; None: the cost in the link."""
 
@@ -61,6 +87,11 @@ class CatalogCampaign(msgspec.Struct, frozen=True):
     cost_currency: str
     rows: tuple[CatalogRow, ...]
     shares: tuple[CatalogShare, ...]
+    flow_id: int = 0
+    redirect: RedirectMode = RedirectMode.FOUND
+    redirect_domain: str = ""
+    """Host of a double meta refresh's second page; empty: the link's own."""
+    pass_query: PassQuery = PassQuery.NONE
 
 
 class Catalog(msgspec.Struct, frozen=True):
@@ -79,6 +110,9 @@ class Catalog(msgspec.Struct, frozen=True):
     """Fingerprint of the click ids' key."""
     setup_change: int = 0
     """The newest entry of the ledger's audit log when this was read."""
+    landings: tuple[CatalogLanding, ...] = ()
+    flows: tuple[CatalogFlow, ...] = ()
+    lists: tuple[CatalogList, ...] = ()
 
 
 def write_catalog(folder: Path, catalog: Catalog) -> None:

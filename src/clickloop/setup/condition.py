@@ -108,7 +108,7 @@ FIELDS: dict[str, Comparison] = {
     ),
     **dict.fromkeys(("city", "isp", "brand", "model", "os", "browser", "referrer", "useragent"), Comparison.WORD),
     **dict.fromkeys(("os_version", "browser_version"), Comparison.VERSION),
-    **dict.fromkeys(("asn",), Comparison.NUMBER),
+    **dict.fromkeys(("asn", "visit_number"), Comparison.NUMBER),
     "language": Comparison.LANGUAGE,
     "ip": Comparison.ADDRESS,
     "schedule": Comparison.SCHEDULE,
@@ -144,9 +144,9 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
             examples=[["US", "CA"]],
         ),
     ] = ()
-    list_id: Annotated[
-        int | None, Meta(ge=1, le=MAX_ID, description="A named list whose entries stand beside the values.")
-    ] = None
+    list_id: (
+        Annotated[int, Meta(ge=1, le=MAX_ID, description="A named list whose entries are added to the values.")] | None
+    ) = None
     unknown: Annotated[
         UnknownValue | None,
         Meta(

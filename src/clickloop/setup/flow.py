@@ -10,6 +10,7 @@ from msgspec import Meta
 from clickloop.log_filter import MAX_ID
 from clickloop.setup.condition import MAX_CONDITIONS, Condition, condition_faults
 from clickloop.setup.fault import FaultCode, FieldFault, text_faults
+from clickloop.setup.redirect import PassQuery, RedirectMode
 from clickloop.setup.web_address import address_faults
 
 MAX_RULES = 100
@@ -73,8 +74,14 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     landings: Annotated[tuple[LandingShare, ...], Meta(description="Its landings with their weights.")] = ()
     offers: Annotated[tuple[OfferShare, ...], Meta(description="Its offers with their weights.")] = ()
     url: Annotated[str, Meta(description="The address of a path with the target url. It may hold macros.")] = ""
-    campaign_id: Annotated[
-        int | None, Meta(ge=1, le=MAX_ID, description="The campaign of a path with the target campaign.")
+    campaign_id: (
+        Annotated[int, Meta(ge=1, le=MAX_ID, description="The campaign of a path with the target campaign.")] | None
+    ) = None
+    redirect: Annotated[
+        RedirectMode | None, Meta(description="How visitors are redirected. null: as the campaign says.")
+    ] = None
+    pass_query: Annotated[
+        PassQuery | None, Meta(description="What of the link's query is passed on. null: as the campaign says.")
     ] = None
 
 
