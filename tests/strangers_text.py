@@ -254,7 +254,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "conditions": lambda text: [condition.holds(text) for condition in CONDITIONS],
     "purpose": lambda text: screen(b"GET", text.encode(), None),
     "user agent": lambda text: VISITORS.device_of(text.encode()),
-    "language": lambda text: VISITORS.language(text.encode()),
+    "language": lambda text: VISITORS.language_of(text.encode()),
     "request line": lambda text: escaped_request_line(f"GET /é{text} HTTP/1.1\r\n".encode()),
     "click ID": lambda text: CLICK_IDS.read(text),
     "mended click ID": lambda text: mended_click_id(f"01kjmm87x09z14xzr1jgrhd1sd{text}"),
