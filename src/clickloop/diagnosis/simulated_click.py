@@ -7,6 +7,9 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.click.click_values import click_values
+from clickloop.click.continent import continent_of
+from clickloop.click.geo.geo_base import FixedPlace
+from clickloop.click.place import Place
 from clickloop.click.redirect import COOKIE
 from clickloop.click.routing import RedirectTarget, Route, Routes
 from clickloop.click.visitor import Visitors
@@ -78,17 +81,6 @@ class SimulationSetup(msgspec.Struct, frozen=True):
         return route
 
 
-class _Country:
-    """A country database that returns one given country."""
-
-    def __init__(self, country: str) -> None:
-        self._country = country
-
-    def country(self, ip: str) -> str:
-        """Return the simulated country for any address."""
-        return self._country
-
-
 class _InMemory:
     """A journal stream in memory."""
 
@@ -149,7 +141,7 @@ def record_visit(
     stream, visitor, campaign = _InMemory(), invented.visitor, setting.campaign
     edge = Edge(
         routes=setting.routes,
-        visitors=Visitors(_Country(visitor.country)),
+        visitors=Visitors(FixedPlace(Place(visitor.country, continent_of(visitor.country)))),
         click_ids=click_ids,
         notice_ids=RecordIds(lambda: now_ms),
         clicks=stream,

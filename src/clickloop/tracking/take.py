@@ -147,8 +147,8 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
         now_ms,
         target.json if target is not None else route.json,
         device.json,
-        edge.visitors.location(arrival.ip),
-        edge.visitors.language(headers.get(b"accept-language", b"")),
+        edge.visitors.place_of(arrival.ip).json,
+        edge.visitors.language_of(headers.get(b"accept-language", b"")).json,
     )
     location = ""
     if target is not None:
