@@ -100,6 +100,11 @@ def provided_fields(reports: Iterable[GeoBaseReport]) -> frozenset[GeoField]:
     return frozenset(field for report in reports for field in report.provides)
 
 
+def fields_without_base(reports: Iterable[GeoBaseReport]) -> frozenset[str]:
+    """Return what no base has. Macros of these names are always empty."""
+    return frozenset(field.value for field in GeoField if field not in provided_fields(reports))
+
+
 def _report(path: Path, found: BaseDescription | str) -> GeoBaseReport:
     if isinstance(found, str):
         return GeoBaseReport(path=str(path), fault=found)

@@ -1,16 +1,20 @@
 """One base in MaxMind's format (``.mmdb``): its records, and what it says about itself."""
 
 import enum
+import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 import maxminddb
 import msgspec
+from maxminddb.decoder import Decoder
 
+from clickloop.click.geo.mmdb_writer import METADATA_START
 from clickloop.click.place import place_from
 
 MAX_KIND_LENGTH = 100
+_MAX_METADATA_BYTES = 128 * 1024
 _SAMPLED_RECORDS = 300
 """Number of records that show what a base has. One alone may lack a city."""
 _PROBED = (
@@ -67,6 +71,8 @@ class MmdbBase:
             metadata = self._reader.metadata()
             self._is_ipv4 = metadata.ip_version == 4
             kind = str(metadata.database_type)[:MAX_KIND_LENGTH]
+            if not mapped:
+                _refuse_truncated(path)
             provides = self._provides()
             built_at = int(metadata.build_epoch) * 1000
         except Exception as fault:  # a damaged file can make the reader raise anything
@@ -102,3 +108,15 @@ class MmdbBase:
     def _first_records(self) -> Iterator[object]:
         for _, record in islice(self._reader, _SAMPLED_RECORDS):
             yield record
+
+
+def _refuse_truncated(path: Path) -> None:
+    """Raise ValueError if the end is missing, which the reader in Python, unlike that in C, does not notice in a text."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _MAX_METADATA_BYTES))
+        tail = file.read()
+    start = tail.rfind(METADATA_START) + len(METADATA_START)
+    _, end = Decoder(tail, start).decode(start)
+    if end > len(tail):
+        raise ValueError("its end is missing")
