@@ -122,7 +122,7 @@ def test_a_long_user_agent_is_truncated_before_it_is_parsed(visitors: Visitors) 
 )
 def test_the_first_language_is_used_if_it_is_valid(visitors: Visitors, header: bytes, language: str | None) -> None:
     encoded = visitors.language_of(header)
-    assert encoded.text == (language or "")
+    assert encoded.tag == (language or "")
     assert fields(encoded.json) == ({"language": language} if language else {})
 
 

@@ -18,23 +18,24 @@ _Value = TypeVar("_Value")
 
 
 class EncodedDevice(msgspec.Struct, frozen=True, gc=False):
-    """A device, and its fragment of the click's JSON: ``,"device":"tv"…``."""
+    """A device with its User-Agent, truncated, and the fragment of the click's JSON: ``,"device":"tv"…``."""
 
     device: Device
+    useragent: str
     json: bytes
 
 
 class EncodedPlace(msgspec.Struct, frozen=True, gc=False):
-    """A place, and its fragment of the click's JSON, with the part of the address that may be stored."""
+    """A place, and the fragment of the click's JSON, which includes the part of the address that may be stored."""
 
     place: Place
     json: bytes
 
 
 class EncodedLanguage(msgspec.Struct, frozen=True, gc=False):
-    """A language, and its fragment of the click's JSON."""
+    """A language tag in lower case (``pt-br``), empty if unknown, and its fragment of the click's JSON."""
 
-    text: str
+    tag: str
     json: bytes
 
 
@@ -73,6 +74,7 @@ class Visitors:
             device = self._parse(text)
             found = EncodedDevice(
                 device,
+                text,
                 click_json(
                     useragent=text,
                     device=device.kind,
@@ -109,7 +111,7 @@ class Visitors:
         return found
 
     def language_of(self, accept_language: bytes) -> EncodedLanguage:
-        """Return the first tag of an Accept-Language header in lower case (``pt-br``); an empty text if it is none."""
+        """Return the first tag of an Accept-Language header."""
         found = self._languages.get(accept_language)
         if found is None:
             tag = accept_language[:100].split(b",", 1)[0].split(b";", 1)[0].strip().lower()
