@@ -53,11 +53,19 @@ def test_a_macro_without_a_base_is_not_available(instance: "Instance", tmp_path:
     }
 
 
+def test_clicks_are_filtered_by_place(instance: "Instance") -> None:
+    here, elsewhere = instance.visit(**PLACE), instance.visit()
+    for name in ("country", "region", "isp", "connection"):
+        assert [click["click_id"] for click in instance.got(f"clicks?{name}={PLACE[name]}")["items"]] == [here]
+        assert [click["click_id"] for click in instance.got(f"clicks?{name}=")["items"]] == [elsewhere]
+
+
 def test_a_click_has_its_place_in_log_export_and_trace(instance: "Instance") -> None:
     click_id = instance.visit(**PLACE)
     (click,) = instance.got("clicks")["items"]
     assert {name: click[name] for name in PLACE} == PLACE
     (row,) = csv.DictReader(instance.api.get("/api/v1/clicks/export").text.splitlines())
     assert {name: row[name] for name in PLACE} == PLACE
-    details = instance.got(f"clicks/{click_id}/trace")["events"][0]["details"]
+    event = instance.got(f"clicks/{click_id}/trace")["events"][0]
+    details = {detail["name"]: detail["value"] for detail in event["details"]}
     assert (details["place"], details["provider"]) == ("Los Angeles, US-CA", "T-Mobile USA (AS21928), mobile")

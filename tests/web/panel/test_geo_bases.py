@@ -63,6 +63,7 @@ def test_a_macro_that_no_base_fills_says_so_in_the_preview(geo: "Instance", pane
         values = {"field": "url", "url": "https://x.example/?a={connection}&b={city}", "network_id": ""}
         text = panel.post("/panel/macro-preview/offer", values).text
     assert text.count("No geo base has it, so the macro is empty.") == 1
+    assert "No geo base fills {connection}, so nothing is sent there." in text
 
 
 def test_every_page_names_the_makers_whose_licences_want_it(geo: "Instance", panel_of: "PanelOf") -> None:

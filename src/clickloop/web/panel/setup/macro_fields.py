@@ -154,6 +154,9 @@ def preview_template(
     example = readable(escaped_url(filled).replace(quote(MASK), MASK) if place is EncodingContext.URL else filled)
     if rows.source is None:
         remarks += source_remarks(text)
+    if empty := [f"{{{name}}}" for name in used if name in rows.without_base]:
+        sentence = f"No geo base fills {' or '.join(empty)}, so nothing is sent there."
+        remarks += (Remark("warning", sentence, "The page Health lists the bases."),)
     shown = tuple(piece for piece in pieces if piece.text)
     return TemplatePreview(shown, findings, tuple(used), example if text else "", remarks)
 
