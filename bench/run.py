@@ -77,6 +77,7 @@ BENCHES = (
         "0",
         max_seconds=600,
     ),
+    Bench("routing", "Routing", "CPU of a click along flows of different size", "20 rules × 3 conditions ≤ +6 µs", ""),
     Bench("deciding", "Deciding", "a conversion's change against 20 rules", "≤ 100 µs", ""),
     Bench(
         "panel",
