@@ -13,6 +13,7 @@ import msgspec
 MAX_BYTES = 2000  # of the value: browsers keep 4,096 for name, value and attributes, and other cookies share the header
 MAX_VISITS = 5  # a visitor with several tabs of landings open
 MAX_CAMPAIGNS = 50
+MAX_VALUE_BYTES = 600  # of a visit's values: beyond, they would push out what was seen of other campaigns
 _VERSION = "1"
 _TAG_BYTES = 12
 _TAG_LETTERS = 16  # of base64
@@ -22,6 +23,8 @@ class Visit(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A click that may still be followed by landing clicks: all that choosing their offers needs.
 
     ``at``: Unix seconds. ``pressed``: the buttons that were pressed and the offers that they led to, so that each leads there again.
+    ``values``: the click's values of those macros that the URLs of the path's offers use, by canonical name, without empty ones.
+    None if they are too long for a cookie; they are in the facts.
     """
 
     click_id: str
@@ -31,6 +34,7 @@ class Visit(msgspec.Struct, frozen=True, array_like=True, gc=False):
     landing_id: int
     draw: int
     pressed: tuple[tuple[int, int], ...] = ()
+    values: dict[str, str] | None = {}
 
 
 class SeenCampaign(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -72,6 +76,14 @@ class VisitorState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 NOBODY = VisitorState()
+
+
+def carried_values(values: dict[str, str]) -> dict[str, str] | None:
+    """Return the values of a click for a visit without the empty ones; None if they are too long for a cookie."""
+    carried = {name: value for name, value in values.items() if value}
+    return carried if sum(len(value.encode()) for value in carried.values()) <= MAX_VALUE_BYTES else None
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(VisitorState).decode
 
@@ -88,10 +100,10 @@ class VisitorCookies:
         """Return a cookie's value of at most ``MAX_BYTES``; what was seen longest ago is left out first."""
         while True:
             packed = _encode(state)
-            text = base64.urlsafe_b64encode(packed).rstrip(b"=").decode("ascii")
-            if len(text) + len(_VERSION) + _TAG_LETTERS <= MAX_BYTES:
+            if (len(packed) * 4 + 2) // 3 + len(_VERSION) + _TAG_LETTERS <= MAX_BYTES:
+                text = base64.urlsafe_b64encode(packed).rstrip(b"=").decode("ascii")
                 return _VERSION + _tag(self._signer, packed) + text
-            state = VisitorState(state.visits[:-1] if not state.campaigns else state.visits, state.campaigns[:-1])
+            state = _shortened(state)
 
     def read(self, value: str) -> VisitorState:
         """Return what a cookie says; ``NOBODY`` for one that is not ours as it is."""
@@ -108,6 +120,14 @@ class VisitorCookies:
             return _decode(packed)
         except msgspec.DecodeError:  # signed by a version that writes other fields under the same number
             return NOBODY
+
+
+def _shortened(state: VisitorState) -> VisitorState:
+    """Return the state without the oldest campaign or visit, whichever kind takes more room. The latest visit goes last."""
+    visits, campaigns = state.visits, state.campaigns
+    if campaigns and (len(visits) <= 1 or len(_encode(campaigns)) >= len(_encode(visits))):
+        return VisitorState(visits, campaigns[:-1])
+    return VisitorState(visits[:-1], campaigns)
 
 
 def _signer(key: bytes) -> hashlib.blake2s:
