@@ -44,7 +44,7 @@ def _click(click_id: ClickId) -> Click:
 async def serving(folder: Path, facts: Facts) -> AsyncIterator[ClickLookup]:
     """The edge's side of a core that is running."""
     serving = asyncio.create_task(ClickLookupServer(folder, facts.find_clicks).serve())
-    while not (folder / "run" / SOCKET_NAME).exists():
+    while not (folder / "run" / SOCKET_NAME).exists():  # noqa: ASYNC110 – the next iteration of the loop
         await asyncio.sleep(0)
     try:
         yield ClickLookup(folder, lambda: NOW)

@@ -41,7 +41,7 @@ Find = Callable[[Collection[str]], Mapping[str, Click]]
 """Returns clicks by id, as ``FactsReader.find_clicks`` does."""
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Click | None).decode
+_decoder: msgspec.json.Decoder[Click | None] = msgspec.json.Decoder(Click | None)
 
 
 class ClickLookup:
@@ -74,7 +74,7 @@ class ClickLookup:
             line = await reader.readline()
             if not line.endswith(b"\n"):
                 raise ConnectionResetError("the core ended while it was asked for a click")
-            return _decode(line)
+            return _decoder.decode(line)
         finally:
             writer.close()
 
