@@ -14,6 +14,7 @@ from clickloop.click.landing_click import (
     click_id_in_referrer,
     read_page_query,
     with_pressed,
+    without_own_parameters,
 )
 from clickloop.click.page_event import PageEventFlag
 
@@ -102,6 +103,10 @@ def test_an_event_that_is_not_a_number_is_ignored_and_noticed() -> None:
 def test_ten_thousand_events_are_at_most_thirty() -> None:
     read = read_page_query(b"&".join(b"event%d=1" % (number % 40) for number in range(10_000)))
     assert len(read.events) <= 30
+
+
+def test_what_is_passed_on_has_none_of_our_parameters() -> None:
+    assert without_own_parameters(b"cid=x&fbclid=1&Event3=2&%63lickid=y&a") == b"fbclid=1&a"
 
 
 @pytest.mark.parametrize(

@@ -10,17 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clickloop.click.landing_values import MAX_VALUE_BYTES
 from clickloop.click.visitor_cookie import (
     MAX_BYTES,
     MAX_CAMPAIGNS,
-    MAX_VALUE_BYTES,
     MAX_VISITS,
     NOBODY,
     SeenCampaign,
     Visit,
     VisitorCookies,
     VisitorState,
-    carried_values,
 )
 
 _KEY = bytes(range(32))
@@ -93,18 +92,13 @@ def test_it_never_grows_beyond_its_bound_and_forgets_the_oldest() -> None:
 
 
 def test_long_values_of_several_visits_do_not_push_out_the_campaigns() -> None:
-    values = carried_values({"externalid": "x" * MAX_VALUE_BYTES, "v1": ""})
-    assert values == {"externalid": "x" * MAX_VALUE_BYTES}
+    values = {"externalid": "x" * MAX_VALUE_BYTES}
     state = NOBODY
     for number in range(MAX_VISITS):
         state = state.with_visit(msgspec.structs.replace(_VISIT, click_id=f"{number:026}", values=values))
         state = state.with_campaign(SeenCampaign(number, 1, 1_772_000_000, 1_772_712_000, 3, 400, 20, 30))
     read = _COOKIES.read(_COOKIES.write(state))
     assert (read.visits[0].values, len(read.campaigns)) == (values, MAX_VISITS)
-
-
-def test_values_too_long_for_a_cookie_are_not_carried() -> None:
-    assert carried_values({"externalid": "é" * (MAX_VALUE_BYTES // 2 + 1)}) is None
 
 
 def test_50_campaigns_of_a_usual_size_are_remembered() -> None:

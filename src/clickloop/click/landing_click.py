@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
+from urllib.parse import unquote_plus
 
 import msgspec
 
@@ -53,6 +54,15 @@ def read_events(values: Mapping[str, str]) -> tuple[dict[int, int], bool]:
         else:
             events[number] = amount.micros
     return events, unreadable
+
+
+def without_own_parameters(query: bytes) -> bytes:
+    """Return a click URL's query without the parameters that are meant for us, to pass it on."""
+    return b"&".join(pair for pair in query.split(b"&") if _name_of(pair) not in _FIELDS)
+
+
+def _name_of(pair: bytes) -> str:
+    return unquote_plus(pair.partition(b"=")[0][:100].decode("ascii", "replace")).lower()
 
 
 def click_id_in_referrer(referrer: bytes) -> str:

@@ -1,12 +1,13 @@
 """What ``track.js`` reports: a visit of a page, or events on it. Read leniently where a page may err, and in bounded time."""
 
 from typing import Annotated
-from urllib.parse import quote
+from urllib.parse import quote, unquote_plus
 
 import msgspec
 from msgspec import Meta
 
 MAX_REPORT_BYTES = 4 * 1024
+MAX_IMAGE_PAIRS = 100  # as of a campaign link
 _ESCAPED = "!#$%&'()*+,/:;=?@[]~-._{}|"
 
 Short = Annotated[str, Meta(max_length=100)]
@@ -71,3 +72,25 @@ def read_report(body: bytes) -> PageReport:
         return _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
         raise UnreadableReportError(f"The report is not the JSON that track.js sends: {fault}.") from None
+
+
+def image_report(query: bytes, referrer: bytes, cookie: str) -> PageReport:
+    """Return the report of an image on a page without scripts. ``query``: the image's; ``cookie``: the click id that came with it."""
+    pairs = query[:MAX_REPORT_BYTES].split(b"&")[:MAX_IMAGE_PAIRS]
+    values: dict[str, str] = {}
+    for pair in pairs:
+        name, _, value = pair.partition(b"=")
+        values.setdefault(unquote_plus(name[:100].decode("ascii", "replace")).lower(), _plain(value))
+    events = {name[5:]: values[name] for name in values if name[:5] == "event" and name[5:].isdigit()}
+    page = referrer[:MAX_REPORT_BYTES].decode("utf-8", "replace").partition("#")[0]
+    joint = "&" if "?" in page else "?"
+    return PageReport(
+        campaign=values.get("campaign", ""),
+        url=f"{page}{joint}{query[:MAX_REPORT_BYTES].decode('ascii', 'replace')}",
+        cid=values.get("cid") or cookie,
+        events=events,
+    )
+
+
+def _plain(value: bytes) -> str:
+    return unquote_plus(value[:100].decode("ascii", "replace"))

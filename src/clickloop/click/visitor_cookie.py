@@ -13,7 +13,6 @@ import msgspec
 MAX_BYTES = 2000  # of the value: browsers keep 4,096 for name, value and attributes, and other cookies share the header
 MAX_VISITS = 5  # a visitor with several tabs of landings open
 MAX_CAMPAIGNS = 50
-MAX_VALUE_BYTES = 600  # of a visit's values: beyond, they would push out what was seen of other campaigns
 _VERSION = "1"
 _TAG_BYTES = 12
 _TAG_LETTERS = 16  # of base64
@@ -24,7 +23,7 @@ class Visit(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     ``at``: Unix seconds. ``pressed``: the buttons that were pressed and the offers that they led to, so that each leads there again.
     ``values``: the click's values of those macros that the URLs of the path's offers use, by canonical name, without empty ones.
-    None if they are too long for a cookie; they are in the facts.
+    None if they are too long for a cookie: the core knows them.
     """
 
     click_id: str
@@ -76,14 +75,6 @@ class VisitorState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 NOBODY = VisitorState()
-
-
-def carried_values(values: dict[str, str]) -> dict[str, str] | None:
-    """Return the values of a click for a visit without the empty ones; None if they are too long for a cookie."""
-    carried = {name: value for name, value in values.items() if value}
-    return carried if sum(len(value.encode()) for value in carried.values()) <= MAX_VALUE_BYTES else None
-
-
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(VisitorState).decode
 
