@@ -125,6 +125,11 @@ class Destinations:
         return RedirectTarget(place, landing_id, offer_id, network_id, template, source, names, json, quick)
 
 
+def fallback_template(url: str) -> Template | None:
+    """Return the instance's fallback URL without a campaign, all of whose macros are empty; None if there is none."""
+    return parse(_ascii(url)) if url else None
+
+
 def with_click_id(url: str) -> str:
     """Return a landing's URL with ``cid={clickid}`` appended, before a fragment, unless it already contains the click id."""
     if "{clickid" in url.lower():

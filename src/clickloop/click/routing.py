@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import msgspec
 
 from clickloop.click.arriving_visitor import ArrivingVisitor, Getter, getter_of
+from clickloop.click.carried_values import CARRIED
 from clickloop.click.click_json import click_json
 from clickloop.click.conditions import Value
-from clickloop.click.destination import Destinations, PathPlace, RedirectTarget
+from clickloop.click.destination import Destinations, PathPlace, RedirectTarget, fallback_template
 from clickloop.click.flow import ReadyFlow, ReadyPath, choose, draw_after_hop, ready_flow
 from clickloop.click.passed_query import PLATFORM_CLICK_IDS
 from clickloop.explained import Explained
@@ -110,6 +111,8 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     counts_visits: bool = False
     """Whether a condition needs the visitor's signed cookie."""
     left_out: tuple[NotServed, ...] = ()
+    carried: dict[int, tuple[str, ...]] = {}
+    """Cache of ``carried_macros``."""
 
     def choose(self, visitor: ArrivingVisitor, draw: int) -> Routing:
         """Return the way of an ``ArrivingVisitor`` with this draw of up to 63 bits."""
@@ -149,6 +152,21 @@ class Route(msgspec.Struct, frozen=True, gc=False):
         readies = () if self.ready is None else (self.ready, *self.hops.values())
         return next((path for ready in readies if (path := ready.flow.path(path_id)) is not None), None)
 
+    def carried_macros(self, path_id: int) -> tuple[str, ...]:
+        """Return the macros of a path's offer URLs whose values a visit carries to them, each once."""
+        names = self.carried.get(path_id)
+        if names is None:
+            path = self.path(path_id)
+            offers = () if path is None else path.offers.items
+            used = (name for offer in offers for name in offer.target.source.names if name in CARRIED)
+            names = self.carried[path_id] = tuple(dict.fromkeys(used))
+        return names
+
+    @property
+    def max_offers(self) -> int:
+        """Return the number of offers of the path that has most; at least 1."""
+        return max((len(path.offers.items) for path, _, _ in self.paths()), default=1) or 1
+
 
 class Routes:
     """All campaigns of a catalog by key. Effectively immutable: a campaign is prepared on its first use."""
@@ -162,6 +180,8 @@ class Routes:
         self._lists = {named.id: named.entries for named in catalog.lists}
         self._own_links = OwnLinks(catalog.own_hosts)
         self._fallback_url = fallback_url
+        self.instance_fallback = fallback_template(fallback_url)
+        """The instance's fallback URL, for visitors of whom no campaign is known; None: there is none."""
         self.click_id_parameters = PLATFORM_CLICK_IDS | frozenset(catalog.click_id_parameters)
         """Lower-case names of the parameters that carry ad platforms' click ids."""
         self._routes: dict[bytes, Route] = {}

@@ -11,12 +11,12 @@ from collections.abc import Iterable
 import msgspec
 from msgspec.structs import replace
 
-from clickloop.click.destination import RedirectTarget
 from clickloop.click.routing import Route
 
 MAX_BYTES = 2000  # of the value: browsers keep 4,096 for name, value and attributes, and other cookies share the header
 MAX_VISITS = 5  # a visitor with several tabs of landings open
 MAX_CAMPAIGNS = 50
+MAX_VALUE_BYTES = 600  # of a visit's values: beyond, they would push out what was seen of other campaigns
 _VERSION = "1"
 _TAG_BYTES = 12
 _TAG_LETTERS = 16  # of base64
@@ -38,6 +38,18 @@ class Visit(msgspec.Struct, frozen=True, array_like=True, gc=False):
     draw: int
     pressed: tuple[tuple[int, int], ...] = ()
     values: dict[str, str] | None = {}
+
+    def macro_values(self) -> dict[str, str]:
+        """Return the values of the macros in ``carried_values.AT_HAND``, except ``now``."""
+        return {"clickid": self.click_id, "click_time": str(self.at), **(self.values or {})}
+
+    def for_cookie(self) -> "Visit":
+        """Return the visit as the cookie holds it: without its values, if they are too long."""
+        values = self.values or {}
+        if not values or sum(len(value) for value in values.values()) * 4 <= MAX_VALUE_BYTES:
+            return self
+        size = sum(len(value.encode("utf-8", "replace")) for value in values.values())
+        return self if size <= MAX_VALUE_BYTES else replace(self, values=None)
 
 
 class SeenCampaign(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -86,21 +98,13 @@ class VisitorState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 NOBODY = VisitorState()
 
 
-def remember_visit(
-    state: VisitorState, route: Route, target: RedirectTarget, click_id: str, now_ms: int, draw: int
-) -> VisitorState:
-    """Return the state after a click: its campaign seen once more and, for a landing, the visit that its buttons need.
-
-    ``draw``: that of the flow that chose the landing.
-    """
+def remember_visit(state: VisitorState, route: Route, visit: Visit | None, now_ms: int) -> VisitorState:
+    """Return the state after a click: its campaign seen once more and, for a landing, the visit that its buttons need."""
     campaign_id, seconds = route.campaign.id, now_ms // 1000
     if route.counts_visits:
         seen = state.campaign(campaign_id) or SeenCampaign(campaign_id, 0, seconds, seconds, 0)
         state = state.with_campaign(replace(seen, last_at=seconds, visits=seen.visits + 1))
-    if target.landing_id:
-        visit = Visit(click_id, seconds, campaign_id, target.place.path_id, target.landing_id, draw)
-        state = state.with_visit(visit)
-    return state
+    return state if visit is None else state.with_visit(visit.for_cookie())
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -12,13 +12,12 @@ from clickloop.click.landing_click import PageQuery, read_page_query
 from clickloop.click.link import tail_of
 from clickloop.click.page_report import (
     MAX_REPORT_BYTES,
-    PageReport,
     UnreadableReportError,
     image_report,
     read_report,
 )
 from clickloop.click.redirect import cookie_line, cookie_value, visitor_cookie_line
-from clickloop.edge.content_encoding import decode_body
+from clickloop.edge.content_encoding import refusal_of_body
 from clickloop.edge.message import HttpRequest, HttpResponse, plain_response
 from clickloop.edge.redirects import RedirectResponses
 from clickloop.tracking.click_lookup import ClickLookup
@@ -55,7 +54,8 @@ class TrackScript:
         return b"".join(
             (
                 b"HTTP/1.1 304 Not Modified\r\n" if is_known else b"HTTP/1.1 200 OK\r\n",
-                b"cache-control: public, max-age=%d\r\netag: %b\r\nvary: accept-encoding\r\n" % (SCRIPT_SECONDS, self._etag),
+                b"cache-control: public, max-age=%d\r\netag: %b\r\nvary: accept-encoding\r\n"
+                % (SCRIPT_SECONDS, self._etag),
                 _ANY_ORIGIN,
                 _ANY_PAGE,
                 b"x-content-type-options: nosniff\r\ncontent-type: text/javascript; charset=utf-8\r\n",
@@ -123,7 +123,10 @@ class PageEndpoints:
             return plain_response(204, "", request.keep_alive, _PREFLIGHT)
         if request.method != b"POST":
             return _not_allowed(request, b"POST, OPTIONS")
-        if b"content-encoding" in request.headers and (refusal := decode_body(request, MAX_REPORT_BYTES)) is not None:
+        if (
+            b"content-encoding" in request.headers
+            and (refusal := refusal_of_body(request, MAX_REPORT_BYTES)) is not None
+        ):
             return refusal
         try:
             report = read_report(request.body)

@@ -7,8 +7,10 @@ and asks the core for others (``click_lookup``).
 import msgspec
 from msgspec.structs import replace
 
+from clickloop.click.carried_values import AT_HAND, CARRIED, carried_values
 from clickloop.click.click import Click, Screening
 from clickloop.click.click_values import click_values
+from clickloop.click.destination import RedirectTarget
 from clickloop.click.flow import ReadyPath, draw_after_hop
 from clickloop.click.landing_click import (
     OfferChoice,
@@ -16,15 +18,13 @@ from clickloop.click.landing_click import (
     button_of,
     choose_offer,
     click_id_in_referrer,
-    without_own_parameters,
     with_pressed,
+    without_own_parameters,
 )
-from clickloop.click.landing_values import AT_HAND, CARRIED, carried_values, for_cookie, visit_values
-from clickloop.click.passed_query import with_passed_query
-from clickloop.click.destination import RedirectTarget
 from clickloop.click.page_event import ClickSource, PageEvent, PageEventFlag, PageEventKind
+from clickloop.click.passed_query import with_passed_query
 from clickloop.click.redirect import cookie_value
-from clickloop.click.routing import Destination, Route
+from clickloop.click.routing import Destination
 from clickloop.click.screening import screen
 from clickloop.click.visitor_cookie import Visit, VisitorState
 from clickloop.click_id import ClickId
@@ -32,6 +32,7 @@ from clickloop.macro import EncodingContext
 from clickloop.setup.redirect import PassQuery
 from clickloop.tracking.take import ClickRedirect, Edge, EdgeRequest, visitor_state
 
+_OF_LANDING = frozenset({"landing.id", "landing.name"})
 _encode = msgspec.json.Encoder().encode
 _decode_click = msgspec.json.Decoder(Click).decode
 
@@ -108,7 +109,7 @@ def take_landing_click(
     if target is not None and target.template is not None:
         if visit.values is None and not CARRIED.isdisjoint(target.template.names):
             flags = (*flags, PageEventFlag.VALUES_UNKNOWN)
-        location = _location(edge, arrival, target, visit, now_ms)
+        location = _location(edge, arrival, path, target, visit, now_ms)
     screening = _screening(edge, arrival)
     event = PageEvent(
         event_id=edge.notice_ids(),
@@ -132,7 +133,7 @@ def take_landing_click(
     if screening is None and choice.offer is not None and PageEventFlag.REPEATED not in choice.flags:
         pressed = replace(visit, pressed=with_pressed(visit.pressed, choice.button, choice.offer.target.offer_id))
         edge.recent_visits.remember(pressed)
-        redirect.visitor_cookie = edge.cookies.write(search.state.with_visit(for_cookie(pressed)))
+        redirect.visitor_cookie = edge.cookies.write(search.state.with_visit(pressed.for_cookie()))
     return redirect
 
 
@@ -146,10 +147,7 @@ def _visit_of(edge: Edge, click: Click, before: Visit | None) -> Visit:
         click.click_id, click.at // 1000, click.campaign_id, click.path_id, click.landing_id, draw, pressed, {}
     )
     route = edge.routes.by_id(click.campaign_id)
-    path = route.path(click.path_id) if route is not None else None
-    if path is not None:
-        visit = replace(visit, values=carried_values(offer_macros(path), click))
-    return visit
+    return visit if route is None else replace(visit, values=carried_values(route.carried_macros(click.path_id), click))
 
 
 def _newer_of_the_same_landing(search: VisitSearch, visit: Visit | None) -> Visit | None:
@@ -207,20 +205,23 @@ def _without_visit(
     return ClickRedirect(search.click_id.text, location) if location else None
 
 
-def offer_macros(path: ReadyPath[Destination]) -> tuple[str, ...]:
-    """Return the macros of a path's offer URLs that depend on the click, each once."""
-    names = (name for offer in path.offers.items if offer.target.template for name in offer.target.template.names)
-    return tuple(dict.fromkeys(names))
-
-
-def _location(edge: Edge, arrival: EdgeRequest, target: RedirectTarget, visit: Visit, now_ms: int) -> str:
+def _location(
+    edge: Edge,
+    arrival: EdgeRequest,
+    path: ReadyPath[Destination] | None,
+    target: RedirectTarget,
+    visit: Visit,
+    now_ms: int,
+) -> str:
     """Return a target's URL with its macros filled in, from the visit and from what this request says of the visitor."""
-    template = target.template
+    template, setup = target.template, target.setup
     assert template is not None
+    if not _OF_LANDING.isdisjoint(target.source.names):  # else they are filled in, as of a visitor who came directly
+        template, setup = target.source, replace(setup, landing_name=_landing_name(path, visit.landing_id))
     names = template.names
-    values = visit_values(visit)
+    values = visit.macro_values()
     if not AT_HAND.issuperset(names):
-        values = click_values(names, _click_again(edge, arrival, visit), target.setup) | values
+        values = click_values(names, _click_again(edge, arrival, target, visit), setup) | values
     location = template.render(values, EncodingContext.URL, now_ms)
     passing = target.place.pass_query
     if passing is PassQuery.NONE or not arrival.query:
@@ -228,16 +229,23 @@ def _location(edge: Edge, arrival: EdgeRequest, target: RedirectTarget, visit: V
     return with_passed_query(location, without_own_parameters(arrival.query), passing, edge.routes.click_id_parameters)
 
 
-def _click_again(edge: Edge, arrival: EdgeRequest, visit: Visit) -> Click:
-    """Return a click with what this request says of the visitor."""
+def _landing_name(path: ReadyPath[Destination] | None, landing_id: int) -> str:
+    landings = () if path is None else path.landings.items
+    return next((one.target.setup.landing_name for one in landings if one.target.landing_id == landing_id), "")
+
+
+def _click_again(edge: Edge, arrival: EdgeRequest, target: RedirectTarget, visit: Visit) -> Click:
+    """Return a click with what this request says of the visitor, for the macros of a target."""
     visitors, headers = edge.visitors, arrival.headers
-    head = b'{"at":%d,"click_id":"%b","campaign_id":%d,"source_id":0,"landing_id":%d%b%b%b}' % (
-        visit.at * 1000,
-        visit.click_id.encode("ascii"),
-        visit.campaign_id,
-        visit.landing_id,
-        visitors.device_of(headers.get(b"user-agent", b"")).json,
-        visitors.place_of(arrival.ip).json,
-        visitors.language_of(headers.get(b"accept-language", b"")).json,
+    click = _decode_click(
+        b'{"at":%d,"click_id":"%b"%b%b%b%b}'
+        % (
+            visit.at * 1000,
+            visit.click_id.encode("ascii"),
+            target.json,
+            visitors.device_of(headers.get(b"user-agent", b"")).json,
+            visitors.place_of(arrival.ip).json,
+            visitors.language_of(headers.get(b"accept-language", b"")).json,
+        )
     )
-    return replace(_decode_click(head), domain=arrival.host)
+    return replace(click, domain=arrival.host, landing_id=visit.landing_id)

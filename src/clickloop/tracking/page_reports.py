@@ -4,7 +4,7 @@ A page that is reached by a campaign link names its click: its report is a view.
 records under the same rules as a campaign link does; only its cost is not believed, since anybody can run the script.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -13,7 +13,6 @@ from clickloop.click.click import Flag
 from clickloop.click.click_json import click_json
 from clickloop.click.country import country_name
 from clickloop.click.landing_click import click_id_in_referrer, read_events
-from clickloop.click.landing_values import carried_of_fields, for_cookie
 from clickloop.click.page_event import PageEvent, PageEventFlag, PageEventKind
 from clickloop.click.page_report import PageReport
 from clickloop.click.query import read_query
@@ -23,12 +22,13 @@ from clickloop.click.visitor_cookie import Visit
 from clickloop.click_id import ClickId
 from clickloop.clock import MINUTE_MS
 from clickloop.text import escape_bytes
-from clickloop.tracking.page_events import genuine_click_id, offer_macros
+from clickloop.tracking.page_events import genuine_click_id
 from clickloop.tracking.take import (
     MAX_VALUE_CHARACTERS,
     Edge,
     EdgeRequest,
     click_from_link,
+    remembered_visit,
     route_visitor,
     visitor_state,
 )
@@ -37,9 +37,14 @@ RELOAD_MS = 30 * MINUTE_MS
 """A page that is shown again within this time after its click is a view of the same click."""
 MAX_QUERY_BYTES_OVER_RATE = 256
 MAX_LINKS = 50  # as many buttons as a landing may have
-_FIRST_FLOW = 0
 
 _encode = msgspec.json.Encoder().encode
+
+
+class PageRequest(EdgeRequest, Protocol):
+    """A request from a page. ``secure``: whether it came over https."""
+
+    secure: bool
 
 
 class OfferLink(msgspec.Struct, frozen=True):
@@ -64,7 +69,7 @@ class TakenReport(msgspec.Struct, frozen=True):
     visitor_cookie: str = ""
 
 
-def take_page_report(edge: Edge, arrival: EdgeRequest, report: PageReport) -> TakenReport:
+def take_page_report(edge: Edge, arrival: PageRequest, report: PageReport) -> TakenReport:
     """Buffer what a page reports, and return what to answer. It may be answered only after ``record_clicks``."""
     click_id = genuine_click_id(edge, report.cid)
     if report.events:
@@ -104,7 +109,9 @@ def _take_events(edge: Edge, arrival: EdgeRequest, click_id: ClickId, report: Pa
 def _gather(edge: Edge, arrival: EdgeRequest, kind: PageEventKind, click_id: ClickId, **more: Any) -> None:
     headers = arrival.headers
     device = edge.visitors.device_of(headers.get(b"user-agent", b"")).device
-    screening = screen(b"GET" if arrival.method == b"POST" else arrival.method, headers.get(b"purpose", b""), device.screening)
+    screening = screen(
+        b"GET" if arrival.method == b"POST" else arrival.method, headers.get(b"purpose", b""), device.screening
+    )
     event = PageEvent(
         event_id=edge.notice_ids(),
         at=edge.clock(),
@@ -117,7 +124,7 @@ def _gather(edge: Edge, arrival: EdgeRequest, kind: PageEventKind, click_id: Cli
 
 
 def _take_tracked_click(
-    edge: Edge, arrival: EdgeRequest, report: PageReport, route: Route, *, is_known: bool
+    edge: Edge, arrival: PageRequest, report: PageReport, route: Route, *, is_known: bool
 ) -> TakenReport:
     """Buffer the click of a visit of a page that no campaign link led to. The visitor stays; its flow chooses the offers of the page."""
     now_ms, headers = edge.clock(), arrival.headers
@@ -140,7 +147,7 @@ def _take_tracked_click(
         click["screening"] = screening
     visitor = ArrivingVisitor(now_ms, arrival.ip, device.device, device.useragent, place.place, language.tag, click)
     target, draw = route_visitor(route, visitor, click, edge.draw())
-    visit = None
+    visit: Visit | None = None
     if target is None or target is route.fallback:
         click["flags"] = f"{click['flags']},{Flag.FALLBACK}" if "flags" in click else Flag.FALLBACK
         fragment = route.json
@@ -157,21 +164,16 @@ def _take_tracked_click(
             # The page that reports is the landing, where there is one to take it for.
             landing_id=target.landing_id if path is not None and len(path.landings.items) == 1 else "",
         )
-        names = offer_macros(path) if path is not None else ()
-        values = carried_of_fields(names, click)
-        visit = Visit(
-            click_id, now_ms // 1000, route.campaign.id, place_of_path.path_id, target.landing_id, draw, (), values
-        )
-        edge.recent_visits.remember(visit)
+        visit = remembered_visit(edge, route, target, click, now_ms, draw)
     head = b'{"at":%d%b%b%b%b,' % (now_ms, fragment, device.json, place.json, language.json)
     edge.clicks.gather(head + _encode(click)[1:])
     cookie = ""
     if visit is not None:
-        cookie = edge.cookies.write(visitor_state(edge, headers).with_visit(for_cookie(visit)))
+        cookie = edge.cookies.write(visitor_state(edge, headers).with_visit(visit.for_cookie()))
     return TakenReport(_answer(edge, arrival, click_id, route), cookie)
 
 
-def _answer(edge: Edge, arrival: EdgeRequest, click_id: str, route: Route | None) -> PageAnswer:
+def _answer(edge: Edge, arrival: PageRequest, click_id: str, route: Route | None) -> PageAnswer:
     """Return what a page may know: links to the offers of its visit, and what this request says of the visitor."""
     visit = edge.recent_visits.find(click_id)
     if visit is not None:
