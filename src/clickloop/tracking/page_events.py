@@ -70,7 +70,10 @@ def find_visit(edge: Edge, arrival: EdgeRequest, page: PageQuery) -> VisitSearch
         visit = state.visit(click_id.text)
         if visit is None or visit.values is None:  # values too long for a cookie may be in memory
             recent = edge.recent_visits.find(click_id.text)
-            visit = recent if visit is None or recent is None else replace(visit, values=recent.values)
+            if visit is None:
+                visit = recent
+            elif recent is not None:
+                visit = replace(visit, values=recent.values)
     return VisitSearch(state, click_id, found_by, visit)
 
 
