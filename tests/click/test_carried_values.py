@@ -4,17 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from clickloop.click.click import Click
-from clickloop.click.landing_values import (
+from clickloop.click.carried_values import (
     AT_HAND,
     CARRIED,
-    MAX_VALUE_BYTES,
     carried_of_fields,
     carried_values,
-    for_cookie,
-    visit_values,
 )
-from clickloop.click.visitor_cookie import Visit
+from clickloop.click.click import Click
+from clickloop.click.visitor_cookie import MAX_VALUE_BYTES, Visit
 
 _VISIT = Visit("01jx0000000000000000000000", 1_772_712_000, 7, 12, 3, 99)
 _NAMES = (*sorted(CARRIED), "country", "offer.name", "clickid")
@@ -39,11 +36,11 @@ def test_only_what_the_offers_use_is_carried() -> None:
 
 
 def test_a_visit_is_enough_for_the_macros_at_hand() -> None:
-    values = visit_values(replace(_VISIT, values=dict.fromkeys(CARRIED, "x")))
+    values = replace(_VISIT, values=dict.fromkeys(CARRIED, "x")).macro_values()
     assert values.keys() | {"now"} == AT_HAND
 
 
 def test_values_that_are_too_long_stay_out_of_the_cookie() -> None:
     fitting = replace(_VISIT, values={"externalid": "é" * (MAX_VALUE_BYTES // 2)})
-    assert for_cookie(fitting) == fitting
-    assert for_cookie(replace(_VISIT, values={"externalid": "é" * MAX_VALUE_BYTES})).values is None
+    assert fitting.for_cookie() == fitting
+    assert replace(_VISIT, values={"externalid": "é" * MAX_VALUE_BYTES}).for_cookie().values is None

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.click.landing_values import MAX_VALUE_BYTES
 from clickloop.click.visitor_cookie import (
     MAX_BYTES,
     MAX_CAMPAIGNS,
+    MAX_VALUE_BYTES,
     MAX_VISITS,
     NOBODY,
     SeenCampaign,

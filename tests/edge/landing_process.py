@@ -26,9 +26,7 @@ class LandingProcess(EdgeProcess):
 
     def publish_catalog(self, of: Catalog) -> None:
         """Publish a set-up with a fallback URL of the instance."""
-        instance = InstanceSettings(
-            public_url="", fallback_url=FALLBACK, currency="USD", timezone="UTC"
-        )
+        instance = InstanceSettings(public_url="", fallback_url=FALLBACK, currency="USD", time_zone="UTC")
         write_catalog(self.folder, msgspec.structs.replace(of, instance=instance))
 
     def page_events(self) -> list[PageEvent]:

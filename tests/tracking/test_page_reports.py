@@ -74,6 +74,19 @@ def test_a_press_on_the_page_finds_its_click_with_and_without_the_core() -> None
     assert values(visitor.press(answer.cid, "/1", core=click)) == remembered
 
 
+def test_two_tracked_pages_in_two_tabs_keep_their_clicks() -> None:
+    at = LandingEdge()
+    visitor = Visitor(at)
+    first, second = visited(at).answer.cid, visited(at).answer.cid
+    assert values(visitor.press(second, "/2"))["s"] == second
+    assert values(visitor.press(first, "/2"))["s"] == first
+    at.forget()
+    (click,) = (click for click in at.recorded_clicks() if click.click_id == first)
+    visitor.cookies.clear()
+    visitor.press(second, "/1", core=at.recorded_clicks()[1])
+    assert values(visitor.press(first, "/2", core=click))["s"] == first
+
+
 def test_the_cost_in_a_pages_url_is_not_believed() -> None:
     at = LandingEdge()
     visited(at, "cost=500&external_id=e")

@@ -27,7 +27,7 @@ class Visit(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     ``at``: Unix seconds. ``pressed``: the buttons that were pressed and the offers that they led to, so that each leads there again.
     ``values``: the click's values of those macros that the URLs of the path's offers use, by canonical name, without empty ones.
-    None if they are too long for a cookie: the core knows them.
+    None if they are too long for a cookie: the core knows them. ``by_page``: ``track.js`` registered the click, and could set no cookie.
     """
 
     click_id: str
@@ -38,6 +38,7 @@ class Visit(msgspec.Struct, frozen=True, array_like=True, gc=False):
     draw: int
     pressed: tuple[tuple[int, int], ...] = ()
     values: dict[str, str] | None = {}
+    by_page: bool = False
 
     def macro_values(self) -> dict[str, str]:
         """Return the values of the macros in ``carried_values.AT_HAND``, except ``now``."""

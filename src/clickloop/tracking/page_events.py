@@ -147,7 +147,15 @@ def _visit_of(edge: Edge, click: Click, before: Visit | None) -> Visit:
         draw = draw_after_hop(draw)
     pressed = before.pressed if before is not None else ()
     visit = Visit(
-        click.click_id, click.at // 1000, click.campaign_id, click.path_id, click.landing_id, draw, pressed, {}
+        click.click_id,
+        click.at // 1000,
+        click.campaign_id,
+        click.path_id,
+        click.landing_id,
+        draw,
+        pressed,
+        {},
+        not click.target,
     )
     route = edge.routes.by_id(click.campaign_id)
     return visit if route is None else replace(visit, values=carried_values(route.carried_macros(click.path_id), click))
@@ -156,13 +164,16 @@ def _visit_of(edge: Edge, click: Click, before: Visit | None) -> Visit:
 def _newer_of_the_same_landing(search: VisitSearch, visit: Visit | None) -> Visit | None:
     """Return the visitor's own latest visit if the page's click id is of an older one, which a page cache keeps; else None.
 
-    A visit that is in the cookie is the visitor's own: they have the landing open in several tabs.
+    A visit that is in the cookie is the visitor's own: they have the landing open in several tabs. One that a page registered is in no
+    cookie. Click ids sort by time.
     """
     click_id = search.click_id
     if click_id is None or search.found_by is ClickSource.COOKIE or search.state.visit(click_id.text) is not None:
         return None
+    if visit is not None and visit.by_page:
+        return None
     for own in search.state.visits:
-        if own.at >= click_id.at // 1000 and (visit is None or own.landing_id == visit.landing_id):
+        if own.click_id > click_id.text and (visit is None or own.landing_id == visit.landing_id):
             return own
     return None
 

@@ -164,7 +164,7 @@ def _take_tracked_click(
             # The page that reports is the landing, where there is one to take it for.
             landing_id=target.landing_id if path is not None and len(path.landings.items) == 1 else "",
         )
-        visit = remembered_visit(edge, route, target, click, now_ms, draw)
+        visit = remembered_visit(edge, route, target, click, now_ms, draw, by_page=True)
     head = b'{"at":%d%b%b%b%b,' % (now_ms, fragment, device.json, place.json, language.json)
     edge.clicks.gather(head + _encode(click)[1:])
     cookie = ""

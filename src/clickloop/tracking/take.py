@@ -238,12 +238,28 @@ def _redirect(
 
 
 def remembered_visit(
-    edge: Edge, route: Route, target: RedirectTarget, click: dict[str, Any], now_ms: int, draw: int
+    edge: Edge,
+    route: Route,
+    target: RedirectTarget,
+    click: dict[str, Any],
+    now_ms: int,
+    draw: int,
+    *,
+    by_page: bool = False,
 ) -> Visit:
     """Return the visit of a click that landing clicks may follow. The edge remembers it for browsers that keep no cookie."""
     path_id = target.place.path_id
     values = carried_of_fields(route.carried_macros(path_id), click)
-    visit = Visit(click["click_id"], now_ms // 1000, route.campaign.id, path_id, target.landing_id, draw, values=values)
+    visit = Visit(
+        click["click_id"],
+        now_ms // 1000,
+        route.campaign.id,
+        path_id,
+        target.landing_id,
+        draw,
+        values=values,
+        by_page=by_page,
+    )
     edge.recent_visits.remember(visit)
     return visit
 
