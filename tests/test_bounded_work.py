@@ -244,7 +244,7 @@ NO_STRANGERS = {
 FOLDERS = ("click", "conversion", "conversion/upload", "edge", "people", "web")
 """Folders that parse untrusted text, with ``re`` or without."""
 READING = """
-click.conditions click.passed_query click.redirect_mode click.visitor_cookie
+click.conditions click.passed_query click.redirect_mode click.visitor_cookie click.landing_click click.page_report
 click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor click.geo
 conversion.condensed conversion.conversion_input conversion.lenient_json conversion.mended_json conversion.mending
 conversion.moment conversion.multipart_body conversion.network_words conversion.notice conversion.pairs
@@ -255,7 +255,12 @@ people.devices edge.header_fields edge.message edge.proxies edge.untrusted_proxy
 """Modules of these folders whose readers are among those that are measured."""
 NOT_READING = {
     "click.click": "the record alone",
+    "click.arriving_visitor": "hands on what was read",
+    "click.destination": "addresses of the set-up",
+    "click.carried_values": "takes what was read",
     "click.click_json": "writes JSON",
+    "click.page_event": "the record alone",
+    "click.recent_visits": "a dictionary's look-up",
     "click.click_values": "takes what was read",
     "click.click_log": "filters of the API, each of bounded length",
     "click.country": "names of countries by two letters",
@@ -275,7 +280,9 @@ NOT_READING = {
     "edge.backlog": "queues; what is in them is counted",
     "edge.burst": "a list of answers",
     "edge.endpoints": "puts the readers together; held by tests of the public port with requests of every size",
+    "edge.page_endpoints": "puts the readers together; a path that is mended is read by click.link",
     "edge.process": "starts",
+    "edge.redirects": "tokens are read by click.redirect_mode",
     "edge.vitals": "our own files",
     "edge.http": "httptools reads; sizes are held by tests of the public port",
     "web.long_work": "threads",

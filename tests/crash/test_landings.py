@@ -126,7 +126,7 @@ def test_every_press_that_was_answered_is_in_the_journal_however_often_edges_are
             thread.start()
         for _ in range(KILLS):
             before = len(answered)
-            eventually(lambda before=before: len(answered) > before + 20)
+            eventually(lambda before=before: len(answered) > before + 20)  # type: ignore[misc]
             kill(tracker, chance.choice(["edge1", "edge2"]))
         stop.set()
         for thread in threads:

@@ -49,7 +49,7 @@ class LandingProcess(EdgeProcess):
 def cookies_of(answer: Answer) -> dict[str, str]:
     """Return the cookies that an answer sets."""
     lines = answer.headers.get("set-cookie", "").splitlines()
-    return dict(line.partition(";")[0].split("=", 1) for line in lines)  # type: ignore[misc]
+    return dict(line.partition(";")[0].split("=", 1) for line in lines)
 
 
 def cookie_header(cookies: dict[str, str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ import pytest
 
 from clickloop.click_id import ClickIds
 from clickloop.setup.redirect import RedirectMode
+from clickloop.store.unknown_links import read_unknown_links
 from clickloop.tracking.click_lookup import LOOKUP_SECONDS
 from tests.edge.edge_running import KEY as SECRET
 from tests.edge.landing_process import (
@@ -126,6 +127,12 @@ def test_ten_thousand_events_take_one_press(edge: LandingProcess) -> None:
     assert edge.ask("GET", f"/click/1?cid={click_id}&{events}"[:100_000], cookie_header(cookies)).status == 302
     (event,) = [event for event in edge.page_events() if event.click_id == click_id]
     assert 0 < len(event.events) <= 30
+
+
+def test_presses_without_a_click_id_are_counted_for_the_core(own_edge: LandingProcess) -> None:
+    own_edge.ask("GET", "/click")
+    own_edge.ask("GET", "/click/2?cid=x")
+    eventually(lambda: read_unknown_links(own_edge.folder).presses == 2)
 
 
 # The script ---------------------------------------------------------------------------------------------------------

@@ -103,12 +103,12 @@ def test_without_cookie_and_core_the_visitor_goes_to_the_instances_fallback_and_
 
 
 @pytest.mark.parametrize("cid", ["", FORGED, "x" * 4000, "{clickid}"])
-def test_without_a_genuine_click_id_the_fallback_is_counted(cid: str) -> None:
+def test_without_a_genuine_click_id_there_is_the_fallback(cid: str) -> None:
     at = LandingEdge()
     gone = Visitor(at).press(cid)
     assert gone is not None
     assert (gone.location, gone.click_id) == (FALLBACK, "")
-    assert (at.edge.lost_presses, at.recorded_events()) == (1, [])
+    assert at.recorded_events() == []
 
 
 def test_without_any_fallback_there_is_a_404() -> None:
@@ -245,12 +245,12 @@ def test_a_click_id_newer_than_the_cookie_is_not_an_old_one() -> None:
     assert at.recorded_events()[0].flags == ""
 
 
-@pytest.mark.parametrize("header", [{"purpose": b"prefetch"}, {"purpose": b"prefetch;prerender"}])
-def test_a_prefetch_is_recorded_and_not_counted_and_the_press_behind_it_is_no_repeat(header: dict[str, bytes]) -> None:
+@pytest.mark.parametrize("purpose", [b"prefetch", b"prefetch;prerender"])
+def test_a_prefetch_is_recorded_and_not_counted_and_the_press_behind_it_is_no_repeat(purpose: bytes) -> None:
     at = LandingEdge()
     visitor = Visitor(at)
     click_id = visitor.visit()
-    visitor.press(click_id, "/1", **header)
+    visitor.press(click_id, "/1", purpose=purpose)
     visitor.press(click_id, "/1")
     assert [(event.screening, event.flags) for event in at.recorded_events()] == [("prefetch", ""), ("", "")]
 

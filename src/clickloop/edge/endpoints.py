@@ -62,7 +62,7 @@ class EdgeEndpoints:
         self._untrusted = untrusted
         self._redirects = RedirectResponses(edge)
         lookup = ClickLookup(settings.folder(), edge.clock)
-        self._pages = PageEndpoints(edge, lookup, self._redirects, self._resolve_client)
+        self._pages = PageEndpoints(edge, lookup, self._redirects, self._resolve_client, unknown_links.note_press)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Return the response; awaitable if something must reach the disk first."""

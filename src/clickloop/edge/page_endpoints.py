@@ -68,7 +68,10 @@ class TrackScript:
 
 
 class PageEndpoints:
-    """The handler of requests from pages. ``resolve_client``: sets visitor's address, host and scheme of a request."""
+    """The handler of requests from pages. ``resolve_client``: sets visitor's address, host and scheme of a request.
+
+    ``note_lost_press``: counts a press without a click id, for the health page.
+    """
 
     def __init__(
         self,
@@ -76,11 +79,13 @@ class PageEndpoints:
         lookup: ClickLookup,
         redirects: RedirectResponses,
         resolve_client: Callable[[HttpRequest], None],
+        note_lost_press: Callable[[], None],
     ) -> None:
         self._edge = edge
         self._lookup = lookup
         self._redirects = redirects
         self._resolve_client = resolve_client
+        self._note_lost_press = note_lost_press
         self._script = TrackScript()
 
     def __call__(self, request: HttpRequest) -> HttpResponse | None:
@@ -105,6 +110,8 @@ class PageEndpoints:
         tail = _mend(request, tail)
         page = read_page_query(request.query)
         search = find_visit(self._edge, request, page)
+        if search.click_id is None:
+            self._note_lost_press()
         if search.needs_core:
             return self._click_later(request, tail, page, search)
         return self._redirect(request, take_landing_click(self._edge, request, tail, page, search, None))

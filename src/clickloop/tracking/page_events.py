@@ -202,7 +202,6 @@ def _without_visit(
     template = edge.routes.instance_fallback
     location = template.render({}, EncodingContext.URL, edge.clock()) if template is not None else ""
     if search.click_id is None:
-        edge.lost_presses += 1
         return ClickRedirect("", location) if location else None
     event = PageEvent(
         event_id=edge.notice_ids(),

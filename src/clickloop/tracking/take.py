@@ -121,8 +121,6 @@ class Edge(msgspec.Struct):
     """Counters of recent notices, for the limits of what is stored of them."""
     recent_visits: RecentVisits = msgspec.field(default_factory=RecentVisits)
     """For landings' visitors whose browser keeps no cookie."""
-    lost_presses: int = 0
-    """Number of presses of landings' buttons without a click id."""
     unrecorded: int = 0
     """Number of visitors redirected without a record because the disk was full."""
     unstored: int = 0
