@@ -26,8 +26,8 @@ from clickloop.setup.catalog import (
 from clickloop.setup.flow import FlowParts, LandingShare, OfferShare, PathTarget
 from clickloop.setup.flow import Path as FlowPath
 
-SECONDS = 2
-ROUNDS = 3
+SECONDS = 4
+ROUNDS = 9
 CONNECTIONS = 32
 DIRECT, LANDING = "Ab12Cd", "Zz98Yx"
 _OFFER = "https://offers.example.net/land?sub={clickid}&zone={zone}&src={trafficsource.name}&x={externalid}"
@@ -136,10 +136,10 @@ def main() -> list[str]:
         edge.stop()
     base = spent["campaign click"]
     lines = ["| request | requests/s | CPU µs | ÷ campaign click |", "| --- | --- | --- | --- |"]
-    for kind, cpu in spent.items():
-        ratios = sorted(one / other for one, other in zip(cpu, base, strict=True))
+    for kind, cpus in spent.items():
+        ratios = sorted(one / other for one, other in zip(cpus, base, strict=True))
         lines.append(
-            f"| {kind} | {_median(rates[kind]):,.0f} | {_median(cpu):.1f} | {_median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f}) |"
+            f"| {kind} | {_median(rates[kind]):,.0f} | {_median(cpus):.1f} | {_median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f}) |"
         )
     return lines
 

@@ -42,7 +42,7 @@ def test_a_cookie_of_an_earlier_key_is_read_and_written_anew_under_the_current_o
 def _signed(payload: bytes) -> str:
     """A cookie that is signed rightly, whatever it holds."""
     tag = hashlib.blake2s(payload, key=_KEY, digest_size=12, person=b"visitor").digest()
-    return "1" + base64.urlsafe_b64encode(tag).decode() + base64.urlsafe_b64encode(payload).rstrip(b"=").decode()
+    return "1" + base64.b64encode(tag + payload).rstrip(b"=").decode()
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def choose_offer(
     elif number > len(offers):
         number = len(offers)
         flags = (PageEventFlag.BUTTON_BEYOND_LAST,)
-    before = next((offer_id for pressed_button, offer_id in pressed if pressed_button == number), None)
+    before = dict(pressed).get(number) if pressed else None
     if before is not None:
         flags = (*flags, PageEventFlag.REPEATED)
         same = next((offer for offer in offers if id_of(offer) == before), None)

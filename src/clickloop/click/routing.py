@@ -111,6 +111,8 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     counts_visits: bool = False
     """Whether a condition needs the visitor's signed cookie."""
     left_out: tuple[NotServed, ...] = ()
+    pressed: dict[int, ReadyPath[Destination]] = {}
+    """Cache of ``path``."""
     carried: dict[int, tuple[str, ...]] = {}
     """Cache of ``carried_macros``."""
 
@@ -149,8 +151,13 @@ class Route(msgspec.Struct, frozen=True, gc=False):
 
     def path(self, path_id: int) -> ReadyPath[Destination] | None:
         """Return a path that serves visitors, of the campaign's flow or of one that it leads to; None if there is none."""
-        readies = () if self.ready is None else (self.ready, *self.hops.values())
-        return next((path for ready in readies if (path := ready.flow.path(path_id)) is not None), None)
+        found = self.pressed.get(path_id)
+        if found is None and self.ready is not None:
+            readies = (self.ready, *self.hops.values())
+            found = next((path for ready in readies if (path := ready.flow.path(path_id)) is not None), None)
+            if found is not None:
+                self.pressed[path_id] = found
+        return found
 
     def carried_macros(self, path_id: int) -> tuple[str, ...]:
         """Return the macros of a path's offer URLs whose values a visit carries to them, each once."""

@@ -3,10 +3,10 @@
 It holds no address and no name. A cookie that was changed, cut, made by another installation or by a later version counts as none.
 """
 
-import base64
+import binascii
 import hashlib
-import hmac
 from collections.abc import Iterable
+from hmac import compare_digest
 
 import msgspec
 from msgspec.structs import replace
@@ -19,7 +19,9 @@ MAX_CAMPAIGNS = 50
 MAX_VALUE_BYTES = 600  # of a visit's values: beyond, they would push out what was seen of other campaigns
 _VERSION = "1"
 _TAG_BYTES = 12
-_TAG_LETTERS = 16  # of base64
+_MAX_PACKED_BYTES = (MAX_BYTES - len(_VERSION)) * 3 // 4 - _TAG_BYTES
+_PADDING = ("=", "", "===", "==")
+"""What base64 lacks at its end, by the last two bits of the length of a cookie with its version."""
 
 
 class Visit(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -74,7 +76,10 @@ class VisitorState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def visit(self, click_id: str) -> Visit | None:
         """Return the visit of a click; None: it is not among the latest."""
-        return next((visit for visit in self.visits if visit.click_id == click_id), None)
+        for visit in self.visits:
+            if visit.click_id == click_id:
+                return visit
+        return None
 
     def campaign(self, campaign_id: int) -> SeenCampaign | None:
         """Return what they have seen of a campaign; None: nothing, or too long ago."""
@@ -87,8 +92,8 @@ class VisitorState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def with_visit(self, visit: Visit) -> "VisitorState":
         """Return the state with a visit added, or put in the place of one of the same click."""
-        others = (other for other in self.visits if other.click_id != visit.click_id)
-        return VisitorState((visit, *others)[:MAX_VISITS], self.campaigns)
+        others = [other for other in self.visits if other.click_id != visit.click_id]
+        return VisitorState((visit, *others[: MAX_VISITS - 1]), self.campaigns)
 
     def with_campaign(self, seen: SeenCampaign) -> "VisitorState":
         """Return the state with a campaign added, or put in its place."""
@@ -122,28 +127,31 @@ class VisitorCookies:
 
     def write(self, state: VisitorState) -> str:
         """Return a cookie's value of at most ``MAX_BYTES``; what was seen longest ago is left out first."""
-        while True:
-            packed = _encode(state)
-            if (len(packed) * 4 + 2) // 3 + len(_VERSION) + _TAG_LETTERS <= MAX_BYTES:
-                text = base64.urlsafe_b64encode(packed).rstrip(b"=").decode("ascii")
-                return _VERSION + _tag(self._signer, packed) + text
+        packed = _encode(state)
+        while len(packed) > _MAX_PACKED_BYTES:
             state = _shortened(state)
+            packed = _encode(state)
+        signed = binascii.b2a_base64(_tag(self._signer, packed) + packed, newline=False)
+        return _VERSION + signed.rstrip(b"=").decode("ascii")
 
     def read(self, value: str) -> VisitorState:
         """Return what a cookie says; ``NOBODY`` for one that is not ours as it is."""
         if value[:1] != _VERSION or not value.isascii() or len(value) > MAX_BYTES:
             return NOBODY
-        tag, text = value[1 : 1 + _TAG_LETTERS], value[1 + _TAG_LETTERS :]
         try:
-            packed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            signed = binascii.a2b_base64(value[1:] + _PADDING[len(value) & 3])
         except ValueError:
             return NOBODY
-        if not any(hmac.compare_digest(tag, _tag(signer, packed)) for signer in (self._signer, *self._others)):
+        tag, packed = signed[:_TAG_BYTES], signed[_TAG_BYTES:]
+        if not compare_digest(tag, _tag(self._signer, packed)) and not self._is_of_another_key(tag, packed):
             return NOBODY
         try:
             return _decode(packed)
         except msgspec.DecodeError:  # signed by a version that writes other fields under the same number
             return NOBODY
+
+    def _is_of_another_key(self, tag: bytes, packed: bytes) -> bool:
+        return any(compare_digest(tag, _tag(signer, packed)) for signer in self._others)
 
 
 def _shortened(state: VisitorState) -> VisitorState:
@@ -158,7 +166,7 @@ def _signer(key: bytes) -> hashlib.blake2s:
     return hashlib.blake2s(key=key, digest_size=_TAG_BYTES, person=b"visitor")
 
 
-def _tag(signer: hashlib.blake2s, packed: bytes) -> str:
+def _tag(signer: hashlib.blake2s, packed: bytes) -> bytes:
     own = signer.copy()
     own.update(packed)
-    return base64.urlsafe_b64encode(own.digest()).decode("ascii")
+    return own.digest()

@@ -26,7 +26,7 @@ from clickloop.click.passed_query import with_passed_query
 from clickloop.click.redirect import cookie_value
 from clickloop.click.routing import Destination
 from clickloop.click.screening import screen
-from clickloop.click.visitor_cookie import Visit, VisitorState
+from clickloop.click.visitor_cookie import NOBODY, Visit, VisitorState
 from clickloop.click_id import ClickId
 from clickloop.macro import EncodingContext
 from clickloop.setup.redirect import PassQuery
@@ -57,14 +57,19 @@ def find_visit(edge: Edge, arrival: EdgeRequest, page: PageQuery) -> VisitSearch
     A forged or mistyped click id counts as none.
     """
     headers = arrival.headers
-    state = visitor_state(edge, headers)
+    state = visitor_state(edge, headers) if b"cookie" in headers else NOBODY
+    own = state.visit(page.click_id_text)
+    if own is not None and own.values is not None:  # signed, so the click id is ours
+        return VisitSearch(state, ClickId(own.click_id, own.at * 1000), ClickSource.CID, own)
     click_id, found_by = genuine_click_id(edge, page.click_id_text), ClickSource.CID
     if click_id is None and b"referer" in headers:
         click_id, found_by = genuine_click_id(edge, click_id_in_referrer(headers[b"referer"])), ClickSource.REFERRER
     if click_id is None:
         found_by = ClickSource.COOKIE
-        text = state.visits[0].click_id if state.visits else cookie_value(headers.get(b"cookie", b""))
-        click_id = genuine_click_id(edge, text)
+        if state.visits:
+            click_id = ClickId(state.visits[0].click_id, state.visits[0].at * 1000)
+        else:
+            click_id = genuine_click_id(edge, cookie_value(headers.get(b"cookie", b"")))
     visit = None
     if click_id is not None:
         visit = state.visit(click_id.text)
