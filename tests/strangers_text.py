@@ -13,6 +13,7 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
 
 from clickloop.alarm.alarms import Alarm
+from clickloop.click.client_hints import hinted
 from clickloop.click.conditions import ready_condition
 from clickloop.click.geo import ShippedGeoBase
 from clickloop.click.landing_click import (
@@ -22,7 +23,7 @@ from clickloop.click.landing_click import (
     without_own_parameters,
 )
 from clickloop.click.link import mended_link, tail_of
-from clickloop.click.page_report import PageReport, UnreadableReportError, image_report, read_report
+from clickloop.click.page_report import Hints, PageReport, UnreadableReportError, image_report, read_report
 from clickloop.click.passed_query import with_passed_query
 from clickloop.click.query import read_query
 from clickloop.click.redirect import cookie_value
@@ -269,6 +270,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "referrer": lambda text: click_id_in_referrer(f"https://a.example/?{text}".encode()),
     "page's report": _report,
     "page's report with a long URL": lambda text: _report(f'{{"url": "{text}"}}'),
+    "client hints": lambda text: hinted(f"Mozilla/5.0 (Linux; Android 10; K) {text}", Hints(text, "", text)),
     "page's image": lambda text: image_report(text.encode("ascii", "replace"), text.encode(), ""),
     "query of a page's URL": lambda text: PageReport(url=f"https://a.example/?{text}").query,
     "visitor cookie": lambda text: VISITOR_COOKIES.read(f"1{text}"),

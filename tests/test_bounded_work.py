@@ -245,7 +245,7 @@ FOLDERS = ("click", "conversion", "conversion/upload", "edge", "people", "web")
 """Folders that parse untrusted text, with ``re`` or without."""
 READING = """
 click.conditions click.passed_query click.redirect_mode click.visitor_cookie click.landing_click click.page_report
-click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor click.geo
+click.client_hints click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor click.geo
 conversion.condensed conversion.conversion_input conversion.lenient_json conversion.mended_json conversion.mending
 conversion.moment conversion.multipart_body conversion.network_words conversion.notice conversion.pairs
 conversion.status conversion.parameter_meaning conversion.upload.lines conversion.upload.cells conversion.upload.columns

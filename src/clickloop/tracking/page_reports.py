@@ -131,7 +131,7 @@ def _take_tracked_click(
     query, referrer = report.query, report.referrer
     if edge.strangers.is_page_over_rate(arrival.ip, now_ms):
         query, referrer = query[:MAX_QUERY_BYTES_OVER_RATE], ""
-    device = edge.visitors.device_of(headers.get(b"user-agent", b""))
+    device = edge.visitors.hinted_device_of(headers.get(b"user-agent", b""), report.hints)
     place = edge.visitors.place_of(arrival.ip)
     language = edge.visitors.language_of((report.language or "").encode() or headers.get(b"accept-language", b""))
     parameters, flags = read_query(query, route.fields, "external_id")
