@@ -53,7 +53,7 @@ def test_an_invalid_file_leaves_the_country_unknown_and_raises_an_alarm_until_it
     _write(path, data, 1_000)
     geo, check = _geo(path), GeoCheck(str(path))
     visitors = Visitors(geo.base)
-    assert b'"country"' not in visitors.location("203.0.113.1")
+    assert b'"country"' not in visitors.place_of("203.0.113.1").json
     assert str(path) in geo.fault
     (alarm,) = check.alarms()
     assert alarm.startswith(f"geo_base {path} cannot be opened: ")
@@ -61,7 +61,7 @@ def test_an_invalid_file_leaves_the_country_unknown_and_raises_an_alarm_until_it
     _write(path, GOOD, 2_000)
     assert [geo.look(), geo.look(), geo.look()] == [False, True, False]
     visitors.use_geo_base(geo.base)
-    assert b'"country":"DE"' in visitors.location("203.0.113.1")
+    assert b'"country":"DE"' in visitors.place_of("203.0.113.1").json
     assert (geo.fault, check.alarms()) == ("", ())
 
 

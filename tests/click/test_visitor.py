@@ -117,14 +117,14 @@ def test_a_long_user_agent_is_truncated_before_it_is_parsed(visitors: Visitors) 
     ],
 )
 def test_the_first_language_is_used_if_it_is_valid(visitors: Visitors, header: bytes, language: str | None) -> None:
-    assert fields(visitors.language(header)) == ({"language": language} if language else {})
+    assert fields(visitors.language_of(header).json) == ({"language": language} if language else {})
 
 
 def test_a_place_has_address_and_country_and_is_looked_up_once() -> None:
     base = OneCountry()
     visitors = Visitors(base)
-    assert fields(visitors.location("81.2.69.142")) == {"ip": "81.2.69.142", "country": "DE"}
-    visitors.location("81.2.69.142")
+    assert fields(visitors.place_of("81.2.69.142").json) == {"ip": "81.2.69.142", "country": "DE"}
+    visitors.place_of("81.2.69.142")
     assert base.look_ups == 1
 
 
@@ -132,7 +132,7 @@ def test_the_cache_of_addresses_is_bounded() -> None:
     base = OneCountry()
     visitors = Visitors(base)
     for number in range(20_001):
-        visitors.location(str(number))
+        visitors.place_of(str(number))
     assert len(visitors._locations) <= 20_000
 
 

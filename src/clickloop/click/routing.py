@@ -1,15 +1,23 @@
 """Routing: from a campaign's key to the visitor's destination. Pure: chance is passed in."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from clickloop.click.arriving_visitor import ArrivingVisitor, Getter, getter_of
-from clickloop.click.carried_values import CARRIED
 from clickloop.click.click_json import click_json
 from clickloop.click.conditions import Value
-from clickloop.click.destination import Destinations, PathPlace, RedirectTarget, fallback_template
-from clickloop.click.flow import ReadyFlow, ReadyPath, choose, draw_after_hop, ready_flow
+from clickloop.click.destination import Destination, Destinations, PathPlace, RedirectTarget, fallback_template
+from clickloop.click.flow import (
+    LANDING_CHOICE,
+    OFFER_CHOICE,
+    ReadyFlow,
+    ReadyPath,
+    Weighted,
+    choose,
+    draw_after_hop,
+    ready_flow,
+)
 from clickloop.click.passed_query import PLATFORM_CLICK_IDS
 from clickloop.explained import Explained
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogFlow
@@ -37,27 +45,6 @@ class NotServed(msgspec.Struct, frozen=True, gc=False):
     id: int
     path_id: int
     reason: NotServedReason
-
-
-class Destination:
-    """A destination of a path, prepared when the first visitor goes there: a flow may name thousands that nobody reaches."""
-
-    __slots__ = ("_prepare", "_target", "campaign_id", "place")
-
-    def __init__(self, place: PathPlace, prepare: Callable[[], RedirectTarget], campaign_id: int = 0) -> None:
-        self.place = place
-        self.campaign_id = campaign_id
-        """The campaign along whose flow the visitor goes on; 0: none."""
-        self._prepare = prepare
-        self._target: RedirectTarget | None = None
-
-    @property
-    def target(self) -> RedirectTarget:
-        """Return the destination, prepared."""
-        target = self._target
-        if target is None:
-            target = self._target = self._prepare()
-        return target
 
 
 class RouteStep(msgspec.Struct, frozen=True, gc=False):
@@ -92,6 +79,13 @@ class ReadyRoute(msgspec.Struct, frozen=True, gc=False):
     getters: tuple[Getter, ...]
 
 
+class Choices(msgspec.Struct, frozen=True, gc=False):
+    """Destinations of the only path of a flow. ``choice``: as in ``click.flow.Weighted.choose``."""
+
+    items: Weighted[Destination]
+    choice: int
+
+
 class Route(msgspec.Struct, frozen=True, gc=False):
     """A campaign, prepared for routing. ``fields``: link parameter, as written and in lower case → field of the click."""
 
@@ -103,6 +97,8 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     """Compiled flows of the campaigns that paths lead to, by campaign id."""
     only: RedirectTarget | None
     """The destination of all visitors, where there is nothing to choose."""
+    simple: Choices | None
+    """The destinations of all visitors, where there is nothing to choose but one of them."""
     fallback: RedirectTarget | None
     json: bytes
     """The campaign's fragment of the click's JSON, for clicks without a target."""
@@ -114,7 +110,7 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     pressed: dict[int, ReadyPath[Destination]] = {}
     """Cache of ``path``."""
     carried: dict[int, tuple[str, ...]] = {}
-    """Cache of ``carried_macros``."""
+    """Cache of ``landing_paths.carried_macros``."""
 
     def choose(self, visitor: ArrivingVisitor, draw: int) -> Routing:
         """Return the way of an ``ArrivingVisitor`` with this draw of up to 63 bits."""
@@ -158,21 +154,6 @@ class Route(msgspec.Struct, frozen=True, gc=False):
             if found is not None:
                 self.pressed[path_id] = found
         return found
-
-    def carried_macros(self, path_id: int) -> tuple[str, ...]:
-        """Return the macros of a path's offer URLs whose values a visit carries to them, each once."""
-        names = self.carried.get(path_id)
-        if names is None:
-            path = self.path(path_id)
-            offers = () if path is None else path.offers.items
-            used = (name for offer in offers for name in offer.target.source.names if name in CARRIED)
-            names = self.carried[path_id] = tuple(dict.fromkeys(used))
-        return names
-
-    @property
-    def max_offers(self) -> int:
-        """Return the number of offers of the path that has most; at least 1."""
-        return max((len(path.offers.items) for path, _, _ in self.paths()), default=1) or 1
 
 
 class Routes:
@@ -234,6 +215,7 @@ class Routes:
             ready=ready,
             hops=hops,
             only=None if ready is None else _only(ready),
+            simple=None if ready is None else _simple(ready),
             fallback=destinations.url(
                 PathPlace(redirect=campaign.redirect, pass_query=campaign.pass_query), fallback_url
             )
@@ -369,6 +351,17 @@ def _only(ready: ReadyRoute) -> RedirectTarget | None:
     path = flow.default_paths.items[0]
     shown = path.landings.items or path.offers.items or (() if path.single is None else (path.single,))
     return shown[0].target if len(shown) == 1 and not shown[0].campaign_id else None
+
+
+def _simple(ready: ReadyRoute) -> Choices | None:
+    """Return the destinations of a flow without rules that has one path to several landings or offers; None for other flows."""
+    flow = ready.flow
+    if flow.rules or len(flow.default_paths.items) != 1:
+        return None
+    path = flow.default_paths.items[0]
+    if path.landings.items:
+        return Choices(path.landings, LANDING_CHOICE)
+    return Choices(path.offers, OFFER_CHOICE) if path.offers.items else None
 
 
 def _fields(campaign: CatalogCampaign, readies: Sequence[ReadyRoute]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from clickloop.click.carried_values import AT_HAND, CARRIED, carried_values
 from clickloop.click.click import Click, Screening
 from clickloop.click.click_values import click_values
-from clickloop.click.destination import RedirectTarget
+from clickloop.click.destination import Destination, RedirectTarget
 from clickloop.click.flow import ReadyPath, draw_after_hop
 from clickloop.click.landing_click import (
     OfferChoice,
@@ -21,10 +21,10 @@ from clickloop.click.landing_click import (
     with_pressed,
     without_own_parameters,
 )
+from clickloop.click.landing_paths import carried_macros
 from clickloop.click.page_event import ClickSource, PageEvent, PageEventFlag, PageEventKind
 from clickloop.click.passed_query import with_passed_query
 from clickloop.click.redirect import cookie_value
-from clickloop.click.routing import Destination
 from clickloop.click.screening import screen
 from clickloop.click.visitor_cookie import NOBODY, Visit, VisitorState
 from clickloop.click_id import ClickId
@@ -163,7 +163,9 @@ def _visit_of(edge: Edge, click: Click, before: Visit | None) -> Visit:
         not click.target,
     )
     route = edge.routes.by_id(click.campaign_id)
-    return visit if route is None else replace(visit, values=carried_values(route.carried_macros(click.path_id), click))
+    return (
+        visit if route is None else replace(visit, values=carried_values(carried_macros(route, click.path_id), click))
+    )
 
 
 def _newer_of_the_same_landing(search: VisitSearch, visit: Visit | None) -> Visit | None:

@@ -13,6 +13,7 @@ from clickloop.click.click import Flag
 from clickloop.click.click_json import click_json
 from clickloop.click.country import country_name
 from clickloop.click.landing_click import click_id_in_referrer, read_events
+from clickloop.click.landing_paths import max_offers
 from clickloop.click.page_event import PageEvent, PageEventFlag, PageEventKind
 from clickloop.click.page_report import PageReport
 from clickloop.click.query import read_query
@@ -181,7 +182,7 @@ def _answer(edge: Edge, arrival: PageRequest, click_id: str, route: Route | None
     count = 1
     if route is not None:
         path = route.path(visit.path_id) if visit is not None else None
-        count = len(path.offers.items) if path is not None else route.max_offers
+        count = len(path.offers.items) if path is not None else max_offers(route)
     scheme = "https" if arrival.secure else "http"
     links = (
         OfferLink(number, f"{scheme}://{arrival.host}/click/{number}?cid={click_id}")

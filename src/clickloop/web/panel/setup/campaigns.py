@@ -202,6 +202,7 @@ def _editor(
         cost_models=COST_MODELS,
         sources=sources,
         source=_source(context, source_id, dict(sources)),
+        has_flow=view is not None and (view.flow_id is not None or len(view.flow.default_paths) > 1),
         offers=choices(context, RecordKind.OFFER, [number_of(share["offer_id"]) for share in shares]),
         max_choices=MAX_CHOICES,
         default_weight=DEFAULT_WEIGHT,
@@ -225,7 +226,8 @@ def _findings(context: ApiContext, view: api.CampaignView) -> list[CheckFindingV
 _FIELDS = [name for name in CampaignChange.__struct_fields__ if name not in ("active", "flow")]
 """The fields of the page's form: the flow has a page of its own, and buttons pause and resume."""
 _BLANK: dict[str, Any] = {
-    **blank_tree(Campaign(key="", name="", source_id=0), _FIELDS),
+    **blank_tree(Campaign(key="", name="", source_id=0), [name for name in _FIELDS if name != "offers"]),
+    "offers": [],
     "source_id": "",
     "cost": None,
 }
@@ -236,8 +238,7 @@ def _submitted(form: Form) -> dict[str, Any]:
     has_no_amount = form.text("cost_model") in (ClickCost.LINK, ClickCost.NONE)
     return {
         **({"cost": None} if has_no_amount else {}),
-        # Absent where the flow has several default paths.
-        **({"offers": _typed_shares(form.tree["offers"])} if "offers" in form.tree else {}),
+        **({} if form.text("has_flow") else {"offers": _typed_shares(form.tree.get("offers"))}),
         "tags": tags_of(form.text("tags")),
         "notes": form.text("notes").replace("\r\n", "\n"),
     }
