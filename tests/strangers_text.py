@@ -15,7 +15,8 @@ from litestar.exceptions import HTTPException
 from clickloop.alarm.alarms import Alarm
 from clickloop.click.client_hints import hinted
 from clickloop.click.conditions import ready_condition
-from clickloop.click.geo import ShippedGeoBase
+from clickloop.click.geo.geo_base import FixedPlace
+from clickloop.click.geo.included import IncludedCountries
 from clickloop.click.landing_click import (
     button_of,
     click_id_in_referrer,
@@ -94,14 +95,7 @@ CLICK_IDS = ClickIds(b"k" * 32)
 HOP = Hop(Method.GET, RequestTarget("https", "a.example", 443, "/", ""), (), b"")
 
 
-class NoCountry:
-    """A base that knows no address."""
-
-    def country(self, ip: str) -> str:
-        return ""
-
-
-VISITORS = Visitors(NoCountry())
+VISITORS = Visitors(FixedPlace())
 VISITOR_COOKIES = VisitorCookies(b"k" * 32)
 SECOND_HOPS = SecondHops(b"k" * 32)
 CONDITIONS = [
@@ -116,7 +110,7 @@ CONDITIONS = [
         ("query.x", Operator.STARTS_WITH, ("abc", "abcd")),
     )
 ]
-GEO_BASE = ShippedGeoBase()
+INCLUDED = IncludedCountries()
 OWN_LINKS = OwnLinks(["go.example", "127.0.0.1:8080"])
 DEVICES = Devices(b"k" * 32)
 PROXIES = proxy_networks("127.0.0.0/8")
@@ -360,7 +354,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "browser": _browser,
     "panel cookie": lambda text: _cookie(text),
     "value of a panel cookie": lambda text: _cookie(f'clickloop_session="{text}"'),
-    "country": lambda text: GEO_BASE.country(text),
+    "country": lambda text: INCLUDED.country(text),
     "device": lambda text: DEVICES.id_of(text),
     "peer": lambda text: UNTRUSTED.note(text),
     "a chain of proxies": lambda text: UNTRUSTED.note_trusted("127.0.0.1", unescape_bytes(text), "203.0.113.9"),

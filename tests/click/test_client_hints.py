@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clickloop.click.geo.geo_base import FixedPlace
 from clickloop.click.page_report import Hints
 from clickloop.click.visitor import Visitors
 
@@ -13,14 +14,7 @@ WINDOWS = f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {CHROME} Safari/537.36".en
 MAC = f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) {CHROME} Safari/537.36".encode()
 
 
-class NoBase:
-    """A geo base that knows nobody."""
-
-    def country(self, ip: str) -> str:
-        return ""
-
-
-VISITORS = Visitors(NoBase())
+VISITORS = Visitors(FixedPlace())
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ CASES: list[tuple[CheckCode, Severity, CheckPlaceKind, str, dict[str, Any] | Che
         W,
         CheckPlaceKind.OFFER,
         "url",
-        offering("https://network.example/?sub1={clickid}&c={city}"),
+        offering("https://network.example/?sub1={clickid}&c={path.name}"),
     ),
     (
         CheckCode.NO_CLICK_ID_IN_NOTICE,

@@ -6,8 +6,10 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from clickloop.click.click import Click
+from clickloop.click.geo.geo_base import FixedPlace
 from clickloop.click.landing_click import read_page_query
 from clickloop.click.page_event import PageEvent
+from clickloop.click.place import Place
 from clickloop.click.recent_visits import RecentVisits
 from clickloop.click.routing import Routes
 from clickloop.click.visitor import Visitors
@@ -24,14 +26,7 @@ NOW = 1_800_000_000_000
 PHONE = b"Mozilla/5.0 (Linux; Android 14; SM-A546B) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129.0.0.0 Mobile Safari/537.36"
 
 
-class Germany:
-    """A country base."""
-
-    def country(self, ip: str) -> str:
-        return "DE"
-
-
-VISITORS = Visitors(Germany())
+VISITORS = Visitors(FixedPlace(Place(country="DE")))
 
 
 class Stream:

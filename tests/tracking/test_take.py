@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.click.click import Click, Flag, Screening
+from clickloop.click.place import NOWHERE, Place
 from clickloop.click.routing import Routes
 from clickloop.click.trial_mark import TEST_PARAMETER, new_mark
 from clickloop.click.visitor import Visitors
@@ -27,10 +28,10 @@ PHONE = b"Mozilla/5.0 (Linux; Android 14; SM-A546B) AppleWebKit/537.36 (KHTML, l
 
 
 class Nowhere:
-    """A country database that knows one address."""
+    """A base that knows one address."""
 
-    def country(self, ip: str) -> str:
-        return "DE" if ip == "198.51.100.7" else ""
+    def place(self, ip: str) -> Place:
+        return Place("DE") if ip == "198.51.100.7" else NOWHERE
 
 
 VISITORS = Visitors(Nowhere())
