@@ -152,6 +152,9 @@ class UnknownLinksView(msgspec.Struct, kw_only=True):
     total: int
     since: Annotated[Moment | None, Meta(description="null if there were none.")]
     latest: Annotated[list[UnknownLinkView], Meta(description="Latest distinct keys, newest first.")]
+    presses: Annotated[
+        int, Meta(description="Requests for /click without a click ID: neither cid nor a cookie told whose they were.")
+    ]
 
 
 class HealthView(msgspec.Struct, kw_only=True):
@@ -183,7 +186,7 @@ def read_health(context: Context) -> HealthView:
         unknown_links=view_of(
             UnknownLinksView,
             core.unknown_links,
-            since=iso_text(core.unknown_links.since) if core.unknown_links.total else None,
+            since=iso_text(core.unknown_links.since) if core.unknown_links.since else None,
         ),
         workers=[view_of(WorkerView, worker) for worker in core.workers],
         audit=AuditView(
