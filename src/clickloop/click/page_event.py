@@ -40,6 +40,7 @@ class PageEventFlag(Explained):
         "The click ID on the page is not the visitor's latest one: a page cache serves an old copy of the landing.",
     )
     FALLBACK = "fallback", "There was no offer for the button, so the visitor went to the fallback URL."
+    UNKNOWN_CLICK = "unknown_click", "The click was not recorded here, or was lost. The page event is in no figure."
     EVENT_UNREADABLE = "event_unreadable", "One of event1 to event30 was not a number and was ignored."
 
 
