@@ -57,6 +57,8 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     columns: int
     rows: int
     unreadable: tuple[UnreadableRange, ...] = ()
+    unknown_page_events: int = 0
+    """Number of page events that are in no figure because their click is unknown. Counted with the first columns."""
     next_column: int | None = None
 
 
@@ -97,10 +99,6 @@ class FactsReader(Protocol):
         self, click_ids: Collection[str], kind: PageEventKind | None = None, most: int = MAX_PAGE_EVENTS
     ) -> dict[str, tuple[PageEvent, ...]]:
         """Return the ``most`` newest page events of each click that has any, oldest first, also those that wait for it."""
-        ...
-
-    def count_unknown_page_events(self) -> int:
-        """Return the number of page events that are in no figure because their click is unknown."""
         ...
 
     def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:

@@ -20,9 +20,7 @@ def click_ids_page(
         "click_at >= $from_at": period.since,
         "click_at < $until_at": period.until,
         **{
-            f"{name} = ${name}": value
-            for name, value in narrowing_values(wanted)
-            if value != _STORED_AS_NULL.get(name)
+            f"{name} = ${name}": value for name, value in narrowing_values(wanted) if value != _STORED_AS_NULL.get(name)
         },
     }
     used = {condition: value for condition, value in filters.items() if value is not None}

@@ -135,13 +135,15 @@ def insert_of_page_events() -> str:
     values = ", ".join(f"click.{quoted(name)}" for name in copied)
     texts = ",".join(f'"{name}":"VARCHAR"' for name in _PAGE_EVENT_TEXTS)
     numbers = ",".join(f'"{name}":"BIGINT"' for name in _PAGE_EVENT_NUMBERS)
-    own = ("kind", "event_id", "target", "found_by", "flags", "screening", "landing_clicks", "offer_visits", "events")
-    own += ("event_number", "event_micros", "button", "loaded_ms")
+    own = (
+        *("kind", "event_id", "target", "found_by", "flags", "screening", "landing_clicks", "offer_visits", "events"),
+        *("event_number", "event_micros", "button", "loaded_ms"),
+    )
     return (
         f"INSERT INTO facts ({names}, click_at, of_click_id, fact_at, landing_views, offer_id, network_id, "  # noqa: S608 – names are ours
         f"{', '.join(own)}) "
         # Without a click the event's time, so that retention deletes its row, too.
-        f"SELECT {values}, coalesce(click.click_at, fact.\"at\"), fact.click_id, fact.\"at\", coalesce(fact.landing_views, 0), "
+        f'SELECT {values}, coalesce(click.click_at, fact."at"), fact.click_id, fact."at", coalesce(fact.landing_views, 0), '
         "coalesce(fact.offer_id, click.offer_id), CASE WHEN fact.offer_id IS NULL THEN click.network_id ELSE fact.network_id END, "
         f"{', '.join(f'fact.{name}' for name in own)} "
         f"FROM (SELECT from_json(unnest($lines::VARCHAR[]), '{{{texts},{numbers}}}') AS fact) "

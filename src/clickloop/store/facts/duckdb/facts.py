@@ -29,7 +29,7 @@ from clickloop.store.facts.duckdb.columns import (
 )
 from clickloop.store.facts.duckdb.opening import open_database
 from clickloop.store.facts.duckdb.outbox_ids import last_outbox_id, taken_ids, write_taken
-from clickloop.store.facts.duckdb.page_events import count_unknown, find_events, known_of, load, waiting_events
+from clickloop.store.facts.duckdb.page_events import find_events, known_of, load, waiting_events
 from clickloop.store.facts.duckdb.recent import recent_clicks
 from clickloop.store.facts.duckdb.reports import read_report
 from clickloop.store.facts.duckdb.verifying import verify
@@ -147,7 +147,9 @@ class DuckDbFacts:
             with self._transaction() as writer:
                 load(writer, facts, waiting, no_longer_waiting)
                 # In the same transaction, as for clicks.
-                writer.execute("INSERT INTO loaded_segments SELECT unnest($names::VARCHAR[])", {"names": list(segments)})
+                writer.execute(
+                    "INSERT INTO loaded_segments SELECT unnest($names::VARCHAR[])", {"names": list(segments)}
+                )
                 writer.execute("UPDATE outbox_taken SET loads = loads + 1")
             self._known.update(segments)
             self._count_rows(len(facts))
@@ -168,11 +170,6 @@ class DuckDbFacts:
         """Return page events by click id, oldest first (3 ms for a recent click)."""
         with _plain_errors(), self._reading() as reader:
             return find_events(reader, click_ids, kind, most)
-
-    def count_unknown_page_events(self) -> int:
-        """Return the number of page events whose click is unknown."""
-        with _plain_errors(), self._reading() as reader:
-            return count_unknown(reader)
 
     def last_outbox_id(self) -> int:
         """Return the highest outbox id taken; 0 at first."""

@@ -80,9 +80,7 @@ def known_of(reader: duckdb.DuckDBPyConnection, events: Sequence[PageEvent]) -> 
 
 def waiting_events(reader: duckdb.DuckDBPyConnection, after_id: str, limit: int) -> list[WaitingPageEvent]:
     """Return events that wait for their click, in the order of their ids."""
-    query = (
-        "SELECT line, first_look_at FROM waiting_page_events WHERE event_id > $after ORDER BY event_id LIMIT $limit"
-    )
+    query = "SELECT line, first_look_at FROM waiting_page_events WHERE event_id > $after ORDER BY event_id LIMIT $limit"
     rows = reader.execute(query, {"after": after_id, "limit": limit}).fetchall()
     return [WaitingPageEvent(_event_of(line), int(first_look_at)) for line, first_look_at in rows]
 
