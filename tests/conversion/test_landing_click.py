@@ -28,7 +28,8 @@ def press(at: int, offer_id: int, network_id: int = 3, **fields: Any) -> PageEve
 
 
 def notice(**fields: Any) -> Notice:
-    return Notice(**({"notice_id": "n", "at": NOW, "channel": Channel.S2S, "ip": "203.0.113.5"} | fields))
+    usual: dict[str, Any] = {"notice_id": "n", "at": NOW, "channel": Channel.S2S, "ip": "203.0.113.5"}
+    return Notice(**(usual | fields))
 
 
 def chosen(*presses: PageEvent, click: Click = CLICK, **fields: Any) -> int:
