@@ -32,7 +32,10 @@ _TABLES = {
 
 def record_names(tx: Connection, dimension: Dimension, numbers: Collection[int]) -> dict[int, str]:
     """Return the names of records by number, archived ones and removed rules and paths too. ``dimension``: one of numbers."""
-    query = _names(dimension).where(_TABLES[dimension].c.id.in_(numbers))
+    wanted = {number for number in numbers if number}
+    if not wanted:
+        return {}
+    query = _names(dimension).where(_TABLES[dimension].c.id.in_(wanted))
     return {row.id: row.name for row in tx.execute(query)}
 
 
