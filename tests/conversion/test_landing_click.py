@@ -69,11 +69,14 @@ def test_without_a_landing_click_before_it_a_click_over_a_landing_has_no_offer(o
 
 
 def test_a_click_sent_directly_to_an_offer_keeps_it() -> None:
-    assert chosen(press(NOW - 1, 1), click=msgspec.structs.replace(CLICK, landing_id=0, offer_id=5)) == 5
+    click = Click(click_id="c", at=NOW, campaign_id=1, source_id=1, path_id=2, offer_id=5, target="https://o.example/")
+    assert chosen(press(NOW - 1, 1), click=click) == 5
 
 
 def test_a_page_tracked_directly_has_the_offer_of_the_pressed_link() -> None:
-    assert chosen(press(NOW - 1, 1), click=msgspec.structs.replace(CLICK, landing_id=0)) == 1
+    page = msgspec.structs.replace(CLICK, landing_id=0, path_id=2)
+    assert chosen(press(NOW - 1, 1), click=page) == 1
+    assert chosen(press(NOW - 1, 1), click=msgspec.structs.replace(page, offer_id=8)) == 1
 
 
 def test_a_conversion_without_an_offer_is_flagged_if_there_was_a_landing() -> None:

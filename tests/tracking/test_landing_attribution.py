@@ -158,7 +158,7 @@ def test_a_test_click_over_a_landing_converts_for_its_offer(machine: Machine) ->
 
 
 def test_a_click_sent_directly_to_an_offer_keeps_it_and_waits_for_nothing(machine: Machine) -> None:
-    click_id = machine.visit(landing_id=0, offer_id=6, network_id=2)
+    click_id = machine.visit(landing_id=0, offer_id=6, network_id=2, target="https://o.example/")
     machine.press(machine.visit(), closed=False)
     machine.settle_clicks()
     machine.notify(click_id)

@@ -142,7 +142,7 @@ def attribute(
         return Refused(refusal)
     meaning = _meaning_of(notice, terms)
     if known is None:
-        no_offer = [NoticeFlag.NO_LANDING_CLICK] if click.landing_id and not click.offer_id else []
+        no_offer = [NoticeFlag.NO_LANDING_CLICK] if click.came_over_page and not click.offer_id else []
         meaning = msgspec.structs.replace(meaning, flags=(*meaning.flags, *_time_flags(notice, click), *no_offer))
         return New(_new(notice, click, meaning, terms, place, now_ms), meaning.flags)
     return _change(notice, known, meaning, terms, now_ms)

@@ -22,24 +22,19 @@ NetworkOf = Callable[[int], Network]
 """Returns a network by its number, or one without restrictions."""
 
 
-def may_have_landing_clicks(click: Click) -> bool:
-    """Return whether the click's offer is that of a landing click. One that led directly to an offer keeps it."""
-    return bool(click.landing_id) or not click.offer_id
-
-
 def click_with_offer(click: Click, presses: Sequence[PageEvent], notice: Notice, network_of: NetworkOf) -> Click:
     """Return the click with the offer and network of the landing click that a new conversion belongs to.
 
-    It is the latest landing click before the conversion whose network accepts the notice, else the latest before it. Without one
-    a click that was sent to a landing has no offer. ``presses``: the click's landing clicks, oldest first.
+    It is the latest landing click before the conversion whose network accepts the notice, else the latest before it; without one
+    there is no offer. A click that led directly to an offer keeps it. ``presses``: the click's landing clicks, oldest first.
     """
-    if not may_have_landing_clicks(click):
+    if not click.came_over_page:
         return click
     until_at = _latest_press_at(notice)
     earlier = [press for press in presses if press.offer_id and not press.screening and press.at <= until_at]
     if not earlier:
-        # The click of an earlier conversion may carry that one's offer.
-        return msgspec.structs.replace(click, offer_id=0, network_id=0) if click.landing_id else click
+        # The click of an earlier conversion has that one's offer.
+        return msgspec.structs.replace(click, offer_id=0, network_id=0)
     accepting = [press for press in earlier if _accepts(network_of(press.network_id), notice)]
     chosen = (accepting or earlier)[-1]
     return msgspec.structs.replace(click, offer_id=chosen.offer_id, network_id=chosen.network_id)
@@ -53,7 +48,7 @@ def wait_for_landing_clicks(
     ``settled_to``: the moment up to which they are; None if unknown. A person or a file that reports a conversion does so later
     than that, and never waits.
     """
-    if not notice.channel.is_public or not may_have_landing_clicks(click):
+    if not notice.channel.is_public or not click.came_over_page:
         return None
     if settled_to is not None and settled_to >= min(notice.at, first_look_at):
         return None

@@ -127,8 +127,8 @@ class NoticeFlag(Explained):
     NO_LANDING_CLICK = (
         "no_landing_click",
         (
-            "The visitor was sent to a landing page, and no click on one of its buttons was recorded before: the offer is "
-            "unknown. Link the buttons to the click URL."
+            "The visitor came over a landing page, and no click on one of its buttons was recorded before, so the offer is unknown. "
+            "Link the buttons to the click URL."
         ),
     )
     EVENT_UNREADABLE = (

@@ -11,7 +11,6 @@ import msgspec
 from clickloop.click.click import Click
 from clickloop.click.page_event import PageEvent, PageEventKind
 from clickloop.clock import Clock, wall_clock
-from clickloop.conversion.landing_click import may_have_landing_clicks
 from clickloop.machine.log import RateLimitedLog
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.file_fault import RESTORE_BACKUP
@@ -48,7 +47,7 @@ class ClickLookupResult(msgspec.Struct, frozen=True):
     settled_to: int | None = _EVERYTHING
     """A moment whose existing click segments were all settled before the look-up; None if unknown."""
     landing_clicks: Mapping[str, tuple[PageEvent, ...]] = {}
-    """The landing clicks of clicks that were sent to a landing, oldest first."""
+    """The landing clicks of clicks that came over a page, oldest first."""
     landing_clicks_settled_to: int | None = _EVERYTHING
     """The same moment for segments of page events."""
 
@@ -226,7 +225,7 @@ class LandingClicks:
 
     def add_to(self, found: ClickLookupResult) -> ClickLookupResult:
         """Return the result with the landing clicks of its clicks. Never raises FactsError."""
-        click_ids = [click_id for click_id, click in found.clicks.items() if may_have_landing_clicks(click)]
+        click_ids = [click_id for click_id, click in found.clicks.items() if click.came_over_page]
         if self._lookup is None or not click_ids:
             return found
         settled_to = self.progress.settled_to  # read before the look-up, as for clicks

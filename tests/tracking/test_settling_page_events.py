@@ -10,7 +10,7 @@ from clickloop.click.page_event import PageEventKind
 from clickloop.clock import DAY_MS, MINUTE_MS, SECOND_MS
 from clickloop.report.query import Dimension
 from clickloop.store.journal.segment import PAGE_EVENTS_STREAM, DamageKind, record_line
-from clickloop.tracking import page_events
+from clickloop.tracking import settling_page_events
 from tests.partner import NOW
 from tests.tracking.page_events_machine import LANDING, Machine
 
@@ -185,7 +185,7 @@ def test_what_a_dead_writer_left_open_is_settled(machine: Machine) -> None:
 def test_a_large_segment_is_loaded_in_parts_and_each_event_once(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page_events, "EVENTS_PER_LOAD", 10)
+    monkeypatch.setattr(settling_page_events, "EVENTS_PER_LOAD", 10)
     click_ids = [machine.visit() for _ in range(5)]
     for number in range(57):
         machine.press(click_ids[number % 5], closed=False, button=1 + number % 3)
