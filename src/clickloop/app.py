@@ -130,6 +130,7 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
         guard=core.guard,
         dns_refusal=TargetLookup(core.guard).dns_refusal,
         progress=core.progress,
+        landing_clicks=core.landing_clicks,
         clock_guard=core.clock_guard,
         uploads=core.uploads,
         exports=core.exports,

@@ -30,6 +30,7 @@ class PageEventFlag(Explained):
     """Something odd about a page event, which is recorded and answered all the same."""
 
     REPEATED = "repeated", "The visitor pressed this button before. It counts once."
+    UNKNOWN_CLICK = "unknown_click", "The click was not recorded here, or was lost. The page event is in no figure."
     BUTTON_BEYOND_LAST = (
         "button_beyond_last",
         "The path has fewer offers than this button's number. The last one was used.",

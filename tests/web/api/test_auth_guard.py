@@ -15,6 +15,7 @@ from litestar.testing import TestClient
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
+from clickloop.click.page_event import PageEvent, PageEventKind
 from clickloop.report.evidence import ClickEvidence
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
 from clickloop.store.facts.facts import FactsError, Verification
@@ -209,6 +210,11 @@ class BrokenFacts:
         raise self.error
 
     def verify(self, first_column: int = 0, seconds: float = 0) -> Verification:
+        raise self.error
+
+    def find_page_events(
+        self, click_ids: Collection[str], kind: PageEventKind | None = None, most: int = 1
+    ) -> dict[str, tuple[PageEvent, ...]]:
         raise self.error
 
     def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:

@@ -125,6 +125,9 @@ class VerificationView(msgspec.Struct, kw_only=True):
     columns: int
     rows: int
     unreadable: list[UnreadableRangeView]
+    unknown_page_events: Annotated[
+        int, Meta(description="Page events that are in no figure because their click is unknown, if first_column is 0.")
+    ]
     next_column: Annotated[int | None, Meta(description="first_column of the next request; null at the end.")]
 
 
