@@ -25,12 +25,13 @@ from clickloop.diagnosis.route.explaining import FlowContext, FlowInForce, Route
 from clickloop.diagnosis.route.recorded import KeptValues, explain_click, steps_of
 from clickloop.diagnosis.route.simulated import explain_visitor
 from clickloop.setup.condition import Condition, Operator
-from clickloop.setup.flow import FlowParts, LandingShare, OfferShare, Path, PathTarget, Rule
+from clickloop.setup.flow import FlowParts, OfferShare, Path, PathTarget, Rule
 from clickloop.setup.instance import IpStorage
 from tests.click.test_flow import random_flow
 
 EVERYTHING = FlowContext(lists={}, names=RouteNames(), why_not=lambda _path, _kind, _number: None)
 CLICK = Click(click_id="c", at=1_790_000_000_000, campaign_id=1, source_id=1, flow_id=5, flow_version=2)
+WHOLE = KeptValues()
 US = Condition(field="country", values=("US",))
 MOBILE = Condition(field="device", values=("mobile",))
 
@@ -57,7 +58,7 @@ def recorded(click: Click, parts: FlowParts, draw: int) -> Click:
 
 
 def explained(
-    click: Click, *flows: FlowInForce, context: FlowContext = EVERYTHING, kept: KeptValues = KeptValues()
+    click: Click, *flows: FlowInForce, context: FlowContext = EVERYTHING, kept: KeptValues = WHOLE
 ) -> RouteExplanation:
     return explain_click(click, {(flow.flow_id, flow.version): flow for flow in flows}, context, kept)
 
@@ -199,12 +200,11 @@ def test_a_hop_to_another_campaign_is_explained_with_its_own_draw() -> None:
 
 
 def test_a_click_whose_kept_values_lead_elsewhere_says_why() -> None:
+    office = Condition(field="ip", values=("198.51.100.7",))
     parts = FlowParts(
-        rules=(
-            Rule(id=1, name="Office", conditions=(Condition(field="ip", values=("198.51.100.7",)),), paths=(Path(id=2, offers=(OfferShare(1),)),)),
-        ),
+        rules=(Rule(id=1, name="Office", conditions=(office,), paths=(Path(id=2, offers=(OfferShare(1),)),)),),
         default_paths=(Path(id=3, offers=(OfferShare(1), OfferShare(2))),),
-    )  # fmt: skip
+    )
     click = recorded(msgspec.structs.replace(CLICK, ip="198.51.100.7"), parts, 99)
     shortened = msgspec.structs.replace(click, ip="198.51.100.0")
     told = explained(shortened, flow_of(parts), kept=KeptValues(ip_storage=IpStorage.SHORTENED))

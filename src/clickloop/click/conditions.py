@@ -17,6 +17,7 @@ from clickloop.setup.condition import (
     Operator,
     comparison_of,
     hours_in,
+    is_comparable,
     moment_in,
     zone_of,
 )
@@ -48,9 +49,12 @@ class ReadyCondition(msgspec.Struct, frozen=True, gc=False):
 
 
 def ready_condition(condition: Condition, entries: Iterable[str] = ()) -> ReadyCondition:
-    """Return a condition ready to be tried. ``entries``: of its named list. It must have no faults, see ``condition_faults``."""
+    """Return a condition ready to be tried. It must have no faults, see ``condition_faults``.
+
+    ``entries``: of its named list, which knows no fields; those that the field cannot be compared with are left out.
+    """
     comparison = comparison_of(condition.field) or Comparison.TEXT
-    values = (*condition.values, *entries)
+    values = (*condition.values, *(entry for entry in entries if is_comparable(condition, entry)))
     return ReadyCondition(condition.field, _test(condition.op, comparison, values), condition.holds_for_unknown)
 
 
