@@ -1,13 +1,12 @@
 """The values that conditions compare: of each field, what a recorded click kept of it. Pure."""
 
 from collections.abc import Iterable, Mapping
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_plus
 
 from clickloop.click.click import Click
 from clickloop.click.conditions import Value
 from clickloop.click.continent import continent_of
 from clickloop.setup.condition import FIELDS, QUERY_PREFIX
-from clickloop.text import escape_bytes
 
 _SAME_NAME = frozenset(FIELDS) - {"continent", "unique", "visit_number", "ip_version", "schedule", "date"}
 """Fields of which a click keeps the value as it is, under the same name."""
@@ -44,17 +43,13 @@ def click_value_of(click: Click, field: str, rows: Mapping[str, str] = {}) -> Va
 
 def _parameter(click: Click, name: str, rows: Mapping[str, str]) -> str:
     """Return a parameter of the link, from the field of its row or from what was kept of the query."""
-    row_field = rows.get(name.lower())
-    if row_field is not None:
-        value: str = getattr(click, row_field)
-        return value
     wanted = name.lower()
-    for pair in click.query.split("&"):
+    row_field = rows.get(wanted)
+    if row_field is not None:
+        value: str = getattr(click, row_field, "")
+        return value
+    for pair in click.query.split("&") if click.query else ():
         found, _, text = pair.partition("=")
-        if _unquoted(found).lower() == wanted:
-            return _unquoted(text)
+        if unquote_plus(found).lower() == wanted:
+            return unquote_plus(text, errors="surrogatepass")
     return ""
-
-
-def _unquoted(text: str) -> str:
-    return escape_bytes(unquote_to_bytes(text.replace("+", " ")))

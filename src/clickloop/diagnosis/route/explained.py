@@ -167,7 +167,10 @@ class RouteState(Explained):
         "The click was recorded before flows existed: it kept its offer, but not how it was chosen.",
     )
     VERSION_MISSING = "version_missing", "The version of the flow that the click names is not stored."
-    PAUSED = "paused", "No flow was asked: the campaign was paused, so the visitor went to the fallback URL."
+    NO_FLOW = (
+        "no_flow",
+        "No flow was asked: the campaign was paused or had no offer, so the visitor went to the fallback URL.",
+    )
 
 
 class RouteExplanation(msgspec.Struct, frozen=True, kw_only=True):

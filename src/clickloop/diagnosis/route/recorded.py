@@ -96,8 +96,8 @@ def kept_value(click: Click, field: str, kept: KeptValues, compared: Collection[
 
 
 def is_kept_if_compared(field: str, rows: Mapping[str, str]) -> bool:
-    """Return whether clicks keep a field's value only where their flow compares it: a link parameter without a row."""
-    return field.startswith(QUERY_PREFIX) and field[len(QUERY_PREFIX) :].lower() not in rows
+    """Return whether clicks keep a field's value only where their flow compares it: parameters without a row, and visits."""
+    return field == "visit_number" or field.startswith(QUERY_PREFIX) and field[len(QUERY_PREFIX) :].lower() not in rows
 
 
 def explain_click(
@@ -106,7 +106,7 @@ def explain_click(
     """Explain a click's route. ``flows``: the versions that ``steps_of`` names, by id and version, as far as they are stored."""
     steps = steps_of(click)
     if not steps:
-        return RouteExplanation(state=RouteState.BEFORE_FLOWS)
+        return RouteExplanation(state=RouteState.BEFORE_FLOWS if click.offer_id else RouteState.NO_FLOW)
     explained: list[ExplainedFlow] = []
     doubts: list[RouteDoubt] = []
     draw = click.draw
