@@ -5,18 +5,21 @@ click, so that the same visitor is sent the same way again, however often the de
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
+from string import ascii_lowercase
 from typing import Generic, TypeVar
 
 import msgspec
 
-from clickloop.click.conditions import ReadyCondition, Value
-from clickloop.setup.flow import PathTarget
+from clickloop.click.conditions import ReadyCondition, Value, ready_condition
+from clickloop.setup.flow import FlowParts, Path, PathTarget
 
 Item = TypeVar("Item")
 
-_PATH, _LANDING, _OFFER = 1, 2, 3
+_PATH, _LANDING, _OFFER, _HOP = 1, 2, 3, 4
+MAX_DRAW_BITS = 63
+"""A draw fits into a signed column of 64 bits."""
 _MASK = (1 << 64) - 1
 
 
@@ -26,6 +29,11 @@ def derived(draw: int, choice: int) -> int:
     mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _MASK
     return mixed ^ (mixed >> 31)
+
+
+def draw_after_hop(draw: int) -> int:
+    """Return the draw for the flow of another campaign that a path leads to."""
+    return derived(draw, _HOP)
 
 
 class Weighted(msgspec.Struct, Generic[Item], frozen=True):
@@ -51,23 +59,33 @@ def weighted(pairs: Iterable[tuple[Item, int]]) -> Weighted[Item]:
 
 
 class ReadyPath(msgspec.Struct, Generic[Item], frozen=True):
-    """A path with all that a visitor may get there and that is in use."""
+    """A path with the landings, offers or address that can be served. ``landings`` come first where there are any."""
 
     id: int
     target: PathTarget
     landings: Weighted[Item]
     offers: Weighted[Item]
-    url: Item | None
-    """Of a path that leads to an address."""
-    campaign_id: int | None
-    """Of a path that leads along another campaign's flow."""
+    single: Item | None = None
+    """The destination of a path to a URL, another campaign or a 404."""
+    campaign_id: int | None = None
+    """The campaign of a path to another campaign."""
+
+    def choose(self, draw: int) -> Item | None:
+        """Return where the path sends a visitor with this draw: to the landing if it has landings, else to the offer."""
+        if self.landings.items:
+            return self.landings.choose(draw, _LANDING)
+        return self.single if self.single is not None else self.choose_offer(draw)
+
+    def choose_offer(self, draw: int) -> Item | None:
+        """Return the offer for a draw, whether the visitor comes directly or from a landing; None if there is none."""
+        return self.offers.choose(draw, _OFFER)
 
 
 class ReadyRule(msgspec.Struct, Generic[Item], frozen=True):
-    """A rule that is switched on. ``conditions``: the place of each one's field in ``ReadyFlow.fields``, and the condition."""
+    """An active rule. ``conditions``: index of the field in ``ReadyFlow.fields``, the condition, and its letter in ``Choice.failed``."""
 
     id: int
-    conditions: tuple[tuple[int, ReadyCondition], ...]
+    conditions: tuple[tuple[int, ReadyCondition, str], ...]
     paths: Weighted[ReadyPath[Item]]
 
 
@@ -78,52 +96,93 @@ class ReadyFlow(msgspec.Struct, Generic[Item], frozen=True):
     rules: tuple[ReadyRule[Item], ...]
     default_paths: Weighted[ReadyPath[Item]]
 
+    def path(self, path_id: int) -> ReadyPath[Item] | None:
+        """Return a path that serves visitors, or None."""
+        lists = (self.default_paths, *(rule.paths for rule in self.rules))
+        return next((path for paths in lists for path in paths.items if path.id == path_id), None)
+
 
 class Choice(msgspec.Struct, Generic[Item], frozen=True):
-    """The way of a visitor. ``rule_id`` 0: the default paths; ``path`` None: there was none with a weight."""
+    """The way of a visitor. ``rule_id`` 0: the default paths; ``path`` None: none of the paths can be served."""
 
     rule_id: int
     path: ReadyPath[Item] | None
-    landing: Item | None
-    offer: Item | None
+    failed: str
+    """One letter for each active rule that did not hold: the position of the first condition that failed, from ``a``."""
 
 
-def ready_rules(
-    rules: Iterable[tuple[int, Iterable[ReadyCondition], Weighted[ReadyPath[Item]]]],
-) -> tuple[tuple[str, ...], tuple[ReadyRule[Item], ...]]:
-    """Return the fields that rules compare, each once, and the rules with the places of their fields."""
+ItemOf = Callable[[int, Path, PathTarget, int], Item | None]
+"""Return the item for rule, path, kind (OFFER, LANDING_AND_OFFER for a landing, URL, CAMPAIGN, NOTHING) and id; None: not served."""
+
+
+def ready_flow(parts: FlowParts, lists: Mapping[int, Iterable[str]], item_of: ItemOf[Item]) -> ReadyFlow[Item]:
+    """Compile a flow without faults. ``lists``: entries of the named lists by id. Paths with nothing to serve are left out."""
     fields: dict[str, int] = {}
-    ready = tuple(
+    rules = tuple(
         ReadyRule(
-            rule_id,
-            tuple((fields.setdefault(condition.field, len(fields)), condition) for condition in conditions),
-            paths,
+            rule.id,
+            tuple(
+                (
+                    fields.setdefault(condition.field, len(fields)),
+                    ready_condition(condition, lists.get(condition.list_id or 0, ())),
+                    ascii_lowercase[position],
+                )
+                for position, condition in enumerate(rule.conditions)
+            ),
+            _ready_paths(rule.id, rule.paths, item_of),
         )
-        for rule_id, conditions, paths in rules
+        for rule in parts.rules
+        if rule.active
     )
-    return tuple(fields), ready
+    return ReadyFlow(tuple(fields), rules, _ready_paths(0, parts.default_paths, item_of))
 
 
-def rule_for(flow: ReadyFlow[Item], values: Sequence[Value]) -> ReadyRule[Item] | None:
-    """Return the first rule whose conditions all hold for a visitor; None: the default paths are theirs."""
+def _ready_paths(rule_id: int, paths: Iterable[Path], item_of: ItemOf[Item]) -> Weighted[ReadyPath[Item]]:
+    ready = ((_ready_path(rule_id, path, item_of), path.weight) for path in paths if path.active)
+    return weighted((path, weight) for path, weight in ready if path is not None)
+
+
+def _ready_path(rule_id: int, path: Path, item_of: ItemOf[Item]) -> ReadyPath[Item] | None:
+    """Return a path, or None if it has nothing to serve. A path by landings needs a landing; its offers may be missing."""
+    target = path.target
+    nothing: Weighted[Item] = Weighted((), ())
+    landings = offers = nothing
+    if target is PathTarget.LANDING_AND_OFFER:
+        landings = _items(
+            ((item_of(rule_id, path, target, share.landing_id), share.weight) for share in path.landings),
+        )
+    if target in (PathTarget.OFFER, PathTarget.LANDING_AND_OFFER):
+        offers = _items(
+            (item_of(rule_id, path, PathTarget.OFFER, share.offer_id), share.weight) for share in path.offers
+        )
+        if not (landings.items if target is PathTarget.LANDING_AND_OFFER else offers.items):
+            return None
+        return ReadyPath(path.id, target, landings, offers)
+    single = item_of(rule_id, path, target, path.campaign_id or 0)
+    return None if single is None else ReadyPath(path.id, target, landings, offers, single, path.campaign_id)
+
+
+def _items(pairs: Iterable[tuple[Item | None, int]]) -> Weighted[Item]:
+    return weighted((item, weight) for item, weight in pairs if item is not None)
+
+
+def rule_for(flow: ReadyFlow[Item], values: Sequence[Value]) -> tuple[ReadyRule[Item] | None, str]:
+    """Return the first rule whose conditions all hold, None if the visitor takes the default paths, and ``Choice.failed``."""
+    failed = ""
     for rule in flow.rules:
-        for place, condition in rule.conditions:
+        for place, condition, letter in rule.conditions:
             value = values[place]
             # Not condition.holds(): the call would cost more than the comparison.
             if not (condition.test(value) if value else condition.holds_for_unknown):
+                failed += letter
                 break
         else:
-            return rule
-    return None
+            return rule, failed
+    return None, failed
 
 
 def choose(flow: ReadyFlow[Item], values: Sequence[Value], draw: int) -> Choice[Item]:
-    """Return the way of a visitor with these values of ``flow.fields``. ``draw``: a random number of 64 bits."""
-    rule = rule_for(flow, values) if flow.rules else None
-    path = (flow.default_paths if rule is None else rule.paths).choose(draw, _PATH)
-    return Choice(
-        0 if rule is None else rule.id,
-        path,
-        None if path is None else path.landings.choose(draw, _LANDING),
-        None if path is None else path.offers.choose(draw, _OFFER),
-    )
+    """Return the way of a visitor with these values of ``flow.fields``. ``draw``: a random number of up to 64 bits."""
+    rule, failed = rule_for(flow, values) if flow.rules else (None, "")
+    paths = flow.default_paths if rule is None else rule.paths
+    return Choice(0 if rule is None else rule.id, paths.choose(draw, _PATH), failed)

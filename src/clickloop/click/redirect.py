@@ -3,6 +3,10 @@
 from email.utils import formatdate
 
 COOKIE = "clickloop"
+"""The cookie with the id of the latest click, by which a pixel finds it."""
+VISITOR_COOKIE = "clickloop_v"
+"""The visitor's signed cookie, see ``visitor_cookie``."""
+MAX_COOKIE_BYTES = 4_096  # browsers store no longer one
 COOKIE_SECONDS = 90 * 24 * 3600  # as long as networks usually attribute a conversion to a click
 
 
@@ -31,14 +35,25 @@ _COOKIE = b"set-cookie: %b=%%b; Max-Age=%d; Path=/; HttpOnly; SameSite=Lax\r\n" 
 _SECURE_COOKIE = _COOKIE.replace(b"SameSite=Lax", b"SameSite=None; Secure")
 
 
-def cookie_value(header: bytes) -> str:
-    """Return the click id in a Cookie header; empty if there is none."""
-    at = header.find(b"clickloop=")
+def visitor_cookie_line(value: str, secure: bool) -> bytes:
+    """Return the Set-Cookie line of the visitor's signed cookie."""
+    return (_SECURE_VISITOR_COOKIE if secure else _OWN_VISITOR_COOKIE) % value.encode("ascii")
+
+
+_OWN_VISITOR_COOKIE = _COOKIE.replace(COOKIE.encode(), VISITOR_COOKIE.encode(), 1)
+_SECURE_VISITOR_COOKIE = _SECURE_COOKIE.replace(COOKIE.encode(), VISITOR_COOKIE.encode(), 1)
+
+
+def cookie_value(header: bytes, name: str = COOKIE) -> str:
+    """Return a cookie's value in a Cookie header, at most ``MAX_COOKIE_BYTES``; empty if there is none."""
+    wanted = name.encode() + b"="
+    at = header.find(wanted)
     while at > 0 and header[at - 1] not in b"; ":  # a match at the end of another cookie's name
-        at = header.find(b"clickloop=", at + 1)
+        at = header.find(wanted, at + 1)
     if at < 0:
         return ""
-    return header[at + 10 :].split(b";", 1)[0].strip()[:64].decode("ascii", "replace")
+    value = header[at + len(wanted) :].split(b";", 1)[0].strip()
+    return value[: 64 if name == COOKIE else MAX_COOKIE_BYTES].decode("ascii", "replace")
 
 
 def date_line(now_seconds: int) -> bytes:

@@ -1,24 +1,21 @@
-"""Routing: from a campaign's key to the visitor's offer. Pure: chance is passed in."""
+"""Routing: from a campaign's key to the visitor's destination. Pure: chance is passed in."""
 
-from bisect import bisect_right
-from itertools import accumulate
-from urllib.parse import quote
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
-from clickloop.click.click import Click
+from clickloop.click.arriving_visitor import ArrivingVisitor, Getter, getter_of
 from clickloop.click.click_json import click_json
-from clickloop.click.click_values import SetupNames, setup_values
+from clickloop.click.conditions import Value
+from clickloop.click.destination import Destinations, PathPlace, RedirectTarget
+from clickloop.click.flow import ReadyFlow, ReadyPath, choose, draw_after_hop, ready_flow
+from clickloop.click.passed_query import PLATFORM_CLICK_IDS
 from clickloop.explained import Explained
-from clickloop.macro import EncodingContext, Template, parse
-from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogShare
+from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogFlow
+from clickloop.setup.condition import QUERY_PREFIX
+from clickloop.setup.flow import MAX_DEPTH, FlowParts, Path, PathTarget
 from clickloop.setup.own_link import OwnLinks
-from clickloop.setup.source_rows import ROW_FIELDS, ROW_MACROS, V_ROWS, row_macros
-
-_LINK_FIELDS = {"clickid": "click_id", "externalid": "external_id"} | {
-    ROW_MACROS[number]: ROW_FIELDS[number] for number in V_ROWS
-}
-"""Macro → field of the click that holds its value unchanged, once the link has been parsed."""
+from clickloop.setup.source_rows import ROW_FIELDS
 
 
 class NotServedReason(Explained):
@@ -26,53 +23,131 @@ class NotServedReason(Explained):
 
     CAMPAIGN_PAUSED = "campaign_paused", "The campaign is paused."
     OFFER_GONE = "offer_gone", "The offer is archived or does not exist."
-    NO_WEIGHT = "no_weight", "The offer's weight in the campaign is 0."
-    LOOPS = "loops", "The offer's URL is a campaign link of this tracker, which would redirect visitors in a loop."
+    LANDING_GONE = "landing_gone", "The landing is archived or does not exist."
+    CAMPAIGN_GONE = "campaign_gone", "The campaign that the path leads to is paused, archived or does not exist."
+    NO_WEIGHT = "no_weight", "Its weight in the campaign is 0."
+    LOOPS = "loops", "Its URL is a campaign link of this tracker, which would redirect visitors in a loop."
 
 
-class NotServedOffer(msgspec.Struct, frozen=True, gc=False):
-    """An offer to which its campaign sends no visitors."""
+class NotServed(msgspec.Struct, frozen=True, gc=False):
+    """An offer, landing, URL or campaign of a path to which its campaign sends no visitors. ``id`` 0: a URL."""
 
-    offer_id: int
+    kind: PathTarget
+    id: int
+    path_id: int
     reason: NotServedReason
 
 
-class RedirectTarget(msgspec.Struct, frozen=True, gc=False):
-    """A redirect target, prepared: an offer, or the fallback with ``offer_id`` 0. ``template`` is its parsed URL."""
+class Destination:
+    """A destination of a path, prepared when the first visitor goes there: a flow may name thousands that nobody reaches."""
 
-    offer_id: int
-    network_id: int
-    template: Template
-    setup: SetupNames
-    json: bytes
-    """The target's fragment of the click's JSON."""
-    quick: Template | None
-    """The template over fields of the click, if it needs nothing but what is in the link. See ``_LINK_FIELDS``."""
+    __slots__ = ("_prepare", "_target", "campaign_id", "place")
+
+    def __init__(self, place: PathPlace, prepare: Callable[[], RedirectTarget], campaign_id: int = 0) -> None:
+        self.place = place
+        self.campaign_id = campaign_id
+        """The campaign along whose flow the visitor goes on; 0: none."""
+        self._prepare = prepare
+        self._target: RedirectTarget | None = None
+
+    @property
+    def target(self) -> RedirectTarget:
+        """Return the destination, prepared."""
+        target = self._target
+        if target is None:
+            target = self._target = self._prepare()
+        return target
+
+
+class RouteStep(msgspec.Struct, frozen=True, gc=False):
+    """A decision of one flow: ``failed`` as in ``click.flow.Choice``."""
+
+    place: PathPlace
+    failed: str
+
+
+class Routing(msgspec.Struct, frozen=True, gc=False):
+    """The way of a visitor. ``target`` None: the campaign has nowhere to send them. ``hops``: flows before the last one."""
+
+    target: RedirectTarget | None
+    draw: int
+    """The draw of the flow that decided."""
+    failed: str = ""
+    hops: tuple[RouteStep, ...] = ()
+
+
+def hops_text(hops: Iterable[RouteStep]) -> str:
+    """Return flows passed through as ``Click.hops``."""
+    return ",".join(
+        f"{hop.place.flow_id}:{hop.place.flow_version}:{hop.place.rule_id}:{hop.place.path_id}:{hop.failed}"
+        for hop in hops
+    )
+
+
+class ReadyRoute(msgspec.Struct, frozen=True, gc=False):
+    """A flow compiled for the visitors of a campaign. ``getters``: read the values of ``flow.fields`` from a visitor."""
+
+    flow: ReadyFlow[Destination]
+    getters: tuple[Getter, ...]
 
 
 class Route(msgspec.Struct, frozen=True, gc=False):
-    """A campaign, prepared for routing. ``fields``: link parameter, as written and in lower case → field of the click.
-
-    ``cumulative``: running totals of the targets' weights.
-    """
+    """A campaign, prepared for routing. ``fields``: link parameter, as written and in lower case → field of the click."""
 
     campaign: CatalogCampaign
     fields: dict[str, str]
-    targets: tuple[RedirectTarget, ...]
-    cumulative: tuple[int, ...]
+    ready: ReadyRoute | None
+    """None: the campaign is paused."""
+    hops: dict[int, ReadyRoute]
+    """Compiled flows of the campaigns that paths lead to, by campaign id."""
+    only: RedirectTarget | None
+    """The destination of all visitors, where there is nothing to choose."""
     fallback: RedirectTarget | None
     json: bytes
     """The campaign's fragment of the click's JSON, for clicks without a target."""
-    left_out: tuple[NotServedOffer, ...] = ()
+    query_fields: tuple[str, ...] = ()
+    """Fields ``query.NAME``, in lower case, that conditions compare and no row of the source holds."""
+    counts_visits: bool = False
+    """Whether a condition needs the visitor's signed cookie."""
+    left_out: tuple[NotServed, ...] = ()
 
-    def choose(self, chance: float) -> RedirectTarget | None:
-        """Return the target for a draw from [0, 1), by weight; without targets the fallback, or None if there is none."""
-        targets = self.targets
-        if len(targets) == 1:
-            return targets[0]
-        if not targets:
-            return self.fallback
-        return targets[bisect_right(self.cumulative, chance * self.cumulative[-1])]
+    def choose(self, visitor: ArrivingVisitor, draw: int) -> Routing:
+        """Return the way of an ``ArrivingVisitor`` with this draw of up to 63 bits."""
+        ready = self.ready
+        hops: tuple[RouteStep, ...] = ()
+        while ready is not None:
+            flow = ready.flow
+            values: Sequence[Value] = [getter(visitor) for getter in ready.getters]
+            choice = choose(flow, values, draw)
+            found = None if choice.path is None else choice.path.choose(draw)
+            if found is None:
+                return Routing(self.fallback, draw, choice.failed, hops)
+            if not found.campaign_id:
+                return Routing(found.target, draw, choice.failed, hops)
+            hops = (*hops, RouteStep(found.place, choice.failed))
+            ready = self.hops.get(found.campaign_id)
+            draw = draw_after_hop(draw)
+        return Routing(self.fallback, draw, "", hops)
+
+    @property
+    def serves(self) -> bool:
+        """Return whether some visitors have somewhere to go besides the fallback."""
+        return self.ready is not None and _serves(self.ready.flow)
+
+    def paths(self) -> Iterator[tuple[ReadyPath[Destination], int, int]]:
+        """Yield the paths of the campaign's own visitors with their weight and the total weight beside them."""
+        if self.ready is None:
+            return
+        flow = self.ready.flow
+        for paths in (*(rule.paths for rule in flow.rules), flow.default_paths):
+            starts = (0, *paths.cumulative)
+            for path, start, end in zip(paths.items, starts, paths.cumulative, strict=False):
+                yield path, end - start, paths.cumulative[-1]
+
+    def path(self, path_id: int) -> ReadyPath[Destination] | None:
+        """Return a path that serves visitors, of the campaign's flow or of one that it leads to; None if there is none."""
+        readies = () if self.ready is None else (self.ready, *self.hops.values())
+        return next((path for ready in readies if (path := ready.flow.path(path_id)) is not None), None)
 
 
 class Routes:
@@ -80,9 +155,15 @@ class Routes:
 
     def __init__(self, catalog: Catalog, fallback_url: str) -> None:
         self._campaigns = {campaign.key.encode(): campaign for campaign in catalog.campaigns}
+        self._by_id = {campaign.id: campaign for campaign in catalog.campaigns}
+        self._flows = {flow.id: flow for flow in catalog.flows}
         self._offers = {offer.id: offer for offer in catalog.offers}
+        self._landings = {landing.id: landing for landing in catalog.landings}
+        self._lists = {named.id: named.entries for named in catalog.lists}
         self._own_links = OwnLinks(catalog.own_hosts)
         self._fallback_url = fallback_url
+        self.click_id_parameters = PLATFORM_CLICK_IDS | frozenset(catalog.click_id_parameters)
+        """Lower-case names of the parameters that carry ad platforms' click ids."""
         self._routes: dict[bytes, Route] = {}
 
     def __len__(self) -> int:
@@ -98,52 +179,131 @@ class Routes:
             route = self._routes[key] = self._prepare(campaign)
         return route
 
+    def by_id(self, campaign_id: int) -> Route | None:
+        """Return the route of a campaign id, or None if there is no such campaign."""
+        campaign = self._by_id.get(campaign_id)
+        return None if campaign is None else self.find(campaign.key.encode())
+
     def _prepare(self, campaign: CatalogCampaign) -> Route:
-        rows = row_macros(campaign.rows)
-        targets, weights, left_out = [], [], []
-        for share in campaign.shares:
-            offer = self._offers.get(share.offer_id)
-            reason = self._left_out(campaign, share, offer)
-            if reason is not None or offer is None:
-                left_out.append(NotServedOffer(share.offer_id, reason or NotServedReason.OFFER_GONE))
-                continue
-            setup = SetupNames(
-                campaign_key=campaign.key,
-                campaign_name=campaign.name,
-                source_name=campaign.source_name,
-                offer_name=offer.name,
-                network_name=offer.network_name,
-            )
-            targets.append(_target(campaign, offer.id, offer.network_id, offer.url, rows, setup))
-            weights.append(share.weight)
+        destinations = Destinations(campaign)
+        left_out: list[NotServed] = []
+        hops: dict[int, ReadyRoute] = {}
+        ready: ReadyRoute | None = None
+        if campaign.active:
+            ready = self._ready(campaign, campaign, destinations, left_out)
+            self._add_hops(campaign, ready, destinations, hops, MAX_DEPTH)
+        else:
+            left_out = [
+                NotServed(PathTarget.OFFER, share.offer_id, path.id, NotServedReason.CAMPAIGN_PAUSED)
+                for _, path in self._flow_of(campaign).parts.paths()
+                for share in path.offers
+            ]
         fallback_url = self._fallback_url_of(campaign)
-        setup = SetupNames(campaign_key=campaign.key, campaign_name=campaign.name, source_name=campaign.source_name)
+        readies = [] if ready is None else [ready, *hops.values()]
+        fields = _fields(campaign, readies)
         return Route(
             campaign=campaign,
-            fields={
-                name: ROW_FIELDS[row.number]
-                for row in campaign.rows
-                if row.tracked
-                for name in (row.parameter, row.parameter.lower())
-            },
-            targets=tuple(targets),
-            cumulative=tuple(accumulate(weights)),
-            fallback=_target(campaign, 0, 0, fallback_url, rows, setup) if fallback_url else None,
+            fields=fields,
+            ready=ready,
+            hops=hops,
+            only=None if ready is None else _only(ready),
+            fallback=destinations.url(
+                PathPlace(redirect=campaign.redirect, pass_query=campaign.pass_query), fallback_url
+            )
+            if fallback_url
+            else None,
             json=click_json(campaign_id=campaign.id, source_id=campaign.source_id),
+            query_fields=tuple(dict.fromkeys(field for field in fields.values() if field.startswith(QUERY_PREFIX))),
+            counts_visits=any("visit_number" in one.flow.fields for one in readies),
             left_out=tuple(left_out),
         )
 
-    def _left_out(
-        self, campaign: CatalogCampaign, share: CatalogShare, offer: CatalogOffer | None
-    ) -> NotServedReason | None:
-        """Return why an offer gets no visitors from a campaign, or None if it does."""
-        if not campaign.active:
-            return NotServedReason.CAMPAIGN_PAUSED
-        if offer is None:
-            return NotServedReason.OFFER_GONE
-        if share.weight <= 0:
-            return NotServedReason.NO_WEIGHT
-        return NotServedReason.LOOPS if self._own_links.key_in(offer.url) is not None else None
+    def _flow_of(self, campaign: CatalogCampaign) -> CatalogFlow:
+        return self._flows.get(campaign.flow_id) or CatalogFlow(campaign.flow_id, 0, FlowParts())
+
+    def _ready(
+        self,
+        origin: CatalogCampaign,
+        campaign: CatalogCampaign,
+        destinations: Destinations,
+        left_out: list[NotServed],
+    ) -> ReadyRoute:
+        """Return a campaign's flow compiled for visitors of the link of ``origin``. Add what it does not serve to ``left_out``."""
+        flow = self._flow_of(campaign)
+        rule_names = {rule.id: rule.name for rule in flow.parts.rules}
+
+        def item_of(rule_id: int, path: Path, kind: PathTarget, item_id: int) -> Destination | None:
+            reason = self._left_out(path, kind, item_id)
+            if reason is not None:
+                left_out.append(NotServed(kind, item_id, path.id, reason))
+                return None
+            place = PathPlace(
+                flow_id=flow.id,
+                flow_version=flow.version,
+                rule_id=rule_id,
+                path_id=path.id,
+                rule_name=rule_names.get(rule_id, ""),
+                path_name=path.name,
+                redirect=path.redirect or origin.redirect,
+                pass_query=path.pass_query or origin.pass_query,
+            )
+            match kind:
+                case PathTarget.OFFER:
+                    return Destination(place, lambda: destinations.offer(place, self._offers[item_id]))
+                case PathTarget.LANDING_AND_OFFER:
+                    return Destination(place, lambda: destinations.landing(place, self._landings[item_id]))
+                case PathTarget.URL:
+                    return Destination(place, lambda: destinations.url(place, path.url))
+                case PathTarget.CAMPAIGN:
+                    return Destination(place, lambda: destinations.nothing(place), item_id)
+            return Destination(place, lambda: destinations.nothing(place))
+
+        ready = ready_flow(flow.parts, self._lists, item_of)
+        row_fields = _row_fields(origin)
+        return ReadyRoute(ready, tuple(getter_of(field, row_fields) for field in ready.fields))
+
+    def _add_hops(
+        self,
+        origin: CatalogCampaign,
+        ready: ReadyRoute,
+        destinations: Destinations,
+        hops: dict[int, ReadyRoute],
+        depth: int,
+    ) -> None:
+        """Compile the flows of the campaigns that paths lead to, as deep as visitors go."""
+        if not depth:
+            return
+        for campaign_id in _campaigns_of(ready.flow):
+            if campaign_id not in hops:
+                hops[campaign_id] = self._ready(origin, self._by_id[campaign_id], destinations, [])
+                self._add_hops(origin, hops[campaign_id], destinations, hops, depth - 1)
+
+    def _left_out(self, path: Path, kind: PathTarget, item_id: int) -> NotServedReason | None:
+        """Return why a path does not serve one of its items, or None if it does."""
+        match kind:
+            case PathTarget.OFFER:
+                offer = self._offers.get(item_id)
+                if offer is None:
+                    return NotServedReason.OFFER_GONE
+                if not any(share.weight for share in path.offers if share.offer_id == item_id):
+                    return NotServedReason.NO_WEIGHT
+                return self._looping(offer.url)
+            case PathTarget.LANDING_AND_OFFER:
+                landing = self._landings.get(item_id)
+                if landing is None:
+                    return NotServedReason.LANDING_GONE
+                if not any(share.weight for share in path.landings if share.landing_id == item_id):
+                    return NotServedReason.NO_WEIGHT
+                return self._looping(landing.url)
+            case PathTarget.URL:
+                return self._looping(path.url)
+            case PathTarget.CAMPAIGN:
+                campaign = self._by_id.get(item_id)
+                return None if campaign is not None and campaign.active else NotServedReason.CAMPAIGN_GONE
+        return None
+
+    def _looping(self, url: str) -> NotServedReason | None:
+        return NotServedReason.LOOPS if self._own_links.key_in(url) is not None else None
 
     def _fallback_url_of(self, campaign: CatalogCampaign) -> str:
         """Return the campaign's fallback URL, or else the instance's, ignoring one that leads back to the campaign."""
@@ -160,37 +320,51 @@ class Routes:
                 return True
             seen.add(found)
             following = self._campaigns.get(found.encode())
-            if following is None or any(
-                self._left_out(following, share, self._offers.get(share.offer_id)) is None for share in following.shares
-            ):
+            if following is None or (following.active and self._serves(following)):
                 return False
             url = following.fallback_url or self._fallback_url
         return False
 
-
-def _target(
-    campaign: CatalogCampaign, offer_id: int, network_id: int, url: str, rows: dict[str, str], setup: SetupNames
-) -> RedirectTarget:
-    """Return a target whose URL has every macro filled in that does not depend on the click."""
-    any_click = Click(
-        click_id="",
-        at=0,
-        campaign_id=campaign.id,
-        source_id=campaign.source_id,
-        offer_id=offer_id,
-        network_id=network_id,
-    )
-    template = parse(_ascii(url), rows).filled(setup_values(any_click, setup), EncodingContext.URL)
-    return RedirectTarget(
-        offer_id,
-        network_id,
-        template,
-        setup,
-        click_json(campaign_id=campaign.id, source_id=campaign.source_id, offer_id=offer_id, network_id=network_id),
-        template.renamed(_LINK_FIELDS) if _LINK_FIELDS.keys() | {"cost", "now"} >= set(template.names) else None,
-    )
+    def _serves(self, campaign: CatalogCampaign) -> bool:
+        """Return whether a path of an active campaign has a destination."""
+        return _serves(self._ready(campaign, campaign, Destinations(campaign), []).flow)
 
 
-def _ascii(url: str) -> str:
-    """Return the URL with every character that is invalid in a header percent-encoded; macros and escapes stay."""
-    return quote(url, safe="!#$%&'()*+,/:;=?@[]~{}|^\"<>`\\ ").replace(" ", "%20")
+def _serves(flow: ReadyFlow[Destination]) -> bool:
+    return bool(flow.default_paths.items) or any(rule.paths.items for rule in flow.rules)
+
+
+def _only(ready: ReadyRoute) -> RedirectTarget | None:
+    """Return the destination of a flow without rules whose one path has one destination; None if there is a choice."""
+    flow = ready.flow
+    if flow.rules or len(flow.default_paths.items) != 1:
+        return None
+    path = flow.default_paths.items[0]
+    shown = path.landings.items or path.offers.items or (() if path.single is None else (path.single,))
+    return shown[0].target if len(shown) == 1 and not shown[0].campaign_id else None
+
+
+def _fields(campaign: CatalogCampaign, readies: Sequence[ReadyRoute]) -> dict[str, str]:
+    """Return the parameters to take from the link: tracked rows, and those that conditions compare as ``query.NAME``."""
+    fields = _row_fields(campaign)
+    for ready in readies:
+        for field in ready.flow.fields:
+            if field.startswith(QUERY_PREFIX):
+                # A row's parameter stays the row's: its value is also that of the query.
+                for name in (field[len(QUERY_PREFIX) :], field[len(QUERY_PREFIX) :].lower()):
+                    fields.setdefault(name, field.lower())
+    return fields
+
+
+def _row_fields(campaign: CatalogCampaign) -> dict[str, str]:
+    return {
+        name: ROW_FIELDS[row.number]
+        for row in campaign.rows
+        if row.tracked
+        for name in (row.parameter, row.parameter.lower())
+    }
+
+
+def _campaigns_of(flow: ReadyFlow[Destination]) -> list[int]:
+    lists = (flow.default_paths, *(rule.paths for rule in flow.rules))
+    return [path.campaign_id for paths in lists for path in paths.items if path.campaign_id is not None]

@@ -6,6 +6,7 @@ import msgspec
 
 from clickloop.click.click_json import click_json
 from clickloop.click.geo import GeoBase
+from clickloop.click.place import Place
 from clickloop.click.useragent import Device, UserAgentParser
 from clickloop.setup.instance import IpStorage, stored_address
 
@@ -17,9 +18,24 @@ _Value = TypeVar("_Value")
 
 
 class EncodedDevice(msgspec.Struct, frozen=True, gc=False):
-    """A device, and its fragment of the click's JSON: ``,"device":"tv"…``."""
+    """A device with its User-Agent, truncated, and the fragment of the click's JSON: ``,"device":"tv"…``."""
 
     device: Device
+    useragent: str
+    json: bytes
+
+
+class EncodedPlace(msgspec.Struct, frozen=True, gc=False):
+    """A place, and the fragment of the click's JSON, which includes the part of the address that may be stored."""
+
+    place: Place
+    json: bytes
+
+
+class EncodedLanguage(msgspec.Struct, frozen=True, gc=False):
+    """A language tag in lower case (``pt-br``), empty if unknown, and its fragment of the click's JSON."""
+
+    tag: str
     json: bytes
 
 
@@ -30,8 +46,8 @@ class Visitors:
         self._geo_base = geo_base
         self._parse = UserAgentParser()
         self._devices: dict[bytes, EncodedDevice] = {}
-        self._locations: dict[str, bytes] = {}
-        self._languages: dict[bytes, bytes] = {}
+        self._locations: dict[str, EncodedPlace] = {}
+        self._languages: dict[bytes, EncodedLanguage] = {}
         self._ip_storage = IpStorage.FULL
 
     def set_ip_storage(self, storage: IpStorage) -> None:
@@ -58,6 +74,7 @@ class Visitors:
             device = self._parse(text)
             found = EncodedDevice(
                 device,
+                text,
                 click_json(
                     useragent=text,
                     device=device.kind,
@@ -73,21 +90,23 @@ class Visitors:
                 _remember(self._devices, useragent, found)
         return found
 
-    def location(self, ip: str) -> bytes:
-        """Return the country and the part of an address that may be stored, as a fragment of the click's JSON."""
+    def place_of(self, ip: str) -> EncodedPlace:
+        """Return the place of an address."""
         found = self._locations.get(ip)
         if found is None:
-            found = click_json(ip=stored_address(ip, self._ip_storage), country=self._geo_base.country(ip))
+            place = Place(country=self._geo_base.country(ip))
+            found = EncodedPlace(place, click_json(ip=stored_address(ip, self._ip_storage), country=place.country))
             _remember(self._locations, ip, found)
         return found
 
-    def language(self, accept_language: bytes) -> bytes:
-        """Return the first tag of an Accept-Language header in lower case (``pt-br``), as a fragment of the click's JSON."""
+    def language_of(self, accept_language: bytes) -> EncodedLanguage:
+        """Return the first tag of an Accept-Language header."""
         found = self._languages.get(accept_language)
         if found is None:
             tag = accept_language[:100].split(b",", 1)[0].split(b";", 1)[0].strip().lower()
             is_tag = len(tag) <= 35 and tag.replace(b"-", b"").isalnum() and tag.isascii()
-            found = click_json(language=tag.decode("ascii")) if is_tag else b""
+            text = tag.decode("ascii") if is_tag else ""
+            found = EncodedLanguage(text, click_json(language=text))
             if len(accept_language) <= 200:
                 _remember(self._languages, accept_language, found)
         return found

@@ -9,6 +9,10 @@ import hmac
 from collections.abc import Iterable
 
 import msgspec
+from msgspec.structs import replace
+
+from clickloop.click.destination import RedirectTarget
+from clickloop.click.routing import Route
 
 MAX_BYTES = 2000  # of the value: browsers keep 4,096 for name, value and attributes, and other cookies share the header
 MAX_VISITS = 5  # a visitor with several tabs of landings open
@@ -60,6 +64,11 @@ class VisitorState(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Return what they have seen of a campaign; None: nothing, or too long ago."""
         return next((seen for seen in self.campaigns if seen.campaign_id == campaign_id), None)
 
+    def visits_of(self, campaign_id: int) -> int:
+        """Return the number of visits to a campaign so far, as far as the cookie knows."""
+        seen = self.campaign(campaign_id)
+        return 0 if seen is None else seen.visits
+
     def with_visit(self, visit: Visit) -> "VisitorState":
         """Return the state with a visit added, or put in the place of one of the same click."""
         others = (other for other in self.visits if other.click_id != visit.click_id)
@@ -72,6 +81,25 @@ class VisitorState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 NOBODY = VisitorState()
+
+
+def remember_visit(
+    state: VisitorState, route: Route, target: RedirectTarget, click_id: str, now_ms: int, draw: int
+) -> VisitorState:
+    """Return the state after a click: its campaign seen once more and, for a landing, the visit that its buttons need.
+
+    ``draw``: that of the flow that chose the landing.
+    """
+    campaign_id, seconds = route.campaign.id, now_ms // 1000
+    if route.counts_visits:
+        seen = state.campaign(campaign_id) or SeenCampaign(campaign_id, 0, seconds, seconds, 0)
+        state = state.with_campaign(replace(seen, last_at=seconds, visits=seen.visits + 1))
+    if target.landing_id:
+        visit = Visit(click_id, seconds, campaign_id, target.place.path_id, target.landing_id, draw)
+        state = state.with_visit(visit)
+    return state
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(VisitorState).decode
 

@@ -19,8 +19,9 @@ from clickloop.diagnosis.simulated_click import (
     SimulatedClick,
     SimulationSetup,
     TrackerHost,
-    draw_for,
+    after_landing,
     ignored_parameters,
+    narrowed,
     record_visit,
     redirect_of,
 )
@@ -62,12 +63,14 @@ def simulate_visit(
         assert source is not None, f"campaign {campaign.id} names a traffic source that is not in the ledger"
         catalog = read_catalog(tx, place.own_hosts)
         setting = SimulationSetup(campaign, source, catalog, Routes(catalog, place.fallback_url), place)
-        draw = draw_for(setting.route, invented.offer_id)
-        if draw is None:
-            return SimulationFault.OFFER_NOT_SERVED
         click_ids = ClickIds(UNUSED_KEY)
-        click = record_visit(setting, invented, draw, click_ids, intake.currency, now_ms)
-        redirect = redirect_of(setting, setting.route.choose(draw), click)
+        click = record_visit(setting, invented, click_ids, intake.currency, now_ms)
+        only = narrowed(setting, click, invented.offer_id)
+        if only is None:
+            return SimulationFault.OFFER_NOT_SERVED
+        click = record_visit(only, invented, click_ids, intake.currency, now_ms)
+        redirect = redirect_of(setting, only, click)
+        click = after_landing(only, click)
         data = msgspec.structs.replace(data, click_id=click.click_id)
         simulation = _simulate(intake, tx, click, data, click_ids, redirect, now_ms, invented=True)
         return msgspec.structs.replace(simulation, not_taken=ignored_parameters(setting, invented.parameters or {}))

@@ -5,7 +5,7 @@ import enum
 import msgspec
 
 from clickloop.click.click import Click
-from clickloop.click.routing import NotServedOffer
+from clickloop.click.routing import NotServed
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.notice import NoticeFlag, RefusalReason
 from clickloop.diagnosis.macro_origin import MacroValue
@@ -22,6 +22,8 @@ class Destination(enum.StrEnum):
     """Where a visitor is sent."""
 
     OFFER = "offer"
+    LANDING = "landing"
+    URL = "url"
     FALLBACK = "fallback"
     NOWHERE = "nowhere"
 
@@ -41,9 +43,11 @@ class Redirect(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     offer_id: int = 0
     offer_name: str = ""
+    landing_id: int = 0
+    landing_name: str = ""
     recorded: bool = False
     chances: tuple[OfferChance, ...] = ()
-    left_out: tuple[NotServedOffer, ...] = ()
+    left_out: tuple[NotServed, ...] = ()
     macros: tuple[MacroValue, ...] = ()
     left_untouched: tuple[str, ...] = ()
     """Texts in the URL that look like macros but are unknown, and stay as they are."""
@@ -123,6 +127,8 @@ def _redirect_lines(redirect: Redirect) -> list[str]:
     lines = [
         {
             Destination.OFFER: f"The visitor {verb} to the offer {redirect.offer_name or redirect.offer_id}.",
+            Destination.LANDING: f"The visitor {verb} to the landing {redirect.landing_name or redirect.landing_id}.",
+            Destination.URL: f"The visitor {verb} to a path's URL.",
             Destination.FALLBACK: f"The visitor {verb} to the fallback URL.",
             Destination.NOWHERE: "There is nowhere to send the visitor: no offer and no fallback URL.",
         }[redirect.to]
@@ -132,7 +138,7 @@ def _redirect_lines(redirect: Redirect) -> list[str]:
     if len(redirect.chances) > 1:
         shares = ", ".join(f"{chance.offer_name} {chance.percent:g}%" for chance in redirect.chances)
         lines.append(f"  by weight: {one_line(shares)}")
-    lines += [f"  left out  offer {left.offer_id}: {left.reason.sentence}" for left in redirect.left_out]
+    lines += [f"  left out  {left.kind} {left.id or ''}: {left.reason.sentence}" for left in redirect.left_out]
     return lines + _macro_lines(redirect.macros, redirect.left_untouched)
 
 

@@ -1,18 +1,17 @@
 """The public endpoints: campaign links, notices, pixel, health. A click is answered synchronously, without a database."""
 
 import base64
-import time
 from collections.abc import Callable
 
 import msgspec
 
 from clickloop.click.link import mended_link, tail_of
-from clickloop.click.redirect import cookie_line, date_line, redirect_response
 from clickloop.config import Settings, proxy_networks
 from clickloop.conversion.notice import Channel
 from clickloop.edge.content_encoding import BodyTooLargeError, UnknownEncodingError, UnreadableBodyError, decoded
 from clickloop.edge.message import HttpRequest, HttpResponse, plain_response
 from clickloop.edge.proxies import Hosts, Proxies, client_behind, first_of
+from clickloop.edge.redirects import RedirectResponses
 from clickloop.edge.request_limits import MAX_BODY_BYTES
 from clickloop.edge.untrusted_proxy import UntrustedProxies
 from clickloop.edge.vitals import Health
@@ -61,8 +60,7 @@ class EdgeEndpoints:
         self._hosts = Hosts()
         self._unknown_links = unknown_links
         self._untrusted = untrusted
-        self._date = b""
-        self._date_second = 0
+        self._redirects = RedirectResponses(edge)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Return the response; awaitable if something must reach the disk first."""
@@ -75,6 +73,8 @@ class EdgeEndpoints:
             return self._notice(request, Channel.PIXEL)
         if path == b"/health":
             return self._health_response(request)
+        if path[:3] == b"/r/":
+            return self._redirects.second_hop(request, path[3:])
         return self._mended(request)
 
     def _mended(self, request: HttpRequest) -> HttpResponse:
@@ -126,13 +126,7 @@ class EdgeEndpoints:
             return _not_found(request)
         if not redirected.location:
             return plain_response(404, "This campaign has nowhere to send you.\n", request.keep_alive)
-        cookie = cookie_line(redirected.click_id, request.secure)
-        # Formatted once a second: it costs as much as routing a click.
-        second = int(time.monotonic())
-        if second != self._date_second:
-            self._date_second = second
-            self._date = date_line(self._edge.clock() // 1000)
-        return redirect_response(redirected.location, cookie, request.keep_alive, self._date)
+        return self._redirects(redirected, request)
 
     def _notice(self, request: HttpRequest, channel: Channel) -> HttpResponse:
         method = request.method

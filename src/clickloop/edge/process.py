@@ -12,10 +12,12 @@ import msgspec
 import uvloop
 
 from clickloop.alarm.vital_signs import LOOK_SECONDS, Patience, VitalSigns
+from clickloop.click.flow import MAX_DRAW_BITS
 from clickloop.click.geo_file import POLL_SECONDS as GEO_POLL_SECONDS
 from clickloop.click.geo_file import GeoFile
 from clickloop.click.routing import Routes
 from clickloop.click.visitor import Visitors
+from clickloop.click.visitor_cookie import VisitorCookies
 from clickloop.click_id import ClickIds
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
@@ -33,7 +35,7 @@ from clickloop.setup.instance import InstanceSettings, startup_settings
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.identity import confirmed_id, edge_click_ids
 from clickloop.store.journal.group_commit import GroupCommit
-from clickloop.store.journal.segment import CLICKS_STREAM, DEFERRED_WRITER, NOTICES_STREAM
+from clickloop.store.journal.segment import CLICKS_STREAM, DEFERRED_WRITER, NOTICES_STREAM, PAGE_EVENTS_STREAM
 from clickloop.store.journal.writer import JournalBroken, JournalFull, JournalWriter
 from clickloop.store.unknown_links import UnknownLinkCounter
 from clickloop.tracking.take import Edge
@@ -85,8 +87,8 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     click_ids, key_fault = _usable_click_ids(folder, catalog_file)
     geo = _geo_file(settings)
     journals = _open_journals(settings, number)
-    clicks, notices, deferred = journals
-    edge = _edge(settings, click_ids, Visitors(geo.base), clicks, notices, deferred)
+    clicks, notices, deferred, page_events = journals
+    edge = _edge(settings, click_ids, Visitors(geo.base), clicks, notices, deferred, page_events)
     broken: list[Exception] = []
 
     def give_up(fault: Exception) -> None:
@@ -117,6 +119,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
         for part in (
             lambda: _watch_catalog(catalog_reloader),
             lambda: _close_segments(clicks, settings.journal_sync_ms, GroupCommit(clicks), give_up),
+            lambda: _close_segments(page_events, settings.journal_sync_ms, GroupCommit(page_events), give_up),
             lambda: _close_segments(notices, settings.notice_close_ms, commit, give_up),
             lambda: _close_segments(deferred, settings.notice_close_ms, deferred_commit, give_up),
             lambda: _write_unknown_links(unknown_links),
@@ -154,11 +157,12 @@ async def _end(
 
 
 def _open_journals(settings: Settings, number: int) -> list[JournalWriter]:
-    """Open the journals of clicks, of notices, and of deferred notices, in this order."""
+    """Open the journals of clicks, notices, deferred notices and page events, in this order."""
     streams = (
         (CLICKS_STREAM, f"edge{number}"),
         (NOTICES_STREAM, f"edge{number}"),
         (NOTICES_STREAM, f"{DEFERRED_WRITER}{number}"),
+        (PAGE_EVENTS_STREAM, f"edge{number}"),
     )
     folder = settings.folder() / "journal"
     return [JournalWriter.open(folder, stream, writer, node=settings.node) for stream, writer in streams]
@@ -171,6 +175,7 @@ def _edge(
     clicks: JournalWriter,
     notices: JournalWriter,
     deferred: JournalWriter,
+    page_events: JournalWriter,
 ) -> Edge:
     return Edge(
         routes=Routes(Catalog(), ""),
@@ -181,7 +186,9 @@ def _edge(
         notices=notices,
         deferred=deferred,
         clock=wall_clock,
-        chance=random.random,
+        page_events=page_events,
+        draw=lambda: random.getrandbits(MAX_DRAW_BITS),
+        cookies=VisitorCookies(click_ids.derived_key(b"visitor cookie")),
         currency=settings.currency,
     )
 

@@ -41,13 +41,6 @@ class CatalogOffer(msgspec.Struct, frozen=True):
     network_name: str
 
 
-class CatalogShare(msgspec.Struct, frozen=True):
-    """An offer's weight in a campaign; 0 turns it off there."""
-
-    offer_id: int
-    weight: int
-
-
 class CatalogLanding(msgspec.Struct, frozen=True):
     """A landing. ``url`` is a template."""
 
@@ -86,8 +79,7 @@ class CatalogCampaign(msgspec.Struct, frozen=True):
     cost_micros: int | None
     cost_currency: str
     rows: tuple[CatalogRow, ...]
-    shares: tuple[CatalogShare, ...]
-    flow_id: int = 0
+    flow_id: int
     redirect: RedirectMode = RedirectMode.FOUND
     redirect_domain: str = ""
     """Host of a double meta refresh's second page; empty: the link's own."""
@@ -113,6 +105,8 @@ class Catalog(msgspec.Struct, frozen=True):
     landings: tuple[CatalogLanding, ...] = ()
     flows: tuple[CatalogFlow, ...] = ()
     lists: tuple[CatalogList, ...] = ()
+    click_id_parameters: tuple[str, ...] = ()
+    """Lower-case names of further parameters that carry ad platforms' click ids."""
 
 
 def write_catalog(folder: Path, catalog: Catalog) -> None:

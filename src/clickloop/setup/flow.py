@@ -6,10 +6,11 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from clickloop.log_filter import MAX_ID
 from clickloop.setup.condition import MAX_CONDITIONS, Condition, condition_faults
-from clickloop.setup.fault import FaultCode, FieldFault, text_faults
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError, text_faults
 from clickloop.setup.redirect import PassQuery, RedirectMode
 from clickloop.setup.web_address import address_faults
 
@@ -18,6 +19,8 @@ MAX_PATHS = 50  # of a rule
 MAX_LANDINGS = 50  # of a path
 MAX_OFFERS = 200  # of a path
 MAX_WEIGHT = 1_000_000  # sums of all weights stay small whole numbers
+MAX_FLOW_VALUES = 100_000  # in all conditions: edges hold every flow in memory, and each save keeps a version
+MAX_FLOW_SHARES = 20_000  # landings and offers of all paths, for the same reason
 MAX_NAME_LENGTH = 200
 MAX_DEPTH = 3
 """Campaigns that one visitor passes through at most, beside the one of the link."""
@@ -114,9 +117,78 @@ class FlowParts(msgspec.Struct, frozen=True, kw_only=True):
             yield f"default_paths[{position}]", path
 
 
+class FlowReferences(msgspec.Struct, frozen=True):
+    """Ids of the records that a flow names."""
+
+    offers: frozenset[int] = frozenset()
+    landings: frozenset[int] = frozenset()
+    campaigns: frozenset[int] = frozenset()
+    lists: frozenset[int] = frozenset()
+
+    def __or__(self, other: "FlowReferences") -> "FlowReferences":
+        return FlowReferences(
+            self.offers | other.offers,
+            self.landings | other.landings,
+            self.campaigns | other.campaigns,
+            self.lists | other.lists,
+        )
+
+
+def references_of(parts: FlowParts) -> FlowReferences:
+    """Return the records that a flow names."""
+    paths = [path for _, path in parts.paths()]
+    return FlowReferences(
+        offers=frozenset(share.offer_id for path in paths for share in path.offers),
+        landings=frozenset(share.landing_id for path in paths for share in path.landings),
+        campaigns=frozenset(path.campaign_id for path in paths if path.campaign_id is not None),
+        lists=frozenset(
+            condition.list_id for rule in parts.rules for condition in rule.conditions if condition.list_id is not None
+        ),
+    )
+
+
+def default_offers(parts: FlowParts) -> tuple[OfferShare, ...]:
+    """Return the offers of a flow's only default path; none if there are several default paths."""
+    return parts.default_paths[0].offers if len(parts.default_paths) == 1 else ()
+
+
+def with_default_offers(parts: FlowParts, offers: tuple[OfferShare, ...]) -> FlowParts:
+    """Return the flow with the offers of its only default path replaced, or with a first default path.
+
+    Raise InvalidInputError if there are several default paths.
+    """
+    if len(parts.default_paths) > 1:
+        sentence = "The campaign's flow has several default paths. Change the flow instead."
+        raise InvalidInputError((FieldFault("offers", FaultCode.NOT_ALLOWED, sentence),))
+    if not parts.default_paths and not offers:
+        return parts
+    path = parts.default_paths[0] if parts.default_paths else Path()
+    to_offers = path.target in (PathTarget.OFFER, PathTarget.LANDING_AND_OFFER)
+    target = path.target if to_offers else PathTarget.OFFER
+    return replace(parts, default_paths=(replace(path, target=target, offers=offers),))
+
+
+def without_ids(parts: FlowParts) -> FlowParts:
+    """Return a copy whose rules and paths are new."""
+    return FlowParts(
+        rules=tuple(
+            replace(rule, id=0, paths=tuple(replace(path, id=0) for path in rule.paths)) for rule in parts.rules
+        ),
+        default_paths=tuple(replace(path, id=0) for path in parts.default_paths),
+    )
+
+
 def flow_faults(parts: FlowParts) -> list[FieldFault]:
     """Return everything that is wrong with a flow, except whether what it names exists and whether it leads round in a loop."""
     faults = _too_many("rules", len(parts.rules), MAX_RULES, "A flow")
+    values = sum(len(condition.values) for rule in parts.rules for condition in rule.conditions)
+    if values > MAX_FLOW_VALUES:
+        sentence = f"The conditions have {values} values in all. The maximum is {MAX_FLOW_VALUES}: use named lists."
+        faults.append(FieldFault("rules", FaultCode.TOO_MANY, sentence))
+    shares = sum(len(path.landings) + len(path.offers) for _, path in parts.paths())
+    if shares > MAX_FLOW_SHARES:
+        sentence = f"The paths have {shares} landings and offers in all. The maximum is {MAX_FLOW_SHARES}."
+        faults.append(FieldFault("rules", FaultCode.TOO_MANY, sentence))
     for number, rule in enumerate(parts.rules[:MAX_RULES]):
         at = f"rules[{number}]"
         faults += text_faults(f"{at}.name", rule.name, MAX_NAME_LENGTH)

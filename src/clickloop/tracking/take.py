@@ -2,17 +2,22 @@
 
 from collections.abc import Callable
 from typing import Any, Protocol
+from urllib.parse import urlencode
 
 import msgspec
 
+from clickloop.click.arriving_visitor import ArrivingVisitor
 from clickloop.click.click import Click, Flag
 from clickloop.click.click_values import click_values
+from clickloop.click.destination import RedirectTarget
+from clickloop.click.passed_query import with_passed_query
 from clickloop.click.query import read_query
-from clickloop.click.redirect import cookie_value
-from clickloop.click.routing import RedirectTarget, Route, Routes
+from clickloop.click.redirect import VISITOR_COOKIE, cookie_value
+from clickloop.click.routing import Route, Routes, hops_text
 from clickloop.click.screening import screen
 from clickloop.click.trial_mark import TEST_BYTES, is_test
 from clickloop.click.visitor import USERAGENT_CHARACTERS, Visitors
+from clickloop.click.visitor_cookie import VisitorCookies, VisitorState, remember_visit
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock
 from clickloop.conversion.condensed import condensed
@@ -22,6 +27,8 @@ from clickloop.currency import may_mean
 from clickloop.macro import EncodingContext, unreplaced_macro
 from clickloop.money import Amount, AmountFault, amount_text, currency_of, read_amount
 from clickloop.record_id import RecordIds
+from clickloop.setup.condition import QUERY_PREFIX
+from clickloop.setup.redirect import PassQuery, RedirectMode
 from clickloop.store.journal.writer import JournalFull
 from clickloop.text import escape_bytes
 from clickloop.tracking.notice_limits import MAX_STORED_BYTES, MAX_STORED_BYTES_OVER_RATE, NoticeRates
@@ -41,11 +48,16 @@ class EdgeRequest(Protocol):
     host: str
 
 
-class ClickRedirect(msgspec.Struct, frozen=True, gc=False):
+class ClickRedirect(msgspec.Struct, gc=False):
     """A redirect of the visitor to ``location``; empty: the campaign has nowhere to send them."""
 
     click_id: str
     location: str
+    mode: RedirectMode = RedirectMode.FOUND
+    hop_domain: str = ""
+    """Host of a double meta refresh's second page; empty: the one that was asked."""
+    visitor_cookie: str = ""
+    """The visitor's signed cookie to set; empty: none."""
 
 
 class NoticeReceipt(msgspec.Struct, frozen=True, gc=False):
@@ -95,8 +107,11 @@ class Edge(msgspec.Struct):
     notices: Appender
     deferred: Appender
     """The stream of notices settled after the others: those without a genuine click id, or too many for a click."""
+    page_events: BatchAppender
     clock: Clock
-    chance: Callable[[], float]
+    draw: Callable[[], int]
+    """Returns a random number of 63 bits."""
+    cookies: VisitorCookies
     currency: str
     secure: bool = False
     """Whether visitors use https even if no proxy says so. Cookies are then marked Secure."""
@@ -130,45 +145,109 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     query = arrival.query
     test = TEST_BYTES in query and is_test(edge.click_ids, key, query, now_ms)
     screening = screen(arrival.method, headers.get(b"purpose", b""), device.device.screening, test=test)
-    target = route.choose(edge.chance())
     if link_flag is not None:
         flags = (*flags, link_flag)
     click = _from_link(edge, route, parameters, flags, len(arrival.query))
     click["click_id"] = click_id = edge.click_ids.new(now_ms)
-    if target is route.fallback:
-        _flag(click, Flag.FALLBACK)
-    if screening is not None:
-        click["screening"] = screening
     if b"referer" in headers:
         click["referrer"] = escape_bytes(headers[b"referer"][:MAX_VALUE_CHARACTERS])
     click["unique"] = b"cookie" not in headers or not cookie_value(headers[b"cookie"])
     click["domain"] = arrival.host
+    place = edge.visitors.place_of(arrival.ip)
+    language = edge.visitors.language_of(headers.get(b"accept-language", b""))
+    target, draw, state = route.only, 0, None
+    if target is None:
+        if route.counts_visits:
+            state = visitor_state(edge, headers)
+            click["visit_number"] = state.visits_of(route.campaign.id) + 1
+        visitor = ArrivingVisitor(now_ms, arrival.ip, device.device, device.useragent, place.place, language.tag, click)
+        target, draw = _route(route, visitor, click, edge.draw())
+    elif target.landing_id:
+        # Chooses the offer when the visitor presses a button.
+        click["draw"] = draw = edge.draw()
+    if target is route.fallback:
+        _flag(click, Flag.FALLBACK)
+    if screening is not None:
+        click["screening"] = screening
     head = b'{"at":%d%b%b%b%b,' % (
         now_ms,
         target.json if target is not None else route.json,
         device.json,
-        edge.visitors.location(arrival.ip),
-        edge.visitors.language(headers.get(b"accept-language", b"")),
+        place.json,
+        language.json,
     )
-    location = ""
-    if target is not None:
-        click["target"] = location = _location(target, click, head, now_ms)
+    redirect = _redirect(edge, arrival, route, target, click, head, now_ms)
     # Buffered: one write for all clicks of an event loop iteration. None is redirected before it.
     edge.clicks.gather(head + _encode(click)[1:])
-    return ClickRedirect(click_id, location)
+    if target is not None and (target.landing_id or state is not None):
+        state = remember_visit(state or visitor_state(edge, headers), route, target, click_id, now_ms, draw)
+        redirect.visitor_cookie = edge.cookies.write(state)
+    return redirect
+
+
+def _route(
+    route: Route, visitor: ArrivingVisitor, click: dict[str, Any], draw: int
+) -> tuple[RedirectTarget | None, int]:
+    """Return the destination of a visitor and the draw of the flow that chose it; note in the click how it was chosen."""
+    if route.query_fields:
+        _keep_query(route, click)
+    routing = route.choose(visitor, draw)
+    click["draw"] = draw
+    if routing.failed:
+        click["failed_conditions"] = routing.failed
+    if routing.hops:
+        click["hops"] = hops_text(routing.hops)
+    for field in route.query_fields:
+        click.pop(field, None)
+    return routing.target, routing.draw
+
+
+def _keep_query(route: Route, click: dict[str, Any]) -> None:
+    """Keep the parameters that conditions compare and no row holds in the click's ``query``."""
+    pairs = [(field[len(QUERY_PREFIX) :], click[field]) for field in route.query_fields if field in click]
+    if pairs:
+        click["query"] = urlencode(pairs, errors="surrogatepass")
+
+
+def _redirect(
+    edge: Edge,
+    arrival: EdgeRequest,
+    route: Route,
+    target: RedirectTarget | None,
+    click: dict[str, Any],
+    head: bytes,
+    now_ms: int,
+) -> ClickRedirect:
+    """Return the redirect to a destination, and note its URL in the click."""
+    if target is None or target.template is None:
+        return ClickRedirect(click["click_id"], "")
+    location = _location(target, click, head, now_ms)
+    place = target.place
+    if place.pass_query is not PassQuery.NONE:
+        location = with_passed_query(location, arrival.query, place.pass_query, edge.routes.click_id_parameters)
+    click["target"] = location
+    return ClickRedirect(click["click_id"], location, place.redirect, route.campaign.redirect_domain)
+
+
+def visitor_state(edge: Edge, headers: dict[bytes, bytes]) -> VisitorState:
+    """Return what the visitor's signed cookie says."""
+    return edge.cookies.read(cookie_value(headers.get(b"cookie", b""), VISITOR_COOKIE))
 
 
 def record_clicks(edge: Edge) -> None:
-    """Write the clicks buffered since the last call to the journal, with one write. Promise 1: no redirect before this.
+    """Write the clicks and page events buffered since the last call to the journal. Promise 1: no redirect before this.
 
     A full disk costs the record, never the redirect. Raise JournalBroken if the journal can no longer be trusted.
     """
-    buffered = edge.clicks.gathered
-    try:
-        edge.clicks.flush()
-    except JournalFull:
-        # Redirect anyway: the visitor is worth more than the record.
-        edge.unrecorded += buffered
+    for stream in (edge.clicks, edge.page_events):
+        buffered = stream.gathered
+        if not buffered:
+            continue
+        try:
+            stream.flush()
+        except JournalFull:
+            # Redirect anyway: the visitor is worth more than the record.
+            edge.unrecorded += buffered
 
 
 def take_notice(edge: Edge, arrival: EdgeRequest, channel: Channel) -> NoticeReceipt:
@@ -268,13 +347,12 @@ def _flag(click: dict[str, Any], flag: Flag) -> None:
 
 
 def _location(target: RedirectTarget, click: dict[str, Any], head: bytes, now_ms: int) -> str:
-    """Return the target's URL for this click. Link parameters are at hand; other macros need the decoded click."""
-    quick = target.quick
+    """Return the URL of a target that has one for this click. Link parameters are at hand; other macros need the decoded click."""
+    quick, template = target.quick, target.template
     if quick is None:
+        assert template is not None
         whole = _decode_click(head + _encode(click)[1:])
-        return target.template.render(
-            click_values(target.template.names, whole, target.setup), EncodingContext.URL, now_ms
-        )
+        return template.render(click_values(template.names, whole, target.setup), EncodingContext.URL, now_ms)
     if "cost" in quick.names and "cost_micros" in click:
         return quick.render({**click, "cost": amount_text(click["cost_micros"])}, EncodingContext.URL, now_ms)
     return quick.render(click, EncodingContext.URL, now_ms)

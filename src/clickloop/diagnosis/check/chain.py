@@ -10,6 +10,7 @@ from clickloop.diagnosis.check.finding import CheckPlace, CheckPlaceKind
 from clickloop.postback.rule import Rule
 from clickloop.setup.campaign import Campaign
 from clickloop.setup.catalog import Catalog
+from clickloop.setup.flow import references_of
 from clickloop.setup.network import Network
 from clickloop.setup.offer import Offer
 from clickloop.setup.source_rows import ROW_NUMBERS, row_macros
@@ -63,17 +64,18 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
 
     def sources_to(self, offer_id: int) -> list[TrafficSource]:
         """Return the sources whose visitors may be sent to an offer."""
-        ids = {
-            campaign.source_id
-            for campaign in self.campaigns
-            if any(share.offer_id == offer_id for share in campaign.offers)
-        }
+        ids = {campaign.source_id for campaign in self.campaigns if offer_id in self.offers_of(campaign)}
         return [source for number, source in self.sources.items() if number in ids]
+
+    def offers_of(self, campaign: Campaign) -> frozenset[int]:
+        """Return the offers that a campaign's flow names, its own or the shared one."""
+        shared = next((flow.parts for flow in self.catalog.flows if flow.id == campaign.flow_id), None)
+        return references_of(shared or campaign.flow).offers
 
     def networks_of(self, campaign: Campaign) -> Iterator[Network]:
         """Yield the networks that report a campaign's conversions; one may come more than once."""
-        for share in campaign.offers:
-            offer = self.offers.get(share.offer_id)
+        for offer_id in sorted(self.offers_of(campaign)):
+            offer = self.offers.get(offer_id)
             network = self.networks.get(offer.network_id or 0) if offer else None
             if network is not None:
                 yield network

@@ -17,6 +17,7 @@ from clickloop.postback.alarm_rules import ALARM_MACROS, FILLED_FOR_ALARMS, is_a
 from clickloop.postback.rule import Rule
 from clickloop.postback.values import ready_request
 from clickloop.setup.campaign import Campaign
+from clickloop.setup.flow import PathTarget
 from clickloop.setup.network import Network
 from clickloop.setup.offer import Offer
 from clickloop.setup.own_link import OwnLinks
@@ -176,13 +177,22 @@ def network_findings(network: Network) -> Iterator[CheckFinding]:
         yield CheckFinding(_WARNING, CheckCode.NETWORK_TEST_ONLY, network_place(network, "test_only"), sentence, remedy)
 
 
+_NAMES = {
+    PathTarget.OFFER: "Offer",
+    PathTarget.LANDING_AND_OFFER: "Landing",
+    PathTarget.URL: "A path's URL",
+    PathTarget.CAMPAIGN: "Campaign",
+    PathTarget.NOTHING: "A path",
+}
+
+
 def campaign_findings(campaign: Campaign, route: Route) -> Iterator[CheckFinding]:
     """Yield the findings about a live campaign's offers. ``route``: its route as the edge uses it."""
     if not campaign.active:
         sentence = "The campaign is paused: its visitors go to the fallback URL."
         remedy = "Switch it on to send them to offers."
         yield CheckFinding(_NOTE, CheckCode.CAMPAIGN_PAUSED, campaign_place(campaign, "active"), sentence, remedy)
-    elif not route.targets:
+    elif not route.serves:
         why = " ".join(dict.fromkeys(left.reason.sentence for left in route.left_out)) or "It has no offers."
         yield CheckFinding(
             _ERROR,
@@ -195,7 +205,9 @@ def campaign_findings(campaign: Campaign, route: Route) -> Iterator[CheckFinding
         for left in route.left_out:
             if left.reason is NotServedReason.LOOPS:
                 continue  # reported for the offer itself
-            sentence = f"Offer {left.offer_id} gets no visitors. {left.reason.sentence}"
+            sentence = f"{_NAMES[left.kind]} {left.id or ''} gets no visitors. {left.reason.sentence}".replace(
+                "  ", " "
+            )
             place = campaign_place(campaign, "offers")
             yield CheckFinding(_NOTE, CheckCode.OFFER_LEFT_OUT, place, sentence, "Remove it, or set its weight.")
 

@@ -52,6 +52,7 @@ from clickloop.web.api.reports import reports
 from clickloop.web.api.served_description import describe
 from clickloop.web.api.setup import (
     campaigns,
+    flows,
     landings,
     lists,
     macros,
@@ -73,6 +74,7 @@ _NOUNS = (
     traffic_sources,
     networks,
     offers,
+    flows,
     landings,
     lists,
     campaigns,

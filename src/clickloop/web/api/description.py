@@ -53,6 +53,7 @@ _TAGS = {
     "Networks": "Where offers come from, and who reports conversions to us.",
     "Offers": "The pages that visitors are sent to.",
     "Campaigns": "Links that send visitors to offers.",
+    "Flows": "Shared flows: the rules and paths that visitors of several campaigns follow.",
     "Landings": "Your pages between the ad and the offer.",
     "Lists": "Values that conditions of several rules share.",
     "Statuses": "The statuses of conversions, and the words that networks use for them.",

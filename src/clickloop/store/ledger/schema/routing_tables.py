@@ -52,7 +52,7 @@ flows = Table(
     number_column(),
     Column("name", String(200), nullable=False, server_default=""),  # of a shared flow
     Column("campaign_id", ForeignKey("campaigns.id"), unique=True),  # whose own flow it is; none: it is shared
-    Column("parts", JSON, nullable=False),  # setup.flow.FlowParts
+    Column("parts", JSON, nullable=False, server_default="{}"),  # setup.flow.FlowParts
     Column("tags", JSON, nullable=False, server_default="[]"),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),

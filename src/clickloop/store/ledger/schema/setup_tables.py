@@ -106,6 +106,11 @@ campaigns = Table(
     Column("cost_model", String(16), nullable=False, server_default="link"),
     Column("cost_micros", BigInteger),  # the fixed cost of a click or of a thousand
     Column("source_rules_off", Boolean, nullable=False),
+    # Of a shared flow; none: the campaign's own. Without a foreign key, since flows refer to campaigns.
+    Column("flow_id", Integer, index=True),
+    Column("redirect", String(16), nullable=False, server_default="302"),
+    Column("redirect_domain", String(253), nullable=False, server_default=""),
+    Column("pass_query", String(16), nullable=False, server_default="none"),
     Column("tags", JSON, nullable=False, server_default="[]"),  # list of texts
     Column("notes", Text, nullable=False, server_default=""),
     Column("created_at", BigInteger, nullable=False),
@@ -116,18 +121,6 @@ campaigns = Table(
     CheckConstraint(
         "(cost_micros IS NOT NULL) = (cost_model IN ('per_click', 'per_thousand'))", name="cost_where_fixed"
     ),
-)
-
-campaign_offers = Table(
-    "campaign_offers",
-    metadata,
-    Column("campaign_id", ForeignKey("campaigns.id"), nullable=False),
-    Column("position", Integer, nullable=False),
-    Column("offer_id", ForeignKey("offers.id"), nullable=False),
-    Column("weight", Integer, nullable=False),
-    PrimaryKeyConstraint("campaign_id", "position"),
-    UniqueConstraint("campaign_id", "offer_id"),
-    CheckConstraint("weight >= 0", name="weight_not_negative"),
 )
 
 statuses = Table(

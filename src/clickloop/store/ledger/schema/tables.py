@@ -25,7 +25,6 @@ from clickloop.store.ledger.schema.routing_tables import (
     lists,
 )
 from clickloop.store.ledger.schema.setup_tables import (
-    campaign_offers,
     campaigns,
     networks,
     offers,
@@ -42,7 +41,6 @@ from clickloop.store.ledger.schema.work_tables import bulk_jobs, exports, kept_a
 __all__ = [
     "attempts",
     "bulk_jobs",
-    "campaign_offers",
     "campaigns",
     "changes_log",
     "conversion_changes",

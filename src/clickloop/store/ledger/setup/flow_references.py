@@ -1,8 +1,21 @@
 """Which flows name a record, and the campaigns or shared flows that they are of. ``tx`` is an open transaction."""
 
-from sqlalchemy import Connection, and_, select
+from collections.abc import Collection
+
+from sqlalchemy import Connection, Select, and_, func, select
 
 from clickloop.store.ledger.schema.tables import campaigns, flow_references, flows
+
+
+def campaigns_naming(kind: str, numbers: Collection[int]) -> Select[tuple[int]]:
+    """Return the query for the campaigns whose flow, the own or the shared one in use, names one of these records."""
+    own = flows.alias()
+    return (
+        select(campaigns.c.id)
+        .outerjoin(own, own.c.campaign_id == campaigns.c.id)
+        .join(flow_references, flow_references.c.flow_id == func.coalesce(campaigns.c.flow_id, own.c.id))
+        .where(flow_references.c.kind == kind, flow_references.c.referenced_id.in_(numbers))
+    )
 
 
 def live_flow_with(tx: Connection, kind: str, number: int) -> str | None:

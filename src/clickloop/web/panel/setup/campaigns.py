@@ -222,7 +222,8 @@ def _findings(context: ApiContext, view: api.CampaignView) -> list[CheckFindingV
     return [one for one in campaign_setup_findings(context, view.id) if one.severity is not Severity.NOTE]
 
 
-_FIELDS = [name for name in CampaignChange.__struct_fields__ if name != "active"]  # set by its own buttons
+_FIELDS = [name for name in CampaignChange.__struct_fields__ if name not in ("active", "flow")]
+"""The fields of the page's form: the flow has a page of its own, and buttons pause and resume."""
 _BLANK: dict[str, Any] = {
     **blank_tree(Campaign(key="", name="", source_id=0), _FIELDS),
     "source_id": "",
@@ -235,13 +236,18 @@ def _submitted(form: Form) -> dict[str, Any]:
     has_no_amount = form.text("cost_model") in (ClickCost.LINK, ClickCost.NONE)
     return {
         **({"cost": None} if has_no_amount else {}),
-        "offers": [
-            {"offer_id": number_of(share["offer_id"]) or share["offer_id"], "weight": _number(share["weight"])}
-            for share in _shares(form.tree.get("offers"))
-        ],
+        # Absent where the flow has several default paths.
+        **({"offers": _typed_shares(form.tree["offers"])} if "offers" in form.tree else {}),
         "tags": tags_of(form.text("tags")),
         "notes": form.text("notes").replace("\r\n", "\n"),
     }
+
+
+def _typed_shares(value: Any) -> list[dict[str, Any]]:
+    return [
+        {"offer_id": number_of(share["offer_id"]) or share["offer_id"], "weight": _number(share["weight"])}
+        for share in _shares(value)
+    ]
 
 
 def _shares(value: Any) -> list[dict[str, Any]]:

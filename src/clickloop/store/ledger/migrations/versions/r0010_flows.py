@@ -1,5 +1,7 @@
 """Add landings, named lists and flows."""
 
+import json
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -13,6 +15,8 @@ def upgrade() -> None:
     """Create the tables."""
     _create_landings_and_lists()
     _create_flows()
+    _add_campaign_columns()
+    _move_campaign_offers()
 
 
 def _create_landings_and_lists() -> None:
@@ -52,7 +56,7 @@ def _create_flows() -> None:
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("name", sa.String(length=200), server_default="", nullable=False),
         sa.Column("campaign_id", sa.Integer(), nullable=True),
-        sa.Column("parts", sa.JSON(), nullable=False),
+        sa.Column("parts", sa.JSON(), server_default="{}", nullable=False),
         sa.Column("tags", sa.JSON(), server_default="[]", nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
@@ -96,3 +100,71 @@ def _create_flows() -> None:
         sa.ForeignKeyConstraint(["flow_id"], ["flows.id"], name=op.f("fk_flow_versions_flow_id_flows")),
         sa.PrimaryKeyConstraint("flow_id", "version", name=op.f("pk_flow_versions")),
     )
+
+
+def _add_campaign_columns() -> None:
+    op.add_column("campaigns", sa.Column("flow_id", sa.Integer(), nullable=True))
+    op.add_column("campaigns", sa.Column("redirect", sa.String(length=16), server_default="302", nullable=False))
+    op.add_column("campaigns", sa.Column("redirect_domain", sa.String(length=253), server_default="", nullable=False))
+    op.add_column("campaigns", sa.Column("pass_query", sa.String(length=16), server_default="none", nullable=False))
+    op.create_index("ix_campaigns_flow_id", "campaigns", ["flow_id"], unique=False)
+
+
+def _move_campaign_offers() -> None:
+    """Give each campaign a flow of its own with one default path to the offers that it had."""
+    connection = op.get_bind()
+    offers: dict[int, list[dict[str, int]]] = {}
+    rows = connection.execute(
+        sa.text("SELECT campaign_id, offer_id, weight FROM campaign_offers ORDER BY campaign_id, position")
+    )
+    for campaign_id, offer_id, weight in rows:
+        offers.setdefault(campaign_id, []).append({"offer_id": offer_id, "weight": weight})
+    campaigns = connection.execute(
+        sa.text("SELECT id, created_at, updated_at, version FROM campaigns ORDER BY id")
+    ).all()
+    for campaign_id, created_at, updated_at, version in campaigns:
+        flow_id = connection.execute(
+            sa.text(
+                "INSERT INTO flows (campaign_id, parts, created_at, updated_at, version) "
+                "VALUES (:campaign_id, '{}', :created_at, :updated_at, :version) RETURNING id"
+            ),
+            {"campaign_id": campaign_id, "created_at": created_at, "updated_at": updated_at, "version": version},
+        ).scalar_one()
+        parts = json.dumps(_parts(connection, flow_id, offers.get(campaign_id, [])))
+        connection.execute(
+            sa.text("UPDATE flows SET parts = :parts WHERE id = :flow_id"), {"parts": parts, "flow_id": flow_id}
+        )
+        connection.execute(
+            sa.text(
+                "INSERT INTO flow_versions (flow_id, version, parts, saved_at) VALUES (:flow_id, :version, :parts, :saved_at)"
+            ),
+            {"flow_id": flow_id, "version": version, "parts": parts, "saved_at": updated_at},
+        )
+        for share in offers.get(campaign_id, []):
+            connection.execute(
+                sa.text(
+                    "INSERT INTO flow_references (flow_id, kind, referenced_id) VALUES (:flow_id, 'offer', :offer_id)"
+                ),
+                {"flow_id": flow_id, "offer_id": share["offer_id"]},
+            )
+    op.drop_table("campaign_offers")
+
+
+def _parts(connection: sa.Connection, flow_id: int, offers: list[dict[str, int]]) -> dict[str, object]:
+    """Return a flow with one default path, which gets its id; without offers an empty flow."""
+    if not offers:
+        return {"rules": [], "default_paths": []}
+    path_id = connection.execute(
+        sa.text("INSERT INTO flow_parts (flow_id, kind, name) VALUES (:flow_id, 'path', '') RETURNING id"),
+        {"flow_id": flow_id},
+    ).scalar_one()
+    path = {
+        "id": path_id,
+        "name": "",
+        "active": True,
+        "weight": 100,
+        "target": "offer",
+        "landings": [],
+        "offers": offers,
+    }
+    return {"rules": [], "default_paths": [path]}
