@@ -5,7 +5,15 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, select
 
-from clickloop.store.ledger.schema.tables import campaigns, networks, offers, postback_rules, traffic_sources
+from clickloop.store.ledger.schema.tables import (
+    campaigns,
+    landings,
+    lists,
+    networks,
+    offers,
+    postback_rules,
+    traffic_sources,
+)
 from clickloop.store.ledger.setup.conditions import named_like
 
 
@@ -17,6 +25,8 @@ class RecordKind(enum.StrEnum):
     OFFER = "offer"
     NETWORK = "network"
     RULE = "rule"
+    LANDING = "landing"
+    LIST = "list"
 
 
 _TABLES = {
@@ -25,6 +35,8 @@ _TABLES = {
     RecordKind.OFFER: offers,
     RecordKind.NETWORK: networks,
     RecordKind.RULE: postback_rules,
+    RecordKind.LANDING: landings,
+    RecordKind.LIST: lists,
 }
 
 

@@ -33,6 +33,8 @@ from clickloop.web.panel.people import changes, profile, sign_in, tokens, users,
 from clickloop.web.panel.reports import dashboard, reports
 from clickloop.web.panel.setup import (
     campaigns,
+    landings,
+    lists,
     macro_fields,
     networks,
     offers,
@@ -53,6 +55,8 @@ _PAGES = (
     traffic_sources,
     networks,
     offers,
+    landings,
+    lists,
     campaigns,
     postback_rules,
     try_it,

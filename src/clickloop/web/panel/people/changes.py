@@ -25,6 +25,8 @@ _MAX_USERS = 1000  # in a filter; instances have tens
 NOUNS = {
     "campaigns": "Campaigns",
     "offers": "Offers",
+    "landings": "Landings",
+    "lists": "Lists",
     "networks": "Networks",
     "traffic-sources": "Traffic sources",
     "postback-rules": "Postback rules",
@@ -49,6 +51,8 @@ NOUNS = {
 _PAGES = {
     "campaigns": "/panel/campaigns/{}",
     "offers": "/panel/offers/{}",
+    "landings": "/panel/landings/{}",
+    "lists": "/panel/lists/{}",
     "networks": "/panel/networks/{}",
     "traffic-sources": "/panel/traffic-sources/{}",
     "postback-rules": "/panel/postback-rules/{}",
