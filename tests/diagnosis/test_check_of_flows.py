@@ -19,8 +19,8 @@ from clickloop.setup.landing import Landing
 from clickloop.setup.named_list import NamedList
 from clickloop.setup.redirect import RedirectMode
 from clickloop.setup.traffic_source import SourceParameter, TrafficSource
-from tests.click.test_flow import random_flow
 from tests.diagnosis.chains import CAMPAIGN, OFFER, SOURCE, chain, changed
+from tests.diagnosis.random_flow import random_flow
 
 E, W = Severity.ERROR, Severity.WARNING
 TO_OFFER = Path(id=1, name="All", offers=(OfferShare(5),))

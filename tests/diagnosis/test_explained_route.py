@@ -10,6 +10,7 @@ from clickloop.click.click import Click
 from clickloop.click.flow import choose, draw_after_hop
 from clickloop.click.routing import NotServedReason
 from clickloop.click.visitor_values import values_of_click
+from clickloop.diagnosis.condition_phrases import FlowNames
 from clickloop.diagnosis.route.explained import (
     ClosedReason,
     ConditionVerdict,
@@ -21,15 +22,15 @@ from clickloop.diagnosis.route.explained import (
     ValueState,
     VisitorValue,
 )
-from clickloop.diagnosis.route.explaining import FlowContext, FlowInForce, RouteNames, keyed_flow
+from clickloop.diagnosis.route.explaining import FlowContext, FlowInForce, keyed_flow
 from clickloop.diagnosis.route.recorded import KeptValues, explain_click, steps_of
 from clickloop.diagnosis.route.simulated import explain_visitor
 from clickloop.setup.condition import Condition, Operator
 from clickloop.setup.flow import FlowParts, OfferShare, Path, PathTarget, Rule
 from clickloop.setup.instance import IpStorage
-from tests.click.test_flow import random_flow
+from tests.diagnosis.random_flow import random_flow, random_visitor
 
-EVERYTHING = FlowContext(lists={}, names=RouteNames(), why_not=lambda _path, _kind, _number: None)
+EVERYTHING = FlowContext(lists={}, names=FlowNames(), why_not=lambda _path, _kind, _number: None)
 CLICK = Click(click_id="c", at=1_790_000_000_000, campaign_id=1, source_id=1, flow_id=5, flow_version=2)
 WHOLE = KeptValues()
 US = Condition(field="country", values=("US",))
@@ -72,13 +73,7 @@ def test_what_is_explained_of_2000_random_flows_is_what_the_edge_chooses() -> No
     taken = Counter[bool]()
     for _ in range(2000):
         parts = random_flow(chance)
-        click = msgspec.structs.replace(
-            CLICK,
-            country=chance.choice(("US", "CA", "DE", "BR", "")),
-            device=chance.choice(("mobile", "desktop", "tablet", "")),
-            os_version=chance.choice(("9", "9.9", "10", "10.3", "17.5", "")),
-            v1=chance.choice(("a1", "a2", "b1", "")),
-        )
+        click = random_visitor(chance, CLICK)
         draw = chance.getrandbits(63)
         click = recorded(click, parts, draw)
 
@@ -131,12 +126,12 @@ def test_each_condition_says_what_the_visitor_had() -> None:
         ("US", RuleVerdict.TOOK),
         ("Rest", RuleVerdict.NOT_TRIED),
     ]
-    told = [(c.sentence, c.value, c.state, c.verdict) for rule in flow.rules[1:3] for c in rule.conditions]
+    told = [(c.phrase, c.value, c.state, c.verdict) for rule in flow.rules[1:3] for c in rule.conditions]
     assert told == [
-        ("device is tablet", "mobile", ValueState.KNOWN, ConditionVerdict.FAILED),
-        ("country is US", "US", ValueState.KNOWN, ConditionVerdict.NOT_TRIED),
-        ("country is US", "US", ValueState.KNOWN, ConditionVerdict.HELD),
-        ("V1 is not 77 or 78", "", ValueState.UNKNOWN, ConditionVerdict.HELD),
+        ("on tablets", "mobile", ValueState.KNOWN, ConditionVerdict.FAILED),
+        ("from the United States", "US", ValueState.KNOWN, ConditionVerdict.NOT_TRIED),
+        ("from the United States", "US", ValueState.KNOWN, ConditionVerdict.HELD),
+        ("whose V1 is not 77 or 78", "", ValueState.UNKNOWN, ConditionVerdict.HELD),
     ]
     assert [c.by_default for c in flow.rules[2].conditions] == [False, True]
 

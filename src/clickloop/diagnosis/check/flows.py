@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from clickloop.diagnosis.check.chain import Chain, CheckedFlow, landing_place
 from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlace, CheckPlaceKind
 from clickloop.diagnosis.check.shadowing import hidden_rules
+from clickloop.diagnosis.condition_phrases import field_noun
 from clickloop.macro import Severity, parse
 from clickloop.plural import pluralize
 from clickloop.setup.catalog import CatalogCampaign
 from clickloop.setup.condition import Condition, Operator
-from clickloop.setup.condition_sentence import field_name
 from clickloop.setup.flow import MAX_DEPTH, Path, PathTarget, Rule
 from clickloop.setup.landing import Landing
 from clickloop.setup.traffic_source import TrafficSource
@@ -102,12 +102,12 @@ def _condition_findings(condition: Condition, rule: str, place: CheckPlace, chai
         f"The list {named.name!r} is empty" if named else f"The list {condition.list_id} is archived or does not exist"
     )
     if condition.op is Operator.NOT_IN:
-        sentence = f"{name}, so {rule} excludes nobody by {field_name(condition.field)}."
+        sentence = f"{name}, so {rule} excludes nobody by {field_noun(condition.field)}."
         yield CheckFinding(
             _WARNING, CheckCode.NOT_IN_EMPTY_LIST, place, sentence, "Add entries, or remove the condition."
         )
     else:
-        sentence = f"{name}, so no known value of {field_name(condition.field)} fits {rule}."
+        sentence = f"{name}, so no known value of {field_noun(condition.field)} fits {rule}."
         yield CheckFinding(_WARNING, CheckCode.LIST_EMPTY, place, sentence, "Add entries, or remove the condition.")
 
 

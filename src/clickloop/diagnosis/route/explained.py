@@ -85,7 +85,8 @@ class ExplainedCondition(msgspec.Struct, frozen=True, kw_only=True):
     """A condition, the visitor's value, and what became of it."""
 
     field: str
-    sentence: str
+    phrase: str
+    """What it demands of visitors: ``from Germany``."""
     value: str
     """As text; empty if unknown."""
     state: ValueState

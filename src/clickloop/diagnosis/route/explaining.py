@@ -18,6 +18,7 @@ from clickloop.click.flow import (
     ready_flow,
 )
 from clickloop.click.routing import NotServedReason
+from clickloop.diagnosis.condition_phrases import FlowNames, condition_phrase
 from clickloop.diagnosis.route.explained import (
     ClosedReason,
     ConditionVerdict,
@@ -31,7 +32,6 @@ from clickloop.diagnosis.route.explained import (
     VisitorValue,
 )
 from clickloop.setup.condition import Condition
-from clickloop.setup.condition_sentence import condition_sentence
 from clickloop.setup.flow import FlowParts, Path, PathTarget, Rule
 from clickloop.text import readable
 
@@ -48,21 +48,6 @@ _NOTHING: Weighted[ReadyPath[ItemKey]] = Weighted((), ())
 _SPACE = 1 << 64
 
 
-class RouteNames(msgspec.Struct, frozen=True, kw_only=True):
-    """Names of what flows refer to, by id."""
-
-    offers: Mapping[int, str] = {}
-    landings: Mapping[int, str] = {}
-    campaigns: Mapping[int, str] = {}
-    lists: Mapping[int, str] = {}
-
-    def of(self, key: ItemKey) -> str:
-        """Return the name of an offer or a landing; ``offer 3`` if it has none."""
-        kind, number = key
-        names, noun = (self.landings, "landing") if kind is PathTarget.LANDING_AND_OFFER else (self.offers, "offer")
-        return readable(names.get(number, "")) or f"{noun} {number}"
-
-
 class FlowInForce(msgspec.Struct, frozen=True, kw_only=True):
     """A version of a flow. ``name``: whose it is, such as ``campaign 'Sweeps US'``."""
 
@@ -76,7 +61,7 @@ class FlowContext(msgspec.Struct, frozen=True, kw_only=True):
     """What flows are explained with: the named lists, the names, and what gets no visitors."""
 
     lists: Mapping[int, Sequence[str]]
-    names: RouteNames
+    names: FlowNames
     why_not: WhyNotServed
 
 
@@ -140,6 +125,13 @@ def explain_flow(
     )
 
 
+def item_name(key: ItemKey, names: FlowNames) -> str:
+    """Return the name of an offer or a landing; ``offer 3`` if it has none."""
+    kind, number = key
+    known, noun = (names.landings, "landing") if kind is PathTarget.LANDING_AND_OFFER else (names.offers, "offer")
+    return readable(known.get(number, "")) or f"{noun} {number}"
+
+
 def rule_name(rule: Rule) -> str:
     """Return a rule's name, or what it is called without one."""
     return readable(rule.name) or (f"Rule {rule.id}" if rule.id > 0 else "New rule")
@@ -167,7 +159,7 @@ def _place(draw: int | None, choice: int) -> float | None:
 
 
 def _explained_rules(
-    rules: Iterable[Rule], seen: SeenValue, decision: FlowDecision, names: RouteNames
+    rules: Iterable[Rule], seen: SeenValue, decision: FlowDecision, names: FlowNames
 ) -> Iterable[ExplainedRule]:
     letters = iter(decision.failed)
     is_over = False
@@ -199,11 +191,11 @@ def _verdict(position: int, tried: int, failed_at: int | None) -> ConditionVerdi
 
 
 def _explained_condition(
-    condition: Condition, seen: VisitorValue, verdict: ConditionVerdict, names: RouteNames
+    condition: Condition, seen: VisitorValue, verdict: ConditionVerdict, names: FlowNames
 ) -> ExplainedCondition:
     return ExplainedCondition(
         field=condition.field,
-        sentence=condition_sentence(condition, names.lists.get(condition.list_id or 0, "")),
+        phrase=condition_phrase(condition, names),
         value=value_text(condition.field, seen.value),
         state=seen.state,
         verdict=verdict,
@@ -278,7 +270,7 @@ def _items(
         explained.append(
             ExplainedShare(
                 id=number,
-                name=context.names.of((kind, number)),
+                name=item_name((kind, number), context.names),
                 weight=weight,
                 percent=100 * (end - start),
                 start=start,

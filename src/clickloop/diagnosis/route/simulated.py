@@ -14,6 +14,7 @@ from clickloop.diagnosis.route.explaining import (
     ItemKey,
     SeenValue,
     explain_flow,
+    item_name,
     keyed_flow,
     path_name,
     with_ids,
@@ -92,7 +93,7 @@ class _Visit:
         else:
             shares = _shares(ready.landings if ready.landings.items else ready.offers)
         for (kind, number), share in shares:
-            name = self._context.names.of((kind, number))
+            name = item_name((kind, number), self._context.names)
             self.destinations.append(_destination(path, kind, number, name, percent * share))
 
 
