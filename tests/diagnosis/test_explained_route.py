@@ -223,7 +223,8 @@ def test_an_offer_archived_since_is_named_as_the_reason() -> None:
 
 
 def test_a_click_from_before_flows_and_one_of_a_lost_version_say_so() -> None:
-    assert explained(msgspec.structs.replace(CLICK, flow_id=0)).state is RouteState.BEFORE_FLOWS
+    assert explained(msgspec.structs.replace(CLICK, flow_id=0, offer_id=3)).state is RouteState.BEFORE_FLOWS
+    assert explained(msgspec.structs.replace(CLICK, flow_id=0)).state is RouteState.NO_FLOW
     assert explained(CLICK).state is RouteState.VERSION_MISSING
 
 

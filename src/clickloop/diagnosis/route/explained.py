@@ -162,11 +162,12 @@ class DestinationShare(msgspec.Struct, frozen=True, kw_only=True):
 class RouteState(Explained):
     """Whether a click's route can be explained."""
 
-    EXPLAINED = "explained", "The route is explained as the click kept it."
+    EXPLAINED = "explained", "Every decision on the way is explained."
     BEFORE_FLOWS = (
         "before_flows",
         "The click was recorded before flows existed: it kept its offer, but not how it was chosen.",
     )
+    PAUSED = "paused", "The campaign is paused: visitors go to the fallback URL until it is switched on."
     VERSION_MISSING = "version_missing", "The version of the flow that the click names is not stored."
     NO_FLOW = (
         "no_flow",

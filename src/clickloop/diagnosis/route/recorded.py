@@ -97,7 +97,9 @@ def kept_value(click: Click, field: str, kept: KeptValues, compared: Collection[
 
 def is_kept_if_compared(field: str, rows: Mapping[str, str]) -> bool:
     """Return whether clicks keep a field's value only where their flow compares it: parameters without a row, and visits."""
-    return field == "visit_number" or (field.startswith(QUERY_PREFIX) and field[len(QUERY_PREFIX) :].lower() not in rows)
+    return field == "visit_number" or (
+        field.startswith(QUERY_PREFIX) and field[len(QUERY_PREFIX) :].lower() not in rows
+    )
 
 
 def explain_click(
