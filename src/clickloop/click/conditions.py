@@ -27,7 +27,7 @@ Value = str | int | frozenset[str]
 Test = Callable[[Any], bool]
 """Takes a known value of the kind that the condition's field has."""
 
-_QUARTER_MS = 15 * 60 * 1000
+QUARTER_MS = 15 * 60 * 1000
 """Offsets of time zones are multiples of a quarter of an hour since 1972, so within one the hour of the week stays."""
 _FEW = 20
 """From here on one automaton is faster than a search for each text."""
@@ -162,10 +162,10 @@ def _in_schedule(values: tuple[str, ...]) -> Test:
 
     @lru_cache(maxsize=8)
     def holds_in(quarter: int) -> bool:
-        moment = datetime.fromtimestamp(quarter * _QUARTER_MS / 1000, zone)
+        moment = datetime.fromtimestamp(quarter * QUARTER_MS / 1000, zone)
         return moment.weekday() * 24 + moment.hour in hours
 
-    return lambda value: holds_in(value // _QUARTER_MS)
+    return lambda value: holds_in(value // QUARTER_MS)
 
 
 def _is_between(comparison: Comparison, values: tuple[str, ...]) -> Test:

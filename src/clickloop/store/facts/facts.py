@@ -1,12 +1,13 @@
 """The interface of the facts: an append-only table of additive rows, which also finds clicks by id."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
+from clickloop.report.click_rows import ConversionSum
 from clickloop.report.evidence import ClickEvidence
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
 from clickloop.store.journal.segment import SegmentContents
@@ -72,6 +73,23 @@ class FactsReader(Protocol):
 
     def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:
         """Return the sums of a query's groups, and the totals. ``rates`` convert into the query's currency."""
+        ...
+
+    def count_clicks(self, campaign_id: int, since: int, until: int) -> int:
+        """Return the number of a campaign's counted clicks from ``since`` to before ``until``, in Unix milliseconds."""
+        ...
+
+    def click_rows(
+        self, campaign_id: int, since: int, until: int, columns: Sequence[str]
+    ) -> Iterator[list[tuple[object, ...]]]:
+        """Yield those clicks in batches, in no order: the fields of ``ClickRow``, then ``columns``, which are fields of a click.
+
+        Memory is bounded by a batch. Close the iterator if you stop early: it reads from one state of the facts.
+        """
+        ...
+
+    def earned(self, campaign_id: int, since: int, until: int) -> dict[str, list[ConversionSum]]:
+        """Return the conversions of those clicks, by click id and currency. Clicks without any are absent."""
         ...
 
     def verify(self, first_column: int = 0, seconds: float = float("inf")) -> Verification:

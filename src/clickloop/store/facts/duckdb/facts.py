@@ -15,9 +15,11 @@ from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter, ScreeningFilter
 from clickloop.clock import DAY_MS
 from clickloop.log_filter import narrowing_values
+from clickloop.report.click_rows import ConversionSum
 from clickloop.report.evidence import ClickEvidence
 from clickloop.report.fact import ConversionFact
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
+from clickloop.store.facts.duckdb.click_rows import click_rows, count_clicks, earned
 from clickloop.store.facts.duckdb.columns import (
     CLICK_FIELDS,
     click_structure,
@@ -216,6 +218,23 @@ class DuckDbFacts:
         """Return the sums of a query's groups, and the totals."""
         with _plain_errors(), self._reading() as reader:
             return read_report(reader, query, rates)
+
+    def count_clicks(self, campaign_id: int, since: int, until: int) -> int:
+        """Return the number of a campaign's counted clicks in a period."""
+        with _plain_errors(), self._reading() as reader:
+            return count_clicks(reader, campaign_id, since, until)
+
+    def click_rows(
+        self, campaign_id: int, since: int, until: int, columns: Sequence[str]
+    ) -> Iterator[list[tuple[object, ...]]]:
+        """Yield a campaign's counted clicks of a period in batches of few columns."""
+        with _plain_errors(), self._reading() as reader:
+            yield from click_rows(reader, campaign_id, since, until, columns)
+
+    def earned(self, campaign_id: int, since: int, until: int) -> dict[str, list[ConversionSum]]:
+        """Return the conversions of a campaign's clicks of a period, by click id."""
+        with _plain_errors(), self._reading() as reader:
+            return earned(reader, campaign_id, since, until)
 
     def verify(self, first_column: int = 0, seconds: float = float("inf")) -> Verification:
         """Read every block, or as much as fits into the time; see ``verifying.verify``."""
