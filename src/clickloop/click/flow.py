@@ -159,8 +159,9 @@ def _ready_path(rule_id: int, path: Path, item_of: ItemOf[Item]) -> ReadyPath[It
         if not (landings.items if target is PathTarget.LANDING_AND_OFFER else offers.items):
             return None
         return ReadyPath(path.id, target, landings, offers)
-    single = item_of(rule_id, path, target, path.campaign_id or 0)
-    return None if single is None else ReadyPath(path.id, target, landings, offers, single, path.campaign_id)
+    hop = path.campaign_id if target is PathTarget.CAMPAIGN else None
+    single = item_of(rule_id, path, target, hop or 0)
+    return None if single is None else ReadyPath(path.id, target, landings, offers, single, hop)
 
 
 def _items(pairs: Iterable[tuple[Item | None, int]]) -> Weighted[Item]:

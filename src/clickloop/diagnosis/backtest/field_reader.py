@@ -10,8 +10,6 @@ from clickloop.diagnosis.route.recorded import KeptValues, is_kept_if_compared, 
 from clickloop.report.click_rows import ClickRow
 from clickloop.setup.condition import QUERY_PREFIX
 
-MAX_VALUES = 100_000
-"""Values of a field that are remembered."""
 _FIXED = len(ClickRow._fields)
 _DERIVED_FROM = {"continent": "country", "ip_version": "ip", "schedule": "at", "date": "at"}
 _ADDED_WITH_FLOWS = frozenset({"region", "city", "isp", "asn", "connection"})
@@ -31,12 +29,14 @@ class FieldReader:
         columns: Sequence[str],
         kept: KeptValues,
         compared: ComparedFields,
+        max_remembered: int,
     ) -> None:
         self.field = field
         self.remembered: dict[Any, int] = {}
         self._conditions = conditions
         self._kept = kept
         self._compared = compared
+        self._max_remembered = max_remembered
         self._column = _column_of(field, kept)
         self._place = 1 if self._column == "at" else _FIXED + columns.index(self._column)
         self.key_of = self._key_of()
@@ -47,7 +47,7 @@ class FieldReader:
         signature = int(is_unjudged(seen))
         for number, condition in enumerate(self._conditions, start=1):
             signature |= condition.holds(seen.value) << number
-        if len(self.remembered) >= MAX_VALUES:
+        if len(self.remembered) >= self._max_remembered:
             self.remembered.clear()
         self.remembered[key] = signature
         return signature
@@ -86,5 +86,6 @@ def columns_of(fields: Iterable[str], kept: KeptValues) -> tuple[str, ...]:
 
 def _column_of(field: str, kept: KeptValues) -> str:
     if field.startswith(QUERY_PREFIX):
-        return kept.rows.get(field[len(QUERY_PREFIX) :].lower(), "query")
+        column = kept.rows.get(field[len(QUERY_PREFIX) :].lower(), "query")
+        return "query" if column == "cost" else column  # a cost is kept as an amount, which conditions do not compare
     return _DERIVED_FROM.get(field, field)

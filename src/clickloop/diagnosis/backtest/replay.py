@@ -13,10 +13,10 @@ from clickloop.diagnosis.backtest.result import UnjudgedField
 from clickloop.diagnosis.route.explaining import ItemKey
 from clickloop.diagnosis.route.recorded import KeptValues
 from clickloop.report.click_rows import ConversionSum
-from clickloop.setup.flow import MAX_DEPTH
+from clickloop.setup.flow import MAX_DEPTH, PathTarget
 
 MAX_REMEMBERED = 100_000
-"""Values of a field, and decisions, that are remembered."""
+"""Decisions, and values of each field, that are remembered."""
 MAX_WAYS = 20_000
 """Different ways, from and to, that are told apart."""
 REST, MOVED_REST = (-1, -1, -1, -1), (-2, -2, -2, -2)
@@ -107,19 +107,30 @@ class Replay:
     combination: however different visitors are, few are decided from scratch.
     """
 
-    def __init__(self, flows: BacktestFlows, kept: KeptValues, compared: ComparedFields) -> None:
+    def __init__(
+        self,
+        flows: BacktestFlows,
+        kept: KeptValues,
+        compared: ComparedFields,
+        *,
+        max_ways: int = MAX_WAYS,
+        max_remembered: int = MAX_REMEMBERED,
+    ) -> None:
         """``compared``: called once per version that clicks name, for values that are kept only where they were compared."""
         self._flows = flows
+        self._max_ways = max_ways
+        self._max_remembered = max_remembered
         self._fields = flows.fields()
         self.columns = columns_of(self._fields, kept)
         """Fields of a click to read behind those of ``ClickRow``."""
         versions = _Versions(compared)
         self._readers = [
-            FieldReader(field, flows.conditions_on(field), self.columns, kept, versions.of) for field in self._fields
+            FieldReader(field, flows.conditions_on(field), self.columns, kept, versions.of, max_remembered)
+            for field in self._fields
         ]
         self._decisions: dict[tuple[int, ...], _Decision] = {}
         self._places = {id(flow): _places(flow, self._fields) for flow in (flows.first, *flows.others.values())}
-        self._tallies: dict[tuple[tuple[object, ...], tuple[int, ...]], Tally] = {}
+        self._tallies: dict[tuple[tuple[int | None, ...], tuple[int, ...]], Tally] = {}
         self._unjudged: dict[str, int] = {}
         self.clicks = 0
         self.without_draw = 0
@@ -142,7 +153,7 @@ class Replay:
             path = decision.paths.choose(draw, PATH_CHOICE)
             if path is None:
                 after: tuple[int, ...] = (decision.rule_id, 0, 0, 0)
-            elif path.campaign_id is None:
+            elif path.target is not PathTarget.CAMPAIGN:
                 after = _way(decision.rule_id, path, draw)
             else:
                 after = self._follow(decision, path, draw)
@@ -158,10 +169,7 @@ class Replay:
 
     def ways(self) -> dict[tuple[Way, Way], Tally]:
         """Return what the clicks of each way from and to add up to."""
-        return {
-            (Way(*(number or 0 for number in before)), Way(*after)): tally
-            for (before, after), tally in self._tallies.items()
-        }  # type: ignore[arg-type,misc]
+        return {(_stored_way(before), Way(*after)): tally for (before, after), tally in self._tallies.items()}
 
     def unjudged(self) -> tuple[UnjudgedField, ...]:
         """Return the fields whose value some clicks did not keep."""
@@ -179,7 +187,7 @@ class Replay:
             values,
             tuple(field for field, value in zip(self._fields, seen, strict=True) if is_unjudged(value)),
         )
-        if len(self._decisions) >= MAX_REMEMBERED:
+        if len(self._decisions) >= self._max_remembered:
             self._decisions.clear()
         self._decisions[signature] = decision
         return decision
@@ -196,15 +204,15 @@ class Replay:
             following = (flow.default_paths if rule is None else rule.paths).choose(draw, PATH_CHOICE)
             if following is None:
                 return (rule_id, 0, 0, 0)
-            if following.campaign_id is None:
+            if following.target is not PathTarget.CAMPAIGN:
                 return _way(rule_id, following, draw)
             path = following
         return (0, 0, 0, 0)
 
     def _new_tally(self, before: tuple[int | None, ...], after: tuple[int, ...]) -> Tally:
         """Return the tally of a way. Beyond ``MAX_WAYS`` only whether the destination differs is told apart."""
-        if len(self._tallies) >= MAX_WAYS:
-            went = Way(*(number or 0 for number in before)).destination
+        if len(self._tallies) >= self._max_ways:
+            went = _stored_way(before).destination
             before, after = REST, (REST if went == Way(*after).destination else MOVED_REST)
         return self._tallies.setdefault((before, after), Tally())
 
@@ -212,6 +220,11 @@ class Replay:
 def derived_draw(click_id: str) -> int:
     """Return a draw of 63 bits for a click that kept none: the same each time."""
     return int.from_bytes(hashlib.blake2b(click_id.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def _stored_way(numbers: Iterable[int | None]) -> Way:
+    """Return a way as rows hold it, in which None stands for 0."""
+    return Way(*(number or 0 for number in numbers))
 
 
 def _way(rule_id: int, path: ReadyPath[ItemKey], draw: int) -> tuple[int, ...]:

@@ -32,13 +32,12 @@ class MoveLevel(enum.StrEnum):
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
-    """Clicks that went one way and would go another. Ids of 0 and names: see ``from_name`` and ``to_name``."""
+    """Clicks that went one way and would go another. A name is empty for none; an id is 0 for none and for what is not saved."""
 
     level: MoveLevel
     from_id: int
     from_name: str
     to_id: int
-    """0 with a name: it is not saved."""
     to_name: str
     sum: ClickSum
 
@@ -60,4 +59,6 @@ class BacktestResult(msgspec.Struct, frozen=True, kw_only=True):
     """Clicks for which nothing was drawn. Their draw is derived from the click id, so chance alone moves some of them."""
     unjudged: tuple[UnjudgedField, ...] = ()
     moves: tuple[Move, ...] = ()
-    """Per level the ways with the most clicks first."""
+    """Per level, the ones with the most clicks first."""
+    omitted: int = 0
+    """Number of moves that are not listed, those with the fewest clicks."""

@@ -128,6 +128,12 @@ def parts_of_flow(tx: Connection, flow_id: int) -> list[NamedPart]:
     return [NamedPart(row.id, row.kind, row.name, row.archived_at is not None) for row in rows]
 
 
+def part_names(tx: Connection, part_ids: Collection[int]) -> dict[int, str]:
+    """Return the names of rules and paths of any flow, removed ones too."""
+    rows = tx.execute(select(flow_parts.c.id, flow_parts.c.name).where(flow_parts.c.id.in_(part_ids)))
+    return {row.id: row.name for row in rows}
+
+
 def insert_part(tx: Connection, flow_id: int, kind: str, name: str) -> int:
     """Insert a new rule or path and return its number."""
     values = {"flow_id": flow_id, "kind": kind, "name": name}
