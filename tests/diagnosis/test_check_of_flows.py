@@ -12,7 +12,7 @@ from clickloop.diagnosis.check.finding import CheckCode, CheckPlaceKind
 from clickloop.diagnosis.check.flows import flow_findings
 from clickloop.diagnosis.check.shadowing import hidden_rules
 from clickloop.macro import Severity
-from clickloop.setup.catalog import Catalog
+from clickloop.setup.catalog import Catalog, CatalogFlow
 from clickloop.setup.condition import Condition, Operator, UnknownValue
 from clickloop.setup.flow import FlowParts, LandingShare, OfferShare, Path, PathTarget, Rule
 from clickloop.setup.landing import Landing
@@ -44,7 +44,11 @@ def flowing(
         landings={4: landing},
         lists={8: EMPTY},
         offers={5: OFFER, 6: OTHER_OFFER},
-        catalog=changed(working.catalog, campaigns=(changed(in_catalog, flow_id=flow_id, **campaign),)),
+        catalog=changed(
+            working.catalog,
+            campaigns=(changed(in_catalog, flow_id=flow_id, **campaign),),
+            flows=(CatalogFlow(flow_id, 1, parts),),
+        ),
     )
 
 
@@ -144,7 +148,7 @@ def _leading(*ways: tuple[int, int]) -> Chain:
         chain(),
         campaigns=tuple(changed(CAMPAIGN, id=number) for number in numbers),
         flows=tuple(flows),
-        catalog=Catalog(campaigns=tuple(campaigns)),
+        catalog=Catalog(campaigns=tuple(campaigns), flows=tuple(CatalogFlow(flow.id, 1, flow.parts) for flow in flows)),
     )
 
 

@@ -47,6 +47,7 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
     """By source, the id of the rule with its postback URL; absent: it has none."""
     statuses: tuple[StatusWords, ...]
     flows: tuple[CheckedFlow, ...] = ()
+    """Own flows of campaigns that follow them, and shared ones."""
     landings: Mapping[int, Landing] = {}
     lists: Mapping[int, NamedList] = {}
     catalog: Catalog

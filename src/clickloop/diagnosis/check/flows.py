@@ -1,6 +1,6 @@
 """Check flows and landings: rules that nobody reaches, paths that lead nowhere, and click ids that get lost. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from clickloop.diagnosis.check.chain import Chain, CheckedFlow, landing_place
 from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlace, CheckPlaceKind
@@ -19,17 +19,23 @@ _GOOGLE_PRESET = "google-ads"
 _GOOGLE_IDS = frozenset({"gclid", "gbraid", "wbraid"})
 
 
-def flow_findings(chain: Chain) -> Iterator[CheckFinding]:
-    """Yield the findings about all flows and landings, and about how campaigns lead to each other."""
+def flow_findings(chain: Chain, unserved: Collection[int] = ()) -> Iterator[CheckFinding]:
+    """Yield the findings about all flows and landings, and about how campaigns lead to each other.
+
+    ``unserved``: flows without any destination, which have a finding of their own in place of one for each path.
+    """
     lists = {number: named.entries for number, named in chain.lists.items()}
     for flow in chain.flows:
-        yield from _rule_findings(flow, flow.parts.rules, lists, chain)
-        yield from _path_list_findings(flow, "default_paths", flow.parts.default_paths, "the default paths", chain)
+        yield from _rule_findings(flow, lists, chain)
+        if flow.id not in unserved:
+            yield from _all_path_findings(flow, chain)
     for landing in chain.landings.values():
         yield from landing_findings(landing)
     yield from _loop_findings(chain)
+    checked = {campaign.id for campaign in chain.campaigns}
     for campaign in chain.catalog.campaigns:
-        yield from _google_findings(campaign, chain)
+        if campaign.id in checked:
+            yield from _google_findings(campaign, chain)
 
 
 def landing_findings(landing: Landing) -> Iterator[CheckFinding]:
@@ -60,9 +66,8 @@ def flow_place(flow: CheckedFlow, field: str, chain: Chain) -> CheckPlace:
     return CheckPlace(kind=CheckPlaceKind.CAMPAIGN, id=flow.campaign_id, name=name, field=f"flow.{field}")
 
 
-def _rule_findings(
-    flow: CheckedFlow, rules: Sequence[Rule], lists: Mapping[int, Sequence[str]], chain: Chain
-) -> Iterator[CheckFinding]:
+def _rule_findings(flow: CheckedFlow, lists: Mapping[int, Sequence[str]], chain: Chain) -> Iterator[CheckFinding]:
+    rules = flow.parts.rules
     active = [position for position, rule in enumerate(rules) if rule.active]
     everybody = next((position for position in active if not rules[position].conditions), None)
     below = sum(position > everybody for position in active) if everybody is not None else 0
@@ -87,8 +92,15 @@ def _rule_findings(
         for number, condition in enumerate(rules[position].conditions):
             place = flow_place(flow, f"rules[{position}].conditions[{number}]", chain)
             yield from _condition_findings(condition, _rule(position, rules), place, chain)
-        at, whose = f"rules[{position}].paths", f"the paths of {_rule(position, rules)}"
-        yield from _path_list_findings(flow, at, rules[position].paths, whose, chain)
+
+
+def _all_path_findings(flow: CheckedFlow, chain: Chain) -> Iterator[CheckFinding]:
+    rules = flow.parts.rules
+    for position, rule in enumerate(rules):
+        if rule.active:
+            whose = f"the paths of {_rule(position, rules)}"
+            yield from _path_list_findings(flow, f"rules[{position}].paths", rule.paths, whose, chain)
+    yield from _path_list_findings(flow, "default_paths", flow.parts.default_paths, "the default paths", chain)
 
 
 def _condition_findings(condition: Condition, rule: str, place: CheckPlace, chain: Chain) -> Iterator[CheckFinding]:
@@ -207,7 +219,8 @@ def _google_findings(campaign: CatalogCampaign, chain: Chain) -> Iterator[CheckF
 
 def _loop_findings(chain: Chain) -> Iterator[CheckFinding]:
     """Find campaigns that lead to each other in a loop, or through too many others. Two saves at once may make one."""
-    flows = {flow.id: flow for flow in chain.flows}
+    flows = {flow.id: flow for flow in chain.catalog.flows}
+    checked = {campaign.id for campaign in chain.campaigns}
     names = {campaign.id: campaign for campaign in chain.catalog.campaigns}
     following: dict[int, list[int]] = {}
     for campaign in chain.catalog.campaigns:
@@ -222,6 +235,8 @@ def _loop_findings(chain: Chain) -> Iterator[CheckFinding]:
         )
     depths = _depths(following)
     for number, depth in depths.items():
+        if number not in checked:
+            continue
         place = CheckPlace(kind=CheckPlaceKind.CAMPAIGN, id=number, name=names[number].name, field="flow")
         if depth is None:
             sentence = "A path leads to a campaign that leads back here, so visitors would go round in a loop. They go to the fallback URL."
