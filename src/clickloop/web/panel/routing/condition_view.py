@@ -62,6 +62,7 @@ _OPERATORS = {
 _BY_COMMA = frozenset({"country", "region", "asn", "os_version", "browser_version", "language", "visit_number"})
 """Fields whose few values stand on one line."""
 MAX_ON_A_LINE = 30
+OFTEN_UNKNOWN = 0.2
 
 
 class UnknownChoice(msgspec.Struct, frozen=True):
@@ -70,6 +71,8 @@ class UnknownChoice(msgspec.Struct, frozen=True):
     options: tuple[tuple[str, str], ...]
     share: str
     """How many there were in the last days; empty: there is no telling."""
+    is_often: bool
+    """Whether there were so many that the condition misses its point."""
 
 
 class ConditionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +141,7 @@ def condition_view(
         else "",
         hours=_ticked(draft.values) if widget == "schedule" else frozenset(),
         bounds=_bounds(draft.values, widget),
-        takes_list=widget in ("text", "choices"),
+        takes_list=widget == "text" or (widget == "choices" and bool(draft.list_id)),
         unknown=_unknown(draft, shares),
     )
 
@@ -198,7 +201,8 @@ def _unknown(draft: ConditionDraft, shares: Mapping[str, float]) -> UnknownChoic
     share = shares.get("country" if draft.field == "continent" else draft.field)
     return UnknownChoice(
         (("", f"{labels[usual]} (usual)"), (other.value, labels[other])),
-        "" if share is None else f"{percent(share)} of visitors in the last 7 days",
+        "" if share is None else f"{percent(share)} of visitors in the last 7 days had no known value",
+        share is not None and share >= OFTEN_UNKNOWN,
     )
 
 

@@ -243,7 +243,6 @@ def _rule_view(
 def _default_view(draft: FlowDraft, known: FlowNames, owner: FlowOwner, *, is_open: bool) -> RuleView:
     rule = RuleDraft(paths=draft.default_paths)
     at = f"{owner.prefix}default_paths"
-    everybody = "Everyone else" if any(one.is_active for one in draft.rules) else "All visitors"
     weights = sum(1 + len(path.offers) + len(path.landings) for path in rule.paths)
     paths = _converted([path_tree(path) for path in draft.default_paths], tuple[Path, ...])
     return RuleView(
@@ -252,7 +251,7 @@ def _default_view(draft: FlowDraft, known: FlowNames, owner: FlowOwner, *, is_op
         anchor=anchor_of("default_paths"),
         number=-1,
         draft=rule,
-        sentence="" if paths is None else f"{everybody}: {paths_phrase(paths, known)}.",
+        sentence="" if paths is None else _capitalized(f"{paths_phrase(paths, known)}."),
         is_open=is_open,
         is_too_large=path_field_count(draft.default_paths) > MAX_OPEN_FIELDS,
         shows_weights=weights <= MAX_WEIGHTS,
@@ -260,6 +259,10 @@ def _default_view(draft: FlowDraft, known: FlowNames, owner: FlowOwner, *, is_op
         conditions=(),
         paths=_path_views(at, "default_paths", draft.default_paths, known, is_open=is_open),
     )
+
+
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _sentence(rule: RuleDraft, known: FlowNames, *, is_last: bool) -> str:

@@ -46,7 +46,7 @@ async function show(form, step, origin) {
   const id = origin.id;
   form.replaceChildren(...fresh.childNodes); // escaped by the server
   const part = document.getElementById(form.querySelector("#flow")?.dataset.focus ?? "");
-  const target = (id && document.getElementById(id)) || part?.querySelector("[data-first]") || part?.querySelector(".path:last-of-type select, input:not([type=hidden]), button");
+  const target = (id && document.getElementById(id)) || part?.querySelector("[data-first]") || part?.querySelector("input:not([type=hidden]), select, button");
   target?.focus({ preventScroll: true });
   target?.scrollIntoView({ block: "nearest" });
 }
