@@ -142,7 +142,7 @@ def test_fields_that_are_unknown_are_named_once() -> None:
     [
         ([], "to the fallback URL, because there is no path"),
         ([Path(weight=0)], "to the fallback URL, because every path is off or has the weight 0"),
-        ([Path()], "to the fallback URL, because no offer has a weight"),
+        ([Path()], "to the fallback URL, because no offer is chosen"),
         ([Path(offers=(OfferShare(1),))], "to “Offer A”"),
         ([Path(offers=(OfferShare(9),))], "to offer 9"),
         ([SPLIT], "60% to “Offer A”, 40% to “Offer B”"),

@@ -97,7 +97,8 @@ def paths_phrase(paths: Sequence[Path], names: FlowNames) -> str:
 def _offer_ways(offers: Sequence[OfferShare], names: FlowNames) -> list[tuple[float, str]]:
     whole = sum(offer.weight for offer in offers)
     if whole <= 0:
-        return [(1.0, f"{FALLBACK}, because no offer has a weight")]
+        why = "every offer has the weight 0" if offers else "no offer is chosen"
+        return [(1.0, f"{FALLBACK}, because {why}")]
     return [
         (offer.weight / whole, _quoted(names.offers, offer.offer_id, "offer")) for offer in offers if offer.weight > 0
     ]
@@ -110,7 +111,8 @@ def _destination(path: Path, names: FlowNames) -> str:
         case PathTarget.LANDING_AND_OFFER:
             landings = _landing_ways(path.landings, names)
             if not landings:
-                return f"{FALLBACK}, because no landing has a weight"
+                why = "every landing has the weight 0" if path.landings else "no landing is chosen"
+                return f"{FALLBACK}, because {why}"
             word = "the landing" if len(landings) == 1 else "the landings"
             return f"{word} {_choice(landings)}, then {_choice(_offer_ways(path.offers, names))}"
         case PathTarget.URL:

@@ -211,6 +211,9 @@ class BrokenFacts:
     def verify(self, first_column: int = 0, seconds: float = 0) -> Verification:
         raise self.error
 
+    def unknown_shares(self, campaign_ids: Collection[int], fields: Collection[str], since_at: int) -> dict[str, float]:
+        raise self.error
+
     def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:
         raise self.error
 

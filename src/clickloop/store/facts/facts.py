@@ -71,6 +71,10 @@ class FactsReader(Protocol):
         """Return, by campaign (all, or one), a summary of its last ``most`` counted clicks, if it has any."""
         ...
 
+    def unknown_shares(self, campaign_ids: Collection[int], fields: Collection[str], since_at: int) -> dict[str, float]:
+        """Return, by field, the share of the campaigns' counted clicks since then without a value; none without clicks."""
+        ...
+
     def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:
         """Return the sums of a query's groups, and the totals. ``rates`` convert into the query's currency."""
         ...

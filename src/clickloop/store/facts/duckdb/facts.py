@@ -30,6 +30,7 @@ from clickloop.store.facts.duckdb.columns import (
 from clickloop.store.facts.duckdb.opening import open_database
 from clickloop.store.facts.duckdb.recent import recent_clicks
 from clickloop.store.facts.duckdb.reports import read_report
+from clickloop.store.facts.duckdb.unknown_shares import unknown_shares
 from clickloop.store.facts.duckdb.verifying import verify
 from clickloop.store.facts.facts import FactsError, SegmentRefusedError, Verification
 from clickloop.store.facts.taken_ids import TakenIds
@@ -199,6 +200,11 @@ class DuckDbFacts:
         """Return, by campaign (all, or one), a summary of its last ``most`` counted clicks."""
         with _plain_errors(), self._reading() as reader:
             return recent_clicks(reader, most, campaign_id)
+
+    def unknown_shares(self, campaign_ids: Collection[int], fields: Collection[str], since_at: int) -> dict[str, float]:
+        """Return, by field, the share of recent clicks without a value; see ``unknown_shares.unknown_shares``."""
+        with _plain_errors(), self._reading() as reader:
+            return unknown_shares(reader, campaign_ids, fields, since_at)
 
     def delete_clicks(self, before_at: int) -> int:
         """Delete clicks from before that moment, at most one day's per call, but no conversions. Return the number deleted."""

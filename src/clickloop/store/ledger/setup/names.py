@@ -7,6 +7,7 @@ from sqlalchemy import Connection, select
 
 from clickloop.store.ledger.schema.tables import (
     campaigns,
+    flows,
     landings,
     lists,
     networks,
@@ -27,6 +28,8 @@ class RecordKind(enum.StrEnum):
     RULE = "rule"
     LANDING = "landing"
     LIST = "list"
+    FLOW = "flow"
+    """A shared one: those of campaigns have no name."""
 
 
 _TABLES = {
@@ -37,6 +40,7 @@ _TABLES = {
     RecordKind.RULE: postback_rules,
     RecordKind.LANDING: landings,
     RecordKind.LIST: lists,
+    RecordKind.FLOW: flows,
 }
 
 
@@ -49,7 +53,11 @@ def names_of(tx: Connection, kind: RecordKind, numbers: Collection[int]) -> dict
 def live_names(tx: Connection, kind: RecordKind, limit: int) -> dict[int, str]:
     """Return at most ``limit`` names of live records by number, sorted by name."""
     table = _TABLES[kind]
-    query = select(table.c.id, table.c.name).where(table.c.archived_at.is_(None)).order_by(table.c.name, table.c.id)
+    query = (
+        select(table.c.id, table.c.name)
+        .where(table.c.archived_at.is_(None), table.c.name != "")
+        .order_by(table.c.name, table.c.id)
+    )
     return {row.id: row.name for row in tx.execute(query.limit(limit))}
 
 
@@ -64,5 +72,7 @@ def names_like(tx: Connection, kind: RecordKind, words: str, limit: int) -> dict
 def newest_names(tx: Connection, kind: RecordKind, limit: int) -> dict[int, str]:
     """Return the names of the ``limit`` newest records, live or archived, by number, sorted by name."""
     table = _TABLES[kind]
-    newest = select(table.c.id, table.c.name).order_by(table.c.id.desc()).limit(limit).subquery()
+    newest = (
+        select(table.c.id, table.c.name).where(table.c.name != "").order_by(table.c.id.desc()).limit(limit).subquery()
+    )
     return {row.id: row.name for row in tx.execute(select(newest).order_by(newest.c.name, newest.c.id))}

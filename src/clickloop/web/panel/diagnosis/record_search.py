@@ -17,6 +17,7 @@ _KINDS = (
     (RecordKind.CAMPAIGN, "Campaign", "/panel/campaigns"),
     (RecordKind.OFFER, "Offer", "/panel/offers"),
     (RecordKind.LANDING, "Landing", "/panel/landings"),
+    (RecordKind.FLOW, "Flow", "/panel/flows"),
     (RecordKind.LIST, "List", "/panel/lists"),
     (RecordKind.SOURCE, "Traffic source", "/panel/traffic-sources"),
     (RecordKind.NETWORK, "Network", "/panel/networks"),

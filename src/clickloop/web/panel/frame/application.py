@@ -31,6 +31,7 @@ from clickloop.web.panel.jobs import exports, reruns, resends, uploads
 from clickloop.web.panel.logs import clicks, conversion_entry, conversions, notices, postbacks
 from clickloop.web.panel.people import changes, profile, sign_in, tokens, users, welcome
 from clickloop.web.panel.reports import dashboard, reports
+from clickloop.web.panel.routing import campaign_flow, flows
 from clickloop.web.panel.setup import (
     campaigns,
     landings,
@@ -57,7 +58,9 @@ _PAGES = (
     offers,
     landings,
     lists,
+    flows,
     campaigns,
+    campaign_flow,
     postback_rules,
     try_it,
     trial_clicks,

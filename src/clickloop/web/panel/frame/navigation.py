@@ -34,6 +34,7 @@ NAVIGATION: tuple[Section, ...] = (
             Entry("/panel/campaigns", "Campaigns"),
             Entry("/panel/offers", "Offers"),
             Entry("/panel/landings", "Landings"),
+            Entry("/panel/flows", "Flows"),
             Entry("/panel/networks", "Networks"),
             Entry("/panel/traffic-sources", "Traffic sources"),
             Entry("/panel/lists", "Lists"),
