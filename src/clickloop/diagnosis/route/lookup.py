@@ -51,8 +51,8 @@ def explain_route(ledger: Ledger, click: Click, settings: RouteSettings) -> Rout
         flows = _stored_flows(tx, keys)
         named = _named_in(flows.values())
         catalog = read_catalog_of(tx, settings.own_hosts, [click.campaign_id], named)
-        names = names_in(tx, named)
         source = SOURCES.find(tx, click.source_id)
+        names = names_in(tx, named, source)
     kept = KeptValues(rows=row_fields_of(source), ip_storage=settings.ip_storage)
     return explain_click(click, flows, flow_context(catalog, names, settings.fallback_url), kept)
 

@@ -118,8 +118,14 @@ def _flows_in_force(catalog: Catalog) -> dict[int, FlowInForce]:
 
 def _values_of(body: RouteBody, rows: dict[str, str], at: int) -> SeenValue:
     """Return the function that reads the visitor's values."""
-    given = {field.lower() if field.startswith(QUERY_PREFIX) else field: value for field, value in body.values.items()}
+    given = {
+        field.lower() if field.startswith(QUERY_PREFIX) else field: value
+        for field, value in body.values.items()
+        if value
+    }
     for name, value in body.parameters.items():
+        if not value:
+            continue
         given.setdefault(rows.get(name.lower(), f"{QUERY_PREFIX}{name.lower()}"), value)
     if country := given.get("region", "")[:2]:
         given.setdefault("country", country)
