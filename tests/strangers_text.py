@@ -13,7 +13,8 @@ from litestar.exceptions import HTTPException
 
 from clickloop.alarm.alarms import Alarm
 from clickloop.click.conditions import ready_condition
-from clickloop.click.geo import ShippedGeoBase
+from clickloop.click.geo.geo_base import FixedPlace
+from clickloop.click.geo.included import IncludedCountries
 from clickloop.click.link import mended_link, tail_of
 from clickloop.click.passed_query import with_passed_query
 from clickloop.click.query import read_query
@@ -85,14 +86,7 @@ CLICK_IDS = ClickIds(b"k" * 32)
 HOP = Hop(Method.GET, RequestTarget("https", "a.example", 443, "/", ""), (), b"")
 
 
-class NoCountry:
-    """A base that knows no address."""
-
-    def country(self, ip: str) -> str:
-        return ""
-
-
-VISITORS = Visitors(NoCountry())
+VISITORS = Visitors(FixedPlace())
 VISITOR_COOKIES = VisitorCookies(b"k" * 32)
 SECOND_HOPS = SecondHops(b"k" * 32)
 CONDITIONS = [
@@ -107,7 +101,7 @@ CONDITIONS = [
         ("query.x", Operator.STARTS_WITH, ("abc", "abcd")),
     )
 ]
-GEO_BASE = ShippedGeoBase()
+INCLUDED = IncludedCountries()
 OWN_LINKS = OwnLinks(["go.example", "127.0.0.1:8080"])
 DEVICES = Devices(b"k" * 32)
 PROXIES = proxy_networks("127.0.0.0/8")
@@ -254,7 +248,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "conditions": lambda text: [condition.holds(text) for condition in CONDITIONS],
     "purpose": lambda text: screen(b"GET", text.encode(), None),
     "user agent": lambda text: VISITORS.device_of(text.encode()),
-    "language": lambda text: VISITORS.language(text.encode()),
+    "language": lambda text: VISITORS.language_of(text.encode()),
     "request line": lambda text: escaped_request_line(f"GET /é{text} HTTP/1.1\r\n".encode()),
     "click ID": lambda text: CLICK_IDS.read(text),
     "mended click ID": lambda text: mended_click_id(f"01kjmm87x09z14xzr1jgrhd1sd{text}"),
@@ -335,7 +329,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "browser": _browser,
     "panel cookie": lambda text: _cookie(text),
     "value of a panel cookie": lambda text: _cookie(f'clickloop_session="{text}"'),
-    "country": lambda text: GEO_BASE.country(text),
+    "country": lambda text: INCLUDED.country(text),
     "device": lambda text: DEVICES.id_of(text),
     "peer": lambda text: UNTRUSTED.note(text),
     "a chain of proxies": lambda text: UNTRUSTED.note_trusted("127.0.0.1", unescape_bytes(text), "203.0.113.9"),

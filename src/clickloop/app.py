@@ -141,6 +141,7 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
         on_damages_confirmed=core.update_damage_alarms,
         settling_pauses=core.pauses,
         core_health=core.health,
+        geo_bases=core.geo_check.reports,
         alarm_memory=lambda: read_alarm_memory(core.folder),
         attempt_seconds=core.settings.attempt_seconds,
         count_alarms=AlarmCount(core.folder, observed=core.vitals.observed),

@@ -65,6 +65,7 @@ def test_in_never_holds_for_the_unknown_and_not_in_does_unless_unknown_says_othe
     values = {
         "schedule": ["UTC", "mon 0-1"], "ip": ["10.0.0.0/8"], "asn": ["1"], "os_version": ["1"], "browser_version": ["1"],
         "country": ["US"], "continent": ["EU"], "region": ["US-CA"], "language": ["en"], "unique": ["yes"], "ip_version": ["4"],
+        "visit_number": ["2"],
     }.get(field, ["x"])  # fmt: skip
     if Operator.IN not in OPERATORS[FIELDS[field]]:
         return

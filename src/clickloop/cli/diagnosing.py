@@ -99,8 +99,11 @@ def doctor(
             help="Confirm the reported damage to the journal and to single rows once you have dealt with it. This ends the alarm.",
         ),
     ] = False,
+    geo_base: Annotated[
+        str, typer.Option(envvar="CLICKLOOP_GEO_BASE", help="Geo bases of a tracker that is not running.")
+    ] = "",
 ) -> None:
-    """Examine a data folder: versions, disk, journal, ledger, facts, and whether every postback is accounted for.
+    """Examine a data folder: versions, disk, journal, ledger, facts, geo bases, and whether every postback is accounted for.
 
     Works with or without a running server. Exits with 1 if a fault is found.
     """
@@ -126,7 +129,7 @@ def doctor(
             rows = 0  # examine() below reports what is wrong with the ledger
         if rows:
             typer.echo(f"Accepted {pluralize(rows, 'changed row')} in the ledger. The change log lists them.")
-    findings = examine(folder, wall_clock())
+    findings = examine(folder, wall_clock(), geo_base)
     for finding in findings:
         typer.echo(f"{finding.verdict:<8} {finding.place:<10} {finding.sentence}")
         if finding.remedy:

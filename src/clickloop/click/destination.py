@@ -49,11 +49,8 @@ class RedirectTarget(msgspec.Struct, frozen=True, gc=False):
     """The target's fragment of the click's JSON."""
     quick: Template | None
     """The template over fields of the click, if it needs nothing but what is in the link. See ``_LINK_FIELDS``."""
-
-    @property
-    def is_plain(self) -> bool:
-        """Return whether visitors get a 302 and nothing of the link's query is passed on."""
-        return self.place.redirect is RedirectMode.FOUND and self.place.pass_query is PassQuery.NONE
+    passes_query: bool
+    """Whether parameters of the link are passed on."""
 
 
 class Destinations:
@@ -122,7 +119,18 @@ class Destinations:
             if _LINK_FIELDS.keys() | {"cost", "now"} >= set(template.names):
                 quick = template.renamed(_LINK_FIELDS)
         json = click_json(**{name: value or "" for name, value in fields.items()})
-        return RedirectTarget(place, landing_id, offer_id, network_id, template, source, names, json, quick)
+        return RedirectTarget(
+            place,
+            landing_id,
+            offer_id,
+            network_id,
+            template,
+            source,
+            names,
+            json,
+            quick,
+            place.pass_query is not PassQuery.NONE,
+        )
 
 
 def with_click_id(url: str) -> str:

@@ -8,7 +8,16 @@ from clickloop.click.arriving_visitor import ArrivingVisitor, Getter, getter_of
 from clickloop.click.click_json import click_json
 from clickloop.click.conditions import Value
 from clickloop.click.destination import Destinations, PathPlace, RedirectTarget
-from clickloop.click.flow import ReadyFlow, ReadyPath, choose, draw_after_hop, ready_flow
+from clickloop.click.flow import (
+    LANDING_CHOICE,
+    OFFER_CHOICE,
+    ReadyFlow,
+    ReadyPath,
+    Weighted,
+    choose,
+    draw_after_hop,
+    ready_flow,
+)
 from clickloop.click.passed_query import PLATFORM_CLICK_IDS
 from clickloop.explained import Explained
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogFlow
@@ -95,6 +104,13 @@ class ReadyRoute(msgspec.Struct, frozen=True, gc=False):
     flow_version: int
 
 
+class Choices(msgspec.Struct, frozen=True, gc=False):
+    """Destinations of the only path of a flow. ``choice``: as in ``click.flow.Weighted.choose``."""
+
+    items: Weighted[Destination]
+    choice: int
+
+
 class Route(msgspec.Struct, frozen=True, gc=False):
     """A campaign, prepared for routing. ``fields``: link parameter, as written and in lower case → field of the click."""
 
@@ -106,6 +122,8 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     """Compiled flows of the campaigns that paths lead to, by campaign id."""
     only: RedirectTarget | None
     """The destination of all visitors, where there is nothing to choose."""
+    simple: Choices | None
+    """The destinations of all visitors, where there is nothing to choose but one of them."""
     fallback: RedirectTarget | None
     json: bytes
     """The campaign's fragment of the click's JSON, for clicks without a target."""
@@ -212,6 +230,7 @@ class Routes:
             ready=ready,
             hops=hops,
             only=None if ready is None else _only(ready),
+            simple=None if ready is None else _simple(ready),
             fallback=destinations.url(
                 PathPlace(redirect=campaign.redirect, pass_query=campaign.pass_query), fallback_url
             )
@@ -348,6 +367,17 @@ def _only(ready: ReadyRoute) -> RedirectTarget | None:
     path = flow.default_paths.items[0]
     shown = path.landings.items or path.offers.items or (() if path.single is None else (path.single,))
     return shown[0].target if len(shown) == 1 and not shown[0].campaign_id else None
+
+
+def _simple(ready: ReadyRoute) -> Choices | None:
+    """Return the destinations of a flow without rules that has one path to several landings or offers; None for other flows."""
+    flow = ready.flow
+    if flow.rules or len(flow.default_paths.items) != 1:
+        return None
+    path = flow.default_paths.items[0]
+    if path.landings.items:
+        return Choices(path.landings, LANDING_CHOICE)
+    return Choices(path.offers, OFFER_CHOICE) if path.offers.items else None
 
 
 def _fields(campaign: CatalogCampaign, readies: Sequence[ReadyRoute]) -> dict[str, str]:

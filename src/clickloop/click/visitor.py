@@ -1,11 +1,11 @@
-"""Detect a visitor's country, language, device, operating system and browser, each through a bounded cache."""
+"""Detect a visitor's place, language, device, operating system and browser, each through a bounded cache."""
 
 from typing import TypeVar
 
 import msgspec
 
 from clickloop.click.click_json import click_json
-from clickloop.click.geo import GeoBase
+from clickloop.click.geo.geo_base import GeoBase
 from clickloop.click.place import Place
 from clickloop.click.useragent import Device, UserAgentParser
 from clickloop.setup.instance import IpStorage, stored_address
@@ -46,20 +46,20 @@ class Visitors:
         self._geo_base = geo_base
         self._parse = UserAgentParser()
         self._devices: dict[bytes, EncodedDevice] = {}
-        self._locations: dict[str, EncodedPlace] = {}
+        self._places: dict[str, EncodedPlace] = {}
         self._languages: dict[bytes, EncodedLanguage] = {}
         self._ip_storage = IpStorage.FULL
 
     def set_ip_storage(self, storage: IpStorage) -> None:
-        """Set how much of an address ``location`` returns from now on."""
+        """Set how much of an address ``place_of`` returns from now on."""
         if storage is not self._ip_storage:
             self._ip_storage = storage
-            self._locations.clear()
+            self._places.clear()
 
     def use_geo_base(self, geo_base: GeoBase) -> None:
-        """Look up countries in this database from now on."""
+        """Look up places in this base from now on."""
         self._geo_base = geo_base
-        self._locations.clear()
+        self._places.clear()
 
     def stored_address(self, ip: str) -> str:
         """Return the part of an address that may be stored."""
@@ -91,12 +91,23 @@ class Visitors:
         return found
 
     def place_of(self, ip: str) -> EncodedPlace:
-        """Return the place of an address."""
-        found = self._locations.get(ip)
+        """Return the place of an address, which is looked up before any of it is cut off."""
+        found = self._places.get(ip)
         if found is None:
-            place = Place(country=self._geo_base.country(ip))
-            found = EncodedPlace(place, click_json(ip=stored_address(ip, self._ip_storage), country=place.country))
-            _remember(self._locations, ip, found)
+            place = self._geo_base.place(ip)
+            found = EncodedPlace(
+                place,
+                click_json(
+                    ip=stored_address(ip, self._ip_storage),
+                    country=place.country,
+                    region=place.region,
+                    city=place.city,
+                    isp=place.isp,
+                    asn=place.asn,
+                    connection=place.connection,
+                ),
+            )
+            _remember(self._places, ip, found)
         return found
 
     def language_of(self, accept_language: bytes) -> EncodedLanguage:

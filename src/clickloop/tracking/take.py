@@ -1,6 +1,7 @@
 """The edge's two steps of the loop: take_click and take_notice. Nothing is answered before it is in the journal."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
@@ -28,13 +29,16 @@ from clickloop.macro import EncodingContext, unreplaced_macro
 from clickloop.money import Amount, AmountFault, amount_text, currency_of, read_amount
 from clickloop.record_id import RecordIds
 from clickloop.setup.condition import QUERY_PREFIX
-from clickloop.setup.redirect import PassQuery, RedirectMode
+from clickloop.setup.redirect import RedirectMode
 from clickloop.store.journal.writer import JournalFull
 from clickloop.text import escape_bytes
 from clickloop.tracking.notice_limits import MAX_STORED_BYTES, MAX_STORED_BYTES_OVER_RATE, NoticeRates
 
 # Limits the size of a click's record: a thousand clicks a second with long values would fill the disk.
 MAX_VALUE_CHARACTERS = 1024
+
+
+MAX_REMEMBERED_COST = 40
 
 
 class EdgeRequest(Protocol):
@@ -156,7 +160,11 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     place = edge.visitors.place_of(arrival.ip)
     language = edge.visitors.language_of(headers.get(b"accept-language", b""))
     target, draw, state = route.only, 0, None
-    if target is None:
+    if target is None and route.simple is not None:
+        click["draw"] = draw = edge.draw()
+        chosen = route.simple.items.choose(draw, route.simple.choice)
+        target = None if chosen is None else chosen.target
+    elif target is None:
         if route.counts_visits:
             state = visitor_state(edge, headers)
             click["visit_number"] = state.visits_of(route.campaign.id) + 1
@@ -176,10 +184,19 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
         place.json,
         language.json,
     )
-    redirect = _redirect(edge, arrival, route, target, click, head, now_ms)
+    location = ""
+    if target is not None and target.template is not None:
+        location = _location(target, click, head, now_ms)
+        if target.passes_query:
+            names = edge.routes.click_id_parameters
+            location = with_passed_query(location, arrival.query, target.place.pass_query, names)
+        click["target"] = location
     # Buffered: one write for all clicks of an event loop iteration. None is redirected before it.
     edge.clicks.gather(head + _encode(click)[1:])
-    if target is not None and (target.landing_id or state is not None):
+    if target is None:
+        return ClickRedirect(click_id, "")
+    redirect = ClickRedirect(click_id, location, target.place.redirect, route.campaign.redirect_domain)
+    if target.landing_id or state is not None:
         state = remember_visit(state or visitor_state(edge, headers), route, target, click_id, now_ms, draw)
         redirect.visitor_cookie = edge.cookies.write(state)
     return redirect
@@ -212,26 +229,6 @@ def _keep_query(route: Route, click: dict[str, Any]) -> None:
     pairs = [(field[len(QUERY_PREFIX) :], click[field]) for field in route.query_fields if field in click]
     if pairs:
         click["query"] = urlencode(pairs, errors="surrogatepass")
-
-
-def _redirect(
-    edge: Edge,
-    arrival: EdgeRequest,
-    route: Route,
-    target: RedirectTarget | None,
-    click: dict[str, Any],
-    head: bytes,
-    now_ms: int,
-) -> ClickRedirect:
-    """Return the redirect to a destination, and note its URL in the click."""
-    if target is None or target.template is None:
-        return ClickRedirect(click["click_id"], "")
-    location = _location(target, click, head, now_ms)
-    place = target.place
-    if place.pass_query is not PassQuery.NONE:
-        location = with_passed_query(location, arrival.query, place.pass_query, edge.routes.click_id_parameters)
-    click["target"] = location
-    return ClickRedirect(click["click_id"], location, place.redirect, route.campaign.redirect_domain)
 
 
 def visitor_state(edge: Edge, headers: dict[bytes, bytes]) -> VisitorState:
@@ -325,8 +322,19 @@ def _from_link(
         click["cost_micros"] = fixed
         click["cost_currency"] = route.campaign.cost_currency or edge.currency
     elif cost:
-        _set_cost(click, read_amount(cost), route.campaign.cost_currency or edge.currency)
+        _set_cost(click, _read_cost(cost), route.campaign.cost_currency or edge.currency)
     return click
+
+
+@lru_cache(maxsize=4096)
+def _read_known_cost(text: str) -> Amount | AmountFault:
+    """Return the amount in a short cost. Sources send the same few bids again and again."""
+    return read_amount(text)
+
+
+def _read_cost(text: str) -> Amount | AmountFault:
+    # Longer ones are not remembered: strangers could fill the memory with them.
+    return _read_known_cost(text) if len(text) <= MAX_REMEMBERED_COST else read_amount(text)
 
 
 def _set_cost(click: dict[str, Any], amount: Amount | AmountFault, default_currency: str) -> None:

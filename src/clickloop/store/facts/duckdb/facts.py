@@ -52,7 +52,8 @@ _INSERT_CLICKS = insert_of_clicks()
 _INSERT_FACTS = insert_of_facts()
 _CLICK_COLUMNS = click_table_names()
 _CLICK_NAMES = tuple(field.name for field in CLICK_FIELDS)
-_STORED_AS_NULL = {"external_id": "", "screening": ScreeningFilter.COUNTED}
+_PLACE_FILTERS = ("country", "region", "isp", "connection")
+_STORED_AS_NULL = {"external_id": "", "screening": ScreeningFilter.COUNTED} | dict.fromkeys(_PLACE_FILTERS, "")
 """Values of filter fields that are stored as NULL."""
 # Double quotes within SQL's single quotes; chr() because Python 3.11 allows no quotes of either kind within this f-string.
 _READ_CLICK = f"SELECT click.* FROM (SELECT from_json($line, '{click_structure().replace(chr(39), chr(34))}') AS click)"  # noqa: S608

@@ -21,6 +21,7 @@ from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.text import readable
 from clickloop.tracking.jobs.exports import ExportView, export_view
 from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.diagnosis.geo_bases import GeoView, geo_view
 from clickloop.web.api.rights import RIGHT
 
 VERIFY_SECONDS = 5.0  # as long as a request may take; the next request continues
@@ -164,6 +165,7 @@ class HealthView(msgspec.Struct, kw_only=True):
     workers: list[WorkerView]
     audit: AuditView
     clock: ClockView
+    geo: GeoView
     jobs: list[JobView]
     uploads: list[UploadUnderWayView]
     exports: Annotated[list[ExportView], Meta(description="Your exports; administrators see everyone's.")]
@@ -190,6 +192,7 @@ def read_health(context: Context) -> HealthView:
             mismatches=list(work.audit.mismatched),
         ),
         clock=_clock_view(context),
+        geo=geo_view(context),
         jobs=[view_of(JobView, job) for job in work.jobs],
         uploads=[view_of(UploadUnderWayView, upload) for upload in work.uploads],
         exports=[export_view(context, export) for export in work.exports if may_see(context.actor, export)],
