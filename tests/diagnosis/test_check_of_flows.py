@@ -68,6 +68,22 @@ def listed(op: str) -> Condition:
     return Condition(field="v1", op=Operator(op), list_id=8)
 
 
+def _leading(*ways: tuple[int, int]) -> Chain:
+    """Return a chain of campaigns whose paths lead from one to another."""
+    numbers = sorted(set(itertools.chain(*ways)))
+    flows, campaigns = [], []
+    for number in numbers:
+        paths = tuple(Path(target=PathTarget.CAMPAIGN, campaign_id=to) for at, to in ways if at == number)
+        flows.append(CheckedFlow(id=number, campaign_id=number, parts=FlowParts(default_paths=paths or (TO_OFFER,))))
+        campaigns.append(changed(chain().catalog.campaigns[0], id=number, key=f"aaaaa{number}", flow_id=number))
+    return changed(
+        chain(),
+        campaigns=tuple(changed(CAMPAIGN, id=number) for number in numbers),
+        flows=tuple(flows),
+        catalog=Catalog(campaigns=tuple(campaigns), flows=tuple(CatalogFlow(flow.id, 1, flow.parts) for flow in flows)),
+    )
+
+
 CASES: list[tuple[CheckCode, Severity, str, Chain]] = [
     (CheckCode.RULE_FOR_EVERYBODY, W, "flow.rules[0]", ruled(rule(), rule(US), rule(US))),
     (CheckCode.RULE_SHADOWED, W, "flow.rules[1]", ruled(rule(US), rule(US, Condition(field="device", values=("mobile",))))),
@@ -89,6 +105,7 @@ CASES: list[tuple[CheckCode, Severity, str, Chain]] = [
         "flow.default_paths[0].redirect",
         by_default(changed(TO_OFFER, redirect=RedirectMode.META), source=GOOGLE),
     ),
+    (CheckCode.CAMPAIGNS_TOO_DEEP, W, "flow", _leading((1, 2), (2, 3), (3, 4), (4, 5))),
     (CheckCode.CAMPAIGN_LOOP, E, "flow", by_default(Path(target=PathTarget.CAMPAIGN, campaign_id=7))),
 ]  # fmt: skip
 
@@ -133,22 +150,6 @@ def test_a_shared_flow_is_named_as_the_place() -> None:
         CheckPlaceKind.FLOW,
         "Sweeps worldwide",
         "default_paths",
-    )
-
-
-def _leading(*ways: tuple[int, int]) -> Chain:
-    """Return a chain of campaigns whose paths lead from one to another."""
-    numbers = sorted(set(itertools.chain(*ways)))
-    flows, campaigns = [], []
-    for number in numbers:
-        paths = tuple(Path(target=PathTarget.CAMPAIGN, campaign_id=to) for at, to in ways if at == number)
-        flows.append(CheckedFlow(id=number, campaign_id=number, parts=FlowParts(default_paths=paths or (TO_OFFER,))))
-        campaigns.append(changed(chain().catalog.campaigns[0], id=number, key=f"aaaaa{number}", flow_id=number))
-    return changed(
-        chain(),
-        campaigns=tuple(changed(CAMPAIGN, id=number) for number in numbers),
-        flows=tuple(flows),
-        catalog=Catalog(campaigns=tuple(campaigns), flows=tuple(CatalogFlow(flow.id, 1, flow.parts) for flow in flows)),
     )
 
 

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from clickloop.click.routing import Routes
+from clickloop.click.visitor_values import values_of_click
 from clickloop.diagnosis.simulated_click import (
     SimulatedClick,
     SimulatedVisitor,
@@ -13,6 +14,7 @@ from clickloop.diagnosis.simulated_click import (
     TrackerHost,
     record_visit,
 )
+from clickloop.setup.condition import FIELDS
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
 from clickloop.store.ledger.setup.catalog import read_catalog
 from clickloop.store.ledger.setup.traffic_sources import SOURCES
@@ -70,7 +72,9 @@ def visited(instance: "Instance", **visitor: Any) -> str:
     assert source is not None
     place = TrackerHost(host="go.example.com", fallback_url="", own_hosts=("go.example.com",))
     setting = SimulationSetup(campaign, source, catalog, Routes(catalog, ""), place)
-    invented = SimulatedClick(campaign_id=1, parameters={"zone": "77"}, visitor=SimulatedVisitor(**visitor))
+    invented = SimulatedClick(
+        campaign_id=1, parameters={"zone": "77", "sub": "a b/ü&="}, visitor=SimulatedVisitor(**visitor)
+    )
     click = record_visit(setting, invented, instance.click_ids, "USD", instance.now - 60_000)
     instance.visit(**msgspec.structs.asdict(click))
     return click.click_id
@@ -143,6 +147,48 @@ def test_a_recorded_click_is_explained_also_after_its_rule_and_path_were_removed
     changed = routed.api.patch("/api/v1/campaigns/1", json={"flow": {"default_paths": [{"offers": [{"offer_id": 2}]}]}})
     assert changed.status_code == 200, changed.text
     assert routed.got(f"clicks/{click_id}/route") == before
+
+
+def test_every_value_is_compared_at_the_edge_as_the_click_keeps_it(routed: "Instance") -> None:
+    visitor = {
+        "ip": "198.51.100.7",
+        "country": "DE",
+        "useragent": ANDROID,
+        "language": "pt-BR,pt;q=0.9",
+        "referrer": "https://a.example/ä?x=1",
+    }
+    compared = ["query.sub", "visit_number"]  # kept only where a condition compares them
+    keeping = {"conditions": [{"field": field, "op": "empty"} for field in compared], "paths": [{}]}
+    routed.api.patch("/api/v1/campaigns/1", json={"flow": {**FLOW, "rules": [keeping]}})
+    click_id = visited(routed, **visitor)
+    click = routed.facts.find_clicks([click_id])[click_id]
+    fields = [*FIELDS, "query.SUB", "query.zone", "query.none"]
+    known = {
+        field: value
+        for field, value in zip(fields, values_of_click(fields, click, {"zone": "v1"}), strict=True)
+        if value and field not in ("schedule", "date")
+    }
+    assert {
+        "ip",
+        "continent",
+        "unique",
+        "visit_number",
+        "v1",
+        "query.SUB",
+        "query.zone",
+        "referrer",
+        "os",
+    } <= known.keys()
+    conditions = [{"field": field, "values": [str(value)]} for field, value in known.items()]
+    rules = [
+        {"name": f"Rule {at}", "conditions": conditions[at : at + 1], "paths": [{"target": "nothing"}]}
+        for at in range(len(conditions))
+    ]
+    for rule in rules:
+        routed.api.patch("/api/v1/campaigns/1", json={"flow": {"rules": [rule], "default_paths": [{}]}})
+        again = visited(routed, **visitor)
+        route = routed.got(f"clicks/{again}/route")
+        assert (route["flows"][0]["rule_name"], route["agrees"]) == (rule["name"], True), rule
 
 
 def test_a_visitor_without_a_destination_is_explained_by_the_flow_that_had_none(routed: "Instance") -> None:
