@@ -36,6 +36,7 @@ from tests.diagnosis.chains import (
     sending,
     waiting_for,
 )
+from tests.diagnosis.test_check_of_flows import CASES as FLOW_CASES
 from tests.flows import offers_by_weight
 
 E, W, N = Severity.ERROR, Severity.WARNING, Severity.NOTE
@@ -433,7 +434,7 @@ def test_what_breaks_the_chain_is_found_where_it_is(
 @pytest.mark.parametrize("code", CheckCode)
 def test_every_code_has_a_meaning_and_a_case(code: CheckCode) -> None:
     assert code.sentence.endswith(".")
-    assert code in {case[0] for case in CASES}
+    assert code in {case[0] for case in (*CASES, *FLOW_CASES)}
 
 
 @pytest.mark.parametrize("code", TemplateIssueCode)

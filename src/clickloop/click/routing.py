@@ -62,6 +62,8 @@ class Routing(msgspec.Struct, frozen=True, gc=False):
     """The draw of the flow that decided."""
     failed: str = ""
     hops: tuple[RouteStep, ...] = ()
+    dead_end: PathPlace | None = None
+    """The flow and the rule that had no destination, so that the visitor goes to the fallback."""
 
 
 def hops_text(hops: Iterable[RouteStep]) -> str:
@@ -77,6 +79,8 @@ class ReadyRoute(msgspec.Struct, frozen=True, gc=False):
 
     flow: ReadyFlow[Destination]
     getters: tuple[Getter, ...]
+    flow_id: int
+    flow_version: int
 
 
 class Choices(msgspec.Struct, frozen=True, gc=False):
@@ -122,7 +126,8 @@ class Route(msgspec.Struct, frozen=True, gc=False):
             choice = choose(flow, values, draw)
             found = None if choice.path is None else choice.path.choose(draw)
             if found is None:
-                return Routing(self.fallback, draw, choice.failed, hops)
+                dead_end = PathPlace(ready.flow_id, ready.flow_version, choice.rule_id)
+                return Routing(self.fallback, draw, choice.failed, hops, dead_end)
             if not found.campaign_id:
                 return Routing(found.target, draw, choice.failed, hops)
             hops = (*hops, RouteStep(found.place, choice.failed))
@@ -242,7 +247,7 @@ class Routes:
         rule_names = {rule.id: rule.name for rule in flow.parts.rules}
 
         def item_of(rule_id: int, path: Path, kind: PathTarget, item_id: int) -> Destination | None:
-            reason = self._left_out(path, kind, item_id)
+            reason = self.why_not_served(path, kind, item_id)
             if reason is not None:
                 left_out.append(NotServed(kind, item_id, path.id, reason))
                 return None
@@ -269,7 +274,8 @@ class Routes:
 
         ready = ready_flow(flow.parts, self._lists, item_of)
         row_fields = _row_fields(origin)
-        return ReadyRoute(ready, tuple(getter_of(field, row_fields) for field in ready.fields))
+        getters = tuple(getter_of(field, row_fields) for field in ready.fields)
+        return ReadyRoute(ready, getters, flow.id, flow.version)
 
     def _add_hops(
         self,
@@ -287,7 +293,7 @@ class Routes:
                 hops[campaign_id] = self._ready(origin, self._by_id[campaign_id], destinations, [])
                 self._add_hops(origin, hops[campaign_id], destinations, hops, depth - 1)
 
-    def _left_out(self, path: Path, kind: PathTarget, item_id: int) -> NotServedReason | None:
+    def why_not_served(self, path: Path, kind: PathTarget, item_id: int) -> NotServedReason | None:
         """Return why a path does not serve one of its items, or None if it does."""
         match kind:
             case PathTarget.OFFER:

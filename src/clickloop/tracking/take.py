@@ -220,6 +220,11 @@ def route_visitor(
         click["failed_conditions"] = routing.failed
     if routing.hops:
         click["hops"] = hops_text(routing.hops)
+    if routing.dead_end is not None:
+        click["flow_id"] = routing.dead_end.flow_id
+        click["flow_version"] = routing.dead_end.flow_version
+        if routing.dead_end.rule_id:
+            click["rule_id"] = routing.dead_end.rule_id
     for field in route.query_fields:
         click.pop(field, None)
     return routing.target, routing.draw
