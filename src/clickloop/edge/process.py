@@ -6,6 +6,7 @@ import random
 import socket
 import sys
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -187,7 +188,7 @@ def _edge(
         deferred=deferred,
         clock=wall_clock,
         page_events=page_events,
-        draw=lambda: random.getrandbits(MAX_DRAW_BITS),
+        draw=partial(random.getrandbits, MAX_DRAW_BITS),
         cookies=VisitorCookies(click_ids.derived_key(b"visitor cookie")),
         currency=settings.currency,
     )

@@ -2,7 +2,7 @@
 
 import dataclasses
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo
 
 from litestar import Request, Response
@@ -58,6 +58,10 @@ class Viewer:
     def may(self, right: str) -> bool:
         """Return whether the user has a right, which templates name by its value."""
         return self.actor.role.may(Right(right))
+
+    def parameter(self, name: str) -> str:
+        """Return a parameter of the query; empty if it is not there."""
+        return dict(parse_qsl(self.query)).get(name, "")
 
     def go(self, path: str, flash: FlashMessage | None = None, **query: str) -> Response[None]:
         """Return a redirect after a change, so that reloading the page does not repeat it."""

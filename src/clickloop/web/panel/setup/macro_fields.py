@@ -34,6 +34,7 @@ from clickloop.web.panel.frame.page import fragment
 from clickloop.web.panel.setup.remarks import (
     Remark,
     external_id_remarks,
+    landing_remarks,
     offer_remarks,
     postback_remarks,
     source_remarks,
@@ -232,7 +233,7 @@ def _row_number(value: object) -> int | None:
 def preview(
     context: Context,
     form: NamedDependency[SkipValidation[Form]],
-    of: Annotated[str, PathParameter(description="Record type of the field: source, rule or offer.")],
+    of: Annotated[str, PathParameter(description="Record type of the field: source, rule, offer or landing.")],
 ) -> Response[str]:
     """Return the preview of the form field that ``field`` names, for the script that inserts it."""
     name = form.text("field")
@@ -245,6 +246,8 @@ def preview(
     rows = rows_of_form(context, form) if of == "source" else _rows_of_owner(context, form)
     if of == "offer":
         shown = preview_offer_url(context, text, number_of(form.text("network_id")), is_new=form.has("is_new"))
+    elif of == "landing":
+        shown = preview_landing_url(context, text)
     elif of == "source":
         shown = preview_source_url(context, text, rows)
     else:
@@ -277,6 +280,14 @@ def preview_offer_url(
     if saved != url:
         remarks = (*remarks, Remark("dim", f"Saving adds the network’s click ID parameter: {saved}"))
     return preview_template(url, rows, filling=offer_filling([], rows.spellings, network), remarks=remarks)
+
+
+def preview_landing_url(context: ApiContext, url: str, *, faulty: bool = False) -> TemplatePreview:
+    """Return the preview of a landing's or path's URL. ``faulty``: its faults are shown elsewhere."""
+    with context.ledger.read() as tx:
+        rows = SourceRows(any_row_macros(tx))
+    remarks = () if faulty else landing_remarks(url)
+    return preview_template(url, rows, filling=offer_filling([], rows.spellings, None), remarks=remarks)
 
 
 def _rows_of_owner(context: ApiContext, form: Form) -> SourceRows:
