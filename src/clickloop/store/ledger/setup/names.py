@@ -5,7 +5,15 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, select
 
-from clickloop.store.ledger.schema.tables import campaigns, networks, offers, postback_rules, traffic_sources
+from clickloop.store.ledger.schema.tables import (
+    campaigns,
+    flow_parts,
+    landings,
+    networks,
+    offers,
+    postback_rules,
+    traffic_sources,
+)
 from clickloop.store.ledger.setup.conditions import named_like
 
 
@@ -17,6 +25,9 @@ class RecordKind(enum.StrEnum):
     OFFER = "offer"
     NETWORK = "network"
     RULE = "rule"
+    LANDING = "landing"
+    PATH = "path"
+    """A path of a flow."""
 
 
 _TABLES = {
@@ -25,6 +36,8 @@ _TABLES = {
     RecordKind.OFFER: offers,
     RecordKind.NETWORK: networks,
     RecordKind.RULE: postback_rules,
+    RecordKind.LANDING: landings,
+    RecordKind.PATH: flow_parts,
 }
 
 
