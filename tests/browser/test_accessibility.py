@@ -84,7 +84,9 @@ def set_up_long(tracker: Tracker) -> None:
     tracker.notify(f"cid={click_id}&payout=3&txid=T1")
     eventually(lambda: len(tracker.all_of("postbacks")) == 2, told=tracker.log_text)
     tracker.api("POST", "exports", {"noun": "clicks", "filters": {"external_id": "abc" * 60}})
-    for noun in ("traffic-sources", "campaigns", "offers", "networks", "postback-rules"):
+    tracker.made("landings", {"name": "Quiz", "url": "https://pages.example/" + "quiz" * 40, "buttons": 7})
+    tracker.made("lists", {"name": "Zones", "entries": ["zone" * 60, "1002"]})
+    for noun in ("traffic-sources", "campaigns", "offers", "networks", "postback-rules", "landings", "lists"):
         changed = tracker.api("PATCH", f"{noun}/1", {"name": "Push, Tier 1, all devices, no VPN, " + "long" * 12})
         assert changed.status == 200, changed.body
 

@@ -42,7 +42,18 @@ The first text of a group is one that has to be at the beginning. What swallows 
 """
 CORPUS = tuple(text for group in GROUPS for text in group)
 JOINED = tuple("".join(group) for group in GROUPS)
-NOUNS = ("clicks", "notices", "conversions", "postbacks", "campaigns", "offers", "networks", "traffic-sources")
+NOUNS = (
+    "clicks",
+    "notices",
+    "conversions",
+    "postbacks",
+    "campaigns",
+    "offers",
+    "landings",
+    "lists",
+    "networks",
+    "traffic-sources",
+)
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +113,8 @@ def fill_with_corpus(tracker: Tracker, receiver: str) -> None:
         said = f"cid={click_id}&payout={word}&status={word}&txid={word}&param1={word}&{word}={word}&currency={word}"
         assert tracker.notify(said).status == 200
         tracker.notify(f"cid={word}&payout=1")
+        tracker.made("landings", {"name": text, "url": f"https://pages.example/?q={quote(text)}", "tags": [text[:50]]})
+        tracker.made("lists", {"name": text, "entries": [text, *CORPUS], "notes": text})
         rule = {
             "name": text,
             "request": {"method": "POST", "url": f"{receiver}/own", "body_kind": "text", "body": text},

@@ -41,6 +41,10 @@ class PageEventFlag(Explained):
         "The click ID on the page is not the visitor's latest one: a page cache serves an old copy of the landing.",
     )
     FALLBACK = "fallback", "There was no offer for the button, so the visitor went to the fallback URL."
+    VALUES_UNKNOWN = (
+        "values_unknown",
+        "The click's parameters were too long for a cookie and could not be looked up, so their macros were empty.",
+    )
     EVENT_UNREADABLE = "event_unreadable", "One of event1 to event30 was not a number and was ignored."
 
 

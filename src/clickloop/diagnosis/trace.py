@@ -161,6 +161,13 @@ def trace_click(
     )
 
 
+def _provider(click: Click) -> str:
+    """Return the visitor's provider, as ``T-Mobile USA (AS21928), mobile``."""
+    number = f"AS{click.asn}" if click.asn else ""
+    name = f"{click.isp} ({number})" if click.isp and number else click.isp or number
+    return ", ".join(part for part in (name, click.connection) if part)
+
+
 def _click_events(click: Click, names: SetupNames) -> list[TraceEvent]:
     cost = f"{amount_text(click.cost_micros)} {click.cost_currency}" if click.cost_currency else ""
     place = " ".join(part for part in (click.country, click.device, click.os, click.browser) if part)
@@ -172,6 +179,8 @@ def _click_events(click: Click, names: SetupNames) -> list[TraceEvent]:
         parameters=", ".join(rows),
         cost=cost,
         visitor=f"{click.ip} {place}".strip(),
+        place=", ".join(part for part in (click.city, click.region) if part),
+        provider=_provider(click),
         screening=click.screening,
         flags=click.flags,
     )

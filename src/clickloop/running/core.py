@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from clickloop import __version__
 from clickloop.alarm.alarms import Alarms, read_alarms
 from clickloop.alarm.vital_signs import Patience
-from clickloop.click.geo_file import GeoCheck
+from clickloop.click.geo.check import GeoCheck
 from clickloop.clock import steady_seconds, wall_clock
 from clickloop.config import Settings
 from clickloop.diagnosis.health import CoreHealth, core_health
@@ -94,8 +94,8 @@ class Core:
         self.exports = ExportFiles(folder / "exports")
         self.alarms = Alarms(folder)
         self.progress = ClickProgress(folder / "journal")
+        self.geo_check = GeoCheck(settings.geo_base, folder)
         self.landing_clicks = LandingClicks(facts, folder / "journal")
-        self.geo_check = GeoCheck(settings.geo_base)
         self.untrusted = UntrustedProxies("panel")
         self.vitals = CoreVitals(
             folder, self.alarms, Patience(settings.alarm_after_seconds), more=self.untrusted.alarms

@@ -1,5 +1,6 @@
 """The landing: a page of the user's between the ad and the offer, with one or more buttons."""
 
+import html
 from typing import Annotated
 
 import msgspec
@@ -80,3 +81,17 @@ def landing_faults(landing: Landing) -> list[FieldFault]:
         sentence = f"A landing has 1 to {MAX_BUTTONS} buttons."
         faults.append(FieldFault("buttons", FaultCode.OUT_OF_RANGE, sentence))
     return faults + tag_faults(landing.tags)
+
+
+def button_links(base_url: str, buttons: int) -> list[str]:
+    """Return the link of each button, the first button's first."""
+    return [f"{base_url}/click/{number}" for number in range(1, buttons + 1)]
+
+
+def track_code(base_url: str, campaign_key: str = "") -> str:
+    """Return the script to paste into the landing's page.
+
+    With a campaign's key the page also counts visitors who come straight to it, without the campaign link.
+    """
+    of_campaign = f' data-campaign="{html.escape(campaign_key)}"' if campaign_key else ""
+    return f'<script src="{html.escape(base_url)}/track.js"{of_campaign} async></script>'

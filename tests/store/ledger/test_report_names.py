@@ -11,7 +11,7 @@ from clickloop.store.ledger.setup.report_names import newest_record_names, recor
 from tests.empty_stores import open_ledger
 
 TIMES = {"created_at": 0, "updated_at": 0}
-PARTS = {"rules": [], "default_paths": []}
+PARTS: dict[str, list[object]] = {"rules": [], "default_paths": []}
 
 
 def test_flows_rules_paths_and_landings_have_names(tmp_path: Path) -> None:

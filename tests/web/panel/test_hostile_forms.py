@@ -59,6 +59,8 @@ def set_up(instance: "Instance") -> dict[str, str]:
     waiting = converted(instance)
     conversion = instance.got("conversions")["items"][0]
     instance.made("tokens", {"name": "script"})
+    instance.made("landings", {"name": "Landing", "url": "https://pages.example/"})
+    instance.made("lists", {"name": "List", "entries": ["1"]})
     return {
         "number": "1",
         "currency": "EUR",

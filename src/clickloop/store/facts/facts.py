@@ -1,6 +1,6 @@
 """The interface of the facts: an append-only table of additive rows, which also finds clicks by id."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -8,6 +8,7 @@ import msgspec
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
 from clickloop.click.page_event import PageEvent, PageEventKind
+from clickloop.report.click_rows import ConversionSum
 from clickloop.report.evidence import ClickEvidence
 from clickloop.report.page_event_fact import PageEventFact
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
@@ -101,8 +102,29 @@ class FactsReader(Protocol):
         """Return the ``most`` newest page events of each click that has any, oldest first, also those that wait for it."""
         ...
 
+    def unknown_shares(self, campaign_ids: Collection[int], fields: Collection[str], since_at: int) -> dict[str, float]:
+        """Return, by field, the share of the campaigns' counted clicks since then without a value; none without clicks."""
+        ...
+
     def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:
         """Return the sums of a query's groups, and the totals. ``rates`` convert into the query's currency."""
+        ...
+
+    def count_clicks(self, campaign_id: int, since: int, until: int) -> int:
+        """Return the number of a campaign's counted clicks from ``since`` to before ``until``, in Unix milliseconds."""
+        ...
+
+    def click_rows(
+        self, campaign_id: int, since: int, until: int, columns: Sequence[str]
+    ) -> Iterator[list[tuple[object, ...]]]:
+        """Yield those clicks in batches, in no order: the fields of ``ClickRow``, then ``columns``, which are fields of a click.
+
+        Memory is bounded by a batch. Close the iterator if you stop early: it reads from one state of the facts.
+        """
+        ...
+
+    def earned(self, campaign_id: int, since: int, until: int) -> dict[str, list[ConversionSum]]:
+        """Return the conversions of those clicks, by click id and currency. Clicks without any are absent."""
         ...
 
     def verify(self, first_column: int = 0, seconds: float = float("inf")) -> Verification:

@@ -6,7 +6,8 @@ from clickloop.click.click_log import ClickFilter, ScreeningFilter
 from clickloop.log_filter import narrowing_values
 from clickloop.store.period import period_of
 
-_STORED_AS_NULL = {"external_id": "", "screening": ScreeningFilter.COUNTED}
+_PLACE_FILTERS = ("country", "region", "isp", "connection")
+_STORED_AS_NULL = {"external_id": "", "screening": ScreeningFilter.COUNTED} | dict.fromkeys(_PLACE_FILTERS, "")
 """Values of filter fields that are stored as NULL."""
 
 

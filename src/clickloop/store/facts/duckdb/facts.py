@@ -15,11 +15,13 @@ from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
 from clickloop.click.page_event import PageEvent, PageEventKind
 from clickloop.clock import DAY_MS
+from clickloop.report.click_rows import ConversionSum
 from clickloop.report.evidence import ClickEvidence
 from clickloop.report.fact import ConversionFact
 from clickloop.report.page_event_fact import PageEventFact
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
 from clickloop.store.facts.duckdb.click_pages import click_ids_page
+from clickloop.store.facts.duckdb.click_rows import click_rows, count_clicks, earned
 from clickloop.store.facts.duckdb.columns import (
     CLICK_FIELDS,
     click_structure,
@@ -32,6 +34,7 @@ from clickloop.store.facts.duckdb.outbox_ids import last_outbox_id, taken_ids, w
 from clickloop.store.facts.duckdb.page_events import find_events, known_of, load, waiting_events
 from clickloop.store.facts.duckdb.recent import recent_clicks
 from clickloop.store.facts.duckdb.reports import read_report
+from clickloop.store.facts.duckdb.unknown_shares import unknown_shares
 from clickloop.store.facts.duckdb.verifying import verify
 from clickloop.store.facts.facts import (
     MAX_PAGE_EVENTS,
@@ -225,6 +228,11 @@ class DuckDbFacts:
         with _plain_errors(), self._reading() as reader:
             return recent_clicks(reader, most, campaign_id)
 
+    def unknown_shares(self, campaign_ids: Collection[int], fields: Collection[str], since_at: int) -> dict[str, float]:
+        """Return, by field, the share of recent clicks without a value; see ``unknown_shares.unknown_shares``."""
+        with _plain_errors(), self._reading() as reader:
+            return unknown_shares(reader, campaign_ids, fields, since_at)
+
     def delete_clicks(self, before_at: int) -> int:
         """Delete clicks from before that moment with their page events, at most one day's per call, but no conversions.
 
@@ -246,6 +254,23 @@ class DuckDbFacts:
         """Return the sums of a query's groups, and the totals."""
         with _plain_errors(), self._reading() as reader:
             return read_report(reader, query, rates)
+
+    def count_clicks(self, campaign_id: int, since: int, until: int) -> int:
+        """Return the number of a campaign's counted clicks in a period."""
+        with _plain_errors(), self._reading() as reader:
+            return count_clicks(reader, campaign_id, since, until)
+
+    def click_rows(
+        self, campaign_id: int, since: int, until: int, columns: Sequence[str]
+    ) -> Iterator[list[tuple[object, ...]]]:
+        """Yield a campaign's counted clicks of a period in batches of few columns."""
+        with _plain_errors(), self._reading() as reader:
+            yield from click_rows(reader, campaign_id, since, until, columns)
+
+    def earned(self, campaign_id: int, since: int, until: int) -> dict[str, list[ConversionSum]]:
+        """Return the conversions of a campaign's clicks of a period, by click id."""
+        with _plain_errors(), self._reading() as reader:
+            return earned(reader, campaign_id, since, until)
 
     def verify(self, first_column: int = 0, seconds: float = float("inf")) -> Verification:
         """Read every block, or as much as fits into the time; see ``verifying.verify``."""

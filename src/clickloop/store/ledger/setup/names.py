@@ -8,7 +8,9 @@ from sqlalchemy import Connection, select
 from clickloop.store.ledger.schema.tables import (
     campaigns,
     flow_parts,
+    flows,
     landings,
+    lists,
     networks,
     offers,
     postback_rules,
@@ -28,6 +30,9 @@ class RecordKind(enum.StrEnum):
     LANDING = "landing"
     PATH = "path"
     """A path of a flow."""
+    LIST = "list"
+    FLOW = "flow"
+    """A shared one: those of campaigns have no name."""
 
 
 _TABLES = {
@@ -38,6 +43,8 @@ _TABLES = {
     RecordKind.RULE: postback_rules,
     RecordKind.LANDING: landings,
     RecordKind.PATH: flow_parts,
+    RecordKind.LIST: lists,
+    RecordKind.FLOW: flows,
 }
 
 
@@ -50,7 +57,11 @@ def names_of(tx: Connection, kind: RecordKind, numbers: Collection[int]) -> dict
 def live_names(tx: Connection, kind: RecordKind, limit: int) -> dict[int, str]:
     """Return at most ``limit`` names of live records by number, sorted by name."""
     table = _TABLES[kind]
-    query = select(table.c.id, table.c.name).where(table.c.archived_at.is_(None)).order_by(table.c.name, table.c.id)
+    query = (
+        select(table.c.id, table.c.name)
+        .where(table.c.archived_at.is_(None), table.c.name != "")
+        .order_by(table.c.name, table.c.id)
+    )
     return {row.id: row.name for row in tx.execute(query.limit(limit))}
 
 
@@ -65,5 +76,7 @@ def names_like(tx: Connection, kind: RecordKind, words: str, limit: int) -> dict
 def newest_names(tx: Connection, kind: RecordKind, limit: int) -> dict[int, str]:
     """Return the names of the ``limit`` newest records, live or archived, by number, sorted by name."""
     table = _TABLES[kind]
-    newest = select(table.c.id, table.c.name).order_by(table.c.id.desc()).limit(limit).subquery()
+    newest = (
+        select(table.c.id, table.c.name).where(table.c.name != "").order_by(table.c.id.desc()).limit(limit).subquery()
+    )
     return {row.id: row.name for row in tx.execute(select(newest).order_by(newest.c.name, newest.c.id))}

@@ -8,7 +8,7 @@ from litestar.params import QueryParameter
 from clickloop.conversion.status import OTHER
 from clickloop.log_filter import MAX_ID
 from clickloop.setup.instance import time_zones
-from clickloop.store.ledger.schema.tables import campaigns, offers
+from clickloop.store.ledger.schema.tables import campaigns, flows, landings, offers
 from clickloop.store.ledger.setup import names as ledger_names
 from clickloop.store.ledger.setup.conditions import tags_in_use
 from clickloop.store.ledger.setup.names import RecordKind
@@ -24,7 +24,12 @@ PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 MAX_CHOICES = 500
 """Maximum number of records in a choice; beyond that, the campaign editor takes the number instead."""
 
-_TAGGED = {RecordKind.OFFER: offers, RecordKind.CAMPAIGN: campaigns}
+_TAGGED = {
+    RecordKind.OFFER: offers,
+    RecordKind.CAMPAIGN: campaigns,
+    RecordKind.LANDING: landings,
+    RecordKind.FLOW: flows,
+}
 
 Choices = list[tuple[int, str]]
 """Number and name, sorted by name."""
@@ -50,7 +55,7 @@ def names(context: ApiContext, kind: RecordKind, numbers: Collection[int | None]
 
 
 def tags_to_choose(context: ApiContext, kind: RecordKind) -> list[str]:
-    """Return every tag of live offers or campaigns."""
+    """Return every tag of live offers, landings or campaigns."""
     with context.ledger.read() as tx:
         return [readable(tag) for tag in tags_in_use(tx, _TAGGED[kind])]
 

@@ -1,0 +1,85 @@
+"""What the pages of a campaign's flow and of shared flows have in common: the submitted draft, its buttons, its faults."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from clickloop.setup.fault import FieldFault
+from clickloop.web.panel.frame.form import Form
+from clickloop.web.panel.routing.flow_draft import FlowDraft, without_blanks
+from clickloop.web.panel.routing.flow_form import read_draft, typed_values
+from clickloop.web.panel.routing.flow_steps import (
+    Place,
+    new_condition,
+    opened,
+    step_of,
+    with_rule,
+    with_step,
+)
+
+MAX_FLOW_FIELDS = 5_000
+"""Form fields of the editor: those that are open, and a few for each closed rule."""
+MAX_FLOW_BYTES = 4 << 20  # 100,000 values in packed rules
+COUNTRIES_FIELD = "new_countries"
+
+
+class SubmittedFlow(msgspec.Struct, frozen=True):
+    """A flow as its form was sent. ``step``: the button that only changes the form; empty: it is to be saved."""
+
+    draft: FlowDraft
+    step: str = ""
+
+
+def submitted_flow(form: Form, prefix: str = "") -> SubmittedFlow:
+    """Return the flow in a form, after the button that was pressed."""
+    draft = read_draft(form, prefix)
+    step = form.text("do")
+    if not step and form.text(COUNTRIES_FIELD):
+        step = "add_country_rule"  # Enter in its field presses the button that saves
+    if step == "add_rule":
+        return SubmittedFlow(with_rule(draft, ()), step)
+    if step == "add_country_rule":
+        condition = msgspec.structs.replace(
+            new_condition("country"), values=tuple(typed_values("country", form.text(COUNTRIES_FIELD)))
+        )
+        return SubmittedFlow(with_rule(draft, (condition,)), step)
+    if not step:
+        return SubmittedFlow(without_blanks(draft))
+    pressed = step_of(step)
+    field = form.text(f"{prefix}{pressed.place}.new_field") if pressed.place else ""
+    return SubmittedFlow(with_step(draft, pressed, field), step)
+
+
+def with_faults_open(draft: FlowDraft, faults: Sequence[FieldFault], prefix: str) -> FlowDraft:
+    """Return a draft with the parts open that have faults."""
+    return opened(draft, _faulty_places(faults, prefix))
+
+
+def shown_faults(faults: Sequence[FieldFault], prefix: str) -> tuple[FieldFault, ...]:
+    """Return faults by the fields that the form shows: of a faulty value the field with all values."""
+    found = []
+    for fault in faults:
+        field = fault.field
+        head, values, _ = field.partition(".values[")
+        if field.startswith((f"{prefix}rules", f"{prefix}default_paths")) and values:
+            field = f"{head}.values"
+        for name in ("offer_id", "landing_id"):
+            if field.startswith(prefix) and field.endswith(f"].{name}"):
+                field = field.removesuffix(name) + "number"
+        # Not replace(): a conflict is a fault with more fields, which stays as it is.
+        found.append(fault if field == fault.field else FieldFault(field, fault.code, fault.message))
+    return tuple(found)
+
+
+def _faulty_places(faults: Sequence[FieldFault], prefix: str) -> list[Place]:
+    """Return the rules that have faults, and the default paths if they have."""
+    places = []
+    for fault in faults:
+        rest = fault.field.removeprefix(prefix)
+        if rest.startswith("default_paths"):
+            places.append(Place(rule=None))
+        elif rest.startswith("rules["):
+            number = rest[len("rules[") :].partition("]")[0]
+            if number.isdecimal():
+                places.append(Place(rule=int(number)))
+    return places
