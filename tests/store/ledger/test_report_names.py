@@ -18,7 +18,11 @@ def test_flows_rules_paths_and_landings_have_names(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path / "ledger.sqlite")
     with ledger.write() as tx:
         tx.execute(insert(traffic_sources).values(id=1, name="S", cost_model="link", **TIMES))
-        tx.execute(insert(campaigns).values(id=1, key="aB3xY9", name="Sweeps", source_id=1, **TIMES))
+        tx.execute(
+            insert(campaigns).values(
+                id=1, key="aB3xY9", name="Sweeps", source_id=1, active=True, source_rules_off=False, **TIMES
+            )
+        )
         tx.execute(
             insert(landings).values(
                 id=3, name="Quiz", url="https://l.example/", buttons=1, append_click_id=True, archived_at=1, **TIMES
