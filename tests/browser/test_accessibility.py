@@ -98,9 +98,11 @@ def set_up_long(tracker: Tracker) -> None:
     path = {"name": "long" * 40, "target": "landing_and_offer", "landings": [{"landing_id": 1}], "offers": shares}
     rule = {"name": "Rule" * 40, "conditions": conditions, "paths": [path, path]}
     flow = {"rules": [rule], "default_paths": [{"offers": shares}]}
-    tracker.made("flows", {"name": "Shared"} | flow)
+    shared = tracker.made("flows", {"name": "Push, Tier 1, all devices, no VPN, " + "long" * 12} | flow)
     assert tracker.api("PATCH", "campaigns/1", {"flow": flow}).status == 200
-    for noun in ("traffic-sources", "campaigns", "offers", "networks", "postback-rules", "landings", "lists", "flows"):
+    second = tracker.set_up("https://source.example/postback?id={externalid}")
+    assert tracker.api("PATCH", f"campaigns/{second.campaign_id}", {"flow_id": shared["id"]}).status == 200
+    for noun in ("traffic-sources", "campaigns", "offers", "networks", "postback-rules", "landings", "lists"):
         changed = tracker.api("PATCH", f"{noun}/1", {"name": "Push, Tier 1, all devices, no VPN, " + "long" * 12})
         assert changed.status == 200, changed.body
 

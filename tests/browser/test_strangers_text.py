@@ -117,7 +117,7 @@ def fill_with_corpus(tracker: Tracker, receiver: str) -> None:
         tracker.made("landings", {"name": text, "url": f"https://pages.example/?q={quote(text)}", "tags": [text[:50]]})
         named = tracker.made("lists", {"name": text, "entries": [text, *CORPUS], "notes": text})
         conditions = [{"field": field, "op": "contains", "values": [text]} for field in ("v1", "isp", "useragent")]
-        conditions.append({"field": "query.<img/src=x>", "list_id": named["id"]})
+        conditions.append({"field": "query.<img/src>", "list_id": named["id"]})
         path = {"name": text, "offers": shares, "target": "offer"}
         parts = {"rules": [{"name": text, "conditions": conditions, "paths": [path, path]}], "default_paths": [path]}
         flow = tracker.made("flows", {"name": text, "tags": [text[:50]]} | parts)
