@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from clickloop.click.click import Flag, Screening
+from clickloop.click.page_event import PageEventFlag
 from clickloop.config import settings_reference
 from clickloop.conversion.notice import NoticeFlag, RefusalReason
 from clickloop.conversion.upload.lines import FileFault
@@ -30,13 +31,14 @@ def macros_reference() -> str:
     for macro in KNOWN:
         if macro.available:
             example = _cell(macro.example)
-            lines.append(f"| `{{{macro.name}}}` | {_aliases(macro)} | {macro.group} | {macro.sentence} | {example} |")
+            meaning = f"{macro.sentence} Needs a [geo base](../how-to/geo.md)." if macro.needs_base else macro.sentence
+            lines.append(f"| `{{{macro.name}}}` | {_aliases(macro)} | {macro.group} | {meaning} | {example} |")
     lines += [
         "",
         "## Not available yet",
         "",
         "These macros are always empty for now. Clickloop knows them so that a URL copied from another tracker does not send the braces,",
-        "and warns you when you use one (`no_value_yet`). For a traffic source's own parameter of that name write `{var:region}`.",
+        "and warns you when you use one (`no_value_yet`). For a traffic source's own parameter of that name write `{var:path.name}`.",
         "",
         "| Macro | Aliases | Planned meaning |",
         "| --- | --- | --- |",
@@ -65,6 +67,7 @@ def reasons_reference() -> str:
     lists = (
         ("Clicks recorded but not counted", Screening),
         ("Flags on clicks", Flag),
+        ("Flags on landing clicks and events of pages", PageEventFlag),
         ("Refused incoming postbacks", RefusalReason),
         ("Flags on incoming postbacks", NoticeFlag),
         ("Unreadable lines of an upload", LineFault),

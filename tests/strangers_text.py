@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,18 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
 
 from clickloop.alarm.alarms import Alarm
+from clickloop.click.client_hints import hinted
 from clickloop.click.conditions import ready_condition
-from clickloop.click.geo import ShippedGeoBase
+from clickloop.click.geo.geo_base import FixedPlace
+from clickloop.click.geo.included import IncludedCountries
+from clickloop.click.landing_click import (
+    button_of,
+    click_id_in_referrer,
+    read_page_query,
+    without_own_parameters,
+)
 from clickloop.click.link import mended_link, tail_of
+from clickloop.click.page_report import Hints, PageReport, UnreadableReportError, image_report, read_report
 from clickloop.click.passed_query import with_passed_query
 from clickloop.click.query import read_query
 from clickloop.click.redirect import cookie_value
@@ -86,14 +96,7 @@ CLICK_IDS = ClickIds(b"k" * 32)
 HOP = Hop(Method.GET, RequestTarget("https", "a.example", 443, "/", ""), (), b"")
 
 
-class NoCountry:
-    """A base that knows no address."""
-
-    def country(self, ip: str) -> str:
-        return ""
-
-
-VISITORS = Visitors(NoCountry())
+VISITORS = Visitors(FixedPlace())
 VISITOR_COOKIES = VisitorCookies(b"k" * 32)
 SECOND_HOPS = SecondHops(b"k" * 32)
 CONDITIONS = [
@@ -108,7 +111,7 @@ CONDITIONS = [
         ("query.x", Operator.STARTS_WITH, ("abc", "abcd")),
     )
 ]
-GEO_BASE = ShippedGeoBase()
+INCLUDED = IncludedCountries()
 OWN_LINKS = OwnLinks(["go.example", "127.0.0.1:8080"])
 DEVICES = Devices(b"k" * 32)
 PROXIES = proxy_networks("127.0.0.0/8")
@@ -256,19 +259,35 @@ def _request(text: str) -> None:
     client_behind(octets, "127.0.0.1", lambda _: True)
 
 
+def _report(text: str) -> None:
+    """As the body of a page's report."""
+    with suppress(UnreadableReportError):
+        read_report(text.encode())
+
+
 READERS: dict[str, Callable[[str], object]] = {
     "click query": lambda text: read_query(
         text.encode("ascii", "replace"), {"external_id": "external_id", "token": "v1"}, "external_id"
     ),
     "test mark": lambda text: is_test(CLICK_IDS, b"aB3xY9", f"clickloop_test={text}".encode(), 0),
     "cookie": lambda text: cookie_value(text.encode()),
+    "click URL": lambda text: read_page_query(text.encode("ascii", "replace")),
+    "click URL's event": lambda text: read_page_query(f"event1={text}".encode("ascii", "replace")),
+    "click URL's button": lambda text: button_of(f"/{text}".encode()),
+    "click URL that is passed on": lambda text: without_own_parameters(text.encode("ascii", "replace")),
+    "referrer": lambda text: click_id_in_referrer(f"https://a.example/?{text}".encode()),
+    "page's report": _report,
+    "page's report with a long URL": lambda text: _report(f'{{"url": "{text}"}}'),
+    "client hints": lambda text: hinted(f"Mozilla/5.0 (Linux; Android 10; K) {text}", Hints(text, "", text)),
+    "page's image": lambda text: image_report(text.encode("ascii", "replace"), text.encode(), ""),
+    "query of a page's URL": lambda text: PageReport(url=f"https://a.example/?{text}").query,
     "visitor cookie": lambda text: VISITOR_COOKIES.read(f"1{text}"),
     "second hop": lambda text: SECOND_HOPS.location(text, 0),
     "passed query": lambda text: with_passed_query("https://o.example/?a=1#b", text.encode(), PassQuery.ALL),
     "conditions": lambda text: [condition.holds(text) for condition in CONDITIONS],
     "purpose": lambda text: screen(b"GET", text.encode(), None),
     "user agent": lambda text: VISITORS.device_of(text.encode()),
-    "language": lambda text: VISITORS.language(text.encode()),
+    "language": lambda text: VISITORS.language_of(text.encode()),
     "request line": lambda text: escaped_request_line(f"GET /é{text} HTTP/1.1\r\n".encode()),
     "click ID": lambda text: CLICK_IDS.read(text),
     "mended click ID": lambda text: mended_click_id(f"01kjmm87x09z14xzr1jgrhd1sd{text}"),
@@ -350,7 +369,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "browser": _browser,
     "panel cookie": lambda text: _cookie(text),
     "value of a panel cookie": lambda text: _cookie(f'clickloop_session="{text}"'),
-    "country": lambda text: GEO_BASE.country(text),
+    "country": lambda text: INCLUDED.country(text),
     "device": lambda text: DEVICES.id_of(text),
     "peer": lambda text: UNTRUSTED.note(text),
     "a chain of proxies": lambda text: UNTRUSTED.note_trusted("127.0.0.1", unescape_bytes(text), "203.0.113.9"),

@@ -1,40 +1,55 @@
-"""A minimal base in MaxMind's format: one country for every IPv4 address (MaxMind DB File Format Specification 2.0)."""
+"""Small bases in MaxMind's format, in the forms of several makers."""
 
-_METADATA_START = b"\xab\xcd\xefMaxMind.com"
+import ipaddress
+from typing import Any
+
+from clickloop.click.geo.mmdb_writer import MmdbWriter
+
+BUILT_AT_SECONDS = 1_790_000_000
+GEOLITE_CITY = {
+    "continent": {"code": "NA", "names": {"en": "North America"}},
+    "country": {"iso_code": "US", "names": {"en": "United States"}},
+    "subdivisions": [{"iso_code": "CA", "names": {"en": "California"}}],
+    "city": {"names": {"en": "Los Angeles", "de": "Los Angeles (Stadt)"}},
+}
+GEOLITE_ASN = {"autonomous_system_number": 21928, "autonomous_system_organization": "T-MOBILE-AS21928"}
+GEOIP_ISP = {"isp": "T-Mobile USA", "organization": "T-Mobile", "autonomous_system_number": 21928}
+GEOIP_CONNECTION = {"connection_type": "Cellular"}
+GEOIP_ANONYMOUS = {"is_anonymous": True, "is_anonymous_vpn": True}
+DBIP_CITY = {
+    "continent": {"code": "EU", "names": {"en": "Europe"}},
+    "country": {"iso_code": "DE", "names": {"en": "Germany"}},
+    "subdivisions": [{"names": {"en": "Bavaria"}}],
+    "city": {"names": {"en": "Munich"}},
+}
+FLAT_CITY = {"city": "Munich", "country_code": "DE", "state1": "Bavaria", "state2": "", "postcode": "", "timezone": ""}
+IPINFO_LITE = {
+    "asn": "AS3215",
+    "as_name": "Orange S.A.",
+    "as_domain": "orange.com",
+    "country": "France",
+    "country_code": "FR",
+    "continent": "Europe",
+    "continent_code": "EU",
+}
+
+
+def base(
+    records: dict[str, Any], kind: str = "Tests-Country", *, ip_version: int = 6, built_at: int = BUILT_AT_SECONDS
+) -> bytes:
+    """Return the bytes of a base with a record for each network."""
+    writer = MmdbWriter(kind, built_at, ip_version=ip_version)
+    for text, record in records.items():
+        network = ipaddress.ip_network(text)
+        writer.add(int(network.network_address), network.prefixlen, record, ip_version=network.version)
+    return writer.encode()
+
+
+def base_of(record: object, kind: str = "Tests-City", **options: Any) -> bytes:
+    """Return the bytes of a base with one record for every IPv4 address."""
+    return base({"0.0.0.0/1": record, "128.0.0.0/1": record}, kind, **options)
 
 
 def country_base(code: str) -> bytes:
-    """Return the bytes of a base with the country ``code`` for every address."""
-    data = _value({"country": {"iso_code": code}})
-    pointer = 1 + 16  # nodes plus the separator: the first value of the data section
-    tree = pointer.to_bytes(3, "big") * 2
-    metadata = {
-        "node_count": (1).to_bytes(4, "big"),
-        "record_size": 24,
-        "ip_version": 4,
-        "database_type": "Tests-Country",
-        "languages": [],
-        "binary_format_major_version": 2,
-        "binary_format_minor_version": 0,
-        "build_epoch": (1).to_bytes(8, "big"),
-        "description": {},
-    }
-    return tree + bytes(16) + data + _METADATA_START + _value(metadata)
-
-
-def _value(value: object) -> bytes:
-    match value:
-        case str():
-            return bytes([2 << 5 | len(value)]) + value.encode()
-        case int():
-            return bytes([5 << 5 | 2]) + value.to_bytes(2, "big")
-        case bytes() if len(value) == 4:
-            return bytes([6 << 5 | 4]) + value  # unsigned, 32 bits
-        case bytes():
-            return bytes([len(value), 9 - 7]) + value  # unsigned, 64 bits
-        case dict():
-            return bytes([7 << 5 | len(value)]) + b"".join(_value(key) + _value(one) for key, one in value.items())
-        case list():
-            return bytes([len(value), 11 - 7]) + b"".join(_value(one) for one in value)
-        case _:
-            raise TypeError(value)
+    """Return the bytes of a base with the country ``code`` for every IPv4 address."""
+    return base_of({"country": {"iso_code": code}}, "Tests-Country", ip_version=4, built_at=1)

@@ -65,6 +65,7 @@ def test_in_never_holds_for_the_unknown_and_not_in_does_unless_unknown_says_othe
     values = {
         "schedule": ["UTC", "mon 0-1"], "ip": ["10.0.0.0/8"], "asn": ["1"], "os_version": ["1"], "browser_version": ["1"],
         "country": ["US"], "continent": ["EU"], "region": ["US-CA"], "language": ["en"], "unique": ["yes"], "ip_version": ["4"],
+        "visit_number": ["2"],
     }.get(field, ["x"])  # fmt: skip
     if Operator.IN not in OPERATORS[FIELDS[field]]:
         return
@@ -154,3 +155,24 @@ def test_no_text_breaks_a_condition(text: str) -> None:
         ("city", "contains", tuple(f"x{n}" for n in range(30))),
     ):
         assert ready_condition(Condition(field=field, op=Operator(op), values=values)).holds(text) in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("field", "entries", "held", "failed"),
+    [
+        ("asn", ("abc", "²", "9" * 5000, "7"), "7", "8"),
+        ("ip", ("x", "10.0.0.0/8", "300.1.1.1"), "10.1.1.1", "11.1.1.1"),
+        ("os_version", ("beta", "17"), "17.2", "16"),
+    ],
+)
+def test_entries_of_a_list_that_a_field_cannot_be_compared_with_are_passed_over(
+    field: str, entries: tuple[str, ...], held: str, failed: str
+) -> None:
+    ready = ready_condition(Condition(field=field, list_id=1), entries)
+    assert ready.holds(held)
+    assert not ready.holds(failed)
+
+
+def test_matches_takes_no_list_of_ten_thousand_expressions() -> None:
+    (fault,) = condition_faults("c", Condition(field="useragent", op=Operator.MATCHES, values=("a",), list_id=1))
+    assert (fault.field, fault.code) == ("c.list_id", "not_allowed")

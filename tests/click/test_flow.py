@@ -5,17 +5,13 @@ from collections import Counter
 
 import pytest
 
-from clickloop.click.conditions import Value, ready_condition
+from clickloop.click.conditions import Value
 from clickloop.click.flow import (
-    Choice,
     ReadyFlow,
-    ReadyPath,
-    Weighted,
     choose,
     derived,
-    ready_rules,
+    ready_flow,
     rule_for,
-    weighted,
 )
 from clickloop.setup.condition import Condition, Operator, UnknownValue
 from clickloop.setup.flow import FlowParts, LandingShare, OfferShare, Path, PathTarget, Rule, flow_faults
@@ -26,32 +22,13 @@ _VERSIONS = ("9", "9.9", "10", "10.3", "17.5", "")
 _ZONES = ("a1", "a2", "b1", "")
 
 
-def ready_flow(parts: FlowParts) -> ReadyFlow[int]:
-    """A flow whose landings and offers are their numbers."""
-    fields, rules = ready_rules(
-        (rule.id, [ready_condition(condition) for condition in rule.conditions], _paths(rule.paths))
-        for rule in parts.rules
-        if rule.active
-    )
-    return ReadyFlow(fields, rules, _paths(parts.default_paths))
+def flow_of(parts: FlowParts) -> ReadyFlow[int]:
+    """Return a flow whose landings and offers are their numbers: landings those from 101."""
 
+    def item_of(_rule_id: int, _path: Path, kind: PathTarget, item_id: int) -> int:
+        return item_id + 100 if kind is PathTarget.LANDING_AND_OFFER else item_id
 
-def _paths(paths: tuple[Path, ...]) -> Weighted[ReadyPath[int]]:
-    return weighted(
-        (
-            ReadyPath(
-                path.id,
-                path.target,
-                weighted((share.landing_id, share.weight) for share in path.landings),
-                weighted((share.offer_id, share.weight) for share in path.offers),
-                None,
-                path.campaign_id,
-            ),
-            path.weight,
-        )
-        for path in paths
-        if path.active
-    )
+    return ready_flow(parts, {}, item_of)
 
 
 def random_flow(chance: random.Random) -> FlowParts:
@@ -105,6 +82,15 @@ def slow_rule(parts: FlowParts, visitor: dict[str, str]) -> Rule | None:
     )
 
 
+def slow_failures(parts: FlowParts, taken: Rule | None, visitor: dict[str, str]) -> list[str]:
+    """Return the letter of the first condition that fails in each active rule before the one that holds."""
+    tried = [rule for rule in parts.rules[: parts.rules.index(taken) if taken else None] if rule.active]
+    return [
+        next("abc"[place] for place, condition in enumerate(rule.conditions) if not slow_holds(condition, visitor))
+        for rule in tried
+    ]
+
+
 def slow_holds(condition: Condition, visitor: dict[str, str]) -> bool:
     """Whether a condition holds, spelled out for what ``random_flow`` makes."""
     value = visitor[condition.field]
@@ -135,7 +121,7 @@ def test_10000_visitors_of_random_flows_go_the_way_that_a_slow_model_says() -> N
     for _ in range(500):
         parts = random_flow(chance)
         assert flow_faults(parts) == []
-        flow = ready_flow(parts)
+        flow = flow_of(parts)
         for _ in range(20):
             visitor = {
                 "country": chance.choice(_COUNTRIES),
@@ -143,29 +129,37 @@ def test_10000_visitors_of_random_flows_go_the_way_that_a_slow_model_says() -> N
                 "os_version": chance.choice(_VERSIONS),
                 "v1": chance.choice(_ZONES),
             }
-            draw = chance.getrandbits(64)
+            draw = chance.getrandbits(63)
             rule = slow_rule(parts, visitor)
             paths = rule.paths if rule else parts.default_paths
-            path_id = slow_pick([(path.id, path.weight) for path in paths if path.active], draw, 1)
+            served = [path for path in paths if path.active and any(share.weight for share in path.landings)]
+            path_id = slow_pick([(path.id, path.weight) for path in served], draw, 1)
             path = next((path for path in paths if path.id == path_id), None)
             way = choose(flow, [visitor[field] for field in flow.fields], draw)
             assert (way.rule_id, way.path.id if way.path else None) == (rule.id if rule else 0, path_id)
-            if path is not None:
-                assert way.landing == slow_pick([(s.landing_id, s.weight) for s in path.landings], draw, 2)
-                assert way.offer == slow_pick([(s.offer_id, s.weight) for s in path.offers], draw, 3)
+            assert way.failed == "".join(slow_failures(parts, rule, visitor))
+            if path is not None and way.path is not None:
+                landing = slow_pick([(share.landing_id + 100, share.weight) for share in path.landings], draw, 2)
+                assert way.path.choose(draw) == landing
+                assert way.path.choose_offer(draw) == slow_pick([(s.offer_id, s.weight) for s in path.offers], draw, 3)
             taken[rule is not None] += 1
     assert min(taken.values()) > 2000
 
 
-def test_shares_stay_within_four_standard_deviations_and_choices_do_not_hang_on_each_other() -> None:
-    path = Path(id=1, landings=(LandingShare(1, 10), LandingShare(2, 30)), offers=(OfferShare(1, 1), OfferShare(2, 1)))
-    flow = ready_flow(FlowParts(default_paths=(path, Path(id=2, weight=300))))
+def test_shares_stay_within_four_standard_deviations_and_choices_do_not_depend_on_each_other() -> None:
+    landings, offers = (LandingShare(1, 10), LandingShare(2, 30)), (OfferShare(1, 1), OfferShare(2, 1))
+    path = Path(id=1, target=PathTarget.LANDING_AND_OFFER, landings=landings, offers=offers)
+    flow = flow_of(FlowParts(default_paths=(path, Path(id=2, weight=300, offers=offers))))
     chance = random.Random(7)
-    ways = [choose(flow, (), chance.getrandbits(64)) for _ in range(40_000)]
-    assert _is_share(sum(way.path is not None and way.path.id == 1 for way in ways), 40_000, 0.25)
-    first: list[Choice[int]] = [way for way in ways if way.path is not None and way.path.id == 1]
-    assert _is_share(sum(way.landing == 2 for way in first), len(first), 0.75)
-    assert _is_share(sum(way.landing == 2 and way.offer == 1 for way in first), len(first), 0.375)
+    draws = [chance.getrandbits(63) for _ in range(40_000)]
+    first = [
+        (way.path.choose(draw), way.path.choose_offer(draw))
+        for draw in draws
+        if (way := choose(flow, (), draw)).path is not None and way.path.id == 1
+    ]
+    assert _is_share(len(first), 40_000, 0.25)
+    assert _is_share(sum(landing == 102 for landing, _ in first), len(first), 0.75)
+    assert _is_share(sum(pair == (102, 1) for pair in first), len(first), 0.375)
 
 
 def _is_share(count: int, total: int, share: float) -> bool:
@@ -173,19 +167,18 @@ def _is_share(count: int, total: int, share: float) -> bool:
 
 
 def test_neighbouring_draws_are_as_good_as_any() -> None:
-    flow = ready_flow(FlowParts(default_paths=(Path(id=1), Path(id=2))))
+    flow = flow_of(FlowParts(default_paths=(Path(id=1, offers=(OfferShare(1),)), Path(id=2, offers=(OfferShare(2),)))))
     first = sum((way := choose(flow, (), draw)).path is not None and way.path.id == 1 for draw in range(10_000))
     assert _is_share(first, 10_000, 0.5)
 
 
 def test_only_the_fields_that_a_rule_compares_are_asked_for() -> None:
     rule = Rule(id=1, conditions=(Condition(field="country", values=("US",)), Condition(field="v9", values=("x",))))
-    flow = ready_flow(FlowParts(rules=(rule, rule), default_paths=(Path(id=1),)))
+    flow = flow_of(FlowParts(rules=(rule, rule), default_paths=(Path(id=1),)))
     values: list[Value] = ["US", "x"]
     assert flow.fields == ("country", "v9")
-    found = rule_for(flow, values)
-    assert found is not None
-    assert found.id == 1
+    found, failed = rule_for(flow, values)
+    assert (found.id if found else None, failed) == (1, "")
 
 
 @pytest.mark.parametrize(

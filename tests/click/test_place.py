@@ -5,29 +5,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.click.place import NOWHERE, Place, place_from
-
-_CITY = {
-    "continent": {"code": "NA", "names": {"en": "North America"}},
-    "country": {"iso_code": "US", "names": {"en": "United States"}},
-    "subdivisions": [{"iso_code": "CA", "names": {"en": "California"}}],
-    "city": {"names": {"en": "Los Angeles", "de": "Los Angeles (Stadt)"}},
-}
-_ASN = {"autonomous_system_number": 21928, "autonomous_system_organization": "T-MOBILE-AS21928"}
-_ISP = {"isp": "T-Mobile USA", "organization": "T-Mobile", "autonomous_system_number": 21928}
+from tests.click.mmdb import DBIP_CITY, FLAT_CITY, GEOIP_ISP, GEOLITE_ASN, GEOLITE_CITY, IPINFO_LITE
 
 
 @pytest.mark.parametrize(
     ("records", "place"),
     [
-        ([_CITY], Place("US", "NA", "US-CA", "Los Angeles")),
-        ([_CITY, _ASN], Place("US", "NA", "US-CA", "Los Angeles", "T-MOBILE-AS21928", "21928")),
-        ([_CITY, _ISP, _ASN, {"connection_type": "Cellular"}], Place("US", "NA", "US-CA", "Los Angeles", "T-Mobile USA", "21928", "mobile")),  # noqa: E501
-        ([None, _ASN], Place(isp="T-MOBILE-AS21928", asn="21928")),
+        ([GEOLITE_CITY], Place("US", "NA", "US-CA", "Los Angeles")),
+        ([GEOLITE_CITY, GEOLITE_ASN], Place("US", "NA", "US-CA", "Los Angeles", "T-MOBILE-AS21928", "21928")),
+        ([GEOLITE_CITY, GEOIP_ISP, GEOLITE_ASN, {"connection_type": "Cellular"}], Place("US", "NA", "US-CA", "Los Angeles", "T-Mobile USA", "21928", "mobile")),  # noqa: E501
+        ([None, GEOLITE_ASN], Place(isp="T-MOBILE-AS21928", asn="21928")),
         ([{"registered_country": {"iso_code": "DE"}}], Place("DE")),
         ([{"country": "FR", "continent": "EU", "asn": "AS3215", "as_name": "Orange"}], Place("FR", "EU", isp="Orange", asn="3215")),
         ([{"traits": {"isp": "A", "autonomous_system_number": 7, "connection_type": "Cable/DSL"}}], Place(isp="A", asn="7", connection="broadband")),  # noqa: E501
-        ([{"country": {"iso_code": "DE"}}, _CITY], Place("DE", "NA", "", "Los Angeles")),
-        ([{"country": {"iso_code": "US"}, "subdivisions": [{"names": {"en": "California"}}]}], Place("US")),
+        ([{"country": {"iso_code": "DE"}}, GEOLITE_CITY], Place("DE")),
+        (["nothing", {"country": {"iso_code": "DE"}}, GEOLITE_ASN, GEOLITE_CITY], Place("DE", isp="T-MOBILE-AS21928", asn="21928")),
+        ([DBIP_CITY], Place("DE", "EU", "DE-BY", "Munich")),
+        ([FLAT_CITY], Place("DE", "", "DE-BY", "Munich")),
+        ([IPINFO_LITE], Place("FR", "EU", isp="Orange S.A.", asn="3215")),
+        ([{"country": {"iso_code": "BR"}, "subdivisions": [{"names": {"en": "São Paulo"}}]}], Place("BR", "", "BR-SP")),
+        ([{"country": {"iso_code": "US"}, "subdivisions": [{"names": {"en": "Bavaria"}}]}], Place("US")),
+        ([{"isp": "A\0B", "city": "x" * 200}], Place(city="x" * 100, isp="AB")),
         ([{"country": {"iso_code": "US"}, "subdivisions": [{"iso_code": "california"}]}], Place("US")),
         ([{"country": {"iso_code": "usa"}, "continent": {"code": "XX"}, "connection_type": "Pigeon"}], NOWHERE),
         ([], NOWHERE),

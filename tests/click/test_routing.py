@@ -10,13 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clickloop.click.arriving_visitor import ArrivingVisitor
+from clickloop.click.destination import RedirectTarget
+from clickloop.click.flow import derived
+from clickloop.click.place import NOWHERE
 from clickloop.click.routing import Route, Routes
+from clickloop.click.useragent import Device
 from clickloop.macro import EncodingContext
-from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare
+from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow
+from tests.flows import flow_in_catalog
 
 OFFERS = tuple(
     CatalogOffer(number, f"Offer {number}", f"https://o{number}.example/", 1, "Network") for number in range(1, 6)
 )
+ANYBODY = ArrivingVisitor(0, "", Device(), "", NOWHERE, "", {})
 ALMOST_ONE = math.nextafter(1, 0)
 
 
@@ -24,20 +31,44 @@ def route(*shares: tuple[int, int], offers: tuple[CatalogOffer, ...] = OFFERS, *
     """Return the route of a campaign with these pairs of offer and weight."""
     usual: dict[str, Any] = {"active": True, "domain": "", "fallback_url": "", "cost_micros": None, "cost_currency": ""}
     rows = (CatalogRow(-1, "external_id"), CatalogRow(0, "cost"), CatalogRow(1, "Zone"))
-    weighted = tuple(CatalogShare(offer_id, weight) for offer_id, weight in shares)
     fields = usual | {key: value for key, value in given.items() if key not in {"instance_fallback", "own_hosts"}}
     campaign = CatalogCampaign(
-        id=7, key="aB3xY9", name="C", source_id=3, source_name="S", rows=rows, shares=weighted, **fields
+        id=7, key="aB3xY9", name="C", source_id=3, source_name="S", rows=rows, flow_id=9, **fields
     )
-    catalog = Catalog((campaign,), offers, given.get("own_hosts", ("go.example",)))
+    flows = (flow_in_catalog(*shares),)
+    catalog = Catalog((campaign,), offers, given.get("own_hosts", ("go.example",)), flows=flows)
     found = Routes(catalog, given.get("instance_fallback", "")).find(b"aB3xY9")
     assert found is not None
     return found
 
 
 def offer_of(found: Route, chance: float) -> int | None:
-    target = found.choose(chance)
+    target = target_of(found, chance)
     return None if target is None else target.offer_id
+
+
+def target_of(found: Route, chance: float = 0.5) -> RedirectTarget | None:
+    """Return the destination of any visitor whose draw makes the path's choice among offers fall at ``chance``."""
+    return found.only or found.choose(ANYBODY, draw_of_offer(chance)).target
+
+
+def draw_of_offer(chance: float) -> int:
+    """Return a draw from which the derived number of the offer's choice is this part of 2⁶⁴."""
+    wanted = min(int(chance * 2**64), 2**64 - 1)
+    mixed = wanted ^ (wanted >> 31) ^ (wanted >> 62)
+    mixed = mixed * pow(0x94D049BB133111EB, -1, 2**64) % 2**64
+    mixed = mixed ^ (mixed >> 27) ^ (mixed >> 54)
+    mixed = mixed * pow(0xBF58476D1CE4E5B9, -1, 2**64) % 2**64
+    mixed = mixed ^ (mixed >> 30) ^ (mixed >> 60)
+    draw = (mixed - 3 * 0x9E3779B97F4A7C15) % 2**64
+    assert derived(draw, 3) == wanted
+    return draw
+
+
+def url_of(target: RedirectTarget | None, values: dict[str, str] | None = None) -> str:
+    if target is None or target.template is None:
+        return ""
+    return target.template.render(values or {}, EncodingContext.URL, 0)
 
 
 def test_visitors_are_split_by_weight() -> None:
@@ -48,7 +79,7 @@ def test_visitors_are_split_by_weight() -> None:
         assert abs(counted[offer_id] - visitors * share) < four_deviations
 
 
-@given(st.lists(st.integers(min_value=0, max_value=10**9), min_size=1, max_size=5), st.floats(0, ALMOST_ONE))
+@given(st.lists(st.integers(min_value=0, max_value=10**6), min_size=1, max_size=5), st.floats(0, ALMOST_ONE))
 def test_every_draw_selects_an_offer_with_a_weight(weights: list[int], chance: float) -> None:
     found = route(*enumerate(weights, 1))
     with_weight = {number for number, weight in enumerate(weights, 1) if weight}
@@ -70,7 +101,7 @@ def test_an_offer_that_is_gone_or_has_no_weight_gets_no_visitors() -> None:
 def test_an_offer_that_is_our_own_link_gets_no_visitors(url: str) -> None:
     ourselves = CatalogOffer(1, "Ourselves", url, 1, "Network")
     found = route((1, 1), offers=(ourselves,), fallback_url="https://fallback.example/")
-    assert found.choose(0.5) is found.fallback
+    assert target_of(found) is found.fallback
 
 
 @pytest.mark.parametrize(
@@ -102,7 +133,7 @@ def test_our_own_link_is_recognised_however_its_host_and_path_are_written(url: s
     ourselves = CatalogOffer(1, "Ourselves", url, 1, "Network")
     own_hosts = ("go.example", "0.0.0.0:8080", "xn--bcher-kva.example")
     found = route((1, 1), offers=(ourselves,), fallback_url="https://fallback.example/", own_hosts=own_hosts)
-    assert found.choose(0.5) is found.fallback
+    assert target_of(found) is found.fallback
 
 
 @pytest.mark.parametrize(
@@ -129,12 +160,12 @@ def test_another_url_is_not_our_own_link(url: str) -> None:
 def test_a_fallback_that_leads_back_to_the_campaign_is_ignored() -> None:
     found = route(fallback_url="https://GO.example/c/aB3xY9?x=1", instance_fallback="https://all.example/")
     assert found.fallback is not None
-    assert found.fallback.template.render({}, EncodingContext.URL, 0) == "https://all.example/"
+    assert url_of(found.fallback) == "https://all.example/"
     assert route(instance_fallback="https://go.example/c/aB3xY9").fallback is None
 
 
 def test_fallbacks_that_form_a_loop_are_ignored_and_one_to_an_active_campaign_is_used() -> None:
-    def campaign(key: str, fallback: str, *shares: CatalogShare) -> CatalogCampaign:
+    def campaign(key: str, fallback: str) -> CatalogCampaign:
         rows = (CatalogRow(-1, "external_id"),)
         return CatalogCampaign(
             7,
@@ -143,7 +174,7 @@ def test_fallbacks_that_form_a_loop_are_ignored_and_one_to_an_active_campaign_is
             3,
             "S",
             rows=rows,
-            shares=shares,
+            flow_id=0,
             active=True,
             domain="",
             fallback_url=fallback,
@@ -152,13 +183,13 @@ def test_fallbacks_that_form_a_loop_are_ignored_and_one_to_an_active_campaign_is
         )
 
     def fallbacks(*campaigns: CatalogCampaign) -> list[bool]:
-        routes = Routes(Catalog(campaigns, OFFERS, ("go.example",)), "")
+        routes = Routes(Catalog(campaigns, OFFERS, ("go.example",), flows=(flow_in_catalog((1, 1)),)), "")
         found = [routes.find(one.key.encode()) for one in campaigns]
         return [one is not None and one.fallback is not None for one in found]
 
     first, second = campaign("aaaaaa", "https://go.example/c/bbbbbb"), campaign("bbbbbb", "https://go.example/c/aaaaaa")
     assert fallbacks(first, second) == [False, False]
-    live = msgspec.structs.replace(second, shares=(CatalogShare(1, 1),))
+    live = msgspec.structs.replace(second, flow_id=9)
     assert fallbacks(first, live) == [True, False]
 
 
@@ -169,8 +200,7 @@ def test_our_host_without_a_campaign_link_is_not_a_loop() -> None:
 
 def test_a_paused_campaign_uses_its_fallback_or_else_the_instances() -> None:
     def place(**given: Any) -> str:
-        target = route((1, 1), active=False, **given).choose(0.5)
-        return target.template.render({}, EncodingContext.URL, 0) if target else ""
+        return url_of(target_of(route((1, 1), active=False, **given)))
 
     assert (
         place(fallback_url="https://own.example/", instance_fallback="https://all.example/") == "https://own.example/"
@@ -181,9 +211,7 @@ def test_a_paused_campaign_uses_its_fallback_or_else_the_instances() -> None:
 
 def test_a_url_that_is_not_ascii_is_sent_percent_encoded() -> None:
     odd = CatalogOffer(1, "Odd", "https://o.example/ä b?x={externalid}&y=%20\r\n", 1, "Network")
-    target = route((1, 1), offers=(odd,)).choose(0.5)
-    assert target is not None
-    url = target.template.render({"externalid": "ü&"}, EncodingContext.URL, 0)
+    url = url_of(target_of(route((1, 1), offers=(odd,))), {"externalid": "ü&"})
     assert url == "https://o.example/%C3%A4%20b?x=%C3%BC%26&y=%20%0D%0A"
 
 
@@ -191,9 +219,8 @@ def test_names_of_the_set_up_and_of_rows_are_macros() -> None:
     url = (
         "https://o.example/?c={campaign.name}&k={campaign.key}&s={trafficsource.id}&o={offer.name}&z={zone}&n={unknown}"
     )
-    target = route((1, 1), offers=(CatalogOffer(1, "An offer", url, 1, "Network"),)).choose(0.5)
-    assert target is not None
-    rendered = target.template.render({"token1": "4711"}, EncodingContext.URL, 0)
+    target = target_of(route((1, 1), offers=(CatalogOffer(1, "An offer", url, 1, "Network"),)))
+    rendered = url_of(target, {"token1": "4711"})
     assert rendered == "https://o.example/?c=C&k=aB3xY9&s=3&o=An%20offer&z=4711&n={unknown}"
 
 

@@ -31,6 +31,7 @@ from clickloop.store.ledger.logs.notices import insert_notices
 from clickloop.store.ledger.logs.postbacks import insert_postbacks
 from clickloop.store.ledger.schema.tables import conversion_changes, conversions, postback_rules, receivers
 from clickloop.store.ledger.setup.postback_rules import insert_rule
+from tests.click.mmdb import GEOIP_ISP, GEOLITE_CITY, base_of
 from tests.empty_stores import open_facts, open_ledger
 from tests.store.used_folder import used
 
@@ -391,3 +392,24 @@ def test_postbacks_on_hold_are_not_called_late(folder: Path) -> None:
     sentences = [finding.sentence for finding in examine(folder, later)]
     assert not [sentence for sentence in sentences if "overdue by" in sentence]
     assert "All postbacks are on hold: restored from a backup of yesterday." in sentences
+
+
+def test_each_geo_base_is_reported_with_its_age_and_coverage_and_what_no_base_has(folder: Path) -> None:
+    (folder / "geo").mkdir()
+    (folder / "geo" / "isp.mmdb").write_bytes(base_of(GEOIP_ISP, "GeoIP2-ISP", built_at=NOW // 1000 - 61 * 86_400))
+    city = folder / "city.mmdb"
+    city.write_bytes(base_of(GEOLITE_CITY, "GeoLite2-City", built_at=NOW // 1000 - 86_400))
+    (folder / "geo" / "torn.mmdb").write_bytes(base_of(GEOLITE_CITY)[:-1])
+    found = [finding for finding in examine(folder, NOW, str(city)) if finding.place == "geo"]
+    well, warning = DoctorVerdict.WELL, DoctorVerdict.WARNING
+    assert [finding.verdict for finding in found] == [well, warning, warning, well]
+    assert found[0].sentence == f"{city}: GeoLite2-City, 1 day old, with country, region, city."
+    assert "GeoIP2-ISP, 61 days old, with isp, asn. Bases are out of date after 60 days." in found[1].sentence
+    assert "torn.mmdb cannot be used as a geo base" in found[2].sentence
+    assert found[3].sentence == "No base has connection: unknown for new visitors."
+
+
+def test_without_a_base_the_included_one_is_reported_and_nothing_is_wrong(folder: Path) -> None:
+    sentences = [finding.sentence for finding in examine(folder, NOW) if finding.place == "geo"]
+    assert sentences[0] == "The included base: GeoLite2-Country, 621 days old, with country."
+    assert sentences[1] == "No base has region, city, isp, asn, connection: unknown for new visitors."

@@ -47,6 +47,10 @@ FORMER_NAMES = {"receivers": "lanes"}
 """Tables that a migration renamed."""
 
 
+FILLED = {"flows", "flow_parts", "flow_references", "flow_versions"}
+"""Tables that a migration fills from others."""
+
+
 class KeptFolder(msgspec.Struct, frozen=True):
     """The contents of an archived folder once everything is settled. ``late``: a click that was not settled yet."""
 
@@ -72,7 +76,11 @@ def unpacked(revision: str, target: Path) -> Path:
 def counted(path: Path) -> dict[str, int]:
     """Rows by table, as SQLite itself counts them; without tables that are empty, which a later version may have added."""
     with closing(sqlite3.connect(path)) as database:
-        names = [table.name for table in metadata.sorted_tables if table.name not in {"settings", "settled_segments"}]
+        names = [
+            table.name
+            for table in metadata.sorted_tables
+            if table.name not in {"settings", "settled_segments"} | FILLED
+        ]
         known = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         stored = {name: name if name in known else FORMER_NAMES.get(name, "") for name in names}
         return {

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from clickloop.click.conditions import Value
+from clickloop.click.continent import continent_of
 from clickloop.click.place import Place
 from clickloop.click.useragent import Device
 from clickloop.setup.condition import QUERY_PREFIX
@@ -46,7 +47,8 @@ def _of_click(name: str) -> Getter:
 
 _GETTERS: dict[str, Getter] = {
     "country": lambda visitor: visitor.place.country,
-    "continent": lambda visitor: visitor.place.continent,
+    # Not the base's own word: the click keeps the country alone, and must be decided again the same way.
+    "continent": lambda visitor: continent_of(visitor.place.country),
     "region": lambda visitor: visitor.place.region,
     "city": lambda visitor: visitor.place.city,
     "isp": lambda visitor: visitor.place.isp,

@@ -17,6 +17,7 @@ from clickloop.setup.condition import (
     Operator,
     comparison_of,
     hours_in,
+    is_comparable,
     moment_in,
     zone_of,
 )
@@ -26,7 +27,7 @@ Value = str | int | frozenset[str]
 Test = Callable[[Any], bool]
 """Takes a known value of the kind that the condition's field has."""
 
-_QUARTER_MS = 15 * 60 * 1000
+QUARTER_MS = 15 * 60 * 1000
 """Offsets of time zones are multiples of a quarter of an hour since 1972, so within one the hour of the week stays."""
 _FEW = 20
 """From here on one automaton is faster than a search for each text."""
@@ -48,9 +49,12 @@ class ReadyCondition(msgspec.Struct, frozen=True, gc=False):
 
 
 def ready_condition(condition: Condition, entries: Iterable[str] = ()) -> ReadyCondition:
-    """Return a condition ready to be tried. ``entries``: of its named list. It must have no faults, see ``condition_faults``."""
+    """Return a condition ready to be tried. It must have no faults, see ``condition_faults``.
+
+    ``entries``: of its named list, which knows no fields; those that the field cannot be compared with are left out.
+    """
     comparison = comparison_of(condition.field) or Comparison.TEXT
-    values = (*condition.values, *entries)
+    values = (*condition.values, *(entry for entry in entries if is_comparable(condition, entry)))
     return ReadyCondition(condition.field, _test(condition.op, comparison, values), condition.holds_for_unknown)
 
 
@@ -158,10 +162,10 @@ def _in_schedule(values: tuple[str, ...]) -> Test:
 
     @lru_cache(maxsize=8)
     def holds_in(quarter: int) -> bool:
-        moment = datetime.fromtimestamp(quarter * _QUARTER_MS / 1000, zone)
+        moment = datetime.fromtimestamp(quarter * QUARTER_MS / 1000, zone)
         return moment.weekday() * 24 + moment.hour in hours
 
-    return lambda value: holds_in(value // _QUARTER_MS)
+    return lambda value: holds_in(value // QUARTER_MS)
 
 
 def _is_between(comparison: Comparison, values: tuple[str, ...]) -> Test:

@@ -17,7 +17,8 @@ from clickloop.setup.flow import FlowParts, Path, PathTarget
 
 Item = TypeVar("Item")
 
-_PATH, _LANDING, _OFFER, _HOP = 1, 2, 3, 4
+PATH_CHOICE, LANDING_CHOICE, OFFER_CHOICE, _HOP = 1, 2, 3, 4
+"""The choices that are derived from a draw."""
 MAX_DRAW_BITS = 63
 """A draw fits into a signed column of 64 bits."""
 _MASK = (1 << 64) - 1
@@ -73,12 +74,12 @@ class ReadyPath(msgspec.Struct, Generic[Item], frozen=True):
     def choose(self, draw: int) -> Item | None:
         """Return where the path sends a visitor with this draw: to the landing if it has landings, else to the offer."""
         if self.landings.items:
-            return self.landings.choose(draw, _LANDING)
+            return self.landings.choose(draw, LANDING_CHOICE)
         return self.single if self.single is not None else self.choose_offer(draw)
 
     def choose_offer(self, draw: int) -> Item | None:
         """Return the offer for a draw, whether the visitor comes directly or from a landing; None if there is none."""
-        return self.offers.choose(draw, _OFFER)
+        return self.offers.choose(draw, OFFER_CHOICE)
 
 
 class ReadyRule(msgspec.Struct, Generic[Item], frozen=True):
@@ -158,8 +159,9 @@ def _ready_path(rule_id: int, path: Path, item_of: ItemOf[Item]) -> ReadyPath[It
         if not (landings.items if target is PathTarget.LANDING_AND_OFFER else offers.items):
             return None
         return ReadyPath(path.id, target, landings, offers)
-    single = item_of(rule_id, path, target, path.campaign_id or 0)
-    return None if single is None else ReadyPath(path.id, target, landings, offers, single, path.campaign_id)
+    hop = path.campaign_id if target is PathTarget.CAMPAIGN else None
+    single = item_of(rule_id, path, target, hop or 0)
+    return None if single is None else ReadyPath(path.id, target, landings, offers, single, hop)
 
 
 def _items(pairs: Iterable[tuple[Item | None, int]]) -> Weighted[Item]:
@@ -185,4 +187,4 @@ def choose(flow: ReadyFlow[Item], values: Sequence[Value], draw: int) -> Choice[
     """Return the way of a visitor with these values of ``flow.fields``. ``draw``: a random number of up to 64 bits."""
     rule, failed = rule_for(flow, values) if flow.rules else (None, "")
     paths = flow.default_paths if rule is None else rule.paths
-    return Choice(0 if rule is None else rule.id, paths.choose(draw, _PATH), failed)
+    return Choice(0 if rule is None else rule.id, paths.choose(draw, PATH_CHOICE), failed)

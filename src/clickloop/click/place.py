@@ -6,11 +6,14 @@ from typing import Any
 
 import msgspec
 
+from clickloop.click.geo.region import region_code
+
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _SUBDIVISION = re.compile(r"[A-Z0-9]{1,3}")
 _CONTINENTS = frozenset({"AF", "AN", "AS", "EU", "NA", "OC", "SA"})
 _AS_NUMBER = re.compile(r"(?:AS)?([0-9]{1,10})")
 MAX_NAME_LENGTH = 100
+_WITHIN_COUNTRY = ("continent", "region", "city")
 CONNECTIONS = {
     "cellular": "mobile",
     "mobile": "mobile",
@@ -50,28 +53,31 @@ NOWHERE = Place()
 def place_from(records: Iterable[object]) -> Place:
     """Return what the records that several bases have of one address say together; of two that differ the first counts.
 
-    The forms are those of MaxMind (GeoIP2, GeoLite2) and of bases that follow them, such as DB-IP's, and the flat one of IPinfo. A
-    base's own codes of regions are no ISO 3166-2 and are left out.
+    The forms are those of MaxMind (GeoIP2, GeoLite2) and of bases that follow them, such as DB-IP's, and flat ones: IPinfo's and
+    ip-location-db's. A base's own codes of regions are no ISO 3166-2 and are left out; the name of a region is understood where it
+    means only one. A record that places the address in another country adds no region and city.
     """
     found: dict[str, str] = {}
     for record in records:
         if isinstance(record, Mapping):
-            for name, value in _values(record).items():
-                if value and not found.get(name):
+            country = found.get("country", "")
+            values = _values(record, country)
+            is_elsewhere = bool(country and values["country"] and values["country"] != country)
+            for name, value in values.items():
+                if value and name not in found and not (is_elsewhere and name in _WITHIN_COUNTRY):
                     found[name] = value
-    country = found.get("country", "")
-    if not found.get("region", "").startswith(f"{country}-"):
-        found.pop("region", None)  # of a base that places the address in another country
+    if not found.get("region", "").startswith(f"{found.get('country', '')}-"):
+        found.pop("region", None)
     return Place(**found)
 
 
-def _values(record: Mapping[Any, Any]) -> dict[str, str]:
+def _values(record: Mapping[Any, Any], known_country: str) -> dict[str, str]:
     traits = _mapping(record, "traits")
     country = _country(record)
     return {
         "country": country,
         "continent": _continent(record),
-        "region": _region(record, country),
+        "region": _region(record, country or known_country),
         "city": _name(record.get("city")),
         "isp": _first_text(record, traits, "isp", "autonomous_system_organization", "as_name", "organization"),
         "asn": _as_number(record, traits),
@@ -89,16 +95,22 @@ def _country(record: Mapping[Any, Any]) -> str:
 
 
 def _continent(record: Mapping[Any, Any]) -> str:
-    value = record.get("continent", record.get("continent_code"))
-    code = value.get("code") if isinstance(value, Mapping) else value
-    return code if isinstance(code, str) and code in _CONTINENTS else ""
+    for name in ("continent", "continent_code"):
+        value = record.get(name)
+        code = value.get("code") if isinstance(value, Mapping) else value
+        if isinstance(code, str) and code in _CONTINENTS:
+            return code
+    return ""
 
 
 def _region(record: Mapping[Any, Any], country: str) -> str:
     subdivisions = record.get("subdivisions")
     first = subdivisions[0] if isinstance(subdivisions, list) and subdivisions else None
     code = first.get("iso_code") if isinstance(first, Mapping) else None
-    return f"{country}-{code}" if country and isinstance(code, str) and _SUBDIVISION.fullmatch(code) else ""
+    if country and isinstance(code, str) and _SUBDIVISION.fullmatch(code):
+        return f"{country}-{code}"
+    names = (_name(value) for value in (first, record.get("region"), record.get("state1"), record.get("stateprov")))
+    return region_code(country, next((name for name in names if name), ""))
 
 
 def _name(value: object) -> str:
@@ -106,7 +118,7 @@ def _name(value: object) -> str:
     if isinstance(value, Mapping):
         names = value.get("names")
         value = names.get("en") if isinstance(names, Mapping) else None
-    return value[:MAX_NAME_LENGTH] if isinstance(value, str) else ""
+    return _clean(value) if isinstance(value, str) else ""
 
 
 def _as_number(record: Mapping[Any, Any], traits: Mapping[Any, Any]) -> str:
@@ -124,8 +136,13 @@ def _first_text(record: Mapping[Any, Any], traits: Mapping[Any, Any], *names: st
         for name in names:
             value = source.get(name)
             if isinstance(value, str) and value:
-                return value[:MAX_NAME_LENGTH]
+                return _clean(value)
     return ""
+
+
+def _clean(text: str) -> str:
+    """Return a text as the facts can store it."""
+    return text[:MAX_NAME_LENGTH].replace("\0", "")
 
 
 def _mapping(record: Mapping[Any, Any], name: str) -> Mapping[Any, Any]:

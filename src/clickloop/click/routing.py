@@ -1,14 +1,23 @@
 """Routing: from a campaign's key to the visitor's destination. Pure: chance is passed in."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from clickloop.click.arriving_visitor import ArrivingVisitor, Getter, getter_of
 from clickloop.click.click_json import click_json
 from clickloop.click.conditions import Value
-from clickloop.click.destination import Destinations, PathPlace, RedirectTarget
-from clickloop.click.flow import ReadyFlow, ReadyPath, choose, draw_after_hop, ready_flow
+from clickloop.click.destination import Destination, Destinations, PathPlace, RedirectTarget, fallback_template
+from clickloop.click.flow import (
+    LANDING_CHOICE,
+    OFFER_CHOICE,
+    ReadyFlow,
+    ReadyPath,
+    Weighted,
+    choose,
+    draw_after_hop,
+    ready_flow,
+)
 from clickloop.click.passed_query import PLATFORM_CLICK_IDS
 from clickloop.explained import Explained
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogFlow
@@ -38,27 +47,6 @@ class NotServed(msgspec.Struct, frozen=True, gc=False):
     reason: NotServedReason
 
 
-class Destination:
-    """A destination of a path, prepared when the first visitor goes there: a flow may name thousands that nobody reaches."""
-
-    __slots__ = ("_prepare", "_target", "campaign_id", "place")
-
-    def __init__(self, place: PathPlace, prepare: Callable[[], RedirectTarget], campaign_id: int = 0) -> None:
-        self.place = place
-        self.campaign_id = campaign_id
-        """The campaign along whose flow the visitor goes on; 0: none."""
-        self._prepare = prepare
-        self._target: RedirectTarget | None = None
-
-    @property
-    def target(self) -> RedirectTarget:
-        """Return the destination, prepared."""
-        target = self._target
-        if target is None:
-            target = self._target = self._prepare()
-        return target
-
-
 class RouteStep(msgspec.Struct, frozen=True, gc=False):
     """A decision of one flow: ``failed`` as in ``click.flow.Choice``."""
 
@@ -74,6 +62,8 @@ class Routing(msgspec.Struct, frozen=True, gc=False):
     """The draw of the flow that decided."""
     failed: str = ""
     hops: tuple[RouteStep, ...] = ()
+    dead_end: PathPlace | None = None
+    """The flow and the rule that had no destination, so that the visitor goes to the fallback."""
 
 
 def hops_text(hops: Iterable[RouteStep]) -> str:
@@ -89,6 +79,15 @@ class ReadyRoute(msgspec.Struct, frozen=True, gc=False):
 
     flow: ReadyFlow[Destination]
     getters: tuple[Getter, ...]
+    flow_id: int
+    flow_version: int
+
+
+class Choices(msgspec.Struct, frozen=True, gc=False):
+    """Destinations of the only path of a flow. ``choice``: as in ``click.flow.Weighted.choose``."""
+
+    items: Weighted[Destination]
+    choice: int
 
 
 class Route(msgspec.Struct, frozen=True, gc=False):
@@ -102,6 +101,8 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     """Compiled flows of the campaigns that paths lead to, by campaign id."""
     only: RedirectTarget | None
     """The destination of all visitors, where there is nothing to choose."""
+    simple: Choices | None
+    """The destinations of all visitors, where there is nothing to choose but one of them."""
     fallback: RedirectTarget | None
     json: bytes
     """The campaign's fragment of the click's JSON, for clicks without a target."""
@@ -110,6 +111,10 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     counts_visits: bool = False
     """Whether a condition needs the visitor's signed cookie."""
     left_out: tuple[NotServed, ...] = ()
+    pressed: dict[int, ReadyPath[Destination]] = {}
+    """Cache of ``path``."""
+    carried: dict[int, tuple[str, ...]] = {}
+    """Cache of ``landing_paths.carried_macros``."""
 
     def choose(self, visitor: ArrivingVisitor, draw: int) -> Routing:
         """Return the way of an ``ArrivingVisitor`` with this draw of up to 63 bits."""
@@ -121,7 +126,8 @@ class Route(msgspec.Struct, frozen=True, gc=False):
             choice = choose(flow, values, draw)
             found = None if choice.path is None else choice.path.choose(draw)
             if found is None:
-                return Routing(self.fallback, draw, choice.failed, hops)
+                dead_end = PathPlace(ready.flow_id, ready.flow_version, choice.rule_id)
+                return Routing(self.fallback, draw, choice.failed, hops, dead_end)
             if not found.campaign_id:
                 return Routing(found.target, draw, choice.failed, hops)
             hops = (*hops, RouteStep(found.place, choice.failed))
@@ -146,8 +152,13 @@ class Route(msgspec.Struct, frozen=True, gc=False):
 
     def path(self, path_id: int) -> ReadyPath[Destination] | None:
         """Return a path that serves visitors, of the campaign's flow or of one that it leads to; None if there is none."""
-        readies = () if self.ready is None else (self.ready, *self.hops.values())
-        return next((path for ready in readies if (path := ready.flow.path(path_id)) is not None), None)
+        found = self.pressed.get(path_id)
+        if found is None and self.ready is not None:
+            readies = (self.ready, *self.hops.values())
+            found = next((path for ready in readies if (path := ready.flow.path(path_id)) is not None), None)
+            if found is not None:
+                self.pressed[path_id] = found
+        return found
 
 
 class Routes:
@@ -162,6 +173,8 @@ class Routes:
         self._lists = {named.id: named.entries for named in catalog.lists}
         self._own_links = OwnLinks(catalog.own_hosts)
         self._fallback_url = fallback_url
+        self.instance_fallback = fallback_template(fallback_url)
+        """The instance's fallback URL, for visitors of whom no campaign is known; None: there is none."""
         self.click_id_parameters = PLATFORM_CLICK_IDS | frozenset(catalog.click_id_parameters)
         """Lower-case names of the parameters that carry ad platforms' click ids."""
         self._routes: dict[bytes, Route] = {}
@@ -207,6 +220,7 @@ class Routes:
             ready=ready,
             hops=hops,
             only=None if ready is None else _only(ready),
+            simple=None if ready is None else _simple(ready),
             fallback=destinations.url(
                 PathPlace(redirect=campaign.redirect, pass_query=campaign.pass_query), fallback_url
             )
@@ -233,7 +247,7 @@ class Routes:
         rule_names = {rule.id: rule.name for rule in flow.parts.rules}
 
         def item_of(rule_id: int, path: Path, kind: PathTarget, item_id: int) -> Destination | None:
-            reason = self._left_out(path, kind, item_id)
+            reason = self.why_not_served(path, kind, item_id)
             if reason is not None:
                 left_out.append(NotServed(kind, item_id, path.id, reason))
                 return None
@@ -260,7 +274,8 @@ class Routes:
 
         ready = ready_flow(flow.parts, self._lists, item_of)
         row_fields = _row_fields(origin)
-        return ReadyRoute(ready, tuple(getter_of(field, row_fields) for field in ready.fields))
+        getters = tuple(getter_of(field, row_fields) for field in ready.fields)
+        return ReadyRoute(ready, getters, flow.id, flow.version)
 
     def _add_hops(
         self,
@@ -278,7 +293,7 @@ class Routes:
                 hops[campaign_id] = self._ready(origin, self._by_id[campaign_id], destinations, [])
                 self._add_hops(origin, hops[campaign_id], destinations, hops, depth - 1)
 
-    def _left_out(self, path: Path, kind: PathTarget, item_id: int) -> NotServedReason | None:
+    def why_not_served(self, path: Path, kind: PathTarget, item_id: int) -> NotServedReason | None:
         """Return why a path does not serve one of its items, or None if it does."""
         match kind:
             case PathTarget.OFFER:
@@ -342,6 +357,17 @@ def _only(ready: ReadyRoute) -> RedirectTarget | None:
     path = flow.default_paths.items[0]
     shown = path.landings.items or path.offers.items or (() if path.single is None else (path.single,))
     return shown[0].target if len(shown) == 1 and not shown[0].campaign_id else None
+
+
+def _simple(ready: ReadyRoute) -> Choices | None:
+    """Return the destinations of a flow without rules that has one path to several landings or offers; None for other flows."""
+    flow = ready.flow
+    if flow.rules or len(flow.default_paths.items) != 1:
+        return None
+    path = flow.default_paths.items[0]
+    if path.landings.items:
+        return Choices(path.landings, LANDING_CHOICE)
+    return Choices(path.offers, OFFER_CHOICE) if path.offers.items else None
 
 
 def _fields(campaign: CatalogCampaign, readies: Sequence[ReadyRoute]) -> dict[str, str]:

@@ -9,10 +9,13 @@ from msgspec.structs import replace
 
 from clickloop.click.click import Click
 from clickloop.click.click_values import click_values
+from clickloop.click.continent import continent_of
+from clickloop.click.destination import Destination as RouteDestination
 from clickloop.click.destination import RedirectTarget
 from clickloop.click.flow import ReadyPath
+from clickloop.click.geo.geo_base import FixedPlace
+from clickloop.click.place import Place
 from clickloop.click.redirect import COOKIE
-from clickloop.click.routing import Destination as RouteDestination
 from clickloop.click.routing import Route, Routes
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
@@ -83,17 +86,6 @@ class SimulationSetup(msgspec.Struct, frozen=True):
         route = self.routes.find(self.campaign.key.encode())
         assert route is not None, f"campaign {self.campaign.id} is live and not in the catalog"
         return route
-
-
-class _Country:
-    """A country database that returns one given country."""
-
-    def __init__(self, country: str) -> None:
-        self._country = country
-
-    def country(self, ip: str) -> str:
-        """Return the simulated country for any address."""
-        return self._country
 
 
 class _InMemory:
@@ -191,7 +183,7 @@ def record_visit(
     stream, visitor, campaign = _InMemory(), invented.visitor, setting.campaign
     edge = Edge(
         routes=setting.routes,
-        visitors=Visitors(_Country(visitor.country)),
+        visitors=Visitors(FixedPlace(Place(visitor.country, continent_of(visitor.country)))),
         click_ids=click_ids,
         notice_ids=RecordIds(lambda: now_ms),
         clicks=stream,

@@ -6,6 +6,7 @@ import random
 import socket
 import sys
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -13,8 +14,8 @@ import uvloop
 
 from clickloop.alarm.vital_signs import LOOK_SECONDS, Patience, VitalSigns
 from clickloop.click.flow import MAX_DRAW_BITS
-from clickloop.click.geo_file import POLL_SECONDS as GEO_POLL_SECONDS
-from clickloop.click.geo_file import GeoFile
+from clickloop.click.geo.files import POLL_SECONDS as GEO_POLL_SECONDS
+from clickloop.click.geo.files import GeoFiles
 from clickloop.click.routing import Routes
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
@@ -85,7 +86,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     name = f"edge{number}"
     catalog_file = CatalogFile(folder, confirmed_id(folder))
     click_ids, key_fault = _usable_click_ids(folder, catalog_file)
-    geo = _geo_file(settings)
+    geo = _geo_files(settings)
     journals = _open_journals(settings, number)
     clicks, notices, deferred, page_events = journals
     edge = _edge(settings, click_ids, Visitors(geo.base), clicks, notices, deferred, page_events)
@@ -187,7 +188,7 @@ def _edge(
         deferred=deferred,
         clock=wall_clock,
         page_events=page_events,
-        draw=lambda: random.getrandbits(MAX_DRAW_BITS),
+        draw=partial(random.getrandbits, MAX_DRAW_BITS),
         cookies=VisitorCookies(click_ids.derived_key(b"visitor cookie")),
         currency=settings.currency,
     )
@@ -201,10 +202,10 @@ def _usable_click_ids(folder: Path, catalog_file: CatalogFile) -> tuple[ClickIds
     return click_ids, fault
 
 
-def _geo_file(settings: Settings) -> GeoFile:
-    geo = GeoFile(settings.geo_base, settings.folder() / "run")
-    if geo.fault:
-        log("the geo base cannot be used: visitors have no country until it is good", fault=geo.fault)
+def _geo_files(settings: Settings) -> GeoFiles:
+    geo = GeoFiles(settings.geo_base, settings.folder())
+    for fault in geo.faults:
+        log("a geo base cannot be used: visitors get no place from it until it is good", fault=fault)
     return geo
 
 
@@ -235,11 +236,12 @@ async def _watch_vitals(vitals: EdgeVitals) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _watch_geo(geo: GeoFile, visitors: Visitors) -> None:
-    """Reload the geo base when its file has changed."""
+async def _watch_geo(geo: GeoFiles, visitors: Visitors) -> None:
+    """Reload the geo bases when their files have changed."""
     while True:
         await asyncio.sleep(GEO_POLL_SECONDS)
-        if geo.look():
+        # In a thread: a base of a hundred megabytes is copied, and visitors must not wait for it.
+        if await asyncio.to_thread(geo.look):
             visitors.use_geo_base(geo.base)
             log("geo base taken")
 

@@ -28,6 +28,11 @@ class ClickView(msgspec.Struct, kw_only=True):
     domain: str
     ip: str
     country: str
+    region: Annotated[str, Meta(description="ISO 3166-2.", examples=["US-CA"])]
+    city: str
+    isp: str
+    asn: Annotated[str, Meta(description="Number of the autonomous system.", examples=["21928"])]
+    connection: Annotated[str, Meta(description="mobile, broadband, corporate, dialup or satellite.")]
     language: str
     useragent: str
     referrer: str

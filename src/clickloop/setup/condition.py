@@ -190,8 +190,10 @@ def _number_faults(at: str, condition: Condition, comparison: Comparison) -> lis
         if condition.list_id is not None or count not in expected or not any(condition.values[:2]):
             return [FieldFault(field, FaultCode.OUT_OF_RANGE, "Two bounds are expected; one of them may be empty.")]
         return []
-    if comparison is Comparison.SCHEDULE and condition.list_id is not None:
-        return [FieldFault(f"{at}.list_id", FaultCode.NOT_ALLOWED, "A schedule takes no list.")]
+    if condition.list_id is not None and (comparison is Comparison.SCHEDULE or op is Operator.MATCHES):
+        # A list may have 10,000 entries: as expressions they would cost each click milliseconds.
+        whose = "A schedule" if comparison is Comparison.SCHEDULE else "matches"
+        return [FieldFault(f"{at}.list_id", FaultCode.NOT_ALLOWED, f"{whose} takes no list.")]
     if not count and condition.list_id is None:
         return [FieldFault(field, FaultCode.REQUIRED, "Give at least one value, or a list.")]
     most = MAX_MATCHES if op is Operator.MATCHES else MAX_VALUES
@@ -215,6 +217,12 @@ def _value_faults(at: str, condition: Condition, comparison: Comparison) -> list
         if faults:
             return faults
     return []
+
+
+def is_comparable(condition: Condition, value: str) -> bool:
+    """Return whether a condition can compare with a value, such as an entry of its list, which other conditions may use, too."""
+    comparison = comparison_of(condition.field) or Comparison.TEXT
+    return bool(value) and not _fault_of(condition, comparison, 1, value)
 
 
 def _fault_of(condition: Condition, comparison: Comparison, position: int, value: str) -> str:

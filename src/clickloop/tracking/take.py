@@ -1,23 +1,27 @@
 """The edge's two steps of the loop: take_click and take_notice. Nothing is answered before it is in the journal."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
 import msgspec
 
 from clickloop.click.arriving_visitor import ArrivingVisitor
+from clickloop.click.carried_values import carried_of_fields
 from clickloop.click.click import Click, Flag
 from clickloop.click.click_values import click_values
 from clickloop.click.destination import RedirectTarget
+from clickloop.click.landing_paths import carried_macros
 from clickloop.click.passed_query import with_passed_query
 from clickloop.click.query import read_query
+from clickloop.click.recent_visits import RecentVisits
 from clickloop.click.redirect import VISITOR_COOKIE, cookie_value
 from clickloop.click.routing import Route, Routes, hops_text
 from clickloop.click.screening import screen
 from clickloop.click.trial_mark import TEST_BYTES, is_test
 from clickloop.click.visitor import USERAGENT_CHARACTERS, Visitors
-from clickloop.click.visitor_cookie import VisitorCookies, VisitorState, remember_visit
+from clickloop.click.visitor_cookie import Visit, VisitorCookies, VisitorState, remember_visit
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock
 from clickloop.conversion.condensed import condensed
@@ -28,13 +32,16 @@ from clickloop.macro import EncodingContext, unreplaced_macro
 from clickloop.money import Amount, AmountFault, amount_text, currency_of, read_amount
 from clickloop.record_id import RecordIds
 from clickloop.setup.condition import QUERY_PREFIX
-from clickloop.setup.redirect import PassQuery, RedirectMode
+from clickloop.setup.redirect import RedirectMode
 from clickloop.store.journal.writer import JournalFull
 from clickloop.text import escape_bytes
 from clickloop.tracking.notice_limits import MAX_STORED_BYTES, MAX_STORED_BYTES_OVER_RATE, NoticeRates
 
 # Limits the size of a click's record: a thousand clicks a second with long values would fill the disk.
 MAX_VALUE_CHARACTERS = 1024
+
+
+MAX_REMEMBERED_COST = 40
 
 
 class EdgeRequest(Protocol):
@@ -117,6 +124,8 @@ class Edge(msgspec.Struct):
     """Whether visitors use https even if no proxy says so. Cookies are then marked Secure."""
     strangers: NoticeRates = msgspec.field(default_factory=NoticeRates)
     """Counters of recent notices, for the limits of what is stored of them."""
+    recent_visits: RecentVisits = msgspec.field(default_factory=RecentVisits)
+    """For landings' visitors whose browser keeps no cookie."""
     unrecorded: int = 0
     """Number of visitors redirected without a record because the disk was full."""
     unstored: int = 0
@@ -147,7 +156,7 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     screening = screen(arrival.method, headers.get(b"purpose", b""), device.device.screening, test=test)
     if link_flag is not None:
         flags = (*flags, link_flag)
-    click = _from_link(edge, route, parameters, flags, len(arrival.query))
+    click = click_from_link(edge, route, parameters, flags, len(arrival.query))
     click["click_id"] = click_id = edge.click_ids.new(now_ms)
     if b"referer" in headers:
         click["referrer"] = escape_bytes(headers[b"referer"][:MAX_VALUE_CHARACTERS])
@@ -156,12 +165,16 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     place = edge.visitors.place_of(arrival.ip)
     language = edge.visitors.language_of(headers.get(b"accept-language", b""))
     target, draw, state = route.only, 0, None
-    if target is None:
+    if target is None and route.simple is not None:
+        click["draw"] = draw = edge.draw()
+        chosen = route.simple.items.choose(draw, route.simple.choice)
+        target = None if chosen is None else chosen.target
+    elif target is None:
         if route.counts_visits:
             state = visitor_state(edge, headers)
             click["visit_number"] = state.visits_of(route.campaign.id) + 1
         visitor = ArrivingVisitor(now_ms, arrival.ip, device.device, device.useragent, place.place, language.tag, click)
-        target, draw = _route(route, visitor, click, edge.draw())
+        target, draw = route_visitor(route, visitor, click, edge.draw())
     elif target.landing_id:
         # Chooses the offer when the visitor presses a button.
         click["draw"] = draw = edge.draw()
@@ -176,16 +189,26 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
         place.json,
         language.json,
     )
-    redirect = _redirect(edge, arrival, route, target, click, head, now_ms)
+    location = ""
+    if target is not None and target.template is not None:
+        location = _location(target, click, head, now_ms)
+        if target.passes_query:
+            names = edge.routes.click_id_parameters
+            location = with_passed_query(location, arrival.query, target.place.pass_query, names)
+        click["target"] = location
     # Buffered: one write for all clicks of an event loop iteration. None is redirected before it.
     edge.clicks.gather(head + _encode(click)[1:])
-    if target is not None and (target.landing_id or state is not None):
-        state = remember_visit(state or visitor_state(edge, headers), route, target, click_id, now_ms, draw)
+    if target is None:
+        return ClickRedirect(click_id, "")
+    redirect = ClickRedirect(click_id, location, target.place.redirect, route.campaign.redirect_domain)
+    if target.landing_id or state is not None:
+        visit = remembered_visit(edge, route, target, click, now_ms, draw) if target.landing_id else None
+        state = remember_visit(state or visitor_state(edge, headers), route, visit, now_ms)
         redirect.visitor_cookie = edge.cookies.write(state)
     return redirect
 
 
-def _route(
+def route_visitor(
     route: Route, visitor: ArrivingVisitor, click: dict[str, Any], draw: int
 ) -> tuple[RedirectTarget | None, int]:
     """Return the destination of a visitor and the draw of the flow that chose it; note in the click how it was chosen."""
@@ -197,6 +220,11 @@ def _route(
         click["failed_conditions"] = routing.failed
     if routing.hops:
         click["hops"] = hops_text(routing.hops)
+    if routing.dead_end is not None:
+        click["flow_id"] = routing.dead_end.flow_id
+        click["flow_version"] = routing.dead_end.flow_version
+        if routing.dead_end.rule_id:
+            click["rule_id"] = routing.dead_end.rule_id
     for field in route.query_fields:
         click.pop(field, None)
     return routing.target, routing.draw
@@ -209,24 +237,31 @@ def _keep_query(route: Route, click: dict[str, Any]) -> None:
         click["query"] = urlencode(pairs, errors="surrogatepass")
 
 
-def _redirect(
+def remembered_visit(
     edge: Edge,
-    arrival: EdgeRequest,
     route: Route,
-    target: RedirectTarget | None,
+    target: RedirectTarget,
     click: dict[str, Any],
-    head: bytes,
     now_ms: int,
-) -> ClickRedirect:
-    """Return the redirect to a destination, and note its URL in the click."""
-    if target is None or target.template is None:
-        return ClickRedirect(click["click_id"], "")
-    location = _location(target, click, head, now_ms)
-    place = target.place
-    if place.pass_query is not PassQuery.NONE:
-        location = with_passed_query(location, arrival.query, place.pass_query, edge.routes.click_id_parameters)
-    click["target"] = location
-    return ClickRedirect(click["click_id"], location, place.redirect, route.campaign.redirect_domain)
+    draw: int,
+    *,
+    by_page: bool = False,
+) -> Visit:
+    """Return the visit of a click that landing clicks may follow. The edge remembers it for browsers that keep no cookie."""
+    path_id = target.place.path_id
+    values = carried_of_fields(carried_macros(route, path_id), click)
+    visit = Visit(
+        click["click_id"],
+        now_ms // 1000,
+        route.campaign.id,
+        path_id,
+        target.landing_id,
+        draw,
+        values=values,
+        by_page=by_page,
+    )
+    edge.recent_visits.remember(visit)
+    return visit
 
 
 def visitor_state(edge: Edge, headers: dict[bytes, bytes]) -> VisitorState:
@@ -298,7 +333,7 @@ def _shortened(raw: RawNotice, arrival: EdgeRequest, *, is_over_rate: bool) -> R
     )
 
 
-def _from_link(
+def click_from_link(
     edge: Edge, route: Route, parameters: dict[str, str], flags: tuple[Flag, ...], query_bytes: int
 ) -> dict[str, Any]:
     """Return the click fields that the link sets (external id, parameters, cost), flagging what is irregular."""
@@ -320,8 +355,19 @@ def _from_link(
         click["cost_micros"] = fixed
         click["cost_currency"] = route.campaign.cost_currency or edge.currency
     elif cost:
-        _set_cost(click, read_amount(cost), route.campaign.cost_currency or edge.currency)
+        _set_cost(click, _read_cost(cost), route.campaign.cost_currency or edge.currency)
     return click
+
+
+@lru_cache(maxsize=4096)
+def _read_known_cost(text: str) -> Amount | AmountFault:
+    """Return the amount in a short cost. Sources send the same few bids again and again."""
+    return read_amount(text)
+
+
+def _read_cost(text: str) -> Amount | AmountFault:
+    # Longer ones are not remembered: strangers could fill the memory with them.
+    return _read_known_cost(text) if len(text) <= MAX_REMEMBERED_COST else read_amount(text)
 
 
 def _set_cost(click: dict[str, Any], amount: Amount | AmountFault, default_currency: str) -> None:

@@ -400,16 +400,16 @@ def test_saving_a_macro_without_a_value_gives_a_warning_everywhere(instance: "In
     assert {one["name"] for one in instance.got("macros")["macros"] if not one["available"]} == {
         *("region", "city", "isp", "connection", "path.name", "landing.id", "landing.name")
     }
-    offer = instance.made("offers", {"name": "O", "url": "https://o.example/?s={clickid}&c={city}"})
+    offer = instance.made("offers", {"name": "O", "url": "https://o.example/?s={clickid}&c={path.name}"})
     rule = instance.made(
         "postback-rules",
         {
             "name": "R",
             "request": {
-                "url": "https://r.example/?i={isp}",
+                "url": "https://r.example/?i={landing.name}",
                 "headers": [{"name": "X-Path", "value": "{path.name}"}],
                 "body_kind": "json",
-                "body": '{"r": "{region}"}',
+                "body": '{"r": "{landing.id}"}',
                 "method": "POST",
             },
         },

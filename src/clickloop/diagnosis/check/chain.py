@@ -10,7 +10,9 @@ from clickloop.diagnosis.check.finding import CheckPlace, CheckPlaceKind
 from clickloop.postback.rule import Rule
 from clickloop.setup.campaign import Campaign
 from clickloop.setup.catalog import Catalog
-from clickloop.setup.flow import references_of
+from clickloop.setup.flow import FlowParts, references_of
+from clickloop.setup.landing import Landing
+from clickloop.setup.named_list import NamedList
 from clickloop.setup.network import Network
 from clickloop.setup.offer import Offer
 from clickloop.setup.source_rows import ROW_NUMBERS, row_macros
@@ -24,6 +26,15 @@ class CheckedRule(msgspec.Struct, frozen=True):
     paused: bool = False
 
 
+class CheckedFlow(msgspec.Struct, frozen=True, kw_only=True):
+    """A flow that is not archived. ``campaign_id`` 0: it is shared, and has a ``name``."""
+
+    id: int
+    name: str = ""
+    campaign_id: int = 0
+    parts: FlowParts
+
+
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
     """The live set-up: everything, or the part that one campaign needs."""
 
@@ -35,6 +46,10 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
     first_rules: Mapping[int, int]
     """By source, the id of the rule with its postback URL; absent: it has none."""
     statuses: tuple[StatusWords, ...]
+    flows: tuple[CheckedFlow, ...] = ()
+    """Own flows of campaigns that follow them, and shared ones."""
+    landings: Mapping[int, Landing] = {}
+    lists: Mapping[int, NamedList] = {}
     catalog: Catalog
     """The catalog as published to the edge."""
     fallback_url: str = ""
@@ -109,3 +124,7 @@ def campaign_place(campaign: Campaign, field: str = "") -> CheckPlace:
 
 def rule_place(rule: Rule, field: str = "") -> CheckPlace:
     return CheckPlace(kind=CheckPlaceKind.POSTBACK_RULE, id=rule.rule_id, name=rule.name, field=field)
+
+
+def landing_place(landing: Landing, field: str = "") -> CheckPlace:
+    return CheckPlace(kind=CheckPlaceKind.LANDING, id=landing.id, name=landing.name, field=field)

@@ -13,6 +13,7 @@ from clickloop.diagnosis.check.chain import (
     rule_place,
 )
 from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlace, CheckPlaceKind
+from clickloop.diagnosis.check.flows import flow_findings
 from clickloop.diagnosis.check.records import (
     campaign_findings,
     network_findings,
@@ -42,6 +43,7 @@ def static_findings(chain: Chain) -> list[CheckFinding]:
         findings += source_findings(source, rules.get(chain.first_rules.get(source.id, 0)))
     for campaign in chain.campaigns:
         findings += [*_campaign(campaign, routes), *_own_rules_off(campaign, chain)]
+    findings += flow_findings(chain, _unserved(chain, routes))
     for offer in chain.offers.values():
         network = chain.networks.get(offer.network_id) if offer.network_id is not None else None
         findings += offer_findings(offer, network, chain.sources_to(offer.id), any_rows, own_links)
@@ -77,6 +79,15 @@ def _campaign(campaign: Campaign, routes: Routes) -> Iterator[CheckFinding]:
         place = campaign_place(campaign, "fallback_url")
         remedy = "Set one here, or a default in the settings."
         yield CheckFinding(_NOTE, CheckCode.NO_FALLBACK, place, sentence, remedy)
+
+
+def _unserved(chain: Chain, routes: Routes) -> set[int]:
+    """Return the flows of active campaigns that have no destination at all."""
+    return {
+        campaign.flow_id
+        for campaign in chain.catalog.campaigns
+        if campaign.active and (route := routes.find(campaign.key.encode())) is not None and not route.serves
+    }
 
 
 def _own_rules_off(campaign: Campaign, chain: Chain) -> Iterator[CheckFinding]:

@@ -106,17 +106,17 @@ campaigns = Table(
     Column("cost_model", String(16), nullable=False, server_default="link"),
     Column("cost_micros", BigInteger),  # the fixed cost of a click or of a thousand
     Column("source_rules_off", Boolean, nullable=False),
-    # Of a shared flow; none: the campaign's own. Without a foreign key, since flows refer to campaigns.
-    Column("flow_id", Integer, index=True),
-    Column("redirect", String(16), nullable=False, server_default="302"),
-    Column("redirect_domain", String(253), nullable=False, server_default=""),
-    Column("pass_query", String(16), nullable=False, server_default="none"),
     Column("tags", JSON, nullable=False, server_default="[]"),  # list of texts
     Column("notes", Text, nullable=False, server_default=""),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
     Column("version", BigInteger, nullable=False, server_default="1"),
+    # Of a shared flow; none: the campaign's own. Without a foreign key, since flows refer to campaigns.
+    Column("flow_id", Integer, index=True),
+    Column("redirect", String(16), nullable=False, server_default="302"),
+    Column("redirect_domain", String(253), nullable=False, server_default=""),
+    Column("pass_query", String(16), nullable=False, server_default="none"),
     CheckConstraint("cost_model IN ('link', 'per_click', 'per_thousand', 'none')", name="cost_model_known"),
     CheckConstraint(
         "(cost_micros IS NOT NULL) = (cost_model IN ('per_click', 'per_thousand'))", name="cost_where_fixed"

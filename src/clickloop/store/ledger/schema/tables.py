@@ -36,10 +36,11 @@ from clickloop.store.ledger.schema.setup_tables import (
     statuses,
     traffic_sources,
 )
-from clickloop.store.ledger.schema.work_tables import bulk_jobs, exports, kept_answers, uploads
+from clickloop.store.ledger.schema.work_tables import backtests, bulk_jobs, exports, kept_answers, uploads
 
 __all__ = [
     "attempts",
+    "backtests",
     "bulk_jobs",
     "campaigns",
     "changes_log",

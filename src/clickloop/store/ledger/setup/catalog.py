@@ -42,16 +42,21 @@ def read_catalog(tx: Connection, own_hosts: tuple[str, ...]) -> Catalog:
     )
 
 
-def read_catalog_of(tx: Connection, own_hosts: tuple[str, ...], campaign_ids: Collection[int]) -> Catalog:
-    """Return the part of the catalog that some campaigns need, without reading the others."""
+def read_catalog_of(
+    tx: Connection,
+    own_hosts: tuple[str, ...],
+    campaign_ids: Collection[int],
+    also: FlowReferences = FlowReferences(),  # noqa: B008 – it is frozen
+) -> Catalog:
+    """Return the part of the catalog that some campaigns need, without reading the others. ``also``: what else is needed."""
     campaigns_found = {campaign.id: campaign for campaign in _campaigns(tx, campaign_ids)}
     flows_found = {flow.id: flow for flow in _flows(tx, [campaign.flow_id for campaign in campaigns_found.values()])}
-    named = _named_in(flows_found.values())
+    named = _named_in(flows_found.values()) | also
     for _ in range(MAX_DEPTH):
         further = _campaigns(tx, named.campaigns - campaigns_found.keys())
         campaigns_found |= {campaign.id: campaign for campaign in further}
         flows_found |= {flow.id: flow for flow in _flows(tx, [campaign.flow_id for campaign in further])}
-        named = _named_in(flows_found.values())
+        named = _named_in(flows_found.values()) | also
     return Catalog(
         campaigns=tuple(campaigns_found.values()),
         offers=tuple(_offers(tx, named.offers)),

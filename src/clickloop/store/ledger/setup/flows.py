@@ -85,6 +85,19 @@ def flow_version(tx: Connection, flow_id: int, version: int) -> FlowParts | None
     return None if text is None else parts_of(text)
 
 
+def flow_owners(tx: Connection, flow_ids: Collection[int]) -> dict[int, str]:
+    """Return whose each flow is, archived or not: ``campaign 'X'`` for its own one, ``flow 'Y'`` for a shared one."""
+    query = (
+        select(flows.c.id, flows.c.name, campaigns.c.name.label("campaign"))
+        .outerjoin(campaigns, campaigns.c.id == flows.c.campaign_id)
+        .where(flows.c.id.in_(flow_ids))
+    )
+    return {
+        row.id: f"flow {row.name!r}" if row.campaign is None else f"campaign {row.campaign!r}"
+        for row in tx.execute(query)
+    }
+
+
 def insert_own_flow(tx: Connection, campaign_id: int, now_ms: int) -> int:
     """Insert an empty flow of a campaign and return its number."""
     values = {
@@ -113,6 +126,12 @@ def parts_of_flow(tx: Connection, flow_id: int) -> list[NamedPart]:
     """Return the rules and paths that a flow has or had."""
     rows = tx.execute(select(flow_parts).where(flow_parts.c.flow_id == flow_id))
     return [NamedPart(row.id, row.kind, row.name, row.archived_at is not None) for row in rows]
+
+
+def part_names(tx: Connection, part_ids: Collection[int]) -> dict[int, str]:
+    """Return the names of rules and paths of any flow, removed ones too."""
+    rows = tx.execute(select(flow_parts.c.id, flow_parts.c.name).where(flow_parts.c.id.in_(part_ids)))
+    return {row.id: row.name for row in rows}
 
 
 def insert_part(tx: Connection, flow_id: int, kind: str, name: str) -> int:

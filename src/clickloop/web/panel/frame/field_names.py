@@ -53,7 +53,7 @@ _ROW = re.compile(r"\[([^\]]*)\]")
 _HIDDEN_STEPS = frozenset({"request", "conditions", "success", "fill"})
 """Steps of a postback rule's paths that its form does not name."""
 _UNITS = re.compile(r"_(?:seconds|id|days)$")
-_ACRONYMS = re.compile(r"\b(id|ip|url|api)(s?)\b")
+_ACRONYMS = re.compile(r"\b(id|ip|url|api|isp|asn)(s?)\b")
 
 
 _PARAMETERS = {

@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 from litestar.response import Redirect
 
+from clickloop.click.geo.attribution import Attribution
 from clickloop.people.user import Actor, Right
 from clickloop.setup.instance import NOTHING_SAVED, SavedSettings
 from clickloop.web.panel.frame.flash import FlashMessage
@@ -47,6 +48,8 @@ class Viewer:
     """ID of the user's session."""
     alarms: int = 0
     """Number of current alarms."""
+    attributions: tuple[Attribution, ...] = ()
+    """What the licences of the geo bases want shown where their data are."""
     is_new_instance: bool = False
     """Whether there is no campaign yet; the menu then folds most sections."""
     is_posted: bool = False

@@ -209,6 +209,7 @@ def _editor(
         cost_models=COST_MODELS,
         sources=sources,
         source=_source(context, source_id, dict(sources)),
+        has_flow=view is not None and (view.flow_id is not None or len(view.flow.default_paths) > 1),
         offers=choices(context, RecordKind.OFFER, [number_of(share["offer_id"]) for share in shares]),
         max_choices=MAX_CHOICES,
         default_weight=DEFAULT_WEIGHT,
@@ -251,7 +252,7 @@ def _findings(context: ApiContext, view: api.CampaignView) -> list[CheckFindingV
 _FIELDS = [name for name in CampaignChange.__struct_fields__ if name not in ("active", *campaign_flow.FIELDS)]
 """The fields of the page's form: the flow has a page of its own, and buttons pause and resume."""
 _BLANK: dict[str, Any] = {
-    **blank_tree(Campaign(key="", name="", source_id=0), _FIELDS),
+    **blank_tree(Campaign(key="", name="", source_id=0), [name for name in _FIELDS if name != "offers"]),
     "source_id": "",
     "cost": None,
     "offers": [],

@@ -1,0 +1,55 @@
+"""The values that conditions compare: of each field, what a recorded click kept of it. Pure."""
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import unquote_plus
+
+from clickloop.click.click import Click
+from clickloop.click.conditions import Value
+from clickloop.click.continent import continent_of
+from clickloop.setup.condition import FIELDS, QUERY_PREFIX
+
+_SAME_NAME = frozenset(FIELDS) - {"continent", "unique", "visit_number", "ip_version", "schedule", "date"}
+"""Fields of which a click keeps the value as it is, under the same name."""
+
+
+def values_of_click(fields: Iterable[str], click: Click, rows: Mapping[str, str] = {}) -> tuple[Value, ...]:
+    """Return a click's values of fields, in their order; an empty value is unknown or was not kept.
+
+    ``rows``: the click's field that holds a parameter of the link, by the parameter's name in lower case.
+    """
+    return tuple(click_value_of(click, field, rows) for field in fields)
+
+
+def click_value_of(click: Click, field: str, rows: Mapping[str, str] = {}) -> Value:
+    """Return a click's value of a field, as a condition on that field compares it."""
+    if field in _SAME_NAME:
+        value: str = getattr(click, field)
+        return value
+    if field.startswith(QUERY_PREFIX):
+        return _parameter(click, field[len(QUERY_PREFIX) :], rows)
+    match field:
+        case "continent":
+            return continent_of(click.country)
+        case "unique":
+            return "yes" if click.unique else "no"
+        case "visit_number":
+            return str(click.visit_number) if click.visit_number else ""
+        case "ip_version":
+            return ("6" if ":" in click.ip else "4") if click.ip else ""
+        case "schedule" | "date":
+            return click.at
+    return ""
+
+
+def _parameter(click: Click, name: str, rows: Mapping[str, str]) -> str:
+    """Return a parameter of the link, from the field of its row or from what was kept of the query."""
+    wanted = name.lower()
+    row_field = rows.get(wanted)
+    if row_field is not None:
+        value: str = getattr(click, row_field, "")
+        return value
+    for pair in click.query.split("&") if click.query else ():
+        found, _, text = pair.partition("=")
+        if unquote_plus(found).lower() == wanted:
+            return unquote_plus(text, errors="surrogatepass")
+    return ""

@@ -1,0 +1,203 @@
+"""The request to explain where a visitor would go along a campaign's flow, stored or not yet: its fields and their checks."""
+
+import re
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from clickloop.click.continent import continent_of
+from clickloop.click.flow import MAX_DRAW_BITS
+from clickloop.diagnosis.route.explained import RouteExplanation, RouteState, ValueState, VisitorValue
+from clickloop.diagnosis.route.explaining import FlowInForce, SeenValue
+from clickloop.diagnosis.route.lookup import RouteSettings, flow_context, names_in, row_fields_of
+from clickloop.diagnosis.route.simulated import explain_visitor
+from clickloop.setup.catalog import Catalog
+from clickloop.setup.condition import (
+    MAX_VALUE_LENGTH,
+    QUERY_PREFIX,
+    Condition,
+    comparison_of,
+    condition_faults,
+    moment_in,
+    zone_of,
+)
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError, text_faults
+from clickloop.setup.flow import FlowParts, FlowReferences, flow_faults, references_of
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
+from clickloop.store.ledger.setup.catalog import read_catalog_of
+from clickloop.store.ledger.setup.traffic_sources import SOURCES
+
+MAX_VALUES = 100
+_DRAW = re.compile(r"[0-9]{1,19}")
+_NOW_FIELDS = ("schedule", "date")
+_DEVICE_FIELDS = {
+    "device": "kind",
+    "brand": "brand",
+    "model": "model",
+    "os": "os",
+    "os_version": "os_version",
+    "browser": "browser",
+    "browser_version": "browser_version",
+}
+_ALWAYS_KNOWN = {"unique": "yes", "visit_number": "1"}
+
+
+class RouteBody(msgspec.Struct, kw_only=True):
+    """A visitor whose route is explained. Nothing is stored."""
+
+    values: Annotated[
+        dict[str, str],
+        Meta(
+            description="The visitor's values by the fields of conditions: country, os, v1, query.sub … Those left out are unknown; "
+            "unique is yes and visit_number 1. A useragent fills in device, os and browser.",
+            examples=[{"country": "US", "region": "US-CA", "os": "Android"}],
+        ),
+    ] = {}
+    parameters: Annotated[
+        dict[str, str], Meta(description="Parameters of the link by their names.", examples=[{"zone": "77"}])
+    ] = {}
+    at: Annotated[str, Meta(description="Local time of the visit. Empty: now.", examples=["2026-12-01T14:00"])] = ""
+    zone: Annotated[str, Meta(description="Time zone of at.", examples=["Europe/Berlin"])] = "UTC"
+    draw: Annotated[
+        str,
+        Meta(
+            description="A draw, as a click keeps it: a whole number of 63 bits, by which each choice is made. Empty: the share of "
+            "each is returned.",
+            examples=["4611686018427387904"],
+        ),
+    ] = ""
+    flow: Annotated[
+        FlowParts | None, Meta(description="A flow that is not saved yet. null: the campaign's, as saved.")
+    ] = None
+
+
+def explain_route_of_visitor(
+    ledger: Ledger, campaign_id: int, body: RouteBody, settings: RouteSettings, now_ms: int
+) -> RouteExplanation | None:
+    """Explain where a visitor of a campaign would go. None: there is no live campaign of that id. Raise InvalidInputError."""
+    at = _moment(body, now_ms)
+    faults = _faults(body)
+    if faults:
+        raise InvalidInputError(tuple(faults))
+    draw = int(body.draw) if body.draw else None
+    with ledger.read() as tx:
+        campaign = CAMPAIGNS.find(tx, campaign_id)
+        if campaign is None or campaign.archived_at is not None:
+            return None
+        source = SOURCES.find(tx, campaign.source_id)
+        named = FlowReferences() if body.flow is None else references_of(body.flow)
+        catalog = read_catalog_of(tx, settings.own_hosts, [campaign_id, *named.campaigns], named)
+        for one in catalog.flows:
+            named = named | references_of(one.parts)
+        names = names_in(tx, named, source)
+    flows = _flows_in_force(catalog)
+    flow = flows[campaign_id]
+    if body.flow is not None:
+        flow = msgspec.structs.replace(flow, parts=body.flow, version=0)
+    seen = _values_of(body, dict(row_fields_of(source)), at)
+    route = explain_visitor(flow, flows, seen, flow_context(catalog, names, settings.fallback_url), draw)
+    return route if campaign.active else msgspec.structs.replace(route, state=RouteState.PAUSED)
+
+
+def _flows_in_force(catalog: Catalog) -> dict[int, FlowInForce]:
+    """Return the flow that visitors of each campaign follow, by campaign."""
+    flows = {flow.id: flow for flow in catalog.flows}
+    found = {}
+    for campaign in catalog.campaigns:
+        flow = flows.get(campaign.flow_id)
+        found[campaign.id] = FlowInForce(
+            flow_id=campaign.flow_id,
+            version=flow.version if flow else 0,
+            name=f"campaign {campaign.name!r}",
+            parts=flow.parts if flow else FlowParts(),
+        )
+    return found
+
+
+def _values_of(body: RouteBody, rows: dict[str, str], at: int) -> SeenValue:
+    """Return the function that reads the visitor's values."""
+    given = {
+        field.lower() if field.startswith(QUERY_PREFIX) else field: value
+        for field, value in body.values.items()
+        if value
+    }
+    for name, value in body.parameters.items():
+        if not value:
+            continue
+        given.setdefault(rows.get(name.lower(), f"{QUERY_PREFIX}{name.lower()}"), value)
+    if country := given.get("region", "")[:2]:
+        given.setdefault("country", country)
+    given.setdefault("continent", continent_of(given.get("country", "")))
+    if ip := given.get("ip"):
+        given.setdefault("ip_version", "6" if ":" in ip else "4")
+    for field, value in {**_device_values(given.get("useragent", "")), **_ALWAYS_KNOWN}.items():
+        given.setdefault(field, value)
+
+    def seen(field: str) -> VisitorValue:
+        if field in _NOW_FIELDS:
+            return VisitorValue(at, ValueState.KNOWN)
+        name = field
+        if field.startswith(QUERY_PREFIX):
+            name = rows.get(field[len(QUERY_PREFIX) :].lower(), field.lower())
+        value = given.get(name, "") or given.get(field.lower(), "")
+        return VisitorValue(value, ValueState.KNOWN if value else ValueState.UNKNOWN)
+
+    return seen
+
+
+def _device_values(useragent: str) -> dict[str, str]:
+    """Return what a User-Agent says of the device."""
+    if not useragent:
+        return {}
+    # The core parses User-Agents for nothing else, so the library is loaded on first use.
+    from clickloop.click.useragent import UserAgentParser
+
+    device = UserAgentParser()(useragent)
+    return {field: getattr(device, attribute) for field, attribute in _DEVICE_FIELDS.items()}
+
+
+def _moment(body: RouteBody, now_ms: int) -> int:
+    """Return the moment of the visit. Raise InvalidInputError."""
+    if zone_of(body.zone) is None:
+        sentence = "There is no such time zone. One such as Europe/Berlin is expected."
+        raise InvalidInputError((FieldFault("zone", FaultCode.NOT_FOUND, sentence),))
+    if not body.at:
+        return now_ms
+    found = moment_in(body.at, body.zone)
+    if found is None:
+        sentence = "A local date and time is expected, such as 2026-12-01T14:00."
+        raise InvalidInputError((FieldFault("at", FaultCode.NOT_A_MOMENT, sentence),))
+    return found
+
+
+def _faults(body: RouteBody) -> list[FieldFault]:
+    faults: list[FieldFault] = []
+    if body.draw and (not _DRAW.fullmatch(body.draw) or int(body.draw) >= 1 << MAX_DRAW_BITS):
+        faults.append(FieldFault("draw", FaultCode.OUT_OF_RANGE, "A whole number of 63 bits is expected."))
+    if len(body.values) > MAX_VALUES or len(body.parameters) > MAX_VALUES:
+        faults.append(FieldFault("values", FaultCode.TOO_MANY, f"Enter at most {MAX_VALUES} values."))
+        return faults
+    for field, value in body.values.items():
+        faults += _value_faults(f"values.{field[:100]}", field, value)
+    for name, value in body.parameters.items():
+        faults += text_faults(f"parameters.{name[:100]}", value, MAX_VALUE_LENGTH)
+    if body.flow is not None:
+        faults += [msgspec.structs.replace(fault, field=f"flow.{fault.field}") for fault in flow_faults(body.flow)]
+    return faults
+
+
+def _value_faults(at: str, field: str, value: str) -> list[FieldFault]:
+    """Return what is wrong with a value, by the rules for the values of conditions."""
+    if field in _NOW_FIELDS:
+        return [FieldFault(at, FaultCode.NOT_ALLOWED, "Set at and zone instead.")]
+    if comparison_of(field) is None:
+        sentence = "There is no such field. A field such as country is expected, or query.NAME."
+        return [FieldFault(at, FaultCode.NOT_FOUND, sentence)]
+    if not value:
+        return []
+    return [
+        msgspec.structs.replace(fault, field=at)
+        for fault in condition_faults("", Condition(field=field, values=(value,)))
+    ]
