@@ -90,6 +90,7 @@ from clickloop.web.cookies import cookie_of
 from clickloop.web.panel.frame.durations import read_durations
 from clickloop.web.panel.frame.form import Form
 from clickloop.web.panel.frame.form_body import boundary_of, read_form
+from clickloop.web.panel.routing.flow_editing import submitted_flow
 
 CLICK_IDS = ClickIds(b"k" * 32)
 HOP = Hop(Method.GET, RequestTarget("https", "a.example", 443, "/", ""), (), b"")
@@ -158,6 +159,19 @@ def _form(body: bytes, content_type: str) -> None:
         return
     form.redisplay_values(ConversionReport)
     form.read_partly(ConversionReport)
+
+
+def _flow_form(text: str) -> None:
+    """As the fields and the button of the form of a flow."""
+    at = "rules[0].conditions[0]"
+    for field in ("country", "v1", "schedule", "query."):
+        pairs = [(f"{at}.field", field), *((f"{at}.{name}", text) for name in ("op", "values", "hours", "zone"))]
+        submitted_flow(Form([*pairs, ("do", text)]))
+    submitted_flow(Form([("do", f"remove:rules[{text}")]))
+    try:
+        submitted_flow(Form([("rules[0].packed", f'{{"name": "{text}"}}')]))
+    except HTTPException:
+        return
 
 
 def _boundary(text: str) -> None:
@@ -317,6 +331,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "multipart header": lambda text: _form(
         f"--b\r\nContent-Disposition: form-data; {text}".encode(), "multipart/form-data; boundary=b"
     ),
+    "flow form": _flow_form,
     "boundary": _boundary,
     "answer": lambda text: matches("(ok|success)+.*error", text.encode()[: 16 * 1024]),
     "retry-after": lambda text: retry_after_ms(text, 0),
