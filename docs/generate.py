@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from clickloop.click.click import Flag, Screening
+from clickloop.click.page_event import PageEventFlag
 from clickloop.config import settings_reference
 from clickloop.conversion.notice import NoticeFlag, RefusalReason
 from clickloop.conversion.upload.lines import FileFault
@@ -66,6 +67,7 @@ def reasons_reference() -> str:
     lists = (
         ("Clicks recorded but not counted", Screening),
         ("Flags on clicks", Flag),
+        ("Flags on landing clicks and events of pages", PageEventFlag),
         ("Refused incoming postbacks", RefusalReason),
         ("Flags on incoming postbacks", NoticeFlag),
         ("Unreadable lines of an upload", LineFault),

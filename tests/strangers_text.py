@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,18 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
 
 from clickloop.alarm.alarms import Alarm
+from clickloop.click.client_hints import hinted
 from clickloop.click.conditions import ready_condition
 from clickloop.click.geo.geo_base import FixedPlace
 from clickloop.click.geo.included import IncludedCountries
+from clickloop.click.landing_click import (
+    button_of,
+    click_id_in_referrer,
+    read_page_query,
+    without_own_parameters,
+)
 from clickloop.click.link import mended_link, tail_of
+from clickloop.click.page_report import Hints, PageReport, UnreadableReportError, image_report, read_report
 from clickloop.click.passed_query import with_passed_query
 from clickloop.click.query import read_query
 from clickloop.click.redirect import cookie_value
@@ -236,12 +245,28 @@ def _request(text: str) -> None:
     client_behind(octets, "127.0.0.1", lambda _: True)
 
 
+def _report(text: str) -> None:
+    """As the body of a page's report."""
+    with suppress(UnreadableReportError):
+        read_report(text.encode())
+
+
 READERS: dict[str, Callable[[str], object]] = {
     "click query": lambda text: read_query(
         text.encode("ascii", "replace"), {"external_id": "external_id", "token": "v1"}, "external_id"
     ),
     "test mark": lambda text: is_test(CLICK_IDS, b"aB3xY9", f"clickloop_test={text}".encode(), 0),
     "cookie": lambda text: cookie_value(text.encode()),
+    "click URL": lambda text: read_page_query(text.encode("ascii", "replace")),
+    "click URL's event": lambda text: read_page_query(f"event1={text}".encode("ascii", "replace")),
+    "click URL's button": lambda text: button_of(f"/{text}".encode()),
+    "click URL that is passed on": lambda text: without_own_parameters(text.encode("ascii", "replace")),
+    "referrer": lambda text: click_id_in_referrer(f"https://a.example/?{text}".encode()),
+    "page's report": _report,
+    "page's report with a long URL": lambda text: _report(f'{{"url": "{text}"}}'),
+    "client hints": lambda text: hinted(f"Mozilla/5.0 (Linux; Android 10; K) {text}", Hints(text, "", text)),
+    "page's image": lambda text: image_report(text.encode("ascii", "replace"), text.encode(), ""),
+    "query of a page's URL": lambda text: PageReport(url=f"https://a.example/?{text}").query,
     "visitor cookie": lambda text: VISITOR_COOKIES.read(f"1{text}"),
     "second hop": lambda text: SECOND_HOPS.location(text, 0),
     "passed query": lambda text: with_passed_query("https://o.example/?a=1#b", text.encode(), PassQuery.ALL),

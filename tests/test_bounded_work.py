@@ -247,8 +247,8 @@ NO_STRANGERS = {
 FOLDERS = ("click", "click/geo", "conversion", "conversion/upload", "edge", "people", "web")
 """Folders that parse untrusted text, with ``re`` or without."""
 READING = """
-click.conditions click.passed_query click.redirect_mode click.visitor_cookie
-click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor
+click.conditions click.passed_query click.redirect_mode click.visitor_cookie click.landing_click click.page_report
+click.client_hints click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor
 click.geo.included
 conversion.condensed conversion.conversion_input conversion.lenient_json conversion.mended_json conversion.mending
 conversion.moment conversion.multipart_body conversion.network_words conversion.notice conversion.pairs
@@ -259,7 +259,10 @@ people.devices edge.header_fields edge.message edge.proxies edge.untrusted_proxy
 """Modules of these folders whose readers are among those that are measured."""
 NOT_READING = {
     "click.click": "the record alone",
+    "click.carried_values": "takes what was read",
     "click.click_json": "writes JSON",
+    "click.landing_paths": "the set-up",
+    "click.recent_visits": "a dictionary's look-up",
     "click.click_values": "takes what was read",
     "click.click_log": "filters of the API, each of bounded length",
     "click.country": "names of countries by two letters",
@@ -294,6 +297,7 @@ NOT_READING = {
     "edge.backlog": "queues; what is in them is counted",
     "edge.burst": "a list of answers",
     "edge.endpoints": "puts the readers together; held by tests of the public port with requests of every size",
+    "edge.page_endpoints": "puts the readers together; a path that is mended is read by click.link",
     "edge.process": "starts",
     "edge.vitals": "our own files",
     "edge.http": "httptools reads; sizes are held by tests of the public port",

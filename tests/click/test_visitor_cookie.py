@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from clickloop.click.visitor_cookie import (
     MAX_BYTES,
     MAX_CAMPAIGNS,
+    MAX_VALUE_BYTES,
     MAX_VISITS,
     NOBODY,
     SeenCampaign,
@@ -41,7 +42,7 @@ def test_a_cookie_of_an_earlier_key_is_read_and_written_anew_under_the_current_o
 def _signed(payload: bytes) -> str:
     """A cookie that is signed rightly, whatever it holds."""
     tag = hashlib.blake2s(payload, key=_KEY, digest_size=12, person=b"visitor").digest()
-    return "1" + base64.urlsafe_b64encode(tag).decode() + base64.urlsafe_b64encode(payload).rstrip(b"=").decode()
+    return "1" + base64.b64encode(tag + payload).rstrip(b"=").decode()
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,16 @@ def test_it_never_grows_beyond_its_bound_and_forgets_the_oldest() -> None:
         assert state.campaigns[0].campaign_id == 2**40 + number
         assert state.visits[0].click_id == f"{number:026}"
         assert len(state.visits) <= MAX_VISITS
+
+
+def test_long_values_of_several_visits_do_not_push_out_the_campaigns() -> None:
+    values = {"externalid": "x" * MAX_VALUE_BYTES}
+    state = NOBODY
+    for number in range(MAX_VISITS):
+        state = state.with_visit(msgspec.structs.replace(_VISIT, click_id=f"{number:026}", values=values))
+        state = state.with_campaign(SeenCampaign(number, 1, 1_772_000_000, 1_772_712_000, 3, 400, 20, 30))
+    read = _COOKIES.read(_COOKIES.write(state))
+    assert (read.visits[0].values, len(read.campaigns)) == (values, MAX_VISITS)
 
 
 def test_50_campaigns_of_a_usual_size_are_remembered() -> None:

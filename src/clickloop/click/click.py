@@ -142,3 +142,9 @@ class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
     v28: str = ""
     v29: str = ""
     v30: str = ""
+
+    @property
+    def came_over_page(self) -> bool:
+        """Return whether the visitor saw a landing, or a page tracked directly: the offer is that of a landing click."""
+        # A page tracked directly redirects nobody. Files of earlier versions have no paths.
+        return bool(self.landing_id or (self.path_id and not self.target))

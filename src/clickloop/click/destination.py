@@ -1,5 +1,6 @@
 """Where a campaign sends visitors: an offer, a landing, an address or the fallback, with its URL prepared for filling in macros."""
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -51,6 +52,27 @@ class RedirectTarget(msgspec.Struct, frozen=True, gc=False):
     """The template over fields of the click, if it needs nothing but what is in the link. See ``_LINK_FIELDS``."""
     passes_query: bool
     """Whether parameters of the link are passed on."""
+
+
+class Destination:
+    """A destination of a path, prepared when the first visitor goes there: a flow may name thousands that nobody reaches."""
+
+    __slots__ = ("_prepare", "_target", "campaign_id", "place")
+
+    def __init__(self, place: PathPlace, prepare: Callable[[], RedirectTarget], campaign_id: int = 0) -> None:
+        self.place = place
+        self.campaign_id = campaign_id
+        """The campaign along whose flow the visitor goes on; 0: none."""
+        self._prepare = prepare
+        self._target: RedirectTarget | None = None
+
+    @property
+    def target(self) -> RedirectTarget:
+        """Return the destination, prepared."""
+        target = self._target
+        if target is None:
+            target = self._target = self._prepare()
+        return target
 
 
 class Destinations:
@@ -131,6 +153,11 @@ class Destinations:
             quick,
             place.pass_query is not PassQuery.NONE,
         )
+
+
+def fallback_template(url: str) -> Template | None:
+    """Return the instance's fallback URL without a campaign, all of whose macros are empty; None if there is none."""
+    return parse(_ascii(url)) if url else None
 
 
 def with_click_id(url: str) -> str:

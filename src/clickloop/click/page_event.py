@@ -30,6 +30,7 @@ class PageEventFlag(Explained):
     """Something odd about a page event, which is recorded and answered all the same."""
 
     REPEATED = "repeated", "The visitor pressed this button before. It counts once."
+    UNKNOWN_CLICK = "unknown_click", "The click was not recorded here, or was lost. The page event is in no figure."
     BUTTON_BEYOND_LAST = (
         "button_beyond_last",
         "The path has fewer offers than this button's number. The last one was used.",
@@ -40,6 +41,10 @@ class PageEventFlag(Explained):
         "The click ID on the page is not the visitor's latest one: a page cache serves an old copy of the landing.",
     )
     FALLBACK = "fallback", "There was no offer for the button, so the visitor went to the fallback URL."
+    VALUES_UNKNOWN = (
+        "values_unknown",
+        "The click's parameters were too long for a cookie and could not be looked up, so their macros were empty.",
+    )
     EVENT_UNREADABLE = "event_unreadable", "One of event1 to event30 was not a number and was ignored."
 
 

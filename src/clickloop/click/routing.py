@@ -1,13 +1,13 @@
 """Routing: from a campaign's key to the visitor's destination. Pure: chance is passed in."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from clickloop.click.arriving_visitor import ArrivingVisitor, Getter, getter_of
 from clickloop.click.click_json import click_json
 from clickloop.click.conditions import Value
-from clickloop.click.destination import Destinations, PathPlace, RedirectTarget
+from clickloop.click.destination import Destination, Destinations, PathPlace, RedirectTarget, fallback_template
 from clickloop.click.flow import (
     LANDING_CHOICE,
     OFFER_CHOICE,
@@ -45,27 +45,6 @@ class NotServed(msgspec.Struct, frozen=True, gc=False):
     id: int
     path_id: int
     reason: NotServedReason
-
-
-class Destination:
-    """A destination of a path, prepared when the first visitor goes there: a flow may name thousands that nobody reaches."""
-
-    __slots__ = ("_prepare", "_target", "campaign_id", "place")
-
-    def __init__(self, place: PathPlace, prepare: Callable[[], RedirectTarget], campaign_id: int = 0) -> None:
-        self.place = place
-        self.campaign_id = campaign_id
-        """The campaign along whose flow the visitor goes on; 0: none."""
-        self._prepare = prepare
-        self._target: RedirectTarget | None = None
-
-    @property
-    def target(self) -> RedirectTarget:
-        """Return the destination, prepared."""
-        target = self._target
-        if target is None:
-            target = self._target = self._prepare()
-        return target
 
 
 class RouteStep(msgspec.Struct, frozen=True, gc=False):
@@ -132,6 +111,10 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     counts_visits: bool = False
     """Whether a condition needs the visitor's signed cookie."""
     left_out: tuple[NotServed, ...] = ()
+    pressed: dict[int, ReadyPath[Destination]] = {}
+    """Cache of ``path``."""
+    carried: dict[int, tuple[str, ...]] = {}
+    """Cache of ``landing_paths.carried_macros``."""
 
     def choose(self, visitor: ArrivingVisitor, draw: int) -> Routing:
         """Return the way of an ``ArrivingVisitor`` with this draw of up to 63 bits."""
@@ -169,8 +152,13 @@ class Route(msgspec.Struct, frozen=True, gc=False):
 
     def path(self, path_id: int) -> ReadyPath[Destination] | None:
         """Return a path that serves visitors, of the campaign's flow or of one that it leads to; None if there is none."""
-        readies = () if self.ready is None else (self.ready, *self.hops.values())
-        return next((path for ready in readies if (path := ready.flow.path(path_id)) is not None), None)
+        found = self.pressed.get(path_id)
+        if found is None and self.ready is not None:
+            readies = (self.ready, *self.hops.values())
+            found = next((path for ready in readies if (path := ready.flow.path(path_id)) is not None), None)
+            if found is not None:
+                self.pressed[path_id] = found
+        return found
 
 
 class Routes:
@@ -185,6 +173,8 @@ class Routes:
         self._lists = {named.id: named.entries for named in catalog.lists}
         self._own_links = OwnLinks(catalog.own_hosts)
         self._fallback_url = fallback_url
+        self.instance_fallback = fallback_template(fallback_url)
+        """The instance's fallback URL, for visitors of whom no campaign is known; None: there is none."""
         self.click_id_parameters = PLATFORM_CLICK_IDS | frozenset(catalog.click_id_parameters)
         """Lower-case names of the parameters that carry ad platforms' click ids."""
         self._routes: dict[bytes, Route] = {}

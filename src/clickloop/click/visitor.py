@@ -3,9 +3,12 @@
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from clickloop.click.click_json import click_json
+from clickloop.click.client_hints import hinted
 from clickloop.click.geo.geo_base import GeoBase
+from clickloop.click.page_report import Hints
 from clickloop.click.place import Place
 from clickloop.click.useragent import Device, UserAgentParser
 from clickloop.setup.instance import IpStorage, stored_address
@@ -71,24 +74,23 @@ class Visitors:
         if found is None:
             text = useragent[: USERAGENT_CHARACTERS * 4].decode("utf-8", "replace").replace("\0", "�")
             text = text[:USERAGENT_CHARACTERS]
-            device = self._parse(text)
-            found = EncodedDevice(
-                device,
-                text,
-                click_json(
-                    useragent=text,
-                    device=device.kind,
-                    brand=device.brand,
-                    model=device.model,
-                    os=device.os,
-                    os_version=device.os_version,
-                    browser=device.browser,
-                    browser_version=device.browser_version,
-                ),
-            )
+            found = _encoded(self._parse(text), text)
             if len(useragent) <= USERAGENT_CHARACTERS:
                 _remember(self._devices, useragent, found)
         return found
+
+    def hinted_device_of(self, useragent: bytes, hints: Hints | None) -> EncodedDevice:
+        """Return the device of a User-Agent, with what client hints say where it is frozen. The JSON includes the text as it came."""
+        plain = self.device_of(useragent)
+        if hints is None or plain.device.screening is not None:
+            return plain
+        better = hinted(plain.useragent, hints)
+        device = plain.device
+        if better.useragent != plain.useragent:
+            device = replace(self.device_of(better.useragent.encode()).device, os_version=better.os_version)
+        elif not device.os_version:
+            device = replace(device, os_version=better.os_version)
+        return plain if device == plain.device else _encoded(device, plain.useragent)
 
     def place_of(self, ip: str) -> EncodedPlace:
         """Return the place of an address, which is looked up before any of it is cut off."""
@@ -121,6 +123,23 @@ class Visitors:
             if len(accept_language) <= 200:
                 _remember(self._languages, accept_language, found)
         return found
+
+
+def _encoded(device: Device, useragent: str) -> EncodedDevice:
+    return EncodedDevice(
+        device,
+        useragent,
+        click_json(
+            useragent=useragent,
+            device=device.kind,
+            brand=device.brand,
+            model=device.model,
+            os=device.os,
+            os_version=device.os_version,
+            browser=device.browser,
+            browser_version=device.browser_version,
+        ),
+    )
 
 
 def _remember(cache: dict[_Key, _Value], key: _Key, value: _Value) -> None:

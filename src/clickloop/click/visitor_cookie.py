@@ -3,29 +3,33 @@
 It holds no address and no name. A cookie that was changed, cut, made by another installation or by a later version counts as none.
 """
 
-import base64
+import binascii
 import hashlib
-import hmac
 from collections.abc import Iterable
+from hmac import compare_digest
 
 import msgspec
 from msgspec.structs import replace
 
-from clickloop.click.destination import RedirectTarget
 from clickloop.click.routing import Route
 
 MAX_BYTES = 2000  # of the value: browsers keep 4,096 for name, value and attributes, and other cookies share the header
 MAX_VISITS = 5  # a visitor with several tabs of landings open
 MAX_CAMPAIGNS = 50
+MAX_VALUE_BYTES = 600  # of a visit's values: beyond, they would push out what was seen of other campaigns
 _VERSION = "1"
 _TAG_BYTES = 12
-_TAG_LETTERS = 16  # of base64
+_MAX_PACKED_BYTES = (MAX_BYTES - len(_VERSION)) * 3 // 4 - _TAG_BYTES
+_PADDING = ("=", "", "===", "==")
+"""What base64 lacks at its end, by the last two bits of the length of a cookie with its version."""
 
 
 class Visit(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A click that may still be followed by landing clicks: all that choosing their offers needs.
 
     ``at``: Unix seconds. ``pressed``: the buttons that were pressed and the offers that they led to, so that each leads there again.
+    ``values``: the click's values of those macros that the URLs of the path's offers use, by canonical name, without empty ones.
+    None if they are too long for a cookie: the core knows them. ``by_page``: ``track.js`` registered the click, and could set no cookie.
     """
 
     click_id: str
@@ -35,6 +39,20 @@ class Visit(msgspec.Struct, frozen=True, array_like=True, gc=False):
     landing_id: int
     draw: int
     pressed: tuple[tuple[int, int], ...] = ()
+    values: dict[str, str] | None = {}
+    by_page: bool = False
+
+    def macro_values(self) -> dict[str, str]:
+        """Return the values of the macros in ``carried_values.AT_HAND``, except ``now``."""
+        return {"clickid": self.click_id, "click_time": str(self.at), **(self.values or {})}
+
+    def for_cookie(self) -> "Visit":
+        """Return the visit as the cookie holds it: without its values, if they are too long."""
+        values = self.values or {}
+        if not values or sum(len(value) for value in values.values()) * 4 <= MAX_VALUE_BYTES:
+            return self
+        size = sum(len(value.encode("utf-8", "replace")) for value in values.values())
+        return self if size <= MAX_VALUE_BYTES else replace(self, values=None)
 
 
 class SeenCampaign(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -58,7 +76,10 @@ class VisitorState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def visit(self, click_id: str) -> Visit | None:
         """Return the visit of a click; None: it is not among the latest."""
-        return next((visit for visit in self.visits if visit.click_id == click_id), None)
+        for visit in self.visits:
+            if visit.click_id == click_id:
+                return visit
+        return None
 
     def campaign(self, campaign_id: int) -> SeenCampaign | None:
         """Return what they have seen of a campaign; None: nothing, or too long ago."""
@@ -71,8 +92,8 @@ class VisitorState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def with_visit(self, visit: Visit) -> "VisitorState":
         """Return the state with a visit added, or put in the place of one of the same click."""
-        others = (other for other in self.visits if other.click_id != visit.click_id)
-        return VisitorState((visit, *others)[:MAX_VISITS], self.campaigns)
+        others = [other for other in self.visits if other.click_id != visit.click_id]
+        return VisitorState((visit, *others[: MAX_VISITS - 1]), self.campaigns)
 
     def with_campaign(self, seen: SeenCampaign) -> "VisitorState":
         """Return the state with a campaign added, or put in its place."""
@@ -83,21 +104,13 @@ class VisitorState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 NOBODY = VisitorState()
 
 
-def remember_visit(
-    state: VisitorState, route: Route, target: RedirectTarget, click_id: str, now_ms: int, draw: int
-) -> VisitorState:
-    """Return the state after a click: its campaign seen once more and, for a landing, the visit that its buttons need.
-
-    ``draw``: that of the flow that chose the landing.
-    """
+def remember_visit(state: VisitorState, route: Route, visit: Visit | None, now_ms: int) -> VisitorState:
+    """Return the state after a click: its campaign seen once more and, for a landing, the visit that its buttons need."""
     campaign_id, seconds = route.campaign.id, now_ms // 1000
     if route.counts_visits:
         seen = state.campaign(campaign_id) or SeenCampaign(campaign_id, 0, seconds, seconds, 0)
         state = state.with_campaign(replace(seen, last_at=seconds, visits=seen.visits + 1))
-    if target.landing_id:
-        visit = Visit(click_id, seconds, campaign_id, target.place.path_id, target.landing_id, draw)
-        state = state.with_visit(visit)
-    return state
+    return state if visit is None else state.with_visit(visit.for_cookie())
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -114,35 +127,46 @@ class VisitorCookies:
 
     def write(self, state: VisitorState) -> str:
         """Return a cookie's value of at most ``MAX_BYTES``; what was seen longest ago is left out first."""
-        while True:
+        packed = _encode(state)
+        while len(packed) > _MAX_PACKED_BYTES:
+            state = _shortened(state)
             packed = _encode(state)
-            text = base64.urlsafe_b64encode(packed).rstrip(b"=").decode("ascii")
-            if len(text) + len(_VERSION) + _TAG_LETTERS <= MAX_BYTES:
-                return _VERSION + _tag(self._signer, packed) + text
-            state = VisitorState(state.visits[:-1] if not state.campaigns else state.visits, state.campaigns[:-1])
+        signed = binascii.b2a_base64(_tag(self._signer, packed) + packed, newline=False)
+        return _VERSION + signed.rstrip(b"=").decode("ascii")
 
     def read(self, value: str) -> VisitorState:
         """Return what a cookie says; ``NOBODY`` for one that is not ours as it is."""
         if value[:1] != _VERSION or not value.isascii() or len(value) > MAX_BYTES:
             return NOBODY
-        tag, text = value[1 : 1 + _TAG_LETTERS], value[1 + _TAG_LETTERS :]
         try:
-            packed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            signed = binascii.a2b_base64(value[1:] + _PADDING[len(value) & 3])
         except ValueError:
             return NOBODY
-        if not any(hmac.compare_digest(tag, _tag(signer, packed)) for signer in (self._signer, *self._others)):
+        tag, packed = signed[:_TAG_BYTES], signed[_TAG_BYTES:]
+        if not compare_digest(tag, _tag(self._signer, packed)) and not self._is_of_another_key(tag, packed):
             return NOBODY
         try:
             return _decode(packed)
         except msgspec.DecodeError:  # signed by a version that writes other fields under the same number
             return NOBODY
 
+    def _is_of_another_key(self, tag: bytes, packed: bytes) -> bool:
+        return any(compare_digest(tag, _tag(signer, packed)) for signer in self._others)
+
+
+def _shortened(state: VisitorState) -> VisitorState:
+    """Return the state without the oldest campaign or visit, whichever kind takes more room. The latest visit goes last."""
+    visits, campaigns = state.visits, state.campaigns
+    if campaigns and (len(visits) <= 1 or len(_encode(campaigns)) >= len(_encode(visits))):
+        return VisitorState(visits, campaigns[:-1])
+    return VisitorState(visits[:-1], campaigns)
+
 
 def _signer(key: bytes) -> hashlib.blake2s:
     return hashlib.blake2s(key=key, digest_size=_TAG_BYTES, person=b"visitor")
 
 
-def _tag(signer: hashlib.blake2s, packed: bytes) -> str:
+def _tag(signer: hashlib.blake2s, packed: bytes) -> bytes:
     own = signer.copy()
     own.update(packed)
-    return base64.urlsafe_b64encode(own.digest()).decode("ascii")
+    return own.digest()

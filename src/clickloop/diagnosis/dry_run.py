@@ -9,9 +9,10 @@ from sqlalchemy import Connection
 from clickloop.click.click import Click
 from clickloop.click.routing import Routes
 from clickloop.click_id import ClickId, ClickIds
+from clickloop.conversion.arrival_order import notice_id_of_order
 from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.conversion_input import ConversionInput, raw_notice_of
-from clickloop.conversion.notice import Channel, Notice, notice_id_of_order, read_notice
+from clickloop.conversion.notice import Channel, Notice, read_notice
 from clickloop.conversion.payout import named_currency
 from clickloop.diagnosis.macro_origin import OriginContext, origins_of
 from clickloop.diagnosis.simulated_click import (
@@ -127,7 +128,7 @@ def _simulate(
 ) -> Simulation:
     """Simulate a notice of this conversion, and the postbacks that it would create."""
     reading = parse_raw_notice(raw_notice_of(data, Channel.API, intake.new_id(), now_ms), click_ids)
-    found = ClickLookupResult({click.click_id: click})
+    found = intake.landing_clicks.add_to(ClickLookupResult({click.click_id: click}))
     foreseen = preview_registration(
         tx, [reading], found, intake.new_id, intake.currency, now_ms, intake.is_clock_trusted
     )

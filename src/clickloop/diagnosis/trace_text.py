@@ -22,7 +22,7 @@ def trace_text(trace: Trace, route_lines: Iterable[str] = ()) -> str:
         lines.append(trace.left_out.sentence)
     for event in trace.events:
         of = f" Postback {event.id}." if event.kind is EventKind.ATTEMPT else ""
-        lines.append(f"{iso_text(event.at)}  {event.kind:<10}  {one_line(event.sentence)}{of}")
+        lines.append(f"{iso_text(event.at)}  {event.kind.replace('_', ' '):<13}  {one_line(event.sentence)}{of}")
         lines += [f"{_INDENT}{detail.name}: {one_line(detail.value)}" for detail in event.details]
         if event.kind is EventKind.POSTBACK:
             lines += [f"{_INDENT}{line}" for line in finding_lines(event.findings)]

@@ -24,7 +24,7 @@ class RedirectResponses:
 
     def __call__(self, redirected: ClickRedirect, request: HttpRequest) -> bytes:
         """Return the response that sends a visitor to ``location`` and sets their cookies."""
-        cookies = cookie_line(redirected.click_id, request.secure)
+        cookies = cookie_line(redirected.click_id, request.secure) if redirected.click_id else b""
         if redirected.visitor_cookie:
             cookies += visitor_cookie_line(redirected.visitor_cookie, request.secure)
         location = redirected.location

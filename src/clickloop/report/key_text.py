@@ -14,6 +14,8 @@ _TITLES = {
     Dimension.SOURCE: "Traffic source",
     Dimension.OS: "Operating system",
     Dimension.OS_VERSION: "OS version",
+    Dimension.ISP: "ISP",
+    Dimension.ASN: "ASN",
     Dimension.HOUR_OF_DAY: "Hour of day",
     Dimension.STATUS: "Conversion status",
 }

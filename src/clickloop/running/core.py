@@ -49,7 +49,7 @@ from clickloop.store.ledger.setup.postback_rules import live_alarm_rules
 from clickloop.store.ledger.setup.settings import read_instance
 from clickloop.store.upload_files import UploadFiles
 from clickloop.stores import open_stores, record_marks
-from clickloop.tracking.click_progress import ClickProgress
+from clickloop.tracking.click_progress import ClickProgress, LandingClicks
 from clickloop.tracking.notices import Intake
 from clickloop.tracking.pausing import SettlingPauses
 from clickloop.tracking.retention import find_last_seen_at
@@ -95,6 +95,7 @@ class Core:
         self.alarms = Alarms(folder)
         self.progress = ClickProgress(folder / "journal")
         self.geo_check = GeoCheck(settings.geo_base, folder)
+        self.landing_clicks = LandingClicks(facts, folder / "journal")
         self.untrusted = UntrustedProxies("panel")
         self.vitals = CoreVitals(
             folder, self.alarms, Patience(settings.alarm_after_seconds), more=self.untrusted.alarms
@@ -121,6 +122,7 @@ class Core:
             self.guard,
             progress=self.progress,
             is_clock_trusted=self.clock_guard.is_trusted,
+            landing_clicks=self.landing_clicks,
         )
 
     def publish_catalog(self) -> None:

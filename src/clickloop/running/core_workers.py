@@ -30,12 +30,14 @@ from clickloop.tracking.exports import ExportWorker, delete_old_export_files
 from clickloop.tracking.jobs.exports import page_reader
 from clickloop.tracking.retention import Deletion, Retention, delete_old_unidentified_notices, sparing
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
+from clickloop.tracking.settling_page_events import WaitingPageEvents, settle_page_events
 from clickloop.tracking.uploads import UploadWorker, tidy_uploads
 from clickloop.tracking.waiting import WaitingNotices, unknown_click_alarms
 from clickloop.web.api.context import ApiContext
 
 NOTICE_LOOK_SECONDS = 0.01  # postbacks wait for it; a look lists a few directories
 CLICK_LOOK_SECONDS = 0.05  # nothing waits for it, and larger batches load faster
+PAGE_EVENT_LOOK_SECONDS = 0.05  # conversions of visitors who came over a landing wait for it
 UPLOAD_LOOK_SECONDS = 0.2  # a user has just sent the file; a look is one query
 BACKTEST_LOOK_SECONDS = 0.5  # a user waits for it; a look is one query
 EXPORT_LOOK_SECONDS = 0.2  # a user waits for it; a look is one query
@@ -54,13 +56,14 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
     """Return the workers, not started yet."""
     journal, settled = core.folder / "journal", core.folder / "settled"
     # A reader per thread, since readers keep state.
-    clicks, notices = JournalReader(journal, settled), JournalReader(journal, settled)
+    clicks, page_events, notices = (JournalReader(journal, settled) for _ in range(3))
     # Around every worker that moves or deletes segments, which must not happen during a backup.
     gate = core.pauses.gate
     export_work = ExportWorker(core.ledger, core.exports, page_reader(context), wall_clock)
     backtest_work = BacktestWorker(core.ledger, core.facts, _route_settings(core), wall_clock)
     return [
         Worker("click processing", gate(_click_settling(core, clicks)), CLICK_LOOK_SECONDS),
+        Worker("page event processing", gate(_page_event_settling(core, page_events)), PAGE_EVENT_LOOK_SECONDS),
         Worker("notice processing", gate(_notice_settling(core, notices)), NOTICE_LOOK_SECONDS),
         Worker("uploads", _uploads(core), UPLOAD_LOOK_SECONDS, drains=False),
         Worker("exports", export_work.step, EXPORT_LOOK_SECONDS, drains=False),
@@ -96,6 +99,19 @@ def _click_settling(core: Core, reader: JournalReader) -> Step:
     return step
 
 
+def _page_event_settling(core: Core, reader: JournalReader) -> Step:
+    waiting = WaitingPageEvents()
+
+    def step() -> bool:
+        now_ms = wall_clock()
+        batch = settle_page_events(reader, core.facts, now_ms)
+        report_damages(core.folder, batch.damages)
+        waiting.step(core.facts, core.progress, now_ms)
+        return batch.more
+
+    return step
+
+
 def _notice_settling(core: Core, reader: JournalReader) -> Step:
     waiting = WaitingNotices()
 
@@ -104,6 +120,7 @@ def _notice_settling(core: Core, reader: JournalReader) -> Step:
         batch = settle_notices(reader, core.intake, now_ms)
         report_damages(core.folder, batch.damages)
         core.progress.look()
+        core.landing_clicks.progress.look()
         if waiting.step(core.intake, now_ms) or batch.results:
             core.delivery.wake()
         return batch.more

@@ -14,10 +14,12 @@ from clickloop.postback.postback_log import NewPostback
 from clickloop.postback.rule import Rule
 from clickloop.postback.sending.address_guard import STRICT, AddressGuard, RefusedAddress
 from clickloop.postback.values import ReadyRequest, change_values, ready_request
+from clickloop.report.query import Dimension
 from clickloop.setup.source_rows import row_macros
 from clickloop.store.ledger.logs.conversions import RulesDecided, note_rules_decided
 from clickloop.store.ledger.logs.postbacks import earlier_decisions, insert_postbacks
 from clickloop.store.ledger.setup.names import RecordKind, names_of
+from clickloop.store.ledger.setup.report_names import record_names
 from clickloop.store.ledger.setup.rules import (
     CampaignContext,
     LiveRule,
@@ -56,6 +58,9 @@ class SetupContext(msgspec.Struct, frozen=True):
     offers: dict[int, str]
     networks: dict[int, str]
 
+    landings: dict[int, str] = {}
+    paths: dict[int, str] = {}
+
     def names_of(self, change: Change) -> SetupNames:
         """Return the names of the set-up records of a change's click."""
         click = change.after.click
@@ -66,6 +71,8 @@ class SetupContext(msgspec.Struct, frozen=True):
             source_name=self.sources.get(click.source_id, ""),
             offer_name=self.offers.get(click.offer_id, ""),
             network_name=self.networks.get(click.network_id, ""),
+            landing_name=self.landings.get(click.landing_id, ""),
+            path_name=self.paths.get(click.path_id, ""),
         )
 
 
@@ -244,6 +251,8 @@ def read_setup_context(
         rows,
         names_of(tx, RecordKind.OFFER, {click.offer_id for click in clicks}),
         names_of(tx, RecordKind.NETWORK, {click.network_id for click in clicks}),
+        record_names(tx, Dimension.LANDING, {click.landing_id for click in clicks}),
+        record_names(tx, Dimension.PATH, {click.path_id for click in clicks}),
     )
 
 

@@ -8,17 +8,20 @@ from urllib.parse import urlencode
 import msgspec
 
 from clickloop.click.arriving_visitor import ArrivingVisitor
+from clickloop.click.carried_values import carried_of_fields
 from clickloop.click.click import Click, Flag
 from clickloop.click.click_values import click_values
 from clickloop.click.destination import RedirectTarget
+from clickloop.click.landing_paths import carried_macros
 from clickloop.click.passed_query import with_passed_query
 from clickloop.click.query import read_query
+from clickloop.click.recent_visits import RecentVisits
 from clickloop.click.redirect import VISITOR_COOKIE, cookie_value
 from clickloop.click.routing import Route, Routes, hops_text
 from clickloop.click.screening import screen
 from clickloop.click.trial_mark import TEST_BYTES, is_test
 from clickloop.click.visitor import USERAGENT_CHARACTERS, Visitors
-from clickloop.click.visitor_cookie import VisitorCookies, VisitorState, remember_visit
+from clickloop.click.visitor_cookie import Visit, VisitorCookies, VisitorState, remember_visit
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock
 from clickloop.conversion.condensed import condensed
@@ -121,6 +124,8 @@ class Edge(msgspec.Struct):
     """Whether visitors use https even if no proxy says so. Cookies are then marked Secure."""
     strangers: NoticeRates = msgspec.field(default_factory=NoticeRates)
     """Counters of recent notices, for the limits of what is stored of them."""
+    recent_visits: RecentVisits = msgspec.field(default_factory=RecentVisits)
+    """For landings' visitors whose browser keeps no cookie."""
     unrecorded: int = 0
     """Number of visitors redirected without a record because the disk was full."""
     unstored: int = 0
@@ -151,7 +156,7 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     screening = screen(arrival.method, headers.get(b"purpose", b""), device.device.screening, test=test)
     if link_flag is not None:
         flags = (*flags, link_flag)
-    click = _from_link(edge, route, parameters, flags, len(arrival.query))
+    click = click_from_link(edge, route, parameters, flags, len(arrival.query))
     click["click_id"] = click_id = edge.click_ids.new(now_ms)
     if b"referer" in headers:
         click["referrer"] = escape_bytes(headers[b"referer"][:MAX_VALUE_CHARACTERS])
@@ -169,7 +174,7 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
             state = visitor_state(edge, headers)
             click["visit_number"] = state.visits_of(route.campaign.id) + 1
         visitor = ArrivingVisitor(now_ms, arrival.ip, device.device, device.useragent, place.place, language.tag, click)
-        target, draw = _route(route, visitor, click, edge.draw())
+        target, draw = route_visitor(route, visitor, click, edge.draw())
     elif target.landing_id:
         # Chooses the offer when the visitor presses a button.
         click["draw"] = draw = edge.draw()
@@ -197,12 +202,13 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
         return ClickRedirect(click_id, "")
     redirect = ClickRedirect(click_id, location, target.place.redirect, route.campaign.redirect_domain)
     if target.landing_id or state is not None:
-        state = remember_visit(state or visitor_state(edge, headers), route, target, click_id, now_ms, draw)
+        visit = remembered_visit(edge, route, target, click, now_ms, draw) if target.landing_id else None
+        state = remember_visit(state or visitor_state(edge, headers), route, visit, now_ms)
         redirect.visitor_cookie = edge.cookies.write(state)
     return redirect
 
 
-def _route(
+def route_visitor(
     route: Route, visitor: ArrivingVisitor, click: dict[str, Any], draw: int
 ) -> tuple[RedirectTarget | None, int]:
     """Return the destination of a visitor and the draw of the flow that chose it; note in the click how it was chosen."""
@@ -229,6 +235,33 @@ def _keep_query(route: Route, click: dict[str, Any]) -> None:
     pairs = [(field[len(QUERY_PREFIX) :], click[field]) for field in route.query_fields if field in click]
     if pairs:
         click["query"] = urlencode(pairs, errors="surrogatepass")
+
+
+def remembered_visit(
+    edge: Edge,
+    route: Route,
+    target: RedirectTarget,
+    click: dict[str, Any],
+    now_ms: int,
+    draw: int,
+    *,
+    by_page: bool = False,
+) -> Visit:
+    """Return the visit of a click that landing clicks may follow. The edge remembers it for browsers that keep no cookie."""
+    path_id = target.place.path_id
+    values = carried_of_fields(carried_macros(route, path_id), click)
+    visit = Visit(
+        click["click_id"],
+        now_ms // 1000,
+        route.campaign.id,
+        path_id,
+        target.landing_id,
+        draw,
+        values=values,
+        by_page=by_page,
+    )
+    edge.recent_visits.remember(visit)
+    return visit
 
 
 def visitor_state(edge: Edge, headers: dict[bytes, bytes]) -> VisitorState:
@@ -300,7 +333,7 @@ def _shortened(raw: RawNotice, arrival: EdgeRequest, *, is_over_rate: bool) -> R
     )
 
 
-def _from_link(
+def click_from_link(
     edge: Edge, route: Route, parameters: dict[str, str], flags: tuple[Flag, ...], query_bytes: int
 ) -> dict[str, Any]:
     """Return the click fields that the link sets (external id, parameters, cost), flagging what is irregular."""

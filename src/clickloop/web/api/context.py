@@ -25,7 +25,7 @@ from clickloop.saving.record import SavingContext
 from clickloop.setup.instance import NOTHING_SAVED, InstanceSettings, SavedSettings
 from clickloop.store.damage_log import JournalDamages
 from clickloop.store.delivery_hold import DeliveryHold
-from clickloop.tracking.click_progress import ClickProgress
+from clickloop.tracking.click_progress import ClickProgress, LandingClicks
 from clickloop.tracking.jobs.context import JobContext
 from clickloop.tracking.notices import Intake
 from clickloop.tracking.pausing import SettlingPauses
@@ -68,6 +68,8 @@ class ApiContext(SavingContext, LogContext, JobContext):
     """Used by dry runs: returns why nothing can be sent to the address that a host resolves to now."""
     progress: ClickProgress = dataclasses.field(default_factory=ClickProgress)
     """The progress of settling clicks."""
+    landing_clicks: LandingClicks = dataclasses.field(default_factory=LandingClicks)
+    """The landing clicks, which decide a conversion's offer."""
     clock_guard: ClockGuard | None = None
     """The guard of the clock by which old records are deleted. None if nothing is deleted."""
     page_cache: PageCache = dataclasses.field(default_factory=PageCache)
@@ -156,6 +158,7 @@ class ApiContext(SavingContext, LogContext, JobContext):
             self.dns_refusal,
             self.progress,
             is_clock_trusted=(lambda: True) if self.clock_guard is None else self.clock_guard.is_trusted,
+            landing_clicks=self.landing_clicks,
         )
 
 

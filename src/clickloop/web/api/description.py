@@ -245,7 +245,9 @@ def _describe_errors(path: str, method: str, operation: dict[str, Any]) -> None:
         created = operation["responses"]["201"]
         created["description"] = "A new conversion."
         operation["responses"]["200"] = created | {"description": "A change of a conversion, or a repeat."}
-        operation["responses"]["202"] = created | {"description": "It waits for its click to arrive."}
+        operation["responses"]["202"] = created | {
+            "description": "It waits for its click, or for earlier landing clicks, to arrive."
+        }
 
 
 _PARAMETER_SHAPES = {

@@ -11,7 +11,7 @@ from clickloop.report.measure import OtherMoney, Sums
 from clickloop.report.period import start_of_day
 from clickloop.report.query import Dimension, ExchangeRate, GroupKey, Report, ReportGroup, ReportQuery
 from clickloop.report.rate_text import E12
-from clickloop.store.facts.duckdb.report_sql import CLICK_COUNTS, CONVERSION_COUNTS, MONEY, Span, report_statement
+from clickloop.store.facts.duckdb.report_sql import COUNTS, MONEY, Span, report_statement
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _NOTHING = Report(groups=(), group_count=0, totals=Sums())
@@ -79,7 +79,7 @@ def _key(value: int | str, dimension: Dimension, zone: ZoneInfo) -> GroupKey:
 
 def _sums(row: dict[str, Any], query: ReportQuery) -> Sums:
     return Sums(
-        **{name: int(row[name] or 0) for name in (*CLICK_COUNTS, *CONVERSION_COUNTS)},
+        **{name: int(row[name] or 0) for name in COUNTS},
         **{name: _rounded(int(row[name] or 0)) for name in MONEY},
         by_status={key: int(row[f"status_{place}"] or 0) for place, key in enumerate(query.statuses)},
         not_converted=_others(row["others"] or ()),

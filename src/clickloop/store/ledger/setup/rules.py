@@ -11,10 +11,12 @@ from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
 from clickloop.postback.rule import Rule, Schedule, Success, Trigger, rule_of_row, schedule_of
 from clickloop.postback.state import PostbackState
+from clickloop.report.query import Dimension
 from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.schema.sealing import opened_json
 from clickloop.store.ledger.schema.tables import campaigns, postback_rules, postbacks
 from clickloop.store.ledger.setup.names import RecordKind, names_of
+from clickloop.store.ledger.setup.report_names import record_names
 
 
 class CampaignContext(msgspec.Struct, frozen=True):
@@ -144,4 +146,7 @@ def setup_names_of(tx: Connection, click: Click) -> SetupNames:
         source_name=names_of(tx, RecordKind.SOURCE, [click.source_id]).get(click.source_id, ""),
         offer_name=names_of(tx, RecordKind.OFFER, [click.offer_id]).get(click.offer_id, ""),
         network_name=names_of(tx, RecordKind.NETWORK, [click.network_id]).get(click.network_id, ""),
+        landing_name=record_names(tx, Dimension.LANDING, [click.landing_id]).get(click.landing_id, ""),
+        rule_name=record_names(tx, Dimension.RULE, [click.rule_id]).get(click.rule_id, ""),
+        path_name=record_names(tx, Dimension.PATH, [click.path_id]).get(click.path_id, ""),
     )

@@ -125,6 +125,9 @@ class VerificationView(msgspec.Struct, kw_only=True):
     columns: int
     rows: int
     unreadable: list[UnreadableRangeView]
+    unknown_page_events: Annotated[
+        int, Meta(description="Page events that are in no figure because their click is unknown, if first_column is 0.")
+    ]
     next_column: Annotated[int | None, Meta(description="first_column of the next request; null at the end.")]
 
 
@@ -152,6 +155,9 @@ class UnknownLinksView(msgspec.Struct, kw_only=True):
     total: int
     since: Annotated[Moment | None, Meta(description="null if there were none.")]
     latest: Annotated[list[UnknownLinkView], Meta(description="Latest distinct keys, newest first.")]
+    presses: Annotated[
+        int, Meta(description="Requests for /click without a click ID: neither cid nor a cookie told whose they were.")
+    ]
 
 
 class HealthView(msgspec.Struct, kw_only=True):
@@ -183,7 +189,7 @@ def read_health(context: Context) -> HealthView:
         unknown_links=view_of(
             UnknownLinksView,
             core.unknown_links,
-            since=iso_text(core.unknown_links.since) if core.unknown_links.total else None,
+            since=iso_text(core.unknown_links.since) if core.unknown_links.since else None,
         ),
         workers=[view_of(WorkerView, worker) for worker in core.workers],
         audit=AuditView(

@@ -34,7 +34,7 @@ _PLACES = {
     EventKind.ATTEMPT: "postbacks",
 }
 _DETAIL_PLACES = {"notice": "notices", "conversion": "conversions"}
-_IN_PROGRESS = ("is queued", "is being sent", "is in progress", "waits for its click")
+_IN_PROGRESS = ("is queued", "is being sent", "is in progress", "waits for its click", "waits for earlier")
 
 
 def show(viewer: CurrentViewer, context: Context, q: Pasted = "", everything: Everything = False) -> PageResponse:

@@ -1,5 +1,6 @@
 """The flow of a campaign: its own rules and paths, or a shared flow; how visitors are redirected."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from litestar import get, post
@@ -119,7 +120,7 @@ def is_google(source: SourceView) -> bool:
     return "google" in f"{source.preset} {source.name}".lower()
 
 
-def flow_reading(context: ApiContext, parts: FlowParts, parameters: dict[str, str]) -> FlowReading:
+def flow_reading(context: ApiContext, parts: FlowParts, parameters: Mapping[str, str]) -> FlowReading:
     """Return a saved flow as it reads."""
     named = references_of(parts)
     return flow_sentences(

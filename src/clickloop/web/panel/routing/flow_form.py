@@ -47,10 +47,12 @@ def read_draft(form: Form, prefix: str = "") -> FlowDraft:
     for step in prefix.split(".")[:-1]:
         tree = _node(tree.get(step))
     packed = _text(tree.get("default_packed"))
-    nodes = _rows(tree.get("default_paths"), MAX_PATHS)
+    shown = tree.get("default_paths")
     return FlowDraft(
         rules=tuple(_rule(node) for node in _rows(tree.get("rules"), MAX_RULES)),
-        default_paths=_weighted_paths(_unpacked(packed, tuple[PathDraft, ...]), nodes) if packed else _paths(nodes),
+        default_paths=_weighted_paths(_unpacked(packed, tuple[PathDraft, ...]), _node(shown))
+        if packed
+        else _paths(_rows(shown, MAX_PATHS)),
         is_open=not packed,
     )
 
@@ -74,40 +76,45 @@ def _unpacked(text: str, kind: Any) -> Any:
 
 def _rule(node: Node) -> RuleDraft:
     packed = _text(node.get(PACKED))
-    path_nodes = _rows(node.get("paths"), MAX_PATHS)
     if packed:
         rule: RuleDraft = _unpacked(packed, RuleDraft)
         is_active = bool(_text(node.get("active"))) if "active" in node else rule.is_active
-        return replace(rule, is_active=is_active, is_open=False, paths=_weighted_paths(rule.paths, path_nodes))
+        return replace(
+            rule, is_active=is_active, is_open=False, paths=_weighted_paths(rule.paths, _node(node.get("paths")))
+        )
     conditions = tuple(_condition(one) for one in _rows(node.get("conditions"), MAX_CONDITIONS))
     return RuleDraft(
         id=_text(node.get("id")) or "0",
         name=_text(node.get("name")).strip(),
         is_active=bool(_text(node.get("active"))),
         conditions=conditions,
-        paths=_paths(path_nodes),
+        paths=_paths(_rows(node.get("paths"), MAX_PATHS)),
         is_open=True,
     )
 
 
-def _weighted_paths(paths: tuple[PathDraft, ...], nodes: list[Node]) -> tuple[PathDraft, ...]:
-    """Return packed paths with the weights that the closed form shows."""
-    weighted = list(paths)
-    for at, node in enumerate(nodes[: len(weighted)]):
-        path = weighted[at]
-        weighted[at] = replace(
-            path,
-            weight=_text(node["weight"]) if "weight" in node else path.weight,
-            landings=_weighted_shares(path.landings, _rows(node.get("landings"), MAX_LANDINGS)),
-            offers=_weighted_shares(path.offers, _rows(node.get("offers"), MAX_OFFERS)),
+def _weighted_paths(paths: tuple[PathDraft, ...], shown: Node) -> tuple[PathDraft, ...]:
+    """Return packed paths with the weights that the closed form shows, by the number of each row."""
+    weighted = []
+    for at, path in enumerate(paths):
+        node = _node(shown.get(at))
+        weighted.append(
+            replace(
+                path,
+                weight=_text(node["weight"]) if "weight" in node else path.weight,
+                landings=_weighted_shares(path.landings, _node(node.get("landings"))),
+                offers=_weighted_shares(path.offers, _node(node.get("offers"))),
+            )
         )
     return tuple(weighted)
 
 
-def _weighted_shares(shares: tuple[ShareDraft, ...], nodes: list[Node]) -> tuple[ShareDraft, ...]:
-    if len(nodes) != len(shares):
-        return shares
-    return tuple(replace(share, weight=_text(node.get("weight"))) for share, node in zip(shares, nodes, strict=True))
+def _weighted_shares(shares: tuple[ShareDraft, ...], shown: Node) -> tuple[ShareDraft, ...]:
+    nodes = [_node(shown.get(at)) for at in range(len(shares))]
+    return tuple(
+        replace(share, weight=_text(node["weight"])) if "weight" in node else share
+        for share, node in zip(shares, nodes, strict=True)
+    )
 
 
 def _paths(nodes: list[Node]) -> tuple[PathDraft, ...]:

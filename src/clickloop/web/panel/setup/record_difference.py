@@ -107,4 +107,8 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dict):
+        return " ".join(f"{name} {text}" for name, text in ((name, _text(one)) for name, one in value.items()) if text)
+    if isinstance(value, list):
+        return ", ".join(text for text in map(_text, value) if text)
     return str(value)
