@@ -34,8 +34,10 @@ FLOWS, CLICKS_PER_FLOW = 500, 20
 MONDAY = 1_772_409_600_000  # 2026-03-02T00:00Z
 USERAGENTS = (
     b"Mozilla/5.0 (Linux; Android 14; SM-A546B) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129.0.0.0 Mobile Safari/537.36",
-    b"Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 "
-    b"Mobile/15E148 Safari/604.1",
+    (
+        b"Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 "
+        b"Mobile/15E148 Safari/604.1"
+    ),
     b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36",
     b"",
 )
@@ -212,7 +214,7 @@ def slow_way(parts: FlowParts, click: Click) -> tuple[int, int, int, int]:
     path_id = slow_pick(paths, click.draw, 1)
     landings, offers = lines.get(path_id, ([], []))
     return (
-        rule.id if rule and path_id else 0,
+        rule.id if rule else 0,
         path_id,
         slow_pick(landings, click.draw, 2),
         slow_pick(offers, click.draw, 3),
