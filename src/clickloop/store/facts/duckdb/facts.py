@@ -15,8 +15,7 @@ from clickloop.click.click_log import ClickFilter
 from clickloop.click.page_event import PageEvent, PageEventKind
 from clickloop.clock import DAY_MS
 from clickloop.report.click_rows import ConversionSum
-from clickloop.report.evidence import ClickEvidence
-from clickloop.report.fact import ConversionFact
+from clickloop.report.evidence import ClickEvidence, LandingEvidence
 from clickloop.report.page_event_fact import PageEventFact
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
 from clickloop.store.facts.duckdb.click_pages import click_ids_page
@@ -28,11 +27,12 @@ from clickloop.store.facts.duckdb.columns import (
     insert_of_clicks,
     insert_of_facts,
 )
+from clickloop.store.facts.duckdb.fact_line import fact_line
 from clickloop.store.facts.duckdb.few_files import few_files
 from clickloop.store.facts.duckdb.opening import open_database
 from clickloop.store.facts.duckdb.outbox_ids import last_outbox_id, taken_ids, write_taken
 from clickloop.store.facts.duckdb.page_events import find_events, known_of, load, waiting_events
-from clickloop.store.facts.duckdb.recent import recent_clicks
+from clickloop.store.facts.duckdb.recent import recent_clicks, recent_landing_clicks
 from clickloop.store.facts.duckdb.reports import read_report
 from clickloop.store.facts.duckdb.unknown_shares import unknown_shares
 from clickloop.store.facts.duckdb.verifying import verify
@@ -129,7 +129,7 @@ class DuckDbFacts:
                 fresh = {outbox_id: line for outbox_id, line in rows if outbox_id not in taken}
                 if not fresh:
                     return 0
-                lines = [_fact_line(outbox_id, line) for outbox_id, line in fresh.items()]
+                lines = [fact_line(outbox_id, line) for outbox_id, line in fresh.items()]
                 writer.execute(_INSERT_FACTS, {"lines": lines})
                 # In the same transaction as the rows: after a crash both or neither are there, so none is counted twice.
                 write_taken(writer, taken, taken.adding(fresh))
@@ -230,6 +230,11 @@ class DuckDbFacts:
         """Return, by field, the share of recent clicks without a value; see ``unknown_shares.unknown_shares``."""
         with _plain_errors(), self._reading() as reader:
             return unknown_shares(reader, campaign_ids, fields, since_at)
+
+    def recent_landing_clicks(self, since: int, campaign_id: int | None = None) -> list[LandingEvidence]:
+        """Return a summary of each landing's landing clicks since a moment."""
+        with _plain_errors(), self._reading() as reader:
+            return recent_landing_clicks(reader, since, campaign_id)
 
     def delete_clicks(self, before_at: int) -> int:
         """Delete clicks from before that moment with their page events, at most one day's per call, but no conversions.
@@ -377,15 +382,6 @@ def _click_of(row: tuple[object, ...]) -> Click:
     """Return the click in a row; NULL stands for a field's default."""
     present = {name: value for name, value in zip(_CLICK_NAMES, row, strict=True) if value is not None}
     return msgspec.convert(present, Click)
-
-
-def _fact_line(outbox_id: int, line: bytes) -> str:
-    """Return a line for the engine. Raise FactsError if it is invalid: the engine would take a bad field for an absent one."""
-    try:
-        msgspec.json.decode(line, type=ConversionFact)
-    except msgspec.DecodeError as error:
-        raise FactsError(f"row {outbox_id} of the outbox is not a conversion fact: {error}") from error
-    return line.decode()
 
 
 @contextlib.contextmanager
