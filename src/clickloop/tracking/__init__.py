@@ -2,6 +2,8 @@
 
 - ``take.take_click`` (edge): a visitor follows a campaign link. Read the link, screen the visitor, choose an offer, write one
   line to the journal, and only then redirect.
+- ``page_events.take_landing_click`` (edge): the visitor presses a landing's button. Find their visit, choose the path's offer, write one
+  line to the journal, and only then redirect. ``page_reports.take_page_report`` does the same for what ``track.js`` sends.
 - ``take.take_notice`` (edge): a network reports a conversion. Write the notice to the journal, and answer once it is on disk.
 - ``settle.settle_clicks`` (core): load closed journal segments into the facts, exactly once.
 - ``settling_page_events.settle_page_events`` (core): the same for what visitors do on landings, with their clicks' dimensions.

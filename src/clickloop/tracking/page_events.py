@@ -68,10 +68,13 @@ def find_visit(edge: Edge, arrival: EdgeRequest, page: PageQuery) -> VisitSearch
         click_id, found_by = genuine_click_id(edge, click_id_in_referrer(headers[b"referer"])), ClickSource.REFERRER
     if click_id is None:
         found_by = ClickSource.COOKIE
-        if state.visits:
-            click_id = ClickId(state.visits[0].click_id, state.visits[0].at * 1000)
-        else:
+        if not state.visits:
             click_id = genuine_click_id(edge, cookie_value(headers.get(b"cookie", b"")))
+        else:
+            own = state.visits[0]
+            click_id = ClickId(own.click_id, own.at * 1000)
+            if own.values is not None:
+                return VisitSearch(state, click_id, found_by, own, is_own=True)
     visit, is_own = None, False
     if click_id is not None:
         visit = state.visit(click_id.text)
