@@ -203,6 +203,7 @@ def test_the_set_up_page_of_a_campaign_with_rules_reads_them_and_leaves_the_flow
     page = panel.page(path)
     assert "Visitors from Germany: 60% to “Offer”" in page.text
     assert page.link("Edit the flow") == FLOW
+    assert panel.page("/panel/campaigns").table.column("Offers") == ["1 rule"]
     panel.done(path, over(page.form(path).fields, name="Renamed"))
     assert own_flow(campaign) == before
     assert campaign.got("campaigns/1")["name"] == "Renamed"
@@ -246,6 +247,7 @@ def test_a_shared_flow_is_made_followed_and_archived_once_nobody_follows_it(
     assert campaign.got("campaigns/1")["flow_id"] == 2
     page = panel.page(FLOW)
     assert "1 campaign follows this flow now" in page.text
+    assert panel.page("/panel/campaigns").table.column("Offers") == ["shared flow"]
     assert page.link("Edit the shared flow") == "/panel/flows/2"
     assert panel.page("/panel/flows/2").link("Campaign") == FLOW
     assert "still uses it" in panel.sent("/panel/flows/2/archive", [], 422).text
