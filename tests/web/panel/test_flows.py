@@ -297,3 +297,23 @@ def test_a_flow_form_of_too_many_fields_is_refused_plainly(panel: "Panel", campa
     answer = panel.post(FLOW, pairs)
     assert answer.status_code == 400
     assert "more than 5000 fields" in answer.text
+
+
+def test_a_flow_of_more_paths_than_a_form_can_hold_is_shown_closed_and_saved_unchanged(
+    panel: "Panel", campaign: "Instance"
+) -> None:
+    for _ in range(18):
+        campaign.made("offers", {"name": "O", "url": "https://network.example/?sub1={clickid}"})
+    path = {"offers": [{"offer_id": number} for number in range(1, 21)]}
+    change(campaign, rules=[{"name": "Large", "paths": [path] * 50}] * 2 + [{"paths": [path] * 9}] * 40)
+    before = own_flow(campaign)
+    page = panel.page(FLOW)
+    assert 1_000 < len(page.form(FLOW).fields) < 5_000
+    panel.done(FLOW, page.form(FLOW).fields)
+    assert own_flow(campaign) == before
+    opened = page
+    for number in range(3, 25):
+        opened = pressed(panel, opened, f"open:rules[{number}]")
+    assert len(opened.form(FLOW).fields) < 5_000
+    panel.done(FLOW, opened.form(FLOW).fields)
+    assert own_flow(campaign) == before
