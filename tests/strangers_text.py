@@ -13,6 +13,7 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
 
 from clickloop.alarm.alarms import Alarm
+from clickloop.click.click import Click
 from clickloop.click.client_hints import hinted
 from clickloop.click.conditions import ready_condition
 from clickloop.click.geo.geo_base import FixedPlace
@@ -33,6 +34,7 @@ from clickloop.click.screening import screen
 from clickloop.click.trial_mark import is_test
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
+from clickloop.click.visitor_values import click_value_of
 from clickloop.click_id import ClickIds
 from clickloop.config import proxy_networks
 from clickloop.conversion.condensed import condensed
@@ -285,6 +287,9 @@ READERS: dict[str, Callable[[str], object]] = {
     "second hop": lambda text: SECOND_HOPS.location(text, 0),
     "passed query": lambda text: with_passed_query("https://o.example/?a=1#b", text.encode(), PassQuery.ALL),
     "conditions": lambda text: [condition.holds(text) for condition in CONDITIONS],
+    "query of a recorded click": lambda text: click_value_of(
+        Click(click_id="", at=0, campaign_id=1, source_id=1, query=text), "query.token"
+    ),
     "purpose": lambda text: screen(b"GET", text.encode(), None),
     "user agent": lambda text: VISITORS.device_of(text.encode()),
     "language": lambda text: VISITORS.language_of(text.encode()),

@@ -248,7 +248,7 @@ FOLDERS = ("click", "click/geo", "conversion", "conversion/upload", "edge", "peo
 """Folders that parse untrusted text, with ``re`` or without."""
 READING = """
 click.conditions click.passed_query click.redirect_mode click.visitor_cookie click.landing_click click.page_report
-click.client_hints click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor
+click.client_hints click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor click.visitor_values
 click.geo.included
 conversion.condensed conversion.conversion_input conversion.lenient_json conversion.mended_json conversion.mending
 conversion.moment conversion.multipart_body conversion.network_words conversion.notice conversion.pairs
