@@ -32,23 +32,9 @@ def macros_reference() -> str:
     ]
     lines += ["| Macro | Aliases | Group | Meaning | Example |", "| --- | --- | --- | --- | --- |"]
     for macro in KNOWN:
-        if macro.available:
-            example = _cell(macro.example)
-            meaning = f"{macro.sentence} Needs a [geo base](../how-to/geo.md)." if macro.needs_base else macro.sentence
-            lines.append(f"| `{{{macro.name}}}` | {_aliases(macro)} | {macro.group} | {meaning} | {example} |")
-    lines += [
-        "",
-        "## Not available yet",
-        "",
-        "These macros are always empty for now. Clickloop knows them so that a URL copied from another tracker does not send the braces,",
-        "and warns you when you use one (`no_value_yet`). For a traffic source's own parameter of that name write `{var:path.name}`.",
-        "",
-        "| Macro | Aliases | Planned meaning |",
-        "| --- | --- | --- |",
-    ]
-    lines += [
-        f"| `{{{macro.name}}}` | {_aliases(macro)} | {macro.sentence} |" for macro in KNOWN if not macro.available
-    ]
+        example = _cell(macro.example)
+        meaning = f"{macro.sentence} Needs a [geo base](../how-to/geo.md)." if macro.needs_base else macro.sentence
+        lines.append(f"| `{{{macro.name}}}` | {_aliases(macro)} | {macro.group} | {meaning} | {example} |")
     lines += ["", "## Filters"]
     lines += ["", "| Filter | Meaning |", "| --- | --- |"]
     lines += [f"| `{found.name}` | {_cell(found.sentence)} |" for found in FILTERS]
