@@ -287,6 +287,8 @@ NOT_READING = {
     "click.routing": "a dictionary's look-up; addresses are the set-up's, see setup.own_link",
     "click.useragent_words": "words alone",
     "conversion.attribution": "compares what was read",
+    "conversion.landing_click": "compares what was read with at most 200 landing clicks",
+    "conversion.arrival_order": "ids of our own",
     "conversion.payout": "reads an amount, which ``money`` bounds",
     "conversion.conversion": "the record alone",
     "conversion.conversion_log": "filters of the API, each of bounded length",

@@ -1,7 +1,6 @@
 """The facts in DuckDB, in one file beside the ledger. The engine's NDJSON reader loads each segment exactly once."""
 
 import contextlib
-import os
 import re
 import threading
 from collections.abc import Collection, Iterator, Sequence
@@ -29,6 +28,7 @@ from clickloop.store.facts.duckdb.columns import (
     insert_of_clicks,
     insert_of_facts,
 )
+from clickloop.store.facts.duckdb.few_files import few_files
 from clickloop.store.facts.duckdb.opening import open_database
 from clickloop.store.facts.duckdb.outbox_ids import last_outbox_id, taken_ids, write_taken
 from clickloop.store.facts.duckdb.page_events import find_events, known_of, load, waiting_events
@@ -48,8 +48,6 @@ from clickloop.store.journal.segment import SegmentContents
 
 MEMORY_LIMIT_MB = 128  # a small machine has 1 GB for everything
 MAX_CLICK_LINE_BYTES = 1024 * 1024  # limit of the engine's reader; our lines have a few hundred bytes
-_COPY_BYTES = 1 << 30
-"""Bytes to copy per call: more than the maximum size of a segment, so that one call copies all of it."""
 _CHECKPOINT_ROWS = 70_000
 """New rows after which a checkpoint is made. They become a row group. Groups that fit together into one of 122,880 rows are
 compressed again by a later checkpoint; with more than half of that, each row is compressed once."""
@@ -300,7 +298,7 @@ class DuckDbFacts:
     def _load_clicks(self, segments: Sequence[SegmentContents]) -> int:
         """Add clicks and the names of their segments in one transaction."""
         # The engine treats names as glob patterns: a folder with [ or * in its name would match other files or none.
-        files = [_GLOB.sub(r"[\g<0>]", str(path)) for path in self._few_files(segments)]
+        files = [_GLOB.sub(r"[\g<0>]", str(path)) for path in few_files(segments, self._spool)]
         names = [contents.segment.name for contents in segments]
         expected = sum(contents.count for contents in segments)
         # In batches, since deleting scans the table. A name that stays a little longer does no harm.
@@ -326,21 +324,6 @@ class DuckDbFacts:
         self._forgotten = self._forgotten[len(forgotten) :]
         self._count_rows(added)
         return added
-
-    def _few_files(self, segments: Sequence[SegmentContents]) -> list[Path]:
-        """Return the segments' files, or a single copy of several: opening a file costs the engine 2 ms, as much as 500 rows."""
-        paths = [contents.segment.path for contents in segments]
-        if len(paths) == 1:
-            return paths
-        try:
-            with self._spool.open("wb") as spool:
-                for path in paths:
-                    with path.open("rb") as file:
-                        while os.sendfile(spool.fileno(), file.fileno(), None, _COPY_BYTES) == _COPY_BYTES:
-                            pass
-        except OSError:
-            return paths  # slower, but needs no disk space
-        return [self._spool]
 
     def _count_rows(self, added: int) -> None:
         """Make a checkpoint if there are enough new rows and no readers."""
