@@ -289,8 +289,6 @@ NOT_READING = {
     "conversion.attribution": "compares what was read",
     "conversion.landing_click": "compares what was read with at most 200 landing clicks",
     "conversion.arrival_order": "ids of our own",
-    "conversion.landing_click": "compares what was read",
-    "conversion.arrival_order": "our own texts",
     "conversion.payout": "reads an amount, which ``money`` bounds",
     "conversion.conversion": "the record alone",
     "conversion.conversion_log": "filters of the API, each of bounded length",

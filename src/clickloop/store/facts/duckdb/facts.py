@@ -27,10 +27,7 @@ from clickloop.store.facts.duckdb.columns import (
     insert_of_clicks,
     insert_of_facts,
 )
-<<<<<<< HEAD
 from clickloop.store.facts.duckdb.fact_line import fact_line
-=======
->>>>>>> facts
 from clickloop.store.facts.duckdb.few_files import few_files
 from clickloop.store.facts.duckdb.opening import open_database
 from clickloop.store.facts.duckdb.outbox_ids import last_outbox_id, taken_ids, write_taken
@@ -306,11 +303,7 @@ class DuckDbFacts:
     def _load_clicks(self, segments: Sequence[SegmentContents]) -> int:
         """Add clicks and the names of their segments in one transaction."""
         # The engine treats names as glob patterns: a folder with [ or * in its name would match other files or none.
-<<<<<<< HEAD
         files = [_GLOB.sub(r"[\g<0>]", str(path)) for path in few_files(self._spool, segments)]
-=======
-        files = [_GLOB.sub(r"[\g<0>]", str(path)) for path in few_files(segments, self._spool)]
->>>>>>> facts
         names = [contents.segment.name for contents in segments]
         expected = sum(contents.count for contents in segments)
         # In batches, since deleting scans the table. A name that stays a little longer does no harm.
