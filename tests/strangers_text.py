@@ -13,6 +13,7 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
 
 from clickloop.alarm.alarms import Alarm
+from clickloop.click.click import Click
 from clickloop.click.client_hints import hinted
 from clickloop.click.conditions import ready_condition
 from clickloop.click.geo.geo_base import FixedPlace
@@ -33,6 +34,7 @@ from clickloop.click.screening import screen
 from clickloop.click.trial_mark import is_test
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
+from clickloop.click.visitor_values import click_value_of
 from clickloop.click_id import ClickIds
 from clickloop.config import proxy_networks
 from clickloop.conversion.condensed import condensed
@@ -90,6 +92,7 @@ from clickloop.web.cookies import cookie_of
 from clickloop.web.panel.frame.durations import read_durations
 from clickloop.web.panel.frame.form import Form
 from clickloop.web.panel.frame.form_body import boundary_of, read_form
+from clickloop.web.panel.routing.flow_editing import submitted_flow
 
 CLICK_IDS = ClickIds(b"k" * 32)
 HOP = Hop(Method.GET, RequestTarget("https", "a.example", 443, "/", ""), (), b"")
@@ -158,6 +161,19 @@ def _form(body: bytes, content_type: str) -> None:
         return
     form.redisplay_values(ConversionReport)
     form.read_partly(ConversionReport)
+
+
+def _flow_form(text: str) -> None:
+    """As the fields and the button of the form of a flow."""
+    at = "rules[0].conditions[0]"
+    for field in ("country", "v1", "schedule", "query."):
+        pairs = [(f"{at}.field", field), *((f"{at}.{name}", text) for name in ("op", "values", "hours", "zone"))]
+        submitted_flow(Form([*pairs, ("do", text)]))
+    submitted_flow(Form([("do", f"remove:rules[{text}")]))
+    try:
+        submitted_flow(Form([("rules[0].packed", f'{{"name": "{text}"}}')]))
+    except HTTPException:
+        return
 
 
 def _boundary(text: str) -> None:
@@ -271,6 +287,9 @@ READERS: dict[str, Callable[[str], object]] = {
     "second hop": lambda text: SECOND_HOPS.location(text, 0),
     "passed query": lambda text: with_passed_query("https://o.example/?a=1#b", text.encode(), PassQuery.ALL),
     "conditions": lambda text: [condition.holds(text) for condition in CONDITIONS],
+    "query of a recorded click": lambda text: click_value_of(
+        Click(click_id="", at=0, campaign_id=1, source_id=1, query=text), "query.token"
+    ),
     "purpose": lambda text: screen(b"GET", text.encode(), None),
     "user agent": lambda text: VISITORS.device_of(text.encode()),
     "language": lambda text: VISITORS.language_of(text.encode()),
@@ -317,6 +336,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "multipart header": lambda text: _form(
         f"--b\r\nContent-Disposition: form-data; {text}".encode(), "multipart/form-data; boundary=b"
     ),
+    "flow form": _flow_form,
     "boundary": _boundary,
     "answer": lambda text: matches("(ok|success)+.*error", text.encode()[: 16 * 1024]),
     "retry-after": lambda text: retry_after_ms(text, 0),

@@ -210,7 +210,7 @@ conversion.upload.columns macro.filters macro.encoding_context macro.unreplaced 
 postback.sending.client postback.sending.target postback.retry postback.curl postback.sending.answer_recovery
 report.rate_text report.spreadsheet diagnosis.trace_text postback.masking postback.secret_names
 diagnosis.check.records store.unknown_links conversion.lenient_json conversion.mended_json web.panel.frame.form
-web.panel.frame.form_body web.panel.frame.durations conversion.upload.cells
+web.panel.frame.form_body web.panel.frame.durations web.panel.routing.flow_steps conversion.upload.cells
 """
 """Modules with Python's ``re`` whose readers are above."""
 NO_STRANGERS = {
@@ -249,7 +249,7 @@ FOLDERS = ("click", "click/geo", "conversion", "conversion/upload", "edge", "peo
 """Folders that parse untrusted text, with ``re`` or without."""
 READING = """
 click.conditions click.passed_query click.redirect_mode click.visitor_cookie click.landing_click click.page_report
-click.client_hints click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor
+click.client_hints click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor click.visitor_values
 click.geo.included
 conversion.condensed conversion.conversion_input conversion.lenient_json conversion.mended_json conversion.mending
 conversion.moment conversion.multipart_body conversion.network_words conversion.notice conversion.pairs
@@ -288,6 +288,10 @@ NOT_READING = {
     "click.routing": "a dictionary's look-up; addresses are the set-up's, see setup.own_link",
     "click.useragent_words": "words alone",
     "conversion.attribution": "compares what was read",
+    "conversion.landing_click": "compares what was read with at most 200 landing clicks",
+    "conversion.arrival_order": "ids of our own",
+    "conversion.landing_click": "compares what was read",
+    "conversion.arrival_order": "our own texts",
     "conversion.payout": "reads an amount, which ``money`` bounds",
     "conversion.conversion": "the record alone",
     "conversion.conversion_log": "filters of the API, each of bounded length",

@@ -8,10 +8,12 @@ import pytest
 
 from clickloop.click.conditions import ready_condition
 from clickloop.diagnosis.check.chain import Chain, CheckedFlow
+from clickloop.diagnosis.check.evidence import evidence_findings
 from clickloop.diagnosis.check.finding import CheckCode, CheckPlaceKind
 from clickloop.diagnosis.check.flows import flow_findings
 from clickloop.diagnosis.check.shadowing import hidden_rules
 from clickloop.macro import Severity
+from clickloop.report.evidence import LandingEvidence
 from clickloop.setup.catalog import Catalog, CatalogFlow
 from clickloop.setup.condition import Condition, Operator, UnknownValue
 from clickloop.setup.flow import FlowParts, LandingShare, OfferShare, Path, PathTarget, Rule
@@ -19,7 +21,7 @@ from clickloop.setup.landing import Landing
 from clickloop.setup.named_list import NamedList
 from clickloop.setup.redirect import RedirectMode
 from clickloop.setup.traffic_source import SourceParameter, TrafficSource
-from tests.diagnosis.chains import CAMPAIGN, OFFER, SOURCE, chain, changed
+from tests.diagnosis.chains import CAMPAIGN, OFFER, SOURCE, WELL, chain, changed
 from tests.diagnosis.random_flow import random_flow
 
 E, W = Severity.ERROR, Severity.WARNING
@@ -134,6 +136,15 @@ def test_a_working_flow_has_no_findings() -> None:
     assert list(flow_findings(working)) == []
     cid = changed(QUIZ, url="https://quiz.example/?c={clickid}", append_click_id=False)
     assert list(flow_findings(by_default(BY_LANDING, landing=cid))) == []
+
+
+@pytest.mark.parametrize(
+    ("clicks", "old", "is_found"), [(50, 10, True), (50, 9, False), (51, 10, False), (9, 9, False)]
+)
+def test_a_landing_that_serves_old_click_ids_is_found(clicks: int, old: int, is_found: bool) -> None:
+    seen = LandingEvidence(landing_id=4, landing_clicks=clicks, with_old_click_id=old)
+    found = evidence_findings(by_default(BY_LANDING), changed(WELL, landings=(seen,)))
+    assert [(one.code, one.place.name) for one in found] == [(CheckCode.OLD_CLICK_IDS_SERVED, "Quiz")] * is_found
 
 
 def test_a_source_set_up_by_hand_is_google_by_its_click_id() -> None:

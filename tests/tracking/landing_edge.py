@@ -16,7 +16,7 @@ from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
 from clickloop.click_id import ClickIds
 from clickloop.edge.message import HttpRequest
-from clickloop.record_id import RecordIds
+from clickloop.record_id import EntropyPool, RecordIds
 from clickloop.setup.catalog import Catalog
 from clickloop.tracking.page_events import find_visit, take_landing_click
 from clickloop.tracking.take import ClickRedirect, Edge, record_clicks, take_click
@@ -62,7 +62,7 @@ class LandingEdge:
             routes=Routes(of or catalog(), fallback),
             visitors=VISITORS,
             click_ids=ClickIds(b"k" * 32),
-            notice_ids=RecordIds(),
+            notice_ids=RecordIds(entropy=EntropyPool()),
             clicks=self.clicks,
             notices=self.notices,
             deferred=self.notices,

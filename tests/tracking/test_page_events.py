@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from clickloop.click.page_event import PageEventFlag, PageEventKind
-from clickloop.setup.flow import OfferShare
+from clickloop.setup.flow import FlowParts, OfferShare, Path, PathTarget
 from clickloop.setup.redirect import PassQuery, RedirectMode
 from tests.landings import FALLBACK, FIRST, OTHER_KEY, PATH, SECOND, SECOND_URL, catalog
 from tests.tracking.landing_edge import LandingEdge, Visitor, site, values
@@ -210,6 +210,26 @@ def test_a_click_id_of_another_campaign_belongs_to_its_own_click() -> None:
     (click,) = (click for click in at.recorded_clicks() if click.click_id == other)
     assert site(visitor.press(other, "/1", core=click)) == "direct.example"
     assert at.recorded_events()[0].click_id == other
+
+
+def test_behind_another_campaigns_flow_cookie_and_core_give_the_same_offer() -> None:
+    of = catalog()
+    through = Path(id=22, target=PathTarget.CAMPAIGN, campaign_id=7)
+    flows = (of.flows[0], replace(of.flows[1], parts=FlowParts(default_paths=(through,))))
+    at = LandingEdge(replace(of, flows=flows))
+    for _ in range(20):
+        visitor = Visitor(at)
+        click_id = visitor.visit(key=OTHER_KEY)
+        (click,) = (click for click in at.recorded_clicks() if click.click_id == click_id)
+        assert (click.campaign_id, click.path_id, click.landing_id, bool(click.hops)) == (8, 21, 3, True)
+        by_cookie = visitor.press(click_id)
+        at.forget()
+        without = Visitor(at, keeps_cookies=False)
+        by_core = without.press(click_id, core=click)
+        assert without.asked_core
+        assert by_cookie is not None
+        assert by_core is not None
+        assert by_cookie.location == by_core.location
 
 
 def test_a_cached_page_with_an_old_click_id_is_reported_and_the_visitors_own_visit_is_served() -> None:

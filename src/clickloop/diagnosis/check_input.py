@@ -1,6 +1,6 @@
 """Read the input of the check, for everything or for one campaign, and run it. Read-only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -9,13 +9,20 @@ from sqlalchemy import Connection
 from clickloop.clock import DAY_MS
 from clickloop.diagnosis.check.chain import Chain, CheckedFlow, CheckedRule
 from clickloop.diagnosis.check.check import CheckResult, check_chain
-from clickloop.diagnosis.check.evidence import RECENT_CLICKS, RECENT_DAYS, REFUSED_DAYS, CampaignEvidence, CheckEvidence
+from clickloop.diagnosis.check.evidence import (
+    LANDING_DAYS,
+    RECENT_CLICKS,
+    RECENT_DAYS,
+    REFUSED_DAYS,
+    CampaignEvidence,
+    CheckEvidence,
+)
 from clickloop.diagnosis.check.finding import CheckFinding, worst_first
 from clickloop.diagnosis.check.holdups import REFUSED_DAYS as HELD_DAYS
 from clickloop.diagnosis.check.holdups import ArchivedRule, Holdups, SlowReceiver
 from clickloop.diagnosis.check.static import static_findings
 from clickloop.postback.delivery.receiver_queue import StoredReceiver
-from clickloop.report.evidence import ClickEvidence
+from clickloop.report.evidence import ClickEvidence, LandingEvidence
 from clickloop.setup.campaign import Campaign
 from clickloop.setup.catalog import Catalog
 from clickloop.setup.flow import references_of
@@ -51,6 +58,10 @@ class RecentClicks(Protocol):
 
     def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, ClickEvidence]:
         """Return statistics of each campaign's newest counted clicks, at most ``most`` per campaign."""
+        ...
+
+    def recent_landing_clicks(self, since: int, campaign_id: int | None = None) -> Sequence[LandingEvidence]:
+        """Return statistics of each landing's landing clicks since a moment."""
         ...
 
 
@@ -186,6 +197,7 @@ def _read_evidence(
         refused=tuple(refused_since(tx, now_ms - REFUSED_DAYS * DAY_MS, campaign_id)),
         words={unmapped.word: unmapped.conversions for unmapped in unmapped_words(tx, _MAX_WORDS, campaign_id)},
         statuses=statuses_since(tx, since, campaign_id),
+        landings=tuple(clicks.recent_landing_clicks(now_ms - LANDING_DAYS * DAY_MS, campaign_id)),
         holdups=_read_holdups(tx, now_ms, campaign_id),
         checked_at=now_ms,
     )

@@ -194,6 +194,8 @@ def _not_allowed(request: HttpRequest, methods: bytes) -> bytes:
 
 def _mend(request: HttpRequest, tail: bytes) -> bytes:
     """Return the button's part of the path. Parameters that follow it without a question mark become the query's."""
+    if not tail or tail[1:].isalnum():
+        return tail
     at = 1
     while at < len(tail) and (tail[at : at + 1].isalnum() or tail[at : at + 1] == b"-"):
         at += 1

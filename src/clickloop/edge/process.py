@@ -30,7 +30,7 @@ from clickloop.edge.vitals import EdgeVitals
 from clickloop.machine.log import RateLimitedLog, log
 from clickloop.machine.process import end_with_parent, release_memory, stop_signal
 from clickloop.machine.sealed_file import SealedFileError
-from clickloop.record_id import RecordIds
+from clickloop.record_id import EntropyPool, RecordIds
 from clickloop.setup.catalog import Catalog, CatalogFile
 from clickloop.setup.instance import InstanceSettings, startup_settings
 from clickloop.store.disk_reserve import DiskReserve
@@ -182,7 +182,7 @@ def _edge(
         routes=Routes(Catalog(), ""),
         visitors=visitors,
         click_ids=click_ids,
-        notice_ids=RecordIds(),
+        notice_ids=RecordIds(entropy=EntropyPool()),  # one thread uses it
         clicks=clicks,
         notices=notices,
         deferred=deferred,

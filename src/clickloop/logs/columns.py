@@ -33,6 +33,8 @@ CLICK_COLUMNS = (
     _column("flags", "Flags", ColumnKind.FLAGS, shown=True),
     _column("offer", "Offer", ColumnKind.OFFER, "offer_id", shown=True),
     _column("network", "Network", ColumnKind.NETWORK, "network_id"),
+    _column("landing", "Landing", ColumnKind.LANDING, "landing_id"),
+    _column("path", "Path", ColumnKind.PATH, "path_id"),
     _column("cost", "Cost", ColumnKind.MONEY, shown=True),
     _column("country", "Country", ColumnKind.TEXT, shown=True),
     _column("region", "Region", ColumnKind.TEXT),

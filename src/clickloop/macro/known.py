@@ -29,9 +29,8 @@ class MacroCategory(enum.StrEnum):
 class Macro(msgspec.Struct, frozen=True):
     """A macro. ``at_click``: whether it has a value when the visitor is redirected (offer and landing URLs).
 
-    ``available``: whether anything fills it in. If not, it is known all the same, so that a URL copied from another tracker does
-    not send the braces; it is always empty, and never offered to users. ``needs_base``: whether only a geo base of the user's can
-    fill it in; without one it is not offered.
+    ``needs_base``: whether only a geo base of the user's can fill it in. Without one it is empty and not offered to users, but known,
+    so that a URL copied from another tracker does not send the braces.
     """
 
     name: str
@@ -40,19 +39,14 @@ class Macro(msgspec.Struct, frozen=True):
     sentence: str
     example: str
     at_click: bool
-    available: bool = True
     needs_base: bool = False
 
 
 def _single() -> Iterator[Macro]:
     for group, at_click, name, aliases, sentence, example in _ROWS:
-        yield Macro(
-            name, tuple(aliases.split()), group, sentence, example, at_click, name not in _NOT_YET, name in _NEED_BASE
-        )
+        yield Macro(name, tuple(aliases.split()), group, sentence, example, at_click, name in _NEED_BASE)
 
 
-_NOT_YET = frozenset({"landing.id", "landing.name", "path.name"})
-"""Nothing fills these in: there are no landings or paths."""
 _NEED_BASE = frozenset({"region", "city", "isp", "connection"})
 """The included geo base has countries alone."""
 
@@ -128,11 +122,11 @@ _ROWS: tuple[tuple[MacroCategory, bool, str, str, str, str], ...] = (
     (_U, True, "path.name", "path_name", "Name of the visitor's path.", "Main"),
     (
         _U,
-        False,
+        True,
         "rule.name",
         "rule_name",
-        "In postbacks: name of the rule.",
-        "Sales above 10 USD",
+        "In landing and offer URLs, the name of the rule that took the visitor; in postbacks, that of the postback rule.",
+        "US mobile",
     ),
     (_U, True, "domain", "trackingdomain", "Domain of the click.", "go.example.com"),
     (_V, True, "ip", "", "The visitor's IP address.", "203.0.113.7"),

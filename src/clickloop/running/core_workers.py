@@ -37,7 +37,9 @@ from clickloop.web.api.context import ApiContext
 
 NOTICE_LOOK_SECONDS = 0.01  # postbacks wait for it; a look lists a few directories
 CLICK_LOOK_SECONDS = 0.05  # nothing waits for it, and larger batches load faster
-PAGE_EVENT_LOOK_SECONDS = 0.05  # conversions of visitors who came over a landing wait for it
+PAGE_EVENT_LOOK_SECONDS = (
+    0.2  # a load costs some 20 ms, and conversions of visitors who came over a landing wait for it
+)
 UPLOAD_LOOK_SECONDS = 0.2  # a user has just sent the file; a look is one query
 BACKTEST_LOOK_SECONDS = 0.5  # a user waits for it; a look is one query
 EXPORT_LOOK_SECONDS = 0.2  # a user waits for it; a look is one query

@@ -19,7 +19,7 @@ from clickloop.store.journal.segment import CLICKS_STREAM, PAGE_EVENTS_STREAM
 
 MIN_LISTING_SECONDS = 1.0
 """Minimum time between listings of the journal's directories: one costs as much as settling some clicks."""
-MIN_PAGE_EVENT_LISTING_SECONDS = 0.1
+MIN_PAGE_EVENT_LISTING_SECONDS = 0.05
 """The same for page events: conversions of visitors who came over a landing wait for two of them."""
 _LISTING_SHARE = 20
 """Minimum factor between the duration of a listing, which takes seconds for a million segments, and the time until the next."""
@@ -112,6 +112,8 @@ class StreamProgress:
         if self._pending_at is not None and self._pending_at <= now_ms:
             self._settled_to = self._pending_at
         self._pending_at, self._pending = previous[0], present
+        if not present and previous[0] <= now_ms:
+            self._settled_to = previous[0]  # there is nothing to wait for
 
 
 class ClickProgress(StreamProgress):

@@ -44,6 +44,8 @@ class VisitSearch(msgspec.Struct, frozen=True, gc=False):
     click_id: ClickId | None
     found_by: ClickSource
     visit: Visit | None
+    is_own: bool = False
+    """Whether the visitor's cookie holds the visit."""
 
     @property
     def needs_core(self) -> bool:
@@ -60,26 +62,30 @@ def find_visit(edge: Edge, arrival: EdgeRequest, page: PageQuery) -> VisitSearch
     state = visitor_state(edge, headers) if b"cookie" in headers else NOBODY
     own = state.visit(page.click_id_text)
     if own is not None and own.values is not None:  # signed, so the click id is ours
-        return VisitSearch(state, ClickId(own.click_id, own.at * 1000), ClickSource.CID, own)
+        return VisitSearch(state, ClickId(own.click_id, own.at * 1000), ClickSource.CID, own, is_own=True)
     click_id, found_by = genuine_click_id(edge, page.click_id_text), ClickSource.CID
     if click_id is None and b"referer" in headers:
         click_id, found_by = genuine_click_id(edge, click_id_in_referrer(headers[b"referer"])), ClickSource.REFERRER
     if click_id is None:
         found_by = ClickSource.COOKIE
-        if state.visits:
-            click_id = ClickId(state.visits[0].click_id, state.visits[0].at * 1000)
-        else:
+        if not state.visits:
             click_id = genuine_click_id(edge, cookie_value(headers.get(b"cookie", b"")))
-    visit = None
+        else:
+            own = state.visits[0]
+            click_id = ClickId(own.click_id, own.at * 1000)
+            if own.values is not None:
+                return VisitSearch(state, click_id, found_by, own, is_own=True)
+    visit, is_own = None, False
     if click_id is not None:
         visit = state.visit(click_id.text)
+        is_own = visit is not None
         if visit is None or visit.values is None:  # values too long for a cookie may be in memory
             recent = edge.recent_visits.find(click_id.text)
             if visit is None:
                 visit = recent
             elif recent is not None:
                 visit = replace(visit, values=recent.values)
-    return VisitSearch(state, click_id, found_by, visit)
+    return VisitSearch(state, click_id, found_by, visit, is_own)
 
 
 def genuine_click_id(edge: Edge, text: str) -> ClickId | None:
@@ -175,7 +181,7 @@ def _newer_of_the_same_landing(search: VisitSearch, visit: Visit | None) -> Visi
     cookie. Click ids sort by time.
     """
     click_id = search.click_id
-    if click_id is None or search.found_by is ClickSource.COOKIE or search.state.visit(click_id.text) is not None:
+    if click_id is None or search.found_by is ClickSource.COOKIE or search.is_own:
         return None
     if visit is not None and visit.by_page:
         return None

@@ -23,12 +23,11 @@ from clickloop.click.visitor_cookie import Visit
 from clickloop.click_id import ClickId
 from clickloop.clock import MINUTE_MS
 from clickloop.text import escape_bytes
+from clickloop.tracking.link_fields import MAX_VALUE_CHARACTERS, add_flag, click_from_link
 from clickloop.tracking.page_events import genuine_click_id
 from clickloop.tracking.take import (
-    MAX_VALUE_CHARACTERS,
     Edge,
     EdgeRequest,
-    click_from_link,
     remembered_visit,
     route_visitor,
     visitor_state,
@@ -137,7 +136,7 @@ def _take_tracked_click(
     language = edge.visitors.language_of((report.language or "").encode() or headers.get(b"accept-language", b""))
     parameters, flags = read_query(query, route.fields, "external_id")
     parameters.pop("cost", None)
-    click = click_from_link(edge, route, parameters, flags, len(query))
+    click = click_from_link(edge.currency, route, parameters, flags, len(query))
     click_id = click["click_id"] = edge.click_ids.new(now_ms)
     if referrer:
         click["referrer"] = escape_bytes(referrer.encode("utf-8", "replace"))[:MAX_VALUE_CHARACTERS]
@@ -150,7 +149,7 @@ def _take_tracked_click(
     target, draw = route_visitor(route, visitor, click, edge.draw())
     visit: Visit | None = None
     if target is None or target is route.fallback:
-        click["flags"] = f"{click['flags']},{Flag.FALLBACK}" if "flags" in click else Flag.FALLBACK
+        add_flag(click, Flag.FALLBACK)
         fragment = route.json
     else:
         place_of_path = target.place

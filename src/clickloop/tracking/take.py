@@ -1,7 +1,6 @@
 """The edge's two steps of the loop: take_click and take_notice. Nothing is answered before it is in the journal."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
@@ -20,28 +19,22 @@ from clickloop.click.redirect import VISITOR_COOKIE, cookie_value
 from clickloop.click.routing import Route, Routes, hops_text
 from clickloop.click.screening import screen
 from clickloop.click.trial_mark import TEST_BYTES, is_test
-from clickloop.click.visitor import USERAGENT_CHARACTERS, Visitors
+from clickloop.click.visitor import USERAGENT_CHARACTERS, EncodedDevice, EncodedLanguage, EncodedPlace, Visitors
 from clickloop.click.visitor_cookie import Visit, VisitorCookies, VisitorState, remember_visit
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock
 from clickloop.conversion.condensed import condensed
 from clickloop.conversion.notice import Channel, RawNotice, RefusalReason, quick_verdict, read_notice
 from clickloop.conversion.pairs import MAX_INPUT_BYTES
-from clickloop.currency import may_mean
-from clickloop.macro import EncodingContext, unreplaced_macro
-from clickloop.money import Amount, AmountFault, amount_text, currency_of, read_amount
+from clickloop.macro import EncodingContext
+from clickloop.money import amount_text
 from clickloop.record_id import RecordIds
 from clickloop.setup.condition import QUERY_PREFIX
 from clickloop.setup.redirect import RedirectMode
 from clickloop.store.journal.writer import JournalFull
 from clickloop.text import escape_bytes
+from clickloop.tracking.link_fields import MAX_VALUE_CHARACTERS, add_flag, click_from_link
 from clickloop.tracking.notice_limits import MAX_STORED_BYTES, MAX_STORED_BYTES_OVER_RATE, NoticeRates
-
-# Limits the size of a click's record: a thousand clicks a second with long values would fill the disk.
-MAX_VALUE_CHARACTERS = 1024
-
-
-MAX_REMEMBERED_COST = 40
 
 
 class EdgeRequest(Protocol):
@@ -156,7 +149,7 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     screening = screen(arrival.method, headers.get(b"purpose", b""), device.device.screening, test=test)
     if link_flag is not None:
         flags = (*flags, link_flag)
-    click = click_from_link(edge, route, parameters, flags, len(arrival.query))
+    click = click_from_link(edge.currency, route, parameters, flags, len(arrival.query))
     click["click_id"] = click_id = edge.click_ids.new(now_ms)
     if b"referer" in headers:
         click["referrer"] = escape_bytes(headers[b"referer"][:MAX_VALUE_CHARACTERS])
@@ -165,21 +158,10 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     place = edge.visitors.place_of(arrival.ip)
     language = edge.visitors.language_of(headers.get(b"accept-language", b""))
     target, draw, state = route.only, 0, None
-    if target is None and route.simple is not None:
-        click["draw"] = draw = edge.draw()
-        chosen = route.simple.items.choose(draw, route.simple.choice)
-        target = None if chosen is None else chosen.target
-    elif target is None:
-        if route.counts_visits:
-            state = visitor_state(edge, headers)
-            click["visit_number"] = state.visits_of(route.campaign.id) + 1
-        visitor = ArrivingVisitor(now_ms, arrival.ip, device.device, device.useragent, place.place, language.tag, click)
-        target, draw = route_visitor(route, visitor, click, edge.draw())
-    elif target.landing_id:
-        # Chooses the offer when the visitor presses a button.
-        click["draw"] = draw = edge.draw()
+    if target is None or target.landing_id:
+        target, draw, state = _destination(edge, route, arrival, click, device, place, language, now_ms)
     if target is route.fallback:
-        _flag(click, Flag.FALLBACK)
+        add_flag(click, Flag.FALLBACK)
     if screening is not None:
         click["screening"] = screening
     head = b'{"at":%d%b%b%b%b,' % (
@@ -206,6 +188,33 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
         state = remember_visit(state or visitor_state(edge, headers), route, visit, now_ms)
         redirect.visitor_cookie = edge.cookies.write(state)
     return redirect
+
+
+def _destination(
+    edge: Edge,
+    route: Route,
+    arrival: EdgeRequest,
+    click: dict[str, Any],
+    device: EncodedDevice,
+    place: EncodedPlace,
+    language: EncodedLanguage,
+    now_ms: int,
+) -> tuple[RedirectTarget | None, int, VisitorState | None]:
+    """Return the destination of a visitor, the draw that it hangs on, and what their cookie says, if it was read."""
+    draw = edge.draw()
+    if route.only is not None:
+        click["draw"] = draw  # chooses the offer when the visitor presses a button
+        return route.only, draw, None
+    if route.simple is not None:
+        click["draw"] = draw
+        chosen = route.simple.items.choose(draw, route.simple.choice)
+        return None if chosen is None else chosen.target, draw, None
+    state = None
+    if route.counts_visits:
+        state = visitor_state(edge, arrival.headers)
+        click["visit_number"] = state.visits_of(route.campaign.id) + 1
+    visitor = ArrivingVisitor(now_ms, arrival.ip, device.device, device.useragent, place.place, language.tag, click)
+    return *route_visitor(route, visitor, click, draw), state
 
 
 def route_visitor(
@@ -331,65 +340,6 @@ def _shortened(raw: RawNotice, arrival: EdgeRequest, *, is_over_rate: bool) -> R
     return msgspec.structs.replace(
         raw, query=escape_bytes(arrival.query[:limit]), body=escape_bytes(arrival.body[:limit]), shortened=is_over_rate
     )
-
-
-def click_from_link(
-    edge: Edge, route: Route, parameters: dict[str, str], flags: tuple[Flag, ...], query_bytes: int
-) -> dict[str, Any]:
-    """Return the click fields that the link sets (external id, parameters, cost), flagging what is irregular."""
-    cost = parameters.pop("cost", "")
-    click: dict[str, Any] = parameters
-    if flags:
-        click["flags"] = ",".join(flags)
-    if query_bytes > MAX_VALUE_CHARACTERS:
-        for field, value in list(parameters.items()):
-            if len(value) > MAX_VALUE_CHARACTERS:
-                click[field] = value[:MAX_VALUE_CHARACTERS]
-                if field == "external_id":
-                    _flag(click, Flag.EXTERNAL_ID_CUT)
-    external_id = parameters.get("external_id")
-    if external_id and unreplaced_macro(external_id):
-        _flag(click, Flag.UNREPLACED_EXTERNAL_ID)
-    fixed = route.campaign.cost_micros
-    if fixed is not None:
-        click["cost_micros"] = fixed
-        click["cost_currency"] = route.campaign.cost_currency or edge.currency
-    elif cost:
-        _set_cost(click, _read_cost(cost), route.campaign.cost_currency or edge.currency)
-    return click
-
-
-@lru_cache(maxsize=4096)
-def _read_known_cost(text: str) -> Amount | AmountFault:
-    """Return the amount in a short cost. Sources send the same few bids again and again."""
-    return read_amount(text)
-
-
-def _read_cost(text: str) -> Amount | AmountFault:
-    # Longer ones are not remembered: strangers could fill the memory with them.
-    return _read_known_cost(text) if len(text) <= MAX_REMEMBERED_COST else read_amount(text)
-
-
-def _set_cost(click: dict[str, Any], amount: Amount | AmountFault, default_currency: str) -> None:
-    """Set the cost of a click. A cost in an unknown currency is ignored rather than guessed."""
-    if isinstance(amount, AmountFault):
-        _flag(click, Flag.COST_UNREADABLE)
-        return
-    currency = currency_of(amount.currency) if amount.currency else default_currency
-    if currency is None and not may_mean(amount.currency, default_currency):
-        _flag(click, Flag.COST_UNREADABLE)
-        return
-    click["cost_micros"] = amount.micros
-    click["cost_currency"] = currency or default_currency
-    if amount.ambiguous or currency is None:
-        _flag(click, Flag.COST_AMBIGUOUS)
-    if amount.rounded:
-        _flag(click, Flag.COST_ROUNDED)
-
-
-def _flag(click: dict[str, Any], flag: Flag) -> None:
-    flags = click.get("flags")
-    click["flags"] = f"{flags},{flag}" if flags else flag
 
 
 def _location(target: RedirectTarget, click: dict[str, Any], head: bytes, now_ms: int) -> str:

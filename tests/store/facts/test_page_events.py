@@ -85,3 +85,21 @@ def test_a_file_from_before_page_events_gets_their_columns_and_its_clicks_are_of
     facts.load_page_events(page_event_facts(an_event(), "", is_repeated=False), (), ())
     assert sums_of(facts).landing_views == 1
     facts.close()
+
+
+def test_landing_clicks_are_summed_by_landing_with_those_of_old_click_ids(tmp_path: Path) -> None:
+    facts = open_facts(tmp_path / "facts.duckdb")
+    load_click(facts, tmp_path, msgspec.structs.replace(CLICK, landing_id=7))
+    for name, kind, flags in (
+        ("new", PageEventKind.LANDING_CLICK, ""),
+        ("old", PageEventKind.LANDING_CLICK, "old_click_id"),
+        ("view", PageEventKind.LANDING_VIEW, ""),
+    ):
+        event = msgspec.structs.replace(an_event(name, kind), flags=flags)
+        facts.load_page_events(page_event_facts(event, "", is_repeated=False), (), ())
+    (seen,) = facts.recent_landing_clicks(NOON)
+    assert (seen.landing_id, seen.landing_clicks, seen.with_old_click_id) == (7, 2, 1)
+    assert facts.recent_landing_clicks(NOON, campaign_id=1) == [seen]
+    assert facts.recent_landing_clicks(NOON, campaign_id=9) == []
+    assert facts.recent_landing_clicks(NOON + 1) == []
+    facts.close()

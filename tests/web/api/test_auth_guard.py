@@ -17,7 +17,7 @@ from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
 from clickloop.click.page_event import PageEvent, PageEventKind
 from clickloop.report.click_rows import ConversionSum
-from clickloop.report.evidence import ClickEvidence
+from clickloop.report.evidence import ClickEvidence, LandingEvidence
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
 from clickloop.store.facts.facts import FactsError, Verification
 from clickloop.web.api.application import create_api, description
@@ -230,6 +230,9 @@ class BrokenFacts:
         raise self.error
 
     def earned(self, campaign_id: int, since: int, until: int) -> dict[str, list[ConversionSum]]:
+        raise self.error
+
+    def recent_landing_clicks(self, since: int, campaign_id: int | None = None) -> list[LandingEvidence]:
         raise self.error
 
     def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:

@@ -203,6 +203,7 @@ def test_the_set_up_page_of_a_campaign_with_rules_reads_them_and_leaves_the_flow
     page = panel.page(path)
     assert "Visitors from Germany: 60% to “Offer”" in page.text
     assert page.link("Edit the flow") == FLOW
+    assert panel.page("/panel/campaigns").table.column("Offers") == ["1 rule"]
     panel.done(path, over(page.form(path).fields, name="Renamed"))
     assert own_flow(campaign) == before
     assert campaign.got("campaigns/1")["name"] == "Renamed"
@@ -246,6 +247,7 @@ def test_a_shared_flow_is_made_followed_and_archived_once_nobody_follows_it(
     assert campaign.got("campaigns/1")["flow_id"] == 2
     page = panel.page(FLOW)
     assert "1 campaign follows this flow now" in page.text
+    assert panel.page("/panel/campaigns").table.column("Offers") == ["shared flow"]
     assert page.link("Edit the shared flow") == "/panel/flows/2"
     assert panel.page("/panel/flows/2").link("Campaign") == FLOW
     assert "still uses it" in panel.sent("/panel/flows/2/archive", [], 422).text
@@ -295,3 +297,23 @@ def test_a_flow_form_of_too_many_fields_is_refused_plainly(panel: "Panel", campa
     answer = panel.post(FLOW, pairs)
     assert answer.status_code == 400
     assert "more than 5000 fields" in answer.text
+
+
+def test_a_flow_of_more_paths_than_a_form_can_hold_is_shown_closed_and_saved_unchanged(
+    panel: "Panel", campaign: "Instance"
+) -> None:
+    for _ in range(18):
+        campaign.made("offers", {"name": "O", "url": "https://network.example/?sub1={clickid}"})
+    path = {"offers": [{"offer_id": number} for number in range(1, 21)]}
+    change(campaign, rules=[{"name": "Large", "paths": [path] * 50}] * 2 + [{"paths": [path] * 9}] * 40)
+    before = own_flow(campaign)
+    page = panel.page(FLOW)
+    assert 1_000 < len(page.form(FLOW).fields) < 5_000
+    panel.done(FLOW, page.form(FLOW).fields)
+    assert own_flow(campaign) == before
+    opened = page
+    for number in range(3, 25):
+        opened = pressed(panel, opened, f"open:rules[{number}]")
+    assert len(opened.form(FLOW).fields) < 5_000
+    panel.done(FLOW, opened.form(FLOW).fields)
+    assert own_flow(campaign) == before

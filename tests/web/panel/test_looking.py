@@ -15,7 +15,7 @@ SENTENCE = "Your role can view this page but not change it."
 EDITORS = (
     *("offers/1", "campaigns/1", "traffic-sources/1", "networks/1", "postback-rules/1", "statuses/sale"),
     *("offers/new", "campaigns/new", "traffic-sources/new", "networks/new", "postback-rules/new", "statuses/new"),
-    *("landings/1", "landings/new", "lists/1", "lists/new"),
+    *("landings/1", "landings/new", "lists/1", "lists/new", "flows/2", "flows/new", "campaigns/1/flow"),
     *("postback-rules/new?preset=telegram", "conversions/new", "notices/rerun", "postbacks/resend"),
 )
 
@@ -25,6 +25,7 @@ def set_up(instance: "Instance") -> None:
     instance.set_up()
     instance.made("landings", {"name": "Landing", "url": "https://pages.example/"})
     instance.made("lists", {"name": "List", "entries": ["1"]})
+    instance.made("flows", {"name": "Flow", "rules": [{"paths": [{"offers": [{"offer_id": 1}]}]}]})
 
 
 @pytest.mark.parametrize("path", EDITORS)

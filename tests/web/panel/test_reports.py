@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clickloop.people.user import Role
+from clickloop.report.query import Dimension
 from clickloop.tracking.settle import settle_facts
+from clickloop.web.panel.reports.reports import GROUPS
 from tests.web.panel.page import Page
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ def fill(instance: "Instance") -> None:
 def main_buttons(page: Page) -> list[str]:
     """Return the targets of the highlighted buttons."""
     return [link.get("href") for link in page.main.all("a", class_="main")]
+
+
+def test_every_dimension_is_offered() -> None:
+    assert {one for _, members in GROUPS for one in members} == set(Dimension)
 
 
 def test_a_newcomer_is_led_step_by_step(instance: "Instance", panel: "Panel") -> None:

@@ -75,10 +75,12 @@ class MmdbBase:
                 _refuse_truncated(path)
             provides = self._provides()
             built_at = int(metadata.build_epoch) * 1000
+        except OSError as fault:
+            raise GeoBaseError(f"{path} cannot be used as a geo base: {fault.strerror or fault}.") from fault
         except Exception as fault:  # a damaged file can make the reader raise anything
-            why = str(fault).rstrip(".") or type(fault).__name__
             raise GeoBaseError(
-                f"{path} cannot be used as a geo base: {why}. Expected a complete base in MaxMind's format (.mmdb)."
+                f"{path} cannot be used as a geo base: it is not complete, damaged, or no base at all. Expected a file in MaxMind's "
+                "format (.mmdb)."
             ) from fault
         if not provides:
             raise GeoBaseError(

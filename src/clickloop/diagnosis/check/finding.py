@@ -187,6 +187,10 @@ class CheckCode(Explained):
     RECEIVER_PAUSED = "receiver_paused", "A receiver is paused because it kept failing."
     RECEIVER_ASKED_TO_WAIT = "receiver_asked_to_wait", "A receiver asked us to wait."
     BACKLOG = "backlog", "Postbacks are overdue."
+    OLD_CLICK_IDS_SERVED = (
+        "old_click_ids_served",
+        "A landing serves old click IDs: a page cache keeps a copy of it with another visitor's or an earlier click ID.",
+    )
     ARCHIVED_RULE_HOLDS = "archived_rule_holds", "An archived rule is paused and still has postbacks on hold."
 
 

@@ -12,7 +12,6 @@ from clickloop.diagnosis.check.chain import campaign_place, network_place, offer
 from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlace
 from clickloop.diagnosis.check.templates import offer_filling, postback_filling, request_findings, template_findings
 from clickloop.macro import Severity, parse, unreplaced_macro
-from clickloop.macro.known import BY_NAME
 from clickloop.postback.alarm_rules import ALARM_MACROS, FILLED_FOR_ALARMS, is_alarm_rule
 from clickloop.postback.rule import Rule
 from clickloop.postback.values import ready_request
@@ -77,9 +76,7 @@ def rule_findings(rule: Rule, sources: Sequence[TrafficSource]) -> Iterator[Chec
     """Yield the findings about a rule's macros. ``sources``: those whose clicks it may be sent for."""
     yield from request_findings(rule.request, postback_filling(sources), lambda field: rule_place(rule, field))
     for_alarms = is_alarm_rule(rule)
-    names = [
-        name for name in ready_request(rule.request).names if BY_NAME[name].available
-    ]  # others have their own finding
+    names = ready_request(rule.request).names
     empty = [name for name in names if (name in ALARM_MACROS if not for_alarms else name not in FILLED_FOR_ALARMS)]
     if empty:
         listed = ", ".join(f"{{{name}}}" for name in empty)

@@ -9,7 +9,7 @@ from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
 from clickloop.click.page_event import PageEvent, PageEventKind
 from clickloop.report.click_rows import ConversionSum
-from clickloop.report.evidence import ClickEvidence
+from clickloop.report.evidence import ClickEvidence, LandingEvidence
 from clickloop.report.page_event_fact import PageEventFact
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
 from clickloop.store.journal.segment import SegmentContents
@@ -104,6 +104,10 @@ class FactsReader(Protocol):
 
     def unknown_shares(self, campaign_ids: Collection[int], fields: Collection[str], since_at: int) -> dict[str, float]:
         """Return, by field, the share of the campaigns' counted clicks since then without a value; none without clicks."""
+        ...
+
+    def recent_landing_clicks(self, since: int, campaign_id: int | None = None) -> list[LandingEvidence]:
+        """Return a summary of each landing's landing clicks since a moment, of all campaigns or one."""
         ...
 
     def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:

@@ -1,7 +1,6 @@
 """The facts in DuckDB, in one file beside the ledger. The engine's NDJSON reader loads each segment exactly once."""
 
 import contextlib
-import os
 import re
 import threading
 from collections.abc import Collection, Iterator, Sequence
@@ -16,8 +15,7 @@ from clickloop.click.click_log import ClickFilter
 from clickloop.click.page_event import PageEvent, PageEventKind
 from clickloop.clock import DAY_MS
 from clickloop.report.click_rows import ConversionSum
-from clickloop.report.evidence import ClickEvidence
-from clickloop.report.fact import ConversionFact
+from clickloop.report.evidence import ClickEvidence, LandingEvidence
 from clickloop.report.page_event_fact import PageEventFact
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
 from clickloop.store.facts.duckdb.click_pages import click_ids_page
@@ -29,10 +27,15 @@ from clickloop.store.facts.duckdb.columns import (
     insert_of_clicks,
     insert_of_facts,
 )
+<<<<<<< HEAD
+from clickloop.store.facts.duckdb.fact_line import fact_line
+=======
+>>>>>>> facts
+from clickloop.store.facts.duckdb.few_files import few_files
 from clickloop.store.facts.duckdb.opening import open_database
 from clickloop.store.facts.duckdb.outbox_ids import last_outbox_id, taken_ids, write_taken
 from clickloop.store.facts.duckdb.page_events import find_events, known_of, load, waiting_events
-from clickloop.store.facts.duckdb.recent import recent_clicks
+from clickloop.store.facts.duckdb.recent import recent_clicks, recent_landing_clicks
 from clickloop.store.facts.duckdb.reports import read_report
 from clickloop.store.facts.duckdb.unknown_shares import unknown_shares
 from clickloop.store.facts.duckdb.verifying import verify
@@ -48,8 +51,6 @@ from clickloop.store.journal.segment import SegmentContents
 
 MEMORY_LIMIT_MB = 128  # a small machine has 1 GB for everything
 MAX_CLICK_LINE_BYTES = 1024 * 1024  # limit of the engine's reader; our lines have a few hundred bytes
-_COPY_BYTES = 1 << 30
-"""Bytes to copy per call: more than the maximum size of a segment, so that one call copies all of it."""
 _CHECKPOINT_ROWS = 70_000
 """New rows after which a checkpoint is made. They become a row group. Groups that fit together into one of 122,880 rows are
 compressed again by a later checkpoint; with more than half of that, each row is compressed once."""
@@ -131,7 +132,7 @@ class DuckDbFacts:
                 fresh = {outbox_id: line for outbox_id, line in rows if outbox_id not in taken}
                 if not fresh:
                     return 0
-                lines = [_fact_line(outbox_id, line) for outbox_id, line in fresh.items()]
+                lines = [fact_line(outbox_id, line) for outbox_id, line in fresh.items()]
                 writer.execute(_INSERT_FACTS, {"lines": lines})
                 # In the same transaction as the rows: after a crash both or neither are there, so none is counted twice.
                 write_taken(writer, taken, taken.adding(fresh))
@@ -233,6 +234,11 @@ class DuckDbFacts:
         with _plain_errors(), self._reading() as reader:
             return unknown_shares(reader, campaign_ids, fields, since_at)
 
+    def recent_landing_clicks(self, since: int, campaign_id: int | None = None) -> list[LandingEvidence]:
+        """Return a summary of each landing's landing clicks since a moment."""
+        with _plain_errors(), self._reading() as reader:
+            return recent_landing_clicks(reader, since, campaign_id)
+
     def delete_clicks(self, before_at: int) -> int:
         """Delete clicks from before that moment with their page events, at most one day's per call, but no conversions.
 
@@ -300,7 +306,11 @@ class DuckDbFacts:
     def _load_clicks(self, segments: Sequence[SegmentContents]) -> int:
         """Add clicks and the names of their segments in one transaction."""
         # The engine treats names as glob patterns: a folder with [ or * in its name would match other files or none.
-        files = [_GLOB.sub(r"[\g<0>]", str(path)) for path in self._few_files(segments)]
+<<<<<<< HEAD
+        files = [_GLOB.sub(r"[\g<0>]", str(path)) for path in few_files(self._spool, segments)]
+=======
+        files = [_GLOB.sub(r"[\g<0>]", str(path)) for path in few_files(segments, self._spool)]
+>>>>>>> facts
         names = [contents.segment.name for contents in segments]
         expected = sum(contents.count for contents in segments)
         # In batches, since deleting scans the table. A name that stays a little longer does no harm.
@@ -326,21 +336,6 @@ class DuckDbFacts:
         self._forgotten = self._forgotten[len(forgotten) :]
         self._count_rows(added)
         return added
-
-    def _few_files(self, segments: Sequence[SegmentContents]) -> list[Path]:
-        """Return the segments' files, or a single copy of several: opening a file costs the engine 2 ms, as much as 500 rows."""
-        paths = [contents.segment.path for contents in segments]
-        if len(paths) == 1:
-            return paths
-        try:
-            with self._spool.open("wb") as spool:
-                for path in paths:
-                    with path.open("rb") as file:
-                        while os.sendfile(spool.fileno(), file.fileno(), None, _COPY_BYTES) == _COPY_BYTES:
-                            pass
-        except OSError:
-            return paths  # slower, but needs no disk space
-        return [self._spool]
 
     def _count_rows(self, added: int) -> None:
         """Make a checkpoint if there are enough new rows and no readers."""
@@ -394,15 +389,6 @@ def _click_of(row: tuple[object, ...]) -> Click:
     """Return the click in a row; NULL stands for a field's default."""
     present = {name: value for name, value in zip(_CLICK_NAMES, row, strict=True) if value is not None}
     return msgspec.convert(present, Click)
-
-
-def _fact_line(outbox_id: int, line: bytes) -> str:
-    """Return a line for the engine. Raise FactsError if it is invalid: the engine would take a bad field for an absent one."""
-    try:
-        msgspec.json.decode(line, type=ConversionFact)
-    except msgspec.DecodeError as error:
-        raise FactsError(f"row {outbox_id} of the outbox is not a conversion fact: {error}") from error
-    return line.decode()
 
 
 @contextlib.contextmanager

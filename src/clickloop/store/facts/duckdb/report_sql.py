@@ -40,6 +40,10 @@ class Span(msgspec.Struct, frozen=True):
     from_at: int
     until_at: int
     zone: ZoneInfo
+    has_marks: bool = True
+    """Whether any click has marks."""
+    has_landings: bool = True
+    """Whether any click was sent to a landing. Figures that would all be alike are not worth reading a column for."""
 
 
 class Statement(msgspec.Struct, frozen=True):
@@ -112,10 +116,12 @@ def _pieces(
     by = f"GROUP BY {', '.join(str(place) for place in range(1, len(grouping) + 1))}" if grouping else ""
     # Without money: any rate will do, and no further groups by currency and day.
     no_currency = [("currency", "$currency"), ("day", "0")] if several_currencies else []
+    clean = "sum(clicks) FILTER (marks IS NULL)" if span.has_marks else "sum(clicks)"
+    landing_visits = "sum(clicks) FILTER (landing_id IS NOT NULL)" if span.has_landings else "0"
     page_event_keys = "".join(f"{sql} AS {name}, " for name, sql in [*named, *no_currency])
     return f"""
         SELECT {keys}sum(clicks) AS clicks, sum(clicks) FILTER ("unique") AS unique_clicks, count(*) AS clicks_recorded,
-               sum(clicks) FILTER (marks IS NULL) AS clean_clicks, sum(clicks) FILTER (landing_id IS NOT NULL) AS landing_visits,
+               {clean} AS clean_clicks, {landing_visits} AS landing_visits,
                sum(clicks) FILTER (offer_id IS NOT NULL) AS offer_visits, sum(cost_micros) AS cost_micros
         FROM facts WHERE {" AND ".join([*for_all, *for_clicks])} {by}
         UNION ALL BY NAME

@@ -45,7 +45,16 @@ def _span(reader: duckdb.DuckDBPyConnection, query: ReportQuery) -> Span | None:
     if first is None or last is None:
         return None
     from_at, until_at = max(query.from_at, int(first)), min(query.until_at, int(last) + 1)
-    return Span(from_at, until_at, ZoneInfo(query.zone)) if from_at < until_at else None
+    if from_at >= until_at:
+        return None
+    has_marks, has_landings = (_is_used(reader, column, from_at, until_at) for column in ("marks", "landing_id"))
+    return Span(from_at, until_at, ZoneInfo(query.zone), has_marks, has_landings)
+
+
+def _is_used(reader: duckdb.DuckDBPyConnection, column: str, from_at: int, until_at: int) -> bool:
+    """Return whether a column has values in a period. Row groups without any are skipped, and the first value ends the search."""
+    query = f"SELECT 1 FROM facts WHERE {column} IS NOT NULL AND fact_at >= $from_at AND fact_at < $until_at LIMIT 1"  # noqa: S608 – names are ours
+    return reader.execute(query, {"from_at": from_at, "until_at": until_at}).fetchone() is not None
 
 
 def _currencies(reader: duckdb.DuckDBPyConnection, span: Span) -> set[str]:

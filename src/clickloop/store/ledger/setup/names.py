@@ -7,6 +7,7 @@ from sqlalchemy import Connection, select
 
 from clickloop.store.ledger.schema.tables import (
     campaigns,
+    flow_parts,
     flows,
     landings,
     lists,
@@ -27,6 +28,8 @@ class RecordKind(enum.StrEnum):
     NETWORK = "network"
     RULE = "rule"
     LANDING = "landing"
+    PATH = "path"
+    """A path of a flow."""
     LIST = "list"
     FLOW = "flow"
     """A shared one: those of campaigns have no name."""
@@ -39,6 +42,7 @@ _TABLES = {
     RecordKind.NETWORK: networks,
     RecordKind.RULE: postback_rules,
     RecordKind.LANDING: landings,
+    RecordKind.PATH: flow_parts,
     RecordKind.LIST: lists,
     RecordKind.FLOW: flows,
 }

@@ -46,8 +46,7 @@ def list_macros(context: Context) -> MacroCatalogue:
     empty = context.empty_macros()
     return MacroCatalogue(
         macros=[
-            view_of(MacroView, macro, description=macro.sentence, available=macro.available and macro.name not in empty)
-            for macro in KNOWN
+            view_of(MacroView, macro, description=macro.sentence, available=macro.name not in empty) for macro in KNOWN
         ],
         filters=[view_of(FilterView, known, description=known.sentence) for known in FILTERS],
     )

@@ -12,6 +12,7 @@ from clickloop.diagnosis.route.visitor_input import RouteBody
 from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.setup.flow import FlowParts
 from clickloop.setup.reading import read_input
+from clickloop.setup.source_rows import FixedRow
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis.routes import route_of_visitor
 from clickloop.web.api.paging import Id
@@ -108,7 +109,7 @@ def _show(
         **(given if isinstance(given, dict) else {}),
     }
     rows = submitted.get("parameters")
-    tracked = [row.parameter for row in source.parameters if row.tracked]
+    tracked = [row.parameter for row in source.parameters if row.tracked and row.number != FixedRow.COST]
     known = rows if isinstance(rows, list) and rows else [{"name": name, "value": ""} for name in tracked]
     tree: dict[str, Any] = {
         "values": values,

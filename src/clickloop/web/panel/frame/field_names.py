@@ -83,7 +83,7 @@ _FLOW_PARTS = {
     "offers": "offer",
 }
 _FLOW_FIELDS = {"op": "operator", "list_id": "list", "campaign_id": "campaign", "url": "URL", "id": "ID"}
-_NUMBERED = re.compile(r"(?:row|offer) (\d+)")
+_NUMBERED = re.compile(r"(?:row|offer|landing) (\d+)")
 
 
 def _flow_field_name(path: str) -> str:

@@ -192,9 +192,15 @@ def _number(text: str, default: int | None) -> Any:
 
 def field_count(rule: RuleDraft) -> int:
     """Return about how many form fields an open rule has."""
-    return 6 * len(rule.conditions) + path_field_count(rule.paths)
+    grids = sum(one.field == "schedule" for one in rule.conditions)
+    return 6 * len(rule.conditions) + 7 * 24 * grids + path_field_count(rule.paths)
 
 
 def path_field_count(paths: tuple[PathDraft, ...]) -> int:
     """Return about how many form fields open paths have."""
     return sum(10 + 2 * (len(path.offers) + len(path.landings)) for path in paths)
+
+
+def weight_count(paths: tuple[PathDraft, ...]) -> int:
+    """Return how many weights paths have at most."""
+    return sum(1 + len(path.offers) + len(path.landings) for path in paths)

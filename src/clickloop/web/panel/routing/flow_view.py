@@ -24,6 +24,7 @@ from clickloop.web.panel.routing.flow_draft import (
     path_field_count,
     path_tree,
     rule_tree,
+    weight_count,
 )
 from clickloop.web.panel.routing.flow_form import packed_paths, packed_rule
 from clickloop.web.panel.routing.flow_steps import anchor_of, focus_of, step_of
@@ -33,8 +34,8 @@ T = TypeVar("T")
 
 MAX_OPEN_FIELDS = 2_500
 """Form fields of everything that is open: what is beyond stays closed."""
-MAX_WEIGHTS = 200
-"""Weights that a closed rule shows."""
+MAX_WEIGHTS = 1_500
+"""Weights that closed rules show, all together."""
 MAX_OPTIONS = 20_000
 """Options of all selects together; beyond, records are chosen by number."""
 UNKNOWN_DAYS = 7
@@ -155,11 +156,21 @@ def flow_view(
     )
     shares = _unknown_shares(context, owner.campaign_ids, {one.field for one in conditions})
     open_parts = _open_parts(draft, opens_all=opens_all)
+    weighted = _weighted_parts(draft)
     rules = tuple(
-        _rule_view(rule, number, known, owner, shares, is_open=number in open_parts, draft=draft)
+        _rule_view(
+            rule,
+            number,
+            known,
+            owner,
+            shares,
+            is_open=number in open_parts,
+            shows_weights=number in weighted,
+            draft=draft,
+        )
         for number, rule in enumerate(draft.rules)
     )
-    default = _default_view(draft, known, owner, is_open=None in open_parts)
+    default = _default_view(draft, known, owner, is_open=None in open_parts, shows_weights=None in weighted)
     rows = sum(
         len(path.offers) + len(path.landings) for rule in (*rules, default) if rule.is_open for path in rule.paths
     )
@@ -194,16 +205,26 @@ def _unknown_shares(context: ApiContext, campaign_ids: Collection[int], fields: 
 
 def _open_parts(draft: FlowDraft, *, opens_all: bool) -> set[int | None]:
     """Return the rules that are open, and None for the default paths, as far as their fields fit."""
-    has_fields = MAX_OPEN_FIELDS
-    found: set[int | None] = set()
     wanted: list[tuple[int | None, int]] = []
     if draft.is_open or not draft.rules or opens_all:
         wanted.append((None, path_field_count(draft.default_paths)))
     wanted += [(at, field_count(rule)) for at, rule in enumerate(draft.rules) if rule.is_open or opens_all]
+    return _fitting(wanted, MAX_OPEN_FIELDS)
+
+
+def _weighted_parts(draft: FlowDraft) -> set[int | None]:
+    """Return the rules that show their weights while they are closed, and None for the default paths."""
+    rules: list[tuple[int | None, int]] = [(at, weight_count(rule.paths)) for at, rule in enumerate(draft.rules)]
+    return _fitting([(None, weight_count(draft.default_paths)), *rules], MAX_WEIGHTS)
+
+
+def _fitting(wanted: list[tuple[int | None, int]], most: int) -> set[int | None]:
+    """Return the parts, in order, whose numbers of fields fit into a maximum."""
+    found: set[int | None] = set()
     for part, count in wanted:
-        if count <= has_fields:
+        if count <= most:
             found.add(part)
-            has_fields -= count
+            most -= count
     return found
 
 
@@ -215,10 +236,10 @@ def _rule_view(
     shares: Mapping[str, float],
     *,
     is_open: bool,
+    shows_weights: bool,
     draft: FlowDraft,
 ) -> RuleView:
     at, place = f"{owner.prefix}rules[{number}]", f"rules[{number}]"
-    weights = sum(1 + len(path.offers) + len(path.landings) for path in rule.paths)
     return RuleView(
         at=at,
         place=place,
@@ -228,7 +249,7 @@ def _rule_view(
         sentence=_sentence(rule, known, is_last=not any(one.is_active for one in draft.rules[number + 1 :])),
         is_open=is_open,
         is_too_large=field_count(rule) > MAX_OPEN_FIELDS,
-        shows_weights=weights <= MAX_WEIGHTS,
+        shows_weights=shows_weights,
         packed="" if is_open else packed_rule(rule),
         conditions=tuple(
             condition_view(f"{at}.conditions[{position}]", place, position, one, owner.parameters, shares)
@@ -240,10 +261,11 @@ def _rule_view(
     )
 
 
-def _default_view(draft: FlowDraft, known: FlowNames, owner: FlowOwner, *, is_open: bool) -> RuleView:
+def _default_view(
+    draft: FlowDraft, known: FlowNames, owner: FlowOwner, *, is_open: bool, shows_weights: bool
+) -> RuleView:
     rule = RuleDraft(paths=draft.default_paths)
     at = f"{owner.prefix}default_paths"
-    weights = sum(1 + len(path.offers) + len(path.landings) for path in rule.paths)
     paths = _converted([path_tree(path) for path in draft.default_paths], tuple[Path, ...])
     return RuleView(
         at=at,
@@ -254,7 +276,7 @@ def _default_view(draft: FlowDraft, known: FlowNames, owner: FlowOwner, *, is_op
         sentence="" if paths is None else _capitalized(f"{paths_phrase(paths, known)}."),
         is_open=is_open,
         is_too_large=path_field_count(draft.default_paths) > MAX_OPEN_FIELDS,
-        shows_weights=weights <= MAX_WEIGHTS,
+        shows_weights=shows_weights,
         packed="" if is_open else packed_paths(draft.default_paths),
         conditions=(),
         paths=_path_views(at, "default_paths", draft.default_paths, known, is_open=is_open),

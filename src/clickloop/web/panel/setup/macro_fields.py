@@ -177,7 +177,6 @@ def offered(rows: SourceRows, *, at_click: bool = False) -> list[MacroGroup]:
             (macro.name, macro.sentence, False)
             for macro in KNOWN
             if macro.group is group
-            and macro.available
             and macro.name not in rows.without_base
             and (macro.at_click or not at_click)
             and not _is_high_numbered(macro)
@@ -309,7 +308,7 @@ def _examples(rows: SourceRows) -> dict[str, str]:
 
 def _is_empty(name: str, rows: SourceRows) -> bool:
     """Return whether a macro is always empty."""
-    return name in rows.empty or not BY_NAME[name].available
+    return name in rows.empty
 
 
 def _title(name: str, rows: SourceRows) -> str:
@@ -319,8 +318,7 @@ def _title(name: str, rows: SourceRows) -> str:
         return "The source has no such parameter, so the macro is empty."
     if name in rows.without_base:
         return "No geo base has it, so the macro is empty. The page Health lists the bases."
-    macro = BY_NAME[name]
-    return macro.sentence if macro.available else f"{macro.sentence} Not available yet, so the macro is empty."
+    return BY_NAME[name].sentence
 
 
 def _is_high_numbered(macro: Macro) -> bool:
