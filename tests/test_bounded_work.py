@@ -221,6 +221,7 @@ NO_STRANGERS = {
     "setup.instance": "names of domains in the settings, cut by the pattern itself",
     "setup.fault": "one class of characters, on the set-up's texts",
     "setup.campaign": "one class of characters, and patterns of a fixed length, on the set-up's texts",
+    "demo.page_traffic": "pages of the demo's own servers",
     "conversion.status_change": "a pattern of at most 32 characters",
     "click.geo.fetching": "a version of a package, its end by a pattern of a fixed length",
     "click.geo.files": "a setting of the operator's, one class of characters",

@@ -12,21 +12,10 @@ from msgspec.structs import replace
 from clickloop.click.click import Screening
 from clickloop.conversion.notice import RefusalReason
 from clickloop.conversion.notice_log import NoticeOutcome
-from clickloop.demo.figures import (
-    ApiClick,
-    ApiConversion,
-    ApiMoney,
-    ApiNotice,
-    ApiPostback,
-    ApiStatus,
-    ObservedTraffic,
-    SentNotice,
-    SentStep,
-    TrackerData,
-    Visit,
-    check_figures,
-)
+from clickloop.demo.figures import check_figures
+from clickloop.demo.observed import ObservedTraffic, SentNotice, SentStep, Visit
 from clickloop.demo.plan import DELIVERED, ConversionStep, Fate, PlannedVisitor, make_plan
+from clickloop.demo.reported import ApiClick, ApiConversion, ApiMoney, ApiNotice, ApiPostback, ApiStatus, TrackerData
 from clickloop.demo.standins import NetworkVisit, ReceivedPostback
 from clickloop.postback.state import PostbackState
 
@@ -139,15 +128,17 @@ def _reported() -> TrackerData:
     cost = ApiMoney("0.01", "USD")
     return TrackerData(
         clicks=(
-            ApiClick("c1", "�+1", cost, "", "mobile", "US"),
-            ApiClick("c2", "�+2", cost, "preview_bot", "bot", "US"),
+            ApiClick("c1", "�+1", cost, "", "mobile", "US", 1),
+            ApiClick("c2", "�+2", cost, "preview_bot", "bot", "US", 1),
         ),
         notices=(
             ApiNotice("n1", "s2s", "new", None, []),
             ApiNotice("n2", "api", "changed", None, []),
             ApiNotice("n3", "s2s", "refused", "forged_click_id", []),
         ),
-        conversions=(ApiConversion("v1", "c1", "T1", ApiStatus("sale", "Sale", "confirmed"), ApiMoney("5.00", "USD")),),
+        conversions=(
+            ApiConversion("v1", "c1", "T1", ApiStatus("sale", "Sale", "confirmed"), ApiMoney("5.00", "USD"), 1),
+        ),
         postbacks=(
             _postback("p1", 1, PostbackState.SKIPPED, 0, "status_not_selected"),
             _postback("p2", 1, PostbackState.DELIVERED, 2),
