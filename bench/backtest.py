@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from clickloop.click.flow import ReadyFlow
+from clickloop.click.routing.flow import ReadyFlow
 from clickloop.clock import DAY_MS
 from clickloop.diagnosis.backtest.replay import BacktestFlows, Replay
 from clickloop.diagnosis.route.explaining import ItemKey, keyed_flow

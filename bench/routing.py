@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from clickloop.click.flow import MAX_DRAW_BITS
 from clickloop.click.place import Place
-from clickloop.click.routing import Routes
+from clickloop.click.routing.flow import MAX_DRAW_BITS
+from clickloop.click.routing.routes import Routes
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
 from clickloop.click_id import KEY_BYTES, ClickIds

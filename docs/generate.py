@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from clickloop.click.click import Flag, Screening
-from clickloop.click.page_event import PageEventFlag
+from clickloop.click.page.page_event import PageEventFlag
 from clickloop.config import settings_reference
 from clickloop.conversion.notice import NoticeFlag, RefusalReason
 from clickloop.conversion.upload.lines import FileFault

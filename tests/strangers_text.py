@@ -15,26 +15,26 @@ from litestar.exceptions import HTTPException
 from clickloop.alarm.alarms import Alarm
 from clickloop.click.click import Click
 from clickloop.click.client_hints import hinted
-from clickloop.click.conditions import ready_condition
 from clickloop.click.geo.geo_base import FixedPlace
 from clickloop.click.geo.included import IncludedCountries
-from clickloop.click.landing_click import (
+from clickloop.click.link import mended_link, tail_of
+from clickloop.click.page.landing_click import (
     button_of,
     click_id_in_referrer,
     read_page_query,
     without_own_parameters,
 )
-from clickloop.click.link import mended_link, tail_of
-from clickloop.click.page_report import Hints, PageReport, UnreadableReportError, image_report, read_report
+from clickloop.click.page.page_report import Hints, PageReport, UnreadableReportError, image_report, read_report
 from clickloop.click.passed_query import with_passed_query
 from clickloop.click.query import read_query
 from clickloop.click.redirect import cookie_value
 from clickloop.click.redirect_mode import SecondHops
+from clickloop.click.routing.conditions import ready_condition
+from clickloop.click.routing.visitor_values import click_value_of
 from clickloop.click.screening import screen
 from clickloop.click.trial_mark import is_test
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
-from clickloop.click.visitor_values import click_value_of
 from clickloop.click_id import ClickIds
 from clickloop.config import proxy_networks
 from clickloop.conversion.condensed import condensed

@@ -245,11 +245,21 @@ NO_STRANGERS = {
 """Modules with Python's ``re`` that no untrusted text of unlimited length reaches, and why."""
 
 
-FOLDERS = ("click", "click/geo", "conversion", "conversion/upload", "edge", "people", "web")
+FOLDERS = (
+    "click",
+    "click/geo",
+    "click/page",
+    "click/routing",
+    "conversion",
+    "conversion/upload",
+    "edge",
+    "people",
+    "web",
+)
 """Folders that parse untrusted text, with ``re`` or without."""
 READING = """
-click.conditions click.passed_query click.redirect_mode click.visitor_cookie click.landing_click click.page_report
-click.client_hints click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor click.visitor_values
+click.routing.conditions click.passed_query click.redirect_mode click.visitor_cookie click.page.landing_click click.page.page_report
+click.client_hints click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor click.routing.visitor_values
 click.geo.included
 conversion.condensed conversion.conversion_input conversion.lenient_json conversion.mended_json conversion.mending
 conversion.moment conversion.multipart_body conversion.network_words conversion.notice conversion.pairs
@@ -260,16 +270,16 @@ people.devices edge.header_fields edge.message edge.proxies edge.untrusted_proxy
 """Modules of these folders whose readers are among those that are measured."""
 NOT_READING = {
     "click.click": "the record alone",
-    "click.carried_values": "takes what was read",
+    "click.page.carried_values": "takes what was read",
     "click.click_json": "writes JSON",
-    "click.landing_paths": "the set-up",
-    "click.recent_visits": "a dictionary's look-up",
+    "click.page.landing_paths": "the set-up",
+    "click.page.recent_visits": "a dictionary's look-up",
     "click.click_values": "takes what was read",
     "click.click_log": "filters of the API, each of bounded length",
     "click.country": "names of countries by two letters",
-    "click.arriving_visitor": "takes what was read",
-    "click.destination": "templates of the set-up; values are filled in by ``macro``",
-    "click.page_event": "the record alone",
+    "click.routing.arriving_visitor": "takes what was read",
+    "click.routing.destination": "templates of the set-up; values are filled in by ``macro``",
+    "click.page.page_event": "the record alone",
     "edge.redirects": "puts the readers together",
     "click.continent": "continents by two letters",
     "click.geo.asn_table": "a table that an operator fetches; its package is of bounded size",
@@ -283,9 +293,9 @@ NOT_READING = {
     "click.geo.mmdb": "maxminddb reads, an address bit by bit",
     "click.geo.mmdb_writer": "writes",
     "click.geo.region": "names of at most 100 characters in a base of the operator's",
-    "click.flow": "compares values by click.conditions",
+    "click.routing.flow": "compares values by click.routing.conditions",
     "click.place": "records of a base of the operator's",
-    "click.routing": "a dictionary's look-up; addresses are the set-up's, see setup.own_link",
+    "click.routing.routes": "a dictionary's look-up; addresses are the set-up's, see setup.own_link",
     "click.useragent_words": "words alone",
     "conversion.attribution": "compares what was read",
     "conversion.landing_click": "compares what was read with at most 200 landing clicks",

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from clickloop.click.click import Click
-from clickloop.click.page_event import PageEvent, PageEventKind
+from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.click_id import KEY_FILE, ClickId, ClickIdFault, ClickIds
 from clickloop.machine.secret_box import secret_box_of
 from clickloop.running.fresh_start import start_anew
@@ -33,8 +33,8 @@ from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.outbox import insert_facts
 from clickloop.store.ledger.setup.networks import NETWORKS
 from clickloop.stores import StoresProblem, StoresRefusedError, record_marks
+from clickloop.tracking.pages.settling_page_events import settle_page_events
 from clickloop.tracking.settle import settle_clicks
-from clickloop.tracking.settling_page_events import settle_page_events
 from tests.empty_stores import open_facts, open_ledger
 from tests.store.counting import conversions_counted, sums_of
 from tests.store.used_folder import NOW, a_fact_line, ended, go_on, started, used

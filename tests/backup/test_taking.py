@@ -19,14 +19,14 @@ from clickloop.backup.restoring import restore
 from clickloop.backup.scratch import PREFIX
 from clickloop.backup.snapshot import MAX_EXTRA_BYTES
 from clickloop.backup.taking import take_backup, verify_backup
-from clickloop.click.page_event import PageEvent, PageEventKind
+from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.click_id import KEY_FILE
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
 from clickloop.store.identity import FACTS_FILE
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import CLICKS_STREAM, PAGE_EVENTS_STREAM
 from clickloop.store.journal.writer import JournalWriter
-from clickloop.tracking.settling_page_events import settle_page_events
+from clickloop.tracking.pages.settling_page_events import settle_page_events
 from tests.backup.folders import NOW, SILENT, Folder, click_line, settled_clicks
 from tests.store.counting import sums_of
 from tests.store.used_folder import used

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from clickloop.click.page_event import PageEventKind
+from clickloop.click.page.page_event import PageEventKind
 from clickloop.conversion.notice import read_notice
 from tests.browser.fronts import ALL, NONE, THIRD_PARTY, TRACKER, Front, both_fronts, self_made_certificate, visiting
 from tests.browser.looking import PATIENCE_MS

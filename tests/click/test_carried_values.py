@@ -4,13 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from clickloop.click.carried_values import (
+from clickloop.click.click import Click
+from clickloop.click.page.carried_values import (
     AT_HAND,
     CARRIED,
     carried_of_fields,
     carried_values,
 )
-from clickloop.click.click import Click
 from clickloop.click.visitor_cookie import MAX_VALUE_BYTES, Visit
 
 _VISIT = Visit("01jx0000000000000000000000", 1_772_712_000, 7, 12, 3, 99)

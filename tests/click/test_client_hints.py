@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.click.geo.geo_base import FixedPlace
-from clickloop.click.page_report import Hints
+from clickloop.click.page.page_report import Hints
 from clickloop.click.visitor import Visitors
 
 CHROME = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.click.conditions import ready_condition
+from clickloop.click.routing.conditions import ready_condition
 from clickloop.setup.condition import FIELDS, OPERATORS, Condition, Operator, UnknownValue, condition_faults
 
 _THURSDAY_NOON = 1_772_712_000_000  # 2026-03-05T12:00Z

@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from clickloop.click.conditions import Value
-from clickloop.click.flow import (
+from clickloop.click.routing.conditions import Value
+from clickloop.click.routing.flow import (
     ReadyFlow,
     choose,
     derived,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.click.landing_click import (
+from clickloop.click.page.landing_click import (
     MAX_PRESSED,
     OfferChoice,
     button_of,
@@ -16,7 +16,7 @@ from clickloop.click.landing_click import (
     with_pressed,
     without_own_parameters,
 )
-from clickloop.click.page_event import PageEventFlag
+from clickloop.click.page.page_event import PageEventFlag
 
 BEYOND, UNREADABLE, REPEATED = (
     PageEventFlag.BUTTON_BEYOND_LAST,

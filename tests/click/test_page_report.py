@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.click.page_report import MAX_REPORT_BYTES, PageReport, UnreadableReportError, read_report
+from clickloop.click.page.page_report import MAX_REPORT_BYTES, PageReport, UnreadableReportError, read_report
 
 
 def test_a_report_is_read_with_what_the_script_sends_and_without_what_it_does_not() -> None:

@@ -1,6 +1,6 @@
 """The latest visits of an edge: bounded, and the oldest goes first."""
 
-from clickloop.click.recent_visits import RecentVisits
+from clickloop.click.page.recent_visits import RecentVisits
 from clickloop.click.visitor_cookie import Visit
 
 

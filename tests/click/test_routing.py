@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.click.arriving_visitor import ArrivingVisitor
-from clickloop.click.destination import RedirectTarget
-from clickloop.click.flow import derived
 from clickloop.click.place import NOWHERE
-from clickloop.click.routing import Route, Routes
+from clickloop.click.routing.arriving_visitor import ArrivingVisitor
+from clickloop.click.routing.destination import RedirectTarget
+from clickloop.click.routing.flow import derived
+from clickloop.click.routing.routes import Route, Routes
 from clickloop.click.useragent import Device
 from clickloop.macro import EncodingContext
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow

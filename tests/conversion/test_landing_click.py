@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from clickloop.click.click import Click
-from clickloop.click.page_event import PageEvent, PageEventKind
+from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from clickloop.conversion.attribution import FIRST_RECHECK_MS, MAX_RECHECK_MS, ConversionSlot, New, Waiting, attribute
 from clickloop.conversion.landing_click import click_with_offer, wait_for_landing_clicks

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
 from clickloop.store.journal.reader import JournalReader
-from clickloop.tracking import settling_page_events
 from clickloop.tracking.click_progress import ClickProgress
+from clickloop.tracking.pages import settling_page_events
+from clickloop.tracking.pages.settling_page_events import WaitingPageEvents, settle_page_events
 from clickloop.tracking.settle import settle_clicks
-from clickloop.tracking.settling_page_events import WaitingPageEvents, settle_page_events
 
 settling_page_events.EVENTS_PER_LOAD = 5  # so that a segment takes several transactions
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import pytest
 
-from clickloop.click.page_event import PageEvent
+from clickloop.click.page.page_event import PageEvent
 from clickloop.tracking.click_lookup import LOOKUP_SECONDS
 from tests.edge.landing_process import cookie_header, cookies_of, parameters_of
 from tests.journey.running import Tracker, eventually, running

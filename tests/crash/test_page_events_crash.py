@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from clickloop.click.click import Click
-from clickloop.click.page_event import PageEvent, PageEventKind
+from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.click_id import ClickIds
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
 from clickloop.store.journal.segment import PAGE_EVENTS_STREAM, record_line

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from clickloop.click.click import Click
-from clickloop.click.flow import choose, draw_after_hop
-from clickloop.click.visitor_values import values_of_click
+from clickloop.click.routing.flow import choose, draw_after_hop
+from clickloop.click.routing.visitor_values import values_of_click
 from clickloop.diagnosis.backtest.field_reader import FieldReader
 from clickloop.diagnosis.backtest.replay import BacktestFlows, Replay, derived_draw
 from clickloop.diagnosis.backtest.result import BacktestResult, MoneySum, MoveLevel

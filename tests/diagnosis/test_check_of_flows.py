@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clickloop.click.conditions import ready_condition
+from clickloop.click.routing.conditions import ready_condition
 from clickloop.diagnosis.check.chain import Chain, CheckedFlow
 from clickloop.diagnosis.check.evidence import evidence_findings
 from clickloop.diagnosis.check.finding import CheckCode, CheckPlaceKind

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
-from clickloop.click.page_event import PageEvent, PageEventKind
+from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.conversion_log import RecordedChange
 from clickloop.conversion.notice import Channel, RawNotice, RefusalReason

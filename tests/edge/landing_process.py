@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import pytest
 
-from clickloop.click.page_event import PageEvent
+from clickloop.click.page.page_event import PageEvent
 from clickloop.setup.catalog import Catalog, write_catalog
 from clickloop.setup.instance import InstanceSettings
 from tests.edge.edge_running import EdgeProcess, started

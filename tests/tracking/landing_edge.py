@@ -7,18 +7,18 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.click.geo.geo_base import FixedPlace
-from clickloop.click.landing_click import read_page_query
-from clickloop.click.page_event import PageEvent
+from clickloop.click.page.landing_click import read_page_query
+from clickloop.click.page.page_event import PageEvent
+from clickloop.click.page.recent_visits import RecentVisits
 from clickloop.click.place import Place
-from clickloop.click.recent_visits import RecentVisits
-from clickloop.click.routing import Routes
+from clickloop.click.routing.routes import Routes
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
 from clickloop.click_id import ClickIds
 from clickloop.edge.message import HttpRequest
 from clickloop.record_id import EntropyPool, RecordIds
 from clickloop.setup.catalog import Catalog
-from clickloop.tracking.page_events import find_visit, take_landing_click
+from clickloop.tracking.pages.page_events import find_visit, take_landing_click
 from clickloop.tracking.take import ClickRedirect, Edge, record_clicks, take_click
 from tests.landings import FALLBACK, KEY, catalog
 

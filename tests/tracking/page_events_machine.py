@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import insert
 
 from clickloop.click.click import Click
-from clickloop.click.page_event import PageEvent, PageEventKind
+from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.click_id import ClickIds
 from clickloop.clock import SECOND_MS
 from clickloop.conversion.conversion import Conversion
@@ -24,8 +24,8 @@ from clickloop.store.ledger.logs.conversions import conversions_of_click
 from clickloop.store.ledger.schema.tables import networks, offers
 from clickloop.tracking.click_progress import ClickProgress, LandingClicks
 from clickloop.tracking.notices import Intake
+from clickloop.tracking.pages.settling_page_events import WaitingPageEvents, settle_page_events
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
-from clickloop.tracking.settling_page_events import WaitingPageEvents, settle_page_events
 from clickloop.tracking.waiting import WaitingNotices
 from tests.empty_stores import open_facts, open_ledger
 from tests.partner import NOW

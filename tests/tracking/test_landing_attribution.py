@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from clickloop.click.page_event import PageEvent, PageEventKind
+from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.clock import MINUTE_MS, SECOND_MS
 from clickloop.conversion.conversion_input import ConversionInput
 from clickloop.conversion.notice import Channel, NoticeFlag, RefusalReason

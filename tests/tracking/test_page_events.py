@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from clickloop.click.page_event import PageEventFlag, PageEventKind
+from clickloop.click.page.page_event import PageEventFlag, PageEventKind
 from clickloop.setup.flow import FlowParts, OfferShare, Path, PathTarget
 from clickloop.setup.redirect import PassQuery, RedirectMode
 from tests.landings import FALLBACK, FIRST, OTHER_KEY, PATH, SECOND, SECOND_URL, catalog

@@ -3,11 +3,11 @@
 import pytest
 from msgspec.structs import replace
 
-from clickloop.click.page_event import PageEventKind
-from clickloop.click.page_report import MAX_REPORT_BYTES, Hints, PageReport, image_report, read_report
+from clickloop.click.page.page_event import PageEventKind
+from clickloop.click.page.page_report import MAX_REPORT_BYTES, Hints, PageReport, image_report, read_report
 from clickloop.setup.flow import LandingShare, OfferShare
 from clickloop.tracking.notice_limits import MAX_PAGE_REPORTS_PER_ADDRESS
-from clickloop.tracking.page_reports import MAX_QUERY_BYTES_OVER_RATE, RELOAD_MS, TakenReport, take_page_report
+from clickloop.tracking.pages.page_reports import MAX_QUERY_BYTES_OVER_RATE, RELOAD_MS, TakenReport, take_page_report
 from tests.landings import FIRST, KEY, OTHER_KEY, PATH, SECOND, catalog
 from tests.tracking.landing_edge import LandingEdge, Visitor, values
 

@@ -10,7 +10,7 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.click.place import Place
-from clickloop.click.routing import Routes
+from clickloop.click.routing.routes import Routes
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
 from clickloop.click_id import ClickIds

@@ -6,11 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from clickloop.click.page_event import PageEventKind
+from clickloop.click.page.page_event import PageEventKind
 from clickloop.clock import DAY_MS, MINUTE_MS, SECOND_MS
 from clickloop.report.query import Dimension
 from clickloop.store.journal.segment import PAGE_EVENTS_STREAM, DamageKind, record_line
-from clickloop.tracking import settling_page_events
+from clickloop.tracking.pages import settling_page_events
 from tests.partner import NOW
 from tests.tracking.page_events_machine import LANDING, Machine
 

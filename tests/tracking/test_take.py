@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from clickloop.click.click import Click, Flag, Screening
 from clickloop.click.place import NOWHERE, Place
-from clickloop.click.routing import Routes
+from clickloop.click.routing.routes import Routes
 from clickloop.click.trial_mark import TEST_PARAMETER, new_mark
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies

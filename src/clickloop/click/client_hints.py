@@ -2,7 +2,7 @@
 
 import msgspec
 
-from clickloop.click.page_report import Hints
+from clickloop.click.page.page_report import Hints
 
 MAX_HINT_CHARACTERS = 60
 _FROZEN_ANDROID = "Android 10; K"

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from clickloop.click.click_json import click_json
 from clickloop.click.client_hints import hinted
 from clickloop.click.geo.geo_base import GeoBase
-from clickloop.click.page_report import Hints
+from clickloop.click.page.page_report import Hints
 from clickloop.click.place import Place
 from clickloop.click.useragent import Device, UserAgentParser
 from clickloop.setup.instance import IpStorage, stored_address

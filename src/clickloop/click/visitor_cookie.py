@@ -11,7 +11,7 @@ from hmac import compare_digest
 import msgspec
 from msgspec.structs import replace
 
-from clickloop.click.routing import Route
+from clickloop.click.routing.routes import Route
 
 MAX_BYTES = 2000  # of the value: browsers keep 4,096 for name, value and attributes, and other cookies share the header
 MAX_VISITS = 5  # a visitor with several tabs of landings open

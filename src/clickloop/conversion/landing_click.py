@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from clickloop.click.click import Click
-from clickloop.click.page_event import PageEvent
+from clickloop.click.page.page_event import PageEvent
 from clickloop.clock import DAY_MS
 from clickloop.conversion.attribution import (
     CLOCK_SLACK_MS,

@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from clickloop.click.click import Click
-from clickloop.click.routing import Routes
+from clickloop.click.routing.routes import Routes
 from clickloop.click_id import ClickId, ClickIds
 from clickloop.conversion.arrival_order import notice_id_of_order
 from clickloop.conversion.conversion import Change, Conversion

@@ -10,13 +10,13 @@ from msgspec.structs import replace
 from clickloop.click.click import Click
 from clickloop.click.click_values import click_values
 from clickloop.click.continent import continent_of
-from clickloop.click.destination import Destination as RouteDestination
-from clickloop.click.destination import RedirectTarget
-from clickloop.click.flow import ReadyPath
 from clickloop.click.geo.geo_base import FixedPlace
 from clickloop.click.place import Place
 from clickloop.click.redirect import COOKIE
-from clickloop.click.routing import Route, Routes
+from clickloop.click.routing.destination import Destination as RouteDestination
+from clickloop.click.routing.destination import RedirectTarget
+from clickloop.click.routing.flow import ReadyPath
+from clickloop.click.routing.routes import Route, Routes
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
 from clickloop.click_id import KEY_BYTES, ClickIds

@@ -7,7 +7,7 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
-from clickloop.click.page_event import ClickSource, PageEvent, PageEventFlag, PageEventKind
+from clickloop.click.page.page_event import ClickSource, PageEvent, PageEventFlag, PageEventKind
 from clickloop.clock import iso_text
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.conversion_log import RecordedChange

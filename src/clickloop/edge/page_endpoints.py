@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from clickloop.click.landing_click import PageQuery, read_page_query
 from clickloop.click.link import tail_of
-from clickloop.click.page_report import (
+from clickloop.click.page.landing_click import PageQuery, read_page_query
+from clickloop.click.page.page_report import (
     MAX_REPORT_BYTES,
     UnreadableReportError,
     image_report,
@@ -21,8 +21,8 @@ from clickloop.edge.content_encoding import refusal_of_body
 from clickloop.edge.message import HttpRequest, HttpResponse, plain_response
 from clickloop.edge.redirects import RedirectResponses
 from clickloop.tracking.click_lookup import ClickLookup
-from clickloop.tracking.page_events import VisitSearch, find_visit, take_landing_click
-from clickloop.tracking.page_reports import take_page_report
+from clickloop.tracking.pages.page_events import VisitSearch, find_visit, take_landing_click
+from clickloop.tracking.pages.page_reports import take_page_report
 from clickloop.tracking.take import ClickRedirect, Edge
 
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")

@@ -13,10 +13,10 @@ import msgspec
 import uvloop
 
 from clickloop.alarm.vital_signs import LOOK_SECONDS, Patience, VitalSigns
-from clickloop.click.flow import MAX_DRAW_BITS
 from clickloop.click.geo.files import POLL_SECONDS as GEO_POLL_SECONDS
 from clickloop.click.geo.files import GeoFiles
-from clickloop.click.routing import Routes
+from clickloop.click.routing.flow import MAX_DRAW_BITS
+from clickloop.click.routing.routes import Routes
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
 from clickloop.click_id import ClickIds

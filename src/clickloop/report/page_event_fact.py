@@ -2,7 +2,7 @@
 
 import msgspec
 
-from clickloop.click.page_event import PageEvent, PageEventFlag, PageEventKind
+from clickloop.click.page.page_event import PageEvent, PageEventFlag, PageEventKind
 
 
 class PageEventFact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -28,9 +28,9 @@ from clickloop.tracking.bulk import delete_expired_responses, run_next_batch
 from clickloop.tracking.damage_isolation import damaged_record_alarms
 from clickloop.tracking.exports import ExportWorker, delete_old_export_files
 from clickloop.tracking.jobs.exports import page_reader
+from clickloop.tracking.pages.settling_page_events import WaitingPageEvents, settle_page_events
 from clickloop.tracking.retention import Deletion, Retention, delete_old_unidentified_notices, sparing
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
-from clickloop.tracking.settling_page_events import WaitingPageEvents, settle_page_events
 from clickloop.tracking.uploads import UploadWorker, tidy_uploads
 from clickloop.tracking.waiting import WaitingNotices, unknown_click_alarms
 from clickloop.web.api.context import ApiContext

@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from clickloop.click.click import Click
-from clickloop.click.page_event import PageEvent, PageEventKind
+from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.clock import Clock, wall_clock
 from clickloop.machine.log import RateLimitedLog
 from clickloop.store.facts.facts import FactsError

@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from clickloop.click.click import Click
-from clickloop.click.page_event import PageEvent
+from clickloop.click.page.page_event import PageEvent
 from clickloop.click_id import ClickId, ClickIds
 from clickloop.conversion.attribution import (
     Attribution,

@@ -6,17 +6,17 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from clickloop.click.arriving_visitor import ArrivingVisitor
-from clickloop.click.carried_values import carried_of_fields
 from clickloop.click.click import Click, Flag
 from clickloop.click.click_values import click_values
-from clickloop.click.destination import RedirectTarget
-from clickloop.click.landing_paths import carried_macros
+from clickloop.click.page.carried_values import carried_of_fields
+from clickloop.click.page.landing_paths import carried_macros
+from clickloop.click.page.recent_visits import RecentVisits
 from clickloop.click.passed_query import with_passed_query
 from clickloop.click.query import read_query
-from clickloop.click.recent_visits import RecentVisits
 from clickloop.click.redirect import VISITOR_COOKIE, cookie_value
-from clickloop.click.routing import Route, Routes, hops_text
+from clickloop.click.routing.arriving_visitor import ArrivingVisitor
+from clickloop.click.routing.destination import RedirectTarget
+from clickloop.click.routing.routes import Route, Routes, hops_text
 from clickloop.click.screening import screen
 from clickloop.click.trial_mark import TEST_BYTES, is_test
 from clickloop.click.visitor import USERAGENT_CHARACTERS, EncodedDevice, EncodedLanguage, EncodedPlace, Visitors

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from clickloop.click.click import Click
-from clickloop.click.page_event import PageEvent, PageEventKind
+from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.click_id import ClickIds
 from clickloop.report.page_event_fact import page_event_facts
 from clickloop.store.facts.facts import FactsError, FactsStore, WaitingPageEvent

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clickloop.click.click import Click
-from clickloop.click.page_event import PageEvent
+from clickloop.click.page.page_event import PageEvent
 from clickloop.click_id import ClickIds
 from clickloop.clock import DAY_MS, HOUR_MS
 from clickloop.report.fact import ConversionFact

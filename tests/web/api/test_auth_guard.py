@@ -15,7 +15,7 @@ from litestar.testing import TestClient
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
-from clickloop.click.page_event import PageEvent, PageEventKind
+from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.report.click_rows import ConversionSum
 from clickloop.report.evidence import ClickEvidence, LandingEvidence
 from clickloop.report.query import ExchangeRate, Report, ReportQuery

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from clickloop.click.routing import Routes
-from clickloop.click.visitor_values import values_of_click
+from clickloop.click.routing.routes import Routes
+from clickloop.click.routing.visitor_values import values_of_click
 from clickloop.diagnosis.simulated_click import (
     SimulatedClick,
     SimulatedVisitor,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from clickloop.click.click import Click
-from clickloop.click.conditions import QUARTER_MS, ReadyCondition
+from clickloop.click.routing.conditions import QUARTER_MS, ReadyCondition
 from clickloop.diagnosis.route.explained import ValueState, VisitorValue
 from clickloop.diagnosis.route.recorded import KeptValues, is_kept_if_compared, kept_value
 from clickloop.report.click_rows import ClickRow
@@ -67,7 +67,7 @@ class FieldReader:
         """Return the function that takes from a row all that the value hangs on."""
         place = self._place
         if self.field == "schedule":
-            # Within a quarter of an hour a schedule's answer stays, see ``click.conditions``.
+            # Within a quarter of an hour a schedule's answer stays, see ``click.routing.conditions``.
             return lambda row: row[1] // QUARTER_MS
         if is_kept_if_compared(self.field, self._kept.rows) or self.field in _ADDED_WITH_FLOWS:
             return lambda row: (row[place], row[3], row[4])

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from clickloop.click.routing import Routes
+from clickloop.click.routing.routes import Routes
 from clickloop.conversion.status import StatusWords
 from clickloop.diagnosis.check.finding import CheckPlace, CheckPlaceKind
 from clickloop.postback.rule import Rule

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
-from clickloop.click.conditions import ReadyCondition, ready_condition
+from clickloop.click.routing.conditions import ReadyCondition, ready_condition
 from clickloop.setup.condition import Comparison, Condition, Operator, comparison_of, is_comparable
 from clickloop.setup.flow import Rule
 

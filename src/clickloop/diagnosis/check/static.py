@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from clickloop.click.routing import Routes
+from clickloop.click.routing.routes import Routes
 from clickloop.conversion.network_words import words_for_status
 from clickloop.conversion.status import OTHER, SALE
 from clickloop.diagnosis.check.chain import (

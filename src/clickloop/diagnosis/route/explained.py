@@ -4,8 +4,8 @@ import enum
 
 import msgspec
 
-from clickloop.click.conditions import Value
-from clickloop.click.routing import NotServedReason
+from clickloop.click.routing.conditions import Value
+from clickloop.click.routing.routes import NotServedReason
 from clickloop.explained import Explained
 from clickloop.setup.flow import PathTarget
 

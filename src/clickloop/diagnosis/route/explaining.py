@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from clickloop.click.flow import (
+from clickloop.click.routing.flow import (
     LANDING_CHOICE,
     OFFER_CHOICE,
     PATH_CHOICE,
@@ -17,7 +17,7 @@ from clickloop.click.flow import (
     derived,
     ready_flow,
 )
-from clickloop.click.routing import NotServedReason
+from clickloop.click.routing.routes import NotServedReason
 from clickloop.diagnosis.condition_phrases import FlowNames, condition_phrase
 from clickloop.diagnosis.route.explained import (
     ClosedReason,
@@ -66,7 +66,7 @@ class FlowContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FlowDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """What a flow decided for a visitor. ``failed`` as in ``click.flow.Choice``; None: of an id that was not chosen."""
+    """What a flow decided for a visitor. ``failed`` as in ``click.routing.flow.Choice``; None: of an id that was not chosen."""
 
     rule_id: int
     failed: str

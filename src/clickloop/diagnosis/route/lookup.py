@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from clickloop.click.click import Click
-from clickloop.click.routing import Routes
+from clickloop.click.routing.routes import Routes
 from clickloop.diagnosis.condition_phrases import FlowNames
 from clickloop.diagnosis.route.explained import RouteExplanation
 from clickloop.diagnosis.route.explaining import FlowContext, FlowInForce

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
-from clickloop.click.flow import ReadyFlow, ReadyPath, Weighted, choose, draw_after_hop, rule_for
+from clickloop.click.routing.flow import ReadyFlow, ReadyPath, Weighted, choose, draw_after_hop, rule_for
 from clickloop.diagnosis.route.explained import DestinationShare, ExplainedFlow, RouteExplanation, RouteState
 from clickloop.diagnosis.route.explaining import (
     FlowContext,

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from clickloop.click.continent import continent_of
-from clickloop.click.flow import MAX_DRAW_BITS
+from clickloop.click.routing.flow import MAX_DRAW_BITS
 from clickloop.diagnosis.route.explained import RouteExplanation, RouteState, ValueState, VisitorValue
 from clickloop.diagnosis.route.explaining import FlowInForce, SeenValue
 from clickloop.diagnosis.route.lookup import RouteSettings, flow_context, names_in, row_fields_of

@@ -12,7 +12,7 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
-from clickloop.click.page_event import PageEvent, PageEventKind
+from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.clock import DAY_MS
 from clickloop.report.click_rows import ConversionSum
 from clickloop.report.evidence import ClickEvidence, LandingEvidence

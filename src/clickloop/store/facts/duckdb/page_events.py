@@ -6,7 +6,7 @@ from typing import Any
 import duckdb
 import msgspec
 
-from clickloop.click.page_event import PageEvent, PageEventFlag, PageEventKind
+from clickloop.click.page.page_event import PageEvent, PageEventFlag, PageEventKind
 from clickloop.report.page_event_fact import PageEventFact
 from clickloop.store.facts.duckdb.columns import insert_of_page_events
 from clickloop.store.facts.facts import FactsError, KnownOfPageEvents, WaitingPageEvent

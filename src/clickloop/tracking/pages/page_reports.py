@@ -8,23 +8,23 @@ from typing import Any, Protocol
 
 import msgspec
 
-from clickloop.click.arriving_visitor import ArrivingVisitor
 from clickloop.click.click import Flag
 from clickloop.click.click_json import click_json
 from clickloop.click.country import country_name
-from clickloop.click.landing_click import click_id_in_referrer, read_events
-from clickloop.click.landing_paths import max_offers
-from clickloop.click.page_event import PageEvent, PageEventFlag, PageEventKind
-from clickloop.click.page_report import PageReport
+from clickloop.click.page.landing_click import click_id_in_referrer, read_events
+from clickloop.click.page.landing_paths import max_offers
+from clickloop.click.page.page_event import PageEvent, PageEventFlag, PageEventKind
+from clickloop.click.page.page_report import PageReport
 from clickloop.click.query import read_query
-from clickloop.click.routing import Route
+from clickloop.click.routing.arriving_visitor import ArrivingVisitor
+from clickloop.click.routing.routes import Route
 from clickloop.click.screening import screen
 from clickloop.click.visitor_cookie import Visit
 from clickloop.click_id import ClickId
 from clickloop.clock import MINUTE_MS
 from clickloop.text import escape_bytes
 from clickloop.tracking.link_fields import MAX_VALUE_CHARACTERS, add_flag, click_from_link
-from clickloop.tracking.page_events import genuine_click_id
+from clickloop.tracking.pages.page_events import genuine_click_id
 from clickloop.tracking.take import (
     Edge,
     EdgeRequest,

@@ -6,7 +6,7 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
-from clickloop.click.page_event import PageEventFlag
+from clickloop.click.page.page_event import PageEventFlag
 from clickloop.click.query import read_query
 from clickloop.money import AmountFault, read_amount
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
-from clickloop.click.page_event import PageEvent, PageEventKind
+from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.conversion.attribution import SETTLED_SLACK_MS, WAIT_MS
 from clickloop.machine.log import log
 from clickloop.report.page_event_fact import PageEventFact, page_event_facts

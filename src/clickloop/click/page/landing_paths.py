@@ -1,7 +1,7 @@
 """What landings and pages need to know of a campaign's paths."""
 
-from clickloop.click.carried_values import CARRIED
-from clickloop.click.routing import Route
+from clickloop.click.page.carried_values import CARRIED
+from clickloop.click.routing.routes import Route
 
 
 def carried_macros(route: Route, path_id: int) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import unquote_plus
 
 from clickloop.click.click import Click
-from clickloop.click.conditions import Value
 from clickloop.click.continent import continent_of
+from clickloop.click.routing.conditions import Value
 from clickloop.setup.condition import FIELDS, QUERY_PREFIX
 
 _SAME_NAME = frozenset(FIELDS) - {"continent", "unique", "visit_number", "ip_version", "schedule", "date"}

@@ -7,12 +7,10 @@ and asks the core for others (``click_lookup``).
 import msgspec
 from msgspec.structs import replace
 
-from clickloop.click.carried_values import AT_HAND, CARRIED, carried_values
 from clickloop.click.click import Click, Screening
 from clickloop.click.click_values import click_values
-from clickloop.click.destination import Destination, RedirectTarget
-from clickloop.click.flow import ReadyPath, draw_after_hop
-from clickloop.click.landing_click import (
+from clickloop.click.page.carried_values import AT_HAND, CARRIED, carried_values
+from clickloop.click.page.landing_click import (
     OfferChoice,
     PageQuery,
     button_of,
@@ -21,10 +19,12 @@ from clickloop.click.landing_click import (
     with_pressed,
     without_own_parameters,
 )
-from clickloop.click.landing_paths import carried_macros
-from clickloop.click.page_event import ClickSource, PageEvent, PageEventFlag, PageEventKind
+from clickloop.click.page.landing_paths import carried_macros
+from clickloop.click.page.page_event import ClickSource, PageEvent, PageEventFlag, PageEventKind
 from clickloop.click.passed_query import with_passed_query
 from clickloop.click.redirect import cookie_value
+from clickloop.click.routing.destination import Destination, RedirectTarget
+from clickloop.click.routing.flow import ReadyPath, draw_after_hop
 from clickloop.click.screening import screen
 from clickloop.click.visitor_cookie import NOBODY, Visit, VisitorState
 from clickloop.click_id import ClickId

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from clickloop.click.conditions import ReadyCondition, Value, ready_condition
+from clickloop.click.routing.conditions import ReadyCondition, Value, ready_condition
 from clickloop.setup.flow import FlowParts, Path, PathTarget
 
 Item = TypeVar("Item")

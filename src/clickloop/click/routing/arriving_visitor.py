@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from clickloop.click.conditions import Value
 from clickloop.click.continent import continent_of
 from clickloop.click.place import Place
+from clickloop.click.routing.conditions import Value
 from clickloop.click.useragent import Device
 from clickloop.setup.condition import QUERY_PREFIX
 from clickloop.setup.source_rows import V_ROWS

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from clickloop.click.arriving_visitor import ArrivingVisitor, Getter, getter_of
 from clickloop.click.click_json import click_json
-from clickloop.click.conditions import Value
-from clickloop.click.destination import Destination, Destinations, PathPlace, RedirectTarget, fallback_template
-from clickloop.click.flow import (
+from clickloop.click.passed_query import PLATFORM_CLICK_IDS
+from clickloop.click.routing.arriving_visitor import ArrivingVisitor, Getter, getter_of
+from clickloop.click.routing.conditions import Value
+from clickloop.click.routing.destination import Destination, Destinations, PathPlace, RedirectTarget, fallback_template
+from clickloop.click.routing.flow import (
     LANDING_CHOICE,
     OFFER_CHOICE,
     ReadyFlow,
@@ -18,7 +19,6 @@ from clickloop.click.flow import (
     draw_after_hop,
     ready_flow,
 )
-from clickloop.click.passed_query import PLATFORM_CLICK_IDS
 from clickloop.explained import Explained
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogFlow
 from clickloop.setup.condition import QUERY_PREFIX
@@ -48,7 +48,7 @@ class NotServed(msgspec.Struct, frozen=True, gc=False):
 
 
 class RouteStep(msgspec.Struct, frozen=True, gc=False):
-    """A decision of one flow: ``failed`` as in ``click.flow.Choice``."""
+    """A decision of one flow: ``failed`` as in ``click.routing.flow.Choice``."""
 
     place: PathPlace
     failed: str
@@ -84,7 +84,7 @@ class ReadyRoute(msgspec.Struct, frozen=True, gc=False):
 
 
 class Choices(msgspec.Struct, frozen=True, gc=False):
-    """Destinations of the only path of a flow. ``choice``: as in ``click.flow.Weighted.choose``."""
+    """Destinations of the only path of a flow. ``choice``: as in ``click.routing.flow.Weighted.choose``."""
 
     items: Weighted[Destination]
     choice: int
