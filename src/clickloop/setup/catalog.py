@@ -63,6 +63,8 @@ class CatalogFlow(msgspec.Struct, frozen=True):
     id: int
     version: int
     parts: FlowParts
+    name: str = ""
+    """Of a shared flow; empty: a campaign's own."""
 
 
 class CatalogCampaign(msgspec.Struct, frozen=True):

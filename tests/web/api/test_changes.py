@@ -216,6 +216,10 @@ def of_routing(noun: str, path: str = "", body: Any = None, *, is_archived: bool
 
 
 CASES: dict[tuple[str, str], tuple[Case, str, str]] = {
+    **{
+        ("POST", f"/api/v1/{noun}/{{number}}/clone"): (of_routing(noun, "/clone", {}), "created", noun)
+        for noun in ("landings", "flows")
+    },
     **dict(
         case
         for noun in ROUTING

@@ -109,7 +109,7 @@ def _flows_in_force(catalog: Catalog) -> dict[int, FlowInForce]:
         found[campaign.id] = FlowInForce(
             flow_id=campaign.flow_id,
             version=flow.version if flow else 0,
-            name=f"campaign {campaign.name!r}",
+            name=f"flow {flow.name!r}" if flow and flow.name else f"campaign {campaign.name!r}",
             parts=flow.parts if flow else FlowParts(),
         )
     return found
