@@ -244,6 +244,7 @@ class Routes:
     ) -> ReadyRoute:
         """Return a campaign's flow compiled for visitors of the link of ``origin``. Add what it does not serve to ``left_out``."""
         flow = self._flow_of(campaign)
+        flow_id = max(flow.id, 0)  # clicks name no flow that a catalog from before flows stands in for
         rule_names = {rule.id: rule.name for rule in flow.parts.rules}
 
         def item_of(rule_id: int, path: Path, kind: PathTarget, item_id: int) -> Destination | None:
@@ -252,7 +253,7 @@ class Routes:
                 left_out.append(NotServed(kind, item_id, path.id, reason))
                 return None
             place = PathPlace(
-                flow_id=flow.id,
+                flow_id=flow_id,
                 flow_version=flow.version,
                 rule_id=rule_id,
                 path_id=path.id,
@@ -275,7 +276,7 @@ class Routes:
         ready = ready_flow(flow.parts, self._lists, item_of)
         row_fields = _row_fields(origin)
         getters = tuple(getter_of(field, row_fields) for field in ready.fields)
-        return ReadyRoute(ready, getters, flow.id, flow.version)
+        return ReadyRoute(ready, getters, flow_id, flow.version)
 
     def _add_hops(
         self,
