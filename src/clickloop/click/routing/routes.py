@@ -7,7 +7,7 @@ import msgspec
 from clickloop.click.click_json import click_json
 from clickloop.click.passed_query import PLATFORM_CLICK_IDS
 from clickloop.click.routing.arriving_visitor import ArrivingVisitor, Getter, getter_of
-from clickloop.click.routing.conditions import Value
+from clickloop.click.routing.conditions import SharedTests, Value
 from clickloop.click.routing.destination import Destination, Destinations, PathPlace, RedirectTarget, fallback_template
 from clickloop.click.routing.flow import (
     LANDING_CHOICE,
@@ -178,6 +178,7 @@ class Routes:
         self.click_id_parameters = PLATFORM_CLICK_IDS | frozenset(catalog.click_id_parameters)
         """Lower-case names of the parameters that carry ad platforms' click ids."""
         self._routes: dict[bytes, Route] = {}
+        self._tests: SharedTests = {}
 
     def __len__(self) -> int:
         return len(self._campaigns)
@@ -273,7 +274,7 @@ class Routes:
                     return Destination(place, lambda: destinations.nothing(place), item_id)
             return Destination(place, lambda: destinations.nothing(place))
 
-        ready = ready_flow(flow.parts, self._lists, item_of)
+        ready = ready_flow(flow.parts, self._lists, item_of, self._tests)
         row_fields = _row_fields(origin)
         getters = tuple(getter_of(field, row_fields) for field in ready.fields)
         return ReadyRoute(ready, getters, flow_id, flow.version)
