@@ -85,7 +85,7 @@ def _checked(_context: SavingContext, tx: Connection, campaign: Campaign) -> Cam
     source = SOURCES.find(tx, campaign.source_id)
     faults += reference_faults("source_id", "traffic source", campaign.source_id, source)
     flow_id = (own_flow_id(tx, campaign.id) or 0) if campaign.id else 0
-    followers = [campaign.id] if campaign.flow_id is None and campaign.id else []
+    followers = [campaign.id] if campaign.flow_id is None else []
     faults += [under("flow", fault) for fault in parts_faults(tx, campaign.flow, flow_id, followers)]
     if campaign.flow_id is not None:
         faults += _shared_flow_faults(tx, campaign, campaign.flow_id)
@@ -99,7 +99,7 @@ def _checked(_context: SavingContext, tx: Connection, campaign: Campaign) -> Cam
 def _shared_flow_faults(tx: Connection, campaign: Campaign, flow_id: int) -> list[FieldFault]:
     flow = find_shared_flow(tx, flow_id)
     faults = reference_faults("flow_id", "flow", flow_id, flow)
-    if flow is not None and campaign.id:
+    if flow is not None:
         found = loop_faults(tx, flow.parts, {campaign.id, *campaigns_with_flow(tx, flow_id)})
         faults += [FieldFault("flow_id", fault.code, fault.message) for fault in found[:1]]
     return faults

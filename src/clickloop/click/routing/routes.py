@@ -131,7 +131,8 @@ class Route(msgspec.Struct, frozen=True, gc=False):
             if not found.campaign_id:
                 return Routing(found.target, draw, choice.failed, hops)
             hops = (*hops, RouteStep(found.place, choice.failed))
-            ready = self.hops.get(found.campaign_id)
+            # Saving refuses loops and long chains; no visitor may go round in one that got here all the same.
+            ready = self.hops.get(found.campaign_id) if len(hops) <= MAX_DEPTH else None
             draw = draw_after_hop(draw)
         return Routing(self.fallback, draw, "", hops)
 
