@@ -1,12 +1,13 @@
 """Conditions as they are tried: each operator on each kind of value, and what holds for the unknown."""
 
+import ipaddress
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.click.routing.conditions import ready_condition
+from clickloop.click.routing.conditions import SharedTests, ready_condition
 from clickloop.setup.condition import FIELDS, OPERATORS, Condition, Operator, UnknownValue, condition_faults
 
 _THURSDAY_NOON = 1_772_712_000_000  # 2026-03-05T12:00Z
@@ -136,11 +137,63 @@ def test_what_10000_values_cost_hangs_on_the_visitors_value_alone(op: str, field
     assert cost(10_000) < 20 * cost(100) + 0.05
 
 
-def test_a_regular_expression_made_to_be_slow_is_not() -> None:
-    ready = ready_condition(Condition(field="useragent", op=Operator.MATCHES, values=("(a+)+$",)))
+@pytest.mark.parametrize(
+    "expression", ["(a+)+$", "(?i)(?:a?){100}c", "((a{0,30}){0,10})x", ".{0,80}.{0,80}z", "(?:[ab]?){200}[ab]{60}x"]
+)
+def test_a_regular_expression_made_to_be_slow_is_not(expression: str) -> None:
+    ready = ready_condition(Condition(field="useragent", op=Operator.MATCHES, values=(expression,)))
+    agents = ["a" * 1000 + "b", "ab" * 500, "aab" * 333, "é" * 1000]
+    for agent in agents:
+        ready.holds(agent)  # builds the automaton
     begun = time.process_time()
-    assert not ready.holds("a" * 1000 + "b")
-    assert time.process_time() - begun < 1
+    for _ in range(10):
+        assert not any(ready.holds(agent) for agent in agents)
+    assert time.process_time() - begun < 0.1
+
+
+@pytest.mark.parametrize("last", ["9999-12-31", "99991231", "9999-W52-5"])
+def test_the_last_day_of_all_is_for_ever(last: str) -> None:
+    assert holds("date", "between", ["2026-03-05", last], _THURSDAY_NOON)
+    assert not holds("date", "between", ["2026-03-06", last], _THURSDAY_NOON)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/Los_Angeles"])
+@given(
+    bounds=st.tuples(
+        st.dates().map(str) | st.datetimes().map(str) | st.just(""), st.dates().map(str) | st.datetimes().map(str)
+    )
+)
+def test_every_date_that_is_accepted_can_be_tried(zone: str, bounds: tuple[str, str]) -> None:
+    condition = Condition(field="date", op=Operator.BETWEEN, values=(*bounds, zone))
+    if not condition_faults("c", condition):
+        assert ready_condition(condition).holds(_THURSDAY_NOON) in (True, False)
+
+
+@given(
+    st.lists(st.ip_addresses(network="10.0.0.0/28") | st.ip_addresses(network="2001:db8::/124"), min_size=1),
+    st.lists(st.integers(0, 32), min_size=1),
+    st.ip_addresses(network="10.0.0.0/27") | st.ip_addresses(network="2001:db8::/123"),
+)
+def test_an_address_is_in_a_network_as_python_says(
+    found: list[ipaddress.IPv4Address | ipaddress.IPv6Address],
+    prefixes: list[int],
+    visitor: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> None:
+    values = [f"{address}/{prefixes[n % len(prefixes)]}" for n, address in enumerate(found)] + [str(found[0])]
+    networks = [ipaddress.ip_network(value, strict=False) for value in values]
+    assert holds("ip", "in", values, str(visitor)) is any(visitor in network for network in networks)
+
+
+def test_a_list_that_hundreds_of_conditions_compare_with_is_read_once() -> None:
+    entries = tuple(f"zone{n}" for n in range(10_000))
+    shared: SharedTests = {}
+    ready = [
+        ready_condition(Condition(field=f"v{n}", op=Operator.NOT_IN, list_id=1), entries, shared) for n in range(1, 31)
+    ]
+    assert len({id(one.test) for one in ready}) == 1
+    coded = ready_condition(Condition(field="country", op=Operator.NOT_IN, list_id=1), entries, shared)
+    assert coded.holds("zone1")
+    assert not ready[0].holds("zone1")
 
 
 @given(st.text(max_size=60))

@@ -17,7 +17,8 @@ from clickloop.click.routing.flow import derived
 from clickloop.click.routing.routes import Route, Routes
 from clickloop.click.useragent import Device
 from clickloop.macro import EncodingContext
-from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow
+from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogFlow, CatalogOffer, CatalogRow
+from clickloop.setup.flow import MAX_DEPTH, FlowParts, Path, PathTarget
 from tests.flows import flow_in_catalog
 
 OFFERS = tuple(
@@ -233,3 +234,20 @@ def test_keys_are_case_sensitive() -> None:
     campaign = route((1, 1)).campaign
     routes = Routes(Catalog((campaign,), OFFERS), "")
     assert (routes.find(b"ab3xy9"), len(routes)) == (None, 1)
+
+
+def test_a_visitor_goes_round_in_no_loop_that_the_catalog_holds() -> None:
+    found = route()
+    campaign = found.campaign
+    other = msgspec.structs.replace(campaign, id=8, key="Other1", flow_id=10)
+    flows = tuple(
+        CatalogFlow(
+            flow_id, 1, FlowParts(default_paths=(Path(id=flow_id, target=PathTarget.CAMPAIGN, campaign_id=to),))
+        )
+        for flow_id, to in ((9, 8), (10, 7))
+    )
+    looping = Routes(Catalog((campaign, other), OFFERS, (), flows=flows), "https://fallback.example/").find(b"aB3xY9")
+    assert looping is not None
+    routing = looping.choose(ANYBODY, 1)
+    assert routing.target is looping.fallback
+    assert len(routing.hops) == MAX_DEPTH + 1

@@ -253,6 +253,29 @@ def test_a_double_meta_refresh_goes_by_a_signed_page_of_ours(own_edge: LandingPr
     assert own_edge.ask("GET", hop.removeprefix("http://hop.example")[:-3]).status == 404
 
 
+def test_the_second_page_is_on_the_host_that_the_visitor_asked_whatever_host_they_name(
+    own_edge: LandingProcess,
+) -> None:
+    own_edge.publish_catalog(catalog(redirect=RedirectMode.DOUBLE_META))
+    eventually(lambda: own_edge.ask("GET", f"/c/{KEY}").status == 200)
+    for host in ("", "evil.example", '"><script>', "go.example:99999"):
+        hop = _refresh_of(own_edge.ask("GET", f"/c/{KEY}", {"Host": host}).body)
+        assert hop.startswith("/r/")
+        assert _refresh_of(own_edge.ask("GET", hop).body).startswith("https://landing.example/quiz")
+
+
+def test_a_visitor_whose_address_is_too_long_for_a_second_page_goes_there_from_the_first(
+    own_edge: LandingProcess,
+) -> None:
+    own_edge.publish_catalog(
+        catalog("https://landing.example/?z={zone}&x={externalid}", redirect=RedirectMode.DOUBLE_META)
+    )
+    eventually(lambda: own_edge.ask("GET", f"/c/{KEY}").status == 200)
+    face = "%F0%9F%98%80" * 1000
+    answer = own_edge.ask("GET", f"/c/{KEY}?zone={face[:12000]}&external_id={face}")
+    assert _refresh_of(answer.body).startswith("https://landing.example/?z=%F0%9F")
+
+
 def _landed(edge: LandingProcess) -> tuple[str, dict[str, str]]:
     cookies = cookies_of(edge.ask("GET", f"/c/{KEY}"))
     return cookies["clickloop"], cookies

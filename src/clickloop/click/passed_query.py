@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from urllib.parse import quote, unquote_plus
 
+from clickloop.click.query import MAX_PAIRS
 from clickloop.setup.redirect import PassQuery
 
 MAX_PASSED_BYTES = 4_000  # of what is added to an address
@@ -43,21 +44,26 @@ def with_passed_query(
     present = {_name(pair) for pair in before.partition("?")[2].encode().split(b"&")}
     added: list[str] = []
     room = MAX_PASSED_BYTES
-    for pair in query.split(b"&")[:100]:
+    for pair in first_pairs(query):
         name = _name(pair)
-        if not name or name in present or (passing is PassQuery.CLICK_IDS and name not in names):
+        if not name or name in present or (passing is PassQuery.CLICK_IDS and name not in names) or len(pair) >= room:
             continue
         # Percent-encoded again where it came raw; escapes stay as they are.
         text = quote(pair, safe="!$'()*+,/:;=?@[]~%&-._")
+        if len(text) >= room:
+            continue
         room -= len(text) + 1
-        if room < 0:
-            break
         present.add(name)
         added.append(text)
     if not added:
         return location
     joint = "" if before.endswith(("?", "&")) else "&" if "?" in before else "?"
     return f"{before}{joint}{'&'.join(added)}{hash_sign}{fragment}"
+
+
+def first_pairs(query: bytes) -> list[bytes]:
+    """Return the parameters of a query, as many as are read of any link: each costs time."""
+    return query.split(b"&", MAX_PAIRS)[:MAX_PAIRS]
 
 
 def _name(pair: bytes) -> str:

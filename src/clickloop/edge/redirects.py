@@ -37,9 +37,20 @@ class RedirectResponses:
                 found = redirect_response(location, cookies, request.keep_alive, self._date_line())
                 return found.replace(b"302 Found", b"307 Temporary Redirect", 1)
             case RedirectMode.DOUBLE_META:
-                scheme, host = ("https" if request.secure else "http"), redirected.hop_domain or request.host
-                location = f"{scheme}://{host}{SECOND_HOP_PATH}{self._hops.token(location, self._clock())}"
+                location = self._second_page(redirected, request)
         return _page(location, request, cookies, by_script=redirected.mode is RedirectMode.SCRIPT)
+
+    def _second_page(self, redirected: ClickRedirect, request: HttpRequest) -> str:
+        """Return the address of the second page, without a host unless one is set up: the request's may be wrong, or missing.
+
+        An address too long for a link is its own: one page hides the campaign link, too, and the visitor gets there.
+        """
+        token = self._hops.token(redirected.location, self._clock())
+        if token is None:
+            return redirected.location
+        scheme = "https" if request.secure else "http"
+        base = f"{scheme}://{redirected.hop_domain}" if redirected.hop_domain else ""
+        return f"{base}{SECOND_HOP_PATH}{token}"
 
     def second_hop(self, request: HttpRequest, token: bytes) -> bytes:
         """Return the second page of a double meta refresh. Its token was signed at most a minute ago."""

@@ -102,6 +102,8 @@ def _numbered(parts: FlowParts) -> Iterable[tuple[str, str, int]]:
 def loop_faults(tx: Connection, parts: FlowParts, campaign_ids: Collection[int]) -> list[FieldFault]:
     """Return a fault for each path by which a visitor would go round in a loop or through too many campaigns.
 
+    ``campaign_ids``: the campaigns that follow the parts; 0: one that is new.
+
     The ledger has one writer at a time, so that two saves at once cannot close a loop together.
     """
     targets = references_of(parts).campaigns

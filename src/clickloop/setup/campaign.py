@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.log_filter import MAX_ID
 from clickloop.money import MAX_MICROS
-from clickloop.setup.fault import FaultCode, FieldFault
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.flow import FlowParts, OfferShare, default_offers, with_default_offers
 from clickloop.setup.money_text import MoneyText, read_money
 from clickloop.setup.record import OneLine, RecordFields, Tags, line_faults, with_changes
@@ -228,7 +228,12 @@ def changed_campaign(campaign: Campaign, change: CampaignChange) -> Campaign:
         cost_micros = None
     flow = campaign.flow if change.flow is UNSET else change.flow
     if change.offers is not UNSET:
-        flow = with_default_offers(flow, change.offers)
+        before, flow = flow, with_default_offers(flow, change.offers)
+        flow_id = campaign.flow_id if change.flow_id is UNSET else change.flow_id
+        if flow_id is not None and flow != before:
+            # Visitors would not go to them, and whoever knows no shared flows would not learn of it.
+            sentence = f"Visitors follow shared flow {flow_id}. Change that flow, or set flow_id to null."
+            raise InvalidInputError((FieldFault("offers", FaultCode.NOT_ALLOWED, sentence),))
     others: dict[str, object] = {"cost_micros": cost_micros, "flow": flow}
     if model is not UNSET:
         others["cost_model"] = model

@@ -36,6 +36,8 @@ _CODES = {
     "unique": (re.compile(r"yes|no"), "yes or no is expected."),
     "ip_version": (re.compile(r"[46]"), "4 or 6 is expected."),
 }
+CODED_FIELDS = frozenset(_CODES)
+"""Fields whose values have a form of their own, beside that of their kind."""
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 

@@ -9,7 +9,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from clickloop.log_filter import MAX_ID
-from clickloop.setup.condition import MAX_CONDITIONS, Condition, condition_faults
+from clickloop.setup.condition import MAX_CONDITIONS, Condition, Operator, condition_faults
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError, text_faults
 from clickloop.setup.redirect import PassQuery, RedirectMode
 from clickloop.setup.web_address import address_faults
@@ -21,6 +21,8 @@ MAX_OFFERS = 200  # of a path
 MAX_WEIGHT = 1_000_000  # sums of all weights stay small whole numbers
 MAX_FLOW_VALUES = 100_000  # in all conditions: edges hold every flow in memory, and each save keeps a version
 MAX_FLOW_SHARES = 20_000  # landings and offers of all paths, for the same reason
+MAX_FLOW_EXPRESSIONS = 100  # each costs a click up to a tenth of a millisecond, and edges some memory
+MAX_FLOW_LISTS = 50  # different ones: of 10,000 entries each, and the first visitor waits until they are read
 MAX_NAME_LENGTH = 200
 MAX_DEPTH = 3
 """Campaigns that one visitor passes through at most, beside the one of the link."""
@@ -180,11 +182,7 @@ def without_ids(parts: FlowParts) -> FlowParts:
 
 def flow_faults(parts: FlowParts) -> list[FieldFault]:
     """Return everything that is wrong with a flow, except whether what it names exists and whether it leads round in a loop."""
-    faults = _too_many("rules", len(parts.rules), MAX_RULES, "A flow")
-    values = sum(len(condition.values) for rule in parts.rules for condition in rule.conditions)
-    if values > MAX_FLOW_VALUES:
-        sentence = f"The conditions have {values} values in all. The maximum is {MAX_FLOW_VALUES}: use named lists."
-        faults.append(FieldFault("rules", FaultCode.TOO_MANY, sentence))
+    faults = _too_many("rules", len(parts.rules), MAX_RULES, "A flow") + _value_faults(parts)
     shares = sum(len(path.landings) + len(path.offers) for _, path in parts.paths())
     if shares > MAX_FLOW_SHARES:
         sentence = f"The paths have {shares} landings and offers in all. The maximum is {MAX_FLOW_SHARES}."
@@ -198,6 +196,24 @@ def flow_faults(parts: FlowParts) -> list[FieldFault]:
         faults += _path_list_faults(f"{at}.paths", rule.paths)
     faults += _path_list_faults("default_paths", parts.default_paths)
     return faults + _repeated_ids(parts)
+
+
+def _value_faults(parts: FlowParts) -> list[FieldFault]:
+    """Return what is too much in all conditions together."""
+    conditions = [condition for rule in parts.rules for condition in rule.conditions]
+    values = sum(len(condition.values) for condition in conditions)
+    expressions = sum(len(condition.values) for condition in conditions if condition.op is Operator.MATCHES)
+    lists = len({condition.list_id for condition in conditions} - {None})
+    faults = []
+    for count, most, noun, advice in (
+        (values, MAX_FLOW_VALUES, "values", "use named lists"),
+        (expressions, MAX_FLOW_EXPRESSIONS, "regular expressions", "join some of them with |"),
+        (lists, MAX_FLOW_LISTS, "named lists", "join some of them"),
+    ):
+        if count > most:
+            sentence = f"The conditions have {count} {noun} in all. The maximum is {most}: {advice}."
+            faults.append(FieldFault("rules", FaultCode.TOO_MANY, sentence))
+    return faults
 
 
 def _path_list_faults(at: str, paths: tuple[Path, ...]) -> list[FieldFault]:

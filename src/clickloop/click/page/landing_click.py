@@ -7,6 +7,7 @@ from urllib.parse import unquote_plus
 import msgspec
 
 from clickloop.click.page.page_event import PageEventFlag
+from clickloop.click.passed_query import first_pairs
 from clickloop.click.query import read_query
 from clickloop.money import AmountFault, read_amount
 
@@ -58,7 +59,7 @@ def read_events(values: Mapping[str, str]) -> tuple[dict[int, int], bool]:
 
 def without_own_parameters(query: bytes) -> bytes:
     """Return a click URL's query without the parameters that are meant for us, to pass it on."""
-    return b"&".join(pair for pair in query.split(b"&") if _name_of(pair) not in _FIELDS)
+    return b"&".join(pair for pair in first_pairs(query) if _name_of(pair) not in _FIELDS)
 
 
 def _name_of(pair: bytes) -> str:

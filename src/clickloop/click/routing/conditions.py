@@ -2,8 +2,8 @@
 
 import ipaddress
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +12,7 @@ import re2
 
 from clickloop.pattern import pattern_of
 from clickloop.setup.condition import (
+    CODED_FIELDS,
     Comparison,
     Condition,
     Operator,
@@ -34,6 +35,7 @@ _FEW = 20
 _AUTOMATON_BYTES = (
     64 << 20
 )  # 10,000 texts of 1,000 characters fit; fewer bytes fall back to a search that is far slower
+_EXPRESSION_BYTES = 4 << 20  # with less, RE2 leaves its automaton for a search that takes tens of milliseconds
 
 
 class ReadyCondition(msgspec.Struct, frozen=True, gc=False):
@@ -48,14 +50,28 @@ class ReadyCondition(msgspec.Struct, frozen=True, gc=False):
         return self.test(value) if value else self.holds_for_unknown
 
 
-def ready_condition(condition: Condition, entries: Iterable[str] = ()) -> ReadyCondition:
+SharedTests = dict[tuple[str, Operator, tuple[str, ...], int | None], Test]
+"""Tests by what they hang on: hundreds of conditions may compare with one list of 10,000 entries."""
+
+
+def ready_condition(
+    condition: Condition, entries: Iterable[str] = (), shared: SharedTests | None = None
+) -> ReadyCondition:
     """Return a condition ready to be tried. It must have no faults, see ``condition_faults``.
 
     ``entries``: of its named list, which knows no fields; those that the field cannot be compared with are left out.
+    ``shared``: the tests made so far with the same lists. A new one is added.
     """
     comparison = comparison_of(condition.field) or Comparison.TEXT
-    values = (*condition.values, *(entry for entry in entries if is_comparable(condition, entry)))
-    return ReadyCondition(condition.field, _test(condition.op, comparison, values), condition.holds_for_unknown)
+    kind = condition.field if condition.field in CODED_FIELDS else comparison
+    key = (kind, condition.op, condition.values, condition.list_id)
+    test = None if shared is None else shared.get(key)
+    if test is None:
+        values = (*condition.values, *(entry for entry in entries if is_comparable(condition, entry)))
+        test = _test(condition.op, comparison, values)
+        if shared is not None:
+            shared[key] = test
+    return ReadyCondition(condition.field, test, condition.holds_for_unknown)
 
 
 def _test(op: Operator, comparison: Comparison, values: tuple[str, ...]) -> Test:
@@ -69,12 +85,23 @@ def _test(op: Operator, comparison: Comparison, values: tuple[str, ...]) -> Test
         case Operator.BETWEEN:
             return _is_between(comparison, values)
         case Operator.MATCHES:
-            patterns = [pattern_of(value) for value in values]
-            return lambda value: any(pattern.search(value) is not None for pattern in patterns)
+            searches = [_search_of(value) for value in values]
+            return lambda value: any(search(value) is not None for search in searches)
         case Operator.CONTAINS:
             return _contains(values, is_exact=comparison is Comparison.TEXT)
         case Operator.STARTS_WITH:
             return _starts_with(values, is_exact=comparison is Comparison.TEXT)
+
+
+def _search_of(pattern: str) -> Callable[[str], object | None]:
+    """Return the search of an expression that ``pattern_of`` takes, with room for the automaton that makes hostile ones fast."""
+    pattern_of(pattern)  # limits its size
+    options = re2.Options()
+    options.max_mem = _EXPRESSION_BYTES
+    options.never_capture = True
+    options.log_errors = False
+    search: Callable[[str], object | None] = re2.compile(pattern, options).search
+    return search
 
 
 def _never(_value: Value) -> bool:
@@ -133,11 +160,8 @@ def _address(text: str) -> tuple[int, int]:
 
 def _in_networks(values: tuple[str, ...]) -> Test:
     """Look an address up in merged ranges, so that 10,000 networks cost one search."""
-    networks = [ipaddress.ip_network(value, strict=False) for value in values]
-    ranges = {
-        4: _ranges(ipaddress.collapse_addresses(n for n in networks if isinstance(n, ipaddress.IPv4Network))),
-        6: _ranges(ipaddress.collapse_addresses(n for n in networks if isinstance(n, ipaddress.IPv6Network))),
-    }
+    found = sorted(_range(value) for value in values)
+    ranges = {version: _merged(one[1:] for one in found if one[0] == version) for version in (4, 6)}
 
     def test(value: Any) -> bool:
         version, number = _address(value)
@@ -150,10 +174,32 @@ def _in_networks(values: tuple[str, ...]) -> Test:
     return test
 
 
-def _ranges(networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> tuple[list[int], list[int]]:
-    """Return the first and the last address of each network, as numbers. The networks ascend and do not overlap."""
-    pairs = [(int(network.network_address), int(network.broadcast_address)) for network in networks]
-    return [first for first, _ in pairs], [last for _, last in pairs]
+def _range(value: str) -> tuple[int, int, int]:
+    """Return the version of an address or network, and its first and last address as numbers.
+
+    Not ``ipaddress.ip_network``, with which 100,000 networks would keep visitors waiting for seconds.
+    """
+    text, slash, prefix = value.partition("/")
+    if slash and not prefix.isdigit():  # with a mask
+        network = ipaddress.ip_network(value, strict=False)
+        return network.version, int(network.network_address), int(network.broadcast_address)
+    address = ipaddress.ip_address(text)
+    number, behind = int(address), address.max_prefixlen - int(prefix) if slash else 0
+    first = number >> behind << behind
+    return address.version, first, first + (1 << behind) - 1
+
+
+def _merged(ranges: Iterable[Sequence[int]]) -> tuple[list[int], list[int]]:
+    """Return the first and the last numbers of ascending ranges, those that overlap or touch as one."""
+    starts: list[int] = []
+    ends: list[int] = []
+    for first, last in ranges:
+        if ends and first <= ends[-1] + 1:
+            ends[-1] = max(ends[-1], last)
+        else:
+            starts.append(first)
+            ends.append(last)
+    return starts, ends
 
 
 def _in_schedule(values: tuple[str, ...]) -> Test:
@@ -196,11 +242,14 @@ def _is_between(comparison: Comparison, values: tuple[str, ...]) -> Test:
 
 
 def _end_of(text: str, zone: str) -> int | None:
-    """Return the last millisecond that an upper bound includes: of a day its end, of a moment that moment."""
-    if "T" in text or " " in text:
+    """Return the last millisecond that an upper bound includes: of a day its end, of a moment that moment. None: it is open."""
+    try:
+        following = date.fromisoformat(text) + timedelta(days=1)
+    except ValueError:
         return moment_in(text, zone)
-    following = (datetime.fromisoformat(text) + timedelta(days=1)).date().isoformat()
-    end = moment_in(following, zone)
+    except OverflowError:  # 9999-12-31, for ever
+        return None
+    end = moment_in(following.isoformat(), zone)
     return None if end is None else end - 1
 
 

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from clickloop.click.routing.conditions import ReadyCondition, Value, ready_condition
+from clickloop.click.routing.conditions import ReadyCondition, SharedTests, Value, ready_condition
 from clickloop.setup.flow import FlowParts, Path, PathTarget
 
 Item = TypeVar("Item")
@@ -116,8 +116,14 @@ ItemOf = Callable[[int, Path, PathTarget, int], Item | None]
 """Return the item for rule, path, kind (OFFER, LANDING_AND_OFFER for a landing, URL, CAMPAIGN, NOTHING) and id; None: not served."""
 
 
-def ready_flow(parts: FlowParts, lists: Mapping[int, Iterable[str]], item_of: ItemOf[Item]) -> ReadyFlow[Item]:
-    """Compile a flow without faults. ``lists``: entries of the named lists by id. Paths with nothing to serve are left out."""
+def ready_flow(
+    parts: FlowParts, lists: Mapping[int, Iterable[str]], item_of: ItemOf[Item], shared: SharedTests | None = None
+) -> ReadyFlow[Item]:
+    """Compile a flow without faults. ``lists``: entries of the named lists by id. Paths with nothing to serve are left out.
+
+    ``shared``: see ``ready_condition``.
+    """
+    shared = {} if shared is None else shared
     fields: dict[str, int] = {}
     rules = tuple(
         ReadyRule(
@@ -125,7 +131,7 @@ def ready_flow(parts: FlowParts, lists: Mapping[int, Iterable[str]], item_of: It
             tuple(
                 (
                     fields.setdefault(condition.field, len(fields)),
-                    ready_condition(condition, lists.get(condition.list_id or 0, ())),
+                    ready_condition(condition, lists.get(condition.list_id or 0, ()), shared),
                     ascii_lowercase[position],
                 )
                 for position, condition in enumerate(rule.conditions)

@@ -7,7 +7,7 @@ import msgspec
 from clickloop.click.click_json import click_json
 from clickloop.click.passed_query import PLATFORM_CLICK_IDS
 from clickloop.click.routing.arriving_visitor import ArrivingVisitor, Getter, getter_of
-from clickloop.click.routing.conditions import Value
+from clickloop.click.routing.conditions import SharedTests, Value
 from clickloop.click.routing.destination import Destination, Destinations, PathPlace, RedirectTarget, fallback_template
 from clickloop.click.routing.flow import (
     LANDING_CHOICE,
@@ -131,7 +131,8 @@ class Route(msgspec.Struct, frozen=True, gc=False):
             if not found.campaign_id:
                 return Routing(found.target, draw, choice.failed, hops)
             hops = (*hops, RouteStep(found.place, choice.failed))
-            ready = self.hops.get(found.campaign_id)
+            # Saving refuses loops and long chains; no visitor may go round in one that got here all the same.
+            ready = self.hops.get(found.campaign_id) if len(hops) <= MAX_DEPTH else None
             draw = draw_after_hop(draw)
         return Routing(self.fallback, draw, "", hops)
 
@@ -178,6 +179,7 @@ class Routes:
         self.click_id_parameters = PLATFORM_CLICK_IDS | frozenset(catalog.click_id_parameters)
         """Lower-case names of the parameters that carry ad platforms' click ids."""
         self._routes: dict[bytes, Route] = {}
+        self._tests: SharedTests = {}
 
     def __len__(self) -> int:
         return len(self._campaigns)
@@ -244,6 +246,7 @@ class Routes:
     ) -> ReadyRoute:
         """Return a campaign's flow compiled for visitors of the link of ``origin``. Add what it does not serve to ``left_out``."""
         flow = self._flow_of(campaign)
+        flow_id = max(flow.id, 0)  # clicks name no flow that a catalog from before flows stands in for
         rule_names = {rule.id: rule.name for rule in flow.parts.rules}
 
         def item_of(rule_id: int, path: Path, kind: PathTarget, item_id: int) -> Destination | None:
@@ -252,7 +255,7 @@ class Routes:
                 left_out.append(NotServed(kind, item_id, path.id, reason))
                 return None
             place = PathPlace(
-                flow_id=flow.id,
+                flow_id=flow_id,
                 flow_version=flow.version,
                 rule_id=rule_id,
                 path_id=path.id,
@@ -272,10 +275,10 @@ class Routes:
                     return Destination(place, lambda: destinations.nothing(place), item_id)
             return Destination(place, lambda: destinations.nothing(place))
 
-        ready = ready_flow(flow.parts, self._lists, item_of)
+        ready = ready_flow(flow.parts, self._lists, item_of, self._tests)
         row_fields = _row_fields(origin)
         getters = tuple(getter_of(field, row_fields) for field in ready.fields)
-        return ReadyRoute(ready, getters, flow.id, flow.version)
+        return ReadyRoute(ready, getters, flow_id, flow.version)
 
     def _add_hops(
         self,

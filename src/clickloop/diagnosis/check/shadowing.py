@@ -23,7 +23,8 @@ class _Compared:
         self.condition = condition
         self.comparison = comparison_of(condition.field) or Comparison.TEXT
         own = frozenset(_plain(self.comparison, condition.op, value) for value in condition.values)
-        self.values = own | entries
+        # Not a copy: hundreds of conditions may compare with one list of 10,000 entries.
+        self.values = own | entries if own else entries
         self._entries = entries
 
     @cached_property
