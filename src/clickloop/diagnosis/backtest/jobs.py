@@ -64,7 +64,7 @@ class ClickSumView(msgspec.Struct, kw_only=True):
 
 
 class MoveView(ClickSumView, kw_only=True):
-    """Clicks that went one way and would go another."""
+    """Clicks whose route would differ."""
 
     level: Annotated[MoveLevel, Meta(description="What differs.")]
     from_id: int

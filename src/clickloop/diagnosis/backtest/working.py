@@ -140,12 +140,12 @@ class BacktestWorker:
 
     def _names(self, run: _Run) -> PartNames:
         """Return the names of all rules, paths, landings and offers that clicks went or would go to."""
-        ways = [way for pair in run.replay.ways() for way in pair]
+        ends = [end for pair in run.replay.route_pairs() for end in pair]
         own = _own_names(run.parts)
         with self._ledger.read() as tx:
-            stored = part_names(tx, {number for way in ways for number in (way.rule_id, way.path_id) if number > 0})
-            landings = names_of(tx, RecordKind.LANDING, {way.landing_id for way in ways})
-            offers = names_of(tx, RecordKind.OFFER, {way.offer_id for way in ways})
+            stored = part_names(tx, {number for end in ends for number in (end.rule_id, end.path_id) if number > 0})
+            landings = names_of(tx, RecordKind.LANDING, {end.landing_id for end in ends})
+            offers = names_of(tx, RecordKind.OFFER, {end.offer_id for end in ends})
         return PartNames(parts=stored | own, landings=landings, offers=offers)
 
     def _drop(self) -> None:
