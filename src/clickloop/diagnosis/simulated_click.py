@@ -306,8 +306,7 @@ def _chances(setting: SimulationSetup, rule_id: int) -> tuple[OfferChance, ...]:
     for path, weight, total in setting.route.paths():
         if any(item.place.rule_id != rule_id for item in path.offers.items):
             continue
-        starts = (0, *path.offers.cumulative)
-        for item, start, end in zip(path.offers.items, starts, path.offers.cumulative, strict=False):
-            share = weight / total * (end - start) / path.offers.cumulative[-1]
+        for item, start, end in path.offers.spans():
+            share = weight / total * (end - start) / path.offers.total
             shares[item.target.offer_id] = shares.get(item.target.offer_id, 0) + share
     return tuple(OfferChance(offer_id, names[offer_id], round(100 * share, 2)) for offer_id, share in shares.items())

@@ -109,6 +109,15 @@ class Catalog(msgspec.Struct, frozen=True):
     """Lower-case names of further parameters that carry ad platforms' click ids."""
 
 
+def flows_by_campaign(catalog: Catalog) -> dict[int, CatalogFlow]:
+    """Return the flow that each campaign's visitors follow, by campaign id; an empty one if it is missing."""
+    flows = {flow.id: flow for flow in catalog.flows}
+    return {
+        campaign.id: flows.get(campaign.flow_id) or CatalogFlow(campaign.flow_id, 0, FlowParts())
+        for campaign in catalog.campaigns
+    }
+
+
 def write_catalog(folder: Path, catalog: Catalog) -> None:
     """Write both copies of the catalog, each atomically, so that readers see either the old or the new one."""
     write_sealed(folder / FILE_NAME, catalog)

@@ -14,7 +14,7 @@ from clickloop.diagnosis.route.explaining import keyed_flow, path_name, rule_nam
 from clickloop.diagnosis.route.lookup import RouteSettings, flow_context, row_fields_of
 from clickloop.diagnosis.route.recorded import KeptValues
 from clickloop.machine.log import log
-from clickloop.setup.catalog import Catalog
+from clickloop.setup.catalog import Catalog, flows_by_campaign
 from clickloop.setup.flow import FlowParts, references_of
 from clickloop.store.facts.facts import FactsReader
 from clickloop.store.ledger.jobs.backtests import BACKTESTS, Backtest, delete_backtests_before
@@ -170,8 +170,8 @@ def _own_names(parts: FlowParts) -> dict[int, str]:
 
 
 def _other_flows(catalog: Catalog) -> dict[int, FlowParts]:
-    flows = {flow.id: flow.parts for flow in catalog.flows}
-    return {campaign.id: flows.get(campaign.flow_id, FlowParts()) for campaign in catalog.campaigns if campaign.active}
+    flows = flows_by_campaign(catalog)
+    return {campaign.id: flows[campaign.id].parts for campaign in catalog.campaigns if campaign.active}
 
 
 def delete_old_backtests(ledger: Ledger, now_ms: int) -> None:
