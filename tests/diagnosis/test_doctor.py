@@ -305,7 +305,7 @@ def test_an_overdue_postback_is_reported_and_so_is_the_paused_rule_or_receiver_i
         tx.execute(update(postback_rules).values(paused_at=NOW, archived_at=NOW))
     ledger.close()
     (text,) = about_postbacks(folder)
-    assert text.startswith("PostbackRule 1 ")
+    assert text.startswith("Rule 1 ")
     assert text.endswith(" is paused and archived: 1 postback is waiting.")
 
 

@@ -37,7 +37,7 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.ledger = open_ledger(folder / "ledger.sqlite")
         self.store = LedgerPostbacks(self.ledger)
-        rule = PostbackRule(rule_id=0, name="PostbackRule", request=RequestTemplate(url="https://source.example/"))
+        rule = PostbackRule(rule_id=0, name="Rule", request=RequestTemplate(url="https://source.example/"))
         with self.ledger.write() as tx:
             self.rule_id = insert_rule(tx, rule, wall_clock())
 

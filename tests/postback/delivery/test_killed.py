@@ -46,9 +46,7 @@ def owe(ledger: Ledger, url: str) -> set[str]:
     ids, now_ms = RecordIds(), wall_clock()
     new = []
     with ledger.write() as tx:
-        rule_id = insert_rule(
-            tx, PostbackRule(rule_id=0, name="PostbackRule", request=RequestTemplate(url=url)), now_ms
-        )
+        rule_id = insert_rule(tx, PostbackRule(rule_id=0, name="Rule", request=RequestTemplate(url=url)), now_ms)
         for _ in range(OWED):
             postback_id = ids()
             new.append(

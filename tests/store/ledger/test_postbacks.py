@@ -45,9 +45,7 @@ class Bench:
         self.rule_id = self.add_rule()
 
     def add_rule(self, **given: Any) -> int:
-        rule = PostbackRule(
-            rule_id=0, name="PostbackRule", request=RequestTemplate(url="https://source.example/"), **given
-        )
+        rule = PostbackRule(rule_id=0, name="Rule", request=RequestTemplate(url="https://source.example/"), **given)
         with self.ledger.write() as tx:
             return insert_rule(tx, rule, NOW)
 

@@ -52,7 +52,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     with opened.write() as tx:
         insert_rule(
             tx,
-            PostbackRule(rule_id=0, name="PostbackRule", request=RequestTemplate(url="https://source.example/")),
+            PostbackRule(rule_id=0, name="Rule", request=RequestTemplate(url="https://source.example/")),
             NOW,
         )
     yield opened

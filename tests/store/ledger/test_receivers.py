@@ -47,7 +47,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.ledger = open_ledger(folder / "ledger.sqlite")
         self.work = LedgerPostbacks(self.ledger)
-        rule = PostbackRule(rule_id=0, name="PostbackRule", request=RequestTemplate(url="https://source.example/"))
+        rule = PostbackRule(rule_id=0, name="Rule", request=RequestTemplate(url="https://source.example/"))
         with self.ledger.write() as tx:
             self.rule_id, self.other_rule_id = insert_rule(tx, rule, NOW), insert_rule(tx, rule, NOW)
 

@@ -23,7 +23,7 @@ from tests.empty_stores import open_ledger
 
 NOW = 1_800_000_000_000
 IDS = RecordIds(lambda: NOW)
-RULE = PostbackRule(rule_id=77, name="PostbackRule", request=RequestTemplate(url="https://source.example/"))
+RULE = PostbackRule(rule_id=77, name="Rule", request=RequestTemplate(url="https://source.example/"))
 
 
 @pytest.fixture

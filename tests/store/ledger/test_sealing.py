@@ -43,7 +43,7 @@ def filled(path: Path, box: SecretBox | None) -> Ledger:
     ledger = open_ledger(path, box)
     with ledger.write() as tx:
         NETWORKS.write(tx, Network(name="Network", token=SECRET), NOW)
-        insert_rule(tx, PostbackRule(rule_id=0, name="PostbackRule", request=TEMPLATE), NOW)
+        insert_rule(tx, PostbackRule(rule_id=0, name="Rule", request=TEMPLATE), NOW)
         owed = DuePostback(REQUEST, NOW, ())
         postback = NewPostback(
             postback_id="p" * 26,
