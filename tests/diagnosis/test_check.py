@@ -154,7 +154,7 @@ CASES: list[tuple[CheckCode, Severity, CheckPlaceKind, str, dict[str, Any] | Che
         W,
         CheckPlaceKind.OFFER,
         "url",
-        offering("https://network.example/?sub1={clickid}&c={path.name}"),
+        offering("https://network.example/?sub1={clickid}&c={payout}"),
     ),
     (
         CheckCode.NO_CLICK_ID_IN_NOTICE,
