@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
+from clickloop.click.continent import CONTINENTS
 from clickloop.click.geo.region import region_code
 
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _SUBDIVISION = re.compile(r"[A-Z0-9]{1,3}")
-_CONTINENTS = frozenset({"AF", "AN", "AS", "EU", "NA", "OC", "SA"})
 _AS_NUMBER = re.compile(r"(?:AS)?([0-9]{1,10})")
 MAX_NAME_LENGTH = 100
 _WITHIN_COUNTRY = ("continent", "region", "city")
@@ -98,7 +98,7 @@ def _continent(record: Mapping[Any, Any]) -> str:
     for name in ("continent", "continent_code"):
         value = record.get(name)
         code = value.get("code") if isinstance(value, Mapping) else value
-        if isinstance(code, str) and code in _CONTINENTS:
+        if isinstance(code, str) and code in CONTINENTS:
             return code
     return ""
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
+from clickloop.click.continent import CONTINENTS
 from clickloop.click.country import country_name
 from clickloop.setup.condition import QUERY_PREFIX, WEEKDAYS, Condition, Operator, hours_in
 
@@ -15,15 +16,6 @@ _DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _PLURALS = ("Bahamas", "Comoros", "Gambia", "Maldives", "Philippines", "Seychelles", "Federated States of Micronesia")
 _ENDINGS = ("Islands", "Republic", "Kingdom", "Emirates", "Territory", "Territories", "States")
 """Names of countries that take "the", and last words of such names."""
-CONTINENTS = {
-    "AF": "Africa",
-    "AN": "Antarctica",
-    "AS": "Asia",
-    "EU": "Europe",
-    "NA": "North America",
-    "OC": "Oceania",
-    "SA": "South America",
-}
 DEVICES = {"mobile": "phones", "tablet": "tablets", "desktop": "desktop computers", "tv": "TVs"}
 CONNECTIONS = {
     "mobile": "mobile",

@@ -9,7 +9,7 @@ from clickloop.pasting import trimmed
 from clickloop.saving.faults import raise_faults
 from clickloop.saving.record import Noun, SavingContext
 from clickloop.setup.fault import FaultCode, FieldFault
-from clickloop.setup.flow import MAX_DEPTH, FlowParts, Path, flow_faults, references_of
+from clickloop.setup.flow import MAX_DEPTH, FlowParts, changed_parts, flow_faults, references_of
 from clickloop.setup.shared_flow import SharedFlow, shared_flow_faults
 from clickloop.store.ledger.setup.flows import (
     FLOWS,
@@ -33,14 +33,7 @@ RULE, PATH = "rule", "path"
 
 def trimmed_parts(parts: FlowParts) -> FlowParts:
     """Return a flow without white space around the URLs of its paths."""
-
-    def paths(given: tuple[Path, ...]) -> tuple[Path, ...]:
-        return tuple(replace(path, url=trimmed(path.url)) for path in given)
-
-    return FlowParts(
-        rules=tuple(replace(rule, paths=paths(rule.paths)) for rule in parts.rules),
-        default_paths=paths(parts.default_paths),
-    )
+    return changed_parts(parts, lambda path: replace(path, url=trimmed(path.url)))
 
 
 def parts_faults(tx: Connection, parts: FlowParts, flow_id: int, campaign_ids: Collection[int]) -> list[FieldFault]:
@@ -166,14 +159,10 @@ def save_parts(
         used.add(number)
         return number
 
-    def paths(given: tuple[Path, ...]) -> tuple[Path, ...]:
-        return tuple(replace(path, id=numbered(PATH, path.id, path.name)) for path in given)
-
-    saved = FlowParts(
-        rules=tuple(
-            replace(rule, id=numbered(RULE, rule.id, rule.name), paths=paths(rule.paths)) for rule in parts.rules
-        ),
-        default_paths=paths(parts.default_paths),
+    saved = changed_parts(
+        parts,
+        lambda path: replace(path, id=numbered(PATH, path.id, path.name)),
+        lambda rule: replace(rule, id=numbered(RULE, rule.id, rule.name)),
     )
     archive_parts(tx, _removed(known.values(), used), now_ms)
     write(saved)

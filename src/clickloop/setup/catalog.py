@@ -115,6 +115,15 @@ class Catalog(msgspec.Struct, frozen=True):
     """Lower-case names of further parameters that carry ad platforms' click ids."""
 
 
+def flows_by_campaign(catalog: Catalog) -> dict[int, CatalogFlow]:
+    """Return the flow that each campaign's visitors follow, by campaign id; an empty one if it is missing."""
+    flows = {flow.id: flow for flow in catalog.flows}
+    return {
+        campaign.id: flows.get(campaign.flow_id) or CatalogFlow(campaign.flow_id, 0, FlowParts())
+        for campaign in catalog.campaigns
+    }
+
+
 class _Share(msgspec.Struct, frozen=True):
     offer_id: int
     weight: int

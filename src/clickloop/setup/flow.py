@@ -1,7 +1,7 @@
 """The flow: which visitors of a campaign go along which path. Rules are tried in order; without one that fits, the default paths."""
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import msgspec
@@ -170,14 +170,24 @@ def with_default_offers(parts: FlowParts, offers: tuple[OfferShare, ...]) -> Flo
     return replace(parts, default_paths=(replace(path, target=target, offers=offers),))
 
 
+def changed_parts(
+    parts: FlowParts, path_change: Callable[[Path], Path], rule_change: Callable[[Rule], Rule] = lambda rule: rule
+) -> FlowParts:
+    """Return a flow with a change of each rule and path. A rule is changed before its paths."""
+
+    def changed_rule(rule: Rule) -> Rule:
+        rule = rule_change(rule)
+        return replace(rule, paths=tuple(path_change(path) for path in rule.paths))
+
+    return FlowParts(
+        rules=tuple(changed_rule(rule) for rule in parts.rules),
+        default_paths=tuple(path_change(path) for path in parts.default_paths),
+    )
+
+
 def without_ids(parts: FlowParts) -> FlowParts:
     """Return a copy whose rules and paths are new."""
-    return FlowParts(
-        rules=tuple(
-            replace(rule, id=0, paths=tuple(replace(path, id=0) for path in rule.paths)) for rule in parts.rules
-        ),
-        default_paths=tuple(replace(path, id=0) for path in parts.default_paths),
-    )
+    return changed_parts(parts, lambda path: replace(path, id=0), lambda rule: replace(rule, id=0))
 
 
 def flow_faults(parts: FlowParts) -> list[FieldFault]:

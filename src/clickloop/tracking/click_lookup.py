@@ -44,7 +44,7 @@ _encode = msgspec.json.Encoder().encode
 _decoder: msgspec.json.Decoder[Click | None] = msgspec.json.Decoder(Click | None)
 
 
-class ClickLookup:
+class CoreLookup:
     """The edge's side."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
@@ -89,7 +89,7 @@ class _Waiter:
         self.until = until
 
 
-class ClickLookupServer:
+class CoreLookupServer:
     """The core's side: one query at a time for all clicks that are waited for."""
 
     def __init__(self, folder: Path, find: Find) -> None:

@@ -9,7 +9,7 @@ from clickloop.click.continent import continent_of
 from clickloop.click.place import Place, place_from
 
 
-class Records(Protocol):
+class GeoRecords(Protocol):
     """The records of one base, by address."""
 
     def record(self, ip: str) -> object:
@@ -17,7 +17,7 @@ class Records(Protocol):
         ...
 
 
-class Countries(Protocol):
+class CountryBase(Protocol):
     """A base that has countries alone."""
 
     def country(self, ip: str) -> str:
@@ -28,7 +28,7 @@ class Countries(Protocol):
 class MergedBases:
     """Bases in order of preference, and one for the countries that none of them knows. Never changed: a new one replaces it."""
 
-    def __init__(self, bases: Sequence[Records], countries: Countries | None = None) -> None:
+    def __init__(self, bases: Sequence[GeoRecords], countries: CountryBase | None = None) -> None:
         self._bases = tuple(bases)
         self._countries = countries
 

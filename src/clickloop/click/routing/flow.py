@@ -5,8 +5,8 @@ click, so that the same visitor is sent the same way again, however often the de
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
 from string import ascii_lowercase
 from typing import Generic, TypeVar
 
@@ -38,11 +38,21 @@ def draw_after_hop(draw: int) -> int:
 
 
 class Weighted(msgspec.Struct, Generic[Item], frozen=True):
-    """Things to choose among, each as likely as its weight says. None has the weight 0."""
+    """Items to choose among by weight. No weight is 0."""
 
     items: tuple[Item, ...]
     cumulative: tuple[int, ...]
-    """The weights added up; the last is the sum."""
+    """Running sums of the weights; the last one is the total."""
+
+    @property
+    def total(self) -> int:
+        """Return the sum of the weights."""
+        return self.cumulative[-1] if self.cumulative else 0
+
+    def spans(self) -> Iterator[tuple[Item, int, int]]:
+        """Yield each item with the sums of the weights before it and up to it. A draw chooses it between their shares of ``total``."""
+        for item, (start, end) in zip(self.items, pairwise((0, *self.cumulative)), strict=True):
+            yield item, start, end
 
     def choose(self, draw: int, choice: int) -> Item | None:
         """Return the item for a draw; None: there is none."""

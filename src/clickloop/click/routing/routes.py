@@ -142,14 +142,13 @@ class Route(msgspec.Struct, frozen=True, gc=False):
         return self.ready is not None and _serves(self.ready.flow)
 
     def paths(self) -> Iterator[tuple[ReadyPath[Destination], int, int]]:
-        """Yield the paths of the campaign's own visitors with their weight and the total weight beside them."""
+        """Yield each path of the campaign's flow with its weight and the total weight of the paths that it is split with."""
         if self.ready is None:
             return
         flow = self.ready.flow
         for paths in (*(rule.paths for rule in flow.rules), flow.default_paths):
-            starts = (0, *paths.cumulative)
-            for path, start, end in zip(paths.items, starts, paths.cumulative, strict=False):
-                yield path, end - start, paths.cumulative[-1]
+            for path, start, end in paths.spans():
+                yield path, end - start, paths.total
 
     def path(self, path_id: int) -> ReadyPath[Destination] | None:
         """Return a path that serves visitors, of the campaign's flow or of one that it leads to; None if there is none."""

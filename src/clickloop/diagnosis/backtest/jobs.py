@@ -12,7 +12,7 @@ from clickloop.log_filter import MAX_ID
 from clickloop.logs.page import Page, page_of, read_cursor
 from clickloop.logs.view import view_of
 from clickloop.money import amount_text
-from clickloop.setup.fault import InvalidInputError
+from clickloop.setup.fault import InvalidInputError, under
 from clickloop.setup.flow import FlowParts, flow_faults
 from clickloop.store.ledger.jobs.backtests import (
     BACKTESTS,
@@ -64,7 +64,7 @@ class ClickSumView(msgspec.Struct, kw_only=True):
 
 
 class MoveView(ClickSumView, kw_only=True):
-    """Clicks that went one way and would go another."""
+    """Clicks whose route would differ."""
 
     level: Annotated[MoveLevel, Meta(description="What differs.")]
     from_id: int
@@ -125,7 +125,7 @@ def start_backtest(context: JobContext, order: BacktestOrder) -> BacktestView | 
     """
     faults = [] if order.flow is None else flow_faults(order.flow)
     if faults:
-        raise InvalidInputError(tuple(msgspec.structs.replace(fault, field=f"flow.{fault.field}") for fault in faults))
+        raise InvalidInputError(tuple(under("flow", fault) for fault in faults))
     user_id, asked_by = requester_of(context.actor)
     now_ms = context.clock()
     with context.ledger.write() as tx:

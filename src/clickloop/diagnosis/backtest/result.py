@@ -23,7 +23,7 @@ class ClickSum(msgspec.Struct, frozen=True):
 
 
 class MoveLevel(enum.StrEnum):
-    """What differs between the recorded way and the new one."""
+    """The part in which the recorded route and the new one differ."""
 
     RULE = "rule"
     PATH = "path"
@@ -32,7 +32,7 @@ class MoveLevel(enum.StrEnum):
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
-    """Clicks that went one way and would go another. A name is empty for none; an id is 0 for none and for what is not saved."""
+    """Clicks whose route would differ. A name is empty for none; an id is 0 for none and for unsaved parts."""
 
     level: MoveLevel
     from_id: int

@@ -14,7 +14,7 @@ from clickloop.diagnosis.route.explaining import keyed_flow, path_name, rule_nam
 from clickloop.diagnosis.route.lookup import RouteSettings, flow_context, row_fields_of
 from clickloop.diagnosis.route.recorded import KeptValues
 from clickloop.machine.log import log
-from clickloop.setup.catalog import Catalog
+from clickloop.setup.catalog import Catalog, flows_by_campaign
 from clickloop.setup.flow import FlowParts, references_of
 from clickloop.store.facts.facts import FactsReader
 from clickloop.store.ledger.jobs.backtests import BACKTESTS, Backtest, delete_backtests_before
@@ -140,12 +140,12 @@ class BacktestWorker:
 
     def _names(self, run: _Run) -> PartNames:
         """Return the names of all rules, paths, landings and offers that clicks went or would go to."""
-        ways = [way for pair in run.replay.ways() for way in pair]
+        ends = [end for pair in run.replay.route_pairs() for end in pair]
         own = _own_names(run.parts)
         with self._ledger.read() as tx:
-            stored = part_names(tx, {number for way in ways for number in (way.rule_id, way.path_id) if number > 0})
-            landings = names_of(tx, RecordKind.LANDING, {way.landing_id for way in ways})
-            offers = names_of(tx, RecordKind.OFFER, {way.offer_id for way in ways})
+            stored = part_names(tx, {number for end in ends for number in (end.rule_id, end.path_id) if number > 0})
+            landings = names_of(tx, RecordKind.LANDING, {end.landing_id for end in ends})
+            offers = names_of(tx, RecordKind.OFFER, {end.offer_id for end in ends})
         return PartNames(parts=stored | own, landings=landings, offers=offers)
 
     def _drop(self) -> None:
@@ -170,8 +170,8 @@ def _own_names(parts: FlowParts) -> dict[int, str]:
 
 
 def _other_flows(catalog: Catalog) -> dict[int, FlowParts]:
-    flows = {flow.id: flow.parts for flow in catalog.flows}
-    return {campaign.id: flows.get(campaign.flow_id, FlowParts()) for campaign in catalog.campaigns if campaign.active}
+    flows = flows_by_campaign(catalog)
+    return {campaign.id: flows[campaign.id].parts for campaign in catalog.campaigns if campaign.active}
 
 
 def delete_old_backtests(ledger: Ledger, now_ms: int) -> None:

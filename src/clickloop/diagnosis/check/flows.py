@@ -8,7 +8,7 @@ from clickloop.diagnosis.check.shadowing import hidden_rules
 from clickloop.diagnosis.condition_phrases import field_noun
 from clickloop.macro import Severity, parse
 from clickloop.plural import pluralize
-from clickloop.setup.catalog import CatalogCampaign
+from clickloop.setup.catalog import CatalogCampaign, flows_by_campaign
 from clickloop.setup.condition import Condition, Operator
 from clickloop.setup.flow import MAX_DEPTH, Path, PathTarget, Rule
 from clickloop.setup.landing import Landing
@@ -219,20 +219,18 @@ def _google_findings(campaign: CatalogCampaign, chain: Chain) -> Iterator[CheckF
 
 def _loop_findings(chain: Chain) -> Iterator[CheckFinding]:
     """Find campaigns that lead to each other in a loop, or through too many others. Two saves at once may make one."""
-    flows = {flow.id: flow for flow in chain.catalog.flows}
     checked = {campaign.id for campaign in chain.campaigns}
     names = {campaign.id: campaign for campaign in chain.catalog.campaigns}
-    following: dict[int, list[int]] = {}
-    for campaign in chain.catalog.campaigns:
-        flow = flows.get(campaign.flow_id)
-        paths = flow.parts.paths() if flow else ()
-        following[campaign.id] = sorted(
+    following = {
+        campaign_id: sorted(
             {
                 path.campaign_id
-                for _, path in paths
+                for _, path in flow.parts.paths()
                 if path.active and path.campaign_id and path.target is PathTarget.CAMPAIGN
             }
         )
+        for campaign_id, flow in flows_by_campaign(chain.catalog).items()
+    }
     depths = _depths(following)
     for number, depth in depths.items():
         if number not in checked:

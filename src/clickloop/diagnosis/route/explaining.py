@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import count, pairwise
-from typing import TypeVar
+from itertools import count
 
 import msgspec
 
@@ -32,7 +31,7 @@ from clickloop.diagnosis.route.explained import (
     VisitorValue,
 )
 from clickloop.setup.condition import Condition
-from clickloop.setup.flow import FlowParts, Path, PathTarget, Rule
+from clickloop.setup.flow import FlowParts, Path, PathTarget, Rule, changed_parts
 from clickloop.text import readable
 
 ItemKey = tuple[PathTarget, int]
@@ -41,8 +40,6 @@ WhyNotServed = Callable[[Path, PathTarget, int], NotServedReason | None]
 """Returns why a path's item gets no visitors; None: it does."""
 SeenValue = Callable[[str], VisitorValue]
 """Returns a visitor's value of a field."""
-
-Item = TypeVar("Item")
 
 _NOTHING: Weighted[ReadyPath[ItemKey]] = Weighted((), ())
 _SPACE = 1 << 64
@@ -78,14 +75,11 @@ class FlowDecision(msgspec.Struct, frozen=True, kw_only=True):
 def with_ids(parts: FlowParts) -> FlowParts:
     """Return the flow with a negative id for each rule and path that is not saved yet, so that they can be told apart."""
     numbers = count(1)
-
-    def numbered(paths: tuple[Path, ...]) -> tuple[Path, ...]:
-        return tuple(path if path.id else msgspec.structs.replace(path, id=-next(numbers)) for path in paths)
-
-    rules = tuple(
-        msgspec.structs.replace(rule, id=rule.id or -next(numbers), paths=numbered(rule.paths)) for rule in parts.rules
+    return changed_parts(
+        parts,
+        lambda path: path if path.id else msgspec.structs.replace(path, id=-next(numbers)),
+        lambda rule: rule if rule.id else msgspec.structs.replace(rule, id=-next(numbers)),
     )
-    return FlowParts(rules=rules, default_paths=numbered(parts.default_paths))
 
 
 def keyed_flow(
@@ -207,7 +201,7 @@ def _explained_paths(
     paths: Sequence[Path], served: Weighted[ReadyPath[ItemKey]], decision: FlowDecision, context: FlowContext
 ) -> Iterable[ExplainedPath]:
     ready = {path.id: path for path in served.items}
-    spans = _spans(served, [path.id for path in served.items])
+    spans = {path.id: (start / served.total, end / served.total) for path, start, end in served.spans()}
     for path in paths:
         is_chosen = path.id == decision.path_id
         start, end = spans.get(path.id, (0.0, 0.0))
@@ -263,7 +257,11 @@ def _items(
     chosen: int | None,
     context: FlowContext,
 ) -> tuple[ExplainedShare, ...]:
-    spans = {} if served is None else _spans(served, [number for _, number in served.items])
+    spans = (
+        {}
+        if served is None
+        else {number: (start / served.total, end / served.total) for (_, number), start, end in served.spans()}
+    )
     explained = []
     for number, weight in shares:
         start, end = spans.get(number, (0.0, 0.0))
@@ -280,12 +278,3 @@ def _items(
             )
         )
     return tuple(explained)
-
-
-def _spans(served: Weighted[Item], ids: Sequence[int]) -> dict[int, tuple[float, float]]:
-    """Return the part of [0, 1) in which the draw chooses each item, by id."""
-    if not served.items:
-        return {}
-    whole = served.cumulative[-1]
-    edges = [edge / whole for edge in (0, *served.cumulative)]
-    return dict(zip(ids, pairwise(edges), strict=True))

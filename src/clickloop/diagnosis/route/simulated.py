@@ -136,8 +136,4 @@ def _destination(path: Path, kind: PathTarget, number: int, name: str, percent: 
 
 def _shares(served: Weighted[Item]) -> list[tuple[Item, float]]:
     """Return the items with the share of visitors that each gets."""
-    starts = (0, *served.cumulative)
-    return [
-        (item, (end - start) / served.cumulative[-1])
-        for item, start, end in zip(served.items, starts, served.cumulative, strict=False)
-    ]
+    return [(item, (end - start) / served.total) for item, start, end in served.spans()]

@@ -11,7 +11,7 @@ from clickloop.diagnosis.route.explained import RouteExplanation, RouteState, Va
 from clickloop.diagnosis.route.explaining import FlowInForce, SeenValue
 from clickloop.diagnosis.route.lookup import RouteSettings, flow_context, names_in, row_fields_of
 from clickloop.diagnosis.route.simulated import explain_visitor
-from clickloop.setup.catalog import Catalog
+from clickloop.setup.catalog import Catalog, flows_by_campaign
 from clickloop.setup.condition import (
     MAX_VALUE_LENGTH,
     QUERY_PREFIX,
@@ -21,7 +21,7 @@ from clickloop.setup.condition import (
     moment_in,
     zone_of,
 )
-from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError, text_faults
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError, text_faults, under
 from clickloop.setup.flow import FlowParts, FlowReferences, flow_faults, references_of
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
@@ -102,17 +102,16 @@ def explain_route_of_visitor(
 
 def _flows_in_force(catalog: Catalog) -> dict[int, FlowInForce]:
     """Return the flow that visitors of each campaign follow, by campaign."""
-    flows = {flow.id: flow for flow in catalog.flows}
-    found = {}
-    for campaign in catalog.campaigns:
-        flow = flows.get(campaign.flow_id)
-        found[campaign.id] = FlowInForce(
-            flow_id=campaign.flow_id,
-            version=flow.version if flow else 0,
-            name=f"flow {flow.name!r}" if flow and flow.name else f"campaign {campaign.name!r}",
-            parts=flow.parts if flow else FlowParts(),
+    names = {campaign.id: f"campaign {campaign.name!r}" for campaign in catalog.campaigns}
+    return {
+        campaign_id: FlowInForce(
+            flow_id=flow.id,
+            version=flow.version,
+            name=f"flow {flow.name!r}" if flow.name else names[campaign_id],
+            parts=flow.parts,
         )
-    return found
+        for campaign_id, flow in flows_by_campaign(catalog).items()
+    }
 
 
 def _values_of(body: RouteBody, rows: dict[str, str], at: int) -> SeenValue:
@@ -183,7 +182,7 @@ def _faults(body: RouteBody) -> list[FieldFault]:
     for name, value in body.parameters.items():
         faults += text_faults(f"parameters.{name[:100]}", value, MAX_VALUE_LENGTH)
     if body.flow is not None:
-        faults += [msgspec.structs.replace(fault, field=f"flow.{fault.field}") for fault in flow_faults(body.flow)]
+        faults += [under("flow", fault) for fault in flow_faults(body.flow)]
     return faults
 
 

@@ -47,7 +47,7 @@ class PageRequest(EdgeRequest, Protocol):
     secure: bool
 
 
-class OfferLink(msgspec.Struct, frozen=True):
+class ButtonLink(msgspec.Struct, frozen=True):
     """The link to the ``n``-th offer."""
 
     n: int
@@ -58,7 +58,7 @@ class PageAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     """The answer to a report. ``cid`` empty: there is no such campaign. ``values``: of the visitor, for the page to show."""
 
     cid: str = ""
-    offers: tuple[OfferLink, ...] = ()
+    offers: tuple[ButtonLink, ...] = ()
     values: dict[str, str] = {}
 
 
@@ -184,7 +184,7 @@ def _answer(edge: Edge, arrival: PageRequest, click_id: str, route: Route | None
         count = len(path.offers.items) if path is not None else max_offers(route)
     scheme = "https" if arrival.secure else "http"
     links = (
-        OfferLink(number, f"{scheme}://{arrival.host}/click/{number}?cid={click_id}")
+        ButtonLink(number, f"{scheme}://{arrival.host}/click/{number}?cid={click_id}")
         for number in range(1, min(count, MAX_LINKS) + 1)
     )
     return PageAnswer(click_id, tuple(links), _page_values(edge, arrival))

@@ -9,7 +9,7 @@ from clickloop.web.panel.frame.form import Form
 from clickloop.web.panel.routing.flow_draft import FlowDraft, without_blanks
 from clickloop.web.panel.routing.flow_form import read_draft, typed_values
 from clickloop.web.panel.routing.flow_steps import (
-    Place,
+    PartPlace,
     new_condition,
     opened,
     step_of,
@@ -71,15 +71,15 @@ def shown_faults(faults: Sequence[FieldFault], prefix: str) -> tuple[FieldFault,
     return tuple(found)
 
 
-def _faulty_places(faults: Sequence[FieldFault], prefix: str) -> list[Place]:
+def _faulty_places(faults: Sequence[FieldFault], prefix: str) -> list[PartPlace]:
     """Return the rules that have faults, and the default paths if they have."""
     places = []
     for fault in faults:
         rest = fault.field.removeprefix(prefix)
         if rest.startswith("default_paths"):
-            places.append(Place(rule=None))
+            places.append(PartPlace(rule=None))
         elif rest.startswith("rules["):
             number = rest[len("rules[") :].partition("]")[0]
             if number.isdecimal():
-                places.append(Place(rule=int(number)))
+                places.append(PartPlace(rule=int(number)))
     return places

@@ -28,7 +28,7 @@ _PLACE = re.compile(
 )
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class PartPlace(msgspec.Struct, frozen=True, kw_only=True):
     """A part of a flow, as a button names it: ``rules[2].paths[0].offers[1]``. ``rule`` None: of the default paths."""
 
     rule: int | None
@@ -51,7 +51,7 @@ class Step(msgspec.Struct, frozen=True):
     """What a button does, and where; ``place`` None: with the flow as a whole."""
 
     verb: str
-    place: Place | None
+    place: PartPlace | None
 
 
 def step_of(text: str) -> Step:
@@ -63,7 +63,7 @@ def step_of(text: str) -> Step:
     rule, default_path, kind, number, shares, share = found.groups()
     at = None if number is None else int(number)
     path = at if kind == "paths" else None if default_path is None else int(default_path)
-    place = Place(
+    place = PartPlace(
         rule=None if rule is None else int(rule),
         path=path,
         condition=at if kind == "conditions" else None,
@@ -122,7 +122,7 @@ def with_step(draft: FlowDraft, step: Step, field: str = "") -> FlowDraft:
     return draft
 
 
-def opened(draft: FlowDraft, places: list[Place]) -> FlowDraft:
+def opened(draft: FlowDraft, places: list[PartPlace]) -> FlowDraft:
     """Return the flow with these parts open, such as those with faults."""
     numbers = {place.rule for place in places}
     return replace(
@@ -138,7 +138,7 @@ def _with_rule(draft: FlowDraft, number: int, rule: RuleDraft) -> FlowDraft:
     return replace(draft, rules=(*draft.rules[:number], rule, *draft.rules[number + 1 :]))
 
 
-def _with_paths(draft: FlowDraft, place: Place, changed: PathsChange) -> FlowDraft:
+def _with_paths(draft: FlowDraft, place: PartPlace, changed: PathsChange) -> FlowDraft:
     if place.rule is None:
         return replace(draft, default_paths=changed(draft.default_paths))
     if place.rule >= len(draft.rules):
@@ -147,7 +147,7 @@ def _with_paths(draft: FlowDraft, place: Place, changed: PathsChange) -> FlowDra
     return _with_rule(draft, place.rule, replace(rule, paths=changed(rule.paths)))
 
 
-def _path_step(paths: tuple[PathDraft, ...], verb: str, place: Place) -> tuple[PathDraft, ...]:
+def _path_step(paths: tuple[PathDraft, ...], verb: str, place: PartPlace) -> tuple[PathDraft, ...]:
     at = place.path
     if at is None or at >= len(paths):
         return paths
@@ -203,7 +203,7 @@ def operators_of(field: str) -> tuple[Operator, ...]:
     return OPERATORS[comparison_of(field) or Comparison.TEXT]
 
 
-def anchor_of(place: Place | str) -> str:
+def anchor_of(place: PartPlace | str) -> str:
     """Return the id of a part in its page: ``rule-3``, ``rule-3-path-1``, ``default``."""
     found = step_of(f":{place}").place
     if found is None:
@@ -216,7 +216,7 @@ def focus_of(draft: FlowDraft, step: Step) -> str:
     """Return the anchor of the part to look at after a button. ``draft``: as the button left it."""
     place = step.place
     if step.verb in ("add_rule", "add_country_rule"):
-        return anchor_of(Place(rule=len(draft.rules) - 1))
+        return anchor_of(PartPlace(rule=len(draft.rules) - 1))
     if place is None:
         return ""
     if place.path is None and place.rule is not None and step.verb in ("up", "down", "copy"):
