@@ -9,7 +9,7 @@ from clickloop.pasting import trimmed
 from clickloop.saving.faults import raise_faults
 from clickloop.saving.record import Noun, SavingContext
 from clickloop.setup.fault import FaultCode, FieldFault
-from clickloop.setup.flow import MAX_DEPTH, FlowParts, Path, flow_faults, references_of
+from clickloop.setup.flow import MAX_DEPTH, FlowParts, Path, flow_faults, part_labels, references_of
 from clickloop.setup.shared_flow import SharedFlow, shared_flow_faults
 from clickloop.store.ledger.setup.flows import (
     FLOWS,
@@ -151,28 +151,29 @@ def save_parts(
 ) -> FlowParts:
     """Give new rules and paths their ids, archive removed ones, write the flow and keep its version. Return it with ids.
 
+    Reports call each rule and path what its editor calls it.
+
     ``write`` writes the parts into the flow's row.
     """
     known = {(part.kind, part.id): part for part in parts_of_flow(tx, flow_id)}
     used: set[int] = set()
 
-    def numbered(kind: str, number: int, name: str) -> int:
-        if not number:
-            number = insert_part(tx, flow_id, kind, name)
-        elif known[kind, number].name != name:
-            rename_part(tx, number, name)
+    def numbered(kind: str, number: int) -> int:
+        number = number or insert_part(tx, flow_id, kind, "")
         used.add(number)
         return number
 
     def paths(given: tuple[Path, ...]) -> tuple[Path, ...]:
-        return tuple(replace(path, id=numbered(PATH, path.id, path.name)) for path in given)
+        return tuple(replace(path, id=numbered(PATH, path.id)) for path in given)
 
     saved = FlowParts(
-        rules=tuple(
-            replace(rule, id=numbered(RULE, rule.id, rule.name), paths=paths(rule.paths)) for rule in parts.rules
-        ),
+        rules=tuple(replace(rule, id=numbered(RULE, rule.id), paths=paths(rule.paths)) for rule in parts.rules),
         default_paths=paths(parts.default_paths),
     )
+    names = {part.id: part.name for part in known.values()}
+    for number, label in part_labels(saved).items():  # those without a name are numbered as they stand
+        if names.get(number) != label:
+            rename_part(tx, number, label)
     archive_parts(tx, _removed(known.values(), used), now_ms)
     write(saved)
     delete_references(tx, flow_id)
