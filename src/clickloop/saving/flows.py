@@ -9,7 +9,7 @@ from clickloop.pasting import trimmed
 from clickloop.saving.faults import raise_faults
 from clickloop.saving.record import Noun, SavingContext
 from clickloop.setup.fault import FaultCode, FieldFault
-from clickloop.setup.flow import MAX_DEPTH, FlowParts, changed_parts, flow_faults, references_of
+from clickloop.setup.flow import MAX_DEPTH, FlowParts, changed_parts, flow_faults, part_labels, references_of
 from clickloop.setup.shared_flow import SharedFlow, shared_flow_faults
 from clickloop.store.ledger.setup.flows import (
     FLOWS,
@@ -146,24 +146,27 @@ def save_parts(
 ) -> FlowParts:
     """Give new rules and paths their ids, archive removed ones, write the flow and keep its version. Return it with ids.
 
+    Reports call each rule and path what its editor calls it.
+
     ``write`` writes the parts into the flow's row.
     """
     known = {(part.kind, part.id): part for part in parts_of_flow(tx, flow_id)}
     used: set[int] = set()
 
-    def numbered(kind: str, number: int, name: str) -> int:
-        if not number:
-            number = insert_part(tx, flow_id, kind, name)
-        elif known[kind, number].name != name:
-            rename_part(tx, number, name)
+    def numbered(kind: str, number: int) -> int:
+        number = number or insert_part(tx, flow_id, kind, "")
         used.add(number)
         return number
 
     saved = changed_parts(
         parts,
-        lambda path: replace(path, id=numbered(PATH, path.id, path.name)),
-        lambda rule: replace(rule, id=numbered(RULE, rule.id, rule.name)),
+        lambda path: replace(path, id=numbered(PATH, path.id)),
+        lambda rule: replace(rule, id=numbered(RULE, rule.id)),
     )
+    names = {part.id: part.name for part in known.values()}
+    for number, label in part_labels(saved).items():  # those without a name are numbered as they stand
+        if names.get(number) != label:
+            rename_part(tx, number, label)
     archive_parts(tx, _removed(known.values(), used), now_ms)
     write(saved)
     delete_references(tx, flow_id)

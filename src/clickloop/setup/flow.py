@@ -119,6 +119,31 @@ class FlowParts(msgspec.Struct, frozen=True, kw_only=True):
             yield f"default_paths[{position}]", path
 
 
+def rule_label(rule: Rule, number: int) -> str:
+    """Return what a rule is called: its name, else ``Rule 2``. ``number``: its place among the rules, from 0."""
+    return rule.name or f"Rule {number + 1}"
+
+
+def path_label(path: Path, number: int) -> str:
+    """Return what a path is called among those beside it: its name, else ``Path 1``."""
+    return path.name or f"Path {number + 1}"
+
+
+def part_labels(parts: FlowParts) -> dict[int, str]:
+    """Return what each rule and path of a flow is called, by id. Paths without a name also tell whose they are."""
+    labels = {}
+    for number, rule in enumerate(parts.rules):
+        name = labels[rule.id] = rule_label(rule, number)
+        for place, path in enumerate(rule.paths):
+            labels[path.id] = path.name or f"{name[:_LABEL_CHARACTERS]}, path {place + 1}"
+    for place, path in enumerate(parts.default_paths):
+        labels[path.id] = path.name or (f"Default path {place + 1}" if len(parts.default_paths) > 1 else "Default path")
+    return labels
+
+
+_LABEL_CHARACTERS = 190  # of a rule's name of 200, so that the label of its path is no longer than a name
+
+
 class FlowReferences(msgspec.Struct, frozen=True):
     """Ids of the records that a flow names."""
 

@@ -10,12 +10,12 @@ from clickloop.diagnosis.backtest.replay import BacktestFlows, Replay
 from clickloop.diagnosis.backtest.result import BacktestResult
 from clickloop.diagnosis.backtest.summary import PartNames, summed_up
 from clickloop.diagnosis.condition_phrases import FlowNames
-from clickloop.diagnosis.route.explaining import keyed_flow, path_name, rule_name, with_ids
+from clickloop.diagnosis.route.explaining import keyed_flow, with_ids
 from clickloop.diagnosis.route.lookup import RouteSettings, flow_context, row_fields_of
 from clickloop.diagnosis.route.recorded import KeptValues
 from clickloop.machine.log import log
 from clickloop.setup.catalog import Catalog, flows_by_campaign
-from clickloop.setup.flow import FlowParts, references_of
+from clickloop.setup.flow import FlowParts, part_labels, references_of
 from clickloop.store.facts.facts import FactsReader
 from clickloop.store.ledger.jobs.backtests import BACKTESTS, Backtest, delete_backtests_before
 from clickloop.store.ledger.jobs.jobs import JobState
@@ -159,14 +159,10 @@ _OVER = object()
 
 
 def _own_names(parts: FlowParts) -> dict[int, str]:
-    """Return the names of a flow's rules and paths. Nameless new paths are told apart by whose they are."""
-    names = {rule.id: rule_name(rule) for rule in parts.rules}
-    for rule in parts.rules:
-        for path in rule.paths:
-            names[path.id] = path_name(path) if path.name or path.id > 0 else f"New path of {rule_name(rule)!r}"
-    for path in parts.default_paths:
-        names[path.id] = path_name(path) if path.name or path.id > 0 else "New default path"
-    return names
+    """Return what a flow's rules and paths are called. New ones without a name are called new."""
+    new = {rule.id for rule in parts.rules if rule.id <= 0 and not rule.name}
+    new |= {path.id for _, path in parts.paths() if path.id <= 0 and not path.name}
+    return {number: f"{label} (new)" if number in new else label for number, label in part_labels(parts).items()}
 
 
 def _other_flows(catalog: Catalog) -> dict[int, FlowParts]:

@@ -31,7 +31,7 @@ from clickloop.diagnosis.route.explained import (
     VisitorValue,
 )
 from clickloop.setup.condition import Condition
-from clickloop.setup.flow import FlowParts, Path, PathTarget, Rule, changed_parts
+from clickloop.setup.flow import FlowParts, Path, PathTarget, Rule, changed_parts, path_label, rule_label
 from clickloop.text import readable
 
 ItemKey = tuple[PathTarget, int]
@@ -111,7 +111,7 @@ def explain_flow(
         name=flow.name,
         rules=tuple(_explained_rules(flow.parts.rules, seen, decision, context.names)),
         rule_id=max(0, decision.rule_id),
-        rule_name=rule_name(taking) if taking else "",
+        rule_name=rule_name(taking, flow.parts.rules) if taking else "",
         paths=tuple(_explained_paths(paths, served, decision, context)),
         path_draw=_place(draw, PATH_CHOICE),
         landing_draw=_place(draw, LANDING_CHOICE),
@@ -126,14 +126,14 @@ def item_name(key: ItemKey, names: FlowNames) -> str:
     return readable(known.get(number, "")) or f"{noun} {number}"
 
 
-def rule_name(rule: Rule) -> str:
-    """Return a rule's name, or what it is called without one."""
-    return readable(rule.name) or (f"Rule {rule.id}" if rule.id > 0 else "New rule")
+def rule_name(rule: Rule, rules: Sequence[Rule]) -> str:
+    """Return what a rule of a flow is called."""
+    return readable(rule_label(rule, [one.id for one in rules].index(rule.id)))
 
 
-def path_name(path: Path) -> str:
-    """Return a path's name, or what it is called without one."""
-    return readable(path.name) or (f"Path {path.id}" if path.id > 0 else "New path")
+def path_name(path: Path, paths: Sequence[Path]) -> str:
+    """Return what a path is called among those beside it."""
+    return readable(path_label(path, [one.id for one in paths].index(path.id)))
 
 
 def value_text(field: str, value: object) -> str:
@@ -153,7 +153,7 @@ def _place(draw: int | None, choice: int) -> float | None:
 
 
 def _explained_rules(
-    rules: Iterable[Rule], seen: SeenValue, decision: FlowDecision, names: FlowNames
+    rules: Sequence[Rule], seen: SeenValue, decision: FlowDecision, names: FlowNames
 ) -> Iterable[ExplainedRule]:
     letters = iter(decision.failed)
     is_over = False
@@ -169,7 +169,7 @@ def _explained_rules(
             tried = failed_at + 1
         yield ExplainedRule(
             rule_id=max(0, rule.id),
-            name=rule_name(rule),
+            name=rule_name(rule, rules),
             verdict=verdict,
             conditions=tuple(
                 _explained_condition(condition, seen(condition.field), _verdict(position, tried, failed_at), names)
@@ -207,7 +207,7 @@ def _explained_paths(
         start, end = spans.get(path.id, (0.0, 0.0))
         share = ExplainedShare(
             id=max(0, path.id),
-            name=path_name(path),
+            name=path_name(path, paths),
             weight=path.weight,
             percent=100 * (end - start),
             start=start,

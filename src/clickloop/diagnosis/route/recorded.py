@@ -148,14 +148,14 @@ def _rule_doubts(
     position = min(ord(letter) - _LETTER_A for letter in letters) if letters else 0
     conditions = active[at].conditions
     if position >= len(conditions):
-        yield RouteDoubt(Doubt.PART_MISSING, f"{rule_name(active[at])!r}, condition {position + 1}")
+        yield RouteDoubt(Doubt.PART_MISSING, f"{rule_name(active[at], flow.parts.rules)!r}, condition {position + 1}")
         return
     condition = conditions[position]
     if seen(condition.field).state in (ValueState.NOT_KEPT, ValueState.SHORTENED):
         doubt = Doubt.VALUE_NOT_KEPT
     else:
         doubt = Doubt.LIST_CHANGED if condition.list_id is not None else Doubt.VALUE_CHANGED
-    yield RouteDoubt(doubt, f"{rule_name(active[at])!r}, condition {position + 1}")
+    yield RouteDoubt(doubt, f"{rule_name(active[at], flow.parts.rules)!r}, condition {position + 1}")
 
 
 def _fitting(
@@ -178,8 +178,8 @@ def _place_of(flow: FlowInForce, decision: FlowDecision) -> tuple[str, Path | No
     rule = next((rule for rule in flow.parts.rules if rule.id == decision.rule_id), None)
     paths = flow.parts.default_paths if rule is None else rule.paths
     path = next((path for path in paths if path.id == decision.path_id), None)
-    whose = f"{rule_name(rule)!r}" if rule else "the default paths"
-    return (f"{whose}, {path_name(path)!r}" if path else whose), path
+    whose = f"{rule_name(rule, flow.parts.rules)!r}" if rule else "the default paths"
+    return (f"{whose}, {path_name(path, paths)!r}" if path else whose), path
 
 
 def _leads_there(ready: ReadyFlow[ItemKey], step: RecordedStep, path: Path | None, draw: int) -> bool:

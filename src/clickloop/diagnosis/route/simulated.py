@@ -16,10 +16,9 @@ from clickloop.diagnosis.route.explaining import (
     explain_flow,
     item_name,
     keyed_flow,
-    path_name,
     with_ids,
 )
-from clickloop.setup.flow import MAX_DEPTH, Path, PathTarget
+from clickloop.setup.flow import MAX_DEPTH, Path, PathTarget, part_labels
 from clickloop.text import readable
 
 Item = TypeVar("Item")
@@ -35,6 +34,8 @@ class _Visit:
         self.destinations: list[DestinationShare] = []
         self.following: dict[int, float] = {}
         """Campaigns that paths of the flows added so far lead to, with the percentage of visitors who go there."""
+        self._labels: dict[int, str] = {}
+        """What the paths of the flow that is being added are called, by id."""
 
     def pass_through(self, flow: FlowInForce, draw: int | None, percent: float) -> None:
         """Add a flow with what its paths lead to; campaigns are collected in ``following``."""
@@ -44,6 +45,7 @@ class _Visit:
         explained = explain_flow(flow, ready, self._seen, decision, draw, self._context)
         self.flows.append(msgspec.structs.replace(explained, percent=percent))
         known = {path.id: path for _, path in flow.parts.paths()}
+        self._labels = part_labels(flow.parts)
         for path, share in paths:
             self._follow(known[path.id], path, draw, percent * share)
         if not paths:
@@ -85,7 +87,7 @@ class _Visit:
             return
         if path.target in (PathTarget.URL, PathTarget.NOTHING):
             name = readable(path.url) if path.target is PathTarget.URL else "A 404 page"
-            self.destinations.append(_destination(path, path.target, 0, name, percent))
+            self._arrive(path, path.target, 0, name, percent)
             return
         if draw is not None:
             chosen = ready.choose(draw)
@@ -94,7 +96,13 @@ class _Visit:
             shares = _shares(ready.landings if ready.landings.items else ready.offers)
         for (kind, number), share in shares:
             name = item_name((kind, number), self._context.names)
-            self.destinations.append(_destination(path, kind, number, name, percent * share))
+            self._arrive(path, kind, number, name, percent * share)
+
+    def _arrive(self, path: Path, kind: PathTarget, number: int, name: str, percent: float) -> None:
+        label = readable(self._labels[path.id])
+        self.destinations.append(
+            DestinationShare(kind=kind, id=number, name=name, path_id=max(0, path.id), path_name=label, percent=percent)
+        )
 
 
 def explain_visitor(
@@ -125,12 +133,6 @@ def explain_visitor(
         visit.fall_back(sum(visit.following.values()))
     return RouteExplanation(
         state=RouteState.EXPLAINED, flows=tuple(visit.flows), destinations=tuple(visit.destinations), draw=draw
-    )
-
-
-def _destination(path: Path, kind: PathTarget, number: int, name: str, percent: float) -> DestinationShare:
-    return DestinationShare(
-        kind=kind, id=number, name=name, path_id=max(0, path.id), path_name=path_name(path), percent=percent
     )
 
 
