@@ -25,6 +25,7 @@ from clickloop.store.ledger.setup.flows import (
     live_campaigns_of_flow,
     parts_of_flow,
     rename_part,
+    restore_parts,
 )
 from clickloop.store.ledger.setup.live import live_ids
 
@@ -168,6 +169,8 @@ def save_parts(
         if names.get(number) != label:
             rename_part(tx, number, label)
     archive_parts(tx, _removed(known.values(), used), now_ms)
+    # Somebody saved the flow as it was before they were removed: they are the same rules and paths, with their history.
+    restore_parts(tx, [part.id for part in known.values() if part.id in used and part.is_removed])
     write(saved)
     delete_references(tx, flow_id)
     insert_references(tx, flow_id, references_of(saved))

@@ -150,6 +150,11 @@ def archive_parts(tx: Connection, part_ids: Collection[int], now_ms: int) -> Non
     tx.execute(update(flow_parts).where(flow_parts.c.id.in_(part_ids)).values(archived_at=now_ms))
 
 
+def restore_parts(tx: Connection, part_ids: Collection[int]) -> None:
+    """Mark removed rules and paths as part of their flow again."""
+    tx.execute(update(flow_parts).where(flow_parts.c.id.in_(part_ids)).values(archived_at=None))
+
+
 def delete_references(tx: Connection, flow_id: int) -> None:
     """Delete what a flow names, to be inserted again in the same transaction."""
     tx.execute(delete(flow_references).where(flow_references.c.flow_id == flow_id))
