@@ -1,4 +1,4 @@
-"""The latest visits of an edge process, for landings' visitors whose browser keeps no cookie."""
+"""The latest visits of an edge process, for browsers that store no cookie."""
 
 from clickloop.click.visitor_cookie import Visit
 
@@ -6,7 +6,7 @@ MAX_RECENT_VISITS = 10_000  # some megabytes
 
 
 class RecentVisits:
-    """Visits by click id. The one that was remembered longest ago is dropped when there are too many. Not thread-safe."""
+    """Visits by click id, of which the oldest are dropped beyond a maximum. Not thread-safe."""
 
     def __init__(self, most: int = MAX_RECENT_VISITS) -> None:
         self._most = most

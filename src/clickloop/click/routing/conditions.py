@@ -1,4 +1,4 @@
-"""Conditions made ready for the hot path: each becomes a function of one value. Pure; what it costs depends on the value alone."""
+"""Conditions compiled for the hot path: each becomes a function of one value, whose cost depends on the value alone. Pure."""
 
 import ipaddress
 from bisect import bisect_right
@@ -23,35 +23,35 @@ from clickloop.setup.condition import (
 )
 
 Value = str | int | frozenset[str]
-"""A visitor's value: a text, Unix milliseconds for ``schedule`` and ``date``, a set for ``mark``. Empty: unknown."""
+"""A visitor's value: a text, Unix milliseconds for ``schedule`` and ``date``, or a set for ``mark``. Empty if unknown."""
 Test = Callable[[Any], bool]
-"""Takes a known value of the kind that the condition's field has."""
+"""Returns whether a known value passes."""
 
 QUARTER_MS = 15 * 60 * 1000
-"""Offsets of time zones are multiples of a quarter of an hour since 1972, so within one the hour of the week stays."""
+"""Time zone offsets have been multiples of 15 minutes since 1972, so the hour of the week is constant within one."""
 _FEW = 20
-"""From here on one automaton is faster than a search for each text."""
+"""Number of texts beyond which one automaton is faster than a search for each."""
 _AUTOMATON_BYTES = (
     64 << 20
 )  # 10,000 texts of 1,000 characters fit; fewer bytes fall back to a search that is far slower
 
 
 class ReadyCondition(msgspec.Struct, frozen=True, gc=False):
-    """A condition ready to be tried: ``test`` takes the known value of ``field``."""
+    """A compiled condition. ``test`` takes a known value of ``field``."""
 
     field: str
     test: Test
     holds_for_unknown: bool
 
     def holds(self, value: Value) -> bool:
-        """Return whether it holds for a visitor with this value of its field."""
+        """Return whether the condition holds for a value."""
         return self.test(value) if value else self.holds_for_unknown
 
 
 def ready_condition(condition: Condition, entries: Iterable[str] = ()) -> ReadyCondition:
-    """Return a condition ready to be tried. It must have no faults, see ``condition_faults``.
+    """Compile a condition without faults, see ``condition_faults``.
 
-    ``entries``: of its named list, which knows no fields; those that the field cannot be compared with are left out.
+    ``entries``: those of its named list. A list has no field, so entries that this condition cannot be compared with are left out.
     """
     comparison = comparison_of(condition.field) or Comparison.TEXT
     values = (*condition.values, *(entry for entry in entries if is_comparable(condition, entry)))
@@ -78,7 +78,7 @@ def _test(op: Operator, comparison: Comparison, values: tuple[str, ...]) -> Test
 
 
 def _never(_value: Value) -> bool:
-    """The test of ``empty``: a value that is known is not."""
+    """Return False: a known value is never empty."""
     return False
 
 
@@ -89,7 +89,7 @@ def _negated(test: Test) -> Test:
 def _is_in(comparison: Comparison, values: tuple[str, ...]) -> Test:
     match comparison:
         case Comparison.CODE | Comparison.TEXT:
-            # A method of C: the condition that nearly all rules begin with costs no call in Python.
+            # A C method: the most common condition costs no Python call.
             return frozenset(values).__contains__
         case Comparison.NUMBER:
             return frozenset(str(int(value)) for value in values).__contains__
@@ -111,7 +111,7 @@ def _is_in(comparison: Comparison, values: tuple[str, ...]) -> Test:
 
 @lru_cache(maxsize=4096)
 def _version(text: str) -> tuple[int, ...]:
-    """Return the numbers of a version; what is no number ends it. 17 digits at most: strangers write these."""
+    """Return the numbers of a version up to the first part that is not one. Bounded, since visitors write these texts."""
     numbers: list[int] = []
     for part in text[:40].split("."):
         if not (part.isascii() and part.isdigit() and len(part) <= 9):
@@ -122,7 +122,7 @@ def _version(text: str) -> tuple[int, ...]:
 
 @lru_cache(maxsize=4096)
 def _address(text: str) -> tuple[int, int]:
-    """Return the version and number of an address; version 0: it is none. An IPv4 address that IPv6 carries is itself."""
+    """Return the version and number of an address; version 0 if it is not one. An IPv4-mapped IPv6 address is read as IPv4."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -132,7 +132,7 @@ def _address(text: str) -> tuple[int, int]:
 
 
 def _in_networks(values: tuple[str, ...]) -> Test:
-    """Look an address up in merged ranges, so that 10,000 networks cost one search."""
+    """Return a test that bisects merged ranges, so that 10,000 networks cost one search."""
     networks = [ipaddress.ip_network(value, strict=False) for value in values]
     ranges = {
         4: _ranges(ipaddress.collapse_addresses(n for n in networks if isinstance(n, ipaddress.IPv4Network))),
@@ -151,7 +151,7 @@ def _in_networks(values: tuple[str, ...]) -> Test:
 
 
 def _ranges(networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> tuple[list[int], list[int]]:
-    """Return the first and the last address of each network, as numbers. The networks ascend and do not overlap."""
+    """Return the first and the last address of each network, as numbers. The networks must be sorted and disjoint."""
     pairs = [(int(network.network_address), int(network.broadcast_address)) for network in networks]
     return [first for first, _ in pairs], [last for _, last in pairs]
 
@@ -196,7 +196,7 @@ def _is_between(comparison: Comparison, values: tuple[str, ...]) -> Test:
 
 
 def _end_of(text: str, zone: str) -> int | None:
-    """Return the last millisecond that an upper bound includes: of a day its end, of a moment that moment."""
+    """Return the last millisecond that an upper bound includes: the end of a day, or the moment itself."""
     if "T" in text or " " in text:
         return moment_in(text, zone)
     following = (datetime.fromisoformat(text) + timedelta(days=1)).date().isoformat()
@@ -225,7 +225,7 @@ def _contains(values: tuple[str, ...], *, is_exact: bool) -> Test:
 
 
 def _starts_with(values: tuple[str, ...], *, is_exact: bool) -> Test:
-    """Compare by length, so that 10,000 texts cost as much as their different lengths."""
+    """Return a test by length, whose cost depends on the number of different lengths, not of texts."""
     texts = frozenset(values if is_exact else (value.casefold() for value in values))
     lengths = sorted({len(text) for text in texts})
 
