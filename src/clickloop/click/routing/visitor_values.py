@@ -1,6 +1,6 @@
 """The values of a recorded click for conditions. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from urllib.parse import unquote_plus
 
 from clickloop.click.click import Click
@@ -12,16 +12,11 @@ _SAME_NAME = frozenset(FIELDS) - {"continent", "unique", "visit_number", "ip_ver
 """Fields that a click stores unchanged under the same name."""
 
 
-def values_of_click(fields: Iterable[str], click: Click, rows: Mapping[str, str] = {}) -> tuple[Value, ...]:
-    """Return a click's values of fields, in order; an empty value is unknown or was not stored.
+def click_value_of(click: Click, field: str, rows: Mapping[str, str] = {}) -> Value:
+    """Return a click's value of a field for a condition; empty if it is unknown or was not stored.
 
     ``rows``: the click's field of each link parameter, by the parameter's name in lower case.
     """
-    return tuple(click_value_of(click, field, rows) for field in fields)
-
-
-def click_value_of(click: Click, field: str, rows: Mapping[str, str] = {}) -> Value:
-    """Return a click's value of a field for a condition."""
     if field in _SAME_NAME:
         value: str = getattr(click, field)
         return value
