@@ -9,7 +9,7 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.click.routing.flow import choose, draw_after_hop
-from clickloop.click.routing.visitor_values import values_of_click
+from clickloop.click.routing.visitor_values import click_value_of
 from clickloop.diagnosis.backtest.field_reader import FieldReader
 from clickloop.diagnosis.backtest.replay import BacktestFlows, Replay, derived_draw
 from clickloop.diagnosis.backtest.result import BacktestResult, MoneySum, MoveLevel
@@ -66,7 +66,7 @@ def test_clicks_of_random_flows_go_where_the_edge_sends_them() -> None:
         ]
         expected = Counter[tuple[int, ...]]()
         for click in clicks:
-            choice = choose(ready, values_of_click(ready.fields, click), click.draw)
+            choice = choose(ready, [click_value_of(click, field) for field in ready.fields], click.draw)
             kind, number = (None if choice.path is None else choice.path.choose(click.draw)) or (None, 0)
             expected[
                 choice.rule_id,

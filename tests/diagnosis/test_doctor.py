@@ -31,7 +31,7 @@ from clickloop.store.ledger.logs.notices import insert_notices
 from clickloop.store.ledger.logs.postbacks import insert_postbacks
 from clickloop.store.ledger.schema.tables import conversion_changes, conversions, postback_rules, receivers
 from clickloop.store.ledger.setup.postback_rules import insert_rule
-from tests.click.mmdb import GEOIP_ISP, GEOLITE_CITY, base_of
+from tests.click.geo.mmdb import GEOIP_ISP, GEOLITE_CITY, base_of
 from tests.empty_stores import open_facts, open_ledger
 from tests.store.used_folder import used
 

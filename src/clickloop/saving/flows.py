@@ -50,7 +50,7 @@ def parts_faults(tx: Connection, parts: FlowParts, flow_id: int, campaign_ids: C
 
 
 def _reference_faults(tx: Connection, parts: FlowParts) -> list[FieldFault]:
-    """Return a fault for each record that a flow names and that is archived or does not exist."""
+    """Return a fault for each reference to a record that is archived or does not exist."""
     named = references_of(parts)
     offers, landings = live_ids(tx, "offers", named.offers), live_ids(tx, "landings", named.landings)
     campaigns, lists = live_ids(tx, "campaigns", named.campaigns), live_ids(tx, "lists", named.lists)
@@ -94,7 +94,7 @@ def _numbered(parts: FlowParts) -> Iterable[tuple[str, str, int]]:
 
 
 def loop_faults(tx: Connection, parts: FlowParts, campaign_ids: Collection[int]) -> list[FieldFault]:
-    """Return a fault for each path by which a visitor would go round in a loop or through too many campaigns.
+    """Return a fault for each path that closes a loop of campaigns, or leads through too many of them.
 
     ``campaign_ids``: the campaigns that follow the parts; 0: one that is new.
 
@@ -125,7 +125,7 @@ def loop_faults(tx: Connection, parts: FlowParts, campaign_ids: Collection[int])
 
 
 def _depth(hops: Mapping[int, Collection[int]], start: int) -> int | None:
-    """Return the number of campaigns that follow one another from a campaign at most; None: they lead round in a loop."""
+    """Return the length of the longest chain of campaigns from a campaign, or None if there is a loop."""
     layer, depth = {start}, 0
     while layer := {target for campaign_id in layer for target in hops.get(campaign_id, ())}:
         depth += 1
@@ -145,7 +145,7 @@ def _reversed(hops: Mapping[int, Collection[int]]) -> dict[int, set[int]]:
 def save_parts(
     tx: Connection, flow_id: int, parts: FlowParts, now_ms: int, write: Callable[[FlowParts], None]
 ) -> FlowParts:
-    """Give new rules and paths their ids, archive removed ones, write the flow and keep its version. Return it with ids.
+    """Number new rules and paths, archive removed ones, write the flow, and store its version. Return the flow with ids.
 
     Reports call each rule and path what its editor calls it.
 

@@ -36,10 +36,10 @@ MAX_UNFINISHED = 5
 class BacktestOrder(msgspec.Struct, kw_only=True):
     """A flow to try on the recorded clicks of a campaign."""
 
-    campaign_id: Annotated[int, Meta(ge=1, le=MAX_ID, description="The campaign whose clicks are decided again.")]
-    days: Annotated[int, Meta(ge=1, le=MAX_DAYS, description="Clicks of so many days until now.", examples=[7])] = (
-        DEFAULT_DAYS
-    )
+    campaign_id: Annotated[int, Meta(ge=1, le=MAX_ID, description="The campaign whose clicks are replayed.")]
+    days: Annotated[
+        int, Meta(ge=1, le=MAX_DAYS, description="Number of days until now whose clicks are replayed.", examples=[7])
+    ] = DEFAULT_DAYS
     flow: Annotated[
         FlowParts | None,
         Meta(description="The changed flow. It is not saved. null: the campaign's, as saved."),
@@ -74,14 +74,14 @@ class MoveView(ClickSumView, kw_only=True):
 
 
 class UnjudgedView(msgspec.Struct, kw_only=True):
-    """A field whose value some clicks did not keep, so that conditions on it were tried as for an unknown value."""
+    """A field whose value some clicks did not store, so that conditions on it compared an unknown value."""
 
     field: str
     clicks: int
 
 
 class BacktestResultView(msgspec.Struct, kw_only=True):
-    """What the flow would have done."""
+    """The result of a backtest."""
 
     all: ClickSumView
     moved: Annotated[ClickSumView, Meta(description="Clicks that would have gone to another destination.")]
@@ -115,11 +115,11 @@ class BacktestView(msgspec.Struct, kw_only=True):
 
 
 class TooManyBacktestsError(Exception):
-    """The actor has as many unfinished backtests as they may have; the text says what to do."""
+    """The user has too many unfinished backtests. The message says what to do."""
 
 
 def start_backtest(context: JobContext, order: BacktestOrder) -> BacktestView | None:
-    """Enter a backtest, to be worked off by ``BacktestWorker``. None: there is no live campaign of that id.
+    """Queue a backtest for ``BacktestWorker``. Return None if there is no live campaign with that id.
 
     Raise InvalidInputError, TooManyBacktestsError.
     """
@@ -161,13 +161,13 @@ def list_backtests(context: JobContext, campaign_id: int | None, limit: int, cur
 
 
 def find_backtest(context: JobContext, backtest_id: str) -> Backtest | None:
-    """Return the backtest of that id."""
+    """Return the backtest with that id."""
     with context.ledger.read() as tx:
         return BACKTESTS.find(tx, backtest_id)
 
 
 def stop_backtest(context: JobContext, backtest_id: str) -> Backtest | None:
-    """End a backtest where it is, and return it. One that has ended stays as it is."""
+    """Stop a backtest and return it. One that has ended stays unchanged."""
     with context.ledger.write() as tx:
         BACKTESTS.stop(tx, backtest_id, context.clock())
         return BACKTESTS.find(tx, backtest_id)

@@ -1,4 +1,4 @@
-"""Recorded clicks decided again along a changed flow, by the edge's own code. Pure; memory is bounded, however many clicks come."""
+"""Replay recorded clicks along a changed flow, with the edge's own code and in bounded memory. Pure."""
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from clickloop.report.click_rows import ConversionSum
 from clickloop.setup.flow import MAX_DEPTH, PathTarget
 
 MAX_REMEMBERED = 100_000
-"""Decisions, and values of each field, that are remembered."""
+"""Maximum number of cached decisions, and of cached values per field."""
 MAX_ROUTE_PAIRS = 20_000
 """Pairs of recorded and new route that are counted apart."""
 REST, MOVED_REST = (-1, -1, -1, -1), (-2, -2, -2, -2)
@@ -57,7 +57,7 @@ class Tally:
 
 
 class _Decision(NamedTuple):
-    """A flow's decision for all visitors for whom the same conditions hold. ``unjudged``: fields that the clicks did not keep."""
+    """A flow's decision for all visitors for whom the same conditions hold. ``unjudged``: fields that the clicks did not store."""
 
     rule_id: int
     paths: Weighted[ReadyPath[ItemKey]]
@@ -87,7 +87,7 @@ class BacktestFlows(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Versions:
-    """The fields that each version of a flow compared, asked for once."""
+    """A cache of the fields that each version of a flow compared."""
 
     def __init__(self, compared: ComparedFields) -> None:
         self._compared = compared
@@ -101,10 +101,10 @@ class _Versions:
 
 
 class Replay:
-    """Clicks decided again, added up by where they went and would go.
+    """Replayed clicks, summed up by their recorded and new route.
 
-    A decision hangs on which conditions hold. That is remembered for each value of a field, and the decision for each
-    combination: however different visitors are, few are decided from scratch.
+    A decision depends only on which conditions hold. That is cached per value of a field, and the decision per combination, so that
+    few clicks are decided from scratch.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Replay:
         max_route_pairs: int = MAX_ROUTE_PAIRS,
         max_remembered: int = MAX_REMEMBERED,
     ) -> None:
-        """``compared``: called once per version that clicks name, for values that are kept only where they were compared."""
+        """``compared``: called once per version of a flow, for values that are stored only if they were compared."""
         self._flows = flows
         self._max_route_pairs = max_route_pairs
         self._max_remembered = max_remembered
@@ -172,11 +172,11 @@ class Replay:
         return {(_recorded_end(before), RouteEnd(*after)): tally for (before, after), tally in self._tallies.items()}
 
     def unjudged(self) -> tuple[UnjudgedField, ...]:
-        """Return the fields whose value some clicks did not keep."""
+        """Return the fields whose value some clicks did not store."""
         return tuple(UnjudgedField(field, clicks) for field, clicks in sorted(self._unjudged.items()))
 
     def _decide(self, row: tuple[Any, ...], signature: tuple[int, ...]) -> _Decision:
-        """Decide by the kept values of a click, and remember it for all clicks for which the same conditions hold."""
+        """Decide by the stored values of a click, and cache it for all clicks for which the same conditions hold."""
         seen = [reader.value_of(row) for reader in self._readers]
         values = tuple(value.value for value in seen)
         flow = self._flows.first
@@ -218,7 +218,7 @@ class Replay:
 
 
 def derived_draw(click_id: str) -> int:
-    """Return a draw of 63 bits for a click that kept none: the same each time."""
+    """Return a draw of 63 bits for a click that stored none, derived from its id so that it is reproducible."""
     return int.from_bytes(hashlib.blake2b(click_id.encode(), digest_size=8).digest(), "big") >> 1
 
 

@@ -1,4 +1,4 @@
-"""Summing up a backtest: what moved by rule, path, landing and offer. Pure."""
+"""Summarize a backtest: moves by rule, path, landing and offer. Pure."""
 
 from collections.abc import Iterable, Mapping
 
@@ -8,7 +8,7 @@ from clickloop.diagnosis.backtest.replay import MOVED_REST, Replay, RouteEnd, Ta
 from clickloop.diagnosis.backtest.result import BacktestResult, ClickSum, MoneySum, Move, MoveLevel
 
 MAX_MOVES = 100
-"""Moves per level in a result: it is read by a person, who looks for the large ones."""
+"""Moves per level in a result. A reader looks for the large ones."""
 
 
 class PartNames(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Working off backtests: a step at a time, so that progress is seen and a stop is heard. Reads the facts; writes progress alone."""
+"""Run backtests step by step, so that progress is visible and a stop takes effect. Reads the facts; writes only progress."""
 
 from collections.abc import Callable, Collection, Generator
 from typing import NamedTuple
@@ -28,11 +28,11 @@ from clickloop.store.ledger.setup.traffic_sources import SOURCES
 
 KEEP_DAYS = 30
 STEP_SECONDS = 0.5
-"""Clicks are decided for so long between two looks at whether the backtest was stopped."""
+"""Duration of a step, after which a stop takes effect."""
 
 
 class _Run(NamedTuple):
-    """A backtest at work. ``batches`` yields after each batch of clicks."""
+    """A running backtest. ``batches`` yields after each batch of clicks."""
 
     backtest_id: str
     replay: Replay
@@ -41,9 +41,9 @@ class _Run(NamedTuple):
 
 
 class BacktestWorker:
-    """A worker that tries flows on recorded clicks, one backtest after the other. One per ledger, in one thread.
+    """Runs one backtest after the other. One per ledger, in one thread.
 
-    What it has counted is in memory: after a restart the backtest begins anew.
+    Its counts are in memory, so after a restart the backtest starts again.
     """
 
     def __init__(self, ledger: Ledger, facts: FactsReader, settings: Callable[[], RouteSettings], clock: Clock) -> None:
@@ -105,7 +105,7 @@ class BacktestWorker:
         return {condition.field for rule in parts.rules if rule.active for condition in rule.conditions}
 
     def _batches(self, backtest: Backtest, replay: Replay) -> Generator[None, None, None]:
-        """Decide the clicks day by day: what a day's clicks earned fits into memory."""
+        """Decide the clicks day by day, so that a day's conversions fit into memory."""
         for since in range(backtest.since, backtest.until, DAY_MS):
             until = min(since + DAY_MS, backtest.until)
             earned = self._facts.earned(backtest.campaign_id, since, until)
@@ -149,7 +149,7 @@ class BacktestWorker:
         return PartNames(parts=stored | own, landings=landings, offers=offers)
 
     def _drop(self) -> None:
-        """Forget what is at work, and end its reading of the facts."""
+        """Drop the running backtest, and end its reading of the facts."""
         run, self._run = self._run, None
         if run is not None:
             run.batches.close()
@@ -159,7 +159,7 @@ _OVER = object()
 
 
 def _own_names(parts: FlowParts) -> dict[int, str]:
-    """Return what a flow's rules and paths are called. New ones without a name are called new."""
+    """Return the labels of a flow's rules and paths. Unnamed new ones are marked as new."""
     new = {rule.id for rule in parts.rules if rule.id <= 0 and not rule.name}
     new |= {path.id for _, path in parts.paths() if path.id <= 0 and not path.name}
     return {number: f"{label} (new)" if number in new else label for number, label in part_labels(parts).items()}
@@ -177,5 +177,5 @@ def delete_old_backtests(ledger: Ledger, now_ms: int) -> None:
 
 
 def result_of(backtest: Backtest) -> BacktestResult | None:
-    """Return the result; None while there is none."""
+    """Return the result, or None if there is none yet."""
     return None if backtest.result is None else msgspec.json.decode(backtest.result, type=BacktestResult)

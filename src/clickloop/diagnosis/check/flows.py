@@ -12,11 +12,9 @@ from clickloop.setup.catalog import CatalogCampaign, flows_by_campaign
 from clickloop.setup.condition import Condition, Operator
 from clickloop.setup.flow import MAX_DEPTH, Path, PathTarget, Rule
 from clickloop.setup.landing import Landing
-from clickloop.setup.traffic_source import TrafficSource
+from clickloop.setup.traffic_source import is_google_ads
 
 _ERROR, _WARNING, _NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
-_GOOGLE_PRESET = "google-ads"
-_GOOGLE_IDS = frozenset({"gclid", "gbraid", "wbraid"})
 
 
 def flow_findings(chain: Chain, unserved: Collection[int] = ()) -> Iterator[CheckFinding]:
@@ -49,13 +47,6 @@ def landing_findings(landing: Landing) -> Iterator[CheckFinding]:
             "for landings on another site.",
             "Append the click ID (append_click_id), or write {clickid} into the URL.",
         )
-
-
-def is_google_ads(source: TrafficSource) -> bool:
-    """Return whether a source is Google Ads, by its preset or by the click ids that Google adds."""
-    return source.preset == _GOOGLE_PRESET or any(
-        row.parameter.lower() in _GOOGLE_IDS or row.placeholder == "{gclid}" for row in source.parameters
-    )
 
 
 def flow_place(flow: CheckedFlow, field: str, chain: Chain) -> CheckPlace:

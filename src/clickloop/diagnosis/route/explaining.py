@@ -1,4 +1,4 @@
-"""Explain a visitor's way along one flow, from the decision that the edge's own code made. Pure."""
+"""Explain the decision of one flow for a visitor, as made by the edge's own code. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -35,9 +35,9 @@ from clickloop.setup.flow import FlowParts, Path, PathTarget, Rule, changed_part
 from clickloop.text import readable
 
 ItemKey = tuple[PathTarget, int]
-"""What a path leads to: its kind, LANDING_AND_OFFER for a landing, and its id."""
+"""A destination: its kind, LANDING_AND_OFFER for a landing, and its id."""
 WhyNotServed = Callable[[Path, PathTarget, int], NotServedReason | None]
-"""Returns why a path's item gets no visitors; None: it does."""
+"""Returns why a path's destination gets no visitors, or None if it gets some."""
 SeenValue = Callable[[str], VisitorValue]
 """Returns a visitor's value of a field."""
 
@@ -46,7 +46,7 @@ _SPACE = 1 << 64
 
 
 class FlowInForce(msgspec.Struct, frozen=True, kw_only=True):
-    """A version of a flow. ``name``: whose it is, such as ``campaign 'Sweeps US'``."""
+    """A version of a flow. ``name``: its owner, such as ``campaign 'Sweeps US'``."""
 
     flow_id: int
     version: int
@@ -55,7 +55,7 @@ class FlowInForce(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FlowContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What flows are explained with: the named lists, the names, and what gets no visitors."""
+    """The context in which flows are explained: named lists, names, and which destinations are served."""
 
     lists: Mapping[int, Sequence[str]]
     names: FlowNames
@@ -63,7 +63,7 @@ class FlowContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FlowDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """What a flow decided for a visitor. ``failed`` as in ``click.routing.flow.Choice``; None: of an id that was not chosen."""
+    """A flow's decision for a visitor. ``failed`` as in ``click.routing.flow.Choice``. An id is None if nothing was chosen."""
 
     rule_id: int
     failed: str
@@ -73,7 +73,7 @@ class FlowDecision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def with_ids(parts: FlowParts) -> FlowParts:
-    """Return the flow with a negative id for each rule and path that is not saved yet, so that they can be told apart."""
+    """Return the flow with a negative id for each unsaved rule and path, to distinguish them."""
     numbers = count(1)
     return changed_parts(
         parts,
@@ -85,7 +85,7 @@ def with_ids(parts: FlowParts) -> FlowParts:
 def keyed_flow(
     parts: FlowParts, lists: Mapping[int, Sequence[str]], why_not: WhyNotServed | None = None
 ) -> ReadyFlow[ItemKey]:
-    """Return a flow compiled as at the edge, with ids in place of destinations. ``why_not`` None: everything is served."""
+    """Compile a flow as at the edge, with ids in place of destinations. Without ``why_not`` everything is served."""
 
     def item_of(_rule_id: int, path: Path, kind: PathTarget, number: int) -> ItemKey | None:
         return (kind, number) if why_not is None or why_not(path, kind, number) is None else None
@@ -101,7 +101,7 @@ def explain_flow(
     draw: int | None,
     context: FlowContext,
 ) -> ExplainedFlow:
-    """Explain a decision. ``ready``: the flow with what was served, by which the shares are split."""
+    """Explain a decision. ``ready``: the compiled flow with the destinations that were served, which determine the shares."""
     taking = next((rule for rule in flow.parts.rules if rule.id == decision.rule_id), None)
     paths = flow.parts.default_paths if taking is None else taking.paths
     served = ready.default_paths if not decision.rule_id else _paths_of(ready, decision.rule_id)
@@ -127,12 +127,12 @@ def item_name(key: ItemKey, names: FlowNames) -> str:
 
 
 def rule_name(rule: Rule, rules: Sequence[Rule]) -> str:
-    """Return what a rule of a flow is called."""
+    """Return a rule's label among the rules of its flow."""
     return readable(rule_label(rule, [one.id for one in rules].index(rule.id)))
 
 
 def path_name(path: Path, paths: Sequence[Path]) -> str:
-    """Return what a path is called among those beside it."""
+    """Return a path's label among its neighbours."""
     return readable(path_label(path, [one.id for one in paths].index(path.id)))
 
 

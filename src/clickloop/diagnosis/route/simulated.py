@@ -1,4 +1,4 @@
-"""Explain where an invented visitor would go: every rule condition by condition, and the share of each destination. Pure."""
+"""Explain the route of a described visitor: every rule condition by condition, and the share of each destination. Pure."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -24,8 +24,8 @@ from clickloop.text import readable
 Item = TypeVar("Item")
 
 
-class _Visit:
-    """A walk through the flows that a visitor may come through."""
+class _FlowWalk:
+    """The walk through all flows that a visitor may pass."""
 
     def __init__(self, seen: SeenValue, context: FlowContext) -> None:
         self._seen = seen
@@ -38,7 +38,7 @@ class _Visit:
         """What the paths of the flow that is being added are called, by id."""
 
     def pass_through(self, flow: FlowInForce, draw: int | None, percent: float) -> None:
-        """Add a flow with what its paths lead to; campaigns are collected in ``following``."""
+        """Add a flow with the destinations of its paths; campaigns are collected in ``following``."""
         flow = msgspec.structs.replace(flow, parts=with_ids(flow.parts))
         ready = keyed_flow(flow.parts, self._context.lists, self._context.why_not)
         decision, paths = self._decide(ready, draw)
@@ -80,7 +80,7 @@ class _Visit:
         return decision, [(path, 1.0)]
 
     def _follow(self, path: Path, ready: ReadyPath[ItemKey], draw: int | None, percent: float) -> None:
-        """Add what a path leads to."""
+        """Add the destinations of a path."""
         if path.target is PathTarget.CAMPAIGN:
             campaign_id = path.campaign_id or 0
             self.following[campaign_id] = self.following.get(campaign_id, 0.0) + percent
@@ -112,27 +112,27 @@ def explain_visitor(
     context: FlowContext,
     draw: int | None = None,
 ) -> RouteExplanation:
-    """Explain where visitors like this one go. ``others``: the flows of the active campaigns that paths may lead to, by campaign.
+    """Explain the route of a visitor. ``others``: the flows of campaigns that paths lead to, by campaign id.
 
-    Without a draw all paths of the rule that takes them are followed, each with its share.
+    Without a draw, all paths of the matching rule are followed, each with its share.
     """
-    visit = _Visit(seen, context)
-    visit.pass_through(flow, draw, 100.0)
+    walk = _FlowWalk(seen, context)
+    walk.pass_through(flow, draw, 100.0)
     drawn = draw
-    # Level by level: many paths that lead to the same campaign cost as much as one.
+    # Level by level, so that many paths to the same campaign cost as much as one.
     for _ in range(MAX_DEPTH):
-        following, visit.following = visit.following, {}
+        following, walk.following = walk.following, {}
         drawn = None if drawn is None else draw_after_hop(drawn)
         for campaign_id, percent in following.items():
             other = others.get(campaign_id)
             if other is None:
-                visit.fall_back(percent)
+                walk.fall_back(percent)
             else:
-                visit.pass_through(other, drawn, percent)
-    if visit.following:
-        visit.fall_back(sum(visit.following.values()))
+                walk.pass_through(other, drawn, percent)
+    if walk.following:
+        walk.fall_back(sum(walk.following.values()))
     return RouteExplanation(
-        state=RouteState.EXPLAINED, flows=tuple(visit.flows), destinations=tuple(visit.destinations), draw=draw
+        state=RouteState.EXPLAINED, flows=tuple(walk.flows), destinations=tuple(walk.destinations), draw=draw
     )
 
 

@@ -1,4 +1,4 @@
-"""The request to explain where a visitor would go along a campaign's flow, stored or not yet: its fields and their checks."""
+"""The request to explain the route of a described visitor, along a campaign's flow or one that is not saved yet."""
 
 from typing import Annotated
 
@@ -49,21 +49,23 @@ class RouteBody(msgspec.Struct, kw_only=True):
     values: Annotated[
         dict[str, str],
         Meta(
-            description="The visitor's values by the fields of conditions: country, os, v1, query.sub … Those left out are unknown; "
-            "unique is yes and visit_number 1. A useragent fills in device, os and browser.",
+            description="The visitor's values by field, as in conditions: country, os, v1, query.sub … Omitted values are unknown, "
+            "except unique (yes) and visit_number (1). A useragent fills in device, os and browser.",
             examples=[{"country": "US", "region": "US-CA", "os": "Android"}],
         ),
     ] = {}
     parameters: Annotated[
-        dict[str, str], Meta(description="Parameters of the link by their names.", examples=[{"zone": "77"}])
+        dict[str, str], Meta(description="Parameters of the link by name.", examples=[{"zone": "77"}])
     ] = {}
-    at: Annotated[str, Meta(description="Local time of the visit. Empty: now.", examples=["2026-12-01T14:00"])] = ""
+    at: Annotated[
+        str, Meta(description="Local time of the visit. Leave empty for now.", examples=["2026-12-01T14:00"])
+    ] = ""
     zone: Annotated[str, Meta(description="Time zone of at.", examples=["Europe/Berlin"])] = "UTC"
     draw: Annotated[
         str,
         Meta(
-            description="A draw, as a click keeps it: a whole number of 63 bits, by which each choice is made. Empty: the share of "
-            "each is returned.",
+            description="Draw of the visitor, a whole number of at most 63 bits, which decides each choice. Leave empty to get the share "
+            "of each destination.",
             examples=["4611686018427387904"],
         ),
     ] = ""
@@ -75,7 +77,7 @@ class RouteBody(msgspec.Struct, kw_only=True):
 def explain_route_of_visitor(
     ledger: Ledger, campaign_id: int, body: RouteBody, settings: RouteSettings, now_ms: int
 ) -> RouteExplanation | None:
-    """Explain where a visitor of a campaign would go. None: there is no live campaign of that id. Raise InvalidInputError."""
+    """Explain the route of a visitor; None if there is no live campaign with that id. Raise InvalidInputError."""
     at = _moment(body, now_ms)
     faults = _faults(body)
     if faults:
@@ -146,7 +148,7 @@ def _values_of(body: RouteBody, rows: dict[str, str], at: int) -> SeenValue:
 
 
 def _device_values(useragent: str) -> dict[str, str]:
-    """Return what a User-Agent says of the device."""
+    """Return the fields of the device in a User-Agent."""
     if not useragent:
         return {}
     # The core parses User-Agents for nothing else, so the library is loaded on first use.
@@ -159,13 +161,13 @@ def _device_values(useragent: str) -> dict[str, str]:
 def _moment(body: RouteBody, now_ms: int) -> int:
     """Return the moment of the visit. Raise InvalidInputError."""
     if zone_of(body.zone) is None:
-        sentence = "There is no such time zone. One such as Europe/Berlin is expected."
+        sentence = "There is no such time zone. Enter one such as Europe/Berlin."
         raise InvalidInputError((FieldFault("zone", FaultCode.NOT_FOUND, sentence),))
     if not body.at:
         return now_ms
     found = moment_in(body.at, body.zone)
     if found is None:
-        sentence = "A local date and time is expected, such as 2026-12-01T14:00."
+        sentence = "Enter a local date and time, such as 2026-12-01T14:00."
         raise InvalidInputError((FieldFault("at", FaultCode.NOT_A_MOMENT, sentence),))
     return found
 
@@ -173,7 +175,7 @@ def _moment(body: RouteBody, now_ms: int) -> int:
 def _faults(body: RouteBody) -> list[FieldFault]:
     faults: list[FieldFault] = []
     if body.draw and not _is_draw(body.draw):
-        faults.append(FieldFault("draw", FaultCode.OUT_OF_RANGE, "A whole number of 63 bits is expected."))
+        faults.append(FieldFault("draw", FaultCode.OUT_OF_RANGE, "Enter a whole number of at most 63 bits."))
     if len(body.values) > MAX_VALUES or len(body.parameters) > MAX_VALUES:
         faults.append(FieldFault("values", FaultCode.TOO_MANY, f"Enter at most {MAX_VALUES} values."))
         return faults
@@ -192,11 +194,11 @@ def _is_draw(text: str) -> bool:
 
 
 def _value_faults(at: str, field: str, value: str) -> list[FieldFault]:
-    """Return what is wrong with a value, by the rules for the values of conditions."""
+    """Return the faults of a value, checked like the values of conditions."""
     if field in _NOW_FIELDS:
         return [FieldFault(at, FaultCode.NOT_ALLOWED, "Set at and zone instead.")]
     if comparison_of(field) is None:
-        sentence = "There is no such field. A field such as country is expected, or query.NAME."
+        sentence = "There is no such field. Use a field such as country, or query.NAME."
         return [FieldFault(at, FaultCode.NOT_FOUND, sentence)]
     if not value:
         return []

@@ -1,4 +1,4 @@
-"""Which flows name a record, and the campaigns or shared flows that they are of. ``tx`` is an open transaction."""
+"""Find the flows that refer to a record, and their campaigns. ``tx`` is an open transaction."""
 
 from collections.abc import Collection
 
@@ -8,7 +8,7 @@ from clickloop.store.ledger.schema.tables import campaigns, flow_references, flo
 
 
 def campaigns_naming(kind: str, numbers: Collection[int]) -> Select[tuple[int]]:
-    """Return the query for the campaigns whose flow, the own or the shared one in use, names one of these records."""
+    """Return the query for the campaigns whose flow in use, own or shared, refers to one of these records."""
     own = flows.alias()
     return (
         select(campaigns.c.id)
@@ -19,7 +19,7 @@ def campaigns_naming(kind: str, numbers: Collection[int]) -> Select[tuple[int]]:
 
 
 def live_flow_with(tx: Connection, kind: str, number: int) -> str | None:
-    """Return what uses a record: ``campaign 'X'`` or ``flow 'Y'``, the first that is live; None: nothing does."""
+    """Return a live user of a record, ``campaign 'X'`` or ``flow 'Y'``, or None."""
     query = (
         select(flows.c.name, campaigns.c.name.label("campaign"))
         .join(flow_references, flow_references.c.flow_id == flows.c.id)
