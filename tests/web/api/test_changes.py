@@ -233,6 +233,8 @@ CASES: dict[tuple[str, str], tuple[Case, str, str]] = {
             ),
         )
     ),
+    ("POST", "/api/v1/landings/{number}/clone"): (of_routing("landings", "/clone", {}), "created", "landings"),
+    ("POST", "/api/v1/flows/{number}/clone"): (of_routing("flows", "/clone", {}), "created", "flows"),
     ("POST", "/api/v1/traffic-sources"): (plain("traffic-sources", {"name": "x"}), "created", "traffic-sources"),
     ("PATCH", "/api/v1/traffic-sources/{number}"): (
         plain("traffic-sources/1", {"name": "x"}),

@@ -13,6 +13,7 @@ from clickloop.web.panel.routing.flow_steps import (
     new_condition,
     opened,
     step_of,
+    with_blank_rows,
     with_rule,
     with_step,
 )
@@ -47,7 +48,7 @@ def submitted_flow(form: Form, prefix: str = "") -> SubmittedFlow:
         return SubmittedFlow(without_blanks(draft))
     pressed = step_of(step)
     field = form.text(f"{prefix}{pressed.place}.new_field") if pressed.place else ""
-    return SubmittedFlow(with_step(draft, pressed, field), step)
+    return SubmittedFlow(with_blank_rows(with_step(draft, pressed, field)), step)
 
 
 def with_faults_open(draft: FlowDraft, faults: Sequence[FieldFault], prefix: str) -> FlowDraft:

@@ -8,8 +8,9 @@ import msgspec
 from msgspec.structs import replace
 
 from clickloop.setup.condition import MAX_CONDITIONS, OPERATORS, QUERY_PREFIX, Comparison, Operator, comparison_of
-from clickloop.setup.flow import MAX_PATHS, MAX_RULES
+from clickloop.setup.flow import MAX_PATHS, MAX_RULES, PathTarget
 from clickloop.web.panel.routing.flow_draft import (
+    WITH_OFFERS,
     ConditionDraft,
     FlowDraft,
     PathDraft,
@@ -120,6 +121,24 @@ def with_step(draft: FlowDraft, step: Step, field: str = "") -> FlowDraft:
             conditions = _moved(rule.conditions, place.condition, "remove")
             return _with_rule(draft, place.rule, replace(rule, conditions=conditions))
     return draft
+
+
+def with_blank_rows(draft: FlowDraft) -> FlowDraft:
+    """Return the flow with a row to choose a landing in, and one for an offer, in each path that has none where it needs one."""
+
+    def filled(paths: tuple[PathDraft, ...]) -> tuple[PathDraft, ...]:
+        return tuple(_with_blank_rows(path) for path in paths)
+
+    rules = tuple(replace(rule, paths=filled(rule.paths)) for rule in draft.rules)
+    return replace(draft, rules=rules, default_paths=filled(draft.default_paths))
+
+
+def _with_blank_rows(path: PathDraft) -> PathDraft:
+    if path.target == PathTarget.LANDING_AND_OFFER and not path.landings:
+        path = replace(path, landings=(ShareDraft(),))
+    if path.target in WITH_OFFERS and not path.offers:
+        path = replace(path, offers=(ShareDraft(),))
+    return path
 
 
 def opened(draft: FlowDraft, places: list[PartPlace]) -> FlowDraft:
