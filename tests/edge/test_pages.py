@@ -142,6 +142,14 @@ def test_a_cookie_that_is_not_ours_counts_as_none(edge: LandingProcess, cookie: 
     assert (answer.status, answer.headers["location"]) == (302, FALLBACK)
 
 
+@pytest.mark.parametrize("name", ["clickloop_v", "clickloop"])
+def test_a_cookie_that_a_neighbour_set_under_the_same_name_hides_none(edge: LandingProcess, name: str) -> None:
+    click_id, cookies = edge.land()
+    header = f"{name}=1planted; {name}={cookies[name]}"
+    answer = edge.ask("GET", "/click/1", {"Cookie": header})
+    assert parameters_of(answer)["s"] == click_id
+
+
 def test_ten_thousand_events_take_one_press(edge: LandingProcess) -> None:
     click_id, cookies = edge.land()
     events = "&".join(f"event{number % 40}={number}" for number in range(10_000))
