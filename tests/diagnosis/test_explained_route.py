@@ -8,7 +8,7 @@ import pytest
 
 from clickloop.click.click import Click
 from clickloop.click.routing.flow import choose, draw_after_hop
-from clickloop.click.routing.routes import NotServedReason
+from clickloop.click.routing.not_served import NotServedReason
 from clickloop.click.routing.visitor_values import click_value_of
 from clickloop.diagnosis.condition_phrases import FlowNames
 from clickloop.diagnosis.route.explained import (

@@ -5,11 +5,13 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from clickloop.click_id import ClickIds
+from clickloop.setup.flow import FlowParts, Rule
 from clickloop.setup.redirect import RedirectMode
 from clickloop.store.unknown_links import read_unknown_links
 from clickloop.tracking.click_lookup import LOOKUP_SECONDS
@@ -22,7 +24,7 @@ from tests.edge.landing_process import (
     parameters_of,
 )
 from tests.journey.running import Connection, eventually, request_of
-from tests.landings import FALLBACK, FIRST, KEY, OTHER_KEY, PATH, catalog
+from tests.landings import FALLBACK, FIRST, KEY, OTHER_KEY, OTHER_PATH, PATH, catalog
 
 PAGE = "https://shop.example/p"
 
@@ -96,6 +98,25 @@ def test_a_mangled_click_url_still_finds_its_click(edge: LandingProcess, target:
     assert parameters_of(answer).get("x") == "e"
 
 
+@pytest.mark.parametrize("off", [{"active": False}, {"weight": 0}, {"rule": False}])
+def test_a_visitor_on_the_landing_of_a_path_that_is_switched_off_reaches_its_offers(
+    own_edge: LandingProcess, off: dict[str, Any]
+) -> None:
+    click_id, cookies = own_edge.land()
+    of = catalog()
+    path = msgspec.structs.replace(PATH, **{name: value for name, value in off.items() if name != "rule"})
+    other = msgspec.structs.replace(OTHER_PATH, id=23)
+    parts = FlowParts(rules=(Rule(id=31, active=off.get("rule", True), paths=(path,)),), default_paths=(other,))
+    flows = (msgspec.structs.replace(of.flows[0], parts=parts), *of.flows[1:])
+    own_edge.publish_catalog(msgspec.structs.replace(of, flows=flows))
+    eventually(lambda: "landing" not in own_edge.ask("GET", f"/c/{KEY}").headers.get("location", ""))
+    assert (
+        own_edge.ask("GET", f"/click/1?cid={click_id}", cookie_header(cookies))
+        .headers["location"]
+        .startswith("https://first.example/o")
+    )
+
+
 def test_a_click_url_takes_no_post(edge: LandingProcess) -> None:
     assert edge.ask("POST", "/click", body=b"a=b").status == 405
 
@@ -119,6 +140,14 @@ def test_other_paths_are_unknown(edge: LandingProcess, path: str) -> None:
 def test_a_cookie_that_is_not_ours_counts_as_none(edge: LandingProcess, cookie: str) -> None:
     answer = edge.ask("GET", "/click/1", {"Cookie": cookie})
     assert (answer.status, answer.headers["location"]) == (302, FALLBACK)
+
+
+@pytest.mark.parametrize("name", ["clickloop_v", "clickloop"])
+def test_a_cookie_that_a_neighbour_set_under_the_same_name_hides_none(edge: LandingProcess, name: str) -> None:
+    click_id, cookies = edge.land()
+    header = f"{name}=1planted; {name}={cookies[name]}"
+    answer = edge.ask("GET", "/click/1", {"Cookie": header})
+    assert parameters_of(answer)["s"] == click_id
 
 
 def test_ten_thousand_events_take_one_press(edge: LandingProcess) -> None:

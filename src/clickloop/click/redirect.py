@@ -1,5 +1,6 @@
 """The redirect response, and the cookie that remembers the click."""
 
+from collections.abc import Iterator
 from email.utils import formatdate
 
 COOKIE = "clickloop"
@@ -7,6 +8,7 @@ COOKIE = "clickloop"
 VISITOR_COOKIE = "clickloop_v"
 """The visitor's signed cookie, see ``visitor_cookie``."""
 MAX_COOKIE_BYTES = 4_096  # browsers store no longer one
+MAX_SAME_COOKIES = 5
 COOKIE_SECONDS = 90 * 24 * 3600  # as long as networks usually attribute a conversion to a click
 
 
@@ -47,12 +49,33 @@ _SECURE_VISITOR_COOKIE = _SECURE_COOKIE.replace(COOKIE.encode(), VISITOR_COOKIE.
 def cookie_value(header: bytes, name: str = COOKIE) -> str:
     """Return a cookie's value in a Cookie header, at most ``MAX_COOKIE_BYTES``; empty if there is none."""
     wanted = name.encode() + b"="
-    at = header.find(wanted)
+    at = _start(header, wanted, 0)
+    return "" if at < 0 else _value(header, at + len(wanted), name)
+
+
+def cookie_values(header: bytes, name: str = COOKIE) -> Iterator[str]:
+    """Yield the values of the cookies of a name, at most ``MAX_SAME_COOKIES``.
+
+    A neighbour on the same domain can set one beside ours, which browsers may send first.
+    """
+    wanted = name.encode() + b"="
+    at = -1
+    for _ in range(MAX_SAME_COOKIES):
+        at = _start(header, wanted, at + 1)
+        if at < 0:
+            return
+        yield _value(header, at + len(wanted), name)
+
+
+def _start(header: bytes, wanted: bytes, at: int) -> int:
+    at = header.find(wanted, at)
     while at > 0 and header[at - 1] not in b"; ":  # a match at the end of another cookie's name
         at = header.find(wanted, at + 1)
-    if at < 0:
-        return ""
-    value = header[at + len(wanted) :].split(b";", 1)[0].strip()
+    return at
+
+
+def _value(header: bytes, at: int, name: str) -> str:
+    value = header[at:].split(b";", 1)[0].strip()
     return value[: 64 if name == COOKIE else MAX_COOKIE_BYTES].decode("ascii", "replace")
 
 

@@ -5,7 +5,7 @@ import enum
 import msgspec
 
 from clickloop.click.click import Click
-from clickloop.click.routing.routes import NotServed
+from clickloop.click.routing.not_served import NotServed
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.notice import NoticeFlag, RefusalReason
 from clickloop.diagnosis.macro_origin import MacroValue

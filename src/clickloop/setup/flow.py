@@ -195,6 +195,18 @@ def with_default_offers(parts: FlowParts, offers: tuple[OfferShare, ...]) -> Flo
     return replace(parts, default_paths=(replace(path, target=target, offers=offers),))
 
 
+def flow_of_path(parts: FlowParts, path_id: int) -> FlowParts | None:
+    """Return a flow that sends everybody along one of a flow's paths, even if it is switched off; None if it has no such path."""
+    for rule in (*parts.rules, Rule(paths=parts.default_paths)):
+        for path in rule.paths:
+            if path.id == path_id:
+                only = (replace(path, active=True, weight=1),)
+                if rule.id:
+                    return FlowParts(rules=(replace(rule, active=True, conditions=(), paths=only),))
+                return FlowParts(default_paths=only)
+    return None
+
+
 def changed_parts(
     parts: FlowParts, path_change: Callable[[Path], Path], rule_change: Callable[[Rule], Rule] = lambda rule: rule
 ) -> FlowParts:

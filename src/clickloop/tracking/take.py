@@ -13,14 +13,14 @@ from clickloop.click.page.landing_paths import carried_macros
 from clickloop.click.page.recent_visits import RecentVisits
 from clickloop.click.passed_query import with_passed_query
 from clickloop.click.query import read_query
-from clickloop.click.redirect import VISITOR_COOKIE, cookie_value
+from clickloop.click.redirect import VISITOR_COOKIE, cookie_value, cookie_values
 from clickloop.click.routing.arriving_visitor import ArrivingVisitor
 from clickloop.click.routing.destination import RedirectTarget
 from clickloop.click.routing.routes import Route, Routes, hops_text
 from clickloop.click.screening import screen
 from clickloop.click.trial_mark import TEST_BYTES, is_test
 from clickloop.click.visitor import USERAGENT_CHARACTERS, EncodedDevice, EncodedLanguage, EncodedPlace, Visitors
-from clickloop.click.visitor_cookie import Visit, VisitorCookies, VisitorState, remember_visit
+from clickloop.click.visitor_cookie import NOBODY, Visit, VisitorCookies, VisitorState, remember_visit
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock
 from clickloop.conversion.condensed import condensed
@@ -274,8 +274,13 @@ def remembered_visit(
 
 
 def visitor_state(edge: Edge, headers: dict[bytes, bytes]) -> VisitorState:
-    """Return the contents of the visitor's signed cookie."""
-    return edge.cookies.read(cookie_value(headers.get(b"cookie", b""), VISITOR_COOKIE))
+    """Return the contents of the visitor's signed cookie, the first that is ours."""
+    header = headers.get(b"cookie", b"")
+    state = edge.cookies.read(cookie_value(header, VISITOR_COOKIE))
+    if state is not NOBODY:
+        return state
+    states = map(edge.cookies.read, cookie_values(header, VISITOR_COOKIE))
+    return next((other for other in states if other is not NOBODY), NOBODY)
 
 
 def record_clicks(edge: Edge) -> None:

@@ -107,10 +107,23 @@ class ReadyFlow(msgspec.Struct, Generic[Item], frozen=True):
     rules: tuple[ReadyRule[Item], ...]
     default_paths: Weighted[ReadyPath[Item]]
 
+    @property
+    def serves(self) -> bool:
+        """Return whether some path has a destination."""
+        return next(self.paths(), None) is not None
+
+    def paths(self) -> Iterator[ReadyPath[Item]]:
+        """Yield the paths that serve visitors."""
+        for paths in (self.default_paths, *(rule.paths for rule in self.rules)):
+            yield from paths.items
+
     def path(self, path_id: int) -> ReadyPath[Item] | None:
         """Return a path by its id, or None if it serves no visitors."""
-        lists = (self.default_paths, *(rule.paths for rule in self.rules))
-        return next((path for paths in lists for path in paths.items if path.id == path_id), None)
+        return next((path for path in self.paths() if path.id == path_id), None)
+
+    def campaign_ids(self) -> list[int]:
+        """Return the campaigns that paths lead to."""
+        return [path.campaign_id for path in self.paths() if path.campaign_id is not None]
 
 
 class Choice(msgspec.Struct, Generic[Item], frozen=True):

@@ -1,6 +1,7 @@
 """Routing: from a campaign's key to the visitor's destination. Pure: chance is passed in."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 
 import msgspec
 
@@ -19,32 +20,12 @@ from clickloop.click.routing.flow import (
     draw_after_hop,
     ready_flow,
 )
-from clickloop.explained import Explained
+from clickloop.click.routing.not_served import NotServed, NotServedReason
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogFlow
 from clickloop.setup.condition import QUERY_PREFIX
-from clickloop.setup.flow import MAX_DEPTH, FlowParts, Path, PathTarget
+from clickloop.setup.flow import MAX_DEPTH, FlowParts, Path, PathTarget, flow_of_path
 from clickloop.setup.own_link import OwnLinks
 from clickloop.setup.source_rows import ROW_FIELDS
-
-
-class NotServedReason(Explained):
-    """The reason why a campaign sends no visitors to one of its offers."""
-
-    CAMPAIGN_PAUSED = "campaign_paused", "The campaign is paused."
-    OFFER_GONE = "offer_gone", "The offer is archived or does not exist."
-    LANDING_GONE = "landing_gone", "The landing is archived or does not exist."
-    CAMPAIGN_GONE = "campaign_gone", "The campaign that the path leads to is paused, archived or does not exist."
-    NO_WEIGHT = "no_weight", "Its weight in the campaign is 0."
-    LOOPS = "loops", "Its URL is a campaign link of this tracker, which would redirect visitors in a loop."
-
-
-class NotServed(msgspec.Struct, frozen=True, gc=False):
-    """An offer, landing, URL or campaign of a path to which its campaign sends no visitors. ``id`` 0: a URL."""
-
-    kind: PathTarget
-    id: int
-    path_id: int
-    reason: NotServedReason
 
 
 class RouteStep(msgspec.Struct, frozen=True, gc=False):
@@ -90,6 +71,10 @@ class Choices(msgspec.Struct, frozen=True, gc=False):
     choice: int
 
 
+def _no_path(_path_id: int) -> None:
+    """Return None: no path is switched off."""
+
+
 class Route(msgspec.Struct, frozen=True, gc=False):
     """A campaign, prepared for routing. ``fields``: link parameter, as written and in lower case → field of the click."""
 
@@ -111,6 +96,8 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     counts_visits: bool = False
     """Whether a condition needs the visitor's signed cookie."""
     left_out: tuple[NotServed, ...] = ()
+    resting: Callable[[int], ReadyPath[Destination] | None] = _no_path
+    """Returns a path that is switched off, compiled all the same."""
     served_paths: dict[int, ReadyPath[Destination]] = {}
     """Cache of ``path``."""
     carried: dict[int, tuple[str, ...]] = {}
@@ -139,7 +126,7 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     @property
     def serves(self) -> bool:
         """Return whether some visitors have somewhere to go besides the fallback."""
-        return self.ready is not None and _serves(self.ready.flow)
+        return self.ready is not None and self.ready.flow.serves
 
     def paths(self) -> Iterator[tuple[ReadyPath[Destination], int, int]]:
         """Yield each path of the campaign's flow with its weight and the total weight of the paths that it is split with."""
@@ -151,11 +138,15 @@ class Route(msgspec.Struct, frozen=True, gc=False):
                 yield path, end - start, paths.total
 
     def path(self, path_id: int) -> ReadyPath[Destination] | None:
-        """Return a path that serves visitors, of the campaign's flow or of one that it leads to; None if there is none."""
+        """Return a path of the campaign's flow or of one that it leads to; None if it has no such path, or is paused.
+
+        One that is switched off is for visitors who are on its landing already.
+        """
         found = self.served_paths.get(path_id)
         if found is None and self.ready is not None:
             readies = (self.ready, *self.hops.values())
             found = next((path for ready in readies if (path := ready.flow.path(path_id)) is not None), None)
+            found = self.resting(path_id) if found is None else found
             if found is not None:
                 self.served_paths[path_id] = found
         return found
@@ -231,6 +222,7 @@ class Routes:
             query_fields=tuple(dict.fromkeys(field for field in fields.values() if field.startswith(QUERY_PREFIX))),
             counts_visits=any("visit_number" in one.flow.fields for one in readies),
             left_out=tuple(left_out),
+            resting=partial(self._resting_path, campaign, (campaign.id, *hops)),
         )
 
     def _flow_of(self, campaign: CatalogCampaign) -> CatalogFlow:
@@ -242,11 +234,13 @@ class Routes:
         campaign: CatalogCampaign,
         destinations: Destinations,
         left_out: list[NotServed],
+        parts: FlowParts | None = None,
     ) -> ReadyRoute:
-        """Return a campaign's flow compiled for visitors of the link of ``origin``. Add what it does not serve to ``left_out``."""
+        """Return a campaign's flow, or ``parts`` of it, compiled for the link of ``origin``. Add what it leaves out to ``left_out``."""
         flow = self._flow_of(campaign)
+        parts = parts or flow.parts
         flow_id = max(flow.id, 0)  # clicks name no flow that a catalog from before flows stands in for
-        rule_names = {rule.id: rule.name for rule in flow.parts.rules}
+        rule_names = {rule.id: rule.name for rule in parts.rules}
 
         def item_of(rule_id: int, path: Path, kind: PathTarget, item_id: int) -> Destination | None:
             reason = self.why_not_served(path, kind, item_id)
@@ -274,10 +268,19 @@ class Routes:
                     return Destination(place, lambda: destinations.nothing(place), item_id)
             return Destination(place, lambda: destinations.nothing(place))
 
-        ready = ready_flow(flow.parts, self._lists, item_of, self._tests)
+        ready = ready_flow(parts, self._lists, item_of, self._tests)
         row_fields = _row_fields(origin)
         getters = tuple(getter_of(field, row_fields) for field in ready.fields)
         return ReadyRoute(ready, getters, flow_id, flow.version)
+
+    def _resting_path(
+        self, origin: CatalogCampaign, campaign_ids: Collection[int], path_id: int
+    ) -> ReadyPath[Destination] | None:
+        for campaign in (self._by_id[campaign_id] for campaign_id in campaign_ids):
+            parts = flow_of_path(self._flow_of(campaign).parts, path_id)
+            if parts is not None:
+                return self._ready(origin, campaign, Destinations(origin), [], parts).flow.path(path_id)
+        return None
 
     def _add_hops(
         self,
@@ -290,7 +293,7 @@ class Routes:
         """Compile the flows of the campaigns that paths lead to, as deep as visitors go."""
         if not depth:
             return
-        for campaign_id in _campaigns_of(ready.flow):
+        for campaign_id in ready.flow.campaign_ids():
             if campaign_id not in hops:
                 hops[campaign_id] = self._ready(origin, self._by_id[campaign_id], destinations, [])
                 self._add_hops(origin, hops[campaign_id], destinations, hops, depth - 1)
@@ -344,11 +347,7 @@ class Routes:
 
     def _serves(self, campaign: CatalogCampaign) -> bool:
         """Return whether a path of an active campaign has a destination."""
-        return _serves(self._ready(campaign, campaign, Destinations(campaign), []).flow)
-
-
-def _serves(flow: ReadyFlow[Destination]) -> bool:
-    return bool(flow.default_paths.items) or any(rule.paths.items for rule in flow.rules)
+        return self._ready(campaign, campaign, Destinations(campaign), []).flow.serves
 
 
 def _only(ready: ReadyRoute) -> RedirectTarget | None:
@@ -391,8 +390,3 @@ def _row_fields(campaign: CatalogCampaign) -> dict[str, str]:
         if row.tracked
         for name in (row.parameter, row.parameter.lower())
     }
-
-
-def _campaigns_of(flow: ReadyFlow[Destination]) -> list[int]:
-    lists = (flow.default_paths, *(rule.paths for rule in flow.rules))
-    return [path.campaign_id for paths in lists for path in paths.items if path.campaign_id is not None]

@@ -5,7 +5,7 @@ import enum
 import msgspec
 
 from clickloop.click.routing.conditions import Value
-from clickloop.click.routing.routes import NotServedReason
+from clickloop.click.routing.not_served import NotServedReason
 from clickloop.explained import Explained
 from clickloop.setup.flow import PathTarget
 

@@ -16,7 +16,7 @@ from clickloop.click.routing.flow import (
     derived,
     ready_flow,
 )
-from clickloop.click.routing.routes import NotServedReason
+from clickloop.click.routing.not_served import NotServedReason
 from clickloop.diagnosis.condition_phrases import FlowNames, condition_phrase
 from clickloop.diagnosis.route.explained import (
     ClosedReason,

@@ -22,7 +22,7 @@ from clickloop.click.page.landing_click import (
 from clickloop.click.page.landing_paths import carried_macros
 from clickloop.click.page.page_event import ClickSource, PageEvent, PageEventFlag, PageEventKind
 from clickloop.click.passed_query import with_passed_query
-from clickloop.click.redirect import cookie_value
+from clickloop.click.redirect import cookie_values
 from clickloop.click.routing.destination import Destination, RedirectTarget
 from clickloop.click.routing.flow import ReadyPath, draw_after_hop
 from clickloop.click.screening import screen
@@ -69,7 +69,8 @@ def find_visit(edge: Edge, arrival: EdgeRequest, page: PageQuery) -> VisitSearch
     if click_id is None:
         found_by = ClickSource.COOKIE
         if not state.visits:
-            click_id = genuine_click_id(edge, cookie_value(headers.get(b"cookie", b"")))
+            click_ids = (genuine_click_id(edge, text) for text in cookie_values(headers.get(b"cookie", b"")))
+            click_id = next((one for one in click_ids if one is not None), None)
         else:
             own = state.visits[0]
             click_id = ClickId(own.click_id, own.at * 1000)

@@ -8,7 +8,7 @@ from litestar.exceptions import HTTPException
 from litestar.params import JSONBody
 from msgspec import Meta
 
-from clickloop.click.routing.routes import NotServedReason
+from clickloop.click.routing.not_served import NotServedReason
 from clickloop.clock import Moment
 from clickloop.conversion.notice import RefusalReason
 from clickloop.diagnosis.macro_origin import MacroOrigin, MacroValue
