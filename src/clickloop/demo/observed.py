@@ -1,4 +1,4 @@
-"""What the simulated partners and visitors recorded."""
+"""Records of the simulated partners and visitors."""
 
 import enum
 
@@ -21,7 +21,7 @@ class CampaignVisit(msgspec.Struct, frozen=True):
 
 
 class ArrivalPlace(enum.StrEnum):
-    """Where a visitor of the pages first arrived."""
+    """The place where a visitor of the pages first arrived."""
 
     LANDING = "landing"
     OFFER = "offer"
@@ -49,7 +49,7 @@ class PageVisit(msgspec.Struct, frozen=True, kw_only=True):
     """The offer's number of a visitor who was sent directly to one."""
     presses: tuple[ButtonPress, ...] = ()
     views: int = 0
-    """How often the page's script reported the page as one of this click."""
+    """Number of reports of the page's script for this click."""
 
 
 class SentNotice(msgspec.Struct, frozen=True, kw_only=True):

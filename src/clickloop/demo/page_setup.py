@@ -25,7 +25,7 @@ class PageSetup(msgspec.Struct, frozen=True, kw_only=True):
     offer_ids: tuple[int, ...]
     """The offer of each button, in order."""
     codes: dict[str, PageCode]
-    """What to paste into the page at each path."""
+    """The code to paste into the page at each path."""
 
     def offer_id(self, number: str) -> int:
         """Return the id of an offer by its number at the network; 0 if it is none of the buttons'."""

@@ -1,4 +1,4 @@
-"""What the tracker reports, as far as the demo reads its API."""
+"""The tracker's reports, as far as the demo reads its API."""
 
 from decimal import Decimal
 
@@ -99,20 +99,20 @@ class ApiReportRow(msgspec.Struct, frozen=True):
 
 
 class ApiRouteFlow(msgspec.Struct, frozen=True):
-    """A flow on a visitor's way. ``rule_name``: the rule that took the visitor; empty: the default paths did."""
+    """A flow on a visitor's route. ``rule_name``: the rule that took the visitor; empty: the default paths did."""
 
     rule_name: str
 
 
 class ApiRoute(msgspec.Struct, frozen=True):
-    """How a click's route came about. ``agrees``: whether the flow leads the click's values the same way again."""
+    """A click's explained route. ``agrees``: whether its stored values lead to the same destination today."""
 
     agrees: bool
     flows: tuple[ApiRouteFlow, ...]
 
 
 class PageData(msgspec.Struct, frozen=True, kw_only=True):
-    """What the tracker reports of the campaigns with pages."""
+    """The tracker's reports of the campaigns with pages."""
 
     clicks: tuple[ApiClick, ...]
     by_country: tuple[ApiReportRow, ...]

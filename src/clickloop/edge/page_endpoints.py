@@ -27,7 +27,7 @@ from clickloop.tracking.take import ClickRedirect, Edge
 
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 SCRIPT_SECONDS = 3600
-"""How long browsers keep ``track.js``."""
+"""Time that browsers cache ``track.js``."""
 _ANY_ORIGIN = b"access-control-allow-origin: *\r\n"
 # Without it, pages that isolate themselves (COEP) could not load what is meant for any page.
 _ANY_PAGE = b"cross-origin-resource-policy: cross-origin\r\n"
@@ -89,7 +89,7 @@ class PageEndpoints:
         self._script = TrackScript()
 
     def __call__(self, request: HttpRequest) -> HttpResponse | None:
-        """Return the response, awaitable if the core must be asked; None for the path of another endpoint."""
+        """Return the response, awaitable if the click must be looked up in the core; None for another endpoint's path."""
         path = request.path
         if path[:6] == b"/click" and not path[6:7].isalnum():
             return self._click(request, path[6:])
@@ -164,12 +164,12 @@ class PageEndpoints:
 
 
 def gif_response(headers: bytes, keep_alive: bool) -> bytes:
-    """Return a transparent image of one pixel, which nobody may cache."""
+    """Return a transparent image of one pixel, with caching disabled."""
     return _uncached(b"image/gif", PIXEL, headers, keep_alive)
 
 
 def empty_script_response(headers: bytes, keep_alive: bool) -> bytes:
-    """Return a script that does nothing, which nobody may cache."""
+    """Return a script that does nothing, with caching disabled."""
     return _uncached(b"text/javascript; charset=utf-8", b"", headers, keep_alive)
 
 

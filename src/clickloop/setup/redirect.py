@@ -4,7 +4,7 @@ import enum
 
 
 class RedirectMode(enum.StrEnum):
-    """How a visitor is redirected."""
+    """The way in which a visitor is redirected."""
 
     FOUND = "302"
     """302. The offer sees the page that the visitor came from as the referrer."""

@@ -1,4 +1,4 @@
-"""Check flows and landings: rules that nobody reaches, paths that lead nowhere, and click ids that get lost. Pure."""
+"""Check flows and landings: rules that no visitor reaches, paths that lead nowhere, and click ids that get lost. Pure."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 

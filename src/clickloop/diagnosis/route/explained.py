@@ -31,7 +31,7 @@ class RuleVerdict(enum.StrEnum):
 
 
 class ValueState(Explained):
-    """How much of a visitor's value is known."""
+    """The state of a visitor's value."""
 
     KNOWN = "known", "The value is known."
     UNKNOWN = "unknown", "The value is unknown."
@@ -47,7 +47,7 @@ class VisitorValue(msgspec.Struct, frozen=True):
 
 
 class ClosedReason(Explained):
-    """Why a path gets no visitors."""
+    """The reason why a path gets no visitors."""
 
     INACTIVE = "inactive", "The path is switched off."
     NO_WEIGHT = "no_weight", "Its weight is 0."
@@ -160,7 +160,7 @@ class DestinationShare(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouteState(Explained):
-    """Whether a click's route can be explained."""
+    """The state of an explanation."""
 
     EXPLAINED = "explained", "Every decision is explained."
     BEFORE_FLOWS = (

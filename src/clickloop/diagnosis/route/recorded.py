@@ -49,7 +49,7 @@ class RecordedStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptValues(msgspec.Struct, frozen=True, kw_only=True):
-    """How clicks store values. ``rows``: the click's field of each link parameter, by its name in lower case."""
+    """The way in which clicks store values. ``rows``: the click's field of each link parameter, by its name in lower case."""
 
     rows: Mapping[str, str] = {}
     ip_storage: IpStorage = IpStorage.FULL

@@ -1,4 +1,4 @@
-"""Downloading a file that an operator asked for by a command.
+"""Download a file for a command.
 
 Unlike postbacks, whose addresses the users of the panel enter, this goes to the address that the operator of the machine gave,
 a mirror in their own network included, and through their proxy. What came is checked by the caller.

@@ -49,7 +49,7 @@ class VisitSearch(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def needs_core(self) -> bool:
-        """Return whether the core should be asked for the click."""
+        """Return whether to look up the click in the core."""
         return self.click_id is not None and (self.visit is None or self.visit.values is None)
 
 

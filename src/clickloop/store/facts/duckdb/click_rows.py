@@ -28,7 +28,7 @@ def count_clicks(reader: duckdb.DuckDBPyConnection, campaign_id: int, since: int
 def click_rows(
     reader: duckdb.DuckDBPyConnection, campaign_id: int, since: int, until: int, columns: Sequence[str]
 ) -> Iterator[list[tuple[object, ...]]]:
-    """Yield a campaign's counted clicks of a period in batches. The engine streams: it holds no more than it is asked for."""
+    """Yield a campaign's counted clicks of a period in batches. The engine streams them, so memory is bounded."""
     if unknown := set(columns) - _NAMES:
         raise ValueError(f"a click has no fields {sorted(unknown)}")
     names = ", ".join(quoted(_RENAMED.get(name, name)) for name in (*ClickRow._fields, *columns))

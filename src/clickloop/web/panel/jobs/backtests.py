@@ -31,7 +31,7 @@ _LEVELS = {
     MoveLevel.LANDING: ("Landings", "no landing"),
     MoveLevel.OFFER: ("Offers", "no offer"),
 }
-"""The heading of each kind of move, and what stands for none."""
+"""The heading of each kind of move, and the text for none."""
 _DAYS = (1, 7, 30, MAX_DAYS)
 
 
