@@ -26,7 +26,7 @@ from clickloop.diagnosis.route.explaining import FlowContext, FlowInForce, keyed
 from clickloop.diagnosis.route.recorded import KeptValues, explain_click, steps_of
 from clickloop.diagnosis.route.simulated import explain_visitor
 from clickloop.setup.condition import Condition, Operator
-from clickloop.setup.flow import FlowParts, OfferShare, Path, PathTarget, Rule
+from clickloop.setup.flow import FlowParts, LandingShare, OfferShare, Path, PathTarget, Rule
 from clickloop.setup.instance import IpStorage
 from tests.diagnosis.random_flow import random_flow, random_visitor
 
@@ -231,3 +231,17 @@ def test_a_click_from_before_flows_and_one_of_a_lost_version_say_so() -> None:
 def test_damaged_hops_end_the_route_and_raise_nothing() -> None:
     for hops in ("x", "1:2:3", "1:2:3:4:a,", "::::", "1:2:3:-4:", "٣:1:1:1:", "9" * 30 + ":1:1:1:"):
         assert len(steps_of(msgspec.structs.replace(CLICK, hops=hops))) <= 2
+
+
+def test_of_a_page_tracked_directly_the_path_is_explained_without_a_doubt() -> None:
+    landings = (LandingShare(landing_id=1), LandingShare(landing_id=2))
+    parts = FlowParts(
+        default_paths=(
+            Path(
+                id=3, target=PathTarget.LANDING_AND_OFFER, landings=landings, offers=(OfferShare(offer_id=1, weight=1),)
+            ),
+        )
+    )
+    click = msgspec.structs.replace(recorded(CLICK, parts, 77), landing_id=0, offer_id=0)
+    found = explained(click, flow_of(parts))
+    assert (found.doubts, chosen_path(found.flows[0])) == ((), 3)

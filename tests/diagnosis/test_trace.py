@@ -298,3 +298,16 @@ def test_a_notice_whose_click_is_known_waits_for_earlier_landing_clicks() -> Non
     waiting = replace(NOTICE, outcome=NoticeOutcome.WAITING, campaign_id=7)
     trace = trace_click(CLICK.click_id, CLICK, [waiting], (), (), {})
     assert trace.events[-1].sentence == "The network's postback waits for earlier landing clicks to arrive."
+
+
+def test_a_page_tracked_directly_is_told_as_what_it_is() -> None:
+    direct = msgspec.structs.replace(CLICK, target="", offer_id=0, path_id=8)
+    view = PageEvent(event_id="v", at=NOW, kind=PageEventKind.LANDING_VIEW, click_id=CLICK.click_id)
+    trace = trace_click(direct.click_id, direct, (), (), (), {}, NAMES, [TracedPageEvent(view, "")])
+    sentences = [event.sentence for event in trace.events]
+    assert sentences[:2] == ["A visitor opened a page with the script.", "The visitor stayed on the page."]
+    trace = trace_click(direct.click_id, direct, (), (), (), {}, NAMES, ())
+    assert [event.sentence for event in trace.events] == [
+        "A visitor followed the campaign link.",
+        "The visitor was not redirected.",
+    ]

@@ -142,7 +142,7 @@ def trace_click(
     page_events: Sequence[TracedPageEvent] = (),
 ) -> Trace:
     """Return the timeline of a click. ``attempts`` are by postback id; ``names`` are those of its set-up."""
-    events = _click_events(click, names) if click else []
+    events = _click_events(click, names, bool(page_events)) if click else []
     events += [_page_event(one) for one in page_events]
     for notice in notices:
         events.append(_notice_event(notice))
@@ -168,7 +168,8 @@ def _provider(click: Click) -> str:
     return ", ".join(part for part in (name, click.connection) if part)
 
 
-def _click_events(click: Click, names: SetupNames) -> list[TraceEvent]:
+def _click_events(click: Click, names: SetupNames, has_page: bool) -> list[TraceEvent]:
+    is_direct = has_page and not click.target
     cost = f"{amount_text(click.cost_micros)} {click.cost_currency}" if click.cost_currency else ""
     place = " ".join(part for part in (click.country, click.device, click.os, click.browser) if part)
     rows = [f"V{number} {value}" for number in V_ROWS if (value := getattr(click, f"v{number}"))]
@@ -184,7 +185,7 @@ def _click_events(click: Click, names: SetupNames) -> list[TraceEvent]:
         screening=click.screening,
         flags=click.flags,
     )
-    sentence = "A visitor followed the campaign link"
+    sentence = f"A visitor {'opened a page with the script' if is_direct else 'followed the campaign link'}"
     sentence += f"; not counted: {click.screening}." if click.screening else "."
     redirect_details = _details(
         rule=_named(click.rule_id, names.rule_name),
@@ -194,7 +195,7 @@ def _click_events(click: Click, names: SetupNames) -> list[TraceEvent]:
         network=_named(click.network_id, names.network_name),
         target=masked_text(click.target),
     )
-    redirected = _redirect_sentence(click)
+    redirected = "The visitor stayed on the page." if is_direct else _redirect_sentence(click)
     return [
         TraceEvent(at=click.at, kind=EventKind.CLICK, id=click.click_id, sentence=sentence, details=click_details),
         TraceEvent(

@@ -194,3 +194,11 @@ def test_a_viewer_sees_reports_and_rates_and_changes_none(instance: "Instance", 
     for path in ("/panel", "/panel/reports", "/panel/rates"):
         panel.get(path)
     assert panel.post("/panel/rates", {"lines": "EUR 2026-02-01 1.1"}).status_code == 403
+
+
+def test_the_report_says_what_lp_ctr_counts(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    instance.visit()
+    told = "a page tracked directly is a landing visit only if its path has one landing"
+    assert told in panel.page("/panel/reports?column=clicks&column=lp_ctr").text
+    assert told not in panel.page("/panel/reports?column=clicks").text

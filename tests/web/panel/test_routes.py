@@ -134,3 +134,21 @@ def test_a_finding_of_a_flow_leads_to_the_editor(panel: "Panel", routed: "Instan
         "/api/v1/campaigns/1", json={"flow": {"rules": [{"name": "All", "paths": [{}]}, FLOW["rules"][0]]}}
     )
     assert "/panel/campaigns/1/flow#flow.rules[0]" in panel.page("/panel/check?campaign_id=1").addresses
+
+
+def test_from_a_page_that_tried_an_edited_flow_one_comes_back_to_it(panel: "Panel", routed: "Instance") -> None:
+    flow = "/panel/campaigns/1/flow"
+    for path in ("/panel/campaigns/1/route", panel.done("/panel/campaigns/1/backtests", EDITED)):
+        page = panel.page(path) if "backtests" in path else panel.sent(path, EDITED)
+        back = panel.sent(flow, {"flow_json": page.fields["flow_json"]})
+        assert "Visitors from Germany: to a 404 page." in back.text
+        assert "Germany" not in str(routed.got("campaigns/1")["flow"])
+        panel.done(flow, back.form(flow).fields)
+        (rule,) = routed.got("campaigns/1")["flow"]["rules"]
+        assert rule["name"] == "Germany"
+        routed.api.patch("/api/v1/campaigns/1", json={"flow": FLOW})
+
+
+def test_a_backtest_of_the_saved_flow_offers_no_way_back(panel: "Panel", routed: "Instance") -> None:
+    address = panel.done("/panel/campaigns/1/backtests", {"days": "30"})
+    assert "Back to the flow" not in panel.page(address).text

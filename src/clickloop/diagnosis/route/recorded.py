@@ -41,6 +41,8 @@ class RecordedStep(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     decision: FlowDecision
     is_last: bool
+    is_direct: bool = False
+    """Of a page that was tracked directly: nobody was sent anywhere, so that the path alone was drawn."""
 
     @property
     def key(self) -> tuple[int, int]:
@@ -74,7 +76,15 @@ def steps_of(click: Click) -> tuple[RecordedStep, ...]:
             landing_id=click.landing_id or None,
             offer_id=click.offer_id or None,
         )
-        steps.append(RecordedStep(flow_id=click.flow_id, version=click.flow_version, decision=decision, is_last=True))
+        steps.append(
+            RecordedStep(
+                flow_id=click.flow_id,
+                version=click.flow_version,
+                decision=decision,
+                is_last=True,
+                is_direct=not (click.target or click.landing_id or click.offer_id),
+            )
+        )
     return tuple(steps)
 
 
@@ -195,7 +205,7 @@ def _leads_there(ready: ReadyFlow[ItemKey], step: RecordedStep, path: Path | Non
         return chosen is None and path is None
     if chosen.id != path.id:
         return False
-    if not step.is_last or path.target in (PathTarget.URL, PathTarget.NOTHING, PathTarget.CAMPAIGN):
+    if not step.is_last or step.is_direct or path.target in (PathTarget.URL, PathTarget.NOTHING, PathTarget.CAMPAIGN):
         return True
     if chosen.landings.items:
         return chosen.choose(draw) == (PathTarget.LANDING_AND_OFFER, decision.landing_id)

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import msgspec
 from litestar import Response, Router, get, post
 from litestar.exceptions import HTTPException
 from litestar.params import JSONBody, QueryParameter
@@ -18,6 +19,7 @@ from clickloop.diagnosis.backtest.jobs import (
 )
 from clickloop.log_filter import MAX_ID
 from clickloop.logs.page import Page
+from clickloop.setup.flow import FlowParts
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Cursor, Limit, RecordIdPath
 from clickloop.web.api.problem import expect_found
@@ -54,6 +56,12 @@ def list_backtests(
 def read_backtest(context: Context, backtest_id: RecordIdPath) -> BacktestView:
     """Return a backtest: its progress, and its result once it is finished."""
     return backtest_view(expect_found(find_backtest(context, backtest_id.lower()), "backtest with that ID"))
+
+
+def read_tried_flow(context: ApiContext, backtest_id: str) -> FlowParts:
+    """Return the flow that a backtest tries. New rules and paths have no id yet."""
+    found = expect_found(find_backtest(context, backtest_id.lower()), "backtest with that ID")
+    return msgspec.json.decode(found.flow, type=FlowParts)
 
 
 def end_backtest(context: Context, backtest_id: RecordIdPath) -> BacktestView:

@@ -25,11 +25,17 @@ from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.routing.campaign_flow import PREFIX
 from clickloop.web.panel.routing.flow_draft import parts_tree
-from clickloop.web.panel.routing.flow_editing import MAX_FLOW_BYTES, MAX_FLOW_FIELDS, submitted_flow
+from clickloop.web.panel.routing.flow_editing import (
+    CARRIED_FIELD,
+    MAX_FLOW_BYTES,
+    MAX_FLOW_FIELDS,
+    carried_flow,
+    carried_text,
+    submitted_flow,
+)
 
 EDITED = "flow_shown"
 """The field of the editor's form, from which one comes here with a flow that is not saved."""
-_CARRIED = "flow_json"
 _FIELDS = ("country", "region", "device", "os", "os_version", "browser", "language", "connection", "unique")
 _MORE = (
     ("city", "City"),
@@ -58,11 +64,11 @@ def explain(viewer: CurrentViewer, context: Context, record_id: Id, form: FormPa
         flow = edited_flow(form)
         if form.has(EDITED):
             return _show(viewer, context, campaign, Form(()), flow=flow)
-        shown = Form((name, value) for name, value in form.pairs if name != _CARRIED)
+        shown = Form((name, value) for name, value in form.pairs if name != CARRIED_FIELD)
         body = shown.read(RouteBody, **({} if flow is None else {"flow": msgspec.to_builtins(flow)}))
         route = route_of_visitor(context, record_id, body)
     except InvalidInputError as error:
-        return _show(viewer, context, campaign, form, faults=error.faults, flow=_carried(form))
+        return _show(viewer, context, campaign, form, faults=error.faults, flow=carried_flow(form))
     return _show(viewer, context, campaign, form, flow=flow, route=route)
 
 
@@ -73,22 +79,13 @@ def edited_flow(form: Form) -> FlowParts | None:
         if read.faults:
             raise InvalidInputError(read.faults)
         return read.value.flow
-    return _carried(form)
+    return carried_flow(form)
 
 
 class _Edited(msgspec.Struct):
     """The flow of an editor's form."""
 
     flow: FlowParts = FlowParts()
-
-
-def _carried(form: Form) -> FlowParts | None:
-    """Return the flow that a form carries along; None for none and for one that somebody tampered with."""
-    text = form.raw(_CARRIED)
-    try:
-        return msgspec.json.decode(text, type=FlowParts) if text else None
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
 
 
 def _show(
@@ -124,7 +121,7 @@ def _show(
         faults,
         campaign=campaign,
         v=tree,
-        flow_json=msgspec.json.encode(flow).decode() if flow is not None else "",
+        flow_json=carried_text(flow),
         devices=[(name, name) for name in DEVICES],
         connections=[(name, name) for name in sorted(set(CONNECTIONS.values()))],
         more=_MORE,

@@ -21,7 +21,7 @@ from clickloop.web.panel.frame.form import FormParameter
 from clickloop.web.panel.frame.form_body import FIELD_LIMIT
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
-from clickloop.web.panel.routing.flow_editing import MAX_FLOW_BYTES, MAX_FLOW_FIELDS
+from clickloop.web.panel.routing.flow_editing import MAX_FLOW_BYTES, MAX_FLOW_FIELDS, carried_text
 
 PATH = "/panel/backtests"
 ROWS_PER_PAGE = 20
@@ -67,11 +67,14 @@ def start(viewer: CurrentViewer, context: Context, record_id: Id, form: FormPara
 def show(viewer: CurrentViewer, context: Context, backtest_id: RecordIdPath) -> PageResponse:
     """Return a backtest: its progress, then what would move."""
     view = api.read_backtest(context, backtest_id)
+    campaign = read_campaign(context, view.campaign_id)
+    tried = carried_text(api.read_tried_flow(context, backtest_id))
     return page(
         viewer,
         "backtest.html",
         view=view,
-        campaign=read_campaign(context, view.campaign_id),
+        campaign=campaign,
+        flow_json="" if campaign.flow_id or tried == carried_text(campaign.flow) else tried,
         moves=_moves(view),
         field_noun=field_noun,
         is_busy=not view.state.is_final,

@@ -30,6 +30,7 @@ from clickloop.web.panel.routing.flow_draft import FlowDraft, draft_of, parts_tr
 from clickloop.web.panel.routing.flow_editing import (
     MAX_FLOW_BYTES,
     MAX_FLOW_FIELDS,
+    carried_flow,
     shown_faults,
     submitted_flow,
     with_faults_open,
@@ -52,6 +53,8 @@ def show(viewer: CurrentViewer, context: Context, record_id: Id) -> PageResponse
 def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormParameter) -> PageResponse:
     """Save the flow, or show the form again as a button of it asks."""
     view = api.read_campaign(context, record_id)
+    if (tried := carried_flow(form)) is not None:  # back from a page that tried it
+        return _editor(viewer, context, view, json_value(view), draft_of(tried))
     submitted = submitted_flow(form, PREFIX) if form.has(_SHOWN) else None
     tree = json_value(view) | {name: form.text(name) for name in form.tree if name != "flow"}
     draft = submitted.draft if submitted else draft_of(view.flow)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from clickloop.setup.fault import FieldFault
+from clickloop.setup.flow import FlowParts
 from clickloop.web.panel.frame.form import Form
 from clickloop.web.panel.routing.flow_draft import FlowDraft, without_blanks
 from clickloop.web.panel.routing.flow_form import read_draft, typed_values
@@ -22,6 +23,8 @@ MAX_FLOW_FIELDS = 5_000
 """Form fields of the editor: those that are open, and a few for each closed rule."""
 MAX_FLOW_BYTES = 4 << 20  # 100,000 values in packed rules
 COUNTRIES_FIELD = "new_countries"
+CARRIED_FIELD = "flow_json"
+"""A flow that is not saved, in the forms of pages that try it."""
 
 
 class SubmittedFlow(msgspec.Struct, frozen=True):
@@ -49,6 +52,20 @@ def submitted_flow(form: Form, prefix: str = "") -> SubmittedFlow:
     pressed = step_of(step)
     field = form.text(f"{prefix}{pressed.place}.new_field") if pressed.place else ""
     return SubmittedFlow(with_blank_rows(with_step(draft, pressed, field)), step)
+
+
+def carried_text(flow: FlowParts | None) -> str:
+    """Return a flow that is not saved as the field that carries it through other pages; empty for none."""
+    return "" if flow is None else msgspec.json.encode(flow).decode()
+
+
+def carried_flow(form: Form) -> FlowParts | None:
+    """Return the flow that a form carries along; None for none and for one that somebody tampered with."""
+    text = form.raw(CARRIED_FIELD)
+    try:
+        return msgspec.json.decode(text, type=FlowParts) if text else None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
 
 
 def with_faults_open(draft: FlowDraft, faults: Sequence[FieldFault], prefix: str) -> FlowDraft:
