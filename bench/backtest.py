@@ -125,7 +125,7 @@ def _measured(facts: FactsStore) -> list[str]:
         "| --- | --- |",
         f"| Backtest of 20 rules × 3 conditions over {replay.clicks:,} clicks | {seconds:.1f} s ({cpu_seconds:.1f} s of CPU) |",
         f"| Clicks per second | {replay.clicks / seconds:,.0f} |",
-        f"| Ways told apart | {len(replay.ways()):,} |",
+        f"| Pairs of routes | {len(replay.route_pairs()):,} |",
         f"| Memory for it, at most | {_peak_mib() - before_mib} MiB |",
     ]
 

@@ -260,7 +260,8 @@ FOLDERS = (
 READING = """
 click.routing.conditions click.passed_query click.redirect_mode click.visitor_cookie click.page.landing_click click.page.page_report
 click.client_hints click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor
-click.routing.visitor_values click.geo.included
+click.routing.visitor_values
+click.geo.included
 conversion.condensed conversion.conversion_input conversion.lenient_json conversion.mended_json conversion.mending
 conversion.moment conversion.multipart_body conversion.network_words conversion.notice conversion.pairs
 conversion.status conversion.parameter_meaning conversion.upload.lines conversion.upload.cells conversion.upload.columns

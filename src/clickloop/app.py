@@ -37,7 +37,7 @@ from clickloop.store.file_fault import fault_sentence
 from clickloop.store.ledger.ledger import LedgerError
 from clickloop.store.ledger.people.users import has_owner_with_password
 from clickloop.stores import StoresRefusedError
-from clickloop.tracking.click_lookup import ClickLookupServer
+from clickloop.tracking.click_lookup import CoreLookupServer
 from clickloop.tracking.deliver import deliver
 from clickloop.web.api.context import ApiContext
 from clickloop.web.panel_port import PanelConnections
@@ -66,7 +66,7 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
         worker.start()
     beating = asyncio.create_task(core.vitals.beat_for_ever(workers))
     delivering = asyncio.create_task(deliver(core.delivery, core.sender))
-    lookups = asyncio.create_task(ClickLookupServer(core.folder, core.facts.find_clicks).serve_for_ever())
+    lookups = asyncio.create_task(CoreLookupServer(core.folder, core.facts.find_clicks).serve_for_ever())
     serving = asyncio.create_task(server._serve([listening]))  # noqa: SLF001 – serve() would install its own signal handlers
     # After the server was started: commands connect as soon as the address is there.
     write_core_address(core.folder, CoreAddress(f"http://{core.settings.panel_listen}", local_token))

@@ -81,7 +81,6 @@ def test_a_flow_with_landings_a_schedule_and_a_list_is_built_by_reading_the_scre
         rule.get_by_label("Send to").select_option(label="Landing, then offers")
         if not javascript:
             rule.get_by_role("button", name="Update").click()
-        rule.get_by_role("button", name="Add landing").click()
         rule.get_by_label("Landing 1", exact=True).select_option(label="Quiz")
         rule.get_by_label("Offer 1", exact=True).select_option(index=1)
         save(page)
@@ -93,6 +92,23 @@ def test_a_flow_with_landings_a_schedule_and_a_list_is_built_by_reading_the_scre
     (saved,) = flow_of(shared_tracker, campaign_id)["rules"]
     assert [one["field"] for one in saved["conditions"]] == ["v1", "device", "schedule"]
     assert saved["conditions"][2]["values"] == ["UTC", "mon 9-11"]
+
+
+def test_the_sentence_of_a_rule_follows_what_is_ticked_and_chosen(
+    chromium: Browser, session: Cookies, base: str, campaign_id: int
+) -> None:
+    with looking(chromium, base, cookies=session) as (page, troubles):
+        page.goto(f"/panel/campaigns/{campaign_id}/flow")
+        page.get_by_role("button", name="Add another rule").click()
+        rule = page.get_by_role("region", name="Rule 1")
+        expect(rule.get_by_label("Field of the new condition")).to_be_focused()
+        rule.get_by_label("Field of the new condition").select_option(label="Device")
+        rule.get_by_role("button", name="Add condition").click()
+        rule.get_by_label("tablet", exact=True).check()
+        expect(rule).to_contain_text("Visitors on tablets: to the fallback URL, because no offer is chosen.")
+        rule.get_by_label("Offer 1", exact=True).select_option(index=1)
+        expect(rule).to_contain_text("Visitors on tablets: to “")
+        assert troubles.found == []
 
 
 def test_shares_follow_the_weights_and_a_day_of_the_grid_is_ticked_at_once(

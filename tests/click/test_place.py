@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.click.place import NOWHERE, Place, place_from
-from tests.click.mmdb import DBIP_CITY, FLAT_CITY, GEOIP_ISP, GEOLITE_ASN, GEOLITE_CITY, IPINFO_LITE
+from tests.click.geo.mmdb import DBIP_CITY, FLAT_CITY, GEOIP_ISP, GEOLITE_ASN, GEOLITE_CITY, IPINFO_LITE
 
 
 @pytest.mark.parametrize(

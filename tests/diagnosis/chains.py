@@ -7,7 +7,7 @@ import msgspec
 from clickloop.conversion.status import SALE, CountsAs, Status, StatusWords
 from clickloop.diagnosis.check.chain import Chain, CheckedRule
 from clickloop.diagnosis.check.evidence import CampaignEvidence, CheckEvidence
-from clickloop.postback.rule import Conditions, RequestTemplate, Rule
+from clickloop.postback.rule import Conditions, PostbackRule, RequestTemplate
 from clickloop.report.evidence import ClickEvidence, RuleEvidence
 from clickloop.setup.campaign import Campaign
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogFlow, CatalogOffer, CatalogRow
@@ -39,13 +39,15 @@ CAMPAIGN = Campaign(
     fallback_url="https://fallback.example/",
     flow=offers_by_weight((5, 100)),
 )
-RULE = Rule(
+RULE = PostbackRule(
     rule_id=1,
     name="Traffic source postback",
     source_id=3,
     request=RequestTemplate(url="https://source.example/pb?id={externalid}&p={payout}&z={zone}"),
 )
-TELEGRAM = Rule(rule_id=2, name="Telegram", request=RequestTemplate(url="https://bot.example/send?text={payout}"))
+TELEGRAM = PostbackRule(
+    rule_id=2, name="Telegram", request=RequestTemplate(url="https://bot.example/send?text={payout}")
+)
 STATUSES = (
     StatusWords(SALE, ("approved", "sale")),
     StatusWords(Status("hold", "Hold", CountsAs.PENDING), ("hold", "pending")),
@@ -79,7 +81,7 @@ def chain(
     network: Network | None = NETWORK,
     offer: Offer = OFFER,
     campaign: Campaign = CAMPAIGN,
-    rules: tuple[Rule, ...] = (RULE, TELEGRAM),
+    rules: tuple[PostbackRule, ...] = (RULE, TELEGRAM),
     paused: bool = False,
     **changes: Any,
 ) -> Chain:

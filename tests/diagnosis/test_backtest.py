@@ -9,7 +9,7 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.click.routing.flow import choose, draw_after_hop
-from clickloop.click.routing.visitor_values import values_of_click
+from clickloop.click.routing.visitor_values import click_value_of
 from clickloop.diagnosis.backtest.field_reader import FieldReader
 from clickloop.diagnosis.backtest.replay import BacktestFlows, Replay, derived_draw
 from clickloop.diagnosis.backtest.result import BacktestResult, MoneySum, MoveLevel
@@ -66,7 +66,7 @@ def test_clicks_of_random_flows_go_where_the_edge_sends_them() -> None:
         ]
         expected = Counter[tuple[int, ...]]()
         for click in clicks:
-            choice = choose(ready, values_of_click(ready.fields, click), click.draw)
+            choice = choose(ready, [click_value_of(click, field) for field in ready.fields], click.draw)
             kind, number = (None if choice.path is None else choice.path.choose(click.draw)) or (None, 0)
             expected[
                 choice.rule_id,
@@ -74,7 +74,9 @@ def test_clicks_of_random_flows_go_where_the_edge_sends_them() -> None:
                 number if kind is PathTarget.LANDING_AND_OFFER else 0,
                 number if kind is PathTarget.OFFER else 0,
             ] += 1
-        found = Counter({tuple(after): tally.clicks for (_, after), tally in replayed(parts, clicks).ways().items()})
+        found = Counter(
+            {tuple(after): tally.clicks for (_, after), tally in replayed(parts, clicks).route_pairs().items()}
+        )
         assert found == expected
 
 
@@ -146,9 +148,9 @@ def test_a_path_to_another_campaign_is_followed_with_its_draw() -> None:
     assert chosen is not None
     item = chosen.choose(draw_after_hop(draw))
     assert item is not None
-    ways = {tuple(after) for _, after in replayed(first, clicks, others={2: second}).ways()}
+    ways = {tuple(after) for _, after in replayed(first, clicks, others={2: second}).route_pairs()}
     assert ways == {(9, 8, 0, item[1]), (0, 7, 0, 0)}
-    assert {tuple(after) for _, after in replayed(first, clicks).ways()} == {(0, 0, 0, 0)}
+    assert {tuple(after) for _, after in replayed(first, clicks).route_pairs()} == {(0, 0, 0, 0)}
 
 
 def test_a_value_that_clicks_did_not_keep_is_named_with_their_number() -> None:
@@ -197,15 +199,15 @@ def test_ways_beyond_the_limit_are_still_counted_and_told_apart_by_whether_they_
     clicks = [
         msgspec.structs.replace(CLICK, click_id=f"c{n}", path_id=n + 1, offer_id=1 + n % 2, draw=9) for n in range(20)
     ]
-    replay = replayed(parts, clicks, max_ways=3)
+    replay = replayed(parts, clicks, max_route_pairs=3)
     result = result_of(replay)
-    assert (result.all.clicks, result.moved.clicks, len(replay.ways())) == (20, 10, 5)
+    assert (result.all.clicks, result.moved.clicks, len(replay.route_pairs())) == (20, 10, 5)
 
 
 def test_what_is_remembered_is_bounded_and_changes_no_result() -> None:
     chance = random.Random(8)
     parts = random_flow(chance)
     clicks = [msgspec.structs.replace(random_visitor(chance, CLICK), click_id=f"c{n}", draw=n + 1) for n in range(300)]
-    usual = replayed(parts, clicks).ways()
-    bounded = replayed(parts, clicks, max_remembered=2).ways()
+    usual = replayed(parts, clicks).route_pairs()
+    bounded = replayed(parts, clicks, max_remembered=2).route_pairs()
     assert {way: tally.clicks for way, tally in usual.items()} == {way: tally.clicks for way, tally in bounded.items()}

@@ -150,13 +150,6 @@ CASES: list[tuple[CheckCode, Severity, CheckPlaceKind, str, dict[str, Any] | Che
         offering("https://network.example/?sub1={clickid}&p={payout}"),
     ),
     (
-        CheckCode.NO_VALUE_YET,
-        W,
-        CheckPlaceKind.OFFER,
-        "url",
-        offering("https://network.example/?sub1={clickid}&c={path.name}"),
-    ),
-    (
         CheckCode.NO_CLICK_ID_IN_NOTICE,
         E,
         CheckPlaceKind.NETWORK,

@@ -19,7 +19,7 @@ from clickloop.diagnosis.doctor_checks import MAX_SHOWN
 from clickloop.diagnosis.doctor_finding import DoctorVerdict
 from clickloop.postback.due import DuePostback
 from clickloop.postback.postback_log import NewPostback
-from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule
+from clickloop.postback.rule import PostbackRequest, PostbackRule, RequestTemplate
 from clickloop.store.delivery_hold import hold_deliveries
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
 from clickloop.store.journal.segment import closed_segment_bytes, record_line
@@ -31,7 +31,7 @@ from clickloop.store.ledger.logs.notices import insert_notices
 from clickloop.store.ledger.logs.postbacks import insert_postbacks
 from clickloop.store.ledger.schema.tables import conversion_changes, conversions, postback_rules, receivers
 from clickloop.store.ledger.setup.postback_rules import insert_rule
-from tests.click.mmdb import GEOIP_ISP, GEOLITE_CITY, base_of
+from tests.click.geo.mmdb import GEOIP_ISP, GEOLITE_CITY, base_of
 from tests.empty_stores import open_facts, open_ledger
 from tests.store.used_folder import used
 
@@ -92,7 +92,7 @@ def with_postback(folder: Path, **replaced: object) -> None:
     numbers = ("campaign_id", "source_id", "offer_id", "network_id", "payout_micros")
     moments = ("converted_at", "created_at", "updated_at")
     with ledger.write() as tx:
-        insert_rule(tx, Rule(rule_id=0, name="R", request=RequestTemplate(url="https://r.example/")), NOW)
+        insert_rule(tx, PostbackRule(rule_id=0, name="R", request=RequestTemplate(url="https://r.example/")), NOW)
         registered = {"outcome": NoticeOutcome.NEW, "conversion_id": "c" * 26, "version": 1}
         insert_notices(tx, [StoredNotice(raw=raw, **registered)])  # type: ignore[arg-type]
         row = {

@@ -9,7 +9,7 @@ import pytest
 from clickloop.click.click import Click
 from clickloop.click.routing.flow import choose, draw_after_hop
 from clickloop.click.routing.not_served import NotServedReason
-from clickloop.click.routing.visitor_values import values_of_click
+from clickloop.click.routing.visitor_values import click_value_of
 from clickloop.diagnosis.condition_phrases import FlowNames
 from clickloop.diagnosis.route.explained import (
     ClosedReason,
@@ -44,7 +44,7 @@ def flow_of(parts: FlowParts, flow_id: int = 5, version: int = 2) -> FlowInForce
 def recorded(click: Click, parts: FlowParts, draw: int) -> Click:
     """A click as the edge keeps it after a decision."""
     ready = keyed_flow(parts, {})
-    choice = choose(ready, values_of_click(ready.fields, click), draw)
+    choice = choose(ready, [click_value_of(click, field) for field in ready.fields], draw)
     item = None if choice.path is None else choice.path.choose(draw)
     kind, number = item or (None, 0)
     return msgspec.structs.replace(
@@ -101,7 +101,7 @@ def test_what_is_explained_of_2000_random_flows_is_what_the_edge_chooses() -> No
 
 
 def _known(click: Click, field: str) -> VisitorValue:
-    (value,) = values_of_click([field], click)
+    value = click_value_of(click, field)
     return VisitorValue(value, ValueState.KNOWN if value else ValueState.UNKNOWN)
 
 

@@ -158,10 +158,10 @@ def test_ten_thousand_events_take_one_press(edge: LandingProcess) -> None:
     assert 0 < len(event.events) <= 30
 
 
-def test_presses_without_a_click_id_are_counted_for_the_core(own_edge: LandingProcess) -> None:
+def test_landing_clicks_without_a_click_id_are_counted_for_the_core(own_edge: LandingProcess) -> None:
     own_edge.ask("GET", "/click")
     own_edge.ask("GET", "/click/2?cid=x")
-    eventually(lambda: read_unknown_links(own_edge.folder).presses == 2)
+    eventually(lambda: read_unknown_links(own_edge.folder).lost_landing_clicks == 2)
 
 
 # The script ---------------------------------------------------------------------------------------------------------

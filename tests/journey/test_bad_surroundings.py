@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from clickloop.setup.catalog import FILE_NAME as CATALOG
-from tests.click.mmdb import FLAT_CITY, GEOIP_ISP, GEOLITE_CITY, base_of, country_base
+from tests.click.geo.mmdb import FLAT_CITY, GEOIP_ISP, GEOLITE_CITY, base_of, country_base
 from tests.journey.running import eventually, running
 
 pytestmark = pytest.mark.journey

@@ -13,7 +13,7 @@ from clickloop.click.click import Screening
 from clickloop.conversion.notice import RefusalReason
 from clickloop.conversion.notice_log import NoticeOutcome
 from clickloop.demo.figures import check_figures
-from clickloop.demo.observed import ObservedTraffic, SentNotice, SentStep, Visit
+from clickloop.demo.observed import CampaignVisit, ObservedTraffic, SentNotice, SentStep
 from clickloop.demo.plan import DELIVERED, ConversionStep, Fate, PlannedVisitor, make_plan
 from clickloop.demo.reported import ApiClick, ApiConversion, ApiMoney, ApiNotice, ApiPostback, ApiStatus, TrackerData
 from clickloop.demo.standins import NetworkVisit, ReceivedPostback
@@ -88,8 +88,8 @@ def _observed() -> ObservedTraffic:
     assert sale.source == DELIVERED
     return ObservedTraffic(
         visits=(
-            Visit(_visitor(1), 302, "c1", ""),
-            Visit(_visitor(2, Screening.PREVIEW_BOT), 302, "c2", ""),
+            CampaignVisit(_visitor(1), 302, "c1", ""),
+            CampaignVisit(_visitor(2, Screening.PREVIEW_BOT), 302, "c2", ""),
         ),
         arrivals=(NetworkVisit("c1", b"\xff+1", "1"), NetworkVisit("c2", b"\xff+2", "1")),
         sent=(

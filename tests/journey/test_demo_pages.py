@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from clickloop.demo.observed import ObservedTraffic, PageVisit, Place, Press
+from clickloop.demo.observed import ArrivalPlace, ButtonPress, ObservedTraffic, PageVisit
 from clickloop.demo.page_figures import check_pages
-from clickloop.demo.page_plan import LANDING_COUNTRIES, PageVisitor, Way, make_page_plan
+from clickloop.demo.page_plan import LANDING_COUNTRIES, PageVisitor, PlannedRoute, make_page_plan
 from clickloop.demo.page_setup import RULE, PageSetup
 from clickloop.demo.plan import ConversionStep, PlannedVisitor, make_plan
 from clickloop.demo.reported import (
@@ -38,7 +38,9 @@ SETUP = PageSetup(
 SALE = ConversionStep(txid="T1", word="1", cents=500, micros=5_000_000)
 
 
-def _planned(name: str, country: str, way: Way, presses: tuple[int, ...], *, reloads: bool = False) -> PageVisitor:
+def _planned(
+    name: str, country: str, way: PlannedRoute, presses: tuple[int, ...], *, reloads: bool = False
+) -> PageVisitor:
     visitor = PlannedVisitor(
         number=1,
         external_id=name.encode() + b"\xff",
@@ -50,22 +52,24 @@ def _planned(name: str, country: str, way: Way, presses: tuple[int, ...], *, rel
         macro_values={"{geo}": country},
         steps=(SALE,),
     )
-    return PageVisitor(visitor=visitor, way=way, presses=presses, reloads=reloads)
+    return PageVisitor(visitor=visitor, route=way, presses=presses, reloads=reloads)
 
 
 OVER_LANDING = PageVisit(
-    planned=_planned("a", "DE", Way.OVER_LANDING, (1, 2, 2)),
-    place=Place.LANDING,
+    planned=_planned("a", "DE", PlannedRoute.OVER_LANDING, (1, 2, 2)),
+    place=ArrivalPlace.LANDING,
     click_id="c1",
-    presses=(Press(1, "3", "c1"), Press(2, "4", "c1"), Press(2, "4", "c1")),
+    presses=(ButtonPress(1, "3", "c1"), ButtonPress(2, "4", "c1"), ButtonPress(2, "4", "c1")),
     views=1,
 )
-PAST_LANDING = PageVisit(planned=_planned("b", "US", Way.PAST_LANDING, ()), place=Place.OFFER, click_id="c2", offer="3")
+PAST_LANDING = PageVisit(
+    planned=_planned("b", "US", PlannedRoute.PAST_LANDING, ()), place=ArrivalPlace.OFFER, click_id="c2", offer="3"
+)
 STRAIGHT = PageVisit(
-    planned=_planned("c", "FR", Way.STRAIGHT_TO_PAGE, (1,), reloads=True),
-    place=Place.PAGE,
+    planned=_planned("c", "FR", PlannedRoute.STRAIGHT_TO_PAGE, (1,), reloads=True),
+    place=ArrivalPlace.PAGE,
     click_id="c3",
-    presses=(Press(1, "3", "c3"),),
+    presses=(ButtonPress(1, "3", "c3"),),
     views=1,
 )
 
@@ -149,7 +153,7 @@ def _with_clicks(change: Callable[[ApiClick], ApiClick]) -> PageData:
 
 WRONG = {
     "a visitor of the rule's country was sent to an offer": (
-        (_observed(replace(OVER_LANDING, place=Place.OFFER), PAST_LANDING, STRAIGHT), _pages(), _data()),
+        (_observed(replace(OVER_LANDING, place=ArrivalPlace.OFFER), PAST_LANDING, STRAIGHT), _pages(), _data()),
         "Visitors sent where the rule by country says",
     ),
     "a click is reported of another country": (
@@ -163,7 +167,9 @@ WRONG = {
     "a repeated press led to another offer": (
         (
             _observed(
-                replace(OVER_LANDING, presses=(*OVER_LANDING.presses[:2], Press(2, "3", "c1"))), PAST_LANDING, STRAIGHT
+                replace(OVER_LANDING, presses=(*OVER_LANDING.presses[:2], ButtonPress(2, "3", "c1"))),
+                PAST_LANDING,
+                STRAIGHT,
             ),
             _pages(),
             _data(),
@@ -232,28 +238,28 @@ def test_every_check_of_pages_has_a_case_in_which_it_fails() -> None:
 @pytest.mark.parametrize("visitors", [100, 300, 3_000])
 def test_every_plan_of_pages_has_every_kind_of_visitor(visitors: int) -> None:
     plan = make_page_plan(visitors, first_number=visitors)
-    over_landing = [planned for planned in plan if planned.way is Way.OVER_LANDING]
-    assert {planned.way for planned in plan} == set(Way)
+    over_landing = [planned for planned in plan if planned.route is PlannedRoute.OVER_LANDING]
+    assert {planned.route for planned in plan} == set(PlannedRoute)
     assert {(planned.keeps_cookies, planned.runs_scripts) for planned in over_landing} == {
         (True, True),
         (True, False),
         (False, True),
     }
-    for way in (Way.OVER_LANDING, Way.STRAIGHT_TO_PAGE):
-        pressed = [planned.presses for planned in plan if planned.way is way]
+    for way in (PlannedRoute.OVER_LANDING, PlannedRoute.STRAIGHT_TO_PAGE):
+        pressed = [planned.presses for planned in plan if planned.route is way]
         assert any(len(set(presses)) < len(presses) for presses in pressed)
         assert {presses[-1] for presses in pressed if presses} == {1, 2}
-        assert any(planned.reloads for planned in plan if planned.way is way)
-        assert any(planned.visitor.steps for planned in plan if planned.way is way)
+        assert any(planned.reloads for planned in plan if planned.route is way)
+        assert any(planned.visitor.steps for planned in plan if planned.route is way)
 
 
 def test_visitors_of_pages_come_from_the_country_of_their_way_and_convert_only_at_an_offer() -> None:
     plan = make_page_plan(3_000, first_number=3_000)
     for planned in plan:
-        if planned.way is not Way.STRAIGHT_TO_PAGE:
-            assert (planned.country in LANDING_COUNTRIES) == (planned.way is Way.OVER_LANDING)
+        if planned.route is not PlannedRoute.STRAIGHT_TO_PAGE:
+            assert (planned.country in LANDING_COUNTRIES) == (planned.route is PlannedRoute.OVER_LANDING)
         if planned.visitor.steps:
-            assert planned.presses or planned.way is Way.PAST_LANDING
+            assert planned.presses or planned.route is PlannedRoute.PAST_LANDING
 
 
 def test_visitors_of_pages_share_no_transaction_id_with_other_visitors() -> None:

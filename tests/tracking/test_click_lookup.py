@@ -12,7 +12,7 @@ import pytest
 from clickloop.click.click import Click
 from clickloop.click_id import ClickId
 from clickloop.store.facts.facts import FactsError
-from clickloop.tracking.click_lookup import LOOKUP_SECONDS, MAX_LOOKUPS, SOCKET_NAME, ClickLookup, ClickLookupServer
+from clickloop.tracking.click_lookup import LOOKUP_SECONDS, MAX_LOOKUPS, SOCKET_NAME, CoreLookup, CoreLookupServer
 
 NOW = 1_800_000_000_000
 YOUNG, OLD = ClickId("01young0000000000000000000", NOW - 100), ClickId("01older0000000000000000000", NOW - 86_400_000)
@@ -41,13 +41,13 @@ def _click(click_id: ClickId) -> Click:
 
 
 @contextlib.asynccontextmanager
-async def serving(folder: Path, facts: Facts) -> AsyncIterator[ClickLookup]:
+async def serving(folder: Path, facts: Facts) -> AsyncIterator[CoreLookup]:
     """The edge's side of a core that is running."""
-    serving = asyncio.create_task(ClickLookupServer(folder, facts.find_clicks).serve())
+    serving = asyncio.create_task(CoreLookupServer(folder, facts.find_clicks).serve())
     while not (folder / "run" / SOCKET_NAME).exists():  # noqa: ASYNC110 – the next iteration of the loop
         await asyncio.sleep(0)
     try:
-        yield ClickLookup(folder, lambda: NOW)
+        yield CoreLookup(folder, lambda: NOW)
     finally:
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
@@ -89,19 +89,19 @@ def test_without_a_core_there_is_an_answer_at_once(tmp_path: Path, was_running: 
             left.bind(str(tmp_path / "run" / SOCKET_NAME))
             left.close()
         begun = time.monotonic()
-        assert await ClickLookup(tmp_path, lambda: NOW).find(YOUNG) is None
+        assert await CoreLookup(tmp_path, lambda: NOW).find(YOUNG) is None
         return time.monotonic() - begun
 
     assert asyncio.run(look_up()) < LOOKUP_SECONDS / 2
 
 
 def test_a_core_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
-    async def look_up() -> ClickLookup:
+    async def look_up() -> CoreLookup:
         (tmp_path / "run").mkdir()
         silent = socket.socket(socket.AF_UNIX)
         silent.bind(str(tmp_path / "run" / SOCKET_NAME))
         silent.listen()
-        lookup = ClickLookup(tmp_path, lambda: NOW)
+        lookup = CoreLookup(tmp_path, lambda: NOW)
         assert await lookup.find(YOUNG) is None
         silent.close()
         return lookup

@@ -1,4 +1,4 @@
-"""Client hints: what a browser says of its device to a page, where its User-Agent is frozen. Pure."""
+"""Client hints, with which a browser describes its device to a page where its User-Agent is frozen. Pure."""
 
 import msgspec
 
@@ -10,7 +10,7 @@ _WINDOWS_11 = 13  # Microsoft: the first platform version of Windows 11
 
 
 class HintedDevice(msgspec.Struct, frozen=True, gc=False):
-    """A User-Agent to parse in place of the frozen one, and the version of the system if it is known."""
+    """A User-Agent to parse in place of the frozen one, and the operating system's version; empty if unknown."""
 
     useragent: str
     os_version: str
@@ -21,7 +21,7 @@ def hinted(useragent: str, hints: Hints) -> HintedDevice:
     model = "".join(c for c in hints.model if c.isalnum() or c in " -_.+")[:MAX_HINT_CHARACTERS].strip()
     version = _version(hints.platform_version)
     if _FROZEN_ANDROID in useragent:
-        # The parser knows models only in their place behind a version.
+        # The parser finds a model only after a version.
         named = useragent.replace(_FROZEN_ANDROID, f"Android {version or 10}; {model}", 1) if model else useragent
         return HintedDevice(named, version)
     if "Windows NT 10.0" in useragent and version:
@@ -31,7 +31,7 @@ def hinted(useragent: str, hints: Hints) -> HintedDevice:
 
 
 def _version(text: str) -> str:
-    """Return the first two numbers of a version (``14.5.0`` → ``14.5``, ``14.0.0`` → ``14``); empty: it is none."""
+    """Return the first two numbers of a version (``14.5.0`` → ``14.5``, ``14.0.0`` → ``14``); empty if it is not a version."""
     numbers = text[:MAX_HINT_CHARACTERS].split(".")[:2]
     if not all(number.isascii() and number.isdigit() and len(number) <= 5 for number in numbers):
         return ""

@@ -1,4 +1,15 @@
-"""The continent of each country, for bases that don't say it."""
+"""The continent of each country, for bases that don't give it."""
+
+CONTINENTS = {
+    "AF": "Africa",
+    "AN": "Antarctica",
+    "AS": "Asia",
+    "EU": "Europe",
+    "NA": "North America",
+    "OC": "Oceania",
+    "SA": "South America",
+}
+"""Two-letter codes and English names."""
 
 _COUNTRIES = {
     "AF": "AO BF BI BJ BW CD CF CG CI CM CV DJ DZ EG EH ER ET GA GH GM GN GQ GW KE KM LR LS LY MA MG ML MR MU MW MZ NA NE NG RE RW "
@@ -15,9 +26,9 @@ _COUNTRIES = {
 }
 """Countries by continent, from GeoNames' ``countryInfo.txt`` (CC BY 4.0), which MaxMind's bases follow; ``EU``, their code for an
 address somewhere in Europe, added."""
-_CONTINENTS = {country: continent for continent, countries in _COUNTRIES.items() for country in countries.split()}
+_CONTINENT_OF = {country: continent for continent, countries in _COUNTRIES.items() for country in countries.split()}
 
 
 def continent_of(country: str) -> str:
     """Return the two-letter code of a country's continent; empty if the country is unknown."""
-    return _CONTINENTS.get(country, "")
+    return _CONTINENT_OF.get(country, "")

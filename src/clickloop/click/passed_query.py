@@ -1,4 +1,4 @@
-"""Passing parameters of the campaign link on to a landing or an offer, so that ad platforms' tags there find their click ids."""
+"""Pass parameters of the campaign link on to landings and offers, where ad platforms' tags need their click ids."""
 
 from collections.abc import Collection
 from urllib.parse import quote, unquote_plus
@@ -6,7 +6,7 @@ from urllib.parse import quote, unquote_plus
 from clickloop.click.query import MAX_PAIRS
 from clickloop.setup.redirect import PassQuery
 
-MAX_PASSED_BYTES = 4_000  # of what is added to an address
+MAX_PASSED_BYTES = 4_000  # added to a URL
 
 PLATFORM_CLICK_IDS = frozenset(
     {
@@ -33,10 +33,10 @@ PLATFORM_CLICK_IDS = frozenset(
 def with_passed_query(
     location: str, query: bytes, passing: PassQuery, names: Collection[str] = PLATFORM_CLICK_IDS
 ) -> str:
-    """Return an address with the parameters of a campaign link's query added, each as it came.
+    """Return a URL with the parameters of a campaign link's query added unchanged, before the fragment.
 
-    A parameter that the address has already keeps the address's value: the user wrote it there. The fragment stays last. What would
-    make the address longer than ``MAX_PASSED_BYTES`` more is left out.
+    A parameter that is already in the URL keeps the value that the user gave it there. Parameters that would add more than
+    ``MAX_PASSED_BYTES`` are left out.
     """
     if passing is PassQuery.NONE or not query:
         return location
@@ -48,7 +48,7 @@ def with_passed_query(
         name = _name(pair)
         if not name or name in present or (passing is PassQuery.CLICK_IDS and name not in names) or len(pair) >= room:
             continue
-        # Percent-encoded again where it came raw; escapes stay as they are.
+        # Encodes raw bytes; existing escapes stay.
         text = quote(pair, safe="!$'()*+,/:;=?@[]~%&-._")
         if len(text) >= room:
             continue
@@ -67,5 +67,5 @@ def first_pairs(query: bytes) -> list[bytes]:
 
 
 def _name(pair: bytes) -> str:
-    """Return a parameter's name in lower case; empty: it has none."""
+    """Return a parameter's name in lower case; empty if it has none."""
     return unquote_plus(pair.partition(b"=")[0][:200].decode("utf-8", "replace")).lower()

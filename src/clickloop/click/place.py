@@ -1,4 +1,4 @@
-"""Where a visitor is, put together from several geo bases: country, region, city, provider, connection."""
+"""The place of a visitor, merged from several geo bases: country, region, city, provider and connection."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
+from clickloop.click.continent import CONTINENTS
 from clickloop.click.geo.region import region_code
 
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _SUBDIVISION = re.compile(r"[A-Z0-9]{1,3}")
-_CONTINENTS = frozenset({"AF", "AN", "AS", "EU", "NA", "OC", "SA"})
 _AS_NUMBER = re.compile(r"(?:AS)?([0-9]{1,10})")
 MAX_NAME_LENGTH = 100
 _WITHIN_COUNTRY = ("continent", "region", "city")
@@ -28,13 +28,13 @@ CONNECTIONS = {
     "dial-up": "dialup",
     "satellite": "satellite",
 }
-"""The connection types of MaxMind's and other bases, in lower case, and what we call them."""
+"""Our name of each connection type of MaxMind's and other bases, in lower case."""
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
-    """Where a visitor is. An empty text: no base knows.
+    """The place of a visitor. A text is empty if no base knows it.
 
-    ``country``: ISO 3166-1 alpha-2. ``region``: ISO 3166-2 (``US-CA``). ``asn``: the number of the autonomous system, as digits.
+    ``country``: ISO 3166-1 alpha-2. ``region``: ISO 3166-2 (``US-CA``). ``asn``: number of the autonomous system, as digits.
     ``connection``: a value of ``CONNECTIONS``.
     """
 
@@ -51,11 +51,11 @@ NOWHERE = Place()
 
 
 def place_from(records: Iterable[object]) -> Place:
-    """Return what the records that several bases have of one address say together; of two that differ the first counts.
+    """Merge the records that several bases have for one address; the first one with a value counts.
 
-    The forms are those of MaxMind (GeoIP2, GeoLite2) and of bases that follow them, such as DB-IP's, and flat ones: IPinfo's and
-    ip-location-db's. A base's own codes of regions are no ISO 3166-2 and are left out; the name of a region is understood where it
-    means only one. A record that places the address in another country adds no region and city.
+    Reads the formats of MaxMind (GeoIP2, GeoLite2) and of bases that follow them, such as DB-IP's, and the flat ones of IPinfo and
+    ip-location-db. Regions that are not ISO 3166-2 codes are read by name, if the name is unambiguous. A record with another country
+    adds no continent, region or city.
     """
     found: dict[str, str] = {}
     for record in records:
@@ -98,7 +98,7 @@ def _continent(record: Mapping[Any, Any]) -> str:
     for name in ("continent", "continent_code"):
         value = record.get(name)
         code = value.get("code") if isinstance(value, Mapping) else value
-        if isinstance(code, str) and code in _CONTINENTS:
+        if isinstance(code, str) and code in CONTINENTS:
             return code
     return ""
 
@@ -114,7 +114,7 @@ def _region(record: Mapping[Any, Any], country: str) -> str:
 
 
 def _name(value: object) -> str:
-    """Return an English name of a place."""
+    """Return the English name of a place."""
     if isinstance(value, Mapping):
         names = value.get("names")
         value = names.get("en") if isinstance(names, Mapping) else None
@@ -141,7 +141,7 @@ def _first_text(record: Mapping[Any, Any], traits: Mapping[Any, Any], *names: st
 
 
 def _clean(text: str) -> str:
-    """Return a text as the facts can store it."""
+    """Return a text that the facts can store."""
     return text[:MAX_NAME_LENGTH].replace("\0", "")
 
 

@@ -1,8 +1,7 @@
-"""The ways of sending a visitor on: a header, or a page that the browser leaves at once. Pure.
+"""Pages that redirect a visitor: by meta refresh, by script, and by a second meta refresh on another domain. Pure.
 
-A page hides the campaign link from the offer's network: browsers name at most the page itself as the referrer. A double meta refresh
-goes by a second page on another domain, whose address is signed and works for a minute, so that nobody can use it to send visitors
-where they like.
+A page hides the campaign link from the offer's network, since browsers send at most the page itself as the referrer. The URL of a
+second page is signed and expires after a minute, so that it is no open redirect.
 """
 
 import base64
@@ -17,7 +16,7 @@ _TAG_BYTES = 12
 
 
 def leaving_page(location: str, *, by_script: bool) -> bytes:
-    """Return the page that a browser leaves for ``location`` at once. No referrer is sent, and nothing else is loaded."""
+    """Return a page that redirects to ``location`` at once. It sends no referrer and loads nothing else."""
     address = escape(location, quote=True)
     refresh = f'<meta http-equiv="refresh" content="0;url={address}">'
     head = (
@@ -32,24 +31,24 @@ def leaving_page(location: str, *, by_script: bool) -> bytes:
 
 
 def _script_text(text: str) -> str:
-    """Return a text as a literal of JavaScript that no HTML parser reads as the end of its script."""
+    """Return a JavaScript literal of a text that cannot end its script element."""
     return json.dumps(text).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 class SecondHops:
-    """Makes and reads the tokens of second pages, under the installation's key."""
+    """Makes and reads the tokens of second pages, signed with the installation's key."""
 
     def __init__(self, key: bytes) -> None:
         self._signer = hashlib.blake2s(key=key, digest_size=_TAG_BYTES, person=b"hop")
 
     def token(self, location: str, now_ms: int) -> str | None:
-        """Return the token for an address; None for one that is too long for it."""
+        """Return the token for a URL; None if the URL is too long for one."""
         packed = (now_ms // 1000 + MAX_HOP_SECONDS).to_bytes(5, "big") + location.encode()
         token = base64.urlsafe_b64encode(self._tag(packed) + packed).rstrip(b"=").decode("ascii")
         return token if len(token) <= MAX_HOP_BYTES else None
 
     def location(self, token: str, now_ms: int) -> str | None:
-        """Return the address of a token; None for one that is not ours, or older than a minute."""
+        """Return the URL in a token; None if it is not ours or older than a minute."""
         if len(token) > MAX_HOP_BYTES or not token.isascii():
             return None
         try:

@@ -1,6 +1,7 @@
-"""The visitor's cookie: their latest clicks and what they have seen of each campaign, signed, so that edges need no store for it.
+"""The visitor's signed cookie: their latest visits and the campaigns they have seen, so that edges need no store for them.
 
-It holds no address and no name. A cookie that was changed, cut, made by another installation or by a later version counts as none.
+It contains no address and no name. A cookie that was changed, truncated, or written by another installation or a later version is
+ignored.
 """
 
 import binascii
@@ -13,23 +14,23 @@ from msgspec.structs import replace
 
 from clickloop.click.routing.routes import Route
 
-MAX_BYTES = 2000  # of the value: browsers keep 4,096 for name, value and attributes, and other cookies share the header
-MAX_VISITS = 5  # a visitor with several tabs of landings open
+MAX_BYTES = 2000  # browsers store 4,096 bytes of name, value and attributes, and other cookies share the header
+MAX_VISITS = 5  # a visitor may have landings open in several tabs
 MAX_CAMPAIGNS = 50
-MAX_VALUE_BYTES = 600  # of a visit's values: beyond, they would push out what was seen of other campaigns
+MAX_VALUE_BYTES = 600  # per visit: longer values would displace the other campaigns
 _VERSION = "1"
 _TAG_BYTES = 12
 _MAX_PACKED_BYTES = (MAX_BYTES - len(_VERSION)) * 3 // 4 - _TAG_BYTES
 _PADDING = ("=", "", "===", "==")
-"""What base64 lacks at its end, by the last two bits of the length of a cookie with its version."""
+"""The base64 padding that was stripped, by the last two bits of the length of the cookie with its version."""
 
 
 class Visit(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A click that may still be followed by landing clicks: all that choosing their offers needs.
+    """A click with what its landing clicks need to choose their offers.
 
-    ``at``: Unix seconds. ``pressed``: the buttons that were pressed and the offers that they led to, so that each leads there again.
-    ``values``: the click's values of those macros that the URLs of the path's offers use, by canonical name, without empty ones.
-    None if they are too long for a cookie: the core knows them. ``by_page``: ``track.js`` registered the click, and could set no cookie.
+    ``at``: Unix seconds. ``pressed``: the pressed buttons with their offers, so that each button leads to the same offer again.
+    ``values``: values of the macros in the URLs of the path's offers, by canonical name, without empty ones; None if they are too
+    long for a cookie, so that the core must be asked. ``by_page``: whether ``track.js`` registered the click, which can set no cookie.
     """
 
     click_id: str
@@ -47,7 +48,7 @@ class Visit(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return {"clickid": self.click_id, "click_time": str(self.at), **(self.values or {})}
 
     def for_cookie(self) -> "Visit":
-        """Return the visit as the cookie holds it: without its values, if they are too long."""
+        """Return the visit for the cookie, without its values if they are too long."""
         values = self.values or {}
         if not values or sum(len(value) for value in values.values()) * 4 <= MAX_VALUE_BYTES:
             return self
@@ -56,7 +57,7 @@ class Visit(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class SeenCampaign(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a visitor has seen of a campaign. ``epoch``: of its uniqueness, when they came first. Moments are Unix seconds."""
+    """A campaign that a visitor has seen. ``epoch``: that of its uniqueness at the first visit. Moments are Unix seconds."""
 
     campaign_id: int
     epoch: int
@@ -69,34 +70,34 @@ class SeenCampaign(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class VisitorState(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The contents of a visitor's cookie, the latest first."""
+    """The contents of a visitor's cookie, latest first."""
 
     visits: tuple[Visit, ...] = ()
     campaigns: tuple[SeenCampaign, ...] = ()
 
     def visit(self, click_id: str) -> Visit | None:
-        """Return the visit of a click; None: it is not among the latest."""
+        """Return the visit of a click, or None if it is not among the latest."""
         for visit in self.visits:
             if visit.click_id == click_id:
                 return visit
         return None
 
     def campaign(self, campaign_id: int) -> SeenCampaign | None:
-        """Return what they have seen of a campaign; None: nothing, or too long ago."""
+        """Return a seen campaign, or None if it is unknown or no longer in the cookie."""
         return next((seen for seen in self.campaigns if seen.campaign_id == campaign_id), None)
 
     def visits_of(self, campaign_id: int) -> int:
-        """Return the number of visits to a campaign so far, as far as the cookie knows."""
+        """Return the number of visits to a campaign that the cookie knows of."""
         seen = self.campaign(campaign_id)
         return 0 if seen is None else seen.visits
 
     def with_visit(self, visit: Visit) -> "VisitorState":
-        """Return the state with a visit added, or put in the place of one of the same click."""
+        """Return the state with a visit added, replacing the one of the same click."""
         others = [other for other in self.visits if other.click_id != visit.click_id]
         return VisitorState((visit, *others[: MAX_VISITS - 1]), self.campaigns)
 
     def with_campaign(self, seen: SeenCampaign) -> "VisitorState":
-        """Return the state with a campaign added, or put in its place."""
+        """Return the state with a campaign added or replaced."""
         others = (other for other in self.campaigns if other.campaign_id != seen.campaign_id)
         return VisitorState(self.visits, (seen, *others)[:MAX_CAMPAIGNS])
 
@@ -105,7 +106,7 @@ NOBODY = VisitorState()
 
 
 def remember_visit(state: VisitorState, route: Route, visit: Visit | None, now_ms: int) -> VisitorState:
-    """Return the state after a click: its campaign seen once more and, for a landing, the visit that its buttons need."""
+    """Return the state after a click: with its campaign counted, and for a landing with the visit that its buttons need."""
     campaign_id, seconds = route.campaign.id, now_ms // 1000
     if route.counts_visits:
         seen = state.campaign(campaign_id) or SeenCampaign(campaign_id, 0, seconds, seconds, 0)
@@ -118,15 +119,15 @@ _decode = msgspec.msgpack.Decoder(VisitorState).decode
 
 
 class VisitorCookies:
-    """Writes and reads visitors' cookies under the installation's key."""
+    """Writes and reads visitors' cookies, signed with the installation's key."""
 
     def __init__(self, key: bytes, also: Iterable[bytes] = ()) -> None:
-        """``also``: earlier keys, under which cookies are still read."""
+        """``also``: earlier keys whose cookies are still accepted."""
         self._signer = _signer(key)
         self._others = [_signer(other) for other in also if other != key]
 
     def write(self, state: VisitorState) -> str:
-        """Return a cookie's value of at most ``MAX_BYTES``; what was seen longest ago is left out first."""
+        """Return a cookie's value of at most ``MAX_BYTES``. The oldest visits and campaigns are left out first."""
         packed = _encode(state)
         while len(packed) > _MAX_PACKED_BYTES:
             state = _shortened(state)
@@ -135,7 +136,7 @@ class VisitorCookies:
         return _VERSION + signed.rstrip(b"=").decode("ascii")
 
     def read(self, value: str) -> VisitorState:
-        """Return what a cookie says; ``NOBODY`` for one that is not ours as it is."""
+        """Return the contents of a cookie, or ``NOBODY`` if its signature is not ours."""
         if value[:1] != _VERSION or not value.isascii() or len(value) > MAX_BYTES:
             return NOBODY
         try:
@@ -147,7 +148,7 @@ class VisitorCookies:
             return NOBODY
         try:
             return _decode(packed)
-        except msgspec.DecodeError:  # signed by a version that writes other fields under the same number
+        except msgspec.DecodeError:  # signed by a version whose format has the same number and other fields
             return NOBODY
 
     def _is_of_another_key(self, tag: bytes, packed: bytes) -> bool:
@@ -155,7 +156,7 @@ class VisitorCookies:
 
 
 def _shortened(state: VisitorState) -> VisitorState:
-    """Return the state without the oldest campaign or visit, whichever kind takes more room. The latest visit goes last."""
+    """Return the state without its oldest campaign or visit, whichever kind is larger. The latest visit is dropped last."""
     visits, campaigns = state.visits, state.campaigns
     if campaigns and (len(visits) <= 1 or len(_encode(campaigns)) >= len(_encode(visits))):
         return VisitorState(visits, campaigns[:-1])

@@ -1,4 +1,4 @@
-"""Which landing click a new conversion belongs to, and thus its offer and network. Pure."""
+"""Choose the landing click that a new conversion belongs to, and thus its offer and network. Pure."""
 
 from collections.abc import Callable, Sequence
 
@@ -22,20 +22,20 @@ NetworkOf = Callable[[int], Network]
 """Returns a network by its number, or one without restrictions."""
 
 
-def click_with_offer(click: Click, presses: Sequence[PageEvent], notice: Notice, network_of: NetworkOf) -> Click:
+def click_with_offer(click: Click, landing_clicks: Sequence[PageEvent], notice: Notice, network_of: NetworkOf) -> Click:
     """Return the click with the offer and network of the landing click that a new conversion belongs to.
 
     It is the latest landing click before the conversion whose network accepts the notice, else the latest before it; without one
-    there is no offer. A click that led directly to an offer keeps it. ``presses``: the click's landing clicks, oldest first.
+    there is no offer. A click that led directly to an offer keeps it. ``landing_clicks``: the click's landing clicks, oldest first.
     """
     if not click.came_over_page:
         return click
-    until_at = _latest_press_at(notice)
-    earlier = [press for press in presses if press.offer_id and not press.screening and press.at <= until_at]
+    until_at = _latest_landing_click_at(notice)
+    earlier = [one for one in landing_clicks if one.offer_id and not one.screening and one.at <= until_at]
     if not earlier:
         # The click of an earlier conversion has that one's offer.
         return msgspec.structs.replace(click, offer_id=0, network_id=0)
-    accepting = [press for press in earlier if _accepts(network_of(press.network_id), notice)]
+    accepting = [one for one in earlier if _accepts(network_of(one.network_id), notice)]
     chosen = (accepting or earlier)[-1]
     return msgspec.structs.replace(click, offer_id=chosen.offer_id, network_id=chosen.network_id)
 
@@ -43,10 +43,10 @@ def click_with_offer(click: Click, presses: Sequence[PageEvent], notice: Notice,
 def wait_for_landing_clicks(
     click: Click, notice: Notice, settled_to: int | None, first_look_at: int, now_ms: int
 ) -> Waiting | None:
-    """Return until when a notice waits for earlier landing clicks to be settled; None: they are.
+    """Return until when a notice waits for earlier landing clicks to be settled; None if they are.
 
-    ``settled_to``: the moment up to which they are; None if unknown. A person or a file that reports a conversion does so later
-    than that, and never waits.
+    ``settled_to``: the moment up to which they are; None if unknown. Conversions entered by hand or uploaded come later than that and
+    never wait.
     """
     if not notice.channel.is_public or not click.came_over_page:
         return None
@@ -55,7 +55,7 @@ def wait_for_landing_clicks(
     return Waiting(now_ms + min(max(now_ms - first_look_at, FIRST_RECHECK_MS), MAX_RECHECK_MS))
 
 
-def _latest_press_at(notice: Notice) -> int:
+def _latest_landing_click_at(notice: Notice) -> int:
     """Return the time of the latest landing click that can have led to the conversion: its own time, or its arrival."""
     arrived_at = notice.at + SET_BACK_MS
     at = notice.converted_at

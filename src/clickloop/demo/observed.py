@@ -11,7 +11,7 @@ from clickloop.demo.plan import ConversionStep, PlannedVisitor
 from clickloop.demo.standins import NetworkVisit, ReceivedPostback
 
 
-class Visit(msgspec.Struct, frozen=True):
+class CampaignVisit(msgspec.Struct, frozen=True):
     """A visitor's redirect. ``click_id`` is the one in the redirect's URL; empty if there was no redirect."""
 
     visitor: PlannedVisitor
@@ -20,7 +20,7 @@ class Visit(msgspec.Struct, frozen=True):
     cookie: str
 
 
-class Place(enum.StrEnum):
+class ArrivalPlace(enum.StrEnum):
     """Where a visitor of the pages first arrived."""
 
     LANDING = "landing"
@@ -30,7 +30,7 @@ class Place(enum.StrEnum):
     NOWHERE = "nowhere"
 
 
-class Press(msgspec.Struct, frozen=True):
+class ButtonPress(msgspec.Struct, frozen=True):
     """A press on a button, and where it led: the offer's number at the network, and the click id in its URL."""
 
     button: int
@@ -42,12 +42,12 @@ class PageVisit(msgspec.Struct, frozen=True, kw_only=True):
     """A visit of a visitor of the pages, from the ad to the last button."""
 
     planned: PageVisitor
-    place: Place
+    place: ArrivalPlace
     click_id: str
     """The one in the redirect's URL or in the answer to the script; empty if there was none."""
     offer: str = ""
     """The offer's number of a visitor who was sent directly to one."""
-    presses: tuple[Press, ...] = ()
+    presses: tuple[ButtonPress, ...] = ()
     views: int = 0
     """How often the page's script reported the page as one of this click."""
 
@@ -72,7 +72,7 @@ class SentStep(msgspec.Struct, frozen=True):
 class ObservedTraffic(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the simulated partners recorded."""
 
-    visits: tuple[Visit, ...]
+    visits: tuple[CampaignVisit, ...]
     page_visits: tuple[PageVisit, ...] = ()
     """Visits of the pages. Their conversions are among ``sent`` and ``sent_steps``."""
     arrivals: tuple[NetworkVisit, ...]

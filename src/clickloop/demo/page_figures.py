@@ -5,14 +5,18 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 from clickloop.demo.check import Check, check, check_number
-from clickloop.demo.observed import ObservedTraffic, PageVisit, Place
-from clickloop.demo.page_plan import LANDING_COUNTRIES, PAGE_OFFERS, Way
+from clickloop.demo.observed import ArrivalPlace, ObservedTraffic, PageVisit
+from clickloop.demo.page_plan import LANDING_COUNTRIES, PAGE_OFFERS, PlannedRoute
 from clickloop.demo.page_setup import RULE, PageSetup
 from clickloop.demo.reported import ApiFigures, ApiReportRow, PageData, TrackerData
 from clickloop.demo.standins import NetworkVisit
 from clickloop.text import escape_bytes, readable
 
-_PLACES = {Way.OVER_LANDING: Place.LANDING, Way.PAST_LANDING: Place.OFFER, Way.STRAIGHT_TO_PAGE: Place.PAGE}
+_PLACES = {
+    PlannedRoute.OVER_LANDING: ArrivalPlace.LANDING,
+    PlannedRoute.PAST_LANDING: ArrivalPlace.OFFER,
+    PlannedRoute.STRAIGHT_TO_PAGE: ArrivalPlace.PAGE,
+}
 
 
 def check_pages(seen: ObservedTraffic, page_setup: PageSetup, pages: PageData, data: TrackerData) -> tuple[Check, ...]:
@@ -27,20 +31,23 @@ def check_pages(seen: ObservedTraffic, page_setup: PageSetup, pages: PageData, d
 
 
 def _route_checks(visits: tuple[PageVisit, ...], page_setup: PageSetup, pages: PageData) -> list[Check]:
-    by_link = [visit for visit in visits if visit.planned.way is not Way.STRAIGHT_TO_PAGE]
+    by_link = [visit for visit in visits if visit.planned.route is not PlannedRoute.STRAIGHT_TO_PAGE]
     from_rule = sum(visit.planned.country in LANDING_COUNTRIES for visit in by_link)
     return [
         check(
             "Visitors sent where the rule by country says",
             Counter((visit.planned.country, visit.place) for visit in by_link),
-            Counter((visit.planned.country, _PLACES[visit.planned.way]) for visit in by_link),
+            Counter((visit.planned.country, _PLACES[visit.planned.route]) for visit in by_link),
             f"{' and '.join(LANDING_COUNTRIES)} to the landing: {from_rule:,}, others to offers: {len(by_link) - from_rule:,}",
         ),
         check(
             "Clicks reported by country and landing",
             _figures(pages.by_country, lambda figures: figures.clicks),
             Counter(
-                (visit.planned.country, str(page_setup.landing_id if visit.planned.way is Way.OVER_LANDING else 0))
+                (
+                    visit.planned.country,
+                    str(page_setup.landing_id if visit.planned.route is PlannedRoute.OVER_LANDING else 0),
+                )
                 for visit in by_link
             ),
         ),
@@ -51,7 +58,7 @@ def _route_checks(visits: tuple[PageVisit, ...], page_setup: PageSetup, pages: P
                 for click_id, route in pages.routes.items()
             },
             {
-                visit.click_id: (True, (RULE if visit.planned.way is Way.OVER_LANDING else "",))
+                visit.click_id: (True, (RULE if visit.planned.route is PlannedRoute.OVER_LANDING else "",))
                 for visit in by_link
                 if visit.click_id in pages.routes
             },
@@ -64,7 +71,7 @@ def _press_checks(
 ) -> list[Check]:
     presses = [(visit, press) for visit in visits for press in visit.presses]
     planned = Counter((visit.click_id, PAGE_OFFERS[button - 1]) for visit in visits for button in visit.planned.presses)
-    direct = Counter((visit.click_id, visit.offer) for visit in visits if visit.place is Place.OFFER)
+    direct = Counter((visit.click_id, visit.offer) for visit in visits if visit.place is ArrivalPlace.OFFER)
     pressed_once = {(visit.click_id, page_setup.offer_ids[press.button - 1]) for visit, press in presses}
     landing_clicks = Counter(str(offer_id) for _, offer_id in pressed_once)
     direct_visits = Counter(str(page_setup.offer_id(offer)) for _, offer in direct.elements())
@@ -99,7 +106,7 @@ def _press_checks(
 
 
 def _click_checks(visits: tuple[PageVisit, ...], page_setup: PageSetup, pages: PageData) -> list[Check]:
-    straight = [visit for visit in visits if visit.planned.way is Way.STRAIGHT_TO_PAGE]
+    straight = [visit for visit in visits if visit.planned.route is PlannedRoute.STRAIGHT_TO_PAGE]
     costs = {
         # An address of a page is not believed about its cost: anybody could open it.
         visit.click_id: 0 if visit in straight else int(Decimal(visit.planned.visitor.cost).scaleb(6))

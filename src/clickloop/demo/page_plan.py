@@ -6,7 +6,7 @@ from random import Random
 import msgspec
 
 from clickloop.demo.browsers import HOME_NETWORKS
-from clickloop.demo.plan import WEIGHTS, Pattern, PlannedVisitor, SentVia, make_visitor
+from clickloop.demo.plan import WEIGHTS, ConversionPattern, PlannedVisitor, SentVia, make_visitor
 
 LANDING_COUNTRIES = ("DE", "GB")
 """Visitors from here are sent to the landing, all others directly to an offer."""
@@ -20,8 +20,8 @@ _LANDING_NETWORKS = tuple(network for network in HOME_NETWORKS if network[0] in 
 _OTHER_NETWORKS = tuple(network for network in HOME_NETWORKS if network[0] not in LANDING_COUNTRIES)
 
 
-class Way(enum.Enum):
-    """The way of a visitor of the pages."""
+class PlannedRoute(enum.Enum):
+    """The route of a visitor of the pages."""
 
     OVER_LANDING = enum.auto()
     """By the campaign link to the landing."""
@@ -35,7 +35,7 @@ class PageVisitor(msgspec.Struct, frozen=True, kw_only=True):
     """A visitor of the pages. At least one of ``keeps_cookies`` and ``runs_scripts`` holds for visitors of the landing."""
 
     visitor: PlannedVisitor
-    way: Way
+    route: PlannedRoute
     keeps_cookies: bool = True
     runs_scripts: bool = True
     presses: tuple[int, ...] = ()
@@ -50,12 +50,17 @@ class PageVisitor(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def views(self) -> int:
         """Return the number of landing views that count. On a page without a campaign link the first report is the click."""
-        if self.way is Way.PAST_LANDING or not self.runs_scripts:
+        if self.route is PlannedRoute.PAST_LANDING or not self.runs_scripts:
             return 0
-        return int(self.way is Way.OVER_LANDING) + int(self.reloads)
+        return int(self.route is PlannedRoute.OVER_LANDING) + int(self.reloads)
 
 
-_WAYS = (Way.OVER_LANDING, Way.OVER_LANDING, Way.PAST_LANDING, Way.STRAIGHT_TO_PAGE)
+_ROUTES = (
+    PlannedRoute.OVER_LANDING,
+    PlannedRoute.OVER_LANDING,
+    PlannedRoute.PAST_LANDING,
+    PlannedRoute.STRAIGHT_TO_PAGE,
+)
 _HABITS = ((True, True), (False, True), (True, False))
 """Keeps cookies, runs scripts."""
 _PRESSES = ((1,), (2,), (1, 1), (2, 1), ())
@@ -70,18 +75,22 @@ def make_page_plan(visitors: int, first_number: int, seed: int = 2) -> tuple[Pag
 
 
 def _page_visitor(number: int, index: int, chance: Random) -> PageVisitor:
-    way = _WAYS[index % len(_WAYS)]
-    turn = index // len(_WAYS)
-    presses = () if way is Way.PAST_LANDING else _PRESSES[turn % len(_PRESSES)]
-    reaches_offer = way is Way.PAST_LANDING or presses
-    networks = {Way.OVER_LANDING: _LANDING_NETWORKS, Way.PAST_LANDING: _OTHER_NETWORKS}.get(way, HOME_NETWORKS)
+    route = _ROUTES[index % len(_ROUTES)]
+    turn = index // len(_ROUTES)
+    presses = () if route is PlannedRoute.PAST_LANDING else _PRESSES[turn % len(_PRESSES)]
+    reaches_offer = route is PlannedRoute.PAST_LANDING or presses
+    networks = {PlannedRoute.OVER_LANDING: _LANDING_NETWORKS, PlannedRoute.PAST_LANDING: _OTHER_NETWORKS}.get(
+        route, HOME_NETWORKS
+    )
     converts = reaches_offer and chance.random() < 0.4
-    visitor = make_visitor(number, Pattern.SALE if converts else None, None, chance, networks)
+    visitor = make_visitor(number, ConversionPattern.SALE if converts else None, None, chance, networks)
     steps = tuple(msgspec.structs.replace(step, via=chance.choice(_CHANNELS)) for step in visitor.steps)
-    keeps_cookies, runs_scripts = _HABITS[index // 2 % len(_HABITS)] if way is Way.OVER_LANDING else (False, True)
+    keeps_cookies, runs_scripts = (
+        _HABITS[index // 2 % len(_HABITS)] if route is PlannedRoute.OVER_LANDING else (False, True)
+    )
     return PageVisitor(
         visitor=msgspec.structs.replace(visitor, steps=steps),
-        way=way,
+        route=route,
         keeps_cookies=keeps_cookies,
         runs_scripts=runs_scripts,
         presses=presses,

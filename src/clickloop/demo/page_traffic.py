@@ -8,8 +8,8 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from clickloop.demo.observed import PageVisit, Place, Press
-from clickloop.demo.page_plan import PageVisitor, Way
+from clickloop.demo.observed import ArrivalPlace, ButtonPress, PageVisit
+from clickloop.demo.page_plan import PageVisitor, PlannedRoute
 from clickloop.demo.page_setup import PageSetup
 from clickloop.demo.plan import ConversionStep
 from clickloop.demo.standins import LANDING_PATH, TRACKED_PATH, query_bytes
@@ -31,7 +31,7 @@ class _TrackAnswer(msgspec.Struct):
     offers: list[_Offer] = []
 
 
-class _Page(msgspec.Struct, frozen=True):
+class _ShownPage(msgspec.Struct, frozen=True):
     """A page as shown: its address, and the links of its buttons."""
 
     url: str
@@ -74,20 +74,20 @@ class PageTraffic:
 
     async def _visit(self, planned: PageVisitor) -> PageVisit:
         browser = _Browser(self._session, planned)
-        if planned.way is Way.STRAIGHT_TO_PAGE:
+        if planned.route is PlannedRoute.STRAIGHT_TO_PAGE:
             url = filled_link(self._set_up.page_link, planned.visitor)
         else:
             url = await browser.redirect(filled_link(self._set_up.link, planned.visitor))
-        place = _PLACES.get(urlsplit(url).path, Place.OFFER) if url else Place.NOWHERE
+        place = _PLACES.get(urlsplit(url).path, ArrivalPlace.OFFER) if url else ArrivalPlace.NOWHERE
         html = await browser.load(url) if url else ""
         values = query_bytes(url.partition("?")[2])
-        if place in (Place.OFFER, Place.NOWHERE):
+        if place in (ArrivalPlace.OFFER, ArrivalPlace.NOWHERE):
             offer, click_id = values.get("offer", b""), values.get(self._click_id_parameter, b"")
             return PageVisit(planned=planned, place=place, click_id=click_id.decode(), offer=offer.decode())
-        return await self._use(browser, planned, place, _Page(url, html), values.get("cid", b"").decode())
+        return await self._use(browser, planned, place, _ShownPage(url, html), values.get("cid", b"").decode())
 
     async def _use(
-        self, browser: "_Browser", planned: PageVisitor, place: Place, page: _Page, click_id: str
+        self, browser: "_Browser", planned: PageVisitor, place: ArrivalPlace, page: _ShownPage, click_id: str
     ) -> PageVisit:
         """Let the page's script run, perhaps again after a reload, and press the buttons."""
         links, views = page.links, 0
@@ -103,11 +103,11 @@ class PageTraffic:
                 await browser.load(target)
             values = query_bytes(target.partition("?")[2])
             offer, given = values.get("offer", b""), values.get(self._click_id_parameter, b"")
-            presses.append(Press(button, offer.decode(), given.decode()))
+            presses.append(ButtonPress(button, offer.decode(), given.decode()))
         return PageVisit(planned=planned, place=place, click_id=click_id, presses=tuple(presses), views=views)
 
 
-_PLACES = {LANDING_PATH: Place.LANDING, TRACKED_PATH: Place.PAGE}
+_PLACES = {LANDING_PATH: ArrivalPlace.LANDING, TRACKED_PATH: ArrivalPlace.PAGE}
 
 
 class _Browser:
@@ -138,7 +138,7 @@ class _Browser:
         self._headers["Referer"] = f"{parts.scheme}://{parts.netloc}/"
         return text
 
-    async def run_script(self, page: _Page, click_id: str) -> _TrackAnswer:
+    async def run_script(self, page: _ShownPage, click_id: str) -> _TrackAnswer:
         """Report a page as ``track.js`` does, without the tracker's cookies. ``click_id``: of the page's address or own cookie."""
         found = _SCRIPT.search(page.html)
         if found is None:

@@ -8,7 +8,7 @@ import msgspec
 
 from clickloop.conversion.notice_log import NoticeOutcome
 from clickloop.demo.observed import ObservedTraffic
-from clickloop.demo.page_plan import Way
+from clickloop.demo.page_plan import PlannedRoute
 from clickloop.demo.page_setup import PageSetup
 from clickloop.demo.reported import (
     ApiClick,
@@ -69,7 +69,7 @@ async def fetch_page_data(tracker: Tracker, page_setup: PageSetup, observed: Obs
     give_up = time.monotonic() + SETTLE_SECONDS
     visits = observed.page_visits
     expected = sum(visit.planned.views + len(set(visit.planned.presses)) for visit in visits)
-    by_link = [visit.click_id for visit in visits if visit.planned.way is not Way.STRAIGHT_TO_PAGE]
+    by_link = [visit.click_id for visit in visits if visit.planned.route is not PlannedRoute.STRAIGHT_TO_PAGE]
     while True:
         data = await _fetch_page_data(tracker, page_setup, [click_id for click_id in by_link if click_id][:MAX_ROUTES])
         if (len(data.clicks) >= len(visits) and data.page_events >= expected) or time.monotonic() > give_up:

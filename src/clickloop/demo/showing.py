@@ -165,7 +165,7 @@ def show_running(
 
 
 def _clicks(reported: TrackerData) -> Table:
-    table = _table("Clicks", "Device", "Counted", "Not counted", "Countries")
+    table = _table("Clicks of the sweepstakes campaign", "Device", "Counted", "Not counted", "Countries")
     for device, _ in Counter(click.device or "unknown" for click in reported.clicks).most_common():
         clicks = [click for click in reported.clicks if (click.device or "unknown") == device]
         countries = Counter(click.country or "–" for click in clicks).most_common(6)

@@ -13,7 +13,7 @@ from yarl import URL
 from clickloop.click.click import Screening
 from clickloop.click_id import ClickIds
 from clickloop.clock import wall_clock
-from clickloop.demo.observed import SentNotice, SentStep, Visit
+from clickloop.demo.observed import CampaignVisit, SentNotice, SentStep
 from clickloop.demo.plan import FORGED, ConversionStep, Plan, PlannedVisitor, SentVia, StrayNotice
 from clickloop.demo.setup import DemoSetup
 from clickloop.demo.standins import query_bytes
@@ -36,7 +36,7 @@ class Traffic:
         click_ids: ClickIds,
         click_id_parameter: str,
     ) -> None:
-        self.visits: list[Visit] = []
+        self.visits: list[CampaignVisit] = []
         self.sent: list[SentNotice] = []
         self.sent_steps: list[SentStep] = []
         self._plan = plan
@@ -61,7 +61,7 @@ class Traffic:
     async def send_later_notices(self, on_notice: Callable[[], None]) -> None:
         """Send later notices: rebills, decided holds, repeats, and notices without a click."""
 
-        async def later(visit: Visit, step: ConversionStep) -> None:
+        async def later(visit: CampaignVisit, step: ConversionStep) -> None:
             await self.report(visit.click_id, visit.cookie, step)
             on_notice()
 
@@ -82,7 +82,7 @@ class Traffic:
         """Return the number of notices that ``send_later_notices`` sends."""
         return sum(len(visitor.steps[1:]) for visitor in self._plan.visitors) + len(self._plan.strays)
 
-    async def _visit(self, visitor: PlannedVisitor) -> Visit:
+    async def _visit(self, visitor: PlannedVisitor) -> CampaignVisit:
         """Follow the campaign link as a visitor, and the redirect to the network."""
         link = filled_link(self._set_up.link, visitor)
         headers = headers_of(visitor)
@@ -96,11 +96,11 @@ class Traffic:
             cookie = answer.headers.get("Set-Cookie", "").partition(";")[0]
             status = answer.status
         if not location:
-            return Visit(visitor, status, "", cookie)
+            return CampaignVisit(visitor, status, "", cookie)
         async with self._session.request(method, URL(location, encoded=True), headers=headers) as answer:
             await answer.read()
         location_values = query_bytes(location.partition("?")[2])
-        return Visit(visitor, status, location_values.get(self._click_id_parameter, b"").decode(), cookie)
+        return CampaignVisit(visitor, status, location_values.get(self._click_id_parameter, b"").decode(), cookie)
 
     async def report(self, click_id: str, cookie: str, step: ConversionStep) -> None:
         """Report a conversion through its channel. ``cookie``: the visitor's, for the pixel."""

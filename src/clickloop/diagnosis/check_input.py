@@ -40,10 +40,10 @@ from clickloop.store.ledger.queue.receivers import receiver_backlogs, stored_rec
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS, campaigns_after
 from clickloop.store.ledger.setup.catalog import read_catalog, read_catalog_of
 from clickloop.store.ledger.setup.flows import find_shared_flow, shared_flows_after
-from clickloop.store.ledger.setup.landings import landings_after, live_landings
-from clickloop.store.ledger.setup.lists import lists_after, live_lists
+from clickloop.store.ledger.setup.landings import LANDINGS, landings_after
+from clickloop.store.ledger.setup.lists import LISTS, lists_after
 from clickloop.store.ledger.setup.networks import NETWORKS, networks_of_offers
-from clickloop.store.ledger.setup.offers import live_offers, offers_after
+from clickloop.store.ledger.setup.offers import OFFERS, offers_after
 from clickloop.store.ledger.setup.postback_rules import first_rules_of_sources, stored_rules_after
 from clickloop.store.ledger.setup.rules import rule_terms_of
 from clickloop.store.ledger.setup.statuses import status_rows, unmapped_words
@@ -108,7 +108,7 @@ def _read_for_campaign(tx: Connection, urls: TrackerUrls, campaign_id: int) -> C
     catalog = read_catalog_of(tx, urls.own_hosts, [campaign_id])
     flow = _flow_of(tx, campaign, catalog)
     named = references_of(flow.parts)
-    offers = live_offers(tx, named.offers)
+    offers = OFFERS.live(tx, named.offers)
     rules = [
         stored.rule
         for stored in (
@@ -131,8 +131,8 @@ def _read_for_campaign(tx: Connection, urls: TrackerUrls, campaign_id: int) -> C
         first_rules={number: stored.rule.rule_id for number, stored in first.items() if stored.archived_at is None},
         statuses=tuple(status_rows(tx)),
         flows=(flow,),
-        landings={landing.id: landing for landing in live_landings(tx, named.landings)},
-        lists={one.id: one for one in live_lists(tx, named.lists)},
+        landings={landing.id: landing for landing in LANDINGS.live(tx, named.landings)},
+        lists={one.id: one for one in LISTS.live(tx, named.lists)},
         catalog=catalog,
         fallback_url=urls.fallback_url,
         base_url=urls.base_url,

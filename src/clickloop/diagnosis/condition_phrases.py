@@ -4,26 +4,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
+from clickloop.click.continent import CONTINENTS
 from clickloop.click.country import country_name
 from clickloop.setup.condition import QUERY_PREFIX, WEEKDAYS, Condition, Operator, hours_in
 
 MAX_LISTED = 6
-"""Values that a sentence lists; of 10,000 it gives the number of the others."""
+"""Values that a sentence lists. The others are only counted."""
 MAX_SHOWN = 60  # characters of a value
 
 _DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _PLURALS = ("Bahamas", "Comoros", "Gambia", "Maldives", "Philippines", "Seychelles", "Federated States of Micronesia")
 _ENDINGS = ("Islands", "Republic", "Kingdom", "Emirates", "Territory", "Territories", "States")
 """Names of countries that take "the", and last words of such names."""
-CONTINENTS = {
-    "AF": "Africa",
-    "AN": "Antarctica",
-    "AS": "Asia",
-    "EU": "Europe",
-    "NA": "North America",
-    "OC": "Oceania",
-    "SA": "South America",
-}
 DEVICES = {"mobile": "phones", "tablet": "tablets", "desktop": "desktop computers", "tv": "TVs"}
 CONNECTIONS = {
     "mobile": "mobile",
@@ -46,7 +38,7 @@ class FlowNames(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Wording(msgspec.Struct, frozen=True):
-    """How a field is spoken of. ``among`` and ``outside`` take the values; without them it is "whose NOUN is"."""
+    """The words for a field. ``among`` and ``outside`` take the values; without them it is "whose NOUN is"."""
 
     noun: str
     among: str = ""
@@ -104,7 +96,7 @@ _RANGED = frozenset({"os_version", "browser_version", "visit_number"})
 
 
 def field_noun(field: str, parameters: Mapping[str, str] = {}) -> str:
-    """Return what a field is called in a sentence: ``operating system``, ``Zone (V1)``, ``link parameter sub``."""
+    """Return the noun for a field: ``operating system``, ``Zone (V1)``, ``link parameter sub``."""
     return _wording(field, parameters).noun
 
 
@@ -125,7 +117,7 @@ def _wording(field: str, parameters: Mapping[str, str]) -> _Wording:
 
 
 def condition_phrase(condition: Condition, names: FlowNames) -> str:
-    """Return what a condition demands of visitors, to follow "Visitors": ``on Android``."""
+    """Return a condition in words that follow "Visitors": ``on Android``."""
     wording = _wording(condition.field, names.parameters)
     special = {"schedule": _schedule, "date": _date, "unique": _unique}.get(condition.field)
     if condition.op is Operator.EMPTY:
@@ -147,7 +139,7 @@ def condition_phrase(condition: Condition, names: FlowNames) -> str:
 
 
 def unknown_phrase(fields: Sequence[str], names: FlowNames) -> str:
-    """Return who visitors are whose value is not known, of one or more fields: ``whose country or region is unknown``."""
+    """Return the words for visitors whose value of these fields is unknown: ``whose country or region is unknown``."""
     wordings = [_wording(field, names.parameters) for field in dict.fromkeys(fields)]
     unknown = [wording.noun for wording in wordings if not wording.without]
     missing = [wording.without for wording in wordings if wording.without]
@@ -168,7 +160,7 @@ def _membership(condition: Condition, wording: _Wording, names: FlowNames) -> st
 
 
 def _list_words(condition: Condition, names: FlowNames) -> str:
-    """Return how a condition's named list is spoken of; empty: it has none."""
+    """Return the words for a condition's named list; empty if it has none."""
     if condition.list_id is None:
         return ""
     name = names.lists.get(condition.list_id, str(condition.list_id))
@@ -212,7 +204,7 @@ def _schedule(condition: Condition) -> str:
 
 
 def schedule_spans(values: Iterable[str]) -> list[str]:
-    """Return the hours of a schedule for people, days with the same hours together: ``Mon–Fri 9:00–17:00``."""
+    """Return the hours of a schedule, with days of the same hours combined: ``Mon–Fri 9:00–17:00``."""
     hours = {hour for value in values for hour in hours_in(value) or ()}
     by_day = [_day_spans({hour - day * 24 for hour in hours if hour // 24 == day}) for day in range(len(WEEKDAYS))]
     spans: list[str] = []
@@ -247,7 +239,7 @@ def runs(hours: Iterable[int]) -> list[tuple[int, int]]:
 
 
 def _listed(values: Sequence[str], word: str, place: str) -> str:
-    """Return values joined, the first few of many, and the named list."""
+    """Return the first few values and the named list, joined."""
     items = list(values[:MAX_LISTED]) if len(values) > MAX_LISTED + 1 else list(values)
     if len(values) > len(items):
         items.append(f"{len(values) - len(items):,} others")

@@ -27,7 +27,7 @@ from clickloop.diagnosis.simulated_click import (
     redirect_of,
 )
 from clickloop.diagnosis.simulation import (
-    Destination,
+    DestinationKind,
     NoticeEffect,
     Redirect,
     SimulatedRule,
@@ -228,7 +228,13 @@ def _named_currency(tx: Connection, conversion: Conversion, notice: Notice | Non
 
 def _recorded(tx: Connection, click: Click) -> Redirect:
     """Return where the visitor of a recorded click went."""
-    to = Destination.OFFER if click.offer_id else Destination.FALLBACK if click.target else Destination.NOWHERE
+    to = (
+        DestinationKind.OFFER
+        if click.offer_id
+        else DestinationKind.FALLBACK
+        if click.target
+        else DestinationKind.NOWHERE
+    )
     offer = OFFERS.find(tx, click.offer_id) if click.offer_id else None
     name = offer.name if offer else ""
     return Redirect(to=to, url=click.target, offer_id=click.offer_id, offer_name=name, recorded=True)

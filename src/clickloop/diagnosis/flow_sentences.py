@@ -1,4 +1,4 @@
-"""A flow in plain English: who goes where, rule by rule, and what happens to visitors whose values are unknown. Pure.
+"""A flow in plain English: rule by rule, with what happens to visitors whose values are unknown. Pure.
 
 "Visitors from the United States or Canada on Android: 60% to “Offer A”, 40% to “Offer B”. Visitors whose country is unknown go on to
 the next rule."
@@ -24,14 +24,14 @@ FALLBACK = "the fallback URL"
 
 
 class FlowReading(msgspec.Struct, frozen=True):
-    """A flow as it reads: a text for each rule, and one for everybody else."""
+    """A flow in words: a text per rule, and one for everyone else."""
 
     rules: tuple[str, ...]
     default: str
 
 
 def flow_sentences(parts: FlowParts, names: FlowNames) -> FlowReading:
-    """Return what a flow means."""
+    """Return the sentences of a flow."""
     rules = tuple(
         rule_sentences(rule, names, is_last=not any(later.active for later in parts.rules[number + 1 :]))
         for number, rule in enumerate(parts.rules)
@@ -42,7 +42,7 @@ def flow_sentences(parts: FlowParts, names: FlowNames) -> FlowReading:
 
 
 def rule_sentences(rule: Rule, names: FlowNames, *, is_last: bool = False) -> str:
-    """Return what a rule means. ``is_last``: whom it does not take go along the default paths."""
+    """Return the sentences of a rule. ``is_last``: no active rule follows, so other visitors take the default paths."""
     sentences = [f"{visitors_phrase(rule, names)}: {paths_phrase(rule.paths, names)}."]
     if not rule.active:
         sentences.insert(0, "Off.")
@@ -50,7 +50,7 @@ def rule_sentences(rule: Rule, names: FlowNames, *, is_last: bool = False) -> st
 
 
 def visitors_phrase(rule: Rule, names: FlowNames) -> str:
-    """Return whom a rule takes: ``Visitors from Germany on phones whose Zone (V1) is 77``."""
+    """Return the visitors that a rule takes: ``Visitors from Germany on phones whose Zone (V1) is 77``."""
     phrases = [condition_phrase(condition, names) for condition in rule.conditions]
     near = [phrase for phrase in phrases if not phrase.startswith(("whose ", "without "))]
     clauses = [phrase for phrase in phrases if phrase.startswith(("whose ", "without "))]
@@ -61,10 +61,10 @@ def visitors_phrase(rule: Rule, names: FlowNames) -> str:
 
 
 def unknown_sentences(rule: Rule, names: FlowNames, *, is_last: bool = False) -> list[str]:
-    """Return what happens to visitors whose value is unknown, as far as the conditions can meet any."""
-    asked = [one for one in rule.conditions if one.op is not Operator.EMPTY and can_be_unknown(one.field)]
-    passed_on = [one.field for one in asked if not one.holds_for_unknown]
-    included = [one.field for one in asked if one.holds_for_unknown and one.field not in passed_on]
+    """Return what happens to visitors whose value is unknown, for conditions on fields that can be unknown."""
+    checked = [one for one in rule.conditions if one.op is not Operator.EMPTY and can_be_unknown(one.field)]
+    passed_on = [one.field for one in checked if not one.holds_for_unknown]
+    included = [one.field for one in checked if one.holds_for_unknown and one.field not in passed_on]
     sentences = []
     if passed_on:
         way = "take the default paths" if is_last else "go on to the next rule"

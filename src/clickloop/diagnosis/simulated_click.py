@@ -13,15 +13,14 @@ from clickloop.click.continent import continent_of
 from clickloop.click.geo.geo_base import FixedPlace
 from clickloop.click.place import Place
 from clickloop.click.redirect import COOKIE
-from clickloop.click.routing.destination import Destination as RouteDestination
-from clickloop.click.routing.destination import RedirectTarget
+from clickloop.click.routing.destination import Destination, RedirectTarget
 from clickloop.click.routing.flow import ReadyPath
 from clickloop.click.routing.routes import Route, Routes
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
 from clickloop.click_id import KEY_BYTES, ClickIds
 from clickloop.diagnosis.macro_origin import MacroValue, OriginContext, origins_of
-from clickloop.diagnosis.simulation import Destination, IgnoredParameter, OfferChance, Redirect
+from clickloop.diagnosis.simulation import DestinationKind, IgnoredParameter, OfferChance, Redirect
 from clickloop.record_id import RecordIds
 from clickloop.setup.campaign import Campaign
 from clickloop.setup.catalog import Catalog
@@ -162,7 +161,7 @@ def narrowed(setting: SimulationSetup, click: Click, offer_id: int | None) -> Si
     return replace(setting, catalog=catalog, routes=Routes(catalog, setting.place.fallback_url))
 
 
-def _leads_to(path: ReadyPath[RouteDestination], offer_id: int) -> bool:
+def _leads_to(path: ReadyPath[Destination], offer_id: int) -> bool:
     return any(item.target.offer_id == offer_id for item in path.offers.items)
 
 
@@ -251,7 +250,7 @@ def redirect_of(setting: SimulationSetup, only: SimulationSetup, click: Click) -
     target = _target_of(only.route, click)
     chances = _chances(setting, click.rule_id)
     if target is None or target.template is None:
-        return Redirect(to=Destination.NOWHERE, url="", chances=chances, left_out=route.left_out)
+        return Redirect(to=DestinationKind.NOWHERE, url="", chances=chances, left_out=route.left_out)
     offer = next((offer for offer in setting.catalog.offers if offer.id == target.offer_id), None)
     landing = next((landing for landing in setting.catalog.landings if landing.id == target.landing_id), None)
     names = target.source.names
@@ -264,9 +263,9 @@ def redirect_of(setting: SimulationSetup, only: SimulationSetup, click: Click) -
             fixed_cost=setting.campaign.click_cost_micros is not None,
         ),
     )
-    to = Destination.OFFER if offer else Destination.LANDING if landing else Destination.URL
+    to = DestinationKind.OFFER if offer else DestinationKind.LANDING if landing else DestinationKind.URL
     return Redirect(
-        to=Destination.FALLBACK if target is only.route.fallback else to,
+        to=DestinationKind.FALLBACK if target is only.route.fallback else to,
         url=click.target,
         offer_id=target.offer_id,
         offer_name=offer.name if offer else "",
@@ -307,8 +306,7 @@ def _chances(setting: SimulationSetup, rule_id: int) -> tuple[OfferChance, ...]:
     for path, weight, total in setting.route.paths():
         if any(item.place.rule_id != rule_id for item in path.offers.items):
             continue
-        starts = (0, *path.offers.cumulative)
-        for item, start, end in zip(path.offers.items, starts, path.offers.cumulative, strict=False):
-            share = weight / total * (end - start) / path.offers.cumulative[-1]
+        for item, start, end in path.offers.spans():
+            share = weight / total * (end - start) / path.offers.total
             shares[item.target.offer_id] = shares.get(item.target.offer_id, 0) + share
     return tuple(OfferChance(offer_id, names[offer_id], round(100 * share, 2)) for offer_id, share in shares.items())

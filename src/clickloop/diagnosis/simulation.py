@@ -14,11 +14,11 @@ from clickloop.explained import Explained
 from clickloop.money import amount_text
 from clickloop.postback.due import ConditionResult, SkipReason
 from clickloop.postback.masking import masked_request
-from clickloop.postback.rule import PostbackRequest, Rule
+from clickloop.postback.rule import PostbackRequest, PostbackRule
 from clickloop.text import readable
 
 
-class Destination(enum.StrEnum):
+class DestinationKind(enum.StrEnum):
     """Where a visitor is sent."""
 
     OFFER = "offer"
@@ -39,7 +39,7 @@ class OfferChance(msgspec.Struct, frozen=True):
 class Redirect(msgspec.Struct, frozen=True, kw_only=True):
     """Where the visitor goes. ``recorded``: where the visitor of a recorded click went, without chances and macros."""
 
-    to: Destination
+    to: DestinationKind
     url: str
     offer_id: int = 0
     offer_name: str = ""
@@ -67,7 +67,7 @@ class NoticeEffect(msgspec.Struct, frozen=True, kw_only=True):
 class SimulatedRule(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a rule. ``request``: the request to send, even if the rule is skipped; contains secrets."""
 
-    rule: Rule
+    rule: PostbackRule
     paused: bool
     """Whether a receiver's 410 has paused the rule, so that its postbacks wait."""
     reason: SkipReason | None
@@ -126,11 +126,11 @@ def _redirect_lines(redirect: Redirect) -> list[str]:
     verb = "went" if redirect.recorded else "goes"
     lines = [
         {
-            Destination.OFFER: f"The visitor {verb} to the offer {redirect.offer_name or redirect.offer_id}.",
-            Destination.LANDING: f"The visitor {verb} to the landing {redirect.landing_name or redirect.landing_id}.",
-            Destination.URL: f"The visitor {verb} to a path's URL.",
-            Destination.FALLBACK: f"The visitor {verb} to the fallback URL.",
-            Destination.NOWHERE: "There is nowhere to send the visitor: no offer and no fallback URL.",
+            DestinationKind.OFFER: f"The visitor {verb} to the offer {redirect.offer_name or redirect.offer_id}.",
+            DestinationKind.LANDING: f"The visitor {verb} to the landing {redirect.landing_name or redirect.landing_id}.",
+            DestinationKind.URL: f"The visitor {verb} to a path's URL.",
+            DestinationKind.FALLBACK: f"The visitor {verb} to the fallback URL.",
+            DestinationKind.NOWHERE: "There is nowhere to send the visitor: no offer and no fallback URL.",
         }[redirect.to]
     ]
     if redirect.url:

@@ -18,7 +18,7 @@ from clickloop.edge.vitals import Health
 from clickloop.store.journal.group_commit import GroupCommit
 from clickloop.store.journal.writer import JournalBroken, JournalFull
 from clickloop.store.unknown_links import UnknownLinkCounter
-from clickloop.tracking.click_lookup import ClickLookup
+from clickloop.tracking.click_lookup import CoreLookup
 from clickloop.tracking.take import Edge, NoticeReceipt, record_clicks, take_click, take_notice
 
 _NOT_FOUND = "There is nothing here.\n"
@@ -61,8 +61,10 @@ class EdgeEndpoints:
         self._unknown_links = unknown_links
         self._untrusted = untrusted
         self._redirects = RedirectResponses(edge)
-        lookup = ClickLookup(settings.folder(), edge.clock)
-        self._pages = PageEndpoints(edge, lookup, self._redirects, self._resolve_client, unknown_links.note_press)
+        lookup = CoreLookup(settings.folder(), edge.clock)
+        self._pages = PageEndpoints(
+            edge, lookup, self._redirects, self._resolve_client, unknown_links.note_lost_landing_click
+        )
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Return the response; awaitable if something must reach the disk first."""

@@ -20,7 +20,7 @@ from clickloop.click.redirect import cookie_line, cookie_value, visitor_cookie_l
 from clickloop.edge.content_encoding import refusal_of_body
 from clickloop.edge.message import HttpRequest, HttpResponse, plain_response
 from clickloop.edge.redirects import RedirectResponses
-from clickloop.tracking.click_lookup import ClickLookup
+from clickloop.tracking.click_lookup import CoreLookup
 from clickloop.tracking.pages.page_events import VisitSearch, find_visit, take_landing_click
 from clickloop.tracking.pages.page_reports import take_page_report
 from clickloop.tracking.take import ClickRedirect, Edge
@@ -70,22 +70,22 @@ class TrackScript:
 class PageEndpoints:
     """The handler of requests from pages. ``resolve_client``: sets visitor's address, host and scheme of a request.
 
-    ``note_lost_press``: counts a press without a click id, for the health page.
+    ``note_lost_landing_click``: counts a landing click without a click id, for the health page.
     """
 
     def __init__(
         self,
         edge: Edge,
-        lookup: ClickLookup,
+        lookup: CoreLookup,
         redirects: RedirectResponses,
         resolve_client: Callable[[HttpRequest], None],
-        note_lost_press: Callable[[], None],
+        note_lost_landing_click: Callable[[], None],
     ) -> None:
         self._edge = edge
         self._lookup = lookup
         self._redirects = redirects
         self._resolve_client = resolve_client
-        self._note_lost_press = note_lost_press
+        self._note_lost_landing_click = note_lost_landing_click
         self._script = TrackScript()
 
     def __call__(self, request: HttpRequest) -> HttpResponse | None:
@@ -111,7 +111,7 @@ class PageEndpoints:
         page = read_page_query(request.query)
         search = find_visit(self._edge, request, page)
         if search.click_id is None:
-            self._note_lost_press()
+            self._note_lost_landing_click()
         if search.needs_core:
             return self._click_later(request, tail, page, search)
         return self._redirect(request, take_landing_click(self._edge, request, tail, page, search, None))

@@ -1,10 +1,10 @@
-"""Clicks as rows, for decisions over millions of them: only the columns that are needed, and what each click earned."""
+"""Clicks as rows of few columns, for decisions over millions of them, and their conversions."""
 
 from typing import NamedTuple
 
 
 class ClickRow(NamedTuple):
-    """What is read of each click, before the columns that were asked for. None stands for a field's default."""
+    """The first columns of each row, followed by the requested ones. None stands for a field's default."""
 
     click_id: str
     at: int
@@ -20,7 +20,7 @@ class ClickRow(NamedTuple):
 
 
 class ConversionSum(NamedTuple):
-    """What a click earned in one currency."""
+    """A click's conversions in one currency."""
 
     currency: str
     conversions: int

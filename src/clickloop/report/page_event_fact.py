@@ -1,4 +1,4 @@
-"""Page event facts: what a visitor's page event adds to the figures."""
+"""Page event facts: the rows that a page event adds to the figures."""
 
 import msgspec
 

@@ -24,7 +24,7 @@ from clickloop.people.devices import Devices
 from clickloop.postback.alarm_rules import AlarmRules, alarm_rules_among, write_alarm_rules
 from clickloop.postback.delivery.limits import DeliveryLimits
 from clickloop.postback.delivery.worker import Delivery
-from clickloop.postback.rule import Rule
+from clickloop.postback.rule import PostbackRule
 from clickloop.postback.sending.address_guard import AddressGuard, policy_of
 from clickloop.postback.sending.client import Sender
 from clickloop.record_id import RecordIds
@@ -172,7 +172,7 @@ class Core:
         self.installation = record_marks(self.folder, self.ledger, self.facts, self.installation)
         return False
 
-    def _publish_alarm_rules(self, rules: tuple[Rule, ...], own_hosts: frozenset[str]) -> None:
+    def _publish_alarm_rules(self, rules: tuple[PostbackRule, ...], own_hosts: frozenset[str]) -> None:
         hosts = tuple(sorted(own_hosts | {self.settings.panel_listen}))
         domain = urlsplit(self.instance.public_url).netloc
         try:

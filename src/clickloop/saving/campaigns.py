@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 
 from clickloop.log_filter import MAX_ID
 from clickloop.pasting import trimmed
-from clickloop.saving.faults import raise_faults, reference_faults, under
+from clickloop.saving.faults import raise_faults, reference_faults
 from clickloop.saving.flows import loop_faults, parts_faults, save_parts, trimmed_parts
 from clickloop.saving.record import Noun, SavingContext, View, add
 from clickloop.setup.campaign import Campaign, CampaignChange, NewCampaign, campaign_faults, changed_campaign, new_key
-from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError, under
 from clickloop.setup.flow import without_ids
 from clickloop.setup.record import copied_name
 from clickloop.store.ledger.logs.audit_entry import record_change
@@ -85,6 +85,7 @@ def _checked(_context: SavingContext, tx: Connection, campaign: Campaign) -> Cam
     source = SOURCES.find(tx, campaign.source_id)
     faults += reference_faults("source_id", "traffic source", campaign.source_id, source)
     flow_id = (own_flow_id(tx, campaign.id) or 0) if campaign.id else 0
+    # A new campaign counts as number 0, which nothing leads to yet.
     followers = [campaign.id] if campaign.flow_id is None else []
     faults += [under("flow", fault) for fault in parts_faults(tx, campaign.flow, flow_id, followers)]
     if campaign.flow_id is not None:

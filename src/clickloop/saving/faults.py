@@ -24,11 +24,6 @@ def reference_faults(field: str, one: str, number: int, found: RecordFields | No
     return []
 
 
-def under(prefix: str, fault: FieldFault) -> FieldFault:
-    """Return a fault of a part of a record with the path of its field in the record."""
-    return FieldFault(f"{prefix}.{fault.field}" if fault.field else prefix, fault.code, fault.message)
-
-
 def raise_faults(faults: Collection[FieldFault]) -> None:
     """Raise InvalidInputError if there are any."""
     if faults:

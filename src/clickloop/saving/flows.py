@@ -9,7 +9,7 @@ from clickloop.pasting import trimmed
 from clickloop.saving.faults import raise_faults
 from clickloop.saving.record import Noun, SavingContext
 from clickloop.setup.fault import FaultCode, FieldFault
-from clickloop.setup.flow import MAX_DEPTH, FlowParts, Path, flow_faults, references_of
+from clickloop.setup.flow import MAX_DEPTH, FlowParts, changed_parts, flow_faults, part_labels, references_of
 from clickloop.setup.shared_flow import SharedFlow, shared_flow_faults
 from clickloop.store.ledger.setup.flows import (
     FLOWS,
@@ -34,14 +34,7 @@ RULE, PATH = "rule", "path"
 
 def trimmed_parts(parts: FlowParts) -> FlowParts:
     """Return a flow without white space around the URLs of its paths."""
-
-    def paths(given: tuple[Path, ...]) -> tuple[Path, ...]:
-        return tuple(replace(path, url=trimmed(path.url)) for path in given)
-
-    return FlowParts(
-        rules=tuple(replace(rule, paths=paths(rule.paths)) for rule in parts.rules),
-        default_paths=paths(parts.default_paths),
-    )
+    return changed_parts(parts, lambda path: replace(path, url=trimmed(path.url)))
 
 
 def parts_faults(tx: Connection, parts: FlowParts, flow_id: int, campaign_ids: Collection[int]) -> list[FieldFault]:
@@ -57,7 +50,7 @@ def parts_faults(tx: Connection, parts: FlowParts, flow_id: int, campaign_ids: C
 
 
 def _reference_faults(tx: Connection, parts: FlowParts) -> list[FieldFault]:
-    """Return a fault for each record that a flow names and that is archived or does not exist."""
+    """Return a fault for each reference to a record that is archived or does not exist."""
     named = references_of(parts)
     offers, landings = live_ids(tx, "offers", named.offers), live_ids(tx, "landings", named.landings)
     campaigns, lists = live_ids(tx, "campaigns", named.campaigns), live_ids(tx, "lists", named.lists)
@@ -101,7 +94,7 @@ def _numbered(parts: FlowParts) -> Iterable[tuple[str, str, int]]:
 
 
 def loop_faults(tx: Connection, parts: FlowParts, campaign_ids: Collection[int]) -> list[FieldFault]:
-    """Return a fault for each path by which a visitor would go round in a loop or through too many campaigns.
+    """Return a fault for each path that closes a loop of campaigns, or leads through too many of them.
 
     ``campaign_ids``: the campaigns that follow the parts; 0: one that is new.
 
@@ -132,7 +125,7 @@ def loop_faults(tx: Connection, parts: FlowParts, campaign_ids: Collection[int])
 
 
 def _depth(hops: Mapping[int, Collection[int]], start: int) -> int | None:
-    """Return the number of campaigns that follow one another from a campaign at most; None: they lead round in a loop."""
+    """Return the length of the longest chain of campaigns from a campaign, or None if there is a loop."""
     layer, depth = {start}, 0
     while layer := {target for campaign_id in layer for target in hops.get(campaign_id, ())}:
         depth += 1
@@ -152,30 +145,29 @@ def _reversed(hops: Mapping[int, Collection[int]]) -> dict[int, set[int]]:
 def save_parts(
     tx: Connection, flow_id: int, parts: FlowParts, now_ms: int, write: Callable[[FlowParts], None]
 ) -> FlowParts:
-    """Give new rules and paths their ids, archive removed ones, write the flow and keep its version. Return it with ids.
+    """Number new rules and paths, archive removed ones, write the flow, and store its version. Return the flow with ids.
+
+    Reports call each rule and path what its editor calls it.
 
     ``write`` writes the parts into the flow's row.
     """
     known = {(part.kind, part.id): part for part in parts_of_flow(tx, flow_id)}
     used: set[int] = set()
 
-    def numbered(kind: str, number: int, name: str) -> int:
-        if not number:
-            number = insert_part(tx, flow_id, kind, name)
-        elif known[kind, number].name != name:
-            rename_part(tx, number, name)
+    def numbered(kind: str, number: int) -> int:
+        number = number or insert_part(tx, flow_id, kind, "")
         used.add(number)
         return number
 
-    def paths(given: tuple[Path, ...]) -> tuple[Path, ...]:
-        return tuple(replace(path, id=numbered(PATH, path.id, path.name)) for path in given)
-
-    saved = FlowParts(
-        rules=tuple(
-            replace(rule, id=numbered(RULE, rule.id, rule.name), paths=paths(rule.paths)) for rule in parts.rules
-        ),
-        default_paths=paths(parts.default_paths),
+    saved = changed_parts(
+        parts,
+        lambda path: replace(path, id=numbered(PATH, path.id)),
+        lambda rule: replace(rule, id=numbered(RULE, rule.id)),
     )
+    names = {part.id: part.name for part in known.values()}
+    for number, label in part_labels(saved).items():  # those without a name are numbered as they stand
+        if names.get(number) != label:
+            rename_part(tx, number, label)
     archive_parts(tx, _removed(known.values(), used), now_ms)
     # Somebody saved the flow as it was before they were removed: they are the same rules and paths, with their history.
     restore_parts(tx, [part.id for part in known.values() if part.id in used and part.is_removed])

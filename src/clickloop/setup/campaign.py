@@ -125,7 +125,7 @@ RedirectDomain = Annotated[
 Passing = Annotated[
     PassQuery,
     Meta(
-        description="What of the link's query is passed on to landings and offers. Paths may differ. click_ids: the click IDs of ad "
+        description="Parameters of the link to pass on to landings and offers. Paths may differ. click_ids: the click IDs of ad "
         "platforms, such as gclid and fbclid."
     ),
 ]

@@ -67,6 +67,8 @@ class CatalogFlow(msgspec.Struct, frozen=True):
     id: int
     version: int
     parts: FlowParts
+    name: str = ""
+    """Of a shared flow; empty: a campaign's own."""
 
 
 class CatalogCampaign(msgspec.Struct, frozen=True):
@@ -111,6 +113,15 @@ class Catalog(msgspec.Struct, frozen=True):
     lists: tuple[CatalogList, ...] = ()
     click_id_parameters: tuple[str, ...] = ()
     """Lower-case names of further parameters that carry ad platforms' click ids."""
+
+
+def flows_by_campaign(catalog: Catalog) -> dict[int, CatalogFlow]:
+    """Return the flow that each campaign's visitors follow, by campaign id; an empty one if it is missing."""
+    flows = {flow.id: flow for flow in catalog.flows}
+    return {
+        campaign.id: flows.get(campaign.flow_id) or CatalogFlow(campaign.flow_id, 0, FlowParts())
+        for campaign in catalog.campaigns
+    }
 
 
 class _Share(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
-"""The flow: which visitors of a campaign go along which path. Rules are tried in order; without one that fits, the default paths."""
+"""The flow of a campaign: rules, tried in order, each with paths; and default paths for visitors that no rule takes."""
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import msgspec
@@ -15,43 +15,43 @@ from clickloop.setup.redirect import PassQuery, RedirectMode
 from clickloop.setup.web_address import address_faults
 
 MAX_RULES = 100
-MAX_PATHS = 50  # of a rule
-MAX_LANDINGS = 50  # of a path
-MAX_OFFERS = 200  # of a path
-MAX_WEIGHT = 1_000_000  # sums of all weights stay small whole numbers
-MAX_FLOW_VALUES = 100_000  # in all conditions: edges hold every flow in memory, and each save keeps a version
+MAX_PATHS = 50  # per rule
+MAX_LANDINGS = 50  # per path
+MAX_OFFERS = 200  # per path
+MAX_WEIGHT = 1_000_000  # keeps sums of weights small
+MAX_FLOW_VALUES = 100_000  # in all conditions: every edge keeps all flows in memory, and every save stores a version
 MAX_FLOW_SHARES = 20_000  # landings and offers of all paths, for the same reason
 MAX_FLOW_EXPRESSIONS = 100  # each costs a click up to a tenth of a millisecond, and edges some memory
 MAX_FLOW_LISTS = 50  # different ones: of 10,000 entries each, and the first visitor waits until they are read
 MAX_NAME_LENGTH = 200
 MAX_DEPTH = 3
-"""Campaigns that one visitor passes through at most, beside the one of the link."""
+"""Maximum number of further campaigns that a visitor passes through after the one in the link."""
 
 PartId = Annotated[
     int,
     Meta(
         ge=0,
         le=MAX_ID,
-        description="Its number, which it keeps for good. Left out or 0: it is new and gets one.",
+        description="ID, which never changes. Omit it or send 0 for a new one.",
         examples=[7],
     ),
 ]
-Weight = Annotated[int, Meta(description="Its weight against the others; 0 switches it off.", examples=[100])]
+Weight = Annotated[int, Meta(description="Weight relative to the others; 0 switches it off.", examples=[100])]
 
 
 class PathTarget(enum.StrEnum):
-    """Where a path leads."""
+    """The destination of a path."""
 
     OFFER = "offer"
-    """To one of its offers."""
+    """One of its offers."""
     LANDING_AND_OFFER = "landing_and_offer"
-    """To one of its landings, and from there to one of its offers."""
+    """One of its landings, whose buttons lead to its offers."""
     URL = "url"
-    """To its address."""
+    """Its URL."""
     CAMPAIGN = "campaign"
-    """Along the flow of another campaign, with the same click."""
+    """The flow of another campaign, with the same click."""
     NOTHING = "nothing"
-    """To a 404."""
+    """A 404 page."""
 
 
 class LandingShare(msgspec.Struct, frozen=True):
@@ -62,56 +62,56 @@ class LandingShare(msgspec.Struct, frozen=True):
 
 
 class OfferShare(msgspec.Struct, frozen=True):
-    """An offer of a path. Visitors are split by weight; 0 switches an offer off."""
+    """An offer of a path."""
 
     offer_id: Annotated[int, Meta(description="The offer.", ge=1, le=MAX_ID, examples=[1])]
     weight: Weight = 100
 
 
 class Path(msgspec.Struct, frozen=True, kw_only=True):
-    """A path: one of the ways that the visitors of a rule go, split by weight."""
+    """A path. The visitors of a rule are split among its paths by weight."""
 
     id: PartId = 0
-    name: Annotated[str, Meta(description="Its name.", examples=["Landing B"])] = ""
-    active: Annotated[bool, Meta(description="false: no visitor goes this way.")] = True
+    name: Annotated[str, Meta(description="Path name.", examples=["Landing B"])] = ""
+    active: Annotated[bool, Meta(description="When false, the path gets no visitors.")] = True
     weight: Weight = 100
-    target: Annotated[PathTarget, Meta(description="Where it leads.")] = PathTarget.OFFER
-    landings: Annotated[tuple[LandingShare, ...], Meta(description="Its landings with their weights.")] = ()
-    offers: Annotated[tuple[OfferShare, ...], Meta(description="Its offers with their weights.")] = ()
-    url: Annotated[str, Meta(description="The address of a path with the target url. It may hold macros.")] = ""
-    campaign_id: (
-        Annotated[int, Meta(ge=1, le=MAX_ID, description="The campaign of a path with the target campaign.")] | None
-    ) = None
+    target: Annotated[PathTarget, Meta(description="Where the path leads.")] = PathTarget.OFFER
+    landings: Annotated[tuple[LandingShare, ...], Meta(description="Landings with their weights.")] = ()
+    offers: Annotated[tuple[OfferShare, ...], Meta(description="Offers with their weights.")] = ()
+    url: Annotated[str, Meta(description="Destination if the target is url; macros are filled in.")] = ""
+    campaign_id: Annotated[int, Meta(ge=1, le=MAX_ID, description="Destination if the target is campaign.")] | None = (
+        None
+    )
     redirect: Annotated[
-        RedirectMode | None, Meta(description="How visitors are redirected. null: as the campaign says.")
+        RedirectMode | None, Meta(description="How visitors are redirected. null: the campaign's setting.")
     ] = None
     pass_query: Annotated[
-        PassQuery | None, Meta(description="What of the link's query is passed on. null: as the campaign says.")
+        PassQuery | None, Meta(description="Parameters of the link to pass on. null: the campaign's setting.")
     ] = None
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule: visitors for whom all its conditions hold go along one of its paths."""
+    """A rule. It takes the visitors who meet all its conditions, and sends them along one of its paths."""
 
     id: PartId = 0
-    name: Annotated[str, Meta(description="Its name.", examples=["US mobile"])] = ""
-    active: Annotated[bool, Meta(description="false: it is passed over.")] = True
+    name: Annotated[str, Meta(description="Rule name.", examples=["US mobile"])] = ""
+    active: Annotated[bool, Meta(description="When false, the rule is skipped.")] = True
     conditions: Annotated[
-        tuple[Condition, ...], Meta(description="All of them must hold; none: it holds for everybody.")
+        tuple[Condition, ...], Meta(description="Visitors must meet all of them. Leave empty to take every visitor.")
     ] = ()
-    paths: Annotated[tuple[Path, ...], Meta(description="Its paths.")] = ()
+    paths: Annotated[tuple[Path, ...], Meta(description="Paths.")] = ()
 
 
 class FlowParts(msgspec.Struct, frozen=True, kw_only=True):
     """The rules and paths of a flow, whether it is a campaign's own or shared."""
 
     rules: Annotated[
-        tuple[Rule, ...], Meta(description="Tried in this order; the first that holds takes the visitor.")
+        tuple[Rule, ...], Meta(description="Rules in order; the first one that a visitor matches takes them.")
     ] = ()
-    default_paths: Annotated[tuple[Path, ...], Meta(description="For visitors whom no rule takes.")] = ()
+    default_paths: Annotated[tuple[Path, ...], Meta(description="Paths of visitors that no rule takes.")] = ()
 
     def paths(self) -> Iterator[tuple[str, Path]]:
-        """Yield every path with where it stands, such as ``rules[0].paths[1]``."""
+        """Yield every path with its field, such as ``rules[0].paths[1]``."""
         for number, rule in enumerate(self.rules):
             for position, path in enumerate(rule.paths):
                 yield f"rules[{number}].paths[{position}]", path
@@ -119,8 +119,33 @@ class FlowParts(msgspec.Struct, frozen=True, kw_only=True):
             yield f"default_paths[{position}]", path
 
 
+def rule_label(rule: Rule, number: int) -> str:
+    """Return a rule's name, or ``Rule 2``. ``number``: its position among the rules, from 0."""
+    return rule.name or f"Rule {number + 1}"
+
+
+def path_label(path: Path, number: int) -> str:
+    """Return a path's name, or ``Path 1`` by its position among its neighbours, from 0."""
+    return path.name or f"Path {number + 1}"
+
+
+def part_labels(parts: FlowParts) -> dict[int, str]:
+    """Return the label of each rule and path of a flow, by id. An unnamed path's label includes its rule."""
+    labels = {}
+    for number, rule in enumerate(parts.rules):
+        name = labels[rule.id] = rule_label(rule, number)
+        for place, path in enumerate(rule.paths):
+            labels[path.id] = path.name or f"{name[:_LABEL_CHARACTERS]}, path {place + 1}"
+    for place, path in enumerate(parts.default_paths):
+        labels[path.id] = path.name or (f"Default path {place + 1}" if len(parts.default_paths) > 1 else "Default path")
+    return labels
+
+
+_LABEL_CHARACTERS = 190  # of a rule's name of 200, so that the label of its path is no longer than a name
+
+
 class FlowReferences(msgspec.Struct, frozen=True):
-    """Ids of the records that a flow names."""
+    """Ids of the records that a flow refers to."""
 
     offers: frozenset[int] = frozenset()
     landings: frozenset[int] = frozenset()
@@ -137,7 +162,7 @@ class FlowReferences(msgspec.Struct, frozen=True):
 
 
 def references_of(parts: FlowParts) -> FlowReferences:
-    """Return the records that a flow names."""
+    """Return the records that a flow refers to."""
     paths = [path for _, path in parts.paths()]
     return FlowReferences(
         offers=frozenset(share.offer_id for path in paths for share in path.offers),
@@ -155,7 +180,7 @@ def default_offers(parts: FlowParts) -> tuple[OfferShare, ...]:
 
 
 def with_default_offers(parts: FlowParts, offers: tuple[OfferShare, ...]) -> FlowParts:
-    """Return the flow with the offers of its only default path replaced, or with a first default path.
+    """Return the flow with the offers of its only default path replaced, adding that path if there is none.
 
     Raise InvalidInputError if there are several default paths.
     """
@@ -182,18 +207,28 @@ def flow_of_path(parts: FlowParts, path_id: int) -> FlowParts | None:
     return None
 
 
-def without_ids(parts: FlowParts) -> FlowParts:
-    """Return a copy whose rules and paths are new."""
+def changed_parts(
+    parts: FlowParts, path_change: Callable[[Path], Path], rule_change: Callable[[Rule], Rule] = lambda rule: rule
+) -> FlowParts:
+    """Return a flow with a change of each rule and path. A rule is changed before its paths."""
+
+    def changed_rule(rule: Rule) -> Rule:
+        rule = rule_change(rule)
+        return replace(rule, paths=tuple(path_change(path) for path in rule.paths))
+
     return FlowParts(
-        rules=tuple(
-            replace(rule, id=0, paths=tuple(replace(path, id=0) for path in rule.paths)) for rule in parts.rules
-        ),
-        default_paths=tuple(replace(path, id=0) for path in parts.default_paths),
+        rules=tuple(changed_rule(rule) for rule in parts.rules),
+        default_paths=tuple(path_change(path) for path in parts.default_paths),
     )
 
 
+def without_ids(parts: FlowParts) -> FlowParts:
+    """Return a copy whose rules and paths are new."""
+    return changed_parts(parts, lambda path: replace(path, id=0), lambda rule: replace(rule, id=0))
+
+
 def flow_faults(parts: FlowParts) -> list[FieldFault]:
-    """Return everything that is wrong with a flow, except whether what it names exists and whether it leads round in a loop."""
+    """Return everything wrong with a flow, except references to missing records and loops of campaigns."""
     faults = _too_many("rules", len(parts.rules), MAX_RULES, "A flow") + _value_faults(parts)
     shares = sum(len(path.landings) + len(path.offers) for _, path in parts.paths())
     if shares > MAX_FLOW_SHARES:
@@ -248,21 +283,23 @@ def _path_faults(at: str, path: Path) -> list[FieldFault]:
     if path.target is PathTarget.URL or path.url:
         faults += address_faults(f"{at}.url", path.url, required=path.target is PathTarget.URL)
     if path.target is PathTarget.CAMPAIGN and path.campaign_id is None:
-        faults.append(FieldFault(f"{at}.campaign_id", FaultCode.REQUIRED, "Name the campaign that this path leads to."))
+        faults.append(
+            FieldFault(f"{at}.campaign_id", FaultCode.REQUIRED, "Choose the campaign that this path leads to.")
+        )
     return faults
 
 
 def _weight_faults(field: str, weight: int) -> list[FieldFault]:
     if 0 <= weight <= MAX_WEIGHT:
         return []
-    return [FieldFault(field, FaultCode.OUT_OF_RANGE, f"The weight is {weight}, 0 to {MAX_WEIGHT} is expected.")]
+    return [FieldFault(field, FaultCode.OUT_OF_RANGE, f"The weight is {weight}. It must be 0 to {MAX_WEIGHT}.")]
 
 
 def _too_many(field: str, count: int, most: int, whose: str) -> list[FieldFault]:
     if count <= most:
         return []
     noun = field.rpartition(".")[2].replace("_", " ")
-    return [FieldFault(field, FaultCode.TOO_MANY, f"{whose} has at most {most} {noun}; these are {count}.")]
+    return [FieldFault(field, FaultCode.TOO_MANY, f"{whose} has at most {most} {noun}. This one has {count}.")]
 
 
 def _twice(at: str, field: str, ids: list[int]) -> list[FieldFault]:
@@ -271,7 +308,7 @@ def _twice(at: str, field: str, ids: list[int]) -> list[FieldFault]:
         FieldFault(
             f"{at}[{position}].{field}",
             FaultCode.DUPLICATE,
-            f"{noun} {number} stands twice: give it once, with one weight.",
+            f"{noun} {number} occurs twice. List it once, with one weight.",
         )
         for position, number in enumerate(ids)
         if number in ids[:position]
@@ -279,7 +316,7 @@ def _twice(at: str, field: str, ids: list[int]) -> list[FieldFault]:
 
 
 def _repeated_ids(parts: FlowParts) -> list[FieldFault]:
-    """Return a fault for each id that an earlier rule or path has: reports could not tell them apart."""
+    """Return a fault for each id that an earlier rule or path has, since reports could not tell them apart."""
     faults: list[FieldFault] = []
     for places in (
         [(f"rules[{number}]", rule.id) for number, rule in enumerate(parts.rules)],
@@ -289,7 +326,7 @@ def _repeated_ids(parts: FlowParts) -> list[FieldFault]:
         for at, number in places:
             if number and number in seen:
                 faults.append(
-                    FieldFault(f"{at}.id", FaultCode.DUPLICATE, f"{number} stands twice: leave the copy's out.")
+                    FieldFault(f"{at}.id", FaultCode.DUPLICATE, f"The ID {number} occurs twice. Omit the copy's.")
                 )
             seen.add(number)
     return faults

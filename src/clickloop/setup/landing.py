@@ -1,4 +1,4 @@
-"""The landing: a page of the user's between the ad and the offer, with one or more buttons."""
+"""The landing: a page between the ad and the offer, with one or more buttons."""
 
 import html
 from typing import Annotated
@@ -11,7 +11,7 @@ from clickloop.setup.record import OneLine, RecordFields, Tags, line_faults, wit
 from clickloop.setup.tags import clean_tags, tag_faults
 from clickloop.setup.web_address import address_faults
 
-MAX_BUTTONS = 50  # as many offers as a reader of a list compares
+MAX_BUTTONS = 50  # more offers than a visitor compares
 
 Name = Annotated[str, OneLine(200, required=True), Meta(description="Landing name.", examples=["Quiz A"])]
 Url = Annotated[
@@ -23,7 +23,7 @@ Url = Annotated[
 ]
 Buttons = Annotated[
     int,
-    Meta(description="Number of buttons that lead to offers: /click/1, /click/2 and so on.", examples=[1]),
+    Meta(description="Number of buttons that lead to offers (/click/1, /click/2 …).", examples=[1]),
 ]
 AppendsClickId = Annotated[
     bool,
@@ -75,7 +75,7 @@ def changed_landing(landing: Landing, change: LandingChange) -> Landing:
 
 
 def landing_faults(landing: Landing) -> list[FieldFault]:
-    """Return everything that is wrong with a landing."""
+    """Return everything wrong with a landing."""
     faults = line_faults(landing) + address_faults("url", landing.url, required=True)
     if not 1 <= landing.buttons <= MAX_BUTTONS:
         sentence = f"A landing has 1 to {MAX_BUTTONS} buttons."

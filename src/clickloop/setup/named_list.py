@@ -1,4 +1,4 @@
-"""The named list: values that conditions of several rules share, such as the zones that a source's bad clicks come from."""
+"""The named list: values that conditions of several rules share, such as the bad zones of a source."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ MAX_NOTES_LENGTH = 10_000
 Name = Annotated[str, OneLine(200, required=True), Meta(description="List name.", examples=["Bad zones of PopAds"])]
 Entries = Annotated[
     tuple[str, ...],
-    Meta(description="Its values, at most 10,000. Repeated and empty ones are dropped.", examples=[["1001", "1002"]]),
+    Meta(description="Values, at most 10,000. Repeated and empty ones are dropped.", examples=[["1001", "1002"]]),
 ]
 Notes = Annotated[str, Meta(description="Notes.", max_length=MAX_NOTES_LENGTH)]
 
@@ -58,7 +58,7 @@ def changed_list(named: NamedList, change: ListChange) -> NamedList:
 
 
 def list_faults(named: NamedList) -> list[FieldFault]:
-    """Return everything that is wrong with a list; of its entries the first fault, which most of the others repeat."""
+    """Return everything wrong with a list, but only the first faulty entry: most of the others have the same fault."""
     faults = line_faults(named)
     if len(named.entries) > MAX_VALUES:
         sentence = f"A list has at most {MAX_VALUES:,} entries. This one has {len(named.entries):,}."

@@ -14,11 +14,11 @@ from clickloop.setup.tags import clean_tags, tag_faults
 Name = Annotated[str, OneLine(200, required=True), Meta(description="Flow name.", examples=["US mobile"])]
 Rules = Annotated[
     tuple[Rule, ...],
-    Meta(description="Rules in the order in which they are tried. Send ids back; a rule without an id is new."),
+    Meta(description="Rules in order. Send their ids back; a rule without an id is new."),
 ]
 DefaultPaths = Annotated[
     tuple[Path, ...],
-    Meta(description="Paths of visitors whom no rule takes. Send ids back; a path without an id is new."),
+    Meta(description="Paths of visitors that no rule takes. Send their ids back; a path without an id is new."),
 ]
 
 
@@ -67,5 +67,5 @@ def changed_flow(flow: SharedFlow, change: SharedFlowChange) -> SharedFlow:
 
 
 def shared_flow_faults(flow: SharedFlow) -> list[FieldFault]:
-    """Return everything wrong with a flow, except whether what it names exists and whether it leads round in a loop."""
+    """Return everything wrong with a flow, except references to missing records and loops of campaigns."""
     return line_faults(flow) + tag_faults(flow.tags) + flow_faults(flow.parts)

@@ -1,4 +1,4 @@
-"""Looks up a click in the core, for an edge that meets a landing's visitor without their cookie.
+"""Look up a click in the core, for landing clicks without the visitor's cookie.
 
 The core serves a Unix socket in the data folder. A request is a line, ``<click id> <milliseconds to wait for it>``; the response is the
 click as a line of JSON, or ``null``. A click is settled within a second of its redirect, so the core waits for a young one.
@@ -23,15 +23,15 @@ from clickloop.store.facts.facts import FactsError
 SOCKET_FOLDER = "run"
 SOCKET_NAME = "clicks.sock"
 LOOKUP_SECONDS = 1.5
-"""Maximum time of a look-up: the visitor waits for it."""
+"""Maximum duration of a look-up, for which the visitor waits."""
 SETTLING_MS = 1_000
-"""How long the core waits for a click that may not be settled yet."""
+"""Time that the core waits for a click that may not be settled yet."""
 YOUNG_MS = 60_000
-"""A click older than this that the core does not know is not waited for."""
+"""Age beyond which the core does not wait for an unknown click."""
 MAX_LOOKUPS = 64
-"""Look-ups of an edge at a time. Visitors beyond it wait for their turn, up to ``LOOKUP_SECONDS``."""
+"""Maximum number of concurrent look-ups of an edge. Further visitors wait up to ``LOOKUP_SECONDS``."""
 MAX_WAITING = 1_000
-"""Clicks that the core waits for at a time. More than that are answered with what is settled."""
+"""Maximum number of clicks that the core waits for. Beyond it, only settled clicks are returned."""
 MAX_LINE_BYTES = 64
 _PAUSE_SECONDS = 0.03  # between two queries of the facts, each some milliseconds for any number of clicks
 _REQUEST_SECONDS = 5.0
@@ -44,28 +44,28 @@ _encode = msgspec.json.Encoder().encode
 _decoder: msgspec.json.Decoder[Click | None] = msgspec.json.Decoder(Click | None)
 
 
-class ClickLookup:
-    """The edge's side."""
+class CoreLookup:
+    """The edge's side: looks up clicks in the core."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder / SOCKET_FOLDER
         self._clock = clock
-        self._turns: asyncio.Semaphore | None = None
+        self._slots: asyncio.Semaphore | None = None
         self.failed = 0
         """Number of look-ups that got no response in time."""
 
     async def find(self, click_id: ClickId) -> Click | None:
         """Return the click; None if the core does not know it, or does not answer in time. At once if there is no core."""
-        if self._turns is None:  # bound to the loop that is running now
-            self._turns = asyncio.Semaphore(MAX_LOOKUPS)
+        if self._slots is None:  # bound to the running loop
+            self._slots = asyncio.Semaphore(MAX_LOOKUPS)
         try:
-            async with asyncio.timeout(LOOKUP_SECONDS), self._turns:
-                return await self._ask(click_id)
+            async with asyncio.timeout(LOOKUP_SECONDS), self._slots:
+                return await self._request(click_id)
         except (OSError, ValueError, msgspec.MsgspecError):  # no core, one that has just ended, or one that is too busy
             self.failed += 1
             return None
 
-    async def _ask(self, click_id: ClickId) -> Click | None:
+    async def _request(self, click_id: ClickId) -> Click | None:
         wait_ms = SETTLING_MS if self._clock() - click_id.at < YOUNG_MS else 0
         with _short_path(self._folder) as path:
             reader, writer = await asyncio.open_unix_connection(path, limit=MAX_CLICK_BYTES)
@@ -73,7 +73,7 @@ class ClickLookup:
             writer.write(b"%b %d\n" % (click_id.text.encode("ascii"), wait_ms))
             line = await reader.readline()
             if not line.endswith(b"\n"):
-                raise ConnectionResetError("the core ended while it was asked for a click")
+                raise ConnectionResetError("the core ended during a look-up")
             return _decoder.decode(line)
         finally:
             writer.close()
@@ -89,8 +89,8 @@ class _Waiter:
         self.until = until
 
 
-class ClickLookupServer:
-    """The core's side: one query at a time for all clicks that are waited for."""
+class CoreLookupServer:
+    """The core's side: one query at a time for all requested clicks."""
 
     def __init__(self, folder: Path, find: Find) -> None:
         self._folder = folder / SOCKET_FOLDER
@@ -100,7 +100,7 @@ class ClickLookupServer:
         self._failed = RateLimitedLog("clicks of landings' visitors could not be looked up")
 
     async def serve_for_ever(self) -> None:
-        """Serve until cancelled, and start again after a failure: without it, landings' visitors without a cookie get the fallback."""
+        """Serve until cancelled, restarting after failures: without it, landing clicks without a cookie lead to the fallback."""
         while True:
             try:
                 await self.serve()
@@ -136,7 +136,7 @@ class ClickLookupServer:
         if waiter is None:
             waiter = self._waiting[click_id] = _Waiter(loop.create_future(), loop.time() + seconds)
             self._arrived.set()
-        # Shielded: other connections may wait for the same click.
+        # Shielded, because other connections may wait for the same click.
         return await asyncio.shield(waiter.found)
 
     async def _look_up_for_ever(self, thread: ThreadPoolExecutor) -> None:
@@ -179,12 +179,12 @@ def _short_path(folder: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _listening(folder: Path) -> Iterator[socket.socket]:
-    """Yield a listening socket under the name that edges know. Only the server's user may connect."""
+    """Yield a listening socket at the path that edges connect to. Only the server's user may connect."""
     folder.mkdir(mode=0o700, exist_ok=True)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with _short_path(folder) as path:
-            # A killed core leaves its socket. There is no other core: the stores are open.
+            # A killed core leaves its socket. No other core can be running, since this one has opened the stores.
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
             listening.bind(path)

@@ -20,7 +20,7 @@ from clickloop.store.journal.segment import CLICKS_STREAM, PAGE_EVENTS_STREAM
 MIN_LISTING_SECONDS = 1.0
 """Minimum time between listings of the journal's directories: one costs as much as settling some clicks."""
 MIN_PAGE_EVENT_LISTING_SECONDS = 0.05
-"""The same for page events: conversions of visitors who came over a landing wait for two of them."""
+"""The same for page events. Conversions after a landing wait for two listings."""
 _LISTING_SHARE = 20
 """Minimum factor between the duration of a listing, which takes seconds for a million segments, and the time until the next."""
 MAX_UNREADABLE = 10_000
@@ -47,7 +47,7 @@ class ClickLookupResult(msgspec.Struct, frozen=True):
     settled_to: int | None = _EVERYTHING
     """A moment whose existing click segments were all settled before the look-up; None if unknown."""
     landing_clicks: Mapping[str, tuple[PageEvent, ...]] = {}
-    """The landing clicks of clicks that came over a page, oldest first."""
+    """The landing clicks of each click that came over a page, oldest first."""
     landing_clicks_settled_to: int | None = _EVERYTHING
     """The same moment for segments of page events."""
 
@@ -113,7 +113,7 @@ class StreamProgress:
             self._settled_to = self._pending_at
         self._pending_at, self._pending = previous[0], present
         if not present and previous[0] <= now_ms:
-            self._settled_to = previous[0]  # there is nothing to wait for
+            self._settled_to = previous[0]  # no segment is waiting
 
 
 class ClickProgress(StreamProgress):

@@ -11,7 +11,7 @@ from clickloop.conversion.conversion import Change
 from clickloop.macro import Chance, Values
 from clickloop.postback.due import DuePostback, RuleContext, SkippedPostback, SkipReason, decide_postback
 from clickloop.postback.postback_log import NewPostback
-from clickloop.postback.rule import Rule
+from clickloop.postback.rule import PostbackRule
 from clickloop.postback.sending.address_guard import STRICT, AddressGuard, RefusedAddress
 from clickloop.postback.values import ReadyRequest, change_values, ready_request
 from clickloop.report.query import Dimension
@@ -79,13 +79,13 @@ class SetupContext(msgspec.Struct, frozen=True):
 class PreparedRule(msgspec.Struct, frozen=True):
     """A rule for the clicks of one source, its request parsed with the source's parameter names."""
 
-    rule: Rule
+    rule: PostbackRule
     ready: ReadyRequest
     refused_address: str
     """The sentence with which the address guard refuses the receiver; empty: it is allowed."""
 
     @classmethod
-    def of(cls, rule: Rule, source_id: int, setup: SetupContext, guard: AddressGuard) -> Self:
+    def of(cls, rule: PostbackRule, source_id: int, setup: SetupContext, guard: AddressGuard) -> Self:
         """Return the rule prepared for clicks of a source. ``setup`` must contain that source's rows."""
         ready = ready_request(rule.request, setup.rows.get(source_id, ()))
         judgement = guard.judge_target(ready.target)
@@ -122,7 +122,7 @@ class ChangeValues:
         self._names = setup.names_of(change)
         self._values: dict[int, Values] = {}
 
-    def of(self, rule: Rule, postback_id: str, ready: ReadyRequest) -> Values:
+    def of(self, rule: PostbackRule, postback_id: str, ready: ReadyRequest) -> Values:
         """Return the values for a rule's postback with this request. Valid until the next call, which may reuse the object."""
         percent = rule.conditions.payout_percent
         values = self._values.get(percent)

@@ -231,8 +231,8 @@ def _attribute_batch(
     """Attribute a batch in order of arrival. Return its result, the affected conversions, and the notices in that order."""
     batch = _BatchState(tx, readings, drafts)
     known = [conversion.click for conversion in batch.known.values()]
-    presses = [press for presses in found.landing_clicks.values() for press in presses]
-    setup = _setup(tx, [*found.clicks.values(), *known, *presses], currency)
+    landing_clicks = [one for clicks in found.landing_clicks.values() for one in clicks]
+    setup = _setup(tx, [*found.clicks.values(), *known, *landing_clicks], currency)
     stored: list[StoredNotice] = []
     conversions: list[Conversion | None] = []
     in_order = sorted(readings, key=lambda reading: reading.notice.arrival_order)
@@ -270,8 +270,8 @@ def _click_of(reading: ParsedNotice, found: ClickLookupResult, batch: _BatchStat
     known = batch.known.get((click.click_id, reading.notice.txid))
     if known is not None:
         return known.click  # later landing clicks do not move a conversion
-    presses = found.landing_clicks.get(click.click_id, ())
-    return click_with_offer(click, presses, reading.notice, setup.network_of)
+    landing_clicks = found.landing_clicks.get(click.click_id, ())
+    return click_with_offer(click, landing_clicks, reading.notice, setup.network_of)
 
 
 def _attribution(

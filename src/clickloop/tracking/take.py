@@ -49,15 +49,15 @@ class EdgeRequest(Protocol):
 
 
 class ClickRedirect(msgspec.Struct, gc=False):
-    """A redirect of the visitor to ``location``; empty: the campaign has nowhere to send them."""
+    """A redirect of the visitor to ``location``, which is empty if the campaign has no destination."""
 
     click_id: str
     location: str
     mode: RedirectMode = RedirectMode.FOUND
     hop_domain: str = ""
-    """Host of a double meta refresh's second page; empty: the one that was asked."""
+    """Host of a double meta refresh's second page; empty for the request's host."""
     visitor_cookie: str = ""
-    """The visitor's signed cookie to set; empty: none."""
+    """Value of the visitor's signed cookie to set; empty for none."""
 
 
 class NoticeReceipt(msgspec.Struct, frozen=True, gc=False):
@@ -118,7 +118,7 @@ class Edge(msgspec.Struct):
     strangers: NoticeRates = msgspec.field(default_factory=NoticeRates)
     """Counters of recent notices, for the limits of what is stored of them."""
     recent_visits: RecentVisits = msgspec.field(default_factory=RecentVisits)
-    """For landings' visitors whose browser keeps no cookie."""
+    """For landing clicks from browsers that store no cookie."""
     unrecorded: int = 0
     """Number of visitors redirected without a record because the disk was full."""
     unstored: int = 0
@@ -200,7 +200,7 @@ def _destination(
     language: EncodedLanguage,
     now_ms: int,
 ) -> tuple[RedirectTarget | None, int, VisitorState | None]:
-    """Return the destination of a visitor, the draw that it hangs on, and what their cookie says, if it was read."""
+    """Return the destination of a visitor, its draw, and the contents of their cookie if it was read."""
     draw = edge.draw()
     if route.only is not None:
         click["draw"] = draw  # chooses the offer when the visitor presses a button
@@ -220,7 +220,7 @@ def _destination(
 def route_visitor(
     route: Route, visitor: ArrivingVisitor, click: dict[str, Any], draw: int
 ) -> tuple[RedirectTarget | None, int]:
-    """Return the destination of a visitor and the draw of the flow that chose it; note in the click how it was chosen."""
+    """Return the destination of a visitor and the draw of the flow that chose it. Add the decision to the click."""
     if route.query_fields:
         _keep_query(route, click)
     routing = route.choose(visitor, draw)
@@ -240,7 +240,7 @@ def route_visitor(
 
 
 def _keep_query(route: Route, click: dict[str, Any]) -> None:
-    """Keep the parameters that conditions compare and no row holds in the click's ``query``."""
+    """Store the parameters that conditions compare and no row stores in the click's ``query``."""
     pairs = [(field[len(QUERY_PREFIX) :], click[field]) for field in route.query_fields if field in click]
     if pairs:
         click["query"] = urlencode(pairs, errors="surrogatepass")
@@ -256,7 +256,7 @@ def remembered_visit(
     *,
     by_page: bool = False,
 ) -> Visit:
-    """Return the visit of a click that landing clicks may follow. The edge remembers it for browsers that keep no cookie."""
+    """Return the visit of a click that landing clicks may follow, and remember it for browsers that store no cookie."""
     path_id = target.place.path_id
     values = carried_of_fields(carried_macros(route, path_id), click)
     visit = Visit(

@@ -60,8 +60,8 @@ def test_a_changed_flow_says_who_would_go_elsewhere(visited: "Instance") -> None
     assert result["moved"]["money"] == [{"currency": "USD", "cost": "0.02", "revenue": "0", "pending": "0"}]
     assert [(move["level"], move["from_name"], move["to_name"], move["clicks"]) for move in result["moves"]] == [
         ("rule", "", "US", 2),
-        ("path", "path 1", "New path of 'US'", 2),
-        ("path", "path 1", "New default path", 1),
+        ("path", "Default path", "US, path 1 (new)", 2),
+        ("path", "Default path", "Default path (new)", 1),
         ("offer", "Offer", "Second", 2),
     ]
 

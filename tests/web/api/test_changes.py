@@ -216,6 +216,10 @@ def of_routing(noun: str, path: str = "", body: Any = None, *, is_archived: bool
 
 
 CASES: dict[tuple[str, str], tuple[Case, str, str]] = {
+    **{
+        ("POST", f"/api/v1/{noun}/{{number}}/clone"): (of_routing(noun, "/clone", {}), "created", noun)
+        for noun in ("landings", "flows")
+    },
     **dict(
         case
         for noun in ROUTING
@@ -229,6 +233,8 @@ CASES: dict[tuple[str, str], tuple[Case, str, str]] = {
             ),
         )
     ),
+    ("POST", "/api/v1/landings/{number}/clone"): (of_routing("landings", "/clone", {}), "created", "landings"),
+    ("POST", "/api/v1/flows/{number}/clone"): (of_routing("flows", "/clone", {}), "created", "flows"),
     ("POST", "/api/v1/traffic-sources"): (plain("traffic-sources", {"name": "x"}), "created", "traffic-sources"),
     ("PATCH", "/api/v1/traffic-sources/{number}"): (
         plain("traffic-sources/1", {"name": "x"}),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from clickloop.click.geo.check import GeoCheck
 from clickloop.web.api.diagnosis.health import read_health
 from clickloop.web.api.setup.macros import list_macros
-from tests.click.mmdb import GEOLITE_CITY, base_of
+from tests.click.geo.mmdb import GEOLITE_CITY, base_of
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance

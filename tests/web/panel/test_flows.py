@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clickloop.people.user import Role
+from clickloop.store.ledger.setup.flows import part_names
 from clickloop.web.panel.frame.edit_conflict import SEEN_FIELD
 
 if TYPE_CHECKING:
@@ -317,3 +318,48 @@ def test_a_flow_of_more_paths_than_a_form_can_hold_is_shown_closed_and_saved_unc
     assert len(opened.form(FLOW).fields) < 5_000
     panel.done(FLOW, opened.form(FLOW).fields)
     assert own_flow(campaign) == before
+
+
+def test_a_path_that_is_to_show_a_landing_has_a_row_to_choose_it_in(panel: "Panel", campaign: "Instance") -> None:
+    page = pressed(panel, panel.page(FLOW), "refresh", **{"flow.default_paths[0].target": "landing_and_offer"})
+    assert page.fields["flow.default_paths[0].landings[0].number"] == ""
+    fields = over(page.form(FLOW).fields, **{"landings[0].number": "1"})
+    panel.done(FLOW, fields)
+    assert own_flow(campaign)["default_paths"][0]["landings"] == [{"landing_id": 1, "weight": 100}]
+
+
+def test_a_shared_flow_is_copied_with_parts_of_its_own(panel: "Panel", campaign: "Instance") -> None:
+    rule = {"name": "DE", "conditions": [{"field": "country", "values": ["DE"]}], "paths": [{"target": "nothing"}]}
+    shared = campaign.made("flows", {"name": "Shared", "rules": [rule]})
+    path = f"/panel/flows/{shared['id']}"
+    assert panel.done(f"{path}/clone").startswith(f"/panel/flows/{shared['id'] + 1}?")
+    copy = campaign.got(f"flows/{shared['id'] + 1}")
+    assert (copy["name"], copy["campaign_ids"]) == ("Shared (copy)", [])
+    assert copy["rules"][0]["conditions"] == shared["rules"][0]["conditions"]
+    assert copy["rules"][0]["id"] not in (0, shared["rules"][0]["id"])
+    named = campaign.made(f"flows/{shared['id']}/clone", {"name": "Mine"})
+    assert named["name"] == "Mine"
+
+
+def test_a_landing_and_a_list_name_the_flows_that_use_them(panel: "Panel", campaign: "Instance") -> None:
+    assert "No flow uses this landing yet." in panel.page("/panel/landings/1").text
+    condition = {"field": "v1", "op": "in", "list_id": 1}
+    path = {"target": "landing_and_offer", "landings": [{"landing_id": 1}], "offers": [{"offer_id": 1}]}
+    change(campaign, rules=[{"conditions": [condition], "paths": [path]}])
+    shared = campaign.made("flows", {"name": "Shared", "rules": [{"conditions": [condition]}]})
+    assert panel.page("/panel/landings/1").link(campaign.got("campaigns/1")["name"]) == FLOW
+    page = panel.page("/panel/lists/1")
+    assert page.link(campaign.got("campaigns/1")["name"]) == FLOW
+    assert page.link("Shared") == f"/panel/flows/{shared['id']}"
+
+
+def test_reports_call_a_rule_what_its_editor_calls_it(panel: "Panel", campaign: "Instance") -> None:
+    condition = {"field": "country", "values": ["DE"]}
+    change(campaign, rules=[{"conditions": [condition]}, {"conditions": [condition], "paths": [{"target": "nothing"}]}])
+    with campaign.context.ledger.read() as tx:
+        second = own_flow(campaign)["rules"][1]
+        names = part_names(tx, [second["id"], second["paths"][0]["id"]])
+    assert {*names.values()} == {"Rule 2", "Rule 2, path 1"}
+    change(campaign, rules=[second])
+    with campaign.context.ledger.read() as tx:
+        assert {*part_names(tx, names).values()} == {"Rule 1", "Rule 1, path 1"}

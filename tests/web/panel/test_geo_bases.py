@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clickloop.click.geo.check import GeoCheck
-from tests.click.mmdb import GEOIP_ISP, GEOLITE_CITY, base_of
+from tests.click.geo.mmdb import GEOIP_ISP, GEOLITE_CITY, base_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

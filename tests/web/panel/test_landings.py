@@ -86,3 +86,10 @@ def test_a_viewer_gets_no_buttons_that_change_anything(panel: "Panel", instance:
     instance.made("landings", {"name": "Quiz", "url": URL})
     panel.become(Role.VIEWER)
     assert not {"Save", "Archive", "Duplicate"} & {*panel.page("/panel/landings/1").buttons}
+
+
+def test_a_landing_is_offered_no_macro_that_is_always_empty(panel: "Panel", instance: "Instance") -> None:
+    assert "city" in instance.context.empty_macros()
+    page = panel.page("/panel/landings/new")
+    assert "{country}" in page.text
+    assert "{city}" not in page.text

@@ -1,4 +1,4 @@
-"""What the makers of free geo bases want shown where their data are."""
+"""The credits that makers of free geo bases require where their data are shown."""
 
 import msgspec
 
@@ -24,6 +24,6 @@ _MAKERS = (
 
 
 def attributions_of(kind: str, file_name: str) -> tuple[Attribution, ...]:
-    """Return what has to be shown for a base, as far as its maker is recognised."""
+    """Return the credits of a base, as far as its maker is recognised."""
     text = f"{kind} {file_name}".lower()
     return tuple(found for words, found in _MAKERS if any(word in text for word in words))

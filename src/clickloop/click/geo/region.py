@@ -1,4 +1,4 @@
-"""Codes of regions (ISO 3166-2) by their English names, for bases that have names alone."""
+"""Codes of regions (ISO 3166-2) by English name, for bases that provide only names."""
 
 import tomllib
 import unicodedata

@@ -9,9 +9,9 @@ from clickloop.money import amount_text
 from clickloop.setup.source_rows import ROW_FIELDS, ROW_MACROS, V_ROWS
 
 CARRIED = frozenset({"externalid", "cost", "referrer", "unique", *(f"token{number}" for number in V_ROWS)})
-"""Macros that only the click knows. Address, device and language are taken from the visitor's next request."""
+"""Macros that only the click has values for. Address, device and language are read from the visitor's next request."""
 AT_HAND = CARRIED | {"clickid", "click_time", "now"}
-"""Macros that a visit is enough for."""
+"""Macros that a visit has values for."""
 
 _FIELDS = {"externalid": "external_id", "referrer": "referrer"} | {
     ROW_MACROS[number]: ROW_FIELDS[number] for number in V_ROWS
@@ -21,13 +21,13 @@ _NO_NAMES = SetupNames()
 
 
 def carried_values(names: Iterable[str], click: Click) -> dict[str, str]:
-    """Return the values of those macros in ``names`` that a visit carries, without empty ones."""
+    """Return a click's values of the macros in ``names`` that a visit carries, without empty ones."""
     values = click_values((name for name in names if name in CARRIED), click, _NO_NAMES)
     return {name: value for name, value in values.items() if value}
 
 
 def carried_of_fields(names: Iterable[str], fields: Mapping[str, Any]) -> dict[str, str]:
-    """Return the same for a click that is being taken. ``fields``: its fields, as far as they are set."""
+    """Return the same for a click at the edge. ``fields``: its fields so far."""
     values: dict[str, str] = {}
     for name in names:
         field = _FIELDS.get(name)

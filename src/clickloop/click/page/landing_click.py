@@ -1,4 +1,4 @@
-"""A press on a landing's button: what the click URL says, and which of the path's offers the visitor gets. Pure."""
+"""Landing clicks: read the click URL, and choose the offer behind the button. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
@@ -13,7 +13,7 @@ from clickloop.money import AmountFault, read_amount
 
 MAX_EVENTS = 30
 MAX_BUTTON_DIGITS = 9
-MAX_PRESSED = 50  # of a visit: as many buttons as a landing may have
+MAX_PRESSED = 50  # per visit, the maximum number of a landing's buttons
 MAX_REFERRER_BYTES = 4096
 
 _CLICK_ID = "cid"
@@ -26,7 +26,7 @@ Offer = TypeVar("Offer")
 
 
 class PageQuery(msgspec.Struct, frozen=True, gc=False):
-    """The parameters of a click URL or a page event. ``events``: numbers in millionths."""
+    """The parameters of a click URL. ``events``: amounts in millionths by number."""
 
     click_id_text: str
     events: dict[int, int]
@@ -34,7 +34,7 @@ class PageQuery(msgspec.Struct, frozen=True, gc=False):
 
 
 def read_page_query(query: bytes) -> PageQuery:
-    """Return what a click URL says. Takes linear time; a parameter that is not ours is passed over."""
+    """Return the parameters of a click URL, ignoring those that are not ours. Takes linear time."""
     if not query:
         return PageQuery("", {}, False)
     values, _ = read_query(query, _FIELDS, _CLICK_ID)
@@ -44,7 +44,7 @@ def read_page_query(query: bytes) -> PageQuery:
 
 
 def read_events(values: Mapping[str, str]) -> tuple[dict[int, int], bool]:
-    """Return the events among some parameters (``event1``…), and whether one of them is not a number."""
+    """Return the events (``event1``…) among parameters, and whether one of them is not a number."""
     events: dict[int, int] = {}
     unreadable = False
     for name, text in values.items():
@@ -58,7 +58,7 @@ def read_events(values: Mapping[str, str]) -> tuple[dict[int, int], bool]:
 
 
 def without_own_parameters(query: bytes) -> bytes:
-    """Return a click URL's query without the parameters that are meant for us, to pass it on."""
+    """Return a click URL's query without our own parameters, to be passed on."""
     return b"&".join(pair for pair in first_pairs(query) if _name_of(pair) not in _FIELDS)
 
 
@@ -67,24 +67,24 @@ def _name_of(pair: bytes) -> str:
 
 
 def click_id_in_referrer(referrer: bytes) -> str:
-    """Return the text of ``cid`` in the URL of the page that the visitor comes from; empty if it has none."""
+    """Return the text of ``cid`` in a referrer's query; empty if it has none."""
     query = referrer[:MAX_REFERRER_BYTES].partition(b"?")[2].partition(b"#")[0]
     return read_query(query, _REFERRER_FIELDS, _CLICK_ID)[0].get(_CLICK_ID, "") if query else ""
 
 
 def button_of(tail: bytes) -> int | None:
-    """Return the button's number in the path behind ``/click``, 0 if it has none; None for anything but a number from 1."""
+    """Return the button's number in the path after ``/click``: 0 if it has none, None if it is not a number from 1."""
     text = tail.strip(b"/")
     if not text:
         return 0
     if not text.isdigit():
         return None
-    # Not read beyond: it is more than any path has offers.
+    # Longer numbers are cut: any of them exceeds the offers of a path.
     return int(text.lstrip(b"0")[: MAX_BUTTON_DIGITS + 1] or 0) or None
 
 
 class OfferChoice(msgspec.Struct, Generic[Offer], frozen=True, gc=False):
-    """The offer behind a button. ``button``: as it counts, at most the number of offers. ``offer`` None: there is none."""
+    """The offer behind a button. ``button``: its number, at most that of the offers. ``offer``: None if the path has no offer."""
 
     button: int
     offer: Offer | None
@@ -100,9 +100,8 @@ def choose_offer(
 ) -> OfferChoice[Offer]:
     """Return the offer behind a button.
 
-    ``offers``: of the path, those in use, in its order. ``by_weight``: returns the one that the click's draw gives. ``button``: see
-    ``button_of``. ``pressed``: buttons that the visitor pressed before, with their offers: each leads there again, as long as the
-    offer is in use.
+    ``offers``: the path's offers that are in use, in order. ``by_weight``: returns the offer of the click's draw. ``button``: as from
+    ``button_of``. ``pressed``: buttons pressed before, with their offers. Each leads to the same offer again while it is in use.
     """
     flags: tuple[PageEventFlag, ...] = ()
     number = button or 0
@@ -123,6 +122,6 @@ def choose_offer(
 
 
 def with_pressed(pressed: tuple[tuple[int, int], ...], button: int, offer_id: int) -> tuple[tuple[int, int], ...]:
-    """Return the pressed buttons with one more, or with its offer replaced."""
+    """Return the pressed buttons with a button added, or its offer replaced."""
     others = tuple(one for one in pressed if one[0] != button)
     return (*others, (button, offer_id))[-MAX_PRESSED:]

@@ -1,11 +1,11 @@
-"""What landings and pages need to know of a campaign's paths."""
+"""The parts of a campaign's paths that landings and pages need."""
 
 from clickloop.click.page.carried_values import CARRIED
 from clickloop.click.routing.routes import Route
 
 
 def carried_macros(route: Route, path_id: int) -> tuple[str, ...]:
-    """Return the macros of a path's offer URLs whose values a visit carries to them, each once."""
+    """Return the macros of a path's offer URLs whose values a visit carries."""
     names = route.carried.get(path_id)
     if names is None:
         path = route.path(path_id)
@@ -16,5 +16,5 @@ def carried_macros(route: Route, path_id: int) -> tuple[str, ...]:
 
 
 def max_offers(route: Route) -> int:
-    """Return the number of offers of the path that has most; at least 1."""
+    """Return the largest number of offers of a path, at least 1."""
     return max((len(path.offers.items) for path, _, _ in route.paths()), default=1) or 1

@@ -1,4 +1,4 @@
-"""Page events: what a visitor does on a page after their click. Each is a journal record and an additive fact of the click."""
+"""Page events: views, landing clicks and events of a click's visitor on a page. Each is a journal record and a fact of the click."""
 
 import enum
 
@@ -8,18 +8,18 @@ from clickloop.explained import Explained
 
 
 class PageEventKind(enum.StrEnum):
-    """What happened on the page."""
+    """The kind of a page event."""
 
     LANDING_VIEW = "landing_view"
     """The landing's script ran."""
     LANDING_CLICK = "landing_click"
     """The visitor pressed a button of the landing and was sent to an offer."""
     EVENT = "event"
-    """A number that the page reported."""
+    """The page reported a number."""
 
 
 class ClickSource(enum.StrEnum):
-    """Where a landing click's click id came from."""
+    """The source of a landing click's click id."""
 
     CID = "cid"
     REFERRER = "referrer"
@@ -27,7 +27,7 @@ class ClickSource(enum.StrEnum):
 
 
 class PageEventFlag(Explained):
-    """Something odd about a page event, which is recorded and answered all the same."""
+    """An irregularity of a page event, which is recorded and answered anyway."""
 
     REPEATED = "repeated", "The visitor pressed this button before. It counts once."
     UNKNOWN_CLICK = "unknown_click", "The click was not recorded here, or was lost. The page event is in no figure."

@@ -1,4 +1,4 @@
-"""What ``track.js`` reports: a visit of a page, or events on it. Read leniently where a page may err, and in bounded time."""
+"""Reports of ``track.js``: a visit to a page, or events on it. Lenient where pages err, and in bounded time."""
 
 from typing import Annotated
 from urllib.parse import quote, unquote_plus
@@ -32,7 +32,7 @@ class Hints(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class PageReport(msgspec.Struct, frozen=True):
-    """The body of ``POST /track``. A report with ``events`` is of events; every other one of a visit."""
+    """The body of ``POST /track``. With ``events`` it reports events, otherwise a visit."""
 
     campaign: Short | None = ""
     """The campaign's key."""
@@ -44,28 +44,28 @@ class PageReport(msgspec.Struct, frozen=True):
     timezone: Short | None = ""
     hints: Hints | None = None
     cid: Short = ""
-    """The click id from the page's URL, else of an earlier visit."""
+    """The click id in the page's URL, or else of an earlier visit."""
     loaded: Annotated[float, Meta(ge=0, le=86_400_000)] = 0
     """Milliseconds from navigation to the report."""
     events: dict[Short, Short] = {}
-    """Event's number → amount."""
+    """Amounts by the event's number."""
 
     @property
     def query(self) -> bytes:
-        """Return the query of the page's URL, with every byte that a link cannot have percent-encoded."""
+        """Return the query of the page's URL, with every byte percent-encoded that is invalid in a link."""
         query = self.url.partition("#")[0].partition("?")[2]
         return quote(query, safe=_ESCAPED, errors="replace").encode("ascii")
 
 
 class UnreadableReportError(Exception):
-    """The report cannot be read; the message says what is wrong."""
+    """The report cannot be read. The message says why."""
 
 
 _decode = msgspec.json.Decoder(PageReport).decode
 
 
 def read_report(body: bytes) -> PageReport:
-    """Return a report. Raise UnreadableReportError."""
+    """Decode a report. Raise UnreadableReportError."""
     if len(body) > MAX_REPORT_BYTES:
         raise UnreadableReportError(f"The report has {len(body)} bytes. The maximum is {MAX_REPORT_BYTES}.")
     try:
@@ -75,7 +75,7 @@ def read_report(body: bytes) -> PageReport:
 
 
 def image_report(query: bytes, referrer: bytes, cookie: str) -> PageReport:
-    """Return the report of an image on a page without scripts. ``query``: the image's; ``cookie``: the click id that came with it."""
+    """Return the report of ``track.gif``. ``query``: the image's; ``referrer``: the page; ``cookie``: the click id in the cookie."""
     pairs = query[:MAX_REPORT_BYTES].split(b"&")[:MAX_IMAGE_PAIRS]
     values: dict[str, str] = {}
     for pair in pairs:

@@ -1,4 +1,4 @@
-"""The latest visits of an edge process, for landings' visitors whose browser keeps no cookie."""
+"""The latest visits of an edge process, for browsers that store no cookie."""
 
 from clickloop.click.visitor_cookie import Visit
 
@@ -7,7 +7,7 @@ MAX_VALUE_CHARACTERS = 8_000_000  # of all their values: strangers write these, 
 
 
 class RecentVisits:
-    """Visits by click id. Those that were remembered longest ago are dropped when there are too many. Not thread-safe."""
+    """Visits by click id, of which the oldest are dropped beyond a maximum. Not thread-safe."""
 
     def __init__(self, most: int = MAX_RECENT_VISITS, most_characters: int = MAX_VALUE_CHARACTERS) -> None:
         self._most = most

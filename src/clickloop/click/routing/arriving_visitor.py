@@ -1,4 +1,4 @@
-"""The visitor of a click that is being taken, and the values that the conditions of a flow compare. See also ``visitor_values``."""
+"""The visitor at the edge, and their values for conditions. For recorded clicks see ``visitor_values``."""
 
 from collections.abc import Callable, Mapping
 
@@ -13,7 +13,7 @@ from clickloop.setup.source_rows import V_ROWS
 
 
 class ArrivingVisitor(msgspec.Struct, frozen=True, gc=False):
-    """A visitor. ``click``: the fields that the link and the request set so far."""
+    """A visitor whose click is being recorded. ``click``: its fields so far, from the link and the request."""
 
     now_ms: int
     ip: str
@@ -28,9 +28,9 @@ Getter = Callable[[ArrivingVisitor], Value]
 
 
 def getter_of(field: str, row_fields: Mapping[str, str]) -> Getter:
-    """Return the function that reads a condition's field. ``row_fields``: parameter in lower case → field of the click.
+    """Return the function that reads a field's value. ``row_fields``: parameter in lower case → field of the click.
 
-    A parameter that the source has a row for is stored under that row alone.
+    A parameter with a row of the source is stored in that row only.
     """
     if field.startswith(QUERY_PREFIX):
         return _of_click(row_fields.get(field[len(QUERY_PREFIX) :].lower(), field.lower()))
@@ -47,7 +47,7 @@ def _of_click(name: str) -> Getter:
 
 _GETTERS: dict[str, Getter] = {
     "country": lambda visitor: visitor.place.country,
-    # Not the base's own word: the click keeps the country alone, and must be decided again the same way.
+    # Not the geo base's continent: a click stores only the country, and its replay must decide the same.
     "continent": lambda visitor: continent_of(visitor.place.country),
     "region": lambda visitor: visitor.place.region,
     "city": lambda visitor: visitor.place.city,

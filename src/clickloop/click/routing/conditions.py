@@ -1,4 +1,4 @@
-"""Conditions made ready for the hot path: each becomes a function of one value. Pure; what it costs depends on the value alone."""
+"""Conditions compiled for the hot path: each becomes a function of one value, whose cost depends on the value alone. Pure."""
 
 import ipaddress
 from bisect import bisect_right
@@ -24,14 +24,14 @@ from clickloop.setup.condition import (
 )
 
 Value = str | int | frozenset[str]
-"""A visitor's value: a text, Unix milliseconds for ``schedule`` and ``date``, a set for ``mark``. Empty: unknown."""
+"""A visitor's value: a text, Unix milliseconds for ``schedule`` and ``date``, or a set for ``mark``. Empty if unknown."""
 Test = Callable[[Any], bool]
-"""Takes a known value of the kind that the condition's field has."""
+"""Returns whether a known value passes."""
 
 QUARTER_MS = 15 * 60 * 1000
-"""Offsets of time zones are multiples of a quarter of an hour since 1972, so within one the hour of the week stays."""
+"""Time zone offsets have been multiples of 15 minutes since 1972, so the hour of the week is constant within one."""
 _FEW = 20
-"""From here on one automaton is faster than a search for each text."""
+"""Number of texts beyond which one automaton is faster than a search for each."""
 _AUTOMATON_BYTES = (
     64 << 20
 )  # 10,000 texts of 1,000 characters fit; fewer bytes fall back to a search that is far slower
@@ -39,28 +39,28 @@ _EXPRESSION_BYTES = 4 << 20  # with less, RE2 leaves its automaton for a search 
 
 
 class ReadyCondition(msgspec.Struct, frozen=True, gc=False):
-    """A condition ready to be tried: ``test`` takes the known value of ``field``."""
+    """A compiled condition. ``test`` takes a known value of ``field``."""
 
     field: str
     test: Test
     holds_for_unknown: bool
 
     def holds(self, value: Value) -> bool:
-        """Return whether it holds for a visitor with this value of its field."""
+        """Return whether the condition holds for a value."""
         return self.test(value) if value else self.holds_for_unknown
 
 
 SharedTests = dict[tuple[str, Operator, tuple[str, ...], int | None], Test]
-"""Tests by what they hang on: hundreds of conditions may compare with one list of 10,000 entries."""
+"""Tests by what they depend on: hundreds of conditions may compare with one list of 10,000 entries."""
 
 
 def ready_condition(
     condition: Condition, entries: Iterable[str] = (), shared: SharedTests | None = None
 ) -> ReadyCondition:
-    """Return a condition ready to be tried. It must have no faults, see ``condition_faults``.
+    """Compile a condition without faults, see ``condition_faults``.
 
-    ``entries``: of its named list, which knows no fields; those that the field cannot be compared with are left out.
-    ``shared``: the tests made so far with the same lists. A new one is added.
+    ``entries``: those of its named list. A list has no field, so entries that this condition cannot be compared with are left out.
+    ``shared``: the tests compiled so far with the same lists. A new one is added.
     """
     comparison = comparison_of(condition.field) or Comparison.TEXT
     kind = condition.field if condition.field in CODED_FIELDS else comparison
@@ -105,7 +105,7 @@ def _search_of(pattern: str) -> Callable[[str], object | None]:
 
 
 def _never(_value: Value) -> bool:
-    """The test of ``empty``: a value that is known is not."""
+    """Return False: a known value is never empty."""
     return False
 
 
@@ -116,7 +116,7 @@ def _negated(test: Test) -> Test:
 def _is_in(comparison: Comparison, values: tuple[str, ...]) -> Test:
     match comparison:
         case Comparison.CODE | Comparison.TEXT:
-            # A method of C: the condition that nearly all rules begin with costs no call in Python.
+            # A C method: the most common condition costs no Python call.
             return frozenset(values).__contains__
         case Comparison.NUMBER:
             return frozenset(str(int(value)) for value in values).__contains__
@@ -138,7 +138,7 @@ def _is_in(comparison: Comparison, values: tuple[str, ...]) -> Test:
 
 @lru_cache(maxsize=4096)
 def _version(text: str) -> tuple[int, ...]:
-    """Return the numbers of a version; what is no number ends it. 17 digits at most: strangers write these."""
+    """Return the numbers of a version up to the first part that is not one. Bounded, since visitors write these texts."""
     numbers: list[int] = []
     for part in text[:40].split("."):
         if not (part.isascii() and part.isdigit() and len(part) <= 9):
@@ -149,7 +149,7 @@ def _version(text: str) -> tuple[int, ...]:
 
 @lru_cache(maxsize=4096)
 def _address(text: str) -> tuple[int, int]:
-    """Return the version and number of an address; version 0: it is none. An IPv4 address that IPv6 carries is itself."""
+    """Return the version and number of an address; version 0 if it is not one. An IPv4-mapped IPv6 address is read as IPv4."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -159,7 +159,7 @@ def _address(text: str) -> tuple[int, int]:
 
 
 def _in_networks(values: tuple[str, ...]) -> Test:
-    """Look an address up in merged ranges, so that 10,000 networks cost one search."""
+    """Return a test that bisects merged ranges, so that 10,000 networks cost one search."""
     found = sorted(_range(value) for value in values)
     ranges = {version: _merged(one[1:] for one in found if one[0] == version) for version in (4, 6)}
 
@@ -242,7 +242,7 @@ def _is_between(comparison: Comparison, values: tuple[str, ...]) -> Test:
 
 
 def _end_of(text: str, zone: str) -> int | None:
-    """Return the last millisecond that an upper bound includes: of a day its end, of a moment that moment. None: it is open."""
+    """Return the last millisecond that an upper bound includes: the end of a day, or the moment itself. None: it is open."""
     try:
         following = date.fromisoformat(text) + timedelta(days=1)
     except ValueError:
@@ -274,7 +274,7 @@ def _contains(values: tuple[str, ...], *, is_exact: bool) -> Test:
 
 
 def _starts_with(values: tuple[str, ...], *, is_exact: bool) -> Test:
-    """Compare by length, so that 10,000 texts cost as much as their different lengths."""
+    """Return a test by length, whose cost depends on the number of different lengths, not of texts."""
     texts = frozenset(values if is_exact else (value.casefold() for value in values))
     lengths = sorted({len(text) for text in texts})
 

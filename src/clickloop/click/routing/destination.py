@@ -1,4 +1,4 @@
-"""Where a campaign sends visitors: an offer, a landing, an address or the fallback, with its URL prepared for filling in macros."""
+"""The destinations of a campaign: offers, landings, URLs and the fallback, with their URLs parsed for filling in macros."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ CLICK_ID_PARAMETER = "cid"
 
 
 class PathPlace(msgspec.Struct, frozen=True, gc=False):
-    """The place of a path: its flow and rule. All 0 for the fallback."""
+    """The place of a path in its flow and rule, with its settings. All ids are 0 for the fallback."""
 
     flow_id: int = 0
     flow_version: int = 0
@@ -35,12 +35,12 @@ class PathPlace(msgspec.Struct, frozen=True, gc=False):
 
 
 class RedirectTarget(msgspec.Struct, frozen=True, gc=False):
-    """A destination, prepared. ``template`` is its parsed URL; None: visitors get a 404."""
+    """A prepared destination. ``template`` is its parsed URL, or None for a 404."""
 
     place: PathPlace
     landing_id: int
     offer_id: int
-    """0 for a landing, an address and the fallback."""
+    """0 for a landing, a URL and the fallback."""
     network_id: int
     template: Template | None
     source: Template
@@ -49,20 +49,20 @@ class RedirectTarget(msgspec.Struct, frozen=True, gc=False):
     json: bytes
     """The target's fragment of the click's JSON."""
     quick: Template | None
-    """The template over fields of the click, if it needs nothing but what is in the link. See ``_LINK_FIELDS``."""
+    """The template with fields of the click as names, if the link alone provides all of them. See ``_LINK_FIELDS``."""
     passes_query: bool
     """Whether parameters of the link are passed on."""
 
 
 class Destination:
-    """A destination of a path, prepared when the first visitor goes there: a flow may name thousands that nobody reaches."""
+    """A destination of a path. It is prepared for its first visitor, since most of a flow's thousands may never get one."""
 
     __slots__ = ("_prepare", "_target", "campaign_id", "place")
 
     def __init__(self, place: PathPlace, prepare: Callable[[], RedirectTarget], campaign_id: int = 0) -> None:
         self.place = place
         self.campaign_id = campaign_id
-        """The campaign along whose flow the visitor goes on; 0: none."""
+        """The campaign whose flow the visitor continues along; 0 if none."""
         self._prepare = prepare
         self._target: RedirectTarget | None = None
 
@@ -93,7 +93,7 @@ class Destinations:
         return self._target(place, url, self._names(place, landing_name=landing.name), landing_id=landing.id)
 
     def url(self, place: PathPlace, url: str) -> RedirectTarget:
-        """Return an address as the destination of a path, or of the fallback."""
+        """Return a URL as the destination of a path, or as the fallback."""
         return self._target(place, url, self._names(place))
 
     def nothing(self, place: PathPlace) -> RedirectTarget:

@@ -1,12 +1,12 @@
-"""A flow made ready: which rule takes a visitor, which path, landing and offer they get. Pure: values and chance are passed in.
+"""The compiled flow, which chooses the rule, path, landing and offer of a visitor. Pure: values and chance are passed in.
 
-One number is drawn for a visitor, ``draw``; each choice takes a number of its own that is derived from it. The draw is kept with the
-click, so that the same visitor is sent the same way again, however often the decision is replayed.
+One random number, the ``draw``, is drawn per visitor, and each choice uses a number derived from it. The click stores the draw, so that
+the decision can be replayed.
 """
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from string import ascii_lowercase
 from typing import Generic, TypeVar
 
@@ -18,14 +18,14 @@ from clickloop.setup.flow import FlowParts, Path, PathTarget
 Item = TypeVar("Item")
 
 PATH_CHOICE, LANDING_CHOICE, OFFER_CHOICE, _HOP = 1, 2, 3, 4
-"""The choices that are derived from a draw."""
+"""Choices derived from a draw."""
 MAX_DRAW_BITS = 63
-"""A draw fits into a signed column of 64 bits."""
+"""Fits into a signed 64-bit column."""
 _MASK = (1 << 64) - 1
 
 
 def derived(draw: int, choice: int) -> int:
-    """Return a number of 64 bits for one of the choices that hang on a draw: SplitMix64's finaliser (Steele et al., 2014)."""
+    """Return the 64-bit number of one choice, derived from a draw by SplitMix64's finaliser (Steele et al., 2014)."""
     mixed = (draw + choice * 0x9E3779B97F4A7C15) & _MASK
     mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _MASK
@@ -38,14 +38,24 @@ def draw_after_hop(draw: int) -> int:
 
 
 class Weighted(msgspec.Struct, Generic[Item], frozen=True):
-    """Things to choose among, each as likely as its weight says. None has the weight 0."""
+    """Items to choose among by weight. No weight is 0."""
 
     items: tuple[Item, ...]
     cumulative: tuple[int, ...]
-    """The weights added up; the last is the sum."""
+    """Running sums of the weights; the last one is the total."""
+
+    @property
+    def total(self) -> int:
+        """Return the sum of the weights."""
+        return self.cumulative[-1] if self.cumulative else 0
+
+    def spans(self) -> Iterator[tuple[Item, int, int]]:
+        """Yield each item with the sums of the weights before it and up to it. A draw chooses it between their shares of ``total``."""
+        for item, (start, end) in zip(self.items, pairwise((0, *self.cumulative)), strict=True):
+            yield item, start, end
 
     def choose(self, draw: int, choice: int) -> Item | None:
-        """Return the item for a draw; None: there is none."""
+        """Return the item for a draw, or None if there are no items."""
         if len(self.items) == 1:
             return self.items[0]
         if not self.items:
@@ -54,13 +64,13 @@ class Weighted(msgspec.Struct, Generic[Item], frozen=True):
 
 
 def weighted(pairs: Iterable[tuple[Item, int]]) -> Weighted[Item]:
-    """Return items with their weights ready to choose among; those without weight are left out."""
+    """Return weighted items, without those of weight 0."""
     kept = [(item, weight) for item, weight in pairs if weight > 0]
     return Weighted(tuple(item for item, _ in kept), tuple(accumulate(weight for _, weight in kept)))
 
 
 class ReadyPath(msgspec.Struct, Generic[Item], frozen=True):
-    """A path with the landings, offers or address that can be served. ``landings`` come first where there are any."""
+    """A compiled path with its destinations, as far as they can be served. If there are landings, visitors go to one of them first."""
 
     id: int
     target: PathTarget
@@ -72,18 +82,18 @@ class ReadyPath(msgspec.Struct, Generic[Item], frozen=True):
     """The campaign of a path to another campaign."""
 
     def choose(self, draw: int) -> Item | None:
-        """Return where the path sends a visitor with this draw: to the landing if it has landings, else to the offer."""
+        """Return the destination for a draw: a landing if there are any, otherwise the single destination or an offer."""
         if self.landings.items:
             return self.landings.choose(draw, LANDING_CHOICE)
         return self.single if self.single is not None else self.choose_offer(draw)
 
     def choose_offer(self, draw: int) -> Item | None:
-        """Return the offer for a draw, whether the visitor comes directly or from a landing; None if there is none."""
+        """Return the offer for a draw, which is the same directly and from a landing; None if there is none."""
         return self.offers.choose(draw, OFFER_CHOICE)
 
 
 class ReadyRule(msgspec.Struct, Generic[Item], frozen=True):
-    """An active rule. ``conditions``: index of the field in ``ReadyFlow.fields``, the condition, and its letter in ``Choice.failed``."""
+    """A compiled rule. ``conditions``: index in ``ReadyFlow.fields``, condition, and its letter in ``Choice.failed``."""
 
     id: int
     conditions: tuple[tuple[int, ReadyCondition, str], ...]
@@ -91,7 +101,7 @@ class ReadyRule(msgspec.Struct, Generic[Item], frozen=True):
 
 
 class ReadyFlow(msgspec.Struct, Generic[Item], frozen=True):
-    """A flow ready for visitors. ``fields``: what its rules compare; a visitor's values are passed in this order."""
+    """A compiled flow. ``fields``: the fields that its rules compare, in the order in which values are passed."""
 
     fields: tuple[str, ...]
     rules: tuple[ReadyRule[Item], ...]
@@ -108,7 +118,7 @@ class ReadyFlow(msgspec.Struct, Generic[Item], frozen=True):
             yield from paths.items
 
     def path(self, path_id: int) -> ReadyPath[Item] | None:
-        """Return a path that serves visitors, or None."""
+        """Return a path by its id, or None if it serves no visitors."""
         return next((path for path in self.paths() if path.id == path_id), None)
 
     def campaign_ids(self) -> list[int]:
@@ -117,16 +127,16 @@ class ReadyFlow(msgspec.Struct, Generic[Item], frozen=True):
 
 
 class Choice(msgspec.Struct, Generic[Item], frozen=True):
-    """The way of a visitor. ``rule_id`` 0: the default paths; ``path`` None: none of the paths can be served."""
+    """The decision for a visitor. ``rule_id`` is 0 for the default paths, and ``path`` None if no path can be served."""
 
     rule_id: int
     path: ReadyPath[Item] | None
     failed: str
-    """One letter for each active rule that did not hold: the position of the first condition that failed, from ``a``."""
+    """One letter per active rule that did not match: the position of the first failed condition, starting at ``a``."""
 
 
 ItemOf = Callable[[int, Path, PathTarget, int], Item | None]
-"""Return the item for rule, path, kind (OFFER, LANDING_AND_OFFER for a landing, URL, CAMPAIGN, NOTHING) and id; None: not served."""
+"""Returns the destination for a rule id, path, kind (LANDING_AND_OFFER means a landing) and record id; None if it is not served."""
 
 
 def ready_flow(
@@ -163,7 +173,7 @@ def _ready_paths(rule_id: int, paths: Iterable[Path], item_of: ItemOf[Item]) -> 
 
 
 def _ready_path(rule_id: int, path: Path, item_of: ItemOf[Item]) -> ReadyPath[Item] | None:
-    """Return a path, or None if it has nothing to serve. A path by landings needs a landing; its offers may be missing."""
+    """Compile a path; None if it has nothing to serve. A path with landings needs at least one of them; its offers may be missing."""
     target = path.target
     nothing: Weighted[Item] = Weighted((), ())
     landings = offers = nothing
@@ -188,11 +198,11 @@ def _items(pairs: Iterable[tuple[Item | None, int]]) -> Weighted[Item]:
 
 
 def rule_for(flow: ReadyFlow[Item], values: Sequence[Value]) -> tuple[ReadyRule[Item] | None, str]:
-    """Return the first rule whose conditions all hold, None if the visitor takes the default paths, and ``Choice.failed``."""
+    """Return the first matching rule, or None for the default paths, and ``Choice.failed``."""
     failed = ""
     for rule in flow.rules:
-        for place, condition, letter in rule.conditions:
-            value = values[place]
+        for index, condition, letter in rule.conditions:
+            value = values[index]
             # Not condition.holds(): the call would cost more than the comparison.
             if not (condition.test(value) if value else condition.holds_for_unknown):
                 failed += letter
@@ -203,7 +213,7 @@ def rule_for(flow: ReadyFlow[Item], values: Sequence[Value]) -> tuple[ReadyRule[
 
 
 def choose(flow: ReadyFlow[Item], values: Sequence[Value], draw: int) -> Choice[Item]:
-    """Return the way of a visitor with these values of ``flow.fields``. ``draw``: a random number of up to 64 bits."""
+    """Choose the path of a visitor. ``values``: those of ``flow.fields``. ``draw``: a random number of up to 64 bits."""
     rule, failed = rule_for(flow, values) if flow.rules else (None, "")
     paths = flow.default_paths if rule is None else rule.paths
     return Choice(0 if rule is None else rule.id, paths.choose(draw, PATH_CHOICE), failed)

@@ -36,7 +36,7 @@ class RouteStep(msgspec.Struct, frozen=True, gc=False):
 
 
 class Routing(msgspec.Struct, frozen=True, gc=False):
-    """The way of a visitor. ``target`` None: the campaign has nowhere to send them. ``hops``: flows before the last one."""
+    """The route of a visitor. ``target`` None: the campaign has no destination. ``hops``: the decisions before the last flow's."""
 
     target: RedirectTarget | None
     draw: int
@@ -48,7 +48,7 @@ class Routing(msgspec.Struct, frozen=True, gc=False):
 
 
 def hops_text(hops: Iterable[RouteStep]) -> str:
-    """Return flows passed through as ``Click.hops``."""
+    """Return decisions in the form of ``Click.hops``."""
     return ",".join(
         f"{hop.place.flow_id}:{hop.place.flow_version}:{hop.place.rule_id}:{hop.place.path_id}:{hop.failed}"
         for hop in hops
@@ -85,9 +85,9 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     hops: dict[int, ReadyRoute]
     """Compiled flows of the campaigns that paths lead to, by campaign id."""
     only: RedirectTarget | None
-    """The destination of all visitors, where there is nothing to choose."""
+    """The destination of all visitors, if there is only one."""
     simple: Choices | None
-    """The destinations of all visitors, where there is nothing to choose but one of them."""
+    """The destinations of all visitors, if choosing one of them is the only choice."""
     fallback: RedirectTarget | None
     json: bytes
     """The campaign's fragment of the click's JSON, for clicks without a target."""
@@ -98,13 +98,13 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     left_out: tuple[NotServed, ...] = ()
     resting: Callable[[int], ReadyPath[Destination] | None] = _no_path
     """Returns a path that is switched off, compiled all the same."""
-    pressed: dict[int, ReadyPath[Destination]] = {}
+    served_paths: dict[int, ReadyPath[Destination]] = {}
     """Cache of ``path``."""
     carried: dict[int, tuple[str, ...]] = {}
     """Cache of ``landing_paths.carried_macros``."""
 
     def choose(self, visitor: ArrivingVisitor, draw: int) -> Routing:
-        """Return the way of an ``ArrivingVisitor`` with this draw of up to 63 bits."""
+        """Return the route of a visitor with this draw of up to 63 bits."""
         ready = self.ready
         hops: tuple[RouteStep, ...] = ()
         while ready is not None:
@@ -129,27 +129,26 @@ class Route(msgspec.Struct, frozen=True, gc=False):
         return self.ready is not None and self.ready.flow.serves
 
     def paths(self) -> Iterator[tuple[ReadyPath[Destination], int, int]]:
-        """Yield the paths of the campaign's own visitors with their weight and the total weight beside them."""
+        """Yield each path of the campaign's flow with its weight and the total weight of the paths that it is split with."""
         if self.ready is None:
             return
         flow = self.ready.flow
         for paths in (*(rule.paths for rule in flow.rules), flow.default_paths):
-            starts = (0, *paths.cumulative)
-            for path, start, end in zip(paths.items, starts, paths.cumulative, strict=False):
-                yield path, end - start, paths.cumulative[-1]
+            for path, start, end in paths.spans():
+                yield path, end - start, paths.total
 
     def path(self, path_id: int) -> ReadyPath[Destination] | None:
         """Return a path of the campaign's flow or of one that it leads to; None if it has no such path, or is paused.
 
         One that is switched off is for visitors who are on its landing already.
         """
-        found = self.pressed.get(path_id)
+        found = self.served_paths.get(path_id)
         if found is None and self.ready is not None:
             readies = (self.ready, *self.hops.values())
             found = next((path for ready in readies if (path := ready.flow.path(path_id)) is not None), None)
             found = self.resting(path_id) if found is None else found
             if found is not None:
-                self.pressed[path_id] = found
+                self.served_paths[path_id] = found
         return found
 
 
@@ -166,7 +165,7 @@ class Routes:
         self._own_links = OwnLinks(catalog.own_hosts)
         self._fallback_url = fallback_url
         self.instance_fallback = fallback_template(fallback_url)
-        """The instance's fallback URL, for visitors of whom no campaign is known; None: there is none."""
+        """The instance's fallback URL for visitors without a known campaign, or None."""
         self.click_id_parameters = PLATFORM_CLICK_IDS | frozenset(catalog.click_id_parameters)
         """Lower-case names of the parameters that carry ad platforms' click ids."""
         self._routes: dict[bytes, Route] = {}
@@ -300,7 +299,7 @@ class Routes:
                 self._add_hops(origin, hops[campaign_id], destinations, hops, depth - 1)
 
     def why_not_served(self, path: Path, kind: PathTarget, item_id: int) -> NotServedReason | None:
-        """Return why a path does not serve one of its items, or None if it does."""
+        """Return why a path does not serve one of its destinations, or None if it does."""
         match kind:
             case PathTarget.OFFER:
                 offer = self._offers.get(item_id)
@@ -352,7 +351,7 @@ class Routes:
 
 
 def _only(ready: ReadyRoute) -> RedirectTarget | None:
-    """Return the destination of a flow without rules whose one path has one destination; None if there is a choice."""
+    """Return the only destination of a flow without rules, or None if there is a choice."""
     flow = ready.flow
     if flow.rules or len(flow.default_paths.items) != 1:
         return None
@@ -362,7 +361,7 @@ def _only(ready: ReadyRoute) -> RedirectTarget | None:
 
 
 def _simple(ready: ReadyRoute) -> Choices | None:
-    """Return the destinations of a flow without rules that has one path to several landings or offers; None for other flows."""
+    """Return the destinations of a flow whose only choice is among the landings or offers of its only path; None for other flows."""
     flow = ready.flow
     if flow.rules or len(flow.default_paths.items) != 1:
         return None

@@ -1,6 +1,6 @@
-"""The values that conditions compare: of each field, what a recorded click kept of it. Pure."""
+"""The values of a recorded click for conditions. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from urllib.parse import unquote_plus
 
 from clickloop.click.click import Click
@@ -9,19 +9,14 @@ from clickloop.click.routing.conditions import Value
 from clickloop.setup.condition import FIELDS, QUERY_PREFIX
 
 _SAME_NAME = frozenset(FIELDS) - {"continent", "unique", "visit_number", "ip_version", "schedule", "date"}
-"""Fields of which a click keeps the value as it is, under the same name."""
-
-
-def values_of_click(fields: Iterable[str], click: Click, rows: Mapping[str, str] = {}) -> tuple[Value, ...]:
-    """Return a click's values of fields, in their order; an empty value is unknown or was not kept.
-
-    ``rows``: the click's field that holds a parameter of the link, by the parameter's name in lower case.
-    """
-    return tuple(click_value_of(click, field, rows) for field in fields)
+"""Fields that a click stores unchanged under the same name."""
 
 
 def click_value_of(click: Click, field: str, rows: Mapping[str, str] = {}) -> Value:
-    """Return a click's value of a field, as a condition on that field compares it."""
+    """Return a click's value of a field for a condition; empty if it is unknown or was not stored.
+
+    ``rows``: the click's field of each link parameter, by the parameter's name in lower case.
+    """
     if field in _SAME_NAME:
         value: str = getattr(click, field)
         return value
@@ -42,7 +37,7 @@ def click_value_of(click: Click, field: str, rows: Mapping[str, str] = {}) -> Va
 
 
 def _parameter(click: Click, name: str, rows: Mapping[str, str]) -> str:
-    """Return a parameter of the link, from the field of its row or from what was kept of the query."""
+    """Return a parameter of the link, from the field of its row or from the stored query."""
     wanted = name.lower()
     row_field = rows.get(wanted)
     if row_field is not None:

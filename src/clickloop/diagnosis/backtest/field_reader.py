@@ -1,4 +1,4 @@
-"""Reading the values that conditions compare from rows of clicks, and remembering which conditions hold for each. Pure."""
+"""Read the values of conditions from rows of clicks, and cache which conditions hold for each value. Pure."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
@@ -13,14 +13,14 @@ from clickloop.setup.condition import QUERY_PREFIX
 _FIXED = len(ClickRow._fields)
 _DERIVED_FROM = {"continent": "country", "ip_version": "ip", "schedule": "at", "date": "at"}
 _ADDED_WITH_FLOWS = frozenset({"region", "city", "isp", "asn", "connection"})
-"""Fields that clicks from before flows did not keep."""
+"""Fields that clicks from before flows did not store."""
 
 ComparedFields = Callable[[int, int], Collection[str]]
 """Returns the fields that a version of a flow compared."""
 
 
 class FieldReader:
-    """Reads a field's value from rows. ``remembered``: for values seen, one bit per condition that holds for them."""
+    """Reads a field's value from rows. ``remembered``: one bit per condition that holds, by value."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class FieldReader:
         self.key_of = self._key_of()
 
     def remember(self, row: tuple[Any, ...], key: object) -> int:
-        """Return which conditions hold for a click, and remember it for those with the same key."""
+        """Return which conditions hold for a click, and cache it for those with the same key."""
         seen = self.value_of(row)
         signature = int(is_unjudged(seen))
         for number, condition in enumerate(self._conditions, start=1):
@@ -53,7 +53,7 @@ class FieldReader:
         return signature
 
     def value_of(self, row: tuple[Any, ...]) -> VisitorValue:
-        """Return a click's value, as far as it was kept."""
+        """Return a click's value, as far as it was stored."""
         flow_id, version = row[3] or 0, row[4] or 0
         raw = row[self._place]
         given = {} if raw is None else {self._column: raw}
@@ -64,10 +64,10 @@ class FieldReader:
         return found
 
     def _key_of(self) -> Callable[[tuple[Any, ...]], object]:
-        """Return the function that takes from a row all that the value hangs on."""
+        """Return the function that reads from a row everything that the value depends on."""
         place = self._place
         if self.field == "schedule":
-            # Within a quarter of an hour a schedule's answer stays, see ``click.routing.conditions``.
+            # A schedule's result is constant within 15 minutes, see ``click.routing.conditions``.
             return lambda row: row[1] // QUARTER_MS
         if is_kept_if_compared(self.field, self._kept.rows) or self.field in _ADDED_WITH_FLOWS:
             return lambda row: (row[place], row[3], row[4])
@@ -75,7 +75,7 @@ class FieldReader:
 
 
 def is_unjudged(value: VisitorValue) -> bool:
-    """Return whether a value was not kept, so that a condition on it is tried as for an unknown one or for a part of it."""
+    """Return whether a value was not stored in full, so that conditions compare an unknown or partial value."""
     return value.state in (ValueState.NOT_KEPT, ValueState.SHORTENED)
 
 
@@ -87,5 +87,5 @@ def columns_of(fields: Iterable[str], kept: KeptValues) -> tuple[str, ...]:
 def _column_of(field: str, kept: KeptValues) -> str:
     if field.startswith(QUERY_PREFIX):
         column = kept.rows.get(field[len(QUERY_PREFIX) :].lower(), "query")
-        return "query" if column == "cost" else column  # a cost is kept as an amount, which conditions do not compare
+        return "query" if column == "cost" else column  # a cost is stored as an amount, which conditions cannot compare
     return _DERIVED_FROM.get(field, field)

@@ -12,7 +12,7 @@ from clickloop.log_filter import MAX_ID
 from clickloop.logs.page import Page, page_of, read_cursor
 from clickloop.logs.view import view_of
 from clickloop.money import amount_text
-from clickloop.setup.fault import InvalidInputError
+from clickloop.setup.fault import InvalidInputError, under
 from clickloop.setup.flow import FlowParts, flow_faults
 from clickloop.store.ledger.jobs.backtests import (
     BACKTESTS,
@@ -36,10 +36,10 @@ MAX_UNFINISHED = 5
 class BacktestOrder(msgspec.Struct, kw_only=True):
     """A flow to try on the recorded clicks of a campaign."""
 
-    campaign_id: Annotated[int, Meta(ge=1, le=MAX_ID, description="The campaign whose clicks are decided again.")]
-    days: Annotated[int, Meta(ge=1, le=MAX_DAYS, description="Clicks of so many days until now.", examples=[7])] = (
-        DEFAULT_DAYS
-    )
+    campaign_id: Annotated[int, Meta(ge=1, le=MAX_ID, description="The campaign whose clicks are replayed.")]
+    days: Annotated[
+        int, Meta(ge=1, le=MAX_DAYS, description="Number of days until now whose clicks are replayed.", examples=[7])
+    ] = DEFAULT_DAYS
     flow: Annotated[
         FlowParts | None,
         Meta(description="The changed flow. It is not saved. null: the campaign's, as saved."),
@@ -64,7 +64,7 @@ class ClickSumView(msgspec.Struct, kw_only=True):
 
 
 class MoveView(ClickSumView, kw_only=True):
-    """Clicks that went one way and would go another."""
+    """Clicks whose route would differ."""
 
     level: Annotated[MoveLevel, Meta(description="What differs.")]
     from_id: int
@@ -74,14 +74,14 @@ class MoveView(ClickSumView, kw_only=True):
 
 
 class UnjudgedView(msgspec.Struct, kw_only=True):
-    """A field whose value some clicks did not keep, so that conditions on it were tried as for an unknown value."""
+    """A field whose value some clicks did not store, so that conditions on it compared an unknown value."""
 
     field: str
     clicks: int
 
 
 class BacktestResultView(msgspec.Struct, kw_only=True):
-    """What the flow would have done."""
+    """The result of a backtest."""
 
     all: ClickSumView
     moved: Annotated[ClickSumView, Meta(description="Clicks that would have gone to another destination.")]
@@ -115,17 +115,17 @@ class BacktestView(msgspec.Struct, kw_only=True):
 
 
 class TooManyBacktestsError(Exception):
-    """The actor has as many unfinished backtests as they may have; the text says what to do."""
+    """The user has too many unfinished backtests. The message says what to do."""
 
 
 def start_backtest(context: JobContext, order: BacktestOrder) -> BacktestView | None:
-    """Enter a backtest, to be worked off by ``BacktestWorker``. None: there is no live campaign of that id.
+    """Queue a backtest for ``BacktestWorker``. Return None if there is no live campaign with that id.
 
     Raise InvalidInputError, TooManyBacktestsError.
     """
     faults = [] if order.flow is None else flow_faults(order.flow)
     if faults:
-        raise InvalidInputError(tuple(msgspec.structs.replace(fault, field=f"flow.{fault.field}") for fault in faults))
+        raise InvalidInputError(tuple(under("flow", fault) for fault in faults))
     user_id, asked_by = requester_of(context.actor)
     now_ms = context.clock()
     with context.ledger.write() as tx:
@@ -161,13 +161,13 @@ def list_backtests(context: JobContext, campaign_id: int | None, limit: int, cur
 
 
 def find_backtest(context: JobContext, backtest_id: str) -> Backtest | None:
-    """Return the backtest of that id."""
+    """Return the backtest with that id."""
     with context.ledger.read() as tx:
         return BACKTESTS.find(tx, backtest_id)
 
 
 def stop_backtest(context: JobContext, backtest_id: str) -> Backtest | None:
-    """End a backtest where it is, and return it. One that has ended stays as it is."""
+    """Stop a backtest and return it. One that has ended stays unchanged."""
     with context.ledger.write() as tx:
         BACKTESTS.stop(tx, backtest_id, context.clock())
         return BACKTESTS.find(tx, backtest_id)

@@ -1,4 +1,4 @@
-"""Recorded clicks decided again along a changed flow, by the edge's own code. Pure; memory is bounded, however many clicks come."""
+"""Replay recorded clicks along a changed flow, with the edge's own code and in bounded memory. Pure."""
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,15 +16,15 @@ from clickloop.report.click_rows import ConversionSum
 from clickloop.setup.flow import MAX_DEPTH, PathTarget
 
 MAX_REMEMBERED = 100_000
-"""Decisions, and values of each field, that are remembered."""
-MAX_WAYS = 20_000
-"""Different ways, from and to, that are told apart."""
+"""Maximum number of cached decisions, and of cached values per field."""
+MAX_ROUTE_PAIRS = 20_000
+"""Pairs of recorded and new route that are counted apart."""
 REST, MOVED_REST = (-1, -1, -1, -1), (-2, -2, -2, -2)
-"""In place of ways beyond ``MAX_WAYS``: with the same destination, and with another one."""
+"""Stand-ins for pairs beyond ``MAX_ROUTE_PAIRS``: those with the same destination, and those with another one."""
 
 
-class Way(NamedTuple):
-    """Where a click went or would go: ids of the last flow's rule and path, and of landing or offer; 0 for none."""
+class RouteEnd(NamedTuple):
+    """The end of a click's route: ids of the last flow's rule and path, and of landing or offer; 0 for none."""
 
     rule_id: int
     path_id: int
@@ -38,7 +38,7 @@ class Way(NamedTuple):
 
 
 class Tally:
-    """What the clicks of one way from and to add up to."""
+    """The sums of the clicks of one pair of routes."""
 
     __slots__ = ("clicks", "conversions", "money")
 
@@ -57,7 +57,7 @@ class Tally:
 
 
 class _Decision(NamedTuple):
-    """A flow's decision for all visitors for whom the same conditions hold. ``unjudged``: fields that the clicks did not keep."""
+    """A flow's decision for all visitors for whom the same conditions hold. ``unjudged``: fields that the clicks did not store."""
 
     rule_id: int
     paths: Weighted[ReadyPath[ItemKey]]
@@ -87,7 +87,7 @@ class BacktestFlows(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Versions:
-    """The fields that each version of a flow compared, asked for once."""
+    """A cache of the fields that each version of a flow compared."""
 
     def __init__(self, compared: ComparedFields) -> None:
         self._compared = compared
@@ -101,10 +101,10 @@ class _Versions:
 
 
 class Replay:
-    """Clicks decided again, added up by where they went and would go.
+    """Replayed clicks, summed up by their recorded and new route.
 
-    A decision hangs on which conditions hold. That is remembered for each value of a field, and the decision for each
-    combination: however different visitors are, few are decided from scratch.
+    A decision depends only on which conditions hold. That is cached per value of a field, and the decision per combination, so that
+    few clicks are decided from scratch.
     """
 
     def __init__(
@@ -113,12 +113,12 @@ class Replay:
         kept: KeptValues,
         compared: ComparedFields,
         *,
-        max_ways: int = MAX_WAYS,
+        max_route_pairs: int = MAX_ROUTE_PAIRS,
         max_remembered: int = MAX_REMEMBERED,
     ) -> None:
-        """``compared``: called once per version that clicks name, for values that are kept only where they were compared."""
+        """``compared``: called once per version of a flow, for values that are stored only if they were compared."""
         self._flows = flows
-        self._max_ways = max_ways
+        self._max_route_pairs = max_route_pairs
         self._max_remembered = max_remembered
         self._fields = flows.fields()
         self.columns = columns_of(self._fields, kept)
@@ -154,7 +154,7 @@ class Replay:
             if path is None:
                 after: tuple[int, ...] = (decision.rule_id, 0, 0, 0)
             elif path.target is not PathTarget.CAMPAIGN:
-                after = _way(decision.rule_id, path, draw)
+                after = _end_of(decision.rule_id, path, draw)
             else:
                 after = self._follow(decision, path, draw)
             tally = tallies.get((row[5:9], after)) or self._new_tally(row[5:9], after)
@@ -167,16 +167,16 @@ class Replay:
                 self._unjudged[field] = self._unjudged.get(field, 0) + 1
         self.clicks += len(rows)
 
-    def ways(self) -> dict[tuple[Way, Way], Tally]:
-        """Return what the clicks of each way from and to add up to."""
-        return {(_stored_way(before), Way(*after)): tally for (before, after), tally in self._tallies.items()}
+    def route_pairs(self) -> dict[tuple[RouteEnd, RouteEnd], Tally]:
+        """Return the sums of the clicks of each pair of recorded and new route."""
+        return {(_recorded_end(before), RouteEnd(*after)): tally for (before, after), tally in self._tallies.items()}
 
     def unjudged(self) -> tuple[UnjudgedField, ...]:
-        """Return the fields whose value some clicks did not keep."""
+        """Return the fields whose value some clicks did not store."""
         return tuple(UnjudgedField(field, clicks) for field, clicks in sorted(self._unjudged.items()))
 
     def _decide(self, row: tuple[Any, ...], signature: tuple[int, ...]) -> _Decision:
-        """Decide by the kept values of a click, and remember it for all clicks for which the same conditions hold."""
+        """Decide by the stored values of a click, and cache it for all clicks for which the same conditions hold."""
         seen = [reader.value_of(row) for reader in self._readers]
         values = tuple(value.value for value in seen)
         flow = self._flows.first
@@ -193,7 +193,7 @@ class Replay:
         return decision
 
     def _follow(self, decision: _Decision, path: ReadyPath[ItemKey], draw: int) -> tuple[int, ...]:
-        """Return the way of a visitor whose path leads along the flow of another campaign."""
+        """Return the end of the route of a visitor whose path leads along the flow of another campaign."""
         for _ in range(MAX_DEPTH):
             flow = self._flows.others.get(path.campaign_id or 0)
             if flow is None:
@@ -205,29 +205,29 @@ class Replay:
             if following is None:
                 return (rule_id, 0, 0, 0)
             if following.target is not PathTarget.CAMPAIGN:
-                return _way(rule_id, following, draw)
+                return _end_of(rule_id, following, draw)
             path = following
         return (0, 0, 0, 0)
 
     def _new_tally(self, before: tuple[int | None, ...], after: tuple[int, ...]) -> Tally:
-        """Return the tally of a way. Beyond ``MAX_WAYS`` only whether the destination differs is told apart."""
-        if len(self._tallies) >= self._max_ways:
-            went = _stored_way(before).destination
-            before, after = REST, (REST if went == Way(*after).destination else MOVED_REST)
+        """Return the tally of a pair of routes. Beyond ``MAX_ROUTE_PAIRS`` only whether the destination differs is distinguished."""
+        if len(self._tallies) >= self._max_route_pairs:
+            went = _recorded_end(before).destination
+            before, after = REST, (REST if went == RouteEnd(*after).destination else MOVED_REST)
         return self._tallies.setdefault((before, after), Tally())
 
 
 def derived_draw(click_id: str) -> int:
-    """Return a draw of 63 bits for a click that kept none: the same each time."""
+    """Return a draw of 63 bits for a click that stored none, derived from its id so that it is reproducible."""
     return int.from_bytes(hashlib.blake2b(click_id.encode(), digest_size=8).digest(), "big") >> 1
 
 
-def _stored_way(numbers: Iterable[int | None]) -> Way:
-    """Return a way as rows hold it, in which None stands for 0."""
-    return Way(*(number or 0 for number in numbers))
+def _recorded_end(numbers: Iterable[int | None]) -> RouteEnd:
+    """Return the end of a route from a row, in which None stands for 0."""
+    return RouteEnd(*(number or 0 for number in numbers))
 
 
-def _way(rule_id: int, path: ReadyPath[ItemKey], draw: int) -> tuple[int, ...]:
+def _end_of(rule_id: int, path: ReadyPath[ItemKey], draw: int) -> tuple[int, ...]:
     if path.landings.items:
         item = path.choose(draw)
         return (rule_id, path.id, item[1] if item else 0, 0)

@@ -1,4 +1,4 @@
-"""The result of a backtest: counts of clicks that would go elsewhere, and what they earned. Records only."""
+"""The result of a backtest: clicks that would go elsewhere, and their revenue. Records only."""
 
 import enum
 
@@ -15,7 +15,7 @@ class MoneySum(msgspec.Struct, frozen=True):
 
 
 class ClickSum(msgspec.Struct, frozen=True):
-    """Clicks and what they earned. Sums of different currencies stand side by side: no rate is guessed."""
+    """Clicks with their conversions and money. Currencies are summed separately, since no rate is guessed."""
 
     clicks: int = 0
     conversions: int = 0
@@ -23,7 +23,7 @@ class ClickSum(msgspec.Struct, frozen=True):
 
 
 class MoveLevel(enum.StrEnum):
-    """What differs between the recorded way and the new one."""
+    """The part in which the recorded route and the new one differ."""
 
     RULE = "rule"
     PATH = "path"
@@ -32,7 +32,7 @@ class MoveLevel(enum.StrEnum):
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
-    """Clicks that went one way and would go another. A name is empty for none; an id is 0 for none and for what is not saved."""
+    """Clicks whose route would differ. A name is empty for none; an id is 0 for none and for unsaved parts."""
 
     level: MoveLevel
     from_id: int
@@ -43,18 +43,18 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnjudgedField(msgspec.Struct, frozen=True):
-    """A field whose value some clicks did not keep. The conditions on it were tried as for an unknown value."""
+    """A field whose value some clicks did not store. Conditions on it compared an unknown value."""
 
     field: str
     clicks: int
 
 
 class BacktestResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a flow would have done with recorded clicks."""
+    """The result of replaying recorded clicks along a flow."""
 
     all: ClickSum = ClickSum()
     moved: ClickSum = ClickSum()
-    """Those whose destination would be another one: landing, offer, URL, 404 or fallback."""
+    """Those with another destination: landing, offer, URL, 404 or fallback."""
     without_draw: int = 0
     """Clicks for which nothing was drawn. Their draw is derived from the click id, so chance alone moves some of them."""
     unjudged: tuple[UnjudgedField, ...] = ()

@@ -1,14 +1,14 @@
-"""Summing up a backtest: what moved by rule, path, landing and offer. Pure."""
+"""Summarize a backtest: moves by rule, path, landing and offer. Pure."""
 
 from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from clickloop.diagnosis.backtest.replay import MOVED_REST, Replay, Tally, Way
+from clickloop.diagnosis.backtest.replay import MOVED_REST, Replay, RouteEnd, Tally
 from clickloop.diagnosis.backtest.result import BacktestResult, ClickSum, MoneySum, Move, MoveLevel
 
 MAX_MOVES = 100
-"""Moves per level in a result: it is read by a person, who looks for the large ones."""
+"""Moves per level in a result. A reader looks for the large ones."""
 
 
 class PartNames(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,20 +21,20 @@ class PartNames(msgspec.Struct, frozen=True, kw_only=True):
 
 def summed_up(replay: Replay, names: PartNames) -> BacktestResult:
     """Return the result of a replay."""
-    ways = replay.ways()
+    pairs = replay.route_pairs()
     moved = [
         tally
-        for (before, after), tally in ways.items()
+        for (before, after), tally in pairs.items()
         if before.destination != after.destination and (before.rule_id >= 0 or tuple(after) == MOVED_REST)
     ]
     moves: list[Move] = []
     omitted = 0
     for level in MoveLevel:
-        found = sorted(_moves(level, ways, names), key=lambda move: -move.sum.clicks)
+        found = sorted(_moves(level, pairs, names), key=lambda move: -move.sum.clicks)
         moves += found[:MAX_MOVES]
         omitted += max(0, len(found) - MAX_MOVES)
     return BacktestResult(
-        all=_sum(ways.values()),
+        all=_sum(pairs.values()),
         moved=_sum(moved),
         without_draw=replay.without_draw,
         unjudged=replay.unjudged(),
@@ -43,9 +43,9 @@ def summed_up(replay: Replay, names: PartNames) -> BacktestResult:
     )
 
 
-def _moves(level: MoveLevel, ways: Mapping[tuple[Way, Way], Tally], names: PartNames) -> Iterable[Move]:
+def _moves(level: MoveLevel, pairs: Mapping[tuple[RouteEnd, RouteEnd], Tally], names: PartNames) -> Iterable[Move]:
     grouped: dict[tuple[int, int], list[Tally]] = {}
-    for (before, after), tally in ways.items():
+    for (before, after), tally in pairs.items():
         pair = _id_at(level, before), _id_at(level, after)
         if pair[0] != pair[1] and before.rule_id > -1:
             grouped.setdefault(pair, []).append(tally)
@@ -60,16 +60,16 @@ def _moves(level: MoveLevel, ways: Mapping[tuple[Way, Way], Tally], names: PartN
         )
 
 
-def _id_at(level: MoveLevel, way: Way) -> int:
+def _id_at(level: MoveLevel, end: RouteEnd) -> int:
     match level:
         case MoveLevel.RULE:
-            return way.rule_id
+            return end.rule_id
         case MoveLevel.PATH:
-            return way.path_id
+            return end.path_id
         case MoveLevel.LANDING:
-            return way.landing_id
+            return end.landing_id
         case MoveLevel.OFFER:
-            return way.offer_id
+            return end.offer_id
 
 
 def _name(level: MoveLevel, number: int, names: PartNames) -> str:

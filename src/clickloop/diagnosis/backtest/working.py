@@ -1,4 +1,4 @@
-"""Working off backtests: a step at a time, so that progress is seen and a stop is heard. Reads the facts; writes progress alone."""
+"""Run backtests step by step, so that progress is visible and a stop takes effect. Reads the facts; writes only progress."""
 
 from collections.abc import Callable, Collection, Generator
 from typing import NamedTuple
@@ -10,12 +10,12 @@ from clickloop.diagnosis.backtest.replay import BacktestFlows, Replay
 from clickloop.diagnosis.backtest.result import BacktestResult
 from clickloop.diagnosis.backtest.summary import PartNames, summed_up
 from clickloop.diagnosis.condition_phrases import FlowNames
-from clickloop.diagnosis.route.explaining import keyed_flow, path_name, rule_name, with_ids
+from clickloop.diagnosis.route.explaining import keyed_flow, with_ids
 from clickloop.diagnosis.route.lookup import RouteSettings, flow_context, row_fields_of
 from clickloop.diagnosis.route.recorded import KeptValues
 from clickloop.machine.log import log
-from clickloop.setup.catalog import Catalog
-from clickloop.setup.flow import FlowParts, references_of
+from clickloop.setup.catalog import Catalog, flows_by_campaign
+from clickloop.setup.flow import FlowParts, part_labels, references_of
 from clickloop.store.facts.facts import FactsReader
 from clickloop.store.ledger.jobs.backtests import BACKTESTS, Backtest, delete_backtests_before
 from clickloop.store.ledger.jobs.jobs import JobState
@@ -28,11 +28,11 @@ from clickloop.store.ledger.setup.traffic_sources import SOURCES
 
 KEEP_DAYS = 30
 STEP_SECONDS = 0.5
-"""Clicks are decided for so long between two looks at whether the backtest was stopped."""
+"""Duration of a step, after which a stop takes effect."""
 
 
 class _Run(NamedTuple):
-    """A backtest at work. ``batches`` yields after each batch of clicks."""
+    """A running backtest. ``batches`` yields after each batch of clicks."""
 
     backtest_id: str
     replay: Replay
@@ -41,9 +41,9 @@ class _Run(NamedTuple):
 
 
 class BacktestWorker:
-    """A worker that tries flows on recorded clicks, one backtest after the other. One per ledger, in one thread.
+    """Runs one backtest after the other. One per ledger, in one thread.
 
-    What it has counted is in memory: after a restart the backtest begins anew.
+    Its counts are in memory, so after a restart the backtest starts again.
     """
 
     def __init__(self, ledger: Ledger, facts: FactsReader, settings: Callable[[], RouteSettings], clock: Clock) -> None:
@@ -105,7 +105,7 @@ class BacktestWorker:
         return {condition.field for rule in parts.rules if rule.active for condition in rule.conditions}
 
     def _batches(self, backtest: Backtest, replay: Replay) -> Generator[None, None, None]:
-        """Decide the clicks day by day: what a day's clicks earned fits into memory."""
+        """Decide the clicks day by day, so that a day's conversions fit into memory."""
         for since in range(backtest.since, backtest.until, DAY_MS):
             until = min(since + DAY_MS, backtest.until)
             earned = self._facts.earned(backtest.campaign_id, since, until)
@@ -140,16 +140,16 @@ class BacktestWorker:
 
     def _names(self, run: _Run) -> PartNames:
         """Return the names of all rules, paths, landings and offers that clicks went or would go to."""
-        ways = [way for pair in run.replay.ways() for way in pair]
+        ends = [end for pair in run.replay.route_pairs() for end in pair]
         own = _own_names(run.parts)
         with self._ledger.read() as tx:
-            stored = part_names(tx, {number for way in ways for number in (way.rule_id, way.path_id) if number > 0})
-            landings = names_of(tx, RecordKind.LANDING, {way.landing_id for way in ways})
-            offers = names_of(tx, RecordKind.OFFER, {way.offer_id for way in ways})
+            stored = part_names(tx, {number for end in ends for number in (end.rule_id, end.path_id) if number > 0})
+            landings = names_of(tx, RecordKind.LANDING, {end.landing_id for end in ends})
+            offers = names_of(tx, RecordKind.OFFER, {end.offer_id for end in ends})
         return PartNames(parts=stored | own, landings=landings, offers=offers)
 
     def _drop(self) -> None:
-        """Forget what is at work, and end its reading of the facts."""
+        """Drop the running backtest, and end its reading of the facts."""
         run, self._run = self._run, None
         if run is not None:
             run.batches.close()
@@ -159,19 +159,15 @@ _OVER = object()
 
 
 def _own_names(parts: FlowParts) -> dict[int, str]:
-    """Return the names of a flow's rules and paths. Nameless new paths are told apart by whose they are."""
-    names = {rule.id: rule_name(rule) for rule in parts.rules}
-    for rule in parts.rules:
-        for path in rule.paths:
-            names[path.id] = path_name(path) if path.name or path.id > 0 else f"New path of {rule_name(rule)!r}"
-    for path in parts.default_paths:
-        names[path.id] = path_name(path) if path.name or path.id > 0 else "New default path"
-    return names
+    """Return the labels of a flow's rules and paths. Unnamed new ones are marked as new."""
+    new = {rule.id for rule in parts.rules if rule.id <= 0 and not rule.name}
+    new |= {path.id for _, path in parts.paths() if path.id <= 0 and not path.name}
+    return {number: f"{label} (new)" if number in new else label for number, label in part_labels(parts).items()}
 
 
 def _other_flows(catalog: Catalog) -> dict[int, FlowParts]:
-    flows = {flow.id: flow.parts for flow in catalog.flows}
-    return {campaign.id: flows.get(campaign.flow_id, FlowParts()) for campaign in catalog.campaigns if campaign.active}
+    flows = flows_by_campaign(catalog)
+    return {campaign.id: flows[campaign.id].parts for campaign in catalog.campaigns if campaign.active}
 
 
 def delete_old_backtests(ledger: Ledger, now_ms: int) -> None:
@@ -181,5 +177,5 @@ def delete_old_backtests(ledger: Ledger, now_ms: int) -> None:
 
 
 def result_of(backtest: Backtest) -> BacktestResult | None:
-    """Return the result; None while there is none."""
+    """Return the result, or None if there is none yet."""
     return None if backtest.result is None else msgspec.json.decode(backtest.result, type=BacktestResult)

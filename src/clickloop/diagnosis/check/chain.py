@@ -7,7 +7,7 @@ import msgspec
 from clickloop.click.routing.routes import Routes
 from clickloop.conversion.status import StatusWords
 from clickloop.diagnosis.check.finding import CheckPlace, CheckPlaceKind
-from clickloop.postback.rule import Rule
+from clickloop.postback.rule import PostbackRule
 from clickloop.setup.campaign import Campaign
 from clickloop.setup.catalog import Catalog
 from clickloop.setup.flow import FlowParts, references_of
@@ -22,7 +22,7 @@ from clickloop.setup.traffic_source import SourceParameter, TrafficSource
 class CheckedRule(msgspec.Struct, frozen=True):
     """A rule that is not archived. ``paused``: a receiver's 410 has paused it, and its postbacks wait."""
 
-    rule: Rule
+    rule: PostbackRule
     paused: bool = False
 
 
@@ -60,7 +60,7 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
         """Return the routes that the edge derives from the catalog."""
         return Routes(self.catalog, self.fallback_url)
 
-    def campaigns_of(self, rule: Rule) -> list[Campaign]:
+    def campaigns_of(self, rule: PostbackRule) -> list[Campaign]:
         """Return the campaigns whose conversions a rule may be sent for."""
         return [
             campaign
@@ -68,7 +68,7 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
             if rule.source_id in (None, campaign.source_id) and rule.campaign_id in (None, campaign.id)
         ]
 
-    def sources_of(self, rule: Rule) -> list[TrafficSource]:
+    def sources_of(self, rule: PostbackRule) -> list[TrafficSource]:
         """Return the sources whose rows a rule's macros may use."""
         if rule.source_id is not None:
             return [self.sources[rule.source_id]] if rule.source_id in self.sources else []
@@ -122,7 +122,7 @@ def campaign_place(campaign: Campaign, field: str = "") -> CheckPlace:
     return CheckPlace(kind=CheckPlaceKind.CAMPAIGN, id=campaign.id, name=campaign.name, field=field)
 
 
-def rule_place(rule: Rule, field: str = "") -> CheckPlace:
+def rule_place(rule: PostbackRule, field: str = "") -> CheckPlace:
     return CheckPlace(kind=CheckPlaceKind.POSTBACK_RULE, id=rule.rule_id, name=rule.name, field=field)
 
 

@@ -101,7 +101,7 @@ class CheckCode(Explained):
     )
     NO_VALUE_YET = (
         "no_value_yet",
-        "A template uses a macro that has no value there: it is not available yet, or only after a conversion.",
+        "A landing or offer URL uses a macro that has a value only after a conversion.",
     )
     # From the network to us
     NO_CLICK_ID_IN_NOTICE = "no_click_id_in_notice", "The network's postback URL does not contain our click ID."

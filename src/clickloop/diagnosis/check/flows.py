@@ -8,15 +8,13 @@ from clickloop.diagnosis.check.shadowing import hidden_rules
 from clickloop.diagnosis.condition_phrases import field_noun
 from clickloop.macro import Severity, parse
 from clickloop.plural import pluralize
-from clickloop.setup.catalog import CatalogCampaign
+from clickloop.setup.catalog import CatalogCampaign, flows_by_campaign
 from clickloop.setup.condition import Condition, Operator
 from clickloop.setup.flow import MAX_DEPTH, Path, PathTarget, Rule
 from clickloop.setup.landing import Landing
-from clickloop.setup.traffic_source import TrafficSource
+from clickloop.setup.traffic_source import is_google_ads
 
 _ERROR, _WARNING, _NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
-_GOOGLE_PRESET = "google-ads"
-_GOOGLE_IDS = frozenset({"gclid", "gbraid", "wbraid"})
 
 
 def flow_findings(chain: Chain, unserved: Collection[int] = ()) -> Iterator[CheckFinding]:
@@ -49,13 +47,6 @@ def landing_findings(landing: Landing) -> Iterator[CheckFinding]:
             "for landings on another site.",
             "Append the click ID (append_click_id), or write {clickid} into the URL.",
         )
-
-
-def is_google_ads(source: TrafficSource) -> bool:
-    """Return whether a source is Google Ads, by its preset or by the click ids that Google adds."""
-    return source.preset == _GOOGLE_PRESET or any(
-        row.parameter.lower() in _GOOGLE_IDS or row.placeholder == "{gclid}" for row in source.parameters
-    )
 
 
 def flow_place(flow: CheckedFlow, field: str, chain: Chain) -> CheckPlace:
@@ -219,20 +210,18 @@ def _google_findings(campaign: CatalogCampaign, chain: Chain) -> Iterator[CheckF
 
 def _loop_findings(chain: Chain) -> Iterator[CheckFinding]:
     """Find campaigns that lead to each other in a loop, or through too many others. Two saves at once may make one."""
-    flows = {flow.id: flow for flow in chain.catalog.flows}
     checked = {campaign.id for campaign in chain.campaigns}
     names = {campaign.id: campaign for campaign in chain.catalog.campaigns}
-    following: dict[int, list[int]] = {}
-    for campaign in chain.catalog.campaigns:
-        flow = flows.get(campaign.flow_id)
-        paths = flow.parts.paths() if flow else ()
-        following[campaign.id] = sorted(
+    following = {
+        campaign_id: sorted(
             {
                 path.campaign_id
-                for _, path in paths
+                for _, path in flow.parts.paths()
                 if path.active and path.campaign_id and path.target is PathTarget.CAMPAIGN
             }
         )
+        for campaign_id, flow in flows_by_campaign(chain.catalog).items()
+    }
     depths = _depths(following)
     for number, depth in depths.items():
         if number not in checked:

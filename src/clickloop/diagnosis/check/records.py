@@ -14,7 +14,7 @@ from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlac
 from clickloop.diagnosis.check.templates import offer_filling, postback_filling, request_findings, template_findings
 from clickloop.macro import Severity, parse, unreplaced_macro
 from clickloop.postback.alarm_rules import ALARM_MACROS, FILLED_FOR_ALARMS, is_alarm_rule
-from clickloop.postback.rule import Rule
+from clickloop.postback.rule import PostbackRule
 from clickloop.postback.values import ready_request
 from clickloop.setup.campaign import Campaign
 from clickloop.setup.flow import PathTarget
@@ -35,7 +35,7 @@ def looks_like_a_macro(placeholder: str) -> bool:
     return unreplaced_macro(placeholder) or _MARKS.search(placeholder) is not None
 
 
-def source_findings(source: TrafficSource, rule: Rule | None) -> Iterator[CheckFinding]:
+def source_findings(source: TrafficSource, rule: PostbackRule | None) -> Iterator[CheckFinding]:
     """Yield the findings about a source's rows and its postback URL. ``rule``: the live rule with that URL."""
     for at, row in enumerate(source.parameters):
         place = source_place(source, f"parameters[{at}].placeholder")
@@ -73,7 +73,7 @@ def external_id_findings(names: Collection[str], place: CheckPlace) -> Iterator[
     )
 
 
-def rule_findings(rule: Rule, sources: Sequence[TrafficSource]) -> Iterator[CheckFinding]:
+def rule_findings(rule: PostbackRule, sources: Sequence[TrafficSource]) -> Iterator[CheckFinding]:
     """Yield the findings about a rule's macros. ``sources``: those whose clicks it may be sent for."""
     yield from request_findings(rule.request, postback_filling(sources), lambda field: rule_place(rule, field))
     for_alarms = is_alarm_rule(rule)
@@ -245,7 +245,7 @@ def _placeholder_findings(row: SourceParameter, place: CheckPlace) -> Iterator[C
         yield CheckFinding(severity, CheckCode.PLACEHOLDER_NOT_A_MACRO, place, sentence, remedy)
 
 
-def _way_back(source: TrafficSource, rule: Rule | None) -> Iterator[CheckFinding]:
+def _way_back(source: TrafficSource, rule: PostbackRule | None) -> Iterator[CheckFinding]:
     """Yield the findings about reporting conversions to a source."""
     preset = source_presets().get(source.preset)
     place = source_place(source, "postback_url")

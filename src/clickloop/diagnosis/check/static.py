@@ -22,7 +22,7 @@ from clickloop.diagnosis.check.records import (
     source_findings,
 )
 from clickloop.macro import Severity
-from clickloop.postback.rule import Rule
+from clickloop.postback.rule import PostbackRule
 from clickloop.postback.sending.address_guard import Policy, RefusedAddress, judge_target
 from clickloop.postback.sending.target import TargetFault, target_of
 from clickloop.setup.campaign import Campaign
@@ -124,7 +124,7 @@ def _rule(chain: Chain, checked: CheckedRule) -> Iterator[CheckFinding]:
         yield CheckFinding(_ERROR, CheckCode.RULE_PAUSED, rule_place(rule), sentence, remedy)
 
 
-def _statuses(chain: Chain, rule: Rule) -> Iterator[CheckFinding]:
+def _statuses(chain: Chain, rule: PostbackRule) -> Iterator[CheckFinding]:
     """Find statuses that a rule waits for but that cannot come."""
     selected = rule.conditions.statuses
     known = {row.status.key: row for row in chain.statuses}

@@ -1,4 +1,4 @@
-"""What an explained route consists of: flows with their rules, conditions, paths and shares. Records only."""
+"""The explained route: flows with their rules, conditions, paths and shares. Records only."""
 
 import enum
 
@@ -11,7 +11,7 @@ from clickloop.setup.flow import PathTarget
 
 
 class ConditionVerdict(enum.StrEnum):
-    """What became of a condition."""
+    """The result of a condition."""
 
     HELD = "held"
     FAILED = "failed"
@@ -20,7 +20,7 @@ class ConditionVerdict(enum.StrEnum):
 
 
 class RuleVerdict(enum.StrEnum):
-    """What became of a rule."""
+    """The result of a rule."""
 
     TOOK = "took"
     """All its conditions held, so the visitor went along one of its paths."""
@@ -31,12 +31,12 @@ class RuleVerdict(enum.StrEnum):
 
 
 class ValueState(Explained):
-    """What is known of a visitor's value."""
+    """How much of a visitor's value is known."""
 
     KNOWN = "known", "The value is known."
     UNKNOWN = "unknown", "The value is unknown."
-    NOT_KEPT = "not_kept", "The click did not keep the value."
-    SHORTENED = "shortened", "Only a part of the address was kept."
+    NOT_KEPT = "not_kept", "The value was not stored with the click."
+    SHORTENED = "shortened", "Only a part of the address was stored."
 
 
 class VisitorValue(msgspec.Struct, frozen=True):
@@ -51,52 +51,52 @@ class ClosedReason(Explained):
 
     INACTIVE = "inactive", "The path is switched off."
     NO_WEIGHT = "no_weight", "Its weight is 0."
-    NOTHING_SERVED = "nothing_served", "It has nothing that visitors can be sent to."
+    NOTHING_SERVED = "nothing_served", "It has no destination that can be served."
 
 
 class Doubt(Explained):
-    """Why a click went another way than its kept values lead along the flow today. A closed list."""
+    """The reason why a click's stored values lead elsewhere today."""
 
-    VALUE_NOT_KEPT = "value_not_kept", "The value that the condition compared was not kept with the click."
-    LIST_CHANGED = "list_changed", "The list that the condition compares with was changed since the click."
+    VALUE_NOT_KEPT = "value_not_kept", "The value that the condition compared was not stored with the click."
+    LIST_CHANGED = "list_changed", "The condition's list has changed since the click."
     VALUE_CHANGED = (
         "value_changed",
-        "The condition has another result for the value that was kept: it is read from another parameter or in another way now.",
+        "The condition has another result for the stored value, which is now read from another parameter or compared differently.",
     )
     GONE_SINCE = (
         "gone_since",
-        "Something that visitors were sent to then gets none today, so the weights are split in another way.",
+        "A destination that got visitors then gets none today, so the weights are split differently.",
     )
     SERVED_THEN_UNKNOWN = (
         "served_then_unknown",
-        "Some of the offers or landings got no visitors then, such as archived ones. Which ones they were is not kept.",
+        "Some offers or landings got no visitors then, for example because they were archived. Which ones is not stored.",
     )
-    PART_MISSING = "part_missing", "The version of the flow that the click names does not have this rule or path."
+    PART_MISSING = "part_missing", "The version of the flow at the time of the click does not have this rule or path."
 
 
 class RouteDoubt(msgspec.Struct, frozen=True):
-    """A doubt, and where in the flow it is: ``rule 'US mobile', condition 2``."""
+    """A doubt and its place in the flow: ``rule 'US mobile', condition 2``."""
 
     doubt: Doubt
     where: str
 
 
 class ExplainedCondition(msgspec.Struct, frozen=True, kw_only=True):
-    """A condition, the visitor's value, and what became of it."""
+    """A condition, the visitor's value, and the result."""
 
     field: str
     phrase: str
-    """What it demands of visitors: ``from Germany``."""
+    """The condition in words: ``from Germany``."""
     value: str
     """As text; empty if unknown."""
     state: ValueState
     verdict: ConditionVerdict
     by_default: bool = False
-    """Whether the value was unknown, so that what the condition says of unknown values decided."""
+    """Whether the value was unknown, so that the condition's result for unknown values decided."""
 
 
 class ExplainedRule(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule and what became of it. ``rule_id`` 0: it is not saved."""
+    """A rule and its result. ``rule_id`` is 0 if it is not saved."""
 
     rule_id: int
     name: str
@@ -105,7 +105,7 @@ class ExplainedRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExplainedShare(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the things that a choice is made among. The draw chooses it from ``start`` to ``end``, both in [0, 1]."""
+    """An item of a weighted choice. A draw from ``start`` to below ``end`` chooses it, both in [0, 1]."""
 
     id: int
     name: str
@@ -118,7 +118,7 @@ class ExplainedShare(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExplainedPath(msgspec.Struct, frozen=True, kw_only=True):
-    """A path with its share, and what it leads to."""
+    """A path with its share and its destinations."""
 
     share: ExplainedShare
     target: PathTarget
@@ -130,7 +130,7 @@ class ExplainedPath(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExplainedFlow(msgspec.Struct, frozen=True, kw_only=True):
-    """A flow that the visitor passes through. ``percent``: of the visitors explained, those who come here."""
+    """A flow on the visitor's route. ``percent``: share of such visitors who get here."""
 
     flow_id: int
     flow_version: int
@@ -149,7 +149,7 @@ class ExplainedFlow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DestinationShare(msgspec.Struct, frozen=True, kw_only=True):
-    """A destination and the share of such visitors that it gets. ``kind`` None: the fallback URL."""
+    """A destination and its share of such visitors. ``kind`` is None for the fallback URL."""
 
     kind: PathTarget | None
     id: int = 0
@@ -162,27 +162,27 @@ class DestinationShare(msgspec.Struct, frozen=True, kw_only=True):
 class RouteState(Explained):
     """Whether a click's route can be explained."""
 
-    EXPLAINED = "explained", "Every decision on the way is explained."
+    EXPLAINED = "explained", "Every decision is explained."
     BEFORE_FLOWS = (
         "before_flows",
-        "The click was recorded before flows existed: it kept its offer, but not how it was chosen.",
+        "The click was recorded before flows existed. Its offer is stored, but not how it was chosen.",
     )
-    PAUSED = "paused", "The campaign is paused: visitors go to the fallback URL until it is switched on."
-    VERSION_MISSING = "version_missing", "The version of the flow that the click names is not stored."
+    PAUSED = "paused", "The campaign is paused, so visitors go to the fallback URL."
+    VERSION_MISSING = "version_missing", "The version of the flow at the time of the click is not stored."
     NO_FLOW = (
         "no_flow",
-        "No flow was asked: the campaign was paused or had no offer, so the visitor went to the fallback URL.",
+        "No flow decided. The campaign was paused or had no offer, so the visitor went to the fallback URL.",
     )
 
 
 class RouteExplanation(msgspec.Struct, frozen=True, kw_only=True):
-    """How a visitor's route came about. ``agrees``: the flow leads the click's kept values the same way today."""
+    """A visitor's route, explained. ``agrees``: whether the click's stored values lead to the same destination today."""
 
     state: RouteState
     flows: tuple[ExplainedFlow, ...] = ()
     doubts: tuple[RouteDoubt, ...] = ()
     destinations: tuple[DestinationShare, ...] = ()
-    """Of an invented visitor."""
+    """For a described visitor only."""
     draw: int | None = None
 
     @property

@@ -1,9 +1,8 @@
-"""Explain a visitor's way along one flow, from the decision that the edge's own code made. Pure."""
+"""Explain the decision of one flow for a visitor, as made by the edge's own code. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import count, pairwise
-from typing import TypeVar
+from itertools import count
 
 import msgspec
 
@@ -32,24 +31,22 @@ from clickloop.diagnosis.route.explained import (
     VisitorValue,
 )
 from clickloop.setup.condition import Condition
-from clickloop.setup.flow import FlowParts, Path, PathTarget, Rule
+from clickloop.setup.flow import FlowParts, Path, PathTarget, Rule, changed_parts, path_label, rule_label
 from clickloop.text import readable
 
 ItemKey = tuple[PathTarget, int]
-"""What a path leads to: its kind, LANDING_AND_OFFER for a landing, and its id."""
+"""A destination: its kind, LANDING_AND_OFFER for a landing, and its id."""
 WhyNotServed = Callable[[Path, PathTarget, int], NotServedReason | None]
-"""Returns why a path's item gets no visitors; None: it does."""
+"""Returns why a path's destination gets no visitors, or None if it gets some."""
 SeenValue = Callable[[str], VisitorValue]
 """Returns a visitor's value of a field."""
-
-Item = TypeVar("Item")
 
 _NOTHING: Weighted[ReadyPath[ItemKey]] = Weighted((), ())
 _SPACE = 1 << 64
 
 
 class FlowInForce(msgspec.Struct, frozen=True, kw_only=True):
-    """A version of a flow. ``name``: whose it is, such as ``campaign 'Sweeps US'``."""
+    """A version of a flow. ``name``: its owner, such as ``campaign 'Sweeps US'``."""
 
     flow_id: int
     version: int
@@ -58,7 +55,7 @@ class FlowInForce(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FlowContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What flows are explained with: the named lists, the names, and what gets no visitors."""
+    """The context in which flows are explained: named lists, names, and which destinations are served."""
 
     lists: Mapping[int, Sequence[str]]
     names: FlowNames
@@ -66,7 +63,7 @@ class FlowContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FlowDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """What a flow decided for a visitor. ``failed`` as in ``click.routing.flow.Choice``; None: of an id that was not chosen."""
+    """A flow's decision for a visitor. ``failed`` as in ``click.routing.flow.Choice``. An id is None if nothing was chosen."""
 
     rule_id: int
     failed: str
@@ -76,22 +73,19 @@ class FlowDecision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def with_ids(parts: FlowParts) -> FlowParts:
-    """Return the flow with a negative id for each rule and path that is not saved yet, so that they can be told apart."""
+    """Return the flow with a negative id for each unsaved rule and path, to distinguish them."""
     numbers = count(1)
-
-    def numbered(paths: tuple[Path, ...]) -> tuple[Path, ...]:
-        return tuple(path if path.id else msgspec.structs.replace(path, id=-next(numbers)) for path in paths)
-
-    rules = tuple(
-        msgspec.structs.replace(rule, id=rule.id or -next(numbers), paths=numbered(rule.paths)) for rule in parts.rules
+    return changed_parts(
+        parts,
+        lambda path: path if path.id else msgspec.structs.replace(path, id=-next(numbers)),
+        lambda rule: rule if rule.id else msgspec.structs.replace(rule, id=-next(numbers)),
     )
-    return FlowParts(rules=rules, default_paths=numbered(parts.default_paths))
 
 
 def keyed_flow(
     parts: FlowParts, lists: Mapping[int, Sequence[str]], why_not: WhyNotServed | None = None
 ) -> ReadyFlow[ItemKey]:
-    """Return a flow compiled as at the edge, with ids in place of destinations. ``why_not`` None: everything is served."""
+    """Compile a flow as at the edge, with ids in place of destinations. Without ``why_not`` everything is served."""
 
     def item_of(_rule_id: int, path: Path, kind: PathTarget, number: int) -> ItemKey | None:
         return (kind, number) if why_not is None or why_not(path, kind, number) is None else None
@@ -107,7 +101,7 @@ def explain_flow(
     draw: int | None,
     context: FlowContext,
 ) -> ExplainedFlow:
-    """Explain a decision. ``ready``: the flow with what was served, by which the shares are split."""
+    """Explain a decision. ``ready``: the compiled flow with the destinations that were served, which determine the shares."""
     taking = next((rule for rule in flow.parts.rules if rule.id == decision.rule_id), None)
     paths = flow.parts.default_paths if taking is None else taking.paths
     served = ready.default_paths if not decision.rule_id else _paths_of(ready, decision.rule_id)
@@ -117,7 +111,7 @@ def explain_flow(
         name=flow.name,
         rules=tuple(_explained_rules(flow.parts.rules, seen, decision, context.names)),
         rule_id=max(0, decision.rule_id),
-        rule_name=rule_name(taking) if taking else "",
+        rule_name=rule_name(taking, flow.parts.rules) if taking else "",
         paths=tuple(_explained_paths(paths, served, decision, context)),
         path_draw=_place(draw, PATH_CHOICE),
         landing_draw=_place(draw, LANDING_CHOICE),
@@ -132,14 +126,14 @@ def item_name(key: ItemKey, names: FlowNames) -> str:
     return readable(known.get(number, "")) or f"{noun} {number}"
 
 
-def rule_name(rule: Rule) -> str:
-    """Return a rule's name, or what it is called without one."""
-    return readable(rule.name) or (f"Rule {rule.id}" if rule.id > 0 else "New rule")
+def rule_name(rule: Rule, rules: Sequence[Rule]) -> str:
+    """Return a rule's label among the rules of its flow."""
+    return readable(rule_label(rule, [one.id for one in rules].index(rule.id)))
 
 
-def path_name(path: Path) -> str:
-    """Return a path's name, or what it is called without one."""
-    return readable(path.name) or (f"Path {path.id}" if path.id > 0 else "New path")
+def path_name(path: Path, paths: Sequence[Path]) -> str:
+    """Return a path's label among its neighbours."""
+    return readable(path_label(path, [one.id for one in paths].index(path.id)))
 
 
 def value_text(field: str, value: object) -> str:
@@ -159,7 +153,7 @@ def _place(draw: int | None, choice: int) -> float | None:
 
 
 def _explained_rules(
-    rules: Iterable[Rule], seen: SeenValue, decision: FlowDecision, names: FlowNames
+    rules: Sequence[Rule], seen: SeenValue, decision: FlowDecision, names: FlowNames
 ) -> Iterable[ExplainedRule]:
     letters = iter(decision.failed)
     is_over = False
@@ -175,7 +169,7 @@ def _explained_rules(
             tried = failed_at + 1
         yield ExplainedRule(
             rule_id=max(0, rule.id),
-            name=rule_name(rule),
+            name=rule_name(rule, rules),
             verdict=verdict,
             conditions=tuple(
                 _explained_condition(condition, seen(condition.field), _verdict(position, tried, failed_at), names)
@@ -207,13 +201,13 @@ def _explained_paths(
     paths: Sequence[Path], served: Weighted[ReadyPath[ItemKey]], decision: FlowDecision, context: FlowContext
 ) -> Iterable[ExplainedPath]:
     ready = {path.id: path for path in served.items}
-    spans = _spans(served, [path.id for path in served.items])
+    spans = {path.id: (start / served.total, end / served.total) for path, start, end in served.spans()}
     for path in paths:
         is_chosen = path.id == decision.path_id
         start, end = spans.get(path.id, (0.0, 0.0))
         share = ExplainedShare(
             id=max(0, path.id),
-            name=path_name(path),
+            name=path_name(path, paths),
             weight=path.weight,
             percent=100 * (end - start),
             start=start,
@@ -263,7 +257,11 @@ def _items(
     chosen: int | None,
     context: FlowContext,
 ) -> tuple[ExplainedShare, ...]:
-    spans = {} if served is None else _spans(served, [number for _, number in served.items])
+    spans = (
+        {}
+        if served is None
+        else {number: (start / served.total, end / served.total) for (_, number), start, end in served.spans()}
+    )
     explained = []
     for number, weight in shares:
         start, end = spans.get(number, (0.0, 0.0))
@@ -280,12 +278,3 @@ def _items(
             )
         )
     return tuple(explained)
-
-
-def _spans(served: Weighted[Item], ids: Sequence[int]) -> dict[int, tuple[float, float]]:
-    """Return the part of [0, 1) in which the draw chooses each item, by id."""
-    if not served.items:
-        return {}
-    whole = served.cumulative[-1]
-    edges = [edge / whole for edge in (0, *served.cumulative)]
-    return dict(zip(ids, pairwise(edges), strict=True))

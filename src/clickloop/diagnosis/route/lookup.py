@@ -1,4 +1,4 @@
-"""Reading what a route is explained with: the versions of the flows, their lists and names, and what is served today."""
+"""Read the versions of the flows of a route, their lists and names, and what is served today, and explain the route."""
 
 from collections.abc import Iterable, Mapping
 
@@ -27,7 +27,7 @@ from clickloop.text import readable
 
 
 class RouteSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of the instance that routes hang on."""
+    """The settings of the instance that affect routes."""
 
     own_hosts: tuple[str, ...]
     fallback_url: str = ""
@@ -35,7 +35,7 @@ class RouteSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_recorded_click(context: LogContext, click_id: str) -> Click | None:
-    """Return a click by its canonical id; one that has been deleted from the facts as its conversions keep it."""
+    """Return a click by its canonical id. If it has been deleted from the facts, it is read from its conversions."""
     click = context.facts.find_clicks([click_id]).get(click_id)
     if click is not None:
         return click
@@ -45,7 +45,7 @@ def find_recorded_click(context: LogContext, click_id: str) -> Click | None:
 
 
 def explain_route(ledger: Ledger, click: Click, settings: RouteSettings) -> RouteExplanation:
-    """Explain the route of a recorded click by the versions of the flows that were in force."""
+    """Explain the route of a recorded click along the versions of the flows at that time."""
     keys = [step.key for step in steps_of(click)]
     with ledger.read() as tx:
         flows = _stored_flows(tx, keys)
@@ -95,7 +95,7 @@ def row_fields_of(source: TrafficSource | None) -> Mapping[str, str]:
 
 
 def flow_context(catalog: Catalog, names: FlowNames, fallback_url: str) -> FlowContext:
-    """Return what flows are explained with, as the edge has it."""
+    """Return the context in which flows are explained, as known to the edge."""
     return FlowContext(
         lists={named.id: named.entries for named in catalog.lists},
         names=names,

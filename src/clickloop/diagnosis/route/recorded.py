@@ -1,4 +1,4 @@
-"""Explain the route of a recorded click: what it kept of the decision, and whether its kept values lead the same way today. Pure."""
+"""Explain the route of a recorded click: the stored decision, and whether the stored values lead to the same destination today. Pure."""
 
 from collections.abc import Collection, Iterator, Mapping
 
@@ -35,7 +35,7 @@ _LETTER_A = ord("a")
 
 
 class RecordedStep(msgspec.Struct, frozen=True, kw_only=True):
-    """A flow's decision as a click kept it."""
+    """A flow's decision, as stored with a click."""
 
     flow_id: int
     version: int
@@ -49,7 +49,7 @@ class RecordedStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptValues(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of how clicks keep values. ``rows``: the click's field of a link parameter, by its name in lower case."""
+    """How clicks store values. ``rows``: the click's field of each link parameter, by its name in lower case."""
 
     rows: Mapping[str, str] = {}
     ip_storage: IpStorage = IpStorage.FULL
@@ -79,7 +79,7 @@ def steps_of(click: Click) -> tuple[RecordedStep, ...]:
 
 
 def kept_value(click: Click, field: str, kept: KeptValues, compared: Collection[str] | None = None) -> VisitorValue:
-    """Return a click's value of a field. ``compared``: the fields that its flows compared then; None: this one was."""
+    """Return a click's value of a field. ``compared``: the fields that its flows compared then; None if this one was."""
     value = click_value_of(click, field, kept.rows)
     if field in ("ip", "ip_version") and not value:
         return VisitorValue(value, ValueState.NOT_KEPT)
@@ -96,7 +96,7 @@ def kept_value(click: Click, field: str, kept: KeptValues, compared: Collection[
 
 
 def is_kept_if_compared(field: str, rows: Mapping[str, str]) -> bool:
-    """Return whether clicks keep a field's value only where their flow compares it: parameters without a row, and visits."""
+    """Return whether clicks store a field's value only if their flow compares it: parameters without a row, and visit numbers."""
     return field == "visit_number" or (
         field.startswith(QUERY_PREFIX) and field[len(QUERY_PREFIX) :].lower() not in rows
     )
@@ -105,7 +105,7 @@ def is_kept_if_compared(field: str, rows: Mapping[str, str]) -> bool:
 def explain_click(
     click: Click, flows: Mapping[tuple[int, int], FlowInForce], context: FlowContext, kept: KeptValues
 ) -> RouteExplanation:
-    """Explain a click's route. ``flows``: the versions that ``steps_of`` names, by id and version, as far as they are stored."""
+    """Explain a click's route. ``flows``: the versions in ``steps_of``, by id and version, as far as they are stored."""
     steps = steps_of(click)
     if not steps:
         return RouteExplanation(state=RouteState.BEFORE_FLOWS if click.offer_id else RouteState.NO_FLOW)
@@ -132,7 +132,7 @@ def explain_click(
 def _rule_doubts(
     flow: FlowInForce, ready: ReadyFlow[ItemKey], decision: FlowDecision, seen: SeenValue
 ) -> Iterator[RouteDoubt]:
-    """Yield a doubt for the first condition whose result is another one for the kept values."""
+    """Yield a doubt about the first condition whose result differs for the stored values."""
     rule, failed = rule_for(ready, [seen(field).value for field in ready.fields])
     if (0 if rule is None else rule.id, failed) == (decision.rule_id, decision.failed):
         return
@@ -148,20 +148,20 @@ def _rule_doubts(
     position = min(ord(letter) - _LETTER_A for letter in letters) if letters else 0
     conditions = active[at].conditions
     if position >= len(conditions):
-        yield RouteDoubt(Doubt.PART_MISSING, f"{rule_name(active[at])!r}, condition {position + 1}")
+        yield RouteDoubt(Doubt.PART_MISSING, f"{rule_name(active[at], flow.parts.rules)!r}, condition {position + 1}")
         return
     condition = conditions[position]
     if seen(condition.field).state in (ValueState.NOT_KEPT, ValueState.SHORTENED):
         doubt = Doubt.VALUE_NOT_KEPT
     else:
         doubt = Doubt.LIST_CHANGED if condition.list_id is not None else Doubt.VALUE_CHANGED
-    yield RouteDoubt(doubt, f"{rule_name(active[at])!r}, condition {position + 1}")
+    yield RouteDoubt(doubt, f"{rule_name(active[at], flow.parts.rules)!r}, condition {position + 1}")
 
 
 def _fitting(
     flow: FlowInForce, step: RecordedStep, draw: int, context: FlowContext
 ) -> tuple[ReadyFlow[ItemKey], list[RouteDoubt]]:
-    """Return the flow with what was served then, as far as the click's way tells, and the doubts about it."""
+    """Return the flow with what was served then, as far as the click's destination shows it, and the doubts about it."""
     today = keyed_flow(flow.parts, context.lists, context.why_not)
     where, path = _place_of(flow, step.decision)
     if step.decision.path_id and path is None:
@@ -178,12 +178,12 @@ def _place_of(flow: FlowInForce, decision: FlowDecision) -> tuple[str, Path | No
     rule = next((rule for rule in flow.parts.rules if rule.id == decision.rule_id), None)
     paths = flow.parts.default_paths if rule is None else rule.paths
     path = next((path for path in paths if path.id == decision.path_id), None)
-    whose = f"{rule_name(rule)!r}" if rule else "the default paths"
-    return (f"{whose}, {path_name(path)!r}" if path else whose), path
+    whose = f"{rule_name(rule, flow.parts.rules)!r}" if rule else "the default paths"
+    return (f"{whose}, {path_name(path, paths)!r}" if path else whose), path
 
 
 def _leads_there(ready: ReadyFlow[ItemKey], step: RecordedStep, path: Path | None, draw: int) -> bool:
-    """Return whether a draw leads along the rule that was taken to the recorded destination."""
+    """Return whether a draw leads to the recorded destination, given the recorded rule."""
     decision = step.decision
     paths = (
         next((rule.paths for rule in ready.rules if rule.id == decision.rule_id), Weighted((), ()))

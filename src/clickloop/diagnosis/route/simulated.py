@@ -1,4 +1,4 @@
-"""Explain where an invented visitor would go: every rule condition by condition, and the share of each destination. Pure."""
+"""Explain the route of a described visitor: every rule condition by condition, and the share of each destination. Pure."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -16,17 +16,16 @@ from clickloop.diagnosis.route.explaining import (
     explain_flow,
     item_name,
     keyed_flow,
-    path_name,
     with_ids,
 )
-from clickloop.setup.flow import MAX_DEPTH, Path, PathTarget
+from clickloop.setup.flow import MAX_DEPTH, Path, PathTarget, part_labels
 from clickloop.text import readable
 
 Item = TypeVar("Item")
 
 
-class _Visit:
-    """A walk through the flows that a visitor may come through."""
+class _FlowWalk:
+    """The walk through all flows that a visitor may pass."""
 
     def __init__(self, seen: SeenValue, context: FlowContext) -> None:
         self._seen = seen
@@ -35,15 +34,18 @@ class _Visit:
         self.destinations: list[DestinationShare] = []
         self.following: dict[int, float] = {}
         """Campaigns that paths of the flows added so far lead to, with the percentage of visitors who go there."""
+        self._labels: dict[int, str] = {}
+        """What the paths of the flow that is being added are called, by id."""
 
     def pass_through(self, flow: FlowInForce, draw: int | None, percent: float) -> None:
-        """Add a flow with what its paths lead to; campaigns are collected in ``following``."""
+        """Add a flow with the destinations of its paths; campaigns are collected in ``following``."""
         flow = msgspec.structs.replace(flow, parts=with_ids(flow.parts))
         ready = keyed_flow(flow.parts, self._context.lists, self._context.why_not)
         decision, paths = self._decide(ready, draw)
         explained = explain_flow(flow, ready, self._seen, decision, draw, self._context)
         self.flows.append(msgspec.structs.replace(explained, percent=percent))
         known = {path.id: path for _, path in flow.parts.paths()}
+        self._labels = part_labels(flow.parts)
         for path, share in paths:
             self._follow(known[path.id], path, draw, percent * share)
         if not paths:
@@ -78,14 +80,14 @@ class _Visit:
         return decision, [(path, 1.0)]
 
     def _follow(self, path: Path, ready: ReadyPath[ItemKey], draw: int | None, percent: float) -> None:
-        """Add what a path leads to."""
+        """Add the destinations of a path."""
         if path.target is PathTarget.CAMPAIGN:
             campaign_id = path.campaign_id or 0
             self.following[campaign_id] = self.following.get(campaign_id, 0.0) + percent
             return
         if path.target in (PathTarget.URL, PathTarget.NOTHING):
             name = readable(path.url) if path.target is PathTarget.URL else "A 404 page"
-            self.destinations.append(_destination(path, path.target, 0, name, percent))
+            self._arrive(path, path.target, 0, name, percent)
             return
         if draw is not None:
             chosen = ready.choose(draw)
@@ -94,7 +96,13 @@ class _Visit:
             shares = _shares(ready.landings if ready.landings.items else ready.offers)
         for (kind, number), share in shares:
             name = item_name((kind, number), self._context.names)
-            self.destinations.append(_destination(path, kind, number, name, percent * share))
+            self._arrive(path, kind, number, name, percent * share)
+
+    def _arrive(self, path: Path, kind: PathTarget, number: int, name: str, percent: float) -> None:
+        label = readable(self._labels[path.id])
+        self.destinations.append(
+            DestinationShare(kind=kind, id=number, name=name, path_id=max(0, path.id), path_name=label, percent=percent)
+        )
 
 
 def explain_visitor(
@@ -104,40 +112,30 @@ def explain_visitor(
     context: FlowContext,
     draw: int | None = None,
 ) -> RouteExplanation:
-    """Explain where visitors like this one go. ``others``: the flows of the active campaigns that paths may lead to, by campaign.
+    """Explain the route of a visitor. ``others``: the flows of campaigns that paths lead to, by campaign id.
 
-    Without a draw all paths of the rule that takes them are followed, each with its share.
+    Without a draw, all paths of the matching rule are followed, each with its share.
     """
-    visit = _Visit(seen, context)
-    visit.pass_through(flow, draw, 100.0)
+    walk = _FlowWalk(seen, context)
+    walk.pass_through(flow, draw, 100.0)
     drawn = draw
-    # Level by level: many paths that lead to the same campaign cost as much as one.
+    # Level by level, so that many paths to the same campaign cost as much as one.
     for _ in range(MAX_DEPTH):
-        following, visit.following = visit.following, {}
+        following, walk.following = walk.following, {}
         drawn = None if drawn is None else draw_after_hop(drawn)
         for campaign_id, percent in following.items():
             other = others.get(campaign_id)
             if other is None:
-                visit.fall_back(percent)
+                walk.fall_back(percent)
             else:
-                visit.pass_through(other, drawn, percent)
-    if visit.following:
-        visit.fall_back(sum(visit.following.values()))
+                walk.pass_through(other, drawn, percent)
+    if walk.following:
+        walk.fall_back(sum(walk.following.values()))
     return RouteExplanation(
-        state=RouteState.EXPLAINED, flows=tuple(visit.flows), destinations=tuple(visit.destinations), draw=draw
-    )
-
-
-def _destination(path: Path, kind: PathTarget, number: int, name: str, percent: float) -> DestinationShare:
-    return DestinationShare(
-        kind=kind, id=number, name=name, path_id=max(0, path.id), path_name=path_name(path), percent=percent
+        state=RouteState.EXPLAINED, flows=tuple(walk.flows), destinations=tuple(walk.destinations), draw=draw
     )
 
 
 def _shares(served: Weighted[Item]) -> list[tuple[Item, float]]:
     """Return the items with the share of visitors that each gets."""
-    starts = (0, *served.cumulative)
-    return [
-        (item, (end - start) / served.cumulative[-1])
-        for item, start, end in zip(served.items, starts, served.cumulative, strict=False)
-    ]
+    return [(item, (end - start) / served.total) for item, start, end in served.spans()]

@@ -25,20 +25,23 @@ Place = Annotated[float | None, Meta(description="Where the draw fell, from 0 to
 
 
 class RouteConditionView(msgspec.Struct, kw_only=True):
-    """A condition of a rule, the visitor's value, and what became of it."""
+    """A condition of a rule, the visitor's value, and the result."""
 
     field: str
-    phrase: Annotated[str, Meta(description="What it demands of visitors.", examples=["from Germany"])]
+    phrase: Annotated[str, Meta(description="The condition in words.", examples=["from Germany"])]
     value: Annotated[str, Meta(description="The visitor's value. Empty if it is not known.")]
     state: ValueState
     verdict: ConditionVerdict
-    by_default: Annotated[bool, Meta(description="true if the condition's word on unknown values decided.")]
+    by_default: Annotated[
+        bool,
+        Meta(description="Whether the value was unknown, so that the condition's setting for unknown values decided."),
+    ]
 
 
 class RouteRuleView(msgspec.Struct, kw_only=True):
-    """A rule and what became of it."""
+    """A rule and its result."""
 
-    rule_id: Annotated[int, Meta(description="0: it is not saved.")]
+    rule_id: Annotated[int, Meta(description="0 if it is not saved.")]
     name: str
     verdict: RuleVerdict
     conditions: list[RouteConditionView]
@@ -51,15 +54,15 @@ class RouteShareView(msgspec.Struct, kw_only=True):
     name: str
     weight: int
     percent: Percent
-    start: Annotated[float, Meta(description="A draw from here on …")]
-    end: Annotated[float, Meta(description="… to below here chooses it.")]
+    start: Annotated[float, Meta(description="Lower bound of the draws that choose it.")]
+    end: Annotated[float, Meta(description="Upper bound of the draws that choose it, exclusive.")]
     chosen: bool
-    left_out: Annotated[str, Meta(description="Why it gets no visitors, as a code. Empty if it does.")]
+    left_out: Annotated[str, Meta(description="Code of the reason why it gets no visitors. Empty if it gets some.")]
     left_out_text: str
 
 
 class RoutePathView(RouteShareView, kw_only=True):
-    """A path with its share, and what it leads to."""
+    """A path with its share and its destinations."""
 
     target: PathTarget
     url: str
@@ -70,12 +73,12 @@ class RoutePathView(RouteShareView, kw_only=True):
 
 
 class RouteFlowView(msgspec.Struct, kw_only=True):
-    """A flow on the visitor's way."""
+    """A flow on the visitor's route."""
 
     flow_id: int
     flow_version: Annotated[int, Meta(description="The version that decided. 0: it is not saved.")]
     name: Annotated[str, Meta(examples=["campaign 'Sweeps US'"])]
-    percent: Annotated[float, Meta(description="Share of such visitors who come here, in percent.")]
+    percent: Annotated[float, Meta(description="Share of such visitors who get here, in percent.")]
     rules: list[RouteRuleView]
     rule_id: Annotated[int, Meta(description="The rule that took the visitor. 0: the default paths did, or it is new.")]
     rule_name: Annotated[str, Meta(description="Empty: the default paths took the visitor.")]
@@ -86,7 +89,7 @@ class RouteFlowView(msgspec.Struct, kw_only=True):
 
 
 class RouteDoubtView(msgspec.Struct, kw_only=True):
-    """Why the click went another way than its kept values lead today."""
+    """A reason why the click's stored values lead elsewhere today."""
 
     doubt: Doubt
     sentence: str
@@ -94,7 +97,7 @@ class RouteDoubtView(msgspec.Struct, kw_only=True):
 
 
 class RouteDestinationView(msgspec.Struct, kw_only=True):
-    """A destination and the share of such visitors that it gets."""
+    """A destination and its share of such visitors."""
 
     kind: Annotated[PathTarget | None, Meta(description="null: the fallback URL.")]
     id: int
@@ -105,15 +108,17 @@ class RouteDestinationView(msgspec.Struct, kw_only=True):
 
 
 class RouteView(msgspec.Struct, kw_only=True):
-    """How a visitor's route comes about, rule by rule and choice by choice."""
+    """A visitor's route, explained rule by rule and choice by choice."""
 
     state: RouteState
     sentence: Annotated[str, Meta(description="What the state means.")]
-    agrees: Annotated[bool, Meta(description="true if the flow leads the click's kept values the same way today.")]
-    draw: Annotated[str | None, Meta(description="The draw, a whole number of 63 bits. null: nothing was drawn.")]
+    agrees: Annotated[bool, Meta(description="Whether the click's stored values lead to the same destination today.")]
+    draw: Annotated[
+        str | None, Meta(description="The draw, a whole number of at most 63 bits. null if nothing was drawn.")
+    ]
     flows: Annotated[list[RouteFlowView], Meta(description="The campaign's flow, then those that a path led to.")]
     doubts: list[RouteDoubtView]
-    destinations: Annotated[list[RouteDestinationView], Meta(description="Of a simulated visitor; else empty.")]
+    destinations: Annotated[list[RouteDestinationView], Meta(description="Empty for recorded clicks.")]
 
 
 def route_view(route: RouteExplanation) -> RouteView:

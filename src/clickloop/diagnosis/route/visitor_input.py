@@ -1,4 +1,4 @@
-"""The request to explain where a visitor would go along a campaign's flow, stored or not yet: its fields and their checks."""
+"""The request to explain the route of a described visitor, along a campaign's flow or one that is not saved yet."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from clickloop.diagnosis.route.explained import RouteExplanation, RouteState, Va
 from clickloop.diagnosis.route.explaining import FlowInForce, SeenValue
 from clickloop.diagnosis.route.lookup import RouteSettings, flow_context, names_in, row_fields_of
 from clickloop.diagnosis.route.simulated import explain_visitor
-from clickloop.setup.catalog import Catalog
+from clickloop.setup.catalog import Catalog, flows_by_campaign
 from clickloop.setup.condition import (
     MAX_VALUE_LENGTH,
     QUERY_PREFIX,
@@ -21,7 +21,7 @@ from clickloop.setup.condition import (
     moment_in,
     zone_of,
 )
-from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError, text_faults
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError, text_faults, under
 from clickloop.setup.flow import FlowParts, FlowReferences, flow_faults, references_of
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
@@ -49,21 +49,23 @@ class RouteBody(msgspec.Struct, kw_only=True):
     values: Annotated[
         dict[str, str],
         Meta(
-            description="The visitor's values by the fields of conditions: country, os, v1, query.sub … Those left out are unknown; "
-            "unique is yes and visit_number 1. A useragent fills in device, os and browser.",
+            description="The visitor's values by field, as in conditions: country, os, v1, query.sub … Omitted values are unknown, "
+            "except unique (yes) and visit_number (1). A useragent fills in device, os and browser.",
             examples=[{"country": "US", "region": "US-CA", "os": "Android"}],
         ),
     ] = {}
     parameters: Annotated[
-        dict[str, str], Meta(description="Parameters of the link by their names.", examples=[{"zone": "77"}])
+        dict[str, str], Meta(description="Parameters of the link by name.", examples=[{"zone": "77"}])
     ] = {}
-    at: Annotated[str, Meta(description="Local time of the visit. Empty: now.", examples=["2026-12-01T14:00"])] = ""
+    at: Annotated[
+        str, Meta(description="Local time of the visit. Leave empty for now.", examples=["2026-12-01T14:00"])
+    ] = ""
     zone: Annotated[str, Meta(description="Time zone of at.", examples=["Europe/Berlin"])] = "UTC"
     draw: Annotated[
         str,
         Meta(
-            description="A draw, as a click keeps it: a whole number of 63 bits, by which each choice is made. Empty: the share of "
-            "each is returned.",
+            description="Draw of the visitor, a whole number of at most 63 bits, which decides each choice. Leave empty to get the share "
+            "of each destination.",
             examples=["4611686018427387904"],
         ),
     ] = ""
@@ -75,7 +77,7 @@ class RouteBody(msgspec.Struct, kw_only=True):
 def explain_route_of_visitor(
     ledger: Ledger, campaign_id: int, body: RouteBody, settings: RouteSettings, now_ms: int
 ) -> RouteExplanation | None:
-    """Explain where a visitor of a campaign would go. None: there is no live campaign of that id. Raise InvalidInputError."""
+    """Explain the route of a visitor; None if there is no live campaign with that id. Raise InvalidInputError."""
     at = _moment(body, now_ms)
     faults = _faults(body)
     if faults:
@@ -102,17 +104,16 @@ def explain_route_of_visitor(
 
 def _flows_in_force(catalog: Catalog) -> dict[int, FlowInForce]:
     """Return the flow that visitors of each campaign follow, by campaign."""
-    flows = {flow.id: flow for flow in catalog.flows}
-    found = {}
-    for campaign in catalog.campaigns:
-        flow = flows.get(campaign.flow_id)
-        found[campaign.id] = FlowInForce(
-            flow_id=campaign.flow_id,
-            version=flow.version if flow else 0,
-            name=f"campaign {campaign.name!r}",
-            parts=flow.parts if flow else FlowParts(),
+    names = {campaign.id: f"campaign {campaign.name!r}" for campaign in catalog.campaigns}
+    return {
+        campaign_id: FlowInForce(
+            flow_id=flow.id,
+            version=flow.version,
+            name=f"flow {flow.name!r}" if flow.name else names[campaign_id],
+            parts=flow.parts,
         )
-    return found
+        for campaign_id, flow in flows_by_campaign(catalog).items()
+    }
 
 
 def _values_of(body: RouteBody, rows: dict[str, str], at: int) -> SeenValue:
@@ -147,7 +148,7 @@ def _values_of(body: RouteBody, rows: dict[str, str], at: int) -> SeenValue:
 
 
 def _device_values(useragent: str) -> dict[str, str]:
-    """Return what a User-Agent says of the device."""
+    """Return the fields of the device in a User-Agent."""
     if not useragent:
         return {}
     # The core parses User-Agents for nothing else, so the library is loaded on first use.
@@ -160,13 +161,13 @@ def _device_values(useragent: str) -> dict[str, str]:
 def _moment(body: RouteBody, now_ms: int) -> int:
     """Return the moment of the visit. Raise InvalidInputError."""
     if zone_of(body.zone) is None:
-        sentence = "There is no such time zone. One such as Europe/Berlin is expected."
+        sentence = "There is no such time zone. Enter one such as Europe/Berlin."
         raise InvalidInputError((FieldFault("zone", FaultCode.NOT_FOUND, sentence),))
     if not body.at:
         return now_ms
     found = moment_in(body.at, body.zone)
     if found is None:
-        sentence = "A local date and time is expected, such as 2026-12-01T14:00."
+        sentence = "Enter a local date and time, such as 2026-12-01T14:00."
         raise InvalidInputError((FieldFault("at", FaultCode.NOT_A_MOMENT, sentence),))
     return found
 
@@ -174,7 +175,7 @@ def _moment(body: RouteBody, now_ms: int) -> int:
 def _faults(body: RouteBody) -> list[FieldFault]:
     faults: list[FieldFault] = []
     if body.draw and not _is_draw(body.draw):
-        faults.append(FieldFault("draw", FaultCode.OUT_OF_RANGE, "A whole number of 63 bits is expected."))
+        faults.append(FieldFault("draw", FaultCode.OUT_OF_RANGE, "Enter a whole number of at most 63 bits."))
     if len(body.values) > MAX_VALUES or len(body.parameters) > MAX_VALUES:
         faults.append(FieldFault("values", FaultCode.TOO_MANY, f"Enter at most {MAX_VALUES} values."))
         return faults
@@ -183,7 +184,7 @@ def _faults(body: RouteBody) -> list[FieldFault]:
     for name, value in body.parameters.items():
         faults += text_faults(f"parameters.{name[:100]}", value, MAX_VALUE_LENGTH)
     if body.flow is not None:
-        faults += [msgspec.structs.replace(fault, field=f"flow.{fault.field}") for fault in flow_faults(body.flow)]
+        faults += [under("flow", fault) for fault in flow_faults(body.flow)]
     return faults
 
 
@@ -193,11 +194,11 @@ def _is_draw(text: str) -> bool:
 
 
 def _value_faults(at: str, field: str, value: str) -> list[FieldFault]:
-    """Return what is wrong with a value, by the rules for the values of conditions."""
+    """Return the faults of a value, checked like the values of conditions."""
     if field in _NOW_FIELDS:
         return [FieldFault(at, FaultCode.NOT_ALLOWED, "Set at and zone instead.")]
     if comparison_of(field) is None:
-        sentence = "There is no such field. A field such as country is expected, or query.NAME."
+        sentence = "There is no such field. Use a field such as country, or query.NAME."
         return [FieldFault(at, FaultCode.NOT_FOUND, sentence)]
     if not value:
         return []

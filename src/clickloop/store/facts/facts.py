@@ -71,7 +71,7 @@ class WaitingPageEvent(msgspec.Struct, frozen=True):
 
 
 class KnownOfPageEvents(msgspec.Struct, frozen=True):
-    """What the facts know of a batch of page events."""
+    """The clicks, landing clicks and ids that the facts have for a batch of page events."""
 
     screenings: dict[str, str] = {}
     """The ``screening`` of each of their clicks that exists, by click id; empty if the click counts."""

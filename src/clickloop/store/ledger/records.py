@@ -85,6 +85,11 @@ class RecordTable(Generic[R]):
             query = query.where(named_like(self._table, words))
         return self.select(tx, query.order_by(self._table.c.id).limit(limit))
 
+    def live(self, tx: Connection, ids: Collection[int]) -> list[R]:
+        """Return the live records among these ids, ascending."""
+        is_live = in_state(self._table, archived=False)
+        return self.select(tx, self.all.where(self._table.c.id.in_(ids), is_live).order_by(self._table.c.id))
+
     @property
     def all(self) -> Select[Any]:
         """The query for all records, to be narrowed and passed to ``select``."""

@@ -1,7 +1,7 @@
-"""The edge's steps on a landing: find_visit and take_landing_click. Like clicks, they are in the journal before they are answered.
+"""The edge's steps on a landing: find_visit and take_landing_click. Landing clicks are journaled before the visitor is redirected.
 
-What a landing click needs travels in the visitor's signed cookie. Where the browser keeps none, the edge remembers its latest visits,
-and asks the core for others (``click_lookup``).
+The visitor's signed cookie has everything that a landing click needs. For browsers without it the edge remembers its latest visits,
+and looks up others in the core (``click_lookup``).
 """
 
 import msgspec
@@ -38,14 +38,14 @@ _decode_click = msgspec.json.Decoder(Click).decode
 
 
 class VisitSearch(msgspec.Struct, frozen=True, gc=False):
-    """What a request says about the visit that it belongs to. ``visit`` None: unknown to the edge. ``click_id`` None: no genuine one."""
+    """The visit that a request belongs to. ``visit`` is None if the edge does not know it, ``click_id`` if there is no genuine one."""
 
     state: VisitorState
     click_id: ClickId | None
     found_by: ClickSource
     visit: Visit | None
     is_own: bool = False
-    """Whether the visitor's cookie holds the visit."""
+    """Whether the visit is in the visitor's cookie."""
 
     @property
     def needs_core(self) -> bool:
@@ -54,9 +54,9 @@ class VisitSearch(msgspec.Struct, frozen=True, gc=False):
 
 
 def find_visit(edge: Edge, arrival: EdgeRequest, page: PageQuery) -> VisitSearch:
-    """Return the visit of a request from a landing, by the page's ``cid``, else the referrer's, else the visitor's cookies.
+    """Return the visit of a request from a landing, by ``cid`` in its query, else in the referrer, else by the visitor's cookies.
 
-    A forged or mistyped click id counts as none.
+    Forged and mistyped click ids are ignored.
     """
     headers = arrival.headers
     state = visitor_state(edge, headers) if b"cookie" in headers else NOBODY
@@ -90,7 +90,7 @@ def find_visit(edge: Edge, arrival: EdgeRequest, page: PageQuery) -> VisitSearch
 
 
 def genuine_click_id(edge: Edge, text: str) -> ClickId | None:
-    """Return the click id in a text; None if there is none, or one that is not ours."""
+    """Return the click id in a text, or None if there is none of ours."""
     if not text:
         return None
     found = edge.click_ids.read(text)
@@ -100,9 +100,9 @@ def genuine_click_id(edge: Edge, text: str) -> ClickId | None:
 def take_landing_click(
     edge: Edge, arrival: EdgeRequest, tail: bytes, page: PageQuery, search: VisitSearch, click: Click | None
 ) -> ClickRedirect | None:
-    """Buffer the press of a landing's button, and return the visitor's redirect; None if nobody knows where they should go.
+    """Buffer a landing click, and return the visitor's redirect; None if there is no destination.
 
-    ``tail``: the path behind ``/click``. ``click``: the core's answer, if it was asked. The visitor may be redirected only after
+    ``tail``: the path after ``/click``. ``click``: the result of the look-up in the core, if any. The visitor may be redirected only after
     ``record_clicks``.
     """
     now_ms = edge.clock()
@@ -153,7 +153,7 @@ def take_landing_click(
 
 
 def _visit_of(edge: Edge, click: Click, before: Visit | None) -> Visit:
-    """Return the visit of a click from the facts. ``before``: what the edge knew of it."""
+    """Return the visit of a click from the facts. ``before``: the visit as known to the edge."""
     draw = click.draw
     for _ in click.hops.split(",") if click.hops else ():
         draw = draw_after_hop(draw)
@@ -176,10 +176,9 @@ def _visit_of(edge: Edge, click: Click, before: Visit | None) -> Visit:
 
 
 def _newer_of_the_same_landing(search: VisitSearch, visit: Visit | None) -> Visit | None:
-    """Return the visitor's own latest visit if the page's click id is of an older one, which a page cache keeps; else None.
+    """Return the visitor's own latest visit if a page cache served an older click id than theirs; else None.
 
-    A visit that is in the cookie is the visitor's own: they have the landing open in several tabs. One that a page registered is in no
-    cookie. Click ids sort by time.
+    A visit in the cookie is their own, open in another tab, and one that a page registered is in no cookie. Click ids sort by time.
     """
     click_id = search.click_id
     if click_id is None or search.found_by is ClickSource.COOKIE or search.is_own:
@@ -212,7 +211,7 @@ def _screening(edge: Edge, arrival: EdgeRequest) -> Screening | None:
 def _without_visit(
     edge: Edge, arrival: EdgeRequest, page: PageQuery, search: VisitSearch, flags: tuple[PageEventFlag, ...]
 ) -> ClickRedirect | None:
-    """Return the redirect of a visitor of whom only the click id is known, or not even that, to the instance's fallback URL."""
+    """Return the redirect to the instance's fallback URL for a visitor whose visit is unknown. Journaled if there is a click id."""
     template = edge.routes.instance_fallback
     location = template.render({}, EncodingContext.URL, edge.clock()) if template is not None else ""
     if search.click_id is None:
@@ -240,10 +239,12 @@ def _location(
     visit: Visit,
     now_ms: int,
 ) -> str:
-    """Return a target's URL with its macros filled in, from the visit and from what this request says of the visitor."""
+    """Return a target's URL with its macros filled in from the visit and this request."""
     template, setup = target.template, target.setup
     assert template is not None
-    if not _OF_LANDING.isdisjoint(target.source.names):  # else they are filled in, as of a visitor who came directly
+    if not _OF_LANDING.isdisjoint(
+        target.source.names
+    ):  # otherwise the template has them filled in as for a direct visitor
         template, setup = target.source, replace(setup, landing_name=_landing_name(path, visit.landing_id))
     names = template.names
     values = visit.macro_values()
@@ -262,7 +263,7 @@ def _landing_name(path: ReadyPath[Destination] | None, landing_id: int) -> str:
 
 
 def _click_again(edge: Edge, arrival: EdgeRequest, target: RedirectTarget, visit: Visit) -> Click:
-    """Return a click with what this request says of the visitor, for the macros of a target."""
+    """Return a click with the visitor's values in this request, for the macros of a target."""
     visitors, headers = edge.visitors, arrival.headers
     click = _decode_click(
         b'{"at":%d,"click_id":"%b"%b%b%b%b}'

@@ -1,7 +1,7 @@
 """The edge's steps for pages with ``track.js``: a report is a click, a landing view, or events on the page.
 
-A page that is reached by a campaign link names its click: its report is a view. Any other visit is a click of its own, which the page
-records under the same rules as a campaign link does; only its cost is not believed, since anybody can run the script.
+A page that is reached by a campaign link knows its click, so its report is a view. Any other visit is a click of its own, recorded
+by the rules of a campaign link, but without a cost, since anyone can run the script.
 """
 
 from typing import Any, Protocol
@@ -34,9 +34,9 @@ from clickloop.tracking.take import (
 )
 
 RELOAD_MS = 30 * MINUTE_MS
-"""A page that is shown again within this time after its click is a view of the same click."""
+"""Time after a click within which another load of the page is a view of that click."""
 MAX_QUERY_BYTES_OVER_RATE = 256
-MAX_LINKS = 50  # as many buttons as a landing may have
+MAX_LINKS = 50  # the maximum number of a landing's buttons
 
 _encode = msgspec.json.Encoder().encode
 
@@ -47,7 +47,7 @@ class PageRequest(EdgeRequest, Protocol):
     secure: bool
 
 
-class OfferLink(msgspec.Struct, frozen=True):
+class ButtonLink(msgspec.Struct, frozen=True):
     """The link to the ``n``-th offer."""
 
     n: int
@@ -55,22 +55,22 @@ class OfferLink(msgspec.Struct, frozen=True):
 
 
 class PageAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The answer to a report. ``cid`` empty: there is no such campaign. ``values``: of the visitor, for the page to show."""
+    """The answer to a report. ``cid`` is empty if there is no such campaign. ``values``: the visitor's, for the page to show."""
 
     cid: str = ""
-    offers: tuple[OfferLink, ...] = ()
+    offers: tuple[ButtonLink, ...] = ()
     values: dict[str, str] = {}
 
 
 class TakenReport(msgspec.Struct, frozen=True):
-    """What became of a report. ``visitor_cookie``: to set on the tracker's domain, where the browser allows it; empty: none."""
+    """The result of a report. ``visitor_cookie``: to be set on the tracker's domain where the browser allows it; empty for none."""
 
     answer: PageAnswer
     visitor_cookie: str = ""
 
 
 def take_page_report(edge: Edge, arrival: PageRequest, report: PageReport) -> TakenReport:
-    """Buffer what a page reports, and return what to answer. It may be answered only after ``record_clicks``."""
+    """Buffer a page's report and return the answer, which may be sent only after ``record_clicks``."""
     click_id = genuine_click_id(edge, report.cid)
     if report.events:
         if click_id is not None:
@@ -86,7 +86,7 @@ def take_page_report(edge: Edge, arrival: PageRequest, report: PageReport) -> Ta
 
 
 def _is_view(edge: Edge, click_id: ClickId, report: PageReport, route: Route | None) -> bool:
-    """Return whether a visit belongs to a click: that of the page's URL, or a recent one of the same campaign."""
+    """Return whether a report is a view of a click: the one in the page's URL, or a recent one of the same campaign."""
     named = genuine_click_id(edge, click_id_in_referrer(report.url.encode("utf-8", "replace")))
     if named is not None and named.text == click_id.text:
         return True
@@ -174,7 +174,7 @@ def _take_tracked_click(
 
 
 def _answer(edge: Edge, arrival: PageRequest, click_id: str, route: Route | None) -> PageAnswer:
-    """Return what a page may know: links to the offers of its visit, and what this request says of the visitor."""
+    """Return the answer for a page: links to the offers of its visit, and the visitor's values in this request."""
     visit = edge.recent_visits.find(click_id)
     if visit is not None:
         route = edge.routes.by_id(visit.campaign_id) or route
@@ -184,14 +184,14 @@ def _answer(edge: Edge, arrival: PageRequest, click_id: str, route: Route | None
         count = len(path.offers.items) if path is not None else max_offers(route)
     scheme = "https" if arrival.secure else "http"
     links = (
-        OfferLink(number, f"{scheme}://{arrival.host}/click/{number}?cid={click_id}")
+        ButtonLink(number, f"{scheme}://{arrival.host}/click/{number}?cid={click_id}")
         for number in range(1, min(count, MAX_LINKS) + 1)
     )
     return PageAnswer(click_id, tuple(links), _page_values(edge, arrival))
 
 
 def _page_values(edge: Edge, arrival: EdgeRequest) -> dict[str, str]:
-    """Return the macros that a page may show its visitor, without empty ones. What the click knows beyond them stays with us."""
+    """Return the macros that a page may show its visitor, without empty ones. Other values of the click are not disclosed."""
     headers = arrival.headers
     device = edge.visitors.device_of(headers.get(b"user-agent", b"")).device
     place = edge.visitors.place_of(arrival.ip).place

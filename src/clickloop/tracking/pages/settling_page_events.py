@@ -1,4 +1,4 @@
-"""Settle page events from the journal into the facts, exactly once. Those whose click has not arrived wait for it there."""
+"""Settle page events from the journal into the facts, exactly once. Events wait there until their click arrives."""
 
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -16,13 +16,13 @@ from clickloop.tracking.click_progress import ClickProgress
 
 MAX_SEGMENTS = 64
 MAX_BYTES = 4 * 1024 * 1024
-"""Maximum size of the segments of a round, in bytes: their events are in memory."""
+"""Maximum size of the segments per round, in bytes, since their events are in memory."""
 EVENTS_PER_LOAD = 5_000
-"""Page events per load of the facts; their rows are in memory twice."""
+"""Page events per load. Their rows are in memory twice."""
 CHECK_SECONDS = 0.1
 """Pause between checks of waiting events for clicks that were settled meanwhile."""
 IDLE_CHECK_SECONDS = 5.0
-"""Pause between checks if no clicks were settled, to end the wait of some."""
+"""Pause between checks if no clicks were settled, for events whose wait ends."""
 _PAUSE_FACTOR = 10
 """After a check, pause for this many times its duration."""
 _MAX_NUMBER = 2**63 - 1  # of a column
@@ -78,7 +78,7 @@ def _sorted_out(
 ) -> tuple[list[PageEventFact], list[PageEvent]]:
     """Return the rows of new events in the order given, and the events whose click is missing.
 
-    Those of ``unknown_clicks`` get rows, too: their clicks will not arrive any more.
+    Events of ``unknown_clicks``, which will not arrive any more, get rows, too.
     """
     rows: list[PageEventFact] = []
     missing: list[PageEvent] = []

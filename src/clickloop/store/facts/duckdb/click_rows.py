@@ -1,4 +1,4 @@
-"""Reading a campaign's clicks as rows of few columns, and what they earned."""
+"""Read a campaign's clicks as rows of few columns, and their conversions."""
 
 from collections.abc import Iterator, Sequence
 

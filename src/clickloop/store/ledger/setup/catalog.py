@@ -128,13 +128,13 @@ def _flows(tx: Connection, flow_ids: Collection[int] | None = None) -> list[Cata
     """Return the flows of live campaigns and live shared flows."""
     # As text: decoded once, by msgspec, into what it is used as.
     query = (
-        select(flows.c.id, flows.c.version, cast(flows.c.parts, Text).label("parts"))
+        select(flows.c.id, flows.c.version, flows.c.name, cast(flows.c.parts, Text).label("parts"))
         .outerjoin(campaigns, campaigns.c.id == flows.c.campaign_id)
         .where(flows.c.archived_at.is_(None), campaigns.c.archived_at.is_(None))
     )
     if flow_ids is not None:
         query = query.where(flows.c.id.in_(flow_ids))
-    return [CatalogFlow(row.id, row.version, parts_of(row.parts)) for row in tx.execute(query)]
+    return [CatalogFlow(row.id, row.version, parts_of(row.parts), row.name) for row in tx.execute(query)]
 
 
 def _landings(tx: Connection, landing_ids: Collection[int] | None = None) -> list[CatalogLanding]:

@@ -1,14 +1,15 @@
-"""Which flows name a record, and the campaigns or shared flows that they are of. ``tx`` is an open transaction."""
+"""Find the flows that refer to a record, and their campaigns. ``tx`` is an open transaction."""
 
 from collections.abc import Collection
 
+import msgspec
 from sqlalchemy import Connection, Select, and_, func, select
 
 from clickloop.store.ledger.schema.tables import campaigns, flow_references, flows
 
 
 def campaigns_naming(kind: str, numbers: Collection[int]) -> Select[tuple[int]]:
-    """Return the query for the campaigns whose flow, the own or the shared one in use, names one of these records."""
+    """Return the query for the campaigns whose flow in use, own or shared, refers to one of these records."""
     own = flows.alias()
     return (
         select(campaigns.c.id)
@@ -18,10 +19,29 @@ def campaigns_naming(kind: str, numbers: Collection[int]) -> Select[tuple[int]]:
     )
 
 
+class FlowUse(msgspec.Struct, frozen=True):
+    """A flow that names a record: a campaign's own, or, without ``campaign_id``, a shared one. ``name``: the campaign's or its own."""
+
+    flow_id: int
+    campaign_id: int | None
+    name: str
+
+
 def live_flow_with(tx: Connection, kind: str, number: int) -> str | None:
-    """Return what uses a record: ``campaign 'X'`` or ``flow 'Y'``, the first that is live; None: nothing does."""
+    """Return a live user of a record, ``campaign 'X'`` or ``flow 'Y'``, or None."""
+    return next(
+        (
+            f"{'flow' if use.campaign_id is None else 'campaign'} {use.name!r}"
+            for use in live_flows_with(tx, kind, number, 1)
+        ),
+        None,
+    )
+
+
+def live_flows_with(tx: Connection, kind: str, number: int, limit: int) -> list[FlowUse]:
+    """Return the live flows that name a record, the oldest first."""
     query = (
-        select(flows.c.name, campaigns.c.name.label("campaign"))
+        select(flows.c.id, flows.c.name, flows.c.campaign_id, campaigns.c.name.label("campaign"))
         .join(flow_references, flow_references.c.flow_id == flows.c.id)
         .outerjoin(campaigns, campaigns.c.id == flows.c.campaign_id)
         .where(
@@ -32,9 +52,7 @@ def live_flow_with(tx: Connection, kind: str, number: int) -> str | None:
                 campaigns.c.archived_at.is_(None),
             )
         )
-        .limit(1)
+        .order_by(flows.c.id)
+        .limit(limit)
     )
-    row = tx.execute(query).first()
-    if row is None:
-        return None
-    return f"flow {row.name!r}" if row.campaign is None else f"campaign {row.campaign!r}"
+    return [FlowUse(row.id, row.campaign_id, row.campaign or row.name) for row in tx.execute(query)]

@@ -63,7 +63,7 @@ def own_flow_id(tx: Connection, campaign_id: int) -> int | None:
 
 
 def parts_in_force(tx: Connection, campaign_id: int) -> FlowParts | None:
-    """Return the flow that a campaign's visitors follow now: the shared one it names, else its own."""
+    """Return the flow that a campaign's visitors follow now: the shared one or its own."""
     own = flows.alias()
     query = (
         select(cast(flows.c.parts, Text))
@@ -86,7 +86,7 @@ def flow_version(tx: Connection, flow_id: int, version: int) -> FlowParts | None
 
 
 def flow_owners(tx: Connection, flow_ids: Collection[int]) -> dict[int, str]:
-    """Return whose each flow is, archived or not: ``campaign 'X'`` for its own one, ``flow 'Y'`` for a shared one."""
+    """Return the owner of each flow, archived or not: ``campaign 'X'``, or ``flow 'Y'`` for a shared one."""
     query = (
         select(flows.c.id, flows.c.name, campaigns.c.name.label("campaign"))
         .outerjoin(campaigns, campaigns.c.id == flows.c.campaign_id)
@@ -117,13 +117,13 @@ def update_own_flow(tx: Connection, flow_id: int, parts: FlowParts, now_ms: int)
 
 
 def insert_version(tx: Connection, flow_id: int, now_ms: int) -> None:
-    """Keep the flow as it is now, by which the decisions of later clicks can be replayed."""
+    """Insert the current state of a flow as a version, so that decisions can be replayed."""
     now = select(flows.c.id, flows.c.version, flows.c.parts, literal(now_ms)).where(flows.c.id == flow_id)
     tx.execute(insert(flow_versions).from_select(["flow_id", "version", "parts", "saved_at"], now))
 
 
 def parts_of_flow(tx: Connection, flow_id: int) -> list[NamedPart]:
-    """Return the rules and paths that a flow has or had."""
+    """Return the present and removed rules and paths of a flow."""
     rows = tx.execute(select(flow_parts).where(flow_parts.c.flow_id == flow_id))
     return [NamedPart(row.id, row.kind, row.name, row.archived_at is not None) for row in rows]
 
@@ -156,12 +156,12 @@ def restore_parts(tx: Connection, part_ids: Collection[int]) -> None:
 
 
 def delete_references(tx: Connection, flow_id: int) -> None:
-    """Delete what a flow names, to be inserted again in the same transaction."""
+    """Delete the references of a flow, to be inserted again in the same transaction."""
     tx.execute(delete(flow_references).where(flow_references.c.flow_id == flow_id))
 
 
 def insert_references(tx: Connection, flow_id: int, references: FlowReferences) -> None:
-    """Insert what a flow names."""
+    """Insert the references of a flow."""
     by_kind: Iterable[tuple[str, frozenset[int]]] = (
         ("offer", references.offers),
         ("landing", references.landings),

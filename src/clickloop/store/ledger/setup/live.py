@@ -1,4 +1,4 @@
-"""Which records of a kind are live. ``tx`` is an open transaction."""
+"""Find live records by table. ``tx`` is an open transaction."""
 
 from collections.abc import Collection
 

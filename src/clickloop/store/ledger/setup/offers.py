@@ -8,7 +8,7 @@ from sqlalchemy import Connection, and_, select
 from clickloop.setup.offer import Offer
 from clickloop.store.ledger.records import RecordTable
 from clickloop.store.ledger.schema.tables import offers
-from clickloop.store.ledger.setup.conditions import in_state, tagged
+from clickloop.store.ledger.setup.conditions import tagged
 
 OFFERS = RecordTable(offers, Offer)
 
@@ -28,12 +28,6 @@ ALL_OFFERS = OffersFilter()
 def find_offers(tx: Connection, ids: Collection[int]) -> list[Offer]:
     """Return the offers with these numbers, including archived ones."""
     return OFFERS.select(tx, OFFERS.all.where(offers.c.id.in_(ids)))
-
-
-def live_offers(tx: Connection, offer_ids: Collection[int]) -> list[Offer]:
-    """Return the live offers among these numbers, ascending."""
-    is_live = and_(offers.c.id.in_(offer_ids), in_state(offers, archived=False))
-    return OFFERS.select(tx, OFFERS.all.where(is_live).order_by(offers.c.id))
 
 
 def offers_after(

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Dialect, Text, and_, cast, or_, select, updat
 
 from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
-from clickloop.postback.rule import Rule, Schedule, Success, Trigger, rule_of_row, schedule_of
+from clickloop.postback.rule import PostbackRule, Schedule, Success, Trigger, rule_of_row, schedule_of
 from clickloop.postback.state import PostbackState
 from clickloop.report.query import Dimension
 from clickloop.store.ledger.row_count import expect_rows
@@ -43,7 +43,7 @@ class RuleTerms(msgspec.Struct, frozen=True):
 class LiveRule(msgspec.Struct, frozen=True):
     """A rule, and the number of conversions counted for sending every nth."""
 
-    rule: Rule
+    rule: PostbackRule
     counted: int
 
 
@@ -79,7 +79,7 @@ _RULES = select(
 
 
 @lru_cache(4096)
-def _rule(values: tuple[Any, ...], dialect: Dialect) -> Rule:
+def _rule(values: tuple[Any, ...], dialect: Dialect) -> PostbackRule:
     """Return the rule of a row with JSON still as text."""
     # Cached: rules are read with every batch of changes, and change seldom.
     row = dict(zip(_FIELDS, values, strict=True))

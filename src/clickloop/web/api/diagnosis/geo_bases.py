@@ -12,7 +12,7 @@ from clickloop.web.api.context import ApiContext
 
 
 class AttributionView(msgspec.Struct, kw_only=True):
-    """What a base's licence wants shown."""
+    """A credit that a base's licence requires."""
 
     text: str
     url: str
@@ -23,12 +23,12 @@ class GeoBaseView(msgspec.Struct, kw_only=True):
 
     path: Annotated[str, Meta(description="The file, or included for the base that comes with Clickloop.")]
     kind: Annotated[
-        str, Meta(description="Its maker's name for it. Empty if it cannot be read.", examples=["GeoLite2-City"])
+        str, Meta(description="The maker's name for it. Empty if it cannot be read.", examples=["GeoLite2-City"])
     ]
     built_at: Annotated[Moment | None, Meta(description="When it was made; null if unknown.")]
     age_days: int | None
     is_old: Annotated[bool, Meta(description=f"Whether it is older than {MAX_AGE_DAYS} days.")]
-    provides: Annotated[list[GeoField], Meta(description="What it has of visitors.")]
+    provides: Annotated[list[GeoField], Meta(description="Fields that it provides.")]
     fault: Annotated[str, Meta(description="Why the file is not in use, or only as it was before. Empty if it is.")]
     attributions: list[AttributionView]
 
@@ -37,11 +37,13 @@ class GeoView(msgspec.Struct, kw_only=True):
     """Where the places of visitors come from."""
 
     bases: Annotated[list[GeoBaseView], Meta(description="In order of preference.")]
-    unknown: Annotated[list[GeoField], Meta(description="What no base has: it is unknown for new visitors.")]
+    unknown: Annotated[
+        list[GeoField], Meta(description="Fields that no base provides, which are unknown for new visitors.")
+    ]
 
 
 def geo_view(context: ApiContext) -> GeoView:
-    """Return the geo bases and what they lack."""
+    """Return the geo bases and the fields that none provides."""
     reports, now_ms = context.geo_bases(), context.clock()
     lacking = fields_without_base(reports)
     return GeoView(

@@ -155,8 +155,9 @@ class UnknownLinksView(msgspec.Struct, kw_only=True):
     total: int
     since: Annotated[Moment | None, Meta(description="null if there were none.")]
     latest: Annotated[list[UnknownLinkView], Meta(description="Latest distinct keys, newest first.")]
-    presses: Annotated[
-        int, Meta(description="Requests for /click without a click ID: neither cid nor a cookie told whose they were.")
+    lost_landing_clicks: Annotated[
+        int,
+        Meta(description="Requests for /click without a click ID, which neither cid, the referrer nor a cookie gave."),
     ]
 
 

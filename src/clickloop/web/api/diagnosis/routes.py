@@ -1,4 +1,4 @@
-"""How visitors' routes come about: of recorded clicks, and of visitors who are described."""
+"""Explained routes, of recorded clicks and of described visitors."""
 
 from litestar import Response, Router, get, post
 from litestar.params import JSONBody
@@ -29,7 +29,7 @@ def read_route(
 
 
 def route_of_click(context: ApiContext, click_id: str) -> RouteView:
-    """Return how a click's route came about. Raise HTTPException 404."""
+    """Return a click's explained route. Raise HTTPException 404."""
     click = expect_found(find_recorded_click(context, click_id), "click with that ID yet")
     return route_view(explain_route(context.ledger, click, route_settings(context)))
 
@@ -50,7 +50,7 @@ def simulate_route(
 
 
 def route_of_visitor(context: ApiContext, campaign_id: int, body: RouteBody) -> RouteView:
-    """Return where a visitor would go. Raise InvalidInputError, or HTTPException 404."""
+    """Return a described visitor's route. Raise InvalidInputError, or HTTPException 404."""
     found = explain_route_of_visitor(context.ledger, campaign_id, body, route_settings(context), context.clock())
     return route_view(expect_found(found, "active campaign with that ID"))
 

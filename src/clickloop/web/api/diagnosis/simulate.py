@@ -13,7 +13,7 @@ from clickloop.clock import Moment
 from clickloop.conversion.notice import RefusalReason
 from clickloop.diagnosis.macro_origin import MacroOrigin, MacroValue
 from clickloop.diagnosis.simulation import (
-    Destination,
+    DestinationKind,
     Redirect,
     SimulatedRule,
     Simulation,
@@ -69,7 +69,7 @@ class LeftOutView(msgspec.Struct, kw_only=True):
 class RedirectView(msgspec.Struct, kw_only=True):
     """Where the visitor goes."""
 
-    to: Destination
+    to: DestinationKind
     url: str
     offer_id: int
     offer_name: str

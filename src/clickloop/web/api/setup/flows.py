@@ -4,17 +4,22 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
-from litestar import Router
+import msgspec
+from litestar import Router, post
 from litestar.params import JSONBody
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from clickloop.clock import Moment
 from clickloop.logs.page import Page
 from clickloop.logs.view import view_of
 from clickloop.saving import flows as saving
+from clickloop.setup.flow import without_ids
+from clickloop.setup.record import copied_name
 from clickloop.setup.shared_flow import (
     DefaultPaths,
+    Name,
     NewSharedFlow,
     Rules,
     SharedFlow,
@@ -39,6 +44,15 @@ class FlowView(SharedFlowFields, frozen=True, kw_only=True):
     created_at: Moment
     updated_at: Moment
     archived_at: Moment | None
+
+
+class FlowCloning(msgspec.Struct, kw_only=True):
+    """Options of a copy."""
+
+    name: (
+        Annotated[Name, Meta(description="Name of the copy. Omit to use the original name followed by (copy).")]
+        | UnsetType
+    ) = UNSET
 
 
 def create_flow(context: Context, data: JSONBody[NewSharedFlow]) -> FlowView:
@@ -78,6 +92,17 @@ def restore_flow(context: Context, number: Id) -> FlowView:
     return FLOWS.restore(context, number)
 
 
+def clone_flow(context: Context, number: Id, data: JSONBody[FlowCloning]) -> FlowView:
+    """Copy a shared flow. The copy's rules and paths get ids of their own, and no campaign uses it yet."""
+
+    def copy(tx: Connection) -> SharedFlow:
+        flow = saving.NOUN.get(tx, number)
+        name = copied_name(flow.name) if data.name is UNSET else data.name
+        return replace(flow, id=0, version=0, name=name, parts=without_ids(flow.parts), archived_at=None)
+
+    return FLOWS.create(context, copy)
+
+
 def _views(_context: ApiContext, tx: Connection, flows: Sequence[SharedFlow]) -> list[FlowView]:
     return [
         view_of(
@@ -96,15 +121,18 @@ FLOWS = Records(saving.NOUN, _views)
 
 router = Router(
     f"/{NOUN}",
-    route_handlers=record_routes(
-        "a flow",
-        "flows",
-        create=create_flow,
-        show_list=list_flows,
-        read=read_flow,
-        change=change_flow,
-        archive=remove_flow,
-        restore=restore_flow,
-    ),
+    route_handlers=[
+        *record_routes(
+            "a flow",
+            "flows",
+            create=create_flow,
+            show_list=list_flows,
+            read=read_flow,
+            change=change_flow,
+            archive=remove_flow,
+            restore=restore_flow,
+        ),
+        post("/{number:int}/clone", sync_to_thread=True, summary="Clone a flow")(clone_flow),
+    ],
     tags=["Flows"],
 )

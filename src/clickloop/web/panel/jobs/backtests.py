@@ -35,7 +35,7 @@ _LEVELS = {
 _DAYS = (1, 7, 30, MAX_DAYS)
 
 
-class _Started(msgspec.Struct):
+class _StartedBacktest(msgspec.Struct):
     """The form that starts a backtest, apart from the flow."""
 
     days: int = DEFAULT_DAYS
@@ -52,7 +52,7 @@ def start(viewer: CurrentViewer, context: Context, record_id: Id, form: FormPara
     try:
         order = BacktestOrder(
             campaign_id=record_id,
-            days=DEFAULT_DAYS if form.has(EDITED) else form.read(_Started).days,
+            days=DEFAULT_DAYS if form.has(EDITED) else form.read(_StartedBacktest).days,
             flow=edited_flow(form),
         )
         view = api.start_backtest(context, msgspec.convert(msgspec.to_builtins(order), BacktestOrder))

@@ -12,7 +12,7 @@ from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.setup.flow import FlowParts, references_of
 from clickloop.setup.redirect import RedirectMode
 from clickloop.setup.source_rows import V_ROWS
-from clickloop.setup.traffic_source import SourceParameter
+from clickloop.setup.traffic_source import SourceParameter, is_google_ads
 from clickloop.store.ledger.setup.names import RecordKind
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Id
@@ -100,7 +100,7 @@ def _editor(
         seen=seen_version(context, tree, view, FIELDS),
         redirects=REDIRECTS,
         passing=PASSING,
-        is_google=is_google(source),
+        is_google=is_google_ads(source),
         pages=frozenset(mode.value for mode in RedirectMode if mode.is_page),
         domains=context.instance.domains,
     )
@@ -113,11 +113,6 @@ def parameter_names(source: SourceView) -> dict[str, str]:
 
 def _row_name(row: SourceParameter) -> str:
     return row.name or row.parameter
-
-
-def is_google(source: SourceView) -> bool:
-    """Return whether a source is Google Ads, by its preset or its name."""
-    return "google" in f"{source.preset} {source.name}".lower()
 
 
 def flow_reading(context: ApiContext, parts: FlowParts, parameters: Mapping[str, str]) -> FlowReading:

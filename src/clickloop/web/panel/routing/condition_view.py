@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from clickloop.click.continent import CONTINENTS
 from clickloop.click.country import country_name
-from clickloop.diagnosis.condition_phrases import CONNECTIONS, CONTINENTS, can_be_unknown, field_noun
+from clickloop.diagnosis.condition_phrases import CONNECTIONS, can_be_unknown, field_noun
 from clickloop.diagnosis.flow_sentences import percent
 from clickloop.setup.condition import (
     FIELDS,

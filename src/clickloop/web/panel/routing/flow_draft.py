@@ -9,7 +9,7 @@ from clickloop.setup.flow import FlowParts, LandingShare, OfferShare, Path, Path
 from clickloop.web.panel.setup.setup_choices import number_of
 
 DEFAULT_WEIGHT = "100"
-_WITH_OFFERS = (PathTarget.OFFER, PathTarget.LANDING_AND_OFFER)
+WITH_OFFERS = (PathTarget.OFFER, PathTarget.LANDING_AND_OFFER)
 
 
 class ShareDraft(msgspec.Struct, frozen=True):
@@ -122,7 +122,7 @@ def _filled_paths(paths: tuple[PathDraft, ...]) -> tuple[PathDraft, ...]:
         replace(
             path,
             landings=tuple(one for one in path.landings if one.number and path.target == PathTarget.LANDING_AND_OFFER),
-            offers=tuple(one for one in path.offers if one.number and path.target in _WITH_OFFERS),
+            offers=tuple(one for one in path.offers if one.number and path.target in WITH_OFFERS),
             url=path.url if path.target == PathTarget.URL else "",
             campaign_id=path.campaign_id if path.target == PathTarget.CAMPAIGN else "",
         )

@@ -9,10 +9,11 @@ from clickloop.web.panel.frame.form import Form
 from clickloop.web.panel.routing.flow_draft import FlowDraft, without_blanks
 from clickloop.web.panel.routing.flow_form import read_draft, typed_values
 from clickloop.web.panel.routing.flow_steps import (
-    Place,
+    PartPlace,
     new_condition,
     opened,
     step_of,
+    with_blank_rows,
     with_rule,
     with_step,
 )
@@ -47,7 +48,7 @@ def submitted_flow(form: Form, prefix: str = "") -> SubmittedFlow:
         return SubmittedFlow(without_blanks(draft))
     pressed = step_of(step)
     field = form.text(f"{prefix}{pressed.place}.new_field") if pressed.place else ""
-    return SubmittedFlow(with_step(draft, pressed, field), step)
+    return SubmittedFlow(with_blank_rows(with_step(draft, pressed, field)), step)
 
 
 def with_faults_open(draft: FlowDraft, faults: Sequence[FieldFault], prefix: str) -> FlowDraft:
@@ -71,15 +72,15 @@ def shown_faults(faults: Sequence[FieldFault], prefix: str) -> tuple[FieldFault,
     return tuple(found)
 
 
-def _faulty_places(faults: Sequence[FieldFault], prefix: str) -> list[Place]:
+def _faulty_places(faults: Sequence[FieldFault], prefix: str) -> list[PartPlace]:
     """Return the rules that have faults, and the default paths if they have."""
     places = []
     for fault in faults:
         rest = fault.field.removeprefix(prefix)
         if rest.startswith("default_paths"):
-            places.append(Place(rule=None))
+            places.append(PartPlace(rule=None))
         elif rest.startswith("rules["):
             number = rest[len("rules[") :].partition("]")[0]
             if number.isdecimal():
-                places.append(Place(rule=int(number)))
+                places.append(PartPlace(rule=int(number)))
     return places

@@ -8,8 +8,9 @@ import msgspec
 from msgspec.structs import replace
 
 from clickloop.setup.condition import MAX_CONDITIONS, OPERATORS, QUERY_PREFIX, Comparison, Operator, comparison_of
-from clickloop.setup.flow import MAX_PATHS, MAX_RULES
+from clickloop.setup.flow import MAX_PATHS, MAX_RULES, PathTarget
 from clickloop.web.panel.routing.flow_draft import (
+    WITH_OFFERS,
     ConditionDraft,
     FlowDraft,
     PathDraft,
@@ -28,7 +29,7 @@ _PLACE = re.compile(
 )
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class PartPlace(msgspec.Struct, frozen=True, kw_only=True):
     """A part of a flow, as a button names it: ``rules[2].paths[0].offers[1]``. ``rule`` None: of the default paths."""
 
     rule: int | None
@@ -51,7 +52,7 @@ class Step(msgspec.Struct, frozen=True):
     """What a button does, and where; ``place`` None: with the flow as a whole."""
 
     verb: str
-    place: Place | None
+    place: PartPlace | None
 
 
 def step_of(text: str) -> Step:
@@ -63,7 +64,7 @@ def step_of(text: str) -> Step:
     rule, default_path, kind, number, shares, share = found.groups()
     at = None if number is None else int(number)
     path = at if kind == "paths" else None if default_path is None else int(default_path)
-    place = Place(
+    place = PartPlace(
         rule=None if rule is None else int(rule),
         path=path,
         condition=at if kind == "conditions" else None,
@@ -122,7 +123,25 @@ def with_step(draft: FlowDraft, step: Step, field: str = "") -> FlowDraft:
     return draft
 
 
-def opened(draft: FlowDraft, places: list[Place]) -> FlowDraft:
+def with_blank_rows(draft: FlowDraft) -> FlowDraft:
+    """Return the flow with a row to choose a landing in, and one for an offer, in each path that has none where it needs one."""
+
+    def filled(paths: tuple[PathDraft, ...]) -> tuple[PathDraft, ...]:
+        return tuple(_with_blank_rows(path) for path in paths)
+
+    rules = tuple(replace(rule, paths=filled(rule.paths)) for rule in draft.rules)
+    return replace(draft, rules=rules, default_paths=filled(draft.default_paths))
+
+
+def _with_blank_rows(path: PathDraft) -> PathDraft:
+    if path.target == PathTarget.LANDING_AND_OFFER and not path.landings:
+        path = replace(path, landings=(ShareDraft(),))
+    if path.target in WITH_OFFERS and not path.offers:
+        path = replace(path, offers=(ShareDraft(),))
+    return path
+
+
+def opened(draft: FlowDraft, places: list[PartPlace]) -> FlowDraft:
     """Return the flow with these parts open, such as those with faults."""
     numbers = {place.rule for place in places}
     return replace(
@@ -138,7 +157,7 @@ def _with_rule(draft: FlowDraft, number: int, rule: RuleDraft) -> FlowDraft:
     return replace(draft, rules=(*draft.rules[:number], rule, *draft.rules[number + 1 :]))
 
 
-def _with_paths(draft: FlowDraft, place: Place, changed: PathsChange) -> FlowDraft:
+def _with_paths(draft: FlowDraft, place: PartPlace, changed: PathsChange) -> FlowDraft:
     if place.rule is None:
         return replace(draft, default_paths=changed(draft.default_paths))
     if place.rule >= len(draft.rules):
@@ -147,7 +166,7 @@ def _with_paths(draft: FlowDraft, place: Place, changed: PathsChange) -> FlowDra
     return _with_rule(draft, place.rule, replace(rule, paths=changed(rule.paths)))
 
 
-def _path_step(paths: tuple[PathDraft, ...], verb: str, place: Place) -> tuple[PathDraft, ...]:
+def _path_step(paths: tuple[PathDraft, ...], verb: str, place: PartPlace) -> tuple[PathDraft, ...]:
     at = place.path
     if at is None or at >= len(paths):
         return paths
@@ -203,7 +222,7 @@ def operators_of(field: str) -> tuple[Operator, ...]:
     return OPERATORS[comparison_of(field) or Comparison.TEXT]
 
 
-def anchor_of(place: Place | str) -> str:
+def anchor_of(place: PartPlace | str) -> str:
     """Return the id of a part in its page: ``rule-3``, ``rule-3-path-1``, ``default``."""
     found = step_of(f":{place}").place
     if found is None:
@@ -216,7 +235,7 @@ def focus_of(draft: FlowDraft, step: Step) -> str:
     """Return the anchor of the part to look at after a button. ``draft``: as the button left it."""
     place = step.place
     if step.verb in ("add_rule", "add_country_rule"):
-        return anchor_of(Place(rule=len(draft.rules) - 1))
+        return anchor_of(PartPlace(rule=len(draft.rules) - 1))
     if place is None:
         return ""
     if place.path is None and place.rule is not None and step.verb in ("up", "down", "copy"):

@@ -87,7 +87,7 @@ class PathView(msgspec.Struct, frozen=True, kw_only=True):
     """Where a closed one without weights leads."""
 
 
-class RuleView(msgspec.Struct, frozen=True, kw_only=True):
+class RuleEditorView(msgspec.Struct, frozen=True, kw_only=True):
     """A rule of a flow, or its default paths."""
 
     at: str
@@ -105,12 +105,12 @@ class RuleView(msgspec.Struct, frozen=True, kw_only=True):
     paths: tuple[PathView, ...]
 
 
-class FlowView(msgspec.Struct, frozen=True, kw_only=True):
+class FlowEditorView(msgspec.Struct, frozen=True, kw_only=True):
     """A flow's form."""
 
     prefix: str
-    rules: tuple[RuleView, ...]
-    default: RuleView
+    rules: tuple[RuleEditorView, ...]
+    default: RuleEditorView
     fields: list[tuple[str, list[tuple[str, str]]]]
     offers: Choices
     landings: Choices
@@ -139,7 +139,7 @@ class FlowOwner(msgspec.Struct, frozen=True, kw_only=True):
 
 def flow_view(
     context: ApiContext, draft: FlowDraft, owner: FlowOwner, *, step: str = "", opens_all: bool = False
-) -> FlowView:
+) -> FlowEditorView:
     """Return a flow's form. ``step``: the button that was pressed; ``opens_all``: for those who cannot press any."""
     paths = [path for rule in draft.rules for path in rule.paths] + [*draft.default_paths]
     offers = _choices(context, RecordKind.OFFER, (one.number for path in paths for one in path.offers))
@@ -174,7 +174,7 @@ def flow_view(
     rows = sum(
         len(path.offers) + len(path.landings) for rule in (*rules, default) if rule.is_open for path in rule.paths
     )
-    return FlowView(
+    return FlowEditorView(
         prefix=owner.prefix,
         rules=rules,
         default=default,
@@ -238,9 +238,9 @@ def _rule_view(
     is_open: bool,
     shows_weights: bool,
     draft: FlowDraft,
-) -> RuleView:
+) -> RuleEditorView:
     at, place = f"{owner.prefix}rules[{number}]", f"rules[{number}]"
-    return RuleView(
+    return RuleEditorView(
         at=at,
         place=place,
         anchor=anchor_of(place),
@@ -263,11 +263,11 @@ def _rule_view(
 
 def _default_view(
     draft: FlowDraft, known: FlowNames, owner: FlowOwner, *, is_open: bool, shows_weights: bool
-) -> RuleView:
+) -> RuleEditorView:
     rule = RuleDraft(paths=draft.default_paths)
     at = f"{owner.prefix}default_paths"
     paths = _converted([path_tree(path) for path in draft.default_paths], tuple[Path, ...])
-    return RuleView(
+    return RuleEditorView(
         at=at,
         place="default_paths",
         anchor=anchor_of("default_paths"),

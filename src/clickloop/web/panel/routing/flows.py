@@ -92,6 +92,15 @@ def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormPar
     return viewer.go(f"{PATH}/{record_id}", FlashMessage.SAVED)
 
 
+def clone(viewer: CurrentViewer, context: Context, record_id: Id) -> PageResponse:
+    """Clone a flow and open the copy."""
+    try:
+        copy = api.clone_flow(context, record_id, api.FlowCloning())
+    except InvalidInputError as error:
+        return PAGES.show(viewer, context, record_id, error.faults)
+    return viewer.go(f"{PATH}/{copy.id}", FlashMessage.COPIED)
+
+
 def _editor(
     viewer: Viewer,
     context: ApiContext,
@@ -154,5 +163,6 @@ routes = [
     get("/flows/new", sync_to_thread=True)(show_new),
     post("/flows/new", sync_to_thread=True, status_code=200, **_LIMITS)(create),
     post("/flows/{record_id:int}", sync_to_thread=True, status_code=200, **_LIMITS)(change),
+    post("/flows/{record_id:int}/clone", sync_to_thread=True)(clone),
     *PAGES.routes(),
 ]

@@ -19,7 +19,7 @@ from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.setup.macro_fields import SourceRows, offered, preview_landing_url
 from clickloop.web.panel.setup.record_pages import RecordPages, blank_tree
-from clickloop.web.panel.setup.setup_choices import choices, number_of, tags_of, tags_to_choose
+from clickloop.web.panel.setup.setup_choices import choices, flow_uses, number_of, tags_of, tags_to_choose
 
 PATH = "/panel/landings"
 ROWS_PER_PAGE = 100
@@ -97,11 +97,12 @@ def _editor(
         seen=seen_version(context, tree, view, _BLANK),
         tags=tags_to_choose(context, RecordKind.LANDING),
         preview=preview_landing_url(context, str(tree["url"]), faulty=bool(faults)),
-        groups=offered(SourceRows(), at_click=True),
+        groups=offered(SourceRows(without_base=context.empty_macros()), at_click=True),
         max_buttons=MAX_BUTTONS,
         codes=api.read_landing_codes(context, view.id, chosen) if view else None,
         campaigns=campaigns,
         campaign_id=chosen,
+        uses=flow_uses(context, "landing", view.id) if view else None,
     )
 
 

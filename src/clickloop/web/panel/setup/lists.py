@@ -18,6 +18,7 @@ from clickloop.web.panel.frame.form import Form, FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.setup.record_pages import RecordPages, blank_tree
+from clickloop.web.panel.setup.setup_choices import flow_uses
 
 PATH = "/panel/lists"
 ROWS_PER_PAGE = 100
@@ -68,6 +69,7 @@ def _editor(
         view=view,
         seen=seen_version(context, tree, view, _BLANK),
         max_values=MAX_VALUES,
+        uses=flow_uses(context, "list", view.id) if view else None,
     )
 
 

@@ -22,20 +22,42 @@ function onSubmit(event) {
 // What a choice changes in the form around it is rendered by the server.
 function onChange(event) {
   const form = event.target.closest(FORM);
-  if (form && event.target.dataset.refreshStep !== undefined) show(form, "refresh", event.target);
+  if (!form) return;
+  if (event.target.dataset.refreshStep !== undefined) show(form, "refresh", event.target);
+  else if (event.target.closest("#flow") && !event.target.dataset.enter) reread(form);
 }
 
 let latest = 0;
+let latestReading = 0;
+
+async function fetched(form, step) {
+  const body = new URLSearchParams(new FormData(form));
+  body.set("do", step);
+  const response = await fetch(form.action, { method: "POST", body });
+  if (!response.ok || response.redirected) throw new Error("not shown");
+  return new DOMParser().parseFromString(await response.text(), "text/html");
+}
+
+// After any other change the sentences are read again; the fields stay as they are, since somebody may be typing.
+async function reread(form) {
+  const shown = latest, number = ++latestReading;
+  try {
+    const page = await fetched(form, "refresh");
+    if (shown !== latest || number !== latestReading) return;
+    for (const sentence of form.querySelectorAll(".rule > .reads")) {
+      const fresh = page.getElementById(sentence.parentElement.id)?.querySelector(".reads");
+      if (fresh) sentence.textContent = fresh.textContent;
+    }
+  } catch {
+    // They are read again when the form is shown.
+  }
+}
 
 async function show(form, step, origin) {
   const number = ++latest;
-  const body = new URLSearchParams(new FormData(form));
-  body.set("do", step);
   let page;
   try {
-    const response = await fetch(form.action, { method: "POST", body });
-    if (!response.ok || response.redirected) throw new Error("not shown");
-    page = new DOMParser().parseFromString(await response.text(), "text/html");
+    page = await fetched(form, step);
   } catch {
     sendWhole(form, step); // signed out, or the server is away: let the browser show what there is
     return;

@@ -19,8 +19,8 @@ from clickloop.click.geo.free_base import FREE_BASES
 from clickloop.click.geo.mmdb import MmdbBase
 from clickloop.click.place import Place
 from clickloop.postback.sending.download import DownloadError, download
-from tests.click.mmdb import FLAT_CITY, GEOIP_CONNECTION, base, base_of
-from tests.click.registry import VERSION, Registry, npm_registry, package_of
+from tests.click.geo.mmdb import FLAT_CITY, GEOIP_CONNECTION, base, base_of
+from tests.click.geo.registry import VERSION, Registry, npm_registry, package_of
 
 NOW = 1_790_000_000_000
 CITY, ASN = FREE_BASES

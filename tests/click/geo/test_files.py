@@ -9,7 +9,7 @@ import pytest
 from clickloop.click.geo.files import GeoFiles, geo_paths
 from clickloop.click.place import NOWHERE, Place
 from clickloop.click.visitor import Visitors
-from tests.click.mmdb import (
+from tests.click.geo.mmdb import (
     FLAT_CITY,
     GEOIP_ANONYMOUS,
     GEOIP_CONNECTION,

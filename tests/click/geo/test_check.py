@@ -7,7 +7,7 @@ import pytest
 from clickloop.click.geo.check import GeoCheck, provided_fields
 from clickloop.click.geo.mmdb import GeoField
 from clickloop.clock import DAY_MS
-from tests.click.mmdb import (
+from tests.click.geo.mmdb import (
     BUILT_AT_SECONDS,
     DBIP_CITY,
     FLAT_CITY,
