@@ -293,6 +293,7 @@ NOT_READING = {
     "click.geo.mmdb": "maxminddb reads, an address bit by bit",
     "click.geo.mmdb_writer": "writes",
     "click.geo.region": "names of at most 100 characters in a base of the operator's",
+    "click.routing.not_served": "the records alone",
     "click.routing.flow": "compares values by click.routing.conditions",
     "click.place": "records of a base of the operator's",
     "click.routing.routes": "a dictionary's look-up; addresses are the set-up's, see setup.own_link",
