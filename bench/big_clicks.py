@@ -11,6 +11,7 @@ import duckdb
 import msgspec
 
 from bench.big_setup import BigSetup
+from clickloop.click.geo.geo_base import FixedPlace
 from clickloop.click.visitor import Visitors
 from clickloop.clock import DAY_MS
 from clickloop.demo.browsers import BROWSERS
@@ -186,7 +187,7 @@ def browser_rows() -> int:
 
 def _browsers() -> list[list[object]]:
     """Return common browsers in several versions, parsed as the edge parses them. Phones have three slots each."""
-    visitors = Visitors(_NoGeoBase())
+    visitors = Visitors(FixedPlace())
     rows: list[list[object]] = []
     for older in range(8):
         for useragent in BROWSERS:
@@ -197,10 +198,3 @@ def _browsers() -> list[list[object]]:
             row = [value or None for value in (text, *device_fields, device.browser, device.browser_version)]
             rows += [[len(rows) + again, *row] for again in range(3 if device.kind == "mobile" else 1)]
     return rows
-
-
-class _NoGeoBase:
-    """A geo base without any country."""
-
-    def country(self, ip: str) -> str:
-        return ""

@@ -14,7 +14,7 @@ from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.status import SALE
 from clickloop.money import Money
 from clickloop.postback.due import RuleContext
-from clickloop.postback.rule import BodyKind, Conditions, Header, Method, RequestTemplate, Rule, Trigger
+from clickloop.postback.rule import BodyKind, Conditions, Header, Method, PostbackRule, RequestTemplate, Trigger
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.schema.tables import postbacks
@@ -104,7 +104,7 @@ def _owe_all(ledger: Ledger, changes: list[Change], ids: RecordIds) -> None:
         tx.execute(delete(postbacks))
 
 
-def _rule(number: int) -> Rule:
+def _rule(number: int) -> PostbackRule:
     """Return a rule: every fourth one a chat message as JSON, the others a source's postback, with varied conditions."""
     if number % 4 == 3:
         request = RequestTemplate(
@@ -122,7 +122,7 @@ def _rule(number: int) -> Rule:
         minimum_payout_micros=1_000_000 if number % 5 == 0 else None,
         payout_percent=90 if number % 4 == 1 else 100,
     )
-    return Rule(rule_id=0, name=f"Rule {number}", request=request, conditions=conditions)
+    return PostbackRule(rule_id=0, name=f"Rule {number}", request=request, conditions=conditions)
 
 
 def _change(number: int, ids: RecordIds) -> Change:

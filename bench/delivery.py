@@ -26,7 +26,7 @@ from clickloop.postback.delivery.limits import DeliveryLimits
 from clickloop.postback.delivery.worker import Delivery
 from clickloop.postback.due import ConditionResult, DuePostback, SkipReason
 from clickloop.postback.postback_log import NewPostback
-from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule
+from clickloop.postback.rule import PostbackRequest, PostbackRule, RequestTemplate
 from clickloop.postback.sending.address_guard import AddressGuard, Policy
 from clickloop.postback.sending.client import Sender
 from clickloop.record_id import RecordIds
@@ -146,7 +146,7 @@ def _create_postbacks(ledger: Ledger, port: int) -> None:
     findings = tuple(ConditionResult(reason, True) for reason in SkipReason)
     with ledger.write() as tx:
         rule_id = insert_rule(
-            tx, Rule(rule_id=0, name="bench", request=RequestTemplate(url="http://127.0.0.1/")), now_ms
+            tx, PostbackRule(rule_id=0, name="bench", request=RequestTemplate(url="http://127.0.0.1/")), now_ms
         )
         new = [
             NewPostback(

@@ -29,7 +29,7 @@ from clickloop.postback.delivery.work import ClaimBatch
 from clickloop.postback.delivery.worker import Delivery
 from clickloop.postback.due import ConditionResult, DuePostback, SkipReason
 from clickloop.postback.postback_log import NewPostback
-from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule
+from clickloop.postback.rule import PostbackRequest, PostbackRule, RequestTemplate
 from clickloop.postback.sending.address_guard import AddressGuard, Policy
 from clickloop.postback.sending.client import Sender
 from clickloop.record_id import RecordIds
@@ -272,7 +272,9 @@ def _create_postbacks(ledger: Ledger, port: int, targets: Sequence[tuple[int, st
     ]
     with ledger.write() as tx:
         if now_ms and tx.scalar(text("SELECT 1 FROM postback_rules")) is None:
-            insert_rule(tx, Rule(rule_id=0, name="bench", request=RequestTemplate(url="http://127.0.0.1/")), now_ms)
+            insert_rule(
+                tx, PostbackRule(rule_id=0, name="bench", request=RequestTemplate(url="http://127.0.0.1/")), now_ms
+            )
         insert_postbacks(tx, new, now_ms)
 
 

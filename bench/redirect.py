@@ -11,7 +11,8 @@ import msgspec
 from bench.machine import Load, Nginx, cores_awake, cpu_seconds, free_port, resident_mb, run_wrk, two_cores, wait_for
 from clickloop.click_id import KEY_FILE
 from clickloop.config import Settings
-from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare, write_catalog
+from clickloop.setup import flow as flows
+from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogFlow, CatalogOffer, CatalogRow, write_catalog
 
 SECONDS = 4
 ROUNDS = 3
@@ -34,10 +35,12 @@ def a_catalog() -> Catalog:
         cost_micros=None,
         cost_currency="USD",
         rows=tuple(CatalogRow(number, name) for number, name in enumerate(names, start=-1)),
-        shares=(CatalogShare(1, 70), CatalogShare(2, 30)),
+        flow_id=1,
     )
     offers = tuple(CatalogOffer(number, f"Offer {number}", _OFFER, 1, "Network") for number in (1, 2))
-    return Catalog(campaigns=(campaign,), offers=offers)
+    path = flows.Path(id=1, offers=(flows.OfferShare(1, 70), flows.OfferShare(2, 30)))
+    flow = CatalogFlow(1, 1, flows.FlowParts(default_paths=(path,)))
+    return Catalog(campaigns=(campaign,), offers=offers, flows=(flow,))
 
 
 class EdgeProcess:

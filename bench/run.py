@@ -38,6 +38,7 @@ class Bench(msgspec.Struct, frozen=True):
 
 BENCHES = (
     Bench("redirect", "The redirect", "edge CPU per recorded click ÷ nginx's logged 302", "≤ 4.0", "≤ 2.5"),
+    Bench("landing_clicks", "Landing clicks", "edge CPU per /click with a cookie ÷ campaign click", "≤ 1.2"),
     Bench("notices", "Notices", "notice answered, fsynced, 16 connections", "p99 ≤ 20 ms", "p99 ≤ 8 ms"),
     Bench("settling", "Settling", "CPU to settle a click into the facts", "≤ 12 µs", "≤ 6 µs"),
     Bench(
@@ -76,6 +77,10 @@ BENCHES = (
         "clicks that failed under 200/s while everything, or an edge, is restarted",
         "0",
         max_seconds=600,
+    ),
+    Bench("routing", "Routing", "CPU of a click along flows of different size", "20 rules × 3 conditions ≤ +6 µs", ""),
+    Bench(
+        "backtest", "Backtests", "a flow of 20 rules × 3 conditions tried on a million recorded clicks", "≤ 20 s", ""
     ),
     Bench("deciding", "Deciding", "a conversion's change against 20 rules", "≤ 100 µs", ""),
     Bench(

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from clickloop.click.click import Flag, Screening
+from clickloop.click.page.page_event import PageEventFlag
 from clickloop.config import settings_reference
 from clickloop.conversion.notice import NoticeFlag, RefusalReason
 from clickloop.conversion.upload.lines import FileFault
@@ -13,6 +14,9 @@ from clickloop.macro import FILTERS, KNOWN, Macro
 from clickloop.postback.due import SkipReason
 from clickloop.postback.pause_reason import PauseReason
 from clickloop.postback.sending.address_ranges import BLOCKS, LOCAL_ENDINGS, SERVICE_PORTS
+from clickloop.report.key_text import dimension_title
+from clickloop.report.measure import Measure, Unit
+from clickloop.report.query import PARAMETERS, Dimension
 from clickloop.tracking.resending import NotResentReason
 
 FOLDER = Path(__file__).parent / "reference"
@@ -28,22 +32,9 @@ def macros_reference() -> str:
     ]
     lines += ["| Macro | Aliases | Group | Meaning | Example |", "| --- | --- | --- | --- | --- |"]
     for macro in KNOWN:
-        if macro.available:
-            example = _cell(macro.example)
-            lines.append(f"| `{{{macro.name}}}` | {_aliases(macro)} | {macro.group} | {macro.sentence} | {example} |")
-    lines += [
-        "",
-        "## Not available yet",
-        "",
-        "These macros are always empty for now. Clickloop knows them so that a URL copied from another tracker does not send the braces,",
-        "and warns you when you use one (`no_value_yet`). For a traffic source's own parameter of that name write `{var:region}`.",
-        "",
-        "| Macro | Aliases | Planned meaning |",
-        "| --- | --- | --- |",
-    ]
-    lines += [
-        f"| `{{{macro.name}}}` | {_aliases(macro)} | {macro.sentence} |" for macro in KNOWN if not macro.available
-    ]
+        example = _cell(macro.example)
+        meaning = f"{macro.sentence} Needs a [geo base](../how-to/geo.md)." if macro.needs_base else macro.sentence
+        lines.append(f"| `{{{macro.name}}}` | {_aliases(macro)} | {macro.group} | {meaning} | {example} |")
     lines += ["", "## Filters"]
     lines += ["", "| Filter | Meaning |", "| --- | --- |"]
     lines += [f"| `{found.name}` | {_cell(found.sentence)} |" for found in FILTERS]
@@ -65,6 +56,7 @@ def reasons_reference() -> str:
     lists = (
         ("Clicks recorded but not counted", Screening),
         ("Flags on clicks", Flag),
+        ("Flags on landing views, landing clicks and events", PageEventFlag),
         ("Refused incoming postbacks", RefusalReason),
         ("Flags on incoming postbacks", NoticeFlag),
         ("Unreadable lines of an upload", LineFault),
@@ -80,6 +72,67 @@ def reasons_reference() -> str:
     lines += ["## Findings of Check", "", "| Code | Meaning |", "| --- | --- |"]
     lines += [f"| `{code}` | {code.sentence} |" for code in CheckCode]
     return "\n".join(lines) + "\n"
+
+
+_UNITS = {
+    Unit.COUNT: "number",
+    Unit.SHARE: "percent",
+    Unit.MONEY: "amount",
+    Unit.MONEY_EACH: "amount",
+}
+
+
+def figures_reference() -> str:
+    """Return the page of all figures of reports, and of what to group them by."""
+    lines = [
+        "# Figures",
+        "",
+        "Generated from `src/clickloop/report/` by `make docs`. A figure has the same definition on every page, in the API and in CSV. A",
+        "total's ratio is the ratio of its sums. Where there is nothing to divide by, the cell is empty.",
+        "",
+        "- *Clicks* are those by a campaign link or by the script of a page, without screened clicks and tests. Marks never change them;",
+        "  *clean clicks* are those without any.",
+        "- *Landing visits* are clicks that were sent to a landing; a page tracked directly counts if its path has one landing.",
+        "- *Landing views* are loads of a page with the script. Each counts, a reload too.",
+        "- *Landing clicks* are buttons pressed. The same button of the same click counts once, however often it is pressed.",
+        "- *Offer visits* are clicks that were sent directly to an offer, and landing clicks that led to one.",
+        "- *Events* are the numbers that pages reported as `event1` to `event30`, one each.",
+        "- *Revenue* is that of confirmed conversions. *Conversions* are confirmed and pending ones, each at its own time.",
+        "",
+        "| Figure | Name | Unit | Formula |",
+        "| --- | --- | --- | --- |",
+    ]
+    for measure in Measure:
+        formula = _terms(measure.dividend)
+        if measure.divisor:
+            formula = f"{_bracketed(formula)} ÷ {_bracketed(_terms(measure.divisor))}"
+        elif formula == measure.label.lower():
+            formula = ""
+        lines.append(f"| {measure.label} | `{measure}` | {_UNITS[measure.unit]} | {formula} |")
+    lines += [
+        "",
+        "## Dimensions",
+        "",
+        "Conversions and page events have the dimensions of their click. After a landing click, offer and network are those that its",
+        "button led to: a click sent to a landing is in the group without an offer, its landing clicks and conversions in that of theirs.",
+        "",
+        "| Dimension | Name |",
+        "| --- | --- |",
+    ]
+    lines += [f"| {dimension_title(one)} | `{one}` |" for one in Dimension if one not in PARAMETERS]
+    lines.append("| The source's parameters | `v1` to `v30` |")
+    return "\n".join(lines) + "\n"
+
+
+def _terms(text: str) -> str:
+    """Return a sum of fields of ``Sums`` in words."""
+    for of in ("pending", "rejected"):
+        text = text.replace(f"{of}_micros", f"{of} revenue")
+    return text.replace("_micros", "").replace("_", " ").replace(" - ", " − ")
+
+
+def _bracketed(words: str) -> str:
+    return f"({words})" if " + " in words or " − " in words else words
 
 
 def addresses_reference() -> str:
@@ -116,6 +169,7 @@ PAGES = {
     "macros.md": macros_reference,
     "reasons.md": reasons_reference,
     "addresses.md": addresses_reference,
+    "figures.md": figures_reference,
 }
 
 

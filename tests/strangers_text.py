@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,28 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
 
 from clickloop.alarm.alarms import Alarm
-from clickloop.click.geo import ShippedGeoBase
+from clickloop.click.click import Click
+from clickloop.click.client_hints import hinted
+from clickloop.click.geo.geo_base import FixedPlace
+from clickloop.click.geo.included import IncludedCountries
 from clickloop.click.link import mended_link, tail_of
+from clickloop.click.page.landing_click import (
+    button_of,
+    click_id_in_referrer,
+    read_page_query,
+    without_own_parameters,
+)
+from clickloop.click.page.page_report import Hints, PageReport, UnreadableReportError, image_report, read_report
+from clickloop.click.passed_query import with_passed_query
 from clickloop.click.query import read_query
 from clickloop.click.redirect import cookie_value
+from clickloop.click.redirect_mode import SecondHops
+from clickloop.click.routing.conditions import ready_condition
+from clickloop.click.routing.visitor_values import click_value_of
 from clickloop.click.screening import screen
 from clickloop.click.trial_mark import is_test
 from clickloop.click.visitor import Visitors
+from clickloop.click.visitor_cookie import VisitorCookies
 from clickloop.click_id import ClickIds
 from clickloop.config import proxy_networks
 from clickloop.conversion.condensed import condensed
@@ -52,10 +68,10 @@ from clickloop.macro.shape import shape_issues
 from clickloop.macro.template import parse
 from clickloop.money import currency_of, read_amount
 from clickloop.pasting import trimmed
+from clickloop.pattern import matches
 from clickloop.people.devices import Devices
 from clickloop.postback.curl import curl_command
 from clickloop.postback.masking import masked_header, masked_text, masked_value
-from clickloop.postback.pattern import matches
 from clickloop.postback.retry import retry_after_ms
 from clickloop.postback.rule import BodyKind, Header, Method, PostbackRequest
 from clickloop.postback.secret_names import is_secret_name
@@ -64,8 +80,10 @@ from clickloop.postback.sending.client import Hop, first_hop, next_hop
 from clickloop.postback.sending.target import RequestTarget, escaped_url, target_of
 from clickloop.report.rate_text import read_day, read_rate, read_rate_lines
 from clickloop.report.spreadsheet import csv_line
+from clickloop.setup.condition import Condition, Operator
 from clickloop.setup.fault import InvalidInputError
 from clickloop.setup.own_link import OwnLinks
+from clickloop.setup.redirect import PassQuery
 from clickloop.store.unknown_links import UnknownLinkCounter
 from clickloop.text import escape_bytes, readable, unescape_bytes
 from clickloop.web.api.body import read_partly
@@ -74,20 +92,28 @@ from clickloop.web.cookies import cookie_of
 from clickloop.web.panel.frame.durations import read_durations
 from clickloop.web.panel.frame.form import Form
 from clickloop.web.panel.frame.form_body import boundary_of, read_form
+from clickloop.web.panel.routing.flow_editing import submitted_flow
 
 CLICK_IDS = ClickIds(b"k" * 32)
 HOP = Hop(Method.GET, RequestTarget("https", "a.example", 443, "/", ""), (), b"")
 
 
-class NoCountry:
-    """A base that knows no address."""
-
-    def country(self, ip: str) -> str:
-        return ""
-
-
-VISITORS = Visitors(NoCountry())
-GEO_BASE = ShippedGeoBase()
+VISITORS = Visitors(FixedPlace())
+VISITOR_COOKIES = VisitorCookies(b"k" * 32)
+SECOND_HOPS = SecondHops(b"k" * 32)
+CONDITIONS = [
+    ready_condition(Condition(field=field, op=op, values=values))
+    for field, op, values in (
+        ("os_version", Operator.BETWEEN, ("1", "2")),
+        ("asn", Operator.BETWEEN, ("1", "2")),
+        ("ip", Operator.IN, ("10.0.0.0/8",)),
+        ("language", Operator.IN, ("en",)),
+        ("useragent", Operator.MATCHES, ("(a+)+$",)),
+        ("useragent", Operator.CONTAINS, tuple(f"bot{number}" for number in range(100))),
+        ("query.x", Operator.STARTS_WITH, ("abc", "abcd")),
+    )
+]
+INCLUDED = IncludedCountries()
 OWN_LINKS = OwnLinks(["go.example", "127.0.0.1:8080"])
 DEVICES = Devices(b"k" * 32)
 PROXIES = proxy_networks("127.0.0.0/8")
@@ -135,6 +161,19 @@ def _form(body: bytes, content_type: str) -> None:
         return
     form.redisplay_values(ConversionReport)
     form.read_partly(ConversionReport)
+
+
+def _flow_form(text: str) -> None:
+    """As the fields and the button of the form of a flow."""
+    at = "rules[0].conditions[0]"
+    for field in ("country", "v1", "schedule", "query."):
+        pairs = [(f"{at}.field", field), *((f"{at}.{name}", text) for name in ("op", "values", "hours", "zone"))]
+        submitted_flow(Form([*pairs, ("do", text)]))
+    submitted_flow(Form([("do", f"remove:rules[{text}")]))
+    try:
+        submitted_flow(Form([("rules[0].packed", f'{{"name": "{text}"}}')]))
+    except HTTPException:
+        return
 
 
 def _boundary(text: str) -> None:
@@ -222,15 +261,38 @@ def _request(text: str) -> None:
     client_behind(octets, "127.0.0.1", lambda _: True)
 
 
+def _report(text: str) -> None:
+    """As the body of a page's report."""
+    with suppress(UnreadableReportError):
+        read_report(text.encode())
+
+
 READERS: dict[str, Callable[[str], object]] = {
     "click query": lambda text: read_query(
         text.encode("ascii", "replace"), {"external_id": "external_id", "token": "v1"}, "external_id"
     ),
     "test mark": lambda text: is_test(CLICK_IDS, b"aB3xY9", f"clickloop_test={text}".encode(), 0),
     "cookie": lambda text: cookie_value(text.encode()),
+    "click URL": lambda text: read_page_query(text.encode("ascii", "replace")),
+    "click URL's event": lambda text: read_page_query(f"event1={text}".encode("ascii", "replace")),
+    "click URL's button": lambda text: button_of(f"/{text}".encode()),
+    "click URL that is passed on": lambda text: without_own_parameters(text.encode("ascii", "replace")),
+    "referrer": lambda text: click_id_in_referrer(f"https://a.example/?{text}".encode()),
+    "page's report": _report,
+    "page's report with a long URL": lambda text: _report(f'{{"url": "{text}"}}'),
+    "client hints": lambda text: hinted(f"Mozilla/5.0 (Linux; Android 10; K) {text}", Hints(text, "", text)),
+    "page's image": lambda text: image_report(text.encode("ascii", "replace"), text.encode(), ""),
+    "query of a page's URL": lambda text: PageReport(url=f"https://a.example/?{text}").query,
+    "visitor cookie": lambda text: VISITOR_COOKIES.read(f"1{text}"),
+    "second hop": lambda text: SECOND_HOPS.location(text, 0),
+    "passed query": lambda text: with_passed_query("https://o.example/?a=1#b", text.encode(), PassQuery.ALL),
+    "conditions": lambda text: [condition.holds(text) for condition in CONDITIONS],
+    "query of a recorded click": lambda text: click_value_of(
+        Click(click_id="", at=0, campaign_id=1, source_id=1, query=text), "query.token"
+    ),
     "purpose": lambda text: screen(b"GET", text.encode(), None),
     "user agent": lambda text: VISITORS.device_of(text.encode()),
-    "language": lambda text: VISITORS.language(text.encode()),
+    "language": lambda text: VISITORS.language_of(text.encode()),
     "request line": lambda text: escaped_request_line(f"GET /é{text} HTTP/1.1\r\n".encode()),
     "click ID": lambda text: CLICK_IDS.read(text),
     "mended click ID": lambda text: mended_click_id(f"01kjmm87x09z14xzr1jgrhd1sd{text}"),
@@ -274,6 +336,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "multipart header": lambda text: _form(
         f"--b\r\nContent-Disposition: form-data; {text}".encode(), "multipart/form-data; boundary=b"
     ),
+    "flow form": _flow_form,
     "boundary": _boundary,
     "answer": lambda text: matches("(ok|success)+.*error", text.encode()[: 16 * 1024]),
     "retry-after": lambda text: retry_after_ms(text, 0),
@@ -311,7 +374,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "browser": _browser,
     "panel cookie": lambda text: _cookie(text),
     "value of a panel cookie": lambda text: _cookie(f'clickloop_session="{text}"'),
-    "country": lambda text: GEO_BASE.country(text),
+    "country": lambda text: INCLUDED.country(text),
     "device": lambda text: DEVICES.id_of(text),
     "peer": lambda text: UNTRUSTED.note(text),
     "a chain of proxies": lambda text: UNTRUSTED.note_trusted("127.0.0.1", unescape_bytes(text), "203.0.113.9"),

@@ -210,16 +210,22 @@ conversion.upload.columns macro.filters macro.encoding_context macro.unreplaced 
 postback.sending.client postback.sending.target postback.retry postback.curl postback.sending.answer_recovery
 report.rate_text report.spreadsheet diagnosis.trace_text postback.masking postback.secret_names
 diagnosis.check.records store.unknown_links conversion.lenient_json conversion.mended_json web.panel.frame.form
-web.panel.frame.form_body web.panel.frame.durations conversion.upload.cells
+web.panel.frame.form_body web.panel.frame.durations web.panel.routing.flow_steps conversion.upload.cells
 """
 """Modules with Python's ``re`` whose readers are above."""
 NO_STRANGERS = {
+    "click.place": "codes in a base of the operator's, by patterns of a fixed length",
+    "setup.condition": "values of the set-up, at most 1,000 characters, by patterns of a fixed length",
     "backup.archive": "names in an archive of the operator's, at most 100 characters, one class of characters",
     "setup.web_address": "addresses of the set-up, at most 8,192 characters",
     "setup.instance": "names of domains in the settings, cut by the pattern itself",
     "setup.fault": "one class of characters, on the set-up's texts",
     "setup.campaign": "one class of characters, and patterns of a fixed length, on the set-up's texts",
+    "demo.page_traffic": "pages of the demo's own servers",
     "conversion.status_change": "a pattern of at most 32 characters",
+    "click.geo.fetching": "a version of a package, its end by a pattern of a fixed length",
+    "click.geo.files": "a setting of the operator's, one class of characters",
+    "click.geo.included": "the first 4,096 bytes of a package's file",
     "config": "the operator's settings",
     "web.api.versions": "a header of at most 1,000 characters",
     "web.api.description": "our own document",
@@ -239,10 +245,22 @@ NO_STRANGERS = {
 """Modules with Python's ``re`` that no untrusted text of unlimited length reaches, and why."""
 
 
-FOLDERS = ("click", "conversion", "conversion/upload", "edge", "people", "web")
+FOLDERS = (
+    "click",
+    "click/geo",
+    "click/page",
+    "click/routing",
+    "conversion",
+    "conversion/upload",
+    "edge",
+    "people",
+    "web",
+)
 """Folders that parse untrusted text, with ``re`` or without."""
 READING = """
-click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor click.geo
+click.routing.conditions click.passed_query click.redirect_mode click.visitor_cookie click.page.landing_click click.page.page_report
+click.client_hints click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor
+click.routing.visitor_values click.geo.included
 conversion.condensed conversion.conversion_input conversion.lenient_json conversion.mended_json conversion.mending
 conversion.moment conversion.multipart_body conversion.network_words conversion.notice conversion.pairs
 conversion.status conversion.parameter_meaning conversion.upload.lines conversion.upload.cells conversion.upload.columns
@@ -252,14 +270,37 @@ people.devices edge.header_fields edge.message edge.proxies edge.untrusted_proxy
 """Modules of these folders whose readers are among those that are measured."""
 NOT_READING = {
     "click.click": "the record alone",
+    "click.page.carried_values": "takes what was read",
     "click.click_json": "writes JSON",
+    "click.page.landing_paths": "the set-up",
+    "click.page.recent_visits": "a dictionary's look-up",
     "click.click_values": "takes what was read",
     "click.click_log": "filters of the API, each of bounded length",
     "click.country": "names of countries by two letters",
-    "click.geo_file": "a file of the operator's; look-ups are those of click.geo",
-    "click.routing": "a dictionary's look-up; addresses are the set-up's, see setup.own_link",
+    "click.routing.arriving_visitor": "takes what was read",
+    "click.routing.destination": "templates of the set-up; values are filled in by ``macro``",
+    "click.page.page_event": "the record alone",
+    "edge.redirects": "puts the readers together",
+    "click.continent": "continents by two letters",
+    "click.geo.asn_table": "a table that an operator fetches; its package is of bounded size",
+    "click.geo.fetching": "a package that an operator fetches, of bounded size",
+    "click.geo.free_base": "the records alone",
+    "click.geo.attribution": "words in names of files",
+    "click.geo.check": "files of the operator's",
+    "click.geo.files": "files of the operator's",
+    "click.geo.geo_base": "the protocol alone",
+    "click.geo.merged": "puts bases together; one takes an address, see click.geo.included",
+    "click.geo.mmdb": "maxminddb reads, an address bit by bit",
+    "click.geo.mmdb_writer": "writes",
+    "click.geo.region": "names of at most 100 characters in a base of the operator's",
+    "click.routing.not_served": "the records alone",
+    "click.routing.flow": "compares values by click.routing.conditions",
+    "click.place": "records of a base of the operator's",
+    "click.routing.routes": "a dictionary's look-up; addresses are the set-up's, see setup.own_link",
     "click.useragent_words": "words alone",
     "conversion.attribution": "compares what was read",
+    "conversion.landing_click": "compares what was read with at most 200 landing clicks",
+    "conversion.arrival_order": "ids of our own",
     "conversion.payout": "reads an amount, which ``money`` bounds",
     "conversion.conversion": "the record alone",
     "conversion.conversion_log": "filters of the API, each of bounded length",
@@ -270,6 +311,7 @@ NOT_READING = {
     "edge.backlog": "queues; what is in them is counted",
     "edge.burst": "a list of answers",
     "edge.endpoints": "puts the readers together; held by tests of the public port with requests of every size",
+    "edge.page_endpoints": "puts the readers together; a path that is mended is read by click.link",
     "edge.process": "starts",
     "edge.vitals": "our own files",
     "edge.http": "httptools reads; sizes are held by tests of the public port",

@@ -24,7 +24,7 @@ from clickloop.diagnosis.self_audit import audit_everything
 from clickloop.postback.delivery.ending import ended_of
 from clickloop.postback.postback_log import NewPostback
 from clickloop.postback.retry import AttemptOutcome
-from clickloop.postback.rule import Conditions, RequestTemplate, Rule, Trigger
+from clickloop.postback.rule import Conditions, PostbackRule, RequestTemplate, Trigger
 from clickloop.record_id import RecordIds
 from clickloop.report.fact import ConversionFact
 from clickloop.store.ledger.logs.conversions import conversions_before
@@ -122,7 +122,7 @@ class Tracker(RuleBasedStateMachine):
             minimum_payout_micros=None if minimum is None else minimum * 1_000_000,
             every_nth=every,
         )
-        made = Rule(
+        made = PostbackRule(
             rule_id=0,
             name="R",
             request=RequestTemplate(url="https://r.example/?id={externalid}&n={postback_id}"),

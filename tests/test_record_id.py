@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.record_id import ALPHABET, RecordIds
+from clickloop.record_id import ALPHABET, EntropyPool, RecordIds
 
 MOMENTS = st.lists(st.integers(min_value=0, max_value=2**48 - 1), min_size=1, max_size=50)
 
@@ -46,3 +46,14 @@ def test_threads_get_different_ids() -> None:
 
 def test_two_makers_at_the_same_moment_do_not_meet() -> None:
     assert RecordIds(lambda: 1_000)() != RecordIds(lambda: 1_000)()
+
+
+def test_ids_from_a_pool_of_random_bytes_are_unique_and_ascending() -> None:
+    ids = RecordIds(clock=lambda: 1_800_000_000_000, entropy=EntropyPool(64))
+    drawn = [ids() for _ in range(1_000)]
+    assert drawn == sorted(set(drawn))
+
+
+def test_a_pool_never_gives_the_same_bytes_twice() -> None:
+    pool = EntropyPool(32)
+    assert len({pool(10) for _ in range(500)}) == 500

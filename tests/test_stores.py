@@ -8,10 +8,13 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from clickloop.click_id import KEY_FILE, ClickId, ClickIdFault
+from clickloop.click.click import Click
+from clickloop.click.page.page_event import PageEvent, PageEventKind
+from clickloop.click_id import KEY_FILE, ClickId, ClickIdFault, ClickIds
 from clickloop.machine.secret_box import secret_box_of
 from clickloop.running.fresh_start import start_anew
 from clickloop.setup.network import Network
+from clickloop.store.facts.facts import FactsStore
 from clickloop.store.identity import (
     FACTS_FILE,
     FILE_NAME,
@@ -23,12 +26,17 @@ from clickloop.store.identity import (
     read_installation,
     write_installation,
 )
+from clickloop.store.journal.reader import JournalReader
+from clickloop.store.journal.segment import CLICKS_STREAM, PAGE_EVENTS_STREAM
+from clickloop.store.journal.writer import JournalWriter
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.outbox import insert_facts
 from clickloop.store.ledger.setup.networks import NETWORKS
 from clickloop.stores import StoresProblem, StoresRefusedError, record_marks
+from clickloop.tracking.pages.settling_page_events import settle_page_events
+from clickloop.tracking.settle import settle_clicks
 from tests.empty_stores import open_facts, open_ledger
-from tests.store.counting import conversions_counted
+from tests.store.counting import conversions_counted, sums_of
 from tests.store.used_folder import NOW, a_fact_line, ended, go_on, started, used
 
 
@@ -227,6 +235,33 @@ def test_facts_begun_anew_take_all_conversions_from_the_ledger_and_go_on(tmp_pat
     ended(stores)
     # the three facts before were written without conversions behind them: only what is new counts
     assert counted == 1
+
+
+def test_facts_begun_anew_take_page_events_from_their_segments(tmp_path: Path) -> None:
+    folder = used(tmp_path / "data")
+    stores = started(folder)
+    click = Click(click_id=ClickIds(b"k" * 32).new(NOW), at=NOW, campaign_id=1, source_id=1)
+    view = PageEvent(event_id="e", at=NOW, kind=PageEventKind.LANDING_VIEW, click_id=click.click_id)
+    for stream, record in ((CLICKS_STREAM, click), (PAGE_EVENTS_STREAM, view)):
+        writer = JournalWriter.open(folder / "journal", stream, "edge1")
+        writer.append(msgspec.json.encode(record))
+        writer.close()
+    settled = settle_everything(folder, stores.facts)
+    ended(stores)
+    (folder / FACTS_FILE).unlink()
+    start_anew(folder, NOW)
+    stores = started(folder)
+    assert settled == settle_everything(folder, stores.facts) == (1, 1)
+    ended(stores)
+
+
+def settle_everything(folder: Path, facts: FactsStore) -> tuple[int, int]:
+    """Settle clicks and page events; return the numbers of clicks and landing views in the facts."""
+    reader = JournalReader(folder / "journal", folder / "settled")
+    settle_clicks(reader, facts)
+    settle_page_events(reader, facts, NOW)
+    sums = sums_of(facts)
+    return sums.clicks, sums.landing_views
 
 
 def test_after_the_key_was_lost_for_good_earlier_clicks_are_not_called_forged(tmp_path: Path) -> None:

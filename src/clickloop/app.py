@@ -37,6 +37,7 @@ from clickloop.store.file_fault import fault_sentence
 from clickloop.store.ledger.ledger import LedgerError
 from clickloop.store.ledger.people.users import has_owner_with_password
 from clickloop.stores import StoresRefusedError
+from clickloop.tracking.click_lookup import CoreLookupServer
 from clickloop.tracking.deliver import deliver
 from clickloop.web.api.context import ApiContext
 from clickloop.web.panel_port import PanelConnections
@@ -65,6 +66,7 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
         worker.start()
     beating = asyncio.create_task(core.vitals.beat_for_ever(workers))
     delivering = asyncio.create_task(deliver(core.delivery, core.sender))
+    lookups = asyncio.create_task(CoreLookupServer(core.folder, core.facts.find_clicks).serve_for_ever())
     serving = asyncio.create_task(server._serve([listening]))  # noqa: SLF001 – serve() would install its own signal handlers
     # After the server was started: commands connect as soon as the address is there.
     write_core_address(core.folder, CoreAddress(f"http://{core.settings.panel_listen}", local_token))
@@ -78,6 +80,7 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
     for task in ended - {waiting}:
         log("a part of the core ended by itself: the process ends and is started again", fault=str(task.exception()))
     connections.drain()
+    lookups.cancel()  # edges fall back at once to what visitors' cookies say
     beating.cancel()  # before the workers end, which would raise an alarm
     server.should_exit = True
     ending = asyncio.create_task(connections.drained(GRACEFUL_SECONDS))
@@ -127,6 +130,7 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
         guard=core.guard,
         dns_refusal=TargetLookup(core.guard).dns_refusal,
         progress=core.progress,
+        landing_clicks=core.landing_clicks,
         clock_guard=core.clock_guard,
         uploads=core.uploads,
         exports=core.exports,
@@ -141,6 +145,7 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
         on_damages_confirmed=core.update_damage_alarms,
         settling_pauses=core.pauses,
         core_health=core.health,
+        geo_bases=core.geo_check.reports,
         alarm_memory=lambda: read_alarm_memory(core.folder),
         attempt_seconds=core.settings.attempt_seconds,
         count_alarms=AlarmCount(core.folder, observed=core.vitals.observed),

@@ -110,6 +110,10 @@ class ClickIds:
         sealer.update(data)
         return sealer.hexdigest()
 
+    def derived_key(self, purpose: bytes) -> bytes:
+        """Return a key of 16 bytes for another purpose, from which the click ids' key cannot be found."""
+        return bytes.fromhex(self.seal(purpose))
+
     def _is_of_another_key(self, data: bytes) -> bool:
         for other in self._also:
             tagger = other.copy()

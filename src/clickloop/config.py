@@ -108,7 +108,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "full"
     geo_base: Annotated[
-        str, _about("Country database in MaxMind format (.mmdb). Leave empty to use the included one.", "path")
+        str,
+        _about(
+            "Geo databases in MaxMind format (.mmdb): files or folders, separated by colons or commas. Those in the folder geo of the "
+            "data folder are used, too. Leave empty to add only countries from the included database.",
+            "paths",
+        ),
     ] = ""
     journal_sync_ms: Annotated[
         int, _about("Interval for syncing clicks to disk, the most that a power cut can cost.", "ms", ge=1, le=60000)

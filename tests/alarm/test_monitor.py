@@ -8,9 +8,9 @@ from clickloop.alarm.memory import read_alarm_memory
 from clickloop.alarm.monitor import AlarmMonitor
 from clickloop.config import Settings
 from clickloop.postback.alarm_rules import FILE_NAME, AlarmRules, read_alarm_rules, write_alarm_rules
-from clickloop.postback.rule import Conditions, RequestTemplate, Rule, Trigger
+from clickloop.postback.rule import Conditions, PostbackRule, RequestTemplate, Trigger
 
-RULE = Rule(
+RULE = PostbackRule(
     rule_id=1,
     name="Ops",
     request=RequestTemplate(url="https://ops.example/?text={alarm}"),

@@ -11,7 +11,7 @@ from clickloop.alarm.outbox import (
 from clickloop.alarm.tracker import AlarmMessage, AlarmState
 from clickloop.clock import DAY_MS
 from clickloop.postback.alarm_rules import AlarmRules
-from clickloop.postback.rule import Conditions, RequestTemplate, Rule, Trigger
+from clickloop.postback.rule import Conditions, PostbackRule, RequestTemplate, Trigger
 
 NOW = 1_772_366_400_000
 
@@ -19,7 +19,7 @@ NOW = 1_772_366_400_000
 def rules(*numbers: int) -> AlarmRules:
     return AlarmRules(
         rules=tuple(
-            Rule(
+            PostbackRule(
                 rule_id=number,
                 name=f"Rule {number}",
                 request=RequestTemplate(url="https://a.example/"),

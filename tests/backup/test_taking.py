@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from clickloop.backup.manifest import BackupError
@@ -18,13 +19,16 @@ from clickloop.backup.restoring import restore
 from clickloop.backup.scratch import PREFIX
 from clickloop.backup.snapshot import MAX_EXTRA_BYTES
 from clickloop.backup.taking import take_backup, verify_backup
+from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.click_id import KEY_FILE
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
 from clickloop.store.identity import FACTS_FILE
 from clickloop.store.journal.reader import JournalReader
-from clickloop.store.journal.segment import CLICKS_STREAM
+from clickloop.store.journal.segment import CLICKS_STREAM, PAGE_EVENTS_STREAM
 from clickloop.store.journal.writer import JournalWriter
+from clickloop.tracking.pages.settling_page_events import settle_page_events
 from tests.backup.folders import NOW, SILENT, Folder, click_line, settled_clicks
+from tests.store.counting import sums_of
 from tests.store.used_folder import used
 
 
@@ -337,3 +341,33 @@ def test_what_a_killed_backup_left_is_removed_by_the_next(folder: Folder, tmp_pa
     assert not left.exists()
     with contextlib.suppress(FileNotFoundError):
         assert not list((folder.path / "run").glob(".clickloop-backup-*"))
+
+
+def test_page_events_are_in_it_whether_settled_or_not_each_once(folder: Folder, tmp_path: Path) -> None:
+    writer = JournalWriter.open(folder.path / "journal", PAGE_EVENTS_STREAM, "edge1", clock=lambda: NOW)
+    views = [
+        PageEvent(event_id=f"e{number}", at=NOW, kind=PageEventKind.LANDING_VIEW, click_id=folder.clicks[number])
+        for number in range(3)
+    ]
+    writer.append(msgspec.json.encode(views[0]))
+    writer.close_segment()
+    settled_page_events(folder.path)
+    writer.append(msgspec.json.encode(views[1]))
+    writer.close_segment()
+    writer.append(msgspec.json.encode(views[2]))
+    manifest = take_backup(folder.path, tmp_path / "b.tar", SILENT)
+    writer.close()
+    assert manifest.counts.page_events_in_journal == 2
+    restore(tmp_path / "b.tar", tmp_path / "restored", SILENT, NOW, hold=True)
+    assert settled_page_events(tmp_path / "restored") == 3
+
+
+def settled_page_events(folder: Path) -> int:
+    """Settle a folder's page events, and return the number of landing views."""
+    facts = DuckDbFacts.open(folder / "facts.duckdb")
+    reader = JournalReader(folder / "journal", folder / "settled")
+    while settle_page_events(reader, facts, NOW).segments:
+        pass
+    views = sums_of(facts).landing_views
+    facts.close()
+    return views

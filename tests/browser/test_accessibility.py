@@ -84,7 +84,25 @@ def set_up_long(tracker: Tracker) -> None:
     tracker.notify(f"cid={click_id}&payout=3&txid=T1")
     eventually(lambda: len(tracker.all_of("postbacks")) == 2, told=tracker.log_text)
     tracker.api("POST", "exports", {"noun": "clicks", "filters": {"external_id": "abc" * 60}})
-    for noun in ("traffic-sources", "campaigns", "offers", "networks", "postback-rules"):
+    tracker.made("landings", {"name": "Quiz", "url": "https://pages.example/" + "quiz" * 40, "buttons": 7})
+    tracker.made("lists", {"name": "Zones", "entries": ["zone" * 60, "1002"]})
+    conditions = [
+        {"field": "country", "values": ["DE", "AT"]},
+        {"field": "v1", "list_id": 1},
+        {"field": "schedule", "values": ["Europe/Berlin", "mon 9-17"]},
+        {"field": "device", "op": "not_in", "values": ["tv"]},
+        {"field": "isp", "op": "contains", "values": ["Telekom" * 30]},
+    ]
+    shares = [{"offer_id": 1}, {"offer_id": 2}]
+    tracker.made("offers", {"name": "Second", "url": "https://network.example/?sub1={clickid}"})
+    path = {"name": "long" * 40, "target": "landing_and_offer", "landings": [{"landing_id": 1}], "offers": shares}
+    rule = {"name": "Rule" * 40, "conditions": conditions, "paths": [path, path]}
+    flow = {"rules": [rule], "default_paths": [{"offers": shares}]}
+    shared = tracker.made("flows", {"name": "Push, Tier 1, all devices, no VPN, " + "long" * 12} | flow)
+    assert tracker.api("PATCH", "campaigns/1", {"flow": flow}).status == 200
+    second = tracker.set_up("https://source.example/postback?id={externalid}")
+    assert tracker.api("PATCH", f"campaigns/{second.campaign_id}", {"flow_id": shared["id"]}).status == 200
+    for noun in ("traffic-sources", "campaigns", "offers", "networks", "postback-rules", "landings", "lists"):
         changed = tracker.api("PATCH", f"{noun}/1", {"name": "Push, Tier 1, all devices, no VPN, " + "long" * 12})
         assert changed.status == 200, changed.body
 

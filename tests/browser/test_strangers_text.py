@@ -42,7 +42,19 @@ The first text of a group is one that has to be at the beginning. What swallows 
 """
 CORPUS = tuple(text for group in GROUPS for text in group)
 JOINED = tuple("".join(group) for group in GROUPS)
-NOUNS = ("clicks", "notices", "conversions", "postbacks", "campaigns", "offers", "networks", "traffic-sources")
+NOUNS = (
+    "clicks",
+    "notices",
+    "conversions",
+    "postbacks",
+    "campaigns",
+    "offers",
+    "landings",
+    "lists",
+    "flows",
+    "networks",
+    "traffic-sources",
+)
 
 
 @pytest.fixture(scope="module")
@@ -102,11 +114,20 @@ def fill_with_corpus(tracker: Tracker, receiver: str) -> None:
         said = f"cid={click_id}&payout={word}&status={word}&txid={word}&param1={word}&{word}={word}&currency={word}"
         assert tracker.notify(said).status == 200
         tracker.notify(f"cid={word}&payout=1")
+        tracker.made("landings", {"name": text, "url": f"https://pages.example/?q={quote(text)}", "tags": [text[:50]]})
+        named = tracker.made("lists", {"name": text, "entries": [text, *CORPUS], "notes": text})
+        conditions = [{"field": field, "op": "contains", "values": [text]} for field in ("v1", "isp", "useragent")]
+        conditions.append({"field": "query.<img/src>", "list_id": named["id"]})
+        path = {"name": text, "offers": shares, "target": "offer"}
+        parts = {"rules": [{"name": text, "conditions": conditions, "paths": [path, path]}], "default_paths": [path]}
+        flow = tracker.made("flows", {"name": text, "tags": [text[:50]]} | parts)
         rule = {
             "name": text,
             "request": {"method": "POST", "url": f"{receiver}/own", "body_kind": "text", "body": text},
         }
         tracker.made("postback-rules", rule | {"campaign_id": made["id"]})
+        for change in ({"flow": parts}, {"flow_id": flow["id"]} if number % 2 else {}):
+            assert tracker.api("PATCH", f"campaigns/{made['id']}", change).status == 200
     for number, text in enumerate(CORPUS):  # a name is shorter here
         tracker.made(
             "statuses", {"key": f"s{number}", "name": text, "words": [f"{text} {number}"], "counts_as": "pending"}
@@ -138,6 +159,12 @@ def test_nothing_that_strangers_write_runs_on_any_page(
             assert answer is not None
             assert answer.status == 200, f"{noun} {number}"
             assert_harmless(owner, f"{noun} {number}")
+            if noun in ("campaigns", "flows"):
+                owner.goto(f"/panel/campaigns/{number}/flow" if noun == "campaigns" else f"/panel/flows/{number}")
+                for button in owner.get_by_role("button", name="Edit ").all()[:1]:
+                    button.click()
+                    owner.get_by_role("button", name="Close ").first.wait_for()
+                assert_harmless(owner, f"the flow of {noun} {number}")
     assert troubles.found == []
     assert [url for url in troubles.asked if not url.startswith((base, "data:"))] == []
 

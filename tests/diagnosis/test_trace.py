@@ -8,12 +8,13 @@ from msgspec.structs import replace
 
 from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
+from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.conversion_log import RecordedChange
 from clickloop.conversion.notice import Channel, RawNotice, RefusalReason
 from clickloop.conversion.notice_log import NoticeOutcome, StoredNotice
 from clickloop.conversion.status import SALE
-from clickloop.diagnosis.trace import EventKind, Trace, trace_click
+from clickloop.diagnosis.trace import EventKind, Trace, TracedPageEvent, trace_click
 from clickloop.diagnosis.trace_text import one_line, trace_text
 from clickloop.money import Money
 from clickloop.postback.due import ConditionResult, SkipReason
@@ -241,3 +242,72 @@ def test_a_story_with_twice_as_many_waiting_postbacks_takes_twice_as_long() -> N
     assert seconds(16_000) < 20 * max(
         seconds(2_000), 0.02
     )  # eight times as many: 64 times where each is compared with all
+
+
+def test_landing_views_landing_clicks_and_events_are_in_the_timeline() -> None:
+    landing = replace(
+        CLICK, offer_id=0, network_id=0, landing_id=4, path_id=8, rule_id=6, target="https://landing.example/"
+    )
+    names = SetupNames(landing_name="Quiz", path_name="Germany", rule_name="DE")
+    events = [
+        PageEvent(event_id="v", at=NOW + 10, kind=PageEventKind.LANDING_VIEW, click_id=CLICK.click_id, loaded_ms=640),
+        PageEvent(
+            event_id="k",
+            at=NOW + 20,
+            kind=PageEventKind.LANDING_CLICK,
+            click_id=CLICK.click_id,
+            button=2,
+            offer_id=5,
+            target="https://offer.example/",
+            found_by="referrer",
+            events={1: 2_500_000},
+        ),
+        PageEvent(
+            event_id="r", at=NOW + 30, kind=PageEventKind.LANDING_CLICK, click_id=CLICK.click_id, flags="repeated"
+        ),
+        PageEvent(event_id="e", at=NOW + 40, kind=PageEventKind.EVENT, click_id=CLICK.click_id, events={30: -1}),
+    ]
+    traced = [TracedPageEvent(event, "Gift card" if event.offer_id else "") for event in events]
+    trace = trace_click(landing.click_id, landing, (), (), (), {}, names, traced)
+    assert [(event.kind, event.id) for event in trace.events[2:]] == [
+        (EventKind.LANDING_VIEW, "v"),
+        (EventKind.LANDING_CLICK, "k"),
+        (EventKind.LANDING_CLICK, "r"),
+        (EventKind.PAGE_EVENT, "e"),
+    ]
+    assert trace.events[1].sentence == "The visitor was redirected to the landing."
+    assert {detail.name: detail.value for detail in trace.events[1].details} == {
+        "rule": "DE (6)",
+        "path": "Germany (8)",
+        "landing": "Quiz (4)",
+        "target": "https://landing.example/",
+    }
+    press = trace.events[3]
+    assert press.sentence == "The visitor pressed button 2 of the landing and was redirected to the offer."
+    assert {detail.name: detail.value for detail in press.details} == {
+        "offer": "Gift card (5)",
+        "target": "https://offer.example/",
+        "click id from": "cid in the referrer",
+        "events": "event1 2.5",
+    }
+    assert trace.events[4].sentence.endswith("not counted: repeated.")
+    assert "landing click  The visitor pressed button 2" in trace_text(trace)
+
+
+def test_a_notice_whose_click_is_known_waits_for_earlier_landing_clicks() -> None:
+    waiting = replace(NOTICE, outcome=NoticeOutcome.WAITING, campaign_id=7)
+    trace = trace_click(CLICK.click_id, CLICK, [waiting], (), (), {})
+    assert trace.events[-1].sentence == "The network's postback waits for earlier landing clicks to arrive."
+
+
+def test_a_page_tracked_directly_is_told_as_what_it_is() -> None:
+    direct = msgspec.structs.replace(CLICK, target="", offer_id=0, path_id=8)
+    view = PageEvent(event_id="v", at=NOW, kind=PageEventKind.LANDING_VIEW, click_id=CLICK.click_id)
+    trace = trace_click(direct.click_id, direct, (), (), (), {}, NAMES, [TracedPageEvent(view, "")])
+    sentences = [event.sentence for event in trace.events]
+    assert sentences[:2] == ["A visitor opened a page with the script.", "The visitor stayed on the page."]
+    trace = trace_click(direct.click_id, direct, (), (), (), {}, NAMES, ())
+    assert [event.sentence for event in trace.events] == [
+        "A visitor followed the campaign link.",
+        "The visitor was not redirected.",
+    ]

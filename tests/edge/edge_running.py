@@ -18,10 +18,10 @@ from clickloop.setup.catalog import (
     CatalogCampaign,
     CatalogOffer,
     CatalogRow,
-    CatalogShare,
     write_catalog,
 )
 from clickloop.setup.instance import InstanceSettings
+from tests.flows import flow_in_catalog
 from tests.journey.running import Answer, Connection, eventually
 
 KEY = b"k" * 32
@@ -39,7 +39,7 @@ CAMPAIGN = CatalogCampaign(
     cost_micros=None,
     cost_currency="",
     rows=ROWS,
-    shares=(CatalogShare(1, 100),),
+    flow_id=9,
 )
 
 
@@ -69,8 +69,8 @@ class EdgeProcess:
             "aB3xY9": {},
             "paused": {"active": False},
             "fallbk": {"active": False, "fallback_url": "https://fallback.example/?c={campaign.name}"},
-            "nofers": {"shares": (), "fallback_url": "https://fallback.example/"},
-            "myself": {"shares": (CatalogShare(2, 1),), "fallback_url": "https://fallback.example/"},
+            "nofers": {"flow_id": 0, "fallback_url": "https://fallback.example/"},
+            "myself": {"flow_id": 10, "fallback_url": "https://fallback.example/"},
         }
         campaigns = tuple(
             msgspec.structs.replace(CAMPAIGN, key=key, **changes | variant) for key, variant in variants.items()
@@ -79,7 +79,8 @@ class EdgeProcess:
             CatalogOffer(1, "Offer", OFFER, 5, "Network"),
             CatalogOffer(2, "Ourselves", "https://go.example/c/aB3xY9", 5, "Network"),
         )
-        write_catalog(self.folder, Catalog(campaigns, offers, own_hosts, instance))
+        flows = (flow_in_catalog((1, 100)), flow_in_catalog((2, 1), flow_id=10))
+        write_catalog(self.folder, Catalog(campaigns, offers, own_hosts, instance, flows=flows))
 
     def ask(self, method: str, target: str | bytes, headers: dict[str, str] | None = None, body: bytes = b"") -> Answer:
         """Send a request on a new connection."""

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qsl, unquote_to_bytes, urlencode
 
 from clickloop.machine.core_client import NotRunningError, call_core
-from tests.click.mmdb import country_base
+from tests.click.geo.mmdb import country_base
 
 COMMAND = [sys.executable, "-m", "clickloop"]
 PATIENCE_SECONDS = 60.0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from clickloop.setup.catalog import FILE_NAME as CATALOG
-from tests.click.mmdb import country_base
+from tests.click.geo.mmdb import FLAT_CITY, GEOIP_ISP, GEOLITE_CITY, base_of, country_base
 from tests.journey.running import eventually, running
 
 pytestmark = pytest.mark.journey
@@ -31,6 +31,40 @@ def test_with_a_bad_geo_base_visitors_are_redirected_an_alarm_says_so_and_a_good
         countries = {click["click_id"]: click["country"] for click in tracker.all_of("clicks")}
         assert [countries[click_id] for click_id in clicked] == ["", "DE"]
         eventually(lambda: tracker.got("health")["alarms"] == [], told=tracker.log_text)
+
+
+def test_bases_in_the_data_folder_fill_macros_and_clicks_and_are_swapped_while_visitors_arrive(tmp_path: Path) -> None:
+    geo = tmp_path / "data" / "geo"
+    geo.mkdir(parents=True)
+    (geo / "city.mmdb").write_bytes(base_of(GEOLITE_CITY, "GeoLite2-City"))
+    (geo / "isp.mmdb").write_bytes(base_of(GEOIP_ISP, "GeoIP2-ISP"))
+    with running(tmp_path / "data", geo_base="") as tracker:
+        assert [
+            macro["available"] for macro in tracker.got("macros")["macros"] if macro["name"] in ("city", "connection")
+        ] == [
+            *(True, False),
+        ]
+        campaign = tracker.set_up("")
+        clicked = [tracker.click(campaign.key)]
+        (geo / "city.mmdb").write_bytes(base_of(FLAT_CITY, "city")[:-9])  # half a download, in place
+        eventually(lambda: len(tracker.got("health")["alarms"]) == 1, told=tracker.log_text)
+        clicked.append(tracker.click(campaign.key))
+        fresh = tmp_path / "fresh.mmdb"
+        fresh.write_bytes(base_of(FLAT_CITY, "city"))
+        fresh.replace(geo / "city.mmdb")
+        eventually(lambda: "geo base taken" in tracker.log_text(), told=tracker.log_text)
+        clicked.append(tracker.click(campaign.key))
+        eventually(lambda: len(tracker.all_of("clicks")) == 3, told=tracker.log_text)
+        places = {
+            click["click_id"]: (click["region"], click["city"], click["isp"]) for click in tracker.all_of("clicks")
+        }
+        here = ("US-CA", "Los Angeles", "T-Mobile USA")
+        assert [places[click_id] for click_id in clicked] == [here, here, ("DE-BY", "Munich", "T-Mobile USA")]
+        assert [base["kind"] for base in tracker.got("health")["geo"]["bases"]] == [
+            "city",
+            "GeoIP2-ISP",
+            "GeoLite2-Country",
+        ]
 
 
 def test_in_a_folder_that_everybody_may_read_every_file_is_private(tmp_path: Path) -> None:

@@ -12,21 +12,10 @@ from msgspec.structs import replace
 from clickloop.click.click import Screening
 from clickloop.conversion.notice import RefusalReason
 from clickloop.conversion.notice_log import NoticeOutcome
-from clickloop.demo.figures import (
-    ApiClick,
-    ApiConversion,
-    ApiMoney,
-    ApiNotice,
-    ApiPostback,
-    ApiStatus,
-    ObservedTraffic,
-    SentNotice,
-    SentStep,
-    TrackerData,
-    Visit,
-    check_figures,
-)
+from clickloop.demo.figures import check_figures
+from clickloop.demo.observed import CampaignVisit, ObservedTraffic, SentNotice, SentStep
 from clickloop.demo.plan import DELIVERED, ConversionStep, Fate, PlannedVisitor, make_plan
+from clickloop.demo.reported import ApiClick, ApiConversion, ApiMoney, ApiNotice, ApiPostback, ApiStatus, TrackerData
 from clickloop.demo.standins import NetworkVisit, ReceivedPostback
 from clickloop.postback.state import PostbackState
 
@@ -99,8 +88,8 @@ def _observed() -> ObservedTraffic:
     assert sale.source == DELIVERED
     return ObservedTraffic(
         visits=(
-            Visit(_visitor(1), 302, "c1", ""),
-            Visit(_visitor(2, Screening.PREVIEW_BOT), 302, "c2", ""),
+            CampaignVisit(_visitor(1), 302, "c1", ""),
+            CampaignVisit(_visitor(2, Screening.PREVIEW_BOT), 302, "c2", ""),
         ),
         arrivals=(NetworkVisit("c1", b"\xff+1", "1"), NetworkVisit("c2", b"\xff+2", "1")),
         sent=(
@@ -139,15 +128,17 @@ def _reported() -> TrackerData:
     cost = ApiMoney("0.01", "USD")
     return TrackerData(
         clicks=(
-            ApiClick("c1", "�+1", cost, "", "mobile", "US"),
-            ApiClick("c2", "�+2", cost, "preview_bot", "bot", "US"),
+            ApiClick("c1", "�+1", cost, "", "mobile", "US", 1),
+            ApiClick("c2", "�+2", cost, "preview_bot", "bot", "US", 1),
         ),
         notices=(
             ApiNotice("n1", "s2s", "new", None, []),
             ApiNotice("n2", "api", "changed", None, []),
             ApiNotice("n3", "s2s", "refused", "forged_click_id", []),
         ),
-        conversions=(ApiConversion("v1", "c1", "T1", ApiStatus("sale", "Sale", "confirmed"), ApiMoney("5.00", "USD")),),
+        conversions=(
+            ApiConversion("v1", "c1", "T1", ApiStatus("sale", "Sale", "confirmed"), ApiMoney("5.00", "USD"), 1),
+        ),
         postbacks=(
             _postback("p1", 1, PostbackState.SKIPPED, 0, "status_not_selected"),
             _postback("p2", 1, PostbackState.DELIVERED, 2),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.click.click_values import _VALUES
-from clickloop.macro import EncodingContext, Severity, TemplateIssue, TemplateIssueCode, check, parse, unreplaced_macro
+from clickloop.macro import EncodingContext, Severity, TemplateIssue, TemplateIssueCode, check, unreplaced_macro
 from clickloop.macro.known import BY_NAME
 
 VALUES_OF_CLICKS = frozenset(_VALUES)
@@ -138,40 +138,15 @@ def test_a_conversions_macro_in_an_offer_url_is_found() -> None:
     assert one("https://x.example/?p={payout}", at_click=True).code is TemplateIssueCode.NO_VALUE_YET
 
 
-def test_a_rules_name_in_an_offer_url_is_found_and_in_a_postback_not() -> None:
-    assert one("https://x.example/?r={rule.name}", at_click=True).code is TemplateIssueCode.NO_VALUE_YET
-    assert check("https://x.example/?r={rule.name}", ROWS) == ()
+def test_names_of_rule_path_and_landing_are_filled_in_everywhere() -> None:
+    for name in ("rule.name", "path.name", "landing.id", "lander_name"):
+        for at_click in (True, False):
+            assert check(f"https://x.example/?a={{{name}}}", ROWS, at_click=at_click) == ()
 
 
-@pytest.mark.parametrize("at_click", [True, False])
-@pytest.mark.parametrize(
-    "name", ["region", "city", "isp", "connection", "connection_type", "path.name", "landing.id", "lander_name"]
-)
-def test_a_macro_that_nothing_fills_in_is_reported_everywhere(name: str, at_click: bool) -> None:
-    for place in EncodingContext:
-        findings = check(f"https://x.example/?a={{{name}}}", ROWS, place, at_click=at_click)
-        assert [(found.code, found.text) for found in findings] == [(TemplateIssueCode.NO_VALUE_YET, f"{{{name}}}")]
-        assert "not available yet" in findings[0].sentence
-
-
-@pytest.mark.parametrize("text", ["{citty}", "{ city }", "[city]", "{reggion}", "{lander-id}"])
-def test_a_macro_that_nothing_fills_in_is_never_suggested(text: str) -> None:
-    for name in ("city", "region", "lander", "landing"):
-        assert f"{{{name}" not in one(f"https://x.example/?a={text}").remedy
-
-
-def test_the_remedy_for_a_macro_without_a_value_names_the_sources_own_parameter() -> None:
-    rows = {"region": "token3"}
-    (finding,) = check("https://x.example/?r={region}", rows)
-    assert "{var:region}" in finding.remedy
-    assert check("https://x.example/?r={var:region}", rows) == ()
-    assert parse("{var:region}", rows).names == ("token3",)
-
-
-def test_every_macro_that_is_available_before_a_conversion_gets_its_value_from_a_click_or_the_clock() -> None:
-    given = {name for name, macro in BY_NAME.items() if macro.available and macro.at_click}
+def test_every_macro_with_a_value_before_a_conversion_gets_its_value_from_a_click_or_the_clock() -> None:
+    given = {name for name, macro in BY_NAME.items() if macro.at_click}
     assert given - VALUES_OF_CLICKS == {"now"}
-    assert {name for name in VALUES_OF_CLICKS if not BY_NAME[name].available} == {"landing.id", "landing.name"}
 
 
 def test_a_json_body_is_not_mistaken_for_macros() -> None:

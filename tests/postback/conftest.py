@@ -13,7 +13,7 @@ from clickloop.click.click import Click
 from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.status import SALE
 from clickloop.money import Money
-from clickloop.postback.rule import RequestTemplate, Rule
+from clickloop.postback.rule import PostbackRule, RequestTemplate
 from tests.postback.delivery.delivering import Bench
 
 NOW = 1_800_000_000_000
@@ -40,7 +40,7 @@ CONVERSION = Conversion(
     updated_at=NOW,
     version=1,
 )
-RULE = Rule(
+RULE = PostbackRule(
     rule_id=1,
     name="Traffic source postback",
     source_id=3,
@@ -49,7 +49,7 @@ RULE = Rule(
 
 MakeConversion = Callable[..., Conversion]
 MakeChange = Callable[..., Change]
-MakeRule = Callable[..., Rule]
+MakeRule = Callable[..., PostbackRule]
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def change() -> MakeChange:
 def rule() -> MakeRule:
     """A factory of postback rules of a source, with overrides."""
 
-    def make(**given: Any) -> Rule:
+    def make(**given: Any) -> PostbackRule:
         return msgspec.structs.replace(RULE, **given)
 
     return make

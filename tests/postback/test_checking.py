@@ -11,8 +11,8 @@ from clickloop.postback.rule import (
     Conditions,
     Header,
     Method,
+    PostbackRule,
     RequestTemplate,
-    Rule,
     Schedule,
     Success,
     Trigger,
@@ -113,8 +113,8 @@ CASES: list[tuple[RuleFault, str, dict[str, Any]]] = [
 ]
 
 
-def rule(**given: Any) -> Rule:
-    return msgspec.structs.replace(Rule(rule_id=0, name="Postback", request=GOOD), **given)
+def rule(**given: Any) -> PostbackRule:
+    return msgspec.structs.replace(PostbackRule(rule_id=0, name="Postback", request=GOOD), **given)
 
 
 @pytest.mark.parametrize(("fault", "field", "given"), CASES)

@@ -13,7 +13,7 @@ from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.status import CountsAs, Status
 from clickloop.money import Money
 from clickloop.postback.due import DuePostback, RuleContext, SkippedPostback, SkipReason, decide_postback
-from clickloop.postback.rule import Conditions, PostbackRequest, RequestTemplate, Rule, Trigger
+from clickloop.postback.rule import Conditions, PostbackRequest, PostbackRule, RequestTemplate, Trigger
 
 NOW = 1_800_000_000_000
 REQUEST = PostbackRequest(url="https://source.example/")
@@ -22,7 +22,9 @@ SALE = Status("sale", "Sale", CountsAs.CONFIRMED)
 REJECTED = Status("rejected", "Rejected", CountsAs.REJECTED)
 
 
-def decide(change: Change, rule: Rule, uses_external_id: bool = True, **earlier: Any) -> DuePostback | SkippedPostback:
+def decide(
+    change: Change, rule: PostbackRule, uses_external_id: bool = True, **earlier: Any
+) -> DuePostback | SkippedPostback:
     return decide_postback(
         change, rule, RuleContext(**earlier), uses_external_id=uses_external_id, now_ms=NOW, resolve=lambda: REQUEST
     )
@@ -325,7 +327,7 @@ def test_a_postback_is_due_if_and_only_if_every_condition_is_met(
         version=1,
     )
     conditions = Conditions(only_first=only_first, every_nth=every, minimum_payout_micros=minimum)
-    rule = Rule(
+    rule = PostbackRule(
         rule_id=1, name="r", active=active, request=RequestTemplate(url="http://a.example/"), conditions=conditions
     )
     changed = Change(before=None, after=after, at=NOW, notice_id="n", disable_postback=disabled)

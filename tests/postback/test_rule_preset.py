@@ -7,7 +7,7 @@ from clickloop.macro import EncodingContext, check
 from clickloop.postback.checking import check_rule
 from clickloop.postback.masking import MASK, masked_request
 from clickloop.postback.retry import AttemptOutcome, fault_of
-from clickloop.postback.rule import RequestTemplate, Rule
+from clickloop.postback.rule import PostbackRule, RequestTemplate
 from clickloop.postback.rule_preset import FillFault, RulePreset, request_of_preset, rule_presets
 from clickloop.postback.values import ready_request
 
@@ -27,7 +27,7 @@ def test_the_messengers_and_a_webhook_exist() -> None:
 
 @each_preset
 def test_filled_in_with_its_examples_a_preset_can_be_saved(preset: RulePreset) -> None:
-    rule = Rule(rule_id=0, name=preset.name, request=filled(preset), success=preset.success)
+    rule = PostbackRule(rule_id=0, name=preset.name, request=filled(preset), success=preset.success)
     assert check_rule(rule, ("sale",)) == ()
 
 

@@ -15,7 +15,7 @@ from clickloop.conversion.conversion import Conversion, Parameters
 from clickloop.conversion.status import SALE
 from clickloop.macro import KNOWN, Values
 from clickloop.money import Money
-from clickloop.postback.rule import BodyKind, Conditions, Header, Method, PostbackRequest, RequestTemplate, Rule
+from clickloop.postback.rule import BodyKind, Conditions, Header, Method, PostbackRequest, PostbackRule, RequestTemplate
 from clickloop.postback.sending.target import RequestTarget, TargetFault, escaped_url, target_of
 from clickloop.postback.values import change_values, ready_request, reported_micros
 from clickloop.text import escape_bytes, unescape_bytes
@@ -30,11 +30,11 @@ ROWS = (("zoneid", "token1"), ("external_id", "externalid"))
 
 def resolve(template: RequestTemplate, conversion: Conversion, conditions: Conditions = ALL) -> PostbackRequest:
     ready = ready_request(template, ROWS)
-    rule = Rule(rule_id=1, name="r", request=template, conditions=conditions)
+    rule = PostbackRule(rule_id=1, name="r", request=template, conditions=conditions)
     return ready.resolve(values_of(conversion, rule, "p" * 26), NOW, lambda: 7)
 
 
-def values_of(conversion: Conversion, rule: Rule, postback_id: str) -> Values:
+def values_of(conversion: Conversion, rule: PostbackRule, postback_id: str) -> Values:
     values = change_values(conversion, rule.conditions.payout_percent, SETUP)
     values.put("postback_id", postback_id)
     values.put("rule.name", rule.name)
@@ -269,7 +269,9 @@ def test_values_that_many_rules_share_are_those_of_each(conversion: Any) -> None
     assert (other["payout"], other["token1"]) == ("12.5", "4711")
     shared = change_values(conversion(), 70, SETUP, other)
     for name in ("first", "second"):
-        rule = Rule(rule_id=1, name=name, request=RequestTemplate(url=""), conditions=Conditions(payout_percent=70))
+        rule = PostbackRule(
+            rule_id=1, name=name, request=RequestTemplate(url=""), conditions=Conditions(payout_percent=70)
+        )
         template = RequestTemplate(
             method=Method.POST,
             url="https://s.example/?r={rule.name}&n={postback_id}&p={payout}&z={token1}&u={unknown}&l={landing.name}",

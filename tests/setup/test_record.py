@@ -14,7 +14,7 @@ from clickloop.setup.record import copied_name, line_faults, with_changes
 from clickloop.setup.traffic_source import NewSource, SourceChange, TrafficSource
 
 KINDS = [
-    (Campaign, CampaignChange, NewCampaign, {"cost"}),
+    (Campaign, CampaignChange, NewCampaign, {"cost", "offers"}),
     (Network, NetworkChange, NewNetwork, set()),
     (Offer, OfferChange, NewOffer, {"payout"}),
     (TrafficSource, SourceChange, NewSource, set()),

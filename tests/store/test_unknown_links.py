@@ -37,6 +37,14 @@ def test_only_the_latest_keys_are_kept_and_all_are_counted(tmp_path: Path) -> No
     assert (found.total, len(found.latest), found.latest[0].key) == (1_000, MAX_KEYS, "k999")
 
 
+def test_landing_clicks_without_a_click_id_are_counted_beside_the_links(tmp_path: Path) -> None:
+    links = counter(tmp_path)
+    links.note_lost_landing_click()
+    links.note_lost_landing_click()
+    links.write(NOW)
+    assert read_unknown_links(tmp_path) == UnknownLinks(0, NOW, (), 2)
+
+
 @pytest.mark.parametrize(
     ("path", "key"),
     [

@@ -8,27 +8,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.click.click import Click, Flag, Screening
-from clickloop.click.routing import Routes
+from clickloop.click.place import NOWHERE, Place
+from clickloop.click.routing.routes import Routes
 from clickloop.click.trial_mark import TEST_PARAMETER, new_mark
 from clickloop.click.visitor import Visitors
+from clickloop.click.visitor_cookie import VisitorCookies
 from clickloop.click_id import ClickId, ClickIds
 from clickloop.conversion.notice import Channel, RawNotice, RefusalReason
 from clickloop.edge.message import HttpRequest
 from clickloop.record_id import RecordIds
-from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare
+from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow
 from clickloop.store.journal.writer import JournalFull
 from clickloop.text import unescape_bytes
 from clickloop.tracking.take import Edge, record_clicks, take_click, take_notice
+from tests.flows import flow_in_catalog
 
 NOW = 1_800_000_000_000
 PHONE = b"Mozilla/5.0 (Linux; Android 14; SM-A546B) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129.0.0.0 Mobile Safari/537.36"
 
 
 class Nowhere:
-    """A country database that knows one address."""
+    """A base that knows one address."""
 
-    def country(self, ip: str) -> str:
-        return "DE" if ip == "198.51.100.7" else ""
+    def place(self, ip: str) -> Place:
+        return Place("DE") if ip == "198.51.100.7" else NOWHERE
 
 
 VISITORS = Visitors(Nowhere())
@@ -77,10 +80,10 @@ def an_edge(
         cost_micros=None,
         cost_currency="EUR",
         rows=(CatalogRow(-1, "external_id"), CatalogRow(0, "cost"), CatalogRow(1, "zone")),
-        shares=(CatalogShare(11, 1),),
+        flow_id=9,
     )
     campaign = msgspec.structs.replace(campaign, **changes)
-    catalog = Catalog((campaign,), (CatalogOffer(11, "Offer", url, 5, "Net"),))
+    catalog = Catalog((campaign,), (CatalogOffer(11, "Offer", url, 5, "Net"),), flows=(flow_in_catalog((11, 1)),))
     clicks, notices = Paper(), Paper()
     edge = Edge(
         routes=Routes(catalog, ""),
@@ -91,7 +94,9 @@ def an_edge(
         notices=notices,
         deferred=notices,
         clock=lambda: NOW,
-        chance=lambda: 0.5,
+        page_events=Paper(),
+        draw=lambda: 1 << 62,
+        cookies=VisitorCookies(b"k" * 16),
         currency="USD",
     )
     return edge, clicks, notices
@@ -125,6 +130,9 @@ def test_a_click_is_recorded_with_all_that_is_known_of_it() -> None:
         at=NOW,
         campaign_id=7,
         source_id=3,
+        flow_id=9,
+        flow_version=1,
+        path_id=1,
         offer_id=11,
         network_id=5,
         external_id="a&b",

@@ -47,6 +47,10 @@ FORMER_NAMES = {"receivers": "lanes"}
 """Tables that a migration renamed."""
 
 
+FILLED = {"flows", "flow_parts", "flow_references", "flow_versions"}
+"""Tables that a migration fills from others."""
+
+
 class KeptFolder(msgspec.Struct, frozen=True):
     """The contents of an archived folder once everything is settled. ``late``: a click that was not settled yet."""
 
@@ -70,15 +74,19 @@ def unpacked(revision: str, target: Path) -> Path:
 
 
 def counted(path: Path) -> dict[str, int]:
-    """Rows by table, as SQLite itself counts them."""
+    """Rows by table, as SQLite itself counts them; without tables that are empty, which a later version may have added."""
     with closing(sqlite3.connect(path)) as database:
-        names = [table.name for table in metadata.sorted_tables if table.name not in {"settings", "settled_segments"}]
+        names = [
+            table.name
+            for table in metadata.sorted_tables
+            if table.name not in {"settings", "settled_segments"} | FILLED
+        ]
         known = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         stored = {name: name if name in known else FORMER_NAMES.get(name, "") for name in names}
         return {
-            name: database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            name: count
             for name, table in stored.items()
-            if table in known
+            if table in known and (count := database.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
         }
 
 
@@ -113,7 +121,7 @@ def test_a_folder_of_an_earlier_version_is_opened_and_all_that_waited_is_settled
         assert audit_everything(core.ledger).mismatches == ()
         whole = counted(folder / LEDGER_FILE)
         assert (whole["notices"], whole["conversions"]) == (kept.notices, kept.conversions)
-        assert whole["fact_outbox"] == 0
+        assert "fact_outbox" not in whole
         for click_id in (kept.early, kept.late):
             kinds = traced(core, click_id)
             assert {EventKind.CLICK, EventKind.NOTICE, EventKind.CONVERSION} <= kinds

@@ -8,7 +8,7 @@ import msgspec
 from clickloop.alarm.tracker import AlarmMessage
 from clickloop.clock import DAY_MS
 from clickloop.postback.alarm_rules import AlarmRules
-from clickloop.postback.rule import Rule
+from clickloop.postback.rule import PostbackRule
 
 MAX_WAITING = 500  # a receiver that is down for weeks must not fill the disk
 MAX_FINISHED = 200
@@ -57,7 +57,7 @@ class AlarmAttempt(msgspec.Struct, frozen=True, kw_only=True):
 class SendingJob(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt to make: a message, and the current rule."""
 
-    rule: Rule
+    rule: PostbackRule
     message: AlarmMessage
     attempts: int = 0
     """Number of earlier attempts."""

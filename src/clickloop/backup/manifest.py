@@ -39,6 +39,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
     clicks: int = 0
     clicks_in_journal: int = 0
+    page_events_in_journal: int = 0
     notices: int = 0
     notices_in_journal: int = 0
     conversions: int = 0

@@ -26,6 +26,7 @@ from clickloop.store.identity import FACTS_FILE, LEDGER_FILE, STAND_IN_FILE
 from clickloop.store.identity import FILE_NAME as IDENTITY_FILE
 from clickloop.store.journal.listing import segment_numbers, writer_directories
 from clickloop.store.journal.segment import (
+    CLICKS_STREAM,
     CLOSED_SUFFIX,
     DAMAGED_SUFFIX,
     NOTICES_STREAM,
@@ -92,8 +93,8 @@ def take_snapshot(folder: Path, copies: Path, links: Path) -> Snapshot:
                 copy_file(folder / name, copies / name)
         _link_uploads(folder, links, snapshot)
         streams = sorted(entry.name for entry in _directories(folder / JOURNAL))
-        # Notices before clicks, so that the click of each notice in the backup is in it, too.
-        for stream in sorted(streams, key=lambda name: (name != NOTICES_STREAM, name)):
+        # Notices first and clicks last, so that the landing click and the click of each notice in the backup are in it, too.
+        for stream in sorted(streams, key=lambda name: (name != NOTICES_STREAM, name == CLICKS_STREAM, name)):
             _link_stream(folder, stream, links, snapshot)
     except BaseException as error:
         snapshot.ledger.close()
@@ -175,7 +176,7 @@ def _link_stream(folder: Path, stream: str, links: Path, snapshot: Snapshot) -> 
             _copy_small(directory / name, f"{prefix}/{name}", links, snapshot)
         numbers = segment_numbers(directory)
         for number in sorted(numbers):
-            is_fixed = stream == NOTICES_STREAM
+            is_fixed = stream != CLICKS_STREAM
             snapshot.segments.append(_link_segment(directory, number, prefix, links, is_fixed=is_fixed))
         newest = _newest_settled(folder / SETTLED / stream / directory.name)
         if newest is not None:

@@ -34,7 +34,7 @@ from clickloop.machine.file_lock import LockedError, take_lock, write_holder
 from clickloop.store.directory import sync_directory
 from clickloop.store.disk_room import MIN_FREE_BYTES
 from clickloop.store.identity import FACTS_FILE, LEDGER_FILE
-from clickloop.store.journal.segment import CLICKS_STREAM, NOTICES_STREAM, TRAILER_START
+from clickloop.store.journal.segment import CLICKS_STREAM, NOTICES_STREAM, PAGE_EVENTS_STREAM, TRAILER_START
 
 MAX_TRIES = 20
 """Maximum number of snapshots to begin, if the core is restarted during each."""
@@ -249,6 +249,7 @@ def _manifest(
             clicks=facts.clicks,
             clicks_in_journal=records.get(CLICKS_STREAM, 0),
             notices_in_journal=records.get(NOTICES_STREAM, 0),
+            page_events_in_journal=records.get(PAGE_EVENTS_STREAM, 0),
         ),
         marks=change(
             ledger.marks,

@@ -150,9 +150,13 @@ def _contents(manifest: "Manifest") -> str:
         )
     )
     journal = ""
-    if counts.clicks_in_journal or counts.notices_in_journal:
-        notices = pluralize(counts.notices_in_journal, "incoming postback")
-        journal = f" To be processed at the next start: {pluralize(counts.clicks_in_journal, 'click')}, {notices}."
+    if counts.clicks_in_journal or counts.page_events_in_journal or counts.notices_in_journal:
+        parts = [
+            pluralize(counts.clicks_in_journal, "click"),
+            *([pluralize(counts.page_events_in_journal, "page event")] if counts.page_events_in_journal else []),
+            pluralize(counts.notices_in_journal, "incoming postback"),
+        ]
+        journal = f" To be processed at the next start: {', '.join(parts)}."
     facts = ", ".join(
         (
             pluralize(counts.clicks, "click"),

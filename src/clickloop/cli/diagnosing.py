@@ -32,6 +32,16 @@ def simulate(
     offer: Annotated[int | None, typer.Option(min=1, help="ID of the offer to send the visitor to.")] = None,
     useragent: Annotated[str, typer.Option(help="The visitor's User-Agent.")] = "",
     country: Annotated[str, typer.Option(help="The visitor's country, two letters.")] = "",
+    route: Annotated[
+        bool,
+        typer.Option("--route", help="Explain the route instead: rule by rule, with the share of each destination."),
+    ] = False,
+    value: Annotated[
+        list[str] | None,
+        typer.Option(help="With --route: a value that conditions compare, field=value, such as region=US-CA."),
+    ] = None,
+    at: Annotated[str, typer.Option(help="With --route: local time of the visit, such as 2026-12-01T14:00.")] = "",
+    zone: Annotated[str, typer.Option(help="With --route: the time zone of --at.")] = "UTC",
     payout: Annotated[str, typer.Option(help="Payout, as the network would send it.")] = "",
     status: Annotated[str, typer.Option(help="Status, as the network would send it.")] = "",
     txid: Annotated[str, typer.Option(help="Transaction ID, as the network would send it.")] = "",
@@ -42,23 +52,42 @@ def simulate(
     """Simulate a visit and a conversion. Shows the redirect, each rule's decision and the requests; stores and sends nothing."""
     import msgspec
 
+    form = "json" if as_json else "text"
+    if route:
+        if campaign is None:
+            raise stop("--route takes the ID of a campaign.", REFUSED)
+        given = {"country": country, "useragent": useragent} | _pairs("--value", value)
+        visitor = {
+            "values": {name: text for name, text in given.items() if text},
+            "parameters": _pairs("--param", param),
+            "at": at,
+            "zone": zone,
+        }
+        path = f"/api/v1/campaigns/{campaign}/route?format={form}"
+        answer = send_request(data, "POST", path, msgspec.json.encode(visitor))
+        typer.echo(answer.body.decode().rstrip("\n"))
+        return
     body: dict[str, object] = {"campaign_id": campaign, "click_id": click_id, "conversion_id": conversion_id}
     if param is not None:
-        pairs = [pair.partition("=") for pair in param]
-        if any(not equals for _, equals, _ in pairs):
-            raise stop("--param takes name=value.", REFUSED)
-        body["parameters"] = {name: value for name, _, value in pairs}
-    visitor = {"useragent": useragent, "country": country}
+        body["parameters"] = _pairs("--param", param)
+    described = {"useragent": useragent, "country": country}
     notice = {"payout": payout, "status": status, "txid": txid, "currency": currency}
-    if any(visitor.values()):
-        body["visitor"] = visitor
+    if any(described.values()):
+        body["visitor"] = described
     if any(notice.values()):
         body["conversion"] = notice
     if offer is not None:
         body["offer_id"] = offer
-    form = "json" if as_json else "text"
     answer = send_request(data, "POST", f"/api/v1/simulate?format={form}", msgspec.json.encode(body))
     typer.echo(answer.body.decode().rstrip("\n"))
+
+
+def _pairs(option: str, given: list[str] | None) -> dict[str, str]:
+    """Return the values of an option that takes name=value."""
+    pairs = [pair.partition("=") for pair in given or ()]
+    if any(not equals for _, equals, _ in pairs):
+        raise stop(f"{option} takes name=value.", REFUSED)
+    return {name: value for name, _, value in pairs}
 
 
 def doctor(
@@ -70,8 +99,11 @@ def doctor(
             help="Confirm the reported damage to the journal and to single rows once you have dealt with it. This ends the alarm.",
         ),
     ] = False,
+    geo_base: Annotated[
+        str, typer.Option(envvar="CLICKLOOP_GEO_BASE", help="Geo bases of a tracker that is not running.")
+    ] = "",
 ) -> None:
-    """Examine a data folder: versions, disk, journal, ledger, facts, and whether every postback is accounted for.
+    """Examine a data folder: versions, disk, journal, ledger, facts, geo bases, and whether every postback is accounted for.
 
     Works with or without a running server. Exits with 1 if a fault is found.
     """
@@ -97,7 +129,7 @@ def doctor(
             rows = 0  # examine() below reports what is wrong with the ledger
         if rows:
             typer.echo(f"Accepted {pluralize(rows, 'changed row')} in the ledger. The change log lists them.")
-    findings = examine(folder, wall_clock())
+    findings = examine(folder, wall_clock(), geo_base)
     for finding in findings:
         typer.echo(f"{finding.verdict:<8} {finding.place:<10} {finding.sentence}")
         if finding.remedy:

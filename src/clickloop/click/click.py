@@ -56,9 +56,24 @@ class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
     at: int
     campaign_id: int
     source_id: int
+    flow_id: int = 0
+    """The flow that decided. After ``hops`` it is another campaign's."""
+    flow_version: int = 0
+    rule_id: int = 0
+    """The rule that took the visitor; 0: a default path did."""
+    path_id: int = 0
     landing_id: int = 0
     offer_id: int = 0
+    """0 for a visitor sent to a landing: the offer is that of their landing click."""
     network_id: int = 0
+    draw: int = 0
+    """The random number of 63 bits that each choice was derived from; 0 if there was nothing to choose among."""
+    failed_conditions: str = ""
+    """One letter per active rule that was tried and did not hold: the position of the condition that failed, from ``a``."""
+    hops: str = ""
+    """Flows that led to another campaign's, each as ``flow:version:rule:path:failed_conditions``, separated by commas."""
+    query: str = ""
+    """The link's parameters that conditions of the flow compare and no other field holds, as a query string."""
     external_id: str = ""
     cost_micros: int = 0
     cost_currency: str = ""
@@ -68,6 +83,14 @@ class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
     ip: str = ""
     country: str = ""
     """ISO 3166-1 alpha-2, upper case."""
+    region: str = ""
+    """ISO 3166-2, such as ``US-CA``."""
+    city: str = ""
+    isp: str = ""
+    asn: str = ""
+    """Number of the autonomous system, as digits."""
+    connection: str = ""
+    """``mobile``, ``broadband``, ``corporate``, ``dialup`` or ``satellite``."""
     language: str = ""
     """First tag of Accept-Language, lower case: ``en`` or ``pt-br``."""
     useragent: str = ""
@@ -82,6 +105,10 @@ class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
     browser_version: str = ""
     unique: bool = False
     """Whether the visitor came without a cookie of ours."""
+    visit_number: int = 0
+    """1 for the visitor's first visit to the campaign; 0 if not counted."""
+    marks: str = ""
+    """Marks of suspicious traffic, separated by commas."""
     screening: str = ""
     flags: str = ""
     """Values of ``Flag``, separated by commas."""
@@ -115,3 +142,9 @@ class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
     v28: str = ""
     v29: str = ""
     v30: str = ""
+
+    @property
+    def came_over_page(self) -> bool:
+        """Return whether the visitor saw a landing, or a page tracked directly: the offer is that of a landing click."""
+        # A page tracked directly redirects nobody. Files of earlier versions have no paths.
+        return bool(self.landing_id or (self.path_id and not self.target))

@@ -20,7 +20,7 @@ class ScreeningFilter(enum.StrEnum):
 
 
 class ClickFilter(LogFilter, frozen=True, omit_defaults=True, kw_only=True):
-    """Filter of clicks. An empty ``external_id`` selects clicks without one."""
+    """Filter of clicks. An empty text selects clicks without one."""
 
     campaign_id: RecordNumber = None
     source_id: RecordNumber = None
@@ -36,4 +36,19 @@ class ClickFilter(LogFilter, frozen=True, omit_defaults=True, kw_only=True):
     external_id: (
         Annotated[str, Meta(max_length=1024, description="Only clicks with exactly this click ID from the source.")]
         | None
+    ) = None
+    country: (
+        Annotated[str, Meta(max_length=2, description="Only clicks from this country.", examples=["US"])] | None
+    ) = None
+    region: (
+        Annotated[str, Meta(max_length=6, description="Only clicks from this region.", examples=["US-CA"])] | None
+    ) = None
+    isp: (
+        Annotated[
+            str, Meta(max_length=100, description="Only clicks through exactly this provider.", extra={LABEL: "ISP"})
+        ]
+        | None
+    ) = None
+    connection: (
+        Annotated[str, Meta(max_length=20, description="Only clicks with this connection.", examples=["mobile"])] | None
     ) = None

@@ -19,6 +19,8 @@ class SetupNames(msgspec.Struct, frozen=True, gc=False):
     offer_name: str = ""
     network_name: str = ""
     landing_name: str = ""
+    rule_name: str = ""
+    path_name: str = ""
 
 
 def click_values(names: Iterable[str], click: Click, setup: SetupNames) -> dict[str, str]:
@@ -61,10 +63,16 @@ _VALUES: dict[str, Callable[[Click, SetupNames], str]] = {
     "network.name": lambda click, setup: setup.network_name,
     "landing.id": lambda click, setup: _number(click.landing_id),
     "landing.name": lambda click, setup: setup.landing_name,
+    "rule.name": lambda click, setup: setup.rule_name,
+    "path.name": lambda click, setup: setup.path_name,
     "domain": lambda click, setup: click.domain,
     "ip": lambda click, setup: click.ip,
     "country": lambda click, setup: click.country,
     "country.name": lambda click, setup: country_name(click.country),
+    "region": lambda click, setup: click.region,
+    "city": lambda click, setup: click.city,
+    "isp": lambda click, setup: click.isp,
+    "connection": lambda click, setup: click.connection,
     "language": lambda click, setup: click.language,
     "useragent": lambda click, setup: click.useragent,
     "referrer": lambda click, setup: click.referrer,
@@ -99,4 +107,6 @@ _OF_SETUP = (
     "network.name",
     "landing.id",
     "landing.name",
+    "rule.name",
+    "path.name",
 )

@@ -255,6 +255,34 @@ _NAMES = {
 }
 
 
+_OTHER_NAMES = {
+    "usa": "US",
+    "u.s.": "US",
+    "america": "US",
+    "uk": "GB",
+    "great britain": "GB",
+    "england": "GB",
+    "czech republic": "CZ",
+    "holland": "NL",
+    "turkey": "TR",
+    "uae": "AE",
+    "korea": "KR",
+    "ivory coast": "CI",
+}
+"""Names that people type, in lower case."""
+_CODES = {name.removeprefix("The ").casefold(): code for code, name in _NAMES.items()} | _OTHER_NAMES
+COUNTRIES = tuple(sorted(_NAMES.items(), key=lambda item: item[1]))
+"""Code and name of every country, by name."""
+
+
+def country_code(text: str) -> str | None:
+    """Return the code that a code in any case or an English name means; None: neither is known."""
+    word = text.strip()
+    if word.upper() in _NAMES:
+        return word.upper()
+    return _CODES.get(word.casefold().removeprefix("the "))
+
+
 def country_name(code: str) -> str:
     """Return the English name of a country, or the code itself if it is unknown."""
     return _NAMES.get(code, code)

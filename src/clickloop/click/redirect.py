@@ -1,8 +1,14 @@
 """The redirect response, and the cookie that remembers the click."""
 
+from collections.abc import Iterator
 from email.utils import formatdate
 
 COOKIE = "clickloop"
+"""The cookie with the id of the latest click, by which a pixel finds it."""
+VISITOR_COOKIE = "clickloop_v"
+"""The visitor's signed cookie, see ``visitor_cookie``."""
+MAX_COOKIE_BYTES = 4_096  # browsers store no longer one
+MAX_SAME_COOKIES = 5
 COOKIE_SECONDS = 90 * 24 * 3600  # as long as networks usually attribute a conversion to a click
 
 
@@ -31,14 +37,46 @@ _COOKIE = b"set-cookie: %b=%%b; Max-Age=%d; Path=/; HttpOnly; SameSite=Lax\r\n" 
 _SECURE_COOKIE = _COOKIE.replace(b"SameSite=Lax", b"SameSite=None; Secure")
 
 
-def cookie_value(header: bytes) -> str:
-    """Return the click id in a Cookie header; empty if there is none."""
-    at = header.find(b"clickloop=")
+def visitor_cookie_line(value: str, secure: bool) -> bytes:
+    """Return the Set-Cookie line of the visitor's signed cookie."""
+    return (_SECURE_VISITOR_COOKIE if secure else _OWN_VISITOR_COOKIE) % value.encode("ascii")
+
+
+_OWN_VISITOR_COOKIE = _COOKIE.replace(COOKIE.encode(), VISITOR_COOKIE.encode(), 1)
+_SECURE_VISITOR_COOKIE = _SECURE_COOKIE.replace(COOKIE.encode(), VISITOR_COOKIE.encode(), 1)
+
+
+def cookie_value(header: bytes, name: str = COOKIE) -> str:
+    """Return a cookie's value in a Cookie header, at most ``MAX_COOKIE_BYTES``; empty if there is none."""
+    wanted = name.encode() + b"="
+    at = _start(header, wanted, 0)
+    return "" if at < 0 else _value(header, at + len(wanted), name)
+
+
+def cookie_values(header: bytes, name: str = COOKIE) -> Iterator[str]:
+    """Yield the values of the cookies of a name, at most ``MAX_SAME_COOKIES``.
+
+    A neighbour on the same domain can set one beside ours, which browsers may send first.
+    """
+    wanted = name.encode() + b"="
+    at = -1
+    for _ in range(MAX_SAME_COOKIES):
+        at = _start(header, wanted, at + 1)
+        if at < 0:
+            return
+        yield _value(header, at + len(wanted), name)
+
+
+def _start(header: bytes, wanted: bytes, at: int) -> int:
+    at = header.find(wanted, at)
     while at > 0 and header[at - 1] not in b"; ":  # a match at the end of another cookie's name
-        at = header.find(b"clickloop=", at + 1)
-    if at < 0:
-        return ""
-    return header[at + 10 :].split(b";", 1)[0].strip()[:64].decode("ascii", "replace")
+        at = header.find(wanted, at + 1)
+    return at
+
+
+def _value(header: bytes, at: int, name: str) -> str:
+    value = header[at:].split(b";", 1)[0].strip()
+    return value[: 64 if name == COOKIE else MAX_COOKIE_BYTES].decode("ascii", "replace")
 
 
 def date_line(now_seconds: int) -> bytes:

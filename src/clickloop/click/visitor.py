@@ -1,11 +1,15 @@
-"""Detect a visitor's country, language, device, operating system and browser, each through a bounded cache."""
+"""Detect a visitor's place, language, device, operating system and browser, each through a bounded cache."""
 
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from clickloop.click.click_json import click_json
-from clickloop.click.geo import GeoBase
+from clickloop.click.client_hints import hinted
+from clickloop.click.geo.geo_base import GeoBase
+from clickloop.click.page.page_report import Hints
+from clickloop.click.place import Place
 from clickloop.click.useragent import Device, UserAgentParser
 from clickloop.setup.instance import IpStorage, stored_address
 
@@ -17,9 +21,24 @@ _Value = TypeVar("_Value")
 
 
 class EncodedDevice(msgspec.Struct, frozen=True, gc=False):
-    """A device, and its fragment of the click's JSON: ``,"device":"tv"…``."""
+    """A device with its User-Agent, truncated, and the fragment of the click's JSON: ``,"device":"tv"…``."""
 
     device: Device
+    useragent: str
+    json: bytes
+
+
+class EncodedPlace(msgspec.Struct, frozen=True, gc=False):
+    """A place, and the fragment of the click's JSON, which includes the part of the address that may be stored."""
+
+    place: Place
+    json: bytes
+
+
+class EncodedLanguage(msgspec.Struct, frozen=True, gc=False):
+    """A language tag in lower case (``pt-br``), empty if unknown, and its fragment of the click's JSON."""
+
+    tag: str
     json: bytes
 
 
@@ -30,20 +49,20 @@ class Visitors:
         self._geo_base = geo_base
         self._parse = UserAgentParser()
         self._devices: dict[bytes, EncodedDevice] = {}
-        self._locations: dict[str, bytes] = {}
-        self._languages: dict[bytes, bytes] = {}
+        self._places: dict[str, EncodedPlace] = {}
+        self._languages: dict[bytes, EncodedLanguage] = {}
         self._ip_storage = IpStorage.FULL
 
     def set_ip_storage(self, storage: IpStorage) -> None:
-        """Set how much of an address ``location`` returns from now on."""
+        """Set how much of an address ``place_of`` returns from now on."""
         if storage is not self._ip_storage:
             self._ip_storage = storage
-            self._locations.clear()
+            self._places.clear()
 
     def use_geo_base(self, geo_base: GeoBase) -> None:
-        """Look up countries in this database from now on."""
+        """Look up places in this base from now on."""
         self._geo_base = geo_base
-        self._locations.clear()
+        self._places.clear()
 
     def stored_address(self, ip: str) -> str:
         """Return the part of an address that may be stored."""
@@ -55,42 +74,72 @@ class Visitors:
         if found is None:
             text = useragent[: USERAGENT_CHARACTERS * 4].decode("utf-8", "replace").replace("\0", "�")
             text = text[:USERAGENT_CHARACTERS]
-            device = self._parse(text)
-            found = EncodedDevice(
-                device,
-                click_json(
-                    useragent=text,
-                    device=device.kind,
-                    brand=device.brand,
-                    model=device.model,
-                    os=device.os,
-                    os_version=device.os_version,
-                    browser=device.browser,
-                    browser_version=device.browser_version,
-                ),
-            )
+            found = _encoded(self._parse(text), text)
             if len(useragent) <= USERAGENT_CHARACTERS:
                 _remember(self._devices, useragent, found)
         return found
 
-    def location(self, ip: str) -> bytes:
-        """Return the country and the part of an address that may be stored, as a fragment of the click's JSON."""
-        found = self._locations.get(ip)
+    def hinted_device_of(self, useragent: bytes, hints: Hints | None) -> EncodedDevice:
+        """Return the device of a User-Agent, with what client hints say where it is frozen. The JSON includes the text as it came."""
+        plain = self.device_of(useragent)
+        if hints is None or plain.device.screening is not None:
+            return plain
+        better = hinted(plain.useragent, hints)
+        device = plain.device
+        if better.useragent != plain.useragent:
+            device = replace(self.device_of(better.useragent.encode()).device, os_version=better.os_version)
+        elif not device.os_version:
+            device = replace(device, os_version=better.os_version)
+        return plain if device == plain.device else _encoded(device, plain.useragent)
+
+    def place_of(self, ip: str) -> EncodedPlace:
+        """Return the place of an address, which is looked up before any of it is cut off."""
+        found = self._places.get(ip)
         if found is None:
-            found = click_json(ip=stored_address(ip, self._ip_storage), country=self._geo_base.country(ip))
-            _remember(self._locations, ip, found)
+            place = self._geo_base.place(ip)
+            found = EncodedPlace(
+                place,
+                click_json(
+                    ip=stored_address(ip, self._ip_storage),
+                    country=place.country,
+                    region=place.region,
+                    city=place.city,
+                    isp=place.isp,
+                    asn=place.asn,
+                    connection=place.connection,
+                ),
+            )
+            _remember(self._places, ip, found)
         return found
 
-    def language(self, accept_language: bytes) -> bytes:
-        """Return the first tag of an Accept-Language header in lower case (``pt-br``), as a fragment of the click's JSON."""
+    def language_of(self, accept_language: bytes) -> EncodedLanguage:
+        """Return the first tag of an Accept-Language header."""
         found = self._languages.get(accept_language)
         if found is None:
             tag = accept_language[:100].split(b",", 1)[0].split(b";", 1)[0].strip().lower()
             is_tag = len(tag) <= 35 and tag.replace(b"-", b"").isalnum() and tag.isascii()
-            found = click_json(language=tag.decode("ascii")) if is_tag else b""
+            text = tag.decode("ascii") if is_tag else ""
+            found = EncodedLanguage(text, click_json(language=text))
             if len(accept_language) <= 200:
                 _remember(self._languages, accept_language, found)
         return found
+
+
+def _encoded(device: Device, useragent: str) -> EncodedDevice:
+    return EncodedDevice(
+        device,
+        useragent,
+        click_json(
+            useragent=useragent,
+            device=device.kind,
+            brand=device.brand,
+            model=device.model,
+            os=device.os,
+            os_version=device.os_version,
+            browser=device.browser,
+            browser_version=device.browser_version,
+        ),
+    )
 
 
 def _remember(cache: dict[_Key, _Value], key: _Key, value: _Value) -> None:

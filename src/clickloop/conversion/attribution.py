@@ -6,8 +6,9 @@ import msgspec
 
 from clickloop.click.click import Click, Screening
 from clickloop.clock import DAY_MS, MINUTE_MS, SECOND_MS
+from clickloop.conversion.arrival_order import are_of_same_upload, arrival_order_of
 from clickloop.conversion.conversion import Conversion, Parameters
-from clickloop.conversion.notice import Channel, Notice, NoticeFlag, RefusalReason, are_of_same_upload, arrival_order_of
+from clickloop.conversion.notice import Channel, Notice, NoticeFlag, RefusalReason
 from clickloop.conversion.payout import default_payout, payout_of
 from clickloop.conversion.status import OTHER, Status, word_key
 from clickloop.conversion.terms import NoticeTerms, accepts_address, accepts_token
@@ -141,7 +142,8 @@ def attribute(
         return Refused(refusal)
     meaning = _meaning_of(notice, terms)
     if known is None:
-        meaning = msgspec.structs.replace(meaning, flags=(*meaning.flags, *_time_flags(notice, click)))
+        no_offer = [NoticeFlag.NO_LANDING_CLICK] if click.came_over_page and not click.offer_id else []
+        meaning = msgspec.structs.replace(meaning, flags=(*meaning.flags, *_time_flags(notice, click), *no_offer))
         return New(_new(notice, click, meaning, terms, place, now_ms), meaning.flags)
     return _change(notice, known, meaning, terms, now_ms)
 

@@ -7,6 +7,7 @@ import msgspec
 
 from clickloop.click_id import LENGTH as CLICK_ID_LENGTH
 from clickloop.click_id import ClickId, ClickIdFault, ClickIds, is_shaped_like_click_id
+from clickloop.conversion.arrival_order import arrival_order_of
 from clickloop.conversion.conversion import Parameters
 from clickloop.conversion.mending import chosen_name, is_replaced, mended_click_id
 from clickloop.conversion.moment import read_moment
@@ -123,6 +124,13 @@ class NoticeFlag(Explained):
         "The time in at= is before the click. The sender's clock or time zone is wrong.",
     )
     AT_IN_FUTURE = "at_in_future", "The time in at= is in the future. The sender's clock or time zone is wrong."
+    NO_LANDING_CLICK = (
+        "no_landing_click",
+        (
+            "The visitor came over a landing page, and no click on one of its buttons was recorded before, so the offer is unknown. "
+            "Link the buttons to the click URL."
+        ),
+    )
     EVENT_UNREADABLE = (
         "event_unreadable",
         "One of event1 … event30 was not a number. It is stored as an unknown parameter.",
@@ -195,31 +203,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def arrival_order(self) -> str:
-        """Its position in the order of arrival: see ``arrival_order_of``."""
+        """Its position in the order of arrival: see ``arrival_order``."""
         return arrival_order_of(self.at, self.notice_id)
-
-
-_TIME_DIGITS = 15  # a fixed number, so that texts sort like times
-
-
-def arrival_order_of(at: int, notice_id: str) -> str:
-    """Return a notice's position in the order of arrival as a sortable text: by time (Unix milliseconds), then by id."""
-    return f"{at:0{_TIME_DIGITS}d}{notice_id}"
-
-
-_UPLOAD_CHARACTERS = 19
-"""Leading characters of a notice's id shared by all lines of an upload: the time and 45 bits; see ``upload.notice_id_of``."""
-
-
-def are_of_same_upload(order: str, other: str) -> bool:
-    """Return whether two arrival orders belong to different lines of the same upload. Only for notices of uploads."""
-    length = _TIME_DIGITS + _UPLOAD_CHARACTERS
-    return order[:length] == other[:length] and order != other
-
-
-def notice_id_of_order(order: str) -> str:
-    """Return the id of the notice with this arrival order."""
-    return order[_TIME_DIGITS:]
 
 
 NAMES = {

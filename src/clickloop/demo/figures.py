@@ -1,141 +1,18 @@
 """Compares what the simulated partners observed with what the tracker reports, check by check. Pure."""
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from math import sqrt
 
-import msgspec
-
-from clickloop.conversion.notice import NoticeFlag, RefusalReason
-from clickloop.conversion.notice_log import NoticeOutcome
-from clickloop.demo.plan import ConversionStep, Fate, PlannedVisitor
-from clickloop.demo.standins import NetworkVisit, ReceivedPostback
+from clickloop.conversion.notice import NoticeFlag
+from clickloop.demo.check import Check, check, check_number
+from clickloop.demo.observed import ObservedTraffic, SentNotice
+from clickloop.demo.plan import ConversionStep, Fate
+from clickloop.demo.reported import TrackerData
+from clickloop.demo.standins import ReceivedPostback
 from clickloop.postback.state import PostbackState
 from clickloop.text import escape_bytes, readable
-
-
-class Visit(msgspec.Struct, frozen=True):
-    """A visitor's redirect. ``click_id`` is the one in the redirect's URL; empty if there was no redirect."""
-
-    visitor: PlannedVisitor
-    status_code: int
-    click_id: str
-    cookie: str
-
-
-class SentNotice(msgspec.Struct, frozen=True, kw_only=True):
-    """A notice sent to the tracker, its expected outcome, and the response. ``outcome_header``: X-Clickloop-Outcome, if sent."""
-
-    name: str
-    outcome: NoticeOutcome
-    reason: RefusalReason | None
-    status_code: int
-    outcome_header: str | None = None
-
-
-class SentStep(msgspec.Struct, frozen=True):
-    """A conversion step as sent to the tracker for a click, in the order of sending."""
-
-    click_id: str
-    step: ConversionStep
-
-
-class ObservedTraffic(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the simulated partners recorded."""
-
-    visits: tuple[Visit, ...]
-    arrivals: tuple[NetworkVisit, ...]
-    sent: tuple[SentNotice, ...]
-    sent_steps: tuple[SentStep, ...]
-    calls: tuple[ReceivedPostback, ...]
-    own_calls: tuple[ReceivedPostback, ...]
-    source_rule_id: int
-    own_rule_id: int
-    weights: tuple[int, ...]
-    """Weights of the offers, in the order of their numbers."""
-
-
-class ApiMoney(msgspec.Struct, frozen=True):
-    """Money in the API's responses."""
-
-    amount: str
-    currency: str
-
-    @property
-    def micros(self) -> int:
-        """Return the amount in millionths."""
-        return int(Decimal(self.amount or "0").scaleb(6))
-
-
-class ApiClick(msgspec.Struct, frozen=True):
-    """A click in the API's responses."""
-
-    click_id: str
-    external_id: str
-    cost: ApiMoney
-    screening: str
-    device: str
-    country: str
-
-
-class ApiNotice(msgspec.Struct, frozen=True):
-    """A notice in the API's responses."""
-
-    notice_id: str
-    channel: str
-    outcome: str
-    reason: str | None
-    flags: list[str]
-
-
-class ApiStatus(msgspec.Struct, frozen=True):
-    """A conversion's status in the API's responses."""
-
-    key: str
-    name: str
-    counts_as: str
-
-
-class ApiConversion(msgspec.Struct, frozen=True):
-    """A conversion in the API's responses."""
-
-    conversion_id: str
-    click_id: str
-    txid: str
-    status: ApiStatus
-    payout: ApiMoney
-
-
-class ApiPostback(msgspec.Struct, frozen=True):
-    """A postback in the API's responses."""
-
-    postback_id: str
-    conversion_id: str
-    version: int
-    rule_id: int
-    rule_name: str
-    click_id: str
-    state: PostbackState
-    reason: str | None
-    attempts: int
-
-
-class TrackerData(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the tracker reports."""
-
-    clicks: tuple[ApiClick, ...]
-    notices: tuple[ApiNotice, ...]
-    conversions: tuple[ApiConversion, ...]
-    postbacks: tuple[ApiPostback, ...]
-
-
-class Check(msgspec.Struct, frozen=True):
-    """The result of a comparison. ``detail`` is what was compared, or the difference if it failed."""
-
-    name: str
-    passed: bool
-    detail: str
 
 
 def check_figures(seen: ObservedTraffic, data: TrackerData) -> tuple[Check, ...]:
@@ -163,36 +40,36 @@ def _click_checks(seen: ObservedTraffic, data: TrackerData) -> list[Check]:
     external_ids = {visit.click_id: visit.visitor.external_id for visit in visits}
     costs = {visit.click_id: int(Decimal(visit.visitor.cost).scaleb(6)) for visit in visits}
     return [
-        _check_number("Visitors redirected", len(redirected), len(visits)),
-        _check(
+        check_number("Visitors redirected", len(redirected), len(visits)),
+        check(
             "Redirects received by the network",
             Counter(arrival.click_id for arrival in seen.arrivals),
             Counter(visit.click_id for visit in redirected),
         ),
-        _check_number("Unique click IDs", len({visit.click_id for visit in redirected}), len(visits)),
-        _check(
+        check_number("Unique click IDs", len({visit.click_id for visit in redirected}), len(visits)),
+        check(
             "External IDs at the network, byte for byte",
             Counter((arrival.click_id, arrival.external_id) for arrival in seen.arrivals),
             Counter(external_ids.items()),
         ),
         _offer_split(seen),
-        _check(
+        check(
             "Clicks recorded, with external IDs",
             Counter((click.click_id, click.external_id) for click in data.clicks),
             Counter((click_id, readable(escape_bytes(raw))) for click_id, raw in external_ids.items()),
         ),
-        _check_number(
+        check_number(
             "Clicks counted",
             sum(not click.screening for click in data.clicks),
             sum(visit.visitor.screening is None for visit in visits),
         ),
-        _check(
+        check(
             "Clicks recorded but not counted, by reason",
             Counter(click.screening for click in data.clicks if click.screening),
             Counter(str(visit.visitor.screening) for visit in visits if visit.visitor.screening),
             show_content=True,
         ),
-        _check(
+        check(
             "Cost of each click",
             {click.click_id: click.cost.micros for click in data.clicks},
             costs,
@@ -211,20 +88,20 @@ def _conversion_checks(seen: ObservedTraffic, data: TrackerData) -> list[Check]:
             all(_is_answered_correctly(sent) for sent in seen.sent),
             _first_failure(seen.sent, _is_answered_correctly) or f"{len(seen.sent):,}",
         ),
-        _check(
+        check(
             "Conversions - In, by outcome and reason",
             Counter(_outcome_text(notice.outcome, notice.reason) for notice in data.notices),
             Counter(_outcome_text(sent.outcome, sent.reason) for sent in seen.sent),
             f"{len(data.notices):,}",
         ),
-        _check(
+        check(
             "Incoming postbacks flagged for status or payout",
             Counter(flag for notice in data.notices for flag in notice.flags if flag in _FLAGS),
             Counter(_STATUS_FLAG for sent in seen.sent_steps if sent.step.status == "other")
             + Counter(_PAYOUT_FLAG for sent in seen.sent_steps if sent.step.cents is None),
             show_content=True,
         ),
-        _check(
+        check(
             "Conversions by status and payout",
             Counter(
                 (found.click_id, found.txid, found.status.key, found.payout.micros, found.payout.currency)
@@ -234,13 +111,13 @@ def _conversion_checks(seen: ObservedTraffic, data: TrackerData) -> list[Check]:
                 (click_id, txid, step.status, step.micros, step.currency) for (click_id, txid), step in due.items()
             ),
         ),
-        _check(
+        check(
             "What each status counts as",
             names,
             {key: _COUNTS_AS[key] for key in {step.status for step in due.values()}},
             ", ".join(f"{key} → {counts_as}" for key, counts_as in sorted(names.items())),
         ),
-        _check(
+        check(
             "Confirmed revenue = the network's records",
             _revenue((found.payout.currency, found.payout.micros) for found in confirmed),
             _revenue((step.currency, step.micros) for step in due.values() if step.status == "sale"),
@@ -258,7 +135,7 @@ _COUNTS_AS = {"hold": "pending", "sale": "confirmed", "rejected": "rejected", "o
 def _postback_checks(seen: ObservedTraffic, data: TrackerData) -> list[Check]:
     txids = {conversion.conversion_id: conversion.txid for conversion in data.conversions}
     rows = {postback.postback_id: postback for postback in data.postbacks}
-    external_ids = {visit.click_id: visit.visitor.external_id for visit in seen.visits}
+    external_ids = seen.external_ids
     payouts = {
         (sent.click_id, sent.step.txid): sent.step.micros
         for sent in seen.sent_steps
@@ -275,20 +152,20 @@ def _postback_checks(seen: ObservedTraffic, data: TrackerData) -> list[Check]:
         return (row.click_id, txids.get(row.conversion_id, "")) if row else ("", "")
 
     return [
-        _check("Conversions - Out, by rule, state and reason", fates, expected_fates(seen), f"{len(data.postbacks):,}"),
-        _check("Postbacks delivered = accepted by the source", _delivered(data, seen.source_rule_id), set(accepted)),
-        _check("Postbacks delivered = accepted by your own system", _delivered(data, seen.own_rule_id), set(own_calls)),
-        _check(
+        check("Conversions - Out, by rule, state and reason", fates, expected_fates(seen), f"{len(data.postbacks):,}"),
+        check("Postbacks delivered = accepted by the source", _delivered(data, seen.source_rule_id), set(accepted)),
+        check("Postbacks delivered = accepted by your own system", _delivered(data, seen.own_rule_id), set(own_calls)),
+        check(
             "External IDs at the source, byte for byte",
             Counter((conversion_of(call)[0], call.external_id) for call in seen.calls),
             Counter((id_, external_ids.get(id_, b"?")) for id_, _ in map(conversion_of, seen.calls)),
         ),
-        _check(
+        check(
             "Payouts sent to the source",
             Counter((conversion_of(call), _micros(call.payout)) for call in accepted.values()),
             Counter((conversion_of(call), payouts.get(conversion_of(call))) for call in accepted.values()),
         ),
-        _check(
+        check(
             "Statuses sent to your own system",
             Counter((call.click_id, call.txid, call.status) for call in own_calls.values()),
             Counter(
@@ -297,14 +174,14 @@ def _postback_checks(seen: ObservedTraffic, data: TrackerData) -> list[Check]:
                 if sent.step.own == Fate(PostbackState.DELIVERED)
             ),
         ),
-        _check_number("Requests sent for skipped postbacks", sum(call.postback_id in skipped for call in calls), 0),
-        _check(
+        check_number("Requests sent for skipped postbacks", sum(call.postback_id in skipped for call in calls), 0),
+        check(
             "Attempts recorded = requests received",
             Counter({row.postback_id: row.attempts for row in data.postbacks if row.attempts}),
             Counter(call.postback_id for call in calls),
             f"{len(calls):,}",
         ),
-        _check_number(
+        check_number(
             "Retries that differed from the first attempt",
             len({(call.postback_id, call.request) for call in calls}) - len({call.postback_id for call in calls}),
             0,
@@ -361,34 +238,3 @@ def _micros(text: str) -> int | None:
 
 def _money(micros: int) -> str:
     return f"{Decimal(micros).scaleb(-6):,.2f}"
-
-
-def _check_number(name: str, found: int, expected: int) -> Check:
-    return Check(name, found == expected, f"{found:,}" if found == expected else f"{found:,}, expected {expected:,}")
-
-
-def _check(name: str, found: object, expected: object, size: str = "", *, show_content: bool = False) -> Check:
-    """Compare two collections. The detail is their size, their content with ``show_content``, or the first few differences."""
-    if found == expected:
-        return Check(name, True, size or (_listed(found) if show_content else f"{_size(found):,}"))
-    entries, expected_entries = _entries(found), _entries(expected)
-    extra = [f"unexpected {entry}" for entry in sorted(map(str, entries - expected_entries))]
-    missing = [f"missing {entry}" for entry in sorted(map(str, expected_entries - entries))]
-    return Check(
-        name, False, f"{len(extra)} unexpected, {len(missing)} missing: {'; '.join([*extra[:2], *missing[:2]])}"
-    )
-
-
-def _entries(collection: object) -> set[Hashable]:
-    return set(collection.items()) if isinstance(collection, dict) else set(collection)  # type: ignore[call-overload]
-
-
-def _size(collection: object) -> int:
-    if isinstance(collection, Counter):
-        return collection.total()
-    return len(collection)  # type: ignore[arg-type]
-
-
-def _listed(collection: object) -> str:
-    entries = sorted(collection.items()) if isinstance(collection, dict) else ()
-    return ", ".join(f"{value} {name}" for name, value in entries) or "none"

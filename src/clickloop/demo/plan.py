@@ -1,7 +1,7 @@
 """The plan: which visitors come, which of them convert and how, and the expected results. Pure, from a seed."""
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 from urllib.parse import quote_from_bytes
 
@@ -122,7 +122,7 @@ _AWKWARD = (
 )
 
 
-class _Pattern(enum.Enum):
+class ConversionPattern(enum.Enum):
     """A pattern of conversion."""
 
     SALE = enum.auto()
@@ -147,25 +147,25 @@ class _Pattern(enum.Enum):
 
 
 _PER_THOUSAND = {
-    _Pattern.SALE: 46,
-    _Pattern.REBILLS: 6,
-    _Pattern.HOLD: 3,
-    _Pattern.HOLD_THEN_SALE: 8,
-    _Pattern.HOLD_THEN_REJECTED: 4,
-    _Pattern.REJECTED: 5,
-    _Pattern.CHARGEBACK: 2,
-    _Pattern.REPEAT: 3,
-    _Pattern.CORRECTED: 2,
-    _Pattern.UNKNOWN_WORD: 2,
-    _Pattern.UNREPLACED_PAYOUT: 2,
-    _Pattern.NO_EXTERNAL_ID: 3,
-    _Pattern.UNREPLACED_EXTERNAL_ID: 2,
-    _Pattern.NO_POSTBACK: 2,
-    _Pattern.FAILS_TWICE: 3,
-    _Pattern.FAILS_ALWAYS: 1,
-    _Pattern.BUSY: 2,
-    _Pattern.SLOW: 1,
-    _Pattern.BY_COMMAND: 0.5,
+    ConversionPattern.SALE: 46,
+    ConversionPattern.REBILLS: 6,
+    ConversionPattern.HOLD: 3,
+    ConversionPattern.HOLD_THEN_SALE: 8,
+    ConversionPattern.HOLD_THEN_REJECTED: 4,
+    ConversionPattern.REJECTED: 5,
+    ConversionPattern.CHARGEBACK: 2,
+    ConversionPattern.REPEAT: 3,
+    ConversionPattern.CORRECTED: 2,
+    ConversionPattern.UNKNOWN_WORD: 2,
+    ConversionPattern.UNREPLACED_PAYOUT: 2,
+    ConversionPattern.NO_EXTERNAL_ID: 3,
+    ConversionPattern.UNREPLACED_EXTERNAL_ID: 2,
+    ConversionPattern.NO_POSTBACK: 2,
+    ConversionPattern.FAILS_TWICE: 3,
+    ConversionPattern.FAILS_ALWAYS: 1,
+    ConversionPattern.BUSY: 2,
+    ConversionPattern.SLOW: 1,
+    ConversionPattern.BY_COMMAND: 0.5,
 }
 """Number of visitors per thousand with each pattern; at least one."""
 
@@ -177,22 +177,25 @@ def make_plan(visitors: int, seed: int = 1) -> Plan:
     chance.shuffle(numbers)
     patterns = dict(zip(numbers, _patterns(visitors), strict=False))
     screened = dict(zip(reversed(numbers), _screenings(visitors), strict=False))
-    plain = [_visitor(number, patterns.get(number), screened.get(number), chance) for number in range(visitors)]
+    plain = [make_visitor(number, patterns.get(number), screened.get(number), chance) for number in range(visitors)]
     return Plan(
         visitors=tuple(plain),
         strays=_strays(max(1, visitors // 1000)),
         failing={
             visitor.external_id: times for visitor in plain if (times := _FAILURES.get(patterns.get(visitor.number)))
         },
-        busy=frozenset(_txid(number) for number, pattern in patterns.items() if pattern is _Pattern.BUSY),
-        slow=frozenset(_txid(number) for number, pattern in patterns.items() if pattern is _Pattern.SLOW),
+        busy=frozenset(_txid(number) for number, pattern in patterns.items() if pattern is ConversionPattern.BUSY),
+        slow=frozenset(_txid(number) for number, pattern in patterns.items() if pattern is ConversionPattern.SLOW),
     )
 
 
-_FAILURES: dict[_Pattern | None, int] = {_Pattern.FAILS_TWICE: 2, _Pattern.FAILS_ALWAYS: NEVER}
+_FAILURES: dict[ConversionPattern | None, int] = {
+    ConversionPattern.FAILS_TWICE: 2,
+    ConversionPattern.FAILS_ALWAYS: NEVER,
+}
 
 
-def _patterns(visitors: int) -> list[_Pattern]:
+def _patterns(visitors: int) -> list[ConversionPattern]:
     return [pattern for pattern, share in _PER_THOUSAND.items() for _ in range(max(1, round(visitors * share / 1000)))]
 
 
@@ -208,10 +211,17 @@ def _screenings(visitors: int) -> list[Screening]:
 _USERAGENTS = {Screening.PREVIEW_BOT: PREVIEW_BOTS, Screening.CRAWLER: CRAWLERS}
 
 
-def _visitor(number: int, pattern: _Pattern | None, screening: Screening | None, chance: Random) -> PlannedVisitor:
+def make_visitor(
+    number: int,
+    pattern: ConversionPattern | None,
+    screening: Screening | None,
+    chance: Random,
+    networks: Sequence[tuple[str, str]] = HOME_NETWORKS,
+) -> PlannedVisitor:
+    """Return a visitor from one of these home networks, with the notices of a pattern; None: they do not convert."""
     external_id, in_link = _external_id(number, pattern, chance)
     useragents = _USERAGENTS.get(screening, BROWSERS) if screening else BROWSERS
-    country, block = chance.choice(HOME_NETWORKS)
+    country, block = chance.choice(networks)
     campaign = chance.choice(CAMPAIGNS)
     return PlannedVisitor(
         number=number,
@@ -234,13 +244,13 @@ def _visitor(number: int, pattern: _Pattern | None, screening: Screening | None,
     )
 
 
-def _external_id(number: int, pattern: _Pattern | None, chance: Random) -> tuple[bytes, str]:
+def _external_id(number: int, pattern: ConversionPattern | None, chance: Random) -> tuple[bytes, str]:
     """Return the source's click id, raw and as inserted into the link: some sources leave base64 unescaped."""
-    if pattern is _Pattern.NO_EXTERNAL_ID:
+    if pattern is ConversionPattern.NO_EXTERNAL_ID:
         return b"", ""
-    if pattern is _Pattern.UNREPLACED_EXTERNAL_ID:
+    if pattern is ConversionPattern.UNREPLACED_EXTERNAL_ID:
         return UNREPLACED, UNREPLACED.decode()
-    if pattern is _Pattern.SALE and number % 2:
+    if pattern is ConversionPattern.SALE and number % 2:
         awkward = _AWKWARD[number // 2 % len(_AWKWARD)] + b"-%d" % number
         return awkward, quote_from_bytes(awkward, safe="+/=" if awkward.startswith(_AWKWARD[0]) else "")
     plain = f"{chance.getrandbits(96):024x}{number:x}"
@@ -251,55 +261,55 @@ def _txid(number: int, suffix: str = "a") -> str:
     return f"T{100_000 + number}-{suffix}"
 
 
-def _steps(number: int, pattern: _Pattern, chance: Random) -> Iterator[ConversionStep]:
+def _steps(number: int, pattern: ConversionPattern, chance: Random) -> Iterator[ConversionStep]:
     """Yield the notices of a visitor in order."""
     cents = chance.randrange(450, 4_800)
     via = (SentVia.GET, SentVia.FORM, SentVia.JSON, SentVia.PIXEL, SentVia.API, SentVia.HAND)[chance.randrange(6)]
-    currency = "EUR" if pattern is _Pattern.SALE and chance.random() < 0.1 else "USD"
+    currency = "EUR" if pattern is ConversionPattern.SALE and chance.random() < 0.1 else "USD"
     sale = ConversionStep(via=via, txid=_txid(number), word="1", cents=cents, currency=currency, micros=cents * 10_000)
     change = msgspec.structs.replace
     hold = change(sale, via=SentVia.GET, word="2", status="hold", source=_NOT_SELECTED)
     rejected = change(sale, via=SentVia.GET, word="3", status="rejected", source=_NOT_SELECTED)
     match pattern:
-        case _Pattern.REBILLS:
+        case ConversionPattern.REBILLS:
             yield sale
             for suffix in "bc"[: chance.randrange(1, 3)]:
                 yield change(sale, via=SentVia.FORM, txid=_txid(number, suffix))
-        case _Pattern.HOLD:
+        case ConversionPattern.HOLD:
             yield hold
-        case _Pattern.HOLD_THEN_SALE:
+        case ConversionPattern.HOLD_THEN_SALE:
             yield hold
             yield change(sale, via=SentVia.JSON, outcome=NoticeOutcome.CHANGED)
-        case _Pattern.HOLD_THEN_REJECTED:
+        case ConversionPattern.HOLD_THEN_REJECTED:
             yield hold
             yield change(rejected, outcome=NoticeOutcome.CHANGED)
-        case _Pattern.REJECTED:
+        case ConversionPattern.REJECTED:
             yield rejected
-        case _Pattern.CHARGEBACK:
+        case ConversionPattern.CHARGEBACK:
             yield sale
             yield change(rejected, word="chargeback", outcome=NoticeOutcome.CHANGED)
-        case _Pattern.REPEAT:
+        case ConversionPattern.REPEAT:
             yield sale
             yield change(sale, outcome=NoticeOutcome.REPEATED, source=None, own=None)
-        case _Pattern.CORRECTED:
+        case ConversionPattern.CORRECTED:
             yield sale
             more = cents + 125
             yield change(
                 sale, cents=more, micros=more * 10_000, outcome=NoticeOutcome.CHANGED, source=_DUPLICATE, own=_DUPLICATE
             )
-        case _Pattern.UNKNOWN_WORD:
+        case ConversionPattern.UNKNOWN_WORD:
             yield change(sale, via=SentVia.GET, word="wow_bonus", status="other", source=_NOT_SELECTED)
-        case _Pattern.UNREPLACED_PAYOUT:
+        case ConversionPattern.UNREPLACED_PAYOUT:
             yield change(sale, via=SentVia.GET, cents=None, micros=OFFER_CENTS * 10_000)
-        case _Pattern.NO_EXTERNAL_ID:
+        case ConversionPattern.NO_EXTERNAL_ID:
             yield change(sale, source=Fate(PostbackState.SKIPPED, SkipReason.NO_EXTERNAL_ID.value))
-        case _Pattern.UNREPLACED_EXTERNAL_ID:
+        case ConversionPattern.UNREPLACED_EXTERNAL_ID:
             yield change(sale, source=Fate(PostbackState.SKIPPED, SkipReason.UNREPLACED_EXTERNAL_ID.value))
-        case _Pattern.NO_POSTBACK:
+        case ConversionPattern.NO_POSTBACK:
             yield change(sale, no_postback=True, source=_DISABLED, own=_DISABLED)
-        case _Pattern.FAILS_ALWAYS:
+        case ConversionPattern.FAILS_ALWAYS:
             yield change(sale, source=FAILED)
-        case _Pattern.BY_COMMAND:
+        case ConversionPattern.BY_COMMAND:
             # The second conversion, since the click has certainly been settled by then.
             yield sale
             yield change(sale, via=SentVia.COMMAND, txid=_txid(number, "b"))

@@ -6,29 +6,25 @@ import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
 from rich.console import Console
 
 from clickloop.click_id import KEY_FILE, ClickIds
-from clickloop.conversion.notice_log import NoticeOutcome
-from clickloop.demo.figures import (
-    ApiClick,
-    ApiConversion,
-    ApiNotice,
-    ApiPostback,
-    Check,
-    ObservedTraffic,
-    TrackerData,
-    check_figures,
-    expected_fates,
-)
+from clickloop.demo.check import Check
+from clickloop.demo.figures import check_figures, expected_fates
+from clickloop.demo.observed import ObservedTraffic
+from clickloop.demo.page_figures import check_pages
+from clickloop.demo.page_plan import PAGE_OFFERS, make_page_plan
+from clickloop.demo.page_setup import PageSetup, set_up_pages
+from clickloop.demo.page_traffic import PageTraffic
 from clickloop.demo.plan import WEIGHTS, make_plan
+from clickloop.demo.reading import fetch_page_data, until_done
+from clickloop.demo.reported import PageData, TrackerData
 from clickloop.demo.setup import DemoSetup, click_id_parameter, set_up
 from clickloop.demo.showing import (
-    Bar,
     ProgressDisplay,
     open_console,
     show_checks,
@@ -36,14 +32,10 @@ from clickloop.demo.showing import (
     show_setup,
     show_tables,
 )
-from clickloop.demo.standins import StandInNetwork, StandInSource, serving
+from clickloop.demo.standins import StandInNetwork, StandInPages, StandInSource, serving
 from clickloop.demo.tracker import DATA, Tracker, TrackerError, running_tracker
 from clickloop.demo.traffic import Traffic
-from clickloop.postback.state import PostbackState
 
-SETTLE_SECONDS = 45.0
-"""Maximum time for the tracker to finish; after that the checks report what is missing."""
-POLL_SECONDS = 0.25
 PASSED, FAILED, CANNOT_RUN, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -74,13 +66,17 @@ async def _interruptible(console: Console, visitors: int, keep: bool) -> int:
 async def _play(console: Console, visitors: int, keep: bool) -> int:
     began = time.monotonic()
     async with demo_run(console, visitors) as demo:
-        show_tables(console, demo.reported)
-        show_checks(console, demo.checks, time.monotonic() - began)
+        show_tables(console, demo.reported, demo.pages)
+        show_checks(console, demo.checks, demo.page_checks, time.monotonic() - began)
         if keep:
-            show_running(console, demo.tracker, demo.setup, demo.reported)
+            of_landing = next(
+                (click_id for click_id, route in demo.pages.routes.items() if route.flows[0].rule_name), "CLICK_ID"
+            )
+            sign_in_link = await demo.tracker.command("user", "link")
+            show_running(console, demo.tracker, demo.setup, demo.page_setup, demo.reported, of_landing, sign_in_link)
             with suppress(asyncio.CancelledError):
                 await asyncio.Event().wait()
-    return PASSED if all(check.passed for check in demo.checks) else FAILED
+    return PASSED if all(check.passed for check in (*demo.checks, *demo.page_checks)) else FAILED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,91 +85,84 @@ class DemoRun:
 
     tracker: Tracker
     setup: DemoSetup
+    page_setup: PageSetup
     reported: TrackerData
+    pages: PageData
     checks: tuple[Check, ...]
+    page_checks: tuple[Check, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cast:
+    """The simulated partners and visitors."""
+
+    source: StandInSource
+    network: StandInNetwork
+    setup: DemoSetup
+    page_setup: PageSetup
+    traffic: Traffic
+    page_traffic: PageTraffic
+
+    def observed(self) -> ObservedTraffic:
+        """Return everything that they have recorded so far."""
+        return ObservedTraffic(
+            visits=tuple(self.traffic.visits),
+            page_visits=tuple(self.page_traffic.visits),
+            arrivals=tuple(one for one in self.network.arrivals if one.offer not in PAGE_OFFERS),
+            page_arrivals=tuple(one for one in self.network.arrivals if one.offer in PAGE_OFFERS),
+            sent=tuple(self.traffic.sent),
+            sent_steps=tuple(self.traffic.sent_steps),
+            calls=tuple(self.source.calls),
+            own_calls=tuple(self.source.own_calls),
+            source_rule_id=self.setup.source_rule_id,
+            own_rule_id=self.setup.own_rule_id,
+            weights=WEIGHTS,
+        )
 
 
 @asynccontextmanager
 async def demo_run(console: Console, visitors: int) -> AsyncIterator[DemoRun]:
     """Start everything and play the plan for a number of visitors. Stop and delete all of it on exit."""
     plan = make_plan(visitors)
-    source = StandInSource(plan.failing, plan.busy, plan.slow)
-    console.print("Starting a tracker in a temporary folder, with a simulated traffic source and network …")
+    source, pages = StandInSource(plan.failing, plan.busy, plan.slow), StandInPages()
+    console.print("Starting a tracker in a temporary folder, with a simulated traffic source, network and landing …")
     session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=30))
-    with tempfile.TemporaryDirectory(prefix="clickloop-demo-") as name:
-        async with session, serving(source.answer) as source_url, running_tracker(Path(name), session) as tracker:
-            network = StandInNetwork(await click_id_parameter(tracker))
-            async with serving(network.answer) as network_url:
-                demo_setup = await set_up(tracker, source_url, network_url)
-                show_setup(console, tracker, demo_setup, source_url, network_url)
-                click_ids = ClickIds((Path(name) / DATA / KEY_FILE).read_bytes())
-                traffic = Traffic(plan, tracker, demo_setup, session, click_ids, network.click_id_parameter)
-                reported = await _send(console, traffic, source, network, tracker, demo_setup)
-                checks = check_figures(_observed(traffic, source, network, demo_setup), reported)
-                yield DemoRun(tracker, demo_setup, reported, checks)
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clickloop-demo-")))
+        await stack.enter_async_context(session)
+        source_url = await stack.enter_async_context(serving(source.answer))
+        pages_url = await stack.enter_async_context(serving(pages.answer))
+        tracker = await stack.enter_async_context(running_tracker(folder, session))
+        network = StandInNetwork(await click_id_parameter(tracker))
+        network_url = await stack.enter_async_context(serving(network.answer))
+        demo_setup = await set_up(tracker, source_url, network_url)
+        page_setup = await set_up_pages(tracker, demo_setup, pages_url)
+        pages.codes = page_setup.codes
+        show_setup(console, tracker, demo_setup, page_setup, source_url, network_url)
+        click_ids = ClickIds((folder / DATA / KEY_FILE).read_bytes())
+        traffic = Traffic(plan, tracker, demo_setup, session, click_ids, network.click_id_parameter)
+        page_plan = make_page_plan(visitors, first_number=visitors)
+        page_traffic = PageTraffic(page_plan, page_setup, session, traffic.report, network.click_id_parameter)
+        cast = _Cast(source, network, demo_setup, page_setup, traffic, page_traffic)
+        reported = await _send(console, cast, tracker)
+        observed = cast.observed()
+        page_data = await fetch_page_data(tracker, page_setup, observed)
+        checks = check_figures(observed, reported)
+        page_checks = check_pages(observed, page_setup, page_data, reported)
+        yield DemoRun(tracker, demo_setup, page_setup, reported, page_data, checks, page_checks)
 
 
-async def _send(
-    console: Console,
-    traffic: Traffic,
-    source: StandInSource,
-    network: StandInNetwork,
-    tracker: Tracker,
-    demo_setup: DemoSetup,
-) -> TrackerData:
+async def _send(console: Console, cast: _Cast, tracker: Tracker) -> TrackerData:
     """Play the plan, wait until the tracker has processed everything, and return its data."""
+    traffic, page_traffic = cast.traffic, cast.page_traffic
     with ProgressDisplay(console) as display:
         visitors = display.bar("Visitors", traffic.visitors())
         await traffic.send_visitors(visitors.step)
+        of_pages = display.bar("Visitors of pages", len(page_traffic.plan))
+        await page_traffic.send_visitors(of_pages.step)
         later = display.bar("Incoming postbacks", traffic.later_notices())
         await traffic.send_later_notices(later.step)
-        observed = _observed(traffic, source, network, demo_setup)
+        observed = cast.observed()
         postbacks = expected_fates(observed).total()
-        return await _until_done(tracker, observed, postbacks, display.bar("Postbacks", postbacks))
-
-
-async def _until_done(tracker: Tracker, observed: ObservedTraffic, postbacks: int, bar: Bar) -> TrackerData:
-    """Wait, at most ``SETTLE_SECONDS``, until the logs are complete and nothing is in progress. Return the tracker's data."""
-    give_up = time.monotonic() + SETTLE_SECONDS
-    never_matched = sum(sent.outcome is NoticeOutcome.WAITING for sent in observed.sent)
-    while True:
-        in_time = time.monotonic() < give_up
-        waiting = await tracker.fetch_all("notices", ApiNotice, outcome="waiting")
-        under_way = [
-            *await tracker.fetch_all("postbacks", ApiPostback, state=PostbackState.WAITING),
-            *await tracker.fetch_all("postbacks", ApiPostback, state=PostbackState.SENDING),
-        ]
-        if not in_time or (len(waiting) <= never_matched and not under_way):
-            reported = await _fetch_data(tracker)
-            complete = (len(reported.clicks), len(reported.notices)) >= (len(observed.visits), len(observed.sent))
-            if not in_time or (complete and len(reported.postbacks) >= postbacks):
-                bar.reach(len(reported.postbacks))
-                return reported
-        elif under_way:
-            bar.reach(postbacks - len(under_way))
-        await asyncio.sleep(POLL_SECONDS)
-
-
-async def _fetch_data(tracker: Tracker) -> TrackerData:
-    return TrackerData(
-        clicks=await tracker.fetch_all("clicks", ApiClick),
-        notices=await tracker.fetch_all("notices", ApiNotice),
-        conversions=await tracker.fetch_all("conversions", ApiConversion),
-        postbacks=await tracker.fetch_all("postbacks", ApiPostback),
-    )
-
-
-def _observed(
-    traffic: Traffic, source: StandInSource, network: StandInNetwork, demo_setup: DemoSetup
-) -> ObservedTraffic:
-    return ObservedTraffic(
-        visits=tuple(traffic.visits),
-        arrivals=tuple(network.arrivals),
-        sent=tuple(traffic.sent),
-        sent_steps=tuple(traffic.sent_steps),
-        calls=tuple(source.calls),
-        own_calls=tuple(source.own_calls),
-        source_rule_id=demo_setup.source_rule_id,
-        own_rule_id=demo_setup.own_rule_id,
-        weights=WEIGHTS,
-    )
+        bar = display.bar("Postbacks", postbacks)
+        return await until_done(tracker, cast.setup.campaign_id, observed, postbacks, bar)

@@ -18,6 +18,10 @@ class DemoSetup(msgspec.Struct, frozen=True, kw_only=True):
     """The campaign link, with the source's macros."""
     notice_url: str
     """The postback URL for the network, with the network's macros."""
+    source_id: int
+    network_id: int
+    offer_address: str
+    """The address of the network's offers, without their number."""
     source_rule_id: int
     own_rule_id: int
     offer_ids: tuple[int, ...]
@@ -36,7 +40,7 @@ class _NetworkPreset(msgspec.Struct):
     status_words: dict[str, str]
 
 
-class _Created(msgspec.Struct):
+class Created(msgspec.Struct):
     id: int
     postback_rule_id: int = 0
     postback_url: str = ""
@@ -57,12 +61,11 @@ async def set_up(tracker: Tracker, source_url: str, network_url: str) -> DemoSet
     """Create everything, with the simulated partners in place of real ones."""
     source = await _make_source(tracker, source_url)
     preset = await tracker.request("GET", f"/presets/networks/{NETWORK_PRESET}", None, _NetworkPreset)
-    network = await tracker.request("POST", "/networks", {"name": preset.name, "preset": NETWORK_PRESET}, _Created)
+    network = await tracker.request("POST", "/networks", {"name": preset.name, "preset": NETWORK_PRESET}, Created)
     await _map_words(tracker, preset.status_words)
+    address = f"{network_url}/click?{preset.offer_url_addition}"
     offers = [
-        await _make_offer(
-            tracker, network.id, f"{network_url}/click?offer={number}&{preset.offer_url_addition}", number
-        )
+        await make_offer(tracker, network.id, address, number, f"Gift card {number}")
         for number in range(1, len(WEIGHTS) + 1)
     ]
     campaign = {
@@ -70,11 +73,14 @@ async def set_up(tracker: Tracker, source_url: str, network_url: str) -> DemoSet
         "source_id": source.id,
         "offers": [{"offer_id": offer.id, "weight": weight} for offer, weight in zip(offers, WEIGHTS, strict=True)],
     }
-    made = await tracker.request("POST", "/campaigns", campaign, _Created)
-    own = await tracker.request("POST", "/postback-rules", _own_rule(source_url), _Created)
+    made = await tracker.request("POST", "/campaigns", campaign, Created)
+    own = await tracker.request("POST", "/postback-rules", _own_rule(source_url), Created)
     return DemoSetup(
         link=made.link,
         notice_url=network.postback_url,
+        source_id=source.id,
+        network_id=network.id,
+        offer_address=address,
         source_rule_id=source.postback_rule_id,
         own_rule_id=own.id,
         offer_ids=tuple(offer.id for offer in offers),
@@ -82,7 +88,7 @@ async def set_up(tracker: Tracker, source_url: str, network_url: str) -> DemoSet
     )
 
 
-async def _make_source(tracker: Tracker, source_url: str) -> _Created:
+async def _make_source(tracker: Tracker, source_url: str) -> Created:
     """Create the source from its preset, with the simulated source's host, postbacks for sales only, and short retry delays."""
     preset = await tracker.request("GET", f"/presets/traffic-sources/{SOURCE_PRESET}", None, _SourcePreset)
     query = preset.postback_url.partition("?")[2].replace("EVENT_NAME", "sale")
@@ -92,20 +98,21 @@ async def _make_source(tracker: Tracker, source_url: str) -> _Created:
         "cost_currency": "USD",
         "postback_url": f"{source_url}/postback?{query}&id={{postback_id}}",
     }
-    source = await tracker.request("POST", "/traffic-sources", body, _Created)
+    source = await tracker.request("POST", "/traffic-sources", body, Created)
     rule = {"conditions": {"statuses": ["sale"]}, "waits_seconds": WAITS_SECONDS}
-    await tracker.request("PATCH", f"/postback-rules/{source.postback_rule_id}", rule, _Created)
+    await tracker.request("PATCH", f"/postback-rules/{source.postback_rule_id}", rule, Created)
     return source
 
 
-async def _make_offer(tracker: Tracker, network_id: int, url: str, number: int) -> _Created:
+async def make_offer(tracker: Tracker, network_id: int, address: str, number: int, name: str) -> Created:
+    """Create an offer. ``number``: the network's own, which its simulation records."""
     body = {
-        "name": f"Gift card {number}",
+        "name": name,
         "network_id": network_id,
-        "url": f"{url}&sub2={{externalid}}&sub3={{country}}&sub4={{token1}}",
+        "url": f"{address}&offer={number}&sub2={{externalid}}&sub3={{country}}&sub4={{token1}}",
         "payout": {"amount": f"{OFFER_CENTS // 100}.{OFFER_CENTS % 100:02d}", "currency": "USD"},
     }
-    return await tracker.request("POST", "/offers", body, _Created)
+    return await tracker.request("POST", "/offers", body, Created)
 
 
 async def _map_words(tracker: Tracker, words: dict[str, str]) -> None:

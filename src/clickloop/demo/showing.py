@@ -11,7 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from clickloop.conversion.notice import RefusalReason
-from clickloop.demo.figures import Check, TrackerData
+from clickloop.demo.check import Check
+from clickloop.demo.page_setup import PageSetup
+from clickloop.demo.reported import PageData, TrackerData
 from clickloop.demo.setup import DemoSetup
 from clickloop.demo.tracker import Tracker
 from clickloop.postback.due import SkipReason
@@ -78,35 +80,49 @@ class ProgressDisplay:
         return Bar(self, name, total)
 
 
-def show_setup(console: Console, tracker: Tracker, demo_setup: DemoSetup, source_url: str, network_url: str) -> None:
-    """Print what runs where, and the two URLs given to the partners."""
+def show_setup(
+    console: Console,
+    tracker: Tracker,
+    demo_setup: DemoSetup,
+    page_setup: PageSetup,
+    source_url: str,
+    network_url: str,
+) -> None:
+    """Print what runs where, and the URLs given to the partners."""
     rows = (
         ("Tracker", tracker.visitors),
         ("Panel and API", tracker.api),
         ("Traffic source", source_url),
         ("Network", network_url),
         ("Campaign link", demo_setup.link),
+        ("Landing link", page_setup.link.partition("?")[0]),
+        ("Tracked page", page_setup.page_link.partition("?")[0]),
         ("Postback URL", demo_setup.notice_url),
     )
     for name, text in rows:
         console.print(f"  {name + ':':<18}{text}", markup=False, soft_wrap=True)
 
 
-def show_tables(console: Console, reported: TrackerData) -> None:
-    """Print tables of clicks, conversions, Conversions - In and Conversions - Out."""
-    for table in (_clicks(reported), _conversions(reported), _notices(reported), _postbacks(reported)):
+def show_tables(console: Console, reported: TrackerData, pages: PageData) -> None:
+    """Print tables of clicks, landings and pages, conversions, Conversions - In and Conversions - Out."""
+    for table in (_clicks(reported), _pages(pages), _conversions(reported), _notices(reported), _postbacks(reported)):
         console.print()
         console.print(table)
 
 
-def show_checks(console: Console, checks: Sequence[Check], seconds: float) -> None:
+def show_checks(console: Console, of_loop: Sequence[Check], of_pages: Sequence[Check], seconds: float) -> None:
     """Print a line for each check, and a summary."""
-    console.print()
-    console.print("[bold]The tracker's figures, compared with what the source and the network saw[/bold]")
-    for check in checks:
-        mark = "[green]✓[/green]" if check.passed else "[red]✗[/red]"
-        console.print(f"  {mark} {check.name}: ", end="")
-        console.print(check.detail, markup=False, style="none" if check.passed else "red")
+    checks = (*of_loop, *of_pages)
+    for title, group in (
+        ("The tracker's figures, compared with what the source and the network saw", of_loop),
+        ("Landing, rule by country, and the page tracked directly, compared with what visitors did", of_pages),
+    ):
+        console.print()
+        console.print(f"[bold]{title}[/bold]")
+        for check in group:
+            mark = "[green]✓[/green]" if check.passed else "[red]✗[/red]"
+            console.print(f"  {mark} {check.name}: ", end="")
+            console.print(check.detail, markup=False, style="none" if check.passed else "red")
     wrong = sum(not check.passed for check in checks)
     verdict = (
         f"[red]{wrong} of {len(checks)} checks failed[/red]"
@@ -116,13 +132,24 @@ def show_checks(console: Console, checks: Sequence[Check], seconds: float) -> No
     console.print(f"{verdict} in {seconds:.0f} s.")
 
 
-def show_running(console: Console, tracker: Tracker, demo_setup: DemoSetup, reported: TrackerData) -> None:
-    """Print where the tracker runs, a token, and commands to try."""
+def show_running(
+    console: Console,
+    tracker: Tracker,
+    demo_setup: DemoSetup,
+    page_setup: PageSetup,
+    reported: TrackerData,
+    of_landing: str,
+    sign_in_link: str,
+) -> None:
+    """Print where the tracker runs, a token, and what to try. ``of_landing``: the click id of a visitor of the landing."""
     click_id = next((conversion.click_id for conversion in reported.conversions), "CLICK_ID")
     link = demo_setup.link.partition("?")[0]
     lines = (
         f"Links and postbacks: {tracker.visitors}",
         f"Panel and API: {tracker.api} (API reference: {tracker.api}/api/openapi.json)",
+        f"Set a password for the panel: {sign_in_link}",
+        f"  The rule by country: {tracker.api}/panel/campaigns/{page_setup.campaign_id}/flow",
+        f"  A visitor's route: {tracker.api}/panel/trace?q={of_landing}",
         f"Data folder: {tracker.data}",
         f"API token: {tracker.token}",
         "Try:",
@@ -138,7 +165,7 @@ def show_running(console: Console, tracker: Tracker, demo_setup: DemoSetup, repo
 
 
 def _clicks(reported: TrackerData) -> Table:
-    table = _table("Clicks", "Device", "Counted", "Not counted", "Countries")
+    table = _table("Clicks of the sweepstakes campaign", "Device", "Counted", "Not counted", "Countries")
     for device, _ in Counter(click.device or "unknown" for click in reported.clicks).most_common():
         clicks = [click for click in reported.clicks if (click.device or "unknown") == device]
         countries = Counter(click.country or "–" for click in clicks).most_common(6)
@@ -146,6 +173,24 @@ def _clicks(reported: TrackerData) -> Table:
         table.add_row(
             device, _count(counted), _count(len(clicks) - counted), "  ".join(f"{name} {n:,}" for name, n in countries)
         )
+    return table
+
+
+def _pages(pages: PageData) -> Table:
+    table = _table(
+        "Landings and pages",
+        "Campaign",
+        "Path",
+        "Clicks",
+        "Landing views",
+        "Landing clicks",
+        "Offer visits",
+        "Conversions",
+    )
+    for row in sorted(pages.by_path, key=lambda row: [int(key.value) for key in row.keys]):
+        figures = row.figures
+        counts = (figures.clicks, figures.landing_views, figures.landing_clicks, figures.offer_visits)
+        table.add_row(*(key.name for key in row.keys), *map(_count, (*counts, figures.conversions)))
     return table
 
 
@@ -199,10 +244,16 @@ def _postbacks(reported: TrackerData) -> Table:
     return table
 
 
+_NUMBERS = frozenset(
+    {"Counted", "Not counted", "Number", "Attempts", "Clicks", "Conversions", "Payout"}
+    | {"Landing views", "Landing clicks", "Offer visits"}
+)
+
+
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
     for column in columns:
-        right = column in ("Counted", "Not counted", "Number", "Attempts", "Clicks", "Conversions", "Payout")
+        right = column in _NUMBERS
         table.add_column(column, justify="right" if right else "left", header_style="dim", no_wrap=column != "Reason")
     return table
 

@@ -1,4 +1,4 @@
-"""A simulated traffic source and network: real HTTP servers on loopback that record what they receive."""
+"""A simulated traffic source, a network, and the user's own pages: real HTTP servers on loopback that record what they receive."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -115,6 +115,31 @@ class StandInNetwork:
         click_id = values.get(self.click_id_parameter, b"").decode("ascii", "replace")
         self.arrivals.append(NetworkVisit(click_id, values.get("sub2", b""), values.get("offer", b"").decode()))
         return web.Response(text="<h1>The offer</h1>", content_type="text/html")
+
+
+LANDING_PATH, TRACKED_PATH = "/quiz", "/shop"
+
+
+class PageCode(msgspec.Struct, frozen=True):
+    """What the tracker gives to paste into a page: the links of its buttons, and the script."""
+
+    links: tuple[str, ...]
+    script: str
+
+
+class StandInPages:
+    """A server of the user's own pages, each with the code that the tracker gave for its path."""
+
+    def __init__(self) -> None:
+        self.codes: dict[str, PageCode] = {}
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        code = self.codes.get(request.path)
+        if code is None:
+            return web.Response(status=404)
+        buttons = "".join(f'<p><a href="{link}">Prize {number}</a></p>' for number, link in enumerate(code.links, 1))
+        text = f"<!doctype html><title>Choose</title><h1>Choose your prize</h1>{buttons}{code.script}"
+        return web.Response(text=text, content_type="text/html")
 
 
 def query_bytes(query: str) -> dict[str, bytes]:

@@ -13,7 +13,7 @@ from yarl import URL
 from clickloop.click.click import Screening
 from clickloop.click_id import ClickIds
 from clickloop.clock import wall_clock
-from clickloop.demo.figures import SentNotice, SentStep, Visit
+from clickloop.demo.observed import CampaignVisit, SentNotice, SentStep
 from clickloop.demo.plan import FORGED, ConversionStep, Plan, PlannedVisitor, SentVia, StrayNotice
 from clickloop.demo.setup import DemoSetup
 from clickloop.demo.standins import query_bytes
@@ -36,7 +36,7 @@ class Traffic:
         click_ids: ClickIds,
         click_id_parameter: str,
     ) -> None:
-        self.visits: list[Visit] = []
+        self.visits: list[CampaignVisit] = []
         self.sent: list[SentNotice] = []
         self.sent_steps: list[SentStep] = []
         self._plan = plan
@@ -54,15 +54,15 @@ class Traffic:
             self.visits.append(visit)
             on_visit()
             if visitor.steps:
-                await self._report(visit, visitor.steps[0])
+                await self.report(visit.click_id, visit.cookie, visitor.steps[0])
 
-        await _run_concurrently(send(visitor) for visitor in self._plan.visitors)
+        await run_concurrently(send(visitor) for visitor in self._plan.visitors)
 
     async def send_later_notices(self, on_notice: Callable[[], None]) -> None:
         """Send later notices: rebills, decided holds, repeats, and notices without a click."""
 
-        async def later(visit: Visit, step: ConversionStep) -> None:
-            await self._report(visit, step)
+        async def later(visit: CampaignVisit, step: ConversionStep) -> None:
+            await self.report(visit.click_id, visit.cookie, step)
             on_notice()
 
         async def stray(one: StrayNotice) -> None:
@@ -71,8 +71,8 @@ class Traffic:
 
         rounds = itertools.zip_longest(*([(visit, step) for step in visit.visitor.steps[1:]] for visit in self.visits))
         for reports in rounds:
-            await _run_concurrently(later(*report) for report in reports if report is not None)
-        await _run_concurrently(stray(one) for one in self._plan.strays)
+            await run_concurrently(later(*report) for report in reports if report is not None)
+        await run_concurrently(stray(one) for one in self._plan.strays)
 
     def visitors(self) -> int:
         """Return the number of visitors that ``send_visitors`` sends."""
@@ -82,18 +82,10 @@ class Traffic:
         """Return the number of notices that ``send_later_notices`` sends."""
         return sum(len(visitor.steps[1:]) for visitor in self._plan.visitors) + len(self._plan.strays)
 
-    async def _visit(self, visitor: PlannedVisitor) -> Visit:
+    async def _visit(self, visitor: PlannedVisitor) -> CampaignVisit:
         """Follow the campaign link as a visitor, and the redirect to the network."""
-        values = {"{click_id}": visitor.in_link, "{click_price}": visitor.cost} | visitor.macro_values
-        link = self._set_up.link
-        for macro, value in values.items():
-            link = link.replace(f"={macro}", f"={value}")
-        headers = {
-            "User-Agent": visitor.useragent,
-            "Accept-Language": visitor.language,
-            "X-Forwarded-For": visitor.ip,
-            "Referer": f"https://{visitor.macro_values['{source}']}/",
-        }
+        link = filled_link(self._set_up.link, visitor)
+        headers = headers_of(visitor)
         if visitor.screening is Screening.PREFETCH:
             headers["Sec-Purpose"] = "prefetch;prerender"
         method = "HEAD" if visitor.screening is Screening.HEAD_REQUEST else "GET"
@@ -104,25 +96,24 @@ class Traffic:
             cookie = answer.headers.get("Set-Cookie", "").partition(";")[0]
             status = answer.status
         if not location:
-            return Visit(visitor, status, "", cookie)
+            return CampaignVisit(visitor, status, "", cookie)
         async with self._session.request(method, URL(location, encoded=True), headers=headers) as answer:
             await answer.read()
         location_values = query_bytes(location.partition("?")[2])
-        return Visit(visitor, status, location_values.get(self._click_id_parameter, b"").decode(), cookie)
+        return CampaignVisit(visitor, status, location_values.get(self._click_id_parameter, b"").decode(), cookie)
 
-    async def _report(self, visit: Visit, step: ConversionStep) -> None:
-        """Report a conversion through its channel."""
-        self.sent_steps.append(SentStep(visit.click_id, step))
+    async def report(self, click_id: str, cookie: str, step: ConversionStep) -> None:
+        """Report a conversion through its channel. ``cookie``: the visitor's, for the pixel."""
+        self.sent_steps.append(SentStep(click_id, step))
         outcome_header: str | None = None
         match step.via:
             case SentVia.API | SentVia.HAND:
-                status = await self._over_api(visit.click_id, step)
+                status = await self._over_api(click_id, step)
             case SentVia.COMMAND:
-                status = await self._by_command(visit.click_id, step)
+                status = await self._by_command(click_id, step)
             case _:
-                status, outcome_header = await self._send_notice(
-                    step.via, self._parameters(visit.click_id, step), visit.cookie
-                )
+                parameters = self._parameters(click_id, step)
+                status, outcome_header = await self._send_notice(step.via, parameters, cookie)
         self.sent.append(
             SentNotice(
                 name=f"{step.via} {step.word}",
@@ -202,13 +193,31 @@ class Traffic:
         return 200
 
 
+def filled_link(link: str, visitor: PlannedVisitor) -> str:
+    """Return a link with the source's macros replaced, as the source does for a visitor."""
+    values = {"{click_id}": visitor.in_link, "{click_price}": visitor.cost} | visitor.macro_values
+    for macro, value in values.items():
+        link = link.replace(f"={macro}", f"={value}")
+    return link
+
+
+def headers_of(visitor: PlannedVisitor) -> dict[str, str]:
+    """Return the headers of a visitor who comes from a site of the source."""
+    return {
+        "User-Agent": visitor.useragent,
+        "Accept-Language": visitor.language,
+        "X-Forwarded-For": visitor.ip,
+        "Referer": f"https://{visitor.macro_values['{source}']}/",
+    }
+
+
 def _amount(step: ConversionStep) -> str:
     """Return the payout as text. With euros it has a decimal comma, as some European networks send it."""
     cents = step.cents or 0
     return f"{cents // 100}{',' if step.currency == 'EUR' else '.'}{cents % 100:02d}"
 
 
-async def _run_concurrently(tasks: Iterable[Coroutine[Any, Any, None]]) -> None:
+async def run_concurrently(tasks: Iterable[Coroutine[Any, Any, None]]) -> None:
     """Run all coroutines, at most ``PARALLEL_VISITORS`` at a time. The first failure cancels the rest."""
     waiting = iter(tasks)
 

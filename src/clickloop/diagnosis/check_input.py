@@ -1,21 +1,31 @@
 """Read the input of the check, for everything or for one campaign, and run it. Read-only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 from sqlalchemy import Connection
 
 from clickloop.clock import DAY_MS
-from clickloop.diagnosis.check.chain import Chain, CheckedRule
+from clickloop.diagnosis.check.chain import Chain, CheckedFlow, CheckedRule
 from clickloop.diagnosis.check.check import CheckResult, check_chain
-from clickloop.diagnosis.check.evidence import RECENT_CLICKS, RECENT_DAYS, REFUSED_DAYS, CampaignEvidence, CheckEvidence
+from clickloop.diagnosis.check.evidence import (
+    LANDING_DAYS,
+    RECENT_CLICKS,
+    RECENT_DAYS,
+    REFUSED_DAYS,
+    CampaignEvidence,
+    CheckEvidence,
+)
 from clickloop.diagnosis.check.finding import CheckFinding, worst_first
 from clickloop.diagnosis.check.holdups import REFUSED_DAYS as HELD_DAYS
 from clickloop.diagnosis.check.holdups import ArchivedRule, Holdups, SlowReceiver
 from clickloop.diagnosis.check.static import static_findings
 from clickloop.postback.delivery.receiver_queue import StoredReceiver
-from clickloop.report.evidence import ClickEvidence
+from clickloop.report.evidence import ClickEvidence, LandingEvidence
+from clickloop.setup.campaign import Campaign
+from clickloop.setup.catalog import Catalog
+from clickloop.setup.flow import references_of
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.evidence import (
     address_refused_since,
@@ -29,8 +39,11 @@ from clickloop.store.ledger.queue.holding import paused_rules
 from clickloop.store.ledger.queue.receivers import receiver_backlogs, stored_receivers
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS, campaigns_after
 from clickloop.store.ledger.setup.catalog import read_catalog, read_catalog_of
+from clickloop.store.ledger.setup.flows import find_shared_flow, shared_flows_after
+from clickloop.store.ledger.setup.landings import LANDINGS, landings_after
+from clickloop.store.ledger.setup.lists import LISTS, lists_after
 from clickloop.store.ledger.setup.networks import NETWORKS, networks_of_offers
-from clickloop.store.ledger.setup.offers import live_offers, offers_after
+from clickloop.store.ledger.setup.offers import OFFERS, offers_after
 from clickloop.store.ledger.setup.postback_rules import first_rules_of_sources, stored_rules_after
 from clickloop.store.ledger.setup.rules import rule_terms_of
 from clickloop.store.ledger.setup.statuses import status_rows, unmapped_words
@@ -45,6 +58,10 @@ class RecentClicks(Protocol):
 
     def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, ClickEvidence]:
         """Return statistics of each campaign's newest counted clicks, at most ``most`` per campaign."""
+        ...
+
+    def recent_landing_clicks(self, since: int, campaign_id: int | None = None) -> Sequence[LandingEvidence]:
+        """Return statistics of each landing's landing clicks since a moment."""
         ...
 
 
@@ -88,7 +105,10 @@ def _read_for_campaign(tx: Connection, urls: TrackerUrls, campaign_id: int) -> C
     if campaign is None or campaign.archived_at is not None:
         return None
     source = SOURCES.find(tx, campaign.source_id)
-    offers = live_offers(tx, [share.offer_id for share in campaign.offers])
+    catalog = read_catalog_of(tx, urls.own_hosts, [campaign_id])
+    flow = _flow_of(tx, campaign, catalog)
+    named = references_of(flow.parts)
+    offers = OFFERS.live(tx, named.offers)
     rules = [
         stored.rule
         for stored in (
@@ -110,7 +130,10 @@ def _read_for_campaign(tx: Connection, urls: TrackerUrls, campaign_id: int) -> C
         ),
         first_rules={number: stored.rule.rule_id for number, stored in first.items() if stored.archived_at is None},
         statuses=tuple(status_rows(tx)),
-        catalog=read_catalog_of(tx, urls.own_hosts, [campaign_id]),
+        flows=(flow,),
+        landings={landing.id: landing for landing in LANDINGS.live(tx, named.landings)},
+        lists={one.id: one for one in LISTS.live(tx, named.lists)},
+        catalog=catalog,
         fallback_url=urls.fallback_url,
         base_url=urls.base_url,
     )
@@ -121,18 +144,35 @@ def _read_everything(tx: Connection, urls: TrackerUrls) -> Chain:
     rules = [stored.rule for stored in stored_rules_after(tx, 0, _ALL)]
     terms = rule_terms_of(tx, [rule.rule_id for rule in rules])
     first = first_rules_of_sources(tx, list(sources))
+    campaigns = tuple(campaigns_after(tx, 0, _ALL))
+    catalog = read_catalog(tx, urls.own_hosts)
     return Chain(
-        campaigns=tuple(campaigns_after(tx, 0, _ALL)),
+        campaigns=campaigns,
         sources=sources,
         networks={network.id: network for network in NETWORKS.after(tx, 0, _ALL)},
         offers={offer.id: offer for offer in offers_after(tx, 0, _ALL)},
         rules=tuple(CheckedRule(rule, terms[rule.rule_id].paused) for rule in rules),
         first_rules={number: stored.rule.rule_id for number, stored in first.items() if stored.archived_at is None},
         statuses=tuple(status_rows(tx)),
-        catalog=read_catalog(tx, urls.own_hosts),
+        flows=(
+            *(_flow_of(tx, campaign, catalog) for campaign in campaigns if campaign.flow_id is None),
+            *(CheckedFlow(id=one.id, name=one.name, parts=one.parts) for one in shared_flows_after(tx, 0, _ALL)),
+        ),
+        landings={landing.id: landing for landing in landings_after(tx, 0, _ALL)},
+        lists={one.id: one for one in lists_after(tx, 0, _ALL)},
+        catalog=catalog,
         fallback_url=urls.fallback_url,
         base_url=urls.base_url,
     )
+
+
+def _flow_of(tx: Connection, campaign: Campaign, catalog: Catalog) -> CheckedFlow:
+    """Return the flow that a live campaign's visitors follow: its own, or the shared one."""
+    shared = find_shared_flow(tx, campaign.flow_id) if campaign.flow_id is not None else None
+    if shared is not None:
+        return CheckedFlow(id=shared.id, name=shared.name, parts=shared.parts)
+    number = next((one.flow_id for one in catalog.campaigns if one.id == campaign.id), 0)
+    return CheckedFlow(id=number, campaign_id=campaign.id, parts=campaign.flow)
 
 
 def _read_evidence(
@@ -157,6 +197,7 @@ def _read_evidence(
         refused=tuple(refused_since(tx, now_ms - REFUSED_DAYS * DAY_MS, campaign_id)),
         words={unmapped.word: unmapped.conversions for unmapped in unmapped_words(tx, _MAX_WORDS, campaign_id)},
         statuses=statuses_since(tx, since, campaign_id),
+        landings=tuple(clicks.recent_landing_clicks(now_ms - LANDING_DAYS * DAY_MS, campaign_id)),
         holdups=_read_holdups(tx, now_ms, campaign_id),
         checked_at=now_ms,
     )

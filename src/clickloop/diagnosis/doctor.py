@@ -19,6 +19,7 @@ from clickloop.alarm.alarms import MIN_FREE_PERCENT, free_files_percent
 from clickloop.clock import MINUTE_MS
 from clickloop.diagnosis.doctor_checks import alarm_findings, facts_findings
 from clickloop.diagnosis.doctor_finding import RESTORE, DoctorFinding, DoctorVerdict
+from clickloop.diagnosis.doctor_geo import geo_findings
 from clickloop.diagnosis.doctor_journal import MAX_SHOWN, journal_findings
 from clickloop.diagnosis.self_audit import audit_everything
 from clickloop.machine.secret_box import secret_box_of
@@ -66,8 +67,8 @@ _WRONG = (
 )
 
 
-def examine(folder: Path, now_ms: int) -> tuple[DoctorFinding, ...]:
-    """Return all findings for a data folder."""
+def examine(folder: Path, now_ms: int, geo_base: str = "") -> tuple[DoctorFinding, ...]:
+    """Return all findings for a data folder. ``geo_base``: the setting of that name."""
     findings = [*_versions(), *_disk(folder), *journal_findings(folder, now_ms), *_lost_records(folder)]
     refused = _refusal(folder)
     findings += refused
@@ -84,7 +85,8 @@ def examine(folder: Path, now_ms: int) -> tuple[DoctorFinding, ...]:
                 findings += _guarded(look, ledger, now_ms)
         finally:
             ledger.close()
-    findings += [*_hold(folder), *facts_findings(folder), *alarm_findings(folder, now_ms)]
+    findings += [*_hold(folder), *facts_findings(folder), *geo_findings(folder, geo_base, now_ms)]
+    findings += alarm_findings(folder, now_ms)
     return tuple(findings)
 
 

@@ -49,12 +49,13 @@ def facts_findings(folder: Path) -> Iterator[DoctorFinding]:
     finally:
         facts.close()
     yield from _findings_of(read.unreadable, read.columns, read.rows, "Checked", began)
+    yield from _unknown_clicks(read.unknown_page_events)
 
 
 def _look_through_server(folder: Path, began: float) -> Iterator[DoctorFinding]:
     """Let the running server read the facts, a bounded number of columns per request."""
     unreadable: list[UnreadableRange] = []
-    columns = rows = 0
+    columns = rows = unknown = 0
     following: int | None = 0
     try:
         while following is not None and time.monotonic() - began < _PATIENCE_SECONDS:
@@ -68,6 +69,7 @@ def _look_through_server(folder: Path, began: float) -> Iterator[DoctorFinding]:
                 return
             read = msgspec.json.decode(answer.body, type=Verification)
             unreadable += read.unreadable
+            unknown += read.unknown_page_events
             columns, rows, following = columns + read.columns, max(rows, read.rows), read.next_column
     except NotRunningError as error:
         yield DoctorFinding("facts", DoctorVerdict.WARNING, str(error), "Check the server's log.")
@@ -76,6 +78,7 @@ def _look_through_server(folder: Path, began: float) -> Iterator[DoctorFinding]:
         sentence = f"Only {columns} columns were checked in {_PATIENCE_SECONDS:.0f} s."
         yield DoctorFinding("facts", DoctorVerdict.WARNING, sentence, "Stop the server and run clickloop doctor again.")
     yield from _findings_of(tuple(unreadable), columns, rows, "Checked by the running server", began)
+    yield from _unknown_clicks(unknown)
 
 
 def _findings_of(
@@ -91,6 +94,13 @@ def _findings_of(
     if not unreadable:
         sentence = f"{how} in {time.monotonic() - began:.1f} s: {pluralize(columns, 'column')}, {pluralize(rows, 'row')}, all intact."
         yield DoctorFinding("facts", DoctorVerdict.WELL, sentence)
+
+
+def _unknown_clicks(page_events: int) -> Iterator[DoctorFinding]:
+    if page_events:
+        sentence = f"The clicks of {pluralize(page_events, 'page event')} are unknown, so they are in no figure."
+        remedy = "See the findings about the journal: click segments may be lost. Otherwise the clicks were recorded elsewhere."
+        yield DoctorFinding("facts", DoctorVerdict.WARNING, sentence, remedy)
 
 
 def alarm_findings(folder: Path, now_ms: int) -> Iterator[DoctorFinding]:

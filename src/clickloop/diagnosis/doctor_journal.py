@@ -11,6 +11,7 @@ from clickloop.store.journal.segment import (
     CLOSED_SUFFIX,
     DAMAGED_SUFFIX,
     NOTICES_STREAM,
+    PAGE_EVENTS_STREAM,
     STREAMS,
     Segment,
     damages_of,
@@ -28,7 +29,7 @@ def journal_findings(folder: Path, now_ms: int) -> Iterator[DoctorFinding]:
     for stream in STREAMS:
         lag = journal_lag(journal, stream, now_ms)
         seconds = lag.oldest_age_ms / 1000
-        records = "incoming postbacks" if stream == NOTICES_STREAM else stream
+        records = {NOTICES_STREAM: "incoming postbacks", PAGE_EVENTS_STREAM: "page events"}.get(stream, stream)
         if not lag.segments:
             yield DoctorFinding("journal", DoctorVerdict.WELL, f"No {records} are waiting to be processed.")
             continue

@@ -7,11 +7,12 @@ import msgspec
 from sqlalchemy import Connection
 
 from clickloop.click.click import Click
-from clickloop.click.routing import Routes
+from clickloop.click.routing.routes import Routes
 from clickloop.click_id import ClickId, ClickIds
+from clickloop.conversion.arrival_order import notice_id_of_order
 from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.conversion_input import ConversionInput, raw_notice_of
-from clickloop.conversion.notice import Channel, Notice, notice_id_of_order, read_notice
+from clickloop.conversion.notice import Channel, Notice, read_notice
 from clickloop.conversion.payout import named_currency
 from clickloop.diagnosis.macro_origin import OriginContext, origins_of
 from clickloop.diagnosis.simulated_click import (
@@ -19,13 +20,14 @@ from clickloop.diagnosis.simulated_click import (
     SimulatedClick,
     SimulationSetup,
     TrackerHost,
-    draw_for,
+    after_landing,
     ignored_parameters,
+    narrowed,
     record_visit,
     redirect_of,
 )
 from clickloop.diagnosis.simulation import (
-    Destination,
+    DestinationKind,
     NoticeEffect,
     Redirect,
     SimulatedRule,
@@ -62,12 +64,14 @@ def simulate_visit(
         assert source is not None, f"campaign {campaign.id} names a traffic source that is not in the ledger"
         catalog = read_catalog(tx, place.own_hosts)
         setting = SimulationSetup(campaign, source, catalog, Routes(catalog, place.fallback_url), place)
-        draw = draw_for(setting.route, invented.offer_id)
-        if draw is None:
-            return SimulationFault.OFFER_NOT_SERVED
         click_ids = ClickIds(UNUSED_KEY)
-        click = record_visit(setting, invented, draw, click_ids, intake.currency, now_ms)
-        redirect = redirect_of(setting, setting.route.choose(draw), click)
+        click = record_visit(setting, invented, click_ids, intake.currency, now_ms)
+        only = narrowed(setting, click, invented.offer_id)
+        if only is None:
+            return SimulationFault.OFFER_NOT_SERVED
+        click = record_visit(only, invented, click_ids, intake.currency, now_ms)
+        redirect = redirect_of(setting, only, click)
+        click = after_landing(only, click)
         data = msgspec.structs.replace(data, click_id=click.click_id)
         simulation = _simulate(intake, tx, click, data, click_ids, redirect, now_ms, invented=True)
         return msgspec.structs.replace(simulation, not_taken=ignored_parameters(setting, invented.parameters or {}))
@@ -124,7 +128,7 @@ def _simulate(
 ) -> Simulation:
     """Simulate a notice of this conversion, and the postbacks that it would create."""
     reading = parse_raw_notice(raw_notice_of(data, Channel.API, intake.new_id(), now_ms), click_ids)
-    found = ClickLookupResult({click.click_id: click})
+    found = intake.landing_clicks.add_to(ClickLookupResult({click.click_id: click}))
     foreseen = preview_registration(
         tx, [reading], found, intake.new_id, intake.currency, now_ms, intake.is_clock_trusted
     )
@@ -224,7 +228,13 @@ def _named_currency(tx: Connection, conversion: Conversion, notice: Notice | Non
 
 def _recorded(tx: Connection, click: Click) -> Redirect:
     """Return where the visitor of a recorded click went."""
-    to = Destination.OFFER if click.offer_id else Destination.FALLBACK if click.target else Destination.NOWHERE
+    to = (
+        DestinationKind.OFFER
+        if click.offer_id
+        else DestinationKind.FALLBACK
+        if click.target
+        else DestinationKind.NOWHERE
+    )
     offer = OFFERS.find(tx, click.offer_id) if click.offer_id else None
     name = offer.name if offer else ""
     return Redirect(to=to, url=click.target, offer_id=click.offer_id, offer_name=name, recorded=True)

@@ -83,8 +83,6 @@ def _origin(name: str, value: str, context: OriginContext) -> tuple[MacroOrigin,
     if name in _FIXED:
         return _FIXED[name]
     origin, what = _GROUPS[BY_NAME[name].group]
-    if not BY_NAME[name].available:
-        return origin, "It is not available yet, so it is always empty."
     return origin, what if value else f"{what} Unknown here."
 
 

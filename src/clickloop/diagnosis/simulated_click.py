@@ -1,23 +1,31 @@
 """Simulate a visitor with the edge's own code and a journal in memory: their click, and where they would go."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 from urllib.parse import quote_from_bytes
 
 import msgspec
+from msgspec.structs import replace
 
 from clickloop.click.click import Click
 from clickloop.click.click_values import click_values
+from clickloop.click.continent import continent_of
+from clickloop.click.geo.geo_base import FixedPlace
+from clickloop.click.place import Place
 from clickloop.click.redirect import COOKIE
-from clickloop.click.routing import RedirectTarget, Route, Routes
+from clickloop.click.routing.destination import Destination, RedirectTarget
+from clickloop.click.routing.flow import ReadyPath
+from clickloop.click.routing.routes import Route, Routes
 from clickloop.click.visitor import Visitors
+from clickloop.click.visitor_cookie import VisitorCookies
 from clickloop.click_id import KEY_BYTES, ClickIds
 from clickloop.diagnosis.macro_origin import MacroValue, OriginContext, origins_of
-from clickloop.diagnosis.simulation import Destination, IgnoredParameter, OfferChance, Redirect
-from clickloop.macro import parse
+from clickloop.diagnosis.simulation import DestinationKind, IgnoredParameter, OfferChance, Redirect
 from clickloop.record_id import RecordIds
 from clickloop.setup.campaign import Campaign
-from clickloop.setup.catalog import Catalog, CatalogOffer
-from clickloop.setup.source_rows import FixedRow, row_macros
+from clickloop.setup.catalog import Catalog
+from clickloop.setup.flow import FlowParts, LandingShare, OfferShare
+from clickloop.setup.source_rows import FixedRow
 from clickloop.setup.traffic_source import COST, EXTERNAL_ID, RESERVED_NAMES, TrafficSource
 from clickloop.text import unescape_bytes
 from clickloop.tracking.take import Edge, take_click
@@ -25,6 +33,7 @@ from clickloop.tracking.take import Edge, take_click
 _OTHER_NAMES = RESERVED_NAMES - {EXTERNAL_ID, COST}
 _NO_ROW = "Not stored: the traffic source has no row with this name (case-sensitive)."
 _ROW_OFF = "Not stored: the parameter is not tracked."
+Share = TypeVar("Share", LandingShare, OfferShare)
 UNUSED_KEY = bytes(KEY_BYTES)
 """A key that no tracker uses, so that its click ids are accepted nowhere."""
 
@@ -78,17 +87,6 @@ class SimulationSetup(msgspec.Struct, frozen=True):
         return route
 
 
-class _Country:
-    """A country database that returns one given country."""
-
-    def __init__(self, country: str) -> None:
-        self._country = country
-
-    def country(self, ip: str) -> str:
-        """Return the simulated country for any address."""
-        return self._country
-
-
 class _InMemory:
     """A journal stream in memory."""
 
@@ -121,26 +119,61 @@ class _Request(msgspec.Struct):
     host: str
 
 
-def draw_for(route: Route, offer_id: int | None) -> float | None:
-    """Return the draw from [0, 1) that chooses this offer, or the one with the highest weight; None if no draw does."""
-    if offer_id is not None and all(target.offer_id != offer_id for target in route.targets):
-        return None
-    if not route.targets:
-        return 0.0
-    starts = (0, *route.cumulative)[: len(route.cumulative)]
-    weights = [end - start for start, end in zip(starts, route.cumulative, strict=True)]
-    position = next(
-        number
-        for number, target in enumerate(route.targets)
-        if target.offer_id == offer_id or (offer_id is None and weights[number] == max(weights))
+def narrowed(setting: SimulationSetup, click: Click, offer_id: int | None) -> SimulationSetup | None:
+    """Return the set-up with one way left for the simulated visitor; None if no path leads to the offer.
+
+    ``click``: their click as routed by chance, which tells what rule takes them. The way is the heaviest path to the offer, or the
+    heaviest path with its heaviest landing and offer.
+    """
+    flow = next((flow for flow in setting.catalog.flows if flow.id == setting.route.campaign.flow_id), None)
+    if flow is None:
+        return setting if offer_id is None else None
+    served = [(path, weight) for path, weight, _ in setting.route.paths()]
+    taken = [path.id for rule in flow.parts.rules if rule.id == click.rule_id for path in rule.paths]
+    own = taken if click.rule_id else [path.id for path in flow.parts.default_paths]
+    found = max(
+        ((path, weight) for path, weight in served if offer_id is None or _leads_to(path, offer_id)),
+        key=lambda pair: (pair[0].id in own, pair[1]),
+        default=None,
     )
-    return (starts[position] + weights[position] / 2) / route.cumulative[-1]
+    if found is None:
+        return setting if offer_id is None else None
+    path = next(one for _, one in flow.parts.paths() if one.id == found[0].id)
+    only = replace(
+        path,
+        landings=_heaviest(path.landings, [item.target.landing_id for item in found[0].landings.items], "landing_id"),
+        offers=_heaviest(
+            path.offers,
+            [item.target.offer_id for item in found[0].offers.items if offer_id in (None, item.target.offer_id)],
+            "offer_id",
+        ),
+    )
+    rules = tuple(
+        replace(rule, paths=(only,) if path in rule.paths else rule.paths)
+        for rule in flow.parts.rules
+        if path not in flow.parts.default_paths
+    )
+    if path.id not in own:  # the offer of a rule that does not take this visitor
+        rules = ()
+    parts = FlowParts(rules=rules, default_paths=() if rules else (only,))
+    flows = tuple(replace(one, parts=parts) if one.id == flow.id else one for one in setting.catalog.flows)
+    catalog = replace(setting.catalog, flows=flows)
+    return replace(setting, catalog=catalog, routes=Routes(catalog, setting.place.fallback_url))
+
+
+def _leads_to(path: ReadyPath[Destination], offer_id: int) -> bool:
+    return any(item.target.offer_id == offer_id for item in path.offers.items)
+
+
+def _heaviest(shares: tuple[Share, ...], ids: list[int], field: str) -> tuple[Share, ...]:
+    """Return the share with the highest weight among those with these ids."""
+    found = [share for share in shares if getattr(share, field) in ids]
+    return (max(found, key=lambda share: share.weight),) if found else ()
 
 
 def record_visit(
     setting: SimulationSetup,
     invented: SimulatedClick,
-    draw: float,
     click_ids: ClickIds,
     currency: str,
     now_ms: int,
@@ -149,14 +182,16 @@ def record_visit(
     stream, visitor, campaign = _InMemory(), invented.visitor, setting.campaign
     edge = Edge(
         routes=setting.routes,
-        visitors=Visitors(_Country(visitor.country)),
+        visitors=Visitors(FixedPlace(Place(visitor.country, continent_of(visitor.country)))),
         click_ids=click_ids,
         notice_ids=RecordIds(lambda: now_ms),
         clicks=stream,
         notices=stream,
         deferred=stream,
         clock=lambda: now_ms,
-        chance=lambda: draw,
+        page_events=stream,
+        draw=lambda: 1 << 62,
+        cookies=VisitorCookies(UNUSED_KEY),
         currency=currency,
     )
     headers = {
@@ -206,38 +241,72 @@ def ignored_parameters(setting: SimulationSetup, parameters: Mapping[str, str]) 
     )
 
 
-def redirect_of(setting: SimulationSetup, target: RedirectTarget | None, click: Click) -> Redirect:
-    """Return where the simulated visitor goes, the probability of each offer, and the origins of the URL's values."""
-    route, campaign = setting.route, setting.campaign
-    names = {offer.id: offer for offer in setting.catalog.offers}
-    starts = (0, *route.cumulative)[: len(route.cumulative)]
-    chances = tuple(
-        OfferChance(chosen.offer_id, names[chosen.offer_id].name, round(100 * (end - start) / route.cumulative[-1], 2))
-        for chosen, start, end in zip(route.targets, starts, route.cumulative, strict=True)
-    )
-    if target is None:
-        return Redirect(to=Destination.NOWHERE, url="", chances=chances, left_out=route.left_out)
-    offer: CatalogOffer | None = names.get(target.offer_id)
-    template = parse(
-        offer.url if offer else route.campaign.fallback_url or setting.place.fallback_url,
-        row_macros(route.campaign.rows),
-    )
-    values = click_values(template.names, click, target.setup)
+def redirect_of(setting: SimulationSetup, only: SimulationSetup, click: Click) -> Redirect:
+    """Return where the simulated visitor goes, the probability of each offer, and the origins of the URL's values.
+
+    ``only``: the set-up by which they were routed.
+    """
+    route = setting.route
+    target = _target_of(only.route, click)
+    chances = _chances(setting, click.rule_id)
+    if target is None or target.template is None:
+        return Redirect(to=DestinationKind.NOWHERE, url="", chances=chances, left_out=route.left_out)
+    offer = next((offer for offer in setting.catalog.offers if offer.id == target.offer_id), None)
+    landing = next((landing for landing in setting.catalog.landings if landing.id == target.landing_id), None)
+    names = target.source.names
+    values = click_values(names, click, target.setup)
     macros: tuple[MacroValue, ...] = origins_of(
-        template.names,
-        {name: values.get(name) or (str(click.at // 1000) if name == "now" else "") for name in template.names},
+        names,
+        {name: values.get(name) or (str(click.at // 1000) if name == "now" else "") for name in names},
         OriginContext(
             rows={row.number: row for row in setting.source.parameters},
-            fixed_cost=campaign.click_cost_micros is not None,
+            fixed_cost=setting.campaign.click_cost_micros is not None,
         ),
     )
+    to = DestinationKind.OFFER if offer else DestinationKind.LANDING if landing else DestinationKind.URL
     return Redirect(
-        to=Destination.OFFER if offer else Destination.FALLBACK,
+        to=DestinationKind.FALLBACK if target is only.route.fallback else to,
         url=click.target,
         offer_id=target.offer_id,
         offer_name=offer.name if offer else "",
+        landing_id=target.landing_id,
+        landing_name=landing.name if landing else "",
         chances=chances,
         left_out=route.left_out,
         macros=macros,
-        left_untouched=template.unknown,
+        left_untouched=target.source.unknown,
     )
+
+
+def _target_of(route: Route, click: Click) -> RedirectTarget | None:
+    """Return the destination that a click of this route was sent to."""
+    path = route.path(click.path_id) if click.path_id else None
+    if path is None:
+        return route.fallback
+    items = (*path.landings.items, *path.offers.items, *(() if path.single is None else (path.single,)))
+    ids = (click.landing_id, click.offer_id)
+    return next(
+        (item.target for item in items if (item.target.landing_id, item.target.offer_id) == ids), route.fallback
+    )
+
+
+def after_landing(only: SimulationSetup, click: Click) -> Click:
+    """Return the click with the offer that the visitor gets from their landing, which a conversion of theirs belongs to."""
+    path = only.route.path(click.path_id) if click.landing_id else None
+    if path is None or not path.offers.items:
+        return click
+    target = path.offers.items[0].target
+    return replace(click, offer_id=target.offer_id, network_id=target.network_id)
+
+
+def _chances(setting: SimulationSetup, rule_id: int) -> tuple[OfferChance, ...]:
+    """Return the share of each offer among the visitors whom a rule, or none, takes."""
+    names = {offer.id: offer.name for offer in setting.catalog.offers}
+    shares: dict[int, float] = {}
+    for path, weight, total in setting.route.paths():
+        if any(item.place.rule_id != rule_id for item in path.offers.items):
+            continue
+        for item, start, end in path.offers.spans():
+            share = weight / total * (end - start) / path.offers.total
+            shares[item.target.offer_id] = shares.get(item.target.offer_id, 0) + share
+    return tuple(OfferChance(offer_id, names[offer_id], round(100 * share, 2)) for offer_id, share in shares.items())

@@ -5,7 +5,7 @@ import enum
 import msgspec
 
 from clickloop.click.click import Click
-from clickloop.click.routing import NotServedOffer
+from clickloop.click.routing.not_served import NotServed
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.notice import NoticeFlag, RefusalReason
 from clickloop.diagnosis.macro_origin import MacroValue
@@ -14,14 +14,16 @@ from clickloop.explained import Explained
 from clickloop.money import amount_text
 from clickloop.postback.due import ConditionResult, SkipReason
 from clickloop.postback.masking import masked_request
-from clickloop.postback.rule import PostbackRequest, Rule
+from clickloop.postback.rule import PostbackRequest, PostbackRule
 from clickloop.text import readable
 
 
-class Destination(enum.StrEnum):
+class DestinationKind(enum.StrEnum):
     """Where a visitor is sent."""
 
     OFFER = "offer"
+    LANDING = "landing"
+    URL = "url"
     FALLBACK = "fallback"
     NOWHERE = "nowhere"
 
@@ -37,13 +39,15 @@ class OfferChance(msgspec.Struct, frozen=True):
 class Redirect(msgspec.Struct, frozen=True, kw_only=True):
     """Where the visitor goes. ``recorded``: where the visitor of a recorded click went, without chances and macros."""
 
-    to: Destination
+    to: DestinationKind
     url: str
     offer_id: int = 0
     offer_name: str = ""
+    landing_id: int = 0
+    landing_name: str = ""
     recorded: bool = False
     chances: tuple[OfferChance, ...] = ()
-    left_out: tuple[NotServedOffer, ...] = ()
+    left_out: tuple[NotServed, ...] = ()
     macros: tuple[MacroValue, ...] = ()
     left_untouched: tuple[str, ...] = ()
     """Texts in the URL that look like macros but are unknown, and stay as they are."""
@@ -63,7 +67,7 @@ class NoticeEffect(msgspec.Struct, frozen=True, kw_only=True):
 class SimulatedRule(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a rule. ``request``: the request to send, even if the rule is skipped; contains secrets."""
 
-    rule: Rule
+    rule: PostbackRule
     paused: bool
     """Whether a receiver's 410 has paused the rule, so that its postbacks wait."""
     reason: SkipReason | None
@@ -122,9 +126,11 @@ def _redirect_lines(redirect: Redirect) -> list[str]:
     verb = "went" if redirect.recorded else "goes"
     lines = [
         {
-            Destination.OFFER: f"The visitor {verb} to the offer {redirect.offer_name or redirect.offer_id}.",
-            Destination.FALLBACK: f"The visitor {verb} to the fallback URL.",
-            Destination.NOWHERE: "There is nowhere to send the visitor: no offer and no fallback URL.",
+            DestinationKind.OFFER: f"The visitor {verb} to the offer {redirect.offer_name or redirect.offer_id}.",
+            DestinationKind.LANDING: f"The visitor {verb} to the landing {redirect.landing_name or redirect.landing_id}.",
+            DestinationKind.URL: f"The visitor {verb} to a path's URL.",
+            DestinationKind.FALLBACK: f"The visitor {verb} to the fallback URL.",
+            DestinationKind.NOWHERE: "There is nowhere to send the visitor: no offer and no fallback URL.",
         }[redirect.to]
     ]
     if redirect.url:
@@ -132,7 +138,7 @@ def _redirect_lines(redirect: Redirect) -> list[str]:
     if len(redirect.chances) > 1:
         shares = ", ".join(f"{chance.offer_name} {chance.percent:g}%" for chance in redirect.chances)
         lines.append(f"  by weight: {one_line(shares)}")
-    lines += [f"  left out  offer {left.offer_id}: {left.reason.sentence}" for left in redirect.left_out]
+    lines += [f"  left out  {left.kind} {left.id or ''}: {left.reason.sentence}" for left in redirect.left_out]
     return lines + _macro_lines(redirect.macros, redirect.left_untouched)
 
 

@@ -7,6 +7,7 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
+from clickloop.click.page.page_event import ClickSource, PageEvent, PageEventFlag, PageEventKind
 from clickloop.clock import iso_text
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.conversion_log import RecordedChange
@@ -32,6 +33,9 @@ class EventKind(enum.StrEnum):
 
     CLICK = "click"
     REDIRECT = "redirect"
+    LANDING_VIEW = "landing_view"
+    LANDING_CLICK = "landing_click"
+    PAGE_EVENT = "page_event"
     NOTICE = "notice"
     RERUN = "rerun"
     CONVERSION = "conversion"
@@ -61,6 +65,8 @@ class TraceEvent(msgspec.Struct, frozen=True, kw_only=True):
 class OmittedRecords(msgspec.Struct, frozen=True, kw_only=True):
     """Counts of a click's older records that its trace omits: anyone with a click id can send any number of notices for it."""
 
+    page_events: bool = False
+    """Whether page events are omitted."""
     notices: int = 0
     conversions: int = 0
     changes: bool = False
@@ -68,13 +74,14 @@ class OmittedRecords(msgspec.Struct, frozen=True, kw_only=True):
     postbacks: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.notices or self.conversions or self.changes or self.postbacks)
+        return bool(self.page_events or self.notices or self.conversions or self.changes or self.postbacks)
 
     @property
     def sentence(self) -> str:
         counts = {"incoming postbacks": self.notices, "conversions": self.conversions, "postbacks": self.postbacks}
         parts = [f"{count} older {noun}" for noun, count in counts.items() if count]
         parts += ["older changes of conversions"] if self.changes else []
+        parts += ["older page events"] if self.page_events else []
         return f"Not shown: {', '.join(parts)}. Filter the logs by the click ID to see them." if parts else ""
 
 
@@ -85,6 +92,13 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     click: Click | None
     events: tuple[TraceEvent, ...]
     left_out: OmittedRecords = OmittedRecords()
+
+
+class TracedPageEvent(msgspec.Struct, frozen=True):
+    """A page event, and the name of the offer that it led to."""
+
+    event: PageEvent
+    offer_name: str = ""
 
 
 _CHANNELS = {
@@ -125,9 +139,11 @@ def trace_click(
     postbacks: Sequence[Postback],
     attempts: Mapping[str, Sequence[PostbackAttempt]],
     names: SetupNames = SetupNames(),  # noqa: B008 – it is frozen
+    page_events: Sequence[TracedPageEvent] = (),
 ) -> Trace:
     """Return the timeline of a click. ``attempts`` are by postback id; ``names`` are those of its set-up."""
-    events = _click_events(click, names) if click else []
+    events = _click_events(click, names, bool(page_events)) if click else []
+    events += [_page_event(one) for one in page_events]
     for notice in notices:
         events.append(_notice_event(notice))
         if notice.run_at is not None:
@@ -145,7 +161,15 @@ def trace_click(
     )
 
 
-def _click_events(click: Click, names: SetupNames) -> list[TraceEvent]:
+def _provider(click: Click) -> str:
+    """Return the visitor's provider, as ``T-Mobile USA (AS21928), mobile``."""
+    number = f"AS{click.asn}" if click.asn else ""
+    name = f"{click.isp} ({number})" if click.isp and number else click.isp or number
+    return ", ".join(part for part in (name, click.connection) if part)
+
+
+def _click_events(click: Click, names: SetupNames, has_page: bool) -> list[TraceEvent]:
+    is_direct = has_page and not click.target
     cost = f"{amount_text(click.cost_micros)} {click.cost_currency}" if click.cost_currency else ""
     place = " ".join(part for part in (click.country, click.device, click.os, click.browser) if part)
     rows = [f"V{number} {value}" for number in V_ROWS if (value := getattr(click, f"v{number}"))]
@@ -156,29 +180,89 @@ def _click_events(click: Click, names: SetupNames) -> list[TraceEvent]:
         parameters=", ".join(rows),
         cost=cost,
         visitor=f"{click.ip} {place}".strip(),
+        place=", ".join(part for part in (click.city, click.region) if part),
+        provider=_provider(click),
         screening=click.screening,
         flags=click.flags,
     )
-    sentence = "A visitor followed the campaign link"
+    sentence = f"A visitor {'opened a page with the script' if is_direct else 'followed the campaign link'}"
     sentence += f"; not counted: {click.screening}." if click.screening else "."
     redirect_details = _details(
+        rule=_named(click.rule_id, names.rule_name),
+        path=_named(click.path_id, names.path_name),
+        landing=_named(click.landing_id, names.landing_name),
         offer=_named(click.offer_id, names.offer_name),
         network=_named(click.network_id, names.network_name),
         target=masked_text(click.target),
     )
-    redirected = (
-        "The visitor was redirected to the offer."
-        if click.offer_id
-        else "The visitor was redirected to the fallback URL."
-    )
-    if not click.target:
-        redirected = "There was nowhere to send the visitor: no offer and no fallback URL."
+    redirected = "The visitor stayed on the page." if is_direct else _redirect_sentence(click)
     return [
         TraceEvent(at=click.at, kind=EventKind.CLICK, id=click.click_id, sentence=sentence, details=click_details),
         TraceEvent(
             at=click.at, kind=EventKind.REDIRECT, id=click.click_id, sentence=redirected, details=redirect_details
         ),
     ]
+
+
+def _redirect_sentence(click: Click) -> str:
+    if not click.target:
+        if click.path_id:
+            return "The visitor was not redirected."
+        return "There was nowhere to send the visitor: no offer and no fallback URL."
+    if click.landing_id:
+        return "The visitor was redirected to the landing."
+    if click.offer_id:
+        return "The visitor was redirected to the offer."
+    if click.path_id:
+        return "The visitor was redirected to the path's URL."
+    return "The visitor was redirected to the fallback URL."
+
+
+_PAGE_EVENTS = {
+    PageEventKind.LANDING_VIEW: EventKind.LANDING_VIEW,
+    PageEventKind.LANDING_CLICK: EventKind.LANDING_CLICK,
+    PageEventKind.EVENT: EventKind.PAGE_EVENT,
+}
+_FOUND_BY: dict[str, str] = {
+    ClickSource.CID: "the parameter cid",
+    ClickSource.REFERRER: "cid in the referrer",
+    ClickSource.COOKIE: "the cookie",
+}
+
+
+_UNCOUNTED = frozenset({PageEventFlag.REPEATED, PageEventFlag.UNKNOWN_CLICK})
+
+
+def _page_event(traced: TracedPageEvent) -> TraceEvent:
+    event = traced.event
+    flags = event.flags.split(",") if event.flags else []
+    match event.kind:
+        case PageEventKind.LANDING_VIEW:
+            sentence = "The visitor viewed the landing"
+        case PageEventKind.LANDING_CLICK:
+            button = f"button {event.button}" if event.button else "a button"
+            led = "was redirected to the offer" if event.offer_id else "was redirected to the fallback URL"
+            sentence = (
+                f"The visitor pressed {button} of the landing and {led if event.target else 'was not redirected'}"
+            )
+        case PageEventKind.EVENT:
+            sentence = "The page reported an event"
+    why = event.screening or next((flag for flag in flags if flag in _UNCOUNTED), "")
+    details = _details(
+        offer=_named(event.offer_id, traced.offer_name) if event.kind is PageEventKind.LANDING_CLICK else "",
+        target=masked_text(event.target),
+        click_id_from=_FOUND_BY.get(event.found_by, event.found_by),
+        loaded_in=f"{event.loaded_ms} ms" if event.loaded_ms else "",
+        events=", ".join(f"event{number} {amount_text(micros)}" for number, micros in event.events.items()),
+        flags=", ".join(flags),
+    )
+    return TraceEvent(
+        at=event.at,
+        kind=_PAGE_EVENTS[event.kind],
+        id=event.event_id,
+        sentence=f"{sentence}; not counted: {why}." if why else f"{sentence}.",
+        details=details,
+    )
 
 
 def _notice_event(notice: StoredNotice) -> TraceEvent:
@@ -205,6 +289,8 @@ def _rerun_event(notice: StoredNotice, run_at: int) -> TraceEvent:
 def _outcome(notice: StoredNotice) -> str:
     if notice.reason is not None:
         return f"was refused. {notice.reason.sentence}"
+    if notice.outcome is NoticeOutcome.WAITING and notice.campaign_id is not None:  # its click is known
+        return "waits for earlier landing clicks to arrive."
     return _OUTCOMES[notice.outcome]
 
 

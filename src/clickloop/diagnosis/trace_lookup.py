@@ -7,9 +7,10 @@ import msgspec
 from clickloop.click.click_values import SetupNames
 from clickloop.conversion.conversion_log import ConversionFilter
 from clickloop.conversion.notice_log import NoticeFilter
-from clickloop.diagnosis.trace import OmittedRecords, Trace, trace_click
+from clickloop.diagnosis.trace import OmittedRecords, Trace, TracedPageEvent, trace_click
 from clickloop.logs.context import LogContext
 from clickloop.postback.postback_log import PostbackAttempt
+from clickloop.report.query import Dimension
 from clickloop.store.ledger.logs.conversions import conversions_before, count_conversions_of_click, newest_changes
 from clickloop.store.ledger.logs.notices import count_notices, notices_of_click
 from clickloop.store.ledger.logs.postbacks import (
@@ -18,15 +19,17 @@ from clickloop.store.ledger.logs.postbacks import (
     count_postbacks_of_click,
     postbacks_of_click,
 )
+from clickloop.store.ledger.setup.report_names import record_names
 from clickloop.store.ledger.setup.rules import setup_names_of
 
 MAX_TRACED = 200
-"""Maximum number of notices, of conversions, of changes and of postbacks in a trace, the newest. The others are only counted."""
+"""Maximum number of page events, notices, conversions, changes and postbacks each in a trace, the newest."""
 
 
 def find_trace(context: LogContext, click_id: str) -> Trace:
     """Return the trace of a canonical click id. A click that has been deleted from the facts is read from its conversions."""
     click = context.facts.find_clicks([click_id]).get(click_id)
+    page_events = context.facts.find_page_events([click_id], most=MAX_TRACED + 1).get(click_id, ())
     with context.ledger.read() as tx:
         conversions = conversions_before(tx, ConversionFilter(click_id=click_id), None, MAX_TRACED)
         notices = notices_of_click(tx, click_id, MAX_TRACED)
@@ -34,6 +37,7 @@ def find_trace(context: LogContext, click_id: str) -> Trace:
         changes = newest_changes(tx, ids, MAX_TRACED + 1)
         postbacks = postbacks_of_click(tx, click_id, MAX_TRACED)
         left_out = OmittedRecords(
+            page_events=len(page_events) > MAX_TRACED,
             notices=_older(notices, lambda: count_notices(tx, NoticeFilter(click_id=click_id))),
             conversions=_older(conversions, lambda: count_conversions_of_click(tx, click_id)),
             changes=len(changes) > MAX_TRACED,
@@ -42,10 +46,12 @@ def find_trace(context: LogContext, click_id: str) -> Trace:
         if click is None and conversions:
             click = conversions[0].click
         names = setup_names_of(tx, click) if click else SetupNames()
+        offers = record_names(tx, Dimension.OFFER, {event.offer_id for event in page_events})
         attempts: dict[str, tuple[PostbackAttempt, ...]] = {}
         for start in range(0, len(postbacks), IDS_PER_QUERY):
             attempts |= attempts_of(tx, [postback.postback_id for postback in postbacks[start : start + IDS_PER_QUERY]])
-    trace = trace_click(click_id, click, notices, changes, postbacks, attempts, names)
+    traced = [TracedPageEvent(event, offers.get(event.offer_id, "")) for event in page_events[-MAX_TRACED:]]
+    trace = trace_click(click_id, click, notices, changes, postbacks, attempts, names, traced)
     return msgspec.structs.replace(trace, left_out=left_out)
 
 

@@ -1,7 +1,7 @@
 """The trace as text: a line per event, with its details indented below."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from clickloop.clock import iso_text
 from clickloop.diagnosis.trace import EventKind, Trace
@@ -13,8 +13,8 @@ _LINE_BREAKS = re.compile(r"[\r\n]+")
 _SHORT_ESCAPES = {"\t": "\\t", "\v": "\\v", "\f": "\\f", "\0": "\\0"}
 
 
-def trace_text(trace: Trace) -> str:
-    """Return the trace for a terminal, the oldest event first; all times are UTC."""
+def trace_text(trace: Trace, route_lines: Iterable[str] = ()) -> str:
+    """Return the trace for a terminal, the oldest event first; all times are UTC. ``route_lines``: how the route came about."""
     lines = [f"Click {trace.click_id}"]
     if trace.click is None:
         lines.append("The ID is genuine, but its click has not arrived.")
@@ -22,10 +22,12 @@ def trace_text(trace: Trace) -> str:
         lines.append(trace.left_out.sentence)
     for event in trace.events:
         of = f" Postback {event.id}." if event.kind is EventKind.ATTEMPT else ""
-        lines.append(f"{iso_text(event.at)}  {event.kind:<10}  {one_line(event.sentence)}{of}")
+        lines.append(f"{iso_text(event.at)}  {event.kind.replace('_', ' '):<13}  {one_line(event.sentence)}{of}")
         lines += [f"{_INDENT}{detail.name}: {one_line(detail.value)}" for detail in event.details]
         if event.kind is EventKind.POSTBACK:
             lines += [f"{_INDENT}{line}" for line in finding_lines(event.findings)]
+        if event.kind is EventKind.REDIRECT:
+            lines += [f"{_INDENT}{line}" for line in route_lines]
     return "\n".join(lines) + "\n"
 
 

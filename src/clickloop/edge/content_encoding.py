@@ -2,6 +2,8 @@
 
 import zlib
 
+from clickloop.edge.message import HttpRequest, plain_response
+
 _GZIP_MAGIC = b"\x1f\x8b"
 _AUTOMATIC, _RAW = zlib.MAX_WBITS | 32, -zlib.MAX_WBITS  # 32: gzip or zlib, by the header
 MAX_MEMBERS = 16
@@ -77,3 +79,17 @@ def _plain(body: bytes) -> bytes:
     if not all(character.isprintable() or character in "\r\n\t" for character in text[:1000]):
         raise UnreadableBodyError("The body does not match its Content-Encoding.")
     return body
+
+
+def refusal_of_body(request: HttpRequest, max_bytes: int) -> bytes | None:
+    """Decompress the request's body in place. If that fails, return the response to send; nothing is stored then."""
+    try:
+        request.body = decoded(request.body, request.headers[b"content-encoding"], max_bytes)
+    except UnknownEncodingError as fault:
+        text = f"Content-Encoding {fault} is not supported. Send the body uncompressed, or use gzip or deflate.\n"
+        return plain_response(415, text, request.keep_alive, b"accept-encoding: gzip, deflate\r\n")  # RFC 9110, 15.5.16
+    except BodyTooLargeError as fault:
+        return plain_response(413, f"{fault}\n", request.keep_alive)
+    except UnreadableBodyError as fault:
+        return plain_response(400, f"{fault}\n", request.keep_alive)
+    return None

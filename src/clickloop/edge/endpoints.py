@@ -1,27 +1,26 @@
 """The public endpoints: campaign links, notices, pixel, health. A click is answered synchronously, without a database."""
 
-import base64
-import time
 from collections.abc import Callable
 
 import msgspec
 
 from clickloop.click.link import mended_link, tail_of
-from clickloop.click.redirect import cookie_line, date_line, redirect_response
 from clickloop.config import Settings, proxy_networks
 from clickloop.conversion.notice import Channel
-from clickloop.edge.content_encoding import BodyTooLargeError, UnknownEncodingError, UnreadableBodyError, decoded
+from clickloop.edge.content_encoding import refusal_of_body
 from clickloop.edge.message import HttpRequest, HttpResponse, plain_response
+from clickloop.edge.page_endpoints import PageEndpoints, empty_script_response, gif_response
 from clickloop.edge.proxies import Hosts, Proxies, client_behind, first_of
+from clickloop.edge.redirects import RedirectResponses
 from clickloop.edge.request_limits import MAX_BODY_BYTES
 from clickloop.edge.untrusted_proxy import UntrustedProxies
 from clickloop.edge.vitals import Health
 from clickloop.store.journal.group_commit import GroupCommit
 from clickloop.store.journal.writer import JournalBroken, JournalFull
 from clickloop.store.unknown_links import UnknownLinkCounter
+from clickloop.tracking.click_lookup import CoreLookup
 from clickloop.tracking.take import Edge, NoticeReceipt, record_clicks, take_click, take_notice
 
-_PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 _NOT_FOUND = "There is nothing here.\n"
 
 
@@ -61,8 +60,11 @@ class EdgeEndpoints:
         self._hosts = Hosts()
         self._unknown_links = unknown_links
         self._untrusted = untrusted
-        self._date = b""
-        self._date_second = 0
+        self._redirects = RedirectResponses(edge)
+        lookup = CoreLookup(settings.folder(), edge.clock)
+        self._pages = PageEndpoints(
+            edge, lookup, self._redirects, self._resolve_client, unknown_links.note_lost_landing_click
+        )
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Return the response; awaitable if something must reach the disk first."""
@@ -71,10 +73,14 @@ class EdgeEndpoints:
             return self._click(request, path[3:])
         if path == b"/postback":
             return self._notice(request, Channel.S2S)
-        if path == b"/pixel.gif":
+        if path in (b"/pixel.gif", b"/pixel.js"):
             return self._notice(request, Channel.PIXEL)
+        if (page := self._pages(request)) is not None:
+            return page
         if path == b"/health":
             return self._health_response(request)
+        if path[:3] == b"/r/":
+            return self._redirects.second_hop(request, path[3:])
         return self._mended(request)
 
     def _mended(self, request: HttpRequest) -> HttpResponse:
@@ -83,7 +89,7 @@ class EdgeEndpoints:
         if path[:2] == b"//":
             request.path = b"/" + path.lstrip(b"/")
             return self(request)
-        for known in (b"/postback", b"/pixel.gif"):
+        for known in (b"/postback", b"/pixel.gif", b"/pixel.js"):
             behind = path[len(known) :]
             if path.startswith(known) and not behind[:1].isalnum():
                 tail = tail_of(behind)
@@ -126,24 +132,18 @@ class EdgeEndpoints:
             return _not_found(request)
         if not redirected.location:
             return plain_response(404, "This campaign has nowhere to send you.\n", request.keep_alive)
-        cookie = cookie_line(redirected.click_id, request.secure)
-        # Formatted once a second: it costs as much as routing a click.
-        second = int(time.monotonic())
-        if second != self._date_second:
-            self._date_second = second
-            self._date = date_line(self._edge.clock() // 1000)
-        return redirect_response(redirected.location, cookie, request.keep_alive, self._date)
+        return self._redirects(redirected, request)
 
     def _notice(self, request: HttpRequest, channel: Channel) -> HttpResponse:
         method = request.method
         if method == b"HEAD":  # some services probe a callback URL this way before they save it
-            return _pixel_response(b"", request.keep_alive) if channel is Channel.PIXEL else _ok(request)
+            return _pixel_response(request, b"") if channel is Channel.PIXEL else _ok(request)
         if method not in {b"GET", b"POST"} or (channel is Channel.PIXEL and method == b"POST"):
             allowed = b"allow: GET, HEAD\r\n" if channel is Channel.PIXEL else b"allow: GET, HEAD, POST\r\n"
             text = "Load the pixel with GET.\n" if channel is Channel.PIXEL else "Send postbacks with GET or POST.\n"
             return plain_response(405, text, request.keep_alive, allowed)
         # Before it is stored, so that reading the journal never depends on an encoding.
-        if b"content-encoding" in request.headers and (refusal := _decode_body(request)) is not None:
+        if b"content-encoding" in request.headers and (refusal := refusal_of_body(request, MAX_BODY_BYTES)) is not None:
             return refusal
         try:
             self._resolve_client(request)
@@ -166,7 +166,7 @@ class EdgeEndpoints:
         outcome = f"refused; reason={stored.reason}" if stored.reason else "accepted"
         headers = f"x-clickloop-outcome: {outcome}\r\n".encode("ascii")
         if channel is Channel.PIXEL:
-            return _pixel_response(headers, request.keep_alive)
+            return _pixel_response(request, headers)
         text = stored.return_text or (f"{stored.reason.sentence}\n" if stored.reason else "OK\n")
         return plain_response(200, text, request.keep_alive, headers)
 
@@ -208,27 +208,7 @@ def _ok(request: HttpRequest) -> bytes:
     return plain_response(200, "OK\n", request.keep_alive)
 
 
-def _decode_body(request: HttpRequest) -> bytes | None:
-    """Decompress the request's body in place. If that fails, return the response to send; nothing is stored then."""
-    try:
-        request.body = decoded(request.body, request.headers[b"content-encoding"], MAX_BODY_BYTES)
-    except UnknownEncodingError as fault:
-        text = f"Content-Encoding {fault} is not supported. Send the body uncompressed, or use gzip or deflate.\n"
-        return plain_response(415, text, request.keep_alive, b"accept-encoding: gzip, deflate\r\n")  # RFC 9110, 15.5.16
-    except BodyTooLargeError as fault:
-        return plain_response(413, f"{fault}\n", request.keep_alive)
-    except UnreadableBodyError as fault:
-        return plain_response(400, f"{fault}\n", request.keep_alive)
-    return None
-
-
-def _pixel_response(headers: bytes, keep_alive: bool) -> bytes:
-    return b"".join(
-        (
-            b"HTTP/1.1 200 OK\r\ncontent-type: image/gif\r\ncache-control: no-store, max-age=0\r\nx-content-type-options: nosniff\r\n",
-            headers,
-            b"content-length: %d\r\n" % len(_PIXEL),
-            b"\r\n" if keep_alive else b"connection: close\r\n\r\n",
-            _PIXEL,
-        )
-    )
+def _pixel_response(request: HttpRequest, headers: bytes) -> bytes:
+    """Return the pixel's image, or a script that does nothing, as the page loads it."""
+    is_script = request.path == b"/pixel.js"
+    return (empty_script_response if is_script else gif_response)(headers, request.keep_alive)

@@ -15,6 +15,8 @@ _WANTED = {
     b"content-length": b"content-length",
     b"content-encoding": b"content-encoding",
     b"transfer-encoding": b"transfer-encoding",
+    b"accept-encoding": b"accept-encoding",
+    b"if-none-match": b"if-none-match",
     b"expect": UNUSUAL,
     b"upgrade": UNUSUAL,
     b"purpose": b"purpose",
@@ -31,6 +33,8 @@ _WANTED = {
 _JOINED = {
     b"cookie": b"; ",  # proxies may split it when they translate from HTTP/2 (RFC 9113, 8.2.3)
     b"content-encoding": b", ",
+    b"accept-encoding": b", ",
+    b"if-none-match": b", ",
     b"purpose": b", ",
     UNUSUAL: b", ",
     b"x-forwarded-for": b", ",

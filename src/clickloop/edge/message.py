@@ -6,6 +6,7 @@ import msgspec
 
 REASONS = {
     200: b"OK",
+    204: b"No Content",
     400: b"Bad Request",
     404: b"Not Found",
     405: b"Method Not Allowed",

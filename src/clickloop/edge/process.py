@@ -6,16 +6,19 @@ import random
 import socket
 import sys
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import uvloop
 
 from clickloop.alarm.vital_signs import LOOK_SECONDS, Patience, VitalSigns
-from clickloop.click.geo_file import POLL_SECONDS as GEO_POLL_SECONDS
-from clickloop.click.geo_file import GeoFile
-from clickloop.click.routing import Routes
+from clickloop.click.geo.files import POLL_SECONDS as GEO_POLL_SECONDS
+from clickloop.click.geo.files import GeoFiles
+from clickloop.click.routing.flow import MAX_DRAW_BITS
+from clickloop.click.routing.routes import Routes
 from clickloop.click.visitor import Visitors
+from clickloop.click.visitor_cookie import VisitorCookies
 from clickloop.click_id import ClickIds
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
@@ -27,13 +30,13 @@ from clickloop.edge.vitals import EdgeVitals
 from clickloop.machine.log import RateLimitedLog, log
 from clickloop.machine.process import end_with_parent, release_memory, stop_signal
 from clickloop.machine.sealed_file import SealedFileError
-from clickloop.record_id import RecordIds
+from clickloop.record_id import EntropyPool, RecordIds
 from clickloop.setup.catalog import Catalog, CatalogFile
 from clickloop.setup.instance import InstanceSettings, startup_settings
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.identity import confirmed_id, edge_click_ids
 from clickloop.store.journal.group_commit import GroupCommit
-from clickloop.store.journal.segment import CLICKS_STREAM, DEFERRED_WRITER, NOTICES_STREAM
+from clickloop.store.journal.segment import CLICKS_STREAM, DEFERRED_WRITER, NOTICES_STREAM, PAGE_EVENTS_STREAM
 from clickloop.store.journal.writer import JournalBroken, JournalFull, JournalWriter
 from clickloop.store.unknown_links import UnknownLinkCounter
 from clickloop.tracking.take import Edge
@@ -83,10 +86,10 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     name = f"edge{number}"
     catalog_file = CatalogFile(folder, confirmed_id(folder))
     click_ids, key_fault = _usable_click_ids(folder, catalog_file)
-    geo = _geo_file(settings)
+    geo = _geo_files(settings)
     journals = _open_journals(settings, number)
-    clicks, notices, deferred = journals
-    edge = _edge(settings, click_ids, Visitors(geo.base), clicks, notices, deferred)
+    clicks, notices, deferred, page_events = journals
+    edge = _edge(settings, click_ids, Visitors(geo.base), clicks, notices, deferred, page_events)
     broken: list[Exception] = []
 
     def give_up(fault: Exception) -> None:
@@ -117,6 +120,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
         for part in (
             lambda: _watch_catalog(catalog_reloader),
             lambda: _close_segments(clicks, settings.journal_sync_ms, GroupCommit(clicks), give_up),
+            lambda: _close_segments(page_events, settings.journal_sync_ms, GroupCommit(page_events), give_up),
             lambda: _close_segments(notices, settings.notice_close_ms, commit, give_up),
             lambda: _close_segments(deferred, settings.notice_close_ms, deferred_commit, give_up),
             lambda: _write_unknown_links(unknown_links),
@@ -154,11 +158,12 @@ async def _end(
 
 
 def _open_journals(settings: Settings, number: int) -> list[JournalWriter]:
-    """Open the journals of clicks, of notices, and of deferred notices, in this order."""
+    """Open the journals of clicks, notices, deferred notices and page events, in this order."""
     streams = (
         (CLICKS_STREAM, f"edge{number}"),
         (NOTICES_STREAM, f"edge{number}"),
         (NOTICES_STREAM, f"{DEFERRED_WRITER}{number}"),
+        (PAGE_EVENTS_STREAM, f"edge{number}"),
     )
     folder = settings.folder() / "journal"
     return [JournalWriter.open(folder, stream, writer, node=settings.node) for stream, writer in streams]
@@ -171,17 +176,20 @@ def _edge(
     clicks: JournalWriter,
     notices: JournalWriter,
     deferred: JournalWriter,
+    page_events: JournalWriter,
 ) -> Edge:
     return Edge(
         routes=Routes(Catalog(), ""),
         visitors=visitors,
         click_ids=click_ids,
-        notice_ids=RecordIds(),
+        notice_ids=RecordIds(entropy=EntropyPool()),  # one thread uses it
         clicks=clicks,
         notices=notices,
         deferred=deferred,
         clock=wall_clock,
-        chance=random.random,
+        page_events=page_events,
+        draw=partial(random.getrandbits, MAX_DRAW_BITS),
+        cookies=VisitorCookies(click_ids.derived_key(b"visitor cookie")),
         currency=settings.currency,
     )
 
@@ -194,10 +202,10 @@ def _usable_click_ids(folder: Path, catalog_file: CatalogFile) -> tuple[ClickIds
     return click_ids, fault
 
 
-def _geo_file(settings: Settings) -> GeoFile:
-    geo = GeoFile(settings.geo_base, settings.folder() / "run")
-    if geo.fault:
-        log("the geo base cannot be used: visitors have no country until it is good", fault=geo.fault)
+def _geo_files(settings: Settings) -> GeoFiles:
+    geo = GeoFiles(settings.geo_base, settings.folder())
+    for fault in geo.faults:
+        log("a geo base cannot be used: visitors get no place from it until it is good", fault=fault)
     return geo
 
 
@@ -228,11 +236,12 @@ async def _watch_vitals(vitals: EdgeVitals) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _watch_geo(geo: GeoFile, visitors: Visitors) -> None:
-    """Reload the geo base when its file has changed."""
+async def _watch_geo(geo: GeoFiles, visitors: Visitors) -> None:
+    """Reload the geo bases when their files have changed."""
     while True:
         await asyncio.sleep(GEO_POLL_SECONDS)
-        if geo.look():
+        # In a thread: a base of a hundred megabytes is copied, and visitors must not wait for it.
+        if await asyncio.to_thread(geo.look):
             visitors.use_geo_base(geo.base)
             log("geo base taken")
 

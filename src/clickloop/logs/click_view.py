@@ -20,7 +20,13 @@ class ClickView(msgspec.Struct, kw_only=True):
     at: Moment
     campaign_id: int
     source_id: int
-    offer_id: int
+    flow_id: Annotated[int, Meta(description="The flow that decided.")]
+    rule_id: Annotated[int, Meta(description="The flow's rule that took the visitor; 0 for a default path.")]
+    path_id: int
+    landing_id: int
+    offer_id: Annotated[
+        int, Meta(description="0 for a visitor sent to a landing, whose landing clicks have an offer each.")
+    ]
     network_id: int
     external_id: Annotated[str, Meta(description="The source's click ID.")]
     cost: MoneyText
@@ -28,6 +34,11 @@ class ClickView(msgspec.Struct, kw_only=True):
     domain: str
     ip: str
     country: str
+    region: Annotated[str, Meta(description="ISO 3166-2.", examples=["US-CA"])]
+    city: str
+    isp: str
+    asn: Annotated[str, Meta(description="Number of the autonomous system.", examples=["21928"])]
+    connection: Annotated[str, Meta(description="mobile, broadband, corporate, dialup or satellite.")]
     language: str
     useragent: str
     referrer: str

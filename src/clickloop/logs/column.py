@@ -28,6 +28,8 @@ class ColumnKind(enum.StrEnum):
     OFFER = "offer"
     NETWORK = "network"
     RULE = "rule"
+    LANDING = "landing"
+    PATH = "path"
     CLICK = "click"
     CONVERSION = "conversion"
     NOTICE = "notice"
@@ -51,10 +53,7 @@ class LogColumn(msgspec.Struct, frozen=True):
 Names = dict[RecordKind, dict[int, str]]
 """Names of set-up records, by kind and id."""
 
-NAMED = {
-    kind: RecordKind(kind.value)
-    for kind in (ColumnKind.CAMPAIGN, ColumnKind.SOURCE, ColumnKind.OFFER, ColumnKind.NETWORK, ColumnKind.RULE)
-}
+NAMED = {kind: RecordKind(kind.value) for kind in ColumnKind if kind.value in {record.value for record in RecordKind}}
 
 
 def names_for(

@@ -21,12 +21,8 @@ _OTHER_AS_VALUE = re.compile(
     re.ASCII,
 )
 _NUMBERED = re.compile(r"([a-z]+)([0-9]{1,6})")
-_SPELLINGS = tuple(
-    spelling
-    for spelling in (*BY_NAME, *CANONICAL_OF_ALIAS)
-    if BY_NAME[CANONICAL_OF_ALIAS.get(spelling, spelling)].available
-)
-"""Suggestions for a misspelt name. Without macros that nothing fills in."""
+_SPELLINGS = (*BY_NAME, *CANONICAL_OF_ALIAS)
+"""Suggestions for a misspelt name."""
 _MAX_COMPARED_LENGTH = 60  # comparing takes time in proportion to the product of the lengths, for every known name
 _MAX_FINDINGS = 100  # a text of braces alone would have thousands
 _OTHER_SENTENCE = "{} is another system's macro and is not replaced."
@@ -56,9 +52,7 @@ def check(
         if braces.fault is not None:
             findings.append(_faulty(braces, whole, rows))
             continue
-        if not BY_NAME[braces.name].available:
-            findings.append(_not_available(braces, whole))
-        elif at_click and not BY_NAME[braces.name].at_click:
+        if at_click and not BY_NAME[braces.name].at_click:
             findings.append(_no_value_yet(braces, whole))
         if text[braces.start - 1 : braces.start] == "$" and context in (EncodingContext.URL, EncodingContext.FORM):
             findings.append(_dollar(braces, whole))
@@ -86,7 +80,7 @@ def _in_authority(braces: Braces, whole: str) -> TemplateIssue:
 def _faulty(braces: Braces, whole: str, rows: Mapping[str, str]) -> TemplateIssue:
     if braces.fault is MacroFault.OTHER_STYLE:
         meant = resolve(braces.detail.strip(), rows)
-        remedy = _remedy_for_macro(meant[0]) if meant and BY_NAME[meant[0]].available else _OTHER_REMEDY
+        remedy = _remedy_for_macro(meant[0]) if meant else _OTHER_REMEDY
         sentence, code = _OTHER_SENTENCE.format(whole), TemplateIssueCode.OTHER_STYLE
     elif braces.fault is MacroFault.UNKNOWN_FILTER:
         near = difflib.get_close_matches(braces.detail[:_MAX_COMPARED_LENGTH], NAMES, 1)
@@ -127,7 +121,7 @@ def nearest_name(name: str, rows: Mapping[str, str]) -> str | None:
     key = name.lower()
     for spelling in (key.strip("_! ").replace("-", "_"), key.replace("_", "").replace("-", "").replace(" ", "")):
         meant = resolve(spelling, rows)
-        if meant and BY_NAME[meant[0]].available:
+        if meant:
             return _for_people(spelling, rows)
     if numbered := _NUMBERED.fullmatch(key):
         known = [number for number in range(1, TOKENS + 1) if resolve(f"{numbered[1]}{number}", rows)]
@@ -151,17 +145,6 @@ def _no_value_yet(braces: Braces, whole: str) -> TemplateIssue:
         whole,
         f"{whole} only has a value in postbacks; it is still empty when the visitor is redirected.",
         "Remove it here, and use it in a postback.",
-    )
-
-
-def _not_available(braces: Braces, whole: str) -> TemplateIssue:
-    return TemplateIssue(
-        TemplateIssueCode.NO_VALUE_YET,
-        Severity.WARNING,
-        braces.start,
-        whole,
-        f"{whole} is not available yet, so it is always empty.",
-        f"Remove it. For a traffic source's own parameter of that name, write {{var:{braces.name}}}.",
     )
 
 

@@ -29,8 +29,8 @@ class MacroCategory(enum.StrEnum):
 class Macro(msgspec.Struct, frozen=True):
     """A macro. ``at_click``: whether it has a value when the visitor is redirected (offer and landing URLs).
 
-    ``available``: whether anything fills it in. If not, it is known all the same, so that a URL copied from another tracker does
-    not send the braces; it is always empty, and never offered to users.
+    ``needs_base``: whether only a geo base of the user's can fill it in. Without one it is empty and not offered to users, but known,
+    so that a URL copied from another tracker does not send the braces.
     """
 
     name: str
@@ -39,16 +39,16 @@ class Macro(msgspec.Struct, frozen=True):
     sentence: str
     example: str
     at_click: bool
-    available: bool = True
+    needs_base: bool = False
 
 
 def _single() -> Iterator[Macro]:
     for group, at_click, name, aliases, sentence, example in _ROWS:
-        yield Macro(name, tuple(aliases.split()), group, sentence, example, at_click, name not in _NOT_YET)
+        yield Macro(name, tuple(aliases.split()), group, sentence, example, at_click, name in _NEED_BASE)
 
 
-_NOT_YET = frozenset({"landing.id", "landing.name", "path.name", "region", "city", "isp", "connection"})
-"""Nothing fills these in: there are no landings or paths, and the geo database only contains countries."""
+_NEED_BASE = frozenset({"region", "city", "isp", "connection"})
+"""The included geo base has countries alone."""
 
 
 _I, _M, _S, _U, _V, _T = (
@@ -122,20 +122,27 @@ _ROWS: tuple[tuple[MacroCategory, bool, str, str, str, str], ...] = (
     (_U, True, "path.name", "path_name", "Name of the visitor's path.", "Main"),
     (
         _U,
-        False,
+        True,
         "rule.name",
         "rule_name",
-        "In postbacks: name of the rule.",
-        "Sales above 10 USD",
+        "In landing and offer URLs, the name of the rule that took the visitor; in postbacks, that of the postback rule.",
+        "US mobile",
     ),
     (_U, True, "domain", "trackingdomain", "Domain of the click.", "go.example.com"),
     (_V, True, "ip", "", "The visitor's IP address.", "203.0.113.7"),
     (_V, True, "country", "country_code", "The visitor's country, as a two-letter code.", "US"),
     (_V, True, "country.name", "country_name countryname", "The visitor's country in English.", "United States"),
-    (_V, True, "region", "", "The visitor's region.", "California"),
+    (_V, True, "region", "", "The visitor's region (ISO 3166-2).", "US-CA"),
     (_V, True, "city", "", "The visitor's city.", "San Jose"),
     (_V, True, "isp", "", "The visitor's internet provider.", "Comcast"),
-    (_V, True, "connection", "connection_type connection.type", "The visitor's connection type.", "mobile"),
+    (
+        _V,
+        True,
+        "connection",
+        "connection_type connection.type",
+        "mobile, broadband, corporate, dialup or satellite.",
+        "mobile",
+    ),
     (_V, True, "language", "", "The browser's preferred language.", "pt-br"),
     (_V, True, "useragent", "user_agent", "The browser's User-Agent.", "Mozilla/5.0"),
     (_V, True, "referrer", "referer", "Page that the visitor came from.", "https://news.example/"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from clickloop.machine.replacing_file import replace_file
-from clickloop.postback.rule import Rule, Trigger
+from clickloop.postback.rule import PostbackRule, Trigger
 
 ALARM_MACROS = frozenset({"alarm", "alarm.code", "alarm.state", "alarm.since"})
 FILLED_FOR_ALARMS = ALARM_MACROS | {"postback_id", "rule.name", "domain", "now"}
@@ -19,18 +19,18 @@ FILE_NAME = "run/alarm-rules.json"
 class AlarmRules(msgspec.Struct, frozen=True, kw_only=True):
     """Everything needed to send alarms: the live rules, and what the address guard needs of the set-up."""
 
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[PostbackRule, ...] = ()
     own_hosts: tuple[str, ...] = ()
     domain: str = ""
     """The tracker's public host, so that a message says which tracker it is about."""
 
 
-def alarm_rules_among(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+def alarm_rules_among(rules: Iterable[PostbackRule]) -> tuple[PostbackRule, ...]:
     """Return the active alarm rules."""
     return tuple(rule for rule in rules if rule.active and is_alarm_rule(rule))
 
 
-def is_alarm_rule(rule: Rule) -> bool:
+def is_alarm_rule(rule: PostbackRule) -> bool:
     """Return whether a rule is sent for alarms rather than conversions."""
     return rule.conditions.trigger is Trigger.ALARM
 

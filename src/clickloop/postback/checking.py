@@ -8,8 +8,17 @@ import msgspec
 from clickloop.explained import Explained
 from clickloop.macro import EncodingContext, TemplateIssueCode, check, parse
 from clickloop.pasting import INVISIBLE
-from clickloop.postback.pattern import PatternError, pattern_of
-from clickloop.postback.rule import BodyKind, Conditions, Header, Method, RequestTemplate, Rule, Success, Trigger
+from clickloop.pattern import PatternError, pattern_of
+from clickloop.postback.rule import (
+    BodyKind,
+    Conditions,
+    Header,
+    Method,
+    PostbackRule,
+    RequestTemplate,
+    Success,
+    Trigger,
+)
 from clickloop.postback.sending.address_guard import STRICT, AddressGuard, RefusedAddress
 from clickloop.postback.sending.address_ranges import AddressRefusal
 from clickloop.postback.sending.target import MAX_URL, TargetFault, target_of
@@ -126,7 +135,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _IN_NAMES = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
-def check_rule(rule: Rule, statuses: Collection[str], guard: AddressGuard = STRICT) -> tuple[LocatedFault, ...]:
+def check_rule(rule: PostbackRule, statuses: Collection[str], guard: AddressGuard = STRICT) -> tuple[LocatedFault, ...]:
     """Return everything that is wrong with a rule; it may be saved if that is nothing.
 
     ``statuses``: keys of the existing statuses. ``guard``: the guard that sending uses. No name is resolved here.
@@ -157,7 +166,7 @@ def check_request(request: RequestTemplate, guard: AddressGuard = STRICT) -> tup
     return tuple(found)
 
 
-def _check_owner(rule: Rule) -> list[LocatedFault]:
+def _check_owner(rule: PostbackRule) -> list[LocatedFault]:
     found = []
     if not rule.name.strip():
         found.append(LocatedFault("name", RuleFault.NAME_MISSING))
@@ -170,7 +179,7 @@ def _check_owner(rule: Rule) -> list[LocatedFault]:
     return found
 
 
-def _check_alarm_rule(rule: Rule) -> list[LocatedFault]:
+def _check_alarm_rule(rule: PostbackRule) -> list[LocatedFault]:
     """Return faults for what would silently be ignored: conditions about conversions in a rule that is sent for none."""
     if rule.conditions.trigger is not Trigger.ALARM:
         return []
@@ -252,7 +261,7 @@ def _check_success(success: Success) -> list[LocatedFault]:
     return found
 
 
-def _check_conditions(rule: Rule, statuses: Collection[str]) -> list[LocatedFault]:
+def _check_conditions(rule: PostbackRule, statuses: Collection[str]) -> list[LocatedFault]:
     conditions = rule.conditions
     found = [
         LocatedFault(f"conditions.statuses[{at}]", RuleFault.STATUS_UNKNOWN, key[:100])

@@ -15,7 +15,7 @@ from clickloop.conversion.status import CountsAs, Status
 from clickloop.explained import Explained
 from clickloop.macro import unreplaced_macro
 from clickloop.money import amount_text
-from clickloop.postback.rule import PostbackRequest, Rule, Trigger
+from clickloop.postback.rule import PostbackRequest, PostbackRule, Trigger
 
 
 class SkipReason(Explained):
@@ -140,7 +140,7 @@ class SkippedPostback(msgspec.Struct, frozen=True):
 
 def decide_postback(
     change: Change,
-    rule: Rule,
+    rule: PostbackRule,
     earlier: RuleContext,
     *,
     uses_external_id: bool,
@@ -202,7 +202,7 @@ _ADDRESS_ALLOWED = ConditionResult(SkipReason.ADDRESS_REFUSED, True)
 _IN_SHARE = ConditionResult(SkipReason.NOT_SAMPLED, True)
 
 
-def _rule_on(rule: Rule, earlier: RuleContext) -> ConditionResult:
+def _rule_on(rule: PostbackRule, earlier: RuleContext) -> ConditionResult:
     if not rule.active:
         return ConditionResult(SkipReason.RULE_OFF, False, "the rule is off")
     if earlier.source_rules_off and rule.source_id is not None:
@@ -210,7 +210,7 @@ def _rule_on(rule: Rule, earlier: RuleContext) -> ConditionResult:
     return _RULE_ON
 
 
-def _status_selected(change: Change, rule: Rule) -> ConditionResult:
+def _status_selected(change: Change, rule: PostbackRule) -> ConditionResult:
     status = change.after.status
     if _selects(rule, status):
         return _STATUS_SELECTED
@@ -221,12 +221,12 @@ def _status_selected(change: Change, rule: Rule) -> ConditionResult:
     return ConditionResult(SkipReason.STATUS_NOT_SELECTED, False, detail)
 
 
-def _selects(rule: Rule, status: Status) -> bool:
+def _selects(rule: PostbackRule, status: Status) -> bool:
     selected = rule.conditions.statuses
     return status.key in selected if selected else status.counts_as is not CountsAs.REJECTED
 
 
-def _triggered(change: Change, rule: Rule, earlier: RuleContext) -> ConditionResult:
+def _triggered(change: Change, rule: PostbackRule, earlier: RuleContext) -> ConditionResult:
     """Return whether the change triggers the rule.
 
     A conversion that did not qualify (by status and minimum) is new to the rule at the change that makes it qualify. So it is if
@@ -263,7 +263,7 @@ def _when_missed(masked: Set[SkipReason]) -> str:
     return "before this rule was turned on" if masked else "before this rule was created"
 
 
-def _qualifies(conversion: Conversion, rule: Rule) -> bool:
+def _qualifies(conversion: Conversion, rule: PostbackRule) -> bool:
     """Return whether a conversion meets the conditions that a later change can affect: status and minimum payout."""
     minimum = rule.conditions.minimum_payout_micros
     return _selects(rule, conversion.status) and (minimum is None or conversion.payout.micros >= minimum)
@@ -285,7 +285,7 @@ def _address_refused(sentence: str) -> ConditionResult:
     return ConditionResult(SkipReason.ADDRESS_REFUSED, False, sentence)
 
 
-def _sampled(rule: Rule, earlier: RuleContext, counting: bool) -> tuple[ConditionResult, bool]:
+def _sampled(rule: PostbackRule, earlier: RuleContext, counting: bool) -> tuple[ConditionResult, bool]:
     """Return whether the conversion is in the rule's share, and whether it was counted now. Once in the share, it stays in."""
     every = rule.conditions.every_nth
     if every <= 1 or earlier.owed:

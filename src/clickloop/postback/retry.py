@@ -13,7 +13,7 @@ import msgspec
 
 from clickloop.clock import DAY_MS, SECOND_MS
 from clickloop.explained import Explained
-from clickloop.postback.pattern import PatternError, matches
+from clickloop.pattern import PatternError, matches
 from clickloop.postback.rule import Schedule, Success
 
 JITTER = 0.2  # spreads retries of postbacks that failed together

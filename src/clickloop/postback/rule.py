@@ -124,7 +124,7 @@ class Schedule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         return len(self.waits_seconds) + 1
 
 
-class Rule(msgspec.Struct, frozen=True, kw_only=True):
+class PostbackRule(msgspec.Struct, frozen=True, kw_only=True):
     """A postback rule of a traffic source (``source_id``), of a campaign (``campaign_id``), or, with neither, of the instance."""
 
     rule_id: int
@@ -138,9 +138,9 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     schedule: Schedule = Schedule()
 
 
-def rule_of_row(row: Mapping[str, object]) -> Rule:
+def rule_of_row(row: Mapping[str, object]) -> PostbackRule:
     """Return the rule in a row of ``postback_rules``. Raise msgspec.ValidationError if the row is malformed."""
-    return Rule(
+    return PostbackRule(
         rule_id=msgspec.convert(row["id"], int),
         name=msgspec.convert(row["name"], str),
         source_id=msgspec.convert(row["source_id"], int | None),

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from clickloop.pattern import pattern_of
 from clickloop.postback.checking import MAX_SECRET_LENGTH, MIN_SECRET_LENGTH
-from clickloop.postback.pattern import pattern_of
 from clickloop.postback.rule import BodyKind, Header, Method, RequestTemplate, Success
 from clickloop.setup.preset.preset import Confidence
 

@@ -15,6 +15,14 @@ class ClickEvidence(msgspec.Struct, frozen=True, kw_only=True):
     last_at: int | None = None
 
 
+class LandingEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers of a landing's recent landing clicks, and of those whose page had an older click id than the visitor's latest."""
+
+    landing_id: int
+    landing_clicks: int
+    with_old_click_id: int
+
+
 class RuleEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """Outcomes of a rule's recent postbacks."""
 

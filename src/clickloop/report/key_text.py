@@ -9,11 +9,14 @@ from clickloop.report.query import Dimension, GroupKey
 from clickloop.text import readable
 
 NONE = "(none)"
+NO_RULE = "(no rule)"  # along the default paths
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _TITLES = {
     Dimension.SOURCE: "Traffic source",
     Dimension.OS: "Operating system",
     Dimension.OS_VERSION: "OS version",
+    Dimension.ISP: "ISP",
+    Dimension.ASN: "ASN",
     Dimension.HOUR_OF_DAY: "Hour of day",
     Dimension.STATUS: "Conversion status",
 }
@@ -48,7 +51,7 @@ def key_name(dimension: Dimension, key: GroupKey, zone: ZoneInfo, names: Mapping
     if dimension is Dimension.HOUR_OF_DAY:
         return f"{int(key):02d}:00"
     if key in ("", 0):
-        return NONE
+        return NO_RULE if dimension is Dimension.RULE else NONE
     if dimension is Dimension.COUNTRY:
         return country_name(str(key)) or str(key)
     if dimension.is_number:

@@ -4,6 +4,8 @@
 - *Conversions* are confirmed and pending ones. A conversion that the network rejects no longer counts.
 - *Approval rate* is the share of all conversions, rejected and pending ones included.
 - *Revenue* is confirmed revenue.
+- *LP CTR* is the share of visitors sent to a landing who pressed one of its buttons: each button counts once per click.
+- An *offer visit* is a visitor sent to an offer, by the campaign link or by a landing's button. Figures per offer divide by it.
 """
 
 import enum
@@ -36,6 +38,17 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
     """Clicks by visitors without a cookie of ours."""
     clicks_recorded: int = 0
     """Clicks, counted or screened."""
+    clean_clicks: int = 0
+    """Counted clicks without marks of suspicious traffic."""
+    landing_visits: int = 0
+    """Counted clicks that were sent to a landing."""
+    landing_views: int = 0
+    landing_clicks: int = 0
+    """Buttons pressed on landings; the same one counts once per click."""
+    offer_visits: int = 0
+    """Counted clicks that were sent to an offer, and landing clicks that were."""
+    events: int = 0
+    """Numbers that pages reported."""
     confirmed: int = 0
     pending: int = 0
     rejected: int = 0
@@ -85,11 +98,19 @@ class Measure(enum.StrEnum):
     CLICKS = "clicks", "Clicks", Unit.COUNT, "clicks"
     UNIQUE_CLICKS = "unique_clicks", "Unique clicks", Unit.COUNT, "unique_clicks"
     CLICKS_RECORDED = "clicks_recorded", "Clicks recorded", Unit.COUNT, "clicks_recorded"
+    CLEAN_CLICKS = "clean_clicks", "Clean clicks", Unit.COUNT, "clean_clicks"
+    LANDING_VISITS = "landing_visits", "Landing visits", Unit.COUNT, "landing_visits"
+    LANDING_VIEWS = "landing_views", "Landing views", Unit.COUNT, "landing_views"
+    LANDING_CLICKS = "landing_clicks", "Landing clicks", Unit.COUNT, "landing_clicks"
+    LP_CTR = "lp_ctr", "LP CTR", Unit.SHARE, "landing_clicks", "landing_visits"
+    OFFER_VISITS = "offer_visits", "Offer visits", Unit.COUNT, "offer_visits"
+    EVENTS = "events", "Events", Unit.COUNT, "events"
     CONVERSIONS = "conversions", "Conversions", Unit.COUNT, "confirmed + pending"
     CONFIRMED = "confirmed", "Confirmed", Unit.COUNT, "confirmed"
     PENDING = "pending", "Pending", Unit.COUNT, "pending"
     REJECTED = "rejected", "Rejected", Unit.COUNT, "rejected"
     CR = "cr", "CR", Unit.SHARE, "confirmed + pending", "clicks"
+    CR_OFFER = "cr_offer", "CR of offer visits", Unit.SHARE, "confirmed + pending", "offer_visits"
     APPROVAL_RATE = "approval_rate", "Approval rate", Unit.SHARE, "confirmed", "confirmed + pending + rejected"
     REVENUE = "revenue", "Revenue", Unit.MONEY, "revenue_micros"
     PENDING_REVENUE = "pending_revenue", "Pending revenue", Unit.MONEY, "pending_micros"
@@ -99,6 +120,7 @@ class Measure(enum.StrEnum):
     PROFIT = "profit", "Profit", Unit.MONEY, "revenue_micros - cost_micros"
     ROI = "roi", "ROI", Unit.SHARE, "revenue_micros - cost_micros", "cost_micros"
     EPC = "epc", "EPC", Unit.MONEY_EACH, "revenue_micros", "clicks"
+    EPC_OFFER = "epc_offer", "EPC of offer visits", Unit.MONEY_EACH, "revenue_micros", "offer_visits"
     CPC = "cpc", "CPC", Unit.MONEY_EACH, "cost_micros", "clicks"
 
     @property

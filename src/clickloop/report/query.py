@@ -11,14 +11,25 @@ MAX_GROUPINGS = 2  # more do not fit into a table on a page
 
 
 class Dimension(enum.StrEnum):
-    """A dimension to group and filter by. Conversions have the dimensions of their click, but their own time."""
+    """A dimension to group and filter by. Conversions and page events have those of their click, but their own time.
+
+    A landing click and what follows from it have the offer and network that its button led to.
+    """
 
     CAMPAIGN = "campaign"
     SOURCE = "source"
     OFFER = "offer"
     NETWORK = "network"
     LANDING = "landing"
+    FLOW = "flow"
+    RULE = "rule"
+    PATH = "path"
     COUNTRY = "country"
+    REGION = "region"
+    CITY = "city"
+    ISP = "isp"
+    ASN = "asn"
+    CONNECTION = "connection"
     LANGUAGE = "language"
     DEVICE = "device"
     BRAND = "brand"
@@ -77,7 +88,10 @@ class Dimension(enum.StrEnum):
 
 
 _TIMES = frozenset({Dimension.DAY, Dimension.HOUR, Dimension.WEEKDAY, Dimension.HOUR_OF_DAY})
-_NUMBERS = frozenset({Dimension.CAMPAIGN, Dimension.SOURCE, Dimension.OFFER, Dimension.NETWORK, Dimension.LANDING})
+_NUMBERS = frozenset(
+    {Dimension.CAMPAIGN, Dimension.SOURCE, Dimension.OFFER, Dimension.NETWORK, Dimension.LANDING}
+    | {Dimension.FLOW, Dimension.RULE, Dimension.PATH}
+)
 PARAMETERS = tuple(Dimension(f"v{number}") for number in V_ROWS)
 """V1…V30 in order."""
 

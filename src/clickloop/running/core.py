@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from clickloop import __version__
 from clickloop.alarm.alarms import Alarms, read_alarms
 from clickloop.alarm.vital_signs import Patience
-from clickloop.click.geo_file import GeoCheck
+from clickloop.click.geo.check import GeoCheck
 from clickloop.clock import steady_seconds, wall_clock
 from clickloop.config import Settings
 from clickloop.diagnosis.health import CoreHealth, core_health
@@ -24,7 +24,7 @@ from clickloop.people.devices import Devices
 from clickloop.postback.alarm_rules import AlarmRules, alarm_rules_among, write_alarm_rules
 from clickloop.postback.delivery.limits import DeliveryLimits
 from clickloop.postback.delivery.worker import Delivery
-from clickloop.postback.rule import Rule
+from clickloop.postback.rule import PostbackRule
 from clickloop.postback.sending.address_guard import AddressGuard, policy_of
 from clickloop.postback.sending.client import Sender
 from clickloop.record_id import RecordIds
@@ -49,7 +49,7 @@ from clickloop.store.ledger.setup.postback_rules import live_alarm_rules
 from clickloop.store.ledger.setup.settings import read_instance
 from clickloop.store.upload_files import UploadFiles
 from clickloop.stores import open_stores, record_marks
-from clickloop.tracking.click_progress import ClickProgress
+from clickloop.tracking.click_progress import ClickProgress, LandingClicks
 from clickloop.tracking.notices import Intake
 from clickloop.tracking.pausing import SettlingPauses
 from clickloop.tracking.retention import find_last_seen_at
@@ -94,7 +94,8 @@ class Core:
         self.exports = ExportFiles(folder / "exports")
         self.alarms = Alarms(folder)
         self.progress = ClickProgress(folder / "journal")
-        self.geo_check = GeoCheck(settings.geo_base)
+        self.geo_check = GeoCheck(settings.geo_base, folder)
+        self.landing_clicks = LandingClicks(facts, folder / "journal")
         self.untrusted = UntrustedProxies("panel")
         self.vitals = CoreVitals(
             folder, self.alarms, Patience(settings.alarm_after_seconds), more=self.untrusted.alarms
@@ -121,6 +122,7 @@ class Core:
             self.guard,
             progress=self.progress,
             is_clock_trusted=self.clock_guard.is_trusted,
+            landing_clicks=self.landing_clicks,
         )
 
     def publish_catalog(self) -> None:
@@ -170,7 +172,7 @@ class Core:
         self.installation = record_marks(self.folder, self.ledger, self.facts, self.installation)
         return False
 
-    def _publish_alarm_rules(self, rules: tuple[Rule, ...], own_hosts: frozenset[str]) -> None:
+    def _publish_alarm_rules(self, rules: tuple[PostbackRule, ...], own_hosts: frozenset[str]) -> None:
         hosts = tuple(sorted(own_hosts | {self.settings.panel_listen}))
         domain = urlsplit(self.instance.public_url).netloc
         try:

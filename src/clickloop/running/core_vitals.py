@@ -14,7 +14,7 @@ from clickloop.clock import SECOND_MS, Clock, wall_clock
 from clickloop.diagnosis.health import WorkerHealth
 from clickloop.machine.log import RateLimitedLog
 
-WATCHED_WORKERS = frozenset({"click processing", "notice processing"})
+WATCHED_WORKERS = frozenset({"click processing", "page event processing", "notice processing"})
 """Workers that must always make progress. Rounds of others may take minutes: a large upload, an export."""
 _START = "start"
 _WORKERS = "workers"

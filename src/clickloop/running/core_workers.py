@@ -5,7 +5,9 @@ from collections.abc import Callable
 import msgspec
 
 from clickloop.clock import DAY_MS, HOUR_MS, wall_clock
+from clickloop.diagnosis.backtest.working import BacktestWorker, delete_old_backtests
 from clickloop.diagnosis.page_audit import PageAudit
+from clickloop.diagnosis.route.lookup import RouteSettings
 from clickloop.diagnosis.self_audit import (
     audit_alarms,
     audit_rows_step,
@@ -26,6 +28,7 @@ from clickloop.tracking.bulk import delete_expired_responses, run_next_batch
 from clickloop.tracking.damage_isolation import damaged_record_alarms
 from clickloop.tracking.exports import ExportWorker, delete_old_export_files
 from clickloop.tracking.jobs.exports import page_reader
+from clickloop.tracking.pages.settling_page_events import WaitingPageEvents, settle_page_events
 from clickloop.tracking.retention import Deletion, Retention, delete_old_unidentified_notices, sparing
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from clickloop.tracking.uploads import UploadWorker, tidy_uploads
@@ -34,7 +37,11 @@ from clickloop.web.api.context import ApiContext
 
 NOTICE_LOOK_SECONDS = 0.01  # postbacks wait for it; a look lists a few directories
 CLICK_LOOK_SECONDS = 0.05  # nothing waits for it, and larger batches load faster
+PAGE_EVENT_LOOK_SECONDS = (
+    0.2  # a load costs some 20 ms, and conversions of visitors who came over a landing wait for it
+)
 UPLOAD_LOOK_SECONDS = 0.2  # a user has just sent the file; a look is one query
+BACKTEST_LOOK_SECONDS = 0.5  # a user waits for it; a look is one query
 EXPORT_LOOK_SECONDS = 0.2  # a user waits for it; a look is one query
 BULK_LOOK_SECONDS = 0.5  # jobs take minutes; a look is one query
 AUDIT_SECONDS = 10.0  # rare enough not to be noticed: a step reads a few thousand rows
@@ -51,15 +58,18 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
     """Return the workers, not started yet."""
     journal, settled = core.folder / "journal", core.folder / "settled"
     # A reader per thread, since readers keep state.
-    clicks, notices = JournalReader(journal, settled), JournalReader(journal, settled)
+    clicks, page_events, notices = (JournalReader(journal, settled) for _ in range(3))
     # Around every worker that moves or deletes segments, which must not happen during a backup.
     gate = core.pauses.gate
     export_work = ExportWorker(core.ledger, core.exports, page_reader(context), wall_clock)
+    backtest_work = BacktestWorker(core.ledger, core.facts, _route_settings(core), wall_clock)
     return [
         Worker("click processing", gate(_click_settling(core, clicks)), CLICK_LOOK_SECONDS),
+        Worker("page event processing", gate(_page_event_settling(core, page_events)), PAGE_EVENT_LOOK_SECONDS),
         Worker("notice processing", gate(_notice_settling(core, notices)), NOTICE_LOOK_SECONDS),
         Worker("uploads", _uploads(core), UPLOAD_LOOK_SECONDS, drains=False),
         Worker("exports", export_work.step, EXPORT_LOOK_SECONDS, drains=False),
+        Worker("backtests", backtest_work.step, BACKTEST_LOOK_SECONDS, drains=False),
         Worker("bulk jobs", _bulk_jobs(core), BULK_LOOK_SECONDS, drains=False),
         Worker("self-audit", _self_audit(core), AUDIT_SECONDS),
         Worker("pause alarms", _pause_alarms(core), PAUSED_LOOK_SECONDS),
@@ -67,6 +77,17 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         Worker("publishing", core.publish_again, PUBLISHING_SECONDS, drains=False),
         Worker("store marks", core.record_marks, MARKS_SECONDS),
     ]
+
+
+def _route_settings(core: Core) -> Callable[[], RouteSettings]:
+    """Return a function that reads the settings in effect."""
+
+    def read() -> RouteSettings:
+        instance = core.instance
+        own_hosts = tuple(instance.own_hosts() | {core.settings.listen})
+        return RouteSettings(own_hosts=own_hosts, fallback_url=instance.fallback_url, ip_storage=instance.ip_storage)
+
+    return read
 
 
 def _click_settling(core: Core, reader: JournalReader) -> Step:
@@ -80,6 +101,19 @@ def _click_settling(core: Core, reader: JournalReader) -> Step:
     return step
 
 
+def _page_event_settling(core: Core, reader: JournalReader) -> Step:
+    waiting = WaitingPageEvents()
+
+    def step() -> bool:
+        now_ms = wall_clock()
+        batch = settle_page_events(reader, core.facts, now_ms)
+        report_damages(core.folder, batch.damages)
+        waiting.step(core.facts, core.progress, now_ms)
+        return batch.more
+
+    return step
+
+
 def _notice_settling(core: Core, reader: JournalReader) -> Step:
     waiting = WaitingNotices()
 
@@ -88,6 +122,7 @@ def _notice_settling(core: Core, reader: JournalReader) -> Step:
         batch = settle_notices(reader, core.intake, now_ms)
         report_damages(core.folder, batch.damages)
         core.progress.look()
+        core.landing_clicks.progress.look()
         if waiting.step(core.intake, now_ms) or batch.results:
             core.delivery.wake()
         return batch.more
@@ -184,5 +219,6 @@ def _deletions(core: Core, reader: JournalReader) -> list[Deletion]:
         sparing(lambda now_ms: reader.delete_settled(now_ms - core.settings.journal_keep_hours * HOUR_MS)),
         lambda _now_ms: delete_ended_sessions(core.access),
         delete_old_clicks,
+        lambda now_ms: delete_old_backtests(core.ledger, now_ms),
         lambda now_ms: delete_old_unidentified_notices(core.ledger, now_ms, core.settings.refused_notice_keep_days),
     ]

@@ -39,7 +39,7 @@ from clickloop.store.identity import (
     write_installation,
 )
 from clickloop.store.journal.marks import delete_mark, mark_settled
-from clickloop.store.journal.segment import CLICKS_STREAM, CLOSED_SUFFIX, NOTICES_STREAM
+from clickloop.store.journal.segment import CLICKS_STREAM, CLOSED_SUFFIX, NOTICES_STREAM, PAGE_EVENTS_STREAM
 from clickloop.store.ledger.installation import LedgerStamp, read_progress, read_stamp, write_stamp
 from clickloop.store.ledger.ledger import Ledger, LedgerDamagedError
 from clickloop.store.ledger.logs.conversions import changes_of_conversions
@@ -129,12 +129,12 @@ def _fresh_ledger(folder: Path, now_ms: int) -> str:
 
 
 def _fresh_facts(folder: Path, now_ms: int) -> str:
-    """Start with empty facts: conversions come from the ledger, clicks from the settled segments that are still there."""
+    """Start with empty facts: conversions come from the ledger, the rest from the settled segments that are still there."""
     aside = _move_aside(folder, _OF_THE_FACTS, now_ms)
     segments = _refill(folder)
     return (
-        f"Started with empty facts. All conversions of the ledger and the clicks of {pluralize(segments, 'journal segment')} will "
-        f"be added; older clicks are missing in reports. The old files are in {aside}."
+        f"Started with empty facts. All conversions of the ledger and the clicks and page events of "
+        f"{pluralize(segments, 'journal segment')} will be added; older clicks are missing in reports. The old files are in {aside}."
     )
 
 
@@ -160,9 +160,9 @@ def _catch_up(folder: Path, now_ms: int, *, is_ledger_older: bool) -> str:
 
 
 def _refill(folder: Path) -> int:
-    """Refill the facts with all conversions of the ledger, and put settled click segments back into the journal.
+    """Refill the facts with all conversions of the ledger, and put settled segments of clicks and page events back into the journal.
 
-    Return the number of segments. Clicks that are in the facts stay.
+    Return the number of segments. Clicks and page events that are in the facts stay.
     """
     ledger = Ledger.open(folder / LEDGER_FILE)
     try:
@@ -180,7 +180,7 @@ def _refill(folder: Path) -> int:
     installation = _known_installation(folder, stamp)
     if installation is None:  # a folder from before installations had an id
         installation = Installation(id=new_id(), key="")
-    segments = _unsettle(folder, CLICKS_STREAM)
+    segments = _unsettle(folder, CLICKS_STREAM) + _unsettle(folder, PAGE_EVENTS_STREAM)
     facts = open_facts(folder / FACTS_FILE)
     facts.stamp(installation.id)
     facts.forget_conversions(outbox_taken=taken)

@@ -7,8 +7,9 @@ from clickloop.pasting import trimmed
 from clickloop.saving.faults import raise_faults, reference_faults
 from clickloop.saving.record import Noun, SavingContext
 from clickloop.setup.offer import Offer, offer_faults
+from clickloop.store.ledger.setup.flow_references import live_flow_with
 from clickloop.store.ledger.setup.networks import NETWORKS
-from clickloop.store.ledger.setup.offers import OFFERS, live_campaign_with_offer
+from clickloop.store.ledger.setup.offers import OFFERS
 
 
 def _checked(_context: SavingContext, tx: Connection, offer: Offer) -> Offer:
@@ -22,8 +23,7 @@ def _checked(_context: SavingContext, tx: Connection, offer: Offer) -> Offer:
 
 
 def _in_use(tx: Connection, offer_id: int) -> str | None:
-    campaign = live_campaign_with_offer(tx, offer_id)
-    return None if campaign is None else f"campaign {campaign!r}"
+    return live_flow_with(tx, "offer", offer_id)
 
 
 NOUN = Noun(name="offers", one="offer", find=OFFERS.find, checked=_checked, write=OFFERS.write, in_use=_in_use)

@@ -14,7 +14,7 @@ from clickloop.postback.masking import (
     masked_fields,
     unmasked_template,
 )
-from clickloop.postback.rule import RequestTemplate, Rule, Trigger
+from clickloop.postback.rule import PostbackRule, RequestTemplate, Trigger
 from clickloop.postback.rule_change import (
     NewRule,
     RequestBody,
@@ -64,7 +64,7 @@ def changed_rule(context: SavingContext, tx: Connection, stored: StoredRule, cha
     return replace(stored, rule=rule)
 
 
-def _blank(new: NewRule) -> Rule:
+def _blank(new: NewRule) -> PostbackRule:
     if new.preset:
         for_alarms = new.conditions is not UNSET and new.conditions.trigger is Trigger.ALARM
         rule = rule_of_preset(new.preset, new.fill, for_alarms=for_alarms)
@@ -78,10 +78,10 @@ def _blank(new: NewRule) -> Rule:
     if faults:
         raise InvalidInputError(tuple(faults))
     blank = RequestTemplate(url="")
-    return Rule(rule_id=0, name="", source_id=new.source_id, campaign_id=new.campaign_id, request=blank)
+    return PostbackRule(rule_id=0, name="", source_id=new.source_id, campaign_id=new.campaign_id, request=blank)
 
 
-def _changed(rule: Rule, change: RuleChange) -> Rule:
+def _changed(rule: PostbackRule, change: RuleChange) -> PostbackRule:
     parts: dict[str, object] = {}
     if change.request is not UNSET:
         parts["request"] = _changed_request(rule.request, change.request)
@@ -116,7 +116,7 @@ def _checked(context: SavingContext, tx: Connection, stored: StoredRule) -> Stor
     return stored
 
 
-def _faults(context: SavingContext, tx: Connection, rule: Rule) -> list[FieldFault]:
+def _faults(context: SavingContext, tx: Connection, rule: PostbackRule) -> list[FieldFault]:
     statuses = {row.status.key for row in status_rows(tx)}
     faults = [
         FieldFault(_FIELDS.get(found.field, found.field), found.fault, found.sentence)

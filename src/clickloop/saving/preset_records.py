@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
-from clickloop.postback.rule import Conditions, Rule, Trigger
+from clickloop.postback.rule import Conditions, PostbackRule, Trigger
 from clickloop.postback.rule_preset import FillFault, request_of_preset, rule_presets
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.network import NETWORK_URL, Network
@@ -48,7 +48,7 @@ def network_of_preset(key: str) -> Network:
     )
 
 
-def rule_of_preset(key: str, fill: Mapping[str, str], *, for_alarms: bool = False) -> Rule:
+def rule_of_preset(key: str, fill: Mapping[str, str], *, for_alarms: bool = False) -> PostbackRule:
     """Return a rule made from the preset with that key, for conversions or for alarms, with ``fill`` filled in.
 
     Raise InvalidInputError for the fields ``preset`` or ``fill.…``.
@@ -60,7 +60,7 @@ def rule_of_preset(key: str, fill: Mapping[str, str], *, for_alarms: bool = Fals
             tuple(FieldFault(f"fill.{wrong.name}", _FILL_CODES[wrong.fault], wrong.sentence) for wrong in request)
         )
     conditions = Conditions(trigger=Trigger.ALARM) if for_alarms else Conditions()
-    return Rule(rule_id=0, name=preset.name, request=request, conditions=conditions, success=preset.success)
+    return PostbackRule(rule_id=0, name=preset.name, request=request, conditions=conditions, success=preset.success)
 
 
 _FILL_CODES = {

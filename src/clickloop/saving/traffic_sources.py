@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from clickloop.pasting import trimmed
 from clickloop.postback.checking import check_request
 from clickloop.postback.masking import MASK, MASKED_SENTENCE, exposed_fields, masked_text
-from clickloop.postback.rule import RequestTemplate, Rule
+from clickloop.postback.rule import PostbackRule, RequestTemplate
 from clickloop.postback.sending.address_guard import AddressGuard
 from clickloop.saving.faults import name_faults, raise_faults
 from clickloop.saving.preset_records import rows_of_preset, source_preset_of
@@ -125,7 +125,7 @@ def _write_postback_url(tx: Connection, source: TrafficSource, now_ms: int) -> N
     archived_at = None if source.postback_url else now_ms
     if stored is None:
         request = RequestTemplate(url=source.postback_url)
-        rule = Rule(rule_id=0, name=POSTBACK_RULE_NAME, source_id=source.id, request=request)
+        rule = PostbackRule(rule_id=0, name=POSTBACK_RULE_NAME, source_id=source.id, request=request)
         insert_rule(tx, rule, now_ms, archived_at)
     elif source.postback_url != postback_url_of(stored):
         rule = replace(stored.rule, request=replace(stored.rule.request, url=source.postback_url))

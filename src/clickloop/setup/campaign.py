@@ -12,9 +12,11 @@ from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.log_filter import MAX_ID
 from clickloop.money import MAX_MICROS
-from clickloop.setup.fault import FaultCode, FieldFault
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
+from clickloop.setup.flow import FlowParts, OfferShare, default_offers, with_default_offers
 from clickloop.setup.money_text import MoneyText, read_money
 from clickloop.setup.record import OneLine, RecordFields, Tags, line_faults, with_changes
+from clickloop.setup.redirect import PassQuery, RedirectMode
 from clickloop.setup.source_rows import FixedRow
 from clickloop.setup.tags import clean_tags, tag_faults
 from clickloop.setup.traffic_source import TrafficSource
@@ -22,8 +24,6 @@ from clickloop.setup.web_address import address_faults
 
 KEY_LETTERS = string.ascii_letters + string.digits
 KEY_LENGTH = 6
-MAX_OFFERS = 200  # each click chooses among them, and a page lists them
-MAX_WEIGHT = 1_000_000  # keeps sums of weights small
 MAX_NOTES_LENGTH = 10_000  # notes are part of each audit log entry
 
 _UNFIT_IN_NOTES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -78,7 +78,8 @@ Active = Annotated[bool, Meta(description="When false, the campaign is paused an
 FallbackUrl = Annotated[
     str,
     Meta(
-        description="Where visitors go while the campaign is paused or has no offer. Leave empty for the instance's fallback URL."
+        description="Where visitors go while the campaign is paused or has nowhere to send them. Leave empty to use the "
+        "instance's fallback URL."
     ),
 ]
 Cost = Annotated[
@@ -99,14 +100,35 @@ SourceRulesOff = Annotated[bool, Meta(description="When true, the source's postb
 Notes = Annotated[str, Meta(description="Notes, may have several lines.", examples=["Test until Friday."])]
 
 
-class OfferShare(msgspec.Struct, frozen=True):
-    """An offer of a campaign. Visitors are split by weight; 0 turns an offer off."""
-
-    offer_id: Annotated[int, Meta(description="The offer.", ge=1, le=MAX_ID, examples=[1])]
-    weight: Annotated[int, Meta(description="Weight relative to the other offers.", examples=[100])] = 100
-
-
-Offers = Annotated[tuple[OfferShare, ...], Meta(description="Offers with their weights.")]
+Offers = Annotated[
+    tuple[OfferShare, ...],
+    Meta(
+        description="Offers of the flow's only default path, with their weights: shorthand for flow.default_paths[0].offers. Empty "
+        "if the flow has several default paths."
+    ),
+]
+FlowId = Annotated[
+    Annotated[int, Meta(ge=1, le=MAX_ID)] | None,
+    Meta(description="The shared flow that visitors follow. null: the campaign's own flow.", examples=[1]),
+]
+OwnFlow = Annotated[
+    FlowParts, Meta(description="The campaign's own flow, which visitors follow unless flow_id names a shared one.")
+]
+Redirect = Annotated[RedirectMode, Meta(description="How visitors are redirected. Paths may differ.")]
+RedirectDomain = Annotated[
+    str,
+    Meta(
+        description="Host of the second page of a double meta refresh. Leave empty to use the campaign link's.",
+        examples=["go.example.net"],
+    ),
+]
+Passing = Annotated[
+    PassQuery,
+    Meta(
+        description="Parameters of the link to pass on to landings and offers. Paths may differ. click_ids: the click IDs of ad "
+        "platforms, such as gclid and fbclid."
+    ),
+]
 
 
 class CampaignFields(RecordFields, frozen=True, kw_only=True):
@@ -121,7 +143,11 @@ class CampaignFields(RecordFields, frozen=True, kw_only=True):
     fallback_url: FallbackUrl = ""
     cost_model: Pricing = ClickCost.LINK
     source_rules_off: SourceRulesOff = False
-    offers: Offers = ()
+    flow_id: FlowId = None
+    redirect: Redirect = RedirectMode.FOUND
+    redirect_domain: RedirectDomain = ""
+    pass_query: Passing = PassQuery.NONE
+    flow: OwnFlow = FlowParts()
     tags: Tags = ()
     notes: Notes = ""
 
@@ -134,6 +160,11 @@ class Campaign(CampaignFields, frozen=True, kw_only=True):
     created_at: int = 0
     updated_at: int = 0
     archived_at: int | None = None
+
+    @property
+    def offers(self) -> tuple[OfferShare, ...]:
+        """Return the offers of its own flow's only default path."""
+        return default_offers(self.flow)
 
     @property
     def click_cost_micros(self) -> int | None:
@@ -167,6 +198,11 @@ class CampaignChange(msgspec.Struct, kw_only=True):
     cost_model: Pricing | UnsetType = UNSET
     cost: Cost | UnsetType = UNSET
     source_rules_off: SourceRulesOff | UnsetType = UNSET
+    flow_id: FlowId | UnsetType = UNSET
+    redirect: Redirect | UnsetType = UNSET
+    redirect_domain: RedirectDomain | UnsetType = UNSET
+    pass_query: Passing | UnsetType = UNSET
+    flow: OwnFlow | UnsetType = UNSET
     offers: Offers | UnsetType = UNSET
     tags: Tags | UnsetType = UNSET
     notes: Notes | UnsetType = UNSET
@@ -190,7 +226,15 @@ def changed_campaign(campaign: Campaign, change: CampaignChange) -> Campaign:
         model = ClickCost.PER_CLICK if model is UNSET else model
     elif model is not UNSET and not model.is_fixed:
         cost_micros = None
-    others: dict[str, object] = {"cost_micros": cost_micros}
+    flow = campaign.flow if change.flow is UNSET else change.flow
+    if change.offers is not UNSET:
+        before, flow = flow, with_default_offers(flow, change.offers)
+        flow_id = campaign.flow_id if change.flow_id is UNSET else change.flow_id
+        if flow_id is not None and flow != before:
+            # Visitors would not go to them, and whoever knows no shared flows would not learn of it.
+            sentence = f"Visitors follow shared flow {flow_id}. Change that flow, or set flow_id to null."
+            raise InvalidInputError((FieldFault("offers", FaultCode.NOT_ALLOWED, sentence),))
+    others: dict[str, object] = {"cost_micros": cost_micros, "flow": flow}
     if model is not UNSET:
         others["cost_model"] = model
     if change.tags is not UNSET:
@@ -204,18 +248,15 @@ def new_key(choose: Callable[[str], str]) -> str:
 
 
 def campaign_faults(campaign: Campaign) -> list[FieldFault]:
-    """Return everything wrong with a campaign, except a taken key and a source or offers that do not exist."""
+    """Return everything wrong with a campaign, except a taken key, its flow, and a source that does not exist."""
     faults = line_faults(campaign)
     if not _KEY.fullmatch(campaign.key):
         faults.append(FieldFault("key", FaultCode.NOT_A_KEY, "A key is six letters and digits, such as aB3xY9."))
-    if campaign.domain and not _DOMAIN.fullmatch(campaign.domain):
-        faults.append(
-            FieldFault(
-                "domain",
-                FaultCode.NOT_A_HOST,
-                "Enter a lowercase host without scheme or path, such as go.example.com.",
-            )
-        )
+    for field in ("domain", "redirect_domain"):
+        host = getattr(campaign, field)
+        if host and not _DOMAIN.fullmatch(host):
+            sentence = "Enter a lowercase host without scheme or path, such as go.example.com."
+            faults.append(FieldFault(field, FaultCode.NOT_A_HOST, sentence))
     faults += address_faults("fallback_url", campaign.fallback_url, required=False)
     if campaign.cost_micros is not None and not 0 <= campaign.cost_micros <= MAX_MICROS:
         faults.append(
@@ -232,17 +273,6 @@ def campaign_faults(campaign: Campaign) -> list[FieldFault]:
         )
         faults.append(FieldFault("cost", FaultCode.NOT_ALLOWED, sentence))
     faults += tag_faults(campaign.tags) + _notes_faults(campaign.notes)
-    if len(campaign.offers) > MAX_OFFERS:
-        faults.append(FieldFault("offers", FaultCode.TOO_MANY, f"A campaign has at most {MAX_OFFERS} offers."))
-    seen: set[int] = set()
-    for position, share in enumerate(campaign.offers[:MAX_OFFERS]):
-        if share.offer_id in seen:
-            sentence = f"Offer {share.offer_id} occurs twice. List it once, with one weight."
-            faults.append(FieldFault(f"offers[{position}].offer_id", FaultCode.DUPLICATE, sentence))
-        seen.add(share.offer_id)
-        if not 0 <= share.weight <= MAX_WEIGHT:
-            sentence = f"The weight is {share.weight}. It must be 0 to {MAX_WEIGHT}."
-            faults.append(FieldFault(f"offers[{position}].weight", FaultCode.OUT_OF_RANGE, sentence))
     return faults
 
 

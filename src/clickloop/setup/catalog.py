@@ -7,15 +7,21 @@ serve with every database down. A second copy is read while the first is missing
 import contextlib
 import hashlib
 import os
-from pathlib import Path
+import pathlib
+from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from clickloop.machine.sealed_file import SealedFileError, unseal, write_sealed
+from clickloop.setup.flow import FlowParts, OfferShare, Path
 from clickloop.setup.instance import InstanceSettings
+from clickloop.setup.redirect import PassQuery, RedirectMode
 
 FILE_NAME = "catalog.json"
 COPY_NAME = "catalog.copy.json"
+
+AnyCatalog = TypeVar("AnyCatalog", bound="Catalog")
 
 
 class CatalogRow(msgspec.Struct, frozen=True):
@@ -39,11 +45,30 @@ class CatalogOffer(msgspec.Struct, frozen=True):
     network_name: str
 
 
-class CatalogShare(msgspec.Struct, frozen=True):
-    """An offer's weight in a campaign; 0 turns it off there."""
+class CatalogLanding(msgspec.Struct, frozen=True):
+    """A landing. ``url`` is a template."""
 
-    offer_id: int
-    weight: int
+    id: int
+    name: str
+    url: str
+    append_click_id: bool = True
+
+
+class CatalogList(msgspec.Struct, frozen=True):
+    """A named list, for conditions."""
+
+    id: int
+    entries: tuple[str, ...]
+
+
+class CatalogFlow(msgspec.Struct, frozen=True):
+    """A flow, a campaign's own or shared."""
+
+    id: int
+    version: int
+    parts: FlowParts
+    name: str = ""
+    """Of a shared flow; empty: a campaign's own."""
 
 
 class CatalogCampaign(msgspec.Struct, frozen=True):
@@ -60,7 +85,11 @@ class CatalogCampaign(msgspec.Struct, frozen=True):
     cost_micros: int | None
     cost_currency: str
     rows: tuple[CatalogRow, ...]
-    shares: tuple[CatalogShare, ...]
+    flow_id: int
+    redirect: RedirectMode = RedirectMode.FOUND
+    redirect_domain: str = ""
+    """Host of a double meta refresh's second page; empty: the link's own."""
+    pass_query: PassQuery = PassQuery.NONE
 
 
 class Catalog(msgspec.Struct, frozen=True):
@@ -79,34 +108,87 @@ class Catalog(msgspec.Struct, frozen=True):
     """Fingerprint of the click ids' key."""
     setup_change: int = 0
     """The newest entry of the ledger's audit log when this was read."""
+    landings: tuple[CatalogLanding, ...] = ()
+    flows: tuple[CatalogFlow, ...] = ()
+    lists: tuple[CatalogList, ...] = ()
+    click_id_parameters: tuple[str, ...] = ()
+    """Lower-case names of further parameters that carry ad platforms' click ids."""
 
 
-def write_catalog(folder: Path, catalog: Catalog) -> None:
+def flows_by_campaign(catalog: Catalog) -> dict[int, CatalogFlow]:
+    """Return the flow that each campaign's visitors follow, by campaign id; an empty one if it is missing."""
+    flows = {flow.id: flow for flow in catalog.flows}
+    return {
+        campaign.id: flows.get(campaign.flow_id) or CatalogFlow(campaign.flow_id, 0, FlowParts())
+        for campaign in catalog.campaigns
+    }
+
+
+class _Share(msgspec.Struct, frozen=True):
+    offer_id: int
+    weight: int
+
+
+class _EarlierCampaign(CatalogCampaign, frozen=True, kw_only=True):
+    shares: tuple[_Share, ...]
+    flow_id: int = 0
+
+
+class _EarlierCatalog(Catalog, frozen=True, kw_only=True):
+    """A catalog from before campaigns had flows. After an update, edges may start before the core has written a new one."""
+
+    campaigns: tuple[_EarlierCampaign, ...]
+
+    def with_flows(self) -> Catalog:
+        """Return it with a flow for each campaign, of one path to the campaign's offers. Its negative id is nobody's."""
+        flows = tuple(CatalogFlow(-one.id, 0, _flow_to(one.shares)) for one in self.campaigns)
+        campaigns = tuple(
+            msgspec.convert(replace(one, flow_id=-one.id), CatalogCampaign, from_attributes=True)
+            for one in self.campaigns
+        )
+        return msgspec.convert(replace(self, campaigns=campaigns, flows=flows), Catalog, from_attributes=True)
+
+
+def _flow_to(shares: tuple[_Share, ...]) -> FlowParts:
+    offers = tuple(OfferShare(share.offer_id, share.weight) for share in shares)
+    return FlowParts(default_paths=(Path(offers=offers),)) if offers else FlowParts()
+
+
+def write_catalog(folder: pathlib.Path, catalog: Catalog) -> None:
     """Write both copies of the catalog, each atomically, so that readers see either the old or the new one."""
     write_sealed(folder / FILE_NAME, catalog)
     write_sealed(folder / COPY_NAME, catalog)
 
 
-def read_catalog_file(path: Path) -> Catalog:
+def read_catalog_file(path: pathlib.Path) -> Catalog:
     """Return the catalog in a file. Raise SealedFileError or OSError."""
     return _catalog_in(path.read_bytes(), path)
 
 
-def _catalog_in(data: bytes, path: Path) -> Catalog:
+def _catalog_in(data: bytes, path: pathlib.Path) -> Catalog:
+    try:
+        return _decoded(data, Catalog, path)
+    except SealedFileError:
+        if b'"shares":' not in data:
+            raise
+        return _decoded(data, _EarlierCatalog, path).with_flows()
+
+
+def _decoded(data: bytes, kind: type[AnyCatalog], path: pathlib.Path) -> AnyCatalog:
     if data.startswith(
         b'{"campaigns"'
     ):  # from before catalogs had a checksum; the core writes a new one when it starts
         try:
-            return msgspec.json.decode(data, type=Catalog)
+            return msgspec.json.decode(data, type=kind)
         except msgspec.DecodeError as error:
             raise SealedFileError(f"{path} cannot be read: {error}") from error
-    return unseal(data, Catalog, str(path))
+    return unseal(data, kind, str(path))
 
 
 class CatalogFile:
     """Watches the catalog file of a data folder. ``installation``: the installation it must belong to; empty: any."""
 
-    def __init__(self, folder: Path, installation: str = "") -> None:
+    def __init__(self, folder: pathlib.Path, installation: str = "") -> None:
         self._path = folder / FILE_NAME
         self._copy = folder / COPY_NAME
         self._installation = installation
@@ -127,7 +209,7 @@ class CatalogFile:
         except (OSError, SealedFileError):
             return None
 
-    def _ours(self, catalog: Catalog, path: Path) -> Catalog:
+    def _ours(self, catalog: Catalog, path: pathlib.Path) -> Catalog:
         if catalog.installation and self._installation and catalog.installation != self._installation:
             raise SealedFileError(f"{path} belongs to installation {catalog.installation}, not to {self._installation}")
         return catalog

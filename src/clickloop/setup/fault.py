@@ -92,3 +92,8 @@ def currency_faults(field: str, currency: str) -> list[FieldFault]:
             "Enter a three-letter currency code in capital letters, such as USD or EUR.",
         )
     ]
+
+
+def under(prefix: str, fault: FieldFault) -> FieldFault:
+    """Return a fault of a part of a record with the path of its field in the record."""
+    return FieldFault(f"{prefix}.{fault.field}" if fault.field else prefix, fault.code, fault.message)

@@ -24,6 +24,7 @@ POSTBACK_RULE_NAME = "Traffic source postback"
 _FIXED_ROWS: dict[str, int] = {EXTERNAL_ID: FixedRow.EXTERNAL_ID, COST: FixedRow.COST}
 _FIXED_NAMES: dict[int, str] = {FixedRow.EXTERNAL_ID: "External ID", FixedRow.COST: "Cost"}
 _UNFIT_PLACEHOLDER = frozenset("& \t\r\n")
+_GOOGLE_IDS = frozenset({"gclid", "gbraid", "wbraid"})
 
 
 class CostModel(enum.StrEnum):
@@ -249,3 +250,10 @@ def _row_faults(place: str, row: SourceParameter) -> list[FieldFault]:
         sentence = "The placeholder contains a space or an &, which would break the campaign link. Enter only the source's macro."
         faults.append(FieldFault(f"{place}.placeholder", FaultCode.CHARACTER, sentence))
     return faults
+
+
+def is_google_ads(source: SourceFields) -> bool:
+    """Return whether a source is Google Ads, by its preset, its name, or the click ids that Google adds to links."""
+    return "google" in f"{source.preset} {source.name}".lower() or any(
+        row.parameter.lower() in _GOOGLE_IDS or row.placeholder == "{gclid}" for row in source.parameters
+    )

@@ -1,4 +1,7 @@
-"""Unknown links under ``/c/``: counted by each edge, written occasionally to ``<data>/run``, and read by the core."""
+"""Requests that lead nowhere: unknown links under ``/c/``, and landing clicks without a click id.
+
+Each edge counts them and writes the counts to ``<data>/run``, where the core reads them.
+"""
 
 import re
 from pathlib import Path
@@ -24,11 +27,15 @@ class UnknownLink(msgspec.Struct, frozen=True):
 
 
 class UnknownLinks(msgspec.Struct, frozen=True):
-    """The number of requests for unknown links since ``since`` (Unix milliseconds), and the latest keys, newest first."""
+    """The number of requests for unknown links since ``since`` (Unix milliseconds), and the latest keys, newest first.
+
+    ``lost_landing_clicks``: requests for ``/click`` without a click id.
+    """
 
     total: int = 0
     since: int = 0
     latest: tuple[UnknownLink, ...] = ()
+    lost_landing_clicks: int = 0
 
 
 _decode = msgspec.json.Decoder(UnknownLinks).decode
@@ -42,6 +49,7 @@ class UnknownLinkCounter:
         before = _read(self._path)
         self._since = before.since or now_ms
         self._total = before.total
+        self._lost_landing_clicks = before.lost_landing_clicks
         self._latest = {link.key: link for link in reversed(before.latest)}
         self._changed = False
         self._written_at = 0
@@ -57,12 +65,19 @@ class UnknownLinkCounter:
         self._total += 1
         self._changed = True
 
+    def note_lost_landing_click(self) -> None:
+        """Count a landing click without a click id."""
+        self._lost_landing_clicks += 1
+        self._changed = True
+
     def write(self, now_ms: int, *, at_once: bool = False) -> None:
         """Write the counts if they have changed and the last write is long enough ago. Raise OSError."""
         if not self._changed or not (at_once or abs(now_ms - self._written_at) >= WRITE_EVERY_MS):
             return
         self._written_at = now_ms  # before the write: a full disk should not be tried again every second
-        links = UnknownLinks(self._total, self._since, tuple(reversed(self._latest.values())))
+        links = UnknownLinks(
+            self._total, self._since, tuple(reversed(self._latest.values())), self._lost_landing_clicks
+        )
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
         replace_file(self._path, msgspec.json.encode(links), durable=False)
         self._changed = False
@@ -70,20 +85,21 @@ class UnknownLinkCounter:
 
 def read_unknown_links(folder: Path) -> UnknownLinks:
     """Return the sum of all edges' counts, with the latest ``MAX_KEYS`` keys."""
-    total, since = 0, 0
+    total, since, lost_landing_clicks = 0, 0, 0
     latest: dict[str, UnknownLink] = {}
     # Sorted for a stable order of keys with the same time.
     for path in sorted((folder / "run").glob("unknown-links.*.json")):
         links = _read(path)
         total += links.total
-        since = min(since or links.since, links.since) if links.total else since
+        lost_landing_clicks += links.lost_landing_clicks
+        since = min(since or links.since, links.since) if links.total or links.lost_landing_clicks else since
         for link in links.latest:
             known = latest.get(link.key)
             latest[link.key] = (
                 UnknownLink(link.key, known.count + link.count, max(known.last_at, link.last_at)) if known else link
             )
     newest = sorted(latest.values(), key=lambda link: link.last_at, reverse=True)
-    return UnknownLinks(total, since, tuple(newest[:MAX_KEYS]))
+    return UnknownLinks(total, since, tuple(newest[:MAX_KEYS]), lost_landing_clicks)
 
 
 def _read(path: Path) -> UnknownLinks:

@@ -11,13 +11,15 @@ from clickloop.conversion.conversion import Change
 from clickloop.macro import Chance, Values
 from clickloop.postback.due import DuePostback, RuleContext, SkippedPostback, SkipReason, decide_postback
 from clickloop.postback.postback_log import NewPostback
-from clickloop.postback.rule import Rule
+from clickloop.postback.rule import PostbackRule
 from clickloop.postback.sending.address_guard import STRICT, AddressGuard, RefusedAddress
 from clickloop.postback.values import ReadyRequest, change_values, ready_request
+from clickloop.report.query import Dimension
 from clickloop.setup.source_rows import row_macros
 from clickloop.store.ledger.logs.conversions import RulesDecided, note_rules_decided
 from clickloop.store.ledger.logs.postbacks import earlier_decisions, insert_postbacks
 from clickloop.store.ledger.setup.names import RecordKind, names_of
+from clickloop.store.ledger.setup.report_names import record_names
 from clickloop.store.ledger.setup.rules import (
     CampaignContext,
     LiveRule,
@@ -56,6 +58,9 @@ class SetupContext(msgspec.Struct, frozen=True):
     offers: dict[int, str]
     networks: dict[int, str]
 
+    landings: dict[int, str] = {}
+    paths: dict[int, str] = {}
+
     def names_of(self, change: Change) -> SetupNames:
         """Return the names of the set-up records of a change's click."""
         click = change.after.click
@@ -66,19 +71,21 @@ class SetupContext(msgspec.Struct, frozen=True):
             source_name=self.sources.get(click.source_id, ""),
             offer_name=self.offers.get(click.offer_id, ""),
             network_name=self.networks.get(click.network_id, ""),
+            landing_name=self.landings.get(click.landing_id, ""),
+            path_name=self.paths.get(click.path_id, ""),
         )
 
 
 class PreparedRule(msgspec.Struct, frozen=True):
     """A rule for the clicks of one source, its request parsed with the source's parameter names."""
 
-    rule: Rule
+    rule: PostbackRule
     ready: ReadyRequest
     refused_address: str
     """The sentence with which the address guard refuses the receiver; empty: it is allowed."""
 
     @classmethod
-    def of(cls, rule: Rule, source_id: int, setup: SetupContext, guard: AddressGuard) -> Self:
+    def of(cls, rule: PostbackRule, source_id: int, setup: SetupContext, guard: AddressGuard) -> Self:
         """Return the rule prepared for clicks of a source. ``setup`` must contain that source's rows."""
         ready = ready_request(rule.request, setup.rows.get(source_id, ()))
         judgement = guard.judge_target(ready.target)
@@ -115,7 +122,7 @@ class ChangeValues:
         self._names = setup.names_of(change)
         self._values: dict[int, Values] = {}
 
-    def of(self, rule: Rule, postback_id: str, ready: ReadyRequest) -> Values:
+    def of(self, rule: PostbackRule, postback_id: str, ready: ReadyRequest) -> Values:
         """Return the values for a rule's postback with this request. Valid until the next call, which may reuse the object."""
         percent = rule.conditions.payout_percent
         values = self._values.get(percent)
@@ -244,6 +251,8 @@ def read_setup_context(
         rows,
         names_of(tx, RecordKind.OFFER, {click.offer_id for click in clicks}),
         names_of(tx, RecordKind.NETWORK, {click.network_id for click in clicks}),
+        record_names(tx, Dimension.LANDING, {click.landing_id for click in clicks}),
+        record_names(tx, Dimension.PATH, {click.path_id for click in clicks}),
     )
 
 

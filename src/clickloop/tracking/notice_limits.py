@@ -11,6 +11,8 @@ MAX_PER_ADDRESS = 60
 MAX_PER_MINUTE = 1_000  # in full these take at most 30 MB a minute
 MAX_ADDRESSES = 20_000
 """Maximum number of addresses counted per minute; notices from further ones count as over the rate."""
+MAX_PAGE_REPORTS_PER_ADDRESS = 60
+"""Reports of pages per address and minute that are stored whole. No reader of pages opens that many."""
 MAX_PER_CLICK = 60
 """Notices per click and minute that are stored as they came. No network sends that many."""
 MAX_LONG_PER_ADDRESS = 60
@@ -28,6 +30,7 @@ class NoticeRates:
         self._all = 0
         self._counts: dict[str, int] = {}
         self._clicks: dict[str, int] = {}
+        self._pages: dict[str, int] = {}
         self._long = 0
         self._long_counts: dict[str, int] = {}
 
@@ -49,6 +52,15 @@ class NoticeRates:
             self._long_counts[network] = count + 1
         return count >= MAX_LONG_PER_ADDRESS or self._long > MAX_LONG_PER_MINUTE
 
+    def is_page_over_rate(self, ip: str, now_ms: int) -> bool:
+        """Count a report of a page by this address. Return whether it is over the rate up to which they are stored whole."""
+        self._start_minute(now_ms)
+        network = _network_of(ip)
+        count = self._pages.get(network, 0)
+        if count or len(self._pages) < MAX_ADDRESSES:
+            self._pages[network] = count + 1
+        return count >= MAX_PAGE_REPORTS_PER_ADDRESS
+
     def is_over_rate(self, ip: str, now_ms: int) -> bool:
         """Count a notice from this address. Return whether the address, or all, exceed the rate stored in full."""
         self._start_minute(now_ms)
@@ -67,6 +79,7 @@ class NoticeRates:
             self._minute, self._all, self._long = minute, 0, 0
             self._counts.clear()
             self._clicks.clear()
+            self._pages.clear()
             self._long_counts.clear()
 
 

@@ -20,7 +20,7 @@ from clickloop.store.ledger.logs.conversions import clicks_of_conversions, conve
 from clickloop.store.ledger.logs.notices import notices_of_ids, waiting_notices, waiting_notices_of_clicks
 from clickloop.store.ledger.logs.outbox import insert_facts
 from clickloop.store.ledger.logs.segments import insert_settled, settled_among
-from clickloop.tracking.click_progress import ClickLookup, ClickLookupResult, ClickProgress
+from clickloop.tracking.click_progress import ClickLookup, ClickLookupResult, ClickProgress, LandingClicks
 from clickloop.tracking.deciding import owe_postbacks
 from clickloop.tracking.registering import (
     DraftConversions,
@@ -56,6 +56,8 @@ class Intake(msgspec.Struct, frozen=True):
     """The progress of settling clicks. Default: no journal, so everything counts as settled."""
     is_clock_trusted: Callable[[], bool] = lambda: True
     """While it returns False no notice is refused for the age of its click."""
+    landing_clicks: LandingClicks = LandingClicks()
+    """The landing clicks, which decide a conversion's offer. Default: there are none."""
 
 
 class NoticeResult(msgspec.Struct, frozen=True):
@@ -105,7 +107,8 @@ def recheck_due(intake: Intake, now_ms: int, click_ids: Collection[str] | None =
     """Recheck waiting notices: those that are due, or those that wait for these clicks, which have just arrived.
 
     Costs one index look-up when there are none. A notice is refused as ``unknown_click`` once ten minutes have passed since
-    its first check and the click segments older than that are settled and readable.
+    its first check and the click segments older than that are settled and readable. One whose visitor came over a landing
+    waits until older landing clicks are settled.
     """
     return recheck_notices(intake, notices_to_recheck(intake, now_ms, click_ids), now_ms)
 
@@ -259,7 +262,7 @@ def _find_clicks(intake: Intake, readings: Sequence[ParsedNotice]) -> ClickLooku
         return ClickLookupResult({})
     with intake.ledger.read() as tx:
         known = clicks_of_conversions(tx, list(click_ids))
-    return intake.progress.find(intake.clicks, click_ids, known)
+    return intake.landing_clicks.add_to(intake.progress.find(intake.clicks, click_ids, known))
 
 
 def _register(

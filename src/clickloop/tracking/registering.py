@@ -1,12 +1,13 @@
 """Register a batch of notices: write them, their conversions and changes to the ledger in the caller's transaction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 from sqlalchemy import Connection
 
 from clickloop.click.click import Click
+from clickloop.click.page.page_event import PageEvent
 from clickloop.click_id import ClickId, ClickIds
 from clickloop.conversion.attribution import (
     Attribution,
@@ -21,6 +22,7 @@ from clickloop.conversion.attribution import (
     without_future_orders,
 )
 from clickloop.conversion.conversion import Change, Conversion
+from clickloop.conversion.landing_click import click_with_offer, wait_for_landing_clicks
 from clickloop.conversion.notice import Notice, RawNotice, RefusalReason, quick_verdict, read_notice
 from clickloop.conversion.notice_log import NoticeOutcome, StoredNotice
 from clickloop.conversion.status import StatusTable
@@ -78,9 +80,13 @@ class _Setup(msgspec.Struct, frozen=True):
 
     def terms_of(self, click: Click | None) -> NoticeTerms:
         """Return the terms for a click; without a click, those without a network and an offer."""
-        network = self.networks.get(click.network_id) if click else None
+        network = self.network_of(click.network_id) if click else NO_NETWORK
         offer = self.offers.get(click.offer_id) if click else None
-        return NoticeTerms(network or NO_NETWORK, offer or NO_OFFER, self.statuses, self.currency)
+        return NoticeTerms(network, offer or NO_OFFER, self.statuses, self.currency)
+
+    def network_of(self, network_id: int) -> Network:
+        """Return a network, or one without restrictions if there is none."""
+        return self.networks.get(network_id) or NO_NETWORK
 
 
 class DraftConversions(Protocol):
@@ -223,13 +229,15 @@ def _attribute_batch(
     drafts: DraftConversions | None = None,
 ) -> tuple[RegisteredBatch, _BatchState, list[ParsedNotice]]:
     """Attribute a batch in order of arrival. Return its result, the affected conversions, and the notices in that order."""
-    setup = _setup(tx, found.clicks, currency)
     batch = _BatchState(tx, readings, drafts)
+    known = [conversion.click for conversion in batch.known.values()]
+    landing_clicks = [one for clicks in found.landing_clicks.values() for one in clicks]
+    setup = _setup(tx, [*found.clicks.values(), *known, *landing_clicks], currency)
     stored: list[StoredNotice] = []
     conversions: list[Conversion | None] = []
     in_order = sorted(readings, key=lambda reading: reading.notice.arrival_order)
     for reading in in_order:
-        click = found.clicks.get(reading.click_id) if reading.click_id else None
+        click = _click_of(reading, found, batch, setup)
         attribution = _attribution(reading, click, found, batch, setup, new_id, now_ms, is_clock_trusted)
         conversion = batch.apply(reading, attribution, now_ms)
         stored.append(_stored(reading, click, attribution, conversion, now_ms))
@@ -239,18 +247,31 @@ def _attribute_batch(
 
 def terms_for(tx: Connection, click: Click, currency: str) -> NoticeTerms:
     """Return today's terms for the notices of a click; ``currency`` is the instance's."""
-    return _setup(tx, {click.click_id: click}, currency).terms_of(click)
+    return _setup(tx, [click], currency).terms_of(click)
 
 
-def _setup(tx: Connection, clicks: Mapping[str, Click], currency: str) -> _Setup:
-    networks = find_networks(tx, {click.network_id for click in clicks.values()})
-    offers = find_offers(tx, {click.offer_id for click in clicks.values()})
+def _setup(tx: Connection, led_to: Sequence[Click | PageEvent], currency: str) -> _Setup:
+    """Return the set-up with the offers and networks that these clicks and landing clicks led to."""
+    networks = find_networks(tx, {one.network_id for one in led_to})
+    offers = find_offers(tx, {one.offer_id for one in led_to})
     return _Setup(
         status_table(tx),
         {network.id: network for network in networks},
         {offer.id: offer for offer in offers},
         currency,
     )
+
+
+def _click_of(reading: ParsedNotice, found: ClickLookupResult, batch: _BatchState, setup: _Setup) -> Click | None:
+    """Return a notice's click with the offer that its conversion has; None: it is missing, or the notice has no genuine click id."""
+    click = found.clicks.get(reading.click_id) if reading.click_id else None
+    if click is None:
+        return None
+    known = batch.known.get((click.click_id, reading.notice.txid))
+    if known is not None:
+        return known.click  # later landing clicks do not move a conversion
+    landing_clicks = found.landing_clicks.get(click.click_id, ())
+    return click_with_offer(click, landing_clicks, reading.notice, setup.network_of)
 
 
 def _attribution(
@@ -273,6 +294,10 @@ def _attribution(
     if click is None:
         missing = MissingClick(_first_look_at(reading, now_ms), found.settled_to_for(verdict.text))
         return attribute(notice, missing, known, setup.terms_of(None), place, now_ms)
+    if known is None:
+        first_look_at = _first_look_at(reading, now_ms)
+        if waiting := wait_for_landing_clicks(click, notice, found.landing_clicks_settled_to, first_look_at, now_ms):
+            return waiting
     return attribute(notice, click, known, setup.terms_of(click), place, now_ms, is_clock_trusted)
 
 

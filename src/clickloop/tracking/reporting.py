@@ -11,9 +11,8 @@ from clickloop.report.key_text import key_name, key_value
 from clickloop.report.measure import Sums
 from clickloop.report.query import Dimension, ExchangeRate, GroupKey, Report, ReportQuery
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.setup.names import RecordKind, names_of
 from clickloop.store.ledger.setup.rates import rates_into
-from clickloop.store.ledger.setup.report_names import status_names
+from clickloop.store.ledger.setup.report_names import record_names, status_names
 
 
 class ReportSource(Protocol):
@@ -84,20 +83,13 @@ def _names(
 ) -> dict[GroupKey, str]:
     if dimension is Dimension.STATUS:
         return dict(statuses.items())
-    named = _NAMED.get(dimension)
-    if named is None:
+    if not dimension.is_number:
         return {}
     numbers = sorted({key for group in report.groups if isinstance(key := group.keys[place], int)})
     found: dict[GroupKey, str] = {}
     for start in range(0, len(numbers), _IDS_PER_QUERY):
-        found |= dict(names_of(tx, named, numbers[start : start + _IDS_PER_QUERY]).items())
+        found |= dict(record_names(tx, dimension, numbers[start : start + _IDS_PER_QUERY]).items())
     return found
 
 
 _IDS_PER_QUERY = 500  # engines limit the parameters of one statement
-_NAMED = {
-    Dimension.CAMPAIGN: RecordKind.CAMPAIGN,
-    Dimension.SOURCE: RecordKind.SOURCE,
-    Dimension.OFFER: RecordKind.OFFER,
-    Dimension.NETWORK: RecordKind.NETWORK,
-}

@@ -15,7 +15,7 @@ from clickloop.conversion.conversion import Change
 from clickloop.explained import Explained
 from clickloop.postback.due import ConditionResult, DuePostback, RuleContext, SkippedPostback, SkipReason
 from clickloop.postback.postback_log import NewPostback, PostbackFilter
-from clickloop.postback.rule import PostbackRequest, Rule
+from clickloop.postback.rule import PostbackRequest, PostbackRule
 from clickloop.postback.state import PostbackState
 from clickloop.postback.values import ready_request
 from clickloop.store.ledger.jobs.bulk_jobs import BULK_JOBS, BulkJob, JobKind
@@ -370,5 +370,5 @@ def _read_context(tx: Connection, batch: Sequence[LatestPostback], *, anew: bool
     return _ResendContext(attempts, newest, changes, rules, surroundings, earlier)
 
 
-def _receiver(rule: Rule) -> str:
+def _receiver(rule: PostbackRule) -> str:
     return ready_request(rule.request).receiver

@@ -2,32 +2,39 @@
 
 from collections.abc import Callable
 from typing import Any, Protocol
+from urllib.parse import urlencode
 
 import msgspec
 
 from clickloop.click.click import Click, Flag
 from clickloop.click.click_values import click_values
+from clickloop.click.page.carried_values import carried_of_fields
+from clickloop.click.page.landing_paths import carried_macros
+from clickloop.click.page.recent_visits import RecentVisits
+from clickloop.click.passed_query import with_passed_query
 from clickloop.click.query import read_query
-from clickloop.click.redirect import cookie_value
-from clickloop.click.routing import RedirectTarget, Route, Routes
+from clickloop.click.redirect import VISITOR_COOKIE, cookie_value, cookie_values
+from clickloop.click.routing.arriving_visitor import ArrivingVisitor
+from clickloop.click.routing.destination import RedirectTarget
+from clickloop.click.routing.routes import Route, Routes, hops_text
 from clickloop.click.screening import screen
 from clickloop.click.trial_mark import TEST_BYTES, is_test
-from clickloop.click.visitor import USERAGENT_CHARACTERS, Visitors
+from clickloop.click.visitor import USERAGENT_CHARACTERS, EncodedDevice, EncodedLanguage, EncodedPlace, Visitors
+from clickloop.click.visitor_cookie import NOBODY, Visit, VisitorCookies, VisitorState, remember_visit
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock
 from clickloop.conversion.condensed import condensed
 from clickloop.conversion.notice import Channel, RawNotice, RefusalReason, quick_verdict, read_notice
 from clickloop.conversion.pairs import MAX_INPUT_BYTES
-from clickloop.currency import may_mean
-from clickloop.macro import EncodingContext, unreplaced_macro
-from clickloop.money import Amount, AmountFault, amount_text, currency_of, read_amount
+from clickloop.macro import EncodingContext
+from clickloop.money import amount_text
 from clickloop.record_id import RecordIds
+from clickloop.setup.condition import QUERY_PREFIX
+from clickloop.setup.redirect import RedirectMode
 from clickloop.store.journal.writer import JournalFull
 from clickloop.text import escape_bytes
+from clickloop.tracking.link_fields import MAX_VALUE_CHARACTERS, add_flag, click_from_link
 from clickloop.tracking.notice_limits import MAX_STORED_BYTES, MAX_STORED_BYTES_OVER_RATE, NoticeRates
-
-# Limits the size of a click's record: a thousand clicks a second with long values would fill the disk.
-MAX_VALUE_CHARACTERS = 1024
 
 
 class EdgeRequest(Protocol):
@@ -41,11 +48,16 @@ class EdgeRequest(Protocol):
     host: str
 
 
-class ClickRedirect(msgspec.Struct, frozen=True, gc=False):
-    """A redirect of the visitor to ``location``; empty: the campaign has nowhere to send them."""
+class ClickRedirect(msgspec.Struct, gc=False):
+    """A redirect of the visitor to ``location``, which is empty if the campaign has no destination."""
 
     click_id: str
     location: str
+    mode: RedirectMode = RedirectMode.FOUND
+    hop_domain: str = ""
+    """Host of a double meta refresh's second page; empty for the request's host."""
+    visitor_cookie: str = ""
+    """Value of the visitor's signed cookie to set; empty for none."""
 
 
 class NoticeReceipt(msgspec.Struct, frozen=True, gc=False):
@@ -95,13 +107,18 @@ class Edge(msgspec.Struct):
     notices: Appender
     deferred: Appender
     """The stream of notices settled after the others: those without a genuine click id, or too many for a click."""
+    page_events: BatchAppender
     clock: Clock
-    chance: Callable[[], float]
+    draw: Callable[[], int]
+    """Returns a random number of 63 bits."""
+    cookies: VisitorCookies
     currency: str
     secure: bool = False
     """Whether visitors use https even if no proxy says so. Cookies are then marked Secure."""
     strangers: NoticeRates = msgspec.field(default_factory=NoticeRates)
     """Counters of recent notices, for the limits of what is stored of them."""
+    recent_visits: RecentVisits = msgspec.field(default_factory=RecentVisits)
+    """For landing clicks from browsers that store no cookie."""
     unrecorded: int = 0
     """Number of visitors redirected without a record because the disk was full."""
     unstored: int = 0
@@ -130,45 +147,156 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     query = arrival.query
     test = TEST_BYTES in query and is_test(edge.click_ids, key, query, now_ms)
     screening = screen(arrival.method, headers.get(b"purpose", b""), device.device.screening, test=test)
-    target = route.choose(edge.chance())
     if link_flag is not None:
         flags = (*flags, link_flag)
-    click = _from_link(edge, route, parameters, flags, len(arrival.query))
+    click = click_from_link(edge.currency, route, parameters, flags, len(arrival.query))
     click["click_id"] = click_id = edge.click_ids.new(now_ms)
-    if target is route.fallback:
-        _flag(click, Flag.FALLBACK)
-    if screening is not None:
-        click["screening"] = screening
     if b"referer" in headers:
         click["referrer"] = escape_bytes(headers[b"referer"][:MAX_VALUE_CHARACTERS])
     click["unique"] = b"cookie" not in headers or not cookie_value(headers[b"cookie"])
     click["domain"] = arrival.host
+    place = edge.visitors.place_of(arrival.ip)
+    language = edge.visitors.language_of(headers.get(b"accept-language", b""))
+    target, draw, state = route.only, 0, None
+    if target is None or target.landing_id:
+        target, draw, state = _destination(edge, route, arrival, click, device, place, language, now_ms)
+    if target is route.fallback:
+        add_flag(click, Flag.FALLBACK)
+    if screening is not None:
+        click["screening"] = screening
     head = b'{"at":%d%b%b%b%b,' % (
         now_ms,
         target.json if target is not None else route.json,
         device.json,
-        edge.visitors.location(arrival.ip),
-        edge.visitors.language(headers.get(b"accept-language", b"")),
+        place.json,
+        language.json,
     )
     location = ""
-    if target is not None:
-        click["target"] = location = _location(target, click, head, now_ms)
+    if target is not None and target.template is not None:
+        location = _location(target, click, head, now_ms)
+        if target.passes_query:
+            names = edge.routes.click_id_parameters
+            location = with_passed_query(location, arrival.query, target.place.pass_query, names)
+        click["target"] = location
     # Buffered: one write for all clicks of an event loop iteration. None is redirected before it.
     edge.clicks.gather(head + _encode(click)[1:])
-    return ClickRedirect(click_id, location)
+    if target is None:
+        return ClickRedirect(click_id, "")
+    redirect = ClickRedirect(click_id, location, target.place.redirect, route.campaign.redirect_domain)
+    if target.landing_id or state is not None:
+        visit = remembered_visit(edge, route, target, click, now_ms, draw) if target.landing_id else None
+        state = remember_visit(state or visitor_state(edge, headers), route, visit, now_ms)
+        redirect.visitor_cookie = edge.cookies.write(state)
+    return redirect
+
+
+def _destination(
+    edge: Edge,
+    route: Route,
+    arrival: EdgeRequest,
+    click: dict[str, Any],
+    device: EncodedDevice,
+    place: EncodedPlace,
+    language: EncodedLanguage,
+    now_ms: int,
+) -> tuple[RedirectTarget | None, int, VisitorState | None]:
+    """Return the destination of a visitor, its draw, and the contents of their cookie if it was read."""
+    draw = edge.draw()
+    if route.only is not None:
+        click["draw"] = draw  # chooses the offer when the visitor presses a button
+        return route.only, draw, None
+    if route.simple is not None:
+        click["draw"] = draw
+        chosen = route.simple.items.choose(draw, route.simple.choice)
+        return None if chosen is None else chosen.target, draw, None
+    state = None
+    if route.counts_visits:
+        state = visitor_state(edge, arrival.headers)
+        click["visit_number"] = state.visits_of(route.campaign.id) + 1
+    visitor = ArrivingVisitor(now_ms, arrival.ip, device.device, device.useragent, place.place, language.tag, click)
+    return *route_visitor(route, visitor, click, draw), state
+
+
+def route_visitor(
+    route: Route, visitor: ArrivingVisitor, click: dict[str, Any], draw: int
+) -> tuple[RedirectTarget | None, int]:
+    """Return the destination of a visitor and the draw of the flow that chose it. Add the decision to the click."""
+    if route.query_fields:
+        _keep_query(route, click)
+    routing = route.choose(visitor, draw)
+    click["draw"] = draw
+    if routing.failed:
+        click["failed_conditions"] = routing.failed
+    if routing.hops:
+        click["hops"] = hops_text(routing.hops)
+    if routing.dead_end is not None:
+        click["flow_id"] = routing.dead_end.flow_id
+        click["flow_version"] = routing.dead_end.flow_version
+        if routing.dead_end.rule_id:
+            click["rule_id"] = routing.dead_end.rule_id
+    for field in route.query_fields:
+        click.pop(field, None)
+    return routing.target, routing.draw
+
+
+def _keep_query(route: Route, click: dict[str, Any]) -> None:
+    """Store the parameters that conditions compare and no row stores in the click's ``query``."""
+    pairs = [(field[len(QUERY_PREFIX) :], click[field]) for field in route.query_fields if field in click]
+    if pairs:
+        click["query"] = urlencode(pairs, errors="surrogatepass")
+
+
+def remembered_visit(
+    edge: Edge,
+    route: Route,
+    target: RedirectTarget,
+    click: dict[str, Any],
+    now_ms: int,
+    draw: int,
+    *,
+    by_page: bool = False,
+) -> Visit:
+    """Return the visit of a click that landing clicks may follow, and remember it for browsers that store no cookie."""
+    path_id = target.place.path_id
+    values = carried_of_fields(carried_macros(route, path_id), click)
+    visit = Visit(
+        click["click_id"],
+        now_ms // 1000,
+        route.campaign.id,
+        path_id,
+        target.landing_id,
+        draw,
+        values=values,
+        by_page=by_page,
+    )
+    edge.recent_visits.remember(visit)
+    return visit
+
+
+def visitor_state(edge: Edge, headers: dict[bytes, bytes]) -> VisitorState:
+    """Return the contents of the visitor's signed cookie, the first that is ours."""
+    header = headers.get(b"cookie", b"")
+    state = edge.cookies.read(cookie_value(header, VISITOR_COOKIE))
+    if state is not NOBODY:
+        return state
+    states = map(edge.cookies.read, cookie_values(header, VISITOR_COOKIE))
+    return next((other for other in states if other is not NOBODY), NOBODY)
 
 
 def record_clicks(edge: Edge) -> None:
-    """Write the clicks buffered since the last call to the journal, with one write. Promise 1: no redirect before this.
+    """Write the clicks and page events buffered since the last call to the journal. Promise 1: no redirect before this.
 
     A full disk costs the record, never the redirect. Raise JournalBroken if the journal can no longer be trusted.
     """
-    buffered = edge.clicks.gathered
-    try:
-        edge.clicks.flush()
-    except JournalFull:
-        # Redirect anyway: the visitor is worth more than the record.
-        edge.unrecorded += buffered
+    for stream in (edge.clicks, edge.page_events):
+        buffered = stream.gathered
+        if not buffered:
+            continue
+        try:
+            stream.flush()
+        except JournalFull:
+            # Redirect anyway: the visitor is worth more than the record.
+            edge.unrecorded += buffered
 
 
 def take_notice(edge: Edge, arrival: EdgeRequest, channel: Channel) -> NoticeReceipt:
@@ -219,62 +347,13 @@ def _shortened(raw: RawNotice, arrival: EdgeRequest, *, is_over_rate: bool) -> R
     )
 
 
-def _from_link(
-    edge: Edge, route: Route, parameters: dict[str, str], flags: tuple[Flag, ...], query_bytes: int
-) -> dict[str, Any]:
-    """Return the click fields that the link sets (external id, parameters, cost), flagging what is irregular."""
-    cost = parameters.pop("cost", "")
-    click: dict[str, Any] = parameters
-    if flags:
-        click["flags"] = ",".join(flags)
-    if query_bytes > MAX_VALUE_CHARACTERS:
-        for field, value in list(parameters.items()):
-            if len(value) > MAX_VALUE_CHARACTERS:
-                click[field] = value[:MAX_VALUE_CHARACTERS]
-                if field == "external_id":
-                    _flag(click, Flag.EXTERNAL_ID_CUT)
-    external_id = parameters.get("external_id")
-    if external_id and unreplaced_macro(external_id):
-        _flag(click, Flag.UNREPLACED_EXTERNAL_ID)
-    fixed = route.campaign.cost_micros
-    if fixed is not None:
-        click["cost_micros"] = fixed
-        click["cost_currency"] = route.campaign.cost_currency or edge.currency
-    elif cost:
-        _set_cost(click, read_amount(cost), route.campaign.cost_currency or edge.currency)
-    return click
-
-
-def _set_cost(click: dict[str, Any], amount: Amount | AmountFault, default_currency: str) -> None:
-    """Set the cost of a click. A cost in an unknown currency is ignored rather than guessed."""
-    if isinstance(amount, AmountFault):
-        _flag(click, Flag.COST_UNREADABLE)
-        return
-    currency = currency_of(amount.currency) if amount.currency else default_currency
-    if currency is None and not may_mean(amount.currency, default_currency):
-        _flag(click, Flag.COST_UNREADABLE)
-        return
-    click["cost_micros"] = amount.micros
-    click["cost_currency"] = currency or default_currency
-    if amount.ambiguous or currency is None:
-        _flag(click, Flag.COST_AMBIGUOUS)
-    if amount.rounded:
-        _flag(click, Flag.COST_ROUNDED)
-
-
-def _flag(click: dict[str, Any], flag: Flag) -> None:
-    flags = click.get("flags")
-    click["flags"] = f"{flags},{flag}" if flags else flag
-
-
 def _location(target: RedirectTarget, click: dict[str, Any], head: bytes, now_ms: int) -> str:
-    """Return the target's URL for this click. Link parameters are at hand; other macros need the decoded click."""
-    quick = target.quick
+    """Return the URL of a target that has one for this click. Link parameters are at hand; other macros need the decoded click."""
+    quick, template = target.quick, target.template
     if quick is None:
+        assert template is not None
         whole = _decode_click(head + _encode(click)[1:])
-        return target.template.render(
-            click_values(target.template.names, whole, target.setup), EncodingContext.URL, now_ms
-        )
+        return template.render(click_values(template.names, whole, target.setup), EncodingContext.URL, now_ms)
     if "cost" in quick.names and "cost_micros" in click:
         return quick.render({**click, "cost": amount_text(click["cost_micros"])}, EncodingContext.URL, now_ms)
     return quick.render(click, EncodingContext.URL, now_ms)

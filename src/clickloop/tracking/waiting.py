@@ -1,4 +1,4 @@
-"""Recheck notices that wait for their click: when they are due, and as soon as clicks were settled."""
+"""Recheck notices that wait for their click or for landing clicks: when they are due, and soon after some were settled."""
 
 import time
 from collections.abc import Callable
@@ -16,6 +16,8 @@ CHECK_INTERVAL_SECONDS = 0.05
 CLOCK_CHECK_INTERVAL_SECONDS = 60.0  # clocks are rarely set back
 MAX_CLICK_IDS = 5_000
 """Click ids per look-up after clicks were settled."""
+LANDING_CLICK_CHECK_SECONDS = 1.0
+"""Pause between checks after landing clicks were settled: notices that wait for them are due about then anyway."""
 _PAUSE_FACTOR = 10
 """After a look-up of arrived clicks, pause for this many times its duration: it uses at most a tenth of the thread's time."""
 USUAL_DAYS = 7  # a whole week, because weekends differ
@@ -35,6 +37,8 @@ class WaitingNotices:
         self._arrived_at = float("-inf")
         self._batches = 0
         self._pass_of = 0
+        self._landing_clicks_settled_to: int | None = None
+        self._landing_clicks_at = float("-inf")
         self._checked_to = ""
 
     def step(self, intake: Intake, now_ms: int) -> list[NoticeResult]:
@@ -50,14 +54,14 @@ class WaitingNotices:
         return results
 
     def _check_arrived(self, intake: Intake, now_ms: int) -> list[NoticeResult]:
-        """Recheck the notices whose clicks were settled since the last check.
+        """Recheck the notices whose clicks, or whose landing clicks, were settled since the last check.
 
         Look up the waiting ids in the facts rather than the settled ids among the waiting notices: settling need not know
         the ids of its clicks, and most of the time no notice waits.
         """
         if not self._checked_to:
             self._pass_of = intake.progress.batches
-        if self._pass_of == self._batches:
+        if self._pass_of == self._batches and not self._checked_to and not self._may_have_landing_clicks(intake):
             return []
         started = self._monotonic()
         with intake.ledger.read() as tx:
@@ -71,6 +75,14 @@ class WaitingNotices:
             self._batches = self._pass_of
         self._arrived_at = self._monotonic() + _PAUSE_FACTOR * (self._monotonic() - started)
         return results
+
+    def _may_have_landing_clicks(self, intake: Intake) -> bool:
+        settled_to = intake.landing_clicks.progress.settled_to
+        if settled_to == self._landing_clicks_settled_to or self._monotonic() < self._landing_clicks_at:
+            return False
+        self._landing_clicks_settled_to = settled_to
+        self._landing_clicks_at = self._monotonic() + LANDING_CLICK_CHECK_SECONDS
+        return True
 
     @staticmethod
     def _check_after_fast_clock(intake: Intake, now_ms: int) -> list[NoticeResult]:

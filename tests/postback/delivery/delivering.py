@@ -15,7 +15,7 @@ from clickloop.postback.delivery.worker import Delivery
 from clickloop.postback.due import DuePostback
 from clickloop.postback.postback_log import NewPostback, Postback, PostbackFilter
 from clickloop.postback.retry import AttemptOutcome
-from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule
+from clickloop.postback.rule import PostbackRequest, PostbackRule, RequestTemplate
 from clickloop.postback.sending.address_guard import AddressGuard, Policy
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.logs.postbacks import insert_postbacks, postbacks_before
@@ -37,7 +37,7 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.ledger = open_ledger(folder / "ledger.sqlite")
         self.store = LedgerPostbacks(self.ledger)
-        rule = Rule(rule_id=0, name="Rule", request=RequestTemplate(url="https://source.example/"))
+        rule = PostbackRule(rule_id=0, name="Rule", request=RequestTemplate(url="https://source.example/"))
         with self.ledger.write() as tx:
             self.rule_id = insert_rule(tx, rule, wall_clock())
 

@@ -10,7 +10,7 @@ import pytest
 from clickloop.clock import wall_clock
 from clickloop.postback.due import DuePostback
 from clickloop.postback.postback_log import NewPostback, PostbackFilter
-from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule
+from clickloop.postback.rule import PostbackRequest, PostbackRule, RequestTemplate
 from clickloop.postback.state import PostbackState
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
@@ -46,7 +46,7 @@ def owe(ledger: Ledger, url: str) -> set[str]:
     ids, now_ms = RecordIds(), wall_clock()
     new = []
     with ledger.write() as tx:
-        rule_id = insert_rule(tx, Rule(rule_id=0, name="Rule", request=RequestTemplate(url=url)), now_ms)
+        rule_id = insert_rule(tx, PostbackRule(rule_id=0, name="Rule", request=RequestTemplate(url=url)), now_ms)
         for _ in range(OWED):
             postback_id = ids()
             new.append(

@@ -11,7 +11,7 @@ from clickloop.clock import DAY_MS, SECOND_MS, wall_clock
 from clickloop.postback.delivery.worker import Delivery
 from clickloop.postback.postback_log import Postback, PostbackAttempt
 from clickloop.postback.retry import AttemptCounts, AttemptOutcome, Delivered, Trouble, decide, fault_of
-from clickloop.postback.rule import Method, PostbackRequest, RequestTemplate, Rule, Schedule, Success
+from clickloop.postback.rule import Method, PostbackRequest, PostbackRule, RequestTemplate, Schedule, Success
 from clickloop.postback.sending.client import Sender
 from clickloop.store.ledger.logs.postbacks import attempts_of
 from clickloop.store.ledger.setup.postback_rules import insert_rule
@@ -75,7 +75,7 @@ def test_retry_after_of_every_kind_sets_the_time_of_the_next_attempt(
 
 
 def test_a_200_whose_text_says_error_is_retried_and_the_text_is_logged(bench: Bench, answering: Any) -> None:
-    rule = Rule(
+    rule = PostbackRule(
         rule_id=0,
         name="Strict",
         request=RequestTemplate(url="https://source.example/"),

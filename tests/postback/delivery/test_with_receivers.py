@@ -13,7 +13,7 @@ from clickloop.postback.delivery.receiver_queue import ReceiverCondition, Receiv
 from clickloop.postback.delivery.worker import Delivery
 from clickloop.postback.pause_reason import PauseReason
 from clickloop.postback.retry import AttemptOutcome, Trouble
-from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule, Schedule
+from clickloop.postback.rule import PostbackRequest, PostbackRule, RequestTemplate, Schedule
 from clickloop.store.ledger.queue.receivers import save_condition, set_receiver_terms
 from clickloop.store.ledger.setup.postback_rules import insert_rule
 from tests.postback.delivery.delivering import QUICK, Bench, CountingStore, deliver, wake_until_claimed
@@ -234,7 +234,7 @@ def test_a_410_pauses_the_rule_is_logged_and_does_not_affect_other_rules_of_the_
 
     gone = bench.rule_id
     with bench.ledger.write() as tx:
-        rule = Rule(rule_id=0, name="Other", request=RequestTemplate(url="https://healthy.example/"))
+        rule = PostbackRule(rule_id=0, name="Other", request=RequestTemplate(url="https://healthy.example/"))
         other = insert_rule(tx, rule, wall_clock())
     bench.owe(1, "https://healthy.example/gone", receiver=HEALTHY)
     deliver(bench, script, send, WIDE)
@@ -249,7 +249,7 @@ def test_a_410_pauses_the_rule_is_logged_and_does_not_affect_other_rules_of_the_
 @pytest.mark.parametrize("jumps", [[1, -1, 1], [-1, 1, -1], [-1, -1, 1], [1, 1, -1]])
 def test_a_clock_that_jumps_by_a_day_abandons_nothing_and_uses_no_attempt(bench: Bench, jumps: list[int]) -> None:
     day, attempts_made = 0, Counter[str]()
-    rule = Rule(
+    rule = PostbackRule(
         rule_id=0,
         name="Quick",
         request=RequestTemplate(url="https://source.example/"),

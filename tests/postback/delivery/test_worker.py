@@ -14,7 +14,7 @@ from clickloop.postback.delivery.receiver_queues import UNLIMITED_QUOTAS, Quotas
 from clickloop.postback.delivery.work import ClaimBatch, EndedAttempt, Job, RecordingResult
 from clickloop.postback.delivery.worker import Delivery
 from clickloop.postback.retry import AttemptOutcome
-from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule, Schedule
+from clickloop.postback.rule import PostbackRequest, PostbackRule, RequestTemplate, Schedule
 from clickloop.postback.sending.client import Sender
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
@@ -77,7 +77,7 @@ def test_postbacks_due_later_leave_on_time_without_being_woken(bench: Bench) -> 
 
 def test_a_failed_attempt_is_retried_on_time_without_being_woken(bench: Bench) -> None:
     url = RequestTemplate(url="https://source.example/")
-    rule = Rule(rule_id=0, name="Quick", request=url, schedule=Schedule(waits_seconds=(1,)))
+    rule = PostbackRule(rule_id=0, name="Quick", request=url, schedule=Schedule(waits_seconds=(1,)))
     with bench.ledger.write() as tx:
         bench.rule_id = insert_rule(tx, rule, wall_clock())
 
@@ -378,7 +378,7 @@ def test_a_clock_set_back_between_stop_and_start_delays_nothing(bench: Bench, ah
 
 def test_after_a_clock_that_was_ahead_no_restart_brings_a_retry_forward(bench: Bench) -> None:
     url = RequestTemplate(url="https://source.example/")
-    rule = Rule(rule_id=0, name="SlowStore", request=url, schedule=Schedule(waits_seconds=(3600, 3600)))
+    rule = PostbackRule(rule_id=0, name="SlowStore", request=url, schedule=Schedule(waits_seconds=(3600, 3600)))
     with bench.ledger.write() as tx:
         bench.rule_id = insert_rule(tx, rule, wall_clock())
 

@@ -410,3 +410,55 @@ def test_a_folder_with_pattern_characters_in_its_name_is_no_pattern(tmp_path: Pa
     store = Store(folder, OPENERS["duckdb"])
     assert store.load(a_click()) == 1
     store.facts.close()
+
+
+def test_a_campaigns_counted_clicks_are_read_as_rows_of_the_columns_that_are_asked_for(store: Store) -> None:
+    clicks = [
+        a_click(
+            NOON + n,
+            country="US" if n % 2 else "",
+            draw=n,
+            cost_micros=5 * (n % 2),
+            cost_currency="USD" if n % 2 else "",
+        )
+        for n in range(4)
+    ]
+    store.load(
+        *clicks, a_click(NOON, campaign_id=9), a_click(NOON, screening="test"), a_click(NOON - 1), a_click(NOON + 4)
+    )
+    assert store.facts.count_clicks(1, NOON, NOON + 4) == 4
+    batches = list(store.facts.click_rows(1, NOON, NOON + 4, ["country", "unique"]))
+    rows = {row[0]: row for batch in batches for row in batch}
+    assert rows.keys() == {click.click_id for click in clicks}
+    empty = (None,) * 6
+    assert rows[clicks[3].click_id] == (clicks[3].click_id, NOON + 3, 3, *empty, 5, "USD", "US", None)
+    assert rows[clicks[2].click_id][:3] == (clicks[2].click_id, NOON + 2, 2)
+    with pytest.raises(ValueError, match="nonsense"):
+        list(store.facts.click_rows(1, NOON, NOON + 4, ["nonsense"]))
+
+
+def test_what_clicks_earned_is_summed_by_click_and_currency(store: Store) -> None:
+    first, second, late = a_click(NOON), a_click(NOON + 1), a_click(NOON + 9)
+    store.load(first, second, late)
+    facts = [
+        a_fact(first, revenue_micros=5),
+        a_fact(first, 0, revenue_micros=2, pending_micros=1, conversion_id="c2"),
+        a_fact(first, currency="EUR", revenue_micros=7, conversion_id="c3"),
+        a_fact(late, conversion_id="c4"),
+    ]
+    store.facts.load_facts([(number, msgspec.json.encode(fact)) for number, fact in enumerate(facts, start=1)])
+    found = store.facts.earned(1, NOON, NOON + 9)
+    assert {click_id: sorted(sums) for click_id, sums in found.items()} == {
+        first.click_id: [("EUR", 1, 7, 0), ("USD", 1, 7, 1)]
+    }
+
+
+def test_rows_are_read_while_clicks_are_loaded_and_reading_may_end_early(store: Store) -> None:
+    store.load(*[a_click(NOON + n) for n in range(50)])
+    reading = store.facts.click_rows(1, NOON, NOON + 100, [])
+    first = next(reading)
+    store.load(a_click(NOON + 60))
+    reading.close()  # type: ignore[attr-defined]
+    store.facts.checkpoint()
+    assert len(first) <= 50
+    assert store.facts.count_clicks(1, NOON, NOON + 100) == 51

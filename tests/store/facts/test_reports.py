@@ -13,10 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clickloop.click.click import Click
+from clickloop.click.page.page_event import PageEvent
 from clickloop.click_id import ClickIds
 from clickloop.clock import DAY_MS, HOUR_MS
 from clickloop.report.fact import ConversionFact
 from clickloop.report.measure import Measure, OtherMoney
+from clickloop.report.page_event_fact import page_event_facts
 from clickloop.report.query import Dimension, DimensionFilter, ExchangeRate, Report, ReportQuery
 from clickloop.store.facts.facts import FactsStore
 from clickloop.store.journal.segment import Segment, SegmentContents, closed_segment_bytes
@@ -68,6 +70,15 @@ class Counted:
         }
         row = msgspec.convert(msgspec.to_builtins(fact | fields), ConversionFact)
         self.facts.load_facts([(next(self._outbox), msgspec.json.encode(row))])
+
+    def press(self, click: Click, button: int = 1, **fields: Any) -> None:
+        """Load a view of the landing, and a click on one of its buttons with a number."""
+        usual = {"click_id": click.click_id, "at": NOON, "screening": ""}
+        press = {"event_id": str(next(self._outbox)), "kind": "landing_click", "button": button, "events": {1: 5}}
+        view = {"event_id": str(next(self._outbox)), "kind": "landing_view"}
+        for event in (press | fields, view):
+            rows = page_event_facts(msgspec.convert(usual | event, PageEvent), click.screening, is_repeated=False)
+            self.facts.load_page_events(rows, (), ())
 
     def report(self, *group_by: Dimension, rates: tuple[ExchangeRate, ...] = (), **asked: Any) -> Report:
         """Return a report of the days around noon, in UTC unless specified otherwise."""
@@ -134,7 +145,15 @@ _VALUES: dict[Dimension, tuple[dict[str, Any], int | str]] = {
     D.OFFER: ({"offer_id": 7}, 7),
     D.NETWORK: ({"network_id": 7}, 7),
     D.LANDING: ({"landing_id": 7}, 7),
+    D.FLOW: ({"flow_id": 7}, 7),
+    D.RULE: ({"rule_id": 7}, 7),
+    D.PATH: ({"path_id": 7}, 7),
     D.COUNTRY: ({"country": "DE"}, "DE"),
+    D.REGION: ({"region": "US-CA"}, "US-CA"),
+    D.CITY: ({"city": "São Paulo"}, "São Paulo"),
+    D.ISP: ({"isp": "Acme Telecom"}, "Acme Telecom"),
+    D.ASN: ({"asn": "64500"}, "64500"),
+    D.CONNECTION: ({"connection": "mobile"}, "mobile"),
     D.LANGUAGE: ({"language": "de"}, "de"),
     D.DEVICE: ({"device": "tv"}, "tv"),
     D.BRAND: ({"brand": "Acme"}, "Acme"),
@@ -211,6 +230,45 @@ def test_a_filter_by_status_narrows_conversions_alone(counted: Counted) -> None:
     assert (sums.clicks, sums.confirmed, sums.pending) == (5, 0, 1)
 
 
+def test_page_events_have_the_dimensions_of_their_click_and_the_offer_of_the_button(counted: Counted) -> None:
+    click = counted.visit(2, country="DE", landing_id=3, path_id=4)
+    counted.press(click, offer_id=8, network_id=9)
+    counted.visit(country="FR")
+    for dimension, key in ((D.COUNTRY, "DE"), (D.LANDING, 3), (D.PATH, 4), (D.OFFER, 8), (D.NETWORK, 9)):
+        groups = {group.keys[0]: group.sums for group in counted.report(dimension).groups}
+        sums = groups[key]
+        assert (sums.landing_clicks, sums.offer_visits, sums.events) == (1, 1, 1)
+        only = counted.report(filters=(DimensionFilter(dimension, (str(key),)),)).totals
+        assert (only.landing_clicks, only.events) == (1, 1)
+    sums = counted.report().totals
+    assert (sums.landing_visits, sums.landing_views, sums.landing_clicks, sums.events) == (2, 1, 1, 1)
+    assert Measure.LP_CTR.of(sums) == 500_000
+
+
+def test_page_events_count_whatever_the_currencies(counted: Counted) -> None:
+    click = counted.visit(landing_id=3, cost_micros=4, cost_currency="USD")
+    counted.press(click, offer_id=8)
+    counted.convert(click, 6, currency="EUR")
+    sums = counted.report(D.LANDING).groups[0].sums
+    assert (sums.landing_clicks, sums.landing_views, sums.cost_micros) == (1, 1, 4)
+    assert sums.not_converted == (OtherMoney(currency="EUR", revenue_micros=6),)
+
+
+def test_a_report_by_status_has_no_page_events(counted: Counted) -> None:
+    click = counted.visit(landing_id=3)
+    counted.press(click)
+    counted.convert(click, 6)
+    sums = counted.report(D.STATUS).totals
+    assert (sums.landing_clicks, sums.confirmed) == (0, 1)
+
+
+def test_clean_clicks_are_those_without_marks(counted: Counted) -> None:
+    counted.visit(3)
+    counted.visit(2, marks="datacenter,repeat")
+    counted.visit(1, screening="prefetch")
+    assert (counted.report().totals.clean_clicks, counted.report().totals.clicks) == (3, 5)
+
+
 def test_two_groupings_make_pairs(counted: Counted) -> None:
     counted.visit(3, country="DE")
     counted.visit(2, country="DE", device="tv")
@@ -233,6 +291,11 @@ def test_every_measure_orders_and_what_has_no_value_comes_last(
     little = counted.visit(20, v1="little", cost_micros=1, cost_currency="USD")
     much = counted.visit(40, v1="much", cost_micros=2, cost_currency="USD", unique=True)
     counted.visit(1, v1="nothing", screening="prefetch")
+    little_seen = counted.visit(5, v1="little", landing_id=1)
+    much_seen = counted.visit(9, v1="much", offer_id=1, landing_id=1, marks="repeat")
+    for seen, presses in ((little_seen, 1), (much_seen, 4)):
+        for button in range(presses):
+            counted.press(seen, button, offer_id=1)
     for click, times, micros in ((little, 1, 10), (much, 9, 90)):
         for status in ("sale", "hold", "rejected"):
             for _ in range(times if status != "rejected" else (times + 1) // 5 + 1):

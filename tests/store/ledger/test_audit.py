@@ -26,7 +26,7 @@ from clickloop.diagnosis.self_audit import (
     rows_alarms,
 )
 from clickloop.money import Money
-from clickloop.postback.rule import RequestTemplate, Rule
+from clickloop.postback.rule import PostbackRule, RequestTemplate
 from clickloop.postback.sending.address_guard import STRICT
 from clickloop.postback.state import STORED, PostbackState
 from clickloop.record_id import RecordIds
@@ -80,7 +80,7 @@ class Tracker:
     def add_rule(self) -> None:
         request = RequestTemplate(url="https://r.example/?id={externalid}")
         with self.ledger.write() as tx:
-            insert_rule(tx, Rule(rule_id=0, name="R", request=request), NOW)
+            insert_rule(tx, PostbackRule(rule_id=0, name="R", request=request), NOW)
 
     def convert(self, click_id: str = "", status: str = "") -> str:
         click_id = click_id or self.click_ids.new(NOW - 1000)
@@ -378,7 +378,7 @@ def test_a_live_rule_to_a_refused_address_is_an_alarm(tracker: Tracker) -> None:
     with tracker.ledger.write() as tx:
         for active in (True, False):
             request = RequestTemplate(url="http://127.0.0.1:9000/?id={externalid}")
-            insert_rule(tx, Rule(rule_id=0, name="Local", request=request, active=active), NOW)
+            insert_rule(tx, PostbackRule(rule_id=0, name="Local", request=request, active=active), NOW)
     (refused,) = refused_rules(tracker.ledger, STRICT)
     assert (refused.rule_id, "loopback" in refused.sentence) == (2, True)
     assert "'Local' sends nothing" in refused_alarms([refused])[0]

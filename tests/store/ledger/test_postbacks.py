@@ -15,7 +15,7 @@ from clickloop.postback.delivery.work import ClaimBatch, EndedAttempt, Job
 from clickloop.postback.due import ConditionResult, DuePostback, SkipReason
 from clickloop.postback.postback_log import NewPostback, Postback
 from clickloop.postback.retry import AttemptCounts, AttemptOutcome, Result, Trouble
-from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule, Schedule, Success
+from clickloop.postback.rule import PostbackRequest, PostbackRule, RequestTemplate, Schedule, Success
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.logs.postbacks import attempts_of, find_postback, insert_postbacks
 from clickloop.store.ledger.queue.claiming import FOLLOWER_RETRY_MS, PAUSED_RULE_RETRY_MS
@@ -45,7 +45,7 @@ class Bench:
         self.rule_id = self.add_rule()
 
     def add_rule(self, **given: Any) -> int:
-        rule = Rule(rule_id=0, name="Rule", request=RequestTemplate(url="https://source.example/"), **given)
+        rule = PostbackRule(rule_id=0, name="Rule", request=RequestTemplate(url="https://source.example/"), **given)
         with self.ledger.write() as tx:
             return insert_rule(tx, rule, NOW)
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from clickloop.clock import iso_text
 from clickloop.postback.due import ConditionResult, DuePostback, SkippedPostback, SkipReason
 from clickloop.postback.postback_log import NewPostback, PostbackFilter
-from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule
+from clickloop.postback.rule import PostbackRequest, PostbackRule, RequestTemplate
 from clickloop.postback.state import PostbackState
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
@@ -50,7 +50,11 @@ USUAL = NewPostback(
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     opened = open_ledger(tmp_path / "ledger.sqlite")
     with opened.write() as tx:
-        insert_rule(tx, Rule(rule_id=0, name="Rule", request=RequestTemplate(url="https://source.example/")), NOW)
+        insert_rule(
+            tx,
+            PostbackRule(rule_id=0, name="Rule", request=RequestTemplate(url="https://source.example/")),
+            NOW,
+        )
     yield opened
     opened.close()
 

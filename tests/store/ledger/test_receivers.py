@@ -16,7 +16,7 @@ from clickloop.postback.delivery.work import ClaimBatch
 from clickloop.postback.due import DuePostback
 from clickloop.postback.postback_log import NewPostback
 from clickloop.postback.retry import AttemptOutcome
-from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule
+from clickloop.postback.rule import PostbackRequest, PostbackRule, RequestTemplate
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.logs.postbacks import insert_postbacks
 from clickloop.store.ledger.queue.claiming import MAX_DEFERRED_PER_CLAIM, PAUSED_RULE_RETRY_MS
@@ -47,7 +47,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.ledger = open_ledger(folder / "ledger.sqlite")
         self.work = LedgerPostbacks(self.ledger)
-        rule = Rule(rule_id=0, name="Rule", request=RequestTemplate(url="https://source.example/"))
+        rule = PostbackRule(rule_id=0, name="Rule", request=RequestTemplate(url="https://source.example/"))
         with self.ledger.write() as tx:
             self.rule_id, self.other_rule_id = insert_rule(tx, rule, NOW), insert_rule(tx, rule, NOW)
 

@@ -9,9 +9,11 @@ import pytest
 from msgspec.structs import replace
 
 from clickloop.saving import campaigns, traffic_sources
-from clickloop.setup.campaign import Campaign, ClickCost, OfferShare
+from clickloop.setup.campaign import Campaign, ClickCost
+from clickloop.setup.flow import FlowParts
 from clickloop.setup.network import Network
 from clickloop.setup.offer import Offer
+from clickloop.setup.redirect import PassQuery, RedirectMode
 from clickloop.setup.traffic_source import CostModel, SourceParameter, TrafficSource
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.records import RecordTable
@@ -21,6 +23,7 @@ from clickloop.store.ledger.setup.networks import NETWORKS
 from clickloop.store.ledger.setup.offers import OFFERS
 from clickloop.store.ledger.setup.traffic_sources import SOURCES
 from tests.empty_stores import open_ledger
+from tests.flows import offers_by_weight
 
 NOW = 1_772_366_400_000
 
@@ -68,7 +71,11 @@ CAMPAIGN = Campaign(
     cost_model=ClickCost.PER_THOUSAND,
     cost_micros=1_500_000,
     source_rules_off=True,
-    offers=(OfferShare(1, 70), OfferShare(2, 0)),
+    flow_id=1,
+    redirect=RedirectMode.META,
+    redirect_domain="go.example.net",
+    pass_query=PassQuery.ALL,
+    flow=offers_by_weight((1, 70), (2, 0)),
     tags=("a", "b"),
     notes="Two\nlines",
 )
@@ -110,7 +117,7 @@ def test_an_update_writes_all_fields_except_immutable_ones(ledger: Ledger) -> No
         name="Renamed",
         key="zzzzzz",
         created_at=1,
-        offers=(),
+        flow=FlowParts(),
         tags=(),
         cost_model=ClickCost.NONE,
         cost_micros=None,

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from clickloop.postback.due import DuePostback
 from clickloop.postback.postback_log import NewPostback
-from clickloop.postback.rule import PostbackRequest, RequestTemplate, Rule
+from clickloop.postback.rule import PostbackRequest, PostbackRule, RequestTemplate
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.conversions import RulesDecided, note_rules_decided
@@ -23,7 +23,7 @@ from tests.empty_stores import open_ledger
 
 NOW = 1_800_000_000_000
 IDS = RecordIds(lambda: NOW)
-RULE = Rule(rule_id=77, name="Rule", request=RequestTemplate(url="https://source.example/"))
+RULE = PostbackRule(rule_id=77, name="Rule", request=RequestTemplate(url="https://source.example/"))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from clickloop.conversion.notice_log import NoticeOutcome, StoredNotice
 from clickloop.machine.secret_box import SecretBox, SecretError, is_sealed
 from clickloop.postback.due import DuePostback
 from clickloop.postback.postback_log import NewPostback, PostbackFilter
-from clickloop.postback.rule import LOST_REQUEST, Header, PostbackRequest, RequestTemplate, Rule
+from clickloop.postback.rule import LOST_REQUEST, Header, PostbackRequest, PostbackRule, RequestTemplate
 from clickloop.postback.secret_names import is_secret_name
 from clickloop.postback.sending.client import first_hop
 from clickloop.setup.network import Network
@@ -43,7 +43,7 @@ def filled(path: Path, box: SecretBox | None) -> Ledger:
     ledger = open_ledger(path, box)
     with ledger.write() as tx:
         NETWORKS.write(tx, Network(name="Network", token=SECRET), NOW)
-        insert_rule(tx, Rule(rule_id=0, name="Rule", request=TEMPLATE), NOW)
+        insert_rule(tx, PostbackRule(rule_id=0, name="Rule", request=TEMPLATE), NOW)
         owed = DuePostback(REQUEST, NOW, ())
         postback = NewPostback(
             postback_id="p" * 26,

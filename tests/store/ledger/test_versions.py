@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, select
 
 from clickloop.saving import campaigns, postback_rules, traffic_sources
-from clickloop.setup.campaign import Campaign, OfferShare
+from clickloop.setup.campaign import Campaign
+from clickloop.setup.flow import FlowParts, OfferShare, with_default_offers
 from clickloop.setup.offer import Offer
 from clickloop.setup.traffic_source import SourceParameter, TrafficSource
 from clickloop.store.ledger.ledger import Ledger
@@ -49,7 +50,9 @@ def add_campaign(ledger: Ledger) -> Campaign:
         offers = [OFFERS.write(tx, Offer(name=f"Offer {n}", url="https://offer.example/"), NOW) for n in range(3)]
         shares = tuple(OfferShare(offer.id, 100) for offer in offers)
         return campaigns.NOUN.write(
-            tx, Campaign(key="aB3xY9", name="Campaign", source_id=source.id, offers=shares), NOW
+            tx,
+            Campaign(key="aB3xY9", name="Campaign", source_id=source.id, flow=with_default_offers(FlowParts(), shares)),
+            NOW,
         )
 
 
@@ -77,7 +80,9 @@ def test_of_two_connections_that_save_the_same_version_one_wins_and_the_other_wr
 
     def save(through: Ledger, name: str, shares: tuple[OfferShare, ...]) -> None:
         with through.write() as tx:
-            campaigns.NOUN.write(tx, replace(campaign, name=name, offers=shares), NOW + number)
+            campaigns.NOUN.write(
+                tx, replace(campaign, name=name, flow=with_default_offers(campaign.flow, shares)), NOW + number
+            )
 
     one, two = (OfferShare(1, 1),), (OfferShare(2, 2), OfferShare(3, 3))
     raised = race(lambda: save(ledger, "One", one), lambda: save(beside, "Two", two))
@@ -99,7 +104,7 @@ def test_a_stale_save_rolls_its_transaction_back(ledger: Ledger) -> None:
     def save_two() -> None:
         with ledger.write() as tx:
             OFFERS.write(tx, Offer(name="Half", url="https://half.example/"), NOW)
-            campaigns.NOUN.write(tx, replace(stale, name="Older", offers=()), NOW)
+            campaigns.NOUN.write(tx, replace(stale, name="Older", flow=FlowParts()), NOW)
 
     with pytest.raises(StaleRecordError):
         save_two()
@@ -177,10 +182,13 @@ def test_replacing_a_secret_gives_its_record_a_new_version(ledger: Ledger) -> No
 
 def test_all_set_up_records_have_a_version(ledger: Ledger) -> None:
     names = {table.name for table in metadata.sorted_tables if "version" in table.columns}
-    assert names - {"conversions", "postbacks", "notices", "conversion_changes"} == {
+    assert names - {"conversions", "postbacks", "notices", "conversion_changes", "flow_versions"} == {
         "traffic_sources",
         "networks",
         "offers",
+        "landings",
+        "lists",
+        "flows",
         "campaigns",
         "statuses",
         "postback_rules",

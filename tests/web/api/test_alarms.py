@@ -18,7 +18,7 @@ from clickloop.config import Settings
 from clickloop.diagnosis.health import CoreHealth
 from clickloop.people.user import Role
 from clickloop.postback.alarm_rules import alarm_values
-from clickloop.postback.rule import Conditions, RequestTemplate, Rule, Trigger
+from clickloop.postback.rule import Conditions, PostbackRule, RequestTemplate, Trigger
 from clickloop.postback.rule_preset import rule_presets
 from clickloop.postback.sending.address_guard import AddressGuard, policy_of
 from clickloop.postback.values import ready_request
@@ -142,7 +142,7 @@ def test_a_test_is_sent_through_every_active_rule_and_returns_the_results(
             request = RequestTemplate(url=place, secrets=("a-secret-key",))
             insert_rule(
                 tx,
-                Rule(rule_id=0, name=name, request=request, conditions=conditions, active=active),
+                PostbackRule(rule_id=0, name=name, request=request, conditions=conditions, active=active),
                 instance.now,
             )
     results = {one.rule_name: one for one in send_test_alarm(with_guard).results}
@@ -161,7 +161,7 @@ def test_a_response_that_echoes_a_secret_is_masked(instance: "Instance", receive
     with instance.ledger.write() as tx:
         request = RequestTemplate(url=f"{receiver.url}/pb", secrets=("OK",))
         conditions = Conditions(trigger=Trigger.ALARM)
-        insert_rule(tx, Rule(rule_id=0, name="R", request=request, conditions=conditions), instance.now)
+        insert_rule(tx, PostbackRule(rule_id=0, name="R", request=request, conditions=conditions), instance.now)
     (result,) = send_test_alarm(instance.context).results
     assert result.status_code == 404
     assert "The receiver answered 404." in result.detail

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,9 @@ from litestar.testing import TestClient
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
-from clickloop.report.evidence import ClickEvidence
+from clickloop.click.page.page_event import PageEvent, PageEventKind
+from clickloop.report.click_rows import ConversionSum
+from clickloop.report.evidence import ClickEvidence, LandingEvidence
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
 from clickloop.store.facts.facts import FactsError, Verification
 from clickloop.web.api.application import create_api, description
@@ -209,6 +211,28 @@ class BrokenFacts:
         raise self.error
 
     def verify(self, first_column: int = 0, seconds: float = 0) -> Verification:
+        raise self.error
+
+    def find_page_events(
+        self, click_ids: Collection[str], kind: PageEventKind | None = None, most: int = 1
+    ) -> dict[str, tuple[PageEvent, ...]]:
+        raise self.error
+
+    def unknown_shares(self, campaign_ids: Collection[int], fields: Collection[str], since_at: int) -> dict[str, float]:
+        raise self.error
+
+    def count_clicks(self, campaign_id: int, since: int, until: int) -> int:
+        raise self.error
+
+    def click_rows(
+        self, campaign_id: int, since: int, until: int, columns: Sequence[str]
+    ) -> Iterator[list[tuple[object, ...]]]:
+        raise self.error
+
+    def earned(self, campaign_id: int, since: int, until: int) -> dict[str, list[ConversionSum]]:
+        raise self.error
+
+    def recent_landing_clicks(self, since: int, campaign_id: int | None = None) -> list[LandingEvidence]:
         raise self.error
 
     def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:

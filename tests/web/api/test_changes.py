@@ -196,7 +196,45 @@ def kept_rate(instance: "Instance") -> tuple[str, Any]:
 
 RATES = {"rates": [{"currency": "EUR", "day": "2026-03-01", "rate": "1.08"}]}
 URL = "https://network.example/?sub1={clickid}"
+ROUTING: dict[str, dict[str, Any]] = {
+    "landings": {"name": "x", "url": "https://landing.example/"},
+    "lists": {"name": "x", "entries": ["a"]},
+    "flows": {"name": "x"},
+}
+
+
+def of_routing(noun: str, path: str = "", body: Any = None, *, is_archived: bool = False) -> Case:
+    """Make a record of a kind that the usual set-up has none of, archived if asked for, and request a path under it."""
+
+    def case(instance: "Instance") -> tuple[str, Any]:
+        number = instance.made(noun, ROUTING[noun])["id"]
+        if is_archived:
+            instance.api.delete(f"/api/v1/{noun}/{number}")
+        return f"{noun}/{number}{path}", body
+
+    return case
+
+
 CASES: dict[tuple[str, str], tuple[Case, str, str]] = {
+    **{
+        ("POST", f"/api/v1/{noun}/{{number}}/clone"): (of_routing(noun, "/clone", {}), "created", noun)
+        for noun in ("landings", "flows")
+    },
+    **dict(
+        case
+        for noun in ROUTING
+        for case in (
+            (("POST", f"/api/v1/{noun}"), (plain(noun, ROUTING[noun]), "created", noun)),
+            (("PATCH", f"/api/v1/{noun}/{{number}}"), (of_routing(noun, body={"name": "y"}), "changed", noun)),
+            (("DELETE", f"/api/v1/{noun}/{{number}}"), (of_routing(noun), "archived", noun)),
+            (
+                ("POST", f"/api/v1/{noun}/{{number}}/restore"),
+                (of_routing(noun, "/restore", is_archived=True), "restored", noun),
+            ),
+        )
+    ),
+    ("POST", "/api/v1/landings/{number}/clone"): (of_routing("landings", "/clone", {}), "created", "landings"),
+    ("POST", "/api/v1/flows/{number}/clone"): (of_routing("flows", "/clone", {}), "created", "flows"),
     ("POST", "/api/v1/traffic-sources"): (plain("traffic-sources", {"name": "x"}), "created", "traffic-sources"),
     ("PATCH", "/api/v1/traffic-sources/{number}"): (
         plain("traffic-sources/1", {"name": "x"}),

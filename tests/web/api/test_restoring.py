@@ -65,9 +65,12 @@ def test_a_cloned_campaign_has_a_new_key_and_copies_of_its_rules(instance: "Inst
     answer = instance.api.post("/api/v1/campaigns/1/clone", json={})
     assert answer.status_code == 201, answer.text
     copy = answer.json()
-    own = ("id", "key", "name", "link", "version")
+    own = ("id", "key", "name", "link", "version", "flow")
     assert without(copy, *own) == without(before, *own)
     assert (copy["name"], copy["key"] != before["key"]) == ("Campaign (copy)", True)
+    paths = [one["flow"]["default_paths"][0] for one in (before, copy)]
+    assert without(paths[0], "id") == without(paths[1], "id")
+    assert paths[0]["id"] != paths[1]["id"]
     rules = instance.got(f"postback-rules?campaign_id={copy['id']}")["items"]
     assert [rule["name"] for rule in rules] == ["Another"]
     assert instance.api.post("/api/v1/campaigns/1/clone", json={"name": "Mine"}).json()["name"] == "Mine"

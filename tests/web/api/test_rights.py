@@ -11,7 +11,13 @@ from clickloop.web.api.rights import READING, RIGHT, right_of
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
 
-WITHOUT_EFFECT = {("POST", "/api/v1/simulate"), ("POST", "/api/v1/networks/{number}/offer-url")}
+WITHOUT_EFFECT = {
+    ("POST", "/api/v1/simulate"),
+    ("POST", "/api/v1/campaigns/{number}/route"),
+    ("POST", "/api/v1/backtests"),
+    ("POST", "/api/v1/backtests/{backtest_id}/stop"),
+    ("POST", "/api/v1/networks/{number}/offer-url"),
+}
 """Endpoints that look as if they changed something, but do not."""
 OWN = ("/api/v1/profile", "/api/v1/exports")
 """Endpoints through which all users change only their own data."""

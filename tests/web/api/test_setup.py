@@ -13,6 +13,8 @@ NOUNS: dict[str, dict[str, Any]] = {
     "traffic-sources": {"name": "Another"},
     "networks": {"name": "Another"},
     "offers": {"name": "Another", "url": "https://network.example/?s={clickid}"},
+    "landings": {"name": "Another", "url": "https://pages.example/quiz?zone={v1}"},
+    "lists": {"name": "Another", "entries": ["1001", "1002"]},
     "campaigns": {"name": "Another", "source_id": 1},
     "postback-rules": {"name": "Another", "request": {"url": "https://receiver.example/?p={payout}"}},
 }
@@ -394,32 +396,11 @@ def test_every_fault_of_a_rule_is_reported(instance: "Instance") -> None:
     assert "status_unknown" in found.values()
 
 
-def test_saving_a_macro_without_a_value_gives_a_warning_everywhere(instance: "Instance") -> None:
-    assert {one["name"] for one in instance.got("macros")["macros"] if not one["available"]} == {
-        *("region", "city", "isp", "connection", "path.name", "landing.id", "landing.name")
-    }
-    offer = instance.made("offers", {"name": "O", "url": "https://o.example/?s={clickid}&c={city}"})
-    rule = instance.made(
-        "postback-rules",
-        {
-            "name": "R",
-            "request": {
-                "url": "https://r.example/?i={isp}",
-                "headers": [{"name": "X-Path", "value": "{path.name}"}],
-                "body_kind": "json",
-                "body": '{"r": "{region}"}',
-                "method": "POST",
-            },
-        },
-    )
-    source = instance.made(
-        "traffic-sources", {"name": "S", "postback_url": "https://s.example/?e={externalid}&l={landing.id}"}
-    )
-    warned = [(one["field"], one["code"]) for made in (offer, rule, source) for one in made["warnings"]]
-    assert [one for one in warned if not one[0].startswith("parameters")] == [
-        ("url", "no_value_yet"),
-        ("request.url", "no_value_yet"),
-        ("request.headers[0].value", "no_value_yet"),
-        ("request.body", "no_value_yet"),
-        ("postback_url", "no_value_yet"),
-    ]
+def test_macros_that_no_geo_base_fills_in_are_not_available(instance: "Instance") -> None:
+    unavailable = {one["name"] for one in instance.got("macros")["macros"] if not one["available"]}
+    assert unavailable == {"region", "city", "isp", "connection"}
+
+
+def test_an_offer_url_with_a_macro_of_the_conversion_gives_a_warning(instance: "Instance") -> None:
+    offer = instance.made("offers", {"name": "O", "url": "https://o.example/?s={clickid}&c={payout}"})
+    assert [(one["field"], one["code"]) for one in offer["warnings"]] == [("url", "no_value_yet")]

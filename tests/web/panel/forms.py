@@ -66,8 +66,8 @@ class _Reader(HTMLParser):
         elif tag == "select":
             self._select = ""
         elif tag == "form":
-            self.forms += [PageForm(action, list(self._fields)) for action in self._actions]
+            self.forms += [PageForm(action, list(self._fields)) for action in dict.fromkeys(self._actions)]
             self._actions = []
 
     def _resolved(self, action: str) -> str:
-        return urlsplit(action).path if action else self._path
+        return urlsplit(action).path or self._path

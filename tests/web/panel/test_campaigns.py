@@ -101,7 +101,7 @@ def test_each_offer_shows_its_share(panel: "Panel", instance: "Instance") -> Non
 def test_all_offers_can_be_taken_out(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     fields = [(name, value) for name, value in form() if not name.startswith("offers")]
-    panel.done("/panel/campaigns/1", fields)
+    panel.done("/panel/campaigns/1", [*fields, ("offers_shown", "1")])
     assert instance.got("campaigns/1")["offers"] == []
     assert "The campaign cannot send visitors to any offer" in panel.page("/panel/campaigns/1").text
 

@@ -22,6 +22,10 @@ _MARK = re.compile(rf'name="{SEEN_FIELD}" value="([^"]*)"')
 EDITORS = {
     "offers/1": ("name", {"name": "Offer", "network_id": "1", "url": "https://network.example/?sub1={clickid}"}),
     "campaigns/1": ("name", {"name": "Campaign", "source_id": "1", "offers[0].offer_id": "1"}),
+    "landings/1": ("name", {"name": "Landing", "url": "https://pages.example/", "buttons": "1"}),
+    "lists/1": ("name", {"name": "List", "entries": "1\n2", "notes": ""}),
+    "flows/2": ("name", {"name": "Flow", "tags": "a"}),
+    "campaigns/1/flow": ("redirect_domain", {"redirect": "307", "flow_id": ""}),
     "traffic-sources/1": ("name", {"name": "Source", "cost_model": "cpc"}),
     "networks/1": ("name", {"name": "Network", "postback_parameters[0].name": "cid"}),
     "postback-rules/1": ("name", {"name": "Rule", "request.url": "https://source.example/?id={externalid}"}),
@@ -36,6 +40,9 @@ EDITORS = {
 def worked(panel: "Panel", instance: "Instance") -> "Panel":
     """A panel with one record of each kind."""
     instance.set_up()
+    instance.made("landings", {"name": "Landing", "url": "https://pages.example/"})
+    instance.made("lists", {"name": "List", "entries": ["1"]})
+    instance.made("flows", {"name": "Flow"})
     panel.post("/panel/users/new", {"name": "ben", "role": "worker", "time_zone": ""})
     return panel
 
@@ -51,6 +58,7 @@ def save(panel: "Panel", path: str, mark: str, word: str) -> tuple[int, str]:
     """Save ``word`` in the changed field and return status and page."""
     field, fields = EDITORS[path]
     value = f"https://{word.lower()}.example/" if field.endswith("url") else word
+    value = f"{word.lower()}.example" if field.endswith("domain") else value
     answer = panel.post(f"/panel/{path}", {**fields, field: value, SEEN_FIELD: mark})
     return answer.status_code, answer.text
 

@@ -59,6 +59,10 @@ def set_up(instance: "Instance") -> dict[str, str]:
     waiting = converted(instance)
     conversion = instance.got("conversions")["items"][0]
     instance.made("tokens", {"name": "script"})
+    instance.made("landings", {"name": "Landing", "url": "https://pages.example/"})
+    instance.made("lists", {"name": "List", "entries": ["1"]})
+    rule = {"conditions": [{"field": "country", "values": ["DE"]}], "paths": [{"offers": [{"offer_id": 1}]}]}
+    instance.api.patch("/api/v1/campaigns/1", json={"flow": {"rules": [rule]}})
     return {
         "number": "1",
         "currency": "EUR",

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clickloop.people.user import Role
+from clickloop.report.query import Dimension
 from clickloop.tracking.settle import settle_facts
+from clickloop.web.panel.reports.reports import GROUPS
 from tests.web.panel.page import Page
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ def fill(instance: "Instance") -> None:
 def main_buttons(page: Page) -> list[str]:
     """Return the targets of the highlighted buttons."""
     return [link.get("href") for link in page.main.all("a", class_="main")]
+
+
+def test_every_dimension_is_offered() -> None:
+    assert {one for _, members in GROUPS for one in members} == set(Dimension)
 
 
 def test_a_newcomer_is_led_step_by_step(instance: "Instance", panel: "Panel") -> None:
@@ -188,3 +194,11 @@ def test_a_viewer_sees_reports_and_rates_and_changes_none(instance: "Instance", 
     for path in ("/panel", "/panel/reports", "/panel/rates"):
         panel.get(path)
     assert panel.post("/panel/rates", {"lines": "EUR 2026-02-01 1.1"}).status_code == 403
+
+
+def test_the_report_says_what_lp_ctr_counts(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    instance.visit()
+    told = "a page tracked directly is a landing visit only if its path has one landing"
+    assert told in panel.page("/panel/reports?column=clicks&column=lp_ctr").text
+    assert told not in panel.page("/panel/reports?column=clicks").text

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from clickloop.conversion.notice import RefusalReason
-from clickloop.diagnosis.check.chain import Chain, campaign_place, network_place, rule_place
+from clickloop.diagnosis.check.chain import Chain, campaign_place, landing_place, network_place, rule_place
 from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlace, CheckPlaceKind, moment_words
 from clickloop.diagnosis.check.holdups import Holdups, holdup_findings
 from clickloop.macro import Severity
 from clickloop.plural import pluralize
-from clickloop.report.evidence import ClickEvidence, RefusedNotices, RuleEvidence
+from clickloop.report.evidence import ClickEvidence, LandingEvidence, RefusedNotices, RuleEvidence
 from clickloop.setup.campaign import Campaign
 from clickloop.setup.network import Network
 from clickloop.text import readable
@@ -24,6 +24,11 @@ ERROR_SHARE = 0.5
 WARNING_SHARE = 0.05
 MIN_CLICKS = 500
 """With fewer recent clicks than this, a campaign without conversions is only a note."""
+LANDING_DAYS = 7
+"""Days of landing clicks examined."""
+OLD_SHARE = 0.2
+"""Share of landing clicks with an old click id from which on it is reported: two tabs of one visitor make a few, too."""
+MIN_OLD = 10
 MIN_CONVERSIONS = 20
 """Minimum number of conversions from which on a status that none of them had is reported."""
 
@@ -49,6 +54,7 @@ class CheckEvidence(msgspec.Struct, frozen=True, kw_only=True):
     statuses: Mapping[str, int] = {}
     """Number of conversions by status key."""
     holdups: Holdups = Holdups()
+    landings: tuple[LandingEvidence, ...] = ()
     checked_at: int = 0
     """The time of the check in Unix milliseconds."""
 
@@ -65,8 +71,25 @@ def evidence_findings(chain: Chain, evidence: CheckEvidence) -> list[CheckFindin
         findings.append(_words(evidence.words))
     findings += _statuses(chain, evidence)
     findings += _rules(chain, evidence)
+    findings += _old_click_ids(chain, evidence)
     findings += holdup_findings(chain, evidence.holdups, evidence.checked_at)
     return findings
+
+
+def _old_click_ids(chain: Chain, evidence: CheckEvidence) -> Iterator[CheckFinding]:
+    """Yield a finding for each landing that serves old click ids."""
+    for seen in evidence.landings:
+        landing = chain.landings.get(seen.landing_id)
+        if landing is None or seen.with_old_click_id < max(MIN_OLD, OLD_SHARE * seen.landing_clicks):
+            continue
+        yield CheckFinding(
+            Severity.WARNING,
+            CheckCode.OLD_CLICK_IDS_SERVED,
+            landing_place(landing, "url"),
+            f"{seen.with_old_click_id} of {pluralize(seen.landing_clicks, 'landing click')} in the last {LANDING_DAYS} days came from "
+            "a page with an older click ID than the visitor's latest: a page cache serves an old copy of the landing.",
+            "Keep the page out of the cache, or let the script (track.js) fill in the click ID.",
+        )
 
 
 def _campaign(campaign: Campaign, traffic: CampaignEvidence) -> Iterator[CheckFinding]:

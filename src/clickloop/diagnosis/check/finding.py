@@ -21,6 +21,10 @@ class CheckPlaceKind(enum.StrEnum):
     POSTBACK_RULE = "postback_rule"
     STATUS = "status"
     RECEIVER = "receiver"
+    FLOW = "flow"
+    """A shared flow; a campaign's own is a field of the campaign."""
+    LANDING = "landing"
+    LIST = "list"
 
 
 class CheckCode(Explained):
@@ -48,6 +52,40 @@ class CheckCode(Explained):
     OFFER_LEFT_OUT = "offer_left_out", "One of the campaign's offers gets no visitors."
     OFFER_LOOPS = "offer_loops", "An offer URL is one of our own campaign links."
     NO_FALLBACK = "no_fallback", "No fallback URL is set for visitors who have nowhere to go."
+    RULE_FOR_EVERYBODY = (
+        "rule_for_everybody",
+        "A rule without conditions is above others: it takes everybody, so the rules below get no visitors.",
+    )
+    RULE_SHADOWED = "rule_shadowed", "A rule gets no visitors, because an earlier rule takes all of them."
+    LIST_EMPTY = "list_empty", "A condition compares with an empty list, so its rule takes nobody."
+    NOT_IN_EMPTY_LIST = (
+        "not_in_empty_list",
+        "A condition excludes the entries of an empty list, so it excludes nobody.",
+    )
+    PATHS_MISSING = "paths_missing", "Visitors go to the fallback URL, because there is no path for them."
+    PATH_EMPTY = "path_empty", "A path gets no visitors, because it has no landing or offer to send them to."
+    WEIGHTS_ZERO = "weights_zero", "All paths, landings or offers that visitors are split among have the weight 0."
+    BUTTONS_WITHOUT_OFFER = (
+        "buttons_without_offer",
+        "A landing has more buttons than its path has offers, so several buttons lead to the same offer.",
+    )
+    LANDING_WITHOUT_OFFERS = (
+        "landing_without_offers",
+        "A path has a landing and no offer, so the landing's buttons lead to the fallback URL.",
+    )
+    LANDING_LOSES_CLICK_ID = (
+        "landing_loses_click_id",
+        "A landing's URL does not carry our click ID, so visitors whose browser blocks cookies are lost at its button.",
+    )
+    CAMPAIGN_LOOP = "campaign_loop", "Campaigns lead their visitors to each other in a loop."
+    CAMPAIGNS_TOO_DEEP = (
+        "campaigns_too_deep",
+        "A visitor would pass through more than three further campaigns: the last ones are not reached.",
+    )
+    CLIENT_REDIRECT_FOR_GOOGLE = (
+        "client_redirect_for_google",
+        "Visitors from Google Ads are redirected by a page, but Google allows only redirects by the server.",
+    )
     # From us to the network
     CLICK_ID_NOT_IN_OFFER = (
         "click_id_not_in_offer",
@@ -63,7 +101,7 @@ class CheckCode(Explained):
     )
     NO_VALUE_YET = (
         "no_value_yet",
-        "A template uses a macro that has no value there: it is not available yet, or only after a conversion.",
+        "A landing or offer URL uses a macro that has a value only after a conversion.",
     )
     # From the network to us
     NO_CLICK_ID_IN_NOTICE = "no_click_id_in_notice", "The network's postback URL does not contain our click ID."
@@ -149,6 +187,10 @@ class CheckCode(Explained):
     RECEIVER_PAUSED = "receiver_paused", "A receiver is paused because it kept failing."
     RECEIVER_ASKED_TO_WAIT = "receiver_asked_to_wait", "A receiver asked us to wait."
     BACKLOG = "backlog", "Postbacks are overdue."
+    OLD_CLICK_IDS_SERVED = (
+        "old_click_ids_served",
+        "A landing serves old click IDs: a page cache keeps a copy of it with another visitor's or an earlier click ID.",
+    )
     ARCHIVED_RULE_HOLDS = "archived_rule_holds", "An archived rule is paused and still has postbacks on hold."
 
 

@@ -7,16 +7,17 @@ check of the whole chain includes them with the same sentences.
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from clickloop.click.routing import NotServedReason, Route
+from clickloop.click.routing.not_served import NotServedReason
+from clickloop.click.routing.routes import Route
 from clickloop.diagnosis.check.chain import campaign_place, network_place, offer_place, rule_place, source_place
 from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlace
 from clickloop.diagnosis.check.templates import offer_filling, postback_filling, request_findings, template_findings
 from clickloop.macro import Severity, parse, unreplaced_macro
-from clickloop.macro.known import BY_NAME
 from clickloop.postback.alarm_rules import ALARM_MACROS, FILLED_FOR_ALARMS, is_alarm_rule
-from clickloop.postback.rule import Rule
+from clickloop.postback.rule import PostbackRule
 from clickloop.postback.values import ready_request
 from clickloop.setup.campaign import Campaign
+from clickloop.setup.flow import PathTarget
 from clickloop.setup.network import Network
 from clickloop.setup.offer import Offer
 from clickloop.setup.own_link import OwnLinks
@@ -34,7 +35,7 @@ def looks_like_a_macro(placeholder: str) -> bool:
     return unreplaced_macro(placeholder) or _MARKS.search(placeholder) is not None
 
 
-def source_findings(source: TrafficSource, rule: Rule | None) -> Iterator[CheckFinding]:
+def source_findings(source: TrafficSource, rule: PostbackRule | None) -> Iterator[CheckFinding]:
     """Yield the findings about a source's rows and its postback URL. ``rule``: the live rule with that URL."""
     for at, row in enumerate(source.parameters):
         place = source_place(source, f"parameters[{at}].placeholder")
@@ -72,13 +73,11 @@ def external_id_findings(names: Collection[str], place: CheckPlace) -> Iterator[
     )
 
 
-def rule_findings(rule: Rule, sources: Sequence[TrafficSource]) -> Iterator[CheckFinding]:
+def rule_findings(rule: PostbackRule, sources: Sequence[TrafficSource]) -> Iterator[CheckFinding]:
     """Yield the findings about a rule's macros. ``sources``: those whose clicks it may be sent for."""
     yield from request_findings(rule.request, postback_filling(sources), lambda field: rule_place(rule, field))
     for_alarms = is_alarm_rule(rule)
-    names = [
-        name for name in ready_request(rule.request).names if BY_NAME[name].available
-    ]  # others have their own finding
+    names = ready_request(rule.request).names
     empty = [name for name in names if (name in ALARM_MACROS if not for_alarms else name not in FILLED_FOR_ALARMS)]
     if empty:
         listed = ", ".join(f"{{{name}}}" for name in empty)
@@ -176,13 +175,22 @@ def network_findings(network: Network) -> Iterator[CheckFinding]:
         yield CheckFinding(_WARNING, CheckCode.NETWORK_TEST_ONLY, network_place(network, "test_only"), sentence, remedy)
 
 
+_NAMES = {
+    PathTarget.OFFER: "Offer",
+    PathTarget.LANDING_AND_OFFER: "Landing",
+    PathTarget.URL: "A path's URL",
+    PathTarget.CAMPAIGN: "Campaign",
+    PathTarget.NOTHING: "A path",
+}
+
+
 def campaign_findings(campaign: Campaign, route: Route) -> Iterator[CheckFinding]:
     """Yield the findings about a live campaign's offers. ``route``: its route as the edge uses it."""
     if not campaign.active:
         sentence = "The campaign is paused: its visitors go to the fallback URL."
         remedy = "Switch it on to send them to offers."
         yield CheckFinding(_NOTE, CheckCode.CAMPAIGN_PAUSED, campaign_place(campaign, "active"), sentence, remedy)
-    elif not route.targets:
+    elif not route.serves:
         why = " ".join(dict.fromkeys(left.reason.sentence for left in route.left_out)) or "It has no offers."
         yield CheckFinding(
             _ERROR,
@@ -195,7 +203,9 @@ def campaign_findings(campaign: Campaign, route: Route) -> Iterator[CheckFinding
         for left in route.left_out:
             if left.reason is NotServedReason.LOOPS:
                 continue  # reported for the offer itself
-            sentence = f"Offer {left.offer_id} gets no visitors. {left.reason.sentence}"
+            sentence = f"{_NAMES[left.kind]} {left.id or ''} gets no visitors. {left.reason.sentence}".replace(
+                "  ", " "
+            )
             place = campaign_place(campaign, "offers")
             yield CheckFinding(_NOTE, CheckCode.OFFER_LEFT_OUT, place, sentence, "Remove it, or set its weight.")
 
@@ -235,7 +245,7 @@ def _placeholder_findings(row: SourceParameter, place: CheckPlace) -> Iterator[C
         yield CheckFinding(severity, CheckCode.PLACEHOLDER_NOT_A_MACRO, place, sentence, remedy)
 
 
-def _way_back(source: TrafficSource, rule: Rule | None) -> Iterator[CheckFinding]:
+def _way_back(source: TrafficSource, rule: PostbackRule | None) -> Iterator[CheckFinding]:
     """Yield the findings about reporting conversions to a source."""
     preset = source_presets().get(source.preset)
     place = source_place(source, "postback_url")

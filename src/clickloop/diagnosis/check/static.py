@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from clickloop.click.routing import Routes
+from clickloop.click.routing.routes import Routes
 from clickloop.conversion.network_words import words_for_status
 from clickloop.conversion.status import OTHER, SALE
 from clickloop.diagnosis.check.chain import (
@@ -13,6 +13,7 @@ from clickloop.diagnosis.check.chain import (
     rule_place,
 )
 from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlace, CheckPlaceKind
+from clickloop.diagnosis.check.flows import flow_findings
 from clickloop.diagnosis.check.records import (
     campaign_findings,
     network_findings,
@@ -21,7 +22,7 @@ from clickloop.diagnosis.check.records import (
     source_findings,
 )
 from clickloop.macro import Severity
-from clickloop.postback.rule import Rule
+from clickloop.postback.rule import PostbackRule
 from clickloop.postback.sending.address_guard import Policy, RefusedAddress, judge_target
 from clickloop.postback.sending.target import TargetFault, target_of
 from clickloop.setup.campaign import Campaign
@@ -42,6 +43,7 @@ def static_findings(chain: Chain) -> list[CheckFinding]:
         findings += source_findings(source, rules.get(chain.first_rules.get(source.id, 0)))
     for campaign in chain.campaigns:
         findings += [*_campaign(campaign, routes), *_own_rules_off(campaign, chain)]
+    findings += flow_findings(chain, _unserved(chain, routes))
     for offer in chain.offers.values():
         network = chain.networks.get(offer.network_id) if offer.network_id is not None else None
         findings += offer_findings(offer, network, chain.sources_to(offer.id), any_rows, own_links)
@@ -79,6 +81,15 @@ def _campaign(campaign: Campaign, routes: Routes) -> Iterator[CheckFinding]:
         yield CheckFinding(_NOTE, CheckCode.NO_FALLBACK, place, sentence, remedy)
 
 
+def _unserved(chain: Chain, routes: Routes) -> set[int]:
+    """Return the flows of active campaigns that have no destination at all."""
+    return {
+        campaign.flow_id
+        for campaign in chain.catalog.campaigns
+        if campaign.active and (route := routes.find(campaign.key.encode())) is not None and not route.serves
+    }
+
+
 def _own_rules_off(campaign: Campaign, chain: Chain) -> Iterator[CheckFinding]:
     if campaign.source_rules_off and any(checked.rule.source_id == campaign.source_id for checked in chain.rules):
         yield CheckFinding(
@@ -113,7 +124,7 @@ def _rule(chain: Chain, checked: CheckedRule) -> Iterator[CheckFinding]:
         yield CheckFinding(_ERROR, CheckCode.RULE_PAUSED, rule_place(rule), sentence, remedy)
 
 
-def _statuses(chain: Chain, rule: Rule) -> Iterator[CheckFinding]:
+def _statuses(chain: Chain, rule: PostbackRule) -> Iterator[CheckFinding]:
     """Find statuses that a rule waits for but that cannot come."""
     selected = rule.conditions.statuses
     known = {row.status.key: row for row in chain.statuses}

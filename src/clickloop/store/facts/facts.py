@@ -1,15 +1,21 @@
 """The interface of the facts: an append-only table of additive rows, which also finds clicks by id."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
-from clickloop.report.evidence import ClickEvidence
+from clickloop.click.page.page_event import PageEvent, PageEventKind
+from clickloop.report.click_rows import ConversionSum
+from clickloop.report.evidence import ClickEvidence, LandingEvidence
+from clickloop.report.page_event_fact import PageEventFact
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
 from clickloop.store.journal.segment import SegmentContents
+
+MAX_PAGE_EVENTS = 200
+"""Maximum number of page events per click that a look-up returns, the newest: anyone with a click id can send any number."""
 
 
 class FactsError(Exception):
@@ -52,7 +58,27 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     columns: int
     rows: int
     unreadable: tuple[UnreadableRange, ...] = ()
+    unknown_page_events: int = 0
+    """Number of page events that are in no figure because their click is unknown. Counted with the first columns."""
     next_column: int | None = None
+
+
+class WaitingPageEvent(msgspec.Struct, frozen=True):
+    """A page event whose click has not arrived. ``first_look_at``: when the core first looked for it, Unix milliseconds."""
+
+    event: PageEvent
+    first_look_at: int
+
+
+class KnownOfPageEvents(msgspec.Struct, frozen=True):
+    """The clicks, landing clicks and ids that the facts have for a batch of page events."""
+
+    screenings: dict[str, str] = {}
+    """The ``screening`` of each of their clicks that exists, by click id; empty if the click counts."""
+    pressed: frozenset[tuple[str, int]] = frozenset()
+    """Click ids and buttons with a counted landing click."""
+    event_ids: frozenset[str] = frozenset()
+    """Those of the events that are in the facts, or wait there for their click."""
 
 
 class FactsReader(Protocol):
@@ -70,8 +96,39 @@ class FactsReader(Protocol):
         """Return, by campaign (all, or one), a summary of its last ``most`` counted clicks, if it has any."""
         ...
 
+    def find_page_events(
+        self, click_ids: Collection[str], kind: PageEventKind | None = None, most: int = MAX_PAGE_EVENTS
+    ) -> dict[str, tuple[PageEvent, ...]]:
+        """Return the ``most`` newest page events of each click that has any, oldest first, also those that wait for it."""
+        ...
+
+    def unknown_shares(self, campaign_ids: Collection[int], fields: Collection[str], since_at: int) -> dict[str, float]:
+        """Return, by field, the share of the campaigns' counted clicks since then without a value; none without clicks."""
+        ...
+
+    def recent_landing_clicks(self, since: int, campaign_id: int | None = None) -> list[LandingEvidence]:
+        """Return a summary of each landing's landing clicks since a moment, of all campaigns or one."""
+        ...
+
     def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:
         """Return the sums of a query's groups, and the totals. ``rates`` convert into the query's currency."""
+        ...
+
+    def count_clicks(self, campaign_id: int, since: int, until: int) -> int:
+        """Return the number of a campaign's counted clicks from ``since`` to before ``until``, in Unix milliseconds."""
+        ...
+
+    def click_rows(
+        self, campaign_id: int, since: int, until: int, columns: Sequence[str]
+    ) -> Iterator[list[tuple[object, ...]]]:
+        """Yield those clicks in batches, in no order: the fields of ``ClickRow``, then ``columns``, which are fields of a click.
+
+        Memory is bounded by a batch. Close the iterator if you stop early: it reads from one state of the facts.
+        """
+        ...
+
+    def earned(self, campaign_id: int, since: int, until: int) -> dict[str, list[ConversionSum]]:
+        """Return the conversions of those clicks, by click id and currency. Clicks without any are absent."""
         ...
 
     def verify(self, first_column: int = 0, seconds: float = float("inf")) -> Verification:
@@ -105,6 +162,27 @@ class FactsStore(FactsReader, Protocol):
         """
         ...
 
+    def load_page_events(
+        self,
+        facts: Sequence[PageEventFact],
+        waiting: Sequence[WaitingPageEvent],
+        no_longer_waiting: Collection[str],
+        segments: Sequence[str] = (),
+    ) -> None:
+        """Add rows with the dimensions of their clicks, keep events that wait, and forget those with these ids, all or nothing.
+
+        ``segments``: names to remember as loaded, with the last events of these segments.
+        """
+        ...
+
+    def known_of_page_events(self, events: Sequence[PageEvent]) -> KnownOfPageEvents:
+        """Return what is known of these events and of their clicks."""
+        ...
+
+    def waiting_page_events(self, after_id: str, limit: int) -> list[WaitingPageEvent]:
+        """Return events that wait for their click, in the order of their ids, from after an id."""
+        ...
+
     def last_outbox_id(self) -> int:
         """Return the highest id taken from the ledger's outbox."""
         ...
@@ -126,7 +204,10 @@ class FactsStore(FactsReader, Protocol):
         ...
 
     def delete_clicks(self, before_at: int) -> int:
-        """Delete clicks from before that moment, at most one day's per call, but no conversions. Return the number deleted."""
+        """Delete clicks from before that moment with their page events, at most one day's per call, but no conversions.
+
+        Return the number of rows deleted.
+        """
         ...
 
     def checkpoint(self) -> None:

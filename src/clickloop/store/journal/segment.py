@@ -21,9 +21,10 @@ NEW_PREFIX = ".new-"
 SEGMENT_SUFFIXES = frozenset({OPEN_SUFFIX, CLOSED_SUFFIX})
 CLICKS_STREAM = "clicks"
 NOTICES_STREAM = "notices"
+PAGE_EVENTS_STREAM = "page-events"
 DEFERRED_WRITER = "deferred"
 """Prefix of the names of writers whose segments are settled after all others."""
-STREAMS = (CLICKS_STREAM, NOTICES_STREAM)
+STREAMS = (CLICKS_STREAM, NOTICES_STREAM, PAGE_EVENTS_STREAM)
 MAIN_NODE = "main"
 _NODE_MARK = "_"
 """Separates process and node: occurs in neither, and is allowed in file names of a backup."""

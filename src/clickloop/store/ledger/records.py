@@ -21,7 +21,7 @@ class RecordTable(Generic[R]):
     """The table of one kind of record.
 
     ``parts``: by field, the function that reads it from another table; callers write it there themselves. ``immutable``: columns
-    that an update does not change, besides ``id`` and ``created_at``.
+    that an update does not change, besides ``id`` and ``created_at``. ``derived``: columns that the record does not have.
     """
 
     def __init__(
@@ -30,12 +30,13 @@ class RecordTable(Generic[R]):
         kind: type[R],
         parts: Mapping[str, Parts] | None = None,
         immutable: Collection[str] = (),
+        derived: Collection[str] = (),
     ) -> None:
         self._table = table
         self._kind = kind
         self._parts = parts or {}
         # As str: SQLAlchemy uses a subclass for reserved words.
-        self._names = [str(column.name) for column in table.columns]
+        self._names = [str(column.name) for column in table.columns if column.name not in derived]
         self._columns = [name for name in self._names if name != "id"]
         self._changing = [name for name in self._columns if name not in ("created_at", "version", *immutable)]
         if unlike := {"id", *self._columns, *self._parts} ^ set(kind.__struct_fields__):
@@ -84,10 +85,15 @@ class RecordTable(Generic[R]):
             query = query.where(named_like(self._table, words))
         return self.select(tx, query.order_by(self._table.c.id).limit(limit))
 
+    def live(self, tx: Connection, ids: Collection[int]) -> list[R]:
+        """Return the live records among these ids, ascending."""
+        is_live = in_state(self._table, archived=False)
+        return self.select(tx, self.all.where(self._table.c.id.in_(ids), is_live).order_by(self._table.c.id))
+
     @property
     def all(self) -> Select[Any]:
         """The query for all records, to be narrowed and passed to ``select``."""
-        return select(self._table)
+        return select(*(self._table.c[name] for name in self._names))
 
     def select(self, tx: Connection, query: Select[Any]) -> list[R]:
         """Return the records of a query for whole rows, including their parts."""

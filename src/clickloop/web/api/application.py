@@ -27,11 +27,12 @@ from clickloop.web.api.diagnosis import (
     delivery,
     health,
     receivers,
+    routes,
     settling_pauses,
     simulate,
     trial_clicks,
 )
-from clickloop.web.api.jobs import cancels, exports, reruns, resends, uploads
+from clickloop.web.api.jobs import backtests, cancels, exports, reruns, resends, uploads
 from clickloop.web.api.logs import clicks, conversions, notices, postbacks
 from clickloop.web.api.logs import id_search as finding
 from clickloop.web.api.people import changes, profile, tokens, users
@@ -52,6 +53,9 @@ from clickloop.web.api.reports import reports
 from clickloop.web.api.served_description import describe
 from clickloop.web.api.setup import (
     campaigns,
+    flows,
+    landings,
+    lists,
     macros,
     networks,
     offers,
@@ -71,6 +75,9 @@ _NOUNS = (
     traffic_sources,
     networks,
     offers,
+    flows,
+    landings,
+    lists,
     campaigns,
     cancels,
     statuses,
@@ -85,10 +92,12 @@ _NOUNS = (
     rule_resuming,
     reruns,
     exports,
+    backtests,
     receivers,
     presets,
     macros,
     simulate,
+    routes,
     trial_clicks,
     check,
     alarms,

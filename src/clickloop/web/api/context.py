@@ -11,11 +11,13 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from clickloop.alarm.memory import AlarmMemory
+from clickloop.click.geo.check import GeoBaseReport, fields_without_base
 from clickloop.diagnosis.health import NOT_RUNNING, CoreHealth
 from clickloop.edge.proxies import IpNetworks
 from clickloop.edge.untrusted_proxy import UntrustedProxies
 from clickloop.logs.context import LogContext
 from clickloop.machine.clock_guard import ClockGuard
+from clickloop.macro import KNOWN
 from clickloop.people.user import Actor
 from clickloop.postback.sending.dns_check import DnsCheck, skip_dns_check
 from clickloop.saving.access import Access
@@ -23,7 +25,7 @@ from clickloop.saving.record import SavingContext
 from clickloop.setup.instance import NOTHING_SAVED, InstanceSettings, SavedSettings
 from clickloop.store.damage_log import JournalDamages
 from clickloop.store.delivery_hold import DeliveryHold
-from clickloop.tracking.click_progress import ClickProgress
+from clickloop.tracking.click_progress import ClickProgress, LandingClicks
 from clickloop.tracking.jobs.context import JobContext
 from clickloop.tracking.notices import Intake
 from clickloop.tracking.pausing import SettlingPauses
@@ -66,6 +68,8 @@ class ApiContext(SavingContext, LogContext, JobContext):
     """Used by dry runs: returns why nothing can be sent to the address that a host resolves to now."""
     progress: ClickProgress = dataclasses.field(default_factory=ClickProgress)
     """The progress of settling clicks."""
+    landing_clicks: LandingClicks = dataclasses.field(default_factory=LandingClicks)
+    """The landing clicks, which decide a conversion's offer."""
     clock_guard: ClockGuard | None = None
     """The guard of the clock by which old records are deleted. None if nothing is deleted."""
     page_cache: PageCache = dataclasses.field(default_factory=PageCache)
@@ -74,6 +78,8 @@ class ApiContext(SavingContext, LogContext, JobContext):
     """A secret that works like a token for commands on this machine. Empty for none."""
     core_health: Callable[[], CoreHealth] = lambda: NOT_RUNNING
     """Returns the health of the core process and its data folder."""
+    geo_bases: Callable[[], tuple[GeoBaseReport, ...]] = tuple
+    """Returns a report on each geo base."""
     count_alarms: Callable[[], int] = lambda: 0
     """Returns the number of alarms. It costs nothing."""
     alarm_memory: Callable[[], AlarmMemory] = AlarmMemory
@@ -135,6 +141,11 @@ class ApiContext(SavingContext, LogContext, JobContext):
         """Return whether the actor may see secrets such as networks' tokens."""
         return self.is_for_log or super().shows_secrets
 
+    def empty_macros(self) -> frozenset[str]:
+        """Return the macros that are always empty, because no geo base has what they stand for."""
+        missing = fields_without_base(self.geo_bases())
+        return frozenset(macro.name for macro in KNOWN if macro.needs_base and macro.name in missing)
+
     def intake(self) -> Intake:
         """Return what it takes to register notices."""
         return Intake(
@@ -147,6 +158,7 @@ class ApiContext(SavingContext, LogContext, JobContext):
             self.dns_refusal,
             self.progress,
             is_clock_trusted=(lambda: True) if self.clock_guard is None else self.clock_guard.is_trusted,
+            landing_clicks=self.landing_clicks,
         )
 
 

@@ -53,6 +53,9 @@ _TAGS = {
     "Networks": "Where offers come from, and who reports conversions to us.",
     "Offers": "The pages that visitors are sent to.",
     "Campaigns": "Links that send visitors to offers.",
+    "Flows": "Shared flows: the rules and paths that visitors of several campaigns follow.",
+    "Landings": "Your pages between the ad and the offer.",
+    "Lists": "Values that conditions of several rules share.",
     "Statuses": "The statuses of conversions, and the words that networks use for them.",
     "Postback rules": "What is sent, and where, when a conversion changes.",
     "Clicks": "The clicks of visitors.",
@@ -242,7 +245,9 @@ def _describe_errors(path: str, method: str, operation: dict[str, Any]) -> None:
         created = operation["responses"]["201"]
         created["description"] = "A new conversion."
         operation["responses"]["200"] = created | {"description": "A change of a conversion, or a repeat."}
-        operation["responses"]["202"] = created | {"description": "It waits for its click to arrive."}
+        operation["responses"]["202"] = created | {
+            "description": "It waits for its click, or for earlier landing clicks, to arrive."
+        }
 
 
 _PARAMETER_SHAPES = {

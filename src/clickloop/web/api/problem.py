@@ -38,7 +38,7 @@ class FieldProblem(msgspec.Struct, frozen=True):
     ]
     code: Annotated[str, Meta(description="A stable code for programs.", examples=["out_of_range"])]
     message: Annotated[
-        str, Meta(description="One sentence for users.", examples=["The weight is -1, 0 to 1000000 is expected."])
+        str, Meta(description="One sentence for users.", examples=["The weight is -1. It must be 0 to 1000000."])
     ]
 
 

@@ -20,10 +20,10 @@ CLICK_FIELDS = tuple(SqlColumn(field.name, _SQL_TYPES[field.type]) for field in 
 """The fields of a click, in order. In the table an absent field is NULL, and ``at`` is called ``click_at``."""
 
 MEASURES = (
-    SqlColumn("kind", "VARCHAR"),  # click, conversion
+    SqlColumn("kind", "VARCHAR"),  # click, conversion, or a value of PageEventKind
     SqlColumn("fact_at", "BIGINT"),  # when it happened; Unix milliseconds like all ..._at
     SqlColumn("recorded_at", "BIGINT"),
-    # The click of a conversion's row. Its click_id is NULL, so that row groups can be skipped by click_id.
+    # The click of any other row. Its click_id is NULL, so that row groups can be skipped by click_id.
     SqlColumn("of_click_id", "VARCHAR"),
     SqlColumn("conversion_id", "VARCHAR"),
     SqlColumn("txid", "VARCHAR"),
@@ -35,10 +35,34 @@ MEASURES = (
     SqlColumn("revenue_micros", "BIGINT"),
     SqlColumn("pending_micros", "BIGINT"),
     SqlColumn("rejected_micros", "BIGINT"),
+    # Of page events. NULL on the rows of clicks and conversions.
+    SqlColumn("event_id", "VARCHAR"),
+    SqlColumn("landing_views", "BIGINT"),  # never NULL on a page event's row
+    SqlColumn("landing_clicks", "BIGINT"),
+    # Of landing clicks. A click that was sent directly to an offer has an offer_id instead, in files of all versions.
+    SqlColumn("offer_visits", "BIGINT"),
+    SqlColumn("events", "BIGINT"),  # 1 on the row of a counted number from the page
+    SqlColumn("event_number", "BIGINT"),  # 1 to 30, for event1 to event30
+    SqlColumn("event_micros", "BIGINT"),
+    SqlColumn("button", "BIGINT"),
+    SqlColumn("found_by", "VARCHAR"),
+    SqlColumn("loaded_ms", "BIGINT"),
+    SqlColumn("cost_entry_id", "BIGINT"),  # of the entry that a row of cost comes from
 )
 
 _RENAMED = {"at": "click_at"}
 _OF_CLICKS_ONLY = frozenset({"click_id", "cost_micros", "cost_currency"})
+_NOT_ON_PAGE_EVENTS = _OF_CLICKS_ONLY | {
+    # The page event's own.
+    *("target", "flags", "screening", "offer_id", "network_id"),
+    # Long, and nothing that reports group by.
+    *("draw", "failed_conditions", "hops", "query", "external_id", "useragent"),
+}
+_PAGE_EVENT_TEXTS = ("click_id", "event_id", "kind", "target", "found_by", "flags", "screening")
+_PAGE_EVENT_NUMBERS = (
+    *("at", "landing_views", "landing_clicks", "offer_visits", "events", "event_number", "event_micros"),
+    *("button", "offer_id", "network_id", "loaded_ms"),
+)
 
 ALL_COLUMNS = (
     tuple(SqlColumn(_RENAMED.get(field.name, field.name), field.sql_type) for field in CLICK_FIELDS) + MEASURES
@@ -94,4 +118,36 @@ def insert_of_facts() -> str:
         "coalesce(fact.revenue_micros, 0), coalesce(fact.pending_micros, 0), coalesce(fact.rejected_micros, 0) "
         # A single list as parameter: executemany takes milliseconds per row.
         f"FROM (SELECT from_json(unnest($lines::VARCHAR[]), '{fact_structure()}') AS fact)"
+    )
+
+
+def insert_of_page_events() -> str:
+    """Return the INSERT from a list of ``PageEventFact`` lines (``$lines``), joined with their clicks (``$ids``, ``$first``, ``$last``).
+
+    A line whose click is unknown gets a row without the dimensions of a click.
+    """
+    copied = [
+        _RENAMED.get(field.name, field.name)
+        for field in CLICK_FIELDS
+        if field.name not in _NOT_ON_PAGE_EVENTS and field.name != "at"
+    ]
+    names = ", ".join(map(quoted, copied))
+    values = ", ".join(f"click.{quoted(name)}" for name in copied)
+    texts = ",".join(f'"{name}":"VARCHAR"' for name in _PAGE_EVENT_TEXTS)
+    numbers = ",".join(f'"{name}":"BIGINT"' for name in _PAGE_EVENT_NUMBERS)
+    own = (
+        *("kind", "event_id", "target", "found_by", "flags", "screening", "landing_clicks", "offer_visits", "events"),
+        *("event_number", "event_micros", "button", "loaded_ms"),
+    )
+    return (
+        f"INSERT INTO facts ({names}, click_at, of_click_id, fact_at, landing_views, offer_id, network_id, "  # noqa: S608 – names are ours
+        f"{', '.join(own)}) "
+        # Without a click the event's time, so that retention deletes its row, too.
+        f'SELECT {values}, coalesce(click.click_at, fact."at"), fact.click_id, fact."at", coalesce(fact.landing_views, 0), '
+        "coalesce(fact.offer_id, click.offer_id), CASE WHEN fact.offer_id IS NULL THEN click.network_id ELSE fact.network_id END, "
+        f"{', '.join(f'fact.{name}' for name in own)} "
+        f"FROM (SELECT from_json(unnest($lines::VARCHAR[]), '{{{texts},{numbers}}}') AS fact) "
+        # One row per id, although the facts should have no click twice: it would double the figures of its page.
+        f"LEFT JOIN (SELECT DISTINCT ON (click_id) click_id, click_at, offer_id, network_id, {names} FROM facts "
+        "WHERE click_id = ANY($ids) AND click_id BETWEEN $first AND $last) AS click ON click.click_id = fact.click_id"
     )

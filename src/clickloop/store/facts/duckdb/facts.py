@@ -1,7 +1,6 @@
 """The facts in DuckDB, in one file beside the ledger. The engine's NDJSON reader loads each segment exactly once."""
 
 import contextlib
-import os
 import re
 import threading
 from collections.abc import Collection, Iterator, Sequence
@@ -12,12 +11,15 @@ import duckdb
 import msgspec
 
 from clickloop.click.click import Click
-from clickloop.click.click_log import ClickFilter, ScreeningFilter
+from clickloop.click.click_log import ClickFilter
+from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.clock import DAY_MS
-from clickloop.log_filter import narrowing_values
-from clickloop.report.evidence import ClickEvidence
-from clickloop.report.fact import ConversionFact
+from clickloop.report.click_rows import ConversionSum
+from clickloop.report.evidence import ClickEvidence, LandingEvidence
+from clickloop.report.page_event_fact import PageEventFact
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
+from clickloop.store.facts.duckdb.click_pages import click_ids_page
+from clickloop.store.facts.duckdb.click_rows import click_rows, count_clicks, earned
 from clickloop.store.facts.duckdb.columns import (
     CLICK_FIELDS,
     click_structure,
@@ -25,19 +27,27 @@ from clickloop.store.facts.duckdb.columns import (
     insert_of_clicks,
     insert_of_facts,
 )
+from clickloop.store.facts.duckdb.fact_line import fact_line
+from clickloop.store.facts.duckdb.few_files import few_files
 from clickloop.store.facts.duckdb.opening import open_database
-from clickloop.store.facts.duckdb.recent import recent_clicks
+from clickloop.store.facts.duckdb.outbox_ids import last_outbox_id, taken_ids, write_taken
+from clickloop.store.facts.duckdb.page_events import find_events, known_of, load, waiting_events
+from clickloop.store.facts.duckdb.recent import recent_clicks, recent_landing_clicks
 from clickloop.store.facts.duckdb.reports import read_report
+from clickloop.store.facts.duckdb.unknown_shares import unknown_shares
 from clickloop.store.facts.duckdb.verifying import verify
-from clickloop.store.facts.facts import FactsError, SegmentRefusedError, Verification
-from clickloop.store.facts.taken_ids import TakenIds
+from clickloop.store.facts.facts import (
+    MAX_PAGE_EVENTS,
+    FactsError,
+    KnownOfPageEvents,
+    SegmentRefusedError,
+    Verification,
+    WaitingPageEvent,
+)
 from clickloop.store.journal.segment import SegmentContents
-from clickloop.store.period import period_of
 
 MEMORY_LIMIT_MB = 128  # a small machine has 1 GB for everything
 MAX_CLICK_LINE_BYTES = 1024 * 1024  # limit of the engine's reader; our lines have a few hundred bytes
-_COPY_BYTES = 1 << 30
-"""Bytes to copy per call: more than the maximum size of a segment, so that one call copies all of it."""
 _CHECKPOINT_ROWS = 70_000
 """New rows after which a checkpoint is made. They become a row group. Groups that fit together into one of 122,880 rows are
 compressed again by a later checkpoint; with more than half of that, each row is compressed once."""
@@ -49,8 +59,6 @@ _INSERT_CLICKS = insert_of_clicks()
 _INSERT_FACTS = insert_of_facts()
 _CLICK_COLUMNS = click_table_names()
 _CLICK_NAMES = tuple(field.name for field in CLICK_FIELDS)
-_STORED_AS_NULL = {"external_id": "", "screening": ScreeningFilter.COUNTED}
-"""Values of filter fields that are stored as NULL."""
 # Double quotes within SQL's single quotes; chr() because Python 3.11 allows no quotes of either kind within this f-string.
 _READ_CLICK = f"SELECT click.* FROM (SELECT from_json($line, '{click_structure().replace(chr(39), chr(34))}') AS click)"  # noqa: S608
 
@@ -117,21 +125,57 @@ class DuckDbFacts:
         """Add the rows whose outbox id has not been taken yet, and their ids in the same transaction."""
         with self._writing, _plain_errors():
             with self._transaction() as writer:
-                taken = _taken_ids(writer)
+                taken = taken_ids(writer)
                 fresh = {outbox_id: line for outbox_id, line in rows if outbox_id not in taken}
                 if not fresh:
                     return 0
-                lines = [_fact_line(outbox_id, line) for outbox_id, line in fresh.items()]
+                lines = [fact_line(outbox_id, line) for outbox_id, line in fresh.items()]
                 writer.execute(_INSERT_FACTS, {"lines": lines})
                 # In the same transaction as the rows: after a crash both or neither are there, so none is counted twice.
-                _write_taken(writer, taken, taken.adding(fresh))
+                write_taken(writer, taken, taken.adding(fresh))
             self._count_rows(len(lines))
             return len(lines)
+
+    def load_page_events(
+        self,
+        facts: Sequence[PageEventFact],
+        waiting: Sequence[WaitingPageEvent],
+        no_longer_waiting: Collection[str],
+        segments: Sequence[str] = (),
+    ) -> None:
+        """Add rows, change which events wait, and remember segments, in one transaction."""
+        with self._writing, _plain_errors():
+            with self._transaction() as writer:
+                load(writer, facts, waiting, no_longer_waiting)
+                # In the same transaction, as for clicks.
+                writer.execute(
+                    "INSERT INTO loaded_segments SELECT unnest($names::VARCHAR[])", {"names": list(segments)}
+                )
+                writer.execute("UPDATE outbox_taken SET loads = loads + 1")
+            self._known.update(segments)
+            self._count_rows(len(facts))
+
+    def known_of_page_events(self, events: Sequence[PageEvent]) -> KnownOfPageEvents:
+        """Return what is known of these events and of their clicks."""
+        with _plain_errors(), self._reading() as reader:
+            return known_of(reader, events)
+
+    def waiting_page_events(self, after_id: str, limit: int) -> list[WaitingPageEvent]:
+        """Return events that wait for their click, in the order of their ids."""
+        with _plain_errors(), self._reading() as reader:
+            return waiting_events(reader, after_id, limit)
+
+    def find_page_events(
+        self, click_ids: Collection[str], kind: PageEventKind | None = None, most: int = MAX_PAGE_EVENTS
+    ) -> dict[str, tuple[PageEvent, ...]]:
+        """Return page events by click id, oldest first (3 ms for a recent click)."""
+        with _plain_errors(), self._reading() as reader:
+            return find_events(reader, click_ids, kind, most)
 
     def last_outbox_id(self) -> int:
         """Return the highest outbox id taken; 0 at first."""
         with _plain_errors(), self._reading() as reader:
-            return _last_outbox_id(reader)
+            return last_outbox_id(reader)
 
     def loads(self) -> int:
         """Return the number of loads committed since the file was created. It only decreases if an older copy is put back."""
@@ -153,9 +197,9 @@ class DuckDbFacts:
             )
 
     def forget_conversions(self, outbox_taken: int) -> None:
-        """Delete all facts of conversions; the ledger hands them over again in rows after ``outbox_taken``. Clicks stay."""
+        """Delete all facts of conversions; the ledger hands them over again in rows after ``outbox_taken``. The rest stays."""
         with self._writing, _plain_errors(), self._transaction() as writer:
-            writer.execute("DELETE FROM facts WHERE click_id IS NULL")
+            writer.execute("DELETE FROM facts WHERE status_key IS NOT NULL")
             writer.execute("DELETE FROM outbox_skipped")
             writer.execute("UPDATE outbox_taken SET last_id = $last", {"last": outbox_taken})
 
@@ -172,24 +216,8 @@ class DuckDbFacts:
 
     def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
         """Return clicks, newest first. Reads only row groups that may contain the page, and wide columns only for its clicks."""
-        period = period_of(wanted)
-        filters = {
-            "click_id < $before": before_click_id or None,
-            "click_at >= $from_at": period.since,
-            "click_at < $until_at": period.until,
-            **{
-                f"{name} = ${name}": value
-                for name, value in narrowing_values(wanted)
-                if value != _STORED_AS_NULL.get(name)
-            },
-        }
-        used = {condition: value for condition, value in filters.items() if value is not None}
-        absent = [f"{name} IS NULL" for name, value in narrowing_values(wanted) if value == _STORED_AS_NULL.get(name)]
-        where = " AND ".join(["clicks IS NOT NULL", *absent, *used])
-        parameters = {condition.partition("$")[2]: value for condition, value in used.items()}
-        text = f"SELECT click_id FROM facts WHERE {where} ORDER BY click_id DESC LIMIT {int(limit)}"  # noqa: S608 – names are ours
         with _plain_errors(), self._reading() as reader:
-            ids = [str(row[0]) for row in reader.execute(text, parameters).fetchall()]
+            ids = click_ids_page(reader, wanted, limit, before_click_id)
         found = self.find_clicks(ids)
         return [found[click_id] for click_id in ids if click_id in found]
 
@@ -198,17 +226,30 @@ class DuckDbFacts:
         with _plain_errors(), self._reading() as reader:
             return recent_clicks(reader, most, campaign_id)
 
+    def unknown_shares(self, campaign_ids: Collection[int], fields: Collection[str], since_at: int) -> dict[str, float]:
+        """Return, by field, the share of recent clicks without a value; see ``unknown_shares.unknown_shares``."""
+        with _plain_errors(), self._reading() as reader:
+            return unknown_shares(reader, campaign_ids, fields, since_at)
+
+    def recent_landing_clicks(self, since: int, campaign_id: int | None = None) -> list[LandingEvidence]:
+        """Return a summary of each landing's landing clicks since a moment."""
+        with _plain_errors(), self._reading() as reader:
+            return recent_landing_clicks(reader, since, campaign_id)
+
     def delete_clicks(self, before_at: int) -> int:
-        """Delete clicks from before that moment, at most one day's per call, but no conversions. Return the number deleted."""
+        """Delete clicks from before that moment with their page events, at most one day's per call, but no conversions.
+
+        Return the number of rows deleted.
+        """
         with self._writing, _plain_errors():
-            oldest = self._writer.execute("SELECT min(click_at) FROM facts WHERE click_id IS NOT NULL").fetchone()
+            oldest = self._writer.execute("SELECT min(click_at) FROM facts WHERE status_key IS NULL").fetchone()
             if oldest is None or oldest[0] is None or oldest[0] >= before_at:
                 return 0
             # Bounded: deleting years at once would block loading, and need memory for all those rows.
             until_at = min(before_at, int(oldest[0]) + DAY_MS)
             with self._transaction() as writer:
                 deleted = writer.execute(
-                    "DELETE FROM facts WHERE click_id IS NOT NULL AND click_at < $until_at", {"until_at": until_at}
+                    "DELETE FROM facts WHERE status_key IS NULL AND click_at < $until_at", {"until_at": until_at}
                 ).fetchone()
             return int(deleted[0]) if deleted else 0
 
@@ -216,6 +257,23 @@ class DuckDbFacts:
         """Return the sums of a query's groups, and the totals."""
         with _plain_errors(), self._reading() as reader:
             return read_report(reader, query, rates)
+
+    def count_clicks(self, campaign_id: int, since: int, until: int) -> int:
+        """Return the number of a campaign's counted clicks in a period."""
+        with _plain_errors(), self._reading() as reader:
+            return count_clicks(reader, campaign_id, since, until)
+
+    def click_rows(
+        self, campaign_id: int, since: int, until: int, columns: Sequence[str]
+    ) -> Iterator[list[tuple[object, ...]]]:
+        """Yield a campaign's counted clicks of a period in batches of few columns."""
+        with _plain_errors(), self._reading() as reader:
+            yield from click_rows(reader, campaign_id, since, until, columns)
+
+    def earned(self, campaign_id: int, since: int, until: int) -> dict[str, list[ConversionSum]]:
+        """Return the conversions of a campaign's clicks of a period, by click id."""
+        with _plain_errors(), self._reading() as reader:
+            return earned(reader, campaign_id, since, until)
 
     def verify(self, first_column: int = 0, seconds: float = float("inf")) -> Verification:
         """Read every block, or as much as fits into the time; see ``verifying.verify``."""
@@ -245,7 +303,7 @@ class DuckDbFacts:
     def _load_clicks(self, segments: Sequence[SegmentContents]) -> int:
         """Add clicks and the names of their segments in one transaction."""
         # The engine treats names as glob patterns: a folder with [ or * in its name would match other files or none.
-        files = [_GLOB.sub(r"[\g<0>]", str(path)) for path in self._few_files(segments)]
+        files = [_GLOB.sub(r"[\g<0>]", str(path)) for path in few_files(self._spool, segments)]
         names = [contents.segment.name for contents in segments]
         expected = sum(contents.count for contents in segments)
         # In batches, since deleting scans the table. A name that stays a little longer does no harm.
@@ -271,21 +329,6 @@ class DuckDbFacts:
         self._forgotten = self._forgotten[len(forgotten) :]
         self._count_rows(added)
         return added
-
-    def _few_files(self, segments: Sequence[SegmentContents]) -> list[Path]:
-        """Return the segments' files, or a single copy of several: opening a file costs the engine 2 ms, as much as 500 rows."""
-        paths = [contents.segment.path for contents in segments]
-        if len(paths) == 1:
-            return paths
-        try:
-            with self._spool.open("wb") as spool:
-                for path in paths:
-                    with path.open("rb") as file:
-                        while os.sendfile(spool.fileno(), file.fileno(), None, _COPY_BYTES) == _COPY_BYTES:
-                            pass
-        except OSError:
-            return paths  # slower, but needs no disk space
-        return [self._spool]
 
     def _count_rows(self, added: int) -> None:
         """Make a checkpoint if there are enough new rows and no readers."""
@@ -335,40 +378,10 @@ class DuckDbFacts:
 _FORGET = "DELETE FROM loaded_segments WHERE segment = ANY($names)"
 
 
-def _last_outbox_id(connection: duckdb.DuckDBPyConnection) -> int:
-    row = connection.execute("SELECT last_id FROM outbox_taken").fetchone()
-    return int(row[0]) if row else 0
-
-
-def _taken_ids(connection: duckdb.DuckDBPyConnection) -> TakenIds:
-    """Return the outbox ids taken. A file from before the table of skipped ids has taken all up to the last."""
-    skipped = connection.execute("SELECT first_id, last_id FROM outbox_skipped ORDER BY first_id").fetchall()
-    return TakenIds(_last_outbox_id(connection), tuple((int(first), int(last)) for first, last in skipped))
-
-
-def _write_taken(writer: duckdb.DuckDBPyConnection, before: TakenIds, after: TakenIds) -> None:
-    writer.execute("UPDATE outbox_taken SET last_id = $last, loads = loads + 1", {"last": after.last})
-    if after.skipped == before.skipped:
-        return
-    writer.execute("DELETE FROM outbox_skipped")
-    if after.skipped:
-        ends = {"first": [first for first, _ in after.skipped], "last": [last for _, last in after.skipped]}
-        writer.execute("INSERT INTO outbox_skipped SELECT unnest($first::BIGINT[]), unnest($last::BIGINT[])", ends)
-
-
 def _click_of(row: tuple[object, ...]) -> Click:
     """Return the click in a row; NULL stands for a field's default."""
     present = {name: value for name, value in zip(_CLICK_NAMES, row, strict=True) if value is not None}
     return msgspec.convert(present, Click)
-
-
-def _fact_line(outbox_id: int, line: bytes) -> str:
-    """Return a line for the engine. Raise FactsError if it is invalid: the engine would take a bad field for an absent one."""
-    try:
-        msgspec.json.decode(line, type=ConversionFact)
-    except msgspec.DecodeError as error:
-        raise FactsError(f"row {outbox_id} of the outbox is not a conversion fact: {error}") from error
-    return line.decode()
 
 
 @contextlib.contextmanager

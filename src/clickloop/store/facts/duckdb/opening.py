@@ -19,6 +19,7 @@ _COLUMNS = {
     "outbox_taken": {"last_id", "loads"},
     "outbox_skipped": {"first_id", "last_id"},
     "installation": {"id"},
+    "waiting_page_events": {"event_id", "click_id", "first_look_at", "line"},
 }
 _SYSTEM_FAULTS = {
     "no space left": errno.ENOSPC,
@@ -85,6 +86,10 @@ def _create_tables(database: duckdb.DuckDBPyConnection) -> None:
     database.execute("INSERT INTO outbox_taken SELECT 0, 0 WHERE NOT EXISTS (FROM outbox_taken)")
     database.execute("CREATE TABLE IF NOT EXISTS outbox_skipped (first_id BIGINT NOT NULL, last_id BIGINT NOT NULL)")
     database.execute("CREATE TABLE IF NOT EXISTS installation (id VARCHAR NOT NULL)")
+    database.execute(
+        "CREATE TABLE IF NOT EXISTS waiting_page_events (event_id VARCHAR NOT NULL, click_id VARCHAR NOT NULL, "
+        "first_look_at BIGINT NOT NULL, line VARCHAR NOT NULL)"
+    )
     database.execute("COMMIT")
 
 

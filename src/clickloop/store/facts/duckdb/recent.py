@@ -3,7 +3,7 @@
 import duckdb
 
 from clickloop.clock import DAY_MS
-from clickloop.report.evidence import ClickEvidence
+from clickloop.report.evidence import ClickEvidence, LandingEvidence
 
 _LONG_MS = 30 * DAY_MS  # a longer period would read the whole file for campaigns with little traffic
 _SHORT_MS = DAY_MS // 4
@@ -50,3 +50,22 @@ def recent_clicks(
             last_at=int(last_at),
         )
     return summaries
+
+
+_LANDINGS = """
+SELECT landing_id, count(*), count(*) FILTER (contains(coalesce(flags, ''), 'old_click_id')) FROM facts
+WHERE kind = 'landing_click' AND fact_at >= $since AND landing_id > 0
+    AND ($campaign_id IS NULL OR campaign_id = $campaign_id)
+GROUP BY landing_id ORDER BY landing_id
+"""
+
+
+def recent_landing_clicks(
+    reader: duckdb.DuckDBPyConnection, since: int, campaign_id: int | None = None
+) -> list[LandingEvidence]:
+    """Return a summary of each landing's landing clicks since a moment, of all campaigns or one."""
+    rows = reader.execute(_LANDINGS, {"since": since, "campaign_id": campaign_id}).fetchall()
+    return [
+        LandingEvidence(landing_id=int(number), landing_clicks=int(clicks), with_old_click_id=int(old))
+        for number, clicks, old in rows
+    ]

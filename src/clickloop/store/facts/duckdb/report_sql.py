@@ -1,7 +1,7 @@
 """The SQL of a report: one GROUP BY over the facts' rows, in layers, so that each row is read once.
 
-1. ``pieces``: clicks, and separately conversions, summed by the columns of the groups; with several currencies also by currency,
-   and by the UTC day of money to convert.
+1. ``pieces``: clicks, conversions and page events, each summed by the columns of the groups; with several currencies also by
+   currency, and by the UTC day of money to convert.
 2. ``priced``: each piece with the rate of its day.
 3. ``grouped``: the groups. Money is exact here: micros × 10¹² fit into 128 bits.
 4. The totals, then the requested page of groups in order.
@@ -21,8 +21,10 @@ from clickloop.report.query import Dimension, DimensionFilter, ReportQuery
 from clickloop.report.rate_text import E12
 
 MONEY = ("cost_micros", "revenue_micros", "pending_micros", "rejected_micros")
-CLICK_COUNTS = ("clicks", "unique_clicks", "clicks_recorded")
+CLICK_COUNTS = ("clicks", "unique_clicks", "clicks_recorded", "clean_clicks", "landing_visits")
+PAGE_EVENT_COUNTS = ("landing_views", "landing_clicks", "events")
 CONVERSION_COUNTS = ("confirmed", "pending", "rejected")
+COUNTS = (*CLICK_COUNTS, *PAGE_EVENT_COUNTS, "offer_visits", *CONVERSION_COUNTS)
 
 _PAIRS = {
     Dimension.OS_VERSION: ("os", "os_version"),
@@ -38,6 +40,10 @@ class Span(msgspec.Struct, frozen=True):
     from_at: int
     until_at: int
     zone: ZoneInfo
+    has_marks: bool = True
+    """Whether any click has marks."""
+    has_landings: bool = True
+    """Whether any click was sent to a landing. Figures that would all be alike are not worth reading a column for."""
 
 
 class Statement(msgspec.Struct, frozen=True):
@@ -64,7 +70,7 @@ def report_statement(query: ReportQuery, span: Span, *, several_currencies: bool
     pieces = _pieces(query, span, named, statuses, parameters, several_currencies)
     keys = [_key_of(place, dimension) for place, dimension in enumerate(query.group_by)]
     grouped = _grouped_priced(keys, statuses) if several_currencies else _grouped(keys, statuses)
-    sums = ", ".join(f"sum({name}) AS {name}" for name in (*CLICK_COUNTS, *CONVERSION_COUNTS, *statuses, *MONEY))
+    sums = ", ".join(f"sum({name}) AS {name}" for name in (*COUNTS, *statuses, *MONEY))
     no_keys = "".join(f"NULL AS key_{place}, " for place in range(len(keys)))
     text = f"""
     WITH pieces AS ({pieces}), {_RATES if several_currencies else ""}grouped AS MATERIALIZED ({grouped})
@@ -95,25 +101,36 @@ def _pieces(
     several_currencies: bool,
 ) -> str:
     """Return the first layer, and add the values of filters to the parameters."""
-    for_both = ["fact_at >= $from_at", "fact_at < $until_at"]
+    for_all = ["fact_at >= $from_at", "fact_at < $until_at"]
     for_conversions = ["status_key IS NOT NULL"]
     for place, filter_ in enumerate(query.filters):
         condition = _filter(f"filter_{place}", filter_, span, parameters)
-        (for_conversions if filter_.dimension is Dimension.STATUS else for_both).append(condition)
+        (for_conversions if filter_.dimension is Dimension.STATUS else for_all).append(condition)
     for_clicks = ["clicks IS NOT NULL", "screening IS DISTINCT FROM 'test'"]
+    for_page_events = ["landing_views IS NOT NULL"]
     if Dimension.STATUS in query.group_by:
-        for_clicks = ["false"]
+        for_clicks = for_page_events = ["false"]
     currency = [("currency", "currency"), ("day", _DAY_OF_PIECE)] if several_currencies else []
     grouping = [*named, *currency]
     keys = "".join(f"{sql} AS {name}, " for name, sql in grouping)
     by = f"GROUP BY {', '.join(str(place) for place in range(1, len(grouping) + 1))}" if grouping else ""
+    # Without money: any rate will do, and no further groups by currency and day.
+    no_currency = [("currency", "$currency"), ("day", "0")] if several_currencies else []
+    clean = "sum(clicks) FILTER (marks IS NULL)" if span.has_marks else "sum(clicks)"
+    landing_visits = "sum(clicks) FILTER (landing_id IS NOT NULL)" if span.has_landings else "0"
+    page_event_keys = "".join(f"{sql} AS {name}, " for name, sql in [*named, *no_currency])
     return f"""
         SELECT {keys}sum(clicks) AS clicks, sum(clicks) FILTER ("unique") AS unique_clicks, count(*) AS clicks_recorded,
-               sum(cost_micros) AS cost_micros
-        FROM facts WHERE {" AND ".join([*for_both, *for_clicks])} {by}
+               {clean} AS clean_clicks, {landing_visits} AS landing_visits,
+               sum(clicks) FILTER (offer_id IS NOT NULL) AS offer_visits, sum(cost_micros) AS cost_micros
+        FROM facts WHERE {" AND ".join([*for_all, *for_clicks])} {by}
         UNION ALL BY NAME
         SELECT {keys}{_conversion_sums(statuses)}
-        FROM facts WHERE {" AND ".join([*for_both, *for_conversions])} {by}
+        FROM facts WHERE {" AND ".join([*for_all, *for_conversions])} {by}
+        UNION ALL BY NAME
+        SELECT {page_event_keys}sum(landing_views) AS landing_views, sum(landing_clicks) AS landing_clicks,
+               sum(offer_visits) AS offer_visits, sum(events) AS events
+        FROM facts WHERE {" AND ".join([*for_all, *for_page_events])} {by}
     """  # noqa: S608 – names are ours, values are bound
 
 
@@ -129,7 +146,7 @@ def _conversion_sums(statuses: Sequence[str]) -> str:
 
 def _grouped(keys: Sequence[str], statuses: Sequence[str]) -> str:
     """Return the groups of pieces in a single currency."""
-    counts = _sums((*CLICK_COUNTS, *CONVERSION_COUNTS, *statuses))
+    counts = _sums((*COUNTS, *statuses))
     money = ", ".join(f"coalesce(sum({name}), 0)::HUGEINT * {E12} AS {name}" for name in MONEY)
     return (
         f"SELECT {_selected(keys)}{counts}, {money}, NULL::STRUCT(currency VARCHAR)[] AS others FROM pieces {_by(keys)}"  # noqa: S608
@@ -138,7 +155,7 @@ def _grouped(keys: Sequence[str], statuses: Sequence[str]) -> str:
 
 def _grouped_priced(keys: Sequence[str], statuses: Sequence[str]) -> str:
     """Return the groups of pieces in several currencies; money without a rate goes into ``others``."""
-    counts = _sums((*CLICK_COUNTS, *CONVERSION_COUNTS, *statuses))
+    counts = _sums((*COUNTS, *statuses))
     money = ", ".join(f"coalesce(sum({name}::HUGEINT * rate), 0) AS {name}" for name in MONEY)
     others = ", ".join(f"{name} := {name}" for name in ("currency", *MONEY))
     any_money = " OR ".join(f"{name} <> 0" for name in MONEY)

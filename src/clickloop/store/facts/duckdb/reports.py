@@ -11,7 +11,7 @@ from clickloop.report.measure import OtherMoney, Sums
 from clickloop.report.period import start_of_day
 from clickloop.report.query import Dimension, ExchangeRate, GroupKey, Report, ReportGroup, ReportQuery
 from clickloop.report.rate_text import E12
-from clickloop.store.facts.duckdb.report_sql import CLICK_COUNTS, CONVERSION_COUNTS, MONEY, Span, report_statement
+from clickloop.store.facts.duckdb.report_sql import COUNTS, MONEY, Span, report_statement
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _NOTHING = Report(groups=(), group_count=0, totals=Sums())
@@ -45,7 +45,16 @@ def _span(reader: duckdb.DuckDBPyConnection, query: ReportQuery) -> Span | None:
     if first is None or last is None:
         return None
     from_at, until_at = max(query.from_at, int(first)), min(query.until_at, int(last) + 1)
-    return Span(from_at, until_at, ZoneInfo(query.zone)) if from_at < until_at else None
+    if from_at >= until_at:
+        return None
+    has_marks, has_landings = (_is_used(reader, column, from_at, until_at) for column in ("marks", "landing_id"))
+    return Span(from_at, until_at, ZoneInfo(query.zone), has_marks, has_landings)
+
+
+def _is_used(reader: duckdb.DuckDBPyConnection, column: str, from_at: int, until_at: int) -> bool:
+    """Return whether a column has values in a period. Row groups without any are skipped, and the first value ends the search."""
+    query = f"SELECT 1 FROM facts WHERE {column} IS NOT NULL AND fact_at >= $from_at AND fact_at < $until_at LIMIT 1"  # noqa: S608 – names are ours
+    return reader.execute(query, {"from_at": from_at, "until_at": until_at}).fetchone() is not None
 
 
 def _currencies(reader: duckdb.DuckDBPyConnection, span: Span) -> set[str]:
@@ -79,7 +88,7 @@ def _key(value: int | str, dimension: Dimension, zone: ZoneInfo) -> GroupKey:
 
 def _sums(row: dict[str, Any], query: ReportQuery) -> Sums:
     return Sums(
-        **{name: int(row[name] or 0) for name in (*CLICK_COUNTS, *CONVERSION_COUNTS)},
+        **{name: int(row[name] or 0) for name in COUNTS},
         **{name: _rounded(int(row[name] or 0)) for name in MONEY},
         by_status={key: int(row[f"status_{place}"] or 0) for place, key in enumerate(query.statuses)},
         not_converted=_others(row["others"] or ()),

@@ -1,5 +1,6 @@
 """Reading every block of the facts, each column of each table to its end, so that the engine verifies every checksum."""
 
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -7,6 +8,7 @@ import duckdb
 import msgspec
 
 from clickloop.store.facts.duckdb.columns import quoted
+from clickloop.store.facts.duckdb.page_events import count_unknown
 from clickloop.store.facts.facts import UnreadableRange, Verification
 
 ROWS_PER_GROUP = 122_880
@@ -26,6 +28,7 @@ def verify(
     Blocks in the engine's memory are not read from disk again; only a stopped server's file is read in full.
     """
     give_up = monotonic() + seconds
+    unknown = _unknown_page_events(reader) if first_column == 0 else 0
     columns = reader.execute(
         "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal ORDER BY table_oid, column_index"
     ).fetchall()
@@ -34,12 +37,28 @@ def verify(
     for number, (table, column) in enumerate(columns[first_column:], first_column):
         if number > first_column and monotonic() >= give_up:
             return Verification(
-                columns=number - first_column, rows=sum(counts.values()), unreadable=tuple(found), next_column=number
+                columns=number - first_column,
+                rows=sum(counts.values()),
+                unreadable=tuple(found),
+                unknown_page_events=unknown,
+                next_column=number,
             )
         if table not in counts:
             counts[table] = _count(reader, table)
         found += _unreadable(reader, table, column, counts[table])
-    return Verification(columns=max(0, len(columns) - first_column), rows=sum(counts.values()), unreadable=tuple(found))
+    return Verification(
+        columns=max(0, len(columns) - first_column),
+        rows=sum(counts.values()),
+        unreadable=tuple(found),
+        unknown_page_events=unknown,
+    )
+
+
+def _unknown_page_events(reader: duckdb.DuckDBPyConnection) -> int:
+    # Unreadable blocks are found and reported column by column.
+    with contextlib.suppress(duckdb.Error):
+        return count_unknown(reader)
+    return 0
 
 
 def _count(reader: duckdb.DuckDBPyConnection, table: str) -> int:

@@ -112,22 +112,15 @@ campaigns = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
     Column("version", BigInteger, nullable=False, server_default="1"),
+    # Of a shared flow; none: the campaign's own. Without a foreign key, since flows refer to campaigns.
+    Column("flow_id", Integer, index=True),
+    Column("redirect", String(16), nullable=False, server_default="302"),
+    Column("redirect_domain", String(253), nullable=False, server_default=""),
+    Column("pass_query", String(16), nullable=False, server_default="none"),
     CheckConstraint("cost_model IN ('link', 'per_click', 'per_thousand', 'none')", name="cost_model_known"),
     CheckConstraint(
         "(cost_micros IS NOT NULL) = (cost_model IN ('per_click', 'per_thousand'))", name="cost_where_fixed"
     ),
-)
-
-campaign_offers = Table(
-    "campaign_offers",
-    metadata,
-    Column("campaign_id", ForeignKey("campaigns.id"), nullable=False),
-    Column("position", Integer, nullable=False),
-    Column("offer_id", ForeignKey("offers.id"), nullable=False),
-    Column("weight", Integer, nullable=False),
-    PrimaryKeyConstraint("campaign_id", "position"),
-    UniqueConstraint("campaign_id", "offer_id"),
-    CheckConstraint("weight >= 0", name="weight_not_negative"),
 )
 
 statuses = Table(

@@ -16,8 +16,15 @@ from clickloop.store.ledger.schema.log_tables import (
 )
 from clickloop.store.ledger.schema.metadata import metadata
 from clickloop.store.ledger.schema.people_tables import changes_log, sessions, sign_in_links, tokens, users
+from clickloop.store.ledger.schema.routing_tables import (
+    flow_parts,
+    flow_references,
+    flow_versions,
+    flows,
+    landings,
+    lists,
+)
 from clickloop.store.ledger.schema.setup_tables import (
-    campaign_offers,
     campaigns,
     networks,
     offers,
@@ -29,19 +36,25 @@ from clickloop.store.ledger.schema.setup_tables import (
     statuses,
     traffic_sources,
 )
-from clickloop.store.ledger.schema.work_tables import bulk_jobs, exports, kept_answers, uploads
+from clickloop.store.ledger.schema.work_tables import backtests, bulk_jobs, exports, kept_answers, uploads
 
 __all__ = [
     "attempts",
+    "backtests",
     "bulk_jobs",
-    "campaign_offers",
     "campaigns",
     "changes_log",
     "conversion_changes",
     "conversions",
     "exports",
     "fact_outbox",
+    "flow_parts",
+    "flow_references",
+    "flow_versions",
+    "flows",
     "kept_answers",
+    "landings",
+    "lists",
     "metadata",
     "networks",
     "notices",

@@ -116,3 +116,32 @@ Index(
     sqlite_where=text("finished_at IS NULL"),
     postgresql_where=text("finished_at IS NULL"),
 )
+
+backtests = Table(
+    "backtests",
+    metadata,
+    Column("backtest_id", String(26), primary_key=True),
+    Column("campaign_id", Integer, nullable=False),
+    Column("flow", LargeBinary, nullable=False),  # setup.flow.FlowParts as JSON, saved or not
+    Column("since", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("user_id", Integer, nullable=False),  # who requested it; 0: no user, see asked_by
+    Column("asked_by", String(200), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("total", BigInteger, nullable=False),  # clicks of the period
+    Column("done", BigInteger, nullable=False),
+    Column("result", LargeBinary),  # diagnosis.backtest.result.BacktestResult as JSON
+    Column("created_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("error", String(500)),
+    CheckConstraint("state IN ('waiting', 'running', 'finished', 'failed', 'stopped')", name="state_known"),
+    CheckConstraint("(state IN ('waiting', 'running')) = (finished_at IS NULL)", name="ended_has_moment"),
+    CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name="failed_has_error"),
+    CheckConstraint("(state = 'finished') = (result IS NOT NULL)", name="finished_has_result"),
+)
+Index(
+    "ix_backtests_unfinished",
+    backtests.c.backtest_id,
+    sqlite_where=text("finished_at IS NULL"),
+    postgresql_where=text("finished_at IS NULL"),
+)

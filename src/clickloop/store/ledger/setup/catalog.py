@@ -1,50 +1,81 @@
 """Building the catalog from the set-up in the ledger."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Text, cast, func, select
 
 from clickloop.setup.campaign import ClickCost
-from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare
+from clickloop.setup.catalog import (
+    Catalog,
+    CatalogCampaign,
+    CatalogFlow,
+    CatalogLanding,
+    CatalogList,
+    CatalogOffer,
+    CatalogRow,
+)
+from clickloop.setup.flow import MAX_DEPTH, FlowReferences, references_of
+from clickloop.setup.redirect import PassQuery, RedirectMode
 from clickloop.store.ledger.schema.tables import (
-    campaign_offers,
     campaigns,
+    flows,
+    landings,
+    lists,
     networks,
     offers,
     source_parameters,
     traffic_sources,
 )
+from clickloop.store.ledger.setup.flows import parts_of
 
 
 def read_catalog(tx: Connection, own_hosts: tuple[str, ...]) -> Catalog:
-    """Return the catalog of everything live: campaigns with the rows of their sources, and offers."""
-    rows = _rows(tx)
-    shares = _shares(tx)
+    """Return the catalog of everything live: campaigns with the rows of their sources and their flows, offers, landings, lists."""
     return Catalog(
-        campaigns=tuple(_campaigns(tx, rows, shares)),
+        campaigns=tuple(_campaigns(tx)),
         offers=tuple(_offers(tx)),
         own_hosts=own_hosts,
+        landings=tuple(_landings(tx)),
+        flows=tuple(_flows(tx)),
+        lists=tuple(_lists(tx)),
     )
 
 
-def read_catalog_of(tx: Connection, own_hosts: tuple[str, ...], campaign_ids: Collection[int]) -> Catalog:
-    """Return the part of the catalog that some campaigns need, without reading the others."""
-    shares = _shares(tx, campaign_ids)
-    source_ids = tx.scalars(select(campaigns.c.source_id).where(campaigns.c.id.in_(campaign_ids))).all()
-    return Catalog(
-        campaigns=tuple(_campaigns(tx, _rows(tx, source_ids), shares, campaign_ids)),
-        offers=tuple(_offers(tx, campaign_ids)),
-        own_hosts=own_hosts,
-    )
-
-
-def _campaigns(
+def read_catalog_of(
     tx: Connection,
-    rows: dict[int, list[CatalogRow]],
-    shares: dict[int, list[CatalogShare]],
-    campaign_ids: Collection[int] | None = None,
-) -> list[CatalogCampaign]:
+    own_hosts: tuple[str, ...],
+    campaign_ids: Collection[int],
+    also: FlowReferences = FlowReferences(),  # noqa: B008 – it is frozen
+) -> Catalog:
+    """Return the part of the catalog that some campaigns need, without reading the others. ``also``: what else is needed."""
+    campaigns_found = {campaign.id: campaign for campaign in _campaigns(tx, campaign_ids)}
+    flows_found = {flow.id: flow for flow in _flows(tx, [campaign.flow_id for campaign in campaigns_found.values()])}
+    named = _named_in(flows_found.values()) | also
+    for _ in range(MAX_DEPTH):
+        further = _campaigns(tx, named.campaigns - campaigns_found.keys())
+        campaigns_found |= {campaign.id: campaign for campaign in further}
+        flows_found |= {flow.id: flow for flow in _flows(tx, [campaign.flow_id for campaign in further])}
+        named = _named_in(flows_found.values()) | also
+    return Catalog(
+        campaigns=tuple(campaigns_found.values()),
+        offers=tuple(_offers(tx, named.offers)),
+        own_hosts=own_hosts,
+        landings=tuple(_landings(tx, named.landings)),
+        flows=tuple(flows_found.values()),
+        lists=tuple(_lists(tx, named.lists)),
+    )
+
+
+def _named_in(flows_read: Iterable[CatalogFlow]) -> FlowReferences:
+    found = FlowReferences()
+    for flow in flows_read:
+        found = found | references_of(flow.parts)
+    return found
+
+
+def _campaigns(tx: Connection, campaign_ids: Collection[int] | None = None) -> list[CatalogCampaign]:
+    own = flows.alias()
     query = (
         select(
             campaigns.c.id,
@@ -58,12 +89,19 @@ def _campaigns(
             campaigns.c.cost_model,
             campaigns.c.cost_micros,
             traffic_sources.c.cost_currency,
+            campaigns.c.redirect,
+            campaigns.c.redirect_domain,
+            campaigns.c.pass_query,
+            func.coalesce(campaigns.c.flow_id, own.c.id, 0).label("flow_id"),
         )
         .join(traffic_sources, traffic_sources.c.id == campaigns.c.source_id)
+        .outerjoin(own, own.c.campaign_id == campaigns.c.id)
         .where(campaigns.c.archived_at.is_(None))
     )
     if campaign_ids is not None:
         query = query.where(campaigns.c.id.in_(campaign_ids))
+    found = tx.execute(query).all()
+    rows = _rows(tx, None if campaign_ids is None else {row.source_id for row in found})
     return [
         CatalogCampaign(
             id=row.id,
@@ -77,21 +115,52 @@ def _campaigns(
             cost_micros=ClickCost(row.cost_model).of_a_click(row.cost_micros),
             cost_currency=row.cost_currency,
             rows=tuple(rows[row.source_id]),
-            shares=tuple(shares[row.id]),
+            flow_id=row.flow_id,
+            redirect=RedirectMode(row.redirect),
+            redirect_domain=row.redirect_domain,
+            pass_query=PassQuery(row.pass_query),
         )
-        for row in tx.execute(query)
+        for row in found
     ]
 
 
-def _offers(tx: Connection, campaign_ids: Collection[int] | None = None) -> list[CatalogOffer]:
+def _flows(tx: Connection, flow_ids: Collection[int] | None = None) -> list[CatalogFlow]:
+    """Return the flows of live campaigns and live shared flows."""
+    # As text: decoded once, by msgspec, into what it is used as.
+    query = (
+        select(flows.c.id, flows.c.version, flows.c.name, cast(flows.c.parts, Text).label("parts"))
+        .outerjoin(campaigns, campaigns.c.id == flows.c.campaign_id)
+        .where(flows.c.archived_at.is_(None), campaigns.c.archived_at.is_(None))
+    )
+    if flow_ids is not None:
+        query = query.where(flows.c.id.in_(flow_ids))
+    return [CatalogFlow(row.id, row.version, parts_of(row.parts), row.name) for row in tx.execute(query)]
+
+
+def _landings(tx: Connection, landing_ids: Collection[int] | None = None) -> list[CatalogLanding]:
+    query = select(landings.c.id, landings.c.name, landings.c.url, landings.c.append_click_id).where(
+        landings.c.archived_at.is_(None)
+    )
+    if landing_ids is not None:
+        query = query.where(landings.c.id.in_(landing_ids))
+    return [CatalogLanding(row.id, row.name, row.url, row.append_click_id) for row in tx.execute(query)]
+
+
+def _lists(tx: Connection, list_ids: Collection[int] | None = None) -> list[CatalogList]:
+    query = select(lists.c.id, lists.c.entries).where(lists.c.archived_at.is_(None))
+    if list_ids is not None:
+        query = query.where(lists.c.id.in_(list_ids))
+    return [CatalogList(row.id, tuple(row.entries)) for row in tx.execute(query)]
+
+
+def _offers(tx: Connection, offer_ids: Collection[int] | None = None) -> list[CatalogOffer]:
     query = (
         select(offers.c.id, offers.c.name, offers.c.url, offers.c.network_id, networks.c.name.label("network_name"))
         .join(networks, networks.c.id == offers.c.network_id, isouter=True)
         .where(offers.c.archived_at.is_(None))
     )
-    if campaign_ids is not None:
-        of_campaigns = select(campaign_offers.c.offer_id).where(campaign_offers.c.campaign_id.in_(campaign_ids))
-        query = query.where(offers.c.id.in_(of_campaigns))
+    if offer_ids is not None:
+        query = query.where(offers.c.id.in_(offer_ids))
     found = tx.execute(query)
     return [CatalogOffer(row.id, row.name, row.url, row.network_id or 0, row.network_name or "") for row in found]
 
@@ -105,16 +174,3 @@ def _rows(tx: Connection, source_ids: Collection[int] | None = None) -> dict[int
     for row in found:
         rows[row.source_id].append(CatalogRow(row.number, row.parameter, row.tracked))
     return rows
-
-
-def _shares(tx: Connection, campaign_ids: Collection[int] | None = None) -> dict[int, list[CatalogShare]]:
-    query = select(campaign_offers.c.campaign_id, campaign_offers.c.offer_id, campaign_offers.c.weight).order_by(
-        campaign_offers.c.campaign_id, campaign_offers.c.position
-    )
-    if campaign_ids is not None:
-        query = query.where(campaign_offers.c.campaign_id.in_(campaign_ids))
-    found = tx.execute(query)
-    shares: dict[int, list[CatalogShare]] = defaultdict(list)
-    for row in found:
-        shares[row.campaign_id].append(CatalogShare(row.offer_id, row.weight))
-    return shares

@@ -5,7 +5,17 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, select
 
-from clickloop.store.ledger.schema.tables import campaigns, networks, offers, postback_rules, traffic_sources
+from clickloop.store.ledger.schema.tables import (
+    campaigns,
+    flow_parts,
+    flows,
+    landings,
+    lists,
+    networks,
+    offers,
+    postback_rules,
+    traffic_sources,
+)
 from clickloop.store.ledger.setup.conditions import named_like
 
 
@@ -17,6 +27,12 @@ class RecordKind(enum.StrEnum):
     OFFER = "offer"
     NETWORK = "network"
     RULE = "rule"
+    LANDING = "landing"
+    PATH = "path"
+    """A path of a flow."""
+    LIST = "list"
+    FLOW = "flow"
+    """A shared one: those of campaigns have no name."""
 
 
 _TABLES = {
@@ -25,6 +41,10 @@ _TABLES = {
     RecordKind.OFFER: offers,
     RecordKind.NETWORK: networks,
     RecordKind.RULE: postback_rules,
+    RecordKind.LANDING: landings,
+    RecordKind.PATH: flow_parts,
+    RecordKind.LIST: lists,
+    RecordKind.FLOW: flows,
 }
 
 
@@ -37,7 +57,11 @@ def names_of(tx: Connection, kind: RecordKind, numbers: Collection[int]) -> dict
 def live_names(tx: Connection, kind: RecordKind, limit: int) -> dict[int, str]:
     """Return at most ``limit`` names of live records by number, sorted by name."""
     table = _TABLES[kind]
-    query = select(table.c.id, table.c.name).where(table.c.archived_at.is_(None)).order_by(table.c.name, table.c.id)
+    query = (
+        select(table.c.id, table.c.name)
+        .where(table.c.archived_at.is_(None), table.c.name != "")
+        .order_by(table.c.name, table.c.id)
+    )
     return {row.id: row.name for row in tx.execute(query.limit(limit))}
 
 
@@ -52,5 +76,7 @@ def names_like(tx: Connection, kind: RecordKind, words: str, limit: int) -> dict
 def newest_names(tx: Connection, kind: RecordKind, limit: int) -> dict[int, str]:
     """Return the names of the ``limit`` newest records, live or archived, by number, sorted by name."""
     table = _TABLES[kind]
-    newest = select(table.c.id, table.c.name).order_by(table.c.id.desc()).limit(limit).subquery()
+    newest = (
+        select(table.c.id, table.c.name).where(table.c.name != "").order_by(table.c.id.desc()).limit(limit).subquery()
+    )
     return {row.id: row.name for row in tx.execute(select(newest).order_by(newest.c.name, newest.c.id))}

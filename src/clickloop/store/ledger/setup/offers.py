@@ -7,8 +7,8 @@ from sqlalchemy import Connection, and_, select
 
 from clickloop.setup.offer import Offer
 from clickloop.store.ledger.records import RecordTable
-from clickloop.store.ledger.schema.tables import campaign_offers, campaigns, offers
-from clickloop.store.ledger.setup.conditions import in_state, tagged
+from clickloop.store.ledger.schema.tables import offers
+from clickloop.store.ledger.setup.conditions import tagged
 
 OFFERS = RecordTable(offers, Offer)
 
@@ -30,17 +30,6 @@ def find_offers(tx: Connection, ids: Collection[int]) -> list[Offer]:
     return OFFERS.select(tx, OFFERS.all.where(offers.c.id.in_(ids)))
 
 
-def live_offers(tx: Connection, offer_ids: Collection[int]) -> list[Offer]:
-    """Return the live offers among these numbers, ascending."""
-    is_live = and_(offers.c.id.in_(offer_ids), in_state(offers, archived=False))
-    return OFFERS.select(tx, OFFERS.all.where(is_live).order_by(offers.c.id))
-
-
-def live_offer_ids(tx: Connection, offer_ids: list[int]) -> set[int]:
-    """Return the numbers of the live offers among these."""
-    return set(tx.scalars(select(offers.c.id).where(and_(offers.c.id.in_(offer_ids), offers.c.archived_at.is_(None)))))
-
-
 def offers_after(
     tx: Connection, after_id: int, limit: int, *, archived: bool = False, narrowed: OffersFilter = ALL_OFFERS
 ) -> list[Offer]:
@@ -51,16 +40,6 @@ def offers_after(
     if narrowed.tag:
         only.append(tagged(offers.c.tags, narrowed.tag))
     return OFFERS.after(tx, after_id, limit, *only, archived=archived, words=narrowed.words)
-
-
-def live_campaign_with_offer(tx: Connection, offer_id: int) -> str | None:
-    """Return the name of a live campaign with this offer, or None."""
-    return tx.execute(
-        select(campaigns.c.name)
-        .join(campaign_offers, campaign_offers.c.campaign_id == campaigns.c.id)
-        .where(and_(campaign_offers.c.offer_id == offer_id, campaigns.c.archived_at.is_(None)))
-        .limit(1)
-    ).scalar()
 
 
 def live_offer_of_network(tx: Connection, network_id: int) -> str | None:

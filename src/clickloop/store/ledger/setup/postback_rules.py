@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, RowMapping, and_, func, insert, select
 
-from clickloop.postback.rule import Rule, Schedule, Trigger, rule_of_row
+from clickloop.postback.rule import PostbackRule, Schedule, Trigger, rule_of_row
 from clickloop.setup.record import RecordFields
 from clickloop.store.ledger.schema.tables import postback_rules
 from clickloop.store.ledger.setup.conditions import in_state, named_like
@@ -15,7 +15,7 @@ from clickloop.store.ledger.setup.versions import next_version, update_record
 class StoredRule(RecordFields, frozen=True, kw_only=True):
     """A rule with its version and dates. ``id``: the rule's number."""
 
-    rule: Rule
+    rule: PostbackRule
     created_at: int = 0
     updated_at: int = 0
     archived_at: int | None = None
@@ -30,7 +30,7 @@ def postback_url_of(rule: StoredRule | None) -> str:
     return "" if rule is None or rule.archived_at is not None else rule.rule.request.url
 
 
-def insert_rule(tx: Connection, rule: Rule, now_ms: int, archived_at: int | None = None) -> int:
+def insert_rule(tx: Connection, rule: PostbackRule, now_ms: int, archived_at: int | None = None) -> int:
     """Insert a rule. Return its number."""
     result = tx.execute(
         insert(postback_rules)
@@ -48,7 +48,7 @@ def insert_rule(tx: Connection, rule: Rule, now_ms: int, archived_at: int | None
     return int(result.scalar_one())
 
 
-def update_rule(tx: Connection, rule: Rule, version: int, now_ms: int, archived_at: int | None) -> None:
+def update_rule(tx: Connection, rule: PostbackRule, version: int, now_ms: int, archived_at: int | None) -> None:
     """Update a rule at that version. Raise StaleRecordError for another one. Its source or campaign never changes.
 
     Store when its request was changed, because waiting postbacks were built from the previous one.
@@ -120,7 +120,7 @@ def _live_rules(tx: Connection) -> list[StoredRule]:
     return [_of_row(row) for row in tx.execute(query).mappings()]
 
 
-def _columns(rule: Rule) -> dict[str, Any]:
+def _columns(rule: PostbackRule) -> dict[str, Any]:
     has_default_schedule = rule.schedule == Schedule()
     return {
         "name": rule.name,

@@ -1,8 +1,59 @@
-"""Names of statuses and parameter rows for reports. ``tx`` is an open transaction."""
+"""Names for reports: of records by number, of statuses, and of parameter rows. ``tx`` is an open transaction."""
 
-from sqlalchemy import Connection, select
+from collections.abc import Collection
+from typing import Any
 
-from clickloop.store.ledger.schema.tables import source_parameters, statuses
+from sqlalchemy import Connection, Select, func, select
+
+from clickloop.report.query import Dimension
+from clickloop.store.ledger.schema.tables import (
+    campaigns,
+    flow_parts,
+    flows,
+    landings,
+    networks,
+    offers,
+    source_parameters,
+    statuses,
+    traffic_sources,
+)
+
+_TABLES = {
+    Dimension.CAMPAIGN: campaigns,
+    Dimension.SOURCE: traffic_sources,
+    Dimension.OFFER: offers,
+    Dimension.NETWORK: networks,
+    Dimension.LANDING: landings,
+    Dimension.FLOW: flows,
+    Dimension.RULE: flow_parts,
+    Dimension.PATH: flow_parts,
+}
+
+
+def record_names(tx: Connection, dimension: Dimension, numbers: Collection[int]) -> dict[int, str]:
+    """Return the names of records by number, archived ones and removed rules and paths too. ``dimension``: one of numbers."""
+    wanted = {number for number in numbers if number}
+    if not wanted:
+        return {}
+    query = _names(dimension).where(_TABLES[dimension].c.id.in_(wanted))
+    return {row.id: row.name for row in tx.execute(query)}
+
+
+def newest_record_names(tx: Connection, dimension: Dimension, limit: int) -> dict[int, str]:
+    """Return the names of the ``limit`` newest records by number, sorted by name. ``dimension``: one of numbers."""
+    rows = tx.execute(_names(dimension).order_by(_TABLES[dimension].c.id.desc()).limit(limit))
+    return {row.id: row.name for row in sorted(rows, key=lambda row: (row.name, row.id))}
+
+
+def _names(dimension: Dimension) -> Select[Any]:
+    """Return the query of all numbers and names. A campaign's own flow goes by the campaign's name."""
+    table = _TABLES[dimension]
+    if dimension is Dimension.FLOW:
+        name = func.coalesce(func.nullif(flows.c.name, ""), campaigns.c.name, "").label("name")
+        return select(flows.c.id, name).outerjoin(campaigns, campaigns.c.id == flows.c.campaign_id)
+    query = select(table.c.id, table.c.name)
+    # Rules and paths are numbered together.
+    return query.where(flow_parts.c.kind == dimension.value) if table is flow_parts else query
 
 
 def status_names(tx: Connection) -> dict[str, str]:

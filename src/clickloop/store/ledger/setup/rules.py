@@ -9,12 +9,14 @@ from sqlalchemy import Connection, Dialect, Text, and_, cast, or_, select, updat
 
 from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
-from clickloop.postback.rule import Rule, Schedule, Success, Trigger, rule_of_row, schedule_of
+from clickloop.postback.rule import PostbackRule, Schedule, Success, Trigger, rule_of_row, schedule_of
 from clickloop.postback.state import PostbackState
+from clickloop.report.query import Dimension
 from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.schema.sealing import opened_json
 from clickloop.store.ledger.schema.tables import campaigns, postback_rules, postbacks
 from clickloop.store.ledger.setup.names import RecordKind, names_of
+from clickloop.store.ledger.setup.report_names import record_names
 
 
 class CampaignContext(msgspec.Struct, frozen=True):
@@ -41,7 +43,7 @@ class RuleTerms(msgspec.Struct, frozen=True):
 class LiveRule(msgspec.Struct, frozen=True):
     """A rule, and the number of conversions counted for sending every nth."""
 
-    rule: Rule
+    rule: PostbackRule
     counted: int
 
 
@@ -77,7 +79,7 @@ _RULES = select(
 
 
 @lru_cache(4096)
-def _rule(values: tuple[Any, ...], dialect: Dialect) -> Rule:
+def _rule(values: tuple[Any, ...], dialect: Dialect) -> PostbackRule:
     """Return the rule of a row with JSON still as text."""
     # Cached: rules are read with every batch of changes, and change seldom.
     row = dict(zip(_FIELDS, values, strict=True))
@@ -144,4 +146,7 @@ def setup_names_of(tx: Connection, click: Click) -> SetupNames:
         source_name=names_of(tx, RecordKind.SOURCE, [click.source_id]).get(click.source_id, ""),
         offer_name=names_of(tx, RecordKind.OFFER, [click.offer_id]).get(click.offer_id, ""),
         network_name=names_of(tx, RecordKind.NETWORK, [click.network_id]).get(click.network_id, ""),
+        landing_name=record_names(tx, Dimension.LANDING, [click.landing_id]).get(click.landing_id, ""),
+        rule_name=record_names(tx, Dimension.RULE, [click.rule_id]).get(click.rule_id, ""),
+        path_name=record_names(tx, Dimension.PATH, [click.path_id]).get(click.path_id, ""),
     )

@@ -7,7 +7,13 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from clickloop.setup.source_rows import ROW_MACROS
 from clickloop.setup.traffic_source import SourceParameter, TrafficSource
 from clickloop.store.ledger.records import RecordTable
-from clickloop.store.ledger.schema.tables import campaign_offers, campaigns, source_parameters, traffic_sources
+from clickloop.store.ledger.schema.tables import (
+    campaigns,
+    flow_references,
+    flows,
+    source_parameters,
+    traffic_sources,
+)
 from clickloop.store.ledger.setup.conditions import in_state
 from clickloop.store.ledger.setup.postback_rules import first_rules_of_sources, postback_url_of
 from clickloop.store.ledger.setup.versions import later_version
@@ -54,11 +60,18 @@ def sources_after(
 
 def sources_of_offers(tx: Connection, offer_ids: Collection[int]) -> dict[int, list[TrafficSource]]:
     """Return by offer the live sources of the live campaigns that send visitors to it, without offers that have none."""
+    own = flows.alias()
     pairs = tx.execute(
-        select(campaign_offers.c.offer_id, campaigns.c.source_id)
+        select(flow_references.c.referenced_id.label("offer_id"), campaigns.c.source_id)
         .distinct()
-        .join(campaigns, campaigns.c.id == campaign_offers.c.campaign_id)
-        .where(campaign_offers.c.offer_id.in_(offer_ids), in_state(campaigns, archived=False))
+        .select_from(campaigns)
+        .outerjoin(own, own.c.campaign_id == campaigns.c.id)
+        .join(flow_references, flow_references.c.flow_id == func.coalesce(campaigns.c.flow_id, own.c.id))
+        .where(
+            flow_references.c.kind == "offer",
+            flow_references.c.referenced_id.in_(offer_ids),
+            in_state(campaigns, archived=False),
+        )
     ).all()
     is_named = traffic_sources.c.id.in_({pair.source_id for pair in pairs})
     query = SOURCES.all.where(is_named, in_state(traffic_sources, archived=False)).order_by(traffic_sources.c.id)

@@ -16,7 +16,7 @@ from clickloop.clock import Moment, iso_text, optional_iso_text
 from clickloop.log_filter import MAX_ID
 from clickloop.logs.view import view_of
 from clickloop.postback.alarm_rules import is_alarm_rule
-from clickloop.postback.rule import Rule
+from clickloop.postback.rule import PostbackRule
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.ledger.setup.postback_rules import live_alarm_rules
 from clickloop.text import readable
@@ -130,7 +130,7 @@ def send_test_alarm(context: Context, data: JSONBody[AlarmTest | None] = None) -
     )
 
 
-def _rules_to_test(context: ApiContext, rule_id: int | None) -> list[Rule]:
+def _rules_to_test(context: ApiContext, rule_id: int | None) -> list[PostbackRule]:
     with context.ledger.read() as tx:
         rules = [stored.rule for stored in live_alarm_rules(tx)]
     if rule_id is None:

@@ -8,6 +8,7 @@ from litestar.params import QueryParameter
 from clickloop.diagnosis.check.finding import CheckFinding
 from clickloop.diagnosis.check.views import CheckFindingView, CheckView, check_finding_view, check_text, check_view
 from clickloop.diagnosis.check_input import TrackerUrls, check_all, find_campaign_setup_problems, find_setup_problems
+from clickloop.diagnosis.route.lookup import RouteSettings
 from clickloop.log_filter import MAX_ID
 from clickloop.store.ledger.logs.audit_log import SetupVersion, setup_version
 from clickloop.web.api.context import ApiContext, Context
@@ -82,6 +83,14 @@ def tracker_address_of(context: ApiContext) -> TrackerUrls:
         base_url=context.base_url,
         fallback_url=context.fallback_url,
         own_hosts=tuple(context.guard.policy.own_hosts),
+    )
+
+
+def route_settings(context: ApiContext) -> RouteSettings:
+    """Return the settings of the instance that routes hang on."""
+    address = tracker_address_of(context)
+    return RouteSettings(
+        own_hosts=address.own_hosts, fallback_url=address.fallback_url, ip_storage=context.instance.ip_storage
     )
 
 

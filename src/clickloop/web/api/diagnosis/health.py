@@ -21,6 +21,7 @@ from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.text import readable
 from clickloop.tracking.jobs.exports import ExportView, export_view
 from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.diagnosis.geo_bases import GeoView, geo_view
 from clickloop.web.api.rights import RIGHT
 
 VERIFY_SECONDS = 5.0  # as long as a request may take; the next request continues
@@ -124,6 +125,9 @@ class VerificationView(msgspec.Struct, kw_only=True):
     columns: int
     rows: int
     unreadable: list[UnreadableRangeView]
+    unknown_page_events: Annotated[
+        int, Meta(description="Page events that are in no figure because their click is unknown, if first_column is 0.")
+    ]
     next_column: Annotated[int | None, Meta(description="first_column of the next request; null at the end.")]
 
 
@@ -151,6 +155,10 @@ class UnknownLinksView(msgspec.Struct, kw_only=True):
     total: int
     since: Annotated[Moment | None, Meta(description="null if there were none.")]
     latest: Annotated[list[UnknownLinkView], Meta(description="Latest distinct keys, newest first.")]
+    lost_landing_clicks: Annotated[
+        int,
+        Meta(description="Requests for /click without a click ID, which neither cid, the referrer nor a cookie gave."),
+    ]
 
 
 class HealthView(msgspec.Struct, kw_only=True):
@@ -164,6 +172,7 @@ class HealthView(msgspec.Struct, kw_only=True):
     workers: list[WorkerView]
     audit: AuditView
     clock: ClockView
+    geo: GeoView
     jobs: list[JobView]
     uploads: list[UploadUnderWayView]
     exports: Annotated[list[ExportView], Meta(description="Your exports; administrators see everyone's.")]
@@ -181,7 +190,7 @@ def read_health(context: Context) -> HealthView:
         unknown_links=view_of(
             UnknownLinksView,
             core.unknown_links,
-            since=iso_text(core.unknown_links.since) if core.unknown_links.total else None,
+            since=iso_text(core.unknown_links.since) if core.unknown_links.since else None,
         ),
         workers=[view_of(WorkerView, worker) for worker in core.workers],
         audit=AuditView(
@@ -190,6 +199,7 @@ def read_health(context: Context) -> HealthView:
             mismatches=list(work.audit.mismatched),
         ),
         clock=_clock_view(context),
+        geo=geo_view(context),
         jobs=[view_of(JobView, job) for job in work.jobs],
         uploads=[view_of(UploadUnderWayView, upload) for upload in work.uploads],
         exports=[export_view(context, export) for export in work.exports if may_see(context.actor, export)],

@@ -8,12 +8,12 @@ from litestar.exceptions import HTTPException
 from litestar.params import JSONBody
 from msgspec import Meta
 
-from clickloop.click.routing import NotServedReason
+from clickloop.click.routing.not_served import NotServedReason
 from clickloop.clock import Moment
 from clickloop.conversion.notice import RefusalReason
 from clickloop.diagnosis.macro_origin import MacroOrigin, MacroValue
 from clickloop.diagnosis.simulation import (
-    Destination,
+    DestinationKind,
     Redirect,
     SimulatedRule,
     Simulation,
@@ -28,6 +28,7 @@ from clickloop.logs.postback_view import FindingView, SentRequestView, finding_v
 from clickloop.logs.view import view_of
 from clickloop.postback.due import SkipReason
 from clickloop.setup.fault import FaultCode, invalid
+from clickloop.setup.flow import PathTarget
 from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis.check import tracker_address_of
@@ -58,7 +59,9 @@ class OfferChanceView(msgspec.Struct, kw_only=True):
 class LeftOutView(msgspec.Struct, kw_only=True):
     """An offer that gets no visitors."""
 
-    offer_id: int
+    kind: Annotated[PathTarget, Meta(description="offer; landing_and_offer for a landing; url; campaign.")]
+    id: Annotated[int, Meta(description="The offer, landing or campaign. 0 for a URL.")]
+    path_id: int
     reason: NotServedReason
     reason_text: str
 
@@ -66,10 +69,12 @@ class LeftOutView(msgspec.Struct, kw_only=True):
 class RedirectView(msgspec.Struct, kw_only=True):
     """Where the visitor goes."""
 
-    to: Destination
+    to: DestinationKind
     url: str
     offer_id: int
     offer_name: str
+    landing_id: int
+    landing_name: str
     recorded: Annotated[bool, Meta(description="true if this is where the visitor of a recorded click went.")]
     chances: list[OfferChanceView]
     left_out: list[LeftOutView]
@@ -166,10 +171,7 @@ def simulation_view(simulation: Simulation) -> SimulationView:
 
 
 def _redirect_view(redirect: Redirect) -> RedirectView:
-    left_out = [
-        LeftOutView(offer_id=left.offer_id, reason=left.reason, reason_text=left.reason.sentence)
-        for left in redirect.left_out
-    ]
+    left_out = [view_of(LeftOutView, left, reason_text=left.reason.sentence) for left in redirect.left_out]
     return view_of(RedirectView, redirect, left_out=left_out, macros=_macro_views(redirect.macros))
 
 

@@ -1,5 +1,7 @@
 """/clicks: the clicks of visitors, and the trace of one."""
 
+from collections.abc import Iterator
+
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
@@ -7,6 +9,10 @@ from litestar.response import Stream
 
 from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import ClickIdFault
+from clickloop.diagnosis.route.lookup import explain_route
+from clickloop.diagnosis.route.text import route_lines
+from clickloop.diagnosis.route.views import route_view
+from clickloop.diagnosis.trace import Trace
 from clickloop.diagnosis.trace_lookup import find_trace
 from clickloop.diagnosis.trace_text import trace_text
 from clickloop.diagnosis.trace_view import TraceView, trace_view
@@ -16,6 +22,7 @@ from clickloop.logs.listing import CLICKS
 from clickloop.logs.page import Page
 from clickloop.store.ledger.jobs.exports import ExportNoun
 from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.diagnosis.check import route_settings
 from clickloop.web.api.logs.log_csv import ChosenColumns, exported
 from clickloop.web.api.paging import ClickIdPath, Cursor, Limit
 from clickloop.web.api.problem import AnyRequest, expect_found, not_found
@@ -50,8 +57,15 @@ def read_trace(
     if trace.click is None and not trace.events:
         raise not_found("click with that ID yet")
     if wants_text(request, answer_format):
-        return text_response(trace_text(trace))
+        return text_response(trace_text(trace, _route_lines(context, trace)))
     return Response(trace_view(trace))
+
+
+def _route_lines(context: ApiContext, trace: Trace) -> Iterator[str]:
+    """Return in short how the click's route came about."""
+    if trace.click is None:
+        return iter(())
+    return route_lines(route_view(explain_route(context.ledger, trace.click, route_settings(context))))
 
 
 def canonical_click_id(context: ApiContext, text: str) -> str:

@@ -45,6 +45,19 @@ class FiguresView(msgspec.Struct, kw_only=True):
     clicks: Annotated[int, Meta(description="Counted clicks, without screened clicks and tests.")]
     unique_clicks: Annotated[int, Meta(description="Clicks by visitors without our cookie.")]
     clicks_recorded: Annotated[int, Meta(description="Counted and screened clicks.")]
+    clean_clicks: Annotated[int, Meta(description="Counted clicks without marks of suspicious traffic.")]
+    landing_visits: Annotated[int, Meta(description="Counted clicks that were sent to a landing.")]
+    landing_views: Annotated[
+        int, Meta(description="Loads of pages with the script, reloads included. A view belongs to its click.")
+    ]
+    landing_clicks: Annotated[
+        int, Meta(description="Buttons pressed on landings; the same button counts once per click.")
+    ]
+    lp_ctr: Annotated[Percent, Meta(description="Landing clicks ÷ landing visits, in percent.")]
+    offer_visits: Annotated[
+        int, Meta(description="Counted clicks that were sent directly to an offer, and landing clicks that were.")
+    ]
+    events: Annotated[int, Meta(description="Numbers that pages reported as event1 to event30.")]
     conversions: Annotated[int, Meta(description="Confirmed and pending conversions.")]
     confirmed: int
     pending: int
@@ -53,6 +66,7 @@ class FiguresView(msgspec.Struct, kw_only=True):
         dict[str, int], Meta(description="Number of conversions by status key.", examples=[{"sale": 12, "hold": 3}])
     ]
     cr: Annotated[Percent, Meta(description="Conversions ÷ clicks, in percent.")]
+    cr_offer: Annotated[Percent, Meta(description="Conversions ÷ offer visits, in percent.")]
     approval_rate: Annotated[
         Percent, Meta(description="Confirmed ÷ all conversions, rejected ones included, in percent.")
     ]
@@ -64,6 +78,7 @@ class FiguresView(msgspec.Struct, kw_only=True):
     profit: Annotated[MoneyText, Meta(description="Revenue − cost.")]
     roi: Annotated[Percent, Meta(description="Profit ÷ cost, in percent.")]
     epc: Annotated[Amount, Meta(description="Revenue ÷ clicks.")]
+    epc_offer: Annotated[Amount, Meta(description="Revenue ÷ offer visits.")]
     cpc: Annotated[Amount, Meta(description="Cost ÷ clicks.")]
     not_converted: list[OtherMoneyView]
 
@@ -106,9 +121,10 @@ Requested = NamedDependency[SkipValidation[ReportRequest]]
 def read_report(context: Context, requested: Requested, output: AsCsv = "json") -> Response[ReportView]:
     """Report on a period, grouped by one or two dimensions.
 
-    A conversion counts at its own time, with the dimensions of its click. Test clicks and test conversions are left out. Money
-    is converted at the rate of its day (see /rates); amounts without a rate are listed separately. Group by day or hour for a
-    time series.
+    A conversion counts at its own time, with the dimensions of its click; so do landing views, landing clicks and events. After a
+    landing click, offer and network are those that its button led to, while the click itself has none. Test clicks and test
+    conversions are left out. Money is converted at the rate of its day (see /rates); amounts without a rate are listed separately.
+    Group by day or hour for a time series.
     """
     made, bounds = requested_report(context, requested)
     if output == "csv":

@@ -1,4 +1,4 @@
-"""/campaigns: the links that traffic sources send visitors to, and the offers behind them."""
+"""/campaigns: the links that traffic sources send visitors to, and the flows behind them."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -11,7 +11,7 @@ from litestar.params import JSONBody, SkipValidation
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import Connection
 
-from clickloop.click.routing import Route, Routes
+from clickloop.click.routing.routes import Route, Routes
 from clickloop.clock import Moment
 from clickloop.diagnosis.check.records import campaign_findings
 from clickloop.logs.page import Page
@@ -25,15 +25,18 @@ from clickloop.setup.campaign import (
     Cost,
     Name,
     NewCampaign,
+    Offers,
     base_of,
     campaign_link,
     changed_campaign,
 )
+from clickloop.setup.flow import references_of
 from clickloop.setup.money_text import money_text
 from clickloop.setup.network import pixel_code, pixel_note, postback_url
 from clickloop.setup.traffic_source import TrafficSource
 from clickloop.store.ledger.setup.campaigns import campaigns_after
 from clickloop.store.ledger.setup.catalog import read_catalog_of
+from clickloop.store.ledger.setup.flows import parts_in_force
 from clickloop.store.ledger.setup.networks import networks_of_offers
 from clickloop.store.ledger.setup.traffic_sources import find_sources
 from clickloop.text import readable
@@ -51,6 +54,7 @@ class CampaignView(CampaignFields, frozen=True, kw_only=True):
     """A campaign."""
 
     cost: Cost
+    offers: Offers
     link: Annotated[
         str,
         Meta(
@@ -96,7 +100,8 @@ Filters = NamedDependency[SkipValidation[CampaignFilter]]
 
 def create_campaign(context: Context, data: JSONBody[NewCampaign]) -> CampaignView:
     """Create a campaign. Its link works as soon as this returns, and within a second in other processes."""
-    return CAMPAIGNS.create(context, lambda tx: saving.new_campaign(tx, data))
+    with saving.shorthand_fields(data):
+        return CAMPAIGNS.create(context, lambda tx: saving.new_campaign(tx, data))
 
 
 def list_campaigns(
@@ -113,7 +118,8 @@ def read_campaign(context: Context, number: Id) -> CampaignView:
 
 def change_campaign(context: Context, number: Id, data: JSONBody[CampaignChange]) -> CampaignView:
     """Change the given fields. Omitted fields stay unchanged."""
-    return CAMPAIGNS.change(context, number, lambda _tx, campaign: changed_campaign(campaign, data))
+    with saving.shorthand_fields(data):
+        return CAMPAIGNS.change(context, number, lambda _tx, campaign: changed_campaign(campaign, data))
 
 
 def remove_campaign(context: Context, number: Id) -> CampaignView:
@@ -122,12 +128,12 @@ def remove_campaign(context: Context, number: Id) -> CampaignView:
 
 
 def restore_campaign(context: Context, number: Id) -> CampaignView:
-    """Restore an archived campaign. Its link works again. Fails while its source or one of its offers is archived."""
+    """Restore an archived campaign. Its link works again. Fails while its source or a record that its flow names is archived."""
     return CAMPAIGNS.restore(context, number)
 
 
 def clone_campaign(context: Context, number: Id, data: JSONBody[CampaignCloning]) -> CampaignView:
-    """Copy a campaign, with a new key, the same offers, and copies of the campaign's postback rules."""
+    """Copy a campaign, with a new key, copies of its own flow's rules and paths, and copies of the campaign's postback rules."""
     return CAMPAIGNS.answer(context, saving.clone(context, number, data.name, CAMPAIGNS.logged(context)))
 
 
@@ -136,7 +142,8 @@ def read_codes(context: Context, number: Id) -> CampaignCodes:
     with context.ledger.read() as tx:
         campaign = saving.NOUN.get(tx, number)
         link = CAMPAIGNS.view(context, tx, campaign).link
-        found = networks_of_offers(tx, [share.offer_id for share in campaign.offers])
+        flow = parts_in_force(tx, number) or campaign.flow
+        found = networks_of_offers(tx, sorted(references_of(flow).offers))
     codes = []
     for network in found:
         shown_network = masked_network(context, network)
@@ -169,6 +176,7 @@ def _view(context: ApiContext, campaign: Campaign, source: TrafficSource, route:
     return view_of(
         CampaignView,
         campaign,
+        offers=campaign.offers,
         cost=None if micros is None else money_text(micros, currency),
         link=readable(campaign_link(context.base_url, campaign, source)),
         warnings=warnings_of(campaign_findings(campaign, route) if route else ()),

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from clickloop.logs.view import view_of
 from clickloop.macro import FILTERS, KNOWN, MacroCategory
+from clickloop.web.api.context import Context
 
 
 class MacroView(msgspec.Struct, kw_only=True):
@@ -21,7 +22,7 @@ class MacroView(msgspec.Struct, kw_only=True):
     at_click: Annotated[bool, Meta(description="true if it has a value in offer URLs, before there is a conversion.")]
     available: Annotated[
         bool,
-        Meta(description="false if it is not supported yet and always empty. Templates that use it get a warning."),
+        Meta(description="false if it is always empty: nothing fills it in yet, or no geo base has it."),
     ]
 
 
@@ -40,10 +41,13 @@ class MacroCatalogue(msgspec.Struct, kw_only=True):
     filters: list[FilterView]
 
 
-def list_macros() -> MacroCatalogue:
+def list_macros(context: Context) -> MacroCatalogue:
     """List the macros and filters for offer URLs and for the URL, headers and body of postbacks."""
+    empty = context.empty_macros()
     return MacroCatalogue(
-        macros=[view_of(MacroView, macro, description=macro.sentence) for macro in KNOWN],
+        macros=[
+            view_of(MacroView, macro, description=macro.sentence, available=macro.name not in empty) for macro in KNOWN
+        ],
         filters=[view_of(FilterView, known, description=known.sentence) for known in FILTERS],
     )
 

@@ -15,7 +15,7 @@ from clickloop.diagnosis.check.records import rule_findings
 from clickloop.log_filter import MAX_ID
 from clickloop.logs.page import Page
 from clickloop.logs.view import view_of
-from clickloop.postback.rule import Rule
+from clickloop.postback.rule import PostbackRule
 from clickloop.postback.rule_change import Active, Name, NewRule, Owner, RuleChange, Waits
 from clickloop.saving import postback_rules as saving
 from clickloop.setup.record import Versioned
@@ -40,7 +40,7 @@ from clickloop.web.api.wire import Advice, warnings_of
 NOUN = saving.NOUN.name
 
 
-class RuleView(Versioned, frozen=True, kw_only=True):
+class PostbackRuleView(Versioned, frozen=True, kw_only=True):
     """A postback rule."""
 
     id: Annotated[int, Meta(examples=[1])]
@@ -83,7 +83,7 @@ CampaignIdParameter = Annotated[
 InstanceParameter = Annotated[bool, QueryParameter(description="true returns only rules of the whole instance.")]
 
 
-def create_rule(context: Context, data: JSONBody[NewRule]) -> RuleView:
+def create_rule(context: Context, data: JSONBody[NewRule]) -> PostbackRuleView:
     """Create a rule for a traffic source, a campaign, or the whole instance."""
     return RULES.create(context, lambda _tx: saving.new_rule(data))
 
@@ -97,7 +97,7 @@ def list_rules(
     campaign_id: CampaignIdParameter = None,
     of_instance: InstanceParameter = False,
     words: Words = "",
-) -> Page[RuleView]:
+) -> Page[PostbackRuleView]:
     """List rules in order of creation. A source's first rule contains its postback URL."""
     return RULES.page(
         context,
@@ -114,17 +114,17 @@ def list_rules(
     )
 
 
-def read_rule(context: Context, number: Id) -> RuleView:
+def read_rule(context: Context, number: Id) -> PostbackRuleView:
     """Return a rule, archived or not."""
     return RULES.read(context, number)
 
 
-def change_rule(context: Context, number: Id, data: JSONBody[RuleChange]) -> RuleView:
+def change_rule(context: Context, number: Id, data: JSONBody[RuleChange]) -> PostbackRuleView:
     """Change the given fields. Postbacks created before the change are sent unchanged."""
     return RULES.change(context, number, lambda tx, stored: saving.changed_rule(context, tx, stored, data))
 
 
-def remove_rule(context: Context, number: Id) -> RuleView:
+def remove_rule(context: Context, number: Id) -> PostbackRuleView:
     """Archive a rule. Its waiting postbacks are still sent, except those of a paused rule, which a warning counts."""
     view = RULES.archive(context, number)
     if view.paused_at is None:
@@ -137,22 +137,22 @@ def remove_rule(context: Context, number: Id) -> RuleView:
     return view
 
 
-def restore_rule(context: Context, number: Id) -> RuleView:
+def restore_rule(context: Context, number: Id) -> PostbackRuleView:
     """Restore an archived rule."""
     return RULES.restore(context, number)
 
 
-def clone_rule(context: Context, number: Id) -> RuleView:
+def clone_rule(context: Context, number: Id) -> PostbackRuleView:
     """Copy a rule, with its secrets and owner. The copy is off, so that nothing is sent twice by accident."""
     return RULES.answer(context, saving.clone(context, number, RULES.logged(context)))
 
 
-def rule_view(tx: Connection, stored: StoredRule, owners: "_RuleOwners | None" = None) -> RuleView:
+def rule_view(tx: Connection, stored: StoredRule, owners: "_RuleOwners | None" = None) -> PostbackRuleView:
     """Return a rule as the API shows it. ``owners`` caches what several rules share."""
     rule = stored.rule
     owners = owners or _RuleOwners(tx)
     return view_of(
-        RuleView,
+        PostbackRuleView,
         stored,
         name=readable(rule.name),
         source_id=rule.source_id,
@@ -168,7 +168,7 @@ def rule_view(tx: Connection, stored: StoredRule, owners: "_RuleOwners | None" =
     )
 
 
-def _views(_context: ApiContext, tx: Connection, rules: Sequence[StoredRule]) -> list[RuleView]:
+def _views(_context: ApiContext, tx: Connection, rules: Sequence[StoredRule]) -> list[PostbackRuleView]:
     owners = _RuleOwners(tx)
     return [rule_view(tx, stored, owners) for stored in rules]
 
@@ -189,7 +189,7 @@ class _RuleOwners:
     def _all_sources(self) -> list[TrafficSource]:
         return sources_after(self._tx, 0, MAX_ID)
 
-    def sources_of(self, rule: Rule) -> list[TrafficSource]:
+    def sources_of(self, rule: PostbackRule) -> list[TrafficSource]:
         """Return the sources for whose clicks a rule may send postbacks."""
         if rule.source_id is None and rule.campaign_id is None:
             return self._all_sources
@@ -198,7 +198,7 @@ class _RuleOwners:
         source = self._source(source_id) if source_id is not None else None
         return [source] if source else []
 
-    def is_first_of_source(self, rule: Rule) -> bool:
+    def is_first_of_source(self, rule: PostbackRule) -> bool:
         """Return whether the rule contains its source's postback URL."""
         first = self._first(rule.source_id) if rule.source_id is not None else None
         return first is not None and first.rule.rule_id == rule.rule_id

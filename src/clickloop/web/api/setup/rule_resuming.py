@@ -13,7 +13,7 @@ from clickloop.tracking.resending import ResendMode
 from clickloop.tracking.resuming import resume
 from clickloop.web.api.context import Context
 from clickloop.web.api.paging import Id
-from clickloop.web.api.setup.postback_rules import NOUN, RULES, RuleView, rule_view
+from clickloop.web.api.setup.postback_rules import NOUN, RULES, PostbackRuleView, rule_view
 
 
 class Resume(msgspec.Struct, kw_only=True):
@@ -28,7 +28,7 @@ class Resume(msgspec.Struct, kw_only=True):
     ] = None
 
 
-class ResumedRuleView(RuleView, frozen=True, kw_only=True):
+class ResumedRuleView(PostbackRuleView, frozen=True, kw_only=True):
     """A resumed rule, and how its waiting postbacks are sent."""
 
     held: Annotated[ResendMode | None, Meta(description="How they are sent; null if the rule was not paused.")] = None

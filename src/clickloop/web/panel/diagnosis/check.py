@@ -24,6 +24,9 @@ _PATHS = {
     CheckPlaceKind.OFFER: "offers",
     CheckPlaceKind.NETWORK: "networks",
     CheckPlaceKind.POSTBACK_RULE: "postback-rules",
+    CheckPlaceKind.FLOW: "flows",
+    CheckPlaceKind.LANDING: "landings",
+    CheckPlaceKind.LIST: "lists",
 }
 
 
@@ -68,6 +71,8 @@ def editor_of(place: CheckPlaceView) -> str:
         return f"/panel/health/receivers/{place.name}"
     if place.kind is CheckPlaceKind.INSTANCE or not place.id:
         return "/panel/settings"
+    if place.kind is CheckPlaceKind.CAMPAIGN and place.field.startswith("flow."):
+        return f"/panel/campaigns/{place.id}/flow#{place.field}"
     field = f"#{place.field}" if place.field else ""
     return f"/panel/{_PATHS[place.kind]}/{place.id}{field}"
 

@@ -16,6 +16,9 @@ MIN_CHARACTERS = 2  # a single letter matches nearly everything
 _KINDS = (
     (RecordKind.CAMPAIGN, "Campaign", "/panel/campaigns"),
     (RecordKind.OFFER, "Offer", "/panel/offers"),
+    (RecordKind.LANDING, "Landing", "/panel/landings"),
+    (RecordKind.FLOW, "Flow", "/panel/flows"),
+    (RecordKind.LIST, "List", "/panel/lists"),
     (RecordKind.SOURCE, "Traffic source", "/panel/traffic-sources"),
     (RecordKind.NETWORK, "Network", "/panel/networks"),
     (RecordKind.RULE, "Postback rule", "/panel/postback-rules"),

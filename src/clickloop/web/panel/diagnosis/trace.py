@@ -8,12 +8,15 @@ from litestar.exceptions import HTTPException
 from litestar.params import QueryParameter
 
 from clickloop.diagnosis.id_search import FoundList, Matched, find_stories
+from clickloop.diagnosis.route.lookup import explain_route
+from clickloop.diagnosis.route.views import route_view
 from clickloop.diagnosis.trace import EventKind
 from clickloop.diagnosis.trace_lookup import find_trace
 from clickloop.diagnosis.trace_view import trace_view
 from clickloop.logs.column import names_for
 from clickloop.logs.columns import CLICK_COLUMNS
 from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.diagnosis.check import route_settings
 from clickloop.web.api.logs.clicks import canonical_click_id
 from clickloop.web.panel.diagnosis.record_search import RecordMatch, find_records
 from clickloop.web.panel.frame.page import PageResponse, page
@@ -31,7 +34,7 @@ _PLACES = {
     EventKind.ATTEMPT: "postbacks",
 }
 _DETAIL_PLACES = {"notice": "notices", "conversion": "conversions"}
-_IN_PROGRESS = ("is queued", "is being sent", "is in progress", "waits for its click")
+_IN_PROGRESS = ("is queued", "is being sent", "is in progress", "waits for its click", "waits for earlier")
 
 
 def show(viewer: CurrentViewer, context: Context, q: Pasted = "", everything: Everything = False) -> PageResponse:
@@ -62,7 +65,8 @@ def story_page(
     found: FoundList | None = None,
 ) -> PageResponse:
     """Return the timeline of a click; events of the record ``marked`` stand out. Raise HTTPException 404 if it is empty."""
-    view = trace_view(find_trace(context, canonical_click_id(context, click_id)))
+    trace = find_trace(context, canonical_click_id(context, click_id))
+    view = trace_view(trace)
     if view.click is None and not view.events:
         raise HTTPException(
             status_code=404, detail="This is a click ID of this tracker, but no click with it has arrived."
@@ -73,6 +77,7 @@ def story_page(
         viewer,
         "story.html",
         view=view,
+        route=route_view(explain_route(context.ledger, trace.click, route_settings(context))) if trace.click else None,
         q=q,
         names=names,
         marked="" if marked == view.click_id else marked,

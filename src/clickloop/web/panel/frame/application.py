@@ -19,7 +19,7 @@ from clickloop.store.facts.facts import FactsError
 from clickloop.store.ledger.damaged_record import is_damaged_record
 from clickloop.web.api.context import ApiContext, app_context
 from clickloop.web.api.problem import STORE_DAMAGED
-from clickloop.web.panel.diagnosis import check, health, trace, trial_clicks, try_it
+from clickloop.web.panel.diagnosis import check, health, route_trial, trace, trial_clicks, try_it
 from clickloop.web.panel.frame import not_found, static_files, theme
 from clickloop.web.panel.frame.auth_guard import SIGN_IN, SignInRequired, form_of, panel_guard, viewer_of
 from clickloop.web.panel.frame.field_names import field_name
@@ -27,12 +27,15 @@ from clickloop.web.panel.frame.flash import IGNORABLE, ignored_word
 from clickloop.web.panel.frame.form_draft import SignedOut
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import AnyRequest, Viewer
-from clickloop.web.panel.jobs import exports, reruns, resends, uploads
+from clickloop.web.panel.jobs import backtests, exports, reruns, resends, uploads
 from clickloop.web.panel.logs import clicks, conversion_entry, conversions, notices, postbacks
 from clickloop.web.panel.people import changes, profile, sign_in, tokens, users, welcome
 from clickloop.web.panel.reports import dashboard, reports
+from clickloop.web.panel.routing import campaign_flow, flows
 from clickloop.web.panel.setup import (
     campaigns,
+    landings,
+    lists,
     macro_fields,
     networks,
     offers,
@@ -53,9 +56,15 @@ _PAGES = (
     traffic_sources,
     networks,
     offers,
+    landings,
+    lists,
+    flows,
     campaigns,
+    campaign_flow,
     postback_rules,
     try_it,
+    route_trial,
+    backtests,
     trial_clicks,
     check,
     health,

@@ -112,6 +112,7 @@ def _viewer_of(context: ApiContext, connection: AnyRequest) -> Viewer | None:
         flash=flash_message_of(connection.query_params.get("said", "")),
         ignored=ignored_in(connection.query_params.get("said", "")),
         alarms=context.count_alarms(),
+        attributions=tuple(dict.fromkeys(one for base in context.geo_bases() for one in base.attributions)),
         is_new_instance=is_new_instance,
         is_posted=connection.method not in SAFE_METHODS,
     )

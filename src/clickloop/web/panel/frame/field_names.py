@@ -23,7 +23,10 @@ _NAMES = {
     "ip_storage": "Visitors’ IP addresses",
     "network_id": "Network",
     "notices": "Incoming postbacks",
+    "flow_id": "Shared flow",
     "offer_id": "Offer",
+    "pass_query": "Pass on",
+    "redirect_domain": "Second domain",
     "offer_url_template": "Offer URL template",
     "parameters.parameter": "Parameter",
     "postback_parameters": "Postback URL",
@@ -50,7 +53,7 @@ _ROW = re.compile(r"\[([^\]]*)\]")
 _HIDDEN_STEPS = frozenset({"request", "conditions", "success", "fill"})
 """Steps of a postback rule's paths that its form does not name."""
 _UNITS = re.compile(r"_(?:seconds|id|days)$")
-_ACRONYMS = re.compile(r"\b(id|ip|url|api)(s?)\b")
+_ACRONYMS = re.compile(r"\b(id|ip|url|api|isp|asn)(s?)\b")
 
 
 _PARAMETERS = {
@@ -70,11 +73,40 @@ def parameter_name(name: str) -> str:
     return _PARAMETERS.get(name) or field_name(name)
 
 
+_IN_FLOW = re.compile(r"(?:flow\.)?(?:rules|default_paths)\[")
+_FLOW_PARTS = {
+    "rules": "rule",
+    "conditions": "condition",
+    "default_paths": "default path",
+    "paths": "path",
+    "landings": "landing",
+    "offers": "offer",
+}
+_FLOW_FIELDS = {"op": "operator", "list_id": "list", "campaign_id": "campaign", "url": "URL", "id": "ID"}
+_NUMBERED = re.compile(r"(?:row|offer|landing) (\d+)")
+
+
+def _flow_field_name(path: str) -> str:
+    """Return the display name of a part of a flow: ``rules[0].conditions[1].values`` is ``Rule 1, condition 2, values``."""
+    parts: list[str] = []
+    for step in path.removeprefix("flow.").split("."):
+        word, rows = step.partition("[")[0], _ROW.findall(step)
+        if word in _FLOW_PARTS and rows:
+            found = _NUMBERED.fullmatch(rows[0])
+            number = found[1] if found else str(int(rows[0]) + 1) if rows[0].isdecimal() else f"“{rows[0]}”"
+            parts.append(f"{_FLOW_PARTS[word]} {number}")
+        elif word not in ("number", "offer_id", "landing_id"):  # the row is named after it
+            parts.append(_FLOW_FIELDS.get(word) or in_words(word))
+    return _with_case(", ".join(parts), small=False)
+
+
 def field_name(path: str) -> str:
     """Return the display name of a path: ``parameters[2].placeholder`` is ``Parameters, row 3, placeholder``.
 
     An amount is named after its whole (``cost.amount``: ``Fixed cost``), its currency in addition.
     """
+    if _IN_FLOW.match(path):
+        return _flow_field_name(path)
     steps = [step for step in path.split(".") if step != "amount"]
     parts: list[str] = []
     for at, step in enumerate(steps):

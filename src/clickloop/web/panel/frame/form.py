@@ -50,6 +50,10 @@ class Form:
         """Return whether a button or field with this name was submitted."""
         return any(field == name for field, _ in self.pairs)
 
+    def numbered_tree(self) -> dict[Any, Any]:
+        """Return the fields nested by path, rows as dicts by their number, blank ones too: buttons name rows by number."""
+        return _nested(self.pairs)
+
     def redisplay_values(self, kind: type[Any]) -> dict[str, Any]:
         """Return ``tree`` for displaying the form again, with every value in the type that the template of this Struct expects.
 

@@ -14,7 +14,9 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser  # t
 from clickloop.conversion.multipart_body import MAX_BOUNDARY, header_parameters
 
 MAX_FIELDS = 1_000
-"""Maximum number of fields; the largest form, a campaign with all possible rows, has fewer."""
+"""Maximum number of fields; the largest usual form, a campaign with all possible rows, has fewer."""
+FIELD_LIMIT = "fields"
+"""The ``opt`` of a page with another maximum."""
 MAX_NAME_LENGTH = 200  # our own names are shorter
 MAX_LEVELS = 10  # each dot of a name nests a record, and anyone may send names
 MAX_ANONYMOUS_BODY_BYTES = 512 * 1024
@@ -33,21 +35,22 @@ async def form_pairs(request: Request[Any, Any, Any]) -> Pairs:
     """
     read: Pairs | None = request.scope.get(_READ)  # type: ignore[assignment]  # our own key of the scope
     if read is None:
-        read = read_form(await request.body(), request.headers.get("content-type", ""))
+        most = request.route_handler.opt.get(FIELD_LIMIT, MAX_FIELDS)
+        read = read_form(await request.body(), request.headers.get("content-type", ""), most)
         request.scope[_READ] = read  # type: ignore[literal-required]  # our own key of the scope
     return read
 
 
-def read_form(body: bytes, content_type: str) -> Pairs:
+def read_form(body: bytes, content_type: str, most: int = MAX_FIELDS) -> Pairs:
     """Return the names and values of an urlencoded or multipart body, as UTF-8 whatever charset it claims, without its files.
 
-    A body of another type has none. Raise HTTPException 400, with the reason, for an unreadable one.
+    A body of another type has none. ``most``: maximum number of fields. Raise HTTPException 400, with the reason, for an unreadable one.
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
-        pairs = _urlencoded(body)
+        pairs = _urlencoded(body, most)
     elif kind == "multipart/form-data":
-        pairs = _multipart(body, boundary_of(content_type))
+        pairs = _multipart(body, boundary_of(content_type), most)
     else:
         return ()
     for name, _ in pairs:
@@ -66,9 +69,9 @@ def boundary_of(content_type: str) -> str:
     return boundary.decode("utf-8", "replace")
 
 
-def _urlencoded(body: bytes) -> list[tuple[str, str]]:
-    if body.count(b"&") >= MAX_FIELDS:
-        raise _too_many()
+def _urlencoded(body: bytes, most: int) -> list[tuple[str, str]]:
+    if body.count(b"&") >= most:
+        raise _too_many(most)
     pairs = [pair.partition(b"=") for pair in body.split(b"&") if pair]
     return [(_decoded(name), _decoded(value)) for name, _, value in pairs]
 
@@ -79,12 +82,12 @@ def _decoded(encoded: bytes) -> str:
     return decoded.decode("utf-8", "replace")
 
 
-def _multipart(body: bytes, boundary: str) -> list[tuple[str, str]]:
+def _multipart(body: bytes, boundary: str, most: int) -> list[tuple[str, str]]:
     pairs: list[tuple[str, str]] = []
     segment: MultipartSegment | None = None
     value = b""
     try:
-        with PushMultipartParser(boundary, max_segment_count=MAX_FIELDS) as parser:
+        with PushMultipartParser(boundary, max_segment_count=most) as parser:
             # The whole body is one chunk, so a segment's value is one event.
             for event in parser.parse(body):
                 if isinstance(event, MultipartSegment):
@@ -98,8 +101,8 @@ def _multipart(body: bytes, boundary: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def _too_many() -> HTTPException:
-    return _unreadable(f"it has more than {MAX_FIELDS} fields")
+def _too_many(most: int) -> HTTPException:
+    return _unreadable(f"it has more than {most} fields")
 
 
 def _unreadable(reason: str) -> HTTPException:

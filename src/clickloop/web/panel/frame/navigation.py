@@ -33,8 +33,11 @@ NAVIGATION: tuple[Section, ...] = (
         (
             Entry("/panel/campaigns", "Campaigns"),
             Entry("/panel/offers", "Offers"),
+            Entry("/panel/landings", "Landings"),
+            Entry("/panel/flows", "Flows"),
             Entry("/panel/networks", "Networks"),
             Entry("/panel/traffic-sources", "Traffic sources"),
+            Entry("/panel/lists", "Lists"),
             Entry("/panel/postback-rules", "Postback rules"),
         ),
     ),

@@ -2,7 +2,7 @@
 
 import dataclasses
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo
 
 from litestar import Request, Response
@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 from litestar.response import Redirect
 
+from clickloop.click.geo.attribution import Attribution
 from clickloop.people.user import Actor, Right
 from clickloop.setup.instance import NOTHING_SAVED, SavedSettings
 from clickloop.web.panel.frame.flash import FlashMessage
@@ -47,6 +48,8 @@ class Viewer:
     """ID of the user's session."""
     alarms: int = 0
     """Number of current alarms."""
+    attributions: tuple[Attribution, ...] = ()
+    """What the licences of the geo bases want shown where their data are."""
     is_new_instance: bool = False
     """Whether there is no campaign yet; the menu then folds most sections."""
     is_posted: bool = False
@@ -55,6 +58,10 @@ class Viewer:
     def may(self, right: str) -> bool:
         """Return whether the user has a right, which templates name by its value."""
         return self.actor.role.may(Right(right))
+
+    def parameter(self, name: str) -> str:
+        """Return a parameter of the query; empty if it is not there."""
+        return dict(parse_qsl(self.query)).get(name, "")
 
     def go(self, path: str, flash: FlashMessage | None = None, **query: str) -> Response[None]:
         """Return a redirect after a change, so that reloading the page does not repeat it."""

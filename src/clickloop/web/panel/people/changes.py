@@ -25,6 +25,9 @@ _MAX_USERS = 1000  # in a filter; instances have tens
 NOUNS = {
     "campaigns": "Campaigns",
     "offers": "Offers",
+    "landings": "Landings",
+    "flows": "Flows",
+    "lists": "Lists",
     "networks": "Networks",
     "traffic-sources": "Traffic sources",
     "postback-rules": "Postback rules",
@@ -49,6 +52,9 @@ NOUNS = {
 _PAGES = {
     "campaigns": "/panel/campaigns/{}",
     "offers": "/panel/offers/{}",
+    "landings": "/panel/landings/{}",
+    "flows": "/panel/flows/{}",
+    "lists": "/panel/lists/{}",
     "networks": "/panel/networks/{}",
     "traffic-sources": "/panel/traffic-sources/{}",
     "postback-rules": "/panel/postback-rules/{}",

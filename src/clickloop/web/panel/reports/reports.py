@@ -16,8 +16,7 @@ from clickloop.report.period import Preset
 from clickloop.report.query import PARAMETERS, Dimension, GroupKey
 from clickloop.report.query_input import BY_KEY, MAX_OFFSET, ReportPeriod, ReportRequest
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
-from clickloop.store.ledger.setup.names import RecordKind, newest_names
-from clickloop.store.ledger.setup.report_names import parameter_names
+from clickloop.store.ledger.setup.report_names import newest_record_names, parameter_names
 from clickloop.tracking.reporting import NamedReport, NamedReportRow
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.query import from_query
@@ -47,18 +46,16 @@ DEFAULT_MEASURES = (
 )
 GROUPS = (
     ("Setup", (Dimension.CAMPAIGN, Dimension.SOURCE, Dimension.OFFER, Dimension.NETWORK, Dimension.DOMAIN)),
+    ("Routing", (Dimension.LANDING, Dimension.PATH, Dimension.RULE, Dimension.FLOW)),
     ("Time", (Dimension.DAY, Dimension.HOUR, Dimension.WEEKDAY, Dimension.HOUR_OF_DAY)),
-    ("Visitor", (Dimension.COUNTRY, Dimension.LANGUAGE, Dimension.DEVICE, Dimension.BRAND, Dimension.MODEL)),
+    ("Place", (Dimension.COUNTRY, Dimension.REGION, Dimension.CITY)),
+    ("Network", (Dimension.ISP, Dimension.ASN, Dimension.CONNECTION)),
+    ("Visitor", (Dimension.LANGUAGE, Dimension.DEVICE, Dimension.BRAND, Dimension.MODEL)),
     ("Software", (Dimension.OS, Dimension.OS_VERSION, Dimension.BROWSER, Dimension.BROWSER_VERSION)),
     ("Conversion", (Dimension.STATUS,)),
     ("Parameters", PARAMETERS),
 )
-_NAMED = {
-    Dimension.CAMPAIGN: RecordKind.CAMPAIGN,
-    Dimension.SOURCE: RecordKind.SOURCE,
-    Dimension.OFFER: RecordKind.OFFER,
-    Dimension.NETWORK: RecordKind.NETWORK,
-}
+_NAMED = tuple(dimension for dimension in Dimension if dimension.is_number)
 _DRILL_DOWN = {Dimension.CAMPAIGN: Dimension.DAY, Dimension.DAY: Dimension.CAMPAIGN}
 
 Word = Annotated[str, Meta(max_length=40)]
@@ -214,7 +211,7 @@ def _page(
     faults: Sequence[FieldFault],
 ) -> PageResponse:
     with context.ledger.read() as tx:
-        names = {dimension: newest_names(tx, named, MAX_CHOICES) for dimension, named in _NAMED.items()}
+        names = {dimension: newest_record_names(tx, dimension, MAX_CHOICES) for dimension in _NAMED}
         source = next((text[7:] for text in query.filters if text.startswith("source:") and text[7:].isdecimal()), "")
         rows = parameter_names(tx, int(source)) if source and len(source) < 10 else {}
     titles = {dimension: _title(dimension, rows) for dimension in Dimension}

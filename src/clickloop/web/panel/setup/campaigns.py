@@ -10,10 +10,12 @@ from litestar.params import SkipValidation
 from msgspec import Meta
 
 from clickloop.diagnosis.check.views import CheckFindingView
+from clickloop.diagnosis.flow_sentences import FlowReading
 from clickloop.macro import Severity
 from clickloop.report.query import Dimension
 from clickloop.setup.campaign import Campaign, CampaignChange, CampaignFilter, ClickCost, NewCampaign
 from clickloop.setup.fault import FieldFault, InvalidInputError
+from clickloop.setup.flow import FlowParts, PathTarget
 from clickloop.store.ledger.setup.names import RecordKind
 from clickloop.web.api.all_faults import save_or_report_faults
 from clickloop.web.api.context import ApiContext, Context
@@ -21,6 +23,7 @@ from clickloop.web.api.diagnosis.check import campaign_setup_findings
 from clickloop.web.api.paging import Archived, Cursor, Id
 from clickloop.web.api.query import from_query
 from clickloop.web.api.setup import campaigns as api
+from clickloop.web.api.setup.flows import read_flow
 from clickloop.web.api.setup.postback_rules import list_rules
 from clickloop.web.api.setup.traffic_sources import SourceView, read_source
 from clickloop.web.api.wire import json_value
@@ -32,6 +35,7 @@ from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.reports.today import NO_FIGURES, figures_today
 from clickloop.web.panel.reports.walkthrough import next_step, walkthrough_at
+from clickloop.web.panel.routing import campaign_flow
 from clickloop.web.panel.setup.record_pages import RecordPages, blank_tree
 from clickloop.web.panel.setup.setup_choices import (
     MAX_CHOICES,
@@ -181,6 +185,7 @@ def _editor(
     tree = {**_BLANK, **tree}
     found = _findings(context, view) if view and not faults else []
     shares = _shares(tree["offers"])
+    is_simple = view is None or (view.flow_id is None and is_simple_flow(view.flow))
     source_id = number_of(tree["source_id"])
     sources = choices(context, RecordKind.SOURCE, [source_id])
     return page(
@@ -188,6 +193,8 @@ def _editor(
         "campaign.html",
         faults,
         v={**tree, "tags": ", ".join(tags_of(tree["tags"]))},
+        is_simple=is_simple,
+        reading=_reading(context, view) if view and not is_simple else None,
         shares=shares,
         whole=sum(_weight(share) for share in shares),
         view=view,
@@ -202,6 +209,7 @@ def _editor(
         cost_models=COST_MODELS,
         sources=sources,
         source=_source(context, source_id, dict(sources)),
+        has_flow=view is not None and (view.flow_id is not None or len(view.flow.default_paths) > 1),
         offers=choices(context, RecordKind.OFFER, [number_of(share["offer_id"]) for share in shares]),
         max_choices=MAX_CHOICES,
         default_weight=DEFAULT_WEIGHT,
@@ -215,6 +223,25 @@ def _editor(
     )
 
 
+def is_simple_flow(parts: FlowParts) -> bool:
+    """Return whether a flow is no more than offers with weights, as this page shows them."""
+    paths = parts.default_paths
+    return (
+        not parts.rules and len(paths) <= 1 and all(path.target is PathTarget.OFFER and path.active for path in paths)
+    )
+
+
+def _reading(context: ApiContext, view: api.CampaignView) -> FlowReading | None:
+    """Return the flow that the campaign's visitors follow, as it reads."""
+    parts = view.flow
+    if view.flow_id is not None:
+        shared = read_flow(context, view.flow_id)
+        parts = FlowParts(rules=shared.rules, default_paths=shared.default_paths)
+    return campaign_flow.flow_reading(
+        context, parts, campaign_flow.parameter_names(read_source(context, view.source_id))
+    )
+
+
 def _findings(context: ApiContext, view: api.CampaignView) -> list[CheckFindingView]:
     """Return the check's errors and warnings about the setup of a campaign; none for an archived one."""
     if view.archived_at:
@@ -222,11 +249,13 @@ def _findings(context: ApiContext, view: api.CampaignView) -> list[CheckFindingV
     return [one for one in campaign_setup_findings(context, view.id) if one.severity is not Severity.NOTE]
 
 
-_FIELDS = [name for name in CampaignChange.__struct_fields__ if name != "active"]  # set by its own buttons
+_FIELDS = [name for name in CampaignChange.__struct_fields__ if name not in ("active", *campaign_flow.FIELDS)]
+"""The fields of the page's form: the flow has a page of its own, and buttons pause and resume."""
 _BLANK: dict[str, Any] = {
-    **blank_tree(Campaign(key="", name="", source_id=0), _FIELDS),
+    **blank_tree(Campaign(key="", name="", source_id=0), [name for name in _FIELDS if name != "offers"]),
     "source_id": "",
     "cost": None,
+    "offers": [],
 }
 
 
@@ -235,13 +264,22 @@ def _submitted(form: Form) -> dict[str, Any]:
     has_no_amount = form.text("cost_model") in (ClickCost.LINK, ClickCost.NONE)
     return {
         **({"cost": None} if has_no_amount else {}),
-        "offers": [
-            {"offer_id": number_of(share["offer_id"]) or share["offer_id"], "weight": _number(share["weight"])}
-            for share in _shares(form.tree.get("offers"))
-        ],
+        # A flow that is more than offers with weights is not part of this form.
+        **(
+            {"offers": _typed_shares(form.tree.get("offers"))}
+            if form.has("offers_shown") or "offers" in form.tree
+            else {}
+        ),
         "tags": tags_of(form.text("tags")),
         "notes": form.text("notes").replace("\r\n", "\n"),
     }
+
+
+def _typed_shares(value: Any) -> list[dict[str, Any]]:
+    return [
+        {"offer_id": number_of(share["offer_id"]) or share["offer_id"], "weight": _number(share["weight"])}
+        for share in _shares(value)
+    ]
 
 
 def _shares(value: Any) -> list[dict[str, Any]]:

@@ -34,6 +34,7 @@ from clickloop.web.panel.frame.page import fragment
 from clickloop.web.panel.setup.remarks import (
     Remark,
     external_id_remarks,
+    landing_remarks,
     offer_remarks,
     postback_remarks,
     source_remarks,
@@ -98,18 +99,20 @@ class SourceRows(msgspec.Struct, frozen=True):
     """Macros of V1 … V30 without a row in the source."""
     names: Mapping[str, str] = {}
     """Parameters of the source's rows, by macro."""
+    without_base: frozenset[str] = frozenset()
+    """Macros that no geo base fills."""
 
     @classmethod
-    def of(cls, source: TrafficSource) -> "SourceRows":
+    def of(cls, source: TrafficSource, without_base: frozenset[str] = frozenset()) -> "SourceRows":
         rows = source.parameters
         names = {ROW_MACROS[row.number]: row.parameter for row in rows}
         off = frozenset(ROW_MACROS[row.number] for row in rows if not row.tracked)
-        return cls(row_macros(rows), source, off, V_MACROS - names.keys(), names)
+        return cls(row_macros(rows), source, off, V_MACROS - names.keys(), names, without_base)
 
     @property
     def empty(self) -> frozenset[str]:
         """Macros that are always empty."""
-        return self.off | self.missing
+        return self.off | self.missing | self.without_base
 
 
 def preview_template(
@@ -152,6 +155,9 @@ def preview_template(
     example = readable(escaped_url(filled).replace(quote(MASK), MASK) if place is EncodingContext.URL else filled)
     if rows.source is None:
         remarks += source_remarks(text)
+    if empty := [f"{{{name}}}" for name in used if name in rows.without_base]:
+        sentence = f"No geo base fills {' or '.join(empty)}, so nothing is sent there."
+        remarks += (Remark("warning", sentence, "The page Health lists the bases."),)
     shown = tuple(piece for piece in pieces if piece.text)
     return TemplatePreview(shown, findings, tuple(used), example if text else "", remarks)
 
@@ -171,7 +177,7 @@ def offered(rows: SourceRows, *, at_click: bool = False) -> list[MacroGroup]:
             (macro.name, macro.sentence, False)
             for macro in KNOWN
             if macro.group is group
-            and macro.available
+            and macro.name not in rows.without_base
             and (macro.at_click or not at_click)
             and not _is_high_numbered(macro)
         )
@@ -195,11 +201,11 @@ def rows_of_source(context: ApiContext, source_id: int) -> SourceRows:
     with context.ledger.read() as tx:
         source = SOURCES.find(tx, source_id) if source_id else None
         if source is None:
-            return SourceRows(any_row_macros(tx))
-    return SourceRows.of(source)
+            return SourceRows(any_row_macros(tx), without_base=context.empty_macros())
+    return SourceRows.of(source, context.empty_macros())
 
 
-def rows_of_form(form: Form) -> SourceRows:
+def rows_of_form(context: ApiContext, form: Form) -> SourceRows:
     """Return the rows in the form of a source, with the numbers that saving would give them; none while a row has a fault."""
     submitted = [row for row in form.tree.get("parameters", []) if isinstance(row, dict)]
     inputs = [
@@ -213,7 +219,8 @@ def rows_of_form(form: Form) -> SourceRows:
         if str(row.get("parameter", "")).strip()
     ]
     rows = [row for row in numbered_rows(inputs) if isinstance(row, SourceParameter)]
-    return SourceRows.of(TrafficSource(name=form.text("name"), parameters=tuple(rows)))
+    source = TrafficSource(name=form.text("name"), parameters=tuple(rows))
+    return SourceRows.of(source, context.empty_macros())
 
 
 def _row_number(value: object) -> int | None:
@@ -225,7 +232,7 @@ def _row_number(value: object) -> int | None:
 def preview(
     context: Context,
     form: NamedDependency[SkipValidation[Form]],
-    of: Annotated[str, PathParameter(description="Record type of the field: source, rule or offer.")],
+    of: Annotated[str, PathParameter(description="Record type of the field: source, rule, offer or landing.")],
 ) -> Response[str]:
     """Return the preview of the form field that ``field`` names, for the script that inserts it."""
     name = form.text("field")
@@ -235,9 +242,11 @@ def preview(
         place = EncodingContext.HEADER
     elif name == "request.body":
         place = _PLACES.get(form.text("request.body_kind"), EncodingContext.TEXT)
-    rows = rows_of_form(form) if of == "source" else _rows_of_owner(context, form)
+    rows = rows_of_form(context, form) if of == "source" else _rows_of_owner(context, form)
     if of == "offer":
         shown = preview_offer_url(context, text, number_of(form.text("network_id")), is_new=form.has("is_new"))
+    elif of == "landing":
+        shown = preview_landing_url(context, text)
     elif of == "source":
         shown = preview_source_url(context, text, rows)
     else:
@@ -261,7 +270,7 @@ def preview_offer_url(
     ``is_new``: saving adds the network's click ID parameter if it is missing.
     """
     with context.ledger.read() as tx:
-        rows = SourceRows(any_row_macros(tx))
+        rows = SourceRows(any_row_macros(tx), without_base=context.empty_macros())
         network = NETWORKS.find(tx, network_id) if network_id is not None else None
     saved = url
     if is_new and network_id is not None and url.strip() and "clickid" not in parse(url).names:
@@ -270,6 +279,14 @@ def preview_offer_url(
     if saved != url:
         remarks = (*remarks, Remark("dim", f"Saving adds the network’s click ID parameter: {saved}"))
     return preview_template(url, rows, filling=offer_filling([], rows.spellings, network), remarks=remarks)
+
+
+def preview_landing_url(context: ApiContext, url: str, *, faulty: bool = False) -> TemplatePreview:
+    """Return the preview of a landing's or path's URL. ``faulty``: its faults are shown elsewhere."""
+    with context.ledger.read() as tx:
+        rows = SourceRows(any_row_macros(tx))
+    remarks = () if faulty else landing_remarks(url)
+    return preview_template(url, rows, filling=offer_filling([], rows.spellings, None), remarks=remarks)
 
 
 def _rows_of_owner(context: ApiContext, form: Form) -> SourceRows:
@@ -282,7 +299,7 @@ def _rows_of_owner(context: ApiContext, form: Form) -> SourceRows:
         return rows_of_source(context, 0)
     with context.ledger.read() as tx:
         campaign = CAMPAIGNS.find(tx, campaign_id)
-    return rows_of_source(context, campaign.source_id) if campaign else SourceRows()
+    return rows_of_source(context, campaign.source_id) if campaign else SourceRows(without_base=context.empty_macros())
 
 
 def _examples(rows: SourceRows) -> dict[str, str]:
@@ -291,7 +308,7 @@ def _examples(rows: SourceRows) -> dict[str, str]:
 
 def _is_empty(name: str, rows: SourceRows) -> bool:
     """Return whether a macro is always empty."""
-    return name in rows.empty or not BY_NAME[name].available
+    return name in rows.empty
 
 
 def _title(name: str, rows: SourceRows) -> str:
@@ -299,8 +316,9 @@ def _title(name: str, rows: SourceRows) -> str:
         return "This parameter is switched off, so the macro is empty."
     if name in rows.missing:
         return "The source has no such parameter, so the macro is empty."
-    macro = BY_NAME[name]
-    return macro.sentence if macro.available else f"{macro.sentence} Not available yet, so the macro is empty."
+    if name in rows.without_base:
+        return "No geo base has it, so the macro is empty. The page Health lists the bases."
+    return BY_NAME[name].sentence
 
 
 def _is_high_numbered(macro: Macro) -> bool:

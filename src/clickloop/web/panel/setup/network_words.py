@@ -21,7 +21,7 @@ SHOWN_FIELD = "has_status_words"
 """Hidden field of a form that shows the words: without rows, it means that all were removed."""
 
 
-class SentWord(msgspec.Struct, frozen=True):
+class SentWordRow(msgspec.Struct, frozen=True):
     """A word that a network sent recently. Empty ``word``: no status was sent; empty ``status``: not mapped."""
 
     word: str
@@ -37,7 +37,7 @@ class WordsView(msgspec.Struct, frozen=True):
     rows: tuple[dict[str, str], ...]
     """``name``: a word; ``value``: its status; ``offered``: not empty for a suggested row, which may stay unmapped."""
     statuses: tuple[tuple[str, str], ...]
-    sent: tuple[SentWord, ...]
+    sent: tuple[SentWordRow, ...]
     missing: tuple[tuple[str, str], ...]
     """Words that the preset maps differently, with the name of the preset's status."""
     newest_notices: int = NEWEST_NOTICES
@@ -61,7 +61,7 @@ def words_view(
     for one in found:
         status = table.of_word(one.word, saved)
         name = readable(status.name) if status else ""
-        sent.append(SentWord(readable(one.word), one.notices, name, waiting.get(one.word, 0) if status else 0))
+        sent.append(SentWordRow(readable(one.word), one.notices, name, waiting.get(one.word, 0) if status else 0))
     written = {word_key(row["name"]) for row in rows}
     unknown = dict.fromkeys([one.word for one in stuck] + [one.word for one in found])
     offered = tuple(

@@ -142,7 +142,7 @@ def _editor(
         networks=choices(context, RecordKind.NETWORK, [network_id]),
         tags=tags_to_choose(context, RecordKind.OFFER),
         preview=preview_offer_url(context, url, network_id, faulty=bool(faults)),
-        groups=offered(SourceRows(), at_click=True),
+        groups=offered(SourceRows(without_base=context.empty_macros()), at_click=True),
         currency=context.currency,
         currencies=sorted(CURRENCIES),
         next_step=next_step(context, viewer),

@@ -198,7 +198,7 @@ def _editor(
     viewer: Viewer,
     context: ApiContext,
     tree: dict[str, Any],
-    view: api.RuleView | None,
+    view: api.PostbackRuleView | None,
     faults: tuple[FieldFault, ...] = (),
     blank_headers: int = 0,
 ) -> PageResponse:
@@ -274,7 +274,7 @@ _BLANK: dict[str, Any] = {
 }
 
 
-def _tree(view: api.RuleView) -> dict[str, Any]:
+def _tree(view: api.PostbackRuleView) -> dict[str, Any]:
     """Return a rule as its form shows it."""
     tree: dict[str, Any] = json_value(view)
     tree["conditions"]["delay_seconds"] = duration_text(view.conditions.delay_seconds)
@@ -343,7 +343,7 @@ def _macro_rows(context: ApiContext, source_id: int | None, campaign_id: int | N
     return rows_of_source(context, source_id or 0)
 
 
-def _campaign_to_try(context: ApiContext, view: api.RuleView | None) -> int | None:
+def _campaign_to_try(context: ApiContext, view: api.PostbackRuleView | None) -> int | None:
     """Return a campaign to which the rule applies, or None."""
     if view is None or view.campaign_id is not None:
         return view.campaign_id if view else None

@@ -15,9 +15,9 @@ _HIDDEN = {
 }
 """Fields that change with every save, and by noun, fields derived from others."""
 
-_IDENTITIES = ("number", "offer_id", "name")
+_IDENTITIES = ("number", "offer_id", "landing_id", "name")
 """Fields that identify a row wherever it stands in its list."""
-_NUMBERS = frozenset({"number", "offer_id"})
+_NUMBERS = frozenset({"number", "offer_id", "landing_id"})
 
 
 class FieldDifference(msgspec.Struct, frozen=True):
@@ -80,13 +80,13 @@ def _named(rows: list[Any], identity: str) -> dict[str, Any]:
 
 
 def _row_name(row: Any, identity: str, at: int) -> str:
-    """Return a row's name: ``V3`` or a fixed parameter's own name in a source, ``offer 7``, or a header's name."""
+    """Return a row's name: ``V3`` or a fixed parameter's own name in a source, ``offer 7``, ``landing 2``, or a header's name."""
     value = row.get(identity) if identity else None
     if value in (None, ""):
         return f"row {at}"
     if identity == "number":
         return f"V{value}" if isinstance(value, int) and value > 0 else _text(row.get("parameter"))
-    return f"offer {value}" if identity == "offer_id" else _text(value)
+    return f"{identity.removesuffix('_id')} {value}" if identity in _NUMBERS else _text(value)
 
 
 def _row_text(row: Any) -> str:
@@ -107,4 +107,8 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dict):
+        return " ".join(f"{name} {text}" for name, text in ((name, _text(one)) for name, one in value.items()) if text)
+    if isinstance(value, list):
+        return ", ".join(text for text in map(_text, value) if text)
     return str(value)

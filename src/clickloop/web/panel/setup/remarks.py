@@ -58,12 +58,14 @@ def _offer_remarks(
     offer: Offer, network: Network | None, rows: Mapping[str, str], own_links: OwnLinks
 ) -> Iterator[Remark]:
     url = offer.url
-    for fault in address_faults("url", url, required=False):
-        is_invisible = fault.code == FaultCode.CHARACTER and INVISIBLE.search(url) is not None
-        if fault.code != FaultCode.MACRO_IN_HOST and not is_invisible:  # the macro findings explain both better
-            yield Remark("fault", fault.message)
+    yield from _address_remarks(url)
     for finding in address_findings(offer, network, rows, own_links) if url else ():
         yield Remark("warning", finding.sentence, finding.remedy)
+
+
+def landing_remarks(url: str) -> tuple[Remark, ...]:
+    """Return the faults that would prevent saving the URL of a landing or a path."""
+    return tuple(_address_remarks(url.strip()))
 
 
 def postback_remarks(url: str, guard: AddressGuard) -> tuple[Remark, ...]:
@@ -77,3 +79,10 @@ def postback_remarks(url: str, guard: AddressGuard) -> tuple[Remark, ...]:
         for finding in check_request(RequestTemplate(url=url), guard)
         if finding.fault is not RuleFault.URL_MACRO_IN_AUTHORITY  # the macro findings explain it better
     )
+
+
+def _address_remarks(url: str) -> Iterator[Remark]:
+    for fault in address_faults("url", url, required=False):
+        is_invisible = fault.code == FaultCode.CHARACTER and INVISIBLE.search(url) is not None
+        if fault.code != FaultCode.MACRO_IN_HOST and not is_invisible:  # the macro findings explain both better
+            yield Remark("fault", fault.message)

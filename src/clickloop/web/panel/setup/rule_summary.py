@@ -5,7 +5,7 @@ from clickloop.web.api.setup import postback_rules as api
 from clickloop.web.panel.frame.durations import duration_text
 
 
-def conditions_summary(view: api.RuleView) -> list[str]:
+def conditions_summary(view: api.PostbackRuleView) -> list[str]:
     """Return the conditions of a rule, a few words each."""
     conditions = view.conditions
     if conditions.trigger is Trigger.ALARM:

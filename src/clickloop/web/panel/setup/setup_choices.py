@@ -3,14 +3,16 @@
 from collections.abc import Collection, Mapping
 from typing import Annotated
 
+import msgspec
 from litestar.params import QueryParameter
 
 from clickloop.conversion.status import OTHER
 from clickloop.log_filter import MAX_ID
 from clickloop.setup.instance import time_zones
-from clickloop.store.ledger.schema.tables import campaigns, offers
+from clickloop.store.ledger.schema.tables import campaigns, flows, landings, offers
 from clickloop.store.ledger.setup import names as ledger_names
 from clickloop.store.ledger.setup.conditions import tags_in_use
+from clickloop.store.ledger.setup.flow_references import live_flows_with
 from clickloop.store.ledger.setup.names import RecordKind
 from clickloop.store.ledger.setup.statuses import status_rows
 from clickloop.text import readable
@@ -21,10 +23,16 @@ IdFilter = Annotated[str, QueryParameter(max_length=10)]
 """A record's number as a filter form sends it; empty: all."""
 PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 
+MAX_SHOWN_USES = 20
 MAX_CHOICES = 500
 """Maximum number of records in a choice; beyond that, the campaign editor takes the number instead."""
 
-_TAGGED = {RecordKind.OFFER: offers, RecordKind.CAMPAIGN: campaigns}
+_TAGGED = {
+    RecordKind.OFFER: offers,
+    RecordKind.CAMPAIGN: campaigns,
+    RecordKind.LANDING: landings,
+    RecordKind.FLOW: flows,
+}
 
 Choices = list[tuple[int, str]]
 """Number and name, sorted by name."""
@@ -49,8 +57,29 @@ def names(context: ApiContext, kind: RecordKind, numbers: Collection[int | None]
         return _shown(ledger_names.names_of(tx, kind, {number for number in numbers if number}))
 
 
+class FlowUses(msgspec.Struct, frozen=True):
+    """The flows that name a record: link and name of each, the first few of many."""
+
+    shown: tuple[tuple[str, str], ...]
+    more: bool
+
+
+def flow_uses(context: ApiContext, kind: str, number: int) -> FlowUses:
+    """Return the live flows that name a landing or list."""
+    with context.ledger.read() as tx:
+        found = live_flows_with(tx, kind, number, MAX_SHOWN_USES + 1)
+    shown = tuple(
+        (
+            f"/panel/campaigns/{use.campaign_id}/flow" if use.campaign_id else f"/panel/flows/{use.flow_id}",
+            readable(use.name),
+        )
+        for use in found[:MAX_SHOWN_USES]
+    )
+    return FlowUses(shown, len(found) > MAX_SHOWN_USES)
+
+
 def tags_to_choose(context: ApiContext, kind: RecordKind) -> list[str]:
-    """Return every tag of live offers or campaigns."""
+    """Return every tag of live offers, landings or campaigns."""
     with context.ledger.read() as tx:
         return [readable(tag) for tag in tags_in_use(tx, _TAGGED[kind])]
 

@@ -157,7 +157,7 @@ def _editor(
 ) -> PageResponse:
     tree = {**_empty_tree(), **tree}
     tree["parameters"] = [{**_BLANK_ROW, **row} for row in tree["parameters"] if isinstance(row, dict)]
-    rows = rows_of_form(Form(_pairs_of_rows(tree["parameters"])))
+    rows = rows_of_form(context, Form(_pairs_of_rows(tree["parameters"])))
     url = str(tree["postback_url"])
     preset = source_presets().get(str(tree.get("preset") or (view.preset if view else "")))
     return page(

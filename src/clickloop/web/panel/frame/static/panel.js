@@ -1,4 +1,5 @@
 // Copy buttons, rows added in place, confirmations and live parts. Every page also works without this script.
+import { startFlowEditor } from "./flow.js";
 import { startMacroFields } from "./macros.js";
 
 document.addEventListener("click", async (event) => {
@@ -188,3 +189,4 @@ small.addEventListener("change", fold);
 fold();
 
 startMacroFields();
+startFlowEditor();

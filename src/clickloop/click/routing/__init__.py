@@ -1,0 +1,1 @@
+"""Routing visitors along flows: compiled conditions, rules and paths, and where they lead."""

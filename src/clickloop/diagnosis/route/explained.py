@@ -1,0 +1,190 @@
+"""The explained route: flows with their rules, conditions, paths and shares. Records only."""
+
+import enum
+
+import msgspec
+
+from clickloop.click.routing.conditions import Value
+from clickloop.click.routing.not_served import NotServedReason
+from clickloop.explained import Explained
+from clickloop.setup.flow import PathTarget
+
+
+class ConditionVerdict(enum.StrEnum):
+    """The result of a condition."""
+
+    HELD = "held"
+    FAILED = "failed"
+    NOT_TRIED = "not_tried"
+    """An earlier condition of its rule failed, or an earlier rule took the visitor."""
+
+
+class RuleVerdict(enum.StrEnum):
+    """The result of a rule."""
+
+    TOOK = "took"
+    """All its conditions held, so the visitor went along one of its paths."""
+    FAILED = "failed"
+    NOT_TRIED = "not_tried"
+    """An earlier rule took the visitor."""
+    INACTIVE = "inactive"
+
+
+class ValueState(Explained):
+    """The state of a visitor's value."""
+
+    KNOWN = "known", "The value is known."
+    UNKNOWN = "unknown", "The value is unknown."
+    NOT_KEPT = "not_kept", "The value was not stored with the click."
+    SHORTENED = "shortened", "Only a part of the address was stored."
+
+
+class VisitorValue(msgspec.Struct, frozen=True):
+    """A visitor's value of a field. An empty ``value`` is compared as unknown."""
+
+    value: Value
+    state: ValueState
+
+
+class ClosedReason(Explained):
+    """The reason why a path gets no visitors."""
+
+    INACTIVE = "inactive", "The path is switched off."
+    NO_WEIGHT = "no_weight", "Its weight is 0."
+    NOTHING_SERVED = "nothing_served", "It has no destination that can be served."
+
+
+class Doubt(Explained):
+    """The reason why a click's stored values lead elsewhere today."""
+
+    VALUE_NOT_KEPT = "value_not_kept", "The value that the condition compared was not stored with the click."
+    LIST_CHANGED = "list_changed", "The condition's list has changed since the click."
+    VALUE_CHANGED = (
+        "value_changed",
+        "The condition has another result for the stored value, which is now read from another parameter or compared differently.",
+    )
+    GONE_SINCE = (
+        "gone_since",
+        "A destination that got visitors then gets none today, so the weights are split differently.",
+    )
+    SERVED_THEN_UNKNOWN = (
+        "served_then_unknown",
+        "Some offers or landings got no visitors then, for example because they were archived. Which ones is not stored.",
+    )
+    PART_MISSING = "part_missing", "The version of the flow at the time of the click does not have this rule or path."
+
+
+class RouteDoubt(msgspec.Struct, frozen=True):
+    """A doubt and its place in the flow: ``rule 'US mobile', condition 2``."""
+
+    doubt: Doubt
+    where: str
+
+
+class ExplainedCondition(msgspec.Struct, frozen=True, kw_only=True):
+    """A condition, the visitor's value, and the result."""
+
+    field: str
+    phrase: str
+    """The condition in words: ``from Germany``."""
+    value: str
+    """As text; empty if unknown."""
+    state: ValueState
+    verdict: ConditionVerdict
+    by_default: bool = False
+    """Whether the value was unknown, so that the condition's result for unknown values decided."""
+
+
+class ExplainedRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule and its result. ``rule_id`` is 0 if it is not saved."""
+
+    rule_id: int
+    name: str
+    verdict: RuleVerdict
+    conditions: tuple[ExplainedCondition, ...]
+
+
+class ExplainedShare(msgspec.Struct, frozen=True, kw_only=True):
+    """An item of a weighted choice. A draw from ``start`` to below ``end`` chooses it, both in [0, 1]."""
+
+    id: int
+    name: str
+    weight: int
+    percent: float
+    start: float = 0.0
+    end: float = 0.0
+    chosen: bool = False
+    left_out: NotServedReason | ClosedReason | None = None
+
+
+class ExplainedPath(msgspec.Struct, frozen=True, kw_only=True):
+    """A path with its share and its destinations."""
+
+    share: ExplainedShare
+    target: PathTarget
+    url: str = ""
+    campaign_id: int = 0
+    campaign_name: str = ""
+    landings: tuple[ExplainedShare, ...] = ()
+    offers: tuple[ExplainedShare, ...] = ()
+
+
+class ExplainedFlow(msgspec.Struct, frozen=True, kw_only=True):
+    """A flow on the visitor's route. ``percent``: share of such visitors who get here."""
+
+    flow_id: int
+    flow_version: int
+    name: str
+    percent: float = 100.0
+    rules: tuple[ExplainedRule, ...]
+    rule_id: int
+    """The rule that took the visitor; 0 with an empty name: the default paths did."""
+    rule_name: str
+    paths: tuple[ExplainedPath, ...]
+    """The paths of that rule, or the default paths."""
+    path_draw: float | None = None
+    """Where the draw fell, in [0, 1); None: nothing was drawn."""
+    landing_draw: float | None = None
+    offer_draw: float | None = None
+
+
+class DestinationShare(msgspec.Struct, frozen=True, kw_only=True):
+    """A destination and its share of such visitors. ``kind`` is None for the fallback URL."""
+
+    kind: PathTarget | None
+    id: int = 0
+    name: str
+    path_id: int = 0
+    path_name: str = ""
+    percent: float
+
+
+class RouteState(Explained):
+    """The state of an explanation."""
+
+    EXPLAINED = "explained", "Every decision is explained."
+    BEFORE_FLOWS = (
+        "before_flows",
+        "The click was recorded before flows existed. Its offer is stored, but not how it was chosen.",
+    )
+    PAUSED = "paused", "The campaign is paused, so visitors go to the fallback URL."
+    VERSION_MISSING = "version_missing", "The version of the flow at the time of the click is not stored."
+    NO_FLOW = (
+        "no_flow",
+        "No flow decided. The campaign was paused or had no offer, so the visitor went to the fallback URL.",
+    )
+
+
+class RouteExplanation(msgspec.Struct, frozen=True, kw_only=True):
+    """A visitor's route, explained. ``agrees``: whether the click's stored values lead to the same destination today."""
+
+    state: RouteState
+    flows: tuple[ExplainedFlow, ...] = ()
+    doubts: tuple[RouteDoubt, ...] = ()
+    destinations: tuple[DestinationShare, ...] = ()
+    """For a described visitor only."""
+    draw: int | None = None
+
+    @property
+    def agrees(self) -> bool:
+        return self.state is RouteState.EXPLAINED and not self.doubts

@@ -1,0 +1,95 @@
+"""Tables of what decides where visitors go. See ``tables``."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+)
+
+from clickloop.store.ledger.schema.metadata import metadata, number_column
+
+landings = Table(
+    "landings",
+    metadata,
+    number_column(),
+    Column("name", String(200), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("buttons", Integer, nullable=False),
+    Column("append_click_id", Boolean, nullable=False),
+    Column("tags", JSON, nullable=False, server_default="[]"),  # list of texts
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("archived_at", BigInteger),
+    Column("version", BigInteger, nullable=False, server_default="1"),
+    CheckConstraint("buttons BETWEEN 1 AND 50", name="buttons_in_range"),
+)
+
+lists = Table(
+    "lists",
+    metadata,
+    number_column(),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("entries", JSON, nullable=False, server_default="[]"),  # list of texts
+    Column("notes", Text, nullable=False, server_default=""),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("archived_at", BigInteger),
+    Column("version", BigInteger, nullable=False, server_default="1"),
+)
+
+flows = Table(
+    "flows",
+    metadata,
+    number_column(),
+    Column("name", String(200), nullable=False, server_default=""),  # of a shared flow
+    Column("campaign_id", ForeignKey("campaigns.id"), unique=True),  # whose own flow it is; none: it is shared
+    Column("parts", JSON, nullable=False, server_default="{}"),  # setup.flow.FlowParts
+    Column("tags", JSON, nullable=False, server_default="[]"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("archived_at", BigInteger),
+    Column("version", BigInteger, nullable=False, server_default="1"),
+    CheckConstraint("(name <> '') = (campaign_id IS NULL)", name="named_if_shared"),
+)
+
+flow_parts = Table(  # every rule and path that a flow ever had: old reports keep their names, and ids are never reused
+    "flow_parts",
+    metadata,
+    number_column(),
+    Column("flow_id", ForeignKey("flows.id"), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("archived_at", BigInteger),  # when it was removed from its flow
+    CheckConstraint("kind IN ('rule', 'path')", name="kind_known"),
+    Index("ix_flow_parts_flow_id", "flow_id"),
+)
+
+flow_references = Table(  # what the parts of a flow name, for looking up who uses a record
+    "flow_references",
+    metadata,
+    Column("flow_id", ForeignKey("flows.id"), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("referenced_id", Integer, nullable=False),
+    PrimaryKeyConstraint("flow_id", "kind", "referenced_id"),
+    CheckConstraint("kind IN ('offer', 'landing', 'campaign', 'list')", name="kind_known"),
+    Index("ix_flow_references_referenced", "kind", "referenced_id"),
+)
+
+flow_versions = Table(  # each saved version, by which the decisions of past clicks can be replayed
+    "flow_versions",
+    metadata,
+    Column("flow_id", ForeignKey("flows.id"), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("parts", JSON, nullable=False),
+    Column("saved_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("flow_id", "version"),
+)

@@ -1,0 +1,1 @@
+"""Taking and settling what visitors do on landing pages and directly tracked pages."""

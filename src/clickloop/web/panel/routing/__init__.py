@@ -1,0 +1,1 @@
+"""Pages of flows: rules, conditions and paths."""

@@ -1,0 +1,129 @@
+"""The visitor's cookie: what comes back is what was written, and nothing else is believed."""
+
+import base64
+import hashlib
+import random
+import time
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clickloop.click.visitor_cookie import (
+    MAX_BYTES,
+    MAX_CAMPAIGNS,
+    MAX_VALUE_BYTES,
+    MAX_VISITS,
+    NOBODY,
+    SeenCampaign,
+    Visit,
+    VisitorCookies,
+    VisitorState,
+)
+
+_KEY = bytes(range(32))
+_COOKIES = VisitorCookies(_KEY)
+_VISIT = Visit("01jx0000000000000000000000", 1_772_712_000, 7, 12, 3, 2**64 - 1, ((1, 4), (2, 9)))
+_SEEN = SeenCampaign(7, 0, 1_772_000_000, 1_772_712_000, 3, 12, 3, 4)
+_STATE = VisitorState((_VISIT,), (_SEEN,))
+
+
+def test_what_was_written_is_read() -> None:
+    assert _COOKIES.read(_COOKIES.write(_STATE)) == _STATE
+
+
+def test_a_cookie_of_an_earlier_key_is_read_and_written_anew_under_the_current_one() -> None:
+    renewed = VisitorCookies(bytes(32), also=(_KEY,))
+    assert renewed.read(_COOKIES.write(_STATE)) == _STATE
+    assert _COOKIES.read(renewed.write(_STATE)) == NOBODY
+
+
+def _signed(payload: bytes) -> str:
+    """A cookie that is signed rightly, whatever it holds."""
+    tag = hashlib.blake2s(payload, key=_KEY, digest_size=12, person=b"visitor").digest()
+    return "1" + base64.b64encode(tag + payload).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "1",
+        "1" + "A" * 16,
+        _COOKIES.write(_STATE)[:-1],
+        _COOKIES.write(_STATE)[:10],
+        "2" + _COOKIES.write(_STATE)[1:],
+        VisitorCookies(bytes(32)).write(_STATE),
+        "1" + "A" * 4095,
+        "1" + "é" * 40,
+        "1" + "A" * 16 + "=" * 7,
+        _signed(b"\xc1"),
+        _signed(msgspec.msgpack.encode([[], [["seven", 0, 0, 0, 0]]])),
+        _signed(msgspec.msgpack.encode({"visits": []})),
+    ],
+)
+def test_what_is_not_ours_as_it_is_counts_as_no_cookie(value: str) -> None:
+    assert _COOKIES.read(value) == NOBODY
+
+
+def test_every_changed_letter_is_noticed() -> None:
+    value = _COOKIES.write(_STATE)
+    chance = random.Random(3)
+    for place in range(len(value)):
+        other = chance.choice([letter for letter in "ABCxyz019-_" if letter != value[place]])
+        found = _COOKIES.read(value[:place] + other + value[place + 1 :])
+        # The last letter of base64 has bits that mean nothing: the same contents are no forgery.
+        assert found in (NOBODY, _STATE)
+        assert found == NOBODY or place == len(value) - 1
+
+
+def test_it_never_grows_beyond_its_bound_and_forgets_the_oldest() -> None:
+    state = NOBODY
+    for number in range(1, 200):
+        state = state.with_campaign(SeenCampaign(2**40 + number, 2**30, 2**33, 2**33, 10**6, 2**40, 2**40, 2**40))
+        state = state.with_visit(msgspec.structs.replace(_VISIT, click_id=f"{number:026}"))
+        value = _COOKIES.write(state)
+        assert len(value) <= MAX_BYTES
+        state = _COOKIES.read(value)
+        assert state.campaigns[0].campaign_id == 2**40 + number
+        assert state.visits[0].click_id == f"{number:026}"
+        assert len(state.visits) <= MAX_VISITS
+
+
+def test_long_values_of_several_visits_do_not_push_out_the_campaigns() -> None:
+    values = {"externalid": "x" * MAX_VALUE_BYTES}
+    state = NOBODY
+    for number in range(MAX_VISITS):
+        state = state.with_visit(msgspec.structs.replace(_VISIT, click_id=f"{number:026}", values=values))
+        state = state.with_campaign(SeenCampaign(number, 1, 1_772_000_000, 1_772_712_000, 3, 400, 20, 30))
+    read = _COOKIES.read(_COOKIES.write(state))
+    assert (read.visits[0].values, len(read.campaigns)) == (values, MAX_VISITS)
+
+
+def test_50_campaigns_of_a_usual_size_are_remembered() -> None:
+    state = _STATE
+    for number in range(1, 60):
+        state = state.with_campaign(SeenCampaign(number, 1, 1_772_000_000, 1_772_712_000, 3, 400 + number, 20, 30))
+    assert len(_COOKIES.read(_COOKIES.write(state)).campaigns) == MAX_CAMPAIGNS
+
+
+def test_a_visit_of_the_same_click_takes_the_place_of_the_earlier_one() -> None:
+    pressed = msgspec.structs.replace(_VISIT, pressed=((1, 4),))
+    other = msgspec.structs.replace(_VISIT, click_id="01jx0000000000000000000001")
+    state = _STATE.with_visit(other).with_visit(pressed)
+    assert state.visits == (pressed, other)
+    assert state.visit(_VISIT.click_id) == pressed
+    assert state.visit("none") is None
+
+
+@given(st.text(max_size=200))
+def test_no_text_breaks_reading(text: str) -> None:
+    assert _COOKIES.read(text) == NOBODY
+
+
+def test_reading_costs_in_proportion_to_the_bound_whatever_a_stranger_sends() -> None:
+    begun = time.process_time()
+    for _ in range(100):
+        assert _COOKIES.read("1" + "A" * 262_144) == NOBODY
+    assert time.process_time() - begun < 0.5
