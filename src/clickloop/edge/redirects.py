@@ -10,6 +10,7 @@ from clickloop.tracking.take import ClickRedirect, Edge
 
 SECOND_HOP_PATH = "/r/"
 _HTML = b"text/html; charset=utf-8"
+_FOUND = RedirectMode.FOUND  # looking up an enumeration's member costs more than comparing it
 _NO_REFERRER = b"referrer-policy: no-referrer\r\n"
 
 
@@ -25,6 +26,8 @@ class RedirectResponses:
     def __call__(self, redirected: ClickRedirect, request: HttpRequest) -> bytes:
         """Return the response that sends a visitor to ``location`` and sets their cookies."""
         cookies = cookie_line(redirected.click_id, request.secure) if redirected.click_id else b""
+        if redirected.mode is _FOUND and not redirected.visitor_cookie:  # first, because nearly all are
+            return redirect_response(redirected.location, cookies, request.keep_alive, self._date_line())
         if redirected.visitor_cookie:
             cookies += visitor_cookie_line(redirected.visitor_cookie, request.secure)
         location = redirected.location
