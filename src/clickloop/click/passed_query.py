@@ -27,7 +27,7 @@ PLATFORM_CLICK_IDS = frozenset(
         "yclid",  # Yandex
     }
 )
-"""Parameters in which ad platforms carry their click ids, in lower case. Users may add their own."""
+"""Parameters in which ad platforms carry their click ids, in lower case."""
 
 
 def with_passed_query(

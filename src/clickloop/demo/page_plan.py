@@ -41,7 +41,7 @@ class PageVisitor(msgspec.Struct, frozen=True, kw_only=True):
     presses: tuple[int, ...] = ()
     """Numbers of the buttons, in the order of pressing."""
     reloads: bool = False
-    """Whether they load the page again."""
+    """True if they reload the page."""
 
     @property
     def country(self) -> str:

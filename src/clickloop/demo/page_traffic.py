@@ -131,7 +131,7 @@ class _Browser:
             return answer.headers.get("Location", "")
 
     async def load(self, url: str) -> str:
-        """Return the text of a page of somebody else's. From then on it is the referrer, cut to its origin as browsers cut it."""
+        """Return the text of another site's page. From then on it is the referrer, cut to its origin as browsers cut it."""
         async with self._session.get(URL(url, encoded=True), headers=self._headers) as answer:
             text = await answer.text()
         parts = urlsplit(url)

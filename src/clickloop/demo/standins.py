@@ -121,7 +121,7 @@ LANDING_PATH, TRACKED_PATH = "/quiz", "/shop"
 
 
 class PageCode(msgspec.Struct, frozen=True):
-    """What the tracker gives to paste into a page: the links of its buttons, and the script."""
+    """Code to paste into a page: the links of its buttons, and the script."""
 
     links: tuple[str, ...]
     script: str

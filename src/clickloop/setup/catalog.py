@@ -111,8 +111,6 @@ class Catalog(msgspec.Struct, frozen=True):
     landings: tuple[CatalogLanding, ...] = ()
     flows: tuple[CatalogFlow, ...] = ()
     lists: tuple[CatalogList, ...] = ()
-    click_id_parameters: tuple[str, ...] = ()
-    """Lower-case names of further parameters that carry ad platforms' click ids."""
 
 
 def flows_by_campaign(catalog: Catalog) -> dict[int, CatalogFlow]:

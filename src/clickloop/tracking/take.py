@@ -175,8 +175,7 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     if target is not None and target.template is not None:
         location = _location(target, click, head, now_ms)
         if target.passes_query:
-            names = edge.routes.click_id_parameters
-            location = with_passed_query(location, arrival.query, target.place.pass_query, names)
+            location = with_passed_query(location, arrival.query, target.place.pass_query)
         click["target"] = location
     # Buffered: one write for all clicks of an event loop iteration. None is redirected before it.
     edge.clicks.gather(head + _encode(click)[1:])

@@ -26,7 +26,7 @@ class GeoBaseReport(msgspec.Struct, frozen=True, kw_only=True):
     """Unix milliseconds; 0 if unknown."""
     provides: tuple[GeoField, ...] = ()
     fault: str = ""
-    """Why the file, or its newest state, is not in use; empty if it is."""
+    """The reason why the file, or its newest state, is not in use; empty if it is."""
     attributions: tuple[Attribution, ...] = ()
     """Credits that its licence requires where its data are shown."""
 

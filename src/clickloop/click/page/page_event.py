@@ -67,7 +67,7 @@ class PageEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, g
     flags: str = ""
     """Values of ``PageEventFlag``, separated by commas."""
     screening: str = ""
-    """Why it is not counted, a value of ``Screening``."""
+    """The reason why it is not counted, a value of ``Screening``; empty if it is."""
     loaded_ms: int = 0
     """Milliseconds from navigation to the landing view."""
     events: dict[int, int] = {}

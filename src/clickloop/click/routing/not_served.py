@@ -1,4 +1,4 @@
-"""What of a campaign's flow serves no visitors, and why."""
+"""Offers, landings and URLs of a flow that serve no visitors, each with the reason."""
 
 import msgspec
 

@@ -6,7 +6,6 @@ from functools import partial
 import msgspec
 
 from clickloop.click.click_json import click_json
-from clickloop.click.passed_query import PLATFORM_CLICK_IDS
 from clickloop.click.routing.arriving_visitor import ArrivingVisitor, Getter, getter_of
 from clickloop.click.routing.conditions import SharedTests, Value
 from clickloop.click.routing.destination import Destination, Destinations, PathPlace, RedirectTarget, fallback_template
@@ -166,8 +165,6 @@ class Routes:
         self._fallback_url = fallback_url
         self.instance_fallback = fallback_template(fallback_url)
         """The instance's fallback URL for visitors without a known campaign, or None."""
-        self.click_id_parameters = PLATFORM_CLICK_IDS | frozenset(catalog.click_id_parameters)
-        """Lower-case names of the parameters that carry ad platforms' click ids."""
         self._routes: dict[bytes, Route] = {}
         self._tests: SharedTests = {}
 

@@ -54,7 +54,7 @@ class BacktestResult(msgspec.Struct, frozen=True, kw_only=True):
 
     all: ClickSum = ClickSum()
     moved: ClickSum = ClickSum()
-    """Those with another destination: landing, offer, URL, 404 or fallback."""
+    """Clicks with another destination: landing, offer, URL, 404 or fallback."""
     without_draw: int = 0
     """Clicks for which nothing was drawn. Their draw is derived from the click id, so chance alone moves some of them."""
     unjudged: tuple[UnjudgedField, ...] = ()
