@@ -120,12 +120,14 @@ def recall_text(recall: Recall[Item]) -> str:
 def read_recall(text: str, id_of: Callable[[Item], int]) -> Recall[Item] | None:
     """Return a recall from the text of ``recall_text``; None if it is empty or damaged."""
     parts = text.split(";") if text else []
-    if len(parts) != 2 + 2 * len(_CHOICES) or parts[0] not in Bind or parts[1] not in Rotation:
+    if len(parts) != 2 + 2 * len(_CHOICES):
         return None
-    lists = [_ids(part) for part in parts[2:]]
-    paths, landings, offers, *seen = lists
-    memory = Memory(paths, next(iter(landings), 0), next(iter(offers), 0), *seen)
-    return Recall(Bind(parts[0]), Rotation(parts[1]), id_of, memory)
+    try:
+        bind, rotation = Bind(parts[0]), Rotation(parts[1])
+    except ValueError:
+        return None
+    paths, landings, offers, *seen = (_ids(part) for part in parts[2:])
+    return Recall(bind, rotation, id_of, Memory(paths, next(iter(landings), 0), next(iter(offers), 0), *seen))
 
 
 def _ids(text: str) -> tuple[int, ...]:
