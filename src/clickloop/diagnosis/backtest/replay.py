@@ -11,7 +11,7 @@ from clickloop.click.routing.flow import ReadyFlow, ReadyPath, Weighted, draw_af
 from clickloop.click.routing.recall import PATH_CHOICE
 from clickloop.diagnosis.backtest.field_reader import ComparedFields, FieldReader, columns_of, is_unjudged
 from clickloop.diagnosis.backtest.result import UnjudgedField
-from clickloop.diagnosis.route.explaining import ItemKey
+from clickloop.diagnosis.route.recalled import ItemKey
 from clickloop.diagnosis.route.recorded import KeptValues
 from clickloop.report.click_rows import ConversionSum
 from clickloop.setup.flow import MAX_DEPTH, PathTarget
