@@ -19,8 +19,16 @@ from clickloop.click.routing.destination import RedirectTarget
 from clickloop.click.routing.routes import Route, Routes, hops_text
 from clickloop.click.screening import screen
 from clickloop.click.trial_mark import TEST_BYTES, is_test
-from clickloop.click.visitor import USERAGENT_CHARACTERS, EncodedDevice, EncodedLanguage, EncodedPlace, Visitors
-from clickloop.click.visitor_cookie import NOBODY, Visit, VisitorCookies, VisitorState, remember_visit
+from clickloop.click.visitor import USERAGENT_CHARACTERS, Visitors
+from clickloop.click.visitor_cookie import (
+    NOBODY,
+    Visit,
+    VisitorCookies,
+    VisitorState,
+    remember_campaign,
+    unique_since,
+)
+from clickloop.click.visitor_hash import VisitorHashes
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock
 from clickloop.conversion.condensed import condensed
@@ -112,6 +120,7 @@ class Edge(msgspec.Struct):
     draw: Callable[[], int]
     """Returns a random number of 63 bits."""
     cookies: VisitorCookies
+    visitor_hashes: VisitorHashes
     currency: str
     secure: bool = False
     """Whether visitors use https even if no proxy says so. Cookies are then marked Secure."""
@@ -153,13 +162,14 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     click["click_id"] = click_id = edge.click_ids.new(now_ms)
     if b"referer" in headers:
         click["referrer"] = escape_bytes(headers[b"referer"][:MAX_VALUE_CHARACTERS])
-    click["unique"] = b"cookie" not in headers or not cookie_value(headers[b"cookie"])
+    state, since = add_uniqueness(edge, arrival, route, click, now_ms)
     click["domain"] = arrival.host
     place = edge.visitors.place_of(arrival.ip)
     language = edge.visitors.language_of(headers.get(b"accept-language", b""))
-    target, draw, state = route.only, 0, None
+    target, draw = route.only, 0
     if target is None or target.landing_id:
-        target, draw, state = _destination(edge, route, arrival, click, device, place, language, now_ms)
+        visitor = ArrivingVisitor(now_ms, arrival.ip, device.device, device.useragent, place.place, language.tag, click)
+        target, draw = _destination(edge, route, visitor, click, state)
     if target is route.fallback:
         add_flag(click, Flag.FALLBACK)
     if screening is not None:
@@ -182,38 +192,60 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     if target is None:
         return ClickRedirect(click_id, "")
     redirect = ClickRedirect(click_id, location, target.place.redirect, route.campaign.redirect_domain)
-    if target.landing_id or state is not None:
-        visit = remembered_visit(edge, route, target, click, now_ms, draw) if target.landing_id else None
-        state = remember_visit(state or visitor_state(edge, headers), route, visit, now_ms)
+    if target.landing_id:
+        visit = remembered_visit(edge, route, target, click, now_ms, draw)
+        state = state.with_visit(visit.for_cookie())
+    if screening is None:
+        state = remember_campaign(state, route.campaign, now_ms // 1000, since)
+    if state is not NOBODY:
         redirect.visitor_cookie = edge.cookies.write(state)
     return redirect
 
 
+def add_uniqueness(
+    edge: Edge, arrival: EdgeRequest, route: Route, click: dict[str, Any], now_ms: int
+) -> tuple[VisitorState, int | None]:
+    """Add to the click whether it is unique by the visitor's cookie, and what settling needs to recognise visitors without one.
+
+    Return the contents of the cookie, and the result of ``visitor_cookie.unique_since``.
+    """
+    headers = arrival.headers
+    state, cookie = read_visitor_cookie(edge, headers) if b"cookie" in headers else (NOBODY, "")
+    since = unique_since(state, route.campaign, now_ms // 1000) if cookie else None
+    useragent = headers.get(b"user-agent", b"")
+    if arrival.ip:  # else all browsers of a kind would look alike
+        click["visitor"] = edge.visitor_hashes.today(arrival.ip, useragent, now_ms)
+    if route.campaign.unique_epoch:
+        click["unique_epoch"] = route.campaign.unique_epoch
+    if since is not None:
+        click["known"] = True
+        return state, since
+    click["unique"] = True
+    if cookie:
+        # Tabs opened at the same moment bring the same cookie, and so do its copies: settling counts it once.
+        click["cookie"] = edge.cookies.fingerprint(cookie)
+    elif arrival.ip:
+        click["visitor_before"] = edge.visitor_hashes.yesterday(arrival.ip, useragent, now_ms)
+    if route.uniqueness:
+        click.update(route.uniqueness)
+    return state, None
+
+
 def _destination(
-    edge: Edge,
-    route: Route,
-    arrival: EdgeRequest,
-    click: dict[str, Any],
-    device: EncodedDevice,
-    place: EncodedPlace,
-    language: EncodedLanguage,
-    now_ms: int,
-) -> tuple[RedirectTarget | None, int, VisitorState | None]:
-    """Return the destination of a visitor, its draw, and the contents of their cookie if it was read."""
+    edge: Edge, route: Route, visitor: ArrivingVisitor, click: dict[str, Any], state: VisitorState
+) -> tuple[RedirectTarget | None, int]:
+    """Return the destination of a visitor and its draw. ``state``: the contents of their cookie."""
     draw = edge.draw()
     if route.only is not None:
         click["draw"] = draw  # chooses the offer when the visitor presses a button
-        return route.only, draw, None
+        return route.only, draw
     if route.simple is not None:
         click["draw"] = draw
         chosen = route.simple.items.choose(draw, route.simple.choice)
-        return None if chosen is None else chosen.target, draw, None
-    state = None
+        return None if chosen is None else chosen.target, draw
     if route.counts_visits:
-        state = visitor_state(edge, arrival.headers)
         click["visit_number"] = state.visits_of(route.campaign.id) + 1
-    visitor = ArrivingVisitor(now_ms, arrival.ip, device.device, device.useragent, place.place, language.tag, click)
-    return *route_visitor(route, visitor, click, draw), state
+    return route_visitor(route, visitor, click, draw)
 
 
 def route_visitor(
@@ -274,12 +306,23 @@ def remembered_visit(
 
 def visitor_state(edge: Edge, headers: dict[bytes, bytes]) -> VisitorState:
     """Return the contents of the visitor's signed cookie, the first that is ours."""
+    return read_visitor_cookie(edge, headers)[0]
+
+
+def read_visitor_cookie(edge: Edge, headers: dict[bytes, bytes]) -> tuple[VisitorState, str]:
+    """Return the contents and the value of the visitor's signed cookie, the first that is ours; an empty value if none is."""
     header = headers.get(b"cookie", b"")
-    state = edge.cookies.read(cookie_value(header, VISITOR_COOKIE))
+    value = cookie_value(header, VISITOR_COOKIE)
+    if not value:
+        return NOBODY, ""
+    state = edge.cookies.read(value)
     if state is not NOBODY:
-        return state
-    states = map(edge.cookies.read, cookie_values(header, VISITOR_COOKIE))
-    return next((other for other in states if other is not NOBODY), NOBODY)
+        return state, value
+    for other in cookie_values(header, VISITOR_COOKIE):
+        state = edge.cookies.read(other)
+        if state is not NOBODY:
+            return state, other
+    return NOBODY, ""
 
 
 def record_clicks(edge: Edge) -> None:

@@ -26,7 +26,7 @@ from clickloop.click.redirect import cookie_values
 from clickloop.click.routing.destination import Destination, RedirectTarget
 from clickloop.click.routing.flow import ReadyPath, draw_after_hop
 from clickloop.click.screening import screen
-from clickloop.click.visitor_cookie import NOBODY, Visit, VisitorState
+from clickloop.click.visitor_cookie import NOBODY, Visit, VisitorState, remember_campaign
 from clickloop.click_id import ClickId
 from clickloop.macro import EncodingContext
 from clickloop.setup.redirect import PassQuery
@@ -148,7 +148,11 @@ def take_landing_click(
     if screening is None and choice.offer is not None and PageEventFlag.REPEATED not in choice.flags:
         pressed = replace(visit, pressed=with_pressed(visit.pressed, choice.button, choice.offer.target.offer_id))
         edge.recent_visits.remember(pressed)
-        redirect.visitor_cookie = edge.cookies.write(search.state.with_visit(pressed.for_cookie()))
+        state = search.state.with_visit(pressed.for_cookie())
+        if state.campaign(visit.campaign_id) is None:
+            # The page of a visitor tracked directly could set no cookie. Without the campaign in it, they would be new again.
+            state = remember_campaign(state, route.campaign, visit.at, None)
+        redirect.visitor_cookie = edge.cookies.write(state)
     return redirect
 
 
