@@ -12,13 +12,14 @@ from clickloop.click.click_values import click_values
 from clickloop.click.continent import continent_of
 from clickloop.click.geo.geo_base import FixedPlace
 from clickloop.click.place import Place
-from clickloop.click.redirect import COOKIE
+from clickloop.click.redirect import VISITOR_COOKIE
 from clickloop.click.routing.destination import Destination, RedirectTarget
 from clickloop.click.routing.flow import ReadyPath
 from clickloop.click.routing.route import Route
 from clickloop.click.routing.routes import Routes
 from clickloop.click.visitor import Visitors
-from clickloop.click.visitor_cookie import VisitorCookies
+from clickloop.click.visitor_cookie import NOBODY, VisitorCookies, remember_campaign
+from clickloop.click.visitor_hash import VisitorHashes
 from clickloop.click_id import KEY_BYTES, ClickIds
 from clickloop.diagnosis.macro_origin import MacroValue, OriginContext, origins_of
 from clickloop.diagnosis.simulation import DestinationKind, IgnoredParameter, OfferChance, Redirect
@@ -193,13 +194,14 @@ def record_visit(
         page_events=stream,
         draw=lambda: 1 << 62,
         cookies=VisitorCookies(UNUSED_KEY),
+        visitor_hashes=VisitorHashes(UNUSED_KEY),
         currency=currency,
     )
     headers = {
         b"user-agent": unescape_bytes(visitor.useragent),
         b"accept-language": unescape_bytes(visitor.language),
         b"referer": unescape_bytes(visitor.referrer),
-        b"cookie": f"{COOKIE}={click_ids.new(now_ms)}".encode() if visitor.returning else b"",
+        b"cookie": _cookie_header(edge, campaign.key, now_ms) if visitor.returning else b"",
     }
     request = _Request(
         method=b"GET",
@@ -211,6 +213,15 @@ def record_visit(
     )
     take_click(edge, request, campaign.key.encode())
     return msgspec.json.decode(stream.records[0], type=Click)
+
+
+def _cookie_header(edge: Edge, key: str, now_ms: int) -> bytes:
+    """Return the header of a visitor who has just been to the campaign."""
+    route = edge.routes.find(key.encode())
+    if route is None:
+        return b""
+    state = remember_campaign(NOBODY, route.campaign, now_ms // 1000, None)
+    return f"{VISITOR_COOKIE}={edge.cookies.write(state)}".encode()
 
 
 def _examples(source: TrafficSource) -> dict[str, str]:
