@@ -192,8 +192,16 @@ class VisitorCookies:
 
 
 def _shortened(state: VisitorState) -> VisitorState:
-    """Return the state without its oldest campaign or visit, whichever kind is larger. The latest visit is dropped last."""
+    """Return the state without its oldest memory, else without its oldest campaign or visit, whichever kind is larger.
+
+    The latest visit is dropped last. So is the latest memory, which is of the campaign that the cookie is written for.
+    """
     visits, campaigns = state.visits, state.campaigns
+    with_memory = [place for place, seen in enumerate(campaigns) if place and seen.memory is not None]
+    if with_memory:
+        place = with_memory[-1]
+        forgotten = replace(campaigns[place], memory=None)
+        return VisitorState(visits, (*campaigns[:place], forgotten, *campaigns[place + 1 :]))
     if campaigns and (len(visits) <= 1 or len(_encode(campaigns)) >= len(_encode(visits))):
         return VisitorState(visits, campaigns[:-1])
     return VisitorState(visits[:-1], campaigns)
