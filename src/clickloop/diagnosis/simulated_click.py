@@ -36,6 +36,10 @@ _OTHER_NAMES = RESERVED_NAMES - {EXTERNAL_ID, COST}
 _NO_ROW = "Not stored: the traffic source has no row with this name (case-sensitive)."
 _ROW_OFF = "Not stored: the parameter is not tracked."
 Share = TypeVar("Share", LandingShare, OfferShare)
+FIRST_VISIT = (
+    "These are the chances of a first visit. The campaign sends returning visitors by what they saw before: describe one under "
+    "Route on the campaign's page."
+)
 UNUSED_KEY = bytes(KEY_BYTES)
 """A key that no tracker uses, so that its click ids are accepted nowhere."""
 
@@ -262,7 +266,13 @@ def redirect_of(setting: SimulationSetup, only: SimulationSetup, click: Click) -
     target = _target_of(only.route, click)
     chances = _chances(setting, click.rule_id)
     if target is None or target.template is None:
-        return Redirect(to=DestinationKind.NOWHERE, url="", chances=chances, left_out=route.left_out)
+        return Redirect(
+            to=DestinationKind.NOWHERE,
+            url="",
+            chances=chances,
+            left_out=route.left_out,
+            returning=FIRST_VISIT if route.remembers else "",
+        )
     offer = next((offer for offer in setting.catalog.offers if offer.id == target.offer_id), None)
     landing = next((landing for landing in setting.catalog.landings if landing.id == target.landing_id), None)
     names = target.source.names
@@ -285,6 +295,7 @@ def redirect_of(setting: SimulationSetup, only: SimulationSetup, click: Click) -
         landing_name=landing.name if landing else "",
         chances=chances,
         left_out=route.left_out,
+        returning=FIRST_VISIT if route.remembers else "",
         macros=macros,
         left_untouched=target.source.unknown,
     )
