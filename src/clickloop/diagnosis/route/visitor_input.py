@@ -46,7 +46,7 @@ _DEVICE_FIELDS = {
 _ALWAYS_KNOWN = {"unique": "yes", "visit_number": "1"}
 
 
-class PreviousVisits(msgspec.Struct, kw_only=True):
+class PreviousVisits(msgspec.Struct, frozen=True, kw_only=True):
     """What the cookie of a described visitor remembers of the campaign. Ids of 0 mean none."""
 
     path_id: Annotated[int, Meta(ge=0, description="Path of the previous visit.")] = 0
