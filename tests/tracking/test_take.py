@@ -13,6 +13,7 @@ from clickloop.click.routing.routes import Routes
 from clickloop.click.trial_mark import TEST_PARAMETER, new_mark
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
+from clickloop.click.visitor_hash import VisitorHashes
 from clickloop.click_id import ClickId, ClickIds
 from clickloop.conversion.notice import Channel, RawNotice, RefusalReason
 from clickloop.edge.message import HttpRequest
@@ -97,6 +98,7 @@ def an_edge(
         page_events=Paper(),
         draw=lambda: 1 << 62,
         cookies=VisitorCookies(b"k" * 16),
+        visitor_hashes=VisitorHashes(b"k" * 16),
         currency="USD",
     )
     return edge, clicks, notices
