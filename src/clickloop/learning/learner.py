@@ -1,0 +1,100 @@
+"""Learn the weights of a split from what its items earned. Pure: the moment is passed in, and its minute is the seed."""
+
+from collections.abc import Mapping, Sequence
+
+from clickloop.clock import HOUR_MS
+from clickloop.learning.evidence import Delays, ItemCounts, ItemKind, ItemPeriod, LearnedItem, LearnedSplit, minute_of
+from clickloop.learning.maturity import delay_of, learned_from
+from clickloop.learning.sampling import Belief, belief_in, interval, prior_of, wins
+from clickloop.learning.splits import Split
+from clickloop.learning.weights import WHOLE, weights_of
+
+ItemKey = tuple[int, ItemKind, int]
+"""Path, kind and id of a landing or offer."""
+DelaysOf = Mapping[tuple[ItemKind, int], Delays]
+"""The delays of a goal's conversions by kind and id."""
+MIN_CHANGE = WHOLE // 50
+"""A weight that moved by less is within the chance of the draws; publishing it would only make every edge compile its flows again."""
+MAX_AGE_MS = HOUR_MS
+"""After this the evidence is stored again although the weights are about the same."""
+
+
+def periods_of(split: Split, delays: DelaysOf, now_ms: int) -> list[ItemPeriod]:
+    """Return the periods of visits to count, one per item. It is empty where visits count only when the window has passed."""
+    since = now_ms - split.learning.window_hours * HOUR_MS
+    return [
+        ItemPeriod(
+            split.path_id,
+            split.kind,
+            id_,
+            split.learning.goal,
+            since,
+            max(since, now_ms - delay_of(split.learning, delays.get((split.kind, id_)))),
+        )
+        for id_, _ in split.items
+    ]
+
+
+def learn(
+    split: Split, counts: Mapping[ItemKey, ItemCounts], delays: DelaysOf, now_ms: int, currency: str
+) -> LearnedSplit | None:
+    """Return the weights of a split with their evidence; None as long as no visit that counts has reached the goal.
+
+    The weights depend on nothing but the split, the counts and the minute.
+    """
+    of_items = [counts.get((split.path_id, split.kind, id_), ItemCounts()) for id_, _ in split.items]
+    prior = prior_of(of_items)
+    if prior is None:
+        return None
+    beliefs = [belief_in(one, prior, split.learning.goal) for one in of_items]
+    weights = weights_of(wins(beliefs, minute_of(now_ms)), split.learning.least_share)
+    rows = zip(split.items, of_items, beliefs, weights, strict=True)
+    return LearnedSplit(
+        path_id=split.path_id,
+        kind=split.kind,
+        goal=split.learning.goal,
+        window_hours=split.learning.window_hours,
+        least_share=split.learning.least_share,
+        learned_at=now_ms,
+        currency=currency,
+        items=tuple(_item(split, item, one, belief, weight, delays) for item, one, belief, weight in rows),
+    )
+
+
+def _item(
+    split: Split, item: tuple[int, int], counts: ItemCounts, belief: Belief, weight: int, delays: DelaysOf
+) -> LearnedItem:
+    id_, user_weight = item
+    low, high = interval(belief)
+    own = delays.get((split.kind, id_))
+    return LearnedItem(
+        id=id_,
+        weight=weight,
+        user_weight=user_weight,
+        visits=counts.visits,
+        conversions=counts.conversions,
+        successes=counts.successes,
+        revenue_micros=counts.revenue_micros,
+        value=belief.alpha / (belief.alpha + belief.beta) * belief.payout,
+        low=low,
+        high=high,
+        delay_ms=delay_of(split.learning, own),
+        delay_conversions=learned_from(split.learning, own),
+    )
+
+
+def frozen_shares(split: Split, kept: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Return the last weights for the items that a frozen split has today. One that was added since gets the least share."""
+    known = dict(kept)
+    least = max(split.learning.least_share * WHOLE // 100, 1)
+    return tuple((id_, known.get(id_, least)) for id_, _ in split.items)
+
+
+def is_worth_publishing(before: LearnedSplit | None, after: LearnedSplit) -> bool:
+    """Return whether weights differ from the published ones by more than chance, or their evidence is old."""
+    if before is None or [item.id for item in before.items] != [item.id for item in after.items]:
+        return True
+    if (before.goal, before.least_share) != (after.goal, after.least_share):
+        return True
+    moved = max(abs(old.weight - new.weight) for old, new in zip(before.items, after.items, strict=True))
+    return moved >= MIN_CHANGE or after.learned_at - before.learned_at >= MAX_AGE_MS
