@@ -104,7 +104,17 @@ class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
     browser: str = ""
     browser_version: str = ""
     unique: bool = False
-    """Whether the visitor came without a cookie of ours."""
+    """Whether this is the visitor's first click within the campaign's uniqueness: by their signed cookie; without one, settling decides."""
+    known: bool = False
+    """Whether the signed cookie knew the visitor, so that it alone decided ``unique``."""
+    unique_epoch: int = 0
+    """How often the campaign's uniqueness had been reset."""
+    seen: str = ""
+    """What the cookie remembered of the campaign, where bind or rotation use it."""
+    instead_of: int = 0
+    """The offer whose cap sent the visitor on to ``offer_id``."""
+    routing_state: int = 0
+    """Version of the routing state, if it affects the flow; 0: none."""
     visit_number: int = 0
     """1 for the visitor's first visit to the campaign; 0 if not counted."""
     marks: str = ""

@@ -33,6 +33,7 @@ from clickloop.machine.sealed_file import SealedFileError
 from clickloop.record_id import EntropyPool, RecordIds
 from clickloop.setup.catalog import Catalog, CatalogFile
 from clickloop.setup.instance import InstanceSettings, startup_settings
+from clickloop.setup.routing_state import NO_STATE, RoutingStateFile
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.identity import confirmed_id, edge_click_ids
 from clickloop.store.journal.group_commit import GroupCommit
@@ -48,31 +49,39 @@ RESERVED_DESCRIPTORS = 64
 
 
 class CatalogReloader:
-    """Replaces an edge's routes when the catalog changes. An unreadable catalog leaves the previous one in force."""
+    """Replaces an edge's routes when the catalog or the routing state changes. An unreadable file leaves what was in force."""
 
-    def __init__(self, catalog_file: CatalogFile, edge: Edge, started: InstanceSettings) -> None:
+    def __init__(
+        self, catalog_file: CatalogFile, state_file: RoutingStateFile, edge: Edge, started: InstanceSettings
+    ) -> None:
         self._catalog_file = catalog_file
+        self._state_file = state_file
+        self._state = NO_STATE
         self._edge = edge
         self._started = started
         self._take(catalog_file.fallback() or Catalog())
         self._unreadable = RateLimitedLog("the catalog cannot be read: the last one stays in force")
 
     def reload_if_changed(self) -> bool:
-        """Load a changed catalog and return whether there was one. Costs one ``stat`` otherwise."""
+        """Load what has changed and return whether there was a new catalog. Costs two ``stat`` calls otherwise."""
+        catalog = state = None
         try:
+            state = self._state_file.changed()
             catalog = self._catalog_file.changed()
         except (OSError, SealedFileError) as fault:
             self._unreadable(fault=str(fault))
-            return False
-        if catalog is None:
-            return False
-        self._take(catalog)
-        log("catalog taken", campaigns=len(self._edge.routes))
-        return True
+        if state is not None:
+            self._state = state
+        if catalog is not None:
+            self._take(catalog)
+            log("catalog taken", campaigns=len(self._edge.routes))
+        elif state is not None:
+            self._edge.routes = self._edge.routes.with_state(state)
+        return catalog is not None
 
     def _take(self, catalog: Catalog) -> None:
         instance = catalog.instance or self._started
-        self._edge.routes = Routes(catalog, instance.fallback_url)
+        self._edge.routes = Routes(catalog, instance.fallback_url, self._state)
         self._edge.currency = instance.currency
         self._edge.secure = instance.public_url.startswith("https://")
         self._edge.visitors.set_ip_storage(instance.ip_storage)
@@ -99,7 +108,8 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
             stopped.set()
 
     commit, deferred_commit = GroupCommit(notices), GroupCommit(deferred)
-    catalog_reloader = CatalogReloader(catalog_file, edge, startup_settings(settings))
+    state_file = RoutingStateFile(folder, confirmed_id(folder))
+    catalog_reloader = CatalogReloader(catalog_file, state_file, edge, startup_settings(settings))
     # Before the socket is served, so that the first visitor finds the campaigns.
     catalog_reloader.reload_if_changed()
     reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)

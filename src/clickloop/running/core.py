@@ -53,6 +53,7 @@ from clickloop.tracking.click_progress import ClickProgress, LandingClicks
 from clickloop.tracking.notices import Intake
 from clickloop.tracking.pausing import SettlingPauses
 from clickloop.tracking.retention import find_last_seen_at
+from clickloop.tracking.routing_states import RoutingStates
 
 
 class Core:
@@ -83,6 +84,7 @@ class Core:
             limits=DeliveryLimits(connections=settings.delivery_connections, deadline_seconds=settings.attempt_seconds),
             on_hold=self.hold.current is not None,
         )
+        self.routing_states = RoutingStates(ledger, folder, installation.id, wall_clock)
         self.watch = FolderWatch(
             folder,
             key,

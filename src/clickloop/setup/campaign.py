@@ -14,9 +14,11 @@ from clickloop.log_filter import MAX_ID
 from clickloop.money import MAX_MICROS
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.flow import FlowParts, OfferShare, default_offers, with_default_offers
+from clickloop.setup.mark import MarkSetting
 from clickloop.setup.money_text import MoneyText, read_money
 from clickloop.setup.record import OneLine, RecordFields, Tags, line_faults, with_changes
 from clickloop.setup.redirect import PassQuery, RedirectMode
+from clickloop.setup.returning import DEFAULT_UNIQUE_SECONDS, Bind, Rotation, UniqueBy
 from clickloop.setup.source_rows import FixedRow
 from clickloop.setup.tags import clean_tags, tag_faults
 from clickloop.setup.traffic_source import TrafficSource
@@ -129,6 +131,21 @@ Passing = Annotated[
         "platforms, such as gclid and fbclid."
     ),
 ]
+UniqueSeconds = Annotated[
+    int,
+    Meta(
+        description="Seconds for which a visitor who comes again is not unique. 0: for ever.",
+        examples=[DEFAULT_UNIQUE_SECONDS],
+    ),
+]
+UniqueScope = Annotated[
+    UniqueBy, Meta(description="Whether a visitor is unique per campaign, or on the whole instance.")
+]
+Binding = Annotated[Bind, Meta(description="What a returning visitor gets again, if it is still served.")]
+Rotating = Annotated[Rotation, Meta(description="unseen: what a returning visitor has not seen yet comes first.")]
+Marks = Annotated[
+    tuple[MarkSetting, ...], Meta(description="Marks that differ from the instance's settings for this campaign.")
+]
 
 
 class CampaignFields(RecordFields, frozen=True, kw_only=True):
@@ -150,6 +167,12 @@ class CampaignFields(RecordFields, frozen=True, kw_only=True):
     flow: OwnFlow = FlowParts()
     tags: Tags = ()
     notes: Notes = ""
+    unique_within_seconds: UniqueSeconds = DEFAULT_UNIQUE_SECONDS
+    unique_by: UniqueScope = UniqueBy.CAMPAIGN
+    unique_epoch: Annotated[int, Meta(description="How often the campaign's uniqueness was reset.")] = 0
+    bind: Binding = Bind.NONE
+    rotation: Rotating = Rotation.RANDOM
+    marks: Marks = ()
 
 
 class Campaign(CampaignFields, frozen=True, kw_only=True):
@@ -206,6 +229,11 @@ class CampaignChange(msgspec.Struct, kw_only=True):
     offers: Offers | UnsetType = UNSET
     tags: Tags | UnsetType = UNSET
     notes: Notes | UnsetType = UNSET
+    unique_within_seconds: UniqueSeconds | UnsetType = UNSET
+    unique_by: UniqueScope | UnsetType = UNSET
+    bind: Binding | UnsetType = UNSET
+    rotation: Rotating | UnsetType = UNSET
+    marks: Marks | UnsetType = UNSET
 
 
 class NewCampaign(CampaignChange, kw_only=True):

@@ -16,7 +16,9 @@ from msgspec.structs import replace
 from clickloop.machine.sealed_file import SealedFileError, unseal, write_sealed
 from clickloop.setup.flow import FlowParts, OfferShare, Path
 from clickloop.setup.instance import InstanceSettings
+from clickloop.setup.mark import MarkSetting
 from clickloop.setup.redirect import PassQuery, RedirectMode
+from clickloop.setup.returning import DEFAULT_UNIQUE_SECONDS, Bind, Rotation, UniqueBy
 
 FILE_NAME = "catalog.json"
 COPY_NAME = "catalog.copy.json"
@@ -90,6 +92,14 @@ class CatalogCampaign(msgspec.Struct, frozen=True):
     redirect_domain: str = ""
     """Host of a double meta refresh's second page; empty: the link's own."""
     pass_query: PassQuery = PassQuery.NONE
+    unique_within_seconds: int = DEFAULT_UNIQUE_SECONDS
+    """0: for ever."""
+    unique_by: UniqueBy = UniqueBy.CAMPAIGN
+    unique_epoch: int = 0
+    bind: Bind = Bind.NONE
+    rotation: Rotation = Rotation.RANDOM
+    marks: tuple[MarkSetting, ...] = ()
+    """Those that differ from the instance's."""
 
 
 class Catalog(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from clickloop.log_filter import MAX_ID
 from clickloop.setup.condition import MAX_CONDITIONS, Condition, Operator, condition_faults
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError, text_faults
+from clickloop.setup.learning import Learning
 from clickloop.setup.redirect import PassQuery, RedirectMode
 from clickloop.setup.web_address import address_faults
 
@@ -87,6 +88,10 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     pass_query: Annotated[
         PassQuery | None, Meta(description="Parameters of the link to pass on. null: the campaign's setting.")
+    ] = None
+    learning: Annotated[
+        Learning | None,
+        Meta(description="How the weights of landings and offers follow what they earn. null: the weights are fixed."),
     ] = None
 
 

@@ -11,6 +11,7 @@ import msgspec
 from clickloop.config import SettingError, Settings
 from clickloop.explained import Explained
 from clickloop.setup.fault import FaultCode, FieldFault, currency_faults
+from clickloop.setup.mark import MarkSetting
 from clickloop.setup.web_address import address_faults
 
 MAX_DOMAINS = 100  # each request's host is compared with them
@@ -43,6 +44,12 @@ class InstanceSettings(msgspec.Struct, frozen=True, kw_only=True):
     click_keep_days: int = 0
     """Days after which clicks are deleted; 0: never."""
     ip_storage: IpStorage = IpStorage.FULL
+    marks: tuple[MarkSetting, ...] = ()
+    """Marks that differ from their defaults."""
+    ip_lists: tuple[int, ...] = ()
+    """Named lists of addresses and CIDR ranges for the mark ``listed_ip``."""
+    useragent_lists: tuple[int, ...] = ()
+    """Named lists of parts of user agents for the mark ``listed_useragent``."""
 
     def own_hosts(self) -> frozenset[str]:
         """Return the hosts of this tracker, lower case, with port if any."""
@@ -59,6 +66,9 @@ class SavedSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     time_zone: str | None = None
     click_keep_days: int | None = None
     ip_storage: IpStorage | None = None
+    marks: tuple[MarkSetting, ...] | None = None
+    ip_lists: tuple[int, ...] | None = None
+    useragent_lists: tuple[int, ...] | None = None
 
     def over(self, started: InstanceSettings) -> InstanceSettings:
         """Return the settings in effect if the tracker was started with ``started``."""

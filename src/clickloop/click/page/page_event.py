@@ -72,3 +72,5 @@ class PageEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, g
     """Milliseconds from navigation to the landing view."""
     events: dict[int, int] = {}
     """``event1``…``event30`` by number, in millionths."""
+    instead_of: int = 0
+    """The offer whose cap sent the visitor on to ``offer_id``."""

@@ -32,6 +32,10 @@ class PathPlace(msgspec.Struct, frozen=True, gc=False):
     path_name: str = ""
     redirect: RedirectMode = RedirectMode.FOUND
     pass_query: PassQuery = PassQuery.NONE
+    routing_state: int = 0
+    """Version of the routing state, if it affects the flow."""
+    instead_of: int = 0
+    """The path's own offer, whose cap is reached."""
 
 
 class RedirectTarget(msgspec.Struct, frozen=True, gc=False):
@@ -132,6 +136,8 @@ class Destinations:
             "landing_id": landing_id,
             "offer_id": offer_id,
             "network_id": network_id,
+            "instead_of": place.instead_of,
+            "routing_state": place.routing_state,
         }
         template = quick = None
         source = parse(_ascii(url), self._rows)

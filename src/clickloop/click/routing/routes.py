@@ -24,6 +24,7 @@ from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogFlow
 from clickloop.setup.condition import QUERY_PREFIX
 from clickloop.setup.flow import MAX_DEPTH, FlowParts, Path, PathTarget, flow_of_path
 from clickloop.setup.own_link import OwnLinks
+from clickloop.setup.routing_state import NO_STATE, RoutingState, with_learned_weights
 from clickloop.setup.source_rows import ROW_FIELDS
 
 
@@ -154,7 +155,11 @@ class Route(msgspec.Struct, frozen=True, gc=False):
 class Routes:
     """All campaigns of a catalog by key. Effectively immutable: a campaign is prepared on its first use."""
 
-    def __init__(self, catalog: Catalog, fallback_url: str) -> None:
+    def __init__(self, catalog: Catalog, fallback_url: str, state: RoutingState = NO_STATE) -> None:
+        """``state``: the caps in force and the learned weights."""
+        self._catalog = catalog
+        self._state = state
+        self._instead_of_capped = {one.offer_id: one.instead_id for one in state.capped}
         self._campaigns = {campaign.key.encode(): campaign for campaign in catalog.campaigns}
         self._by_id = {campaign.id: campaign for campaign in catalog.campaigns}
         self._flows = {flow.id: flow for flow in catalog.flows}
@@ -167,6 +172,12 @@ class Routes:
         """The instance's fallback URL for visitors without a known campaign, or None."""
         self._routes: dict[bytes, Route] = {}
         self._tests: SharedTests = {}
+
+    def with_state(self, state: RoutingState) -> "Routes":
+        """Return the same campaigns with another routing state. What conditions compiled to is shared."""
+        routes = Routes(self._catalog, self._fallback_url, state)
+        routes._tests = self._tests
+        return routes
 
     def __len__(self) -> int:
         return len(self._campaigns)
@@ -236,13 +247,18 @@ class Routes:
         """Return a campaign's flow, or ``parts`` of it, compiled for the link of ``origin``. Add what it leaves out to ``left_out``."""
         flow = self._flow_of(campaign)
         parts = parts or flow.parts
+        routing_state = self._state.version if self._state.affects(parts) else 0
+        parts = with_learned_weights(parts, self._state)
         flow_id = max(flow.id, 0)  # clicks name no flow that a catalog from before flows stands in for
         rule_names = {rule.id: rule.name for rule in parts.rules}
 
         def item_of(rule_id: int, path: Path, kind: PathTarget, item_id: int) -> Destination | None:
-            reason = self.why_not_served(path, kind, item_id)
+            instead_of = 0
+            if kind is PathTarget.OFFER and item_id in self._instead_of_capped:
+                instead_of, item_id = item_id, self._instead_of_capped[item_id]
+            reason = self.why_not_served(path, kind, item_id, instead_of)
             if reason is not None:
-                left_out.append(NotServed(kind, item_id, path.id, reason))
+                left_out.append(NotServed(kind, instead_of or item_id, path.id, reason))
                 return None
             place = PathPlace(
                 flow_id=flow_id,
@@ -253,6 +269,8 @@ class Routes:
                 path_name=path.name,
                 redirect=path.redirect or origin.redirect,
                 pass_query=path.pass_query or origin.pass_query,
+                routing_state=routing_state,
+                instead_of=instead_of,
             )
             match kind:
                 case PathTarget.OFFER:
@@ -295,14 +313,20 @@ class Routes:
                 hops[campaign_id] = self._ready(origin, self._by_id[campaign_id], destinations, [])
                 self._add_hops(origin, hops[campaign_id], destinations, hops, depth - 1)
 
-    def why_not_served(self, path: Path, kind: PathTarget, item_id: int) -> NotServedReason | None:
-        """Return why a path does not serve one of its destinations, or None if it does."""
+    def why_not_served(self, path: Path, kind: PathTarget, item_id: int, instead_of: int = 0) -> NotServedReason | None:
+        """Return why a path does not serve one of its destinations, or None if it does.
+
+        ``instead_of``: the path's own offer, whose cap is reached.
+        """
         match kind:
             case PathTarget.OFFER:
+                if instead_of and not item_id:
+                    return NotServedReason.CAPPED
                 offer = self._offers.get(item_id)
                 if offer is None:
                     return NotServedReason.OFFER_GONE
-                if not any(share.weight for share in path.offers if share.offer_id == item_id):
+                own_id = instead_of or item_id
+                if not any(share.weight for share in path.offers if share.offer_id == own_id):
                     return NotServedReason.NO_WEIGHT
                 return self._looping(offer.url)
             case PathTarget.LANDING_AND_OFFER:

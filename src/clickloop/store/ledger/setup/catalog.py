@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
+import msgspec
 from sqlalchemy import Connection, Text, cast, func, select
 
 from clickloop.setup.campaign import ClickCost
@@ -16,7 +17,9 @@ from clickloop.setup.catalog import (
     CatalogRow,
 )
 from clickloop.setup.flow import MAX_DEPTH, FlowReferences, references_of
+from clickloop.setup.mark import MarkSetting
 from clickloop.setup.redirect import PassQuery, RedirectMode
+from clickloop.setup.returning import Bind, Rotation, UniqueBy
 from clickloop.store.ledger.schema.tables import (
     campaigns,
     flows,
@@ -92,6 +95,12 @@ def _campaigns(tx: Connection, campaign_ids: Collection[int] | None = None) -> l
             campaigns.c.redirect,
             campaigns.c.redirect_domain,
             campaigns.c.pass_query,
+            campaigns.c.unique_within_seconds,
+            campaigns.c.unique_by,
+            campaigns.c.unique_epoch,
+            campaigns.c.bind,
+            campaigns.c.rotation,
+            campaigns.c.marks,
             func.coalesce(campaigns.c.flow_id, own.c.id, 0).label("flow_id"),
         )
         .join(traffic_sources, traffic_sources.c.id == campaigns.c.source_id)
@@ -119,6 +128,12 @@ def _campaigns(tx: Connection, campaign_ids: Collection[int] | None = None) -> l
             redirect=RedirectMode(row.redirect),
             redirect_domain=row.redirect_domain,
             pass_query=PassQuery(row.pass_query),
+            unique_within_seconds=row.unique_within_seconds,
+            unique_by=UniqueBy(row.unique_by),
+            unique_epoch=row.unique_epoch,
+            bind=Bind(row.bind),
+            rotation=Rotation(row.rotation),
+            marks=msgspec.convert(row.marks, tuple[MarkSetting, ...]),
         )
         for row in found
     ]

@@ -1,0 +1,99 @@
+"""Marks of suspicious traffic: the closed list, its switches and thresholds. A mark changes no figure but clean clicks."""
+
+import enum
+from collections.abc import Iterable
+from typing import Annotated, Self
+
+import msgspec
+from msgspec import Meta
+
+
+class MarkMoment(enum.StrEnum):
+    """When a mark is given."""
+
+    REQUEST = "request"
+    """Before the redirect, so that rules can use it."""
+    SETTLING = "settling"
+    """When the click is counted, within a second."""
+    LATER = "later"
+    """By what the visitor does, or fails to do, on the landing."""
+
+
+class Mark(enum.StrEnum):
+    """A mark, with the sentence shown for it, its moment, whether it is on by default, and its default threshold."""
+
+    sentence: str
+    moment: MarkMoment
+    is_default: bool
+    threshold: int
+    """0: it has none."""
+
+    # The defaults satisfy the type checker, to which looking up a member by value looks like creating one.
+    def __new__(
+        cls,
+        value: str,
+        sentence: str = "",
+        moment: MarkMoment = MarkMoment.REQUEST,
+        threshold: int = 0,
+        is_default: bool = True,
+    ) -> Self:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.sentence, member.moment, member.threshold, member.is_default = sentence, moment, threshold, is_default
+        return member
+
+    BOT_USERAGENT = "bot_useragent", "The user agent is that of a known crawler or script."
+    DATACENTER = "datacenter", "The address belongs to a hosting company."
+    LISTED_IP = "listed_ip", "The address is in one of your lists."
+    LISTED_USERAGENT = "listed_useragent", "The user agent contains an entry of one of your lists."
+    NO_REFERRER = "no_referrer", "The visitor sent no referrer.", MarkMoment.REQUEST, 0, False
+    UNKNOWN_DEVICE = "unknown_device", "Neither device nor browser is known."
+    LANGUAGE_COUNTRY = (
+        "language_country",
+        "The browser's language is not spoken in the visitor's country.",
+        MarkMoment.REQUEST,
+        0,
+        False,
+    )
+    FREQUENT_IP = "frequent_ip", "More clicks per minute from this address.", MarkMoment.SETTLING, 60
+    FREQUENT_CAMPAIGN = (
+        "frequent_campaign",
+        "More clicks per minute from this address on this campaign.",
+        MarkMoment.SETTLING,
+        60,
+    )
+    REPEAT = (
+        "repeat",
+        "The same visitor clicked on this campaign moments before, in milliseconds.",
+        MarkMoment.SETTLING,
+        2_000,
+    )
+    REUSED_EXTERNAL_ID = (
+        "reused_external_id",
+        "Several clicks of a day carry this external ID.",
+        MarkMoment.SETTLING,
+        2,
+    )
+    FAST_CLICK = "fast_click", "The landing's button was pressed after fewer milliseconds.", MarkMoment.LATER, 800
+    NO_VIEW = "no_view", "The landing's script reported no view within this many seconds.", MarkMoment.LATER, 60
+
+
+MAX_THRESHOLD = 1_000_000
+
+
+class MarkSetting(msgspec.Struct, frozen=True):
+    """A mark's switch and threshold."""
+
+    mark: Annotated[Mark, Meta(description="The mark.")]
+    on: Annotated[bool, Meta(description="Whether clicks get it.")] = True
+    threshold: Annotated[int, Meta(description="Threshold of a mark that has one. Leave out to use the default.")] = 0
+    """0: the default."""
+
+
+DEFAULT_MARKS = tuple(MarkSetting(mark, mark.is_default, mark.threshold) for mark in Mark)
+
+
+def marks_in_force(instance: Iterable[MarkSetting], campaign: Iterable[MarkSetting]) -> tuple[MarkSetting, ...]:
+    """Return the setting of every mark: the campaign's, else the instance's, else the default."""
+    chosen = {setting.mark: setting for setting in (*DEFAULT_MARKS, *instance, *campaign)}
+    return tuple(MarkSetting(mark, setting.on, setting.threshold or mark.threshold) for mark, setting in chosen.items())

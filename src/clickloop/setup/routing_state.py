@@ -1,0 +1,119 @@
+"""The routing state: caps in force and learned weights. The core publishes it beside the catalog, since it changes more often.
+
+It is written to ``routing.json`` in the data folder. Each version is kept in the ledger, so that past clicks can be explained.
+"""
+
+import os
+import pathlib
+from typing import Literal
+
+import msgspec
+
+from clickloop.machine.sealed_file import unseal, write_sealed
+from clickloop.setup.flow import FlowParts, Path
+
+FILE_NAME = "routing.json"
+
+
+class CappedOffer(msgspec.Struct, frozen=True, array_like=True):
+    """An offer whose cap is reached. ``instead_id``: where its visitors go, after all further caps; 0: it is out of the rotation."""
+
+    offer_id: int
+    instead_id: int = 0
+
+
+class LearnedShares(msgspec.Struct, frozen=True, array_like=True):
+    """The learned weights of a path's landings or offers: pairs of id and weight."""
+
+    path_id: int
+    kind: Literal["landings", "offers"]
+    shares: tuple[tuple[int, int], ...]
+
+
+class RoutingState(msgspec.Struct, frozen=True):
+    """The caps in force and the learned weights."""
+
+    version: int = 0
+    capped: tuple[CappedOffer, ...] = ()
+    learned: tuple[LearnedShares, ...] = ()
+    installation: str = ""
+    """Id of the installation that it belongs to."""
+
+    def affects(self, parts: FlowParts) -> bool:
+        """Return whether it changes where a flow's visitors go."""
+        if not self.capped and not self.learned:
+            return False
+        capped = {one.offer_id for one in self.capped}
+        learned = {one.path_id for one in self.learned}
+        return any(
+            path.id in learned or any(share.offer_id in capped for share in path.offers) for _, path in parts.paths()
+        )
+
+
+NO_STATE = RoutingState()
+
+
+def with_learned_weights(parts: FlowParts, state: RoutingState) -> FlowParts:
+    """Return a flow with the learned weights of its learning paths. Items without a learned weight keep the user's."""
+    if not state.learned:
+        return parts
+    learned = {(one.path_id, one.kind): dict(one.shares) for one in state.learned}
+
+    def weighted(path: Path) -> Path:
+        if path.learning is None:
+            return path
+        landings, offers = learned.get((path.id, "landings"), {}), learned.get((path.id, "offers"), {})
+        return msgspec.structs.replace(
+            path,
+            # An item that the user switched off stays off.
+            landings=tuple(
+                msgspec.structs.replace(share, weight=landings.get(share.landing_id, share.weight))
+                if share.weight
+                else share
+                for share in path.landings
+            ),
+            offers=tuple(
+                msgspec.structs.replace(share, weight=offers.get(share.offer_id, share.weight))
+                if share.weight
+                else share
+                for share in path.offers
+            ),
+        )
+
+    return FlowParts(
+        rules=tuple(
+            msgspec.structs.replace(rule, paths=tuple(weighted(path) for path in rule.paths)) for rule in parts.rules
+        ),
+        default_paths=tuple(weighted(path) for path in parts.default_paths),
+    )
+
+
+def write_routing_state(folder: pathlib.Path, state: RoutingState) -> None:
+    """Write the state atomically. Raise OSError."""
+    write_sealed(folder / FILE_NAME, state)
+
+
+class RoutingStateFile:
+    """Watches the file of the routing state. ``installation``: the installation it must belong to; empty: any."""
+
+    def __init__(self, folder: pathlib.Path, installation: str = "") -> None:
+        self._path = folder / FILE_NAME
+        self._installation = installation
+        self._seen: tuple[int, int, int] | None = None
+
+    def changed(self) -> RoutingState | None:
+        """Return the state if it has changed since the last call, or this is the first. Otherwise, and without a file, None.
+
+        Raise SealedFileError or OSError.
+        """
+        try:
+            found = os.stat(self._path)
+        except FileNotFoundError:
+            return None
+        stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if stamp == self._seen:
+            return None
+        self._seen = stamp
+        state = unseal(self._path.read_bytes(), RoutingState, str(self._path))
+        # A file that was copied here from another installation names other offers.
+        return state if state.installation in ("", self._installation) or not self._installation else None
