@@ -1,24 +1,11 @@
 """What is counted of a learning path's landings and offers, and the evidence that is kept with each weight. Records only."""
 
-import enum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
-from clickloop.setup.learning import Goal
-
-
-class ItemKind(enum.StrEnum):
-    """What a path chooses among."""
-
-    LANDINGS = "landings"
-    OFFERS = "offers"
-
-    @property
-    def noun(self) -> str:
-        """Return the word for one of them."""
-        return self.value.removesuffix("s")
+from clickloop.setup.learning import Goal, ItemKind
 
 
 class ItemPeriod(msgspec.Struct, frozen=True):
@@ -39,13 +26,21 @@ class ItemCounts(msgspec.Struct, frozen=True, kw_only=True):
 
     visits: int = 0
     conversions: int = 0
-    """Confirmed and pending ones."""
+    """Confirmed and pending ones; for the goal landing CTR, landing clicks."""
     successes: int = 0
     """Visits with at least one conversion; for the goal landing CTR, with a landing click."""
     revenue_micros: int = 0
     """Payouts of confirmed and pending conversions in the instance's currency."""
     revenue_squares: float = 0.0
     """Sum over visits of the square of their payouts, in units of the currency: how much payouts vary."""
+
+
+class DelayedItem(NamedTuple):
+    """A landing or offer whose delays are learned. ``by_landing_click``: how long its landing clicks take, not its conversions."""
+
+    kind: ItemKind
+    item_id: int
+    by_landing_click: bool
 
 
 class Delays(msgspec.Struct, frozen=True):
@@ -62,10 +57,14 @@ class LearnedItem(msgspec.Struct, frozen=True, kw_only=True):
     weight: Annotated[int, Meta(description="Its weight of 1,000.", examples=[612])]
     user_weight: Annotated[int, Meta(description="The weight that the user set.")]
     visits: Annotated[int, Meta(description="Visits old enough to count.", examples=[1920])]
-    conversions: Annotated[int, Meta(description="Their conversions, pending ones included.", examples=[41])]
-    successes: Annotated[
-        int, Meta(description="Visits with a conversion; for the goal landing_ctr, with a landing click.")
+    conversions: Annotated[
+        int,
+        Meta(
+            description="Their conversions, pending ones included; for the goal landing_ctr, their landing clicks.",
+            examples=[41],
+        ),
     ]
+    successes: Annotated[int, Meta(description="Visits with at least one of them.")]
     revenue_micros: Annotated[
         int, Meta(description="Their payouts in the instance's currency, pending ones included, in millionths.")
     ]

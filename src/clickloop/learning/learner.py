@@ -3,20 +3,25 @@
 from collections.abc import Mapping, Sequence
 
 from clickloop.clock import HOUR_MS
-from clickloop.learning.evidence import Delays, ItemCounts, ItemKind, ItemPeriod, LearnedItem, LearnedSplit, minute_of
+from clickloop.learning.evidence import DelayedItem, Delays, ItemCounts, ItemPeriod, LearnedItem, LearnedSplit, minute_of
 from clickloop.learning.maturity import delay_of, learned_from
 from clickloop.learning.sampling import Belief, belief_in, interval, prior_of, wins
 from clickloop.learning.splits import Split
 from clickloop.learning.weights import WHOLE, weights_of
+from clickloop.setup.learning import Goal, ItemKind
 
 ItemKey = tuple[int, ItemKind, int]
 """Path, kind and id of a landing or offer."""
-DelaysOf = Mapping[tuple[ItemKind, int], Delays]
-"""The delays of a goal's conversions by kind and id."""
+DelaysOf = Mapping[DelayedItem, Delays]
 MIN_CHANGE = WHOLE // 50
 """A weight that moved by less is within the chance of the draws; publishing it would only make every edge compile its flows again."""
 MAX_AGE_MS = HOUR_MS
 """After this the evidence is stored again although the weights are about the same."""
+
+
+def delayed_item(split: Split, item_id: int) -> DelayedItem:
+    """Return whose delays tell when an item's visits count."""
+    return DelayedItem(split.kind, item_id, split.learning.goal is Goal.LANDING_CTR)
 
 
 def periods_of(split: Split, delays: DelaysOf, now_ms: int) -> list[ItemPeriod]:
@@ -29,7 +34,7 @@ def periods_of(split: Split, delays: DelaysOf, now_ms: int) -> list[ItemPeriod]:
             id_,
             split.learning.goal,
             since,
-            max(since, now_ms - delay_of(split.learning, delays.get((split.kind, id_)))),
+            max(since, now_ms - delay_of(split.learning, delays.get(delayed_item(split, id_)))),
         )
         for id_, _ in split.items
     ]
@@ -66,7 +71,7 @@ def _item(
 ) -> LearnedItem:
     id_, user_weight = item
     low, high = interval(belief)
-    own = delays.get((split.kind, id_))
+    own = delays.get(delayed_item(split, id_))
     return LearnedItem(
         id=id_,
         weight=weight,

@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from clickloop.explained import Explained
-from clickloop.learning.evidence import ItemKind
 from clickloop.setup.flow import FlowParts, Path, PathTarget
-from clickloop.setup.learning import Goal, Learning
+from clickloop.setup.learning import Goal, ItemKind, Learning
 
 IsServed = Callable[[ItemKind, int], bool]
 """Returns whether a landing or offer can get visitors."""

@@ -10,6 +10,18 @@ MAX_WINDOW_HOURS = 24 * 90
 MAX_LEAST_SHARE = 50
 
 
+class ItemKind(enum.StrEnum):
+    """What a path chooses among."""
+
+    LANDINGS = "landings"
+    OFFERS = "offers"
+
+    @property
+    def noun(self) -> str:
+        """Return the word for one of them."""
+        return self.value.removesuffix("s")
+
+
 class Goal(enum.StrEnum):
     """What a learning path aims for."""
 

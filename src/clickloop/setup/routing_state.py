@@ -5,12 +5,12 @@ It is written to ``routing.json`` in the data folder. Each version is kept in th
 
 import os
 import pathlib
-from typing import Literal
 
 import msgspec
 
 from clickloop.machine.sealed_file import unseal, write_sealed
 from clickloop.setup.flow import FlowParts, Path
+from clickloop.setup.learning import ItemKind
 
 FILE_NAME = "routing.json"
 
@@ -26,7 +26,7 @@ class LearnedShares(msgspec.Struct, frozen=True, array_like=True):
     """The learned weights of a path's landings or offers: pairs of id and weight."""
 
     path_id: int
-    kind: Literal["landings", "offers"]
+    kind: ItemKind
     shares: tuple[tuple[int, int], ...]
 
 
@@ -62,7 +62,7 @@ def with_learned_weights(parts: FlowParts, state: RoutingState) -> FlowParts:
     def weighted(path: Path) -> Path:
         if path.learning is None:
             return path
-        landings, offers = learned.get((path.id, "landings"), {}), learned.get((path.id, "offers"), {})
+        landings, offers = learned.get((path.id, ItemKind.LANDINGS), {}), learned.get((path.id, ItemKind.OFFERS), {})
         return msgspec.structs.replace(
             path,
             # An item that the user switched off stays off.
