@@ -76,7 +76,10 @@ class LearnedItem(msgspec.Struct, frozen=True, kw_only=True):
     high: Annotated[float, Meta(description="Upper end of that interval.")]
     delay_ms: Annotated[int, Meta(description="Age in milliseconds at which its visits count.")]
     delay_conversions: Annotated[
-        int, Meta(description="Conversions that this age was learned from; 0: it is a default or was set.")
+        int,
+        Meta(
+            description="Its own conversions that this age was learned from; 0: it was set, or is that of the other items, or the default."
+        ),
     ]
 
 

@@ -12,7 +12,7 @@ import msgspec
 from clickloop.learning.evidence import ItemCounts
 from clickloop.setup.learning import Goal
 
-MAX_DRAWS = 2_000
+MAX_DRAWS = 4_000
 """Draws per item: a share of them is exact to about one percent."""
 MIN_DRAWS = 200
 MAX_ALL_DRAWS = 50_000
@@ -79,7 +79,7 @@ def draws_for(items: int) -> int:
 
 def wins(beliefs: Sequence[Belief], seed: int) -> list[int]:
     """Return how many of the draws each item wins. The same beliefs and seed give the same answer on every machine."""
-    chance = Random(seed)  # noqa: S311 – reproducible on purpose
+    chance = Random(seed)
     draw_one: list[Callable[[Random], float]] = [belief.draw for belief in beliefs]
     won = [0] * len(beliefs)
     for _ in range(draws_for(len(beliefs))):

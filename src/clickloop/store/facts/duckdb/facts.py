@@ -40,7 +40,6 @@ from clickloop.store.facts.duckdb.unknown_shares import unknown_shares
 from clickloop.store.facts.duckdb.verifying import verify
 from clickloop.store.facts.facts import (
     MAX_PAGE_EVENTS,
-    FactsError,
     KnownOfPageEvents,
     SegmentRefusedError,
     Verification,

@@ -76,6 +76,18 @@ def parts_in_force(tx: Connection, campaign_id: int) -> FlowParts | None:
     return None if text is None else parts_of(text)
 
 
+def learning_flows(tx: Connection) -> list[FlowParts]:
+    """Return the flows of live campaigns and live shared flows that have a path that learns."""
+    text = cast(flows.c.parts, Text)
+    query = (
+        select(text)
+        .outerjoin(campaigns, campaigns.c.id == flows.c.campaign_id)
+        # As text: few flows learn, and the others need not be decoded every minute.
+        .where(flows.c.archived_at.is_(None), campaigns.c.archived_at.is_(None), text.contains('"learning": {'))
+    )
+    return [parts_of(row) for row in tx.scalars(query)]
+
+
 def flow_version(tx: Connection, flow_id: int, version: int) -> FlowParts | None:
     """Return a flow as it was at a version, or None."""
     query = select(cast(flow_versions.c.parts, Text)).where(
