@@ -5,6 +5,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.market import FIVE_OFFERS, Outcome, TrueOffer, simulate
 from clickloop.clock import HOUR_MS, MINUTE_MS
 from clickloop.learning.evidence import DelayedItem, Delays, ItemCounts, ItemPeriod, LearnedSplit
 from clickloop.learning.learner import frozen_shares, is_worth_publishing, learn, periods_of
@@ -14,7 +15,6 @@ from clickloop.learning.splits import LearningObstacle, Split, obstacle_of, spli
 from clickloop.learning.weights import WHOLE, weights_of
 from clickloop.setup.flow import LandingShare, OfferShare, Path, PathTarget
 from clickloop.setup.learning import Goal, ItemKind, Learning
-from tests.learning.market import Outcome, TrueOffer, simulate
 
 NOW = 1_760_000_000_000
 OFFERS, LANDINGS = ItemKind.OFFERS, ItemKind.LANDINGS
@@ -46,14 +46,7 @@ def weights(split: Split, *counts: ItemCounts, now_ms: int = NOW) -> list[int]:
 
 
 def test_five_offers_of_known_rates_earn_nine_tenths_of_the_best_one_over_the_second_half() -> None:
-    offers = [
-        TrueOffer(1, 0.010, 8),
-        TrueOffer(2, 0.015, 8),
-        TrueOffer(3, 0.020, 8, delay_hours=4),
-        TrueOffer(4, 0.012, 14),
-        TrueOffer(5, 0.030, 8, delay_hours=3),
-    ]
-    outcome = simulate(offers, visits=40_000, days=4, learn_every_minutes=120)
+    outcome = simulate(FIVE_OFFERS, visits=40_000, days=4, learn_every_minutes=120)
     assert outcome.second_half >= 0.9
     assert outcome.lowest_share >= 0.05
     assert outcome.best - outcome.learned < (outcome.best - outcome.even) / 2
