@@ -20,10 +20,10 @@ _ids = ClickIds(b"k" * 32)
 class Earnings:
     """Facts to load clicks, landing clicks and conversions into."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, facts: FactsStore | None = None) -> None:
         self.folder = folder
-        self.facts: FactsStore = open_facts(folder / "facts.duckdb")
-        self._number = 0
+        self.facts = facts or open_facts(folder / "facts.duckdb")
+        self._number = 0  # of files, events and rows of the outbox
 
     def click(self, at: int, **fields: object) -> Click:
         """Load a visit of the path and return its click."""

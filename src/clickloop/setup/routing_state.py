@@ -9,6 +9,7 @@ import pathlib
 import msgspec
 
 from clickloop.machine.sealed_file import unseal, write_sealed
+from clickloop.setup.catalog import Catalog
 from clickloop.setup.flow import FlowParts, Path
 from clickloop.setup.learning import ItemKind
 
@@ -86,6 +87,14 @@ def with_learned_weights(parts: FlowParts, state: RoutingState) -> FlowParts:
         ),
         default_paths=tuple(weighted(path) for path in parts.default_paths),
     )
+
+
+def with_learned_flows(catalog: Catalog, state: RoutingState) -> Catalog:
+    """Return a catalog whose flows have the learned weights."""
+    if not state.learned:
+        return catalog
+    flows = (msgspec.structs.replace(flow, parts=with_learned_weights(flow.parts, state)) for flow in catalog.flows)
+    return msgspec.structs.replace(catalog, flows=tuple(flows))
 
 
 def write_routing_state(folder: pathlib.Path, state: RoutingState) -> None:
