@@ -171,3 +171,12 @@ def test_least_shares_of_more_than_everything_are_refused(learner: Learner) -> N
     body = {"flow": {"default_paths": [{"learning": {"least_share": 21}, "offers": offers}]}}
     answer = learner.instance.api.patch("/api/v1/campaigns/1", json=body)
     assert learner.instance.faults(answer) == {"flow.default_paths[0].learning.least_share": "out_of_range"}
+
+
+def test_the_check_counts_the_visits_of_a_path_that_learns(learner: Learner) -> None:
+    learner.earn(1, 150, 0)
+    (finding,) = [one for one in learner.instance.got("check")["findings"] if one["code"] == "path_cannot_learn"]
+    assert finding["severity"] == "warning"
+    assert "150 visits of its offers count" in finding["sentence"]
+    learner.earn(2, 10, 1)
+    assert all(one["code"] != "path_cannot_learn" for one in learner.instance.got("check")["findings"])

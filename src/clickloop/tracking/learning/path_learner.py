@@ -1,11 +1,12 @@
 """The worker that learns the weights of paths: each minute it counts, decides, stores the evidence, and publishes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
 from clickloop.clock import DAY_MS, Clock
-from clickloop.learning.evidence import ItemCounts, LearnedSplit
+from clickloop.learning.evidence import DelayedItem, ItemCounts, ItemPeriod, LearnedSplit
 from clickloop.learning.learner import (
     DelaysOf,
     ItemKey,
@@ -21,7 +22,6 @@ from clickloop.report.rate_text import E12
 from clickloop.setup.flow import FlowParts, FlowReferences, references_of
 from clickloop.setup.learning import ItemKind
 from clickloop.setup.routing_state import LearnedShares
-from clickloop.store.facts.facts import FactsReader
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.learned_weights import SplitKey, delete_learned, insert_learned, latest_learned
 from clickloop.store.ledger.setup.flows import learning_flows
@@ -31,6 +31,18 @@ from clickloop.tracking.routing_states import RoutingStates
 
 KEEP_DAYS = 30
 """Days that superseded weights and their evidence are kept for explained routes."""
+
+
+class LearningFacts(Protocol):
+    """What a learner reads of the facts; see ``FactsReader``."""
+
+    def learning_counts(self, periods: Sequence[ItemPeriod], rates: Mapping[str, int]) -> Mapping[ItemKey, ItemCounts]:
+        """Return the sums of the visits of learning paths."""
+        ...
+
+    def delays(self, items: Collection[DelayedItem], since_at: int, percentile: float) -> DelaysOf:
+        """Return how long conversions took."""
+        ...
 
 
 class LearningSetup(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +58,7 @@ class PathLearner:
     """Learns the weights of all paths that have ``learning``. Call ``step`` from one thread."""
 
     def __init__(
-        self, ledger: Ledger, facts: FactsReader, states: RoutingStates, currency: Callable[[], str], clock: Clock
+        self, ledger: Ledger, facts: LearningFacts, states: RoutingStates, currency: Callable[[], str], clock: Clock
     ) -> None:
         """``currency``: returns that of the instance, in which payouts are compared."""
         self._ledger = ledger
@@ -115,7 +127,7 @@ def read_learning_setup(ledger: Ledger, currency: str, now_ms: int) -> LearningS
 
 
 def count_splits(
-    facts: FactsReader, splits: Sequence[Split], rates: Mapping[str, int], now_ms: int
+    facts: LearningFacts, splits: Sequence[Split], rates: Mapping[str, int], now_ms: int
 ) -> tuple[DelaysOf, Mapping[ItemKey, ItemCounts]]:
     """Return how long the items' conversions take, and the sums of their matured visits."""
     items = {
