@@ -175,17 +175,16 @@ def flow_view(
     weighted = _weighted_parts(draft)
     rules = tuple(
         _rule_view(
-            rule,
+            draft,
             number,
             known,
             owner,
             shares,
+            weights,
             is_open=number in open_parts,
             shows_weights=number in weighted,
-            weights=weights,
-            is_last=not any(one.is_active for one in draft.rules[number + 1 :]),
         )
-        for number, rule in enumerate(draft.rules)
+        for number in range(len(draft.rules))
     )
     default = _default_view(draft, known, owner, weights, is_open=None in open_parts, shows_weights=None in weighted)
     rows = sum(
@@ -246,17 +245,17 @@ def _fitting(wanted: list[tuple[int | None, int]], most: int) -> set[int | None]
 
 
 def _rule_view(
-    rule: RuleDraft,
+    draft: FlowDraft,
     number: int,
     known: FlowNames,
     owner: FlowOwner,
     shares: Mapping[str, float],
+    weights: Weights,
     *,
     is_open: bool,
     shows_weights: bool,
-    weights: Weights,
-    is_last: bool,
 ) -> RuleEditorView:
+    rule, further = draft.rules[number], draft.rules[number + 1 :]
     at, place = f"{owner.prefix}rules[{number}]", f"rules[{number}]"
     return RuleEditorView(
         at=at,
@@ -264,7 +263,7 @@ def _rule_view(
         anchor=anchor_of(place),
         number=number,
         draft=rule,
-        sentence=_sentence(rule, known, is_last=is_last),
+        sentence=_sentence(rule, known, is_last=not any(one.is_active for one in further)),
         is_open=is_open,
         is_too_large=field_count(rule) > MAX_OPEN_FIELDS,
         shows_weights=shows_weights,
