@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,11 @@ from litestar.testing import TestClient
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
 from clickloop.click.page.page_event import PageEvent, PageEventKind
+from clickloop.learning.evidence import DelayedItem, Delays, ItemCounts, ItemPeriod
 from clickloop.report.click_rows import ConversionSum
 from clickloop.report.evidence import ClickEvidence, LandingEvidence
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
+from clickloop.setup.learning import ItemKind
 from clickloop.store.facts.facts import FactsError, Verification
 from clickloop.web.api.application import create_api, description
 from tests.store.ledger.test_page_audit import zeroed_page_of
@@ -233,6 +235,14 @@ class BrokenFacts:
         raise self.error
 
     def recent_landing_clicks(self, since: int, campaign_id: int | None = None) -> list[LandingEvidence]:
+        raise self.error
+
+    def learning_counts(
+        self, periods: Sequence[ItemPeriod], rates: Mapping[str, int]
+    ) -> dict[tuple[int, ItemKind, int], ItemCounts]:
+        raise self.error
+
+    def delays(self, items: Collection[DelayedItem], since_at: int, percentile: float) -> dict[DelayedItem, Delays]:
         raise self.error
 
     def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:
