@@ -10,6 +10,7 @@ from clickloop.click.click_log import ClickFilter
 from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.report.click_rows import ConversionSum
 from clickloop.report.evidence import ClickEvidence, LandingEvidence
+from clickloop.report.offer_visits import OfferVisits
 from clickloop.report.page_event_fact import PageEventFact
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
 from clickloop.store.journal.segment import SegmentContents
@@ -131,6 +132,14 @@ class FactsReader(Protocol):
         """Return the conversions of those clicks, by click id and currency. Clicks without any are absent."""
         ...
 
+    def offer_visits(self, offer_ids: Collection[int], since: int, until: int) -> dict[int, OfferVisits]:
+        """Return the counted visits of offers from ``since`` to before ``until``; absent without any."""
+        ...
+
+    def sent_on(self, offer_id: int, since: int, until: int) -> dict[int, int]:
+        """Return, by the offer that they went to, the counted visitors whom an offer's cap sent on in that time."""
+        ...
+
     def verify(self, first_column: int = 0, seconds: float = float("inf")) -> Verification:
         """Read every block, or as many columns as the time allows, at least one. Raise FactsError."""
         ...
@@ -189,6 +198,10 @@ class FactsStore(FactsReader, Protocol):
 
     def loads(self) -> int:
         """Return the number of loads ever committed."""
+        ...
+
+    def rows_loaded(self) -> int:
+        """Return the number of rows added since the store was opened: while it stays, so do all counts. Costs nothing."""
         ...
 
     def installation(self) -> str:
