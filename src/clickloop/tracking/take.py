@@ -11,7 +11,7 @@ from clickloop.click.click_values import click_values
 from clickloop.click.page.carried_values import carried_of_fields
 from clickloop.click.page.landing_paths import carried_macros
 from clickloop.click.page.recent_visits import RecentVisits
-from clickloop.click.passed_query import with_passed_query
+from clickloop.click.passed_query import PLATFORM_CLICK_IDS, with_passed_query
 from clickloop.click.query import read_query
 from clickloop.click.redirect import VISITOR_COOKIE, cookie_value, cookie_values
 from clickloop.click.routing.arriving_visitor import ArrivingVisitor
@@ -116,6 +116,8 @@ class Edge(msgspec.Struct):
     """Returns a random number of 63 bits."""
     cookies: VisitorCookies
     currency: str
+    click_id_names: frozenset[str] = PLATFORM_CLICK_IDS
+    """Parameters that campaigns pass on as click ids of ad platforms, in lower case."""
     secure: bool = False
     """Whether visitors use https even if no proxy says so. Cookies are then marked Secure."""
     strangers: NoticeRates = msgspec.field(default_factory=NoticeRates)
@@ -181,7 +183,7 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     if target is not None and target.template is not None:
         location = _location(target, click, head, now_ms)
         if target.passes_query:
-            location = with_passed_query(location, arrival.query, target.place.pass_query)
+            location = with_passed_query(location, arrival.query, target.place.pass_query, edge.click_id_names)
         click["target"] = location
     # Buffered: one write for all clicks of an event loop iteration. None is redirected before it.
     edge.clicks.gather(head + _encode(click)[1:])

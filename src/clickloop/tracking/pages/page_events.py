@@ -276,7 +276,7 @@ def _location(
     passing = target.place.pass_query
     if passing is PassQuery.NONE or not arrival.query:
         return location
-    return with_passed_query(location, without_own_parameters(arrival.query), passing)
+    return with_passed_query(location, without_own_parameters(arrival.query), passing, edge.click_id_names)
 
 
 def _landing_name(path: ReadyPath[Destination] | None, landing_id: int) -> str:
