@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
+from clickloop.click.marked_click import LATE, ClickSpan, LandingWatch, MarkBatch, MarkChange, MarkCorrection
 from clickloop.clock import DAY_MS
-from clickloop.report.marked_click import LATE, ClickSpan, LandingWatch, MarkBatch, MarkChange, MarkCorrection
 from clickloop.report.query import Dimension, ExchangeRate, Report
 from clickloop.store.facts.facts import FactsStore
 from tests.store.facts.test_reports import E12, NOON, OPENERS, TODAY, Counted, D

@@ -8,8 +8,7 @@ for the click later carries its new marks.
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from clickloop.report.click_rows import ConversionSum
-from clickloop.report.marked_click import (
+from clickloop.click.marked_click import (
     ClickSpan,
     LandingDay,
     LandingWatch,
@@ -19,6 +18,7 @@ from clickloop.report.marked_click import (
     MarkedClick,
     MarkProgress,
 )
+from clickloop.report.click_rows import ConversionSum
 
 
 class MarkReader(Protocol):

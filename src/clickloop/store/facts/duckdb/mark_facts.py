@@ -5,8 +5,7 @@ from contextlib import AbstractContextManager
 
 import duckdb
 
-from clickloop.report.click_rows import ConversionSum
-from clickloop.report.marked_click import (
+from clickloop.click.marked_click import (
     LATE,
     ClickSpan,
     LandingDay,
@@ -17,6 +16,7 @@ from clickloop.report.marked_click import (
     MarkedClick,
     MarkProgress,
 )
+from clickloop.report.click_rows import ConversionSum
 from clickloop.store.facts.duckdb import correcting, marked_clicks
 from clickloop.store.facts.duckdb.connections import Written
 

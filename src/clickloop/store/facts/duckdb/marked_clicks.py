@@ -4,9 +4,9 @@ from collections.abc import Collection
 
 import duckdb
 
+from clickloop.click.marked_click import ClickSpan, LandingDay, LandingWatch, MarkCorrection, MarkedClick, MarkProgress
 from clickloop.clock import DAY_MS
 from clickloop.report.click_rows import ConversionSum
-from clickloop.report.marked_click import ClickSpan, LandingDay, LandingWatch, MarkCorrection, MarkedClick, MarkProgress
 from clickloop.store.facts.duckdb.columns import quoted
 
 _NUMBERS = frozenset({"campaign_id", "source_id", "landing_id", "cost_micros"})
