@@ -8,6 +8,7 @@ import msgspec
 
 from clickloop.click.click import Click, Flag
 from clickloop.click.click_values import click_values
+from clickloop.click.marks.request_marks import marks_of_request, marks_text
 from clickloop.click.page.carried_values import carried_of_fields
 from clickloop.click.page.landing_paths import carried_macros
 from clickloop.click.page.recent_visits import RecentVisits
@@ -157,6 +158,7 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     click["domain"] = arrival.host
     place = edge.visitors.place_of(arrival.ip)
     language = edge.visitors.language_of(headers.get(b"accept-language", b""))
+    mark_click(click, route, device, place, language)
     target, draw, state = route.only, 0, None
     if target is None or target.landing_id:
         target, draw, state = _destination(edge, route, arrival, click, device, place, language, now_ms)
@@ -187,6 +189,17 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
         state = remember_visit(state or visitor_state(edge, headers), route, visit, now_ms)
         redirect.visitor_cookie = edge.cookies.write(state)
     return redirect
+
+
+def mark_click(
+    click: dict[str, Any], route: Route, device: EncodedDevice, place: EncodedPlace, language: EncodedLanguage
+) -> None:
+    """Add the marks of the request to a click, before rules read them."""
+    marks = marks_of_request(
+        route.marks, device.marks, place.marks, "referrer" in click, language.tag, place.place.country
+    )
+    if marks:
+        click["marks"] = marks_text(marks)
 
 
 def _destination(

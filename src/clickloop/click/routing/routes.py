@@ -6,6 +6,7 @@ from functools import partial
 import msgspec
 
 from clickloop.click.click_json import click_json
+from clickloop.click.marks.request_marks import bits_of
 from clickloop.click.routing.arriving_visitor import ArrivingVisitor, Getter, getter_of
 from clickloop.click.routing.conditions import SharedTests, Value
 from clickloop.click.routing.destination import Destination, Destinations, PathPlace, RedirectTarget, fallback_template
@@ -23,6 +24,7 @@ from clickloop.click.routing.not_served import NotServed, NotServedReason
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogFlow
 from clickloop.setup.condition import QUERY_PREFIX
 from clickloop.setup.flow import MAX_DEPTH, FlowParts, Path, PathTarget, flow_of_path
+from clickloop.setup.mark import marks_in_force
 from clickloop.setup.own_link import OwnLinks
 from clickloop.setup.routing_state import NO_STATE, RoutingState, with_learned_weights
 from clickloop.setup.source_rows import ROW_FIELDS
@@ -95,6 +97,8 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     """Fields ``query.NAME``, in lower case, that conditions compare and no row of the source holds."""
     counts_visits: bool = False
     """Whether a condition needs the visitor's signed cookie."""
+    marks: int = 0
+    """The marks of a request that the campaign has on, as ``request_marks.bits_of``."""
     left_out: tuple[NotServed, ...] = ()
     resting: Callable[[int], ReadyPath[Destination] | None] = _no_path
     """Returns a path that is switched off, compiled all the same."""
@@ -167,6 +171,7 @@ class Routes:
         self._landings = {landing.id: landing for landing in catalog.landings}
         self._lists = {named.id: named.entries for named in catalog.lists}
         self._own_links = OwnLinks(catalog.own_hosts)
+        self._instance_marks = catalog.instance.marks if catalog.instance is not None else ()
         self._fallback_url = fallback_url
         self.instance_fallback = fallback_template(fallback_url)
         """The instance's fallback URL for visitors without a known campaign, or None."""
@@ -229,6 +234,7 @@ class Routes:
             json=click_json(campaign_id=campaign.id, source_id=campaign.source_id),
             query_fields=tuple(dict.fromkeys(field for field in fields.values() if field.startswith(QUERY_PREFIX))),
             counts_visits=any("visit_number" in one.flow.fields for one in readies),
+            marks=bits_of(marks_in_force(self._instance_marks, campaign.marks)),
             left_out=tuple(left_out),
             resting=partial(self._resting_path, campaign, (campaign.id, *hops)),
         )

@@ -28,6 +28,7 @@ from clickloop.tracking.pages.page_events import genuine_click_id
 from clickloop.tracking.take import (
     Edge,
     EdgeRequest,
+    mark_click,
     remembered_visit,
     route_visitor,
     visitor_state,
@@ -145,6 +146,7 @@ def _take_tracked_click(
     screening = screen(b"GET", headers.get(b"purpose", b""), device.device.screening)
     if screening is not None:
         click["screening"] = screening
+    mark_click(click, route, device, place, language)
     visitor = ArrivingVisitor(now_ms, arrival.ip, device.device, device.useragent, place.place, language.tag, click)
     target, draw = route_visitor(route, visitor, click, edge.draw())
     visit: Visit | None = None
