@@ -78,6 +78,14 @@ class Mark(enum.StrEnum):
     NO_VIEW = "no_view", "The landing's script reported no view within this many seconds.", MarkMoment.LATER, 60
 
 
+_NAMES = {"bot_useragent": "bot user agent", "datacenter": "data center", "listed_useragent": "listed user agent"}
+
+
+def mark_name(mark: str) -> str:
+    """Return a mark as people read it: ``listed IP``."""
+    return _NAMES.get(mark) or " ".join(word.upper() if word in ("ip", "id") else word for word in mark.split("_"))
+
+
 MAX_THRESHOLD = 1_000_000
 
 

@@ -51,12 +51,18 @@ def thresholds_of(settings: Iterable[MarkSetting]) -> RateThresholds:
 class RatedClick(Protocol):
     """The fields of a click that the tally reads: ``click.Click``."""
 
-    at: int
-    campaign_id: int
-    source_id: int
-    ip: str
-    useragent: str
-    external_id: str
+    @property
+    def at(self) -> int: ...
+    @property
+    def campaign_id(self) -> int: ...
+    @property
+    def source_id(self) -> int: ...
+    @property
+    def ip(self) -> str: ...
+    @property
+    def useragent(self) -> str: ...
+    @property
+    def external_id(self) -> str: ...
 
 
 class RateTally:
