@@ -8,7 +8,7 @@ from array import array
 from bisect import bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Protocol
+from typing import NamedTuple
 
 import msgspec
 
@@ -48,21 +48,17 @@ def thresholds_of(settings: Iterable[MarkSetting]) -> RateThresholds:
     )
 
 
-class RatedClick(Protocol):
-    """The fields of a click that the tally reads: ``click.Click``."""
+class RatedClick(NamedTuple):
+    """What the tally reads of a click. ``address`` and ``visitor`` are compared as they are; an empty one is not counted."""
 
-    @property
-    def at(self) -> int: ...
-    @property
-    def campaign_id(self) -> int: ...
-    @property
-    def source_id(self) -> int: ...
-    @property
-    def ip(self) -> str: ...
-    @property
-    def useragent(self) -> str: ...
-    @property
-    def external_id(self) -> str: ...
+    at: int
+    campaign_id: int
+    source_id: int
+    external_id: str
+    address: str
+    """The whole address; where only a part is stored, the visitor's hash."""
+    visitor: str
+    """The visitor's hash, of address and user agent."""
 
 
 class RateTally:
@@ -79,30 +75,31 @@ class RateTally:
         self._visitors = _LastClicks(max_visitors)
         self._external_ids = _SeenIds(max_external_ids)
 
-    def count(self, click: RatedClick, on: RateThresholds, visitor: str = "") -> tuple[Mark, ...]:
-        """Count a click and return its marks. Call it once per click that counts.
-
-        ``visitor``: the keyed hash of address and user agent, to use in their place where whole addresses are not stored. Without
-        an address and a hash, only the external id is counted.
-        """
-        address = visitor or click.ip
+    def count(self, click: RatedClick, on: RateThresholds) -> tuple[Mark, ...]:
+        """Count a click and return its marks. Call it once per click that counts."""
         marks = []
-        if address:
-            by_address = self._by_address.count(hash(address), click.at, on.frequent_ip)
-            if 0 < on.frequent_ip < by_address:
+        if click.address:
+            if self._by_address.count(hash(click.address), click.at, on.frequent_ip) > on.frequent_ip > 0:
                 marks.append(Mark.FREQUENT_IP)
-            by_campaign = self._by_campaign.count(hash((address, click.campaign_id)), click.at, on.frequent_campaign)
-            if 0 < on.frequent_campaign < by_campaign:
+            key = hash((click.address, click.campaign_id))
+            if self._by_campaign.count(key, click.at, on.frequent_campaign) > on.frequent_campaign > 0:
                 marks.append(Mark.FREQUENT_CAMPAIGN)
-            key = hash((address, click.campaign_id, "" if visitor else click.useragent))
+        if click.visitor:
+            key = hash((click.visitor, click.campaign_id))
             since = self._visitors.milliseconds_since(key, click.at, on.repeat_ms)
             if since is not None and since < on.repeat_ms:
                 marks.append(Mark.REPEAT)
-        if click.external_id:
-            key = hash((click.external_id, click.source_id))
-            if 0 < on.reused_external_id <= self._external_ids.count(key, click.at):
-                marks.append(Mark.REUSED_EXTERNAL_ID)
+        if click.external_id and self._count_external_id(click) >= on.reused_external_id > 0:
+            marks.append(Mark.REUSED_EXTERNAL_ID)
         return tuple(marks)
+
+    def remember(self, click: RatedClick) -> None:
+        """Count the external id of a click of the last day."""
+        if click.external_id:
+            self._count_external_id(click)
+
+    def _count_external_id(self, click: RatedClick) -> int:
+        return self._external_ids.count(hash((click.external_id, click.source_id)), click.at)
 
 
 class _Moments:
