@@ -12,7 +12,8 @@ from hmac import compare_digest
 import msgspec
 from msgspec.structs import replace
 
-from clickloop.click.routing.routes import Route
+from clickloop.click.routing.recall import Memory
+from clickloop.click.routing.route import Route
 
 MAX_BYTES = 2000  # browsers store 4,096 bytes of name, value and attributes, and other cookies share the header
 MAX_VISITS = 5  # a visitor may have landings open in several tabs
@@ -67,6 +68,8 @@ class SeenCampaign(msgspec.Struct, frozen=True, array_like=True, gc=False):
     path_id: int = 0
     landing_id: int = 0
     offer_id: int = 0
+    memory: Memory | None = None
+    """What the campaign remembers, if it treats returning visitors in a way of its own."""
 
 
 class VisitorState(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -108,7 +111,7 @@ NOBODY = VisitorState()
 def remember_visit(state: VisitorState, route: Route, visit: Visit | None, now_ms: int) -> VisitorState:
     """Return the state after a click: with its campaign counted, and for a landing with the visit that its buttons need."""
     campaign_id, seconds = route.campaign.id, now_ms // 1000
-    if route.counts_visits:
+    if route.counts_visits or route.remembers:
         seen = state.campaign(campaign_id) or SeenCampaign(campaign_id, 0, seconds, seconds, 0)
         state = state.with_campaign(replace(seen, last_at=seconds, visits=seen.visits + 1))
     return state if visit is None else state.with_visit(visit.for_cookie())

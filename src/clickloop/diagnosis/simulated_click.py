@@ -15,7 +15,8 @@ from clickloop.click.place import Place
 from clickloop.click.redirect import COOKIE
 from clickloop.click.routing.destination import Destination, RedirectTarget
 from clickloop.click.routing.flow import ReadyPath
-from clickloop.click.routing.routes import Route, Routes
+from clickloop.click.routing.route import Route
+from clickloop.click.routing.routes import Routes
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
 from clickloop.click_id import KEY_BYTES, ClickIds

@@ -6,22 +6,25 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from clickloop.click.click import Click, Flag
+from clickloop.click.click import Click, Flag, Screening
 from clickloop.click.click_values import click_values
 from clickloop.click.marks.request_marks import marks_of_request, marks_text
 from clickloop.click.page.carried_values import carried_of_fields
 from clickloop.click.page.landing_paths import carried_macros
 from clickloop.click.page.recent_visits import RecentVisits
-from clickloop.click.passed_query import with_passed_query
+from clickloop.click.passed_query import PLATFORM_CLICK_IDS, with_passed_query
 from clickloop.click.query import read_query
 from clickloop.click.redirect import VISITOR_COOKIE, cookie_value, cookie_values
 from clickloop.click.routing.arriving_visitor import ArrivingVisitor
 from clickloop.click.routing.destination import RedirectTarget
-from clickloop.click.routing.routes import Route, Routes, hops_text
+from clickloop.click.routing.recall import NO_MEMORY, Memory, recall_text
+from clickloop.click.routing.route import Route, Routing, hops_text
+from clickloop.click.routing.routes import Routes
 from clickloop.click.screening import screen
 from clickloop.click.trial_mark import TEST_BYTES, is_test
 from clickloop.click.visitor import USERAGENT_CHARACTERS, EncodedDevice, EncodedLanguage, EncodedPlace, Visitors
 from clickloop.click.visitor_cookie import NOBODY, Visit, VisitorCookies, VisitorState, remember_visit
+from clickloop.click.visitor_memory import memory_of, with_memory
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock
 from clickloop.conversion.condensed import condensed
@@ -114,6 +117,8 @@ class Edge(msgspec.Struct):
     """Returns a random number of 63 bits."""
     cookies: VisitorCookies
     currency: str
+    click_id_names: frozenset[str] = PLATFORM_CLICK_IDS
+    """Parameters that campaigns pass on as click ids of ad platforms, in lower case."""
     secure: bool = False
     """Whether visitors use https even if no proxy says so. Cookies are then marked Secure."""
     strangers: NoticeRates = msgspec.field(default_factory=NoticeRates)
@@ -125,6 +130,9 @@ class Edge(msgspec.Struct):
     unstored: int = 0
     """Number of notices answered 503 because they could not be stored."""
 
+
+_REMEMBERED = (None, Screening.TEST)
+"""Screenings of visitors who saw what they were sent to. A browser that prefetched the link may show it to nobody."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_click = msgspec.json.Decoder(Click).decode
@@ -159,9 +167,9 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     place = edge.visitors.place_of(arrival.ip)
     language = edge.visitors.language_of(headers.get(b"accept-language", b""))
     mark_click(click, route, device, place, language)
-    target, draw, state = route.only, 0, None
+    target, draw, state, memory = route.only, 0, None, None
     if target is None or target.landing_id:
-        target, draw, state = _destination(edge, route, arrival, click, device, place, language, now_ms)
+        target, draw, state, memory = _destination(edge, route, arrival, click, device, place, language, now_ms)
     if target is route.fallback:
         add_flag(click, Flag.FALLBACK)
     if screening is not None:
@@ -177,7 +185,7 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     if target is not None and target.template is not None:
         location = _location(target, click, head, now_ms)
         if target.passes_query:
-            location = with_passed_query(location, arrival.query, target.place.pass_query)
+            location = with_passed_query(location, arrival.query, target.place.pass_query, edge.click_id_names)
         click["target"] = location
     # Buffered: one write for all clicks of an event loop iteration. None is redirected before it.
     edge.clicks.gather(head + _encode(click)[1:])
@@ -187,6 +195,8 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     if target.landing_id or state is not None:
         visit = remembered_visit(edge, route, target, click, now_ms, draw) if target.landing_id else None
         state = remember_visit(state or visitor_state(edge, headers), route, visit, now_ms)
+        if memory is not None and screening in _REMEMBERED:
+            state = with_memory(state, route.campaign.id, memory)
         redirect.visitor_cookie = edge.cookies.write(state)
     return redirect
 
@@ -211,31 +221,38 @@ def _destination(
     place: EncodedPlace,
     language: EncodedLanguage,
     now_ms: int,
-) -> tuple[RedirectTarget | None, int, VisitorState | None]:
-    """Return the destination of a visitor, its draw, and the contents of their cookie if it was read."""
+) -> tuple[RedirectTarget | None, int, VisitorState | None, Memory | None]:
+    """Return the destination of a visitor, its draw, the contents of their cookie if it was read, and what to remember of them."""
     draw = edge.draw()
     if route.only is not None:
         click["draw"] = draw  # chooses the offer when the visitor presses a button
-        return route.only, draw, None
+        return route.only, draw, None, None
     if route.simple is not None:
         click["draw"] = draw
         chosen = route.simple.items.choose(draw, route.simple.choice)
-        return None if chosen is None else chosen.target, draw, None
+        return None if chosen is None else chosen.target, draw, None, None
     state = None
-    if route.counts_visits:
+    memory = NO_MEMORY
+    if route.counts_visits or route.remembers:
         state = visitor_state(edge, arrival.headers)
-        click["visit_number"] = state.visits_of(route.campaign.id) + 1
+        if route.counts_visits:
+            click["visit_number"] = state.visits_of(route.campaign.id) + 1
+        memory = memory_of(state, route.campaign, now_ms)
     visitor = ArrivingVisitor(now_ms, arrival.ip, device.device, device.useragent, place.place, language.tag, click)
-    return *route_visitor(route, visitor, click, draw), state
+    routing = route_visitor(route, visitor, click, draw, memory)
+    return routing.target, routing.draw, state, routing.memory
 
 
 def route_visitor(
-    route: Route, visitor: ArrivingVisitor, click: dict[str, Any], draw: int
-) -> tuple[RedirectTarget | None, int]:
-    """Return the destination of a visitor and the draw of the flow that chose it. Add the decision to the click."""
+    route: Route, visitor: ArrivingVisitor, click: dict[str, Any], draw: int, memory: Memory = NO_MEMORY
+) -> Routing:
+    """Return the route of a visitor. Add the decision to the click. ``memory``: what counts of their cookie's."""
     if route.query_fields:
         _keep_query(route, click)
-    routing = route.choose(visitor, draw)
+    recall = route.recall(memory) if route.remembers else None
+    if recall is not None and memory is not NO_MEMORY:
+        click["seen"] = recall_text(recall)
+    routing = route.choose(visitor, draw, recall)
     click["draw"] = draw
     if routing.failed:
         click["failed_conditions"] = routing.failed
@@ -248,7 +265,7 @@ def route_visitor(
             click["rule_id"] = routing.dead_end.rule_id
     for field in route.query_fields:
         click.pop(field, None)
-    return routing.target, routing.draw
+    return routing
 
 
 def _keep_query(route: Route, click: dict[str, Any]) -> None:

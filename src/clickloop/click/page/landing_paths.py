@@ -1,7 +1,7 @@
 """The parts of a campaign's paths that landings and pages need."""
 
 from clickloop.click.page.carried_values import CARRIED
-from clickloop.click.routing.routes import Route
+from clickloop.click.routing.route import Route
 
 
 def carried_macros(route: Route, path_id: int) -> tuple[str, ...]:

@@ -1,159 +1,27 @@
 """Routing: from a campaign's key to the visitor's destination. Pure: chance is passed in."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
-
-import msgspec
 
 from clickloop.click.click_json import click_json
 from clickloop.click.marks.request_marks import bits_of
-from clickloop.click.routing.arriving_visitor import ArrivingVisitor, Getter, getter_of
-from clickloop.click.routing.conditions import SharedTests, Value
-from clickloop.click.routing.destination import Destination, Destinations, PathPlace, RedirectTarget, fallback_template
+from clickloop.click.routing.arriving_visitor import getter_of
+from clickloop.click.routing.conditions import SharedTests
+from clickloop.click.routing.destination import Destination, Destinations, PathPlace, fallback_template
 from clickloop.click.routing.flow import (
-    LANDING_CHOICE,
-    OFFER_CHOICE,
-    ReadyFlow,
     ReadyPath,
-    Weighted,
-    choose,
-    draw_after_hop,
     ready_flow,
 )
 from clickloop.click.routing.not_served import NotServed, NotServedReason
+from clickloop.click.routing.route import ReadyRoute, Route, only_target, simple_choices
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogFlow
 from clickloop.setup.condition import QUERY_PREFIX
 from clickloop.setup.flow import MAX_DEPTH, FlowParts, Path, PathTarget, flow_of_path
 from clickloop.setup.mark import marks_in_force
 from clickloop.setup.own_link import OwnLinks
+from clickloop.setup.returning import Bind, Rotation
 from clickloop.setup.routing_state import NO_STATE, RoutingState, with_learned_weights
 from clickloop.setup.source_rows import ROW_FIELDS
-
-
-class RouteStep(msgspec.Struct, frozen=True, gc=False):
-    """A decision of one flow: ``failed`` as in ``click.routing.flow.Choice``."""
-
-    place: PathPlace
-    failed: str
-
-
-class Routing(msgspec.Struct, frozen=True, gc=False):
-    """The route of a visitor. ``target`` None: the campaign has no destination. ``hops``: the decisions before the last flow's."""
-
-    target: RedirectTarget | None
-    draw: int
-    """The draw of the flow that decided."""
-    failed: str = ""
-    hops: tuple[RouteStep, ...] = ()
-    dead_end: PathPlace | None = None
-    """The flow and the rule that had no destination, so that the visitor goes to the fallback."""
-
-
-def hops_text(hops: Iterable[RouteStep]) -> str:
-    """Return decisions in the form of ``Click.hops``."""
-    return ",".join(
-        f"{hop.place.flow_id}:{hop.place.flow_version}:{hop.place.rule_id}:{hop.place.path_id}:{hop.failed}"
-        for hop in hops
-    )
-
-
-class ReadyRoute(msgspec.Struct, frozen=True, gc=False):
-    """A flow compiled for the visitors of a campaign. ``getters``: read the values of ``flow.fields`` from a visitor."""
-
-    flow: ReadyFlow[Destination]
-    getters: tuple[Getter, ...]
-    flow_id: int
-    flow_version: int
-
-
-class Choices(msgspec.Struct, frozen=True, gc=False):
-    """Destinations of the only path of a flow. ``choice``: as in ``click.routing.flow.Weighted.choose``."""
-
-    items: Weighted[Destination]
-    choice: int
-
-
-def _no_path(_path_id: int) -> None:
-    """Return None: no path is switched off."""
-
-
-class Route(msgspec.Struct, frozen=True, gc=False):
-    """A campaign, prepared for routing. ``fields``: link parameter, as written and in lower case → field of the click."""
-
-    campaign: CatalogCampaign
-    fields: dict[str, str]
-    ready: ReadyRoute | None
-    """None: the campaign is paused."""
-    hops: dict[int, ReadyRoute]
-    """Compiled flows of the campaigns that paths lead to, by campaign id."""
-    only: RedirectTarget | None
-    """The destination of all visitors, if there is only one."""
-    simple: Choices | None
-    """The destinations of all visitors, if choosing one of them is the only choice."""
-    fallback: RedirectTarget | None
-    json: bytes
-    """The campaign's fragment of the click's JSON, for clicks without a target."""
-    query_fields: tuple[str, ...] = ()
-    """Fields ``query.NAME``, in lower case, that conditions compare and no row of the source holds."""
-    counts_visits: bool = False
-    """Whether a condition needs the visitor's signed cookie."""
-    marks: int = 0
-    """The marks of a request that the campaign has on, as ``request_marks.bits_of``."""
-    left_out: tuple[NotServed, ...] = ()
-    resting: Callable[[int], ReadyPath[Destination] | None] = _no_path
-    """Returns a path that is switched off, compiled all the same."""
-    served_paths: dict[int, ReadyPath[Destination]] = {}
-    """Cache of ``path``."""
-    carried: dict[int, tuple[str, ...]] = {}
-    """Cache of ``landing_paths.carried_macros``."""
-
-    def choose(self, visitor: ArrivingVisitor, draw: int) -> Routing:
-        """Return the route of a visitor with this draw of up to 63 bits."""
-        ready = self.ready
-        hops: tuple[RouteStep, ...] = ()
-        while ready is not None:
-            flow = ready.flow
-            values: Sequence[Value] = [getter(visitor) for getter in ready.getters]
-            choice = choose(flow, values, draw)
-            found = None if choice.path is None else choice.path.choose(draw)
-            if found is None:
-                dead_end = PathPlace(ready.flow_id, ready.flow_version, choice.rule_id)
-                return Routing(self.fallback, draw, choice.failed, hops, dead_end)
-            if not found.campaign_id:
-                return Routing(found.target, draw, choice.failed, hops)
-            hops = (*hops, RouteStep(found.place, choice.failed))
-            # Saving refuses loops and long chains; no visitor may go round in one that got here all the same.
-            ready = self.hops.get(found.campaign_id) if len(hops) <= MAX_DEPTH else None
-            draw = draw_after_hop(draw)
-        return Routing(self.fallback, draw, "", hops)
-
-    @property
-    def serves(self) -> bool:
-        """Return whether some visitors have somewhere to go besides the fallback."""
-        return self.ready is not None and self.ready.flow.serves
-
-    def paths(self) -> Iterator[tuple[ReadyPath[Destination], int, int]]:
-        """Yield each path of the campaign's flow with its weight and the total weight of the paths that it is split with."""
-        if self.ready is None:
-            return
-        flow = self.ready.flow
-        for paths in (*(rule.paths for rule in flow.rules), flow.default_paths):
-            for path, start, end in paths.spans():
-                yield path, end - start, paths.total
-
-    def path(self, path_id: int) -> ReadyPath[Destination] | None:
-        """Return a path of the campaign's flow or of one that it leads to; None if it has no such path, or is paused.
-
-        One that is switched off is for visitors who are on its landing already.
-        """
-        found = self.served_paths.get(path_id)
-        if found is None and self.ready is not None:
-            readies = (self.ready, *self.hops.values())
-            found = next((path for ready in readies if (path := ready.flow.path(path_id)) is not None), None)
-            found = self.resting(path_id) if found is None else found
-            if found is not None:
-                self.served_paths[path_id] = found
-        return found
 
 
 class Routes:
@@ -219,13 +87,14 @@ class Routes:
         fallback_url = self._fallback_url_of(campaign)
         readies = [] if ready is None else [ready, *hops.values()]
         fields = _fields(campaign, readies)
+        remembers = campaign.bind is not Bind.NONE or campaign.rotation is not Rotation.RANDOM
         return Route(
             campaign=campaign,
             fields=fields,
             ready=ready,
             hops=hops,
-            only=None if ready is None else _only(ready),
-            simple=None if ready is None else _simple(ready),
+            only=None if ready is None or remembers else only_target(ready),
+            simple=None if ready is None or remembers else simple_choices(ready),
             fallback=destinations.url(
                 PathPlace(redirect=campaign.redirect, pass_query=campaign.pass_query), fallback_url
             )
@@ -234,6 +103,7 @@ class Routes:
             json=click_json(campaign_id=campaign.id, source_id=campaign.source_id),
             query_fields=tuple(dict.fromkeys(field for field in fields.values() if field.startswith(QUERY_PREFIX))),
             counts_visits=any("visit_number" in one.flow.fields for one in readies),
+            remembers=remembers,
             marks=bits_of(marks_in_force(self._instance_marks, campaign.marks)),
             left_out=tuple(left_out),
             resting=partial(self._resting_path, campaign, (campaign.id, *hops)),
@@ -280,9 +150,11 @@ class Routes:
             )
             match kind:
                 case PathTarget.OFFER:
-                    return Destination(place, lambda: destinations.offer(place, self._offers[item_id]))
+                    return Destination(place, lambda: destinations.offer(place, self._offers[item_id]), item_id=item_id)
                 case PathTarget.LANDING_AND_OFFER:
-                    return Destination(place, lambda: destinations.landing(place, self._landings[item_id]))
+                    return Destination(
+                        place, lambda: destinations.landing(place, self._landings[item_id]), item_id=item_id
+                    )
                 case PathTarget.URL:
                     return Destination(place, lambda: destinations.url(place, path.url))
                 case PathTarget.CAMPAIGN:
@@ -375,27 +247,6 @@ class Routes:
     def _serves(self, campaign: CatalogCampaign) -> bool:
         """Return whether a path of an active campaign has a destination."""
         return self._ready(campaign, campaign, Destinations(campaign), []).flow.serves
-
-
-def _only(ready: ReadyRoute) -> RedirectTarget | None:
-    """Return the only destination of a flow without rules, or None if there is a choice."""
-    flow = ready.flow
-    if flow.rules or len(flow.default_paths.items) != 1:
-        return None
-    path = flow.default_paths.items[0]
-    shown = path.landings.items or path.offers.items or (() if path.single is None else (path.single,))
-    return shown[0].target if len(shown) == 1 and not shown[0].campaign_id else None
-
-
-def _simple(ready: ReadyRoute) -> Choices | None:
-    """Return the destinations of a flow whose only choice is among the landings or offers of its only path; None for other flows."""
-    flow = ready.flow
-    if flow.rules or len(flow.default_paths.items) != 1:
-        return None
-    path = flow.default_paths.items[0]
-    if path.landings.items:
-        return Choices(path.landings, LANDING_CHOICE)
-    return Choices(path.offers, OFFER_CHOICE) if path.offers.items else None
 
 
 def _fields(campaign: CatalogCampaign, readies: Sequence[ReadyRoute]) -> dict[str, str]:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from clickloop.click.routing.conditions import ReadyCondition, Value
-from clickloop.click.routing.flow import PATH_CHOICE, ReadyFlow, ReadyPath, Weighted, draw_after_hop, rule_for
+from clickloop.click.routing.flow import ReadyFlow, ReadyPath, Weighted, draw_after_hop, rule_for
+from clickloop.click.routing.recall import PATH_CHOICE
 from clickloop.diagnosis.backtest.field_reader import ComparedFields, FieldReader, columns_of, is_unjudged
 from clickloop.diagnosis.backtest.result import UnjudgedField
 from clickloop.diagnosis.route.explaining import ItemKey

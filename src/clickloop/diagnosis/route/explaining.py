@@ -7,9 +7,6 @@ from itertools import count
 import msgspec
 
 from clickloop.click.routing.flow import (
-    LANDING_CHOICE,
-    OFFER_CHOICE,
-    PATH_CHOICE,
     ReadyFlow,
     ReadyPath,
     Weighted,
@@ -17,6 +14,7 @@ from clickloop.click.routing.flow import (
     ready_flow,
 )
 from clickloop.click.routing.not_served import NotServedReason
+from clickloop.click.routing.recall import LANDING_CHOICE, OFFER_CHOICE, PATH_CHOICE
 from clickloop.diagnosis.condition_phrases import FlowNames, condition_phrase
 from clickloop.diagnosis.route.explained import (
     ClosedReason,

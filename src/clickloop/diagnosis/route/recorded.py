@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterator, Mapping
 import msgspec
 
 from clickloop.click.click import Click
-from clickloop.click.routing.flow import PATH_CHOICE, ReadyFlow, Weighted, draw_after_hop, rule_for
+from clickloop.click.routing.flow import ReadyFlow, Weighted, draw_after_hop, rule_for
+from clickloop.click.routing.recall import PATH_CHOICE
 from clickloop.click.routing.visitor_values import click_value_of
 from clickloop.diagnosis.route.explained import (
     Doubt,

@@ -24,15 +24,19 @@ from clickloop.click.page.page_event import ClickSource, PageEvent, PageEventFla
 from clickloop.click.passed_query import with_passed_query
 from clickloop.click.redirect import cookie_values
 from clickloop.click.routing.destination import Destination, RedirectTarget
-from clickloop.click.routing.flow import ReadyPath, draw_after_hop
+from clickloop.click.routing.flow import ReadyPath, choose_again, draw_after_hop
+from clickloop.click.routing.recall import OFFER_CHOICE, Recall, RecallEffect
+from clickloop.click.routing.shown import shown_offer
 from clickloop.click.screening import screen
 from clickloop.click.visitor_cookie import NOBODY, Visit, VisitorState
+from clickloop.click.visitor_memory import memory_of, with_memory
 from clickloop.click_id import ClickId
 from clickloop.macro import EncodingContext
 from clickloop.setup.redirect import PassQuery
 from clickloop.tracking.take import ClickRedirect, Edge, EdgeRequest, visitor_state
 
 _OF_LANDING = frozenset({"landing.id", "landing.name"})
+_EFFECT_FLAGS = {RecallEffect.SAME: PageEventFlag.SAME_OFFER, RecallEffect.UNSEEN: PageEventFlag.UNSEEN_OFFER}
 _encode = msgspec.json.Encoder().encode
 _decode_click = msgspec.json.Decoder(Click).decode
 
@@ -117,7 +121,8 @@ def take_landing_click(
     if visit is None or route is None:
         return _without_visit(edge, arrival, page, search, flags)
     path = route.path(visit.path_id)
-    choice = _choice(path, visit, button_of(tail))
+    recall = route.recall(memory_of(search.state, route.campaign, now_ms)) if route.remembers else None
+    choice = _choice(path, visit, button_of(tail), recall)
     flags = (*flags, *choice.flags)
     target = route.fallback if choice.offer is None else choice.offer.target
     location = ""
@@ -148,7 +153,11 @@ def take_landing_click(
     if screening is None and choice.offer is not None and PageEventFlag.REPEATED not in choice.flags:
         pressed = replace(visit, pressed=with_pressed(visit.pressed, choice.button, choice.offer.target.offer_id))
         edge.recent_visits.remember(pressed)
-        redirect.visitor_cookie = edge.cookies.write(search.state.with_visit(pressed.for_cookie()))
+        state = search.state.with_visit(pressed.for_cookie())
+        if recall is not None and path is not None:
+            memory = recall.after((shown_offer(path, choice.offer.id),))
+            state = with_memory(state, route.campaign.id, memory)
+        redirect.visitor_cookie = edge.cookies.write(state)
     return redirect
 
 
@@ -191,15 +200,22 @@ def _newer_of_the_same_landing(search: VisitSearch, visit: Visit | None) -> Visi
     return None
 
 
-def _choice(path: ReadyPath[Destination] | None, visit: Visit, button: int | None) -> OfferChoice[Destination]:
+def _choice(
+    path: ReadyPath[Destination] | None, visit: Visit, button: int | None, recall: Recall[Destination] | None
+) -> OfferChoice[Destination]:
     offers = path.offers.items if path is not None else ()
-    return choose_offer(
-        offers,
-        lambda: path.choose_offer(visit.draw) if path is not None else None,
-        lambda offer: offer.target.offer_id,
-        button,
-        visit.pressed,
-    )
+    effects: list[PageEventFlag] = []
+
+    def by_weight() -> Destination | None:
+        if path is None or recall is None:
+            return None if path is None else path.choose_offer(visit.draw)
+        found = choose_again(path.offers, recall.id_of, recall, visit.draw, OFFER_CHOICE)
+        if found[1] in _EFFECT_FLAGS:
+            effects.append(_EFFECT_FLAGS[found[1]])
+        return found[0]
+
+    choice = choose_offer(offers, by_weight, lambda offer: offer.target.offer_id, button, visit.pressed)
+    return choice if not effects else replace(choice, flags=(*choice.flags, *effects))
 
 
 def _screening(edge: Edge, arrival: EdgeRequest) -> Screening | None:
@@ -254,7 +270,7 @@ def _location(
     passing = target.place.pass_query
     if passing is PassQuery.NONE or not arrival.query:
         return location
-    return with_passed_query(location, without_own_parameters(arrival.query), passing)
+    return with_passed_query(location, without_own_parameters(arrival.query), passing, edge.click_id_names)
 
 
 def _landing_name(path: ReadyPath[Destination] | None, landing_id: int) -> str:

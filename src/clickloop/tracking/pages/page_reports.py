@@ -7,6 +7,7 @@ by the rules of a campaign link, but without a cost, since anyone can run the sc
 from typing import Any, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from clickloop.click.click import Flag
 from clickloop.click.click_json import click_json
@@ -17,9 +18,10 @@ from clickloop.click.page.page_event import PageEvent, PageEventFlag, PageEventK
 from clickloop.click.page.page_report import PageReport
 from clickloop.click.query import read_query
 from clickloop.click.routing.arriving_visitor import ArrivingVisitor
-from clickloop.click.routing.routes import Route
+from clickloop.click.routing.route import Route
 from clickloop.click.screening import screen
 from clickloop.click.visitor_cookie import Visit
+from clickloop.click.visitor_memory import memory_of, with_memory
 from clickloop.click_id import ClickId
 from clickloop.clock import MINUTE_MS
 from clickloop.text import escape_bytes
@@ -148,7 +150,10 @@ def _take_tracked_click(
         click["screening"] = screening
     mark_click(click, route, device, place, language)
     visitor = ArrivingVisitor(now_ms, arrival.ip, device.device, device.useragent, place.place, language.tag, click)
-    target, draw = route_visitor(route, visitor, click, edge.draw())
+    state = visitor_state(edge, headers)
+    memory = memory_of(state, route.campaign, now_ms)
+    routing = route_visitor(route, visitor, click, edge.draw(), memory)
+    target = routing.target
     visit: Visit | None = None
     if target is None or target is route.fallback:
         add_flag(click, Flag.FALLBACK)
@@ -166,12 +171,16 @@ def _take_tracked_click(
             # The page that reports is the landing, where there is one to take it for.
             landing_id=target.landing_id if path is not None and len(path.landings.items) == 1 else "",
         )
-        visit = remembered_visit(edge, route, target, click, now_ms, draw, by_page=True)
+        visit = remembered_visit(edge, route, target, click, now_ms, routing.draw, by_page=True)
     head = b'{"at":%d%b%b%b%b,' % (now_ms, fragment, device.json, place.json, language.json)
     edge.clicks.gather(head + _encode(click)[1:])
     cookie = ""
     if visit is not None:
-        cookie = edge.cookies.write(visitor_state(edge, headers).with_visit(visit.for_cookie()))
+        if routing.memory is not None and screening is None:
+            # Nobody was sent to a landing or an offer.
+            paths = replace(memory, paths=routing.memory.paths, seen_paths=routing.memory.seen_paths)
+            state = with_memory(state, route.campaign.id, paths)
+        cookie = edge.cookies.write(state.with_visit(visit.for_cookie()))
     return TakenReport(_answer(edge, arrival, click_id, route), cookie)
 
 
