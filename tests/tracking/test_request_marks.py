@@ -119,9 +119,9 @@ def test_a_changed_list_takes_effect_for_visitors_who_were_seen_before() -> None
 
 
 def test_the_lists_of_marks_are_those_that_the_settings_name() -> None:
-    catalog = Catalog(lists=(CatalogList(1, ("192.0.2.1",)), CatalogList(2, ("bad",)), CatalogList(3, ("x",))))
+    lists = (CatalogList(1, ("192.0.2.1",)), CatalogList(2, ("bad",)), CatalogList(3, ("x",)))
     instance = InstanceSettings(public_url="", ip_lists=(1, 9), useragent_lists=(2,))
-    assert mark_lists(catalog, instance) == MarkLists(("192.0.2.1",), ("bad",))
+    assert mark_lists(instance, lists) == MarkLists(("192.0.2.1",), ("bad",))
 
 
 def test_100_000_listed_addresses_cost_a_visitor_one_search() -> None:

@@ -88,7 +88,7 @@ class CatalogReloader:
         self._edge.click_id_names = click_id_names(instance.click_id_parameters)
         self._edge.secure = instance.public_url.startswith("https://")
         self._edge.visitors.set_ip_storage(instance.ip_storage)
-        self._edge.visitors.use_mark_lists(mark_lists(catalog, instance))
+        self._edge.visitors.use_mark_lists(mark_lists(instance, catalog.lists))
 
 
 async def serve_edge(settings: Settings, number: int, listening: socket.socket) -> int:

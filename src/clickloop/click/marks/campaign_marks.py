@@ -1,22 +1,30 @@
-"""The marks in force for each campaign, compiled from the catalog on first use. Pure."""
+"""The marks in force for each campaign, compiled on first use. Pure."""
+
+from collections.abc import Iterable, Mapping
 
 from clickloop.click.marks.lists_in_use import mark_lists
 from clickloop.click.marks.rate_tally import RateThresholds, thresholds_of
 from clickloop.click.marks.request_marks import bits_of
-from clickloop.setup.catalog import Catalog
+from clickloop.setup.catalog import Catalog, CatalogList
 from clickloop.setup.instance import InstanceSettings, IpStorage
 from clickloop.setup.mark import Mark, MarkSetting, marks_in_force
 
 
 class CampaignMarks:
-    """The settings of one state of the set-up. Campaigns that are not in the catalog have the instance's."""
+    """The settings of one state of the set-up. Campaigns without settings of their own have the instance's."""
 
-    def __init__(self, catalog: Catalog, instance: InstanceSettings) -> None:
-        self.lists = mark_lists(catalog, instance)
+    def __init__(
+        self,
+        instance: InstanceSettings,
+        own: Mapping[int, tuple[MarkSetting, ...]] = {},
+        lists: Iterable[CatalogList] = (),
+    ) -> None:
+        """``own``: settings of campaigns that differ from the instance's, by campaign."""
+        self.lists = mark_lists(instance, lists)
         self.keeps_addresses = instance.ip_storage is IpStorage.FULL
         """Whether whole addresses are stored."""
         self._instance = instance.marks
-        self._own = {campaign.id: campaign.marks for campaign in catalog.campaigns if campaign.marks}
+        self._own = {campaign_id: settings for campaign_id, settings in own.items() if settings}
         self._thresholds: dict[int, RateThresholds] = {}
         self._bits: dict[int, int] = {}
 
@@ -41,3 +49,8 @@ class CampaignMarks:
     def is_on(self, campaign_id: int, mark: Mark) -> bool:
         """Return whether a mark is on for a campaign."""
         return any(setting.on for setting in self.settings(campaign_id) if setting.mark is mark)
+
+
+def marks_in_catalog(catalog: Catalog, instance: InstanceSettings) -> CampaignMarks:
+    """Return the marks of a catalog's campaigns."""
+    return CampaignMarks(instance, {campaign.id: campaign.marks for campaign in catalog.campaigns}, catalog.lists)
