@@ -12,6 +12,7 @@ from clickloop.report.click_rows import ConversionSum
 from clickloop.report.evidence import ClickEvidence, LandingEvidence
 from clickloop.report.page_event_fact import PageEventFact
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
+from clickloop.store.facts.judgements import NO_JUDGEMENTS, Judgements, SeenVisitor
 from clickloop.store.journal.segment import SegmentContents
 
 MAX_PAGE_EVENTS = 200
@@ -123,6 +124,8 @@ class FactsReader(Protocol):
     ) -> Iterator[list[tuple[object, ...]]]:
         """Yield those clicks in batches, in no order: the fields of ``ClickRow``, then ``columns``, which are fields of a click.
 
+        ``unique`` is what conditions took it for: ``Click.was_routed_as_unique``.
+
         Memory is bounded by a batch. Close the iterator if you stop early: it reads from one state of the facts.
         """
         ...
@@ -139,8 +142,19 @@ class FactsReader(Protocol):
 class FactsStore(FactsReader, Protocol):
     """The methods of every store of facts. Load from one thread at a time; read from any."""
 
-    def load_clicks(self, segments: Sequence[SegmentContents]) -> int:
-        """Add the clicks of verified segments, each segment exactly once. Return the number of clicks added."""
+    def load_clicks(self, segments: Sequence[SegmentContents], judgements: Judgements = NO_JUDGEMENTS) -> int:
+        """Add the clicks of verified segments, each segment exactly once. Return the number of clicks added.
+
+        ``judgements`` change their lines; visitors seen in a segment are added in its transaction.
+        """
+        ...
+
+    def seen_visitors(self, visitors: Collection[int], since: int, until: int) -> list[SeenVisitor]:
+        """Return the latest unique click of each of these visitors, by campaign and epoch, in a period (Unix milliseconds)."""
+        ...
+
+    def forget_visitors(self, before_at: int) -> int:
+        """Delete the visitors seen before that moment (Unix milliseconds). Return the number of rows deleted."""
         ...
 
     def has_loaded(self, name: str) -> bool:
