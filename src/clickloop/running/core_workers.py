@@ -29,12 +29,19 @@ from clickloop.tracking.caps.watching import CapWatch
 from clickloop.tracking.damage_isolation import damaged_record_alarms
 from clickloop.tracking.exports import ExportWorker, delete_old_export_files
 from clickloop.tracking.jobs.exports import page_reader
+from clickloop.tracking.judging import ClickJudge
 from clickloop.tracking.learning.path_learner import PathLearner
 from clickloop.tracking.marks.late_marks import LateMarks
 from clickloop.tracking.marks.rerun_work import MarkRerunWorker, delete_old_previews
 from clickloop.tracking.marks.rules import rules_reader
 from clickloop.tracking.pages.settling_page_events import WaitingPageEvents, settle_page_events
-from clickloop.tracking.retention import Deletion, Retention, delete_old_unidentified_notices, sparing
+from clickloop.tracking.retention import (
+    Deletion,
+    Retention,
+    VisitorRetention,
+    delete_old_unidentified_notices,
+    sparing,
+)
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from clickloop.tracking.uploads import UploadWorker, tidy_uploads
 from clickloop.tracking.waiting import WaitingNotices, unknown_click_alarms
@@ -70,6 +77,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
     clicks, page_events, notices = (JournalReader(journal, settled) for _ in range(3))
     # Around every worker that moves or deletes segments, which must not happen during a backup.
     gate = core.pauses.gate
+    visitors = VisitorRetention(core.facts)
     export_work = ExportWorker(core.ledger, core.exports, page_reader(context), wall_clock)
     backtest_work = BacktestWorker(core.ledger, core.facts, _route_settings(core), wall_clock)
     rules = rules_reader(core.ledger, core.started)
@@ -81,7 +89,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         wall_clock,
     )
     return [
-        Worker("click processing", gate(_click_settling(core, clicks)), CLICK_LOOK_SECONDS),
+        Worker("click processing", gate(_click_settling(core, clicks, visitors)), CLICK_LOOK_SECONDS),
         Worker("page event processing", gate(_page_event_settling(core, page_events)), PAGE_EVENT_LOOK_SECONDS),
         Worker("notice processing", gate(_notice_settling(core, notices)), NOTICE_LOOK_SECONDS),
         Worker("uploads", _uploads(core), UPLOAD_LOOK_SECONDS, drains=False),
@@ -92,7 +100,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         Worker("bulk jobs", _bulk_jobs(core), BULK_LOOK_SECONDS, drains=False),
         Worker("self-audit", _self_audit(core), AUDIT_SECONDS),
         Worker("pause alarms", _pause_alarms(core), PAUSED_LOOK_SECONDS),
-        Worker("housekeeping", gate(_housekeeping(core, clicks)), HOUSEKEEPING_SECONDS),
+        Worker("housekeeping", gate(_housekeeping(core, clicks, visitors)), HOUSEKEEPING_SECONDS),
         Worker("caps", _caps(core).step, CAP_LOOK_SECONDS, drains=False),
         Worker("publishing", core.publish_again, PUBLISHING_SECONDS, drains=False),
         Worker("learning", _learning(core), LEARNING_SECONDS, drains=False),
@@ -120,9 +128,12 @@ def _learning(core: Core) -> Step:
     return learner.step
 
 
-def _click_settling(core: Core, reader: JournalReader) -> Step:
+def _click_settling(core: Core, reader: JournalReader, visitors: VisitorRetention) -> Step:
+    judge = ClickJudge(core.facts)
+
     def step() -> bool:
-        batch = settle_clicks(reader, core.facts)
+        batch = settle_clicks(reader, core.facts, judge=judge)
+        visitors.is_behind = batch.more
         if batch.clicks:
             core.progress.clicks_settled()
         report_damages(core.folder, batch.damages)
@@ -226,8 +237,8 @@ def _pause_alarms(core: Core) -> Step:
     return step
 
 
-def _housekeeping(core: Core, reader: JournalReader) -> Step:
-    retention = Retention(core.ledger, core.clock_guard, _deletions(core, reader))
+def _housekeeping(core: Core, reader: JournalReader, visitors: VisitorRetention) -> Step:
+    retention = Retention(core.ledger, core.clock_guard, [*_deletions(core, reader), visitors])
 
     def step() -> bool:
         core.reserve.ensure()
