@@ -99,6 +99,8 @@ class TracedPageEvent(msgspec.Struct, frozen=True):
 
     event: PageEvent
     offer_name: str = ""
+    instead: str = ""
+    """Why it was not the path's own offer."""
 
 
 _CHANNELS = {
@@ -204,6 +206,16 @@ def _click_events(click: Click, names: SetupNames, has_page: bool) -> list[Trace
     ]
 
 
+def with_cap(trace: Trace, sentence: str) -> Trace:
+    """Return a trace whose redirect says why the visitor did not go to the path's own offer."""
+    detail = EventDetail("cap", sentence)
+    events = (
+        msgspec.structs.replace(event, details=(*event.details, detail)) if event.kind is EventKind.REDIRECT else event
+        for event in trace.events
+    )
+    return msgspec.structs.replace(trace, events=tuple(events))
+
+
 def _redirect_sentence(click: Click) -> str:
     if not click.target:
         if click.path_id:
@@ -250,6 +262,7 @@ def _page_event(traced: TracedPageEvent) -> TraceEvent:
     why = event.screening or next((flag for flag in flags if flag in _UNCOUNTED), "")
     details = _details(
         offer=_named(event.offer_id, traced.offer_name) if event.kind is PageEventKind.LANDING_CLICK else "",
+        cap=traced.instead,
         target=masked_text(event.target),
         click_id_from=_FOUND_BY.get(event.found_by, event.found_by),
         loaded_in=f"{event.loaded_ms} ms" if event.loaded_ms else "",

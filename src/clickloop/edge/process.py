@@ -15,6 +15,7 @@ import uvloop
 from clickloop.alarm.vital_signs import LOOK_SECONDS, Patience, VitalSigns
 from clickloop.click.geo.files import POLL_SECONDS as GEO_POLL_SECONDS
 from clickloop.click.geo.files import GeoFiles
+from clickloop.click.passed_query import click_id_names
 from clickloop.click.routing.flow import MAX_DRAW_BITS
 from clickloop.click.routing.routes import Routes
 from clickloop.click.visitor import Visitors
@@ -84,6 +85,7 @@ class CatalogReloader:
         instance = catalog.instance or self._started
         self._edge.routes = Routes(catalog, instance.fallback_url, self._state)
         self._edge.currency = instance.currency
+        self._edge.click_id_names = click_id_names(instance.click_id_parameters)
         self._edge.secure = instance.public_url.startswith("https://")
         self._edge.visitors.set_ip_storage(instance.ip_storage)
 

@@ -44,6 +44,14 @@ Storage = Annotated[
         "address and the last 80 of an IPv6 address. What is not stored is not available to macros. The country is looked up first."
     ),
 ]
+ClickIdParameters = Annotated[
+    list[str],
+    Meta(
+        description="Further parameters in which ad platforms carry their click IDs. Campaigns that pass on click IDs pass them on, "
+        "besides the common ones such as gclid and fbclid.",
+        examples=[["adclid"]],
+    ),
+]
 
 
 class SettingsUpdate(msgspec.Struct, kw_only=True):
@@ -56,13 +64,15 @@ class SettingsUpdate(msgspec.Struct, kw_only=True):
     time_zone: Zone | UnsetType | None = UNSET
     click_keep_days: KeepDays | UnsetType | None = UNSET
     ip_storage: Storage | UnsetType | None = UNSET
+    click_id_parameters: ClickIdParameters | UnsetType | None = UNSET
 
 
 def changed_settings(before: SavedSettings, update: SettingsUpdate) -> SavedSettings:
-    """Return the saved settings after a change, with hosts trimmed and in lower case."""
+    """Return the saved settings after a change, with hosts and parameters trimmed and in lower case."""
     changes = {name: value for name, value in msgspec.structs.asdict(update).items() if value is not UNSET}
-    if changes.get("domains") is not None:
-        changes["domains"] = tuple(dict.fromkeys(domain.strip().lower() for domain in changes["domains"]))
+    for field in ("domains", "click_id_parameters"):
+        if changes.get(field) is not None:
+            changes[field] = tuple(dict.fromkeys(name.strip().lower() for name in changes[field]))
     if changes.get("public_url") is not None:
         changes["public_url"] = changes["public_url"].strip().rstrip("/")
     return msgspec.structs.replace(before, **changes)

@@ -46,6 +46,10 @@ class PageEventFlag(Explained):
         "values_unknown",
         "The click's parameters were too long for a cookie and could not be looked up, so their macros were empty.",
     )
+    CAP_REACHED = (
+        "cap_reached",
+        "The cap of the button's offer was reached, and no other offer stands in for it. One of the path's other offers was chosen.",
+    )
     SAME_OFFER = "same_offer", "Returning visitor: the same offer as before."
     UNSEEN_OFFER = "unseen_offer", "Returning visitor: the offers that they had seen were left out."
     EVENT_UNREADABLE = "event_unreadable", "One of event1 to event30 was not a number and was ignored."

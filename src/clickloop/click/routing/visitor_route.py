@@ -29,6 +29,8 @@ def route_visitor(
         click["flow_version"] = routing.dead_end.flow_version
         if routing.dead_end.rule_id:
             click["rule_id"] = routing.dead_end.rule_id
+        if routing.dead_end.routing_state:
+            click["routing_state"] = routing.dead_end.routing_state
     for field in route.query_fields:
         click.pop(field, None)
     return routing

@@ -118,6 +118,10 @@ class ExplainedShare(msgspec.Struct, frozen=True, kw_only=True):
     end: float = 0.0
     chosen: bool = False
     left_out: NotServedReason | ClosedReason | None = None
+    user_weight: int | None = None
+    """The weight that the user had set where a learned one was in force."""
+    evidence: str = ""
+    """What the learned weight rested on."""
 
 
 class ExplainedPath(msgspec.Struct, frozen=True, kw_only=True):

@@ -61,6 +61,10 @@ class RouteShareView(msgspec.Struct, kw_only=True):
     chosen: bool
     left_out: Annotated[str, Meta(description="Code of the reason why it gets no visitors. Empty if it gets some.")]
     left_out_text: str
+    user_weight: Annotated[
+        int | None, Meta(description="The weight that the user had set. null: it is the weight in force.")
+    ]
+    evidence: Annotated[str, Meta(description="What a learned weight rested on. Empty if it is the user's.")]
 
 
 class RoutePathView(RouteShareView, kw_only=True):

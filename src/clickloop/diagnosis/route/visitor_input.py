@@ -8,9 +8,10 @@ from msgspec import Meta
 from clickloop.click.continent import continent_of
 from clickloop.click.routing.flow import MAX_DRAW_BITS
 from clickloop.click.routing.recall import MAX_SEEN, Memory, Recall
+from clickloop.diagnosis.route.evidence import with_evidence
 from clickloop.diagnosis.route.explained import RouteExplanation, RouteState, ValueState, VisitorValue
 from clickloop.diagnosis.route.explaining import FlowInForce, SeenValue
-from clickloop.diagnosis.route.lookup import RouteSettings, flow_context, names_in, row_fields_of
+from clickloop.diagnosis.route.lookup import RouteSettings, flow_context, names_in, row_fields_of, with_weights
 from clickloop.diagnosis.route.recalled import ItemKey, key_id
 from clickloop.diagnosis.route.simulated import explain_visitor
 from clickloop.setup.campaign import Campaign
@@ -27,8 +28,10 @@ from clickloop.setup.condition import (
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError, text_faults, under
 from clickloop.setup.flow import FlowParts, FlowReferences, flow_faults, references_of
 from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.logs.learned_weights import latest_learned
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
 from clickloop.store.ledger.setup.catalog import read_catalog_of
+from clickloop.store.ledger.setup.routing_states import latest_routing_state
 from clickloop.store.ledger.setup.traffic_sources import SOURCES
 
 MAX_VALUES = 100
@@ -117,13 +120,16 @@ def explain_route_of_visitor(
         for one in catalog.flows:
             named = named | references_of(one.parts)
         names = names_in(tx, named, source)
-    flows = _flows_in_force(catalog)
+        state = latest_routing_state(tx)
+        learned = latest_learned(tx, {one.path_id for one in state.learned})
+    flows = {number: with_weights(flow, state) for number, flow in _flows_in_force(catalog).items()}
     flow = flows[campaign_id]
     if body.flow is not None:
-        flow = msgspec.structs.replace(flow, parts=body.flow, version=0)
+        flow = with_weights(msgspec.structs.replace(flow, parts=body.flow, version=0), state)
     seen = _values_of(body, dict(row_fields_of(source)), at)
     recall = _recall_of(campaign, body.previous)
     route = explain_visitor(flow, flows, seen, flow_context(catalog, names, settings.fallback_url), draw, recall)
+    route = with_evidence(route, state, learned)
     return route if campaign.active else msgspec.structs.replace(route, state=RouteState.PAUSED)
 
 

@@ -4,11 +4,14 @@ The visitor's signed cookie has everything that a landing click needs. For brows
 and looks up others in the core (``click_lookup``).
 """
 
+from functools import partial
+
 import msgspec
 from msgspec.structs import replace
 
 from clickloop.click.click import Click, Screening
 from clickloop.click.click_values import click_values
+from clickloop.click.page.buttons import offer_pressed_before, offers_of_buttons
 from clickloop.click.page.carried_values import AT_HAND, CARRIED, carried_values
 from clickloop.click.page.landing_click import (
     OfferChoice,
@@ -123,7 +126,7 @@ def take_landing_click(
         return _without_visit(edge, arrival, page, search, flags)
     path = route.path(visit.path_id)
     recall = _recall_of(search, route, now_ms) if route.remembers else None
-    choice = _choice(path, visit, button_of(tail), recall)
+    choice = _choice(route, visit, button_of(tail), recall)
     flags = (*flags, *choice.flags)
     target = route.fallback if choice.offer is None else choice.offer.target
     location = ""
@@ -145,6 +148,7 @@ def take_landing_click(
         flags=",".join(flags),
         screening=screening or "",
         events=page.events,
+        instead_of=choice.offer.place.instead_of if choice.offer is not None else 0,
     )
     edge.page_events.gather(_encode(event))
     redirect = ClickRedirect(visit.click_id, location)
@@ -210,9 +214,9 @@ def _recall_of(search: VisitSearch, route: Route, now_ms: int) -> Recall[Destina
 
 
 def _choice(
-    path: ReadyPath[Destination] | None, visit: Visit, button: int | None, recall: Recall[Destination] | None
+    route: Route, visit: Visit, button: int | None, recall: Recall[Destination] | None
 ) -> OfferChoice[Destination]:
-    offers = path.offers.items if path is not None else ()
+    path, offers = route.path(visit.path_id), offers_of_buttons(route, visit.path_id)
     effects: list[PageEventFlag] = []
 
     def by_weight() -> Destination | None:
@@ -223,7 +227,8 @@ def _choice(
             effects.append(_EFFECT_FLAGS[found[1]])
         return found[0]
 
-    choice = choose_offer(offers, by_weight, lambda offer: offer.target.offer_id, button, visit.pressed)
+    again = partial(offer_pressed_before, route, visit.path_id)
+    choice = choose_offer(offers, by_weight, again, button, visit.pressed)
     return choice if not effects else replace(choice, flags=(*choice.flags, *effects))
 
 
@@ -279,7 +284,7 @@ def _location(
     passing = target.place.pass_query
     if passing is PassQuery.NONE or not arrival.query:
         return location
-    return with_passed_query(location, without_own_parameters(arrival.query), passing)
+    return with_passed_query(location, without_own_parameters(arrival.query), passing, edge.click_id_names)
 
 
 def _landing_name(path: ReadyPath[Destination] | None, landing_id: int) -> str:

@@ -163,6 +163,7 @@ def _take_tracked_click(edge: Edge, arrival: PageRequest, report: PageReport, ro
             flow_version=place_of_path.flow_version or "",
             rule_id=place_of_path.rule_id or "",
             path_id=place_of_path.path_id or "",
+            routing_state=place_of_path.routing_state or "",
             # The page that reports is the landing, where there is one to take it for.
             landing_id=target.landing_id if path is not None and len(path.landings.items) == 1 else "",
         )
@@ -187,7 +188,7 @@ def _answer(edge: Edge, arrival: PageRequest, click_id: str, route: Route | None
         route = edge.routes.by_id(visit.campaign_id) or route
     count = 1
     if route is not None:
-        path = route.path(visit.path_id) if visit is not None else None
+        path = route.own_path(visit.path_id) if visit is not None else None
         count = len(path.offers.items) if path is not None else max_offers(route)
     scheme = "https" if arrival.secure else "http"
     links = (

@@ -11,6 +11,7 @@ from clickloop.people.user import Right
 from clickloop.saving import settings as saving
 from clickloop.setup.instance import SavedSettings
 from clickloop.setup.instance_change import (
+    ClickIdParameters,
     Currency,
     Domains,
     FallbackUrl,
@@ -41,6 +42,7 @@ class SettingsView(Versioned, frozen=True, kw_only=True):
     time_zone: Zone
     click_keep_days: KeepDays
     ip_storage: Storage
+    click_id_parameters: ClickIdParameters
     saved: Annotated[
         list[str],
         Meta(
