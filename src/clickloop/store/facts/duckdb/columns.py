@@ -59,7 +59,7 @@ _NOT_ON_PAGE_EVENTS = _OF_CLICKS_ONLY | {
     # The page event's own.
     *("target", "flags", "screening", "offer_id", "network_id", "instead_of"),
     # Long, and nothing that reports group by.
-    *("draw", "failed_conditions", "hops", "query", "external_id", "useragent"),
+    *("draw", "failed_conditions", "hops", "query", "external_id", "useragent", "seen"),
 }
 _PAGE_EVENT_TEXTS = ("click_id", "event_id", "kind", "target", "found_by", "flags", "screening")
 _PAGE_EVENT_NUMBERS = (
