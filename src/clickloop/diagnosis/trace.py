@@ -7,7 +7,7 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
-from clickloop.click.page.page_event import ClickSource, PageEvent, PageEventFlag, PageEventKind
+from clickloop.click.page.page_event import ClickSource, PageEvent, PageEventFlag, PageEventKind, returning_words
 from clickloop.clock import iso_text
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.conversion_log import RecordedChange
@@ -268,6 +268,7 @@ def _page_event(traced: TracedPageEvent) -> TraceEvent:
         loaded_in=f"{event.loaded_ms} ms" if event.loaded_ms else "",
         events=", ".join(f"event{number} {amount_text(micros)}" for number, micros in event.events.items()),
         flags=", ".join(flags),
+        why=returning_words(flags),
     )
     return TraceEvent(
         at=event.at,

@@ -29,6 +29,7 @@ from clickloop.tracking.caps.watching import CapWatch
 from clickloop.tracking.damage_isolation import damaged_record_alarms
 from clickloop.tracking.exports import ExportWorker, delete_old_export_files
 from clickloop.tracking.jobs.exports import page_reader
+from clickloop.tracking.learning.path_learner import PathLearner
 from clickloop.tracking.pages.settling_page_events import WaitingPageEvents, settle_page_events
 from clickloop.tracking.retention import Deletion, Retention, delete_old_unidentified_notices, sparing
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
@@ -50,6 +51,7 @@ CAP_LOOK_SECONDS = 0.1  # a reached cap is to be in force within a second; witho
 PAUSED_LOOK_SECONDS = 2.0  # pausing by users, or after many failures, is never urgent
 HOUSEKEEPING_SECONDS = 30.0  # expired data may stay half a minute longer
 PUBLISHING_SECONDS = 1.0  # until then visitors follow the set-up before the change; a round is one comparison
+LEARNING_SECONDS = 60.0  # the weights of paths that learn; the minute is the seed of their draws
 MARKS_SECONDS = 10.0  # each time writes the ledger and four files; marks may lag
 
 Step = Callable[[], bool]
@@ -78,6 +80,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         Worker("housekeeping", gate(_housekeeping(core, clicks)), HOUSEKEEPING_SECONDS),
         Worker("caps", _caps(core).step, CAP_LOOK_SECONDS, drains=False),
         Worker("publishing", core.publish_again, PUBLISHING_SECONDS, drains=False),
+        Worker("learning", _learning(core), LEARNING_SECONDS, drains=False),
         Worker("store marks", core.record_marks, MARKS_SECONDS),
     ]
 
@@ -95,6 +98,11 @@ def _route_settings(core: Core) -> Callable[[], RouteSettings]:
         return RouteSettings(own_hosts=own_hosts, fallback_url=instance.fallback_url, ip_storage=instance.ip_storage)
 
     return read
+
+
+def _learning(core: Core) -> Step:
+    learner = PathLearner(core.ledger, core.facts, core.routing_states, lambda: core.instance.currency, wall_clock)
+    return learner.step
 
 
 def _click_settling(core: Core, reader: JournalReader) -> Step:

@@ -6,12 +6,13 @@ It is written to ``routing.json`` in the data folder. Each version is kept in th
 import os
 import pathlib
 from collections.abc import Mapping
-from typing import Literal
 
 import msgspec
 
 from clickloop.machine.sealed_file import unseal, write_sealed
+from clickloop.setup.catalog import Catalog
 from clickloop.setup.flow import FlowParts, Path
+from clickloop.setup.learning import ItemKind
 
 FILE_NAME = "routing.json"
 
@@ -27,7 +28,7 @@ class LearnedShares(msgspec.Struct, frozen=True, array_like=True):
     """The learned weights of a path's landings or offers: pairs of id and weight."""
 
     path_id: int
-    kind: Literal["landings", "offers"]
+    kind: ItemKind
     shares: tuple[tuple[int, int], ...]
 
 
@@ -75,7 +76,7 @@ def with_learned_weights(parts: FlowParts, state: RoutingState) -> FlowParts:
     def weighted(path: Path) -> Path:
         if path.learning is None:
             return path
-        landings, offers = learned.get((path.id, "landings"), {}), learned.get((path.id, "offers"), {})
+        landings, offers = learned.get((path.id, ItemKind.LANDINGS), {}), learned.get((path.id, ItemKind.OFFERS), {})
         return msgspec.structs.replace(
             path,
             # An item that the user switched off stays off.
@@ -99,6 +100,14 @@ def with_learned_weights(parts: FlowParts, state: RoutingState) -> FlowParts:
         ),
         default_paths=tuple(weighted(path) for path in parts.default_paths),
     )
+
+
+def with_learned_flows(catalog: Catalog, state: RoutingState) -> Catalog:
+    """Return a catalog whose flows have the learned weights."""
+    if not state.learned:
+        return catalog
+    flows = (msgspec.structs.replace(flow, parts=with_learned_weights(flow.parts, state)) for flow in catalog.flows)
+    return msgspec.structs.replace(catalog, flows=tuple(flows))
 
 
 def write_routing_state(folder: pathlib.Path, state: RoutingState) -> None:

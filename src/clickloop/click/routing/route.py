@@ -90,7 +90,9 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     query_fields: tuple[str, ...] = ()
     """Fields ``query.NAME``, in lower case, that conditions compare and no row of the source holds."""
     counts_visits: bool = False
-    """Whether a condition needs the visitor's signed cookie."""
+    """Whether a condition compares the number of the visit."""
+    uniqueness: dict[str, object] = {}
+    """What the journal's lines say of the campaign's uniqueness where it differs from the default."""
     remembers: bool = False
     """Whether the visitor's signed cookie affects the route by what the campaign remembers, see ``recall``."""
     left_out: tuple[NotServed, ...] = ()

@@ -19,7 +19,7 @@ from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogFlow
 from clickloop.setup.condition import QUERY_PREFIX
 from clickloop.setup.flow import MAX_DEPTH, FlowParts, Path, PathTarget, flow_of_path
 from clickloop.setup.own_link import OwnLinks
-from clickloop.setup.returning import Bind, Rotation
+from clickloop.setup.returning import DEFAULT_UNIQUE_SECONDS, Bind, Rotation, UniqueBy
 from clickloop.setup.routing_state import NO_STATE, RoutingState, has_room, with_learned_weights
 from clickloop.setup.source_rows import ROW_FIELDS
 
@@ -103,6 +103,7 @@ class Routes:
             query_fields=tuple(dict.fromkeys(field for field in fields.values() if field.startswith(QUERY_PREFIX))),
             counts_visits=any("visit_number" in one.flow.fields for one in readies),
             remembers=remembers,
+            uniqueness=_uniqueness(campaign),
             left_out=tuple(left_out),
             resting=partial(self._resting_path, campaign, (campaign.id, *hops), self._state),
             without_caps=partial(self._resting_path, campaign, (campaign.id, *hops), NO_STATE)
@@ -292,3 +293,13 @@ def _row_fields(campaign: CatalogCampaign) -> dict[str, str]:
         if row.tracked
         for name in (row.parameter, row.parameter.lower())
     }
+
+
+def _uniqueness(campaign: CatalogCampaign) -> dict[str, object]:
+    """Return the settings with which settling decides about the campaign's clicks: those in force at the click."""
+    fields: dict[str, object] = {}
+    if campaign.unique_within_seconds != DEFAULT_UNIQUE_SECONDS:
+        fields["unique_within"] = campaign.unique_within_seconds
+    if campaign.unique_by is not UniqueBy.CAMPAIGN:
+        fields["unique_by"] = campaign.unique_by
+    return fields

@@ -1,6 +1,6 @@
 """The interface of the facts: an append-only table of additive rows, which also finds clicks by id."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -8,11 +8,13 @@ import msgspec
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
 from clickloop.click.page.page_event import PageEvent, PageEventKind
+from clickloop.learning.evidence import DelayedItem, Delays, ItemCounts, ItemPeriod
 from clickloop.report.click_rows import ConversionSum
 from clickloop.report.evidence import ClickEvidence, LandingEvidence
 from clickloop.report.offer_visits import OfferVisits
 from clickloop.report.page_event_fact import PageEventFact
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
+from clickloop.setup.learning import ItemKind
 from clickloop.store.journal.segment import SegmentContents
 
 MAX_PAGE_EVENTS = 200
@@ -130,6 +132,19 @@ class FactsReader(Protocol):
 
     def earned(self, campaign_id: int, since: int, until: int) -> dict[str, list[ConversionSum]]:
         """Return the conversions of those clicks, by click id and currency. Clicks without any are absent."""
+        ...
+
+    def learning_counts(
+        self, periods: Sequence[ItemPeriod], rates: Mapping[str, int]
+    ) -> dict[tuple[int, ItemKind, int], ItemCounts]:
+        """Return the sums of the visits of learning paths by path, kind and id; absent without any.
+
+        ``rates``: micros of the wanted currency for 10¹² micros of each currency; payouts in another one count as 0.
+        """
+        ...
+
+    def delays(self, items: Collection[DelayedItem], since_at: int, percentile: float) -> dict[DelayedItem, Delays]:
+        """Return how long the conversions of clicks since then took, by item; absent without any."""
         ...
 
     def offer_visits(self, offer_ids: Collection[int], since: int, until: int) -> dict[int, OfferVisits]:

@@ -32,7 +32,7 @@ from clickloop.click.routing.recall import OFFER_CHOICE, Recall, RecallEffect
 from clickloop.click.routing.route import Route
 from clickloop.click.routing.shown import shown_offer
 from clickloop.click.screening import screen
-from clickloop.click.visitor_cookie import NOBODY, Visit, VisitorState
+from clickloop.click.visitor_cookie import NOBODY, Visit, VisitorState, remember_campaign, unique_since
 from clickloop.click.visitor_memory import memory_of, with_memory
 from clickloop.click_id import ClickId
 from clickloop.macro import EncodingContext
@@ -125,7 +125,7 @@ def take_landing_click(
     if visit is None or route is None:
         return _without_visit(edge, arrival, page, search, flags)
     path = route.path(visit.path_id)
-    recall = route.recall(memory_of(search.state, route.campaign, now_ms)) if route.remembers else None
+    recall = _recall_of(search, route, now_ms) if route.remembers else None
     choice = _choice(route, visit, button_of(tail), recall)
     flags = (*flags, *choice.flags)
     target = route.fallback if choice.offer is None else choice.offer.target
@@ -159,6 +159,9 @@ def take_landing_click(
         pressed = replace(visit, pressed=with_pressed(visit.pressed, choice.button, choice.offer.target.offer_id))
         edge.recent_visits.remember(pressed)
         state = search.state.with_visit(pressed.for_cookie())
+        if state.campaign(visit.campaign_id) is None:
+            # The page of a visitor tracked directly could set no cookie. Without the campaign in it, they would be new again.
+            state = remember_campaign(state, route.campaign, visit.at, None)
         if recall is not None and path is not None:
             memory = recall.after((shown_offer(path, choice.offer.id),))
             state = with_memory(state, route.campaign.id, memory)
@@ -203,6 +206,12 @@ def _newer_of_the_same_landing(search: VisitSearch, visit: Visit | None) -> Visi
         if own.click_id > click_id.text and (visit is None or own.landing_id == visit.landing_id):
             return own
     return None
+
+
+def _recall_of(search: VisitSearch, route: Route, now_ms: int) -> Recall[Destination] | None:
+    """Return what the visitor's cookie remembers now: it may be more than at the visit, by landing clicks of other tabs."""
+    since = unique_since(search.state, route.campaign, now_ms // 1000)
+    return route.recall(memory_of(search.state, route.campaign.id, since))
 
 
 def _choice(

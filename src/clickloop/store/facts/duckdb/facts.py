@@ -29,17 +29,18 @@ from clickloop.store.facts.duckdb.columns import (
 )
 from clickloop.store.facts.duckdb.fact_line import fact_line
 from clickloop.store.facts.duckdb.few_files import few_files
+from clickloop.store.facts.duckdb.learning import LearningReader
 from clickloop.store.facts.duckdb.offer_visits import OfferVisitCounts
 from clickloop.store.facts.duckdb.opening import open_database
 from clickloop.store.facts.duckdb.outbox_ids import last_outbox_id, taken_ids, write_taken
 from clickloop.store.facts.duckdb.page_events import find_events, known_of, load, waiting_events
+from clickloop.store.facts.duckdb.plain_errors import plain_errors as _plain_errors
 from clickloop.store.facts.duckdb.recent import recent_clicks, recent_landing_clicks
 from clickloop.store.facts.duckdb.reports import read_report
 from clickloop.store.facts.duckdb.unknown_shares import unknown_shares
 from clickloop.store.facts.duckdb.verifying import verify
 from clickloop.store.facts.facts import (
     MAX_PAGE_EVENTS,
-    FactsError,
     KnownOfPageEvents,
     SegmentRefusedError,
     Verification,
@@ -64,7 +65,7 @@ _CLICK_NAMES = tuple(field.name for field in CLICK_FIELDS)
 _READ_CLICK = f"SELECT click.* FROM (SELECT from_json($line, '{click_structure().replace(chr(39), chr(34))}') AS click)"  # noqa: S608
 
 
-class DuckDbFacts(OfferVisitCounts):
+class DuckDbFacts(LearningReader, OfferVisitCounts):
     """Facts in a DuckDB file. One thread loads at a time, any thread reads; readers see whole transactions."""
 
     def __init__(self, database: duckdb.DuckDBPyConnection, spool: Path) -> None:
@@ -389,12 +390,3 @@ def _click_of(row: tuple[object, ...]) -> Click:
     """Return the click in a row; NULL stands for a field's default."""
     present = {name: value for name, value in zip(_CLICK_NAMES, row, strict=True) if value is not None}
     return msgspec.convert(present, Click)
-
-
-@contextlib.contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Raise FactsError for errors of the engine."""
-    try:
-        yield
-    except duckdb.Error as error:
-        raise FactsError(f"the facts could not be read or written: {error}") from error
