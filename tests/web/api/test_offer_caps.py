@@ -177,3 +177,18 @@ def test_a_cap_that_counts_nothing_is_found_by_the_check(capped: CappedOffers, i
     capped.convert(20)
     codes = {finding["code"] for finding in instance.got("check")["findings"]}
     assert "cap_never_counts" in codes
+
+
+def test_a_dry_run_goes_where_the_caps_in_force_send_it_unless_it_asks_for_the_offer(
+    capped: CappedOffers, instance: "Instance"
+) -> None:
+    capped.cap(1, amount=1, then_offer_id=2)
+    capped.convert(1)
+    capped.watch.step()
+    by_caps, asked = (
+        instance.api.post("/api/v1/simulate", json={"campaign_id": 1, **more}).json()["redirect"]
+        for more in ({}, {"offer_id": 1})
+    )
+    assert (by_caps["offer_id"], asked["offer_id"]) == (2, 1)
+    assert by_caps["cap"].startswith("Offer 1 'Offer' has reached its cap of 1 conversion a day")
+    assert asked["cap"] == ""
