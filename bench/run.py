@@ -82,6 +82,12 @@ BENCHES = (
     Bench(
         "backtest", "Backtests", "a flow of 20 rules × 3 conditions tried on a million recorded clicks", "≤ 20 s", ""
     ),
+    Bench(
+        "caps",
+        "Caps",
+        "conversions above a cap of 100 a day under 200 conversions/s",
+        "≤ rate × 1 s + those under way; the rest to the alternative, 0 lost",
+    ),
     Bench("deciding", "Deciding", "a conversion's change against 20 rules", "≤ 100 µs", ""),
     Bench(
         "panel",
