@@ -82,6 +82,13 @@ BENCHES = (
     Bench(
         "backtest", "Backtests", "a flow of 20 rules × 3 conditions tried on a million recorded clicks", "≤ 20 s", ""
     ),
+    Bench(
+        "learning",
+        "Paths that learn",
+        "five offers of known rates, 100,000 visits, conversions hours later: revenue of the second half ÷ the best offer's",
+        "≥ 90 %",
+        "",
+    ),
     Bench("deciding", "Deciding", "a conversion's change against 20 rules", "≤ 100 µs", ""),
     Bench(
         "panel",
