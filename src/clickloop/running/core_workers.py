@@ -25,6 +25,7 @@ from clickloop.saving.access import delete_ended_sessions
 from clickloop.store.damage_log import report_damages
 from clickloop.store.journal.reader import JournalReader
 from clickloop.tracking.bulk import delete_expired_responses, run_next_batch
+from clickloop.tracking.caps.watching import CapWatch
 from clickloop.tracking.damage_isolation import damaged_record_alarms
 from clickloop.tracking.exports import ExportWorker, delete_old_export_files
 from clickloop.tracking.jobs.exports import page_reader
@@ -46,6 +47,7 @@ BACKTEST_LOOK_SECONDS = 0.5  # a user waits for it; a look is one query
 EXPORT_LOOK_SECONDS = 0.2  # a user waits for it; a look is one query
 BULK_LOOK_SECONDS = 0.5  # jobs take minutes; a look is one query
 AUDIT_SECONDS = 10.0  # rare enough not to be noticed: a step reads a few thousand rows
+CAP_LOOK_SECONDS = 0.25  # with publishing and the edges' look, a reached cap is in force within a second
 PAUSED_LOOK_SECONDS = 2.0  # pausing by users, or after many failures, is never urgent
 HOUSEKEEPING_SECONDS = 30.0  # expired data may stay half a minute longer
 PUBLISHING_SECONDS = 1.0  # until then visitors follow the set-up before the change; a round is one comparison
@@ -76,10 +78,15 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         Worker("self-audit", _self_audit(core), AUDIT_SECONDS),
         Worker("pause alarms", _pause_alarms(core), PAUSED_LOOK_SECONDS),
         Worker("housekeeping", gate(_housekeeping(core, clicks)), HOUSEKEEPING_SECONDS),
+        Worker("caps", _caps(core).step, CAP_LOOK_SECONDS, drains=False),
         Worker("publishing", core.publish_again, PUBLISHING_SECONDS, drains=False),
         Worker("learning", _learning(core), LEARNING_SECONDS, drains=False),
         Worker("store marks", core.record_marks, MARKS_SECONDS),
     ]
+
+
+def _caps(core: Core) -> CapWatch:
+    return CapWatch(core.ledger, core.facts, core.routing_states, lambda: core.instance.time_zone, wall_clock)
 
 
 def _route_settings(core: Core) -> Callable[[], RouteSettings]:

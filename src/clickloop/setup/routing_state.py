@@ -5,6 +5,7 @@ It is written to ``routing.json`` in the data folder. Each version is kept in th
 
 import os
 import pathlib
+from collections.abc import Mapping
 
 import msgspec
 
@@ -40,6 +41,10 @@ class RoutingState(msgspec.Struct, frozen=True):
     installation: str = ""
     """Id of the installation that it belongs to."""
 
+    def instead(self) -> dict[int, int]:
+        """Return the offer that takes the visitors of each capped one; 0: none does."""
+        return {one.offer_id: one.instead_id for one in self.capped}
+
     def affects(self, parts: FlowParts) -> bool:
         """Return whether it changes where a flow's visitors go."""
         if not self.capped and not self.learned:
@@ -52,6 +57,14 @@ class RoutingState(msgspec.Struct, frozen=True):
 
 
 NO_STATE = RoutingState()
+
+
+def has_room(path: Path, instead: Mapping[int, int]) -> bool:
+    """Return whether caps leave a path an offer, or it has none that they could take. ``instead``: as ``RoutingState.instead``."""
+    if not instead:
+        return True
+    weighted = [share.offer_id for share in path.offers if share.weight]
+    return not weighted or any(instead.get(offer_id, offer_id) for offer_id in weighted)
 
 
 def with_learned_weights(parts: FlowParts, state: RoutingState) -> FlowParts:

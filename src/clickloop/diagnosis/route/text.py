@@ -61,6 +61,7 @@ def _flow_lines(flow: RouteFlowView, *, every_rule: bool) -> Iterator[str]:
         yield (
             "  the default paths took the visitor" if flow.rules else "  there are no rules, so the default paths count"
         )
+    yield from (f"  {one_line(recall.sentence)}" for recall in flow.recalls)
     yield from _path_lines(flow)
 
 

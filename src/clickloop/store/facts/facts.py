@@ -11,6 +11,7 @@ from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.learning.evidence import DelayedItem, Delays, ItemCounts, ItemPeriod
 from clickloop.report.click_rows import ConversionSum
 from clickloop.report.evidence import ClickEvidence, LandingEvidence
+from clickloop.report.offer_visits import OfferVisits
 from clickloop.report.page_event_fact import PageEventFact
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
 from clickloop.setup.learning import ItemKind
@@ -146,6 +147,14 @@ class FactsReader(Protocol):
         """Return how long the conversions of clicks since then took, by item; absent without any."""
         ...
 
+    def offer_visits(self, offer_ids: Collection[int], since: int, until: int) -> dict[int, OfferVisits]:
+        """Return the counted visits of offers from ``since`` to before ``until``; absent without any."""
+        ...
+
+    def sent_on(self, offer_id: int, since: int, until: int) -> dict[int, int]:
+        """Return, by the offer that they went to, the counted visitors whom an offer's cap sent on in that time."""
+        ...
+
     def verify(self, first_column: int = 0, seconds: float = float("inf")) -> Verification:
         """Read every block, or as many columns as the time allows, at least one. Raise FactsError."""
         ...
@@ -204,6 +213,10 @@ class FactsStore(FactsReader, Protocol):
 
     def loads(self) -> int:
         """Return the number of loads ever committed."""
+        ...
+
+    def rows_loaded(self) -> int:
+        """Return the number of rows added since the store was opened: while it stays, so do all counts. Costs nothing."""
         ...
 
     def installation(self) -> str:

@@ -30,6 +30,7 @@ from clickloop.store.facts.duckdb.columns import (
 from clickloop.store.facts.duckdb.fact_line import fact_line
 from clickloop.store.facts.duckdb.few_files import few_files
 from clickloop.store.facts.duckdb.learning import LearningReader
+from clickloop.store.facts.duckdb.offer_visits import OfferVisitCounts
 from clickloop.store.facts.duckdb.opening import open_database
 from clickloop.store.facts.duckdb.outbox_ids import last_outbox_id, taken_ids, write_taken
 from clickloop.store.facts.duckdb.page_events import find_events, known_of, load, waiting_events
@@ -64,7 +65,7 @@ _CLICK_NAMES = tuple(field.name for field in CLICK_FIELDS)
 _READ_CLICK = f"SELECT click.* FROM (SELECT from_json($line, '{click_structure().replace(chr(39), chr(34))}') AS click)"  # noqa: S608
 
 
-class DuckDbFacts(LearningReader):
+class DuckDbFacts(LearningReader, OfferVisitCounts):
     """Facts in a DuckDB file. One thread loads at a time, any thread reads; readers see whole transactions."""
 
     def __init__(self, database: duckdb.DuckDBPyConnection, spool: Path) -> None:
@@ -76,6 +77,7 @@ class DuckDbFacts(LearningReader):
         self._forgotten: list[str] = []
         self._known = {row[0] for row in self._writer.execute("SELECT segment FROM loaded_segments").fetchall()}
         self._new_rows = 0
+        self._rows_loaded = 0
 
     @classmethod
     def open(cls, path: Path, memory_limit_mb: int = MEMORY_LIMIT_MB, threads: int = 1) -> Self:
@@ -183,6 +185,10 @@ class DuckDbFacts(LearningReader):
         with _plain_errors(), self._reading() as reader:
             row = reader.execute("SELECT loads FROM outbox_taken").fetchone()
             return int(row[0]) if row else 0
+
+    def rows_loaded(self) -> int:
+        """Return the number of rows added since it was opened."""
+        return self._rows_loaded
 
     def installation(self) -> str:
         """Return the id of the installation that these facts belong to; empty before ``stamp``."""
@@ -333,6 +339,7 @@ class DuckDbFacts(LearningReader):
 
     def _count_rows(self, added: int) -> None:
         """Make a checkpoint if there are enough new rows and no readers."""
+        self._rows_loaded += added
         self._new_rows += added
         if self._new_rows < _CHECKPOINT_ROWS:
             return
