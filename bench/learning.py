@@ -33,8 +33,10 @@ def main() -> list[str]:
 
 def _markets() -> list[str]:
     lines = [
-        f"Simulated: {VISITS:,} visits over {DAYS} days, conversions hours later, window 72 h, least share 5%, start with an even "
-        "split. Dollars are expected ones by the true rates.",
+        (
+            f"Simulated: {VISITS:,} visits over {DAYS} days, conversions hours later, window 72 h, least share 5%, start with an even "
+            "split. Dollars are expected ones by the true rates."
+        ),
         "",
         "| Market | Seed | Second half ÷ best offer | Lowest share | Regret | Regret of an even split |",
         "|---|---:|---:|---:|---:|---:|",
@@ -102,6 +104,8 @@ def _round() -> list[str]:
     assert visits > CLICKS / 2, f"only {visits} visits were counted"
     return [
         "",
-        f"A round each minute over {CLICKS:,} clicks of the window: CPU of counting {1000 * min(times['counting']):.0f} ms, of delays "
-        f"{1000 * min(times['delays']):.0f} ms, of deciding five offers {1000 * min(times['deciding']):.0f} ms.",
+        (
+            f"A round each minute over {CLICKS:,} clicks of the window: CPU of counting {1000 * min(times['counting']):.0f} ms, of delays "
+            f"{1000 * min(times['delays']):.0f} ms, of deciding five offers {1000 * min(times['deciding']):.0f} ms."
+        ),
     ]

@@ -15,6 +15,7 @@ from rich.console import Console
 from clickloop.click_id import KEY_FILE, ClickIds
 from clickloop.demo.check import Check
 from clickloop.demo.figures import check_figures, expected_fates
+from clickloop.demo.learning import check_learning, learn_weights
 from clickloop.demo.observed import ObservedTraffic
 from clickloop.demo.page_figures import check_pages
 from clickloop.demo.page_plan import PAGE_OFFERS, make_page_plan
@@ -148,7 +149,11 @@ async def demo_run(console: Console, visitors: int) -> AsyncIterator[DemoRun]:
         observed = cast.observed()
         page_data = await fetch_page_data(tracker, page_setup, observed)
         checks = check_figures(observed, reported)
-        page_checks = check_pages(observed, page_setup, page_data, reported)
+        weights = await learn_weights(tracker, page_setup)
+        page_checks = (
+            *check_pages(observed, page_setup, page_data, reported),
+            *check_learning(observed, page_setup, weights),
+        )
         yield DemoRun(tracker, demo_setup, page_setup, reported, page_data, checks, page_checks)
 
 

@@ -115,7 +115,10 @@ def show_checks(console: Console, of_loop: Sequence[Check], of_pages: Sequence[C
     checks = (*of_loop, *of_pages)
     for title, group in (
         ("The tracker's figures, compared with what the source and the network saw", of_loop),
-        ("Landing, rule by country, and the page tracked directly, compared with what visitors did", of_pages),
+        (
+            "Landing, rule, tracked page and path that learns, compared with what visitors did",
+            of_pages,
+        ),
     ):
         console.print()
         console.print(f"[bold]{title}[/bold]")
