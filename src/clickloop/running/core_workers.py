@@ -18,6 +18,7 @@ from clickloop.diagnosis.self_audit import (
     refused_rules,
     rows_alarms,
 )
+from clickloop.learning.evidence import minute_of
 from clickloop.machine.log import log
 from clickloop.running.core import Core
 from clickloop.running.worker import Worker
@@ -63,7 +64,7 @@ CAP_LOOK_SECONDS = 0.1  # a reached cap is to be in force within a second; witho
 PAUSED_LOOK_SECONDS = 2.0  # pausing by users, or after many failures, is never urgent
 HOUSEKEEPING_SECONDS = 30.0  # expired data may stay half a minute longer
 PUBLISHING_SECONDS = 1.0  # until then visitors follow the set-up before the change; a round is one comparison
-LEARNING_SECONDS = 60.0  # the weights of paths that learn; the minute is the seed of their draws
+LEARNING_LOOK_SECONDS = 1.0  # a comparison; weights are learned each minute and after a change of the set-up
 MARKS_SECONDS = 10.0  # each time writes the ledger and four files; marks may lag
 
 Step = Callable[[], bool]
@@ -103,7 +104,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         Worker("housekeeping", gate(_housekeeping(core, clicks, visitors)), HOUSEKEEPING_SECONDS),
         Worker("caps", _caps(core).step, CAP_LOOK_SECONDS, drains=False),
         Worker("publishing", core.publish_again, PUBLISHING_SECONDS, drains=False),
-        Worker("learning", _learning(core), LEARNING_SECONDS, drains=False),
+        Worker("learning", _learning(core), LEARNING_LOOK_SECONDS, drains=False),
         Worker("store marks", core.record_marks, MARKS_SECONDS),
     ]
 
@@ -124,8 +125,19 @@ def _route_settings(core: Core) -> Callable[[], RouteSettings]:
 
 
 def _learning(core: Core) -> Step:
+    """Return the step that learns once a minute, and at once after a change of the set-up."""
     learner = PathLearner(core.ledger, core.facts, core.routing_states, lambda: core.instance.currency, wall_clock)
-    return learner.step
+    learned: tuple[int, int] | None = None
+
+    def step() -> bool:
+        nonlocal learned
+        due = (minute_of(wall_clock()), core.setup_change)
+        if due != learned:
+            learner.step()
+            learned = due
+        return False
+
+    return step
 
 
 def _click_settling(core: Core, reader: JournalReader, visitors: VisitorRetention) -> Step:
