@@ -127,3 +127,9 @@ def test_reading_costs_in_proportion_to_the_bound_whatever_a_stranger_sends() ->
     for _ in range(100):
         assert _COOKIES.read("1" + "A" * 262_144) == NOBODY
     assert time.process_time() - begun < 0.5
+
+
+def test_a_cookie_from_before_campaigns_remembered_visitors_is_read() -> None:
+    before = msgspec.msgpack.encode([[], [[7, 0, 1_700_000_000, 1_700_000_100, 2, 0, 0, 0]]])
+    seen = msgspec.msgpack.decode(before, type=VisitorState).campaigns[0]
+    assert (seen.visits, seen.memory) == (2, None)
