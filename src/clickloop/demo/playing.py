@@ -16,6 +16,7 @@ from clickloop.click_id import KEY_FILE, ClickIds
 from clickloop.demo.capped_offer import play_capped_offer
 from clickloop.demo.check import CheckGroup
 from clickloop.demo.figures import check_figures, expected_fates
+from clickloop.demo.learning import check_learning, learn_weights
 from clickloop.demo.observed import ObservedTraffic
 from clickloop.demo.page_figures import check_pages
 from clickloop.demo.page_plan import PAGE_OFFERS, make_page_plan
@@ -38,7 +39,7 @@ from clickloop.demo.tracker import DATA, Tracker, TrackerError, running_tracker
 from clickloop.demo.traffic import Traffic
 
 LOOP_TITLE = "The tracker's figures, compared with what the source and the network saw"
-PAGES_TITLE = "Landing, rule by country, and the page tracked directly, compared with what visitors did"
+PAGES_TITLE = "Landing, rule, tracked page and path that learns, compared with what visitors did"
 CAP_TITLE = "An offer with a cap"
 PASSED, FAILED, CANNOT_RUN, INTERRUPTED = 0, 1, 2, 130
 
@@ -150,9 +151,14 @@ async def demo_run(console: Console, visitors: int) -> AsyncIterator[DemoRun]:
         reported = await _send(console, cast, tracker)
         observed = cast.observed()
         page_data = await fetch_page_data(tracker, page_setup, observed)
+        weights = await learn_weights(tracker, page_setup)
+        page_checks = (
+            *check_pages(observed, page_setup, page_data, reported),
+            *check_learning(observed, page_setup, weights),
+        )
         groups = (
             CheckGroup(LOOP_TITLE, check_figures(observed, reported)),
-            CheckGroup(PAGES_TITLE, check_pages(observed, page_setup, page_data, reported)),
+            CheckGroup(PAGES_TITLE, page_checks),
             # After the figures were read, so that these visitors are not among them.
             CheckGroup(CAP_TITLE, await play_capped_offer(tracker, demo_setup, session, network.click_id_parameter)),
         )

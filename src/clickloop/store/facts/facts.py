@@ -15,6 +15,7 @@ from clickloop.report.offer_visits import OfferVisits
 from clickloop.report.page_event_fact import PageEventFact
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
 from clickloop.setup.learning import ItemKind
+from clickloop.store.facts.judgements import NO_JUDGEMENTS, Judgements, SeenVisitor
 from clickloop.store.facts.mark_facts import MarkFacts, MarkReader
 from clickloop.store.journal.segment import SegmentContents
 
@@ -132,6 +133,8 @@ class FactsReader(Protocol):
     ) -> Iterator[list[tuple[object, ...]]]:
         """Yield those clicks in batches, in no order: the fields of ``ClickRow``, then ``columns``, which are fields of a click.
 
+        ``unique`` is what conditions took it for: ``Click.was_routed_as_unique``.
+
         Memory is bounded by a batch. Close the iterator if you stop early: it reads from one state of the facts.
         """
         ...
@@ -178,8 +181,19 @@ class FactsStore(FactsReader, Protocol):
         """Return the marks of its clicks."""
         ...
 
-    def load_clicks(self, segments: Sequence[SegmentContents]) -> int:
-        """Add the clicks of verified segments, each segment exactly once. Return the number of clicks added."""
+    def load_clicks(self, segments: Sequence[SegmentContents], judgements: Judgements = NO_JUDGEMENTS) -> int:
+        """Add the clicks of verified segments, each segment exactly once. Return the number of clicks added.
+
+        ``judgements`` change their lines; visitors seen in a segment are added in its transaction.
+        """
+        ...
+
+    def seen_visitors(self, visitors: Collection[int], since: int, until: int) -> list[SeenVisitor]:
+        """Return the latest unique click of each of these visitors, by campaign and epoch, in a period (Unix milliseconds)."""
+        ...
+
+    def forget_visitors(self, before_at: int) -> int:
+        """Delete the visitors seen before that moment (Unix milliseconds). Return the number of rows deleted."""
         ...
 
     def has_loaded(self, name: str) -> bool:
