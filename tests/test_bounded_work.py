@@ -273,6 +273,7 @@ NOT_READING = {
     "click.page.carried_values": "takes what was read",
     "click.click_json": "writes JSON",
     "click.page.landing_paths": "the set-up",
+    "click.page.buttons": "ids of the set-up alone",
     "click.page.recent_visits": "a dictionary's look-up",
     "click.click_values": "takes what was read",
     "click.click_log": "filters of the API, each of bounded length",
