@@ -25,6 +25,7 @@ from clickloop.running.worker import Worker
 from clickloop.saving.access import delete_ended_sessions
 from clickloop.store.damage_log import report_damages
 from clickloop.store.journal.reader import JournalReader
+from clickloop.store.ledger.setup.routing_states import delete_routing_states
 from clickloop.tracking.bulk import delete_expired_responses, run_next_batch
 from clickloop.tracking.caps.watching import CapWatch
 from clickloop.tracking.damage_isolation import damaged_record_alarms
@@ -238,6 +239,9 @@ def _deletions(core: Core, reader: JournalReader) -> list[Deletion]:
     def delete_old_clicks(now_ms: int) -> None:
         if days := core.instance.click_keep_days:
             core.facts.delete_clicks(now_ms - days * DAY_MS)
+            # They explain the routes of these clicks, and nothing else.
+            with core.ledger.write() as tx:
+                delete_routing_states(tx, now_ms - days * DAY_MS)
 
     return [
         lambda now_ms: delete_expired_responses(core.intake, now_ms),
