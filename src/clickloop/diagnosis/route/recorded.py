@@ -75,7 +75,7 @@ def steps_of(click: Click) -> tuple[RecordedStep, ...]:
             failed=click.failed_conditions,
             path_id=click.path_id,
             landing_id=click.landing_id or None,
-            offer_id=click.offer_id or None,
+            offer_id=click.instead_of or click.offer_id or None,
         )
         steps.append(
             RecordedStep(
@@ -100,7 +100,7 @@ def kept_value(click: Click, field: str, kept: KeptValues, compared: Collection[
         and stored_address(click.ip, IpStorage.SHORTENED) == click.ip
     ):
         return VisitorValue(value, ValueState.SHORTENED)
-    if value:
+    if value or field == "mark":  # no marks is an answer, too
         return VisitorValue(value, ValueState.KNOWN)
     is_kept = compared is None or field in compared or not is_kept_if_compared(field, kept.rows)
     return VisitorValue(value, ValueState.UNKNOWN if is_kept else ValueState.NOT_KEPT)

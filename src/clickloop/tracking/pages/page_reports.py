@@ -19,6 +19,7 @@ from clickloop.click.page.page_report import PageReport
 from clickloop.click.query import read_query
 from clickloop.click.routing.arriving_visitor import ArrivingVisitor
 from clickloop.click.routing.route import Route
+from clickloop.click.routing.visitor_route import route_visitor
 from clickloop.click.screening import screen
 from clickloop.click.visitor_cookie import NOBODY, Visit, remember_campaign
 from clickloop.click.visitor_memory import memory_of
@@ -31,8 +32,8 @@ from clickloop.tracking.take import (
     Edge,
     EdgeRequest,
     add_uniqueness,
+    mark_click,
     remembered_visit,
-    route_visitor,
 )
 
 RELOAD_MS = 30 * MINUTE_MS
@@ -145,6 +146,7 @@ def _take_tracked_click(edge: Edge, arrival: PageRequest, report: PageReport, ro
     screening = screen(b"GET", headers.get(b"purpose", b""), device.device.screening)
     if screening is not None:
         click["screening"] = screening
+    mark_click(click, route, device, place, language)
     visitor = ArrivingVisitor(now_ms, arrival.ip, device.device, device.useragent, place.place, language.tag, click)
     memory = memory_of(state, route.campaign.id, since) if route.remembers else None
     routing = route_visitor(route, visitor, click, edge.draw(), memory)
