@@ -1,7 +1,7 @@
 """Marks of suspicious traffic: the closed list, its switches and thresholds. A mark changes no figure but clean clicks."""
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated, Self
 
 import msgspec
@@ -145,3 +145,16 @@ def mark_faults(field: str, settings: Sequence[MarkSetting]) -> list[FieldFault]
             sentence = f"Enter {possible[0]:,} to {possible[-1]:,}, or leave it out to use the default."
             faults.append(FieldFault(f"{at}.threshold", FaultCode.OUT_OF_RANGE, sentence))
     return faults
+
+
+def marks_of(text: str) -> frozenset[Mark]:
+    """Return the marks in a click's text. Marks of a newer version are dropped."""
+    return frozenset(Mark(word) for word in text.split(",") if word in Mark.__members__.values()) if text else NO_MARKS
+
+
+def marks_text(marks: Collection[Mark]) -> str:
+    """Return marks as a click's text, in the order of the list: equal marks are equal texts, so they are one group of a report."""
+    return ",".join(mark.value for mark in Mark if mark in marks) if marks else ""
+
+
+NO_MARKS: frozenset[Mark] = frozenset()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from clickloop.click.routing.routes import Routes
 from clickloop.conversion.network_words import words_for_status
 from clickloop.conversion.status import OTHER, SALE
+from clickloop.diagnosis.check.caps import cap_findings
 from clickloop.diagnosis.check.chain import (
     Chain,
     CheckedRule,
@@ -49,6 +50,7 @@ def static_findings(chain: Chain) -> list[CheckFinding]:
     for offer in chain.offers.values():
         network = chain.networks.get(offer.network_id) if offer.network_id is not None else None
         findings += offer_findings(offer, network, chain.sources_to(offer.id), any_rows, own_links)
+    findings += cap_findings(chain)
     for network in chain.networks.values():
         findings += network_findings(network)
     for checked in chain.rules:

@@ -15,6 +15,8 @@ from clickloop.report.offer_visits import OfferVisits
 from clickloop.report.page_event_fact import PageEventFact
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
 from clickloop.setup.learning import ItemKind
+from clickloop.store.facts.judgements import NO_JUDGEMENTS, Judgements, SeenVisitor
+from clickloop.store.facts.mark_facts import MarkFacts, MarkReader
 from clickloop.store.journal.segment import SegmentContents
 
 MAX_PAGE_EVENTS = 200
@@ -87,6 +89,11 @@ class KnownOfPageEvents(msgspec.Struct, frozen=True):
 class FactsReader(Protocol):
     """The methods of a store of facts that only read. Call them from any thread."""
 
+    @property
+    def marks(self) -> MarkReader:
+        """Return the marks of its clicks."""
+        ...
+
     def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
         """Return the clicks with these ids, by id; unknown ids are absent."""
         ...
@@ -126,6 +133,8 @@ class FactsReader(Protocol):
     ) -> Iterator[list[tuple[object, ...]]]:
         """Yield those clicks in batches, in no order: the fields of ``ClickRow``, then ``columns``, which are fields of a click.
 
+        ``unique`` is what conditions took it for: ``Click.was_routed_as_unique``.
+
         Memory is bounded by a batch. Close the iterator if you stop early: it reads from one state of the facts.
         """
         ...
@@ -151,6 +160,10 @@ class FactsReader(Protocol):
         """Return the counted visits of offers from ``since`` to before ``until``; absent without any."""
         ...
 
+    def visits_by_hour(self, offer_ids: Collection[int], since: int) -> dict[int, dict[int, OfferVisits]]:
+        """Return the counted visits of offers since a moment, by the start of the UTC hour in Unix milliseconds."""
+        ...
+
     def sent_on(self, offer_id: int, since: int, until: int) -> dict[int, int]:
         """Return, by the offer that they went to, the counted visitors whom an offer's cap sent on in that time."""
         ...
@@ -163,8 +176,24 @@ class FactsReader(Protocol):
 class FactsStore(FactsReader, Protocol):
     """The methods of every store of facts. Load from one thread at a time; read from any."""
 
-    def load_clicks(self, segments: Sequence[SegmentContents]) -> int:
-        """Add the clicks of verified segments, each segment exactly once. Return the number of clicks added."""
+    @property
+    def marks(self) -> MarkFacts:
+        """Return the marks of its clicks."""
+        ...
+
+    def load_clicks(self, segments: Sequence[SegmentContents], judgements: Judgements = NO_JUDGEMENTS) -> int:
+        """Add the clicks of verified segments, each segment exactly once. Return the number of clicks added.
+
+        ``judgements`` change their lines; visitors seen in a segment are added in its transaction.
+        """
+        ...
+
+    def seen_visitors(self, visitors: Collection[int], since: int, until: int) -> list[SeenVisitor]:
+        """Return the latest unique click of each of these visitors, by campaign and epoch, in a period (Unix milliseconds)."""
+        ...
+
+    def forget_visitors(self, before_at: int) -> int:
+        """Delete the visitors seen before that moment (Unix milliseconds). Return the number of rows deleted."""
         ...
 
     def has_loaded(self, name: str) -> bool:
@@ -227,8 +256,15 @@ class FactsStore(FactsReader, Protocol):
         """Write the id of the installation that these facts belong to, once."""
         ...
 
-    def forget_conversions(self, outbox_taken: int) -> None:
-        """Delete all rows of conversions. ``outbox_taken``: the outbox id up to which rows count as taken from now on."""
+    def forget_conversions(self, outbox_taken: int, refilled_to: int = 0) -> None:
+        """Delete all rows of conversions. ``outbox_taken``: the outbox id up to which rows count as taken from now on.
+
+        The ledger hands them over again in rows up to ``refilled_to``. These get the marks that their clicks have in the facts.
+        """
+        ...
+
+    def is_refilling(self) -> bool:
+        """Return whether conversions are handed over again that have not been taken yet."""
         ...
 
     def delete_clicks(self, before_at: int) -> int:

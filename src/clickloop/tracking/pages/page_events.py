@@ -163,8 +163,7 @@ def take_landing_click(
             # The page of a visitor tracked directly could set no cookie. Without the campaign in it, they would be new again.
             state = remember_campaign(state, route.campaign, visit.at, None)
         if recall is not None and path is not None:
-            memory = recall.after((shown_offer(path, choice.offer.id),))
-            state = with_memory(state, route.campaign.id, memory)
+            state = with_memory(state, route.campaign.id, recall.after((shown_offer(path, choice.offer.id),)))
         redirect.visitor_cookie = edge.cookies.write(state)
     return redirect
 

@@ -34,7 +34,7 @@ from clickloop.web.api.diagnosis import (
     simulate,
     trial_clicks,
 )
-from clickloop.web.api.jobs import backtests, cancels, exports, reruns, resends, uploads
+from clickloop.web.api.jobs import backtests, cancels, exports, mark_reruns, reruns, resends, uploads
 from clickloop.web.api.logs import clicks, conversions, notices, postbacks
 from clickloop.web.api.logs import id_search as finding
 from clickloop.web.api.people import changes, profile, tokens, users
@@ -96,6 +96,7 @@ _NOUNS = (
     reruns,
     exports,
     backtests,
+    mark_reruns,
     receivers,
     presets,
     macros,
