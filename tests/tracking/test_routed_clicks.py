@@ -13,6 +13,7 @@ from clickloop.click.place import Place
 from clickloop.click.routing.routes import Routes
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
+from clickloop.click.visitor_hash import VisitorHashes
 from clickloop.click_id import ClickIds
 from clickloop.edge.message import HttpRequest
 from clickloop.record_id import RecordIds
@@ -255,6 +256,7 @@ def edge_of(parts: FlowParts, clicks: Paper, chance: random.Random) -> Edge:
         clock=lambda: MONDAY + chance.randrange(7 * 86_400_000),
         draw=lambda: chance.getrandbits(63),
         cookies=VisitorCookies(b"k" * 16),
+        visitor_hashes=VisitorHashes(b"k" * 16),
         currency="USD",
     )
 

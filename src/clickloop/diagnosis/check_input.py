@@ -20,7 +20,10 @@ from clickloop.diagnosis.check.evidence import (
 from clickloop.diagnosis.check.finding import CheckFinding, worst_first
 from clickloop.diagnosis.check.holdups import REFUSED_DAYS as HELD_DAYS
 from clickloop.diagnosis.check.holdups import ArchivedRule, Holdups, SlowReceiver
+from clickloop.diagnosis.check.learning import LearningEvidence, learning_splits
 from clickloop.diagnosis.check.static import static_findings
+from clickloop.learning.evidence import ItemCounts
+from clickloop.learning.learner import delay_in, delays_of
 from clickloop.postback.delivery.receiver_queue import StoredReceiver
 from clickloop.report.evidence import ClickEvidence, LandingEvidence
 from clickloop.setup.campaign import Campaign
@@ -48,12 +51,13 @@ from clickloop.store.ledger.setup.postback_rules import first_rules_of_sources, 
 from clickloop.store.ledger.setup.rules import rule_terms_of
 from clickloop.store.ledger.setup.statuses import status_rows, unmapped_words
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, sources_after
+from clickloop.tracking.learning.path_learner import LearningFacts, count_splits
 
 _ALL = 1_000_000  # more than can exist
 _MAX_WORDS = 20  # a longer list is of no use
 
 
-class RecentClicks(Protocol):
+class RecentClicks(LearningFacts, Protocol):
     """A source of recent clicks: the facts."""
 
     def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, ClickEvidence]:
@@ -82,7 +86,30 @@ def check_all(
         if chain is None:
             return None
         evidence = _read_evidence(tx, clicks, chain, now_ms, campaign_id)
+    evidence = msgspec.structs.replace(evidence, learning=_learning_evidence(clicks, chain, now_ms))
     return check_chain(chain, evidence)
+
+
+def _learning_evidence(facts: LearningFacts, chain: Chain, now_ms: int) -> tuple[LearningEvidence, ...]:
+    """Return what the visits of learning paths came to, without payouts."""
+    splits = learning_splits(chain)
+    if not splits:
+        return ()
+    delays, counts = count_splits(facts, splits, {}, now_ms)
+    found = []
+    for split in splits:
+        of_items = [counts.get((split.path_id, split.kind, id_), ItemCounts()) for id_, _ in split.items]
+        ages = [delay_in(split, id_, delays_of(split, delays)) for id_, _ in split.items]
+        found.append(
+            LearningEvidence(
+                path_id=split.path_id,
+                kind=split.kind,
+                visits=sum(one.visits for one in of_items),
+                successes=sum(one.successes for one in of_items),
+                shortest_delay_ms=min(ages),
+            )
+        )
+    return tuple(found)
 
 
 def find_setup_problems(ledger: Ledger, urls: TrackerUrls) -> tuple[CheckFinding, ...]:

@@ -39,11 +39,13 @@ from clickloop.postback.postback_log import NewPostback
 from clickloop.postback.sending.client import first_hop
 from clickloop.postback.sending.dns_check import DnsCheck
 from clickloop.postback.values import ready_request
+from clickloop.setup.routing_state import with_learned_flows
 from clickloop.store.ledger.logs.conversions import changes_of_conversions, conversions_of_click, find_conversion
 from clickloop.store.ledger.logs.notices import find_notice
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
 from clickloop.store.ledger.setup.catalog import read_catalog
 from clickloop.store.ledger.setup.offers import OFFERS
+from clickloop.store.ledger.setup.routing_states import latest_routing_state
 from clickloop.store.ledger.setup.rules import rule_terms_of
 from clickloop.store.ledger.setup.traffic_sources import SOURCES
 from clickloop.tracking.click_progress import ClickLookupResult
@@ -62,7 +64,7 @@ def simulate_visit(
             return SimulationFault.NO_SUCH_CAMPAIGN
         source = SOURCES.find(tx, campaign.source_id)
         assert source is not None, f"campaign {campaign.id} names a traffic source that is not in the ledger"
-        catalog = read_catalog(tx, place.own_hosts)
+        catalog = with_learned_flows(read_catalog(tx, place.own_hosts), latest_routing_state(tx))
         setting = SimulationSetup(campaign, source, catalog, Routes(catalog, place.fallback_url), place)
         click_ids = ClickIds(UNUSED_KEY)
         click = record_visit(setting, invented, click_ids, intake.currency, now_ms)

@@ -12,13 +12,14 @@ from clickloop.click.click_values import click_values
 from clickloop.click.continent import continent_of
 from clickloop.click.geo.geo_base import FixedPlace
 from clickloop.click.place import Place
-from clickloop.click.redirect import COOKIE
+from clickloop.click.redirect import VISITOR_COOKIE
 from clickloop.click.routing.destination import Destination, RedirectTarget
 from clickloop.click.routing.flow import ReadyPath
 from clickloop.click.routing.route import Route
 from clickloop.click.routing.routes import Routes
 from clickloop.click.visitor import Visitors
-from clickloop.click.visitor_cookie import VisitorCookies
+from clickloop.click.visitor_cookie import NOBODY, VisitorCookies, remember_campaign
+from clickloop.click.visitor_hash import VisitorHashes
 from clickloop.click_id import KEY_BYTES, ClickIds
 from clickloop.diagnosis.macro_origin import MacroValue, OriginContext, origins_of
 from clickloop.diagnosis.simulation import DestinationKind, IgnoredParameter, OfferChance, Redirect
@@ -35,6 +36,10 @@ _OTHER_NAMES = RESERVED_NAMES - {EXTERNAL_ID, COST}
 _NO_ROW = "Not stored: the traffic source has no row with this name (case-sensitive)."
 _ROW_OFF = "Not stored: the parameter is not tracked."
 Share = TypeVar("Share", LandingShare, OfferShare)
+FIRST_VISIT = (
+    "These are the chances of a first visit. The campaign sends returning visitors by what they saw before: describe one under "
+    "Route on the campaign's page."
+)
 UNUSED_KEY = bytes(KEY_BYTES)
 """A key that no tracker uses, so that its click ids are accepted nowhere."""
 
@@ -193,13 +198,14 @@ def record_visit(
         page_events=stream,
         draw=lambda: 1 << 62,
         cookies=VisitorCookies(UNUSED_KEY),
+        visitor_hashes=VisitorHashes(UNUSED_KEY),
         currency=currency,
     )
     headers = {
         b"user-agent": unescape_bytes(visitor.useragent),
         b"accept-language": unescape_bytes(visitor.language),
         b"referer": unescape_bytes(visitor.referrer),
-        b"cookie": f"{COOKIE}={click_ids.new(now_ms)}".encode() if visitor.returning else b"",
+        b"cookie": _cookie_header(edge, campaign.key, now_ms) if visitor.returning else b"",
     }
     request = _Request(
         method=b"GET",
@@ -211,6 +217,15 @@ def record_visit(
     )
     take_click(edge, request, campaign.key.encode())
     return msgspec.json.decode(stream.records[0], type=Click)
+
+
+def _cookie_header(edge: Edge, key: str, now_ms: int) -> bytes:
+    """Return the header of a visitor who has just been to the campaign."""
+    route = edge.routes.find(key.encode())
+    if route is None:
+        return b""
+    state = remember_campaign(NOBODY, route.campaign, now_ms // 1000, None)
+    return f"{VISITOR_COOKIE}={edge.cookies.write(state)}".encode()
 
 
 def _examples(source: TrafficSource) -> dict[str, str]:
@@ -251,7 +266,13 @@ def redirect_of(setting: SimulationSetup, only: SimulationSetup, click: Click) -
     target = _target_of(only.route, click)
     chances = _chances(setting, click.rule_id)
     if target is None or target.template is None:
-        return Redirect(to=DestinationKind.NOWHERE, url="", chances=chances, left_out=route.left_out)
+        return Redirect(
+            to=DestinationKind.NOWHERE,
+            url="",
+            chances=chances,
+            left_out=route.left_out,
+            returning=FIRST_VISIT if route.remembers else "",
+        )
     offer = next((offer for offer in setting.catalog.offers if offer.id == target.offer_id), None)
     landing = next((landing for landing in setting.catalog.landings if landing.id == target.landing_id), None)
     names = target.source.names
@@ -274,6 +295,7 @@ def redirect_of(setting: SimulationSetup, only: SimulationSetup, click: Click) -
         landing_name=landing.name if landing else "",
         chances=chances,
         left_out=route.left_out,
+        returning=FIRST_VISIT if route.remembers else "",
         macros=macros,
         left_untouched=target.source.unknown,
     )

@@ -20,6 +20,7 @@ from clickloop.click.routing.flow import MAX_DRAW_BITS
 from clickloop.click.routing.routes import Routes
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
+from clickloop.click.visitor_hash import VisitorHashes
 from clickloop.click_id import ClickIds
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
@@ -202,6 +203,7 @@ def _edge(
         page_events=page_events,
         draw=partial(random.getrandbits, MAX_DRAW_BITS),
         cookies=VisitorCookies(click_ids.derived_key(b"visitor cookie")),
+        visitor_hashes=VisitorHashes(click_ids.derived_key(b"visitor hash")),
         currency=settings.currency,
     )
 

@@ -50,6 +50,14 @@ class ClickView(msgspec.Struct, kw_only=True):
     browser: str
     browser_version: str
     unique: bool
+    seen: Annotated[
+        str,
+        Meta(
+            description="What the visitor's cookie remembered, if the campaign's bind or rotation used it: bind, rotation, paths, landing "
+            "and offer to get again, then paths, landings and offers seen before. Empty if nothing.",
+            examples=["path;unseen;12;;;12,15;3;"],
+        ),
+    ]
     screening: Annotated[str, Meta(description="Why it is not counted. Empty for a click that is.")]
     flags: Annotated[list[str], Meta(description="What is unusual about it.")]
     parameters: Annotated[

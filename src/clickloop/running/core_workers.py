@@ -25,9 +25,11 @@ from clickloop.saving.access import delete_ended_sessions
 from clickloop.store.damage_log import report_damages
 from clickloop.store.journal.reader import JournalReader
 from clickloop.tracking.bulk import delete_expired_responses, run_next_batch
+from clickloop.tracking.caps.watching import CapWatch
 from clickloop.tracking.damage_isolation import damaged_record_alarms
 from clickloop.tracking.exports import ExportWorker, delete_old_export_files
 from clickloop.tracking.jobs.exports import page_reader
+from clickloop.tracking.learning.path_learner import PathLearner
 from clickloop.tracking.marks.late_marks import LateMarks
 from clickloop.tracking.marks.rerun_work import MarkRerunWorker, delete_old_previews
 from clickloop.tracking.marks.rules import rules_reader
@@ -50,9 +52,11 @@ LATE_MARKS_SECONDS = 15.0  # they come minutes after the click anyway; each time
 EXPORT_LOOK_SECONDS = 0.2  # a user waits for it; a look is one query
 BULK_LOOK_SECONDS = 0.5  # jobs take minutes; a look is one query
 AUDIT_SECONDS = 10.0  # rare enough not to be noticed: a step reads a few thousand rows
+CAP_LOOK_SECONDS = 0.25  # with publishing and the edges' look, a reached cap is in force within a second
 PAUSED_LOOK_SECONDS = 2.0  # pausing by users, or after many failures, is never urgent
 HOUSEKEEPING_SECONDS = 30.0  # expired data may stay half a minute longer
 PUBLISHING_SECONDS = 1.0  # until then visitors follow the set-up before the change; a round is one comparison
+LEARNING_SECONDS = 60.0  # the weights of paths that learn; the minute is the seed of their draws
 MARKS_SECONDS = 10.0  # each time writes the ledger and four files; marks may lag
 
 Step = Callable[[], bool]
@@ -89,9 +93,15 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         Worker("self-audit", _self_audit(core), AUDIT_SECONDS),
         Worker("pause alarms", _pause_alarms(core), PAUSED_LOOK_SECONDS),
         Worker("housekeeping", gate(_housekeeping(core, clicks)), HOUSEKEEPING_SECONDS),
+        Worker("caps", _caps(core).step, CAP_LOOK_SECONDS, drains=False),
         Worker("publishing", core.publish_again, PUBLISHING_SECONDS, drains=False),
+        Worker("learning", _learning(core), LEARNING_SECONDS, drains=False),
         Worker("store marks", core.record_marks, MARKS_SECONDS),
     ]
+
+
+def _caps(core: Core) -> CapWatch:
+    return CapWatch(core.ledger, core.facts, core.routing_states, lambda: core.instance.time_zone, wall_clock)
 
 
 def _route_settings(core: Core) -> Callable[[], RouteSettings]:
@@ -103,6 +113,11 @@ def _route_settings(core: Core) -> Callable[[], RouteSettings]:
         return RouteSettings(own_hosts=own_hosts, fallback_url=instance.fallback_url, ip_storage=instance.ip_storage)
 
     return read
+
+
+def _learning(core: Core) -> Step:
+    learner = PathLearner(core.ledger, core.facts, core.routing_states, lambda: core.instance.currency, wall_clock)
+    return learner.step
 
 
 def _click_settling(core: Core, reader: JournalReader) -> Step:

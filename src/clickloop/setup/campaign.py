@@ -141,8 +141,20 @@ UniqueSeconds = Annotated[
 UniqueScope = Annotated[
     UniqueBy, Meta(description="Whether a visitor is unique per campaign, or on the whole instance.")
 ]
-Binding = Annotated[Bind, Meta(description="What a returning visitor gets again, if it is still served.")]
-Rotating = Annotated[Rotation, Meta(description="unseen: what a returning visitor has not seen yet comes first.")]
+Binding = Annotated[
+    Bind,
+    Meta(
+        description="What a returning visitor gets again within the uniqueness window, if it is among the paths of the rule that takes "
+        "them and still served. landing: path and landing. offer: path, landing and offer."
+    ),
+]
+Rotating = Annotated[
+    Rotation,
+    Meta(
+        description="How a returning visitor who is not bound is split. unseen: paths, landings and offers that they have not seen come "
+        "first, by weight; when they have seen all, all again."
+    ),
+]
 Marks = Annotated[
     tuple[MarkSetting, ...], Meta(description="Marks that differ from the instance's settings for this campaign.")
 ]

@@ -26,7 +26,7 @@ def click_value_of(click: Click, field: str, rows: Mapping[str, str] = {}) -> Va
         case "continent":
             return continent_of(click.country)
         case "unique":
-            return "yes" if click.unique else "no"
+            return "yes" if click.was_routed_as_unique else "no"
         case "visit_number":
             return str(click.visit_number) if click.visit_number else ""
         case "ip_version":

@@ -77,6 +77,7 @@ class CheckCode(Explained):
         "landing_loses_click_id",
         "A landing's URL does not carry our click ID, so visitors whose browser blocks cookies are lost at its button.",
     )
+    PATH_CANNOT_LEARN = "path_cannot_learn", "A path is set to learn its weights, but cannot."
     CAMPAIGN_LOOP = "campaign_loop", "Campaigns lead their visitors to each other in a loop."
     CAMPAIGNS_TOO_DEEP = (
         "campaigns_too_deep",

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from clickloop.click.click import Click
 from clickloop.click.routing.routes import Routes
 from clickloop.diagnosis.condition_phrases import FlowNames
+from clickloop.diagnosis.route.evidence import with_evidence
 from clickloop.diagnosis.route.explained import RouteExplanation
 from clickloop.diagnosis.route.explaining import FlowContext, FlowInForce
 from clickloop.diagnosis.route.recorded import KeptValues, explain_click, steps_of
@@ -15,13 +16,16 @@ from clickloop.logs.context import LogContext
 from clickloop.setup.catalog import Catalog
 from clickloop.setup.flow import FlowReferences, references_of
 from clickloop.setup.instance import IpStorage
+from clickloop.setup.routing_state import NO_STATE, RoutingState, with_learned_weights
 from clickloop.setup.source_rows import ROW_FIELDS
 from clickloop.setup.traffic_source import TrafficSource
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.conversions import conversions_of_click
+from clickloop.store.ledger.logs.learned_weights import latest_learned
 from clickloop.store.ledger.setup.catalog import read_catalog_of
 from clickloop.store.ledger.setup.flows import flow_owners, flow_version
 from clickloop.store.ledger.setup.names import RecordKind, names_of
+from clickloop.store.ledger.setup.routing_states import find_routing_state
 from clickloop.store.ledger.setup.traffic_sources import SOURCES
 from clickloop.text import readable
 
@@ -49,12 +53,26 @@ def explain_route(ledger: Ledger, click: Click, settings: RouteSettings) -> Rout
     keys = [step.key for step in steps_of(click)]
     with ledger.read() as tx:
         flows = _stored_flows(tx, keys)
+        state = find_routing_state(tx, click.routing_state) if click.routing_state else None
+        learned = latest_learned(tx, _path_ids(flows.values()), until_at=click.at) if state else {}
         named = _named_in(flows.values())
         catalog = read_catalog_of(tx, settings.own_hosts, [click.campaign_id], named)
         source = SOURCES.find(tx, click.source_id)
         names = names_in(tx, named, source)
     kept = KeptValues(rows=row_fields_of(source), ip_storage=settings.ip_storage)
-    return explain_click(click, flows, flow_context(catalog, names, settings.fallback_url), kept)
+    if state is not None:
+        flows = {key: with_weights(flow, state) for key, flow in flows.items()}
+    route = explain_click(click, flows, flow_context(catalog, names, settings.fallback_url), kept)
+    return with_evidence(route, state or NO_STATE, learned)
+
+
+def with_weights(flow: FlowInForce, state: RoutingState) -> FlowInForce:
+    """Return a flow with the learned weights of a routing state."""
+    return msgspec.structs.replace(flow, parts=with_learned_weights(flow.parts, state))
+
+
+def _path_ids(flows: Iterable[FlowInForce]) -> set[int]:
+    return {path.id for flow in flows for _, path in flow.parts.paths() if path.learning is not None}
 
 
 def _stored_flows(tx: Connection, keys: Iterable[tuple[int, int]]) -> dict[tuple[int, int], FlowInForce]:

@@ -57,14 +57,14 @@ _RENAMED = {"at": "click_at"}
 _OF_CLICKS_ONLY = frozenset({"click_id", "cost_micros", "cost_currency"})
 _NOT_ON_PAGE_EVENTS = _OF_CLICKS_ONLY | {
     # The page event's own.
-    *("target", "flags", "screening", "offer_id", "network_id"),
+    *("target", "flags", "screening", "offer_id", "network_id", "instead_of"),
     # Long, and nothing that reports group by.
     *("draw", "failed_conditions", "hops", "query", "external_id", "useragent"),
 }
 _PAGE_EVENT_TEXTS = ("click_id", "event_id", "kind", "target", "found_by", "flags", "screening")
 _PAGE_EVENT_NUMBERS = (
     *("at", "landing_views", "landing_clicks", "offer_visits", "events", "event_number", "event_micros"),
-    *("button", "offer_id", "network_id", "loaded_ms"),
+    *("button", "offer_id", "network_id", "loaded_ms", "instead_of"),
 )
 
 ALL_COLUMNS = (
@@ -156,7 +156,7 @@ def insert_of_page_events() -> str:
     numbers = ",".join(f'"{name}":"BIGINT"' for name in _PAGE_EVENT_NUMBERS)
     own = (
         *("kind", "event_id", "target", "found_by", "flags", "screening", "landing_clicks", "offer_visits", "events"),
-        *("event_number", "event_micros", "button", "loaded_ms"),
+        *("event_number", "event_micros", "button", "loaded_ms", "instead_of"),
     )
     return (
         f"INSERT INTO facts ({names}, click_at, of_click_id, fact_at, landing_views, offer_id, network_id, "  # noqa: S608 – names are ours

@@ -27,15 +27,18 @@ from clickloop.store.facts.duckdb.columns import (
     insert_of_clicks,
     quoted,
 )
-from clickloop.store.facts.duckdb.connections import Connections, plain_errors
+from clickloop.store.facts.duckdb.connections import Connections
 from clickloop.store.facts.duckdb.conversions import load_lines
 from clickloop.store.facts.duckdb.corrected import CORRECTED, CORRECTED_MARKS
 from clickloop.store.facts.duckdb.correcting import forget_deleted
 from clickloop.store.facts.duckdb.few_files import few_files
+from clickloop.store.facts.duckdb.learning import LearningReader
 from clickloop.store.facts.duckdb.mark_facts import DuckDbMarkFacts
+from clickloop.store.facts.duckdb.offer_visits import OfferVisitCounts
 from clickloop.store.facts.duckdb.opening import open_database
 from clickloop.store.facts.duckdb.outbox_ids import last_outbox_id, taken_ids, write_taken
 from clickloop.store.facts.duckdb.page_events import find_events, known_of, load, waiting_events
+from clickloop.store.facts.duckdb.plain_errors import plain_errors
 from clickloop.store.facts.duckdb.recent import recent_clicks, recent_landing_clicks
 from clickloop.store.facts.duckdb.reports import read_report
 from clickloop.store.facts.duckdb.unknown_shares import unknown_shares
@@ -66,7 +69,7 @@ _CLICK_NAMES = tuple(field.name for field in CLICK_FIELDS)
 _READ_CLICK = f"SELECT click.* FROM (SELECT from_json($line, '{click_structure().replace(chr(39), chr(34))}') AS click)"  # noqa: S608
 
 
-class DuckDbFacts(Connections):
+class DuckDbFacts(Connections, LearningReader, OfferVisitCounts):
     """Facts in a DuckDB file. One thread loads at a time, any thread reads; readers see whole transactions."""
 
     def __init__(self, database: duckdb.DuckDBPyConnection, spool: Path) -> None:
@@ -182,6 +185,10 @@ class DuckDbFacts(Connections):
         with plain_errors(), self._reading() as reader:
             row = reader.execute("SELECT loads FROM outbox_taken").fetchone()
             return int(row[0]) if row else 0
+
+    def rows_loaded(self) -> int:
+        """Return the number of rows added since it was opened."""
+        return self._rows_loaded
 
     def installation(self) -> str:
         """Return the id of the installation that these facts belong to; empty before ``stamp``."""

@@ -5,6 +5,8 @@ import re
 _NAMES = {
     "addresses": "Allowed IP addresses",
     "again": "Repeated password",
+    "cap.amount": "Cap",
+    "cap.then_offer_id": "Cap, then to",
     "click_id": "Click ID",
     "click_id_parameter": "Click ID parameter",
     "click_keep_days": "Keep clicks for",

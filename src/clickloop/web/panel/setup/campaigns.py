@@ -16,6 +16,7 @@ from clickloop.report.query import Dimension
 from clickloop.setup.campaign import Campaign, CampaignChange, CampaignFilter, ClickCost, NewCampaign
 from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.setup.flow import FlowParts, PathTarget
+from clickloop.setup.returning import Bind, Rotation
 from clickloop.store.ledger.setup.names import RecordKind
 from clickloop.web.api.all_faults import save_or_report_faults
 from clickloop.web.api.context import ApiContext, Context
@@ -61,6 +62,15 @@ COST_MODELS = (
     (ClickCost.PER_THOUSAND.value, "Fixed, per thousand clicks"),
     (ClickCost.NONE.value, "None"),
 )
+
+
+BINDS = (
+    (Bind.NONE.value, "Nothing: they are split like first visitors"),
+    (Bind.PATH.value, "The same path"),
+    (Bind.LANDING.value, "The same path and landing"),
+    (Bind.OFFER.value, "The same path, landing and offer"),
+)
+ROTATIONS = ((Rotation.RANDOM.value, "By weight"), (Rotation.UNSEEN.value, "By weight, unseen first"))
 
 
 class _ListFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,6 +217,8 @@ def _editor(
         seen=seen_version(context, tree, view, _BLANK),
         blank_rows=blank_rows,
         cost_models=COST_MODELS,
+        binds=BINDS,
+        rotations=ROTATIONS,
         sources=sources,
         source=_source(context, source_id, dict(sources)),
         has_flow=view is not None and (view.flow_id is not None or len(view.flow.default_paths) > 1),
