@@ -65,6 +65,8 @@ def on(field: str, op: str, *values: str, **more: Any) -> Condition:
         (on("visit_number", "between", "2", "5"), "on visit 2 to 5"),
         (on("date", "between", "2026-12-24", ""), "from 2026-12-24 on (UTC)"),
         (on("date", "between", "", "2026-12-24T18:00", "Europe/Berlin"), "until 2026-12-24 18:00 (Europe/Berlin)"),
+        (on("mark", "in", "bot_useragent", "listed_ip"), "marked as bot user agent or listed IP"),
+        (on("mark", "not_in", "datacenter"), "not marked as data center"),
         (on("external_id", "in", "a"), "whose external ID is a"),
         (on("v1", "in", "77", list_id=7), "whose Zone (V1) is 77 or in the list “Bad zones”"),
         (on("v1", "not_in", list_id=7), "whose Zone (V1) is not in the list “Bad zones”"),

@@ -14,7 +14,7 @@ from clickloop.log_filter import MAX_ID
 from clickloop.money import MAX_MICROS
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.flow import FlowParts, OfferShare, default_offers, with_default_offers
-from clickloop.setup.mark import MarkSetting
+from clickloop.setup.mark import MarkSetting, mark_faults
 from clickloop.setup.money_text import MoneyText, read_money
 from clickloop.setup.record import OneLine, RecordFields, Tags, line_faults, with_changes
 from clickloop.setup.redirect import PassQuery, RedirectMode
@@ -312,6 +312,7 @@ def campaign_faults(campaign: Campaign) -> list[FieldFault]:
             f"The cost model {campaign.cost_model} has no amount. Leave it out, or choose per_click or per_thousand."
         )
         faults.append(FieldFault("cost", FaultCode.NOT_ALLOWED, sentence))
+    faults += mark_faults("marks", campaign.marks)
     faults += tag_faults(campaign.tags) + _notes_faults(campaign.notes)
     return faults
 

@@ -8,6 +8,7 @@ import msgspec
 
 from clickloop.click.click import Click, Flag
 from clickloop.click.click_values import click_values
+from clickloop.click.marks.request_marks import marks_of_request, marks_text
 from clickloop.click.page.carried_values import carried_of_fields
 from clickloop.click.page.landing_paths import carried_macros
 from clickloop.click.page.recent_visits import RecentVisits
@@ -21,7 +22,7 @@ from clickloop.click.routing.route import Route, Routing, hops_text
 from clickloop.click.routing.routes import Routes
 from clickloop.click.screening import screen
 from clickloop.click.trial_mark import TEST_BYTES, is_test
-from clickloop.click.visitor import Visitors
+from clickloop.click.visitor import EncodedDevice, EncodedLanguage, EncodedPlace, Visitors
 from clickloop.click.visitor_cookie import (
     NOBODY,
     Visit,
@@ -157,6 +158,7 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     click["domain"] = arrival.host
     place = edge.visitors.place_of(arrival.ip)
     language = edge.visitors.language_of(headers.get(b"accept-language", b""))
+    mark_click(click, route, device, place, language)
     target, draw, memory = route.only, 0, None
     if target is None or target.landing_id:
         visitor = ArrivingVisitor(now_ms, arrival.ip, device.device, device.useragent, place.place, language.tag, click)
@@ -192,6 +194,17 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     if state is not NOBODY:
         redirect.visitor_cookie = edge.cookies.write(state)
     return redirect
+
+
+def mark_click(
+    click: dict[str, Any], route: Route, device: EncodedDevice, place: EncodedPlace, language: EncodedLanguage
+) -> None:
+    """Add the marks of the request to a click, before rules read them."""
+    marks = marks_of_request(
+        route.marks, device.marks, place.marks, "referrer" in click, language.tag, place.place.country
+    )
+    if marks:
+        click["marks"] = marks_text(marks)
 
 
 def add_uniqueness(

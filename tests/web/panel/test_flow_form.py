@@ -25,6 +25,7 @@ VALUES: dict[Comparison, tuple[str, ...]] = {
     Comparison.NUMBER: ("1", "3"),
     Comparison.ADDRESS: ("203.0.113.0/24", "2001:db8::/32"),
     Comparison.SCHEDULE: ("Europe/Berlin", "mon 9-17", "sun 0-24"),
+    Comparison.MARKS: ("datacenter", "listed_ip"),
     Comparison.DATE: ("2026-12-24", "2026-12-26T18:00", "Europe/Berlin"),
 }
 CODES = {

@@ -95,6 +95,8 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     """What the journal's lines say of the campaign's uniqueness where it differs from the default."""
     remembers: bool = False
     """Whether the visitor's signed cookie affects the route by what the campaign remembers, see ``recall``."""
+    marks: int = 0
+    """The marks of a request that the campaign has on, as ``request_marks.bits_of``."""
     left_out: tuple[NotServed, ...] = ()
     resting: Callable[[int], ReadyPath[Destination] | None] = _no_path
     """Returns a path that is switched off, compiled all the same."""

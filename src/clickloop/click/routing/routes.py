@@ -6,6 +6,7 @@ from functools import partial
 import msgspec
 
 from clickloop.click.click_json import click_json
+from clickloop.click.marks.request_marks import bits_of
 from clickloop.click.routing.arriving_visitor import getter_of
 from clickloop.click.routing.conditions import SharedTests
 from clickloop.click.routing.destination import Destination, Destinations, PathPlace, fallback_template
@@ -18,6 +19,7 @@ from clickloop.click.routing.route import ReadyRoute, Route, only_target, simple
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogFlow
 from clickloop.setup.condition import QUERY_PREFIX
 from clickloop.setup.flow import MAX_DEPTH, FlowParts, Path, PathTarget, flow_of_path
+from clickloop.setup.mark import marks_in_force
 from clickloop.setup.own_link import OwnLinks
 from clickloop.setup.returning import DEFAULT_UNIQUE_SECONDS, Bind, Rotation, UniqueBy
 from clickloop.setup.routing_state import NO_STATE, RoutingState, has_room, with_learned_weights
@@ -39,6 +41,7 @@ class Routes:
         self._landings = {landing.id: landing for landing in catalog.landings}
         self._lists = {named.id: named.entries for named in catalog.lists}
         self._own_links = OwnLinks(catalog.own_hosts)
+        self._instance_marks = catalog.instance.marks if catalog.instance is not None else ()
         self._fallback_url = fallback_url
         self.instance_fallback = fallback_template(fallback_url)
         """The instance's fallback URL for visitors without a known campaign, or None."""
@@ -103,6 +106,7 @@ class Routes:
             query_fields=tuple(dict.fromkeys(field for field in fields.values() if field.startswith(QUERY_PREFIX))),
             counts_visits=any("visit_number" in one.flow.fields for one in readies),
             remembers=remembers,
+            marks=bits_of(marks_in_force(self._instance_marks, campaign.marks)),
             uniqueness=_uniqueness(campaign),
             left_out=tuple(left_out),
             resting=partial(self._resting_path, campaign, (campaign.id, *hops), self._state),

@@ -100,7 +100,7 @@ def kept_value(click: Click, field: str, kept: KeptValues, compared: Collection[
         and stored_address(click.ip, IpStorage.SHORTENED) == click.ip
     ):
         return VisitorValue(value, ValueState.SHORTENED)
-    if value:
+    if value or field == "mark":  # no marks is an answer, too
         return VisitorValue(value, ValueState.KNOWN)
     is_kept = compared is None or field in compared or not is_kept_if_compared(field, kept.rows)
     return VisitorValue(value, ValueState.UNKNOWN if is_kept else ValueState.NOT_KEPT)

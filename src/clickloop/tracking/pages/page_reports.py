@@ -31,6 +31,7 @@ from clickloop.tracking.take import (
     Edge,
     EdgeRequest,
     add_uniqueness,
+    mark_click,
     remembered_visit,
     route_visitor,
 )
@@ -145,6 +146,7 @@ def _take_tracked_click(edge: Edge, arrival: PageRequest, report: PageReport, ro
     screening = screen(b"GET", headers.get(b"purpose", b""), device.device.screening)
     if screening is not None:
         click["screening"] = screening
+    mark_click(click, route, device, place, language)
     visitor = ArrivingVisitor(now_ms, arrival.ip, device.device, device.useragent, place.place, language.tag, click)
     memory = memory_of(state, route.campaign.id, since) if route.remembers else None
     routing = route_visitor(route, visitor, click, edge.draw(), memory)

@@ -23,6 +23,8 @@ _NAMES = {
     "domains": "Additional domains",
     "fallback_url": "Fallback URL",
     "ip_storage": "Visitors’ IP addresses",
+    "ip_lists": "Listed IP",
+    "useragent_lists": "Listed user agent",
     "network_id": "Network",
     "notices": "Incoming postbacks",
     "flow_id": "Shared flow",
