@@ -51,7 +51,8 @@ SELECT 'conversion', click_id, click_at, campaign_id, 1, 1, landing_id, offer_id
     'sale', 'confirmed', 'USD', 1, 12500000, 0, 0 FROM facts WHERE clicks = 1 AND hash(click_id) % 50 = 0;
 INSERT INTO facts (kind, of_click_id, event_id, click_at, campaign_id, source_id, path_id, landing_id, offer_id, country, device, os, marks,
     fact_at, landing_views, landing_clicks)
-SELECT unnest(['landing_view', 'landing_click']), click_id, click_id, click_at, campaign_id, 1, 1, landing_id, 3, country, device, os, marks,
+SELECT unnest(['landing_view', 'landing_click']), click_id, click_id, click_at, campaign_id, 1, 1, landing_id, 3, country, device, os,
+    marks,
     click_at + unnest([900, 900 + (hash(click_id) % 20000)::BIGINT]), unnest([1, 0]), unnest([0, 1])
 FROM facts WHERE clicks = 1 AND landing_id IS NOT NULL AND hash(click_id) % 4 > 0
 """
@@ -112,22 +113,23 @@ def _measured(folder: Path, facts: FactsStore, ledger: Ledger) -> list[str]:
     return [
         "| What | Result |",
         "| --- | --- |",
-        f"| Preview of all marks over {view.result.judged:,} clicks, {view.result.changed:,} of which change | {preview:.1f} s |",
-        f"| Apply | {applying:.1f} s |",
+        f"| Preview of all marks over {view.result.judged:,} clicks, {view.result.changed:,} of which change | {preview} |",
+        f"| Apply | {applying} |",
         f"| Longest step, after which progress shows and a stop takes effect | {max(*steps, *apply_steps):.1f} s |",
-        f"| Undo | {undoing:.1f} s |",
+        f"| Undo | {undoing} |",
         f"| Reports by {len(before)} groupings after it, compared with before | {'equal' if equal else 'DIFFERENT'} |",
         f"| Memory for it, at most | {_peak_mib() - before_mib} MiB |",
         f"| Facts | {(folder / 'facts.duckdb').stat().st_size / 1e6:.0f} MB |",
     ]
 
 
-def _work(worker: MarkRerunWorker) -> tuple[float, list[float]]:
-    started, steps = time.perf_counter(), []
+def _work(worker: MarkRerunWorker) -> tuple[str, list[float]]:
+    """Run a stage to its end. Return its duration, and that of each step."""
+    started, cpu, steps = time.perf_counter(), time.process_time(), list[float]()
     while True:
         step = time.perf_counter()
         if not worker.step():
-            return time.perf_counter() - started, steps
+            return f"{time.perf_counter() - started:.1f} s ({time.process_time() - cpu:.1f} s of CPU)", steps
         steps.append(time.perf_counter() - step)
 
 
