@@ -33,6 +33,7 @@ CLICK_COLUMNS = (
     _column("flags", "Flags", ColumnKind.FLAGS, shown=True),
     LogColumn("marks", "Marks", ColumnKind.TEXT, lambda row: ", ".join(row.marks), True),
     _column("offer", "Offer", ColumnKind.OFFER, "offer_id", shown=True),
+    _column("instead_of", "Instead of", ColumnKind.OFFER),
     _column("network", "Network", ColumnKind.NETWORK, "network_id"),
     _column("landing", "Landing", ColumnKind.LANDING, "landing_id"),
     _column("path", "Path", ColumnKind.PATH, "path_id"),

@@ -268,6 +268,7 @@ def _deletions(core: Core, reader: JournalReader) -> list[Deletion]:
     def delete_old_clicks(now_ms: int) -> None:
         if days := core.instance.click_keep_days:
             core.facts.delete_clicks(now_ms - days * DAY_MS)
+            core.routing_states.forget(now_ms - days * DAY_MS)
 
     return [
         lambda now_ms: delete_expired_responses(core.intake, now_ms),

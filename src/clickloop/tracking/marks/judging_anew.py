@@ -76,7 +76,7 @@ class PastJudge:
         has_now = _marks_of(click.marks)
         # What cannot be known any more stays as it was judged when it could.
         judged = self.marks if click.ip else self.marks - BY_ADDRESS
-        gained, lost = found - has_now, (has_now & judged) - found
+        gained, lost = found & judged - has_now, has_now & judged - found
         if not gained and not lost:
             return None
         return MarkChange(click.click_id, text_of(gained), text_of(lost))
