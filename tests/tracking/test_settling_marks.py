@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from clickloop.click.marks.campaign_marks import CampaignMarks
+from clickloop.clock import DAY_MS
 from clickloop.report.query import Dimension, ReportQuery
 from clickloop.setup.instance import InstanceSettings, IpStorage
 from clickloop.setup.mark import Mark, MarkSetting
 from clickloop.tracking.judging import ClickJudge
 from clickloop.tracking.marks.settling import MarkTally
-from tests.tracking.unique_visits import DAY_MS, NOON, Browser, Tracker
+from tests.tracking.unique_visits import NOON, Browser, Tracker
 
 
 class MarkingTracker(Tracker):

@@ -22,6 +22,7 @@ from clickloop.postback.postback_log import Postback, PostbackAttempt
 from clickloop.postback.retry import Result
 from clickloop.postback.rule import LOST_REQUEST
 from clickloop.postback.state import PostbackState
+from clickloop.setup.mark import Mark, mark_name, marks_of
 from clickloop.setup.source_rows import V_ROWS
 from clickloop.text import readable
 
@@ -141,6 +142,12 @@ def trace_click(
     )
 
 
+def _marks_words(marks: str) -> str:
+    """Return the marks of a click with what they mean."""
+    found = sorted(marks_of(marks), key=list(Mark).index)
+    return " ".join(f"{mark_name(mark)} – {mark.sentence}" for mark in found)
+
+
 def _provider(click: Click) -> str:
     """Return the visitor's provider, as ``T-Mobile USA (AS21928), mobile``."""
     number = f"AS{click.asn}" if click.asn else ""
@@ -164,6 +171,7 @@ def _click_events(click: Click, names: SetupNames, has_page: bool) -> list[Trace
         provider=_provider(click),
         screening=click.screening,
         flags=click.flags,
+        marks=_marks_words(click.marks),
     )
     sentence = f"A visitor {'opened a page with the script' if is_direct else 'followed the campaign link'}"
     sentence += f"; not counted: {click.screening}." if click.screening else "."

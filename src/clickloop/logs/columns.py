@@ -31,6 +31,7 @@ CLICK_COLUMNS = (
     _column("external_id", "External ID", ColumnKind.CODE, shown=True),
     _column("screening", "Not counted", ColumnKind.STATE, shown=True),
     _column("flags", "Flags", ColumnKind.FLAGS, shown=True),
+    LogColumn("marks", "Marks", ColumnKind.TEXT, lambda row: ", ".join(row.marks), True),
     _column("offer", "Offer", ColumnKind.OFFER, "offer_id", shown=True),
     _column("instead_of", "Instead of", ColumnKind.OFFER),
     _column("network", "Network", ColumnKind.NETWORK, "network_id"),

@@ -35,7 +35,10 @@ def test_recent_clicks_are_counted_by_mark(instance: "Instance") -> None:
 
 def test_a_rule_on_a_mark_that_is_off_is_reported_until_it_is_on(instance: "Instance") -> None:
     instance.set_up()
-    rule = {"conditions": [{"field": "mark", "values": ["no_referrer", "datacenter"]}], "paths": [{"target": "nothing"}]}
+    rule = {
+        "conditions": [{"field": "mark", "values": ["no_referrer", "datacenter"]}],
+        "paths": [{"target": "nothing"}],
+    }
     flow = instance.got("campaigns/1")["flow"]
     instance.api.patch("/api/v1/campaigns/1", json={"flow": {**flow, "rules": [rule]}})
     assert "rule_on_mark_off" in codes(instance, "check?campaign_id=1")
