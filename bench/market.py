@@ -44,6 +44,24 @@ FIVE_OFFERS = (
 """From 0.12 to 0.24 dollars a visit. The one that pays most per conversion is not the best."""
 
 
+CLOSE_OFFERS = (
+    TrueOffer(1, 0.024, 8),
+    TrueOffer(2, 0.026, 8),
+    TrueOffer(3, 0.027, 8, delay_hours=4),
+    TrueOffer(4, 0.016, 14),
+    TrueOffer(5, 0.030, 8, delay_hours=3),
+)
+"""From 0.19 to 0.24 dollars a visit: hard to tell apart, and little is lost by mistaking one for another."""
+SLOW_OFFERS = (
+    TrueOffer(1, 0.015, 8),
+    TrueOffer(2, 0.020, 8, delay_hours=12),
+    TrueOffer(3, 0.024, 8, delay_hours=4),
+    TrueOffer(4, 0.012, 14, delay_hours=1),
+    TrueOffer(5, 0.030, 8, delay_hours=12),
+)
+"""The best one's conversions take a day, others' an hour."""
+
+
 class Visit(msgspec.Struct, frozen=True):
     """A visit. ``converts_at`` 0: never."""
 

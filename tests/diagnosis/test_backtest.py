@@ -234,3 +234,12 @@ def test_a_returning_visitors_path_is_followed_to_another_campaign() -> None:
     ]
     ways = replayed(first, clicks, others={2: second}).route_pairs()
     assert {tuple(after) for _, after in ways} == {(0, 6, 0, 2)}
+
+
+def test_a_visitor_whom_a_cap_sent_on_counts_as_one_of_the_paths_own_offer() -> None:
+    parts = FlowParts(default_paths=(Path(id=3, offers=(OfferShare(1),)),))
+    clicks = [
+        msgspec.structs.replace(CLICK, click_id=f"c{n}", draw=n + 1, path_id=3, offer_id=9, instead_of=1)
+        for n in range(5)
+    ]
+    assert result_of(replayed(parts, clicks)).moved.clicks == 0

@@ -1,13 +1,13 @@
 """The periods of caps: every moment is in one, and they follow the clocks of their time zone."""
 
 from datetime import datetime
-from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from clickloop.clock import HOUR_MS, MINUTE_MS
-from clickloop.setup.cap_period import PeriodBounds, period_of, previous_periods, zone_of_cap
+from clickloop.setup.cap_period import PeriodBounds, most_in_a_period, period_of, zone_of_cap
 from clickloop.setup.fault import FaultCode
 from clickloop.setup.offer_cap import CapPeriod, CapUnit, OfferCap, cap_faults, cap_words
 
@@ -72,13 +72,16 @@ def test_a_week_begins_on_monday() -> None:
 def test_a_cap_in_total_has_one_period() -> None:
     period = period_of(CapPeriod.TOTAL, BERLIN, moment("2026-10-25"))
     assert period.start_at == 0
-    assert previous_periods(CapPeriod.TOTAL, BERLIN, moment("2026-10-25"), 5) == [period]
+    assert period.contains(moment("2099-01-01"))
 
 
-def test_earlier_periods_come_latest_first() -> None:
-    found = previous_periods(CapPeriod.DAY, BERLIN, moment("2026-10-26T12:00"), 3)
-    assert [hours(period) for period in found] == [24, 25, 24]
-    assert all(later.start_at == earlier.end_at for later, earlier in pairwise(found))
+def test_the_most_in_a_period_adds_up_its_hours() -> None:
+    by_hour = {moment("2026-10-25") + number * HOUR_MS: 1 for number in range(30)} | {moment("2026-10-20"): 7}
+    daily = OfferCap(amount=1, time_zone="Europe/Berlin")
+    assert most_in_a_period(daily, by_hour) == 25
+    assert most_in_a_period(msgspec.structs.replace(daily, per=CapPeriod.HOUR), by_hour) == 7
+    assert most_in_a_period(msgspec.structs.replace(daily, per=CapPeriod.WEEK), by_hour) == 32
+    assert most_in_a_period(daily, {}) == 0
 
 
 def test_a_cap_without_a_zone_of_its_own_follows_that_of_the_instance() -> None:

@@ -381,6 +381,18 @@ def test_a_reached_cap_is_published_and_each_version_is_kept(machine: CapMachine
     assert published.changed() is None
 
 
+def test_states_of_deleted_clicks_are_deleted_but_the_one_in_force(machine: CapMachine) -> None:
+    machine.cap(1, OfferCap(amount=1, then_offer_id=2))
+    machine.convert(1)
+    machine.look()
+    machine.cap(1, None)
+    machine.look()
+    machine.states.forget(machine.now + DAY_MS)
+    with machine.ledger.read() as tx:
+        found = [find_routing_state(tx, version) for version in (1, 2)]
+    assert found == [None, machine.states.current]
+
+
 def test_a_restarted_core_goes_on_with_the_same_span(machine: CapMachine) -> None:
     machine.cap(1, OfferCap(amount=1, then_offer_id=2))
     machine.convert(1)

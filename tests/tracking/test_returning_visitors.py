@@ -335,3 +335,14 @@ def test_memories_are_bounded_and_never_displace_what_makes_a_visitor_known() ->
     assert seen[0].memory is not None
     assert len(seen[0].memory.seen_offers) == MAX_SEEN
     assert [one.memory is not None for one in seen] == sorted((one.memory is not None for one in seen), reverse=True)
+
+
+def test_only_campaigns_that_remember_visitors_give_up_the_shortcut_of_simple_flows() -> None:
+    paths = (offer_path(22, (11, 12)),)
+    plain, bound_one = (
+        Routes(catalog(paths, (), bind=bind), FALLBACK).find(KEY.encode()) for bind in (Bind.NONE, Bind.PATH)
+    )
+    assert plain is not None
+    assert bound_one is not None
+    assert (plain.simple is not None, plain.remembers) == (True, False)
+    assert (bound_one.simple is not None, bound_one.remembers) == (False, True)

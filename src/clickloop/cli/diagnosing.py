@@ -61,13 +61,8 @@ def simulate(
         if campaign is None:
             raise stop("--route takes the ID of a campaign.", REFUSED)
         given = {"country": country, "useragent": useragent} | _pairs("--value", value)
-        visitor = {
-            "values": {name: text for name, text in given.items() if text},
-            "parameters": _pairs("--param", param),
-            "at": at,
-            "zone": zone,
-            "previous": _previous(previous),
-        }
+        visitor: dict[str, object] = {"values": {name: text for name, text in given.items() if text}}
+        visitor |= {"parameters": _pairs("--param", param), "at": at, "zone": zone, "previous": _previous(previous)}
         path = f"/api/v1/campaigns/{campaign}/route?format={form}"
         answer = send_request(data, "POST", path, msgspec.json.encode(visitor))
         typer.echo(answer.body.decode().rstrip("\n"))

@@ -113,7 +113,7 @@ class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
     unique: bool = False
     """Whether this is the visitor's first click within the campaign's uniqueness: by their signed cookie; without one, settling decides."""
     known: bool = False
-    """Whether the signed cookie knew the visitor, so that the click was not unique from the start."""
+    """Whether the signed cookie knew the visitor. Conditions take every other visit for unique; settling may know better."""
     unique_epoch: int = 0
     """How often the campaign's uniqueness had been reset."""
     seen: str = ""

@@ -27,6 +27,7 @@ from clickloop.record_id import RecordIds
 from clickloop.setup.campaign import Campaign
 from clickloop.setup.catalog import Catalog
 from clickloop.setup.flow import FlowParts, LandingShare, OfferShare
+from clickloop.setup.routing_state import NO_STATE, RoutingState
 from clickloop.setup.source_rows import FixedRow
 from clickloop.setup.traffic_source import COST, EXTERNAL_ID, RESERVED_NAMES, TrafficSource
 from clickloop.text import unescape_bytes
@@ -85,6 +86,8 @@ class SimulationSetup(msgspec.Struct, frozen=True):
     catalog: Catalog
     routes: Routes
     place: TrackerHost
+    state: RoutingState = NO_STATE
+    """The caps in force."""
 
     @property
     def route(self) -> Route:
@@ -150,7 +153,7 @@ def narrowed(setting: SimulationSetup, click: Click, offer_id: int | None) -> Si
         landings=_heaviest(path.landings, [item.target.landing_id for item in found[0].landings.items], "landing_id"),
         offers=_heaviest(
             path.offers,
-            [item.target.offer_id for item in found[0].offers.items if offer_id in (None, item.target.offer_id)],
+            [item.id for item in found[0].offers.items if offer_id in (None, item.id)],
             "offer_id",
         ),
     )
@@ -164,11 +167,11 @@ def narrowed(setting: SimulationSetup, click: Click, offer_id: int | None) -> Si
     parts = FlowParts(rules=rules, default_paths=() if rules else (only,))
     flows = tuple(replace(one, parts=parts) if one.id == flow.id else one for one in setting.catalog.flows)
     catalog = replace(setting.catalog, flows=flows)
-    return replace(setting, catalog=catalog, routes=Routes(catalog, setting.place.fallback_url))
+    return replace(setting, catalog=catalog, routes=Routes(catalog, setting.place.fallback_url, setting.state))
 
 
 def _leads_to(path: ReadyPath[Destination], offer_id: int) -> bool:
-    return any(item.target.offer_id == offer_id for item in path.offers.items)
+    return any(item.id == offer_id for item in path.offers.items)
 
 
 def _heaviest(shares: tuple[Share, ...], ids: list[int], field: str) -> tuple[Share, ...]:

@@ -11,7 +11,8 @@ from clickloop.click.page.page_event import PageEvent
 from clickloop.conversion.conversion_log import ConversionFilter
 from clickloop.conversion.notice_log import NoticeFilter
 from clickloop.diagnosis.caps.status import instead_sentences
-from clickloop.diagnosis.trace import OmittedRecords, Trace, TracedPageEvent, trace_click, with_cap
+from clickloop.diagnosis.omitted_records import OmittedRecords
+from clickloop.diagnosis.trace import Trace, TracedPageEvent, trace_click, with_cap
 from clickloop.logs.context import LogContext
 from clickloop.postback.postback_log import PostbackAttempt
 from clickloop.report.query import Dimension

@@ -27,6 +27,9 @@ class ClickView(msgspec.Struct, kw_only=True):
     offer_id: Annotated[
         int, Meta(description="0 for a visitor sent to a landing, whose landing clicks have an offer each.")
     ]
+    instead_of: Annotated[
+        int, Meta(description="The offer whose cap was reached, so that the visitor went to this one. 0: none.")
+    ]
     network_id: int
     external_id: Annotated[str, Meta(description="The source's click ID.")]
     cost: MoneyText

@@ -32,6 +32,7 @@ CLICK_COLUMNS = (
     _column("screening", "Not counted", ColumnKind.STATE, shown=True),
     _column("flags", "Flags", ColumnKind.FLAGS, shown=True),
     _column("offer", "Offer", ColumnKind.OFFER, "offer_id", shown=True),
+    _column("instead_of", "Instead of", ColumnKind.OFFER),
     _column("network", "Network", ColumnKind.NETWORK, "network_id"),
     _column("landing", "Landing", ColumnKind.LANDING, "landing_id"),
     _column("path", "Path", ColumnKind.PATH, "path_id"),

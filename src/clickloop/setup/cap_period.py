@@ -3,6 +3,7 @@
 Periods follow the clocks of a time zone. Where clocks are put back, an hour that comes twice is two periods, and the day has 25 hours.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -52,12 +53,19 @@ def period_of(per: CapPeriod, zone: ZoneInfo, at: int) -> PeriodBounds:
     )
 
 
-def previous_periods(per: CapPeriod, zone: ZoneInfo, at: int, count: int) -> list[PeriodBounds]:
-    """Return the period of a moment and those before it, ``count`` in all, the latest first."""
-    found = [period_of(per, zone, at)]
-    while len(found) < count and found[-1].start_at > 0:
-        found.append(period_of(per, zone, found[-1].start_at - 1))
-    return found
+def most_in_a_period(cap: OfferCap, by_hour: Mapping[int, int]) -> int:
+    """Return the most that counted in one of a cap's periods, from counts by the UTC hour; 0 for none.
+
+    Where a zone's periods begin within a UTC hour, it counts as that of its beginning.
+    """
+    zone = zone_of_cap(cap, "")
+    sums: dict[int, int] = {}
+    period = PeriodBounds(0, 0)
+    for hour, count in sorted(by_hour.items()):
+        if not period.contains(hour):
+            period = period_of(cap.per, zone, hour)
+        sums[period.start_at] = sums.get(period.start_at, 0) + count
+    return max(sums.values(), default=0)
 
 
 def _hour_of(zone: ZoneInfo, at: int) -> PeriodBounds:

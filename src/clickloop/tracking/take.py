@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from typing import Any, Protocol
-from urllib.parse import urlencode
 
 import msgspec
 
@@ -17,9 +16,10 @@ from clickloop.click.query import read_query
 from clickloop.click.redirect import VISITOR_COOKIE, cookie_value, cookie_values
 from clickloop.click.routing.arriving_visitor import ArrivingVisitor
 from clickloop.click.routing.destination import RedirectTarget
-from clickloop.click.routing.recall import NO_MEMORY, Memory, recall_text
-from clickloop.click.routing.route import Route, Routing, hops_text
+from clickloop.click.routing.recall import Memory
+from clickloop.click.routing.route import Route
 from clickloop.click.routing.routes import Routes
+from clickloop.click.routing.visitor_route import route_visitor
 from clickloop.click.screening import screen
 from clickloop.click.trial_mark import TEST_BYTES, is_test
 from clickloop.click.visitor import EncodedDevice, EncodedLanguage, EncodedPlace, Visitors
@@ -38,7 +38,6 @@ from clickloop.clock import Clock
 from clickloop.macro import EncodingContext
 from clickloop.money import amount_text
 from clickloop.record_id import RecordIds
-from clickloop.setup.condition import QUERY_PREFIX
 from clickloop.setup.redirect import RedirectMode
 from clickloop.store.journal.writer import JournalFull
 from clickloop.text import escape_bytes
@@ -162,19 +161,13 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     target, draw, memory = route.only, 0, None
     if target is None or target.landing_id:
         visitor = ArrivingVisitor(now_ms, arrival.ip, device.device, device.useragent, place.place, language.tag, click)
-        before = memory_of(state, route.campaign.id, since) if route.remembers else None
-        target, draw, memory = _destination(edge, route, visitor, click, state, before)
+        target, draw, memory = _destination(edge, route, visitor, click, state, since)
     if target is route.fallback:
         add_flag(click, Flag.FALLBACK)
     if screening is not None:
         click["screening"] = screening
-    head = b'{"at":%d%b%b%b%b,' % (
-        now_ms,
-        target.json if target is not None else route.json,
-        device.json,
-        place.json,
-        language.json,
-    )
+    fragment = target.json if target is not None else route.json
+    head = b'{"at":%d%b%b%b%b,' % (now_ms, fragment, device.json, place.json, language.json)
     location = ""
     if target is not None and target.template is not None:
         location = _location(target, click, head, now_ms)
@@ -242,11 +235,11 @@ def _destination(
     visitor: ArrivingVisitor,
     click: dict[str, Any],
     state: VisitorState,
-    memory: Memory | None,
+    since: int | None,
 ) -> tuple[RedirectTarget | None, int, Memory | None]:
-    """Return the destination of a visitor, its draw, and the memory after it, if the campaign remembers visitors.
+    """Return the destination of a visitor, its draw, and what to remember of them if the campaign does.
 
-    ``state``: the contents of their cookie. ``memory``: what counts of its memory.
+    ``state``: the contents of their cookie. ``since``: the result of ``visitor_cookie.unique_since``.
     """
     draw = edge.draw()
     if route.only is not None:
@@ -258,42 +251,9 @@ def _destination(
         return None if chosen is None else chosen.target, draw, None
     if route.counts_visits:
         click["visit_number"] = state.visits_of(route.campaign.id) + 1
+    memory = memory_of(state, route.campaign.id, since) if route.remembers else None
     routing = route_visitor(route, visitor, click, draw, memory)
     return routing.target, routing.draw, routing.memory
-
-
-def route_visitor(
-    route: Route, visitor: ArrivingVisitor, click: dict[str, Any], draw: int, memory: Memory | None
-) -> Routing:
-    """Return the route of a visitor. Add the decision to the click. ``memory``: what counts of their cookie's, if the campaign uses it."""
-    if route.query_fields:
-        _keep_query(route, click)
-    recall = None if memory is None else route.recall(memory)
-    if recall is not None and memory is not NO_MEMORY:
-        click["seen"] = recall_text(recall)
-    routing = route.choose(visitor, draw, recall)
-    click["draw"] = draw
-    if routing.failed:
-        click["failed_conditions"] = routing.failed
-    if routing.hops:
-        click["hops"] = hops_text(routing.hops)
-    if routing.dead_end is not None:
-        click["flow_id"] = routing.dead_end.flow_id
-        click["flow_version"] = routing.dead_end.flow_version
-        if routing.dead_end.rule_id:
-            click["rule_id"] = routing.dead_end.rule_id
-        if routing.dead_end.routing_state:
-            click["routing_state"] = routing.dead_end.routing_state
-    for field in route.query_fields:
-        click.pop(field, None)
-    return routing
-
-
-def _keep_query(route: Route, click: dict[str, Any]) -> None:
-    """Store the parameters that conditions compare and no row stores in the click's ``query``."""
-    pairs = [(field[len(QUERY_PREFIX) :], click[field]) for field in route.query_fields if field in click]
-    if pairs:
-        click["query"] = urlencode(pairs, errors="surrogatepass")
 
 
 def remembered_visit(

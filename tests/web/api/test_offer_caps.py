@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from clickloop.clock import HOUR_MS, MINUTE_MS, iso_text
+from clickloop.store.ledger.setup.catalog import read_catalog
 from clickloop.tracking.caps.watching import CapWatch
 from clickloop.tracking.routing_states import RoutingStates
+from tests.tracking.landing_edge import LandingEdge, Visitor
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -20,11 +23,11 @@ class CappedOffers:
         self.instance = instance
         instance.set_up()
         instance.made("offers", {"name": "Second", "url": "https://second.example/?sub1={clickid}"})
-        states = RoutingStates(instance.ledger, folder, "", lambda: instance.now)
-        self.watch = CapWatch(instance.ledger, instance.facts, states, lambda: "UTC", lambda: instance.now)
+        self.states = RoutingStates(instance.ledger, folder, "", lambda: instance.now)
+        self.watch = CapWatch(instance.ledger, instance.facts, self.states, lambda: "UTC", lambda: instance.now)
 
     def cap(self, offer_id: int, **cap: Any) -> Any:
-        return self.instance.api.patch(f"/api/v1/offers/{offer_id}", json={"cap": cap})
+        return self.instance.api.patch(f"/api/v1/offers/{offer_id}", json={"cap": cap or None})
 
     def convert(self, count: int, **more: str) -> list[str]:
         clicks = [self.instance.visit(target="https://network.example/") for _ in range(count)]
@@ -117,3 +120,75 @@ def test_the_trace_says_why_a_visitor_went_to_another_offer(capped: CappedOffers
     events = instance.got(f"clicks/{click_id}/trace")["events"]
     details = {one["name"]: one["value"] for event in events if event["kind"] == "redirect" for one in event["details"]}
     assert details["cap"] == "Offer 1 'Offer' had reached its cap of 1 conversion a day, so offer 2 'Second'."
+
+
+def visit_over_edge(capped: CappedOffers) -> str:
+    """Let a visitor follow the campaign link at an edge with the published state, and load their click."""
+    instance = capped.instance
+    with instance.ledger.read() as tx:
+        catalog = read_catalog(tx, ())
+    edge = LandingEdge(catalog)
+    edge.now = instance.now
+    edge.edge.routes = edge.edge.routes.with_state(capped.states.current)
+    Visitor(edge).visit(key=catalog.campaigns[0].key)
+    click = edge.recorded_clicks()[0]
+    instance.visit(**msgspec.structs.asdict(click))
+    return click.click_id
+
+
+@pytest.mark.parametrize(
+    ("then", "offer_id", "ending"),
+    [({"then_offer_id": 2}, 2, "so offer 2 'Second'."), ({}, 0, "so it was out of the rotation.")],
+)
+def test_the_explained_route_says_which_cap_decided_also_after_there_is_room_again(
+    capped: CappedOffers, instance: "Instance", then: dict[str, int], offer_id: int, ending: str
+) -> None:
+    capped.cap(1, amount=1, **then)
+    capped.convert(1)
+    capped.watch.step()
+    instance.now += MINUTE_MS
+    click_id = visit_over_edge(capped)
+    capped.cap(1, amount=50)
+    capped.watch.step()
+    assert instance.got("offers/1/cap")["reached_at"] is None
+    assert instance.got(f"clicks/{click_id}")["offer_id"] == offer_id
+    route = instance.got(f"clicks/{click_id}/route")
+    (share,) = route["flows"][0]["paths"][0]["offers"]
+    assert (route["agrees"], share["id"], share["chosen"]) == (True, 1, bool(offer_id))
+    assert share["cap"] == f"Offer 1 'Offer' had reached its cap of 1 conversion a day, {ending}"
+
+
+def test_a_described_visitor_goes_where_the_caps_in_force_send_them(capped: CappedOffers, instance: "Instance") -> None:
+    capped.cap(1, amount=1, then_offer_id=2)
+    capped.convert(1)
+    capped.watch.step()
+    answer = instance.api.post("/api/v1/campaigns/1/route", json={})
+    assert [(one["id"], one["name"]) for one in answer.json()["destinations"]] == [(2, "Second")]
+    (share,) = answer.json()["flows"][0]["paths"][0]["offers"]
+    assert share["cap"].startswith("Offer 1 'Offer' has reached its cap")
+
+
+def test_a_cap_that_counts_nothing_is_found_by_the_check(capped: CappedOffers, instance: "Instance") -> None:
+    capped.cap(2, amount=5)
+    codes = {finding["code"] for finding in instance.got("check")["findings"]}
+    assert "cap_without_traffic" in codes
+    capped.cap(2)
+    capped.cap(1, amount=5, statuses=["hold"])
+    capped.convert(20)
+    codes = {finding["code"] for finding in instance.got("check")["findings"]}
+    assert "cap_never_counts" in codes
+
+
+def test_a_dry_run_goes_where_the_caps_in_force_send_it_unless_it_asks_for_the_offer(
+    capped: CappedOffers, instance: "Instance"
+) -> None:
+    capped.cap(1, amount=1, then_offer_id=2)
+    capped.convert(1)
+    capped.watch.step()
+    by_caps, asked = (
+        instance.api.post("/api/v1/simulate", json={"campaign_id": 1, **more}).json()["redirect"]
+        for more in ({}, {"offer_id": 1})
+    )
+    assert (by_caps["offer_id"], asked["offer_id"]) == (2, 1)
+    assert by_caps["cap"].startswith("Offer 1 'Offer' has reached its cap of 1 conversion a day")
+    assert asked["cap"] == ""

@@ -267,9 +267,18 @@ def left_for(
             return Weighted((item,), (1,)), RecallEffect.SAME
     if not seen or len(items.items) < 2:
         return items, RecallEffect.NOT_AGAIN if again and items.items else None
-    unseen = weighted((item, end - start) for item, start, end in items.spans() if id_of(item) not in seen)
-    if not unseen.items:
+    # Not by weighted() and spans(): this is done at each visit of a returning visitor.
+    unseen: list[Chosen] = []
+    cumulative: list[int] = []
+    before = total = 0
+    for item, end in zip(items.items, items.cumulative, strict=True):
+        if id_of(item) not in seen:
+            total += end - before
+            unseen.append(item)
+            cumulative.append(total)
+        before = end
+    if not unseen:
         return items, RecallEffect.ALL_SEEN
-    if len(unseen.items) < len(items.items):
-        return unseen, RecallEffect.UNSEEN
+    if len(unseen) < len(items.items):
+        return Weighted(tuple(unseen), tuple(cumulative)), RecallEffect.UNSEEN
     return items, RecallEffect.NOT_AGAIN if again else None

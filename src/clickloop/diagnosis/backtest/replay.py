@@ -130,8 +130,9 @@ class Replay:
         self._max_route_pairs = max_route_pairs
         self._max_remembered = max_remembered
         self._fields = flows.fields()
-        self.columns = (*columns_of(self._fields, kept), "seen")
-        """Fields of a click to read behind those of ``ClickRow``. The last one is what the visitor's cookie remembered."""
+        self.columns = (*columns_of(self._fields, kept), "instead_of", "seen")
+        """Fields of a click to read behind those of ``ClickRow``. The last ones: the path's own offer where a cap sent the visitor on
+        to another, and what the visitor's cookie remembered."""
         versions = _Versions(compared)
         self._readers = [
             FieldReader(field, flows.conditions_on(field), self.columns, kept, versions.of, max_remembered)
@@ -172,7 +173,9 @@ class Replay:
                 after = _end_of(decision.rule_id, path, draw, recall)
             else:
                 after = self._follow(decision, path, draw, recall)
-            tally = tallies.get((row[5:9], after)) or self._new_tally(row[5:9], after)
+            # Caps are left out on both sides: no change of the flow would have moved a visitor whom a cap sent on.
+            before = (*row[5:8], row[-2]) if row[-2] else row[5:9]
+            tally = tallies.get((before, after)) or self._new_tally(before, after)
             tally.clicks += 1
             if row[9]:
                 tally.add_money(row[10] or "", cost=row[9])

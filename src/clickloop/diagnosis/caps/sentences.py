@@ -13,11 +13,11 @@ def offer_label(offer_id: int, name: str) -> str:
     return f"offer {offer_id} {readable(name)!r}" if name else f"offer {offer_id}"
 
 
-def instead_sentence(offer: str, cap: OfferCap | None, instead: str) -> str:
-    """Return why a visitor went to another offer. ``cap`` None: it is no longer known. ``instead``: empty for none."""
+def instead_sentence(offer: str, cap: OfferCap | None, instead: str, *, is_now: bool = False) -> str:
+    """Return why visitors go to another offer, or went. ``cap`` None: it is no longer known. ``instead``: empty for none."""
     what = f"its cap of {cap_words(cap)}" if cap is not None else "its cap"
-    so = f"so {instead}" if instead else "so it was out of the rotation"
-    return f"{offer[0].upper()}{offer[1:]} had reached {what}, {so}."
+    so = f"so {instead}" if instead else f"so it {'is' if is_now else 'was'} out of the rotation"
+    return f"{offer[0].upper()}{offer[1:]} {'has' if is_now else 'had'} reached {what}, {so}."
 
 
 def overshoot_sentence(cap: OfferCap, per_second: float) -> str:

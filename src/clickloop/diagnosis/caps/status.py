@@ -133,7 +133,9 @@ class _Counter:
         return found.unique if cap.of is CapUnit.UNIQUE_CLICKS else found.visits
 
 
-def instead_sentences(tx: Connection, offer_ids: Collection[tuple[int, int]], at: int) -> dict[int, str]:
+def instead_sentences(
+    tx: Connection, offer_ids: Collection[tuple[int, int]], at: int, *, is_now: bool = False
+) -> dict[int, str]:
     """Return, by offer, why its visitors went to another one at that moment. ``offer_ids``: pairs of offer and the other one."""
     names = names_of(tx, RecordKind.OFFER, {number for pair in offer_ids for number in pair})
 
@@ -144,7 +146,7 @@ def instead_sentences(tx: Connection, offer_ids: Collection[tuple[int, int]], at
     for offer_id, instead_id in offer_ids:
         span = span_at(tx, offer_id, at)
         cap = span.cap if span is not None else _cap_of(tx, offer_id)
-        found[offer_id] = instead_sentence(label(offer_id), cap, label(instead_id))
+        found[offer_id] = instead_sentence(label(offer_id), cap, label(instead_id), is_now=is_now)
     return found
 
 

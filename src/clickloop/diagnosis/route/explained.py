@@ -118,6 +118,8 @@ class ExplainedShare(msgspec.Struct, frozen=True, kw_only=True):
     end: float = 0.0
     chosen: bool = False
     left_out: NotServedReason | ClosedReason | None = None
+    cap: str = ""
+    """Why another offer took its visitors, or none: its cap was reached."""
     user_weight: int | None = None
     """The weight that the user had set where a learned one was in force."""
     evidence: str = ""

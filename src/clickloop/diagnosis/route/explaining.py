@@ -54,16 +54,34 @@ class FlowInForce(msgspec.Struct, frozen=True, kw_only=True):
     parts: FlowParts
 
 
+class CapInForce(msgspec.Struct, frozen=True):
+    """An offer's cap that was reached. ``instead_id``: the offer that took its visitors; 0: none did."""
+
+    instead_id: int
+    sentence: str
+
+
 class FlowContext(msgspec.Struct, frozen=True, kw_only=True):
     """The context in which flows are explained: named lists, names, and which destinations are served."""
 
     lists: Mapping[int, Sequence[str]]
     names: FlowNames
     why_not: WhyNotServed
+    caps: Mapping[int, CapInForce] = {}
+    """Reached caps by offer."""
+
+    def served(self, key: ItemKey) -> ItemKey:
+        """Return where a path's own destination leads: to another offer if its cap is reached."""
+        kind, number = key
+        cap = self.caps.get(number) if kind is PathTarget.OFFER else None
+        return key if cap is None else (kind, cap.instead_id)
 
 
 class FlowDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """A flow's decision for a visitor. ``failed`` as in ``click.routing.flow.Choice``. An id is None if nothing was chosen."""
+    """A flow's decision for a visitor. ``failed`` as in ``click.routing.flow.Choice``. An id is None if nothing was chosen.
+
+    ``offer_id``: the path's own offer, also where a cap sent the visitor on to another.
+    """
 
     rule_id: int
     failed: str
@@ -319,6 +337,7 @@ def _items(
                 start=start,
                 end=end,
                 chosen=number == chosen,
+                cap=context.caps[number].sentence if kind is PathTarget.OFFER and number in context.caps else "",
                 left_out=None
                 if number in spans
                 else reason

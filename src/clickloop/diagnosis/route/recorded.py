@@ -75,7 +75,7 @@ def steps_of(click: Click) -> tuple[RecordedStep, ...]:
             failed=click.failed_conditions,
             path_id=click.path_id,
             landing_id=click.landing_id or None,
-            offer_id=click.offer_id or None,
+            offer_id=click.instead_of or click.offer_id or None,
         )
         steps.append(
             RecordedStep(

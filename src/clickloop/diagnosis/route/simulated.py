@@ -101,7 +101,8 @@ class _FlowWalk:
             has_landings = bool(ready.landings.items)
             items, choice = (ready.landings, LANDING_CHOICE) if has_landings else (ready.offers, OFFER_CHOICE)
             shares = _shares(left_of(items, key_id, self._recall, choice)[0])
-        for (kind, number), share in shares:
+        for key, share in shares:
+            kind, number = self._context.served(key)
             name = item_name((kind, number), self._context.names)
             self._arrive(path, kind, number, name, percent * share)
 

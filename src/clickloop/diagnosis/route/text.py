@@ -92,6 +92,8 @@ def _path_lines(flow: RouteFlowView) -> Iterator[str]:
     for share in chosen.offers:
         if share.chosen:
             yield f"  offer {_share(share)}{_drawn(share, flow.offer_draw)}"
+            if share.cap:
+                yield f"    {one_line(share.cap, 300)}"
     for share in _shown(chosen):
         if share.chosen and share.evidence:
             yield f"    learned weight {share.weight} of 1,000, you set {share.user_weight}: {one_line(share.evidence, 300)}"

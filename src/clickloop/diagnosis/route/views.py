@@ -61,6 +61,9 @@ class RouteShareView(msgspec.Struct, kw_only=True):
     chosen: bool
     left_out: Annotated[str, Meta(description="Code of the reason why it gets no visitors. Empty if it gets some.")]
     left_out_text: str
+    cap: Annotated[
+        str, Meta(description="Why another offer took its visitors, or none: its cap was reached. Empty otherwise.")
+    ]
     user_weight: Annotated[
         int | None, Meta(description="The weight that the user had set. null: it is the weight in force.")
     ]

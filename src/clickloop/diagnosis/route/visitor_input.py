@@ -11,7 +11,15 @@ from clickloop.click.routing.recall import MAX_SEEN, Memory, Recall
 from clickloop.diagnosis.route.evidence import with_evidence
 from clickloop.diagnosis.route.explained import RouteExplanation, RouteState, ValueState, VisitorValue
 from clickloop.diagnosis.route.explaining import FlowInForce, SeenValue
-from clickloop.diagnosis.route.lookup import RouteSettings, flow_context, names_in, row_fields_of, with_weights
+from clickloop.diagnosis.route.lookup import (
+    RouteSettings,
+    caps_in_force,
+    flow_context,
+    names_in,
+    row_fields_of,
+    with_alternatives,
+    with_weights,
+)
 from clickloop.diagnosis.route.recalled import ItemKey, key_id
 from clickloop.diagnosis.route.simulated import explain_visitor
 from clickloop.setup.campaign import Campaign
@@ -119,8 +127,9 @@ def explain_route_of_visitor(
         catalog = read_catalog_of(tx, settings.own_hosts, [campaign_id, *named.campaigns], named)
         for one in catalog.flows:
             named = named | references_of(one.parts)
-        names = names_in(tx, named, source)
         state = latest_routing_state(tx)
+        caps = caps_in_force(tx, state, named, now_ms, is_now=True)
+        names = names_in(tx, with_alternatives(named, caps), source)
         learned = latest_learned(tx, {one.path_id for one in state.learned})
     flows = {number: with_weights(flow, state) for number, flow in _flows_in_force(catalog).items()}
     flow = flows[campaign_id]
@@ -128,7 +137,8 @@ def explain_route_of_visitor(
         flow = with_weights(msgspec.structs.replace(flow, parts=body.flow, version=0), state)
     seen = _values_of(body, dict(row_fields_of(source)), at)
     recall = _recall_of(campaign, body.previous)
-    route = explain_visitor(flow, flows, seen, flow_context(catalog, names, settings.fallback_url), draw, recall)
+    context = flow_context(catalog, names, settings.fallback_url, state, caps)
+    route = explain_visitor(flow, flows, seen, context, draw, recall)
     route = with_evidence(route, state, learned)
     return route if campaign.active else msgspec.structs.replace(route, state=RouteState.PAUSED)
 

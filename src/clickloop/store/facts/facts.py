@@ -7,6 +7,7 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
+from clickloop.click.marks.rate_tally import RatedClick
 from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.learning.evidence import DelayedItem, Delays, ItemCounts, ItemPeriod
 from clickloop.report.click_rows import ConversionSum
@@ -15,6 +16,7 @@ from clickloop.report.offer_visits import OfferVisits
 from clickloop.report.page_event_fact import PageEventFact
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
 from clickloop.setup.learning import ItemKind
+from clickloop.store.facts.judgements import NO_JUDGEMENTS, Judgements, SeenVisitor
 from clickloop.store.facts.mark_facts import MarkFacts, MarkReader
 from clickloop.store.journal.segment import SegmentContents
 
@@ -132,8 +134,14 @@ class FactsReader(Protocol):
     ) -> Iterator[list[tuple[object, ...]]]:
         """Yield those clicks in batches, in no order: the fields of ``ClickRow``, then ``columns``, which are fields of a click.
 
+        ``unique`` is what conditions took it for: ``Click.was_routed_as_unique``.
+
         Memory is bounded by a batch. Close the iterator if you stop early: it reads from one state of the facts.
         """
+        ...
+
+    def rated_clicks(self, since: int, until: int, *, most: int) -> Iterator[RatedClick]:
+        """Yield the latest counted clicks of a period in the order of their times, about ``most``. Close it if you stop early."""
         ...
 
     def earned(self, campaign_id: int, since: int, until: int) -> dict[str, list[ConversionSum]]:
@@ -157,6 +165,10 @@ class FactsReader(Protocol):
         """Return the counted visits of offers from ``since`` to before ``until``; absent without any."""
         ...
 
+    def visits_by_hour(self, offer_ids: Collection[int], since: int) -> dict[int, dict[int, OfferVisits]]:
+        """Return the counted visits of offers since a moment, by the start of the UTC hour in Unix milliseconds."""
+        ...
+
     def sent_on(self, offer_id: int, since: int, until: int) -> dict[int, int]:
         """Return, by the offer that they went to, the counted visitors whom an offer's cap sent on in that time."""
         ...
@@ -174,8 +186,19 @@ class FactsStore(FactsReader, Protocol):
         """Return the marks of its clicks."""
         ...
 
-    def load_clicks(self, segments: Sequence[SegmentContents]) -> int:
-        """Add the clicks of verified segments, each segment exactly once. Return the number of clicks added."""
+    def load_clicks(self, segments: Sequence[SegmentContents], judgements: Judgements = NO_JUDGEMENTS) -> int:
+        """Add the clicks of verified segments, each segment exactly once. Return the number of clicks added.
+
+        ``judgements`` change their lines; visitors seen in a segment are added in its transaction.
+        """
+        ...
+
+    def seen_visitors(self, visitors: Collection[int], since: int, until: int) -> list[SeenVisitor]:
+        """Return the latest unique click of each of these visitors, by campaign and epoch, in a period (Unix milliseconds)."""
+        ...
+
+    def forget_visitors(self, before_at: int) -> int:
+        """Delete the visitors seen before that moment (Unix milliseconds). Return the number of rows deleted."""
         ...
 
     def has_loaded(self, name: str) -> bool:

@@ -19,6 +19,7 @@ from clickloop.click.page.page_report import PageReport
 from clickloop.click.query import read_query
 from clickloop.click.routing.arriving_visitor import ArrivingVisitor
 from clickloop.click.routing.route import Route
+from clickloop.click.routing.visitor_route import route_visitor
 from clickloop.click.screening import screen
 from clickloop.click.visitor_cookie import NOBODY, Visit, remember_campaign
 from clickloop.click.visitor_memory import memory_of
@@ -33,7 +34,6 @@ from clickloop.tracking.take import (
     add_uniqueness,
     mark_click,
     remembered_visit,
-    route_visitor,
 )
 
 RELOAD_MS = 30 * MINUTE_MS

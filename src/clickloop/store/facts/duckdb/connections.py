@@ -33,6 +33,10 @@ class Connections:
         self._new_rows = 0
         self._rows_loaded = 0
 
+    def rows_loaded(self) -> int:
+        """Return the number of rows added since it was opened."""
+        return self._rows_loaded
+
     def _count_rows(self, added: int) -> None:
         """Make a checkpoint if there are enough new rows and no readers."""
         self._rows_loaded += added

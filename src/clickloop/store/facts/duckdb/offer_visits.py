@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import duckdb
 
+from clickloop.clock import HOUR_MS
 from clickloop.report.offer_visits import OfferVisits
 from clickloop.store.facts.facts import FactsError
 
@@ -15,6 +16,10 @@ _OF_OFFERS = f"""
 SELECT offer_id, sum({_VISITS}), sum({_VISITS}) FILTER ("unique") FROM facts
 WHERE offer_id = ANY($offer_ids) AND fact_at >= $since AND fact_at < $until GROUP BY offer_id
 """  # noqa: S608 – a constant
+_BY_HOUR = f"""
+SELECT offer_id, fact_at - fact_at % {HOUR_MS}, sum({_VISITS}), sum({_VISITS}) FILTER ("unique") FROM facts
+WHERE offer_id = ANY($offer_ids) AND fact_at >= $since GROUP BY ALL
+"""  # noqa: S608 – constants
 _SENT_ON = f"""
 SELECT coalesce(offer_id, 0), sum({_VISITS}) FROM facts
 WHERE instead_of = $offer_id AND fact_at >= $since AND fact_at < $until GROUP BY offer_id HAVING sum({_VISITS}) > 0
@@ -31,6 +36,13 @@ class OfferVisitCounts(Protocol):
         parameters = {"offer_ids": sorted(offer_ids), "since": since, "until": until}
         rows = self._rows(_OF_OFFERS, parameters)
         return {offer_id: OfferVisits(visits or 0, unique or 0) for offer_id, visits, unique in rows}
+
+    def visits_by_hour(self, offer_ids: Collection[int], since: int) -> dict[int, dict[int, OfferVisits]]:
+        """Return the counted visits of offers since a moment, by the UTC hour in which each came."""
+        found: dict[int, dict[int, OfferVisits]] = {}
+        for offer_id, hour, visits, unique in self._rows(_BY_HOUR, {"offer_ids": sorted(offer_ids), "since": since}):
+            found.setdefault(offer_id, {})[hour] = OfferVisits(visits or 0, unique or 0)
+        return found
 
     def sent_on(self, offer_id: int, since: int, until: int) -> dict[int, int]:
         """Return, by the offer that they went to, the counted visitors whom an offer's cap sent on in a period."""

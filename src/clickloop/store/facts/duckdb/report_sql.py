@@ -17,7 +17,7 @@ import msgspec
 from clickloop.clock import DAY_MS, HOUR_MS
 from clickloop.report.measure import Measure
 from clickloop.report.period import offsets_of
-from clickloop.report.query import Dimension, DimensionFilter, ReportQuery
+from clickloop.report.query import ANY_MARK, WITH_MARK, Dimension, DimensionFilter, ReportQuery
 from clickloop.report.rate_text import E12
 
 MONEY = ("cost_micros", "revenue_micros", "pending_micros", "rejected_micros")
@@ -32,6 +32,9 @@ _PAIRS = {
     Dimension.MODEL: ("brand", "model"),
 }
 """Columns that identify a version or model. Versions alone would merge Android 14 with iOS 14."""
+
+
+_OTHERWISE_NAMED = {Dimension.STATUS: "status_key", Dimension.MARK: "marks"}
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -208,8 +211,8 @@ def _columns_of(dimension: Dimension, span: Span) -> tuple[str, ...]:
         return _PAIRS[dimension]
     if dimension.is_number:
         return (f"{dimension.value}_id",)
-    if dimension is Dimension.STATUS:
-        return ("status_key",)
+    if dimension in _OTHERWISE_NAMED:
+        return (_OTHERWISE_NAMED[dimension],)
     if not dimension.is_time:
         return (dimension.value,)
     local = f"(fact_at + {_ahead(span)})"
@@ -244,6 +247,8 @@ def _ahead(span: Span) -> str:
 def _filter(name: str, filter_: DimensionFilter, span: Span, parameters: dict[str, object]) -> str:
     """Return a filter's condition, and add its values to the parameters. An empty text and 0 also match NULL."""
     columns = _columns_of(filter_.dimension, span)
+    if filter_.dimension is Dimension.MARK:
+        return _marks_filter(name, filter_.values, parameters)
     is_number = filter_.dimension.is_number or filter_.dimension.is_time
     parameters[name] = [int(value) if is_number else value for value in filter_.values]
     if len(columns) > 1:
@@ -251,3 +256,15 @@ def _filter(name: str, filter_: DimensionFilter, span: Span, parameters: dict[st
     condition = f"{columns[0]} = ANY(${name}::{'BIGINT' if is_number else 'VARCHAR'}[])"
     matches_null = any(value in ("", "0") for value in filter_.values) and not filter_.dimension.is_time
     return f"({condition} OR {columns[0]} IS NULL)" if matches_null else condition
+
+
+def _marks_filter(name: str, values: Sequence[str], parameters: dict[str, object]) -> str:
+    """Return the condition of a filter on marks, and add its values to the parameters."""
+    if ANY_MARK in values:
+        return "true" if "" in values else "marks IS NOT NULL"
+    parameters[name] = [value for value in values if value and not value.startswith(WITH_MARK)]
+    parameters[f"{name}_with"] = [value.removeprefix(WITH_MARK) for value in values if value.startswith(WITH_MARK)]
+    clean = " OR marks IS NULL" if "" in values else ""
+    return (
+        f"(marks = ANY(${name}::VARCHAR[]){clean} OR list_has_any(string_split(marks, ','), ${name}_with::VARCHAR[]))"
+    )

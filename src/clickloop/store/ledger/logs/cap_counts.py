@@ -2,8 +2,9 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, func, not_, select
+from sqlalchemy import ColumnElement, Connection, func, not_, select
 
+from clickloop.clock import HOUR_MS
 from clickloop.conversion.status import CountsAs
 from clickloop.setup.cap_period import PeriodBounds
 from clickloop.setup.offer_cap import OfferCap
@@ -37,5 +38,33 @@ def count_conversions(tx: Connection, offer_id: int, cap: OfferCap, period: Peri
         table.converted_at < period.end_at,
         not_(table.test),
     )
-    counts = table.status_key.in_(cap.statuses) if cap.statuses else table.counts_as != CountsAs.REJECTED.value
-    return tx.scalar(query.where(counts)) or 0
+    return tx.scalar(query.where(_counts(cap))) or 0
+
+
+def conversions_by_hour(tx: Connection, offer_id: int, cap: OfferCap, since: int) -> dict[int, int]:
+    """Return the conversions that count towards a cap since a moment, by the UTC hour in which each happened."""
+    table = conversions.c
+    hour = table.converted_at - table.converted_at % HOUR_MS
+    query = (
+        select(hour.label("hour"), func.count().label("conversions"))
+        .where(table.offer_id == offer_id, table.converted_at >= since, not_(table.test), _counts(cap))
+        .group_by(hour)
+    )
+    return {row.hour: row.conversions for row in tx.execute(query)}
+
+
+def statuses_of_offer(tx: Connection, offer_id: int, since: int) -> dict[str, int]:
+    """Return an offer's conversions since a moment by their status now."""
+    table = conversions.c
+    query = (
+        select(table.status_key, func.count().label("conversions"))
+        .where(table.offer_id == offer_id, table.converted_at >= since, not_(table.test))
+        .group_by(table.status_key)
+    )
+    return {row.status_key: row.conversions for row in tx.execute(query)}
+
+
+def _counts(cap: OfferCap) -> ColumnElement[bool]:
+    """Return the condition for conversions whose status counts towards a cap."""
+    table = conversions.c
+    return table.status_key.in_(cap.statuses) if cap.statuses else table.counts_as != CountsAs.REJECTED.value
