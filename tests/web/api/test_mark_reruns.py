@@ -14,7 +14,7 @@ API = "/api/v1/marks/reruns"
 def work_off(instance: "Instance") -> None:
     context = instance.context
     worker = MarkRerunWorker(
-        context.ledger, context.facts, rules_reader(context.ledger, context.started), lambda: instance.now
+        context.ledger, instance.facts, rules_reader(context.ledger, context.started), lambda: instance.now
     )
     while worker.step():
         pass
