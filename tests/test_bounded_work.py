@@ -271,8 +271,6 @@ people.devices edge.header_fields edge.message edge.proxies edge.untrusted_proxy
 """Modules of these folders whose readers are among those that are measured."""
 NOT_READING = {
     "click.click": "the record alone",
-    "click.marked_click": "records alone",
-    "click.late_marks": "compares moments",
     "click.page.carried_values": "takes what was read",
     "click.late_marks": "compares numbers",
     "click.marked_click": "records alone",
