@@ -30,7 +30,8 @@ from clickloop.click.visitor_cookie import NOBODY, Visit, VisitorState, remember
 from clickloop.click_id import ClickId
 from clickloop.macro import EncodingContext
 from clickloop.setup.redirect import PassQuery
-from clickloop.tracking.take import ClickRedirect, Edge, EdgeRequest, visitor_state
+from clickloop.tracking.recognising import visitor_state
+from clickloop.tracking.take import ClickRedirect, Edge, EdgeRequest
 
 _OF_LANDING = frozenset({"landing.id", "landing.name"})
 _encode = msgspec.json.Encoder().encode
@@ -151,7 +152,7 @@ def take_landing_click(
         state = search.state.with_visit(pressed.for_cookie())
         if state.campaign(visit.campaign_id) is None:
             # The page of a visitor tracked directly could set no cookie. Without the campaign in it, they would be new again.
-            state = remember_campaign(state, route.campaign, visit.at, None)
+            state = remember_campaign(state, route.campaign, visit.at, None, visit.click_id)
         redirect.visitor_cookie = edge.cookies.write(state)
     return redirect
 

@@ -25,10 +25,10 @@ from clickloop.clock import MINUTE_MS
 from clickloop.text import escape_bytes
 from clickloop.tracking.link_fields import MAX_VALUE_CHARACTERS, add_flag, click_from_link
 from clickloop.tracking.pages.page_events import genuine_click_id
+from clickloop.tracking.recognising import add_uniqueness
 from clickloop.tracking.take import (
     Edge,
     EdgeRequest,
-    add_uniqueness,
     remembered_visit,
     route_visitor,
 )
@@ -138,7 +138,7 @@ def _take_tracked_click(edge: Edge, arrival: PageRequest, report: PageReport, ro
     click_id = click["click_id"] = edge.click_ids.new(now_ms)
     if referrer:
         click["referrer"] = escape_bytes(referrer.encode("utf-8", "replace"))[:MAX_VALUE_CHARACTERS]
-    state, since = add_uniqueness(edge, arrival, route, click, now_ms)
+    state, since = add_uniqueness(edge, headers, arrival.ip, route, click, now_ms)
     click["domain"] = arrival.host
     screening = screen(b"GET", headers.get(b"purpose", b""), device.device.screening)
     if screening is not None:
@@ -168,7 +168,7 @@ def _take_tracked_click(edge: Edge, arrival: PageRequest, report: PageReport, ro
     if visit is not None:
         state = state.with_visit(visit.for_cookie())
     if screening is None:
-        state = remember_campaign(state, route.campaign, now_ms // 1000, since)
+        state = remember_campaign(state, route.campaign, now_ms // 1000, since, click_id)
     cookie = "" if state is NOBODY else edge.cookies.write(state)
     return TakenReport(_answer(edge, arrival, click_id, route), cookie)
 

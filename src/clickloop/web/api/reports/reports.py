@@ -45,9 +45,7 @@ class FiguresView(msgspec.Struct, kw_only=True):
     clicks: Annotated[int, Meta(description="Counted clicks, without screened clicks and tests.")]
     unique_clicks: Annotated[
         int,
-        Meta(
-            description="Clicks that are a visitor's first within the uniqueness of their campaign."
-        ),
+        Meta(description="Clicks that are a visitor's first within the uniqueness of their campaign."),
     ]
     clicks_recorded: Annotated[int, Meta(description="Counted and screened clicks.")]
     clean_clicks: Annotated[int, Meta(description="Counted clicks without marks of suspicious traffic.")]
