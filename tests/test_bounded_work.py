@@ -238,7 +238,6 @@ NO_STRANGERS = {
     "web.panel.logs.log_page": "a key of at most 40 characters",
     "postback.checking": "classes of characters, on the set-up's texts",
     "postback.values": "the address of a rule, one class of characters",
-    "store.facts.duckdb.facts": "one class of characters, on our own paths",
     "store.journal.segment": "the end of a line of ours",
     "store.ledger.logs.audit_log": "names of our own fields",
 }
@@ -269,6 +268,7 @@ people.devices edge.header_fields edge.message edge.proxies edge.untrusted_proxy
 """
 """Modules of these folders whose readers are among those that are measured."""
 NOT_READING = {
+    "click.visitor_hash": "a hash of at most 1,000 bytes of a user agent",
     "click.click": "the record alone",
     "click.page.carried_values": "takes what was read",
     "click.click_json": "writes JSON",

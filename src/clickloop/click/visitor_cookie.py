@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from clickloop.setup.catalog import CatalogCampaign
-from clickloop.setup.returning import UniqueBy
+from clickloop.setup.returning import DEFAULT_UNIQUE_SECONDS, UniqueBy
 
 MAX_BYTES = 2000  # browsers store 4,096 bytes of name, value and attributes, and other cookies share the header
 MAX_VISITS = 5  # a visitor may have landings open in several tabs
@@ -131,6 +131,19 @@ def unique_since(state: VisitorState, campaign: CatalogCampaign, seconds: int) -
         return None
     within = campaign.unique_within_seconds
     return first_at if not within or seconds - first_at < within else None
+
+
+def settling_fields(campaign: CatalogCampaign) -> dict[str, object]:
+    """Return the settings by which settling decides about a campaign's clicks, where they differ from the defaults.
+
+    The journal's lines have them: the settings in force at the click decide, however much later it is settled.
+    """
+    fields: dict[str, object] = {}
+    if campaign.unique_within_seconds != DEFAULT_UNIQUE_SECONDS:
+        fields["unique_within"] = campaign.unique_within_seconds
+    if campaign.unique_by is not UniqueBy.CAMPAIGN:
+        fields["unique_by"] = campaign.unique_by
+    return fields
 
 
 def remember_campaign(

@@ -153,8 +153,7 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     parameters, flags = read_query(arrival.query, route.fields, "external_id")
     device = edge.visitors.device_of(headers.get(b"user-agent", b""))
     now_ms = edge.clock()
-    query = arrival.query
-    test = TEST_BYTES in query and is_test(edge.click_ids, key, query, now_ms)
+    test = TEST_BYTES in arrival.query and is_test(edge.click_ids, key, arrival.query, now_ms)
     screening = screen(arrival.method, headers.get(b"purpose", b""), device.device.screening, test=test)
     if link_flag is not None:
         flags = (*flags, link_flag)
@@ -193,8 +192,7 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
         return ClickRedirect(click_id, "")
     redirect = ClickRedirect(click_id, location, target.place.redirect, route.campaign.redirect_domain)
     if target.landing_id:
-        visit = remembered_visit(edge, route, target, click, now_ms, draw)
-        state = state.with_visit(visit.for_cookie())
+        state = state.with_visit(remembered_visit(edge, route, target, click, now_ms, draw).for_cookie())
     if screening is None:
         state = remember_campaign(state, route.campaign, now_ms // 1000, since, click_id)
     if state is not NOBODY:

@@ -20,11 +20,11 @@ from clickloop.click.routing.flow import (
     ready_flow,
 )
 from clickloop.click.routing.not_served import NotServed, NotServedReason
+from clickloop.click.visitor_cookie import settling_fields
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogFlow
 from clickloop.setup.condition import QUERY_PREFIX
 from clickloop.setup.flow import MAX_DEPTH, FlowParts, Path, PathTarget, flow_of_path
 from clickloop.setup.own_link import OwnLinks
-from clickloop.setup.returning import DEFAULT_UNIQUE_SECONDS, UniqueBy
 from clickloop.setup.routing_state import NO_STATE, RoutingState, with_learned_weights
 from clickloop.setup.source_rows import ROW_FIELDS
 
@@ -232,7 +232,7 @@ class Routes:
             json=click_json(campaign_id=campaign.id, source_id=campaign.source_id),
             query_fields=tuple(dict.fromkeys(field for field in fields.values() if field.startswith(QUERY_PREFIX))),
             counts_visits=any("visit_number" in one.flow.fields for one in readies),
-            uniqueness=_uniqueness(campaign),
+            uniqueness=settling_fields(campaign),
             left_out=tuple(left_out),
             resting=partial(self._resting_path, campaign, (campaign.id, *hops)),
         )
@@ -405,16 +405,6 @@ def _fields(campaign: CatalogCampaign, readies: Sequence[ReadyRoute]) -> dict[st
                 # A row's parameter stays the row's: its value is also that of the query.
                 for name in (field[len(QUERY_PREFIX) :], field[len(QUERY_PREFIX) :].lower()):
                     fields.setdefault(name, field.lower())
-    return fields
-
-
-def _uniqueness(campaign: CatalogCampaign) -> dict[str, object]:
-    """Return the settings with which settling decides about the campaign's clicks: those in force at the click."""
-    fields: dict[str, object] = {}
-    if campaign.unique_within_seconds != DEFAULT_UNIQUE_SECONDS:
-        fields["unique_within"] = campaign.unique_within_seconds
-    if campaign.unique_by is not UniqueBy.CAMPAIGN:
-        fields["unique_by"] = campaign.unique_by
     return fields
 
 
