@@ -238,6 +238,7 @@ NO_STRANGERS = {
     "web.panel.logs.log_page": "a key of at most 40 characters",
     "postback.checking": "classes of characters, on the set-up's texts",
     "postback.values": "the address of a rule, one class of characters",
+    "web.panel.setup.marks": "names of our own fields, one class of digits",
     "store.journal.segment": "the end of a line of ours",
     "store.ledger.logs.audit_log": "names of our own fields",
 }
@@ -268,11 +269,14 @@ people.devices edge.header_fields edge.message edge.proxies edge.untrusted_proxy
 """
 """Modules of these folders whose readers are among those that are measured."""
 NOT_READING = {
-    "click.visitor_hash": "a hash of at most 1,000 bytes of a user agent",
     "click.click": "the record alone",
     "click.page.carried_values": "takes what was read",
+    "click.late_marks": "compares numbers",
+    "click.marked_click": "records alone",
+    "click.visitor_hash": "hashes an address and a header, both bounded, once",
     "click.click_json": "writes JSON",
     "click.page.landing_paths": "the set-up",
+    "click.page.buttons": "ids of the set-up alone",
     "click.page.recent_visits": "a dictionary's look-up",
     "click.click_values": "takes what was read",
     "click.click_log": "filters of the API, each of bounded length",
@@ -294,6 +298,11 @@ NOT_READING = {
     "click.geo.mmdb_writer": "writes",
     "click.geo.region": "names of at most 100 characters in a base of the operator's",
     "click.routing.not_served": "the records alone",
+    "click.routing.recall": "ids of a signed cookie of bounded length, or of a click; at most 30 of each kind",
+    "click.routing.shown": "ids of the set-up",
+    "click.routing.route": "compares values by click.routing.conditions",
+    "click.routing.visitor_route": "takes what was read; parameters that conditions compare are encoded once",
+    "click.visitor_memory": "a signed cookie of bounded length",
     "click.routing.flow": "compares values by click.routing.conditions",
     "click.place": "records of a base of the operator's",
     "click.routing.routes": "a dictionary's look-up; addresses are the set-up's, see setup.own_link",

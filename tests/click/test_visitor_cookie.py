@@ -184,3 +184,9 @@ def test_copies_of_a_cookie_have_the_same_fingerprint_and_other_cookies_another(
     one, other = _COOKIES.write(_STATE), _COOKIES.write(_state((7, 0, 1000)))
     assert _COOKIES.fingerprint(one) == _COOKIES.fingerprint(str(one)) != _COOKIES.fingerprint(other)
     assert 0 < int(_COOKIES.fingerprint(one), 16) < 2**60
+
+
+def test_a_cookie_from_before_campaigns_remembered_visitors_is_read() -> None:
+    before = msgspec.msgpack.encode([[], [[7, 0, 1_700_000_000, 1_700_000_100, 2, 0, 0, 0]]])
+    seen = msgspec.msgpack.decode(before, type=VisitorState).campaigns[0]
+    assert (seen.visits, seen.memory) == (2, None)

@@ -71,6 +71,7 @@ CONDITIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("schedule", "in", ("Europe/Berlin", "mon 9-17", "tue 0-24")),
     ("date", "between", ("2026-03-02T12:00", "2026-03-03")),
     ("unique", "in", ("yes",)),
+    ("mark", "in", ("unknown_device", "bot_useragent")),
     ("external_id", "starts_with", ("a",)),
     ("v1", "in", ()),  # by the named list
     ("v1", "empty", ()),
@@ -134,6 +135,8 @@ def slow_value(field: str, click: Click) -> str | int:
             return click.at
         case "unique":
             return "yes" if click.unique else "no"
+        case "mark":
+            return click.marks
         case "query.Sub":
             return parse_qs(click.query).get("sub", [""])[0]
     return str(getattr(click, field))
@@ -171,6 +174,8 @@ def slow_in(field: str, text: str, value: str, values: tuple[str, ...]) -> bool:
         return text in values
     if field == "browser_version":
         return any(f"{text}.".startswith(f"{one}.") for one in values)
+    if field == "mark":
+        return any(one in text.split(",") for one in values)
     if field == "language":
         return any(text == one or text.startswith(f"{one}-") for one in values)
     return value in values

@@ -21,7 +21,8 @@ from clickloop.record_id import RecordIds
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow
 from clickloop.store.journal.writer import JournalFull
 from clickloop.text import unescape_bytes
-from clickloop.tracking.take import Edge, record_clicks, take_click, take_notice
+from clickloop.tracking.receiving import take_notice
+from clickloop.tracking.take import Edge, record_clicks, take_click
 from tests.flows import flow_in_catalog
 
 NOW = 1_800_000_000_000

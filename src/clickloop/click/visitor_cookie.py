@@ -13,8 +13,9 @@ from zlib import crc32
 import msgspec
 from msgspec.structs import replace
 
+from clickloop.click.routing.recall import Memory
 from clickloop.setup.catalog import CatalogCampaign
-from clickloop.setup.returning import DEFAULT_UNIQUE_SECONDS, UniqueBy
+from clickloop.setup.returning import UniqueBy
 
 MAX_BYTES = 2000  # browsers store 4,096 bytes of name, value and attributes, and other cookies share the header
 MAX_VISITS = 5  # a visitor may have landings open in several tabs
@@ -72,6 +73,8 @@ class SeenCampaign(msgspec.Struct, frozen=True, array_like=True, gc=False):
     path_id: int = 0
     landing_id: int = 0
     offer_id: int = 0
+    memory: Memory | None = None
+    """What the campaign remembers, if it treats returning visitors in a way of its own."""
 
 
 class VisitorState(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -133,30 +136,22 @@ def unique_since(state: VisitorState, campaign: CatalogCampaign, seconds: int) -
     return first_at if not within or seconds - first_at < within else None
 
 
-def settling_fields(campaign: CatalogCampaign) -> dict[str, object]:
-    """Return the settings by which settling decides about a campaign's clicks, where they differ from the defaults.
-
-    The journal's lines have them: the settings in force at the click decide, however much later it is settled.
-    """
-    fields: dict[str, object] = {}
-    if campaign.unique_within_seconds != DEFAULT_UNIQUE_SECONDS:
-        fields["unique_within"] = campaign.unique_within_seconds
-    if campaign.unique_by is not UniqueBy.CAMPAIGN:
-        fields["unique_by"] = campaign.unique_by
-    return fields
-
-
 def remember_campaign(
-    state: VisitorState, campaign: CatalogCampaign, seconds: int, since: int | None, click_id: str
+    state: VisitorState,
+    campaign: CatalogCampaign,
+    seconds: int,
+    since: int | None,
+    click_id: str,
+    memory: Memory | None = None,
 ) -> VisitorState:
-    """Return the state after a counted click. ``since``: the result of ``unique_since``."""
+    """Return the state after a counted click. ``since``: the result of ``unique_since``. ``memory``: after the click, if there is one."""
     first_at = seconds if since is None else since
     own = state.campaign(campaign.id)
     if own is None:
-        seen = SeenCampaign(campaign.id, campaign.unique_epoch, first_at, seconds, 1)
+        seen = SeenCampaign(campaign.id, campaign.unique_epoch, first_at, seconds, 1, memory=memory)
     else:
-        epoch = max(own.epoch, campaign.unique_epoch)
-        seen = replace(own, epoch=epoch, first_at=first_at, last_at=seconds, visits=own.visits + 1)
+        epoch, visits = max(own.epoch, campaign.unique_epoch), own.visits + 1
+        seen = replace(own, epoch=epoch, first_at=first_at, last_at=seconds, visits=visits, memory=memory)
     others = (other for other in state.campaigns if other.campaign_id != campaign.id)
     return VisitorState(state.visits, (seen, *others)[:MAX_CAMPAIGNS], crc32(click_id.encode()))
 
@@ -207,8 +202,16 @@ class VisitorCookies:
 
 
 def _shortened(state: VisitorState) -> VisitorState:
-    """Return the state without its oldest campaign or visit, whichever kind is larger. The latest visit is dropped last."""
+    """Return the state without its oldest memory, else without its oldest campaign or visit, whichever kind is larger.
+
+    The latest visit is dropped last. So is the latest memory, which is of the campaign that the cookie is written for.
+    """
     visits, campaigns = state.visits, state.campaigns
+    with_memory = [place for place, seen in enumerate(campaigns) if place and seen.memory is not None]
+    if with_memory:
+        place = with_memory[-1]
+        forgotten = replace(campaigns[place], memory=None)
+        return VisitorState(visits, (*campaigns[:place], forgotten, *campaigns[place + 1 :]), state.salt)
     if campaigns and (len(visits) <= 1 or len(_encode(campaigns)) >= len(_encode(visits))):
         return VisitorState(visits, campaigns[:-1], state.salt)
     return VisitorState(visits[:-1], campaigns, state.salt)

@@ -15,6 +15,8 @@ import uvloop
 from clickloop.alarm.vital_signs import LOOK_SECONDS, Patience, VitalSigns
 from clickloop.click.geo.files import POLL_SECONDS as GEO_POLL_SECONDS
 from clickloop.click.geo.files import GeoFiles
+from clickloop.click.marks.lists_in_use import mark_lists
+from clickloop.click.passed_query import click_id_names
 from clickloop.click.routing.flow import MAX_DRAW_BITS
 from clickloop.click.routing.routes import Routes
 from clickloop.click.visitor import Visitors
@@ -84,8 +86,10 @@ class CatalogReloader:
         instance = catalog.instance or self._started
         self._edge.routes = Routes(catalog, instance.fallback_url, self._state)
         self._edge.currency = instance.currency
+        self._edge.click_id_names = click_id_names(instance.click_id_parameters)
         self._edge.secure = instance.public_url.startswith("https://")
         self._edge.visitors.set_ip_storage(instance.ip_storage)
+        self._edge.visitors.use_mark_lists(mark_lists(instance, catalog.lists))
 
 
 async def serve_edge(settings: Settings, number: int, listening: socket.socket) -> int:

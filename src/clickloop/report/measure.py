@@ -100,6 +100,8 @@ class Measure(enum.StrEnum):
     UNIQUE_CLICKS = "unique_clicks", "Unique clicks", Unit.COUNT, "unique_clicks"
     CLICKS_RECORDED = "clicks_recorded", "Clicks recorded", Unit.COUNT, "clicks_recorded"
     CLEAN_CLICKS = "clean_clicks", "Clean clicks", Unit.COUNT, "clean_clicks"
+    MARKED_CLICKS = "marked_clicks", "Marked clicks", Unit.COUNT, "clicks - clean_clicks"
+    MARKED_SHARE = "marked_share", "Marked", Unit.SHARE, "clicks - clean_clicks", "clicks"
     LANDING_VISITS = "landing_visits", "Landing visits", Unit.COUNT, "landing_visits"
     LANDING_VIEWS = "landing_views", "Landing views", Unit.COUNT, "landing_views"
     LANDING_CLICKS = "landing_clicks", "Landing clicks", Unit.COUNT, "landing_clicks"

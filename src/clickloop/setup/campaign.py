@@ -14,7 +14,7 @@ from clickloop.log_filter import MAX_ID
 from clickloop.money import MAX_MICROS
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.flow import FlowParts, OfferShare, default_offers, with_default_offers
-from clickloop.setup.mark import MarkSetting
+from clickloop.setup.mark import MarkSetting, mark_faults
 from clickloop.setup.money_text import MoneyText, read_money
 from clickloop.setup.record import OneLine, RecordFields, Tags, line_faults, with_changes
 from clickloop.setup.redirect import PassQuery, RedirectMode
@@ -142,8 +142,20 @@ UniqueSeconds = Annotated[
 UniqueScope = Annotated[
     UniqueBy, Meta(description="Whether earlier clicks count on this campaign only (campaign), or on any (instance).")
 ]
-Binding = Annotated[Bind, Meta(description="What a returning visitor gets again, if it is still served.")]
-Rotating = Annotated[Rotation, Meta(description="unseen: what a returning visitor has not seen yet comes first.")]
+Binding = Annotated[
+    Bind,
+    Meta(
+        description="What a returning visitor gets again within the uniqueness window, if it is among the paths of the rule that takes "
+        "them and still served. landing: path and landing. offer: path, landing and offer."
+    ),
+]
+Rotating = Annotated[
+    Rotation,
+    Meta(
+        description="How a returning visitor who is not bound is split. unseen: paths, landings and offers that they have not seen come "
+        "first, by weight; when they have seen all, all again."
+    ),
+]
 Marks = Annotated[
     tuple[MarkSetting, ...], Meta(description="Marks that differ from the instance's settings for this campaign.")
 ]
@@ -306,6 +318,7 @@ def campaign_faults(campaign: Campaign) -> list[FieldFault]:
             f"The cost model {campaign.cost_model} has no amount. Leave it out, or choose per_click or per_thousand."
         )
         faults.append(FieldFault("cost", FaultCode.NOT_ALLOWED, sentence))
+    faults += mark_faults("marks", campaign.marks)
     if not 0 <= campaign.unique_within_seconds <= MAX_UNIQUE_SECONDS:
         sentence = f"Enter 0 to {MAX_UNIQUE_SECONDS:,} seconds. 0 means for ever; no cookie lives longer than a year."
         faults.append(FieldFault("unique_within_seconds", FaultCode.OUT_OF_RANGE, sentence))

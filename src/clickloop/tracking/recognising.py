@@ -3,7 +3,7 @@
 from typing import Any, Protocol
 
 from clickloop.click.redirect import VISITOR_COOKIE, cookie_value, cookie_values
-from clickloop.click.routing.routes import Route
+from clickloop.click.routing.route import Route
 from clickloop.click.visitor_cookie import NOBODY, VisitorCookies, VisitorState, unique_since
 from clickloop.click.visitor_hash import VisitorHashes
 

@@ -8,7 +8,11 @@ from msgspec.structs import replace
 from clickloop.clock import Clock
 from clickloop.setup.routing_state import CappedOffer, LearnedShares, RoutingState, write_routing_state
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.setup.routing_states import insert_routing_state, latest_routing_state
+from clickloop.store.ledger.setup.routing_states import (
+    delete_routing_states,
+    insert_routing_state,
+    latest_routing_state,
+)
 
 
 class RoutingStates:
@@ -43,6 +47,11 @@ class RoutingStates:
         """Write the file of the state in force, when the core starts or the file was lost. Raise OSError."""
         with self._lock:
             self._write(self._current)
+
+    def forget(self, before_at: int) -> None:
+        """Delete the states from before a moment, except the latest: no click that names them is kept."""
+        with self._ledger.write() as tx:
+            delete_routing_states(tx, before_at)
 
     def _publish(self, state: RoutingState) -> None:
         if state != self._current:

@@ -252,3 +252,12 @@ def test_uniqueness_is_set_and_reset_on_the_campaigns_page(panel: "Panel", insta
     assert instance.api.post("/api/v1/campaigns/1/reset-uniqueness").json()["unique_epoch"] == 2
     too_long = instance.api.patch("/api/v1/campaigns/1", json={"unique_within_seconds": 400 * 86_400})
     assert too_long.json()["errors"][0]["field"] == "unique_within_seconds"
+
+
+def test_bind_and_rotation_are_chosen_and_shown(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    fields = form(bind="landing", rotation="unseen")
+    panel.done(NEW, fields)
+    assert (instance.got("campaigns/2")["bind"], instance.got("campaigns/2")["rotation"]) == ("landing", "unseen")
+    shown = panel.page("/panel/campaigns/2").fields
+    assert (shown["bind"], shown["rotation"]) == ("landing", "unseen")

@@ -61,10 +61,14 @@ class RedirectTarget(msgspec.Struct, frozen=True, gc=False):
 class Destination:
     """A destination of a path. It is prepared for its first visitor, since most of a flow's thousands may never get one."""
 
-    __slots__ = ("_prepare", "_target", "campaign_id", "place")
+    __slots__ = ("_prepare", "_target", "campaign_id", "id", "place")
 
-    def __init__(self, place: PathPlace, prepare: Callable[[], RedirectTarget], campaign_id: int = 0) -> None:
+    def __init__(
+        self, place: PathPlace, prepare: Callable[[], RedirectTarget], campaign_id: int = 0, item_id: int = 0
+    ) -> None:
         self.place = place
+        self.id = item_id
+        """The landing's or the offer's; 0 for a URL or a 404."""
         self.campaign_id = campaign_id
         """The campaign whose flow the visitor continues along; 0 if none."""
         self._prepare = prepare

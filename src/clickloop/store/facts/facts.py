@@ -1,18 +1,23 @@
 """The interface of the facts: an append-only table of additive rows, which also finds clicks by id."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
+from clickloop.click.marks.rate_tally import RatedClick
 from clickloop.click.page.page_event import PageEvent, PageEventKind
+from clickloop.learning.evidence import DelayedItem, Delays, ItemCounts, ItemPeriod
 from clickloop.report.click_rows import ConversionSum
 from clickloop.report.evidence import ClickEvidence, LandingEvidence
+from clickloop.report.offer_visits import OfferVisits
 from clickloop.report.page_event_fact import PageEventFact
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
+from clickloop.setup.learning import ItemKind
 from clickloop.store.facts.judgements import NO_JUDGEMENTS, Judgements, SeenVisitor
+from clickloop.store.facts.mark_facts import MarkFacts, MarkReader
 from clickloop.store.journal.segment import SegmentContents
 
 MAX_PAGE_EVENTS = 200
@@ -85,6 +90,11 @@ class KnownOfPageEvents(msgspec.Struct, frozen=True):
 class FactsReader(Protocol):
     """The methods of a store of facts that only read. Call them from any thread."""
 
+    @property
+    def marks(self) -> MarkReader:
+        """Return the marks of its clicks."""
+        ...
+
     def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
         """Return the clicks with these ids, by id; unknown ids are absent."""
         ...
@@ -130,8 +140,37 @@ class FactsReader(Protocol):
         """
         ...
 
+    def rated_clicks(self, since: int, until: int, *, most: int) -> Iterator[RatedClick]:
+        """Yield the latest counted clicks of a period in the order of their times, about ``most``. Close it if you stop early."""
+        ...
+
     def earned(self, campaign_id: int, since: int, until: int) -> dict[str, list[ConversionSum]]:
         """Return the conversions of those clicks, by click id and currency. Clicks without any are absent."""
+        ...
+
+    def learning_counts(
+        self, periods: Sequence[ItemPeriod], rates: Mapping[str, int]
+    ) -> dict[tuple[int, ItemKind, int], ItemCounts]:
+        """Return the sums of the visits of learning paths by path, kind and id; absent without any.
+
+        ``rates``: micros of the wanted currency for 10¹² micros of each currency; payouts in another one count as 0.
+        """
+        ...
+
+    def delays(self, items: Collection[DelayedItem], since_at: int, percentile: float) -> dict[DelayedItem, Delays]:
+        """Return how long the conversions of clicks since then took, by item; absent without any."""
+        ...
+
+    def offer_visits(self, offer_ids: Collection[int], since: int, until: int) -> dict[int, OfferVisits]:
+        """Return the counted visits of offers from ``since`` to before ``until``; absent without any."""
+        ...
+
+    def visits_by_hour(self, offer_ids: Collection[int], since: int) -> dict[int, dict[int, OfferVisits]]:
+        """Return the counted visits of offers since a moment, by the start of the UTC hour in Unix milliseconds."""
+        ...
+
+    def sent_on(self, offer_id: int, since: int, until: int) -> dict[int, int]:
+        """Return, by the offer that they went to, the counted visitors whom an offer's cap sent on in that time."""
         ...
 
     def verify(self, first_column: int = 0, seconds: float = float("inf")) -> Verification:
@@ -141,6 +180,11 @@ class FactsReader(Protocol):
 
 class FactsStore(FactsReader, Protocol):
     """The methods of every store of facts. Load from one thread at a time; read from any."""
+
+    @property
+    def marks(self) -> MarkFacts:
+        """Return the marks of its clicks."""
+        ...
 
     def load_clicks(self, segments: Sequence[SegmentContents], judgements: Judgements = NO_JUDGEMENTS) -> int:
         """Add the clicks of verified segments, each segment exactly once. Return the number of clicks added.
@@ -205,6 +249,10 @@ class FactsStore(FactsReader, Protocol):
         """Return the number of loads ever committed."""
         ...
 
+    def rows_loaded(self) -> int:
+        """Return the number of rows added since the store was opened: while it stays, so do all counts. Costs nothing."""
+        ...
+
     def installation(self) -> str:
         """Return the id of the installation that these facts belong to; empty before ``stamp``."""
         ...
@@ -213,8 +261,15 @@ class FactsStore(FactsReader, Protocol):
         """Write the id of the installation that these facts belong to, once."""
         ...
 
-    def forget_conversions(self, outbox_taken: int) -> None:
-        """Delete all rows of conversions. ``outbox_taken``: the outbox id up to which rows count as taken from now on."""
+    def forget_conversions(self, outbox_taken: int, refilled_to: int = 0) -> None:
+        """Delete all rows of conversions. ``outbox_taken``: the outbox id up to which rows count as taken from now on.
+
+        The ledger hands them over again in rows up to ``refilled_to``. These get the marks that their clicks have in the facts.
+        """
+        ...
+
+    def is_refilling(self) -> bool:
+        """Return whether conversions are handed over again that have not been taken yet."""
         ...
 
     def delete_clicks(self, before_at: int) -> int:

@@ -15,7 +15,9 @@ _SQL = {
     # As conditions took it, see ``Click.was_routed_as_unique``.
     "unique": f"(\"unique\" OR contains(flags, '{Flag.RECOGNISED}'))",
 }
-_OF_CAMPAIGN = "campaign_id = $campaign_id AND clicks = 1 AND fact_at >= $since AND fact_at < $until"
+_OF_CAMPAIGN = (
+    "campaign_id = $campaign_id AND clicks = 1 AND correction IS NULL AND fact_at >= $since AND fact_at < $until"
+)
 _COUNT = f"SELECT count(*) FROM facts WHERE {_OF_CAMPAIGN}"  # noqa: S608 – a constant
 _EARNED = """
 SELECT of_click_id, coalesce(currency, ''), sum(conversions), sum(revenue_micros), sum(pending_micros) FROM facts

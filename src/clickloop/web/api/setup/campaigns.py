@@ -11,7 +11,8 @@ from litestar.params import JSONBody, SkipValidation
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import Connection
 
-from clickloop.click.routing.routes import Route, Routes
+from clickloop.click.routing.route import Route
+from clickloop.click.routing.routes import Routes
 from clickloop.clock import Moment
 from clickloop.diagnosis.check.records import campaign_findings
 from clickloop.logs.page import Page

@@ -16,7 +16,7 @@ from clickloop.report.query import Dimension
 from clickloop.setup.campaign import Campaign, CampaignChange, CampaignFilter, ClickCost, NewCampaign
 from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.setup.flow import FlowParts, PathTarget
-from clickloop.setup.returning import UniqueBy
+from clickloop.setup.returning import Bind, Rotation, UniqueBy
 from clickloop.store.ledger.setup.names import RecordKind
 from clickloop.web.api.all_faults import save_or_report_faults
 from clickloop.web.api.context import ApiContext, Context
@@ -71,6 +71,15 @@ UNIQUE_WITHIN = (
     ("0", "For ever"),
 )
 UNIQUE_BY = ((UniqueBy.CAMPAIGN.value, "This campaign only"), (UniqueBy.INSTANCE.value, "All campaigns"))
+
+
+BINDS = (
+    (Bind.NONE.value, "Nothing: they are split like first visitors"),
+    (Bind.PATH.value, "The same path"),
+    (Bind.LANDING.value, "The same path and landing"),
+    (Bind.OFFER.value, "The same path, landing and offer"),
+)
+ROTATIONS = ((Rotation.RANDOM.value, "By weight"), (Rotation.UNSEEN.value, "By weight, unseen first"))
 
 
 class _ListFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,6 +235,8 @@ def _editor(
         seen=seen_version(context, tree, view, _BLANK),
         blank_rows=blank_rows,
         cost_models=COST_MODELS,
+        binds=BINDS,
+        rotations=ROTATIONS,
         unique_within=_windows(tree["unique_within_seconds"]),
         unique_by=UNIQUE_BY,
         sources=sources,
