@@ -168,11 +168,16 @@ def test_the_cookie_says_since_when_a_visitor_is_known(
 
 
 def test_a_known_visit_counts_and_leaves_the_moment_of_the_unique_one() -> None:
-    state = remember_campaign(NOBODY, _CAMPAIGN, 1000, None)
-    state = remember_campaign(state, _CAMPAIGN, 1500, unique_since(state, _CAMPAIGN, 1500))
+    state = remember_campaign(NOBODY, _CAMPAIGN, 1000, None, "a")
+    state = remember_campaign(state, _CAMPAIGN, 1500, unique_since(state, _CAMPAIGN, 1500), "b")
     assert state.campaigns == (SeenCampaign(7, 0, 1000, 1500, 2),)
     reset = msgspec.structs.replace(_CAMPAIGN, unique_epoch=3)
-    assert remember_campaign(state, reset, 1600, None).campaigns == (SeenCampaign(7, 3, 1600, 1600, 3),)
+    assert remember_campaign(state, reset, 1600, None, "c").campaigns == (SeenCampaign(7, 3, 1600, 1600, 3),)
+
+
+def test_visitors_who_see_the_same_campaigns_in_the_same_second_have_different_cookies() -> None:
+    one, other = (_COOKIES.write(remember_campaign(NOBODY, _CAMPAIGN, 1000, None, click_id)) for click_id in "ab")
+    assert one != other
 
 
 def test_copies_of_a_cookie_have_the_same_fingerprint_and_other_cookies_another() -> None:

@@ -243,6 +243,17 @@ def test_a_campaign_that_works_has_nothing_told_at_its_top(panel: "Panel", insta
     assert "Check also looks at recent clicks" not in panel.page("/panel/campaigns/1").text
 
 
+def test_uniqueness_is_set_and_reset_on_the_campaigns_page(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    assert panel.done("/panel/campaigns/1/reset-uniqueness") == "/panel/campaigns/1?said=uniqueness_reset"
+    instance.api.patch("/api/v1/campaigns/1", json={"unique_within_seconds": 5_000, "unique_by": "instance"})
+    fields = panel.page("/panel/campaigns/1").fields
+    assert (fields["unique_within_seconds"], fields["unique_by"]) == ("5000", "instance")
+    assert instance.api.post("/api/v1/campaigns/1/reset-uniqueness").json()["unique_epoch"] == 2
+    too_long = instance.api.patch("/api/v1/campaigns/1", json={"unique_within_seconds": 400 * 86_400})
+    assert too_long.json()["errors"][0]["field"] == "unique_within_seconds"
+
+
 def test_bind_and_rotation_are_chosen_and_shown(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     fields = form(bind="landing", rotation="unseen")
