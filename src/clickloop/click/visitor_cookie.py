@@ -182,7 +182,8 @@ class VisitorCookies:
         if value[:1] != _VERSION or not value.isascii() or len(value) > MAX_BYTES:
             return NOBODY
         try:
-            signed = binascii.a2b_base64(value[1:] + _PADDING[len(value) & 3])
+            # Strict: otherwise other characters between those of a genuine cookie would be skipped, and it had many fingerprints.
+            signed = binascii.a2b_base64(value[1:] + _PADDING[len(value) & 3], strict_mode=True)
         except ValueError:
             return NOBODY
         tag, packed = signed[:_TAG_BYTES], signed[_TAG_BYTES:]
