@@ -1,7 +1,7 @@
 """The trace: the history of a click in one timeline, from the campaign link to each attempt to report its conversions. Pure."""
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -22,7 +22,7 @@ from clickloop.postback.postback_log import Postback, PostbackAttempt
 from clickloop.postback.retry import Result
 from clickloop.postback.rule import LOST_REQUEST
 from clickloop.postback.state import PostbackState
-from clickloop.setup.mark import Mark, mark_name, marks_of
+from clickloop.setup.mark import explained_marks, marks_of
 from clickloop.setup.source_rows import V_ROWS
 from clickloop.text import readable
 
@@ -38,6 +38,7 @@ class EventKind(enum.StrEnum):
     LANDING_VIEW = "landing_view"
     LANDING_CLICK = "landing_click"
     PAGE_EVENT = "page_event"
+    MARKS = "marks"
     NOTICE = "notice"
     RERUN = "rerun"
     CONVERSION = "conversion"
@@ -134,18 +135,15 @@ def trace_click(
     for postback in postbacks:
         events.append(_postback_event(postback, _first_before(postback, first_unfinished)))
         events += [_attempt_event(postback, attempt) for attempt in attempts.get(postback.postback_id, ())]
-    order = list(EventKind)
-    return Trace(
-        click_id=click_id,
-        click=click,
-        events=tuple(sorted(events, key=lambda event: (event.at, order.index(event.kind)))),
-    )
+    return Trace(click_id=click_id, click=click, events=in_order(events))
 
 
-def _marks_words(marks: str) -> str:
-    """Return the marks of a click with what they mean."""
-    found = sorted(marks_of(marks), key=list(Mark).index)
-    return " ".join(f"{mark_name(mark)} – {mark.sentence}" for mark in found)
+_ORDER = {kind: place for place, kind in enumerate(EventKind)}
+
+
+def in_order(events: Iterable[TraceEvent]) -> tuple[TraceEvent, ...]:
+    """Return events in the order of their times."""
+    return tuple(sorted(events, key=lambda event: (event.at, _ORDER[event.kind])))
 
 
 def _provider(click: Click) -> str:
@@ -171,7 +169,7 @@ def _click_events(click: Click, names: SetupNames, has_page: bool) -> list[Trace
         provider=_provider(click),
         screening=click.screening,
         flags=click.flags,
-        marks=_marks_words(click.marks),
+        marks=explained_marks(marks_of(click.marks)),
     )
     sentence = f"A visitor {'opened a page with the script' if is_direct else 'followed the campaign link'}"
     sentence += f"; not counted: {click.screening}." if click.screening else "."

@@ -30,13 +30,17 @@ def clean_clicks(instance: "Instance") -> int:
     return int(instance.got("reports?from=2020-01-01&to=2029-12-31")["totals"]["clean_clicks"])
 
 
+def corrections(instance: "Instance", click_id: str) -> list[dict[str, Any]]:
+    return [event for event in instance.got(f"clicks/{click_id}/trace")["events"] if event["kind"] == "marks"]
+
+
 def order(**fields: object) -> dict[str, Any]:
     return {"since": "2020-01-01", "marks": ["datacenter"]} | fields
 
 
 def test_a_rerun_is_previewed_applied_and_undone_over_the_api(instance: "Instance") -> None:
     instance.set_up()
-    instance.visit(asn="24940", ip="192.0.2.1")
+    click_id = instance.visit(asn="24940", ip="192.0.2.1")
     instance.visit(asn="21928", ip="192.0.2.2")
     answer = posted(instance, API, order())
     path = answer.headers["location"]
@@ -54,10 +58,15 @@ def test_a_rerun_is_previewed_applied_and_undone_over_the_api(instance: "Instanc
     work_off(instance)
     assert clean_clicks(instance) == 1
     assert len(instance.got("clicks?mark=datacenter")["items"]) == 1
+    (correction,) = corrections(instance, click_id)
+    assert correction["sentence"] == "Judged anew: gained data center."
+    assert correction["id"] == answer.json()["rerun_id"]
+    assert "Judged anew: gained data center." in instance.api.get(f"/api/v1/clicks/{click_id}/trace?format=text").text
     posted(instance, f"{path}/apply", status=409)
     posted(instance, f"{path}/undo")
     work_off(instance)
     assert clean_clicks(instance) == 2
+    assert corrections(instance, click_id) == []
     assert [one["stage"] for one in instance.got("marks/reruns")["items"]] == ["undo"]
     assert [entry["action"] for entry in instance.got("changes?noun=marks/reruns")["items"]] == ["undone", "rerun"]
 

@@ -13,7 +13,7 @@ PATH = "/panel/marks/reruns"
 
 def test_the_panel_shows_progress_the_preview_and_what_can_be_done(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
-    instance.visit(asn="24940", ip="192.0.2.1", cost_micros=20_000, cost_currency="USD")
+    click_id = instance.visit(asn="24940", ip="192.0.2.1", cost_micros=20_000, cost_currency="USD")
     own = panel.done(PATH, {"marks": "datacenter", "days": "365"})
     page = panel.page(own)
     assert "Preview: waiting" in page.text
@@ -27,6 +27,9 @@ def test_the_panel_shows_progress_the_preview_and_what_can_be_done(panel: "Panel
     panel.done(f"{own}/apply", {})
     work_off(instance)
     assert "Applied: finished" in panel.page(own).text
+    trace = panel.page(f"/panel/clicks/{click_id}")
+    assert "Judged anew: gained data center." in trace.text
+    assert f'href="{own}"' in trace.html
     panel.done(f"{own}/undo", {})
     stopped = panel.page(panel.done(f"{own}/stop", {}))
     assert "Stopped. Marks changed so far stay until you undo them." in stopped.text

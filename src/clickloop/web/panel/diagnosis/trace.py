@@ -33,7 +33,7 @@ _PLACES = {
     EventKind.POSTBACK: "postbacks",
     EventKind.ATTEMPT: "postbacks",
 }
-_DETAIL_PLACES = {"notice": "notices", "conversion": "conversions"}
+_DETAIL_PLACES = {"notice": "notices", "conversion": "conversions", "rerun": "marks/reruns"}
 _IN_PROGRESS = ("is queued", "is being sent", "is in progress", "waits for its click", "waits for earlier")
 
 
