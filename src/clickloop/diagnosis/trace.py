@@ -142,10 +142,10 @@ def trace_click(
     )
 
 
-def _marks_words(marks: str) -> str:
-    """Return the marks of a click with what they mean."""
+def mark_sentences(marks: str) -> list[str]:
+    """Return the marks of a click with what they mean: ``data center: The address belongs to a hosting company.``"""
     found = sorted(marks_of(marks), key=list(Mark).index)
-    return " ".join(f"{mark_name(mark)} – {mark.sentence}" for mark in found)
+    return [f"{mark_name(mark)}: {mark.sentence}" for mark in found]
 
 
 def _provider(click: Click) -> str:
@@ -171,7 +171,7 @@ def _click_events(click: Click, names: SetupNames, has_page: bool) -> list[Trace
         provider=_provider(click),
         screening=click.screening,
         flags=click.flags,
-        marks=_marks_words(click.marks),
+        marks=" ".join(mark_sentences(click.marks)),
     )
     sentence = f"A visitor {'opened a page with the script' if is_direct else 'followed the campaign link'}"
     sentence += f"; not counted: {click.screening}." if click.screening else "."

@@ -57,30 +57,36 @@ class Mark(enum.StrEnum):
         0,
         False,
     )
-    FREQUENT_IP = "frequent_ip", "More clicks per minute from this address.", MarkMoment.SETTLING, 60
+    FREQUENT_IP = "frequent_ip", "Too many clicks came from the address within a minute.", MarkMoment.SETTLING, 60
     FREQUENT_CAMPAIGN = (
         "frequent_campaign",
-        "More clicks per minute from this address on this campaign.",
+        "Too many clicks on this campaign came from the address within a minute.",
         MarkMoment.SETTLING,
         60,
     )
     REPEAT = (
         "repeat",
-        "The same visitor clicked on this campaign moments before, in milliseconds.",
+        "The same visitor clicked on this campaign just before.",
         MarkMoment.SETTLING,
         2_000,
     )
     REUSED_EXTERNAL_ID = (
         "reused_external_id",
-        "Several clicks of a day carry this external ID.",
+        "The external ID came too often within a day.",
         MarkMoment.SETTLING,
         2,
     )
-    FAST_CLICK = "fast_click", "The landing's button was pressed after fewer milliseconds.", MarkMoment.LATER, 800
-    NO_VIEW = "no_view", "The landing's script reported no view within this many seconds.", MarkMoment.LATER, 60
+    FAST_CLICK = "fast_click", "The landing's button was pressed too soon after the view.", MarkMoment.LATER, 800
+    NO_VIEW = "no_view", "The landing's script reported no view in time.", MarkMoment.LATER, 60
 
 
-_NAMES = {"bot_useragent": "bot user agent", "datacenter": "data center", "listed_useragent": "listed user agent"}
+_NAMES = {
+    "bot_useragent": "bot user agent",
+    "datacenter": "data center",
+    "listed_useragent": "listed user agent",
+    "language_country": "foreign language",
+    "frequent_campaign": "frequent on campaign",
+}
 
 
 def mark_name(mark: str) -> str:

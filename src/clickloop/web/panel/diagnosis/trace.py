@@ -10,7 +10,7 @@ from litestar.params import QueryParameter
 from clickloop.diagnosis.id_search import FoundList, Matched, find_stories
 from clickloop.diagnosis.route.lookup import explain_route
 from clickloop.diagnosis.route.views import route_view
-from clickloop.diagnosis.trace import EventKind
+from clickloop.diagnosis.trace import EventKind, mark_sentences
 from clickloop.diagnosis.trace_lookup import find_trace
 from clickloop.diagnosis.trace_view import trace_view
 from clickloop.logs.column import names_for
@@ -85,6 +85,7 @@ def story_page(
         detail_places=_DETAIL_PLACES,
         flag_sentence=flag_sentence,
         screening_sentence=screening_sentence,
+        marks=mark_sentences(trace.click.marks) if trace.click else [],
         columns=CLICK_COLUMNS,
         busy=any(words in event.sentence for event in view.events for words in _IN_PROGRESS),
         older=found.looked_back_to if found else None,
