@@ -98,6 +98,18 @@ def test_each_offer_shows_its_share(panel: "Panel", instance: "Instance") -> Non
     assert offers.column("Share")[:2] == ["75.0%", "25.0%"]
 
 
+def test_offers_whose_weights_are_learned_are_shown_as_a_flow(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    second_offer(instance)
+    path = {"learning": {"goal": "revenue_per_visit"}, "offers": [{"offer_id": 1}, {"offer_id": 2}]}
+    assert instance.api.patch("/api/v1/campaigns/1", json={"flow": {"default_paths": [path]}}).status_code == 200
+    page = panel.page("/panel/campaigns/1")
+    assert "offers[0].weight" not in page.fields
+    assert "(learning: revenue per visit)" in page.text
+    panel.done("/panel/campaigns/1", page.form("/panel/campaigns/1").fields)
+    assert instance.got("campaigns/1")["flow"]["default_paths"][0]["learning"]["goal"] == "revenue_per_visit"
+
+
 def test_all_offers_can_be_taken_out(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     fields = [(name, value) for name, value in form() if not name.startswith("offers")]
