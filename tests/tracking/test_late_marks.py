@@ -77,6 +77,15 @@ def test_a_click_whose_landing_reports_no_view_is_marked_once_its_time_is_over(m
     assert (sums.clicks, sums.clean_clicks, sums.landing_views) == (4, 2, 3)
 
 
+def test_a_clock_that_was_ahead_for_a_while_leaves_no_clicks_unjudged(machine: Watched) -> None:
+    machine.now += DAY_MS
+    machine.wait(1)
+    machine.now -= DAY_MS
+    lost = machine.visit()
+    machine.wait(180)
+    assert machine.marks(lost) == "no_view"
+
+
 def test_a_landing_whose_script_never_reported_a_view_marks_nobody(machine: Watched) -> None:
     unknown, directly = machine.visit(landing_id=OTHER), machine.visit(landing_id=0)
     machine.wait(200)

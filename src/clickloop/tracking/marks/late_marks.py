@@ -17,6 +17,9 @@ CLICKS_PER_BATCH = 5_000
 IDLE_MS = 10 * MINUTE_MS
 """While nothing happens, how far it has judged is stored this often: each time is a commit."""
 
+CLOCK_AHEAD_MS = DAY_MS
+"""How far back it judges anew once a clock that was ahead is right again. Judging a click a second time changes nothing."""
+
 SettledTo = Callable[[], int | None]
 """Returns the moment up to which a stream is settled; None if unknown."""
 
@@ -39,6 +42,8 @@ class LateMarks:
         """Judge what has happened since the last step. Return whether there is more. Errors of a store propagate: call again."""
         until = self._until()
         since = self._facts.marks.judged_to()
+        if until is not None and since > self._clock():
+            since = until - CLOCK_AHEAD_MS
         if until is None or until <= since:
             return False
         rules = self._rules()
