@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
-from clickloop.click.marked_click import LATE, MarkCorrection
+from clickloop.click.marks.mark_correction import LATE, MarkCorrection
 from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.conversion_log import RecordedChange

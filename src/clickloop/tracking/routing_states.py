@@ -6,7 +6,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from clickloop.clock import Clock
-from clickloop.setup.routing_state import CappedOffer, LearnedShares, RoutingState, write_routing_state
+from clickloop.setup.routing_state import CappedOffer, LearnedWeights, RoutingState, write_routing_state
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.setup.routing_states import (
     delete_routing_states,
@@ -38,7 +38,7 @@ class RoutingStates:
         with self._lock:
             self._publish(replace(self._current, capped=capped))
 
-    def set_learned(self, learned: tuple[LearnedShares, ...]) -> None:
+    def set_learned(self, learned: tuple[LearnedWeights, ...]) -> None:
         """Publish the learned weights, if they changed. Raise OSError or an error of the ledger: call again later."""
         with self._lock:
             self._publish(replace(self._current, learned=learned))

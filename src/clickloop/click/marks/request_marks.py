@@ -84,6 +84,6 @@ def marks_of_request(on: int, useragent: int, address: int, has_referrer: bool, 
 
 
 @lru_cache(maxsize=1 << len(REQUEST_MARKS))
-def marks_text(bits: int) -> str:
+def bits_text(bits: int) -> str:
     """Return marks in the form of ``Click.marks``, in the order of the closed list."""
     return ",".join(mark.value for mark, bit in _BITS.items() if bits & bit)
