@@ -58,8 +58,7 @@ class Machine:
             tx.execute(update(flows).values(parts=parts))
 
     def earn(self, offer_id: int, visits: int, conversions: int, at: int = NOW - 2 * HOUR_MS) -> None:
-        for click in self.earnings.clicks(at, visits, offer_id=offer_id)[:conversions]:
-            self.earnings.convert(click, 10)
+        self.earnings.convert_each(self.earnings.clicks(at, visits, offer_id=offer_id)[:conversions], 10)
 
     def learn(self) -> dict[int, int]:
         """Learn once, a minute later, and return the weights in force."""
