@@ -238,7 +238,6 @@ NO_STRANGERS = {
     "web.panel.logs.log_page": "a key of at most 40 characters",
     "postback.checking": "classes of characters, on the set-up's texts",
     "postback.values": "the address of a rule, one class of characters",
-    "store.facts.duckdb.inserting_clicks": "one class of characters, on our own paths",
     "web.panel.setup.marks": "names of our own fields, one class of digits",
     "store.journal.segment": "the end of a line of ours",
     "store.ledger.logs.audit_log": "names of our own fields",

@@ -168,17 +168,32 @@ def test_the_cookie_says_since_when_a_visitor_is_known(
 
 
 def test_a_known_visit_counts_and_leaves_the_moment_of_the_unique_one() -> None:
-    state = remember_campaign(NOBODY, _CAMPAIGN, 1000, None)
-    state = remember_campaign(state, _CAMPAIGN, 1500, unique_since(state, _CAMPAIGN, 1500))
+    state = remember_campaign(NOBODY, _CAMPAIGN, 1000, None, "a")
+    state = remember_campaign(state, _CAMPAIGN, 1500, unique_since(state, _CAMPAIGN, 1500), "b")
     assert state.campaigns == (SeenCampaign(7, 0, 1000, 1500, 2),)
     reset = msgspec.structs.replace(_CAMPAIGN, unique_epoch=3)
-    assert remember_campaign(state, reset, 1600, None).campaigns == (SeenCampaign(7, 3, 1600, 1600, 3),)
+    assert remember_campaign(state, reset, 1600, None, "c").campaigns == (SeenCampaign(7, 3, 1600, 1600, 3),)
+
+
+def test_visitors_who_see_the_same_campaigns_in_the_same_second_have_different_cookies() -> None:
+    one, other = (_COOKIES.write(remember_campaign(NOBODY, _CAMPAIGN, 1000, None, click_id)) for click_id in "ab")
+    assert one != other
 
 
 def test_copies_of_a_cookie_have_the_same_fingerprint_and_other_cookies_another() -> None:
     one, other = _COOKIES.write(_STATE), _COOKIES.write(_state((7, 0, 1000)))
     assert _COOKIES.fingerprint(one) == _COOKIES.fingerprint(str(one)) != _COOKIES.fingerprint(other)
     assert 0 < int(_COOKIES.fingerprint(one), 16) < 2**60
+
+
+@pytest.mark.parametrize("letter", ["!", "=", "-", " ", "A"])
+def test_letters_put_into_a_genuine_cookie_give_no_second_fingerprint(letter: str) -> None:
+    genuine = _COOKIES.write(_STATE)
+    for place in range(1, len(genuine) + 1):
+        for count in (1, 3, 4, 15, 16):
+            stuffed = genuine[:place] + letter * count + genuine[place:]
+            # Its own padding, put back, is the one addition that base64 allows.
+            assert _COOKIES.read(stuffed) is NOBODY or _COOKIES.fingerprint(stuffed) == _COOKIES.fingerprint(genuine)
 
 
 def test_a_cookie_from_before_campaigns_remembered_visitors_is_read() -> None:

@@ -92,6 +92,7 @@ class Core:
             installation.id,
             write_installation=lambda: write_installation(folder, self.installation),
             publish_catalog=self.publish_catalog,
+            write_routing_state=self.routing_states.write_again,
         )
         self.uploads = UploadFiles(folder / "uploads", settings.upload_limit_mb * 1024 * 1024)
         self.exports = ExportFiles(folder / "exports")

@@ -18,7 +18,7 @@ def codes(instance: "Instance", path: str = "check") -> list[str]:
 
 def test_a_mark_that_hits_40_percent_of_the_recent_clicks_is_reported() -> None:
     (finding,) = mark_evidence_findings(CAMPAIGN, ClickEvidence(recent=1_000, marks={"repeat": 400, "no_view": 399}))
-    assert finding.sentence.startswith("400 of the last 1,000 clicks (40%) are marked repeat: the same visitor")
+    assert finding.sentence.startswith("400 of the last 1,000 clicks (40%) are marked 'repeat'. The same visitor")
 
 
 def test_few_clicks_say_nothing_about_a_mark() -> None:

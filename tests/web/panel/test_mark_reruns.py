@@ -39,4 +39,4 @@ def test_the_panel_shows_progress_the_preview_and_what_can_be_done(panel: "Panel
 
 def test_the_panel_names_what_is_missing(panel: "Panel") -> None:
     page = panel.sent(PATH, {"days": "7"}, 422)
-    assert page.errors["marks"]
+    assert page.errors["marks"] == ["Choose at least one mark."]

@@ -27,10 +27,10 @@ def mark_evidence_findings(campaign: Campaign, clicks: ClickEvidence) -> Iterato
                 Severity.WARNING,
                 CheckCode.MARK_HITS_MANY,
                 campaign_place(campaign, "marks"),
-                f"{hit:,} of the last {clicks.recent:,} clicks ({hit * 100 // clicks.recent}%) are marked {mark_name(mark)}: "
-                f"{mark.sentence[0].lower()}{mark.sentence[1:]}",
-                "Look at these clicks in a report by mark. If they are honest visitors, raise the threshold or switch the mark off for "
-                "this campaign.",
+                f"{hit:,} of the last {clicks.recent:,} clicks ({hit * 100 // clicks.recent}%) are marked {mark_name(mark)!r}. "
+                f"{mark.sentence}",
+                "Look at these clicks in the report by mark. If they are honest visitors, change the threshold or switch the mark off "
+                "on the campaign's page Marks.",
             )
 
 

@@ -37,7 +37,8 @@ from clickloop.click.visitor_memory import memory_of, with_memory
 from clickloop.click_id import ClickId
 from clickloop.macro import EncodingContext
 from clickloop.setup.redirect import PassQuery
-from clickloop.tracking.take import ClickRedirect, Edge, EdgeRequest, visitor_state
+from clickloop.tracking.recognising import visitor_state
+from clickloop.tracking.take import ClickRedirect, Edge, EdgeRequest
 
 _OF_LANDING = frozenset({"landing.id", "landing.name"})
 _EFFECT_FLAGS = {RecallEffect.SAME: PageEventFlag.SAME_OFFER, RecallEffect.UNSEEN: PageEventFlag.UNSEEN_OFFER}
@@ -170,7 +171,7 @@ def _state_after(
     state = state.with_visit(visit.for_cookie())
     if state.campaign(visit.campaign_id) is None:
         # The page of a visitor tracked directly could set no cookie. Without the campaign in it, they would be new again.
-        state = remember_campaign(state, route.campaign, visit.at, None)
+        state = remember_campaign(state, route.campaign, visit.at, None, visit.click_id)
     path = route.path(visit.path_id)
     if recall is not None and path is not None:
         state = with_memory(state, route.campaign.id, recall.after((shown_offer(path, offer.id),)))

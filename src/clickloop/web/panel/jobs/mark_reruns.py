@@ -1,10 +1,13 @@
 """Reruns of marks: judge past clicks anew, see what would change, then apply or undo it. Progress shows without JavaScript."""
 
+from typing import Annotated
+
 from litestar import get, post
 from litestar.exceptions import HTTPException
+from litestar.params import QueryParameter
 
 from clickloop.clock import DAY_MS, iso_text
-from clickloop.setup.fault import FieldFault, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.mark import Mark, mark_name
 from clickloop.setup.reading import read_input
 from clickloop.store.ledger.setup.names import RecordKind
@@ -22,15 +25,21 @@ PATH = "/panel/marks/reruns"
 ROWS_PER_PAGE = 20
 DAYS = (1, 7, 30, 90, 365)
 DEFAULT_DAYS = 7
+ChosenCampaign = Annotated[str, QueryParameter(max_length=20)]
+_NO_MARK = FieldFault("marks", FaultCode.REQUIRED, "Choose at least one mark.")
 
 
-def show_list(viewer: CurrentViewer, context: Context, cursor: Cursor = "") -> PageResponse:
+def show_list(
+    viewer: CurrentViewer, context: Context, cursor: Cursor = "", campaign_id: ChosenCampaign = ""
+) -> PageResponse:
     """Return the form that starts a preview, and all reruns, newest first."""
-    return _list(viewer, context, cursor)
+    return _list(viewer, context, cursor, campaign_id=campaign_id)
 
 
 def start(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
     """Start a preview of the marks that are ticked, over the last days."""
+    if not form.all("marks"):
+        return _list(viewer, context, form=form, faults=(_NO_MARK,))
     try:
         order = read_input(_order(form, context.clock()), RerunOrder)
         if order.faults:
@@ -86,6 +95,7 @@ def _list(
     cursor: str = "",
     *,
     form: Form | None = None,
+    campaign_id: str = "",
     faults: tuple[FieldFault, ...] = (),
     refusal: str = "",
 ) -> PageResponse:
@@ -104,7 +114,7 @@ def _list(
         days=DAYS,
         chosen_days=form.text("days") if form is not None else str(DEFAULT_DAYS),
         campaigns=choices(context, RecordKind.CAMPAIGN),
-        campaign_id=form.text("campaign_id") if form is not None else "",
+        campaign_id=form.text("campaign_id") if form is not None else campaign_id,
         is_busy=any(not view.state.is_final for view in found.items),
     )
 
