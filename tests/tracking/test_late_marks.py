@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from clickloop.click.late_marks import LateThresholds, late_marks, late_thresholds
-from clickloop.click.marked_click import LATE, MarkedClick, ReportedViews
+from clickloop.click.marks.landing_views import ReportedViews
+from clickloop.click.marks.late_marks import LateThresholds, late_marks, late_thresholds
+from clickloop.click.marks.mark_correction import LATE
+from clickloop.click.marks.marked_click import MarkedClick
 from clickloop.clock import DAY_MS, SECOND_MS
 from clickloop.config import Settings
 from clickloop.setup.instance import startup_settings

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Collection
 
-from clickloop.click.late_marks import LateThresholds, late_marks, late_thresholds
-from clickloop.click.marked_click import VIEW_DAYS, LandingWatch, MarkChange, MarkedClick, ReportedViews
+from clickloop.click.marks.landing_views import VIEW_DAYS, LandingWatch, ReportedViews
+from clickloop.click.marks.late_marks import LateThresholds, late_marks, late_thresholds
+from clickloop.click.marks.mark_correction import MarkChange
+from clickloop.click.marks.marked_click import MarkedClick
 from clickloop.clock import DAY_MS, MINUTE_MS, Clock
 from clickloop.conversion.attribution import SETTLED_SLACK_MS
 from clickloop.machine.log import log
