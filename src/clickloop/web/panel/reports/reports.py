@@ -41,8 +41,8 @@ PERIODS = {
     Preset.LAST_MONTH: "Last month",
 }
 DEFAULT_MEASURES = (
-    *(Measure.CLICKS, Measure.CONVERSIONS, Measure.CR, Measure.REVENUE, Measure.COST, Measure.PROFIT),
-    *(Measure.ROI, Measure.EPC, Measure.CPC),
+    *(Measure.CLICKS, Measure.CLEAN_CLICKS, Measure.MARKED_CLICKS, Measure.CONVERSIONS, Measure.CR),
+    *(Measure.REVENUE, Measure.COST, Measure.PROFIT, Measure.ROI, Measure.EPC, Measure.CPC),
 )
 GROUPS = (
     ("Setup", (Dimension.CAMPAIGN, Dimension.SOURCE, Dimension.OFFER, Dimension.NETWORK, Dimension.DOMAIN)),

@@ -33,10 +33,10 @@ PATH = "/panel/marks"
 _FIELDS = ("marks", "ip_lists", "useragent_lists")
 _POSITION = re.compile(r"marks\[([0-9]+)\](?:\.(\w+))?")
 _UNITS = {
-    Mark.FREQUENT_IP: "a minute",
-    Mark.FREQUENT_CAMPAIGN: "a minute",
+    Mark.FREQUENT_IP: "clicks a minute",
+    Mark.FREQUENT_CAMPAIGN: "clicks a minute",
     Mark.REPEAT: "ms",
-    Mark.REUSED_EXTERNAL_ID: "a day",
+    Mark.REUSED_EXTERNAL_ID: "clicks a day",
     Mark.FAST_CLICK: "ms",
     Mark.NO_VIEW: "s",
 }
