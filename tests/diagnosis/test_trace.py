@@ -326,7 +326,7 @@ def test_corrections_of_marks_are_in_the_timeline_with_their_origin() -> None:
     assert "marks          Judged late: gained fast click." in text
     assert "origin: late marks, by what the visitor did on the landing" in text
     assert "rerun: late" not in text
-    assert "marks now: frequent IP – " in text
+    assert "marks now: frequent IP: " in text
 
 
 def test_a_click_whose_marks_never_changed_has_no_such_event() -> None:
