@@ -119,13 +119,12 @@ class _UniqueClicks:
     def __init__(self, facts: SeenVisitors, clicks: Sequence[tuple[ClickLine, str]]) -> None:
         self.new: list[tuple[str, SeenVisitor]] = []
         self._seen: dict[int, list[SeenVisitor]] = {}
-        visitors = {
-            visitor
+        self._numbers = {
+            click.click_id: (_number(click.cookie), _number(click.visitor), _number(click.visitor_before))
             for click, _ in clicks
             if click.unique and not click.screening
-            for visitor in (_number(click.cookie), _number(click.visitor), _number(click.visitor_before))
-            if visitor
         }
+        visitors = set().union(*self._numbers.values()) - {0}
         if visitors:
             since, until = clicks[0][0].at - _MAX_WINDOW_MS, clicks[-1][0].at + _MAX_WINDOW_MS
             for one in facts.seen_visitors(visitors, since, until):
@@ -133,10 +132,11 @@ class _UniqueClicks:
 
     def add(self, click: ClickLine, segment: str) -> bool:
         """Return whether a click that is unique as far as the cookie goes is unique indeed, and remember it if it is."""
-        cookie, visitor = _number(click.cookie), _number(click.visitor)
+        cookie, visitor, before = self._numbers[click.click_id]
         # A cookie that knows the visitor's campaigns is better evidence than an address shared with others.
-        own = (cookie,) if cookie else (visitor, _number(click.visitor_before))
-        since = self._seen_at(click, [one for number in own for one in self._seen.get(number, ())])
+        own = (cookie,) if cookie else (visitor, before)
+        found = [one for number in own for one in self._seen.get(number, ())]
+        since = self._seen_at(click, found) if found else None
         if since is not None and click.unique_by != _INSTANCE:
             return False
         if since is None or not self._knows(click, own):

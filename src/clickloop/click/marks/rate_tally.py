@@ -77,21 +77,44 @@ class RateTally:
 
     def count(self, click: RatedClick, on: RateThresholds) -> tuple[Mark, ...]:
         """Count a click and return its marks. Call it once per click that counts."""
-        marks = []
+        marks: tuple[Mark, ...] = ()
+        visitor_key = hash((click.visitor, click.campaign_id)) if click.visitor else 0
         if click.address:
-            if self._by_address.count(hash(click.address), click.at, on.frequent_ip) > on.frequent_ip > 0:
-                marks.append(Mark.FREQUENT_IP)
-            key = hash((click.address, click.campaign_id))
-            if self._by_campaign.count(key, click.at, on.frequent_campaign) > on.frequent_campaign > 0:
-                marks.append(Mark.FREQUENT_CAMPAIGN)
-        if click.visitor:
-            key = hash((click.visitor, click.campaign_id))
-            since = self._visitors.milliseconds_since(key, click.at, on.repeat_ms)
-            if since is not None and since < on.repeat_ms:
-                marks.append(Mark.REPEAT)
+            single = (click.at, click.campaign_id, visitor_key)
+            of_address, first = self._by_address.count(hash(click.address), click.at, on.frequent_ip, single)
+            if first is not single:  # else it is the address's only one
+                if first is not None:
+                    self._count_first(click.address, first, on)
+                marks = self._marks_of_address(click, of_address, visitor_key, on)
+        elif visitor_key and self._is_repeated(visitor_key, click.at, on):
+            marks = (Mark.REPEAT,)
         if click.external_id and self._count_external_id(click) >= on.reused_external_id > 0:
-            marks.append(Mark.REUSED_EXTERNAL_ID)
+            marks = (*marks, Mark.REUSED_EXTERNAL_ID)
+        return marks
+
+    def _count_first(self, address: str, first: "_Single", on: RateThresholds) -> None:
+        """Count the first click of an address, now that there is a second one. Most addresses never get that far."""
+        at, campaign_id, visitor_key = first
+        self._by_campaign.count(hash((address, campaign_id)), at, on.frequent_campaign)
+        if visitor_key:
+            self._is_repeated(visitor_key, at, on)
+
+    def _marks_of_address(
+        self, click: RatedClick, of_address: int, visitor_key: int, on: RateThresholds
+    ) -> tuple[Mark, ...]:
+        marks = []
+        if of_address > on.frequent_ip > 0:
+            marks.append(Mark.FREQUENT_IP)
+        key = hash((click.address, click.campaign_id))
+        if self._by_campaign.count(key, click.at, on.frequent_campaign)[0] > on.frequent_campaign > 0:
+            marks.append(Mark.FREQUENT_CAMPAIGN)
+        if visitor_key and self._is_repeated(visitor_key, click.at, on):
+            marks.append(Mark.REPEAT)
         return tuple(marks)
+
+    def _is_repeated(self, visitor_key: int, at: int, on: RateThresholds) -> bool:
+        since = self._visitors.milliseconds_since(visitor_key, at, on.repeat_ms)
+        return since is not None and since < on.repeat_ms
 
     def remember(self, click: RatedClick) -> None:
         """Count the external id of a click of the last day."""
@@ -102,8 +125,15 @@ class RateTally:
         return self._external_ids.count(hash((click.external_id, click.source_id)), click.at)
 
 
+_Single = tuple[int, int, int]
+"""The only click of an address in the last minute: its moment, its campaign, and the key of its visitor on that campaign."""
+
+
 class _Moments:
-    """The clicks of the last minute by key, latest keys last. Each key has as many as its highest threshold needs."""
+    """The clicks of the last minute by key, latest keys last. Each key has as many as its highest threshold needs.
+
+    The only click of a key is kept as it came, if it is passed in.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -111,20 +141,27 @@ class _Moments:
         self._newest = 0
         self._highest = 0
         # Not a plain dict, whose first key is found ever more slowly after deletions.
-        self._moments: OrderedDict[int, list[int]] = OrderedDict()
+        self._moments: OrderedDict[int, list[int] | _Single] = OrderedDict()
 
-    def count(self, key: int, at: int, threshold: int) -> int:
-        """Add a click and return how many of the key's fall into the minute that ends with it; exact up to threshold + 1."""
+    def count(self, key: int, at: int, threshold: int, single: _Single | None = None) -> tuple[int, _Single | None]:
+        """Add a click and return how many of the key's fall into the minute that ends with it; exact up to threshold + 1.
+
+        Also return the ``single`` if the key has no other click, and for the second click that of the first.
+        """
         if threshold > self._highest:
             self._highest = threshold
         if at > self._newest:
             self._newest = at
         moments = self._moments.get(key)
         if moments is None:  # most addresses come once
-            self._moments[key] = [at]
+            self._moments[key] = [at] if single is None else single
             self._total += 1
             self._forget()
-            return 1
+            return 1, single
+        first = None
+        if isinstance(moments, tuple):
+            first = moments
+            moments = self._moments[key] = [first[0]]
         self._moments.move_to_end(key)
         before = len(moments)
         insort(moments, at)  # at the end, but for clicks that come late
@@ -133,16 +170,18 @@ class _Moments:
             del moments[0]
         self._total += len(moments) - before
         self._forget()
-        return bisect_right(moments, at) - bisect_right(moments, at - FREQUENT_WINDOW_MS)
+        return bisect_right(moments, at) - bisect_right(moments, at - FREQUENT_WINDOW_MS), first
 
     def _forget(self) -> None:
         """Drop keys whose clicks are all older than the window, and the oldest beyond the limit."""
         while self._moments:
             moments = self._moments[next(iter(self._moments))]
-            if self._total <= self._most and moments[-1] > self._newest - FREQUENT_WINDOW_MS:
+            is_single = isinstance(moments, tuple)
+            latest = moments[0] if is_single else moments[-1]
+            if self._total <= self._most and latest > self._newest - FREQUENT_WINDOW_MS:
                 return
             self._moments.popitem(last=False)
-            self._total -= len(moments)
+            self._total -= 1 if is_single else len(moments)
 
 
 class _LastClicks:
@@ -174,6 +213,11 @@ _MAX_COUNT = (1 << _COUNT_BITS) - 1
 _SECONDS = (1 << _SECONDS_BITS) - 1
 
 
+def _age(entry: int, seconds: int) -> int:
+    """Return how many seconds an entry's last click is ago, modulo 8 years."""
+    return seconds - (entry >> _COUNT_BITS & _SECONDS) & _SECONDS
+
+
 class _SeenIds:
     """External ids with the time and number of their clicks, in one array: buckets of eight, whose oldest gives way.
 
@@ -191,19 +235,28 @@ class _SeenIds:
         tag = key & ((1 << _TAG_BITS) - 1)
         start = (key >> _TAG_BITS) % self._buckets * _WAYS
         seconds = at // SECOND_MS & _SECONDS
-        chosen, oldest = start, -1
-        for place in range(start, start + _WAYS):
-            entry = self._entries[place]
-            if not entry:
-                chosen, oldest = place, _SECONDS + 1
-                continue
-            age = seconds - (entry >> _COUNT_BITS & _SECONDS) & _SECONDS
+        bucket = self._entries[start : start + _WAYS]
+        place = start
+        for entry in bucket:
+            if not entry:  # buckets fill from the left
+                break
             if entry >> (_COUNT_BITS + _SECONDS_BITS) == tag:
-                return self._counted_again(place, entry, age, seconds)
+                return self._counted_again(place, entry, _age(entry, seconds), seconds)
+            place += 1
+        else:
+            place = start + self._oldest(bucket, seconds)
+        self._entries[place] = tag << (_COUNT_BITS + _SECONDS_BITS) | seconds << _COUNT_BITS | 1
+        return 1
+
+    @staticmethod
+    def _oldest(bucket: Iterable[int], seconds: int) -> int:
+        """Return the position of the oldest entry."""
+        chosen, oldest = 0, -1
+        for place, entry in enumerate(bucket):
+            age = _age(entry, seconds)
             if oldest < age <= _SECONDS >> 1:  # a later one is not older: its click came earlier
                 chosen, oldest = place, age
-        self._entries[chosen] = tag << (_COUNT_BITS + _SECONDS_BITS) | seconds << _COUNT_BITS | 1
-        return 1
+        return chosen
 
     def _counted_again(self, place: int, entry: int, age: int, seconds: int) -> int:
         is_late = age > _SECONDS >> 1

@@ -1,10 +1,20 @@
 """The visitors seen in the last days, in DuckDB: one row per unique click, so that visitors without a cookie are recognised."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import duckdb
 
 from clickloop.store.facts.judgements import SeenVisitor
+
+
+def _unnested(parameter: str) -> str:
+    """Return rows of the numbers in a parameter, which are separated by commas."""
+    return f"unnest(string_split(${parameter}, ','))::BIGINT"
+
+
+def _text(numbers: Iterable[int]) -> str:
+    return ",".join(map(str, numbers))
+
 
 CREATE_SEEN = (
     "CREATE TABLE IF NOT EXISTS seen_visitors (visitor BIGINT NOT NULL, campaign_id BIGINT NOT NULL, "
@@ -12,13 +22,14 @@ CREATE_SEEN = (
 )
 COLUMNS_OF_SEEN = ("visitor", "campaign_id", "epoch", "seen_at")
 # A join, because the engine compares every row with every value of a list. The range skips row groups of other days.
-_FIND = """
-SELECT visitor, campaign_id, epoch, max(seen_at) FROM seen_visitors SEMI JOIN (SELECT unnest($visitors::BIGINT[]) AS visitor)
+# Lists are bound as texts: the engine's client takes a third of a microsecond per number of a Python list.
+_FIND = f"""
+SELECT visitor, campaign_id, epoch, max(seen_at) FROM seen_visitors SEMI JOIN (SELECT {_unnested("visitors")} AS visitor)
 USING (visitor) WHERE seen_at BETWEEN $since AND $until GROUP BY visitor, campaign_id, epoch
-"""
-_INSERT = """
+"""  # noqa: S608 – names are ours
+_INSERT = f"""
 INSERT INTO seen_visitors
-SELECT unnest($visitors::BIGINT[]), unnest($campaign_ids::BIGINT[]), unnest($epochs::BIGINT[]), unnest($moments::BIGINT[])
+SELECT {_unnested("visitors")}, {_unnested("campaign_ids")}, {_unnested("epochs")}, {_unnested("moments")}
 """
 
 
@@ -26,7 +37,7 @@ def find_seen(
     reader: duckdb.DuckDBPyConnection, visitors: Collection[int], since: int, until: int
 ) -> list[SeenVisitor]:
     """Return the latest unique click of each of these visitors, by campaign and epoch, in a period (Unix milliseconds)."""
-    rows = reader.execute(_FIND, {"visitors": list(visitors), "since": since, "until": until}).fetchall()
+    rows = reader.execute(_FIND, {"visitors": _text(visitors), "since": since, "until": until}).fetchall()
     return [SeenVisitor(*row) for row in rows]
 
 
@@ -36,10 +47,10 @@ def insert_seen(writer: duckdb.DuckDBPyConnection, seen: Sequence[SeenVisitor]) 
         writer.execute(
             _INSERT,
             {
-                "visitors": [one.visitor for one in seen],
-                "campaign_ids": [one.campaign_id for one in seen],
-                "epochs": [one.epoch for one in seen],
-                "moments": [one.at for one in seen],
+                "visitors": _text(one.visitor for one in seen),
+                "campaign_ids": _text(one.campaign_id for one in seen),
+                "epochs": _text(one.epoch for one in seen),
+                "moments": _text(one.at for one in seen),
             },
         )
 
