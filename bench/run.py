@@ -96,6 +96,22 @@ BENCHES = (
         "≥ 90 %",
         "",
     ),
+    Bench(
+        "uniqueness",
+        "Uniqueness",
+        "a million visits of 300,000 simulated people: unique in every report against a plain model",
+        "equal; edge ≤ +10 µs a click",
+        "",
+        max_seconds=900,
+    ),
+    Bench(
+        "mark_reruns",
+        "Reruns of marks",
+        "all marks of a million clicks judged anew, applied and undone",
+        "≤ 30 s; undo gives equal reports",
+        "",
+        max_seconds=900,
+    ),
     Bench("deciding", "Deciding", "a conversion's change against 20 rules", "≤ 100 µs", ""),
     Bench(
         "panel",
