@@ -186,11 +186,13 @@ def undo_mark_rerun(context: JobContext, rerun_id: str) -> MarkRerunView | None:
 def stop_mark_rerun(context: JobContext, rerun_id: str) -> MarkRerunView | None:
     """Stop what a rerun does, and return it. What it has applied or undone stays so. One that has ended stays unchanged."""
     with context.ledger.write() as tx:
-        if MARK_RERUNS.stop(tx, rerun_id, context.clock()):
-            rerun = MARK_RERUNS.find(tx, rerun_id)
-            if rerun is not None and rerun.stage is not RerunStage.PREVIEW:
-                record_change(tx, context, NOUN, rerun_id, after=_logged(rerun), action=Action.CHANGED)
-        return _found_view(tx, MARK_RERUNS.find(tx, rerun_id))
+        before = MARK_RERUNS.find(tx, rerun_id)
+        MARK_RERUNS.stop(tx, rerun_id, context.clock())
+        rerun = MARK_RERUNS.find(tx, rerun_id)
+        # A preview changes nothing.
+        if before is not None and rerun is not None and rerun.stage is not RerunStage.PREVIEW:
+            record_change(tx, context, NOUN, rerun_id, _logged(before), _logged(rerun))
+        return _found_view(tx, rerun)
 
 
 def find_mark_rerun(context: JobContext, rerun_id: str) -> MarkRerunView | None:
