@@ -11,11 +11,15 @@ from pathlib import Path
 import msgspec
 
 from clickloop.click.click import Click
+from clickloop.click.marks.campaign_marks import CampaignMarks
 from clickloop.click_id import ClickIds
+from clickloop.setup.instance import InstanceSettings
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import CLICKS_STREAM
 from clickloop.store.journal.writer import JournalWriter
+from clickloop.tracking.judging import ClickJudge
+from clickloop.tracking.marks.settling import SettlingMarks
 from clickloop.tracking.settle import settle_clicks
 
 SMALL_BATCH = 5_000
@@ -73,11 +77,14 @@ def clicks(count: int, start_ms: int) -> Iterator[Click]:
 def write_segments(root: Path, count: int, start_ms: int) -> tuple[float, str]:
     """Write clicks to the journal as an edge does. Return the CPU seconds of appending, and the last click's id."""
     writer = JournalWriter.open(root, CLICKS_STREAM, "bench")
+    chance = random.Random(start_ms)
     spent = 0.0
     click_id = ""
     records = []
     for number, click in enumerate(clicks(count, start_ms), 1):
-        records.append(msgspec.json.encode(click))
+        # As the edge writes it for a visitor without a cookie: with their hashes of today and yesterday.
+        hashes = b',"visitor":"%015x","visitor_before":"%015x"}' % (chance.getrandbits(60), chance.getrandbits(60))
+        records.append(msgspec.json.encode(click)[:-1] + hashes)
         click_id = click.click_id
         if number % SEGMENT == 0 or number == count:
             began = time.process_time()
@@ -96,12 +103,14 @@ def main() -> list[str]:
         root = Path(folder)
         facts = DuckDbFacts.open(root / "facts.duckdb")
         reader = JournalReader(root / "journal", root / "settled")
+        marks = CampaignMarks(InstanceSettings(public_url=""))
+        judge = ClickJudge(facts, SettlingMarks(facts, lambda: marks))
         append_seconds = cpu = 0.0
         wall = 0.0
         for batch in range(BATCHES):
             spent, _ = write_segments(root / "journal", SMALL_BATCH, _START + batch * SMALL_BATCH)
             append_seconds += spent
-            cpu_batch, wall_batch = _settle_all(reader, facts, SMALL_BATCH)
+            cpu_batch, wall_batch = _settle_all(reader, facts, judge, SMALL_BATCH)
             cpu += cpu_batch
             wall += wall_batch
         rows = SMALL_BATCH * BATCHES
@@ -111,7 +120,7 @@ def main() -> list[str]:
         journal_bytes, click_id = 0, ""
         _, click_id = write_segments(root / "journal", BULK_ROWS, _START + 10**9)
         journal_bytes = sum(path.stat().st_size for path in (root / "journal").rglob("*.ndjson"))
-        cpu, wall = _settle_all(reader, facts, BULK_ROWS)
+        cpu, wall = _settle_all(reader, facts, judge, BULK_ROWS)
         lines.append(
             f"| settling, a backlog of {BULK_ROWS:,} | {cpu / BULK_ROWS * 1e6:.1f} | {BULK_ROWS / wall:,.0f} |"
         )
@@ -130,11 +139,11 @@ def main() -> list[str]:
         ]
 
 
-def _settle_all(reader: JournalReader, facts: DuckDbFacts, expected: int) -> tuple[float, float]:
+def _settle_all(reader: JournalReader, facts: DuckDbFacts, judge: ClickJudge, expected: int) -> tuple[float, float]:
     """Settle until nothing is left. Return the CPU and wall-clock seconds, including checkpoints."""
     settled = 0
     cpu, wall = time.process_time(), time.perf_counter()
-    while (batch := settle_clicks(reader, facts)).segments:
+    while (batch := settle_clicks(reader, facts, judge=judge)).segments:
         settled += batch.clicks
     if settled != expected:
         raise ArithmeticError(f"{settled} clicks were settled, {expected} were written")

@@ -238,7 +238,7 @@ NO_STRANGERS = {
     "web.panel.logs.log_page": "a key of at most 40 characters",
     "postback.checking": "classes of characters, on the set-up's texts",
     "postback.values": "the address of a rule, one class of characters",
-    "store.facts.duckdb.facts": "one class of characters, on our own paths",
+    "web.panel.setup.marks": "names of our own fields, one class of digits",
     "store.journal.segment": "the end of a line of ours",
     "store.ledger.logs.audit_log": "names of our own fields",
 }
@@ -248,6 +248,7 @@ NO_STRANGERS = {
 FOLDERS = (
     "click",
     "click/geo",
+    "click/marks",
     "click/page",
     "click/routing",
     "conversion",
@@ -261,6 +262,7 @@ READING = """
 click.routing.conditions click.passed_query click.redirect_mode click.visitor_cookie click.page.landing_click click.page.page_report
 click.client_hints click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor
 click.routing.visitor_values click.geo.included
+click.marks.bot_useragent click.marks.request_marks click.marks.spoken_languages
 conversion.condensed conversion.conversion_input conversion.lenient_json conversion.mended_json conversion.mending
 conversion.moment conversion.multipart_body conversion.network_words conversion.notice conversion.pairs
 conversion.status conversion.parameter_meaning conversion.upload.lines conversion.upload.cells conversion.upload.columns
@@ -271,8 +273,18 @@ people.devices edge.header_fields edge.message edge.proxies edge.untrusted_proxy
 NOT_READING = {
     "click.click": "the record alone",
     "click.page.carried_values": "takes what was read",
+    "click.marks.campaign_marks": "the set-up",
+    "click.marks.datacenters": "looks up a number of a base of the operator's",
+    "click.marks.landing_views": "compares numbers",
+    "click.marks.late_marks": "compares numbers",
+    "click.marks.lists_in_use": "the set-up",
+    "click.marks.mark_correction": "records alone",
+    "click.marks.marked_click": "records alone",
+    "click.marks.rate_tally": "hashes texts that were read, once each; its memory is bounded",
+    "click.visitor_hash": "hashes an address and a header, both bounded, once",
     "click.click_json": "writes JSON",
     "click.page.landing_paths": "the set-up",
+    "click.page.buttons": "ids of the set-up alone",
     "click.page.recent_visits": "a dictionary's look-up",
     "click.click_values": "takes what was read",
     "click.click_log": "filters of the API, each of bounded length",
@@ -294,6 +306,11 @@ NOT_READING = {
     "click.geo.mmdb_writer": "writes",
     "click.geo.region": "names of at most 100 characters in a base of the operator's",
     "click.routing.not_served": "the records alone",
+    "click.routing.recall": "ids of a signed cookie of bounded length, or of a click; at most 30 of each kind",
+    "click.routing.shown": "ids of the set-up",
+    "click.routing.route": "compares values by click.routing.conditions",
+    "click.routing.visitor_route": "takes what was read; parameters that conditions compare are encoded once",
+    "click.visitor_memory": "a signed cookie of bounded length",
     "click.routing.flow": "compares values by click.routing.conditions",
     "click.place": "records of a base of the operator's",
     "click.routing.routes": "a dictionary's look-up; addresses are the set-up's, see setup.own_link",

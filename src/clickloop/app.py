@@ -56,6 +56,7 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
     stopped = stop_signal(loop)
     # First: edges may be waiting for the catalog, and it carries the settings of this start.
     core.publish_catalog()
+    core.routing_states.write_again()
     local_token = secrets.token_urlsafe(32)
     context = _context_of(core, local_token)
     limits = limits_of(core.settings, core.settings.delivery_connections + RESERVED_DESCRIPTORS)

@@ -64,7 +64,9 @@ def test_the_redirect_is_uncacheable_and_has_the_click_id(edge: EdgeProcess) -> 
     assert answer.headers["cache-control"] == "no-store, max-age=0"
     assert answer.headers["content-length"] == "0"
     cookie = answer.headers["set-cookie"]
-    assert cookie == f"clickloop={click_id_of(answer)}; Max-Age=7776000; Path=/; HttpOnly; SameSite=Lax"
+    assert cookie.startswith(f"clickloop={click_id_of(answer)}; Max-Age=7776000; Path=/; HttpOnly; SameSite=Lax")
+    visitor = cookie.partition("clickloop_v=")[2]
+    assert visitor.partition("; ")[2] == "Max-Age=34560000; Path=/; HttpOnly; SameSite=Lax"
 
 
 def test_over_https_the_cookie_is_secure_and_sent_from_other_sites(proxied: EdgeProcess) -> None:
@@ -248,7 +250,9 @@ def test_a_user_agent_is_truncated_to_1000_characters(edge: EdgeProcess) -> None
 
 
 def test_a_returning_visitor_is_not_unique(edge: EdgeProcess) -> None:
-    assert edge.visit("", headers={"Cookie": f"xclickloop=1; clickloop={'0' * 26}"}).unique is False
+    cookie = edge.ask("GET", "/c/aB3xY9").headers["set-cookie"].partition("clickloop_v=")[2].partition(";")[0]
+    click = edge.visit("", headers={"Cookie": f"xclickloop=1; clickloop_v={cookie}"})
+    assert (click.unique, click.known) == (False, True)
 
 
 @pytest.mark.parametrize("key", ["fallbk", "nofers", "myself"])

@@ -154,7 +154,7 @@ def test_a_macro_that_the_source_did_not_replace_is_flagged_and_not_reported(sta
         stage.tracker.notify(f"cid={click_id}&payout=2")
     for click_id in clicks:
         assert stage.skipped(click_id)["reason"] == "unreplaced_external_id"
-        assert stage.tracker.got(f"clicks/{click_id}")["flags"] == ["unreplaced_external_id"]
+        assert "unreplaced_external_id" in stage.tracker.got(f"clicks/{click_id}")["flags"]
 
 
 def _s2s(tracker: Tracker, click_id: str) -> Answer:

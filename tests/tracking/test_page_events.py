@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from clickloop.click.page.page_event import PageEventFlag, PageEventKind
+from clickloop.click.passed_query import click_id_names
 from clickloop.setup.flow import FlowParts, OfferShare, Path, PathTarget
 from clickloop.setup.redirect import PassQuery, RedirectMode
 from tests.landings import FALLBACK, FIRST, OTHER_KEY, PATH, SECOND, SECOND_URL, catalog
@@ -298,6 +299,15 @@ def test_redirect_mode_and_passed_query_are_the_paths() -> None:
     assert gone is not None
     assert gone.mode is RedirectMode.FOUND_NO_REFERRER
     assert values(gone).keys() == {"s", "fbclid"}
+
+
+def test_click_ids_of_the_users_own_platforms_are_passed_on_too() -> None:
+    path = replace(PATH, pass_query=PassQuery.CLICK_IDS)
+    at = LandingEdge(catalog(path=path))
+    at.edge.click_id_names = click_id_names(["adclid"])
+    visitor = Visitor(at)
+    click_id = visitor.visit()
+    assert values(visitor.press(click_id, "/2", "AdClid=7&fbclid=F&foo=1")).keys() == {"s", "AdClid", "fbclid"}
 
 
 def test_values_too_long_for_a_cookie_come_from_the_core_else_they_are_empty_and_flagged() -> None:

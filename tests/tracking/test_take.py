@@ -13,6 +13,7 @@ from clickloop.click.routing.routes import Routes
 from clickloop.click.trial_mark import TEST_PARAMETER, new_mark
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
+from clickloop.click.visitor_hash import VisitorHashes
 from clickloop.click_id import ClickId, ClickIds
 from clickloop.conversion.notice import Channel, RawNotice, RefusalReason
 from clickloop.edge.message import HttpRequest
@@ -20,7 +21,8 @@ from clickloop.record_id import RecordIds
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow
 from clickloop.store.journal.writer import JournalFull
 from clickloop.text import unescape_bytes
-from clickloop.tracking.take import Edge, record_clicks, take_click, take_notice
+from clickloop.tracking.receiving import take_notice
+from clickloop.tracking.take import Edge, record_clicks, take_click
 from tests.flows import flow_in_catalog
 
 NOW = 1_800_000_000_000
@@ -97,6 +99,7 @@ def an_edge(
         page_events=Paper(),
         draw=lambda: 1 << 62,
         cookies=VisitorCookies(b"k" * 16),
+        visitor_hashes=VisitorHashes(b"k" * 16),
         currency="USD",
     )
     return edge, clicks, notices
@@ -278,11 +281,16 @@ def test_an_unknown_campaign_leaves_no_trace() -> None:
     assert not clicks.lines
 
 
-def test_a_visitor_with_our_cookie_is_not_unique() -> None:
+def test_a_visitor_whose_signed_cookie_knows_the_campaign_is_not_unique() -> None:
     edge, clicks, _ = an_edge()
-    take_click(edge, arriving(b"", cookie=b"a=1; clickloop=01hf7yat006mdtyf97qtmke4kp; b=2"), b"Ab12Cd")
+    redirect = take_click(edge, arriving(b""), b"Ab12Cd")
+    assert redirect is not None
+    cookies = [f"clickloop_v={redirect.visitor_cookie}", f"clickloop={redirect.click_id}"]
+    for cookie in cookies:
+        take_click(edge, arriving(b"", cookie=f"a=1; {cookie}; b=2".encode()), b"Ab12Cd")
     record_clicks(edge)
-    assert not recorded(clicks).unique
+    found = [msgspec.json.decode(line, type=Click) for line in clicks.lines]
+    assert [(click.unique, click.known) for click in found] == [(True, False), (False, True), (True, False)]
 
 
 def test_a_link_with_a_good_mark_makes_a_test_click_that_keeps_nothing_of_the_mark() -> None:

@@ -33,6 +33,13 @@ class Flag(Explained):
         "The question mark before the parameters was missing or encoded. The parameters were read as if it were there.",
     )
     PATH_IGNORED = "path_ignored", "Extra characters after the campaign key were ignored."
+    RECOGNISED = (
+        "recognised",
+        (
+            "The visitor came with no cookie of ours that knew them, so rules took the visit for unique. Counting the click, "
+            "we recognised the visitor by the day's hash of address and user agent, or by a copy of the cookie."
+        ),
+    )
 
 
 class Screening(Explained):
@@ -104,7 +111,17 @@ class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
     browser: str = ""
     browser_version: str = ""
     unique: bool = False
-    """Whether the visitor came without a cookie of ours."""
+    """Whether this is the visitor's first click within the campaign's uniqueness: by their signed cookie; without one, settling decides."""
+    known: bool = False
+    """Whether the signed cookie knew the visitor. Conditions take every other visit for unique; settling may know better."""
+    unique_epoch: int = 0
+    """How often the campaign's uniqueness had been reset."""
+    seen: str = ""
+    """What the cookie remembered of the campaign, where bind or rotation use it."""
+    instead_of: int = 0
+    """The offer whose cap sent the visitor on to ``offer_id``."""
+    routing_state: int = 0
+    """Version of the routing state, if it affects the flow; 0: none."""
     visit_number: int = 0
     """1 for the visitor's first visit to the campaign; 0 if not counted."""
     marks: str = ""
@@ -142,6 +159,11 @@ class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
     v28: str = ""
     v29: str = ""
     v30: str = ""
+
+    @property
+    def was_routed_as_unique(self) -> bool:
+        """Return whether conditions took the visit for unique. They know the cookie only; ``unique`` may have changed since."""
+        return self.unique or Flag.RECOGNISED in self.flags.split(",")
 
     @property
     def came_over_page(self) -> bool:

@@ -30,6 +30,11 @@ PLATFORM_CLICK_IDS = frozenset(
 """Parameters in which ad platforms carry their click ids, in lower case."""
 
 
+def click_id_names(further: Collection[str]) -> frozenset[str]:
+    """Return the parameters that carry click ids: the common ones, and the user's."""
+    return PLATFORM_CLICK_IDS | frozenset(further)
+
+
 def with_passed_query(
     location: str, query: bytes, passing: PassQuery, names: Collection[str] = PLATFORM_CLICK_IDS
 ) -> str:

@@ -1,12 +1,10 @@
 """Read the input of the check, for everything or for one campaign, and run it. Read-only."""
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
-
 import msgspec
 from sqlalchemy import Connection
 
 from clickloop.clock import DAY_MS
+from clickloop.diagnosis.check.caps import CapEvidence
 from clickloop.diagnosis.check.chain import Chain, CheckedFlow, CheckedRule
 from clickloop.diagnosis.check.check import CheckResult, check_chain
 from clickloop.diagnosis.check.evidence import (
@@ -20,13 +18,20 @@ from clickloop.diagnosis.check.evidence import (
 from clickloop.diagnosis.check.finding import CheckFinding, worst_first
 from clickloop.diagnosis.check.holdups import REFUSED_DAYS as HELD_DAYS
 from clickloop.diagnosis.check.holdups import ArchivedRule, Holdups, SlowReceiver
+from clickloop.diagnosis.check.learning import LearningEvidence, learning_splits
 from clickloop.diagnosis.check.static import static_findings
+from clickloop.learning.evidence import ItemCounts
+from clickloop.learning.learner import delay_in, delays_of
 from clickloop.postback.delivery.receiver_queue import StoredReceiver
-from clickloop.report.evidence import ClickEvidence, LandingEvidence
+from clickloop.report.evidence import ClickEvidence
 from clickloop.setup.campaign import Campaign
+from clickloop.setup.cap_period import most_in_a_period
 from clickloop.setup.catalog import Catalog
 from clickloop.setup.flow import references_of
+from clickloop.setup.offer_cap import CapUnit
+from clickloop.store.facts.facts import FactsReader
 from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.logs.cap_counts import conversions_by_hour, statuses_of_offer
 from clickloop.store.ledger.logs.evidence import (
     address_refused_since,
     conversions_since,
@@ -46,23 +51,13 @@ from clickloop.store.ledger.setup.networks import NETWORKS, networks_of_offers
 from clickloop.store.ledger.setup.offers import OFFERS, offers_after
 from clickloop.store.ledger.setup.postback_rules import first_rules_of_sources, stored_rules_after
 from clickloop.store.ledger.setup.rules import rule_terms_of
+from clickloop.store.ledger.setup.settings import read_instance
 from clickloop.store.ledger.setup.statuses import status_rows, unmapped_words
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, sources_after
+from clickloop.tracking.learning.path_learner import count_splits
 
 _ALL = 1_000_000  # more than can exist
 _MAX_WORDS = 20  # a longer list is of no use
-
-
-class RecentClicks(Protocol):
-    """A source of recent clicks: the facts."""
-
-    def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, ClickEvidence]:
-        """Return statistics of each campaign's newest counted clicks, at most ``most`` per campaign."""
-        ...
-
-    def recent_landing_clicks(self, since: int, campaign_id: int | None = None) -> Sequence[LandingEvidence]:
-        """Return statistics of each landing's landing clicks since a moment."""
-        ...
 
 
 class TrackerUrls(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,15 +69,38 @@ class TrackerUrls(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_all(
-    ledger: Ledger, clicks: RecentClicks, urls: TrackerUrls, now_ms: int, campaign_id: int | None = None
+    ledger: Ledger, facts: FactsReader, urls: TrackerUrls, now_ms: int, campaign_id: int | None = None
 ) -> CheckResult | None:
     """Check everything that is live, or what one campaign needs. None: there is no live campaign with that id."""
     with ledger.read() as tx:
         chain = _read_everything(tx, urls) if campaign_id is None else _read_for_campaign(tx, urls, campaign_id)
         if chain is None:
             return None
-        evidence = _read_evidence(tx, clicks, chain, now_ms, campaign_id)
+        evidence = _read_evidence(tx, facts, chain, now_ms, campaign_id)
+    evidence = msgspec.structs.replace(evidence, learning=_learning_evidence(facts, chain, now_ms))
     return check_chain(chain, evidence)
+
+
+def _learning_evidence(facts: FactsReader, chain: Chain, now_ms: int) -> tuple[LearningEvidence, ...]:
+    """Return what the visits of learning paths came to, without payouts."""
+    splits = learning_splits(chain)
+    if not splits:
+        return ()
+    delays, counts = count_splits(facts, splits, {}, now_ms)
+    found = []
+    for split in splits:
+        of_items = [counts.get((split.path_id, split.kind, id_), ItemCounts()) for id_, _ in split.items]
+        ages = [delay_in(split, id_, delays_of(split, delays)) for id_, _ in split.items]
+        found.append(
+            LearningEvidence(
+                path_id=split.path_id,
+                kind=split.kind,
+                visits=sum(one.visits for one in of_items),
+                successes=sum(one.successes for one in of_items),
+                shortest_delay_ms=min(ages),
+            )
+        )
+    return tuple(found)
 
 
 def find_setup_problems(ledger: Ledger, urls: TrackerUrls) -> tuple[CheckFinding, ...]:
@@ -120,6 +138,7 @@ def _read_for_campaign(tx: Connection, urls: TrackerUrls, campaign_id: int) -> C
     terms = rule_terms_of(tx, [rule.rule_id for rule in rules])
     first = first_rules_of_sources(tx, [campaign.source_id])
     networks = networks_of_offers(tx, [offer.id for offer in offers])
+    saved = read_instance(tx)
     return Chain(
         campaigns=(campaign,),
         sources={source.id: source} if source and source.archived_at is None else {},
@@ -136,6 +155,8 @@ def _read_for_campaign(tx: Connection, urls: TrackerUrls, campaign_id: int) -> C
         catalog=catalog,
         fallback_url=urls.fallback_url,
         base_url=urls.base_url,
+        marks=saved.marks or (),
+        ip_lists=saved.ip_lists or (),
     )
 
 
@@ -146,6 +167,7 @@ def _read_everything(tx: Connection, urls: TrackerUrls) -> Chain:
     first = first_rules_of_sources(tx, list(sources))
     campaigns = tuple(campaigns_after(tx, 0, _ALL))
     catalog = read_catalog(tx, urls.own_hosts)
+    saved = read_instance(tx)
     return Chain(
         campaigns=campaigns,
         sources=sources,
@@ -163,6 +185,8 @@ def _read_everything(tx: Connection, urls: TrackerUrls) -> Chain:
         catalog=catalog,
         fallback_url=urls.fallback_url,
         base_url=urls.base_url,
+        marks=saved.marks or (),
+        ip_lists=saved.ip_lists or (),
     )
 
 
@@ -176,10 +200,10 @@ def _flow_of(tx: Connection, campaign: Campaign, catalog: Catalog) -> CheckedFlo
 
 
 def _read_evidence(
-    tx: Connection, clicks: RecentClicks, chain: Chain, now_ms: int, campaign_id: int | None
+    tx: Connection, facts: FactsReader, chain: Chain, now_ms: int, campaign_id: int | None
 ) -> CheckEvidence:
     since = now_ms - RECENT_DAYS * DAY_MS
-    recent = clicks.recent_clicks(RECENT_CLICKS, campaign_id)
+    recent = facts.recent_clicks(RECENT_CLICKS, campaign_id)
     conversions = conversions_since(tx, since, campaign_id)
     delivered = delivered_since(tx, since, campaign_id)
     return CheckEvidence(
@@ -197,10 +221,35 @@ def _read_evidence(
         refused=tuple(refused_since(tx, now_ms - REFUSED_DAYS * DAY_MS, campaign_id)),
         words={unmapped.word: unmapped.conversions for unmapped in unmapped_words(tx, _MAX_WORDS, campaign_id)},
         statuses=statuses_since(tx, since, campaign_id),
-        landings=tuple(clicks.recent_landing_clicks(now_ms - LANDING_DAYS * DAY_MS, campaign_id)),
+        landings=tuple(facts.recent_landing_clicks(now_ms - LANDING_DAYS * DAY_MS, campaign_id)),
+        caps=_read_caps(tx, facts, chain, since),
         holdups=_read_holdups(tx, now_ms, campaign_id),
         checked_at=now_ms,
     )
+
+
+def _read_caps(tx: Connection, facts: FactsReader, chain: Chain, since: int) -> dict[int, CapEvidence]:
+    """Read what offers with a cap got: of all campaigns, as caps count."""
+    caps = {offer.id: offer.cap for offer in chain.offers.values() if offer.cap is not None}
+    visits = facts.offer_visits.by_hour(caps, since) if caps else {}
+    found = {}
+    for offer_id, cap in caps.items():
+        hours = visits.get(offer_id, {})
+        statuses = statuses_of_offer(tx, offer_id, since)
+        match cap.of:
+            case CapUnit.CONVERSIONS:
+                counted = conversions_by_hour(tx, offer_id, cap, since)
+            case CapUnit.CLICKS:
+                counted = {hour: one.visits for hour, one in hours.items()}
+            case CapUnit.UNIQUE_CLICKS:
+                counted = {hour: one.unique for hour, one in hours.items()}
+        found[offer_id] = CapEvidence(
+            visits=sum(one.visits for one in hours.values()),
+            conversions=sum(statuses.values()),
+            statuses=statuses,
+            best=most_in_a_period(cap, counted),
+        )
+    return found
 
 
 def _read_holdups(tx: Connection, now_ms: int, campaign_id: int | None) -> Holdups:

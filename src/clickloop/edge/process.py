@@ -15,10 +15,13 @@ import uvloop
 from clickloop.alarm.vital_signs import LOOK_SECONDS, Patience, VitalSigns
 from clickloop.click.geo.files import POLL_SECONDS as GEO_POLL_SECONDS
 from clickloop.click.geo.files import GeoFiles
+from clickloop.click.marks.lists_in_use import mark_lists
+from clickloop.click.passed_query import click_id_names
 from clickloop.click.routing.flow import MAX_DRAW_BITS
 from clickloop.click.routing.routes import Routes
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
+from clickloop.click.visitor_hash import VisitorHashes
 from clickloop.click_id import ClickIds
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
@@ -33,6 +36,7 @@ from clickloop.machine.sealed_file import SealedFileError
 from clickloop.record_id import EntropyPool, RecordIds
 from clickloop.setup.catalog import Catalog, CatalogFile
 from clickloop.setup.instance import InstanceSettings, startup_settings
+from clickloop.setup.routing_state import NO_STATE, RoutingStateFile
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.identity import confirmed_id, edge_click_ids
 from clickloop.store.journal.group_commit import GroupCommit
@@ -48,34 +52,49 @@ RESERVED_DESCRIPTORS = 64
 
 
 class CatalogReloader:
-    """Replaces an edge's routes when the catalog changes. An unreadable catalog leaves the previous one in force."""
+    """Replaces an edge's routes when the catalog or the routing state changes. An unreadable file leaves what was in force."""
 
-    def __init__(self, catalog_file: CatalogFile, edge: Edge, started: InstanceSettings) -> None:
+    def __init__(
+        self, catalog_file: CatalogFile, state_file: RoutingStateFile, edge: Edge, started: InstanceSettings
+    ) -> None:
         self._catalog_file = catalog_file
+        self._state_file = state_file
+        self._state = NO_STATE
         self._edge = edge
         self._started = started
         self._take(catalog_file.fallback() or Catalog())
         self._unreadable = RateLimitedLog("the catalog cannot be read: the last one stays in force")
+        self._unreadable_state = RateLimitedLog("the routing state cannot be read: the last one stays in force")
 
     def reload_if_changed(self) -> bool:
-        """Load a changed catalog and return whether there was one. Costs one ``stat`` otherwise."""
+        """Load what has changed and return whether there was a new catalog. Costs two ``stat`` calls otherwise."""
+        catalog = state = None
+        try:
+            state = self._state_file.changed()
+        except (OSError, SealedFileError) as fault:
+            self._unreadable_state(fault=str(fault))
+        # Apart: damage to one file must not delay what the other says.
         try:
             catalog = self._catalog_file.changed()
         except (OSError, SealedFileError) as fault:
             self._unreadable(fault=str(fault))
-            return False
-        if catalog is None:
-            return False
-        self._take(catalog)
-        log("catalog taken", campaigns=len(self._edge.routes))
-        return True
+        if state is not None:
+            self._state = state
+        if catalog is not None:
+            self._take(catalog)
+            log("catalog taken", campaigns=len(self._edge.routes))
+        elif state is not None:
+            self._edge.routes = self._edge.routes.with_state(state)
+        return catalog is not None
 
     def _take(self, catalog: Catalog) -> None:
         instance = catalog.instance or self._started
-        self._edge.routes = Routes(catalog, instance.fallback_url)
+        self._edge.routes = Routes(catalog, instance.fallback_url, self._state)
         self._edge.currency = instance.currency
+        self._edge.click_id_names = click_id_names(instance.click_id_parameters)
         self._edge.secure = instance.public_url.startswith("https://")
         self._edge.visitors.set_ip_storage(instance.ip_storage)
+        self._edge.visitors.use_mark_lists(mark_lists(instance, catalog.lists))
 
 
 async def serve_edge(settings: Settings, number: int, listening: socket.socket) -> int:
@@ -99,7 +118,8 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
             stopped.set()
 
     commit, deferred_commit = GroupCommit(notices), GroupCommit(deferred)
-    catalog_reloader = CatalogReloader(catalog_file, edge, startup_settings(settings))
+    state_file = RoutingStateFile(folder, confirmed_id(folder))
+    catalog_reloader = CatalogReloader(catalog_file, state_file, edge, startup_settings(settings))
     # Before the socket is served, so that the first visitor finds the campaigns.
     catalog_reloader.reload_if_changed()
     reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
@@ -190,6 +210,7 @@ def _edge(
         page_events=page_events,
         draw=partial(random.getrandbits, MAX_DRAW_BITS),
         cookies=VisitorCookies(click_ids.derived_key(b"visitor cookie")),
+        visitor_hashes=VisitorHashes(click_ids.derived_key(b"visitor hash")),
         currency=settings.currency,
     )
 

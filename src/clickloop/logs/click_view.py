@@ -27,6 +27,9 @@ class ClickView(msgspec.Struct, kw_only=True):
     offer_id: Annotated[
         int, Meta(description="0 for a visitor sent to a landing, whose landing clicks have an offer each.")
     ]
+    instead_of: Annotated[
+        int, Meta(description="The offer whose cap was reached, so that the visitor went to this one. 0: none.")
+    ]
     network_id: int
     external_id: Annotated[str, Meta(description="The source's click ID.")]
     cost: MoneyText
@@ -50,8 +53,20 @@ class ClickView(msgspec.Struct, kw_only=True):
     browser: str
     browser_version: str
     unique: bool
+    seen: Annotated[
+        str,
+        Meta(
+            description="What the visitor's cookie remembered, if the campaign's bind or rotation used it: bind, rotation, paths, landing "
+            "and offer to get again, then paths, landings and offers seen before. Empty if nothing.",
+            examples=["path;unseen;12;;;12,15;3;"],
+        ),
+    ]
     screening: Annotated[str, Meta(description="Why it is not counted. Empty for a click that is.")]
     flags: Annotated[list[str], Meta(description="What is unusual about it.")]
+    marks: Annotated[
+        list[str],
+        Meta(description="Marks of suspicious traffic, those it has now.", examples=[["datacenter", "repeat"]]),
+    ]
     parameters: Annotated[
         dict[str, str], Meta(description="V1 to V30, those that are not empty.", examples=[{"v1": "42"}])
     ]
@@ -65,5 +80,6 @@ def click_view(click: Click) -> ClickView:
         click,
         cost=money_text(click.cost_micros, click.cost_currency),
         flags=click.flags.split(",") if click.flags else [],
+        marks=click.marks.split(",") if click.marks else [],
         parameters={name: readable(value) for name, value in values.items() if value},
     )

@@ -5,7 +5,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from clickloop.click.country import country_name
-from clickloop.report.query import Dimension, GroupKey
+from clickloop.report.query import ANY_MARK, WITH_MARK, Dimension, GroupKey
+from clickloop.setup.mark import mark_name
 from clickloop.text import readable
 
 NONE = "(none)"
@@ -19,6 +20,7 @@ _TITLES = {
     Dimension.ASN: "ASN",
     Dimension.HOUR_OF_DAY: "Hour of day",
     Dimension.STATUS: "Conversion status",
+    Dimension.MARK: "Marks",
 }
 
 
@@ -50,6 +52,8 @@ def key_name(dimension: Dimension, key: GroupKey, zone: ZoneInfo, names: Mapping
         return _WEEKDAYS[int(key) - 1]
     if dimension is Dimension.HOUR_OF_DAY:
         return f"{int(key):02d}:00"
+    if dimension is Dimension.MARK:
+        return _marks_name(str(key))
     if key in ("", 0):
         return NO_RULE if dimension is Dimension.RULE else NONE
     if dimension is Dimension.COUNTRY:
@@ -57,6 +61,17 @@ def key_name(dimension: Dimension, key: GroupKey, zone: ZoneInfo, names: Mapping
     if dimension.is_number:
         return names.get(key) or f"{dimension_title(dimension)} {key}"
     return names.get(key) or readable(str(key))
+
+
+def _marks_name(key: str) -> str:
+    """Return the marks of clicks, or the words for a filter on them."""
+    if key in _OF_MARKS:
+        return _OF_MARKS[key]
+    words = ", ".join(mark_name(mark) for mark in key.removeprefix(WITH_MARK).split(","))
+    return f"with {words}" if key.startswith(WITH_MARK) else words
+
+
+_OF_MARKS = {"": "(clean)", ANY_MARK: "(marked)"}
 
 
 def _moment(key: GroupKey, zone: ZoneInfo) -> datetime:

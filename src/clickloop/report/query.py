@@ -39,6 +39,8 @@ class Dimension(enum.StrEnum):
     BROWSER = "browser"
     BROWSER_VERSION = "browser_version"
     DOMAIN = "domain"
+    MARK = "mark"
+    """A click's marks, all of them together: a click is in one group. For filters see ``ANY_MARK`` and ``WITH_MARK``."""
     STATUS = "status"
     """For conversions only: a report grouped by it has no clicks or cost; a filter on it applies to conversions alone."""
     DAY = "day"
@@ -94,6 +96,12 @@ _NUMBERS = frozenset(
 )
 PARAMETERS = tuple(Dimension(f"v{number}") for number in V_ROWS)
 """V1…V30 in order."""
+
+
+ANY_MARK = "any"
+"""The value of a filter on marks for clicks that have some. The empty value is for clean ones."""
+WITH_MARK = "+"
+"""Before a mark, in a filter: for clicks with it, whatever others they have. Otherwise a value stands for exactly these marks."""
 
 
 class DimensionFilter(msgspec.Struct, frozen=True):

@@ -51,7 +51,7 @@ class ReportRequest(msgspec.Struct, frozen=True, kw_only=True):
             Meta(
                 description="Filter as dimension:value, such as country:DE or campaign:7. Can be repeated: values of the same "
                 "dimension are alternatives, different dimensions must all match. An empty value, or 0 for records, matches rows "
-                "without one."
+                "without one. mark: takes any (marked clicks), an empty value (clean clicks), +repeat (with this mark), or exact marks."
             ),
         ]
         | None

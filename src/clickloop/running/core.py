@@ -14,6 +14,7 @@ from clickloop import __version__
 from clickloop.alarm.alarms import Alarms, read_alarms
 from clickloop.alarm.vital_signs import Patience
 from clickloop.click.geo.check import GeoCheck
+from clickloop.click.marks.campaign_marks import CampaignMarks, marks_in_catalog
 from clickloop.clock import steady_seconds, wall_clock
 from clickloop.config import Settings
 from clickloop.diagnosis.health import CoreHealth, core_health
@@ -53,6 +54,7 @@ from clickloop.tracking.click_progress import ClickProgress, LandingClicks
 from clickloop.tracking.notices import Intake
 from clickloop.tracking.pausing import SettlingPauses
 from clickloop.tracking.retention import find_last_seen_at
+from clickloop.tracking.routing_states import RoutingStates
 
 
 class Core:
@@ -83,12 +85,14 @@ class Core:
             limits=DeliveryLimits(connections=settings.delivery_connections, deadline_seconds=settings.attempt_seconds),
             on_hold=self.hold.current is not None,
         )
+        self.routing_states = RoutingStates(ledger, folder, installation.id, wall_clock)
         self.watch = FolderWatch(
             folder,
             key,
             installation.id,
             write_installation=lambda: write_installation(folder, self.installation),
             publish_catalog=self.publish_catalog,
+            write_routing_state=self.routing_states.write_again,
         )
         self.uploads = UploadFiles(folder / "uploads", settings.upload_limit_mb * 1024 * 1024)
         self.exports = ExportFiles(folder / "exports")
@@ -107,6 +111,10 @@ class Core:
         # With concurrent changes of the set-up, the catalog that is read last must be the one that is written last.
         self._publishing = threading.Lock()
         self._is_published = False
+        self.setup_change = 0
+        """The newest entry of the audit log in the published catalog."""
+        self.campaign_marks = CampaignMarks(self.started)
+        """The marks in force, as of the last ``publish_catalog``."""
         self.instance = self.started
         """The instance's settings, as of the last ``publish_catalog``."""
 
@@ -144,9 +152,11 @@ class Core:
                 key=self.installation.key,
                 setup_change=setup_change,
             )
+            self.campaign_marks = marks_in_catalog(catalog, self.instance)
             self._publish_alarm_rules(alarm_rules, own_hosts)
             write_catalog(self.folder, catalog)
             self._is_published = True
+            self.setup_change = setup_change
 
     def publish_change(self) -> None:
         """Publish a change of the set-up that is committed. On a full disk, say, ``publish_again`` does it later."""

@@ -16,7 +16,9 @@ from msgspec.structs import replace
 from clickloop.machine.sealed_file import SealedFileError, unseal, write_sealed
 from clickloop.setup.flow import FlowParts, OfferShare, Path
 from clickloop.setup.instance import InstanceSettings
+from clickloop.setup.mark import MarkSetting
 from clickloop.setup.redirect import PassQuery, RedirectMode
+from clickloop.setup.returning import DEFAULT_UNIQUE_SECONDS, Bind, Rotation, UniqueBy
 
 FILE_NAME = "catalog.json"
 COPY_NAME = "catalog.copy.json"
@@ -43,6 +45,8 @@ class CatalogOffer(msgspec.Struct, frozen=True):
     url: str
     network_id: int
     network_name: str
+    alternative_id: int = 0
+    """The offer that takes its visitors once its cap is reached; 0: none."""
 
 
 class CatalogLanding(msgspec.Struct, frozen=True):
@@ -90,6 +94,14 @@ class CatalogCampaign(msgspec.Struct, frozen=True):
     redirect_domain: str = ""
     """Host of a double meta refresh's second page; empty: the link's own."""
     pass_query: PassQuery = PassQuery.NONE
+    unique_within_seconds: int = DEFAULT_UNIQUE_SECONDS
+    """0: for ever."""
+    unique_by: UniqueBy = UniqueBy.CAMPAIGN
+    unique_epoch: int = 0
+    bind: Bind = Bind.NONE
+    rotation: Rotation = Rotation.RANDOM
+    marks: tuple[MarkSetting, ...] = ()
+    """Those that differ from the instance's."""
 
 
 class Catalog(msgspec.Struct, frozen=True):

@@ -11,11 +11,16 @@ import msgspec
 from clickloop.config import SettingError, Settings
 from clickloop.explained import Explained
 from clickloop.setup.fault import FaultCode, FieldFault, currency_faults
+from clickloop.setup.mark import MarkSetting, mark_faults
 from clickloop.setup.web_address import address_faults
 
 MAX_DOMAINS = 100  # each request's host is compared with them
 MAX_KEEP_DAYS = 36_500  # a hundred years: days beyond it would leave the calendar
 
+MAX_MARK_LISTS = 10  # of up to 10,000 entries each, which every edge compiles while visitors wait
+MAX_CLICK_ID_PARAMETERS = 100  # each parameter of a link that is passed on is compared with them
+
+_PARAMETER = re.compile(r"[a-z0-9_.-]{1,64}")
 _DOMAIN = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*(?::[0-9]{1,5})?")
 
 
@@ -43,6 +48,14 @@ class InstanceSettings(msgspec.Struct, frozen=True, kw_only=True):
     click_keep_days: int = 0
     """Days after which clicks are deleted; 0: never."""
     ip_storage: IpStorage = IpStorage.FULL
+    marks: tuple[MarkSetting, ...] = ()
+    """Marks that differ from their defaults."""
+    ip_lists: tuple[int, ...] = ()
+    """Named lists of addresses and CIDR ranges for the mark ``listed_ip``."""
+    useragent_lists: tuple[int, ...] = ()
+    """Named lists of parts of user agents for the mark ``listed_useragent``."""
+    click_id_parameters: tuple[str, ...] = ()
+    """Further parameters in which ad platforms carry their click ids, lower case."""
 
     def own_hosts(self) -> frozenset[str]:
         """Return the hosts of this tracker, lower case, with port if any."""
@@ -59,6 +72,10 @@ class SavedSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     time_zone: str | None = None
     click_keep_days: int | None = None
     ip_storage: IpStorage | None = None
+    marks: tuple[MarkSetting, ...] | None = None
+    ip_lists: tuple[int, ...] | None = None
+    useragent_lists: tuple[int, ...] | None = None
+    click_id_parameters: tuple[str, ...] | None = None
 
     def over(self, started: InstanceSettings) -> InstanceSettings:
         """Return the settings in effect if the tracker was started with ``started``."""
@@ -102,6 +119,11 @@ def instance_faults(saved: SavedSettings) -> list[FieldFault]:
             faults.append(FieldFault(f"domains[{position}]", FaultCode.NOT_A_HOST, sentence))
     if len(saved.domains or ()) > MAX_DOMAINS:
         faults.append(FieldFault("domains", FaultCode.TOO_MANY, f"The maximum is {MAX_DOMAINS} hosts."))
+    faults += _click_id_faults(saved.click_id_parameters or ())
+    faults += mark_faults("marks", saved.marks or ())
+    for field, list_ids in (("ip_lists", saved.ip_lists or ()), ("useragent_lists", saved.useragent_lists or ())):
+        if len(list_ids) > MAX_MARK_LISTS:
+            faults.append(FieldFault(field, FaultCode.TOO_MANY, f"The maximum is {MAX_MARK_LISTS} lists."))
     if saved.currency is not None:
         faults += currency_faults("currency", saved.currency or "?")
     faults += address_faults("fallback_url", saved.fallback_url or "", required=False)
@@ -111,6 +133,21 @@ def instance_faults(saved: SavedSettings) -> list[FieldFault]:
         sentence = f"Enter 0 (keep for ever) to {MAX_KEEP_DAYS} days."
         faults.append(FieldFault("click_keep_days", FaultCode.OUT_OF_RANGE, sentence))
     return faults
+
+
+def _click_id_faults(names: tuple[str, ...]) -> list[FieldFault]:
+    if len(names) > MAX_CLICK_ID_PARAMETERS:
+        sentence = f"The maximum is {MAX_CLICK_ID_PARAMETERS} parameters."
+        return [FieldFault("click_id_parameters", FaultCode.TOO_MANY, sentence)]
+    return [
+        FieldFault(
+            f"click_id_parameters[{position}]",
+            FaultCode.CHARACTER,
+            "Enter a parameter's name, such as adclid: letters, digits, dots, hyphens and underscores, at most 64.",
+        )
+        for position, name in enumerate(names)
+        if not _PARAMETER.fullmatch(name)
+    ]
 
 
 def zone_faults(field: str, name: str) -> list[FieldFault]:

@@ -9,6 +9,7 @@ from clickloop.log_filter import MAX_ID
 from clickloop.money import MAX_MICROS
 from clickloop.setup.fault import FaultCode, FieldFault, currency_faults
 from clickloop.setup.money_text import MoneyText, read_money
+from clickloop.setup.offer_cap import OfferCap, cap_faults
 from clickloop.setup.record import OneLine, RecordFields, Tags, line_faults, with_changes
 from clickloop.setup.tags import clean_tags, tag_faults
 from clickloop.setup.web_address import address_faults
@@ -36,6 +37,8 @@ Payout = Annotated[
     ),
 ]
 
+Cap = Annotated[OfferCap | None, Meta(description="The most that the offer takes in a period. null: no limit.")]
+
 
 class OfferFields(RecordFields, frozen=True, kw_only=True):
     """The fields that an offer's record and view share."""
@@ -45,6 +48,7 @@ class OfferFields(RecordFields, frozen=True, kw_only=True):
     url: Url
     currency: Currency = ""
     tags: Tags = ()
+    cap: Cap = None
 
 
 class Offer(OfferFields, frozen=True, kw_only=True):
@@ -65,6 +69,7 @@ class OfferChange(msgspec.Struct, kw_only=True):
     payout: Payout | UnsetType = UNSET
     currency: Currency | UnsetType = UNSET
     tags: Tags | UnsetType = UNSET
+    cap: Cap | UnsetType = UNSET
 
 
 class NewOffer(OfferChange, kw_only=True):
@@ -99,4 +104,6 @@ def offer_faults(offer: Offer) -> list[FieldFault]:
     if offer.payout_micros is not None and not 0 <= offer.payout_micros <= MAX_MICROS:
         sentence = "A fixed payout is 0 or more, with at most 12 digits before the point."
         faults.append(FieldFault("payout", FaultCode.OUT_OF_RANGE, sentence))
+    if offer.cap is not None:
+        faults += cap_faults(offer.cap)
     return faults + tag_faults(offer.tags)

@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import Any
 
 from clickloop.click.click import Flag
-from clickloop.click.routing.routes import Route
+from clickloop.click.routing.route import Route
 from clickloop.currency import may_mean
 from clickloop.macro import unreplaced_macro
 from clickloop.money import Amount, AmountFault, currency_of, read_amount

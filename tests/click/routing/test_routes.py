@@ -14,7 +14,8 @@ from clickloop.click.place import NOWHERE
 from clickloop.click.routing.arriving_visitor import ArrivingVisitor
 from clickloop.click.routing.destination import RedirectTarget
 from clickloop.click.routing.flow import derived
-from clickloop.click.routing.routes import Route, Routes
+from clickloop.click.routing.route import Route
+from clickloop.click.routing.routes import Routes
 from clickloop.click.useragent import Device
 from clickloop.macro import EncodingContext
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogFlow, CatalogOffer, CatalogRow

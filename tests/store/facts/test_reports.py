@@ -45,13 +45,17 @@ class Counted:
         """Load a number of equal clicks, and return the last one."""
         usual = {"campaign_id": 1, "source_id": 2} | fields
         clicks = [msgspec.convert({"click_id": self._ids.new(at), "at": at} | usual, Click) for _ in range(times)]
+        self.load(*clicks)
+        return clicks[-1]
+
+    def load(self, *clicks: Click) -> None:
+        """Load these clicks."""
         number = next(self._segments)
         path = self.folder / f"{number:08d}.ndjson"
         lines = [msgspec.json.encode(click)[:-1] + b',"crc":1}' for click in clicks]
         path.write_bytes(closed_segment_bytes(number, lines))
         segment = Segment(path, "clicks", "writer", number, path.stat().st_size)
         self.facts.load_clicks([SegmentContents(segment, len(clicks))])
-        return clicks[-1]
 
     def convert(self, click: Click, micros: int = 0, status: str = "sale", at: int = NOON, **fields: object) -> None:
         """Load a conversion of a click; ``conversions=-1`` reverts one."""
@@ -163,6 +167,7 @@ _VALUES: dict[Dimension, tuple[dict[str, Any], int | str]] = {
     D.BROWSER: ({"browser": "Safari"}, "Safari"),
     D.BROWSER_VERSION: ({"browser": "Safari", "browser_version": "17"}, "Safari 17"),
     D.DOMAIN: ({"domain": "a.example"}, "a.example"),
+    D.MARK: ({"marks": "datacenter,repeat"}, "datacenter,repeat"),
     D.DAY: ({"at": NOON - DAY_MS}, NOON - 36 * HOUR_MS),
     D.HOUR: ({"at": NOON + 61_000}, NOON),
     D.WEEKDAY: ({"at": NOON + 2 * DAY_MS}, 2),
@@ -267,6 +272,46 @@ def test_clean_clicks_are_those_without_marks(counted: Counted) -> None:
     counted.visit(2, marks="datacenter,repeat")
     counted.visit(1, screening="prefetch")
     assert (counted.report().totals.clean_clicks, counted.report().totals.clicks) == (3, 5)
+
+
+def test_marks_are_a_dimension_in_which_each_click_counts_once(counted: Counted) -> None:
+    counted.visit(3)
+    counted.visit(2, marks="datacenter,repeat")
+    counted.visit(1, marks="repeat")
+    counted.convert(counted.visit(marks="repeat"), 6)
+    report = counted.report(D.MARK)
+    assert [(group.keys, group.sums.clicks, group.sums.clean_clicks) for group in report.groups] == [
+        (("",), 3, 3),
+        (("datacenter,repeat",), 2, 0),
+        (("repeat",), 2, 0),
+    ]
+    assert report.groups[2].sums.confirmed == 1
+    assert (report.totals.clicks, report.totals.clean_clicks) == (7, 3)
+
+
+@pytest.mark.parametrize(
+    ("values", "clicks"),
+    [
+        ([""], 3),
+        (["any"], 7),
+        (["", "any"], 10),
+        (["repeat"], 4),
+        (["+repeat"], 6),
+        (["datacenter,repeat"], 2),
+        (["+datacenter", "repeat"], 7),
+        (["", "+no_view"], 3),
+        (["+no_view"], 0),
+    ],
+)
+def test_a_report_is_of_clean_clicks_of_marked_ones_or_of_those_with_a_mark(
+    counted: Counted, values: list[str], clicks: int
+) -> None:
+    counted.visit(3)
+    counted.visit(2, marks="datacenter,repeat")
+    counted.visit(1, marks="datacenter")
+    counted.visit(4, marks="repeat")
+    report = counted.report(filters=(DimensionFilter(D.MARK, tuple(values)),))
+    assert report.totals.clicks == clicks
 
 
 def test_two_groupings_make_pairs(counted: Counted) -> None:

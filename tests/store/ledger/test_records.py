@@ -11,9 +11,12 @@ from msgspec.structs import replace
 from clickloop.saving import campaigns, traffic_sources
 from clickloop.setup.campaign import Campaign, ClickCost
 from clickloop.setup.flow import FlowParts
+from clickloop.setup.mark import Mark, MarkSetting
 from clickloop.setup.network import Network
 from clickloop.setup.offer import Offer
+from clickloop.setup.offer_cap import OfferCap
 from clickloop.setup.redirect import PassQuery, RedirectMode
+from clickloop.setup.returning import Bind, Rotation, UniqueBy
 from clickloop.setup.traffic_source import CostModel, SourceParameter, TrafficSource
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.records import RecordTable
@@ -48,6 +51,7 @@ OFFER = Offer(
     payout_micros=12_500_000,
     currency="USD",
     tags=("us", "größer"),
+    cap=OfferCap(amount=100, then_offer_id=2),
 )
 SOURCE = TrafficSource(
     name="Source",
@@ -78,6 +82,12 @@ CAMPAIGN = Campaign(
     flow=offers_by_weight((1, 70), (2, 0)),
     tags=("a", "b"),
     notes="Two\nlines",
+    unique_within_seconds=3600,
+    unique_by=UniqueBy.INSTANCE,
+    unique_epoch=2,
+    bind=Bind.OFFER,
+    rotation=Rotation.UNSEEN,
+    marks=(MarkSetting(Mark.REPEAT, True, 5_000),),
 )
 
 

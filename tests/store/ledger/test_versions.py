@@ -182,7 +182,7 @@ def test_replacing_a_secret_gives_its_record_a_new_version(ledger: Ledger) -> No
 
 def test_all_set_up_records_have_a_version(ledger: Ledger) -> None:
     names = {table.name for table in metadata.sorted_tables if "version" in table.columns}
-    assert names - {"conversions", "postbacks", "notices", "conversion_changes", "flow_versions"} == {
+    assert names - {"conversions", "postbacks", "notices", "conversion_changes", "flow_versions", "routing_states"} == {
         "traffic_sources",
         "networks",
         "offers",

@@ -13,9 +13,10 @@ from clickloop.postback.delivery.receiver_queue import ReceiverCondition
 from clickloop.saving.access import SignedIn, sign_in
 from clickloop.store.ledger.queue.receivers import save_condition
 from clickloop.store.ledger.schema.tables import postback_rules
-from clickloop.tracking.uploads import UploadWorker
+from clickloop.tracking.jobs.upload_work import UploadWorker
 from clickloop.web.api.rights import READING
 from tests.web.api.ending import converted, ended
+from tests.web.api.test_mark_reruns import order, work_off
 from tests.web.api.test_rights import WITHOUT_EFFECT, doors
 from tests.web.conftest import PASSWORD
 
@@ -30,6 +31,7 @@ LEAVES_NONE = {
     ("POST", "/api/v1/test-clicks"),  # a link is made and nothing stored
     ("POST", "/api/v1/alarms/test"),  # a message is sent
     ("POST", "/api/v1/health/facts"),  # reads
+    ("POST", "/api/v1/marks/reruns"),  # previews
     ("POST", "/api/v1/settling-pauses"),  # a backup's lease, which ends by itself
     ("PUT", "/api/v1/settling-pauses/{pause_id}"),
     ("DELETE", "/api/v1/settling-pauses/{pause_id}"),
@@ -160,6 +162,25 @@ def running_rerun(instance: "Instance") -> tuple[str, Any]:
     return f"notices/reruns/{job['rerun_id']}/stop", None
 
 
+def previewed_marks(instance: "Instance") -> tuple[str, Any]:
+    instance.visit(ip="192.0.2.1")
+    job = instance.api.post("/api/v1/marks/reruns", json=order()).json()
+    work_off(instance)
+    return f"marks/reruns/{job['rerun_id']}/apply", None
+
+
+def applying_marks(instance: "Instance") -> tuple[str, Any]:
+    path, _ = previewed_marks(instance)
+    assert instance.api.post(f"/api/v1/{path}").status_code == 202
+    return path.replace("/apply", "/stop"), None
+
+
+def applied_marks(instance: "Instance") -> tuple[str, Any]:
+    path, _ = applying_marks(instance)
+    work_off(instance)
+    return path.replace("/stop", "/undo"), None
+
+
 def paused_receiver(path: str) -> Case:
     def case(instance: "Instance") -> tuple[str, Any]:
         pause = Pause(opened_at=instance.now, probe_at=instance.now + 30_000, probes=1, why="9 of 10 failed.")
@@ -258,6 +279,11 @@ CASES: dict[tuple[str, str], tuple[Case, str, str]] = {
     ("POST", "/api/v1/campaigns"): (plain("campaigns", {"name": "x", "source_id": 1}), "created", "campaigns"),
     ("PATCH", "/api/v1/campaigns/{number}"): (plain("campaigns/1", {"active": False}), "changed", "campaigns"),
     ("DELETE", "/api/v1/campaigns/{number}"): (unused("campaigns"), "archived", "campaigns"),
+    ("POST", "/api/v1/campaigns/{number}/reset-uniqueness"): (
+        plain("campaigns/1/reset-uniqueness"),
+        "changed",
+        "campaigns",
+    ),
     ("POST", "/api/v1/campaigns/{number}/restore"): (archived("campaigns/1/restore"), "restored", "campaigns"),
     ("POST", "/api/v1/campaigns/{number}/clone"): (plain("campaigns/1/clone", {}), "created", "campaigns"),
     ("POST", "/api/v1/statuses"): (
@@ -299,6 +325,9 @@ CASES: dict[tuple[str, str], tuple[Case, str, str]] = {
     ("POST", "/api/v1/postbacks/{postback_id}/cancel"): (waiting_postback, "cancelled", "postbacks"),
     ("POST", "/api/v1/postbacks/cancel"): (waiting_postbacks, "cancelled", "postbacks/cancels"),
     ("POST", "/api/v1/notices/reruns/{rerun_id}/stop"): (running_rerun, "changed", "notices/reruns"),
+    ("POST", "/api/v1/marks/reruns/{rerun_id}/apply"): (previewed_marks, "rerun", "marks/reruns"),
+    ("POST", "/api/v1/marks/reruns/{rerun_id}/undo"): (applied_marks, "undone", "marks/reruns"),
+    ("POST", "/api/v1/marks/reruns/{rerun_id}/stop"): (applying_marks, "changed", "marks/reruns"),
     ("POST", "/api/v1/postbacks/resends/{resend_id}/stop"): (running_resend, "changed", "postbacks/resends"),
     ("POST", "/api/v1/postbacks/cancels/{cancel_id}/stop"): (running_cancel, "changed", "postbacks/cancels"),
     ("POST", "/api/v1/receivers/{receiver}/probe"): (

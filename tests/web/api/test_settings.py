@@ -24,8 +24,17 @@ def test_settings_that_were_not_saved_are_those_the_tracker_was_started_with(ins
         "time_zone": "UTC",
         "click_keep_days": 0,
         "ip_storage": "full",
+        "click_id_parameters": [],
+        "marks": [],
+        "ip_lists": [],
+        "useragent_lists": [],
         "saved": [],
     }
+
+
+def test_click_id_parameters_are_names_in_lower_case(instance: "Instance") -> None:
+    saved = patched(instance, click_id_parameters=[" AdClid ", "adclid", "x.id"])
+    assert saved["click_id_parameters"] == ["adclid", "x.id"]
 
 
 def test_saved_settings_apply_to_the_next_request(instance: "Instance") -> None:
@@ -59,6 +68,9 @@ def test_null_restores_the_value_the_tracker_was_started_with(instance: "Instanc
         ({"public_url": "https://{ip}/"}, "public_url"),
         ({"public_url": ""}, "public_url"),
         ({"domains": ["https://x"]}, "domains[0]"),
+        ({"click_id_parameters": ["ok", "a b"]}, "click_id_parameters[1]"),
+        ({"click_id_parameters": [""]}, "click_id_parameters[0]"),
+        ({"click_id_parameters": [f"p{number}" for number in range(101)]}, "click_id_parameters"),
         ({"domains": ["ok.example", "a b"]}, "domains[1]"),
         ({"domains": [f"d{number}.example" for number in range(101)]}, "domains"),
         ({"currency": "XXQ"}, "currency"),

@@ -32,6 +32,10 @@ class PathPlace(msgspec.Struct, frozen=True, gc=False):
     path_name: str = ""
     redirect: RedirectMode = RedirectMode.FOUND
     pass_query: PassQuery = PassQuery.NONE
+    routing_state: int = 0
+    """Version of the routing state, if it affects the flow."""
+    instead_of: int = 0
+    """The path's own offer, whose cap is reached."""
 
 
 class RedirectTarget(msgspec.Struct, frozen=True, gc=False):
@@ -57,10 +61,14 @@ class RedirectTarget(msgspec.Struct, frozen=True, gc=False):
 class Destination:
     """A destination of a path. It is prepared for its first visitor, since most of a flow's thousands may never get one."""
 
-    __slots__ = ("_prepare", "_target", "campaign_id", "place")
+    __slots__ = ("_prepare", "_target", "campaign_id", "id", "place")
 
-    def __init__(self, place: PathPlace, prepare: Callable[[], RedirectTarget], campaign_id: int = 0) -> None:
+    def __init__(
+        self, place: PathPlace, prepare: Callable[[], RedirectTarget], campaign_id: int = 0, item_id: int = 0
+    ) -> None:
         self.place = place
+        self.id = item_id
+        """The landing's or the offer's; 0 for a URL or a 404."""
         self.campaign_id = campaign_id
         """The campaign whose flow the visitor continues along; 0 if none."""
         self._prepare = prepare
@@ -132,6 +140,8 @@ class Destinations:
             "landing_id": landing_id,
             "offer_id": offer_id,
             "network_id": network_id,
+            "instead_of": place.instead_of,
+            "routing_state": place.routing_state,
         }
         template = quick = None
         source = parse(_ascii(url), self._rows)

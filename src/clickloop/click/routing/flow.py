@@ -13,12 +13,14 @@ from typing import Generic, TypeVar
 import msgspec
 
 from clickloop.click.routing.conditions import ReadyCondition, SharedTests, Value, ready_condition
+from clickloop.click.routing.recall import LANDING_CHOICE, OFFER_CHOICE, PATH_CHOICE, Recall, RecallEffect
 from clickloop.setup.flow import FlowParts, Path, PathTarget
 
 Item = TypeVar("Item")
+Chosen = TypeVar("Chosen")
 
-PATH_CHOICE, LANDING_CHOICE, OFFER_CHOICE, _HOP = 1, 2, 3, 4
-"""Choices derived from a draw."""
+_HOP = 4
+"""Derived from a draw, besides the choices of ``recall``."""
 MAX_DRAW_BITS = 63
 """Fits into a signed 64-bit column."""
 _MASK = (1 << 64) - 1
@@ -81,14 +83,21 @@ class ReadyPath(msgspec.Struct, Generic[Item], frozen=True):
     campaign_id: int | None = None
     """The campaign of a path to another campaign."""
 
-    def choose(self, draw: int) -> Item | None:
-        """Return the destination for a draw: a landing if there are any, otherwise the single destination or an offer."""
-        if self.landings.items:
-            return self.landings.choose(draw, LANDING_CHOICE)
-        return self.single if self.single is not None else self.choose_offer(draw)
+    def choose(self, draw: int, recall: Recall[Item] | None = None) -> Item | None:
+        """Return the destination for a draw: a landing if there are any, otherwise the single destination or an offer.
 
-    def choose_offer(self, draw: int) -> Item | None:
+        ``recall``: for a campaign that treats returning visitors in a way of their own.
+        """
+        if self.landings.items:
+            if recall is not None:
+                return choose_again(self.landings, recall.id_of, recall, draw, LANDING_CHOICE)[0]
+            return self.landings.choose(draw, LANDING_CHOICE)
+        return self.single if self.single is not None else self.choose_offer(draw, recall)
+
+    def choose_offer(self, draw: int, recall: Recall[Item] | None = None) -> Item | None:
         """Return the offer for a draw, which is the same directly and from a landing; None if there is none."""
+        if recall is not None:
+            return choose_again(self.offers, recall.id_of, recall, draw, OFFER_CHOICE)[0]
         return self.offers.choose(draw, OFFER_CHOICE)
 
 
@@ -212,8 +221,64 @@ def rule_for(flow: ReadyFlow[Item], values: Sequence[Value]) -> tuple[ReadyRule[
     return None, failed
 
 
-def choose(flow: ReadyFlow[Item], values: Sequence[Value], draw: int) -> Choice[Item]:
-    """Choose the path of a visitor. ``values``: those of ``flow.fields``. ``draw``: a random number of up to 64 bits."""
+def choose(
+    flow: ReadyFlow[Item], values: Sequence[Value], draw: int, recall: Recall[Item] | None = None
+) -> Choice[Item]:
+    """Choose the path of a visitor. ``values``: those of ``flow.fields``. ``draw``: a random number of up to 64 bits.
+
+    ``recall``: for a campaign that treats returning visitors in a way of their own. Rules are tried anew at each visit.
+    """
     rule, failed = rule_for(flow, values) if flow.rules else (None, "")
     paths = flow.default_paths if rule is None else rule.paths
-    return Choice(0 if rule is None else rule.id, paths.choose(draw, PATH_CHOICE), failed)
+    path = paths.choose(draw, PATH_CHOICE) if recall is None else choose_path(paths, draw, recall)[0]
+    return Choice(0 if rule is None else rule.id, path, failed)
+
+
+def choose_path(
+    paths: Weighted[ReadyPath[Item]], draw: int, recall: Recall[Item]
+) -> tuple[ReadyPath[Item] | None, RecallEffect | None]:
+    """Return the path of a visitor as ``choose_again`` does."""
+    return choose_again(paths, path_id_of, recall, draw, PATH_CHOICE)
+
+
+def path_id_of(path: ReadyPath[Item]) -> int:
+    """Return a path's id."""
+    return path.id
+
+
+def choose_again(
+    items: Weighted[Chosen], id_of: Callable[[Chosen], int], recall: Recall[Item], draw: int, choice: int
+) -> tuple[Chosen | None, RecallEffect | None]:
+    """Return the item for a visitor who may have been here before, and how that mattered; None if it did not."""
+    left, effect = left_for(items, id_of, recall, choice)
+    return left.choose(draw, choice), effect
+
+
+def left_for(
+    items: Weighted[Chosen], id_of: Callable[[Chosen], int], recall: Recall[Item], choice: int
+) -> tuple[Weighted[Chosen], RecallEffect | None]:
+    """Return the items that are left to choose among for a visitor who may have been here before, and how that mattered.
+
+    The item they had before if it is still served; else those that they have not seen; else all.
+    """
+    again, seen = recall.again(choice), recall.seen(choice)
+    for item in items.items if again else ():
+        if id_of(item) in again:
+            return Weighted((item,), (1,)), RecallEffect.SAME
+    if not seen or len(items.items) < 2:
+        return items, RecallEffect.NOT_AGAIN if again and items.items else None
+    # Not by weighted() and spans(): this is done at each visit of a returning visitor.
+    unseen: list[Chosen] = []
+    cumulative: list[int] = []
+    before = total = 0
+    for item, end in zip(items.items, items.cumulative, strict=True):
+        if id_of(item) not in seen:
+            total += end - before
+            unseen.append(item)
+            cumulative.append(total)
+        before = end
+    if not unseen:
+        return items, RecallEffect.ALL_SEEN
+    if len(unseen) < len(items.items):
+        return Weighted(tuple(unseen), tuple(cumulative)), RecallEffect.UNSEEN
+    return items, RecallEffect.NOT_AGAIN if again else None

@@ -14,6 +14,7 @@ class NotServedReason(Explained):
     LANDING_GONE = "landing_gone", "The landing is archived or does not exist."
     CAMPAIGN_GONE = "campaign_gone", "The campaign that the path leads to is paused, archived or does not exist."
     NO_WEIGHT = "no_weight", "Its weight in the campaign is 0."
+    CAPPED = "capped", "Its cap is reached, and no other offer takes its visitors."
     LOOPS = "loops", "Its URL is a campaign link of this tracker, which would redirect visitors in a loop."
 
 

@@ -1,160 +1,39 @@
 """Routing: from a campaign's key to the visitor's destination. Pure: chance is passed in."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 import msgspec
 
 from clickloop.click.click_json import click_json
-from clickloop.click.routing.arriving_visitor import ArrivingVisitor, Getter, getter_of
-from clickloop.click.routing.conditions import SharedTests, Value
-from clickloop.click.routing.destination import Destination, Destinations, PathPlace, RedirectTarget, fallback_template
+from clickloop.click.marks.request_marks import bits_of
+from clickloop.click.routing.arriving_visitor import getter_of
+from clickloop.click.routing.conditions import SharedTests
+from clickloop.click.routing.destination import Destination, Destinations, PathPlace, fallback_template
 from clickloop.click.routing.flow import (
-    LANDING_CHOICE,
-    OFFER_CHOICE,
-    ReadyFlow,
     ReadyPath,
-    Weighted,
-    choose,
-    draw_after_hop,
     ready_flow,
 )
 from clickloop.click.routing.not_served import NotServed, NotServedReason
+from clickloop.click.routing.route import ReadyRoute, Route, only_target, simple_choices
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogFlow
 from clickloop.setup.condition import QUERY_PREFIX
 from clickloop.setup.flow import MAX_DEPTH, FlowParts, Path, PathTarget, flow_of_path
+from clickloop.setup.mark import marks_in_force
 from clickloop.setup.own_link import OwnLinks
+from clickloop.setup.returning import DEFAULT_UNIQUE_SECONDS, Bind, Rotation, UniqueBy
+from clickloop.setup.routing_state import NO_STATE, RoutingState, has_room, with_learned_weights
 from clickloop.setup.source_rows import ROW_FIELDS
-
-
-class RouteStep(msgspec.Struct, frozen=True, gc=False):
-    """A decision of one flow: ``failed`` as in ``click.routing.flow.Choice``."""
-
-    place: PathPlace
-    failed: str
-
-
-class Routing(msgspec.Struct, frozen=True, gc=False):
-    """The route of a visitor. ``target`` None: the campaign has no destination. ``hops``: the decisions before the last flow's."""
-
-    target: RedirectTarget | None
-    draw: int
-    """The draw of the flow that decided."""
-    failed: str = ""
-    hops: tuple[RouteStep, ...] = ()
-    dead_end: PathPlace | None = None
-    """The flow and the rule that had no destination, so that the visitor goes to the fallback."""
-
-
-def hops_text(hops: Iterable[RouteStep]) -> str:
-    """Return decisions in the form of ``Click.hops``."""
-    return ",".join(
-        f"{hop.place.flow_id}:{hop.place.flow_version}:{hop.place.rule_id}:{hop.place.path_id}:{hop.failed}"
-        for hop in hops
-    )
-
-
-class ReadyRoute(msgspec.Struct, frozen=True, gc=False):
-    """A flow compiled for the visitors of a campaign. ``getters``: read the values of ``flow.fields`` from a visitor."""
-
-    flow: ReadyFlow[Destination]
-    getters: tuple[Getter, ...]
-    flow_id: int
-    flow_version: int
-
-
-class Choices(msgspec.Struct, frozen=True, gc=False):
-    """Destinations of the only path of a flow. ``choice``: as in ``click.routing.flow.Weighted.choose``."""
-
-    items: Weighted[Destination]
-    choice: int
-
-
-def _no_path(_path_id: int) -> None:
-    """Return None: no path is switched off."""
-
-
-class Route(msgspec.Struct, frozen=True, gc=False):
-    """A campaign, prepared for routing. ``fields``: link parameter, as written and in lower case → field of the click."""
-
-    campaign: CatalogCampaign
-    fields: dict[str, str]
-    ready: ReadyRoute | None
-    """None: the campaign is paused."""
-    hops: dict[int, ReadyRoute]
-    """Compiled flows of the campaigns that paths lead to, by campaign id."""
-    only: RedirectTarget | None
-    """The destination of all visitors, if there is only one."""
-    simple: Choices | None
-    """The destinations of all visitors, if choosing one of them is the only choice."""
-    fallback: RedirectTarget | None
-    json: bytes
-    """The campaign's fragment of the click's JSON, for clicks without a target."""
-    query_fields: tuple[str, ...] = ()
-    """Fields ``query.NAME``, in lower case, that conditions compare and no row of the source holds."""
-    counts_visits: bool = False
-    """Whether a condition needs the visitor's signed cookie."""
-    left_out: tuple[NotServed, ...] = ()
-    resting: Callable[[int], ReadyPath[Destination] | None] = _no_path
-    """Returns a path that is switched off, compiled all the same."""
-    served_paths: dict[int, ReadyPath[Destination]] = {}
-    """Cache of ``path``."""
-    carried: dict[int, tuple[str, ...]] = {}
-    """Cache of ``landing_paths.carried_macros``."""
-
-    def choose(self, visitor: ArrivingVisitor, draw: int) -> Routing:
-        """Return the route of a visitor with this draw of up to 63 bits."""
-        ready = self.ready
-        hops: tuple[RouteStep, ...] = ()
-        while ready is not None:
-            flow = ready.flow
-            values: Sequence[Value] = [getter(visitor) for getter in ready.getters]
-            choice = choose(flow, values, draw)
-            found = None if choice.path is None else choice.path.choose(draw)
-            if found is None:
-                dead_end = PathPlace(ready.flow_id, ready.flow_version, choice.rule_id)
-                return Routing(self.fallback, draw, choice.failed, hops, dead_end)
-            if not found.campaign_id:
-                return Routing(found.target, draw, choice.failed, hops)
-            hops = (*hops, RouteStep(found.place, choice.failed))
-            # Saving refuses loops and long chains; no visitor may go round in one that got here all the same.
-            ready = self.hops.get(found.campaign_id) if len(hops) <= MAX_DEPTH else None
-            draw = draw_after_hop(draw)
-        return Routing(self.fallback, draw, "", hops)
-
-    @property
-    def serves(self) -> bool:
-        """Return whether some visitors have somewhere to go besides the fallback."""
-        return self.ready is not None and self.ready.flow.serves
-
-    def paths(self) -> Iterator[tuple[ReadyPath[Destination], int, int]]:
-        """Yield each path of the campaign's flow with its weight and the total weight of the paths that it is split with."""
-        if self.ready is None:
-            return
-        flow = self.ready.flow
-        for paths in (*(rule.paths for rule in flow.rules), flow.default_paths):
-            for path, start, end in paths.spans():
-                yield path, end - start, paths.total
-
-    def path(self, path_id: int) -> ReadyPath[Destination] | None:
-        """Return a path of the campaign's flow or of one that it leads to; None if it has no such path, or is paused.
-
-        One that is switched off is for visitors who are on its landing already.
-        """
-        found = self.served_paths.get(path_id)
-        if found is None and self.ready is not None:
-            readies = (self.ready, *self.hops.values())
-            found = next((path for ready in readies if (path := ready.flow.path(path_id)) is not None), None)
-            found = self.resting(path_id) if found is None else found
-            if found is not None:
-                self.served_paths[path_id] = found
-        return found
 
 
 class Routes:
     """All campaigns of a catalog by key. Effectively immutable: a campaign is prepared on its first use."""
 
-    def __init__(self, catalog: Catalog, fallback_url: str) -> None:
+    def __init__(self, catalog: Catalog, fallback_url: str, state: RoutingState = NO_STATE) -> None:
+        """``state``: the caps in force and the learned weights."""
+        self._catalog = catalog
+        self._state = state
+        self._instead = state.instead()
         self._campaigns = {campaign.key.encode(): campaign for campaign in catalog.campaigns}
         self._by_id = {campaign.id: campaign for campaign in catalog.campaigns}
         self._flows = {flow.id: flow for flow in catalog.flows}
@@ -162,11 +41,18 @@ class Routes:
         self._landings = {landing.id: landing for landing in catalog.landings}
         self._lists = {named.id: named.entries for named in catalog.lists}
         self._own_links = OwnLinks(catalog.own_hosts)
+        self._instance_marks = catalog.instance.marks if catalog.instance is not None else ()
         self._fallback_url = fallback_url
         self.instance_fallback = fallback_template(fallback_url)
         """The instance's fallback URL for visitors without a known campaign, or None."""
         self._routes: dict[bytes, Route] = {}
         self._tests: SharedTests = {}
+
+    def with_state(self, state: RoutingState) -> "Routes":
+        """Return the same campaigns with another routing state. What conditions compiled to is shared."""
+        routes = Routes(self._catalog, self._fallback_url, state)
+        routes._tests = self._tests
+        return routes
 
     def __len__(self) -> int:
         return len(self._campaigns)
@@ -203,13 +89,14 @@ class Routes:
         fallback_url = self._fallback_url_of(campaign)
         readies = [] if ready is None else [ready, *hops.values()]
         fields = _fields(campaign, readies)
+        remembers = campaign.bind is not Bind.NONE or campaign.rotation is not Rotation.RANDOM
         return Route(
             campaign=campaign,
             fields=fields,
             ready=ready,
             hops=hops,
-            only=None if ready is None else _only(ready),
-            simple=None if ready is None else _simple(ready),
+            only=None if ready is None or remembers else only_target(ready),
+            simple=None if ready is None or remembers else simple_choices(ready),
             fallback=destinations.url(
                 PathPlace(redirect=campaign.redirect, pass_query=campaign.pass_query), fallback_url
             )
@@ -218,8 +105,15 @@ class Routes:
             json=click_json(campaign_id=campaign.id, source_id=campaign.source_id),
             query_fields=tuple(dict.fromkeys(field for field in fields.values() if field.startswith(QUERY_PREFIX))),
             counts_visits=any("visit_number" in one.flow.fields for one in readies),
+            remembers=remembers,
+            marks=bits_of(marks_in_force(self._instance_marks, campaign.marks)),
+            uniqueness=_uniqueness(campaign),
             left_out=tuple(left_out),
-            resting=partial(self._resting_path, campaign, (campaign.id, *hops)),
+            resting=partial(self._resting_path, campaign, (campaign.id, *hops), self._state),
+            without_caps=partial(self._resting_path, campaign, (campaign.id, *hops), NO_STATE)
+            if self._state.capped
+            else None,
+            alternatives=partial(self._alternatives, destinations),
         )
 
     def _flow_of(self, campaign: CatalogCampaign) -> CatalogFlow:
@@ -232,18 +126,24 @@ class Routes:
         destinations: Destinations,
         left_out: list[NotServed],
         parts: FlowParts | None = None,
+        state: RoutingState | None = None,
     ) -> ReadyRoute:
         """Return a campaign's flow, or ``parts`` of it, compiled for the link of ``origin``. Add what it leaves out to ``left_out``."""
         flow = self._flow_of(campaign)
         parts = parts or flow.parts
+        state = self._state if state is None else state
+        # After a hop it may have affected the flow before this one.
+        routing_state = state.version if campaign is not origin or state.affects(parts) else 0
+        parts, instead = with_learned_weights(parts, state), state.instead()
         flow_id = max(flow.id, 0)  # clicks name no flow that a catalog from before flows stands in for
         rule_names = {rule.id: rule.name for rule in parts.rules}
 
         def item_of(rule_id: int, path: Path, kind: PathTarget, item_id: int) -> Destination | None:
-            reason = self.why_not_served(path, kind, item_id)
+            reason = self.why_not_served(path, kind, item_id, instead)
             if reason is not None:
                 left_out.append(NotServed(kind, item_id, path.id, reason))
                 return None
+            served_id = instead.get(item_id, item_id) if kind is PathTarget.OFFER else item_id
             place = PathPlace(
                 flow_id=flow_id,
                 flow_version=flow.version,
@@ -253,12 +153,19 @@ class Routes:
                 path_name=path.name,
                 redirect=path.redirect or origin.redirect,
                 pass_query=path.pass_query or origin.pass_query,
+                routing_state=routing_state,
+                instead_of=item_id if served_id != item_id else 0,
             )
             match kind:
                 case PathTarget.OFFER:
-                    return Destination(place, lambda: destinations.offer(place, self._offers[item_id]))
+                    # The path's own id: a returning visitor is bound to the path's offer, whichever takes its visitors now.
+                    return Destination(
+                        place, lambda: destinations.offer(place, self._offers[served_id]), item_id=item_id
+                    )
                 case PathTarget.LANDING_AND_OFFER:
-                    return Destination(place, lambda: destinations.landing(place, self._landings[item_id]))
+                    return Destination(
+                        place, lambda: destinations.landing(place, self._landings[item_id]), item_id=item_id
+                    )
                 case PathTarget.URL:
                     return Destination(place, lambda: destinations.url(place, path.url))
                 case PathTarget.CAMPAIGN:
@@ -268,16 +175,29 @@ class Routes:
         ready = ready_flow(parts, self._lists, item_of, self._tests)
         row_fields = _row_fields(origin)
         getters = tuple(getter_of(field, row_fields) for field in ready.fields)
-        return ReadyRoute(ready, getters, flow_id, flow.version)
+        return ReadyRoute(ready, getters, flow_id, flow.version, routing_state)
 
     def _resting_path(
-        self, origin: CatalogCampaign, campaign_ids: Collection[int], path_id: int
+        self, origin: CatalogCampaign, campaign_ids: Collection[int], state: RoutingState, path_id: int
     ) -> ReadyPath[Destination] | None:
         for campaign in (self._by_id[campaign_id] for campaign_id in campaign_ids):
             parts = flow_of_path(self._flow_of(campaign).parts, path_id)
             if parts is not None:
-                return self._ready(origin, campaign, Destinations(origin), [], parts).flow.path(path_id)
+                return self._ready(origin, campaign, Destinations(origin), [], parts, state).flow.path(path_id)
         return None
+
+    def _alternatives(self, destinations: Destinations, own: Destination) -> tuple[Destination, ...]:
+        """Return the offers that take an offer's visitors once its cap, and those of the alternatives, are reached."""
+        place = msgspec.structs.replace(own.place, instead_of=own.id)
+        found: dict[int, Destination] = {}
+        offer = self._offers.get(own.id)
+        while offer is not None and (following := self._offers.get(offer.alternative_id)) is not None:
+            if following.id in found or following.id == own.id:
+                break
+            prepare = partial(destinations.offer, place, following)
+            found[following.id] = Destination(place, prepare, item_id=own.id)
+            offer = following
+        return tuple(found.values())
 
     def _add_hops(
         self,
@@ -295,11 +215,20 @@ class Routes:
                 hops[campaign_id] = self._ready(origin, self._by_id[campaign_id], destinations, [])
                 self._add_hops(origin, hops[campaign_id], destinations, hops, depth - 1)
 
-    def why_not_served(self, path: Path, kind: PathTarget, item_id: int) -> NotServedReason | None:
-        """Return why a path does not serve one of its destinations, or None if it does."""
+    def why_not_served(
+        self, path: Path, kind: PathTarget, item_id: int, instead: Mapping[int, int] | None = None
+    ) -> NotServedReason | None:
+        """Return why a path does not serve one of its destinations, or None if it does.
+
+        ``instead``: as ``RoutingState.instead``; None: that of the state in force.
+        """
+        instead = self._instead if instead is None else instead
         match kind:
             case PathTarget.OFFER:
-                offer = self._offers.get(item_id)
+                served_id = instead.get(item_id, item_id)
+                if not served_id:
+                    return NotServedReason.CAPPED
+                offer = self._offers.get(served_id)
                 if offer is None:
                     return NotServedReason.OFFER_GONE
                 if not any(share.weight for share in path.offers if share.offer_id == item_id):
@@ -311,6 +240,8 @@ class Routes:
                     return NotServedReason.LANDING_GONE
                 if not any(share.weight for share in path.landings if share.landing_id == item_id):
                     return NotServedReason.NO_WEIGHT
+                if not has_room(path, instead):
+                    return NotServedReason.CAPPED
                 return self._looping(landing.url)
             case PathTarget.URL:
                 return self._looping(path.url)
@@ -347,27 +278,6 @@ class Routes:
         return self._ready(campaign, campaign, Destinations(campaign), []).flow.serves
 
 
-def _only(ready: ReadyRoute) -> RedirectTarget | None:
-    """Return the only destination of a flow without rules, or None if there is a choice."""
-    flow = ready.flow
-    if flow.rules or len(flow.default_paths.items) != 1:
-        return None
-    path = flow.default_paths.items[0]
-    shown = path.landings.items or path.offers.items or (() if path.single is None else (path.single,))
-    return shown[0].target if len(shown) == 1 and not shown[0].campaign_id else None
-
-
-def _simple(ready: ReadyRoute) -> Choices | None:
-    """Return the destinations of a flow whose only choice is among the landings or offers of its only path; None for other flows."""
-    flow = ready.flow
-    if flow.rules or len(flow.default_paths.items) != 1:
-        return None
-    path = flow.default_paths.items[0]
-    if path.landings.items:
-        return Choices(path.landings, LANDING_CHOICE)
-    return Choices(path.offers, OFFER_CHOICE) if path.offers.items else None
-
-
 def _fields(campaign: CatalogCampaign, readies: Sequence[ReadyRoute]) -> dict[str, str]:
     """Return the parameters to take from the link: tracked rows, and those that conditions compare as ``query.NAME``."""
     fields = _row_fields(campaign)
@@ -387,3 +297,13 @@ def _row_fields(campaign: CatalogCampaign) -> dict[str, str]:
         if row.tracked
         for name in (row.parameter, row.parameter.lower())
     }
+
+
+def _uniqueness(campaign: CatalogCampaign) -> dict[str, object]:
+    """Return the settings with which settling decides about the campaign's clicks: those in force at the click."""
+    fields: dict[str, object] = {}
+    if campaign.unique_within_seconds != DEFAULT_UNIQUE_SECONDS:
+        fields["unique_within"] = campaign.unique_within_seconds
+    if campaign.unique_by is not UniqueBy.CAMPAIGN:
+        fields["unique_by"] = campaign.unique_by
+    return fields

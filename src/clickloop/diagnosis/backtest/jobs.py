@@ -6,12 +6,13 @@ import msgspec
 from msgspec import Meta
 
 from clickloop.clock import DAY_MS, Moment
-from clickloop.diagnosis.backtest.result import BacktestResult, ClickSum, MoneySum, Move, MoveLevel
+from clickloop.diagnosis.backtest.result import BacktestResult, ClickSum, Move, MoveLevel
 from clickloop.diagnosis.backtest.working import result_of
 from clickloop.log_filter import MAX_ID
 from clickloop.logs.page import Page, page_of, read_cursor
 from clickloop.logs.view import view_of
 from clickloop.money import amount_text
+from clickloop.report.click_rows import MoneySum
 from clickloop.setup.fault import InvalidInputError, under
 from clickloop.setup.flow import FlowParts, flow_faults
 from clickloop.store.ledger.jobs.backtests import (
@@ -89,6 +90,13 @@ class BacktestResultView(msgspec.Struct, kw_only=True):
         int,
         Meta(
             description="Clicks for which nothing was drawn. A draw is derived from the click ID, so some move by chance alone."
+        ),
+    ]
+    returning: Annotated[
+        int,
+        Meta(
+            description="Clicks of returning visitors. They were decided by what the visitor's cookie remembered when they were "
+            "recorded, although along this flow it might have remembered other paths, landings and offers."
         ),
     ]
     unjudged: list[UnjudgedView]
@@ -190,6 +198,7 @@ def _result_view(result: BacktestResult) -> BacktestResultView:
         all=_sum_view(result.all),
         moved=_sum_view(result.moved),
         without_draw=result.without_draw,
+        returning=result.returning,
         unjudged=[UnjudgedView(field=one.field, clicks=one.clicks) for one in result.unjudged],
         moves=[_move_view(move) for move in result.moves],
         omitted=result.omitted,

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from clickloop.click.routing.not_served import NotServedReason
-from clickloop.click.routing.routes import Route
+from clickloop.click.routing.route import Route
 from clickloop.diagnosis.check.chain import campaign_place, network_place, offer_place, rule_place, source_place
 from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlace
 from clickloop.diagnosis.check.templates import offer_filling, postback_filling, request_findings, template_findings

@@ -7,11 +7,16 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
+from clickloop.click.marks.rate_tally import RatedClick
 from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.report.click_rows import ConversionSum
 from clickloop.report.evidence import ClickEvidence, LandingEvidence
 from clickloop.report.page_event_fact import PageEventFact
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
+from clickloop.store.facts.judgements import NO_JUDGEMENTS, Judgements, SeenVisitor
+from clickloop.store.facts.learning_facts import LearningFacts
+from clickloop.store.facts.mark_facts import MarkFacts, MarkReader
+from clickloop.store.facts.offer_visit_counts import OfferVisitCounts
 from clickloop.store.journal.segment import SegmentContents
 
 MAX_PAGE_EVENTS = 200
@@ -84,6 +89,11 @@ class KnownOfPageEvents(msgspec.Struct, frozen=True):
 class FactsReader(Protocol):
     """The methods of a store of facts that only read. Call them from any thread."""
 
+    @property
+    def marks(self) -> MarkReader:
+        """Return the marks of its clicks."""
+        ...
+
     def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
         """Return the clicks with these ids, by id; unknown ids are absent."""
         ...
@@ -123,12 +133,28 @@ class FactsReader(Protocol):
     ) -> Iterator[list[tuple[object, ...]]]:
         """Yield those clicks in batches, in no order: the fields of ``ClickRow``, then ``columns``, which are fields of a click.
 
+        ``unique`` is what conditions took it for: ``Click.was_routed_as_unique``.
+
         Memory is bounded by a batch. Close the iterator if you stop early: it reads from one state of the facts.
         """
         ...
 
+    def rated_clicks(self, since: int, until: int, *, most: int) -> Iterator[RatedClick]:
+        """Yield the latest counted clicks of a period in the order of their times, about ``most``. Close it if you stop early."""
+        ...
+
     def earned(self, campaign_id: int, since: int, until: int) -> dict[str, list[ConversionSum]]:
         """Return the conversions of those clicks, by click id and currency. Clicks without any are absent."""
+        ...
+
+    @property
+    def learning(self) -> LearningFacts:
+        """Return what learning paths earned."""
+        ...
+
+    @property
+    def offer_visits(self) -> OfferVisitCounts:
+        """Return the counts of the visitors that offers got."""
         ...
 
     def verify(self, first_column: int = 0, seconds: float = float("inf")) -> Verification:
@@ -139,8 +165,24 @@ class FactsReader(Protocol):
 class FactsStore(FactsReader, Protocol):
     """The methods of every store of facts. Load from one thread at a time; read from any."""
 
-    def load_clicks(self, segments: Sequence[SegmentContents]) -> int:
-        """Add the clicks of verified segments, each segment exactly once. Return the number of clicks added."""
+    @property
+    def marks(self) -> MarkFacts:
+        """Return the marks of its clicks."""
+        ...
+
+    def load_clicks(self, segments: Sequence[SegmentContents], judgements: Judgements = NO_JUDGEMENTS) -> int:
+        """Add the clicks of verified segments, each segment exactly once. Return the number of clicks added.
+
+        ``judgements`` change their lines; visitors seen in a segment are added in its transaction.
+        """
+        ...
+
+    def seen_visitors(self, visitors: Collection[int], since: int, until: int) -> list[SeenVisitor]:
+        """Return the latest unique click of each of these visitors, by campaign and epoch, in a period (Unix milliseconds)."""
+        ...
+
+    def forget_visitors(self, before_at: int) -> int:
+        """Delete the visitors seen before that moment (Unix milliseconds). Return the number of rows deleted."""
         ...
 
     def has_loaded(self, name: str) -> bool:
@@ -191,6 +233,10 @@ class FactsStore(FactsReader, Protocol):
         """Return the number of loads ever committed."""
         ...
 
+    def rows_loaded(self) -> int:
+        """Return the number of rows added since the store was opened: while it stays, so do all counts. Costs nothing."""
+        ...
+
     def installation(self) -> str:
         """Return the id of the installation that these facts belong to; empty before ``stamp``."""
         ...
@@ -199,8 +245,15 @@ class FactsStore(FactsReader, Protocol):
         """Write the id of the installation that these facts belong to, once."""
         ...
 
-    def forget_conversions(self, outbox_taken: int) -> None:
-        """Delete all rows of conversions. ``outbox_taken``: the outbox id up to which rows count as taken from now on."""
+    def forget_conversions(self, outbox_taken: int, refilled_to: int = 0) -> None:
+        """Delete all rows of conversions. ``outbox_taken``: the outbox id up to which rows count as taken from now on.
+
+        The ledger hands them over again in rows up to ``refilled_to``. These get the marks that their clicks have in the facts.
+        """
+        ...
+
+    def is_refilling(self) -> bool:
+        """Return whether conversions are handed over again that have not been taken yet."""
         ...
 
     def delete_clicks(self, before_at: int) -> int:

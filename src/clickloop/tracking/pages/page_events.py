@@ -4,11 +4,14 @@ The visitor's signed cookie has everything that a landing click needs. For brows
 and looks up others in the core (``click_lookup``).
 """
 
+from functools import partial
+
 import msgspec
 from msgspec.structs import replace
 
 from clickloop.click.click import Click, Screening
 from clickloop.click.click_values import click_values
+from clickloop.click.page.buttons import offer_pressed_before, offers_of_buttons
 from clickloop.click.page.carried_values import AT_HAND, CARRIED, carried_values
 from clickloop.click.page.landing_click import (
     OfferChoice,
@@ -24,15 +27,21 @@ from clickloop.click.page.page_event import ClickSource, PageEvent, PageEventFla
 from clickloop.click.passed_query import with_passed_query
 from clickloop.click.redirect import cookie_values
 from clickloop.click.routing.destination import Destination, RedirectTarget
-from clickloop.click.routing.flow import ReadyPath, draw_after_hop
+from clickloop.click.routing.flow import ReadyPath, choose_again, draw_after_hop
+from clickloop.click.routing.recall import OFFER_CHOICE, Recall, RecallEffect
+from clickloop.click.routing.route import Route
+from clickloop.click.routing.shown import shown_offer
 from clickloop.click.screening import screen
-from clickloop.click.visitor_cookie import NOBODY, Visit, VisitorState
+from clickloop.click.visitor_cookie import NOBODY, Visit, VisitorState, remember_campaign, unique_since
+from clickloop.click.visitor_memory import memory_of, with_memory
 from clickloop.click_id import ClickId
 from clickloop.macro import EncodingContext
 from clickloop.setup.redirect import PassQuery
-from clickloop.tracking.take import ClickRedirect, Edge, EdgeRequest, visitor_state
+from clickloop.tracking.recognising import visitor_state
+from clickloop.tracking.take import ClickRedirect, Edge, EdgeRequest
 
 _OF_LANDING = frozenset({"landing.id", "landing.name"})
+_EFFECT_FLAGS = {RecallEffect.SAME: PageEventFlag.SAME_OFFER, RecallEffect.UNSEEN: PageEventFlag.UNSEEN_OFFER}
 _encode = msgspec.json.Encoder().encode
 _decode_click = msgspec.json.Decoder(Click).decode
 
@@ -117,7 +126,8 @@ def take_landing_click(
     if visit is None or route is None:
         return _without_visit(edge, arrival, page, search, flags)
     path = route.path(visit.path_id)
-    choice = _choice(path, visit, button_of(tail))
+    recall = _recall_of(search, route, now_ms) if route.remembers else None
+    choice = _choice(route, visit, button_of(tail), recall)
     flags = (*flags, *choice.flags)
     target = route.fallback if choice.offer is None else choice.offer.target
     location = ""
@@ -139,6 +149,7 @@ def take_landing_click(
         flags=",".join(flags),
         screening=screening or "",
         events=page.events,
+        instead_of=choice.offer.place.instead_of if choice.offer is not None else 0,
     )
     edge.page_events.gather(_encode(event))
     redirect = ClickRedirect(visit.click_id, location)
@@ -148,8 +159,23 @@ def take_landing_click(
     if screening is None and choice.offer is not None and PageEventFlag.REPEATED not in choice.flags:
         pressed = replace(visit, pressed=with_pressed(visit.pressed, choice.button, choice.offer.target.offer_id))
         edge.recent_visits.remember(pressed)
-        redirect.visitor_cookie = edge.cookies.write(search.state.with_visit(pressed.for_cookie()))
+        state = _state_after(search.state, route, pressed, choice.offer, recall)
+        redirect.visitor_cookie = edge.cookies.write(state)
     return redirect
+
+
+def _state_after(
+    state: VisitorState, route: Route, visit: Visit, offer: Destination, recall: Recall[Destination] | None
+) -> VisitorState:
+    """Return what the visitor's cookie remembers once they were sent to an offer."""
+    state = state.with_visit(visit.for_cookie())
+    if state.campaign(visit.campaign_id) is None:
+        # The page of a visitor tracked directly could set no cookie. Without the campaign in it, they would be new again.
+        state = remember_campaign(state, route.campaign, visit.at, None, visit.click_id)
+    path = route.path(visit.path_id)
+    if recall is not None and path is not None:
+        state = with_memory(state, route.campaign.id, recall.after((shown_offer(path, offer.id),)))
+    return state
 
 
 def _visit_of(edge: Edge, click: Click, before: Visit | None) -> Visit:
@@ -191,15 +217,29 @@ def _newer_of_the_same_landing(search: VisitSearch, visit: Visit | None) -> Visi
     return None
 
 
-def _choice(path: ReadyPath[Destination] | None, visit: Visit, button: int | None) -> OfferChoice[Destination]:
-    offers = path.offers.items if path is not None else ()
-    return choose_offer(
-        offers,
-        lambda: path.choose_offer(visit.draw) if path is not None else None,
-        lambda offer: offer.target.offer_id,
-        button,
-        visit.pressed,
-    )
+def _recall_of(search: VisitSearch, route: Route, now_ms: int) -> Recall[Destination] | None:
+    """Return what the visitor's cookie remembers now: it may be more than at the visit, by landing clicks of other tabs."""
+    since = unique_since(search.state, route.campaign, now_ms // 1000)
+    return route.recall(memory_of(search.state, route.campaign.id, since))
+
+
+def _choice(
+    route: Route, visit: Visit, button: int | None, recall: Recall[Destination] | None
+) -> OfferChoice[Destination]:
+    path, offers = route.path(visit.path_id), offers_of_buttons(route, visit.path_id)
+    effects: list[PageEventFlag] = []
+
+    def by_weight() -> Destination | None:
+        if path is None or recall is None:
+            return None if path is None else path.choose_offer(visit.draw)
+        found = choose_again(path.offers, recall.id_of, recall, visit.draw, OFFER_CHOICE)
+        if found[1] in _EFFECT_FLAGS:
+            effects.append(_EFFECT_FLAGS[found[1]])
+        return found[0]
+
+    again = partial(offer_pressed_before, route, visit.path_id)
+    choice = choose_offer(offers, by_weight, again, button, visit.pressed)
+    return choice if not effects else replace(choice, flags=(*choice.flags, *effects))
 
 
 def _screening(edge: Edge, arrival: EdgeRequest) -> Screening | None:
@@ -254,7 +294,7 @@ def _location(
     passing = target.place.pass_query
     if passing is PassQuery.NONE or not arrival.query:
         return location
-    return with_passed_query(location, without_own_parameters(arrival.query), passing)
+    return with_passed_query(location, without_own_parameters(arrival.query), passing, edge.click_id_names)
 
 
 def _landing_name(path: ReadyPath[Destination] | None, landing_id: int) -> str:

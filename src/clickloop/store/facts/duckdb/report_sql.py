@@ -17,7 +17,7 @@ import msgspec
 from clickloop.clock import DAY_MS, HOUR_MS
 from clickloop.report.measure import Measure
 from clickloop.report.period import offsets_of
-from clickloop.report.query import Dimension, DimensionFilter, ReportQuery
+from clickloop.report.query import ANY_MARK, WITH_MARK, Dimension, DimensionFilter, ReportQuery
 from clickloop.report.rate_text import E12
 
 MONEY = ("cost_micros", "revenue_micros", "pending_micros", "rejected_micros")
@@ -34,6 +34,9 @@ _PAIRS = {
 """Columns that identify a version or model. Versions alone would merge Android 14 with iOS 14."""
 
 
+_OTHERWISE_NAMED = {Dimension.STATUS: "status_key", Dimension.MARK: "marks"}
+
+
 class Span(msgspec.Struct, frozen=True):
     """The part of the requested period that has facts, and the time zone of days and hours."""
 
@@ -44,6 +47,8 @@ class Span(msgspec.Struct, frozen=True):
     """Whether any click has marks."""
     has_landings: bool = True
     """Whether any click was sent to a landing. Figures that would all be alike are not worth reading a column for."""
+    has_corrections: bool = True
+    """Whether the marks of any click were corrected."""
 
 
 class Statement(msgspec.Struct, frozen=True):
@@ -117,10 +122,11 @@ def _pieces(
     # Without money: any rate will do, and no further groups by currency and day.
     no_currency = [("currency", "$currency"), ("day", "0")] if several_currencies else []
     clean = "sum(clicks) FILTER (marks IS NULL)" if span.has_marks else "sum(clicks)"
+    recorded = "sum(coalesce(correction, 1))" if span.has_corrections else "count(*)"
     landing_visits = "sum(clicks) FILTER (landing_id IS NOT NULL)" if span.has_landings else "0"
     page_event_keys = "".join(f"{sql} AS {name}, " for name, sql in [*named, *no_currency])
     return f"""
-        SELECT {keys}sum(clicks) AS clicks, sum(clicks) FILTER ("unique") AS unique_clicks, count(*) AS clicks_recorded,
+        SELECT {keys}sum(clicks) AS clicks, sum(clicks) FILTER ("unique") AS unique_clicks, {recorded} AS clicks_recorded,
                {clean} AS clean_clicks, {landing_visits} AS landing_visits,
                sum(clicks) FILTER (offer_id IS NOT NULL) AS offer_visits, sum(cost_micros) AS cost_micros
         FROM facts WHERE {" AND ".join([*for_all, *for_clicks])} {by}
@@ -149,7 +155,8 @@ def _grouped(keys: Sequence[str], statuses: Sequence[str]) -> str:
     counts = _sums((*COUNTS, *statuses))
     money = ", ".join(f"coalesce(sum({name}), 0)::HUGEINT * {E12} AS {name}" for name in MONEY)
     return (
-        f"SELECT {_selected(keys)}{counts}, {money}, NULL::STRUCT(currency VARCHAR)[] AS others FROM pieces {_by(keys)}"  # noqa: S608
+        f"SELECT {_selected(keys)}{counts}, {money}, NULL::STRUCT(currency VARCHAR)[] AS others FROM pieces {_by(keys)} "  # noqa: S608
+        f"{_having(keys, statuses)}"
     )
 
 
@@ -160,7 +167,16 @@ def _grouped_priced(keys: Sequence[str], statuses: Sequence[str]) -> str:
     others = ", ".join(f"{name} := {name}" for name in ("currency", *MONEY))
     any_money = " OR ".join(f"{name} <> 0" for name in MONEY)
     unpriced = f"list(struct_pack({others})) FILTER (rate IS NULL AND ({any_money})) AS others"
-    return f"SELECT {_selected(keys)}{counts}, {money}, {unpriced} FROM priced {_by(keys)}"  # noqa: S608 – names are ours, values are bound
+    having = _having(keys, statuses, " OR others IS NOT NULL")
+    return f"SELECT {_selected(keys)}{counts}, {money}, {unpriced} FROM priced {_by(keys)} {having}"  # noqa: S608 – names are ours, values are bound
+
+
+def _having(keys: Sequence[str], statuses: Sequence[str], otherwise: str = "") -> str:
+    """Return the condition that a group has figures: marks that were corrected leave nothing where a click was before."""
+    if not keys:
+        return ""
+    figures = " OR ".join(f"coalesce(sum({name}), 0) <> 0" for name in (*COUNTS, *statuses, *MONEY))
+    return f"HAVING {figures}{otherwise}"
 
 
 def _sums(names: Sequence[str]) -> str:
@@ -195,8 +211,8 @@ def _columns_of(dimension: Dimension, span: Span) -> tuple[str, ...]:
         return _PAIRS[dimension]
     if dimension.is_number:
         return (f"{dimension.value}_id",)
-    if dimension is Dimension.STATUS:
-        return ("status_key",)
+    if dimension in _OTHERWISE_NAMED:
+        return (_OTHERWISE_NAMED[dimension],)
     if not dimension.is_time:
         return (dimension.value,)
     local = f"(fact_at + {_ahead(span)})"
@@ -231,6 +247,8 @@ def _ahead(span: Span) -> str:
 def _filter(name: str, filter_: DimensionFilter, span: Span, parameters: dict[str, object]) -> str:
     """Return a filter's condition, and add its values to the parameters. An empty text and 0 also match NULL."""
     columns = _columns_of(filter_.dimension, span)
+    if filter_.dimension is Dimension.MARK:
+        return _marks_filter(name, filter_.values, parameters)
     is_number = filter_.dimension.is_number or filter_.dimension.is_time
     parameters[name] = [int(value) if is_number else value for value in filter_.values]
     if len(columns) > 1:
@@ -238,3 +256,15 @@ def _filter(name: str, filter_: DimensionFilter, span: Span, parameters: dict[st
     condition = f"{columns[0]} = ANY(${name}::{'BIGINT' if is_number else 'VARCHAR'}[])"
     matches_null = any(value in ("", "0") for value in filter_.values) and not filter_.dimension.is_time
     return f"({condition} OR {columns[0]} IS NULL)" if matches_null else condition
+
+
+def _marks_filter(name: str, values: Sequence[str], parameters: dict[str, object]) -> str:
+    """Return the condition of a filter on marks, and add its values to the parameters."""
+    if ANY_MARK in values:
+        return "true" if "" in values else "marks IS NOT NULL"
+    parameters[name] = [value for value in values if value and not value.startswith(WITH_MARK)]
+    parameters[f"{name}_with"] = [value.removeprefix(WITH_MARK) for value in values if value.startswith(WITH_MARK)]
+    clean = " OR marks IS NULL" if "" in values else ""
+    return (
+        f"(marks = ANY(${name}::VARCHAR[]){clean} OR list_has_any(string_split(marks, ','), ${name}_with::VARCHAR[]))"
+    )

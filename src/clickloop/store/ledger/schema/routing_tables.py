@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 from clickloop.store.ledger.schema.metadata import metadata, number_column
@@ -92,4 +93,44 @@ flow_versions = Table(  # each saved version, by which the decisions of past cli
     Column("parts", JSON, nullable=False),
     Column("saved_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("flow_id", "version"),
+)
+
+routing_states = Table(  # each published version, by which the decisions of past clicks can be replayed
+    "routing_states",
+    metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("state", JSON, nullable=False),  # setup.routing_state.RoutingState
+    Column("published_at", BigInteger, nullable=False),
+    Index("ix_routing_states_published_at", "published_at"),
+)
+
+cap_spans = Table(  # when the caps of offers were reached, and until when
+    "cap_spans",
+    metadata,
+    number_column(),
+    Column("offer_id", Integer, nullable=False),
+    Column("cap", JSON, nullable=False),  # the setup.offer_cap.OfferCap that was reached
+    Column("instead_id", Integer, nullable=False, server_default="0"),  # where visitors went; 0: out of the rotation
+    Column("counted", BigInteger, nullable=False),  # when it was reached
+    Column("reached_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Index("ix_cap_spans_offer_id", "offer_id", "reached_at"),
+    Index(  # a cap is reached once at a time
+        "ix_cap_spans_open",
+        "offer_id",
+        unique=True,
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+)
+
+learned_weights = Table(  # the evidence behind learned weights
+    "learned_weights",
+    metadata,
+    Column("path_id", Integer, nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("learned_at", BigInteger, nullable=False),
+    Column("evidence", JSON, nullable=False),  # what each item's weight rests on
+    PrimaryKeyConstraint("path_id", "kind", "learned_at"),
+    CheckConstraint("kind IN ('landings', 'offers')", name="kind_known"),
 )

@@ -91,6 +91,7 @@ offers = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
     Column("version", BigInteger, nullable=False, server_default="1"),
+    Column("cap", JSON(none_as_null=True)),  # setup.offer_cap.OfferCap
 )
 
 campaigns = Table(
@@ -117,6 +118,12 @@ campaigns = Table(
     Column("redirect", String(16), nullable=False, server_default="302"),
     Column("redirect_domain", String(253), nullable=False, server_default=""),
     Column("pass_query", String(16), nullable=False, server_default="none"),
+    Column("unique_within_seconds", BigInteger, nullable=False, server_default="86400"),
+    Column("unique_by", String(16), nullable=False, server_default="campaign"),
+    Column("unique_epoch", Integer, nullable=False, server_default="0"),  # raised to reset uniqueness
+    Column("bind", String(16), nullable=False, server_default="none"),
+    Column("rotation", String(16), nullable=False, server_default="random"),
+    Column("marks", JSON, nullable=False, server_default="[]"),  # list of setup.mark.MarkSetting
     CheckConstraint("cost_model IN ('link', 'per_click', 'per_thousand', 'none')", name="cost_model_known"),
     CheckConstraint(
         "(cost_micros IS NOT NULL) = (cost_model IN ('per_click', 'per_thousand'))", name="cost_where_fixed"

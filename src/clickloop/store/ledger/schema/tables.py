@@ -17,12 +17,15 @@ from clickloop.store.ledger.schema.log_tables import (
 from clickloop.store.ledger.schema.metadata import metadata
 from clickloop.store.ledger.schema.people_tables import changes_log, sessions, sign_in_links, tokens, users
 from clickloop.store.ledger.schema.routing_tables import (
+    cap_spans,
     flow_parts,
     flow_references,
     flow_versions,
     flows,
     landings,
+    learned_weights,
     lists,
+    routing_states,
 )
 from clickloop.store.ledger.schema.setup_tables import (
     campaigns,
@@ -36,13 +39,21 @@ from clickloop.store.ledger.schema.setup_tables import (
     statuses,
     traffic_sources,
 )
-from clickloop.store.ledger.schema.work_tables import backtests, bulk_jobs, exports, kept_answers, uploads
+from clickloop.store.ledger.schema.work_tables import (
+    backtests,
+    bulk_jobs,
+    exports,
+    kept_answers,
+    mark_reruns,
+    uploads,
+)
 
 __all__ = [
     "attempts",
     "backtests",
     "bulk_jobs",
     "campaigns",
+    "cap_spans",
     "changes_log",
     "conversion_changes",
     "conversions",
@@ -54,7 +65,9 @@ __all__ = [
     "flows",
     "kept_answers",
     "landings",
+    "learned_weights",
     "lists",
+    "mark_reruns",
     "metadata",
     "networks",
     "notices",
@@ -63,6 +76,7 @@ __all__ = [
     "postbacks",
     "rates",
     "receivers",
+    "routing_states",
     "sessions",
     "settings",
     "settled_segments",

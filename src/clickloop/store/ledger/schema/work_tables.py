@@ -145,3 +145,33 @@ Index(
     sqlite_where=text("finished_at IS NULL"),
     postgresql_where=text("finished_at IS NULL"),
 )
+
+mark_reruns = Table(  # marks judged anew over the past: first a preview, then applied, then perhaps undone
+    "mark_reruns",
+    metadata,
+    Column("rerun_id", String(26), primary_key=True),
+    Column("request", LargeBinary, nullable=False),  # which clicks and marks, as JSON
+    Column("user_id", Integer, nullable=False),  # who requested it; 0: no user, see asked_by
+    Column("asked_by", String(200), nullable=False),
+    Column("stage", String(16), nullable=False),  # what it does or did last
+    Column("state", String(16), nullable=False),  # of that stage
+    Column("total", BigInteger, nullable=False),
+    Column("done", BigInteger, nullable=False),
+    Column("next_cursor", String(200), nullable=False),  # where the next batch begins
+    Column("result", LargeBinary),  # the preview as JSON
+    Column("created_at", BigInteger, nullable=False),
+    Column("applied_at", BigInteger),
+    Column("undone_at", BigInteger),
+    Column("finished_at", BigInteger),  # of the stage
+    Column("error", String(500)),
+    CheckConstraint("stage IN ('preview', 'apply', 'undo')", name="stage_known"),
+    CheckConstraint("state IN ('waiting', 'running', 'finished', 'failed', 'stopped')", name="state_known"),
+    CheckConstraint("(state IN ('waiting', 'running')) = (finished_at IS NULL)", name="ended_has_moment"),
+    CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name="failed_has_error"),
+)
+Index(
+    "ix_mark_reruns_unfinished",
+    mark_reruns.c.rerun_id,
+    sqlite_where=text("finished_at IS NULL"),
+    postgresql_where=text("finished_at IS NULL"),
+)

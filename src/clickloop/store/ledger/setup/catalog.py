@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
+import msgspec
 from sqlalchemy import Connection, Text, cast, func, select
 
 from clickloop.setup.campaign import ClickCost
@@ -16,7 +17,9 @@ from clickloop.setup.catalog import (
     CatalogRow,
 )
 from clickloop.setup.flow import MAX_DEPTH, FlowReferences, references_of
+from clickloop.setup.mark import MarkSetting
 from clickloop.setup.redirect import PassQuery, RedirectMode
+from clickloop.setup.returning import Bind, Rotation, UniqueBy
 from clickloop.store.ledger.schema.tables import (
     campaigns,
     flows,
@@ -92,6 +95,12 @@ def _campaigns(tx: Connection, campaign_ids: Collection[int] | None = None) -> l
             campaigns.c.redirect,
             campaigns.c.redirect_domain,
             campaigns.c.pass_query,
+            campaigns.c.unique_within_seconds,
+            campaigns.c.unique_by,
+            campaigns.c.unique_epoch,
+            campaigns.c.bind,
+            campaigns.c.rotation,
+            campaigns.c.marks,
             func.coalesce(campaigns.c.flow_id, own.c.id, 0).label("flow_id"),
         )
         .join(traffic_sources, traffic_sources.c.id == campaigns.c.source_id)
@@ -119,6 +128,12 @@ def _campaigns(tx: Connection, campaign_ids: Collection[int] | None = None) -> l
             redirect=RedirectMode(row.redirect),
             redirect_domain=row.redirect_domain,
             pass_query=PassQuery(row.pass_query),
+            unique_within_seconds=row.unique_within_seconds,
+            unique_by=UniqueBy(row.unique_by),
+            unique_epoch=row.unique_epoch,
+            bind=Bind(row.bind),
+            rotation=Rotation(row.rotation),
+            marks=msgspec.convert(row.marks, tuple[MarkSetting, ...]),
         )
         for row in found
     ]
@@ -154,15 +169,31 @@ def _lists(tx: Connection, list_ids: Collection[int] | None = None) -> list[Cata
 
 
 def _offers(tx: Connection, offer_ids: Collection[int] | None = None) -> list[CatalogOffer]:
+    columns = (offers.c.id, offers.c.name, offers.c.url, offers.c.network_id, offers.c.cap)
     query = (
-        select(offers.c.id, offers.c.name, offers.c.url, offers.c.network_id, networks.c.name.label("network_name"))
+        select(*columns, networks.c.name.label("network_name"))
         .join(networks, networks.c.id == offers.c.network_id, isouter=True)
         .where(offers.c.archived_at.is_(None))
     )
     if offer_ids is not None:
         query = query.where(offers.c.id.in_(offer_ids))
-    found = tx.execute(query)
-    return [CatalogOffer(row.id, row.name, row.url, row.network_id or 0, row.network_name or "") for row in found]
+    found = [
+        CatalogOffer(
+            row.id,
+            row.name,
+            row.url,
+            row.network_id or 0,
+            row.network_name or "",
+            (row.cap or {}).get("then_offer_id") or 0,
+        )
+        for row in tx.execute(query)
+    ]
+    if offer_ids is not None:
+        # Those that caps send visitors to, which no flow names.
+        known = {*offer_ids, *(offer.id for offer in found)}
+        missing = {offer.alternative_id for offer in found if offer.alternative_id} - known
+        found += _offers(tx, missing) if missing else []
+    return found
 
 
 def _rows(tx: Connection, source_ids: Collection[int] | None = None) -> dict[int, list[CatalogRow]]:

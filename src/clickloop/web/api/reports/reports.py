@@ -43,9 +43,14 @@ class FiguresView(msgspec.Struct, kw_only=True):
     """Figures of a group. Money is in the instance's currency. Ratios are calculated from the group's sums."""
 
     clicks: Annotated[int, Meta(description="Counted clicks, without screened clicks and tests.")]
-    unique_clicks: Annotated[int, Meta(description="Clicks by visitors without our cookie.")]
+    unique_clicks: Annotated[
+        int,
+        Meta(description="Clicks that are a visitor's first within the uniqueness of their campaign."),
+    ]
     clicks_recorded: Annotated[int, Meta(description="Counted and screened clicks.")]
     clean_clicks: Annotated[int, Meta(description="Counted clicks without marks of suspicious traffic.")]
+    marked_clicks: Annotated[int, Meta(description="Counted clicks with marks of suspicious traffic.")]
+    marked_share: Annotated[Percent, Meta(description="Marked clicks ÷ clicks, in percent.")]
     landing_visits: Annotated[int, Meta(description="Counted clicks that were sent to a landing.")]
     landing_views: Annotated[
         int, Meta(description="Loads of pages with the script, reloads included. A view belongs to its click.")

@@ -11,13 +11,17 @@ from clickloop.people.user import Right
 from clickloop.saving import settings as saving
 from clickloop.setup.instance import SavedSettings
 from clickloop.setup.instance_change import (
+    ClickIdParameters,
     Currency,
     Domains,
     FallbackUrl,
+    IpLists,
     KeepDays,
+    MarkSettings,
     PublicUrl,
     SettingsUpdate,
     Storage,
+    UserAgentLists,
     Zone,
 )
 from clickloop.setup.record import Versioned
@@ -41,6 +45,10 @@ class SettingsView(Versioned, frozen=True, kw_only=True):
     time_zone: Zone
     click_keep_days: KeepDays
     ip_storage: Storage
+    click_id_parameters: ClickIdParameters
+    marks: MarkSettings
+    ip_lists: IpLists
+    useragent_lists: UserAgentLists
     saved: Annotated[
         list[str],
         Meta(
