@@ -48,7 +48,7 @@ _NAMES = {
     "source_rules_off": "Source’s postbacks off",
     "test_only": "Accept conversions of test clicks only",
     "txid": "Transaction ID",
-    "unique_by": "Counting clicks on",
+    "unique_by": "Unique on",
     "unique_within_seconds": "A visitor is unique once per",
     "url": "Offer URL",
     "waits_seconds": "Retry delays",

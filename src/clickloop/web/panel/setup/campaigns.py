@@ -74,7 +74,7 @@ UNIQUE_BY = ((UniqueBy.CAMPAIGN.value, "This campaign only"), (UniqueBy.INSTANCE
 
 
 BINDS = (
-    (Bind.NONE.value, "Nothing: they are split like first visitors"),
+    (Bind.NONE.value, "Nothing in particular"),
     (Bind.PATH.value, "The same path"),
     (Bind.LANDING.value, "The same path and landing"),
     (Bind.OFFER.value, "The same path, landing and offer"),
