@@ -42,9 +42,11 @@ def test_after_a_kill_of_the_core_the_learned_weights_and_the_state_that_edges_r
         learning = {"goal": "conversions_per_visit", "delay_hours": 0}
         path_after(tracker, campaign.campaign_id, path | {"learning": learning})
         address = f"paths/{path['id']}/weights"
-        eventually(lambda: tracker.got(address)["state"] == "learned")
+        # At once, or with the next round, a minute later, if the last visits were too young for the first.
+        eventually(lambda: tracker.got(address)["state"] == "learned", 150)
         before, state = tracker.got(address)["splits"], (tmp_path / FILE_NAME).read_bytes()
-        assert sum(item["visits"] for item in before[0]["items"]) == CLICKS
+        # Those of the last moment may be too young to count.
+        assert 0 < sum(item["visits"] for item in before[0]["items"]) <= CLICKS
         kill(tracker.pids()["core"])
         eventually(tracker.api_answers)
         assert (tmp_path / FILE_NAME).read_bytes() == state

@@ -110,13 +110,21 @@ class EdgeProcess:
 
     def _lines(self, stream: str) -> list[bytes]:
         paths = sorted((self.folder / "journal" / stream).glob("*/0*"))
-        lines = [line for path in paths for line in path.read_bytes().splitlines()]
+        lines = [line for path in paths for line in _contents(path).splitlines()]
         return [line for line in lines if not line.startswith(b'{"segment":')]
 
     def close(self) -> None:
         """Stop it."""
         self.process.kill()
         self.process.wait(60)
+
+
+def _contents(path: Path) -> bytes:
+    """Return what a segment contains. The edge may close it meanwhile, which changes its name."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return path.with_suffix(".ndjson").read_bytes()
 
 
 def cookie_of(answer: Answer) -> str:
