@@ -71,7 +71,7 @@ class Visit(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a simulation came to. Values are expected dollars by the true rates, so that luck has no part in them."""
+    """The result of a simulation. Values are expected dollars by the true rates, so that luck has no part in them."""
 
     learned: float
     even: float

@@ -45,7 +45,7 @@ _USERAGENTS = tuple(HEADERS[b"user-agent"].replace(b"SM-A546B", b"SM-A%dB" % (10
 
 
 class Browsers(Enum):
-    """Whether people's browsers store cookies."""
+    """Which browsers people use: those that store cookies, or not."""
 
     COOKIES = "with cookies"
     NO_COOKIES = "without cookies"
@@ -92,7 +92,7 @@ def visits(people: int, count: int, seed: int) -> list[Visit]:
 
 
 class PlainModel:
-    """What should be unique, in dictionaries by person."""
+    """The plain model of uniqueness, in dictionaries by person."""
 
     def __init__(self, browsers: Browsers) -> None:
         self._browsers = browsers

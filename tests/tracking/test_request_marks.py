@@ -14,23 +14,11 @@ from clickloop.setup.flow import FlowParts, OfferShare, Path, Rule
 from clickloop.setup.instance import InstanceSettings, IpStorage
 from clickloop.setup.mark import Mark, MarkSetting
 from clickloop.tracking.take import record_clicks, take_click
+from tests.flows import campaign_in_catalog
 from tests.tracking.test_take import PHONE, an_edge, recorded
 
 HOSTED, HOME = "198.51.100.8", "192.0.2.1"
-CAMPAIGN = CatalogCampaign(
-    id=7,
-    key="Ab12Cd",
-    name="Summer",
-    source_id=3,
-    source_name="Source",
-    active=True,
-    domain="",
-    fallback_url="",
-    cost_micros=None,
-    cost_currency="",
-    rows=(),
-    flow_id=9,
-)
+CAMPAIGN = campaign_in_catalog(fallback_url="", cost_currency="", rows=())
 OFFERS = tuple(CatalogOffer(number, "Offer", f"https://o{number}.example/", 5, "Net") for number in (11, 12))
 PLAIN = FlowParts(default_paths=(Path(id=1, offers=(OfferShare(11, 1),)),))
 BOTS_ELSEWHERE = FlowParts(

@@ -29,6 +29,7 @@ from clickloop.setup.catalog import (
 from clickloop.setup.condition import Condition, Operator, UnknownValue
 from clickloop.setup.flow import FlowParts, LandingShare, OfferShare, Path, PathTarget, Rule, flow_faults
 from clickloop.tracking.take import Edge, take_click
+from tests.flows import campaign_in_catalog
 from tests.tracking.test_take import Paper
 
 FLOWS, CLICKS_PER_FLOW = 500, 20
@@ -228,20 +229,7 @@ def slow_way(parts: FlowParts, click: Click) -> tuple[int, int, int, int]:
 
 
 def edge_of(parts: FlowParts, clicks: Paper, chance: random.Random) -> Edge:
-    campaign = CatalogCampaign(
-        id=7,
-        key="Ab12Cd",
-        name="Summer",
-        source_id=3,
-        source_name="Source",
-        active=True,
-        domain="",
-        fallback_url="https://fallback.example/",
-        cost_micros=None,
-        cost_currency="EUR",
-        rows=(CatalogRow(-1, "external_id"), CatalogRow(0, "cost"), CatalogRow(1, "zone")),
-        flow_id=9,
-    )
+    campaign = campaign_in_catalog()
     catalog = Catalog(
         campaigns=(campaign,),
         offers=tuple(CatalogOffer(number, "Offer", f"https://o{number}.example/", 5, "Net") for number in (11, 12)),

@@ -23,7 +23,7 @@ from clickloop.store.journal.writer import JournalFull
 from clickloop.text import unescape_bytes
 from clickloop.tracking.receiving import take_notice
 from clickloop.tracking.take import Edge, record_clicks, take_click
-from tests.flows import flow_in_catalog
+from tests.flows import flow_in_catalog, campaign_in_catalog
 
 NOW = 1_800_000_000_000
 PHONE = b"Mozilla/5.0 (Linux; Android 14; SM-A546B) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129.0.0.0 Mobile Safari/537.36"
@@ -70,20 +70,7 @@ def an_edge(
     url: str = "https://offer.example/?s={clickid}&x={externalid}&z={zone}", **changes: object
 ) -> tuple[Edge, Paper, Paper]:
     """Return an edge with one campaign ``Ab12Cd``, whose source has the rows external_id, cost and zone (V1)."""
-    campaign = CatalogCampaign(
-        id=7,
-        key="Ab12Cd",
-        name="Summer",
-        source_id=3,
-        source_name="Source",
-        active=True,
-        domain="",
-        fallback_url="https://fallback.example/",
-        cost_micros=None,
-        cost_currency="EUR",
-        rows=(CatalogRow(-1, "external_id"), CatalogRow(0, "cost"), CatalogRow(1, "zone")),
-        flow_id=9,
-    )
+    campaign = campaign_in_catalog()
     campaign = msgspec.structs.replace(campaign, **changes)
     catalog = Catalog((campaign,), (CatalogOffer(11, "Offer", url, 5, "Net"),), flows=(flow_in_catalog((11, 1)),))
     clicks, notices = Paper(), Paper()

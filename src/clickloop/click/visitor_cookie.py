@@ -74,7 +74,7 @@ class SeenCampaign(msgspec.Struct, frozen=True, array_like=True, gc=False):
     landing_id: int = 0
     offer_id: int = 0
     memory: Memory | None = None
-    """What the campaign remembers, if it treats returning visitors in a way of its own."""
+    """The memory of the campaign, if it uses bind or rotation."""
 
 
 class VisitorState(msgspec.Struct, frozen=True, array_like=True, gc=False):

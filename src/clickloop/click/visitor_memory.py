@@ -1,4 +1,4 @@
-"""What a visitor's cookie remembers of a campaign that treats returning visitors in a way of its own. Pure."""
+"""The memory in a visitor's cookie of a campaign that uses bind or rotation. Pure."""
 
 from msgspec.structs import replace
 

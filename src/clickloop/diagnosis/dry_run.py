@@ -67,7 +67,7 @@ def simulate_visit(
         assert source is not None, f"campaign {campaign.id} names a traffic source that is not in the ledger"
         state = latest_routing_state(tx)
         catalog = with_learned_flows(read_catalog(tx, place.own_hosts), state)
-        # An offer that was asked for is tried even if its cap is reached. The weights are in the catalog already.
+        # A requested offer is tried even if its cap is reached. The weights are in the catalog already.
         caps = RoutingState(state.version, state.capped) if invented.offer_id is None else NO_STATE
         setting = SimulationSetup(campaign, source, catalog, Routes(catalog, place.fallback_url, caps), place, caps)
         click_ids = ClickIds(UNUSED_KEY)

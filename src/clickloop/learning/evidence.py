@@ -1,4 +1,4 @@
-"""What is counted of a learning path's landings and offers, and the evidence that is kept with each weight. Records only."""
+"""The counts of a learning path's landings and offers, and the evidence stored with each weight. Records only."""
 
 from typing import Annotated, NamedTuple
 
@@ -44,7 +44,7 @@ class DelayedItem(NamedTuple):
 
 
 class Delays(msgspec.Struct, frozen=True):
-    """How long an item's conversions (or landing clicks) took. ``delay_ms``: four of five took no longer."""
+    """The delays of an item's conversions (or landing clicks). ``delay_ms``: four of five took no longer."""
 
     count: int
     delay_ms: int

@@ -21,7 +21,7 @@ MICROS = 1_000_000
 
 
 class Prior(msgspec.Struct, frozen=True):
-    """What is assumed of an item before its first visit: one success at the path's average rate, and the average payout."""
+    """The assumption about an item before its first visit: one success at the path's average rate, and the average payout."""
 
     rate: float
     payout: float
@@ -31,7 +31,7 @@ class Prior(msgspec.Struct, frozen=True):
 
 
 class Belief(msgspec.Struct, frozen=True):
-    """What is known of an item: the Beta distribution of its rate, and mean and variance of the estimate of its mean payout."""
+    """The estimate for an item: the Beta distribution of its rate, and mean and variance of the estimate of its mean payout."""
 
     alpha: float
     beta: float

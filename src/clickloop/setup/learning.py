@@ -13,7 +13,7 @@ MAX_LEAST_SHARE = 50
 
 
 class ItemKind(enum.StrEnum):
-    """What a path chooses among."""
+    """The kind of item that a path chooses among."""
 
     LANDINGS = "landings"
     OFFERS = "offers"
@@ -25,7 +25,7 @@ class ItemKind(enum.StrEnum):
 
 
 class Goal(enum.StrEnum):
-    """What a learning path aims for."""
+    """The goal of a learning path."""
 
     REVENUE_PER_VISIT = "revenue_per_visit"
     CONVERSIONS_PER_VISIT = "conversions_per_visit"
@@ -34,7 +34,7 @@ class Goal(enum.StrEnum):
 
 
 class Learning(msgspec.Struct, frozen=True, kw_only=True):
-    """How a path learns."""
+    """The settings of a learning path."""
 
     goal: Annotated[Goal, Meta(description="What is compared.")] = Goal.REVENUE_PER_VISIT
     window_hours: Annotated[int, Meta(description="Hours of visits that count.", examples=[72])] = 72

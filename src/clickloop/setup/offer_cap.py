@@ -16,7 +16,7 @@ MAX_STATUSES = 50
 
 
 class CapUnit(enum.StrEnum):
-    """What a cap counts."""
+    """The unit that a cap counts."""
 
     CONVERSIONS = "conversions"
     CLICKS = "clicks"

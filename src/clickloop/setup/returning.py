@@ -15,7 +15,7 @@ class UniqueBy(enum.StrEnum):
 
 
 class Bind(enum.StrEnum):
-    """What a returning visitor gets again, if it is still served."""
+    """The part of the previous route that a returning visitor gets again, if it is still served."""
 
     NONE = "none"
     PATH = "path"
@@ -26,8 +26,8 @@ class Bind(enum.StrEnum):
 
 
 class Rotation(enum.StrEnum):
-    """How a returning visitor who is not bound is split among paths, landings and offers."""
+    """The way in which a returning visitor who is not bound is split among paths, landings and offers."""
 
     RANDOM = "random"
     UNSEEN = "unseen"
-    """What the visitor has not seen yet comes first."""
+    """Items that the visitor has not seen yet come first."""

@@ -75,7 +75,7 @@ def settle_clicks(
 
 
 class _Loading(msgspec.Struct, frozen=True):
-    """What loading segments works with. ``damages`` is added to."""
+    """The parameters of loading segments. ``damages`` is added to."""
 
     reader: JournalReader
     facts: FactsStore

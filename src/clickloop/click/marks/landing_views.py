@@ -1,4 +1,4 @@
-"""What happened on landings, as far as late marks depend on it. Pure."""
+"""Events on landings that late marks depend on. Pure."""
 
 import msgspec
 
@@ -12,15 +12,15 @@ LandingDay = tuple[int, int]
 
 
 class LandingWatch(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened on landings after ``since``, up to ``until``, that a late mark may be given for."""
+    """The events on landings after ``since``, up to ``until``, that late marks may be given for."""
 
     since: int
     until: int
     campaign_ids: tuple[int, ...] = ()
     wait_ms: tuple[int, ...] = ()
-    """How long a view may take after the visit, in the same order; 0: nobody waits for one."""
+    """Maximum time from a visit to its view, in the same order; 0: no view is expected."""
     usual_wait_ms: int
-    """How long it may take in other campaigns."""
+    """Maximum time in other campaigns."""
 
 
 class ReportedViews:

@@ -27,7 +27,7 @@ class MarkBatch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MarkProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a job is: its batches that are in the facts, and have not been undone."""
+    """The progress of a job: its batches that are in the facts and have not been undone."""
 
     batches: int = 0
     last_click_id: str = ""

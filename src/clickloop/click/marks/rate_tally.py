@@ -49,7 +49,7 @@ def thresholds_of(settings: Iterable[MarkSetting]) -> RateThresholds:
 
 
 class RatedClick(NamedTuple):
-    """What the tally reads of a click. ``address`` and ``visitor`` are compared as they are; an empty one is not counted."""
+    """The fields of a click that the tally reads. ``address`` and ``visitor`` are compared as they are; an empty one is not counted."""
 
     at: int
     campaign_id: int

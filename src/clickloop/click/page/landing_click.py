@@ -100,7 +100,7 @@ def choose_offer(
 ) -> OfferChoice[Offer]:
     """Return the offer behind a button.
 
-    ``offers``: the path's offers that are in use, in order; None for one whose cap is reached and that no other offer stands in for.
+    ``offers``: the path's offers that are in use, in order; None for one whose cap is reached and whose visitors no other offer takes.
     ``by_weight``: returns the offer of the click's draw. ``again``: returns an offer by its id while it is in use. ``button``: as from
     ``button_of``. ``pressed``: buttons pressed before, with their offers. Each leads to the same offer again while it is in use.
     """

@@ -48,7 +48,7 @@ class PageEventFlag(Explained):
     )
     CAP_REACHED = (
         "cap_reached",
-        "The cap of the button's offer was reached, and no other offer stands in for it. One of the path's other offers was chosen.",
+        "The cap of the button's offer was reached, and no other offer takes its visitors. One of the path's other offers was chosen.",
     )
     SAME_OFFER = "same_offer", "Returning visitor: the same offer as before."
     UNSEEN_OFFER = "unseen_offer", "Returning visitor: the offers that they had seen were left out."

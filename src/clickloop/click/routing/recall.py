@@ -1,4 +1,4 @@
-"""What a campaign remembers of a returning visitor, and how it affects their route. Pure.
+"""A campaign's memory of a returning visitor, and its effect on their route. Pure.
 
 The memory is in the visitor's signed cookie. A click stores what was used of it, so that its route can be explained and replayed.
 """
@@ -14,13 +14,13 @@ from clickloop.setup.returning import Bind, Rotation
 Item = TypeVar("Item")
 
 PATH_CHOICE, LANDING_CHOICE, OFFER_CHOICE = 1, 2, 3
-"""What is chosen; also numbers a draw's sub-draws."""
+"""The thing that is chosen; also numbers a draw's sub-draws."""
 MAX_SEEN = 30  # of each kind: more would displace the visitor's other campaigns from the cookie
 _MAX_DIGITS = 18
 
 
 class Memory(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a visitor was shown in a campaign within its uniqueness window.
+    """The path, landings and offers that a visitor was shown in a campaign within its uniqueness window.
 
     ``paths``: those of the previous visit, one per flow that it passed through. ``landing_id``, ``offer_id``: the latest; 0 for none.
     ``seen_…``: latest first, at most ``MAX_SEEN``.
@@ -46,7 +46,7 @@ class Shown(msgspec.Struct, frozen=True, gc=False):
 
 
 class RecallEffect(Explained):
-    """How a choice depended on the visitor's previous visits."""
+    """The effect of the visitor's previous visits on a choice."""
 
     SAME = "same", "The visitor got the same again."
     NOT_AGAIN = "not_again", "What the visitor got before is not served here, so the choice was made by weight."
@@ -55,7 +55,7 @@ class RecallEffect(Explained):
 
 
 class Recall(msgspec.Struct, Generic[Item], frozen=True, gc=False):
-    """How a campaign treats returning visitors, and what the cookie of one of them remembers. ``id_of``: the id of a landing or offer."""
+    """A campaign's settings for returning visitors, and the cookie's memory of one of them. ``id_of``: the id of a landing or offer."""
 
     bind: Bind
     rotation: Rotation

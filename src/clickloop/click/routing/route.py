@@ -33,7 +33,7 @@ class Routing(msgspec.Struct, frozen=True, gc=False):
     dead_end: PathPlace | None = None
     """The flow and the rule that had no destination, so that the visitor goes to the fallback."""
     memory: Memory | None = None
-    """What to remember of a visitor, if the campaign does."""
+    """The memory to keep of a visitor; None if the campaign keeps none."""
 
 
 def hops_text(hops: Iterable[RouteStep]) -> str:
@@ -92,7 +92,7 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     counts_visits: bool = False
     """Whether a condition compares the number of the visit."""
     uniqueness: dict[str, object] = {}
-    """What the journal's lines say of the campaign's uniqueness where it differs from the default."""
+    """The campaign's uniqueness settings that differ from the default, for the journal's lines."""
     remembers: bool = False
     """Whether the visitor's signed cookie affects the route by what the campaign remembers, see ``recall``."""
     marks: int = 0

@@ -1,4 +1,4 @@
-"""What a visitor is shown on their way, for the memory of returning visitors. Pure."""
+"""The path, landing and offer that a visitor is shown, for the memory of returning visitors. Pure."""
 
 from clickloop.click.routing.destination import Destination
 from clickloop.click.routing.flow import Choice, ReadyFlow, ReadyPath

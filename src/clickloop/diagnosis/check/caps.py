@@ -22,7 +22,7 @@ OUT_OF_REACH = 100
 
 
 class CapEvidence(msgspec.Struct, frozen=True, kw_only=True):
-    """What an offer with a cap got in the examined days."""
+    """The traffic of an offer with a cap in the examined days."""
 
     visits: int = 0
     conversions: int = 0

@@ -59,7 +59,7 @@ class CheckEvidence(msgspec.Struct, frozen=True, kw_only=True):
     holdups: Holdups = Holdups()
     landings: tuple[LandingEvidence, ...] = ()
     caps: Mapping[int, CapEvidence] = {}
-    """What offers with a cap got, by offer."""
+    """The traffic of offers with a cap, by offer."""
     learning: tuple[LearningEvidence, ...] = ()
     checked_at: int = 0
     """The time of the check in Unix milliseconds."""

@@ -31,7 +31,7 @@ _REMEDIES = {
 
 
 class LearningEvidence(msgspec.Struct, frozen=True, kw_only=True):
-    """What the visits of a path's landings or offers came to. ``shortest_delay_ms``: the lowest age at which visits count."""
+    """The results of the visits of a path's landings or offers. ``shortest_delay_ms``: the lowest age at which visits count."""
 
     path_id: int
     kind: ItemKind

@@ -11,7 +11,7 @@ from clickloop.setup.learning import ItemKind
 from clickloop.setup.routing_state import RoutingState
 
 Learned = Mapping[tuple[int, ItemKind], LearnedSplit]
-"""What was learned last at that time, by path and kind."""
+"""The latest weights at that time, by path and kind."""
 
 
 def with_evidence(route: RouteExplanation, state: RoutingState, learned: Learned) -> RouteExplanation:

@@ -123,7 +123,7 @@ class ExplainedShare(msgspec.Struct, frozen=True, kw_only=True):
     user_weight: int | None = None
     """The weight that the user had set where a learned one was in force."""
     evidence: str = ""
-    """What the learned weight rested on."""
+    """The evidence behind the learned weight."""
 
 
 class ExplainedPath(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,7 +147,7 @@ class RecallPart(enum.StrEnum):
 
 
 class ExplainedRecall(msgspec.Struct, frozen=True, kw_only=True):
-    """How a part of the route depended on the visitor's previous visits. ``chosen``: its name; empty if it was not drawn."""
+    """The effect of the visitor's previous visits on a part of the route. ``chosen``: its name; empty if it was not drawn."""
 
     part: RecallPart
     effect: RecallEffect

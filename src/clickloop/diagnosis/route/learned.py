@@ -24,7 +24,7 @@ from clickloop.text import readable
 
 
 class LearningProgress(Explained):
-    """How far a path has come with learning."""
+    """A path's progress in learning."""
 
     OFF = "off", "The path does not learn: the weights are yours."
     LEARNED = "learned", "The weights follow what each landing or offer earned."

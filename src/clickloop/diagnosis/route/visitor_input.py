@@ -58,7 +58,7 @@ _ALWAYS_KNOWN = {"unique": "yes", "visit_number": "1"}
 
 
 class PreviousVisits(msgspec.Struct, frozen=True, kw_only=True):
-    """What the cookie of a described visitor remembers of the campaign. Ids of 0 mean none."""
+    """The memory of the campaign in a described visitor's cookie. Ids of 0 mean none."""
 
     path_id: Annotated[int, Meta(ge=0, description="Path of the previous visit.")] = 0
     landing_id: Annotated[int, Meta(ge=0, description="Landing that they saw last.")] = 0

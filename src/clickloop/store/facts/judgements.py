@@ -1,4 +1,4 @@
-"""What settling decides about clicks beyond what their lines say, and the visitors that it has seen."""
+"""The decisions of settling about clicks beyond their lines, and the visitors that it has seen."""
 
 import msgspec
 

@@ -34,7 +34,7 @@ KEEP_DAYS = 30
 
 
 class LearningSetup(msgspec.Struct, frozen=True, kw_only=True):
-    """What the ledger knows of learning paths. ``rates``: trillionths of the instance's currency by currency."""
+    """The learning paths in the ledger. ``rates``: trillionths of the instance's currency by currency."""
 
     splits: Sequence[Split]
     rates: Mapping[str, int]

@@ -70,7 +70,7 @@ class PastJudge:
         if not found and not click.marks:
             return None
         has_now = _marks_of(click.marks)
-        # What cannot be known any more stays as it was judged when it could.
+        # A mark that cannot be judged any more stays as it was judged when it could.
         judged = self.marks if click.ip else self.marks - BY_ADDRESS
         gained, lost = found & judged - has_now, has_now & judged - found
         if not gained and not lost:

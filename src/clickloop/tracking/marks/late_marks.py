@@ -20,7 +20,7 @@ IDLE_MS = 10 * MINUTE_MS
 """While nothing happens, how far it has judged is stored this often: each time is a commit."""
 
 CLOCK_AHEAD_MS = DAY_MS
-"""How far back it judges anew once a clock that was ahead is right again. Judging a click a second time changes nothing."""
+"""The period judged anew once a clock that was ahead is right again. Judging a click a second time changes nothing."""
 
 SettledTo = Callable[[], int | None]
 """Returns the moment up to which a stream is settled; None if unknown."""

@@ -60,7 +60,7 @@ class RerunOrder(msgspec.Struct, kw_only=True):
 
 
 class MarkTallyView(msgspec.Struct, kw_only=True):
-    """How many clicks gain and lose a mark."""
+    """The numbers of clicks that gain and lose a mark."""
 
     mark: Mark
     before: Annotated[int, Meta(description="Clicks that have it before.")]
@@ -90,7 +90,7 @@ class CampaignTallyView(msgspec.Struct, kw_only=True):
 
 
 class RerunResultView(msgspec.Struct, kw_only=True):
-    """What a rerun changes."""
+    """The changes that a rerun makes."""
 
     judged: int
     changed: int

@@ -1,4 +1,4 @@
-"""What a rerun of marks changes: the result of its preview. Records only."""
+"""The result of previewing a rerun of marks. Records only."""
 
 from collections.abc import Iterable
 
@@ -14,7 +14,7 @@ MAX_CAMPAIGNS = 50
 
 
 class MarkTally(msgspec.Struct, frozen=True):
-    """How many clicks gain and lose a mark, and have it before."""
+    """The numbers of clicks that gain and lose a mark, and that have it before."""
 
     mark: Mark
     before: int = 0

@@ -77,7 +77,7 @@ class DuckDbFacts(DatabaseConnections):
         self._spool = spool
         self._forgotten: list[str] = []
         self.learning = DuckDbLearningFacts(self._reading_plainly)
-        """What learning paths earned."""
+        """The counts behind learning paths."""
         self.offer_visits = DuckDbOfferVisitCounts(self._reading_plainly)
         """The visitors that offers got."""
         self._known = {row[0] for row in self._writer.execute("SELECT segment FROM loaded_segments").fetchall()}

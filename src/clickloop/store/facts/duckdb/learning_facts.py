@@ -1,4 +1,4 @@
-"""What the landings and offers of learning paths earned, summed by the engine: no row of a click leaves it."""
+"""The counts of the landings and offers of learning paths, summed by the engine: no row of a click leaves it."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -76,7 +76,7 @@ SELECT kind, item_id, by_landing_click, count(*), quantile_disc(delay, $percenti
 
 
 class DuckDbLearningFacts:
-    """What learning paths earned, in a DuckDB file."""
+    """The counts behind learning paths, in a DuckDB file."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading

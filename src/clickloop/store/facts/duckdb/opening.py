@@ -115,7 +115,7 @@ def _create_mark_tables(database: duckdb.DuckDBPyConnection) -> None:
         "marks_before VARCHAR NOT NULL, marks_after VARCHAR NOT NULL, corrected_at BIGINT NOT NULL)"
     )
     database.execute("CREATE TABLE IF NOT EXISTS late_marks (judged_to BIGINT NOT NULL)")
-    # What a file of an older version has is left as it is, until a rerun is asked for.
+    # The marks in a file of an older version stay as they are until a rerun.
     database.execute(
         "INSERT INTO late_marks SELECT coalesce(max(fact_at), 0) FROM facts HAVING NOT EXISTS (FROM late_marks)"
     )

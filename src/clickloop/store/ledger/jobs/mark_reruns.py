@@ -12,7 +12,7 @@ from clickloop.store.ledger.schema.tables import mark_reruns
 
 
 class RerunStage(enum.StrEnum):
-    """What a rerun does, or did last."""
+    """The current or last stage of a rerun."""
 
     PREVIEW = "preview"
     APPLY = "apply"
@@ -36,7 +36,7 @@ class MarkRerun(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str = ""
     """The last click id that was judged."""
     result: bytes | None = None
-    """That of the preview as JSON."""
+    """The preview's result as JSON."""
     created_at: int
     applied_at: int | None = None
     """When applying it began."""

@@ -139,7 +139,7 @@ def _show(
 
 
 class _SeenBefore(msgspec.Struct):
-    """What a visitor may have seen: pairs of id and name."""
+    """The items that a visitor may have seen: pairs of id and name."""
 
     paths: list[tuple[int, str]]
     landings: list[tuple[int, str]]

@@ -36,7 +36,7 @@ class PathDraft(msgspec.Struct, frozen=True, kw_only=True):
     redirect: str = ""
     pass_query: str = ""
     goal: str = ""
-    """What it learns towards; empty: its weights are fixed."""
+    """Its goal; empty: its weights are fixed."""
     window_hours: str = str(_LEARNING.window_hours)
     least_share: str = str(_LEARNING.least_share)
     delay_hours: str = ""

@@ -97,7 +97,7 @@ class PathView(msgspec.Struct, frozen=True, kw_only=True):
     destination: str
     """Where a closed one without weights leads."""
     weights: PathWeightsView | None
-    """What it has learned; None: it does not learn, or is new."""
+    """Its learned weights; None: it does not learn, or is new."""
 
 
 class RuleEditorView(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""What the paths of a flow's form have learned."""
+"""The learned weights of the paths in a flow's form."""
 
 from collections.abc import Iterable, Mapping
 
@@ -13,7 +13,7 @@ from clickloop.web.panel.routing.flow_draft import PathDraft, path_tree
 from clickloop.web.panel.setup.setup_choices import number_of
 
 Weights = Mapping[int, PathWeightsView]
-"""What paths have learned, by id."""
+"""The learned weights of paths, by id."""
 LANDING_GOALS = tuple((goal.value, f"Learn: {name}") for goal, name in GOALS.items())
 LEARNING_GOALS = tuple(one for one in LANDING_GOALS if one[0] != Goal.LANDING_CTR)
 
