@@ -8,7 +8,7 @@ from clickloop.click.place import NOWHERE, Place
 from clickloop.click.routing.routes import Routes
 from clickloop.click.visitor import Visitors
 from clickloop.edge.message import HttpRequest
-from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogFlow, CatalogList, CatalogOffer
+from clickloop.setup.catalog import Catalog, CatalogFlow, CatalogList, CatalogOffer
 from clickloop.setup.condition import Condition, Operator
 from clickloop.setup.flow import FlowParts, OfferShare, Path, Rule
 from clickloop.setup.instance import InstanceSettings, IpStorage

@@ -19,12 +19,10 @@ from clickloop.edge.message import HttpRequest
 from clickloop.record_id import RecordIds
 from clickloop.setup.catalog import (
     Catalog,
-    CatalogCampaign,
     CatalogFlow,
     CatalogLanding,
     CatalogList,
     CatalogOffer,
-    CatalogRow,
 )
 from clickloop.setup.condition import Condition, Operator, UnknownValue
 from clickloop.setup.flow import FlowParts, LandingShare, OfferShare, Path, PathTarget, Rule, flow_faults

@@ -18,12 +18,12 @@ from clickloop.click_id import ClickId, ClickIds
 from clickloop.conversion.notice import Channel, RawNotice, RefusalReason
 from clickloop.edge.message import HttpRequest
 from clickloop.record_id import RecordIds
-from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow
+from clickloop.setup.catalog import Catalog, CatalogOffer, CatalogRow
 from clickloop.store.journal.writer import JournalFull
 from clickloop.text import unescape_bytes
 from clickloop.tracking.receiving import take_notice
 from clickloop.tracking.take import Edge, record_clicks, take_click
-from tests.flows import flow_in_catalog, campaign_in_catalog
+from tests.flows import campaign_in_catalog, flow_in_catalog
 
 NOW = 1_800_000_000_000
 PHONE = b"Mozilla/5.0 (Linux; Android 14; SM-A546B) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129.0.0.0 Mobile Safari/537.36"
