@@ -36,8 +36,8 @@ class Flag(Explained):
     RECOGNISED = (
         "recognised",
         (
-            "The visitor came with no cookie of ours that knew them, so rules took the visit for unique. Counting the click, "
-            "we recognised the visitor by the day's hash of address and user agent, or by a copy of the cookie."
+            "No cookie showed that the visitor had been here before, so rules treated the click as unique. When it was counted, the "
+            "visitor was recognised by the day's hash of address and user agent, or by a copied cookie."
         ),
     )
 

@@ -24,11 +24,11 @@ def overshoot_sentence(cap: OfferCap, per_second: float) -> str:
     more = -(-per_second * SECONDS_TO_TAKE_EFFECT // 1)
     rate = f", about {counted_words(int(more), cap)} at the present rate" if more >= 1 else ""
     under_way = (
-        " Visitors whom the offer already has may still convert after that, and these conversions count, too."
+        " Visitors already sent to the offer may still convert, and those conversions count, too."
         if cap.of is CapUnit.CONVERSIONS
         else ""
     )
     return (
-        "A reached cap is in force within a second, so the offer may get what comes in one second more"
+        "A reached cap takes effect within a second, so the offer may get one more second of traffic"
         f"{rate}.{under_way}"
     )
