@@ -29,6 +29,5 @@ def overshoot_sentence(cap: OfferCap, per_second: float) -> str:
         else ""
     )
     return (
-        "A reached cap takes effect within a second, so the offer may get one more second of traffic"
-        f"{rate}.{under_way}"
+        f"A reached cap takes effect within a second, so the offer may get one more second of traffic{rate}.{under_way}"
     )
