@@ -106,7 +106,7 @@ def test_the_count_of_a_past_span_follows_late_rejections(capped: CappedOffers, 
 def test_the_possible_overshoot_is_stated_in_words(capped: CappedOffers, instance: "Instance") -> None:
     capped.cap(1, amount=100)
     assert instance.got("offers/1/cap")["overshoot"].startswith("A reached cap takes effect within a second")
-    assert "already has may still convert" in instance.got("offers/1/cap")["overshoot"]
+    assert "already sent to the offer may still convert" in instance.got("offers/1/cap")["overshoot"]
     capped.cap(1, amount=100, of="clicks")
     assert "convert" not in instance.got("offers/1/cap")["overshoot"]
 
