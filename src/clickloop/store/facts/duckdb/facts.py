@@ -31,6 +31,8 @@ from clickloop.store.facts.duckdb.connections import Connections, plain_errors
 from clickloop.store.facts.duckdb.conversions import load_lines
 from clickloop.store.facts.duckdb.corrected import CORRECTED, CORRECTED_MARKS
 from clickloop.store.facts.duckdb.correcting import forget_deleted
+from clickloop.store.facts.duckdb.cost_facts import DuckDbCostFacts
+from clickloop.store.facts.duckdb.cost_rows import forget_deleted as forget_deleted_shares
 from clickloop.store.facts.duckdb.few_files import few_files
 from clickloop.store.facts.duckdb.mark_facts import DuckDbMarkFacts
 from clickloop.store.facts.duckdb.opening import open_database
@@ -76,6 +78,8 @@ class DuckDbFacts(Connections):
         self._known = {row[0] for row in self._writer.execute("SELECT segment FROM loaded_segments").fetchall()}
         self.marks = DuckDbMarkFacts(self._reading_plainly, self._writing_plainly)
         """The marks of clicks."""
+        self.costs = DuckDbCostFacts(self._reading_plainly, self._writing_plainly)
+        """The cost that was entered."""
 
     @classmethod
     def open(cls, path: Path, memory_limit_mb: int = MEMORY_LIMIT_MB, threads: int = 1) -> Self:
@@ -260,6 +264,7 @@ class DuckDbFacts(Connections):
                     "DELETE FROM facts WHERE status_key IS NULL AND click_at < $until_at", {"until_at": until_at}
                 ).fetchone()
                 forget_deleted(writer, base32_time(until_at))
+                forget_deleted_shares(writer, base32_time(until_at))
             return int(deleted[0]) if deleted else 0
 
     def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:

@@ -46,6 +46,8 @@ class Span(msgspec.Struct, frozen=True):
     """Whether any click was sent to a landing. Figures that would all be alike are not worth reading a column for."""
     has_corrections: bool = True
     """Whether the marks of any click were corrected."""
+    has_costs: bool = True
+    """Whether any cost was entered."""
 
 
 class Statement(msgspec.Struct, frozen=True):
@@ -110,8 +112,10 @@ def _pieces(
         (for_conversions if filter_.dimension is Dimension.STATUS else for_all).append(condition)
     for_clicks = ["clicks IS NOT NULL", "screening IS DISTINCT FROM 'test'"]
     for_page_events = ["landing_views IS NOT NULL"]
+    # Cost of conversions has their status, and is summed with them.
+    for_costs = ["cost_entry_id IS NOT NULL", "status_key IS NULL"]
     if Dimension.STATUS in query.group_by:
-        for_clicks = for_page_events = ["false"]
+        for_clicks = for_page_events = for_costs = ["false"]
     currency = [("currency", "currency"), ("day", _DAY_OF_PIECE)] if several_currencies else []
     grouping = [*named, *currency]
     keys = "".join(f"{sql} AS {name}, " for name, sql in grouping)
@@ -121,6 +125,11 @@ def _pieces(
     clean = "sum(clicks) FILTER (marks IS NULL)" if span.has_marks else "sum(clicks)"
     recorded = "sum(coalesce(correction, 1))" if span.has_corrections else "count(*)"
     landing_visits = "sum(clicks) FILTER (landing_id IS NOT NULL)" if span.has_landings else "0"
+    costs = f"""
+        UNION ALL BY NAME
+        SELECT {keys}sum(cost_micros) AS cost_micros
+        FROM facts WHERE {" AND ".join([*for_all, *for_costs])} {by}
+    """  # noqa: S608 – names are ours, values are bound
     page_event_keys = "".join(f"{sql} AS {name}, " for name, sql in [*named, *no_currency])
     return f"""
         SELECT {keys}sum(clicks) AS clicks, sum(clicks) FILTER ("unique") AS unique_clicks, {recorded} AS clicks_recorded,
@@ -134,6 +143,7 @@ def _pieces(
         SELECT {page_event_keys}sum(landing_views) AS landing_views, sum(landing_clicks) AS landing_clicks,
                sum(offer_visits) AS offer_visits, sum(events) AS events
         FROM facts WHERE {" AND ".join([*for_all, *for_page_events])} {by}
+        {costs if span.has_costs else ""}
     """  # noqa: S608 – names are ours, values are bound
 
 
@@ -143,7 +153,7 @@ _DAY_OF_PIECE = f"CASE WHEN currency = $currency THEN 0 ELSE fact_at // {DAY_MS}
 def _conversion_sums(statuses: Sequence[str]) -> str:
     sums = [f"sum(conversions) FILTER (counts_as = '{name}') AS {name}" for name in CONVERSION_COUNTS]
     sums += [f"sum(conversions) FILTER (status_key = ${name}) AS {name}" for name in statuses]
-    sums += [f"sum({name}) AS {name}" for name in MONEY[1:]]
+    sums += [f"sum({name}) AS {name}" for name in MONEY]
     return ", ".join(sums)
 
 
