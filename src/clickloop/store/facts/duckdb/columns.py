@@ -21,7 +21,7 @@ CLICK_FIELDS = tuple(SqlColumn(field.name, _SQL_TYPES[field.type]) for field in 
 """The fields of a click, in order. In the table an absent field is NULL, and ``at`` is called ``click_at``."""
 
 MEASURES = (
-    SqlColumn("kind", "VARCHAR"),  # click, conversion, a value of PageEventKind, or mark for the rows of a correction
+    SqlColumn("kind", "VARCHAR"),  # click, conversion, a value of PageEventKind, cost, or mark for the rows of a correction
     SqlColumn("fact_at", "BIGINT"),  # when it happened; Unix milliseconds like all ..._at
     SqlColumn("recorded_at", "BIGINT"),
     # The click of any other row. Its click_id is NULL, so that row groups can be skipped by click_id.
@@ -48,7 +48,11 @@ MEASURES = (
     SqlColumn("button", "BIGINT"),
     SqlColumn("found_by", "VARCHAR"),
     SqlColumn("loaded_ms", "BIGINT"),
-    SqlColumn("cost_entry_id", "BIGINT"),  # of the entry that a row of cost comes from
+    # Of rows of entered cost, see ``cost_rows``. NULL on the costs of links and models.
+    SqlColumn("cost_entry_id", "BIGINT"),
+    SqlColumn("entry_micros", "BIGINT"),
+    SqlColumn("beneath_entry_id", "BIGINT"),
+    SqlColumn("beneath_micros", "BIGINT"),
     # Of the two rows that move a row to the click's new marks: -1 for the one under the old marks, 1 for the one under the new.
     SqlColumn("correction", "BIGINT"),
 )

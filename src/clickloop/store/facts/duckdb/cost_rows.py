@@ -1,6 +1,8 @@
-"""The rows of entered cost in DuckDB: for each click, one that takes back what counted before and one that adds what counts now.
+"""The rows of entered cost in DuckDB: for each click, what an entry adds and what it takes back of what counted before.
 
-The dimensions are copied from the click's own row, with its marks of today.
+Both are in one row if they are in one currency, since writing rows is what takes time. ``cost_micros`` is what reports add up;
+``entry_micros`` is the part of ``cost_entry_id``, ``beneath_micros`` that of ``beneath_entry_id`` (0: the link or the campaign's cost
+model). The dimensions are copied from the click's own row, with its marks of today.
 """
 
 import duckdb
@@ -10,60 +12,67 @@ from clickloop.store.facts.duckdb.columns import ALL_COLUMNS, quoted
 from clickloop.store.facts.duckdb.corrected import CORRECTED_MARKS
 from clickloop.store.facts.duckdb.correcting import ADDED_UP, LEFT_OUT
 
-_NEVER_COPIED = LEFT_OUT | ADDED_UP | {"cost_entry_id", "correction", "button", "event_number"}
+_AMOUNTS = ("cost_micros", "cost_entry_id", "entry_micros", "beneath_entry_id", "beneath_micros")
+_NEVER_COPIED = LEFT_OUT | ADDED_UP | {"correction", "button", "event_number", "currency", *_AMOUNTS}
 _COPIED = [column.name for column in ALL_COLUMNS if column.name not in _NEVER_COPIED]
-_OWN = {"kind": "'cost'", "marks": CORRECTED_MARKS, "of_click_id": "part_id"}
-_NAMES = ", ".join([*map(quoted, _COPIED), "cost_micros", "cost_entry_id"])
+_OWN = {"kind": "'cost'", "marks": CORRECTED_MARKS, "of_click_id": "shown_id"}
+_NAMES = ", ".join([*map(quoted, _COPIED), "currency", *_AMOUNTS])
+_COPIES = ", ".join(_OWN.get(name, f"facts.{quoted(name)}") for name in _COPIED)
 _CORRECTED = (
-    "(SELECT click_id AS corrected_id, marks AS corrected_marks FROM corrected_clicks "
-    "WHERE click_id BETWEEN $first AND $last) AS corrected ON part_id = corrected_id"
+    "LEFT JOIN (SELECT click_id AS corrected_id, marks AS corrected_marks FROM corrected_clicks "
+    "WHERE click_id BETWEEN $first AND $last) AS corrected ON shown_id = corrected_id"
 )
 
 # The clicks of a batch for which no spread of a higher rank is in effect, with the one that counts beneath.
 _SHOWN = """
-batch AS (
+WITH batch AS (
     SELECT click_id, micros FROM cost_shares WHERE rank = $rank AND place > $above AND place <= $up_to
 ), beneath AS (
-    SELECT share.click_id, max(share.rank) AS beneath_rank, arg_max(share.micros, share.rank) AS beneath_micros
+    SELECT share.click_id, max(share.rank) AS beneath_rank, arg_max(share.micros, share.rank) AS beneath_share
     FROM cost_shares AS share JOIN cost_spreads AS spread USING (rank) SEMI JOIN batch ON share.click_id = batch.click_id
     WHERE share.rank <> $rank AND share.place <= spread.active AND share.click_id BETWEEN $first AND $last
     GROUP BY share.click_id
 ), shown AS (
-    SELECT click_id, micros, beneath_rank, beneath_micros FROM batch LEFT JOIN beneath USING (click_id)
+    SELECT batch.click_id AS shown_id, batch.micros AS share, beneath_rank, beneath_share, spread.entry_id AS beneath_id,
+           spread.currency AS beneath_currency
+    FROM batch LEFT JOIN beneath ON batch.click_id = beneath.click_id
+    LEFT JOIN cost_spreads AS spread ON spread.rank = beneath_rank
     WHERE beneath_rank IS NULL OR beneath_rank < $rank
 )
 """
-_PARTS = """
-parts AS (
-    SELECT click_id AS part_id, $entry_id::BIGINT AS entry_id, $sign * micros AS part_micros, $currency AS part_currency
-    FROM shown WHERE micros <> 0
-    UNION ALL
-    SELECT click_id, spread.entry_id, -$sign * beneath_micros, spread.currency
-    FROM shown JOIN cost_spreads AS spread ON spread.rank = beneath_rank WHERE beneath_micros <> 0
-    -- Beneath all is the cost of the link or of the campaign's model.
-    UNION ALL SELECT click_id, 0, NULL, NULL FROM shown WHERE beneath_rank IS NULL
+_BENEATH = (
+    "CASE WHEN beneath_rank IS NULL THEN CASE WHEN facts.currency = $currency THEN coalesce(facts.cost_micros, 0) ELSE 0 END "
+    "WHEN beneath_currency = $currency THEN beneath_share ELSE 0 END"
 )
-"""
-
-
-def _values(own: dict[str, str]) -> str:
-    return ", ".join(own.get(name, f"facts.{quoted(name)}") for name in _COPIED)
-
-
+# The range in addition to the join: the engine skips row groups by ranges.
+_OF_CLICKS = "facts.click_id BETWEEN $first AND $last AND kind = 'click'"
 _ADD = f"""
 INSERT INTO facts ({_NAMES})
-WITH {_SHOWN}, {_PARTS}
-SELECT {_values(_OWN | {"currency": "coalesce(part_currency, facts.currency)"})},
-       coalesce(part_micros, -$sign * facts.cost_micros), entry_id
-FROM facts JOIN parts ON click_id = part_id LEFT JOIN {_CORRECTED}
-WHERE click_id BETWEEN $first AND $last AND kind = 'click' AND (part_micros IS NOT NULL OR facts.cost_micros <> 0)
+{_SHOWN}
+SELECT {_COPIES}, $currency, $sign * (share - {_BENEATH}), $entry_id, $sign * share, coalesce(beneath_id, 0), -$sign * ({_BENEATH})
+FROM facts JOIN shown ON click_id = shown_id {_CORRECTED}
+WHERE {_OF_CLICKS} AND (share <> 0 OR {_BENEATH} <> 0)
 """  # noqa: S608 – names are ours, values are bound
-_ADD_OF_CONVERSIONS = f"""
+_TAKE_BACK_ENTRY = f"""
+INSERT INTO facts ({_NAMES})
+{_SHOWN}
+SELECT {_COPIES}, beneath_currency, -$sign * beneath_share, $entry_id, 0, beneath_id, -$sign * beneath_share
+FROM facts JOIN shown ON click_id = shown_id {_CORRECTED}
+WHERE {_OF_CLICKS} AND beneath_currency <> $currency AND beneath_share <> 0
+"""  # noqa: S608 – names are ours, values are bound
+_TAKE_BACK_OWN = f"""
+INSERT INTO facts ({_NAMES})
+{_SHOWN}
+SELECT {_COPIES}, facts.currency, -$sign * facts.cost_micros, $entry_id, 0, 0, -$sign * facts.cost_micros
+FROM facts JOIN shown ON click_id = shown_id {_CORRECTED}
+WHERE {_OF_CLICKS} AND beneath_rank IS NULL AND facts.cost_micros <> 0 AND facts.currency <> $currency
+"""  # noqa: S608 – names are ours, values are bound
+_TAKE_BACK_OF_CONVERSIONS = f"""
 INSERT INTO facts ({_NAMES}, conversion_id)
-WITH {_SHOWN}, parts AS (SELECT click_id AS part_id FROM shown WHERE beneath_rank IS NULL)
-SELECT {_values(_OWN)}, -$sign * facts.cost_micros, 0, conversion_id
-FROM facts JOIN parts ON of_click_id = part_id LEFT JOIN {_CORRECTED}
-WHERE of_click_id BETWEEN $first AND $last AND kind = 'cost' AND status_key IS NOT NULL AND cost_entry_id IS NULL
+{_SHOWN}
+SELECT {_COPIES}, facts.currency, -$sign * facts.cost_micros, $entry_id, 0, 0, -$sign * facts.cost_micros, conversion_id
+FROM facts JOIN shown ON of_click_id = shown_id {_CORRECTED}
+WHERE of_click_id BETWEEN $first AND $last AND kind = 'cost' AND cost_entry_id IS NULL AND beneath_rank IS NULL
 """  # noqa: S608 – names are ours, values are bound
 
 
@@ -75,17 +84,19 @@ def add(writer: duckdb.DuckDBPyConnection, spread: Spread, above: int, up_to: in
     ).fetchone()
     if bounds is None or bounds[0] is None:
         return 0
-    common: dict[str, object] = {
+    parameters: dict[str, object] = {
         "rank": spread.rank,
         "above": above,
         "up_to": up_to,
         "sign": sign,
         "first": bounds[0],
         "last": bounds[1],
+        "entry_id": spread.entry_id,
     }
-    of_entry = {"entry_id": spread.entry_id, "currency": spread.currency}
-    # Both read what counted before: the spread's own progress is stored afterwards.
-    added = [writer.execute(_ADD, common | of_entry).fetchone(), writer.execute(_ADD_OF_CONVERSIONS, common).fetchone()]
+    with_currency = parameters | {"currency": spread.currency}
+    # All read what counted before: the spread's own progress is stored afterwards.
+    added = [writer.execute(statement, with_currency).fetchone() for statement in (_ADD, _TAKE_BACK_ENTRY, _TAKE_BACK_OWN)]
+    added.append(writer.execute(_TAKE_BACK_OF_CONVERSIONS, parameters).fetchone())
     return sum(int(row[0]) for row in added if row)
 
 

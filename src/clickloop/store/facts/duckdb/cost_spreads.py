@@ -197,9 +197,14 @@ def shares(reader: duckdb.DuckDBPyConnection, rank: int) -> dict[str, int]:
 
 
 _PARTS = """
-SELECT coalesce(cost_entry_id, 0), sum(cost_micros), currency FROM facts
-WHERE (click_id = $click_id OR of_click_id = $click_id) AND cost_micros <> 0 GROUP BY ALL HAVING sum(cost_micros) <> 0
-ORDER BY 1, 3
+SELECT entry, sum(micros), currency FROM (
+    SELECT 0 AS entry, cost_micros AS micros, currency FROM facts
+    WHERE (click_id = $click_id OR of_click_id = $click_id) AND cost_entry_id IS NULL AND cost_micros IS NOT NULL
+    UNION ALL
+    SELECT cost_entry_id, entry_micros, currency FROM facts WHERE of_click_id = $click_id AND entry_micros <> 0
+    UNION ALL
+    SELECT beneath_entry_id, beneath_micros, currency FROM facts WHERE of_click_id = $click_id AND beneath_micros <> 0
+) GROUP BY entry, currency HAVING sum(micros) <> 0 ORDER BY entry, currency
 """
 
 
