@@ -98,7 +98,7 @@ class LandingWatch(msgspec.Struct, frozen=True, kw_only=True):
     until: int
     campaign_ids: tuple[int, ...] = ()
     wait_ms: tuple[int, ...] = ()
-    """How long a view may take after the visit, by campaign; the same order."""
+    """How long a view may take after the visit, in the same order; 0: nobody waits for one."""
     usual_wait_ms: int
     """How long it may take in other campaigns."""
 

@@ -4,6 +4,7 @@
 - *Conversions* are confirmed and pending ones. A conversion that the network rejects no longer counts.
 - *Approval rate* is the share of all conversions, rejected and pending ones included.
 - *Revenue* is confirmed revenue.
+- A click is *unique* if it is a visitor's first within the uniqueness that their campaign has set: by our cookie, else by a daily hash.
 - *LP CTR* is the share of visitors sent to a landing who pressed one of its buttons: each button counts once per click.
 - An *offer visit* is a visitor sent to an offer, by the campaign link or by a landing's button. Figures per offer divide by it.
 """
@@ -35,7 +36,7 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
     clicks: int = 0
     """Counted clicks, without screened and test clicks."""
     unique_clicks: int = 0
-    """Clicks by visitors without a cookie of ours."""
+    """Counted clicks that are a visitor's first within the uniqueness of their campaign."""
     clicks_recorded: int = 0
     """Clicks, counted or screened."""
     clean_clicks: int = 0

@@ -72,7 +72,7 @@ SELECT click_id FROM (
         SELECT unnest($campaign_ids::BIGINT[]) AS of_campaign, unnest($wait_ms::BIGINT[]) AS wait_ms
     ) AS waits ON campaign_id = of_campaign
     WHERE {_COUNTED} AND landing_id IS NOT NULL AND click_at > $since - $longest AND click_at <= $until - $shortest
-) WHERE click_at + wait > $since AND click_at + wait <= $until
+) WHERE wait > 0 AND click_at + wait > $since AND click_at + wait <= $until
 """  # noqa: S608 – names are ours, values are bound
 _OLDEST = "SELECT min(fact_at) FROM facts WHERE fact_at > $after AND status_key IS NULL"
 _FIRST_VIEWS = f"""
@@ -124,7 +124,7 @@ def clicks_of(reader: duckdb.DuckDBPyConnection, click_ids: Collection[str]) -> 
 
 def watched(reader: duckdb.DuckDBPyConnection, watch: LandingWatch) -> list[str]:
     """Return the ids of clicks whose button was pressed then, or whose time for a view ended then."""
-    waits = (*watch.wait_ms, watch.usual_wait_ms)
+    waits = [wait_ms for wait_ms in (*watch.wait_ms, watch.usual_wait_ms) if wait_ms] or [0]
     parameters = {
         "since": watch.since,
         "until": watch.until,

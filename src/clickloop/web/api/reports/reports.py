@@ -43,7 +43,10 @@ class FiguresView(msgspec.Struct, kw_only=True):
     """Figures of a group. Money is in the instance's currency. Ratios are calculated from the group's sums."""
 
     clicks: Annotated[int, Meta(description="Counted clicks, without screened clicks and tests.")]
-    unique_clicks: Annotated[int, Meta(description="Clicks by visitors without our cookie.")]
+    unique_clicks: Annotated[
+        int,
+        Meta(description="Clicks that are a visitor's first within the uniqueness of their campaign."),
+    ]
     clicks_recorded: Annotated[int, Meta(description="Counted and screened clicks.")]
     clean_clicks: Annotated[int, Meta(description="Counted clicks without marks of suspicious traffic.")]
     landing_visits: Annotated[int, Meta(description="Counted clicks that were sent to a landing.")]
