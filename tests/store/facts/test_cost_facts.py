@@ -21,7 +21,7 @@ from clickloop.report.cost.segment import (
     SpreadOver,
     rank_of,
 )
-from clickloop.report.query import ExchangeRate, Report
+from clickloop.report.query import ExchangeRate, Report, ReportQuery
 from clickloop.store.facts.facts import FactsError, FactsStore
 from tests.store.facts.test_reports import E12, NOON, OPENERS, TODAY, Counted, D
 
@@ -262,7 +262,46 @@ def test_retention_deletes_entered_cost_with_its_clicks(counted: Counted) -> Non
 def test_hours_with_clicks_are_counted_for_the_zone_of_a_file(counted: Counted) -> None:
     counted.visit(2)
     counted.visit(3, at=NOON + 2 * HOUR_MS)
-    assert counted.facts.costs.hourly(DAY) == {NOON: 2, NOON + 2 * HOUR_MS: 3}
+    assert counted.facts.costs.quarters(DAY) == {NOON: 2, NOON + 2 * HOUR_MS: 3}
+
+
+def test_many_segments_are_counted_at_once(counted: Counted) -> None:
+    counted.visit(2, v3="a", unique=True)
+    counted.visit(3, v3="b", at=NOON + 2 * HOUR_MS)
+    counted.visit(5, screening="crawler", v3="a")
+    counted.visit(campaign_id=2, offer_id=7)
+
+    def segment(campaign_id: int, value: str, hours: int) -> CostSegment:
+        filters = (CostFilter(D.V3, (value,)),)
+        return CostSegment(
+            campaign_id=campaign_id, filters=filters, from_at=NOON - DAY_MS, until_at=NOON + hours * HOUR_MS
+        )
+
+    segments = [segment(1, "a", 1), segment(1, "b", 1), segment(1, "b", 48), segment(2, "", 1), segment(1, "", 1)]
+    assert counted.facts.costs.count_each(segments, SpreadOver.CLICKS) == [2, 0, 3, 1, 0]
+    assert counted.facts.costs.count_each(segments, SpreadOver.UNIQUE) == [2, 0, 0, 0, 0]
+    assert counted.facts.costs.count_each([], SpreadOver.CLICKS) == []
+
+
+def test_a_cell_tells_how_much_of_it_comes_from_links_models_and_which_entries(counted: Counted) -> None:
+    counted.visit(2, v3="a", cost_micros=10, cost_currency="EUR")
+    counted.visit(v3="b", cost_micros=10, cost_currency="USD", cost_rule="per_click")
+    only_a = CostSegment(campaign_id=1, filters=(CostFilter(D.V3, ("a",)),), from_at=NOON, until_at=NOON + HOUR_MS)
+
+    def origins() -> list[tuple[object, ...]]:
+        query = ReportQuery(from_at=DAY.from_at, until_at=DAY.until_at, currency="USD", group_by=(D.V3,))
+        found = counted.facts.costs.origins(query)
+        return [(*one.keys, one.entry_id, one.model, one.currency, one.micros) for one in found]
+
+    before = [("a", 0, "", "EUR", 20), ("b", 0, "per_click", "USD", 10)]
+    assert origins() == before
+    rank = apply(counted, order(1, 30, only_a)).rank
+    assert origins() == [("a", 1, "", "USD", 30), ("b", 0, "per_click", "USD", 10)]
+    over = apply(counted, order(2, 9, currency="EUR")).rank
+    assert origins() == [("a", 2, "", "EUR", 6), ("b", 2, "", "EUR", 3)]
+    undo(counted, over)
+    undo(counted, rank)
+    assert origins() == before
 
 
 class PlainModel:

@@ -6,10 +6,12 @@ any, the cost of its link or model. Each change is further rows: one that takes 
 counts now. Nothing is updated. Clicks that arrive later have no share until the entry is spread anew (``outdated``).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from clickloop.report.cost.segment import CostPart, CostSegment, SegmentClicks, Spread, SpreadOrder
+from clickloop.report.cost.origin import OriginSum
+from clickloop.report.cost.segment import CostPart, CostSegment, SegmentClicks, Spread, SpreadOrder, SpreadOver
+from clickloop.report.query import ReportQuery
 
 
 class CostReader(Protocol):
@@ -19,8 +21,19 @@ class CostReader(Protocol):
         """Return how many clicks a segment has."""
         ...
 
-    def hourly(self, segment: CostSegment) -> dict[int, int]:
-        """Return the number of counted clicks by hour (start in Unix milliseconds); hours without clicks are absent."""
+    def count_each(self, segments: Sequence[CostSegment], over: SpreadOver) -> list[int]:
+        """Return the number of clicks of each segment that an amount would be spread over.
+
+        All segments are narrowed by the same dimensions, each by a single value, and all have a campaign or none has.
+        """
+        ...
+
+    def quarters(self, segment: CostSegment) -> dict[int, int]:
+        """Return the number of counted clicks by quarter-hour (start in Unix milliseconds); those without clicks are absent."""
+        ...
+
+    def origins(self, query: ReportQuery) -> list[OriginSum]:
+        """Return where the cost of a report's groups comes from."""
         ...
 
     def spreads(self, entry_ids: Collection[int]) -> list[Spread]:

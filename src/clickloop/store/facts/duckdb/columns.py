@@ -21,7 +21,9 @@ CLICK_FIELDS = tuple(SqlColumn(field.name, _SQL_TYPES[field.type]) for field in 
 """The fields of a click, in order. In the table an absent field is NULL, and ``at`` is called ``click_at``."""
 
 MEASURES = (
-    SqlColumn("kind", "VARCHAR"),  # click, conversion, a value of PageEventKind, cost, or mark for the rows of a correction
+    SqlColumn(
+        "kind", "VARCHAR"
+    ),  # click, conversion, a value of PageEventKind, cost, or mark for the rows of a correction
     SqlColumn("fact_at", "BIGINT"),  # when it happened; Unix milliseconds like all ..._at
     SqlColumn("recorded_at", "BIGINT"),
     # The click of any other row. Its click_id is NULL, so that row groups can be skipped by click_id.

@@ -13,7 +13,15 @@ from clickloop.store.facts.duckdb.corrected import CORRECTED, CORRECTED_MARKS
 ADDED_UP = frozenset(
     {
         *("clicks", "cost_micros", "conversions", "revenue_micros", "pending_micros", "rejected_micros"),
-        *("landing_views", "landing_clicks", "offer_visits", "events", "event_micros", "entry_micros", "beneath_micros"),
+        *(
+            "landing_views",
+            "landing_clicks",
+            "offer_visits",
+            "events",
+            "event_micros",
+            "entry_micros",
+            "beneath_micros",
+        ),
     }
 )
 LEFT_OUT = frozenset(

@@ -1,13 +1,17 @@
 """Entered cost in DuckDB: what ``store.facts.cost_facts`` promises, each write in one transaction."""
 
-from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 import duckdb
 
-from clickloop.report.cost.segment import CostPart, CostSegment, SegmentClicks, Spread, SpreadOrder
+from clickloop.report.cost.origin import OriginSum
+from clickloop.report.cost.segment import CostPart, CostSegment, SegmentClicks, Spread, SpreadOrder, SpreadOver
+from clickloop.report.query import ReportQuery
 from clickloop.store.facts.duckdb import cost_rows, cost_spreads
 from clickloop.store.facts.duckdb.connections import Written
+from clickloop.store.facts.duckdb.cost_origins import cost_origins
 from clickloop.store.facts.facts import FactsError
 
 Reading = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
@@ -26,10 +30,20 @@ class DuckDbCostFacts:
         with self._reading() as reader:
             return cost_spreads.count(reader, segment)
 
-    def hourly(self, segment: CostSegment) -> dict[int, int]:
-        """Return the number of counted clicks by hour."""
+    def count_each(self, segments: Sequence[CostSegment], over: SpreadOver) -> list[int]:
+        """Return the number of clicks of each segment that an amount would be spread over."""
         with self._reading() as reader:
-            return cost_spreads.hourly(reader, segment)
+            return cost_spreads.count_each(reader, segments, over)
+
+    def quarters(self, segment: CostSegment) -> dict[int, int]:
+        """Return the number of counted clicks by quarter-hour."""
+        with self._reading() as reader:
+            return cost_spreads.quarters(reader, segment)
+
+    def origins(self, query: ReportQuery) -> list[OriginSum]:
+        """Return where the cost of a report's groups comes from."""
+        with self._reading() as reader:
+            return cost_origins(reader, query)
 
     def spreads(self, entry_ids: Collection[int]) -> list[Spread]:
         """Return the spreads of entries, by rank."""
@@ -53,7 +67,7 @@ class DuckDbCostFacts:
 
     def spread(self, order: SpreadOrder) -> Spread:
         """Give each click of a segment its share, unless there is a spread of this rank."""
-        with self._writing() as written:
+        with self._working() as written:
             known = cost_spreads.spread_of(written.writer, order.rank)
             if known is not None:
                 return known
@@ -62,7 +76,7 @@ class DuckDbCostFacts:
 
     def advance(self, rank: int, limit: int) -> Spread:
         """Put a spread into effect for at most ``limit`` further clicks."""
-        with self._writing() as written:
+        with self._working() as written:
             spread = cost_spreads.spread_of(written.writer, rank)
             if spread is None:
                 raise FactsError(f"there is no spread of cost with rank {rank}")
@@ -74,7 +88,7 @@ class DuckDbCostFacts:
 
     def withdraw(self, rank: int, limit: int) -> Spread | None:
         """Take a spread back for at most ``limit`` clicks, the last ones first."""
-        with self._writing() as written:
+        with self._working() as written:
             spread = cost_spreads.spread_of(written.writer, rank)
             if spread is None:
                 return None
@@ -89,11 +103,20 @@ class DuckDbCostFacts:
             _count_load(written.writer)
             return None
 
+    @contextmanager
+    def _working(self) -> Iterator[Written]:
+        """Yield the writer with a thread per core: a step is long, and loading waits for it."""
+        with self._writing() as written:
+            row = written.writer.execute("SELECT current_setting('threads')").fetchone()
+            written.writer.execute(f"SET threads = {os.cpu_count() or 1}")
+            try:
+                yield written
+            finally:
+                written.writer.execute(f"SET threads = {int(row[0]) if row else 1}")
+
 
 def _set_active(writer: duckdb.DuckDBPyConnection, rank: int, active: int) -> None:
-    writer.execute(
-        "UPDATE cost_spreads SET active = $active WHERE rank = $rank", {"rank": rank, "active": active}
-    )
+    writer.execute("UPDATE cost_spreads SET active = $active WHERE rank = $rank", {"rank": rank, "active": active})
     _count_load(writer)
 
 

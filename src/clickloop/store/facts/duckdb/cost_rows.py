@@ -95,7 +95,9 @@ def add(writer: duckdb.DuckDBPyConnection, spread: Spread, above: int, up_to: in
     }
     with_currency = parameters | {"currency": spread.currency}
     # All read what counted before: the spread's own progress is stored afterwards.
-    added = [writer.execute(statement, with_currency).fetchone() for statement in (_ADD, _TAKE_BACK_ENTRY, _TAKE_BACK_OWN)]
+    added = [
+        writer.execute(statement, with_currency).fetchone() for statement in (_ADD, _TAKE_BACK_ENTRY, _TAKE_BACK_OWN)
+    ]
     added.append(writer.execute(_TAKE_BACK_OF_CONVERSIONS, parameters).fetchone())
     return sum(int(row[0]) for row in added if row)
 

@@ -1,10 +1,10 @@
 """Reading segments and spreads of entered cost in DuckDB, and giving each click its share."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import duckdb
 
-from clickloop.clock import HOUR_MS
+from clickloop.clock import DAY_MS
 from clickloop.report.cost.segment import (
     QUARTER_MS,
     CostPart,
@@ -55,13 +55,57 @@ def count(reader: duckdb.DuckDBPyConnection, segment: CostSegment) -> SegmentCli
     return SegmentClicks(recorded=int(recorded), clicks=int(clicks), unique=int(unique), clean=int(clean))
 
 
-def hourly(reader: duckdb.DuckDBPyConnection, segment: CostSegment) -> dict[int, int]:
-    """Return the number of counted clicks by hour."""
+def quarters(reader: duckdb.DuckDBPyConnection, segment: CostSegment) -> dict[int, int]:
+    """Return the number of counted clicks by quarter-hour."""
     condition, parameters = _segment(segment)
-    statement = (
-        f"SELECT fact_at // {HOUR_MS} * {HOUR_MS}, count(*) FROM facts WHERE clicks = 1 AND {condition} GROUP BY ALL"  # noqa: S608
-    )
-    return {int(hour): int(clicks) for hour, clicks in reader.execute(statement, parameters).fetchall()}
+    statement = f"SELECT fact_at // {QUARTER_MS} * {QUARTER_MS}, count(*) FROM facts WHERE clicks = 1 AND {condition} GROUP BY ALL"  # noqa: S608
+    return {int(begins_at): int(clicks) for begins_at, clicks in reader.execute(statement, parameters).fetchall()}
+
+
+def count_each(reader: duckdb.DuckDBPyConnection, segments: Sequence[CostSegment], over: SpreadOver) -> list[int]:
+    """Return the number of clicks of each segment that an amount would be spread over: one query for all."""
+    if not segments:
+        return []
+    # By UTC day, so that a click is compared with the segments of its day only.
+    rows = [
+        (place, day)
+        for place, one in enumerate(segments)
+        for day in range(one.from_at // DAY_MS, (one.until_at - 1) // DAY_MS + 1)
+    ]
+    names = [name for name in ("campaign_id", "source_id") if getattr(segments[0], name)]
+    dimensions = [one.dimension for one in segments[0].filters]
+    columns = [f"facts.{name}" for name in names]
+    columns += [
+        f"coalesce(facts.{one}_id, 0)::VARCHAR" if one.is_number else f"coalesce(facts.{one.value}, '')"
+        for one in dimensions
+    ]
+    wanted = [f"wanted_{place}" for place in range(len(columns))]
+    parameters: dict[str, object] = {
+        "places": [place for place, _ in rows],
+        "days": [day for _, day in rows],
+        "from_ats": [segments[place].from_at for place, _ in rows],
+        "until_ats": [segments[place].until_at for place, _ in rows],
+        "first": min(one.from_at for one in segments),
+        "last": max(one.until_at for one in segments),
+    }
+    for number, name in enumerate(names):
+        parameters[wanted[number]] = [getattr(segments[place], name) for place, _ in rows]
+    for number in range(len(dimensions)):
+        values = [segments[place].filters[number].values[0] for place, _ in rows]
+        parameters[wanted[len(names) + number]] = values
+    types = ["BIGINT"] * len(names) + ["VARCHAR"] * len(dimensions)
+    unnested = ", ".join(f"unnest(${name}::{kind}[]) AS {name}" for name, kind in zip(wanted, types, strict=True))
+    equal = " AND ".join(f"{column} = {name}" for column, name in zip(columns, wanted, strict=True))
+    statement = f"""
+        SELECT place, count(*) FROM {_WITH_MARKS} JOIN (
+            SELECT unnest($places::BIGINT[]) AS place, unnest($days::BIGINT[]) AS on_day, unnest($from_ats::BIGINT[]) AS begins_at,
+                   unnest($until_ats::BIGINT[]) AS ends_at, {unnested}
+        ) AS wanted ON {equal} AND fact_at // {DAY_MS} = on_day AND fact_at >= begins_at AND fact_at < ends_at
+        WHERE kind = 'click' AND screening IS NULL AND fact_at >= $first AND fact_at < $last AND {_SHARES[over]}
+        GROUP BY place
+    """  # noqa: S608 – names are ours, values are bound
+    found = dict(reader.execute(statement, parameters).fetchall())
+    return [int(found.get(place, 0)) for place in range(len(segments))]
 
 
 _SPREADS = "SELECT rank, entry_id, currency, micros, covered, shared, active FROM cost_spreads"
@@ -123,7 +167,7 @@ def add(writer: duckdb.DuckDBPyConnection, order: SpreadOrder) -> Spread:
     }
     names = ", ".join(values)
     writer.execute(
-        f"INSERT INTO cost_spreads ({names}, active) SELECT {', '.join(f'${name}' for name in values)}, 0",  # noqa: S608
+        f"INSERT INTO cost_spreads ({names}, active) SELECT {', '.join(f'${name}' for name in values)}, 0",
         values,
     )
     return Spread(
@@ -138,13 +182,13 @@ def add(writer: duckdb.DuckDBPyConnection, order: SpreadOrder) -> Spread:
 
 
 # The mark rows of corrections move clicks between clean and marked, so sums are right without a join.
-_IN_SPAN = """
-SELECT coalesce(campaign_id, 0) AS campaign, coalesce(source_id, 0) AS source, fact_at // {quarter} AS quarter,
+_IN_SPAN = f"""
+SELECT coalesce(campaign_id, 0) AS campaign, coalesce(source_id, 0) AS source, fact_at // {QUARTER_MS} AS quarter,
        count(*) FILTER (kind = 'click') AS recorded, coalesce(sum(clicks) FILTER (marks IS NULL), 0) AS clean
 FROM facts
 WHERE clicks IS NOT NULL AND screening IS DISTINCT FROM 'test' AND fact_at >= $first AND fact_at < $last
 GROUP BY ALL
-""".format(quarter=QUARTER_MS)
+"""  # noqa: S608 – a constant
 
 
 def _clicks_in_span(reader: duckdb.DuckDBPyConnection, segment: CostSegment) -> tuple[int, int]:
@@ -183,7 +227,8 @@ def outdated(reader: duckdb.DuckDBPyConnection, until_from: int, until_to: int) 
     """Return the entries whose clicks are no longer those that they were spread over."""
     ends = {"first_end": until_from, "last_end": until_to}
     row = reader.execute(
-        "SELECT min(from_at), max(until_at) FROM cost_spreads WHERE until_at >= $first_end AND until_at < $last_end", ends
+        "SELECT min(from_at), max(until_at) FROM cost_spreads WHERE until_at >= $first_end AND until_at < $last_end",
+        ends,
     ).fetchone()
     if row is None or row[0] is None:
         return []
@@ -193,7 +238,9 @@ def outdated(reader: duckdb.DuckDBPyConnection, until_from: int, until_to: int) 
 
 def shares(reader: duckdb.DuckDBPyConnection, rank: int) -> dict[str, int]:
     """Return the share of each click, by click id."""
-    return dict(reader.execute("SELECT click_id, micros FROM cost_shares WHERE rank = $rank", {"rank": rank}).fetchall())
+    return dict(
+        reader.execute("SELECT click_id, micros FROM cost_shares WHERE rank = $rank", {"rank": rank}).fetchall()
+    )
 
 
 _PARTS = """

@@ -28,7 +28,18 @@ _COLUMNS = {
     "late_marks": {"judged_to"},
     "cost_shares": {"rank", "place", "click_id", "micros"},
     "cost_spreads": {
-        *("rank", "entry_id", "currency", "micros", "covered", "shared", "active", "source_id", "campaign_id", "from_at"),
+        *(
+            "rank",
+            "entry_id",
+            "currency",
+            "micros",
+            "covered",
+            "shared",
+            "active",
+            "source_id",
+            "campaign_id",
+            "from_at",
+        ),
         *("until_at", "clean_only", "seen", "seen_clean"),
     },
 }

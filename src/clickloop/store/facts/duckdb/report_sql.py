@@ -69,7 +69,7 @@ def report_statement(query: ReportQuery, span: Span, *, several_currencies: bool
     parameters |= dict(zip(statuses, query.statuses, strict=True))
     if several_currencies:
         parameters["currency"] = query.currency
-    columns = [_columns_of(dimension, span) for dimension in query.group_by]
+    columns = [columns_of(dimension, span) for dimension in query.group_by]
     named = [(f"key_{place}_{part}", sql) for place, parts in enumerate(columns) for part, sql in enumerate(parts)]
     pieces = _pieces(query, span, named, statuses, parameters, several_currencies)
     keys = [_key_of(place, dimension) for place, dimension in enumerate(query.group_by)]
@@ -108,7 +108,7 @@ def _pieces(
     for_all = ["fact_at >= $from_at", "fact_at < $until_at"]
     for_conversions = ["status_key IS NOT NULL"]
     for place, filter_ in enumerate(query.filters):
-        condition = _filter(f"filter_{place}", filter_, span, parameters)
+        condition = filter_condition(f"filter_{place}", filter_, span, parameters)
         (for_conversions if filter_.dimension is Dimension.STATUS else for_all).append(condition)
     for_clicks = ["clicks IS NOT NULL", "screening IS DISTINCT FROM 'test'"]
     for_page_events = ["landing_views IS NOT NULL"]
@@ -212,7 +212,7 @@ def _figure(measure: Measure) -> str:
     return f"({measure.dividend})::DOUBLE / nullif({measure.divisor}, 0)"
 
 
-def _columns_of(dimension: Dimension, span: Span) -> tuple[str, ...]:
+def columns_of(dimension: Dimension, span: Span) -> tuple[str, ...]:
     """Return the expressions that a dimension groups rows by, as SQL."""
     if dimension in _PAIRS:
         return _PAIRS[dimension]
@@ -251,9 +251,9 @@ def _ahead(span: Span) -> str:
     return f"CASE{cases} ELSE {first.ahead_ms} END"
 
 
-def _filter(name: str, filter_: DimensionFilter, span: Span, parameters: dict[str, object]) -> str:
+def filter_condition(name: str, filter_: DimensionFilter, span: Span, parameters: dict[str, object]) -> str:
     """Return a filter's condition, and add its values to the parameters. An empty text and 0 also match NULL."""
-    columns = _columns_of(filter_.dimension, span)
+    columns = columns_of(filter_.dimension, span)
     is_number = filter_.dimension.is_number or filter_.dimension.is_time
     parameters[name] = [int(value) if is_number else value for value in filter_.values]
     if len(columns) > 1:

@@ -47,7 +47,9 @@ def _span(reader: duckdb.DuckDBPyConnection, query: ReportQuery) -> Span | None:
     from_at, until_at = max(query.from_at, int(first)), min(query.until_at, int(last) + 1)
     if from_at >= until_at:
         return None
-    used = (_is_used(reader, column, from_at, until_at) for column in ("marks", "landing_id", "correction", "cost_entry_id"))
+    used = (
+        _is_used(reader, column, from_at, until_at) for column in ("marks", "landing_id", "correction", "cost_entry_id")
+    )
     return Span(from_at, until_at, ZoneInfo(query.zone), *used)
 
 

@@ -88,9 +88,7 @@ def live_entries(tx: Connection, from_at: int, until_at: int) -> list[CostEntry]
 
 def applied_entries_after(tx: Connection, after_id: int, limit: int) -> list[CostEntry]:
     """Return entries that are in effect, in the order of their ids, after an id."""
-    query = select(cost_entries).where(
-        cost_entries.c.state == EntryState.APPLIED.value, cost_entries.c.id > after_id
-    )
+    query = select(cost_entries).where(cost_entries.c.state == EntryState.APPLIED.value, cost_entries.c.id > after_id)
     return [_of_row(row) for row in tx.execute(query.order_by(cost_entries.c.id).limit(limit)).mappings()]
 
 
@@ -158,9 +156,7 @@ def spread_anew(tx: Connection, entry_ids: Sequence[int]) -> None:
             cost_entries.c.state == EntryState.APPLIED.value,
             cost_entries.c.replaced_by.is_(None),
         )
-        tx.execute(
-            applied.values(state=EntryState.WAITING.value, generation=cost_entries.c.generation + 1, done=0)
-        )
+        tx.execute(applied.values(state=EntryState.WAITING.value, generation=cost_entries.c.generation + 1, done=0))
 
 
 def _values(entry: CostEntry) -> dict[str, Any]:
@@ -201,9 +197,11 @@ def _of_row(row: RowMapping) -> CostEntry:
         from_at=fields.pop("from_at"),
         until_at=fields.pop("until_at"),
     )
-    enums = {
-        "kind": CostKind(fields.pop("kind")),
-        "over": SpreadOver(fields.pop("spread_over")),
-        "state": EntryState(fields.pop("state")),
-    }
-    return CostEntry(entry_id=fields.pop("id"), segment=segment, **enums, **fields)
+    return CostEntry(
+        entry_id=fields.pop("id"),
+        segment=segment,
+        kind=CostKind(fields.pop("kind")),
+        over=SpreadOver(fields.pop("spread_over")),
+        state=EntryState(fields.pop("state")),
+        **fields,
+    )

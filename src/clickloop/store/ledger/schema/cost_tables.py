@@ -36,9 +36,7 @@ cost_entries = Table(
     CheckConstraint("source_id > 0 OR campaign_id > 0", name="has_owner"),
     CheckConstraint("from_at < until_at", name="span_forward"),
     CheckConstraint("micros >= 0", name="micros_not_negative"),
-    CheckConstraint(
-        "state IN ('waiting', 'applied', 'undoing', 'retiring', 'undone', 'replaced')", name="state_known"
-    ),
+    CheckConstraint("state IN ('waiting', 'applied', 'undoing', 'retiring', 'undone', 'replaced')", name="state_known"),
     CheckConstraint("(state IN ('undone', 'replaced')) = (ended_at IS NOT NULL)", name="ended_has_moment"),
     sqlite_autoincrement=True,  # ids are never reused: the facts have rows of entries that are gone
 )

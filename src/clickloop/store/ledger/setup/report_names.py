@@ -67,3 +67,20 @@ def parameter_names(tx: Connection, source_id: int) -> dict[int, str]:
     table = source_parameters.c
     query = select(table.number, table.name, table.parameter).where(table.source_id == source_id, table.number > 0)
     return {row.number: row.name or row.parameter for row in tx.execute(query)}
+
+
+def parameter_dimensions(tx: Connection, source_id: int | None, campaign_id: int | None) -> dict[str, Dimension]:
+    """Return the dimensions V1… of a source, or of a campaign's source, by the names and parameters of its rows in lower case."""
+    table = source_parameters.c
+    query = select(table.number, table.name, table.parameter).where(table.number > 0)
+    if source_id:
+        query = query.where(table.source_id == source_id)
+    else:
+        of_campaign = select(campaigns.c.source_id).where(campaigns.c.id == (campaign_id or 0)).scalar_subquery()
+        query = query.where(table.source_id == of_campaign)
+    found: dict[str, Dimension] = {}
+    for row in tx.execute(query.order_by(table.number)):
+        for name in (row.name, row.parameter):
+            if name:
+                found.setdefault(name.strip().lower(), Dimension(f"v{row.number}"))
+    return found

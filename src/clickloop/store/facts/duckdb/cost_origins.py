@@ -1,0 +1,53 @@
+"""Where the cost of a report's groups comes from, in DuckDB: links, models, and each entry."""
+
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from clickloop.clock import DAY_MS
+from clickloop.report.cost.origin import OriginSum
+from clickloop.report.query import Dimension, ReportQuery
+from clickloop.store.facts.duckdb.report_sql import Span, columns_of, filter_condition
+
+_PARTS = """
+SELECT {keys}0 AS entry, cost_rule AS rule, currency AS unit, fact_at // {day} AS on_day, sum(cost_micros) AS micros
+FROM facts WHERE {where} AND cost_micros <> 0 AND cost_entry_id IS NULL GROUP BY ALL
+UNION ALL
+SELECT {keys}beneath_entry_id, CASE WHEN beneath_entry_id = 0 THEN cost_rule END, currency, fact_at // {day}, sum(beneath_micros)
+FROM facts WHERE {where} AND beneath_micros <> 0 GROUP BY ALL
+UNION ALL
+SELECT {keys}cost_entry_id, NULL, currency, fact_at // {day}, sum(entry_micros)
+FROM facts WHERE {where} AND entry_micros <> 0 GROUP BY ALL
+"""
+
+
+def cost_origins(reader: duckdb.DuckDBPyConnection, query: ReportQuery) -> list[OriginSum]:
+    """Return the cost of each of a query's groups by origin, currency and UTC day. Order, limit and statuses do not matter."""
+    parameters: dict[str, object] = {"from_at": query.from_at, "until_at": query.until_at}
+    span = Span(query.from_at, query.until_at, ZoneInfo(query.zone))
+    conditions = ["fact_at >= $from_at", "fact_at < $until_at", "screening IS DISTINCT FROM 'test'"]
+    for place, one in enumerate(query.filters):
+        conditions.append(filter_condition(f"filter_{place}", one, span, parameters))
+    names = [f"key_{place}" for place in range(len(query.group_by))]
+    keys = "".join(f"{_key(one, span)} AS {name}, " for name, one in zip(names, query.group_by, strict=True))
+    parts = _PARTS.format(keys=keys, day=DAY_MS, where=" AND ".join(conditions))
+    selected = "".join(f"{name}, " for name in names)
+    # A rule is a word with its amounts: cost by unit is the same model at any price.
+    statement = (
+        f"SELECT {selected}entry, coalesce(split_part(rule, ' ', 1), '') AS model, coalesce(unit, ''), on_day, sum(micros) "  # noqa: S608 – names are ours, values are bound
+        f"FROM ({parts}) GROUP BY ALL HAVING sum(micros) <> 0 ORDER BY ALL"
+    )
+    rows = reader.execute(statement, parameters).fetchall()
+    return [
+        OriginSum(
+            keys=tuple(row[:-5]), entry_id=row[-5], model=row[-4], currency=row[-3], day=row[-2], micros=int(row[-1])
+        )
+        for row in rows
+    ]
+
+
+def _key(dimension: Dimension, span: Span) -> str:
+    columns = columns_of(dimension, span)
+    if len(columns) > 1:
+        return f"concat_ws(' ', {', '.join(columns)})"
+    return f"coalesce({columns[0]}, {'0' if dimension.is_number or dimension.is_time else chr(39) * 2})"
