@@ -33,6 +33,13 @@ class ClickFilter(LogFilter, frozen=True, omit_defaults=True, kw_only=True):
         ]
         | None
     ) = None
+    mark: (
+        Annotated[
+            str,
+            Meta(max_length=30, description="Only clicks with this mark; empty for clean ones.", examples=["no_view"]),
+        ]
+        | None
+    ) = None
     external_id: (
         Annotated[str, Meta(max_length=1024, description="Only clicks with exactly this click ID from the source.")]
         | None

@@ -96,6 +96,9 @@ def _click_settling(core: Core, reader: JournalReader) -> Step:
         if batch.clicks:
             core.progress.clicks_settled()
         report_damages(core.folder, batch.damages)
+        # Clicks first: conversions that are handed over again after a loss take the marks of their clicks.
+        if batch.more and core.facts.is_refilling():
+            return True
         return settle_facts(core.ledger, core.facts) > 0 or batch.more
 
     return step

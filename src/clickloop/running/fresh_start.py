@@ -183,7 +183,7 @@ def _refill(folder: Path) -> int:
     segments = _unsettle(folder, CLICKS_STREAM) + _unsettle(folder, PAGE_EVENTS_STREAM)
     facts = open_facts(folder / FACTS_FILE)
     facts.stamp(installation.id)
-    facts.forget_conversions(outbox_taken=taken)
+    facts.forget_conversions(outbox_taken=taken, refilled_to=progress.outbox)
     facts.close()
     # Last: if killed before, the folder is still refused, and the next call does everything again.
     for name in (CATALOG_FILE, COPY_NAME):

@@ -1,7 +1,7 @@
 """Marks of suspicious traffic: the closed list, its switches and thresholds. A mark changes no figure but clean clicks."""
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Annotated, Self
 
 import msgspec
@@ -97,3 +97,16 @@ def marks_in_force(instance: Iterable[MarkSetting], campaign: Iterable[MarkSetti
     """Return the setting of every mark: the campaign's, else the instance's, else the default."""
     chosen = {setting.mark: setting for setting in (*DEFAULT_MARKS, *instance, *campaign)}
     return tuple(MarkSetting(mark, setting.on, setting.threshold or mark.threshold) for mark, setting in chosen.items())
+
+
+def marks_of(text: str) -> frozenset[Mark]:
+    """Return the marks in a click's text. Marks of a newer version are dropped."""
+    return frozenset(Mark(word) for word in text.split(",") if word in Mark.__members__.values()) if text else NO_MARKS
+
+
+def marks_text(marks: Collection[Mark]) -> str:
+    """Return marks as a click's text, in the order of the list: equal marks are equal texts, so they are one group of a report."""
+    return ",".join(mark.value for mark in Mark if mark in marks) if marks else ""
+
+
+NO_MARKS: frozenset[Mark] = frozenset()

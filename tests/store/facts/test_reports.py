@@ -45,13 +45,17 @@ class Counted:
         """Load a number of equal clicks, and return the last one."""
         usual = {"campaign_id": 1, "source_id": 2} | fields
         clicks = [msgspec.convert({"click_id": self._ids.new(at), "at": at} | usual, Click) for _ in range(times)]
+        self.load(*clicks)
+        return clicks[-1]
+
+    def load(self, *clicks: Click) -> None:
+        """Load these clicks."""
         number = next(self._segments)
         path = self.folder / f"{number:08d}.ndjson"
         lines = [msgspec.json.encode(click)[:-1] + b',"crc":1}' for click in clicks]
         path.write_bytes(closed_segment_bytes(number, lines))
         segment = Segment(path, "clicks", "writer", number, path.stat().st_size)
         self.facts.load_clicks([SegmentContents(segment, len(clicks))])
-        return clicks[-1]
 
     def convert(self, click: Click, micros: int = 0, status: str = "sale", at: int = NOON, **fields: object) -> None:
         """Load a conversion of a click; ``conversions=-1`` reverts one."""

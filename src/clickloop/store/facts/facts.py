@@ -12,6 +12,7 @@ from clickloop.report.click_rows import ConversionSum
 from clickloop.report.evidence import ClickEvidence, LandingEvidence
 from clickloop.report.page_event_fact import PageEventFact
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
+from clickloop.store.facts.mark_facts import MarkFacts, MarkReader
 from clickloop.store.journal.segment import SegmentContents
 
 MAX_PAGE_EVENTS = 200
@@ -84,6 +85,11 @@ class KnownOfPageEvents(msgspec.Struct, frozen=True):
 class FactsReader(Protocol):
     """The methods of a store of facts that only read. Call them from any thread."""
 
+    @property
+    def marks(self) -> MarkReader:
+        """Return the marks of its clicks."""
+        ...
+
     def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
         """Return the clicks with these ids, by id; unknown ids are absent."""
         ...
@@ -138,6 +144,11 @@ class FactsReader(Protocol):
 
 class FactsStore(FactsReader, Protocol):
     """The methods of every store of facts. Load from one thread at a time; read from any."""
+
+    @property
+    def marks(self) -> MarkFacts:
+        """Return the marks of its clicks."""
+        ...
 
     def load_clicks(self, segments: Sequence[SegmentContents]) -> int:
         """Add the clicks of verified segments, each segment exactly once. Return the number of clicks added."""
@@ -199,8 +210,15 @@ class FactsStore(FactsReader, Protocol):
         """Write the id of the installation that these facts belong to, once."""
         ...
 
-    def forget_conversions(self, outbox_taken: int) -> None:
-        """Delete all rows of conversions. ``outbox_taken``: the outbox id up to which rows count as taken from now on."""
+    def forget_conversions(self, outbox_taken: int, refilled_to: int = 0) -> None:
+        """Delete all rows of conversions. ``outbox_taken``: the outbox id up to which rows count as taken from now on.
+
+        The ledger hands them over again in rows up to ``refilled_to``. These get the marks that their clicks have in the facts.
+        """
+        ...
+
+    def is_refilling(self) -> bool:
+        """Return whether conversions are handed over again that have not been taken yet."""
         ...
 
     def delete_clicks(self, before_at: int) -> int:

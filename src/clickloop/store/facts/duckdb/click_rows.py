@@ -10,7 +10,9 @@ from clickloop.store.facts.duckdb.columns import CLICK_FIELDS, quoted
 BATCH_ROWS = 10_000
 _NAMES = frozenset(field.name for field in CLICK_FIELDS)
 _RENAMED = {"at": "click_at"}
-_OF_CAMPAIGN = "campaign_id = $campaign_id AND clicks = 1 AND fact_at >= $since AND fact_at < $until"
+_OF_CAMPAIGN = (
+    "campaign_id = $campaign_id AND clicks = 1 AND correction IS NULL AND fact_at >= $since AND fact_at < $until"
+)
 _COUNT = f"SELECT count(*) FROM facts WHERE {_OF_CAMPAIGN}"  # noqa: S608 – a constant
 _EARNED = """
 SELECT of_click_id, coalesce(currency, ''), sum(conversions), sum(revenue_micros), sum(pending_micros) FROM facts

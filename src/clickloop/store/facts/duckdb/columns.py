@@ -5,6 +5,7 @@ from typing import NamedTuple
 import msgspec
 
 from clickloop.click.click import Click
+from clickloop.store.facts.duckdb.corrected import CORRECTED, CORRECTED_MARKS
 
 
 class SqlColumn(NamedTuple):
@@ -20,7 +21,7 @@ CLICK_FIELDS = tuple(SqlColumn(field.name, _SQL_TYPES[field.type]) for field in 
 """The fields of a click, in order. In the table an absent field is NULL, and ``at`` is called ``click_at``."""
 
 MEASURES = (
-    SqlColumn("kind", "VARCHAR"),  # click, conversion, or a value of PageEventKind
+    SqlColumn("kind", "VARCHAR"),  # click, conversion, a value of PageEventKind, or mark for the rows of a correction
     SqlColumn("fact_at", "BIGINT"),  # when it happened; Unix milliseconds like all ..._at
     SqlColumn("recorded_at", "BIGINT"),
     # The click of any other row. Its click_id is NULL, so that row groups can be skipped by click_id.
@@ -48,6 +49,8 @@ MEASURES = (
     SqlColumn("found_by", "VARCHAR"),
     SqlColumn("loaded_ms", "BIGINT"),
     SqlColumn("cost_entry_id", "BIGINT"),  # of the entry that a row of cost comes from
+    # Of the two rows that move a row to the click's new marks: -1 for the one under the old marks, 1 for the one under the new.
+    SqlColumn("correction", "BIGINT"),
 )
 
 _RENAMED = {"at": "click_at"}
@@ -106,10 +109,14 @@ def insert_of_clicks() -> str:
 
 
 def insert_of_facts() -> str:
-    """Return the INSERT from a list of ``ConversionFact`` lines (``$lines``)."""
+    """Return the INSERT from a list of ``ConversionFact`` lines (``$lines``) of clicks with ``$ids``, ``$first`` to ``$last``.
+
+    ``$reloaded_ids``, ``$reloaded_first`` and ``$reloaded_last`` are those whose marks are taken from the clicks themselves.
+    """
     copied = [field for field in CLICK_FIELDS if field.name not in _OF_CLICKS_ONLY]
     names = ", ".join(quoted(_RENAMED.get(field.name, field.name)) for field in copied)
-    values = ", ".join(f"fact.click.{quoted(field.name)}" for field in copied)
+    marks = {"marks": _MARKS_OF_FACT}
+    values = ", ".join(marks.get(field.name, f"fact.click.{quoted(field.name)}") for field in copied)
     return (
         f"INSERT INTO facts ({names}, kind, of_click_id, fact_at, recorded_at, conversion_id, txid, status_key, counts_as, "  # noqa: S608
         "currency, conversions, revenue_micros, pending_micros, rejected_micros) "
@@ -117,8 +124,19 @@ def insert_of_facts() -> str:
         "coalesce(fact.txid, ''), fact.status_key, fact.counts_as, coalesce(fact.currency, ''), fact.conversions, "
         "coalesce(fact.revenue_micros, 0), coalesce(fact.pending_micros, 0), coalesce(fact.rejected_micros, 0) "
         # A single list as parameter: executemany takes milliseconds per row.
-        f"FROM (SELECT from_json(unnest($lines::VARCHAR[]), '{fact_structure()}') AS fact)"
+        f"FROM (SELECT from_json(unnest($lines::VARCHAR[]), '{fact_structure()}') AS fact) "
+        f"LEFT JOIN {CORRECTED} AS corrected ON fact.click.click_id = corrected_id "
+        "LEFT JOIN (SELECT DISTINCT ON (click_id) click_id AS reloaded_id, marks AS reloaded_marks FROM facts "
+        "WHERE click_id = ANY($reloaded_ids) AND click_id BETWEEN $reloaded_first AND $reloaded_last) AS reloaded "
+        "ON fact.click.click_id = reloaded_id"
     )
+
+
+# The ledger's copy of a click has the marks of the time of its conversion.
+_MARKS_OF_FACT = (
+    "CASE WHEN corrected_id IS NOT NULL THEN nullif(corrected_marks, '') WHEN reloaded_id IS NOT NULL THEN reloaded_marks "
+    "ELSE fact.click.marks END"
+)
 
 
 def insert_of_page_events() -> str:
@@ -132,7 +150,8 @@ def insert_of_page_events() -> str:
         if field.name not in _NOT_ON_PAGE_EVENTS and field.name != "at"
     ]
     names = ", ".join(map(quoted, copied))
-    values = ", ".join(f"click.{quoted(name)}" for name in copied)
+    marks = {"marks": CORRECTED_MARKS}
+    values = ", ".join(marks.get(name, f"click.{quoted(name)}") for name in copied)
     texts = ",".join(f'"{name}":"VARCHAR"' for name in _PAGE_EVENT_TEXTS)
     numbers = ",".join(f'"{name}":"BIGINT"' for name in _PAGE_EVENT_NUMBERS)
     own = (
@@ -149,5 +168,6 @@ def insert_of_page_events() -> str:
         f"FROM (SELECT from_json(unnest($lines::VARCHAR[]), '{{{texts},{numbers}}}') AS fact) "
         # One row per id, although the facts should have no click twice: it would double the figures of its page.
         f"LEFT JOIN (SELECT DISTINCT ON (click_id) click_id, click_at, offer_id, network_id, {names} FROM facts "
-        "WHERE click_id = ANY($ids) AND click_id BETWEEN $first AND $last) AS click ON click.click_id = fact.click_id"
+        "WHERE click_id = ANY($ids) AND click_id BETWEEN $first AND $last) AS click ON click.click_id = fact.click_id "
+        f"LEFT JOIN {CORRECTED} AS corrected ON fact.click_id = corrected_id"
     )

@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import threading
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Self
@@ -14,6 +13,7 @@ from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
 from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.clock import DAY_MS
+from clickloop.record_id import base32_time
 from clickloop.report.click_rows import ConversionSum
 from clickloop.report.evidence import ClickEvidence, LandingEvidence
 from clickloop.report.page_event_fact import PageEventFact
@@ -25,10 +25,14 @@ from clickloop.store.facts.duckdb.columns import (
     click_structure,
     click_table_names,
     insert_of_clicks,
-    insert_of_facts,
+    quoted,
 )
-from clickloop.store.facts.duckdb.fact_line import fact_line
+from clickloop.store.facts.duckdb.connections import Connections, plain_errors
+from clickloop.store.facts.duckdb.conversions import load_lines
+from clickloop.store.facts.duckdb.corrected import CORRECTED, CORRECTED_MARKS
+from clickloop.store.facts.duckdb.correcting import forget_deleted
 from clickloop.store.facts.duckdb.few_files import few_files
+from clickloop.store.facts.duckdb.mark_facts import DuckDbMarkFacts
 from clickloop.store.facts.duckdb.opening import open_database
 from clickloop.store.facts.duckdb.outbox_ids import last_outbox_id, taken_ids, write_taken
 from clickloop.store.facts.duckdb.page_events import find_events, known_of, load, waiting_events
@@ -38,7 +42,6 @@ from clickloop.store.facts.duckdb.unknown_shares import unknown_shares
 from clickloop.store.facts.duckdb.verifying import verify
 from clickloop.store.facts.facts import (
     MAX_PAGE_EVENTS,
-    FactsError,
     KnownOfPageEvents,
     SegmentRefusedError,
     Verification,
@@ -48,33 +51,31 @@ from clickloop.store.journal.segment import SegmentContents
 
 MEMORY_LIMIT_MB = 128  # a small machine has 1 GB for everything
 MAX_CLICK_LINE_BYTES = 1024 * 1024  # limit of the engine's reader; our lines have a few hundred bytes
-_CHECKPOINT_ROWS = 70_000
-"""New rows after which a checkpoint is made. They become a row group. Groups that fit together into one of 122,880 rows are
-compressed again by a later checkpoint; with more than half of that, each row is compressed once."""
 _FORGOTTEN_PER_LOAD = 256  # each DELETE scans the table
 _REFUSALS = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.DataError)
 _GLOB = re.compile(r"[*?\[]")
 
 _INSERT_CLICKS = insert_of_clicks()
-_INSERT_FACTS = insert_of_facts()
-_CLICK_COLUMNS = click_table_names()
+_FIND_CLICKS = (
+    f"SELECT {click_table_names().replace(quoted('marks'), CORRECTED_MARKS)} FROM facts "  # noqa: S608 – names are ours
+    f"LEFT JOIN {CORRECTED} AS corrected ON click_id = corrected_id "
+    "WHERE click_id = ANY($ids) AND click_id BETWEEN $first AND $last"
+)
 _CLICK_NAMES = tuple(field.name for field in CLICK_FIELDS)
 # Double quotes within SQL's single quotes; chr() because Python 3.11 allows no quotes of either kind within this f-string.
 _READ_CLICK = f"SELECT click.* FROM (SELECT from_json($line, '{click_structure().replace(chr(39), chr(34))}') AS click)"  # noqa: S608
 
 
-class DuckDbFacts:
+class DuckDbFacts(Connections):
     """Facts in a DuckDB file. One thread loads at a time, any thread reads; readers see whole transactions."""
 
     def __init__(self, database: duckdb.DuckDBPyConnection, spool: Path) -> None:
-        self._database = database
+        super().__init__(database)
         self._spool = spool
-        # DuckDB lets two transactions write and fails one of them on commit.
-        self._writing = threading.Lock()
-        self._writer = database.cursor()
         self._forgotten: list[str] = []
         self._known = {row[0] for row in self._writer.execute("SELECT segment FROM loaded_segments").fetchall()}
-        self._new_rows = 0
+        self.marks = DuckDbMarkFacts(self._reading_plainly, self._writing_plainly)
+        """The marks of clicks."""
 
     @classmethod
     def open(cls, path: Path, memory_limit_mb: int = MEMORY_LIMIT_MB, threads: int = 1) -> Self:
@@ -87,7 +88,7 @@ class DuckDbFacts:
 
     def load_clicks(self, segments: Sequence[SegmentContents]) -> int:
         """Add the clicks of verified segments, in one transaction unless a segment is refused. Skip segments loaded before."""
-        with self._writing, _plain_errors():
+        with self._writing, plain_errors():
             fresh = self._not_loaded(segments)
             if not fresh:
                 return 0
@@ -123,18 +124,17 @@ class DuckDbFacts:
 
     def load_facts(self, rows: Sequence[tuple[int, bytes]]) -> int:
         """Add the rows whose outbox id has not been taken yet, and their ids in the same transaction."""
-        with self._writing, _plain_errors():
+        with self._writing, plain_errors():
             with self._transaction() as writer:
                 taken = taken_ids(writer)
                 fresh = {outbox_id: line for outbox_id, line in rows if outbox_id not in taken}
                 if not fresh:
                     return 0
-                lines = [fact_line(outbox_id, line) for outbox_id, line in fresh.items()]
-                writer.execute(_INSERT_FACTS, {"lines": lines})
+                lines = load_lines(writer, fresh)
                 # In the same transaction as the rows: after a crash both or neither are there, so none is counted twice.
                 write_taken(writer, taken, taken.adding(fresh))
-            self._count_rows(len(lines))
-            return len(lines)
+            self._count_rows(lines)
+            return lines
 
     def load_page_events(
         self,
@@ -144,7 +144,7 @@ class DuckDbFacts:
         segments: Sequence[str] = (),
     ) -> None:
         """Add rows, change which events wait, and remember segments, in one transaction."""
-        with self._writing, _plain_errors():
+        with self._writing, plain_errors():
             with self._transaction() as writer:
                 load(writer, facts, waiting, no_longer_waiting)
                 # In the same transaction, as for clicks.
@@ -157,51 +157,60 @@ class DuckDbFacts:
 
     def known_of_page_events(self, events: Sequence[PageEvent]) -> KnownOfPageEvents:
         """Return what is known of these events and of their clicks."""
-        with _plain_errors(), self._reading() as reader:
+        with plain_errors(), self._reading() as reader:
             return known_of(reader, events)
 
     def waiting_page_events(self, after_id: str, limit: int) -> list[WaitingPageEvent]:
         """Return events that wait for their click, in the order of their ids."""
-        with _plain_errors(), self._reading() as reader:
+        with plain_errors(), self._reading() as reader:
             return waiting_events(reader, after_id, limit)
 
     def find_page_events(
         self, click_ids: Collection[str], kind: PageEventKind | None = None, most: int = MAX_PAGE_EVENTS
     ) -> dict[str, tuple[PageEvent, ...]]:
         """Return page events by click id, oldest first (3 ms for a recent click)."""
-        with _plain_errors(), self._reading() as reader:
+        with plain_errors(), self._reading() as reader:
             return find_events(reader, click_ids, kind, most)
 
     def last_outbox_id(self) -> int:
         """Return the highest outbox id taken; 0 at first."""
-        with _plain_errors(), self._reading() as reader:
+        with plain_errors(), self._reading() as reader:
             return last_outbox_id(reader)
 
     def loads(self) -> int:
         """Return the number of loads committed since the file was created. It only decreases if an older copy is put back."""
-        with _plain_errors(), self._reading() as reader:
+        with plain_errors(), self._reading() as reader:
             row = reader.execute("SELECT loads FROM outbox_taken").fetchone()
             return int(row[0]) if row else 0
 
     def installation(self) -> str:
         """Return the id of the installation that these facts belong to; empty before ``stamp``."""
-        with _plain_errors(), self._reading() as reader:
+        with plain_errors(), self._reading() as reader:
             row = reader.execute("SELECT id FROM installation").fetchone()
             return str(row[0]) if row else ""
 
     def stamp(self, installation: str) -> None:
         """Write the id of the installation, unless there is one."""
-        with self._writing, _plain_errors(), self._transaction() as writer:
+        with self._writing, plain_errors(), self._transaction() as writer:
             writer.execute(
                 "INSERT INTO installation SELECT $id WHERE NOT EXISTS (FROM installation)", {"id": installation}
             )
 
-    def forget_conversions(self, outbox_taken: int) -> None:
+    def forget_conversions(self, outbox_taken: int, refilled_to: int = 0) -> None:
         """Delete all facts of conversions; the ledger hands them over again in rows after ``outbox_taken``. The rest stays."""
-        with self._writing, _plain_errors(), self._transaction() as writer:
+        with self._writing, plain_errors(), self._transaction() as writer:
             writer.execute("DELETE FROM facts WHERE status_key IS NOT NULL")
             writer.execute("DELETE FROM outbox_skipped")
-            writer.execute("UPDATE outbox_taken SET last_id = $last", {"last": outbox_taken})
+            writer.execute(
+                "UPDATE outbox_taken SET last_id = $last, refilled_to = $refilled_to",
+                {"last": outbox_taken, "refilled_to": refilled_to},
+            )
+
+    def is_refilling(self) -> bool:
+        """Return whether conversions are handed over again that have not been taken yet."""
+        with plain_errors(), self._reading() as reader:
+            row = reader.execute("SELECT last_id < refilled_to FROM outbox_taken").fetchone()
+            return bool(row and row[0])
 
     def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
         """Return clicks by id. An id begins with its time, so only row groups of that time are read (2 ms for a recent click)."""
@@ -209,31 +218,30 @@ class DuckDbFacts:
             return {}
         # The range in addition to the list: the engine skips row groups by ranges, but not by lists.
         wanted = list(click_ids)
-        query = f"SELECT {_CLICK_COLUMNS} FROM facts WHERE click_id = ANY($ids) AND click_id BETWEEN $first AND $last"  # noqa: S608
-        with _plain_errors(), self._reading() as reader:
-            rows = reader.execute(query, {"ids": wanted, "first": min(wanted), "last": max(wanted)}).fetchall()
+        with plain_errors(), self._reading() as reader:
+            rows = reader.execute(_FIND_CLICKS, {"ids": wanted, "first": min(wanted), "last": max(wanted)}).fetchall()
         return {click.click_id: click for click in map(_click_of, rows)}
 
     def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
         """Return clicks, newest first. Reads only row groups that may contain the page, and wide columns only for its clicks."""
-        with _plain_errors(), self._reading() as reader:
+        with plain_errors(), self._reading() as reader:
             ids = click_ids_page(reader, wanted, limit, before_click_id)
         found = self.find_clicks(ids)
         return [found[click_id] for click_id in ids if click_id in found]
 
     def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, ClickEvidence]:
         """Return, by campaign (all, or one), a summary of its last ``most`` counted clicks."""
-        with _plain_errors(), self._reading() as reader:
+        with plain_errors(), self._reading() as reader:
             return recent_clicks(reader, most, campaign_id)
 
     def unknown_shares(self, campaign_ids: Collection[int], fields: Collection[str], since_at: int) -> dict[str, float]:
         """Return, by field, the share of recent clicks without a value; see ``unknown_shares.unknown_shares``."""
-        with _plain_errors(), self._reading() as reader:
+        with plain_errors(), self._reading() as reader:
             return unknown_shares(reader, campaign_ids, fields, since_at)
 
     def recent_landing_clicks(self, since: int, campaign_id: int | None = None) -> list[LandingEvidence]:
         """Return a summary of each landing's landing clicks since a moment."""
-        with _plain_errors(), self._reading() as reader:
+        with plain_errors(), self._reading() as reader:
             return recent_landing_clicks(reader, since, campaign_id)
 
     def delete_clicks(self, before_at: int) -> int:
@@ -241,7 +249,7 @@ class DuckDbFacts:
 
         Return the number of rows deleted.
         """
-        with self._writing, _plain_errors():
+        with self._writing, plain_errors():
             oldest = self._writer.execute("SELECT min(click_at) FROM facts WHERE status_key IS NULL").fetchone()
             if oldest is None or oldest[0] is None or oldest[0] >= before_at:
                 return 0
@@ -251,45 +259,46 @@ class DuckDbFacts:
                 deleted = writer.execute(
                     "DELETE FROM facts WHERE status_key IS NULL AND click_at < $until_at", {"until_at": until_at}
                 ).fetchone()
+                forget_deleted(writer, base32_time(until_at))
             return int(deleted[0]) if deleted else 0
 
     def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:
         """Return the sums of a query's groups, and the totals."""
-        with _plain_errors(), self._reading() as reader:
+        with plain_errors(), self._reading() as reader:
             return read_report(reader, query, rates)
 
     def count_clicks(self, campaign_id: int, since: int, until: int) -> int:
         """Return the number of a campaign's counted clicks in a period."""
-        with _plain_errors(), self._reading() as reader:
+        with plain_errors(), self._reading() as reader:
             return count_clicks(reader, campaign_id, since, until)
 
     def click_rows(
         self, campaign_id: int, since: int, until: int, columns: Sequence[str]
     ) -> Iterator[list[tuple[object, ...]]]:
         """Yield a campaign's counted clicks of a period in batches of few columns."""
-        with _plain_errors(), self._reading() as reader:
+        with plain_errors(), self._reading() as reader:
             yield from click_rows(reader, campaign_id, since, until, columns)
 
     def earned(self, campaign_id: int, since: int, until: int) -> dict[str, list[ConversionSum]]:
         """Return the conversions of a campaign's clicks of a period, by click id."""
-        with _plain_errors(), self._reading() as reader:
+        with plain_errors(), self._reading() as reader:
             return earned(reader, campaign_id, since, until)
 
     def verify(self, first_column: int = 0, seconds: float = float("inf")) -> Verification:
         """Read every block, or as much as fits into the time; see ``verifying.verify``."""
-        with _plain_errors(), self._reading() as reader:
+        with plain_errors(), self._reading() as reader:
             return verify(reader, first_column, seconds)
 
     def checkpoint(self) -> None:
         """Write the log into the file. Do nothing while there are readers: file and log together are just as safe."""
         # A checkpoint needs exclusive access, and fails at once during a read.
-        with self._writing, _plain_errors(), contextlib.suppress(duckdb.TransactionException):
+        with self._writing, plain_errors(), contextlib.suppress(duckdb.TransactionException):
             self._writer.execute("CHECKPOINT")
             self._new_rows = 0
 
     def close(self) -> None:
         """Write the log into the file and close it."""
-        with self._writing, _plain_errors():
+        with self._writing, plain_errors():
             self._writer.execute(_FORGET, {"names": self._forgotten})
             self._writer.close()
             self._database.close()
@@ -330,17 +339,6 @@ class DuckDbFacts:
         self._count_rows(added)
         return added
 
-    def _count_rows(self, added: int) -> None:
-        """Make a checkpoint if there are enough new rows and no readers."""
-        self._new_rows += added
-        if self._new_rows < _CHECKPOINT_ROWS:
-            return
-        try:
-            self._writer.execute("CHECKPOINT")
-            self._new_rows = 0
-        except duckdb.TransactionException:
-            pass  # there is a reader; the count stays, so the next load tries again
-
     def _load_one_by_one(self, segments: Sequence[SegmentContents]) -> int:
         """Load each segment in a separate transaction, up to the first that is refused."""
         loaded = 0
@@ -351,29 +349,6 @@ class DuckDbFacts:
                 raise SegmentRefusedError(refusal.segment_name, refusal.detail, loaded) from refusal
         return loaded
 
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Commit on success, else roll back."""
-        self._writer.execute("BEGIN")
-        try:
-            yield self._writer
-            self._writer.execute("COMMIT")
-        except BaseException:
-            # The engine may have ended the transaction itself; the first error is the one to report.
-            with contextlib.suppress(duckdb.Error):
-                self._writer.execute("ROLLBACK")
-            raise
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open a connection for the calling thread."""
-        # Two threads may not share a DuckDB connection; a cursor is a new connection to the same database.
-        reader = self._database.cursor()
-        try:
-            yield reader
-        finally:
-            reader.close()
-
 
 _FORGET = "DELETE FROM loaded_segments WHERE segment = ANY($names)"
 
@@ -382,12 +357,3 @@ def _click_of(row: tuple[object, ...]) -> Click:
     """Return the click in a row; NULL stands for a field's default."""
     present = {name: value for name, value in zip(_CLICK_NAMES, row, strict=True) if value is not None}
     return msgspec.convert(present, Click)
-
-
-@contextlib.contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Raise FactsError for errors of the engine."""
-    try:
-        yield
-    except duckdb.Error as error:
-        raise FactsError(f"the facts could not be read or written: {error}") from error

@@ -11,15 +11,19 @@ from clickloop.store.facts.facts import FactsDamagedError, FactsError, FactsInUs
 from clickloop.store.file_fault import RESTORE_BACKUP, fault_sentence, file_fault
 
 _LOG_LIMIT = "256MB"
-"""Log size at which the engine makes a checkpoint by itself. Ours come earlier: see ``facts._CHECKPOINT_ROWS``."""
+"""Log size at which the engine makes a checkpoint by itself. Ours come earlier: see ``connections._CHECKPOINT_ROWS``."""
 
 _COLUMNS = {
     "facts": {column.name for column in ALL_COLUMNS},
     "loaded_segments": {"segment"},
-    "outbox_taken": {"last_id", "loads"},
+    "outbox_taken": {"last_id", "loads", "refilled_to"},
     "outbox_skipped": {"first_id", "last_id"},
     "installation": {"id"},
     "waiting_page_events": {"event_id", "click_id", "first_look_at", "line"},
+    "corrected_clicks": {"click_id", "marks"},
+    "mark_batches": {"job_id", "batch", "last_click_id", "judged", "changed"},
+    "mark_changes": {"job_id", "batch", "click_id", "marks_before", "marks_after", "corrected_at"},
+    "late_marks": {"judged_to"},
 }
 _SYSTEM_FAULTS = {
     "no space left": errno.ENOSPC,
@@ -83,14 +87,35 @@ def _create_tables(database: duckdb.DuckDBPyConnection) -> None:
     database.execute("CREATE TABLE IF NOT EXISTS loaded_segments (segment VARCHAR NOT NULL)")
     database.execute("CREATE TABLE IF NOT EXISTS outbox_taken (last_id BIGINT NOT NULL)")
     database.execute("ALTER TABLE outbox_taken ADD COLUMN IF NOT EXISTS loads BIGINT DEFAULT 0")
-    database.execute("INSERT INTO outbox_taken SELECT 0, 0 WHERE NOT EXISTS (FROM outbox_taken)")
+    database.execute("INSERT INTO outbox_taken (last_id, loads) SELECT 0, 0 WHERE NOT EXISTS (FROM outbox_taken)")
     database.execute("CREATE TABLE IF NOT EXISTS outbox_skipped (first_id BIGINT NOT NULL, last_id BIGINT NOT NULL)")
     database.execute("CREATE TABLE IF NOT EXISTS installation (id VARCHAR NOT NULL)")
     database.execute(
         "CREATE TABLE IF NOT EXISTS waiting_page_events (event_id VARCHAR NOT NULL, click_id VARCHAR NOT NULL, "
         "first_look_at BIGINT NOT NULL, line VARCHAR NOT NULL)"
     )
+    _create_mark_tables(database)
     database.execute("COMMIT")
+
+
+def _create_mark_tables(database: duckdb.DuckDBPyConnection) -> None:
+    """Create the tables of corrected marks."""
+    database.execute("ALTER TABLE outbox_taken ADD COLUMN IF NOT EXISTS refilled_to BIGINT DEFAULT 0")
+    # An empty text: corrected to no marks.
+    database.execute("CREATE TABLE IF NOT EXISTS corrected_clicks (click_id VARCHAR NOT NULL, marks VARCHAR NOT NULL)")
+    database.execute(
+        "CREATE TABLE IF NOT EXISTS mark_batches (job_id VARCHAR NOT NULL, batch BIGINT NOT NULL, "
+        "last_click_id VARCHAR NOT NULL, judged BIGINT NOT NULL, changed BIGINT NOT NULL)"
+    )
+    database.execute(
+        "CREATE TABLE IF NOT EXISTS mark_changes (job_id VARCHAR NOT NULL, batch BIGINT NOT NULL, click_id VARCHAR NOT NULL, "
+        "marks_before VARCHAR NOT NULL, marks_after VARCHAR NOT NULL, corrected_at BIGINT NOT NULL)"
+    )
+    database.execute("CREATE TABLE IF NOT EXISTS late_marks (judged_to BIGINT NOT NULL)")
+    # What a file of an older version has is left as it is, until a rerun is asked for.
+    database.execute(
+        "INSERT INTO late_marks SELECT coalesce(max(fact_at), 0) FROM facts HAVING NOT EXISTS (FROM late_marks)"
+    )
 
 
 def _known_columns(database: duckdb.DuckDBPyConnection, table: str) -> set[str]:

@@ -25,7 +25,7 @@ UNION ALL SELECT event_id FROM waiting_page_events WHERE event_id = ANY($event_i
 _FIND = f"""
 SELECT of_click_id, event_id, fact_at, kind, button, offer_id, network_id, target, found_by, flags, screening, loaded_ms,
        event_number, event_micros
-FROM facts WHERE landing_views IS NOT NULL AND {_OF_CLICKS} AND ($kind = '' OR kind = $kind)
+FROM facts WHERE landing_views IS NOT NULL AND correction IS NULL AND {_OF_CLICKS} AND ($kind = '' OR kind = $kind)
 QUALIFY row_number() OVER (PARTITION BY of_click_id ORDER BY fact_at DESC, event_id DESC) <= $most
 ORDER BY fact_at, event_id, event_number NULLS FIRST
 """  # noqa: S608 – names are ours, values are bound

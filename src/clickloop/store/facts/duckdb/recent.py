@@ -10,7 +10,7 @@ _SHORT_MS = DAY_MS // 4
 """Tried first: enough for a campaign with many clicks."""
 _LAST = """
 SELECT campaign_id, max(fact_at) FROM facts
-WHERE clicks = 1 AND ($campaign_id IS NULL OR campaign_id = $campaign_id) GROUP BY campaign_id
+WHERE clicks = 1 AND correction IS NULL AND ($campaign_id IS NULL OR campaign_id = $campaign_id) GROUP BY campaign_id
 """
 _RECENT = """
 SELECT
@@ -20,7 +20,7 @@ SELECT
     count(*) FILTER (contains(coalesce(flags, ''), 'cost_unreadable'))
 FROM (
     SELECT external_id, flags FROM facts
-    WHERE clicks = 1 AND campaign_id = $campaign_id AND fact_at >= $from_at
+    WHERE clicks = 1 AND correction IS NULL AND campaign_id = $campaign_id AND fact_at >= $from_at
     ORDER BY click_id DESC LIMIT $most
 )
 """

@@ -44,6 +44,8 @@ class Span(msgspec.Struct, frozen=True):
     """Whether any click has marks."""
     has_landings: bool = True
     """Whether any click was sent to a landing. Figures that would all be alike are not worth reading a column for."""
+    has_corrections: bool = True
+    """Whether the marks of any click were corrected."""
 
 
 class Statement(msgspec.Struct, frozen=True):
@@ -117,10 +119,11 @@ def _pieces(
     # Without money: any rate will do, and no further groups by currency and day.
     no_currency = [("currency", "$currency"), ("day", "0")] if several_currencies else []
     clean = "sum(clicks) FILTER (marks IS NULL)" if span.has_marks else "sum(clicks)"
+    recorded = "sum(coalesce(correction, 1))" if span.has_corrections else "count(*)"
     landing_visits = "sum(clicks) FILTER (landing_id IS NOT NULL)" if span.has_landings else "0"
     page_event_keys = "".join(f"{sql} AS {name}, " for name, sql in [*named, *no_currency])
     return f"""
-        SELECT {keys}sum(clicks) AS clicks, sum(clicks) FILTER ("unique") AS unique_clicks, count(*) AS clicks_recorded,
+        SELECT {keys}sum(clicks) AS clicks, sum(clicks) FILTER ("unique") AS unique_clicks, {recorded} AS clicks_recorded,
                {clean} AS clean_clicks, {landing_visits} AS landing_visits,
                sum(clicks) FILTER (offer_id IS NOT NULL) AS offer_visits, sum(cost_micros) AS cost_micros
         FROM facts WHERE {" AND ".join([*for_all, *for_clicks])} {by}
@@ -149,7 +152,8 @@ def _grouped(keys: Sequence[str], statuses: Sequence[str]) -> str:
     counts = _sums((*COUNTS, *statuses))
     money = ", ".join(f"coalesce(sum({name}), 0)::HUGEINT * {E12} AS {name}" for name in MONEY)
     return (
-        f"SELECT {_selected(keys)}{counts}, {money}, NULL::STRUCT(currency VARCHAR)[] AS others FROM pieces {_by(keys)}"  # noqa: S608
+        f"SELECT {_selected(keys)}{counts}, {money}, NULL::STRUCT(currency VARCHAR)[] AS others FROM pieces {_by(keys)} "  # noqa: S608
+        f"{_having(keys, statuses)}"
     )
 
 
@@ -160,7 +164,16 @@ def _grouped_priced(keys: Sequence[str], statuses: Sequence[str]) -> str:
     others = ", ".join(f"{name} := {name}" for name in ("currency", *MONEY))
     any_money = " OR ".join(f"{name} <> 0" for name in MONEY)
     unpriced = f"list(struct_pack({others})) FILTER (rate IS NULL AND ({any_money})) AS others"
-    return f"SELECT {_selected(keys)}{counts}, {money}, {unpriced} FROM priced {_by(keys)}"  # noqa: S608 – names are ours, values are bound
+    having = _having(keys, statuses, " OR others IS NOT NULL")
+    return f"SELECT {_selected(keys)}{counts}, {money}, {unpriced} FROM priced {_by(keys)} {having}"  # noqa: S608 – names are ours, values are bound
+
+
+def _having(keys: Sequence[str], statuses: Sequence[str], otherwise: str = "") -> str:
+    """Return the condition that a group has figures: marks that were corrected leave nothing where a click was before."""
+    if not keys:
+        return ""
+    figures = " OR ".join(f"coalesce(sum({name}), 0) <> 0" for name in (*COUNTS, *statuses, *MONEY))
+    return f"HAVING {figures}{otherwise}"
 
 
 def _sums(names: Sequence[str]) -> str:

@@ -47,8 +47,8 @@ def _span(reader: duckdb.DuckDBPyConnection, query: ReportQuery) -> Span | None:
     from_at, until_at = max(query.from_at, int(first)), min(query.until_at, int(last) + 1)
     if from_at >= until_at:
         return None
-    has_marks, has_landings = (_is_used(reader, column, from_at, until_at) for column in ("marks", "landing_id"))
-    return Span(from_at, until_at, ZoneInfo(query.zone), has_marks, has_landings)
+    used = (_is_used(reader, column, from_at, until_at) for column in ("marks", "landing_id", "correction"))
+    return Span(from_at, until_at, ZoneInfo(query.zone), *used)
 
 
 def _is_used(reader: duckdb.DuckDBPyConnection, column: str, from_at: int, until_at: int) -> bool:

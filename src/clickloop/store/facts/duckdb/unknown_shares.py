@@ -25,7 +25,7 @@ def unknown_shares(
     columns = ", ".join(quoted(field) for field in known)
     query = (
         f"SELECT count(*), {counts} FROM (SELECT {columns} FROM facts "  # noqa: S608 – names are ours, values are bound
-        "WHERE clicks = 1 AND campaign_id IN (SELECT unnest($campaign_ids)) AND fact_at >= $since_at "
+        "WHERE clicks = 1 AND correction IS NULL AND campaign_id IN (SELECT unnest($campaign_ids)) AND fact_at >= $since_at "
         "ORDER BY click_id DESC LIMIT $most)"
     )
     parameters = {"campaign_ids": sorted(campaign_ids), "since_at": since_at, "most": MAX_CLICKS}

@@ -1,8 +1,10 @@
 """Campaigns in the ledger. One statement per function; ``tx`` is an open transaction."""
 
+import msgspec
 from sqlalchemy import Connection, and_, select
 
 from clickloop.setup.campaign import ALL_CAMPAIGNS, Campaign, CampaignFilter
+from clickloop.setup.mark import MarkSetting
 from clickloop.store.ledger.records import RecordTable
 from clickloop.store.ledger.schema.tables import campaigns
 from clickloop.store.ledger.setup.conditions import tagged
@@ -37,3 +39,9 @@ def live_campaign_of_source(tx: Connection, source_id: int) -> str | None:
         .where(and_(campaigns.c.source_id == source_id, campaigns.c.archived_at.is_(None)))
         .limit(1)
     ).scalar()
+
+
+def marks_of_campaigns(tx: Connection) -> dict[int, tuple[MarkSetting, ...]]:
+    """Return the settings of marks by campaign, live or archived, where they differ from the instance's."""
+    rows = tx.execute(select(campaigns.c.id, campaigns.c.marks))
+    return {row.id: msgspec.convert(row.marks, tuple[MarkSetting, ...]) for row in rows if row.marks}

@@ -1,0 +1,91 @@
+"""Connections to the DuckDB file: one that writes, one for each reading thread, and when to make a checkpoint."""
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Iterator
+
+import duckdb
+
+from clickloop.store.facts.facts import FactsError
+
+_CHECKPOINT_ROWS = 70_000
+"""New rows after which a checkpoint is made. They become a row group. Groups that fit together into one of 122,880 rows are
+compressed again by a later checkpoint; with more than half of that, each row is compressed once."""
+
+
+@dataclasses.dataclass
+class Written:
+    """The connection of a transaction that writes, and the number of rows that it has added to the facts."""
+
+    writer: duckdb.DuckDBPyConnection
+    rows: int = 0
+
+
+class Connections:
+    """The connections to an open database."""
+
+    def __init__(self, database: duckdb.DuckDBPyConnection) -> None:
+        self._database = database
+        # DuckDB lets two transactions write and fails one of them on commit.
+        self._writing = threading.Lock()
+        self._writer = database.cursor()
+        self._new_rows = 0
+
+    def _count_rows(self, added: int) -> None:
+        """Make a checkpoint if there are enough new rows and no readers."""
+        self._new_rows += added
+        if self._new_rows < _CHECKPOINT_ROWS:
+            return
+        try:
+            self._writer.execute("CHECKPOINT")
+            self._new_rows = 0
+        except duckdb.TransactionException:
+            pass  # there is a reader; the count stays, so the next load tries again
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Commit on success, else roll back."""
+        self._writer.execute("BEGIN")
+        try:
+            yield self._writer
+            self._writer.execute("COMMIT")
+        except BaseException:
+            # The engine may have ended the transaction itself; the first error is the one to report.
+            with contextlib.suppress(duckdb.Error):
+                self._writer.execute("ROLLBACK")
+            raise
+
+    @contextlib.contextmanager
+    def _reading_plainly(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open a connection for the calling thread, whose errors are plain."""
+        with plain_errors(), self._reading() as reader:
+            yield reader
+
+    @contextlib.contextmanager
+    def _writing_plainly(self) -> Iterator[Written]:
+        """Yield the writer in a transaction that no other can interrupt. Set the number of rows added."""
+        with self._writing, plain_errors():
+            written = Written(self._writer)
+            with self._transaction():
+                yield written
+            self._count_rows(written.rows)
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open a connection for the calling thread."""
+        # Two threads may not share a DuckDB connection; a cursor is a new connection to the same database.
+        reader = self._database.cursor()
+        try:
+            yield reader
+        finally:
+            reader.close()
+
+
+@contextlib.contextmanager
+def plain_errors() -> Iterator[None]:
+    """Raise FactsError for errors of the engine."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise FactsError(f"the facts could not be read or written: {error}") from error
