@@ -24,6 +24,7 @@ SUMS = Sums(
 def test_every_ratio_is_computed_from_sums() -> None:
     assert (Measure.CONVERSIONS.of(SUMS), Measure.PROFIT.of(SUMS)) == (3, -3_000_000)
     assert (Measure.CR.of(SUMS), Measure.APPROVAL_RATE.of(SUMS), Measure.ROI.of(SUMS)) == (10_000, 333_333, -300_000)
+    assert (Measure.CPA.of(SUMS), Measure.ECPM.of(SUMS), Measure.ROAS.of(SUMS)) == (3_333_333, 23_333_333, 700_000)
     assert (Measure.EPC.of(SUMS), Measure.CPC.of(SUMS), Measure.AVERAGE_PAYOUT.of(SUMS)) == (23_333, 33_333, 3_500_000)
 
 
@@ -47,6 +48,9 @@ def test_a_measure_without_a_divisor_is_its_sum() -> None:
         "rejected_revenue": 0,
         "cost": 10_000_000,
         "profit": -3_000_000,
+        "expected_revenue": 0,
+        "expected_profit": -3_000_000,
+        "delay_p50": None,
     }
 
 
@@ -59,7 +63,9 @@ def test_a_measure_consists_of_sums_and_has_a_title(measure: Measure) -> None:
 
 def test_a_ratio_without_a_divisor_is_none() -> None:
     assert {measure.of(Sums()) for measure in Measure if measure.divisor} == {None}
-    assert {measure.of(Sums()) for measure in Measure if not measure.divisor} == {0}
+    sums = [measure for measure in Measure if not measure.divisor and measure is not Measure.DELAY_P50]
+    assert {measure.of(Sums()) for measure in sums} == {0}
+    assert Measure.DELAY_P50.of(Sums()) is None
 
 
 @given(st.integers(-(10**30), 10**30), st.integers(1, 10**24))

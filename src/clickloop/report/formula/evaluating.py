@@ -22,7 +22,7 @@ from clickloop.report.formula.tree import (
 )
 
 ONE = 1_000_000
-MAX_VALUE = 10**30
+MAX_VALUE = 10**30 - 1
 """Results and steps beyond it are empty: engines calculate in 128 bits."""
 MAX_PRODUCT = 5 * 10**37
 """Products beyond it are empty, before they are rounded to millionths, for the same reason."""

@@ -92,6 +92,7 @@ def _tokens(text: str) -> Iterator[_Token]:
         if character in _DIGITS or (character == "." and text[at + 1 : at + 2] in _DIGITS):
             while at < len(text) and (text[at] in _DIGITS or text[at] == "."):
                 at += 1
+            at += text[at : at + 1] == "%"  # shares are shown in percent
             yield _Token(_TokenKind.NUMBER, text[start:at], start)
         elif character in _LETTERS:
             # A status's key may contain digits and hyphens, and follows a point: conversions.sale
@@ -154,7 +155,10 @@ class _Parser:
             return self._value(depth)
         self._limit(depth, sign)
         value, kind = self._signed(depth + 1)
-        return (Negation(value) if sign.text == "-" else value), kind
+        if sign.text == "+":
+            return value, kind
+        # A negative number is a number, and adapts to money as others do.
+        return (Constant(-value.micros) if isinstance(value, Constant) else Negation(value)), kind
 
     def _value(self, depth: int) -> tuple[Node, Kind]:
         token = self._tokens[self._next]
@@ -276,9 +280,10 @@ _NAMES = {Kind.COUNT: "a count", Kind.MONEY: "money", Kind.NUMBER: "a ratio"}
 
 def _micros(token: _Token) -> int:
     """Return a number in millionths."""
-    whole, point, fraction = token.text.partition(".")
+    whole, point, fraction = token.text.removesuffix("%").partition(".")
+    places = 4 if token.text.endswith("%") else 6
     if "." in fraction or (point and not fraction):
         raise _error(token.at, f"“{token.text[:40]}” is not a number.")
-    if len(whole.lstrip("0")) > MAX_DIGITS or len(fraction) > 6:
-        raise _error(token.at, f"A number has at most {MAX_DIGITS} digits before the point and 6 after it.")
-    return int(whole or "0") * 1_000_000 + int(fraction.ljust(6, "0"))
+    if len(whole.lstrip("0")) > MAX_DIGITS or len(fraction) > places:
+        raise _error(token.at, f"A number has at most {MAX_DIGITS} digits before the point and {places} after it.")
+    return int(whole or "0") * 10**places + int(fraction.ljust(places, "0"))

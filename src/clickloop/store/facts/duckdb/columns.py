@@ -50,7 +50,7 @@ MEASURES = (
     SqlColumn("button", "BIGINT"),
     SqlColumn("found_by", "VARCHAR"),
     SqlColumn("loaded_ms", "BIGINT"),
-    # Of rows of entered cost, see ``cost_rows``. NULL on the costs of links and models.
+    # Of rows of cost, see ``cost_rows``; 0 on the cost of a conversion by a model. NULL on clicks.
     SqlColumn("cost_entry_id", "BIGINT"),
     SqlColumn("entry_micros", "BIGINT"),
     SqlColumn("beneath_entry_id", "BIGINT"),

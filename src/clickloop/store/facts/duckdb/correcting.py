@@ -27,7 +27,7 @@ ADDED_UP = frozenset(
 LEFT_OUT = frozenset(
     {
         # Long or found by, and nothing that reports group by.
-        *("click_id", "external_id", "target", "ip", "useragent", "referrer", "draw", "failed_conditions", "hops"),
+        *("click_id", "external_id", "target", "ip", "useragent", "draw", "failed_conditions", "hops"),
         *("query", "seen", "routing_state", "flags", "conversion_id", "txid", "event_id", "found_by", "recorded_at"),
         "loaded_ms",
     }

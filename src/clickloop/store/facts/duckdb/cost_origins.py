@@ -6,12 +6,13 @@ import duckdb
 
 from clickloop.clock import DAY_MS
 from clickloop.report.cost.origin import OriginSum
-from clickloop.report.query import Dimension, ReportQuery
-from clickloop.store.facts.duckdb.report_sql import Span, columns_of, filter_condition
+from clickloop.report.query import Grouping, ReportQuery
+from clickloop.store.facts.duckdb.dimension_sql import Parameters, Span, columns_of, filter_sql, has_integer_keys
 
 _PARTS = """
 SELECT {keys}0 AS entry, cost_rule AS rule, currency AS unit, fact_at // {day} AS on_day, sum(cost_micros) AS micros
-FROM facts WHERE {where} AND cost_micros <> 0 AND cost_entry_id IS NULL GROUP BY ALL
+FROM facts WHERE {where} AND cost_micros <> 0 AND (cost_entry_id IS NULL OR (cost_entry_id = 0 AND beneath_entry_id IS NULL))
+GROUP BY ALL
 UNION ALL
 SELECT {keys}beneath_entry_id, CASE WHEN beneath_entry_id = 0 THEN cost_rule END, currency, fact_at // {day}, sum(beneath_micros)
 FROM facts WHERE {where} AND beneath_micros <> 0 GROUP BY ALL
@@ -22,17 +23,16 @@ FROM facts WHERE {where} AND entry_micros <> 0 GROUP BY ALL
 
 
 def cost_origins(reader: duckdb.DuckDBPyConnection, query: ReportQuery) -> list[OriginSum]:
-    """Return the cost of each of a query's groups by origin, currency and UTC day. Order, limit and statuses do not matter."""
-    parameters: dict[str, object] = {"from_at": query.from_at, "until_at": query.until_at}
-    span = Span(query.from_at, query.until_at, ZoneInfo(query.zone))
-    conditions = ["fact_at >= $from_at", "fact_at < $until_at", "screening IS DISTINCT FROM 'test'"]
-    for place, one in enumerate(query.filters):
-        conditions.append(filter_condition(f"filter_{place}", one, span, parameters))
+    """Return the cost of each of a query's groups by origin, currency and UTC day. Order, limit and columns do not matter."""
+    parameters: Parameters = {}
+    span = Span(from_at=query.from_at, until_at=query.until_at, zone=ZoneInfo(query.zone), basis=query.basis)
+    conditions = [span.period, "screening IS DISTINCT FROM 'test'"]
+    conditions += [filter_sql(one, span, parameters) for one in query.filters]
     names = [f"key_{place}" for place in range(len(query.group_by))]
     keys = "".join(f"{_key(one, span)} AS {name}, " for name, one in zip(names, query.group_by, strict=True))
     parts = _PARTS.format(keys=keys, day=DAY_MS, where=" AND ".join(conditions))
     selected = "".join(f"{name}, " for name in names)
-    # A rule is a word with its amounts: cost by unit is the same model at any price.
+    # A rule is a word with its terms: cost per click is the same model at any price.
     statement = (
         f"SELECT {selected}entry, coalesce(split_part(rule, ' ', 1), '') AS model, coalesce(unit, ''), on_day, sum(micros) "  # noqa: S608 – names are ours, values are bound
         f"FROM ({parts}) GROUP BY ALL HAVING sum(micros) <> 0 ORDER BY ALL"
@@ -46,8 +46,8 @@ def cost_origins(reader: duckdb.DuckDBPyConnection, query: ReportQuery) -> list[
     ]
 
 
-def _key(dimension: Dimension, span: Span) -> str:
-    columns = columns_of(dimension, span)
+def _key(grouping: Grouping, span: Span) -> str:
+    columns = columns_of(grouping, span)
     if len(columns) > 1:
         return f"concat_ws(' ', {', '.join(columns)})"
-    return f"coalesce({columns[0]}, {'0' if dimension.is_number or dimension.is_time else chr(39) * 2})"
+    return f"coalesce({columns[0]}, {'0' if has_integer_keys(grouping) else chr(39) * 2})"

@@ -67,12 +67,14 @@ SELECT {_COPIES}, facts.currency, -$sign * facts.cost_micros, $entry_id, 0, 0, -
 FROM facts JOIN shown ON click_id = shown_id {_CORRECTED}
 WHERE {_OF_CLICKS} AND beneath_rank IS NULL AND facts.cost_micros <> 0 AND facts.currency <> $currency
 """  # noqa: S608 – names are ours, values are bound
+OF_CONVERSION = "cost_entry_id = 0 AND beneath_entry_id IS NULL"
+"""The condition of rows with the cost of a conversion by the campaign's model."""
 _TAKE_BACK_OF_CONVERSIONS = f"""
 INSERT INTO facts ({_NAMES}, conversion_id)
 {_SHOWN}
 SELECT {_COPIES}, facts.currency, -$sign * facts.cost_micros, $entry_id, 0, 0, -$sign * facts.cost_micros, conversion_id
 FROM facts JOIN shown ON of_click_id = shown_id {_CORRECTED}
-WHERE of_click_id BETWEEN $first AND $last AND kind = 'cost' AND cost_entry_id IS NULL AND beneath_rank IS NULL
+WHERE of_click_id BETWEEN $first AND $last AND kind = 'cost' AND {OF_CONVERSION} AND beneath_rank IS NULL
 """  # noqa: S608 – names are ours, values are bound
 
 

@@ -246,7 +246,8 @@ def shares(reader: duckdb.DuckDBPyConnection, rank: int) -> dict[str, int]:
 _PARTS = """
 SELECT entry, sum(micros), currency FROM (
     SELECT 0 AS entry, cost_micros AS micros, currency FROM facts
-    WHERE (click_id = $click_id OR of_click_id = $click_id) AND cost_entry_id IS NULL AND cost_micros IS NOT NULL
+    WHERE (click_id = $click_id OR of_click_id = $click_id) AND cost_micros IS NOT NULL
+    AND (cost_entry_id IS NULL OR (cost_entry_id = 0 AND beneath_entry_id IS NULL))
     UNION ALL
     SELECT cost_entry_id, entry_micros, currency FROM facts WHERE of_click_id = $click_id AND entry_micros <> 0
     UNION ALL
