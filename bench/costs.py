@@ -11,8 +11,7 @@ from clickloop.report.cost.segment import CostKind, CostSegment, SpreadOrder, ra
 from clickloop.report.query import Dimension, Report, ReportQuery
 from clickloop.store.facts.facts import FactsStore
 from clickloop.stores import open_facts
-
-CLICKS_PER_STEP = 100_000
+from clickloop.tracking.costs.working import CLICKS_PER_STEP
 
 UNTIL = 1_790_035_200_000  # the start of a day
 _CLICKS = """

@@ -145,7 +145,7 @@ def _span(body: CostBody, zone: ZoneInfo, faults: list[FieldFault]) -> tuple[int
     first = read_local_time(body.first)
     last = read_local_time(body.last) if body.last else first
     for field, found in (("from", first), ("to", last)):
-        if found is None:
+        if found is None and (field == "from" or body.last):
             sentence = "Enter a date since 2000, such as 2026-03-01, or a time, such as 2026-03-01 13:00."
             faults.append(FieldFault(field, FaultCode.NOT_A_MOMENT, sentence))
     if first is None or last is None:

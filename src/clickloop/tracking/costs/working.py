@@ -32,7 +32,8 @@ ENTRIES_PER_CHECK = 500
 class CostWorker:
     """Puts entries into effect and takes them back, one after the other."""
 
-    def __init__(self, ledger: Ledger, facts: CostFacts, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, facts: CostFacts, clock: Clock, clicks_per_step: int = CLICKS_PER_STEP) -> None:
+        self._clicks_per_step = clicks_per_step
         self._ledger = ledger
         self._facts = facts
         self._clock = clock
@@ -88,9 +89,9 @@ class CostWorker:
         spread = self._facts.spread(entry.order)
         older = [one for one in self._facts.spreads([entry.entry_id]) if one.rank != entry.rank]
         if spread.active < spread.covered:
-            spread = self._facts.advance(entry.rank, CLICKS_PER_STEP)
+            spread = self._facts.advance(entry.rank, self._clicks_per_step)
         elif older:
-            self._facts.withdraw(older[0].rank, CLICKS_PER_STEP)
+            self._facts.withdraw(older[0].rank, self._clicks_per_step)
         is_done = spread.active == spread.covered and not older
         progress = {"covered": spread.covered, "shared": spread.shared, "done": spread.active}
         self._note(entry, replace(entry, state=EntryState.APPLIED if is_done else entry.state, **progress))
@@ -98,7 +99,7 @@ class CostWorker:
     def _take_back(self, entry: CostEntry) -> None:
         """Take the next step of taking an entry back."""
         spreads = self._facts.spreads([entry.entry_id])
-        left = self._facts.withdraw(spreads[-1].rank, CLICKS_PER_STEP) if spreads else None
+        left = self._facts.withdraw(spreads[-1].rank, self._clicks_per_step) if spreads else None
         if left is not None or len(spreads) > 1:
             self._note(entry, replace(entry, done=left.active if left else 0))
             return

@@ -98,6 +98,17 @@ def entries_of_upload(tx: Connection, upload_id: str) -> list[CostEntry]:
     return [_of_row(row) for row in tx.execute(query.order_by(cost_entries.c.id)).mappings()]
 
 
+def kinds_of(tx: Connection, entry_ids: Collection[int]) -> dict[int, str]:
+    """Return the kinds of entries by id."""
+    ids, found = sorted(entry_ids), dict[int, str]()
+    for start in range(0, len(ids), MAX_IDS):
+        query = select(cost_entries.c.id, cost_entries.c.kind).where(
+            cost_entries.c.id.in_(ids[start : start + MAX_IDS])
+        )
+        found |= {row.id: row.kind for row in tx.execute(query)}
+    return found
+
+
 def count_pending(tx: Connection) -> int:
     """Return the number of entries with work left."""
     return tx.scalar(select(func.count()).select_from(cost_entries).where(_IS_PENDING)) or 0
