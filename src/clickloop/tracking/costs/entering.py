@@ -20,6 +20,7 @@ from clickloop.store.ledger.jobs.cost_entries import (
     live_entries,
     name_successor,
     replace_entry,
+    set_upload,
 )
 from clickloop.store.ledger.logs.audit_entry import ActorContext, record_change
 from clickloop.store.ledger.logs.audit_log import Action
@@ -97,10 +98,16 @@ def enter_cost(context: ActorContext, body: CostBody, kind: CostKind, defaults: 
         return store_entry(tx, context, entry)
 
 
-def store_entry(tx: Connection, context: ActorContext, entry: CostEntry) -> CostEntry:
-    """Store an entry in place of the one with its key, and return it; return that one if it is equal."""
+def store_entry(tx: Connection, context: ActorContext, entry: CostEntry, *, is_logged: bool = True) -> CostEntry:
+    """Store an entry in place of the one with its key, and return it; return that one if it is equal.
+
+    ``is_logged`` False: the caller writes one entry into the log of changes for many.
+    """
     known = entry_with_key(tx, entry.key) if entry.key else None
     if known is not None and known.same_cost(entry):
+        if entry.upload_id:
+            # Undoing the upload that says so last takes it back.
+            set_upload(tx, known.entry_id, entry.upload_id)
         return known
     if known is not None:
         replace_entry(tx, known.entry_id)
@@ -118,7 +125,8 @@ def store_entry(tx: Connection, context: ActorContext, entry: CostEntry) -> Cost
         if known.state is EntryState.WAITING and not known.done:
             # Not in effect yet: it need not be put into effect first.
             change_state(tx, known.entry_id, (EntryState.WAITING,), EntryState.RETIRING)
-    record_change(tx, context, NOUN, stored.entry_id, after=stored)
+    if is_logged:
+        record_change(tx, context, NOUN, stored.entry_id, after=stored)
     return stored
 
 

@@ -51,7 +51,7 @@ from clickloop.web.api.problem import (
     answer_unknown,
     answer_validation,
 )
-from clickloop.web.api.reports import costs, reports
+from clickloop.web.api.reports import cost_uploads, costs, reports
 from clickloop.web.api.served_description import describe
 from clickloop.web.api.setup import (
     campaigns,
@@ -114,6 +114,7 @@ _NOUNS = (
     changes,
     reports,
     costs,
+    cost_uploads,
     rates,
     delivery,
     settling_pauses,

@@ -150,6 +150,11 @@ def name_successor(tx: Connection, entry_id: int, successor_id: int) -> None:
     tx.execute(update(cost_entries).where(cost_entries.c.id == entry_id).values(replaced_by=successor_id))
 
 
+def set_upload(tx: Connection, entry_id: int, upload_id: str) -> None:
+    """Store which upload an entry belongs to."""
+    tx.execute(update(cost_entries).where(cost_entries.c.id == entry_id).values(upload_id=upload_id))
+
+
 def retire_replaced(tx: Connection, successor_id: int) -> None:
     """Have the entries taken back that one replaces."""
     states = [EntryState.WAITING.value, EntryState.APPLIED.value]

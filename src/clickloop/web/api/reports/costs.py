@@ -177,7 +177,7 @@ def read_cost_origins(context: Context, requested: Requested) -> OriginsView:
                         cost_id=part.entry_id or None,
                         amount=money_text(part.micros, context.currency),
                         share=part.share_text,
-                        not_converted=[money_text(micros, currency) for currency, micros in part.not_converted],
+                        not_converted=[money_text(micros, currency) for micros, currency in part.not_converted],
                     )
                     for part in group.parts
                 ],
