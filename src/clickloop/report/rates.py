@@ -24,3 +24,11 @@ class RateTable:
             return E12
         place = bisect_right(self._days.get(currency, ()), day)
         return self._values[currency][place - 1] if place else None
+
+
+def with_rates_beneath(own: Sequence[ExchangeRate], beneath: Sequence[ExchangeRate]) -> tuple[ExchangeRate, ...]:
+    """Return the user's own rates, and others for the days before a currency's first own one: from then on the user decides."""
+    first: dict[str, int] = {}
+    for rate in own:
+        first[rate.currency] = min(rate.day, first.get(rate.currency, rate.day))
+    return (*own, *(rate for rate in beneath if rate.currency not in first or rate.day < first[rate.currency]))

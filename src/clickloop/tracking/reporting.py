@@ -11,8 +11,8 @@ from clickloop.report.key_text import key_name, key_value
 from clickloop.report.measure import Sums
 from clickloop.report.query import Dimension, ExchangeRate, GroupKey, Report, ReportQuery
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.setup.rates import rates_into
 from clickloop.store.ledger.setup.report_names import record_names, status_names
+from clickloop.tracking.converting import rates_of_period
 
 
 class ReportSource(Protocol):
@@ -53,7 +53,8 @@ def run_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each_
     """Run a query. With ``each_status`` also count the conversions of each status."""
     with ledger.read() as tx:
         statuses = status_names(tx) if each_status else {}
-        rates = rates_into(tx, query.currency)
+        first_at = min(query.from_at, query.compared.from_at) if query.compared else query.from_at
+        rates = rates_of_period(tx, query.currency, first_at, query.until_at)
     query = msgspec.structs.replace(query, statuses=tuple(statuses))
     report = facts.report(query, rates)
     with ledger.read() as tx:

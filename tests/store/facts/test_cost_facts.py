@@ -304,6 +304,38 @@ def test_a_cell_tells_how_much_of_it_comes_from_links_models_and_which_entries(c
     assert origins() == before
 
 
+def test_the_cost_of_conversions_is_covered_like_that_of_clicks_whenever_they_come(counted: Counted) -> None:
+    click = counted.visit(cost_micros=5, cost_currency="USD", cost_rule="per_click;per_conversion 7 EUR")
+    counted.convert(click, 30, cost_micros=7, cost_currency="EUR")
+    assert parts(counted, click) == [(0, 7, "EUR"), (0, 5, "USD")]
+    assert cost(counted) == 5 + 8
+    before = all_reports(counted)
+    rank = apply(counted, order(1, 100)).rank
+    assert (cost(counted), parts(counted, click)) == (100, [(1, 100, "USD")])
+    counted.convert(click, 30, cost_micros=7, cost_currency="EUR", at=NOON + HOUR_MS)
+    assert cost(counted) == 100
+    mark(counted, click)
+    assert cost(counted) == 100
+    counted.convert(
+        click, 30, cost_micros=-7, cost_currency="EUR", at=NOON + HOUR_MS, conversions=-1, revenue_micros=-30
+    )
+    counted.facts.marks.undo("job")
+    undo(counted, rank)
+    assert all_reports(counted) == before
+
+
+def test_conversions_that_are_handed_over_again_bring_their_cost_once(counted: Counted) -> None:
+    click = counted.visit()
+    counted.convert(click, 30, cost_micros=7, cost_currency="USD")
+    rank = apply(counted, order(1, 100)).rank
+    counted.facts.forget_conversions(counted.facts.last_outbox_id())
+    assert cost(counted) == 100
+    counted.convert(click, 30, cost_micros=7, cost_currency="USD")
+    assert cost(counted) == 100
+    undo(counted, rank)
+    assert cost(counted) == 7
+
+
 class PlainModel:
     """Clicks and entries in lists, and what each click costs: the slow and obvious way."""
 

@@ -12,8 +12,8 @@ from clickloop.report.measure import quotient
 from clickloop.report.query import Dimension, Grouping, GroupKey, ReportQuery
 from clickloop.store.ledger.jobs.cost_entries import kinds_of
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.setup.rates import rates_into
 from clickloop.text import readable
+from clickloop.tracking.converting import rates_of_period
 
 MEASURED, SPREAD, ESTIMATED = "measured", "spread", "estimated"
 LINK, MODEL = "link", "model"
@@ -60,7 +60,9 @@ def read_origins(ledger: Ledger, facts: OriginSource, query: ReportQuery) -> lis
     sums = facts.origins(query)
     with ledger.read() as tx:
         kinds = kinds_of(tx, {each.entry_id for each in sums if each.entry_id})
-        found = origins_by_group(sums, query.currency, rates_into(tx, query.currency))
+        found = origins_by_group(
+            sums, query.currency, rates_of_period(tx, query.currency, query.from_at, query.until_at)
+        )
     return [
         OriginGroup(_values(keys, query), tuple(_parts(origins, kinds)))
         for keys, origins in sorted(found.items(), key=lambda item: tuple(map(str, item[0])))

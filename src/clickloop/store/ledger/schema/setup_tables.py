@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from clickloop.store.ledger.schema.metadata import metadata, number_column
@@ -124,10 +125,8 @@ campaigns = Table(
     Column("bind", String(16), nullable=False, server_default="none"),
     Column("rotation", String(16), nullable=False, server_default="random"),
     Column("marks", JSON, nullable=False, server_default="[]"),  # list of setup.mark.MarkSetting
-    # A model that cost_model_known does not know, in place of cost_model: SQLite would copy the table to change the constraint.
-    Column("later_cost_model", String(16)),
-    Column("cost_percent", Integer),  # of the payout
-    Column("cost_statuses", JSON, nullable=False, server_default="[]"),  # keys of the statuses whose conversions cost
+    Column("unique_cost_only", Boolean, nullable=False, server_default=false()),
+    Column("conversion_cost", JSON(none_as_null=True)),  # setup.cost_rule.ConversionCost
     Column("loss_percent", Integer, nullable=False, server_default="0"),
     CheckConstraint("cost_model IN ('link', 'per_click', 'per_thousand', 'none')", name="cost_model_known"),
     CheckConstraint(

@@ -75,7 +75,6 @@ def upgrade() -> None:
         sqlite_where=sa.text(_UNFINISHED),
         postgresql_where=sa.text(_UNFINISHED),
     )
-    op.add_column("campaigns", sa.Column("later_cost_model", sa.String(length=16), nullable=True))
-    op.add_column("campaigns", sa.Column("cost_percent", sa.Integer(), nullable=True))
-    op.add_column("campaigns", sa.Column("cost_statuses", sa.JSON(), server_default="[]", nullable=False))
+    op.add_column("campaigns", sa.Column("unique_cost_only", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("campaigns", sa.Column("conversion_cost", sa.JSON(none_as_null=True), nullable=True))
     op.add_column("campaigns", sa.Column("loss_percent", sa.Integer(), server_default="0", nullable=False))
