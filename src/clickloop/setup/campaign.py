@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 from clickloop.log_filter import MAX_ID
 from clickloop.money import MAX_MICROS
 from clickloop.setup.cost_rule import ConversionCost
-from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError, under
 from clickloop.setup.flow import FlowParts, OfferShare, default_offers, with_default_offers
 from clickloop.setup.mark import MarkSetting, mark_faults
 from clickloop.setup.money_text import MoneyText, read_money
@@ -348,7 +348,7 @@ def campaign_faults(campaign: Campaign) -> list[FieldFault]:
         sentence = f"Enter 0 to {MAX_UNIQUE_SECONDS:,} seconds. 0 means for ever; no cookie lives longer than a year."
         faults.append(FieldFault("unique_within_seconds", FaultCode.OUT_OF_RANGE, sentence))
     if campaign.conversion_cost is not None:
-        faults += campaign.conversion_cost.own_faults("conversion_cost")
+        faults += [under("conversion_cost", fault) for fault in campaign.conversion_cost.own_faults()]
     faults += tag_faults(campaign.tags) + _notes_faults(campaign.notes)
     return faults
 

@@ -37,23 +37,23 @@ class ConversionCost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         ),
     ] = ()
 
-    def own_faults(self, field: str) -> list[FieldFault]:
+    def own_faults(self) -> list[FieldFault]:
         """Return what is wrong with it."""
         faults = []
         amount = read_amount(self.amount) if self.amount else None
         if bool(self.percent) == bool(self.amount):
             sentence = "Enter an amount per conversion or a share of the payout in percent, not both."
-            faults.append(FieldFault(f"{field}.amount", FaultCode.REQUIRED, sentence))
+            faults.append(FieldFault("amount", FaultCode.REQUIRED, sentence))
         elif amount is not None and (
             isinstance(amount, AmountFault) or amount.rounded or amount.currency or not 0 <= amount.micros <= MAX_MICROS
         ):
             sentence = (
                 "Enter a decimal of 0 or more, with at most 6 digits after the point, in the source's cost currency."
             )
-            faults.append(FieldFault(f"{field}.amount", FaultCode.NOT_AN_AMOUNT, sentence))
+            faults.append(FieldFault("amount", FaultCode.NOT_AN_AMOUNT, sentence))
         if len(self.statuses) > MAX_STATUSES or not all(_KEY.fullmatch(key) for key in self.statuses):
             sentence = f"Enter at most {MAX_STATUSES} keys of statuses, such as sale."
-            faults.append(FieldFault(f"{field}.statuses", FaultCode.NOT_ALLOWED, sentence))
+            faults.append(FieldFault("statuses", FaultCode.NOT_ALLOWED, sentence))
         return faults
 
 

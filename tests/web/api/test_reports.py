@@ -123,18 +123,18 @@ def test_the_csv_has_plain_numbers_and_no_formulas(instance: "Instance") -> None
 
 def test_money_is_converted_by_rates_and_listed_separately_without_one(instance: "Instance") -> None:
     instance.set_up()
-    instance.made("conversions", {"click_id": instance.visit(), "payout": "10", "currency": "EUR"})
+    instance.made("conversions", {"click_id": instance.visit(), "payout": "10", "currency": "UAH"})
     settle_facts(instance.ledger, instance.facts)
     totals = instance.got("reports?period=today")["totals"]
     assert (totals["revenue"]["amount"], totals["not_converted"][0]["revenue"]) == (
         "0",
-        {"amount": "10", "currency": "EUR"},
+        {"amount": "10", "currency": "UAH"},
     )
-    rates = {"rates": [{"currency": "EUR", "day": "2026-02-20", "rate": "1.0823", "source": "ECB"}]}
+    rates = {"rates": [{"currency": "UAH", "day": "2026-02-20", "rate": "1.0823", "source": "ECB"}]}
     assert instance.api.post("/api/v1/rates", json=rates).json() == {"saved": 1}
     totals = instance.got("reports?period=today")["totals"]
     assert (totals["revenue"]["amount"], totals["not_converted"]) == ("10.823", [])
-    assert instance.api.get("/api/v1/reports?period=today&format=csv").text.count("EUR") == 0
+    assert instance.api.get("/api/v1/reports?period=today&format=csv").text.count("UAH") == 0
 
 
 def test_rates_can_be_listed_replaced_and_deleted(instance: "Instance") -> None:

@@ -16,11 +16,8 @@ def conversion_cost(conversion: Conversion) -> Money | None:
     model, number, currency, statuses, *_ = (*terms.split(" "), *_NO_TERMS)
     if not number.isdecimal():
         return None
-    if statuses:
-        applies = conversion.status.key in statuses.split(",")
-    else:
-        applies = conversion.status.counts_as is CountsAs.CONFIRMED
-    if not applies:
+    status = conversion.status
+    if not (status.key in statuses.split(",") if statuses else status.counts_as is CountsAs.CONFIRMED):
         return None
     if model == PER_CONVERSION:
         return Money(int(number), currency)
