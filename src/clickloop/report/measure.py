@@ -106,10 +106,11 @@ class Measure(enum.StrEnum):
     ) -> Self:
         measure = str.__new__(cls, name)
         measure._value_ = name
-        dividend, _, measure.divisor = formula.partition(" / ")
-        factor, times, rest = dividend.partition(" * ")
-        measure.times, measure.dividend = (int(factor), rest) if times else (1, dividend)
+        above, _, below = formula.partition(" / ")
+        factor, is_multiple, terms = above.partition(" * ")
         measure.label, measure.unit, measure.note = label, unit, note
+        measure.dividend, measure.divisor = terms if is_multiple else above, below
+        measure.times = int(factor) if is_multiple else 1
         return measure
 
     CLICKS = (
