@@ -11,7 +11,8 @@ import duckdb
 from clickloop.click.routing.flow import ReadyFlow
 from clickloop.clock import DAY_MS
 from clickloop.diagnosis.backtest.replay import BacktestFlows, Replay
-from clickloop.diagnosis.route.explaining import ItemKey, keyed_flow
+from clickloop.diagnosis.route.explaining import keyed_flow
+from clickloop.diagnosis.route.recalled import ItemKey
 from clickloop.diagnosis.route.recorded import KeptValues
 from clickloop.setup.condition import Condition, Operator
 from clickloop.setup.flow import FlowParts, LandingShare, OfferShare, PathTarget, Rule

@@ -64,7 +64,7 @@ class ServeProcess:
         shares = [{"offer_id": offer, "weight": 100}]
         body: dict[str, object] = {"key": "Ab12Cd", "name": "Bench", "source_id": source, "offers": shares}
         self.create("campaigns", body)
-        wait_until(lambda: self._status("/c/Ab12Cd") == 302, 5, "the campaign link is not answered with 302")
+        wait_until(lambda: self.status("/c/Ab12Cd") == 302, 5, "the campaign link is not answered with 302")
         return "/c/Ab12Cd"
 
     def clicks_settled(self) -> bool:
@@ -77,9 +77,10 @@ class ServeProcess:
             answer = call_core(self.folder, "GET", "/api/v1/campaigns?limit=1")
         except NotRunningError:
             return False
-        return answer.status == 200 and bool(urlsplit(core.url).port) and self._status("/health") == 200
+        return answer.status == 200 and bool(urlsplit(core.url).port) and self.status("/health") == 200
 
-    def _status(self, path: str) -> int:
+    def status(self, path: str) -> int:
+        """Return the status of a response to a GET; 0 if there is none."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             connection.request("GET", path)

@@ -11,6 +11,7 @@ from clickloop.click.routing.flow import MAX_DRAW_BITS
 from clickloop.click.routing.routes import Routes
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
+from clickloop.click.visitor_hash import VisitorHashes
 from clickloop.click_id import KEY_BYTES, ClickIds
 from clickloop.edge.message import HttpRequest
 from clickloop.record_id import RecordIds
@@ -113,6 +114,7 @@ def _edge(parts: FlowParts) -> Edge:
         clock=lambda: NOW,
         draw=partial(random.getrandbits, MAX_DRAW_BITS),
         cookies=VisitorCookies(bytes(16)),
+        visitor_hashes=VisitorHashes(b"k" * 16),
         currency="USD",
     )
 

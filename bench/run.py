@@ -82,6 +82,20 @@ BENCHES = (
     Bench(
         "backtest", "Backtests", "a flow of 20 rules × 3 conditions tried on a million recorded clicks", "≤ 20 s", ""
     ),
+    Bench(
+        "caps",
+        "Caps",
+        "conversions above a cap of 100 a day under 200 conversions/s",
+        "≤ rate × 1 s + those under way; the rest to the alternative, 0 lost",
+        "",
+    ),
+    Bench(
+        "learning",
+        "Paths that learn",
+        "five offers of known rates, 100,000 visits, conversions hours later: revenue of the second half ÷ the best offer's",
+        "≥ 90 %",
+        "",
+    ),
     Bench("deciding", "Deciding", "a conversion's change against 20 rules", "≤ 100 µs", ""),
     Bench(
         "panel",

@@ -94,6 +94,35 @@ def test_a_flow_with_landings_a_schedule_and_a_list_is_built_by_reading_the_scre
     assert saved["conditions"][2]["values"] == ["UTC", "mon 9-11"]
 
 
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_path_is_set_to_learn_with_and_without_scripts(
+    chromium: Browser, shared_tracker: Tracker, session: Cookies, base: str, campaign_id: int, javascript: bool
+) -> None:
+    shared_tracker.made("offers", {"name": f"Learned {javascript}", "url": "https://network.example/?s={clickid}"})
+    with looking(chromium, base, NARROW, javascript=javascript, cookies=session) as (page, troubles):
+        page.goto(f"/panel/campaigns/{campaign_id}/flow")
+        page.get_by_role("button", name="Add offer").click()
+        page.get_by_label("Offer 2", exact=True).select_option(label=f"Learned {javascript}")
+        page.get_by_text("Weights: as set").click()
+        page.get_by_label("Distribution").select_option(label="Learn: conversions per visit")
+        page.get_by_label("Visits of the last").fill("48")
+        page.get_by_label("At least").fill("10")
+        save(page)
+        expect(page.get_by_text("your weights are used.")).to_be_visible()
+        page.get_by_label("Freeze the weights").check()
+        save(page)
+        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+        assert troubles.found == []
+    (path,) = flow_of(shared_tracker, campaign_id)["default_paths"]
+    assert path["learning"] == {
+        "goal": "conversions_per_visit",
+        "window_hours": 48,
+        "least_share": 10,
+        "delay_hours": None,
+        "frozen": True,
+    }
+
+
 def test_the_sentence_of_a_rule_follows_what_is_ticked_and_chosen(
     chromium: Browser, session: Cookies, base: str, campaign_id: int
 ) -> None:
@@ -154,7 +183,10 @@ def test_the_open_editor_is_accessible_and_fits_a_phone(
     ]
     conditions.append({"field": "os_version", "op": "between", "values": ["12", "15"]})
     offers = flow_of(shared_tracker, campaign_id)["default_paths"][0]["offers"]
-    paths = [{"name": "A", "offers": offers}, {"target": "url", "url": "https://x.example/" + "x" * 300}]
+    paths = [
+        {"name": "A", "offers": offers, "learning": {}},
+        {"target": "url", "url": "https://x.example/" + "x" * 300},
+    ]
     flow = {"rules": [{"conditions": conditions, "paths": paths}], "default_paths": paths}
     assert shared_tracker.api("PATCH", f"campaigns/{campaign_id}", {"flow": flow}).status == 200
     with looking(chromium, base, cookies=session) as (page, troubles):

@@ -211,3 +211,35 @@ def test_what_is_remembered_is_bounded_and_changes_no_result() -> None:
     usual = replayed(parts, clicks).route_pairs()
     bounded = replayed(parts, clicks, max_remembered=2).route_pairs()
     assert {way: tally.clicks for way, tally in usual.items()} == {way: tally.clicks for way, tally in bounded.items()}
+
+
+def test_returning_visitors_are_decided_by_what_their_cookie_remembered() -> None:
+    parts = FlowParts(
+        default_paths=(Path(id=3, offers=(OfferShare(1), OfferShare(2))), Path(id=4, offers=(OfferShare(1),)))
+    )
+    clicks = [
+        msgspec.structs.replace(CLICK, click_id=f"c{n}", draw=n + 1, path_id=3, offer_id=2, seen=seen)
+        for n, seen in enumerate(["path;unseen;3;;;3;;1"] * 100 + ["offer;random;3;;2;;;"] * 100)
+    ]
+    result = result_of(replayed(parts, clicks))
+    assert (result.returning, result.moved.clicks) == (200, 0)
+
+
+def test_a_returning_visitors_path_is_followed_to_another_campaign() -> None:
+    first = FlowParts(default_paths=(Path(id=1, target=PathTarget.CAMPAIGN, campaign_id=2), Path(id=2)))
+    second = FlowParts(default_paths=(Path(id=5, offers=(OfferShare(1),)), Path(id=6, offers=(OfferShare(2),))))
+    clicks = [
+        msgspec.structs.replace(CLICK, click_id=f"c{n}", draw=n + 1, path_id=6, offer_id=2, seen="path;random;1,6;;;;;")
+        for n in range(50)
+    ]
+    ways = replayed(first, clicks, others={2: second}).route_pairs()
+    assert {tuple(after) for _, after in ways} == {(0, 6, 0, 2)}
+
+
+def test_a_visitor_whom_a_cap_sent_on_counts_as_one_of_the_paths_own_offer() -> None:
+    parts = FlowParts(default_paths=(Path(id=3, offers=(OfferShare(1),)),))
+    clicks = [
+        msgspec.structs.replace(CLICK, click_id=f"c{n}", draw=n + 1, path_id=3, offer_id=9, instead_of=1)
+        for n in range(5)
+    ]
+    assert result_of(replayed(parts, clicks)).moved.clicks == 0

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from clickloop.conversion.notice import RefusalReason
+from clickloop.diagnosis.check.caps import CapEvidence
 from clickloop.diagnosis.check.check import CheckResult, check_chain
 from clickloop.diagnosis.check.evidence import CheckEvidence
 from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlaceKind, moment_words
@@ -15,6 +16,7 @@ from clickloop.macro import Severity, TemplateIssueCode
 from clickloop.postback.rule import BodyKind, Header, Method, RequestTemplate
 from clickloop.report.evidence import ClickEvidence, RefusedNotices, RuleEvidence
 from clickloop.setup.flow import FlowParts
+from clickloop.setup.offer_cap import OfferCap
 from clickloop.setup.preset.preset import network_presets, source_presets
 from clickloop.setup.traffic_source import SourceParameter
 from tests.diagnosis.chains import (
@@ -52,6 +54,8 @@ def slow(**given: Any) -> CheckEvidence:
     """Return evidence that all is well except for a receiver."""
     return held(receivers=(SlowReceiver(receiver="r.example:443", waiting=2, **given),))
 
+
+CAPPED: dict[str, Any] = {"offer": changed(OFFER, cap=OfferCap(amount=5_000, statuses=("deposit",)))}
 
 CASES: list[tuple[CheckCode, Severity, CheckPlaceKind, str, dict[str, Any] | CheckEvidence]] = [
     (
@@ -362,6 +366,34 @@ CASES: list[tuple[CheckCode, Severity, CheckPlaceKind, str, dict[str, Any] | Che
     ),
     (CheckCode.WORDS_NOT_MAPPED, W, CheckPlaceKind.STATUS, "words", changed(WELL, words={"ftd": 3})),
     (
+        CheckCode.CAP_NEVER_COUNTS,
+        W,
+        CheckPlaceKind.OFFER,
+        "cap.statuses",
+        {"offer": changed(OFFER, cap=OfferCap(amount=5, statuses=("gone",)))},
+    ),
+    (
+        CheckCode.CAP_OUT_OF_REACH,
+        N,
+        CheckPlaceKind.OFFER,
+        "cap.amount",
+        changed(WELL, caps={5: CapEvidence(visits=500, conversions=60, statuses={"deposit": 60}, best=50)}),
+    ),
+    (
+        CheckCode.CAP_ALTERNATIVE_GONE,
+        W,
+        CheckPlaceKind.OFFER,
+        "cap.then_offer_id",
+        {"offer": changed(OFFER, cap=OfferCap(amount=5, then_offer_id=77))},
+    ),
+    (
+        CheckCode.CAP_WITHOUT_TRAFFIC,
+        N,
+        CheckPlaceKind.OFFER,
+        "cap",
+        {"offers": {5: OFFER, 6: changed(OFFER, id=6, cap=OfferCap(amount=5))}},
+    ),
+    (
         CheckCode.STATUS_NEVER_CAME,
         W,
         CheckPlaceKind.POSTBACK_RULE,
@@ -403,7 +435,9 @@ CASES: list[tuple[CheckCode, Severity, CheckPlaceKind, str, dict[str, Any] | Che
 
 
 def checked(case: dict[str, Any] | CheckEvidence) -> CheckResult:
-    return check_chain(chain(), case) if isinstance(case, CheckEvidence) else check_chain(chain(**case), WELL)
+    if isinstance(case, CheckEvidence):
+        return check_chain(chain(**(CAPPED if case.caps else {})), case)
+    return check_chain(chain(**case), WELL)
 
 
 def found(case: dict[str, Any] | CheckEvidence, code: CheckCode) -> CheckFinding:
@@ -427,12 +461,31 @@ def test_what_breaks_the_chain_is_found_where_it_is(
 @pytest.mark.parametrize("code", CheckCode)
 def test_every_code_has_a_meaning_and_a_case(code: CheckCode) -> None:
     assert code.sentence.endswith(".")
-    assert code in {case[0] for case in (*CASES, *FLOW_CASES)} | {CheckCode.OLD_CLICK_IDS_SERVED}
+    assert code in {case[0] for case in (*CASES, *FLOW_CASES)} | {
+        CheckCode.OLD_CLICK_IDS_SERVED,
+        CheckCode.PATH_CANNOT_LEARN,
+    }
 
 
 @pytest.mark.parametrize("code", TemplateIssueCode)
 def test_everything_that_the_check_of_a_template_finds_has_a_code_here(code: TemplateIssueCode) -> None:
     assert CheckCode(code.value)
+
+
+@pytest.mark.parametrize(
+    ("got", "code"),
+    [
+        (CapEvidence(visits=500, conversions=20, statuses={"sale": 20}), CheckCode.CAP_NEVER_COUNTS),
+        (CapEvidence(visits=500, conversions=19, statuses={"sale": 19}), None),
+        (CapEvidence(visits=500, conversions=20, statuses={"sale": 19, "deposit": 1}, best=51), None),
+        (CapEvidence(), CheckCode.CAP_WITHOUT_TRAFFIC),
+        (CapEvidence(visits=500, conversions=60, statuses={"deposit": 60}, best=50), CheckCode.CAP_OUT_OF_REACH),
+        (CapEvidence(visits=99, conversions=60, statuses={"deposit": 60}, best=50), None),
+    ],
+)
+def test_a_cap_is_compared_with_what_its_offer_got(got: CapEvidence, code: CheckCode | None) -> None:
+    result = check_chain(chain(**CAPPED), changed(WELL, caps={OFFER.id: got}))
+    assert [finding.code for finding in result.findings] == ([] if code is None else [code])
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from clickloop.diagnosis.route.explained import (
     ValueState,
     VisitorValue,
 )
-from clickloop.diagnosis.route.explaining import FlowContext, FlowInForce, keyed_flow
+from clickloop.diagnosis.route.explaining import CapInForce, FlowContext, FlowInForce, keyed_flow
 from clickloop.diagnosis.route.recorded import KeptValues, explain_click, steps_of
 from clickloop.diagnosis.route.simulated import explain_visitor
 from clickloop.setup.condition import Condition, Operator
@@ -245,3 +245,46 @@ def test_of_a_page_tracked_directly_the_path_is_explained_without_a_doubt() -> N
     click = msgspec.structs.replace(recorded(CLICK, parts, 77), landing_id=0, offer_id=0)
     found = explained(click, flow_of(parts))
     assert (found.doubts, chosen_path(found.flows[0])) == ((), 3)
+
+
+# Caps -----------------------------------------------------------------------------------------------------------------
+
+CAPPED_PARTS = FlowParts(default_paths=(Path(id=3, offers=(OfferShare(1, 50), OfferShare(2, 50))),))
+
+
+def with_caps(**instead: int) -> FlowContext:
+    """The context in which the caps of ``offer_1`` and so on are reached."""
+    caps = {int(name[6:]): CapInForce(number, f"{name} had reached its cap") for name, number in instead.items()}
+
+    def why_not(_path: Path, kind: PathTarget, number: int) -> NotServedReason | None:
+        is_out = kind is PathTarget.OFFER and number in caps and not caps[number].instead_id
+        return NotServedReason.CAPPED if is_out else None
+
+    return msgspec.structs.replace(EVERYTHING, why_not=why_not, caps=caps)
+
+
+def test_a_visitor_whom_a_cap_sent_on_is_explained_by_the_offer_of_the_path() -> None:
+    chance = random.Random(9)
+    for _ in range(50):
+        click = recorded(CLICK, CAPPED_PARTS, chance.getrandbits(63))
+        if click.offer_id == 1:
+            click = msgspec.structs.replace(click, offer_id=9, instead_of=1)
+        route = explained(click, flow_of(CAPPED_PARTS), context=with_caps(offer_1=9))
+        assert route.agrees
+        chosen = [share for share in route.flows[0].paths[0].offers if share.chosen]
+        assert [(share.id, share.cap) for share in chosen] == (
+            [(1, "offer_1 had reached its cap")] if click.instead_of else [(2, "")]
+        )
+
+
+def test_an_offer_that_its_cap_took_out_of_the_rotation_has_no_share() -> None:
+    click = msgspec.structs.replace(CLICK, path_id=3, offer_id=2, draw=5, routing_state=1)
+    route = explained(click, flow_of(CAPPED_PARTS), context=with_caps(offer_1=0))
+    assert route.agrees
+    first, second = route.flows[0].paths[0].offers
+    assert (first.percent, first.left_out, second.percent) == (0, NotServedReason.CAPPED, 100)
+
+
+def test_described_visitors_are_shared_among_the_offers_that_take_them() -> None:
+    route = explain_visitor(flow_of(CAPPED_PARTS), {}, lambda field: _known(CLICK, field), with_caps(offer_1=9))
+    assert [(one.id, one.percent) for one in route.destinations] == [(9, 50), (2, 50)]

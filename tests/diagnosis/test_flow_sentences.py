@@ -8,6 +8,7 @@ from clickloop.diagnosis.condition_phrases import FlowNames, can_be_unknown, con
 from clickloop.diagnosis.flow_sentences import flow_sentences, paths_phrase, percent, rule_sentences
 from clickloop.setup.condition import FIELDS, OPERATORS, Condition, Operator, UnknownValue
 from clickloop.setup.flow import FlowParts, LandingShare, OfferShare, Path, PathTarget, Rule
+from clickloop.setup.learning import Goal, Learning
 
 NAMES = FlowNames(
     offers={1: "Offer A", 2: "Offer B", 3: "Offer C"},
@@ -17,6 +18,19 @@ NAMES = FlowNames(
     parameters={"v1": "Zone"},
 )
 SPLIT = Path(offers=(OfferShare(1, 60), OfferShare(2, 40)))
+
+
+def test_a_path_that_learns_has_its_goal_in_place_of_shares() -> None:
+    learning = Path(learning=Learning(), offers=SPLIT.offers)
+    assert paths_phrase((learning,), NAMES) == "to “Offer A” or “Offer B” (learning: revenue per visit)"
+    single = Path(learning=Learning(), offers=SPLIT.offers[:1])
+    assert paths_phrase((single,), NAMES) == "to “Offer A”"
+    landings = (LandingShare(1), LandingShare(2))
+    goal = Learning(goal=Goal.LANDING_CTR)
+    path = Path(target=PathTarget.LANDING_AND_OFFER, learning=goal, landings=landings, offers=SPLIT.offers)
+    assert paths_phrase((path,), NAMES) == (
+        "to the landings “Quiz” or “Story” (learning: landing CTR), then “Offer A” (60%) or “Offer B” (40%)"
+    )
 
 
 def on(field: str, op: str, *values: str, **more: Any) -> Condition:
@@ -65,6 +79,8 @@ def on(field: str, op: str, *values: str, **more: Any) -> Condition:
         (on("visit_number", "between", "2", "5"), "on visit 2 to 5"),
         (on("date", "between", "2026-12-24", ""), "from 2026-12-24 on (UTC)"),
         (on("date", "between", "", "2026-12-24T18:00", "Europe/Berlin"), "until 2026-12-24 18:00 (Europe/Berlin)"),
+        (on("mark", "in", "bot_useragent", "listed_ip"), "marked as bot user agent or listed IP"),
+        (on("mark", "not_in", "datacenter"), "not marked as data center"),
         (on("external_id", "in", "a"), "whose external ID is a"),
         (on("v1", "in", "77", list_id=7), "whose Zone (V1) is 77 or in the list “Bad zones”"),
         (on("v1", "not_in", list_id=7), "whose Zone (V1) is not in the list “Bad zones”"),

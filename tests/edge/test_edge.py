@@ -64,7 +64,9 @@ def test_the_redirect_is_uncacheable_and_has_the_click_id(edge: EdgeProcess) -> 
     assert answer.headers["cache-control"] == "no-store, max-age=0"
     assert answer.headers["content-length"] == "0"
     cookie = answer.headers["set-cookie"]
-    assert cookie == f"clickloop={click_id_of(answer)}; Max-Age=7776000; Path=/; HttpOnly; SameSite=Lax"
+    assert cookie.startswith(f"clickloop={click_id_of(answer)}; Max-Age=7776000; Path=/; HttpOnly; SameSite=Lax")
+    visitor = cookie.partition("clickloop_v=")[2]
+    assert visitor.partition("; ")[2] == "Max-Age=34560000; Path=/; HttpOnly; SameSite=Lax"
 
 
 def test_over_https_the_cookie_is_secure_and_sent_from_other_sites(proxied: EdgeProcess) -> None:

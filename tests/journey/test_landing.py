@@ -87,3 +87,40 @@ def test_a_conversion_without_a_press_has_no_offer_and_is_flagged(stage: Stage) 
     eventually(lambda: stage.tracker.all_of("conversions", click_id=click_id), told=stage.tracker.log_text)
     (conversion,) = stage.tracker.all_of("conversions", click_id=click_id)
     assert (conversion["offer_id"], conversion["flags"]) == (0, ["no_landing_click"])
+
+
+def test_a_bound_visitor_gets_their_landing_and_offer_again_and_the_trace_says_why(stage: Stage) -> None:
+    tracker = stage.tracker
+    offers = [tracker.made("offers", {"name": f"Offer {n}", "url": f"https://o{n}.example/"})["id"] for n in range(4)]
+    landings = [
+        tracker.made("landings", {"name": f"Page {n}", "url": f"https://p{n}.example/", "buttons": 1})["id"]
+        for n in range(4)
+    ]
+    path = {
+        "target": "landing_and_offer",
+        "landings": [{"landing_id": number} for number in landings],
+        "offers": [{"offer_id": number} for number in offers],
+    }
+    body = {"name": "Bound", "source_id": 1, "bind": "offer", "flow": {"default_paths": [path]}}
+    campaign = tracker.made("campaigns", body)
+    cookies: dict[str, str] = {}
+    sites = []
+    for _ in range(4):
+        landed = tracker.ask("GET", f"/c/{campaign['key']}", cookie_header(cookies))
+        click_id = parameters_of(landed)["cid"]
+        cookies |= cookies_of(landed)
+        pressed = tracker.ask("GET", f"/click?cid={click_id}", cookie_header(cookies))
+        cookies |= cookies_of(pressed)
+        sites.append((landed.headers["location"][:20], pressed.headers["location"][:20]))
+    assert len(set(sites)) == 1
+    assert tracker.api("PATCH", f"campaigns/{campaign['id']}", {"bind": "none"}).status == 200
+    eventually(lambda: len(tracker.all_of("clicks", campaign_id=campaign["id"])) == 4, told=tracker.log_text)
+    route = tracker.got(f"clicks/{click_id}/route")
+    assert [one["part"] for one in route["flows"][0]["recalls"]] == ["path", "landing"]
+    assert (route["agrees"], route["flows"][0]["recalls"][1]["sentence"]) == (
+        True,
+        "Returning visitor: same landing as on their previous visit.",
+    )
+    eventually(lambda: len(tracker.got(f"clicks/{click_id}/trace")["events"]) >= 3, told=tracker.log_text)
+    events = tracker.got(f"clicks/{click_id}/trace")["events"]
+    assert "Returning visitor: the same offer as before." in str(events[2])

@@ -14,6 +14,7 @@ from clickloop.click.place import Place
 from clickloop.click.routing.routes import Routes
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
+from clickloop.click.visitor_hash import VisitorHashes
 from clickloop.click_id import ClickIds
 from clickloop.edge.message import HttpRequest
 from clickloop.record_id import EntropyPool, RecordIds
@@ -70,6 +71,7 @@ class LandingEdge:
             clock=lambda: self.now,
             draw=lambda: random.getrandbits(63),
             cookies=VisitorCookies(b"k" * 16),
+            visitor_hashes=VisitorHashes(b"k" * 16),
             currency="USD",
         )
 

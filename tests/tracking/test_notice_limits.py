@@ -26,8 +26,9 @@ from clickloop.tracking.notice_limits import (
     NoticeRates,
 )
 from clickloop.tracking.notices import take_notices
+from clickloop.tracking.receiving import take_notice
 from clickloop.tracking.retention import BATCH, MAX_BATCHES, delete_old_unidentified_notices
-from clickloop.tracking.take import Edge, take_notice
+from clickloop.tracking.take import Edge
 from tests.partner import NOW, Partner
 from tests.tracking.test_take import Paper, an_edge
 

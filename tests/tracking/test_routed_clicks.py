@@ -13,6 +13,7 @@ from clickloop.click.place import Place
 from clickloop.click.routing.routes import Routes
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
+from clickloop.click.visitor_hash import VisitorHashes
 from clickloop.click_id import ClickIds
 from clickloop.edge.message import HttpRequest
 from clickloop.record_id import RecordIds
@@ -70,6 +71,7 @@ CONDITIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("schedule", "in", ("Europe/Berlin", "mon 9-17", "tue 0-24")),
     ("date", "between", ("2026-03-02T12:00", "2026-03-03")),
     ("unique", "in", ("yes",)),
+    ("mark", "in", ("unknown_device", "bot_useragent")),
     ("external_id", "starts_with", ("a",)),
     ("v1", "in", ()),  # by the named list
     ("v1", "empty", ()),
@@ -133,6 +135,8 @@ def slow_value(field: str, click: Click) -> str | int:
             return click.at
         case "unique":
             return "yes" if click.unique else "no"
+        case "mark":
+            return click.marks
         case "query.Sub":
             return parse_qs(click.query).get("sub", [""])[0]
     return str(getattr(click, field))
@@ -170,6 +174,8 @@ def slow_in(field: str, text: str, value: str, values: tuple[str, ...]) -> bool:
         return text in values
     if field == "browser_version":
         return any(f"{text}.".startswith(f"{one}.") for one in values)
+    if field == "mark":
+        return any(one in text.split(",") for one in values)
     if field == "language":
         return any(text == one or text.startswith(f"{one}-") for one in values)
     return value in values
@@ -255,6 +261,7 @@ def edge_of(parts: FlowParts, clicks: Paper, chance: random.Random) -> Edge:
         clock=lambda: MONDAY + chance.randrange(7 * 86_400_000),
         draw=lambda: chance.getrandbits(63),
         cookies=VisitorCookies(b"k" * 16),
+        visitor_hashes=VisitorHashes(b"k" * 16),
         currency="USD",
     )
 

@@ -13,6 +13,7 @@ from clickloop.click.routing.routes import Routes
 from clickloop.click.trial_mark import TEST_PARAMETER, new_mark
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
+from clickloop.click.visitor_hash import VisitorHashes
 from clickloop.click_id import ClickId, ClickIds
 from clickloop.conversion.notice import Channel, RawNotice, RefusalReason
 from clickloop.edge.message import HttpRequest
@@ -20,7 +21,8 @@ from clickloop.record_id import RecordIds
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow
 from clickloop.store.journal.writer import JournalFull
 from clickloop.text import unescape_bytes
-from clickloop.tracking.take import Edge, record_clicks, take_click, take_notice
+from clickloop.tracking.receiving import take_notice
+from clickloop.tracking.take import Edge, record_clicks, take_click
 from tests.flows import flow_in_catalog
 
 NOW = 1_800_000_000_000
@@ -97,6 +99,7 @@ def an_edge(
         page_events=Paper(),
         draw=lambda: 1 << 62,
         cookies=VisitorCookies(b"k" * 16),
+        visitor_hashes=VisitorHashes(b"k" * 16),
         currency="USD",
     )
     return edge, clicks, notices

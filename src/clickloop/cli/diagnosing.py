@@ -40,6 +40,10 @@ def simulate(
         list[str] | None,
         typer.Option(help="With --route: a value that conditions compare, field=value, such as region=US-CA."),
     ] = None,
+    previous: Annotated[
+        list[str] | None,
+        typer.Option(help="With --route: what the visitor's cookie remembers, such as path=12, landing=3 or offer=7."),
+    ] = None,
     at: Annotated[str, typer.Option(help="With --route: local time of the visit, such as 2026-12-01T14:00.")] = "",
     zone: Annotated[str, typer.Option(help="With --route: the time zone of --at.")] = "UTC",
     payout: Annotated[str, typer.Option(help="Payout, as the network would send it.")] = "",
@@ -57,12 +61,8 @@ def simulate(
         if campaign is None:
             raise stop("--route takes the ID of a campaign.", REFUSED)
         given = {"country": country, "useragent": useragent} | _pairs("--value", value)
-        visitor = {
-            "values": {name: text for name, text in given.items() if text},
-            "parameters": _pairs("--param", param),
-            "at": at,
-            "zone": zone,
-        }
+        visitor: dict[str, object] = {"values": {name: text for name, text in given.items() if text}}
+        visitor |= {"parameters": _pairs("--param", param), "at": at, "zone": zone, "previous": _previous(previous)}
         path = f"/api/v1/campaigns/{campaign}/route?format={form}"
         answer = send_request(data, "POST", path, msgspec.json.encode(visitor))
         typer.echo(answer.body.decode().rstrip("\n"))
@@ -80,6 +80,14 @@ def simulate(
         body["offer_id"] = offer
     answer = send_request(data, "POST", f"/api/v1/simulate?format={form}", msgspec.json.encode(body))
     typer.echo(answer.body.decode().rstrip("\n"))
+
+
+def _previous(given: list[str] | None) -> dict[str, int]:
+    """Return the ids of what the visitor saw on their previous visit."""
+    pairs = _pairs("--previous", given)
+    if not all(name in ("path", "landing", "offer") and number.isdecimal() for name, number in pairs.items()):
+        raise stop("--previous takes path=ID, landing=ID or offer=ID.", REFUSED)
+    return {f"{name}_id": int(number) for name, number in pairs.items()}
 
 
 def _pairs(option: str, given: list[str] | None) -> dict[str, str]:

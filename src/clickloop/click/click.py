@@ -33,6 +33,13 @@ class Flag(Explained):
         "The question mark before the parameters was missing or encoded. The parameters were read as if it were there.",
     )
     PATH_IGNORED = "path_ignored", "Extra characters after the campaign key were ignored."
+    RECOGNISED = (
+        "recognised",
+        (
+            "The visitor came with no cookie of ours that knew them, so rules took the visit for unique. Counting the click, "
+            "we recognised the visitor by the day's hash of address and user agent, or by a copy of the cookie."
+        ),
+    )
 
 
 class Screening(Explained):
@@ -106,7 +113,7 @@ class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
     unique: bool = False
     """Whether this is the visitor's first click within the campaign's uniqueness: by their signed cookie; without one, settling decides."""
     known: bool = False
-    """Whether the signed cookie knew the visitor, so that it alone decided ``unique``."""
+    """Whether the signed cookie knew the visitor. Conditions take every other visit for unique; settling may know better."""
     unique_epoch: int = 0
     """How often the campaign's uniqueness had been reset."""
     seen: str = ""
@@ -152,6 +159,11 @@ class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
     v28: str = ""
     v29: str = ""
     v30: str = ""
+
+    @property
+    def was_routed_as_unique(self) -> bool:
+        """Return whether conditions took the visit for unique. They know the cookie only; ``unique`` may have changed since."""
+        return self.unique or Flag.RECOGNISED in self.flags.split(",")
 
     @property
     def came_over_page(self) -> bool:

@@ -9,6 +9,7 @@ VISITOR_COOKIE = "clickloop_v"
 """The visitor's signed cookie, see ``visitor_cookie``."""
 MAX_COOKIE_BYTES = 4_096  # browsers store no longer one
 MAX_SAME_COOKIES = 5
+VISITOR_COOKIE_SECONDS = 400 * 24 * 3600  # browsers keep none longer; a visitor may be unique once a year
 COOKIE_SECONDS = 90 * 24 * 3600  # as long as networks usually attribute a conversion to a click
 
 
@@ -42,8 +43,9 @@ def visitor_cookie_line(value: str, secure: bool) -> bytes:
     return (_SECURE_VISITOR_COOKIE if secure else _OWN_VISITOR_COOKIE) % value.encode("ascii")
 
 
-_OWN_VISITOR_COOKIE = _COOKIE.replace(COOKIE.encode(), VISITOR_COOKIE.encode(), 1)
-_SECURE_VISITOR_COOKIE = _SECURE_COOKIE.replace(COOKIE.encode(), VISITOR_COOKIE.encode(), 1)
+_AGES = b"Max-Age=%d" % COOKIE_SECONDS, b"Max-Age=%d" % VISITOR_COOKIE_SECONDS
+_OWN_VISITOR_COOKIE = _COOKIE.replace(COOKIE.encode(), VISITOR_COOKIE.encode(), 1).replace(*_AGES)
+_SECURE_VISITOR_COOKIE = _SECURE_COOKIE.replace(COOKIE.encode(), VISITOR_COOKIE.encode(), 1).replace(*_AGES)
 
 
 def cookie_value(header: bytes, name: str = COOKIE) -> str:

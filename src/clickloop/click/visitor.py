@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from clickloop.click.click_json import click_json
 from clickloop.click.client_hints import hinted
 from clickloop.click.geo.geo_base import GeoBase
+from clickloop.click.marks.request_marks import MarkFinder, MarkLists
 from clickloop.click.page.page_report import Hints
 from clickloop.click.place import Place
 from clickloop.click.useragent import Device, UserAgentParser
@@ -26,6 +27,8 @@ class EncodedDevice(msgspec.Struct, frozen=True, gc=False):
     device: Device
     useragent: str
     json: bytes
+    marks: int = 0
+    """Marks of the User-Agent, for all campaigns: ``MarkFinder.of_useragent``."""
 
 
 class EncodedPlace(msgspec.Struct, frozen=True, gc=False):
@@ -33,6 +36,8 @@ class EncodedPlace(msgspec.Struct, frozen=True, gc=False):
 
     place: Place
     json: bytes
+    marks: int = 0
+    """Marks of the address, for all campaigns: ``MarkFinder.of_address``."""
 
 
 class EncodedLanguage(msgspec.Struct, frozen=True, gc=False):
@@ -52,6 +57,14 @@ class Visitors:
         self._places: dict[str, EncodedPlace] = {}
         self._languages: dict[bytes, EncodedLanguage] = {}
         self._ip_storage = IpStorage.FULL
+        self._marks = MarkFinder()
+
+    def use_mark_lists(self, lists: MarkLists) -> None:
+        """Compare user agents and addresses with these lists from now on."""
+        if lists != self._marks.lists:
+            self._marks = MarkFinder(lists)
+            self._devices.clear()
+            self._places.clear()
 
     def set_ip_storage(self, storage: IpStorage) -> None:
         """Set how much of an address ``place_of`` returns from now on."""
@@ -74,7 +87,8 @@ class Visitors:
         if found is None:
             text = useragent[: USERAGENT_CHARACTERS * 4].decode("utf-8", "replace").replace("\0", "�")
             text = text[:USERAGENT_CHARACTERS]
-            found = _encoded(self._parse(text), text)
+            device = self._parse(text)
+            found = _encoded(device, text, self._marks.of_useragent(text, device))
             if len(useragent) <= USERAGENT_CHARACTERS:
                 _remember(self._devices, useragent, found)
         return found
@@ -90,7 +104,7 @@ class Visitors:
             device = replace(self.device_of(better.useragent.encode()).device, os_version=better.os_version)
         elif not device.os_version:
             device = replace(device, os_version=better.os_version)
-        return plain if device == plain.device else _encoded(device, plain.useragent)
+        return plain if device == plain.device else _encoded(device, plain.useragent, plain.marks)
 
     def place_of(self, ip: str) -> EncodedPlace:
         """Return the place of an address, which is looked up before any of it is cut off."""
@@ -108,6 +122,7 @@ class Visitors:
                     asn=place.asn,
                     connection=place.connection,
                 ),
+                self._marks.of_address(ip, place.asn),
             )
             _remember(self._places, ip, found)
         return found
@@ -125,7 +140,7 @@ class Visitors:
         return found
 
 
-def _encoded(device: Device, useragent: str) -> EncodedDevice:
+def _encoded(device: Device, useragent: str, marks: int) -> EncodedDevice:
     return EncodedDevice(
         device,
         useragent,
@@ -139,6 +154,7 @@ def _encoded(device: Device, useragent: str) -> EncodedDevice:
             browser=device.browser,
             browser_version=device.browser_version,
         ),
+        marks,
     )
 
 

@@ -13,7 +13,8 @@ import msgspec
 from msgspec.structs import replace
 
 from clickloop.click.routing.recall import Memory
-from clickloop.click.routing.route import Route
+from clickloop.setup.catalog import CatalogCampaign
+from clickloop.setup.returning import UniqueBy
 
 MAX_BYTES = 2000  # browsers store 4,096 bytes of name, value and attributes, and other cookies share the header
 MAX_VISITS = 5  # a visitor may have landings open in several tabs
@@ -58,7 +59,10 @@ class Visit(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class SeenCampaign(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A campaign that a visitor has seen. ``epoch``: that of its uniqueness at the first visit. Moments are Unix seconds."""
+    """A campaign that a visitor has seen. Moments are Unix seconds.
+
+    ``epoch``: the campaign's, of the latest visit. ``first_at``: the latest visit that was unique; others count from there.
+    """
 
     campaign_id: int
     epoch: int
@@ -108,13 +112,38 @@ class VisitorState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 NOBODY = VisitorState()
 
 
-def remember_visit(state: VisitorState, route: Route, visit: Visit | None, now_ms: int) -> VisitorState:
-    """Return the state after a click: with its campaign counted, and for a landing with the visit that its buttons need."""
-    campaign_id, seconds = route.campaign.id, now_ms // 1000
-    if route.counts_visits or route.remembers:
-        seen = state.campaign(campaign_id) or SeenCampaign(campaign_id, 0, seconds, seconds, 0)
-        state = state.with_campaign(replace(seen, last_at=seconds, visits=seen.visits + 1))
-    return state if visit is None else state.with_visit(visit.for_cookie())
+def unique_since(state: VisitorState, campaign: CatalogCampaign, seconds: int) -> int | None:
+    """Return when the visit was that made the visitor known to a campaign, or None if their visit now is unique.
+
+    A visitor is unique once per ``unique_within_seconds``, on the campaign or on any. What a cookie remembers from before the
+    campaign's uniqueness was reset does not count. An epoch ahead of ours does: another edge has had the catalog already.
+    """
+    own = state.campaign(campaign.id)
+    if own is not None and own.epoch < campaign.unique_epoch:
+        return None
+    if campaign.unique_by is UniqueBy.INSTANCE:
+        first_at = max((seen.first_at for seen in state.campaigns), default=None)
+    else:
+        first_at = None if own is None else own.first_at
+    if first_at is None:
+        return None
+    within = campaign.unique_within_seconds
+    return first_at if not within or seconds - first_at < within else None
+
+
+def remember_campaign(
+    state: VisitorState, campaign: CatalogCampaign, seconds: int, since: int | None, memory: Memory | None = None
+) -> VisitorState:
+    """Return the state after a counted click. ``since``: the result of ``unique_since``. ``memory``: after the click, if there is one."""
+    first_at = seconds if since is None else since
+    own = state.campaign(campaign.id)
+    if own is None:
+        return state.with_campaign(
+            SeenCampaign(campaign.id, campaign.unique_epoch, first_at, seconds, 1, memory=memory)
+        )
+    epoch, visits = max(own.epoch, campaign.unique_epoch), own.visits + 1
+    seen = replace(own, epoch=epoch, first_at=first_at, last_at=seconds, visits=visits, memory=memory)
+    return state.with_campaign(seen)
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -154,13 +183,25 @@ class VisitorCookies:
         except msgspec.DecodeError:  # signed by a version whose format has the same number and other fields
             return NOBODY
 
+    def fingerprint(self, value: str) -> str:
+        """Return 15 hex digits that all copies of a cookie share, and no other cookie: from its signature."""
+        return binascii.a2b_base64(value[1:17]).hex()[:15]
+
     def _is_of_another_key(self, tag: bytes, packed: bytes) -> bool:
         return any(compare_digest(tag, _tag(signer, packed)) for signer in self._others)
 
 
 def _shortened(state: VisitorState) -> VisitorState:
-    """Return the state without its oldest campaign or visit, whichever kind is larger. The latest visit is dropped last."""
+    """Return the state without its oldest memory, else without its oldest campaign or visit, whichever kind is larger.
+
+    The latest visit is dropped last. So is the latest memory, which is of the campaign that the cookie is written for.
+    """
     visits, campaigns = state.visits, state.campaigns
+    with_memory = [place for place, seen in enumerate(campaigns) if place and seen.memory is not None]
+    if with_memory:
+        place = with_memory[-1]
+        forgotten = replace(campaigns[place], memory=None)
+        return VisitorState(visits, (*campaigns[:place], forgotten, *campaigns[place + 1 :]))
     if campaigns and (len(visits) <= 1 or len(_encode(campaigns)) >= len(_encode(visits))):
         return VisitorState(visits, campaigns[:-1])
     return VisitorState(visits[:-1], campaigns)

@@ -34,10 +34,12 @@ def click_with_offer(click: Click, landing_clicks: Sequence[PageEvent], notice: 
     earlier = [one for one in landing_clicks if one.offer_id and not one.screening and one.at <= until_at]
     if not earlier:
         # The click of an earlier conversion has that one's offer.
-        return msgspec.structs.replace(click, offer_id=0, network_id=0)
+        return msgspec.structs.replace(click, offer_id=0, network_id=0, instead_of=0)
     accepting = [one for one in earlier if _accepts(network_of(one.network_id), notice)]
     chosen = (accepting or earlier)[-1]
-    return msgspec.structs.replace(click, offer_id=chosen.offer_id, network_id=chosen.network_id)
+    return msgspec.structs.replace(
+        click, offer_id=chosen.offer_id, network_id=chosen.network_id, instead_of=chosen.instead_of
+    )
 
 
 def wait_for_landing_clicks(

@@ -14,6 +14,13 @@ class Check(msgspec.Struct, frozen=True):
     detail: str
 
 
+class CheckGroup(msgspec.Struct, frozen=True):
+    """Checks of one part of the demo."""
+
+    title: str
+    checks: tuple[Check, ...]
+
+
 def check_number(name: str, found: int, expected: int) -> Check:
     return Check(name, found == expected, f"{found:,}" if found == expected else f"{found:,}, expected {expected:,}")
 

@@ -13,8 +13,10 @@ import aiohttp
 from rich.console import Console
 
 from clickloop.click_id import KEY_FILE, ClickIds
-from clickloop.demo.check import Check
+from clickloop.demo.capped_offer import play_capped_offer
+from clickloop.demo.check import CheckGroup
 from clickloop.demo.figures import check_figures, expected_fates
+from clickloop.demo.learning import check_learning, learn_weights
 from clickloop.demo.observed import ObservedTraffic
 from clickloop.demo.page_figures import check_pages
 from clickloop.demo.page_plan import PAGE_OFFERS, make_page_plan
@@ -36,6 +38,9 @@ from clickloop.demo.standins import StandInNetwork, StandInPages, StandInSource,
 from clickloop.demo.tracker import DATA, Tracker, TrackerError, running_tracker
 from clickloop.demo.traffic import Traffic
 
+LOOP_TITLE = "The tracker's figures, compared with what the source and the network saw"
+PAGES_TITLE = "Landing, rule, tracked page and path that learns, compared with what visitors did"
+CAP_TITLE = "An offer with a cap"
 PASSED, FAILED, CANNOT_RUN, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -67,7 +72,7 @@ async def _play(console: Console, visitors: int, keep: bool) -> int:
     began = time.monotonic()
     async with demo_run(console, visitors) as demo:
         show_tables(console, demo.reported, demo.pages)
-        show_checks(console, demo.checks, demo.page_checks, time.monotonic() - began)
+        show_checks(console, demo.groups, time.monotonic() - began)
         if keep:
             of_landing = next(
                 (click_id for click_id, route in demo.pages.routes.items() if route.flows[0].rule_name), "CLICK_ID"
@@ -76,7 +81,7 @@ async def _play(console: Console, visitors: int, keep: bool) -> int:
             show_running(console, demo.tracker, demo.setup, demo.page_setup, demo.reported, of_landing, sign_in_link)
             with suppress(asyncio.CancelledError):
                 await asyncio.Event().wait()
-    return PASSED if all(check.passed for check in (*demo.checks, *demo.page_checks)) else FAILED
+    return PASSED if all(check.passed for group in demo.groups for check in group.checks) else FAILED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,8 +93,7 @@ class DemoRun:
     page_setup: PageSetup
     reported: TrackerData
     pages: PageData
-    checks: tuple[Check, ...]
-    page_checks: tuple[Check, ...]
+    groups: tuple[CheckGroup, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,9 +151,18 @@ async def demo_run(console: Console, visitors: int) -> AsyncIterator[DemoRun]:
         reported = await _send(console, cast, tracker)
         observed = cast.observed()
         page_data = await fetch_page_data(tracker, page_setup, observed)
-        checks = check_figures(observed, reported)
-        page_checks = check_pages(observed, page_setup, page_data, reported)
-        yield DemoRun(tracker, demo_setup, page_setup, reported, page_data, checks, page_checks)
+        weights = await learn_weights(tracker, page_setup)
+        page_checks = (
+            *check_pages(observed, page_setup, page_data, reported),
+            *check_learning(observed, page_setup, weights),
+        )
+        groups = (
+            CheckGroup(LOOP_TITLE, check_figures(observed, reported)),
+            CheckGroup(PAGES_TITLE, page_checks),
+            # After the figures were read, so that these visitors are not among them.
+            CheckGroup(CAP_TITLE, await play_capped_offer(tracker, demo_setup, session, network.click_id_parameter)),
+        )
+        yield DemoRun(tracker, demo_setup, page_setup, reported, page_data, groups)
 
 
 async def _send(console: Console, cast: _Cast, tracker: Tracker) -> TrackerData:

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from clickloop.conversion.notice import RefusalReason
-from clickloop.demo.check import Check
+from clickloop.demo.check import CheckGroup
 from clickloop.demo.page_setup import PageSetup
 from clickloop.demo.reported import PageData, TrackerData
 from clickloop.demo.setup import DemoSetup
@@ -110,16 +110,13 @@ def show_tables(console: Console, reported: TrackerData, pages: PageData) -> Non
         console.print(table)
 
 
-def show_checks(console: Console, of_loop: Sequence[Check], of_pages: Sequence[Check], seconds: float) -> None:
+def show_checks(console: Console, groups: Sequence[CheckGroup], seconds: float) -> None:
     """Print a line for each check, and a summary."""
-    checks = (*of_loop, *of_pages)
-    for title, group in (
-        ("The tracker's figures, compared with what the source and the network saw", of_loop),
-        ("Landing, rule by country, and the page tracked directly, compared with what visitors did", of_pages),
-    ):
+    checks = [check for group in groups for check in group.checks]
+    for group in groups:
         console.print()
-        console.print(f"[bold]{title}[/bold]")
-        for check in group:
+        console.print(f"[bold]{group.title}[/bold]")
+        for check in group.checks:
             mark = "[green]✓[/green]" if check.passed else "[red]✗[/red]"
             console.print(f"  {mark} {check.name}: ", end="")
             console.print(check.detail, markup=False, style="none" if check.passed else "red")

@@ -1,12 +1,13 @@
 """Read the input of the check, for everything or for one campaign, and run it. Read-only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 from sqlalchemy import Connection
 
 from clickloop.clock import DAY_MS
+from clickloop.diagnosis.check.caps import CapEvidence
 from clickloop.diagnosis.check.chain import Chain, CheckedFlow, CheckedRule
 from clickloop.diagnosis.check.check import CheckResult, check_chain
 from clickloop.diagnosis.check.evidence import (
@@ -20,13 +21,20 @@ from clickloop.diagnosis.check.evidence import (
 from clickloop.diagnosis.check.finding import CheckFinding, worst_first
 from clickloop.diagnosis.check.holdups import REFUSED_DAYS as HELD_DAYS
 from clickloop.diagnosis.check.holdups import ArchivedRule, Holdups, SlowReceiver
+from clickloop.diagnosis.check.learning import LearningEvidence, learning_splits
 from clickloop.diagnosis.check.static import static_findings
+from clickloop.learning.evidence import ItemCounts
+from clickloop.learning.learner import delay_in, delays_of
 from clickloop.postback.delivery.receiver_queue import StoredReceiver
 from clickloop.report.evidence import ClickEvidence, LandingEvidence
+from clickloop.report.offer_visits import OfferVisits
 from clickloop.setup.campaign import Campaign
+from clickloop.setup.cap_period import most_in_a_period
 from clickloop.setup.catalog import Catalog
 from clickloop.setup.flow import references_of
+from clickloop.setup.offer_cap import CapUnit
 from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.logs.cap_counts import conversions_by_hour, statuses_of_offer
 from clickloop.store.ledger.logs.evidence import (
     address_refused_since,
     conversions_since,
@@ -48,12 +56,13 @@ from clickloop.store.ledger.setup.postback_rules import first_rules_of_sources, 
 from clickloop.store.ledger.setup.rules import rule_terms_of
 from clickloop.store.ledger.setup.statuses import status_rows, unmapped_words
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, sources_after
+from clickloop.tracking.learning.path_learner import LearningFacts, count_splits
 
 _ALL = 1_000_000  # more than can exist
 _MAX_WORDS = 20  # a longer list is of no use
 
 
-class RecentClicks(Protocol):
+class RecentClicks(LearningFacts, Protocol):
     """A source of recent clicks: the facts."""
 
     def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, ClickEvidence]:
@@ -62,6 +71,10 @@ class RecentClicks(Protocol):
 
     def recent_landing_clicks(self, since: int, campaign_id: int | None = None) -> Sequence[LandingEvidence]:
         """Return statistics of each landing's landing clicks since a moment."""
+        ...
+
+    def visits_by_hour(self, offer_ids: Collection[int], since: int) -> Mapping[int, Mapping[int, OfferVisits]]:
+        """Return the counted visits of offers since a moment, by UTC hour."""
         ...
 
 
@@ -82,7 +95,30 @@ def check_all(
         if chain is None:
             return None
         evidence = _read_evidence(tx, clicks, chain, now_ms, campaign_id)
+    evidence = msgspec.structs.replace(evidence, learning=_learning_evidence(clicks, chain, now_ms))
     return check_chain(chain, evidence)
+
+
+def _learning_evidence(facts: LearningFacts, chain: Chain, now_ms: int) -> tuple[LearningEvidence, ...]:
+    """Return what the visits of learning paths came to, without payouts."""
+    splits = learning_splits(chain)
+    if not splits:
+        return ()
+    delays, counts = count_splits(facts, splits, {}, now_ms)
+    found = []
+    for split in splits:
+        of_items = [counts.get((split.path_id, split.kind, id_), ItemCounts()) for id_, _ in split.items]
+        ages = [delay_in(split, id_, delays_of(split, delays)) for id_, _ in split.items]
+        found.append(
+            LearningEvidence(
+                path_id=split.path_id,
+                kind=split.kind,
+                visits=sum(one.visits for one in of_items),
+                successes=sum(one.successes for one in of_items),
+                shortest_delay_ms=min(ages),
+            )
+        )
+    return tuple(found)
 
 
 def find_setup_problems(ledger: Ledger, urls: TrackerUrls) -> tuple[CheckFinding, ...]:
@@ -198,9 +234,34 @@ def _read_evidence(
         words={unmapped.word: unmapped.conversions for unmapped in unmapped_words(tx, _MAX_WORDS, campaign_id)},
         statuses=statuses_since(tx, since, campaign_id),
         landings=tuple(clicks.recent_landing_clicks(now_ms - LANDING_DAYS * DAY_MS, campaign_id)),
+        caps=_read_caps(tx, clicks, chain, since),
         holdups=_read_holdups(tx, now_ms, campaign_id),
         checked_at=now_ms,
     )
+
+
+def _read_caps(tx: Connection, clicks: RecentClicks, chain: Chain, since: int) -> dict[int, CapEvidence]:
+    """Read what offers with a cap got: of all campaigns, as caps count."""
+    caps = {offer.id: offer.cap for offer in chain.offers.values() if offer.cap is not None}
+    visits = clicks.visits_by_hour(caps, since) if caps else {}
+    found = {}
+    for offer_id, cap in caps.items():
+        hours = visits.get(offer_id, {})
+        statuses = statuses_of_offer(tx, offer_id, since)
+        match cap.of:
+            case CapUnit.CONVERSIONS:
+                counted = conversions_by_hour(tx, offer_id, cap, since)
+            case CapUnit.CLICKS:
+                counted = {hour: one.visits for hour, one in hours.items()}
+            case CapUnit.UNIQUE_CLICKS:
+                counted = {hour: one.unique for hour, one in hours.items()}
+        found[offer_id] = CapEvidence(
+            visits=sum(one.visits for one in hours.values()),
+            conversions=sum(statuses.values()),
+            statuses=statuses,
+            best=most_in_a_period(cap, counted),
+        )
+    return found
 
 
 def _read_holdups(tx: Connection, now_ms: int, campaign_id: int | None) -> Holdups:

@@ -7,6 +7,7 @@ import msgspec
 from clickloop.click.continent import CONTINENTS
 from clickloop.click.country import country_name
 from clickloop.setup.condition import QUERY_PREFIX, WEEKDAYS, Condition, Operator, hours_in
+from clickloop.setup.mark import mark_name
 
 MAX_LISTED = 6
 """Values that a sentence lists. The others are only counted."""
@@ -87,9 +88,7 @@ _WORDINGS = {
     "schedule": _Wording("time", is_always_known=True),
     "date": _Wording("date", is_always_known=True),
     "external_id": _Wording("external ID", without="an external ID"),
-    "mark": _Wording(
-        "mark", "marked as {or}", "not marked as {or}", lambda v: v.replace("_", " "), is_always_known=True
-    ),
+    "mark": _Wording("mark", "marked as {or}", "not marked as {or}", mark_name, is_always_known=True),
 }
 _RANGED = frozenset({"os_version", "browser_version", "visit_number"})
 """Fields whose phrase for one value also begins that for a range."""

@@ -14,6 +14,7 @@ from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.conversion_input import ConversionInput, raw_notice_of
 from clickloop.conversion.notice import Channel, Notice, read_notice
 from clickloop.conversion.payout import named_currency
+from clickloop.diagnosis.caps.status import instead_sentences
 from clickloop.diagnosis.macro_origin import OriginContext, origins_of
 from clickloop.diagnosis.simulated_click import (
     UNUSED_KEY,
@@ -39,11 +40,13 @@ from clickloop.postback.postback_log import NewPostback
 from clickloop.postback.sending.client import first_hop
 from clickloop.postback.sending.dns_check import DnsCheck
 from clickloop.postback.values import ready_request
+from clickloop.setup.routing_state import NO_STATE, RoutingState, with_learned_flows
 from clickloop.store.ledger.logs.conversions import changes_of_conversions, conversions_of_click, find_conversion
 from clickloop.store.ledger.logs.notices import find_notice
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
 from clickloop.store.ledger.setup.catalog import read_catalog
 from clickloop.store.ledger.setup.offers import OFFERS
+from clickloop.store.ledger.setup.routing_states import latest_routing_state
 from clickloop.store.ledger.setup.rules import rule_terms_of
 from clickloop.store.ledger.setup.traffic_sources import SOURCES
 from clickloop.tracking.click_progress import ClickLookupResult
@@ -62,8 +65,11 @@ def simulate_visit(
             return SimulationFault.NO_SUCH_CAMPAIGN
         source = SOURCES.find(tx, campaign.source_id)
         assert source is not None, f"campaign {campaign.id} names a traffic source that is not in the ledger"
-        catalog = read_catalog(tx, place.own_hosts)
-        setting = SimulationSetup(campaign, source, catalog, Routes(catalog, place.fallback_url), place)
+        state = latest_routing_state(tx)
+        catalog = with_learned_flows(read_catalog(tx, place.own_hosts), state)
+        # An offer that was asked for is tried even if its cap is reached. The weights are in the catalog already.
+        caps = RoutingState(state.version, state.capped) if invented.offer_id is None else NO_STATE
+        setting = SimulationSetup(campaign, source, catalog, Routes(catalog, place.fallback_url, caps), place, caps)
         click_ids = ClickIds(UNUSED_KEY)
         click = record_visit(setting, invented, click_ids, intake.currency, now_ms)
         only = narrowed(setting, click, invented.offer_id)
@@ -71,6 +77,9 @@ def simulate_visit(
             return SimulationFault.OFFER_NOT_SERVED
         click = record_visit(only, invented, click_ids, intake.currency, now_ms)
         redirect = redirect_of(setting, only, click)
+        if click.instead_of:
+            sentences = instead_sentences(tx, [(click.instead_of, click.offer_id)], now_ms, is_now=True)
+            redirect = msgspec.structs.replace(redirect, cap=sentences[click.instead_of])
         click = after_landing(only, click)
         data = msgspec.structs.replace(data, click_id=click.click_id)
         simulation = _simulate(intake, tx, click, data, click_ids, redirect, now_ms, invented=True)

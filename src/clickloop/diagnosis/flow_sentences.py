@@ -17,8 +17,10 @@ from clickloop.diagnosis.condition_phrases import (
     shortened,
     unknown_phrase,
 )
+from clickloop.learning.sentences import GOALS
 from clickloop.setup.condition import Operator
 from clickloop.setup.flow import FlowParts, LandingShare, OfferShare, Path, PathTarget, Rule
+from clickloop.setup.learning import Goal, Learning
 
 FALLBACK = "the fallback URL"
 
@@ -82,6 +84,8 @@ def paths_phrase(paths: Sequence[Path], names: FlowNames) -> str:
         return f"to {FALLBACK}, because {why}"
     if len(open_paths) == 1 and open_paths[0].target is PathTarget.OFFER:
         ways = _offer_ways(open_paths[0].offers, names)
+        if open_paths[0].learning is not None:
+            return f"to {_choice(ways, open_paths[0].learning)}"
     else:
         whole = sum(path.weight for path in open_paths)
         ways = [(path.weight / whole, _destination(path, names)) for path in open_paths]
@@ -107,14 +111,17 @@ def _offer_ways(offers: Sequence[OfferShare], names: FlowNames) -> list[tuple[fl
 def _destination(path: Path, names: FlowNames) -> str:
     match path.target:
         case PathTarget.OFFER:
-            return _choice(_offer_ways(path.offers, names))
+            return _choice(_offer_ways(path.offers, names), path.learning)
         case PathTarget.LANDING_AND_OFFER:
             landings = _landing_ways(path.landings, names)
             if not landings:
                 why = "every landing has the weight 0" if path.landings else "no landing is chosen"
                 return f"{FALLBACK}, because {why}"
+            of_offers = None if path.learning and path.learning.goal is Goal.LANDING_CTR else path.learning
             word = "the landing" if len(landings) == 1 else "the landings"
-            return f"{word} {_choice(landings)}, then {_choice(_offer_ways(path.offers, names))}"
+            return (
+                f"{word} {_choice(landings, path.learning)}, then {_choice(_offer_ways(path.offers, names), of_offers)}"
+            )
         case PathTarget.URL:
             return shortened(path.url) or FALLBACK
         case PathTarget.CAMPAIGN:
@@ -132,14 +139,16 @@ def _landing_ways(landings: Sequence[LandingShare], names: FlowNames) -> list[tu
     ]
 
 
-def _choice(ways: Sequence[tuple[float, str]]) -> str:
+def _choice(ways: Sequence[tuple[float, str]], learning: Learning | None) -> str:
     if len(ways) == 1:
         return ways[0][1]
     shown = ways[:MAX_LISTED] if len(ways) > MAX_LISTED + 1 else ways
-    words = [f"{where} ({percent(share)})" for share, where in shown]
+    # The user's weights would tell where visitors went before there was evidence.
+    words = [f"{where} ({percent(share)})" if learning is None else where for share, where in shown]
     if len(ways) > len(shown):
         words.append(f"{len(ways) - len(shown)} others")
-    return joined(words, "or")
+    text = joined(words, "or")
+    return text if learning is None else f"{text} (learning: {GOALS[learning.goal]})"
 
 
 def _quoted(names: Mapping[int, str], number: int, noun: str) -> str:

@@ -12,13 +12,14 @@ from clickloop.click.click_values import click_values
 from clickloop.click.continent import continent_of
 from clickloop.click.geo.geo_base import FixedPlace
 from clickloop.click.place import Place
-from clickloop.click.redirect import COOKIE
+from clickloop.click.redirect import VISITOR_COOKIE
 from clickloop.click.routing.destination import Destination, RedirectTarget
 from clickloop.click.routing.flow import ReadyPath
 from clickloop.click.routing.route import Route
 from clickloop.click.routing.routes import Routes
 from clickloop.click.visitor import Visitors
-from clickloop.click.visitor_cookie import VisitorCookies
+from clickloop.click.visitor_cookie import NOBODY, VisitorCookies, remember_campaign
+from clickloop.click.visitor_hash import VisitorHashes
 from clickloop.click_id import KEY_BYTES, ClickIds
 from clickloop.diagnosis.macro_origin import MacroValue, OriginContext, origins_of
 from clickloop.diagnosis.simulation import DestinationKind, IgnoredParameter, OfferChance, Redirect
@@ -26,6 +27,7 @@ from clickloop.record_id import RecordIds
 from clickloop.setup.campaign import Campaign
 from clickloop.setup.catalog import Catalog
 from clickloop.setup.flow import FlowParts, LandingShare, OfferShare
+from clickloop.setup.routing_state import NO_STATE, RoutingState
 from clickloop.setup.source_rows import FixedRow
 from clickloop.setup.traffic_source import COST, EXTERNAL_ID, RESERVED_NAMES, TrafficSource
 from clickloop.text import unescape_bytes
@@ -35,6 +37,10 @@ _OTHER_NAMES = RESERVED_NAMES - {EXTERNAL_ID, COST}
 _NO_ROW = "Not stored: the traffic source has no row with this name (case-sensitive)."
 _ROW_OFF = "Not stored: the parameter is not tracked."
 Share = TypeVar("Share", LandingShare, OfferShare)
+FIRST_VISIT = (
+    "These are the chances of a first visit. The campaign sends returning visitors by what they saw before: describe one under "
+    "Route on the campaign's page."
+)
 UNUSED_KEY = bytes(KEY_BYTES)
 """A key that no tracker uses, so that its click ids are accepted nowhere."""
 
@@ -80,6 +86,8 @@ class SimulationSetup(msgspec.Struct, frozen=True):
     catalog: Catalog
     routes: Routes
     place: TrackerHost
+    state: RoutingState = NO_STATE
+    """The caps in force."""
 
     @property
     def route(self) -> Route:
@@ -145,7 +153,7 @@ def narrowed(setting: SimulationSetup, click: Click, offer_id: int | None) -> Si
         landings=_heaviest(path.landings, [item.target.landing_id for item in found[0].landings.items], "landing_id"),
         offers=_heaviest(
             path.offers,
-            [item.target.offer_id for item in found[0].offers.items if offer_id in (None, item.target.offer_id)],
+            [item.id for item in found[0].offers.items if offer_id in (None, item.id)],
             "offer_id",
         ),
     )
@@ -159,11 +167,11 @@ def narrowed(setting: SimulationSetup, click: Click, offer_id: int | None) -> Si
     parts = FlowParts(rules=rules, default_paths=() if rules else (only,))
     flows = tuple(replace(one, parts=parts) if one.id == flow.id else one for one in setting.catalog.flows)
     catalog = replace(setting.catalog, flows=flows)
-    return replace(setting, catalog=catalog, routes=Routes(catalog, setting.place.fallback_url))
+    return replace(setting, catalog=catalog, routes=Routes(catalog, setting.place.fallback_url, setting.state))
 
 
 def _leads_to(path: ReadyPath[Destination], offer_id: int) -> bool:
-    return any(item.target.offer_id == offer_id for item in path.offers.items)
+    return any(item.id == offer_id for item in path.offers.items)
 
 
 def _heaviest(shares: tuple[Share, ...], ids: list[int], field: str) -> tuple[Share, ...]:
@@ -193,13 +201,14 @@ def record_visit(
         page_events=stream,
         draw=lambda: 1 << 62,
         cookies=VisitorCookies(UNUSED_KEY),
+        visitor_hashes=VisitorHashes(UNUSED_KEY),
         currency=currency,
     )
     headers = {
         b"user-agent": unescape_bytes(visitor.useragent),
         b"accept-language": unescape_bytes(visitor.language),
         b"referer": unescape_bytes(visitor.referrer),
-        b"cookie": f"{COOKIE}={click_ids.new(now_ms)}".encode() if visitor.returning else b"",
+        b"cookie": _cookie_header(edge, campaign.key, now_ms) if visitor.returning else b"",
     }
     request = _Request(
         method=b"GET",
@@ -211,6 +220,15 @@ def record_visit(
     )
     take_click(edge, request, campaign.key.encode())
     return msgspec.json.decode(stream.records[0], type=Click)
+
+
+def _cookie_header(edge: Edge, key: str, now_ms: int) -> bytes:
+    """Return the header of a visitor who has just been to the campaign."""
+    route = edge.routes.find(key.encode())
+    if route is None:
+        return b""
+    state = remember_campaign(NOBODY, route.campaign, now_ms // 1000, None)
+    return f"{VISITOR_COOKIE}={edge.cookies.write(state)}".encode()
 
 
 def _examples(source: TrafficSource) -> dict[str, str]:
@@ -251,7 +269,13 @@ def redirect_of(setting: SimulationSetup, only: SimulationSetup, click: Click) -
     target = _target_of(only.route, click)
     chances = _chances(setting, click.rule_id)
     if target is None or target.template is None:
-        return Redirect(to=DestinationKind.NOWHERE, url="", chances=chances, left_out=route.left_out)
+        return Redirect(
+            to=DestinationKind.NOWHERE,
+            url="",
+            chances=chances,
+            left_out=route.left_out,
+            returning=FIRST_VISIT if route.remembers else "",
+        )
     offer = next((offer for offer in setting.catalog.offers if offer.id == target.offer_id), None)
     landing = next((landing for landing in setting.catalog.landings if landing.id == target.landing_id), None)
     names = target.source.names
@@ -274,6 +298,7 @@ def redirect_of(setting: SimulationSetup, only: SimulationSetup, click: Click) -
         landing_name=landing.name if landing else "",
         chances=chances,
         left_out=route.left_out,
+        returning=FIRST_VISIT if route.remembers else "",
         macros=macros,
         left_untouched=target.source.unknown,
     )

@@ -49,6 +49,10 @@ class Redirect(msgspec.Struct, frozen=True, kw_only=True):
     chances: tuple[OfferChance, ...] = ()
     left_out: tuple[NotServed, ...] = ()
     macros: tuple[MacroValue, ...] = ()
+    cap: str = ""
+    """Why it is not the path's own offer, if its cap is reached."""
+    returning: str = ""
+    """A sentence about visitors who return, if the campaign treats them in a way of its own."""
     left_untouched: tuple[str, ...] = ()
     """Texts in the URL that look like macros but are unknown, and stay as they are."""
 
@@ -138,6 +142,10 @@ def _redirect_lines(redirect: Redirect) -> list[str]:
     if len(redirect.chances) > 1:
         shares = ", ".join(f"{chance.offer_name} {chance.percent:g}%" for chance in redirect.chances)
         lines.append(f"  by weight: {one_line(shares)}")
+    if redirect.cap:
+        lines.append(f"  {one_line(redirect.cap, 300)}")
+    if redirect.returning:
+        lines.append(f"  {redirect.returning}")
     lines += [f"  left out  {left.kind} {left.id or ''}: {left.reason.sentence}" for left in redirect.left_out]
     return lines + _macro_lines(redirect.macros, redirect.left_untouched)
 

@@ -7,7 +7,7 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
-from clickloop.click.page.page_event import ClickSource, PageEvent, PageEventFlag, PageEventKind
+from clickloop.click.page.page_event import ClickSource, PageEvent, PageEventFlag, PageEventKind, returning_words
 from clickloop.clock import iso_text
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.conversion_log import RecordedChange
@@ -99,6 +99,8 @@ class TracedPageEvent(msgspec.Struct, frozen=True):
 
     event: PageEvent
     offer_name: str = ""
+    instead: str = ""
+    """Why it was not the path's own offer."""
 
 
 _CHANNELS = {
@@ -204,6 +206,16 @@ def _click_events(click: Click, names: SetupNames, has_page: bool) -> list[Trace
     ]
 
 
+def with_cap(trace: Trace, sentence: str) -> Trace:
+    """Return a trace whose redirect says why the visitor did not go to the path's own offer."""
+    detail = EventDetail("cap", sentence)
+    events = (
+        msgspec.structs.replace(event, details=(*event.details, detail)) if event.kind is EventKind.REDIRECT else event
+        for event in trace.events
+    )
+    return msgspec.structs.replace(trace, events=tuple(events))
+
+
 def _redirect_sentence(click: Click) -> str:
     if not click.target:
         if click.path_id:
@@ -250,11 +262,13 @@ def _page_event(traced: TracedPageEvent) -> TraceEvent:
     why = event.screening or next((flag for flag in flags if flag in _UNCOUNTED), "")
     details = _details(
         offer=_named(event.offer_id, traced.offer_name) if event.kind is PageEventKind.LANDING_CLICK else "",
+        cap=traced.instead,
         target=masked_text(event.target),
         click_id_from=_FOUND_BY.get(event.found_by, event.found_by),
         loaded_in=f"{event.loaded_ms} ms" if event.loaded_ms else "",
         events=", ".join(f"event{number} {amount_text(micros)}" for number, micros in event.events.items()),
         flags=", ".join(flags),
+        why=returning_words(flags),
     )
     return TraceEvent(
         at=event.at,

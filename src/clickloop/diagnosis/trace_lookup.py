@@ -3,11 +3,15 @@
 from collections.abc import Callable, Sequence
 
 import msgspec
+from sqlalchemy import Connection
 
+from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
+from clickloop.click.page.page_event import PageEvent
 from clickloop.conversion.conversion_log import ConversionFilter
 from clickloop.conversion.notice_log import NoticeFilter
-from clickloop.diagnosis.trace import OmittedRecords, Trace, TracedPageEvent, trace_click
+from clickloop.diagnosis.caps.status import instead_sentences
+from clickloop.diagnosis.trace import OmittedRecords, Trace, TracedPageEvent, trace_click, with_cap
 from clickloop.logs.context import LogContext
 from clickloop.postback.postback_log import PostbackAttempt
 from clickloop.report.query import Dimension
@@ -50,9 +54,19 @@ def find_trace(context: LogContext, click_id: str) -> Trace:
         attempts: dict[str, tuple[PostbackAttempt, ...]] = {}
         for start in range(0, len(postbacks), IDS_PER_QUERY):
             attempts |= attempts_of(tx, [postback.postback_id for postback in postbacks[start : start + IDS_PER_QUERY]])
-    traced = [TracedPageEvent(event, offers.get(event.offer_id, "")) for event in page_events[-MAX_TRACED:]]
+        shown = page_events[-MAX_TRACED:]
+        traced = [TracedPageEvent(event, offers.get(event.offer_id, ""), _instead(tx, event)) for event in shown]
+        instead = _instead(tx, click) if click is not None and not click.came_over_page else ""
     trace = trace_click(click_id, click, notices, changes, postbacks, attempts, names, traced)
+    trace = with_cap(trace, instead) if instead else trace
     return msgspec.structs.replace(trace, left_out=left_out)
+
+
+def _instead(tx: Connection, at: Click | PageEvent) -> str:
+    """Return why a visitor did not go to the path's own offer; empty if they did."""
+    if not at.instead_of:
+        return ""
+    return instead_sentences(tx, [(at.instead_of, at.offer_id)], at.at)[at.instead_of]
 
 
 def _older(found: Sequence[object], count: Callable[[], int]) -> int:

@@ -19,7 +19,8 @@ from clickloop.store.journal.group_commit import GroupCommit
 from clickloop.store.journal.writer import JournalBroken, JournalFull
 from clickloop.store.unknown_links import UnknownLinkCounter
 from clickloop.tracking.click_lookup import CoreLookup
-from clickloop.tracking.take import Edge, NoticeReceipt, record_clicks, take_click, take_notice
+from clickloop.tracking.receiving import NoticeReceipt, take_notice
+from clickloop.tracking.take import Edge, record_clicks, take_click
 
 _NOT_FOUND = "There is nothing here.\n"
 

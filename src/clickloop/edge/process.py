@@ -15,11 +15,13 @@ import uvloop
 from clickloop.alarm.vital_signs import LOOK_SECONDS, Patience, VitalSigns
 from clickloop.click.geo.files import POLL_SECONDS as GEO_POLL_SECONDS
 from clickloop.click.geo.files import GeoFiles
+from clickloop.click.marks.lists_in_use import mark_lists
 from clickloop.click.passed_query import click_id_names
 from clickloop.click.routing.flow import MAX_DRAW_BITS
 from clickloop.click.routing.routes import Routes
 from clickloop.click.visitor import Visitors
 from clickloop.click.visitor_cookie import VisitorCookies
+from clickloop.click.visitor_hash import VisitorHashes
 from clickloop.click_id import ClickIds
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
@@ -87,6 +89,7 @@ class CatalogReloader:
         self._edge.click_id_names = click_id_names(instance.click_id_parameters)
         self._edge.secure = instance.public_url.startswith("https://")
         self._edge.visitors.set_ip_storage(instance.ip_storage)
+        self._edge.visitors.use_mark_lists(mark_lists(instance, catalog.lists))
 
 
 async def serve_edge(settings: Settings, number: int, listening: socket.socket) -> int:
@@ -202,6 +205,7 @@ def _edge(
         page_events=page_events,
         draw=partial(random.getrandbits, MAX_DRAW_BITS),
         cookies=VisitorCookies(click_ids.derived_key(b"visitor cookie")),
+        visitor_hashes=VisitorHashes(click_ids.derived_key(b"visitor hash")),
         currency=settings.currency,
     )
 

@@ -27,6 +27,9 @@ class ClickView(msgspec.Struct, kw_only=True):
     offer_id: Annotated[
         int, Meta(description="0 for a visitor sent to a landing, whose landing clicks have an offer each.")
     ]
+    instead_of: Annotated[
+        int, Meta(description="The offer whose cap was reached, so that the visitor went to this one. 0: none.")
+    ]
     network_id: int
     external_id: Annotated[str, Meta(description="The source's click ID.")]
     cost: MoneyText
@@ -50,6 +53,14 @@ class ClickView(msgspec.Struct, kw_only=True):
     browser: str
     browser_version: str
     unique: bool
+    seen: Annotated[
+        str,
+        Meta(
+            description="What the visitor's cookie remembered, if the campaign's bind or rotation used it: bind, rotation, paths, landing "
+            "and offer to get again, then paths, landings and offers seen before. Empty if nothing.",
+            examples=["path;unseen;12;;;12,15;3;"],
+        ),
+    ]
     screening: Annotated[str, Meta(description="Why it is not counted. Empty for a click that is.")]
     flags: Annotated[list[str], Meta(description="What is unusual about it.")]
     parameters: Annotated[

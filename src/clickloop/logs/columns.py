@@ -46,6 +46,7 @@ CLICK_COLUMNS = (
     _column("os", "OS", ColumnKind.TEXT, shown=True),
     _column("browser", "Browser", ColumnKind.TEXT, shown=True),
     _column("unique", "Unique", ColumnKind.YES),
+    _column("seen", "Remembered", ColumnKind.CODE),
     _column("ip", "IP address", ColumnKind.CODE),
     _column("language", "Language", ColumnKind.TEXT),
     _column("referrer", "Referrer", ColumnKind.CODE),

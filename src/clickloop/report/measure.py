@@ -31,7 +31,7 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
     clicks: int = 0
     """Counted clicks, without screened and test clicks."""
     unique_clicks: int = 0
-    """Clicks by visitors without a cookie of ours."""
+    """Counted clicks that are a visitor's first within the uniqueness of their campaign."""
     clicks_recorded: int = 0
     """Clicks, counted or screened."""
     clean_clicks: int = 0
@@ -125,7 +125,9 @@ class Measure(enum.StrEnum):
         "Unique clicks",
         Unit.COUNT,
         "unique_clicks",
-        ("Clicks that were the visitor's first within the campaign's uniqueness."),
+        (
+            "Clicks that are a visitor's first within the uniqueness of their campaign: by our cookie, else by a daily hash."
+        ),
     )
     CLICKS_RECORDED = (
         "clicks_recorded",

@@ -28,6 +28,8 @@ class PageEventFact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
     flags: str = ""
     screening: str = ""
     loaded_ms: int = 0
+    instead_of: int = 0
+    """The offer whose cap sent the visitor on to ``offer_id``."""
 
 
 def page_event_facts(event: PageEvent, click_screening: str | None, *, is_repeated: bool) -> list[PageEventFact]:
@@ -59,6 +61,7 @@ def page_event_facts(event: PageEvent, click_screening: str | None, *, is_repeat
         flags=",".join(flags),
         screening=event.screening,
         loaded_ms=event.loaded_ms,
+        instead_of=event.instead_of,
     )
     numbers = [
         PageEventFact(

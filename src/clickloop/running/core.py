@@ -109,6 +109,8 @@ class Core:
         # With concurrent changes of the set-up, the catalog that is read last must be the one that is written last.
         self._publishing = threading.Lock()
         self._is_published = False
+        self.setup_change = 0
+        """The newest entry of the audit log in the published catalog."""
         self.instance = self.started
         """The instance's settings, as of the last ``publish_catalog``."""
 
@@ -149,6 +151,7 @@ class Core:
             self._publish_alarm_rules(alarm_rules, own_hosts)
             write_catalog(self.folder, catalog)
             self._is_published = True
+            self.setup_change = setup_change
 
     def publish_change(self) -> None:
         """Publish a change of the set-up that is committed. On a full disk, say, ``publish_again`` does it later."""

@@ -18,6 +18,7 @@ from clickloop.diagnosis.self_audit import (
     refused_rules,
     rows_alarms,
 )
+from clickloop.learning.evidence import minute_of
 from clickloop.machine.log import log
 from clickloop.running.core import Core
 from clickloop.running.worker import Worker
@@ -25,11 +26,23 @@ from clickloop.saving.access import delete_ended_sessions
 from clickloop.store.damage_log import report_damages
 from clickloop.store.journal.reader import JournalReader
 from clickloop.tracking.bulk import delete_expired_responses, run_next_batch
+from clickloop.tracking.caps.watching import CapWatch
 from clickloop.tracking.damage_isolation import damaged_record_alarms
 from clickloop.tracking.exports import ExportWorker, delete_old_export_files
 from clickloop.tracking.jobs.exports import page_reader
+from clickloop.tracking.judging import ClickJudge
+from clickloop.tracking.learning.path_learner import PathLearner
+from clickloop.tracking.marks.late_marks import LateMarks
+from clickloop.tracking.marks.rerun_work import MarkRerunWorker, delete_old_previews
+from clickloop.tracking.marks.rules import rules_reader
 from clickloop.tracking.pages.settling_page_events import WaitingPageEvents, settle_page_events
-from clickloop.tracking.retention import Deletion, Retention, delete_old_unidentified_notices, sparing
+from clickloop.tracking.retention import (
+    Deletion,
+    Retention,
+    VisitorRetention,
+    delete_old_unidentified_notices,
+    sparing,
+)
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from clickloop.tracking.uploads import UploadWorker, tidy_uploads
 from clickloop.tracking.waiting import WaitingNotices, unknown_click_alarms
@@ -42,12 +55,16 @@ PAGE_EVENT_LOOK_SECONDS = (
 )
 UPLOAD_LOOK_SECONDS = 0.2  # a user has just sent the file; a look is one query
 BACKTEST_LOOK_SECONDS = 0.5  # a user waits for it; a look is one query
+RERUN_LOOK_SECONDS = 0.5  # a user waits for it; a look is one query
+LATE_MARKS_SECONDS = 15.0  # they come minutes after the click anyway; each time is a commit
 EXPORT_LOOK_SECONDS = 0.2  # a user waits for it; a look is one query
 BULK_LOOK_SECONDS = 0.5  # jobs take minutes; a look is one query
 AUDIT_SECONDS = 10.0  # rare enough not to be noticed: a step reads a few thousand rows
+CAP_LOOK_SECONDS = 0.1  # a reached cap is to be in force within a second; without changes a look is two short queries
 PAUSED_LOOK_SECONDS = 2.0  # pausing by users, or after many failures, is never urgent
 HOUSEKEEPING_SECONDS = 30.0  # expired data may stay half a minute longer
 PUBLISHING_SECONDS = 1.0  # until then visitors follow the set-up before the change; a round is one comparison
+LEARNING_LOOK_SECONDS = 1.0  # a comparison; weights are learned each minute and after a change of the set-up
 MARKS_SECONDS = 10.0  # each time writes the ledger and four files; marks may lag
 
 Step = Callable[[], bool]
@@ -61,22 +78,39 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
     clicks, page_events, notices = (JournalReader(journal, settled) for _ in range(3))
     # Around every worker that moves or deletes segments, which must not happen during a backup.
     gate = core.pauses.gate
+    visitors = VisitorRetention(core.facts)
     export_work = ExportWorker(core.ledger, core.exports, page_reader(context), wall_clock)
     backtest_work = BacktestWorker(core.ledger, core.facts, _route_settings(core), wall_clock)
+    rules = rules_reader(core.ledger, core.started)
+    mark_reruns = MarkRerunWorker(core.ledger, core.facts, rules, wall_clock)
+    late_marks = LateMarks(
+        core.facts,
+        rules,
+        (lambda: core.progress.settled_to, lambda: core.landing_clicks.progress.settled_to),
+        wall_clock,
+    )
     return [
-        Worker("click processing", gate(_click_settling(core, clicks)), CLICK_LOOK_SECONDS),
+        Worker("click processing", gate(_click_settling(core, clicks, visitors)), CLICK_LOOK_SECONDS),
         Worker("page event processing", gate(_page_event_settling(core, page_events)), PAGE_EVENT_LOOK_SECONDS),
         Worker("notice processing", gate(_notice_settling(core, notices)), NOTICE_LOOK_SECONDS),
         Worker("uploads", _uploads(core), UPLOAD_LOOK_SECONDS, drains=False),
         Worker("exports", export_work.step, EXPORT_LOOK_SECONDS, drains=False),
         Worker("backtests", backtest_work.step, BACKTEST_LOOK_SECONDS, drains=False),
+        Worker("reruns of marks", gate(mark_reruns.step), RERUN_LOOK_SECONDS, drains=False),
+        Worker("late marks", gate(late_marks.step), LATE_MARKS_SECONDS, drains=False),
         Worker("bulk jobs", _bulk_jobs(core), BULK_LOOK_SECONDS, drains=False),
         Worker("self-audit", _self_audit(core), AUDIT_SECONDS),
         Worker("pause alarms", _pause_alarms(core), PAUSED_LOOK_SECONDS),
-        Worker("housekeeping", gate(_housekeeping(core, clicks)), HOUSEKEEPING_SECONDS),
+        Worker("housekeeping", gate(_housekeeping(core, clicks, visitors)), HOUSEKEEPING_SECONDS),
+        Worker("caps", _caps(core).step, CAP_LOOK_SECONDS, drains=False),
         Worker("publishing", core.publish_again, PUBLISHING_SECONDS, drains=False),
+        Worker("learning", _learning(core), LEARNING_LOOK_SECONDS, drains=False),
         Worker("store marks", core.record_marks, MARKS_SECONDS),
     ]
+
+
+def _caps(core: Core) -> CapWatch:
+    return CapWatch(core.ledger, core.facts, core.routing_states, lambda: core.instance.time_zone, wall_clock)
 
 
 def _route_settings(core: Core) -> Callable[[], RouteSettings]:
@@ -90,9 +124,28 @@ def _route_settings(core: Core) -> Callable[[], RouteSettings]:
     return read
 
 
-def _click_settling(core: Core, reader: JournalReader) -> Step:
+def _learning(core: Core) -> Step:
+    """Return the step that learns once a minute, and at once after a change of the set-up."""
+    learner = PathLearner(core.ledger, core.facts, core.routing_states, lambda: core.instance.currency, wall_clock)
+    learned: tuple[int, int] | None = None
+
     def step() -> bool:
-        batch = settle_clicks(reader, core.facts)
+        nonlocal learned
+        due = (minute_of(wall_clock()), core.setup_change)
+        if due != learned:
+            learner.step()
+            learned = due
+        return False
+
+    return step
+
+
+def _click_settling(core: Core, reader: JournalReader, visitors: VisitorRetention) -> Step:
+    judge = ClickJudge(core.facts)
+
+    def step() -> bool:
+        batch = settle_clicks(reader, core.facts, judge=judge)
+        visitors.is_behind = batch.more
         if batch.clicks:
             core.progress.clicks_settled()
         report_damages(core.folder, batch.damages)
@@ -196,8 +249,8 @@ def _pause_alarms(core: Core) -> Step:
     return step
 
 
-def _housekeeping(core: Core, reader: JournalReader) -> Step:
-    retention = Retention(core.ledger, core.clock_guard, _deletions(core, reader))
+def _housekeeping(core: Core, reader: JournalReader, visitors: VisitorRetention) -> Step:
+    retention = Retention(core.ledger, core.clock_guard, [*_deletions(core, reader), visitors])
 
     def step() -> bool:
         core.reserve.ensure()
@@ -223,5 +276,6 @@ def _deletions(core: Core, reader: JournalReader) -> list[Deletion]:
         lambda _now_ms: delete_ended_sessions(core.access),
         delete_old_clicks,
         lambda now_ms: delete_old_backtests(core.ledger, now_ms),
+        lambda now_ms: delete_old_previews(core.ledger, now_ms),
         lambda now_ms: delete_old_unidentified_notices(core.ledger, now_ms, core.settings.refused_notice_keep_days),
     ]

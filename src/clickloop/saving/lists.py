@@ -7,6 +7,7 @@ from clickloop.saving.record import Noun, SavingContext
 from clickloop.setup.named_list import NamedList, list_faults
 from clickloop.store.ledger.setup.flow_references import live_flow_with
 from clickloop.store.ledger.setup.lists import LISTS
+from clickloop.store.ledger.setup.settings import read_instance
 
 
 def _checked(_context: SavingContext, tx: Connection, named: NamedList) -> NamedList:
@@ -15,6 +16,9 @@ def _checked(_context: SavingContext, tx: Connection, named: NamedList) -> Named
 
 
 def _in_use(tx: Connection, list_id: int) -> str | None:
+    saved = read_instance(tx)
+    if list_id in (*(saved.ip_lists or ()), *(saved.useragent_lists or ())):
+        return "settings of marks"
     return live_flow_with(tx, "list", list_id)
 
 

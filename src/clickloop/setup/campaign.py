@@ -14,11 +14,11 @@ from clickloop.log_filter import MAX_ID
 from clickloop.money import MAX_MICROS
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.setup.flow import FlowParts, OfferShare, default_offers, with_default_offers
-from clickloop.setup.mark import MarkSetting
+from clickloop.setup.mark import MarkSetting, mark_faults
 from clickloop.setup.money_text import MoneyText, read_money
 from clickloop.setup.record import OneLine, RecordFields, Tags, line_faults, with_changes
 from clickloop.setup.redirect import PassQuery, RedirectMode
-from clickloop.setup.returning import DEFAULT_UNIQUE_SECONDS, Bind, Rotation, UniqueBy
+from clickloop.setup.returning import DEFAULT_UNIQUE_SECONDS, MAX_UNIQUE_SECONDS, Bind, Rotation, UniqueBy
 from clickloop.setup.source_rows import FixedRow
 from clickloop.setup.tags import clean_tags, tag_faults
 from clickloop.setup.traffic_source import TrafficSource
@@ -134,15 +134,28 @@ Passing = Annotated[
 UniqueSeconds = Annotated[
     int,
     Meta(
-        description="Seconds for which a visitor who comes again is not unique. 0: for ever.",
+        description="Seconds after a unique click in which further clicks of the visitor are not unique. 0: for ever. A visitor "
+        "without our cookie is unique once a day at most.",
         examples=[DEFAULT_UNIQUE_SECONDS],
     ),
 ]
 UniqueScope = Annotated[
-    UniqueBy, Meta(description="Whether a visitor is unique per campaign, or on the whole instance.")
+    UniqueBy, Meta(description="Whether earlier clicks count on this campaign only (campaign), or on any (instance).")
 ]
-Binding = Annotated[Bind, Meta(description="What a returning visitor gets again, if it is still served.")]
-Rotating = Annotated[Rotation, Meta(description="unseen: what a returning visitor has not seen yet comes first.")]
+Binding = Annotated[
+    Bind,
+    Meta(
+        description="What a returning visitor gets again within the uniqueness window, if it is among the paths of the rule that takes "
+        "them and still served. landing: path and landing. offer: path, landing and offer."
+    ),
+]
+Rotating = Annotated[
+    Rotation,
+    Meta(
+        description="How a returning visitor who is not bound is split. unseen: paths, landings and offers that they have not seen come "
+        "first, by weight; when they have seen all, all again."
+    ),
+]
 Marks = Annotated[
     tuple[MarkSetting, ...], Meta(description="Marks that differ from the instance's settings for this campaign.")
 ]
@@ -270,6 +283,11 @@ def changed_campaign(campaign: Campaign, change: CampaignChange) -> Campaign:
     return with_changes(campaign, change, **others)
 
 
+def with_uniqueness_reset(campaign: Campaign) -> Campaign:
+    """Return the campaign with its uniqueness reset: every visitor's next click on it is unique."""
+    return msgspec.structs.replace(campaign, unique_epoch=campaign.unique_epoch + 1)
+
+
 def new_key(choose: Callable[[str], str]) -> str:
     """Return a random key. ``choose`` picks one character of a text. There are 5.7 × 10¹⁰ keys; if one is taken, call again."""
     return "".join(choose(KEY_LETTERS) for _ in range(KEY_LENGTH))
@@ -300,6 +318,10 @@ def campaign_faults(campaign: Campaign) -> list[FieldFault]:
             f"The cost model {campaign.cost_model} has no amount. Leave it out, or choose per_click or per_thousand."
         )
         faults.append(FieldFault("cost", FaultCode.NOT_ALLOWED, sentence))
+    faults += mark_faults("marks", campaign.marks)
+    if not 0 <= campaign.unique_within_seconds <= MAX_UNIQUE_SECONDS:
+        sentence = f"Enter 0 to {MAX_UNIQUE_SECONDS:,} seconds. 0 means for ever; no cookie lives longer than a year."
+        faults.append(FieldFault("unique_within_seconds", FaultCode.OUT_OF_RANGE, sentence))
     faults += tag_faults(campaign.tags) + _notes_faults(campaign.notes)
     return faults
 

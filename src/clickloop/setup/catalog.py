@@ -45,6 +45,8 @@ class CatalogOffer(msgspec.Struct, frozen=True):
     url: str
     network_id: int
     network_name: str
+    alternative_id: int = 0
+    """The offer that takes its visitors once its cap is reached; 0: none."""
 
 
 class CatalogLanding(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from msgspec import Meta
 from clickloop.log_filter import MAX_ID
 from clickloop.pattern import PatternError, pattern_of
 from clickloop.setup.fault import FaultCode, FieldFault, text_faults
+from clickloop.setup.mark import Mark, MarkMoment
 from clickloop.setup.source_rows import V_ROWS
 
 MAX_VALUES = 10_000  # as long as blacklists of zones get
@@ -87,6 +88,8 @@ class Comparison(enum.StrEnum):
     """A time zone, followed by hours of weekdays: ``mon 9-17`` is 9:00 to 16:59."""
     DATE = "date"
     """Two local moments and, as a third value, their time zone; UTC without one."""
+    MARKS = "marks"
+    """Names of marks. ``in`` holds for a visitor with one of them, who may have others, too; ``not_in`` for one with none of them."""
 
 
 _IN = (Operator.IN, Operator.NOT_IN)
@@ -101,6 +104,7 @@ OPERATORS: dict[Comparison, tuple[Operator, ...]] = {
     Comparison.ADDRESS: _IN,
     Comparison.SCHEDULE: _IN,
     Comparison.DATE: (Operator.BETWEEN,),
+    Comparison.MARKS: _IN,
 }
 """The operators of each comparison, the usual one first."""
 
@@ -115,10 +119,13 @@ FIELDS: dict[str, Comparison] = {
     "ip": Comparison.ADDRESS,
     "schedule": Comparison.SCHEDULE,
     "date": Comparison.DATE,
+    "mark": Comparison.MARKS,
     "external_id": Comparison.TEXT,
     **{f"v{number}": Comparison.TEXT for number in V_ROWS},
 }
 """The fields with a fixed name. ``query.NAME`` is any parameter of the link, compared as ``Comparison.TEXT``."""
+
+_WITHOUT_LIST = {Comparison.SCHEDULE: "A schedule", Comparison.MARKS: "A condition on marks"}
 
 QUERY_PREFIX = "query."
 
@@ -192,9 +199,9 @@ def _number_faults(at: str, condition: Condition, comparison: Comparison) -> lis
         if condition.list_id is not None or count not in expected or not any(condition.values[:2]):
             return [FieldFault(field, FaultCode.OUT_OF_RANGE, "Enter two bounds. One of them may be empty.")]
         return []
-    if condition.list_id is not None and (comparison is Comparison.SCHEDULE or op is Operator.MATCHES):
+    whose = _WITHOUT_LIST.get(comparison, "matches" if op is Operator.MATCHES else "")
+    if condition.list_id is not None and whose:
         # A list may have 10,000 entries, which as expressions would cost milliseconds per click.
-        whose = "A schedule" if comparison is Comparison.SCHEDULE else "matches"
         return [FieldFault(f"{at}.list_id", FaultCode.NOT_ALLOWED, f"{whose} takes no list.")]
     if not count and condition.list_id is None:
         return [FieldFault(field, FaultCode.REQUIRED, "Enter at least one value, or choose a list.")]
@@ -249,12 +256,25 @@ def _fault_of(condition: Condition, comparison: Comparison, position: int, value
             )
         case Comparison.SCHEDULE:
             return "" if hours_in(value) else "Enter hours of a weekday, such as mon 9-17."
+        case Comparison.MARKS:
+            return _mark_fault(value)
         case Comparison.DATE if position == 2:
             return "" if zone_of(value) else "Enter a time zone, such as Europe/Berlin."
         case Comparison.DATE:
             return (
                 "" if moment_in(value, "UTC") is not None else "Enter a date, such as 2026-12-24 or 2026-12-24T18:00."
             )
+    return ""
+
+
+def _mark_fault(value: str) -> str:
+    """Return why a rule cannot use a mark; empty if it can."""
+    mark = next((mark for mark in Mark if mark.value == value), None)
+    usable = ", ".join(one for one in Mark if one.moment is MarkMoment.REQUEST)
+    if mark is None:
+        return f"There is no such mark. Rules can use {usable}."
+    if mark.moment is not MarkMoment.REQUEST:
+        return f"This mark is given after the redirect, so no rule can use it. Rules can use {usable}."
     return ""
 
 

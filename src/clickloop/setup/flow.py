@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from clickloop.log_filter import MAX_ID
 from clickloop.setup.condition import MAX_CONDITIONS, Condition, Operator, condition_faults
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError, text_faults
-from clickloop.setup.learning import Learning
+from clickloop.setup.learning import Learning, learning_faults
 from clickloop.setup.redirect import PassQuery, RedirectMode
 from clickloop.setup.web_address import address_faults
 
@@ -285,6 +285,10 @@ def _path_faults(at: str, path: Path) -> list[FieldFault]:
         faults += _weight_faults(f"{at}.offers[{position}].weight", offer.weight)
     faults += _twice(f"{at}.landings", "landing_id", [landing.landing_id for landing in path.landings[:MAX_LANDINGS]])
     faults += _twice(f"{at}.offers", "offer_id", [offer.offer_id for offer in path.offers[:MAX_OFFERS]])
+    if path.learning is not None:
+        shares: tuple[tuple[LandingShare | OfferShare, ...], ...] = (path.landings, path.offers)
+        items = max(sum(share.weight > 0 for share in one) for one in shares)
+        faults += learning_faults(f"{at}.learning", path.learning, items)
     if path.target is PathTarget.URL or path.url:
         faults += address_faults(f"{at}.url", path.url, required=path.target is PathTarget.URL)
     if path.target is PathTarget.CAMPAIGN and path.campaign_id is None:

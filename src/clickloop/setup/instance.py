@@ -11,12 +11,13 @@ import msgspec
 from clickloop.config import SettingError, Settings
 from clickloop.explained import Explained
 from clickloop.setup.fault import FaultCode, FieldFault, currency_faults
-from clickloop.setup.mark import MarkSetting
+from clickloop.setup.mark import MarkSetting, mark_faults
 from clickloop.setup.web_address import address_faults
 
 MAX_DOMAINS = 100  # each request's host is compared with them
 MAX_KEEP_DAYS = 36_500  # a hundred years: days beyond it would leave the calendar
 
+MAX_MARK_LISTS = 10  # of up to 10,000 entries each, which every edge compiles while visitors wait
 MAX_CLICK_ID_PARAMETERS = 100  # each parameter of a link that is passed on is compared with them
 
 _PARAMETER = re.compile(r"[a-z0-9_.-]{1,64}")
@@ -119,6 +120,10 @@ def instance_faults(saved: SavedSettings) -> list[FieldFault]:
     if len(saved.domains or ()) > MAX_DOMAINS:
         faults.append(FieldFault("domains", FaultCode.TOO_MANY, f"The maximum is {MAX_DOMAINS} hosts."))
     faults += _click_id_faults(saved.click_id_parameters or ())
+    faults += mark_faults("marks", saved.marks or ())
+    for field, list_ids in (("ip_lists", saved.ip_lists or ()), ("useragent_lists", saved.useragent_lists or ())):
+        if len(list_ids) > MAX_MARK_LISTS:
+            faults.append(FieldFault(field, FaultCode.TOO_MANY, f"The maximum is {MAX_MARK_LISTS} lists."))
     if saved.currency is not None:
         faults += currency_faults("currency", saved.currency or "?")
     faults += address_faults("fallback_url", saved.fallback_url or "", required=False)

@@ -5,7 +5,9 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from clickloop.setup.instance import MAX_KEEP_DAYS, IpStorage, SavedSettings
+from clickloop.log_filter import MAX_ID
+from clickloop.setup.instance import MAX_KEEP_DAYS, MAX_MARK_LISTS, IpStorage, SavedSettings
+from clickloop.setup.mark import MarkSetting
 
 PublicUrl = Annotated[
     str, Meta(description="Scheme and host of this tracker's public links.", examples=["https://go.example.com"])
@@ -53,6 +55,29 @@ ClickIdParameters = Annotated[
     ),
 ]
 
+MarkSettings = Annotated[
+    tuple[MarkSetting, ...],
+    Meta(
+        description="Marks whose switch or threshold differs from the default. Campaigns can differ from these.",
+        examples=[[{"mark": "frequent_ip", "on": True, "threshold": 100}]],
+    ),
+]
+_ListIds = tuple[Annotated[int, Meta(ge=1, le=MAX_ID)], ...]
+IpLists = Annotated[
+    _ListIds,
+    Meta(
+        description=f"Lists of addresses and CIDR ranges for the mark listed_ip, at most {MAX_MARK_LISTS}. Other entries are ignored.",
+        examples=[[3]],
+    ),
+]
+UserAgentLists = Annotated[
+    _ListIds,
+    Meta(
+        description="Lists for the mark listed_useragent: clicks whose user agent contains an entry, in any case, get it.",
+        examples=[[4]],
+    ),
+]
+
 
 class SettingsUpdate(msgspec.Struct, kw_only=True):
     """Settings to change. Omitted fields stay unchanged; null restores the value the tracker was started with."""
@@ -65,11 +90,17 @@ class SettingsUpdate(msgspec.Struct, kw_only=True):
     click_keep_days: KeepDays | UnsetType | None = UNSET
     ip_storage: Storage | UnsetType | None = UNSET
     click_id_parameters: ClickIdParameters | UnsetType | None = UNSET
+    marks: MarkSettings | UnsetType | None = UNSET
+    ip_lists: IpLists | UnsetType | None = UNSET
+    useragent_lists: UserAgentLists | UnsetType | None = UNSET
 
 
 def changed_settings(before: SavedSettings, update: SettingsUpdate) -> SavedSettings:
     """Return the saved settings after a change, with hosts and parameters trimmed and in lower case."""
     changes = {name: value for name, value in msgspec.structs.asdict(update).items() if value is not UNSET}
+    for field in ("ip_lists", "useragent_lists"):
+        if changes.get(field) is not None:
+            changes[field] = tuple(dict.fromkeys(changes[field]))
     for field in ("domains", "click_id_parameters"):
         if changes.get(field) is not None:
             changes[field] = tuple(dict.fromkeys(name.strip().lower() for name in changes[field]))

@@ -1,11 +1,13 @@
 """Marks of suspicious traffic: the closed list, its switches and thresholds. A mark changes no figure but clean clicks."""
 
 import enum
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated, Self
 
 import msgspec
 from msgspec import Meta
+
+from clickloop.setup.fault import FaultCode, FieldFault
 
 
 class MarkMoment(enum.StrEnum):
@@ -78,7 +80,23 @@ class Mark(enum.StrEnum):
     NO_VIEW = "no_view", "The landing's script reported no view within this many seconds.", MarkMoment.LATER, 60
 
 
-MAX_THRESHOLD = 1_000_000
+_NAMES = {"bot_useragent": "bot user agent", "datacenter": "data center", "listed_useragent": "listed user agent"}
+
+
+def mark_name(mark: str) -> str:
+    """Return a mark as people read it: ``listed IP``."""
+    return _NAMES.get(mark) or " ".join(word.upper() if word in ("ip", "id") else word for word in mark.split("_"))
+
+
+THRESHOLDS = {
+    Mark.FREQUENT_IP: range(1, 10_001),  # the tally remembers so many clicks of an address
+    Mark.FREQUENT_CAMPAIGN: range(1, 10_001),
+    Mark.REPEAT: range(100, 60_001),
+    Mark.REUSED_EXTERNAL_ID: range(2, 61),
+    Mark.FAST_CLICK: range(50, 60_001),
+    Mark.NO_VIEW: range(5, 3_601),
+}
+"""The thresholds that each mark with one can have."""
 
 
 class MarkSetting(msgspec.Struct, frozen=True):
@@ -86,17 +104,47 @@ class MarkSetting(msgspec.Struct, frozen=True):
 
     mark: Annotated[Mark, Meta(description="The mark.")]
     on: Annotated[bool, Meta(description="Whether clicks get it.")] = True
-    threshold: Annotated[int, Meta(description="Threshold of a mark that has one. Leave out to use the default.")] = 0
-    """0: the default."""
+    threshold: Annotated[
+        int,
+        Meta(
+            description="Threshold of a mark that has one: clicks per minute (frequent_ip, frequent_campaign), milliseconds (repeat, "
+            "fast_click), seconds (no_view), or the click of a day from which on clicks are marked (reused_external_id). 0: the default."
+        ),
+    ] = 0
 
 
 DEFAULT_MARKS = tuple(MarkSetting(mark, mark.is_default, mark.threshold) for mark in Mark)
 
 
 def marks_in_force(instance: Iterable[MarkSetting], campaign: Iterable[MarkSetting]) -> tuple[MarkSetting, ...]:
-    """Return the setting of every mark: the campaign's, else the instance's, else the default."""
-    chosen = {setting.mark: setting for setting in (*DEFAULT_MARKS, *instance, *campaign)}
-    return tuple(MarkSetting(mark, setting.on, setting.threshold or mark.threshold) for mark, setting in chosen.items())
+    """Return the setting of every mark: the campaign's, else the instance's, else the default. A threshold of 0 changes none."""
+    switches: dict[Mark, bool] = {}
+    thresholds: dict[Mark, int] = {}
+    for setting in (*DEFAULT_MARKS, *instance, *campaign):
+        switches[setting.mark] = setting.on
+        thresholds[setting.mark] = setting.threshold or thresholds.get(setting.mark, 0)
+    return tuple(MarkSetting(mark, switches[mark], thresholds[mark]) for mark in Mark)
+
+
+def mark_faults(field: str, settings: Sequence[MarkSetting]) -> list[FieldFault]:
+    """Return everything wrong with settings of marks."""
+    faults: list[FieldFault] = []
+    seen: set[Mark] = set()
+    for position, setting in enumerate(settings):
+        at = f"{field}[{position}]"
+        if setting.mark in seen:
+            faults.append(FieldFault(f"{at}.mark", FaultCode.DUPLICATE, f"{setting.mark} has a setting already."))
+        seen.add(setting.mark)
+        possible = THRESHOLDS.get(setting.mark)
+        if not setting.threshold:
+            continue
+        if possible is None:
+            sentence = f"{setting.mark} has no threshold. Leave it out."
+            faults.append(FieldFault(f"{at}.threshold", FaultCode.NOT_ALLOWED, sentence))
+        elif setting.threshold not in possible:
+            sentence = f"Enter {possible[0]:,} to {possible[-1]:,}, or leave it out to use the default."
+            faults.append(FieldFault(f"{at}.threshold", FaultCode.OUT_OF_RANGE, sentence))
+    return faults
 
 
 def marks_of(text: str) -> frozenset[Mark]:

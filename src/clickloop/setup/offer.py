@@ -9,7 +9,7 @@ from clickloop.log_filter import MAX_ID
 from clickloop.money import MAX_MICROS
 from clickloop.setup.fault import FaultCode, FieldFault, currency_faults
 from clickloop.setup.money_text import MoneyText, read_money
-from clickloop.setup.offer_cap import OfferCap
+from clickloop.setup.offer_cap import OfferCap, cap_faults
 from clickloop.setup.record import OneLine, RecordFields, Tags, line_faults, with_changes
 from clickloop.setup.tags import clean_tags, tag_faults
 from clickloop.setup.web_address import address_faults
@@ -104,4 +104,6 @@ def offer_faults(offer: Offer) -> list[FieldFault]:
     if offer.payout_micros is not None and not 0 <= offer.payout_micros <= MAX_MICROS:
         sentence = "A fixed payout is 0 or more, with at most 12 digits before the point."
         faults.append(FieldFault("payout", FaultCode.OUT_OF_RANGE, sentence))
+    if offer.cap is not None:
+        faults += cap_faults(offer.cap)
     return faults + tag_faults(offer.tags)

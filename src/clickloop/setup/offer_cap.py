@@ -7,8 +7,12 @@ import msgspec
 from msgspec import Meta
 
 from clickloop.log_filter import MAX_ID
+from clickloop.plural import pluralize
+from clickloop.setup.condition import zone_of
+from clickloop.setup.fault import FaultCode, FieldFault
 
 MAX_AMOUNT = 1_000_000_000
+MAX_STATUSES = 50
 
 
 class CapUnit(enum.StrEnum):
@@ -52,3 +56,46 @@ class OfferCap(msgspec.Struct, frozen=True, kw_only=True):
         | None
     ) = None
     """None: the offer leaves the rotation until the next period."""
+
+    @property
+    def measure(self) -> tuple[object, ...]:
+        """Return what decides when it is reached: everything but where visitors go then."""
+        return self.amount, self.of, self.statuses, self.per, self.time_zone
+
+
+_NOUNS = {CapUnit.CONVERSIONS: "conversion", CapUnit.CLICKS: "click", CapUnit.UNIQUE_CLICKS: "unique click"}
+_PERIODS = {
+    CapPeriod.HOUR: "an hour",
+    CapPeriod.DAY: "a day",
+    CapPeriod.WEEK: "a week",
+    CapPeriod.TOTAL: "in total",
+}
+
+
+def counted_words(count: int, cap: OfferCap) -> str:
+    """Return a count in the cap's unit: ``57 conversions``."""
+    return pluralize(count, _NOUNS[cap.of])
+
+
+def cap_words(cap: OfferCap) -> str:
+    """Return a cap in words: ``100 conversions a day``."""
+    statuses = f" ({', '.join(cap.statuses)})" if cap.statuses else ""
+    return f"{counted_words(cap.amount, cap)}{statuses} {_PERIODS[cap.per]}"
+
+
+def cap_faults(cap: OfferCap, field: str = "cap") -> list[FieldFault]:
+    """Return everything wrong with a cap, except statuses and offers that do not exist."""
+    faults: list[FieldFault] = []
+    if not 1 <= cap.amount <= MAX_AMOUNT:
+        sentence = f"A cap is a number from 1 to {MAX_AMOUNT:,}. Remove the cap for no limit."
+        faults.append(FieldFault(f"{field}.amount", FaultCode.OUT_OF_RANGE, sentence))
+    if cap.time_zone and zone_of(cap.time_zone) is None:
+        sentence = "There is no such time zone. Enter one such as Europe/Berlin."
+        faults.append(FieldFault(f"{field}.time_zone", FaultCode.NOT_FOUND, sentence))
+    if cap.statuses and cap.of is not CapUnit.CONVERSIONS:
+        sentence = "Only conversions have a status. Leave it empty for a cap of clicks."
+        faults.append(FieldFault(f"{field}.statuses", FaultCode.NOT_ALLOWED, sentence))
+    if len(cap.statuses) > MAX_STATUSES:
+        sentence = f"Choose at most {MAX_STATUSES} statuses."
+        faults.append(FieldFault(f"{field}.statuses", FaultCode.TOO_MANY, sentence))
+    return faults

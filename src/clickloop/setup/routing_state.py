@@ -5,12 +5,14 @@ It is written to ``routing.json`` in the data folder. Each version is kept in th
 
 import os
 import pathlib
-from typing import Literal
+from collections.abc import Mapping
 
 import msgspec
 
 from clickloop.machine.sealed_file import unseal, write_sealed
+from clickloop.setup.catalog import Catalog
 from clickloop.setup.flow import FlowParts, Path
+from clickloop.setup.learning import ItemKind
 
 FILE_NAME = "routing.json"
 
@@ -26,7 +28,7 @@ class LearnedShares(msgspec.Struct, frozen=True, array_like=True):
     """The learned weights of a path's landings or offers: pairs of id and weight."""
 
     path_id: int
-    kind: Literal["landings", "offers"]
+    kind: ItemKind
     shares: tuple[tuple[int, int], ...]
 
 
@@ -38,6 +40,10 @@ class RoutingState(msgspec.Struct, frozen=True):
     learned: tuple[LearnedShares, ...] = ()
     installation: str = ""
     """Id of the installation that it belongs to."""
+
+    def instead(self) -> dict[int, int]:
+        """Return the offer that takes the visitors of each capped one; 0: none does."""
+        return {one.offer_id: one.instead_id for one in self.capped}
 
     def affects(self, parts: FlowParts) -> bool:
         """Return whether it changes where a flow's visitors go."""
@@ -53,6 +59,14 @@ class RoutingState(msgspec.Struct, frozen=True):
 NO_STATE = RoutingState()
 
 
+def has_room(path: Path, instead: Mapping[int, int]) -> bool:
+    """Return whether caps leave a path an offer, or it has none that they could take. ``instead``: as ``RoutingState.instead``."""
+    if not instead:
+        return True
+    weighted = [share.offer_id for share in path.offers if share.weight]
+    return not weighted or any(instead.get(offer_id, offer_id) for offer_id in weighted)
+
+
 def with_learned_weights(parts: FlowParts, state: RoutingState) -> FlowParts:
     """Return a flow with the learned weights of its learning paths. Items without a learned weight keep the user's."""
     if not state.learned:
@@ -62,7 +76,7 @@ def with_learned_weights(parts: FlowParts, state: RoutingState) -> FlowParts:
     def weighted(path: Path) -> Path:
         if path.learning is None:
             return path
-        landings, offers = learned.get((path.id, "landings"), {}), learned.get((path.id, "offers"), {})
+        landings, offers = learned.get((path.id, ItemKind.LANDINGS), {}), learned.get((path.id, ItemKind.OFFERS), {})
         return msgspec.structs.replace(
             path,
             # An item that the user switched off stays off.
@@ -86,6 +100,14 @@ def with_learned_weights(parts: FlowParts, state: RoutingState) -> FlowParts:
         ),
         default_paths=tuple(weighted(path) for path in parts.default_paths),
     )
+
+
+def with_learned_flows(catalog: Catalog, state: RoutingState) -> Catalog:
+    """Return a catalog whose flows have the learned weights."""
+    if not state.learned:
+        return catalog
+    flows = (msgspec.structs.replace(flow, parts=with_learned_weights(flow.parts, state)) for flow in catalog.flows)
+    return msgspec.structs.replace(catalog, flows=tuple(flows))
 
 
 def write_routing_state(folder: pathlib.Path, state: RoutingState) -> None:

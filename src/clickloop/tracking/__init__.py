@@ -4,7 +4,7 @@
   line to the journal, and only then redirect.
 - ``page_events.take_landing_click`` (edge): the visitor presses a landing's button. Find their visit, choose the path's offer, write one
   line to the journal, and only then redirect. ``page_reports.take_page_report`` does the same for reports of ``track.js``.
-- ``take.take_notice`` (edge): a network reports a conversion. Write the notice to the journal, and answer once it is on disk.
+- ``receiving.take_notice`` (edge): a network reports a conversion. Write the notice to the journal, and answer once it is on disk.
 - ``settle.settle_clicks`` (core): load closed journal segments into the facts, exactly once.
 - ``settling_page_events.settle_page_events`` (core): the same for page events, with the dimensions of their clicks.
 - ``settle.settle_notices`` (core): turn notices into conversions. ``notices.take_notices`` is the promise in one transaction:

@@ -83,6 +83,32 @@ def sparing(deletion: Deletion, monotonic: Callable[[], float] = time.monotonic)
     return delete
 
 
+class VisitorFacts(Protocol):
+    """The facts, as far as they keep visitors."""
+
+    def forget_visitors(self, before_at: int) -> int:
+        """Delete the visitors seen before that moment (Unix milliseconds). Return the number of rows deleted."""
+        ...
+
+
+class VisitorRetention:
+    """A deletion of the visitors seen before yesterday, once a day."""
+
+    def __init__(self, facts: VisitorFacts) -> None:
+        self._facts = facts
+        self._day = -1
+        self.is_behind = True
+        """Whether clicks wait to be settled. They may be old, and belong to visitors of their days."""
+
+    def __call__(self, now_ms: int) -> None:
+        """Delete what is too old. ``now_ms``: a trusted time."""
+        day = now_ms // DAY_MS
+        if self.is_behind or day == self._day:
+            return
+        self._facts.forget_visitors((day - 1) * DAY_MS)
+        self._day = day
+
+
 class Retention:
     """A worker that deletes what is too old, in bounded steps."""
 

@@ -19,6 +19,7 @@ from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.outbox import delete_facts, oldest_facts
 from clickloop.store.ledger.logs.segments import forget_settled
 from clickloop.tracking.damage_isolation import take_notices_isolating_damage
+from clickloop.tracking.judging import ClickJudge
 from clickloop.tracking.notices import Intake, NoticeResult
 
 MAX_CLICK_SEGMENTS = 256  # a backlog may have many small ones, and the engine opens each
@@ -43,8 +44,12 @@ class ClickBatch(msgspec.Struct, frozen=True):
     more: bool
 
 
-def settle_clicks(reader: JournalReader, facts: FactsStore, stream: str = CLICKS_STREAM) -> ClickBatch:
+def settle_clicks(
+    reader: JournalReader, facts: FactsStore, stream: str = CLICKS_STREAM, judge: ClickJudge | None = None
+) -> ClickBatch:
     """Load a bounded batch of closed segments into the facts and remove them from the journal.
+
+    ``judge``: None for one that judges uniqueness only.
 
     Resumes after a crash at any point. Raise FactsError or OSError when a store fails: nothing is lost, call again later.
     """
@@ -53,12 +58,13 @@ def settle_clicks(reader: JournalReader, facts: FactsStore, stream: str = CLICKS
     batch = _batch(waiting)
     verified = [reader.verify(segment) for segment in batch]
     damages += [damage for contents in verified for damage in contents.damages]
+    loading = _Loading(reader, facts, judge or ClickJudge(facts), damages)
     readable = [contents for contents in verified if contents.count >= 0]
     doubtful = [contents for contents in readable if contents.segment.doubtful or contents.damages]
     # Sound segments first: clicks that a copied or restored segment repeats are then in the facts and can be skipped.
-    clicks, settled = _load(reader, facts, [contents for contents in readable if contents not in doubtful], damages)
+    clicks, settled = _load(loading, [contents for contents in readable if contents not in doubtful])
     for contents in doubtful:
-        added, loaded = _load(reader, facts, [_unrepeated(reader, facts, contents, damages)], damages)
+        added, loaded = _load(loading, [_unrepeated(reader, facts, contents, damages)])
         clicks += added
         settled += loaded
     # Only after the load was committed: after a crash before this the segment is loaded again, and the facts know its name.
@@ -68,17 +74,30 @@ def settle_clicks(reader: JournalReader, facts: FactsStore, stream: str = CLICKS
     return ClickBatch(clicks, len(settled), tuple(damages), len(batch) < len(waiting))
 
 
-def _load(
-    reader: JournalReader, facts: FactsStore, segments: list[SegmentContents], damages: list[Damage]
-) -> tuple[int, list[SegmentContents]]:
+class _Loading(msgspec.Struct, frozen=True):
+    """What loading segments works with. ``damages`` is added to."""
+
+    reader: JournalReader
+    facts: FactsStore
+    judge: ClickJudge
+    damages: list[Damage]
+
+
+def _load(loading: _Loading, segments: list[SegmentContents]) -> tuple[int, list[SegmentContents]]:
     """Load segments, removing records that are not clicks. Return the number of clicks added, and the segments as loaded."""
     clicks = 0
     while True:
+        # Anew each time: segments that were loaded before a refusal are among the visitors seen.
+        fresh = [one.segment for one in segments if not loading.facts.has_loaded(one.segment.name)]
+        judgements = loading.judge.judge((segment.name, loading.reader.read(segment).lines) for segment in fresh)
         try:
-            return clicks + facts.load_clicks(segments), segments
+            clicks += loading.facts.load_clicks(segments, judgements)
         except SegmentRefusedError as refusal:
             clicks += refusal.loaded
-            segments = [_cleaned(reader, facts, contents, refusal, damages) for contents in segments]
+            segments = [_cleaned(loading, contents, refusal) for contents in segments]
+        else:
+            loading.judge.loaded()
+            return clicks, segments
 
 
 class _ClickLine(msgspec.Struct, frozen=True):
@@ -128,20 +147,14 @@ def _batch(waiting: Sequence[Segment]) -> Sequence[Segment]:
     return waiting
 
 
-def _cleaned(
-    reader: JournalReader,
-    facts: FactsStore,
-    contents: SegmentContents,
-    refusal: SegmentRefusedError,
-    damages: list[Damage],
-) -> SegmentContents:
+def _cleaned(loading: _Loading, contents: SegmentContents, refusal: SegmentRefusedError) -> SegmentContents:
     """Return the segment without records that are not clicks if it is the refused one, else as it is."""
     if contents.segment.name != refusal.segment_name:
         return contents
-    cleaned = reader.keep_only(contents.segment, facts.accepts_click, "it is not a click")
+    cleaned = loading.reader.keep_only(contents.segment, loading.facts.accepts_click, "it is not a click")
     if not cleaned.damages:
         raise refusal
-    damages += cleaned.damages
+    loading.damages.extend(cleaned.damages)
     return cleaned
 
 

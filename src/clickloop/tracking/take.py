@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from typing import Any, Protocol
-from urllib.parse import urlencode
 
 import msgspec
 
-from clickloop.click.click import Click, Flag, Screening
+from clickloop.click.click import Click, Flag
 from clickloop.click.click_values import click_values
+from clickloop.click.marks.request_marks import marks_of_request, marks_text
 from clickloop.click.page.carried_values import carried_of_fields
 from clickloop.click.page.landing_paths import carried_macros
 from clickloop.click.page.recent_visits import RecentVisits
@@ -16,28 +16,33 @@ from clickloop.click.query import read_query
 from clickloop.click.redirect import VISITOR_COOKIE, cookie_value, cookie_values
 from clickloop.click.routing.arriving_visitor import ArrivingVisitor
 from clickloop.click.routing.destination import RedirectTarget
-from clickloop.click.routing.recall import NO_MEMORY, Memory, recall_text
-from clickloop.click.routing.route import Route, Routing, hops_text
+from clickloop.click.routing.recall import Memory
+from clickloop.click.routing.route import Route
 from clickloop.click.routing.routes import Routes
+from clickloop.click.routing.visitor_route import route_visitor
 from clickloop.click.screening import screen
 from clickloop.click.trial_mark import TEST_BYTES, is_test
-from clickloop.click.visitor import USERAGENT_CHARACTERS, EncodedDevice, EncodedLanguage, EncodedPlace, Visitors
-from clickloop.click.visitor_cookie import NOBODY, Visit, VisitorCookies, VisitorState, remember_visit
-from clickloop.click.visitor_memory import memory_of, with_memory
+from clickloop.click.visitor import EncodedDevice, EncodedLanguage, EncodedPlace, Visitors
+from clickloop.click.visitor_cookie import (
+    NOBODY,
+    Visit,
+    VisitorCookies,
+    VisitorState,
+    remember_campaign,
+    unique_since,
+)
+from clickloop.click.visitor_hash import VisitorHashes
+from clickloop.click.visitor_memory import memory_of
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock
-from clickloop.conversion.condensed import condensed
-from clickloop.conversion.notice import Channel, RawNotice, RefusalReason, quick_verdict, read_notice
-from clickloop.conversion.pairs import MAX_INPUT_BYTES
 from clickloop.macro import EncodingContext
 from clickloop.money import amount_text
 from clickloop.record_id import RecordIds
-from clickloop.setup.condition import QUERY_PREFIX
 from clickloop.setup.redirect import RedirectMode
 from clickloop.store.journal.writer import JournalFull
 from clickloop.text import escape_bytes
 from clickloop.tracking.link_fields import MAX_VALUE_CHARACTERS, add_flag, click_from_link
-from clickloop.tracking.notice_limits import MAX_STORED_BYTES, MAX_STORED_BYTES_OVER_RATE, NoticeRates
+from clickloop.tracking.notice_limits import NoticeRates
 
 
 class EdgeRequest(Protocol):
@@ -61,17 +66,6 @@ class ClickRedirect(msgspec.Struct, gc=False):
     """Host of a double meta refresh's second page; empty for the request's host."""
     visitor_cookie: str = ""
     """Value of the visitor's signed cookie to set; empty for none."""
-
-
-class NoticeReceipt(msgspec.Struct, frozen=True, gc=False):
-    """A notice in the journal at ``position``, not yet on disk. ``reason``: why it will be refused, as far as already known."""
-
-    position: int
-    reason: RefusalReason | None
-    return_text: str
-    """The response text that the network requested in place of ours; empty if none."""
-    is_deferred: bool = False
-    """Whether it is in the journal of deferred notices."""
 
 
 class Appender(Protocol):
@@ -115,6 +109,7 @@ class Edge(msgspec.Struct):
     draw: Callable[[], int]
     """Returns a random number of 63 bits."""
     cookies: VisitorCookies
+    visitor_hashes: VisitorHashes
     currency: str
     click_id_names: frozenset[str] = PLATFORM_CLICK_IDS
     """Parameters that campaigns pass on as click ids of ad platforms, in lower case."""
@@ -129,9 +124,6 @@ class Edge(msgspec.Struct):
     unstored: int = 0
     """Number of notices answered 503 because they could not be stored."""
 
-
-_REMEMBERED = (None, Screening.TEST)
-"""Screenings of visitors who saw what they were sent to. A browser that prefetched the link may show it to nobody."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_click = msgspec.json.Decoder(Click).decode
@@ -161,24 +153,21 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     click["click_id"] = click_id = edge.click_ids.new(now_ms)
     if b"referer" in headers:
         click["referrer"] = escape_bytes(headers[b"referer"][:MAX_VALUE_CHARACTERS])
-    click["unique"] = b"cookie" not in headers or not cookie_value(headers[b"cookie"])
+    state, since = add_uniqueness(edge, arrival, route, click, now_ms)
     click["domain"] = arrival.host
     place = edge.visitors.place_of(arrival.ip)
     language = edge.visitors.language_of(headers.get(b"accept-language", b""))
-    target, draw, state, memory = route.only, 0, None, None
+    mark_click(click, route, device, place, language)
+    target, draw, memory = route.only, 0, None
     if target is None or target.landing_id:
-        target, draw, state, memory = _destination(edge, route, arrival, click, device, place, language, now_ms)
+        visitor = ArrivingVisitor(now_ms, arrival.ip, device.device, device.useragent, place.place, language.tag, click)
+        target, draw, memory = _destination(edge, route, visitor, click, state, since)
     if target is route.fallback:
         add_flag(click, Flag.FALLBACK)
     if screening is not None:
         click["screening"] = screening
-    head = b'{"at":%d%b%b%b%b,' % (
-        now_ms,
-        target.json if target is not None else route.json,
-        device.json,
-        place.json,
-        language.json,
-    )
+    fragment = target.json if target is not None else route.json
+    head = b'{"at":%d%b%b%b%b,' % (now_ms, fragment, device.json, place.json, language.json)
     location = ""
     if target is not None and target.template is not None:
         location = _location(target, click, head, now_ms)
@@ -190,76 +179,81 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     if target is None:
         return ClickRedirect(click_id, "")
     redirect = ClickRedirect(click_id, location, target.place.redirect, route.campaign.redirect_domain)
-    if target.landing_id or state is not None:
-        visit = remembered_visit(edge, route, target, click, now_ms, draw) if target.landing_id else None
-        state = remember_visit(state or visitor_state(edge, headers), route, visit, now_ms)
-        if memory is not None and screening in _REMEMBERED:
-            state = with_memory(state, route.campaign.id, memory)
+    if target.landing_id:
+        visit = remembered_visit(edge, route, target, click, now_ms, draw)
+        state = state.with_visit(visit.for_cookie())
+    if screening is None:
+        state = remember_campaign(state, route.campaign, now_ms // 1000, since, memory)
+    if state is not NOBODY:
         redirect.visitor_cookie = edge.cookies.write(state)
     return redirect
+
+
+def mark_click(
+    click: dict[str, Any], route: Route, device: EncodedDevice, place: EncodedPlace, language: EncodedLanguage
+) -> None:
+    """Add the marks of the request to a click, before rules read them."""
+    marks = marks_of_request(
+        route.marks, device.marks, place.marks, "referrer" in click, language.tag, place.place.country
+    )
+    if marks:
+        click["marks"] = marks_text(marks)
+
+
+def add_uniqueness(
+    edge: Edge, arrival: EdgeRequest, route: Route, click: dict[str, Any], now_ms: int
+) -> tuple[VisitorState, int | None]:
+    """Add to the click whether it is unique by the visitor's cookie, and what settling needs to recognise visitors without one.
+
+    Return the contents of the cookie, and the result of ``visitor_cookie.unique_since``.
+    """
+    headers = arrival.headers
+    state, cookie = read_visitor_cookie(edge, headers) if b"cookie" in headers else (NOBODY, "")
+    since = unique_since(state, route.campaign, now_ms // 1000) if cookie else None
+    useragent = headers.get(b"user-agent", b"")
+    if arrival.ip:  # else all browsers of a kind would look alike
+        click["visitor"] = edge.visitor_hashes.today(arrival.ip, useragent, now_ms)
+    if route.campaign.unique_epoch:
+        click["unique_epoch"] = route.campaign.unique_epoch
+    if since is not None:
+        click["known"] = True
+        return state, since
+    click["unique"] = True
+    if cookie:
+        # Tabs opened at the same moment bring the same cookie, and so do its copies: settling counts it once.
+        click["cookie"] = edge.cookies.fingerprint(cookie)
+    elif arrival.ip:
+        click["visitor_before"] = edge.visitor_hashes.yesterday(arrival.ip, useragent, now_ms)
+    if route.uniqueness:
+        click.update(route.uniqueness)
+    return state, None
 
 
 def _destination(
     edge: Edge,
     route: Route,
-    arrival: EdgeRequest,
+    visitor: ArrivingVisitor,
     click: dict[str, Any],
-    device: EncodedDevice,
-    place: EncodedPlace,
-    language: EncodedLanguage,
-    now_ms: int,
-) -> tuple[RedirectTarget | None, int, VisitorState | None, Memory | None]:
-    """Return the destination of a visitor, its draw, the contents of their cookie if it was read, and what to remember of them."""
+    state: VisitorState,
+    since: int | None,
+) -> tuple[RedirectTarget | None, int, Memory | None]:
+    """Return the destination of a visitor, its draw, and what to remember of them if the campaign does.
+
+    ``state``: the contents of their cookie. ``since``: the result of ``visitor_cookie.unique_since``.
+    """
     draw = edge.draw()
     if route.only is not None:
         click["draw"] = draw  # chooses the offer when the visitor presses a button
-        return route.only, draw, None, None
+        return route.only, draw, None
     if route.simple is not None:
         click["draw"] = draw
         chosen = route.simple.items.choose(draw, route.simple.choice)
-        return None if chosen is None else chosen.target, draw, None, None
-    state = None
-    memory = NO_MEMORY
-    if route.counts_visits or route.remembers:
-        state = visitor_state(edge, arrival.headers)
-        if route.counts_visits:
-            click["visit_number"] = state.visits_of(route.campaign.id) + 1
-        memory = memory_of(state, route.campaign, now_ms)
-    visitor = ArrivingVisitor(now_ms, arrival.ip, device.device, device.useragent, place.place, language.tag, click)
+        return None if chosen is None else chosen.target, draw, None
+    if route.counts_visits:
+        click["visit_number"] = state.visits_of(route.campaign.id) + 1
+    memory = memory_of(state, route.campaign.id, since) if route.remembers else None
     routing = route_visitor(route, visitor, click, draw, memory)
-    return routing.target, routing.draw, state, routing.memory
-
-
-def route_visitor(
-    route: Route, visitor: ArrivingVisitor, click: dict[str, Any], draw: int, memory: Memory = NO_MEMORY
-) -> Routing:
-    """Return the route of a visitor. Add the decision to the click. ``memory``: what counts of their cookie's."""
-    if route.query_fields:
-        _keep_query(route, click)
-    recall = route.recall(memory) if route.remembers else None
-    if recall is not None and memory is not NO_MEMORY:
-        click["seen"] = recall_text(recall)
-    routing = route.choose(visitor, draw, recall)
-    click["draw"] = draw
-    if routing.failed:
-        click["failed_conditions"] = routing.failed
-    if routing.hops:
-        click["hops"] = hops_text(routing.hops)
-    if routing.dead_end is not None:
-        click["flow_id"] = routing.dead_end.flow_id
-        click["flow_version"] = routing.dead_end.flow_version
-        if routing.dead_end.rule_id:
-            click["rule_id"] = routing.dead_end.rule_id
-    for field in route.query_fields:
-        click.pop(field, None)
-    return routing
-
-
-def _keep_query(route: Route, click: dict[str, Any]) -> None:
-    """Store the parameters that conditions compare and no row stores in the click's ``query``."""
-    pairs = [(field[len(QUERY_PREFIX) :], click[field]) for field in route.query_fields if field in click]
-    if pairs:
-        click["query"] = urlencode(pairs, errors="surrogatepass")
+    return routing.target, routing.draw, routing.memory
 
 
 def remembered_visit(
@@ -291,12 +285,23 @@ def remembered_visit(
 
 def visitor_state(edge: Edge, headers: dict[bytes, bytes]) -> VisitorState:
     """Return the contents of the visitor's signed cookie, the first that is ours."""
+    return read_visitor_cookie(edge, headers)[0]
+
+
+def read_visitor_cookie(edge: Edge, headers: dict[bytes, bytes]) -> tuple[VisitorState, str]:
+    """Return the contents and the value of the visitor's signed cookie, the first that is ours; an empty value if none is."""
     header = headers.get(b"cookie", b"")
-    state = edge.cookies.read(cookie_value(header, VISITOR_COOKIE))
+    value = cookie_value(header, VISITOR_COOKIE)
+    if not value:
+        return NOBODY, ""
+    state = edge.cookies.read(value)
     if state is not NOBODY:
-        return state
-    states = map(edge.cookies.read, cookie_values(header, VISITOR_COOKIE))
-    return next((other for other in states if other is not NOBODY), NOBODY)
+        return state, value
+    for other in cookie_values(header, VISITOR_COOKIE):
+        state = edge.cookies.read(other)
+        if state is not NOBODY:
+            return state, other
+    return NOBODY, ""
 
 
 def record_clicks(edge: Edge) -> None:
@@ -313,54 +318,6 @@ def record_clicks(edge: Edge) -> None:
         except JournalFull:
             # Redirect anyway: the visitor is worth more than the record.
             edge.unrecorded += buffered
-
-
-def take_notice(edge: Edge, arrival: EdgeRequest, channel: Channel) -> NoticeReceipt:
-    """Write a notice to the journal as it came. It may be answered 200 only once its position is on disk.
-
-    Raise JournalFull or JournalBroken if it could not be stored.
-    """
-    headers = arrival.headers
-    raw = RawNotice(
-        notice_id=edge.notice_ids(),
-        at=edge.clock(),
-        channel=channel,
-        method=arrival.method.decode("ascii"),
-        query=escape_bytes(arrival.query),
-        body=escape_bytes(arrival.body),
-        content_type=headers.get(b"content-type", b"")[:200].decode("latin-1"),
-        # A network's server is not a visitor: its address is never anonymised, because address lists need all of it.
-        ip=edge.visitors.stored_address(arrival.ip) if channel is Channel.PIXEL else arrival.ip,
-        useragent=headers.get(b"user-agent", b"")[:USERAGENT_CHARACTERS].decode("utf-8", "replace").replace("\0", "�"),
-        domain=arrival.host,
-        cookie_click_id=cookie_value(headers.get(b"cookie", b"")) if channel is Channel.PIXEL else "",
-    )
-    notice = read_notice(raw)
-    verdict = quick_verdict(notice, edge.click_ids)
-    if isinstance(verdict, RefusalReason):
-        raw = _shortened(raw, arrival, is_over_rate=edge.strangers.is_over_rate(arrival.ip, raw.at))
-        return NoticeReceipt(edge.deferred.append(_encode(raw)), verdict, notice.return_text, is_deferred=True)
-    is_over_rate = edge.strangers.is_click_over_rate(verdict.text, raw.at)
-    if is_over_rate or _is_long_over_rate(edge, arrival, raw.at):
-        raw = condensed(raw)
-    journal = edge.deferred if is_over_rate else edge.notices
-    return NoticeReceipt(journal.append(_encode(raw)), None, notice.return_text, is_over_rate)
-
-
-def _is_long_over_rate(edge: Edge, arrival: EdgeRequest, now_ms: int) -> bool:
-    """Return whether a notice is longer than what is parsed, and such notices exceed their rate. Counts it."""
-    is_long = len(arrival.query) > MAX_INPUT_BYTES or len(arrival.body) > MAX_INPUT_BYTES
-    return is_long and edge.strangers.is_long_over_rate(arrival.ip, now_ms)
-
-
-def _shortened(raw: RawNotice, arrival: EdgeRequest, *, is_over_rate: bool) -> RawNotice:
-    """Return what to store of a notice without a genuine click id. It is never rejected: the network would stop its postbacks."""
-    limit = MAX_STORED_BYTES_OVER_RATE if is_over_rate else MAX_STORED_BYTES
-    if len(arrival.query) <= limit and len(arrival.body) <= limit:
-        return raw
-    return msgspec.structs.replace(
-        raw, query=escape_bytes(arrival.query[:limit]), body=escape_bytes(arrival.body[:limit]), shortened=is_over_rate
-    )
 
 
 def _location(target: RedirectTarget, click: dict[str, Any], head: bytes, now_ms: int) -> str:

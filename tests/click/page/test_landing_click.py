@@ -27,7 +27,9 @@ BEYOND, UNREADABLE, REPEATED = (
 
 def chosen(button: int | None, *pressed: tuple[int, int], offers: Sequence[int] = (11, 12, 13)) -> OfferChoice[int]:
     """The choice among offers that are their own ids; by weight it is the second."""
-    return choose_offer(offers, lambda: offers[1] if offers else None, lambda offer: offer, button, pressed)
+    return choose_offer(
+        offers, lambda: offers[1] if offers else None, lambda offer: offer if offer in offers else None, button, pressed
+    )
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_in_never_holds_for_the_unknown_and_not_in_does_unless_unknown_says_othe
     values = {
         "schedule": ["UTC", "mon 0-1"], "ip": ["10.0.0.0/8"], "asn": ["1"], "os_version": ["1"], "browser_version": ["1"],
         "country": ["US"], "continent": ["EU"], "region": ["US-CA"], "language": ["en"], "unique": ["yes"], "ip_version": ["4"],
-        "visit_number": ["2"],
+        "visit_number": ["2"], "mark": ["datacenter"],
     }.get(field, ["x"])  # fmt: skip
     if Operator.IN not in OPERATORS[FIELDS[field]]:
         return
@@ -229,3 +229,25 @@ def test_entries_of_a_list_that_a_field_cannot_be_compared_with_are_passed_over(
 def test_matches_takes_no_list_of_ten_thousand_expressions() -> None:
     (fault,) = condition_faults("c", Condition(field="useragent", op=Operator.MATCHES, values=("a",), list_id=1))
     assert (fault.field, fault.code) == ("c.list_id", "not_allowed")
+
+
+def test_a_visitor_with_several_marks_is_in_any_of_them() -> None:
+    assert holds("mark", "in", ["datacenter", "listed_ip"], "bot_useragent,datacenter")
+    assert not holds("mark", "in", ["listed_ip"], "bot_useragent,datacenter")
+    assert not holds("mark", "not_in", ["datacenter"], "bot_useragent,datacenter")
+    assert holds("mark", "not_in", ["listed_ip"], "bot_useragent,datacenter")
+
+
+@pytest.mark.parametrize(
+    ("mark", "reason"),
+    [("frequent_ip", "given after the redirect"), ("no_view", "after the redirect"), ("bot", "no such mark")],
+)
+def test_a_rule_takes_only_marks_that_are_given_before_the_redirect(mark: str, reason: str) -> None:
+    (fault,) = condition_faults("c", Condition(field="mark", values=("datacenter", mark)))
+    assert fault.field == "c.values[1]"
+    assert reason in fault.message
+
+
+def test_marks_take_no_list() -> None:
+    (fault,) = condition_faults("c", Condition(field="mark", list_id=1))
+    assert fault.message == "A condition on marks takes no list."

@@ -4,22 +4,15 @@ import contextlib
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from litestar.testing import TestClient
 
-from clickloop.click.click import Click
-from clickloop.click.click_log import ClickFilter
-from clickloop.click.page.page_event import PageEvent, PageEventKind
-from clickloop.report.click_rows import ConversionSum
-from clickloop.report.evidence import ClickEvidence, LandingEvidence
-from clickloop.report.query import ExchangeRate, Report, ReportQuery
-from clickloop.store.facts.facts import FactsError, Verification
+from clickloop.store.facts.facts import FactsError, FactsReader
 from clickloop.web.api.application import create_api, description
 from tests.store.ledger.test_page_audit import zeroed_page_of
 from tests.web.conftest import application
@@ -196,47 +189,17 @@ def test_every_faulty_field_is_named_at_once(instance: "Instance") -> None:
 
 
 class BrokenFacts:
-    """Facts that fail in a way of their own."""
+    """Facts whose every method fails in a way of their own."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
+    def __getattr__(self, name: str) -> Any:
         raise self.error
 
-    def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
-        raise self.error
 
-    def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, ClickEvidence]:
-        raise self.error
-
-    def verify(self, first_column: int = 0, seconds: float = 0) -> Verification:
-        raise self.error
-
-    def find_page_events(
-        self, click_ids: Collection[str], kind: PageEventKind | None = None, most: int = 1
-    ) -> dict[str, tuple[PageEvent, ...]]:
-        raise self.error
-
-    def unknown_shares(self, campaign_ids: Collection[int], fields: Collection[str], since_at: int) -> dict[str, float]:
-        raise self.error
-
-    def count_clicks(self, campaign_id: int, since: int, until: int) -> int:
-        raise self.error
-
-    def click_rows(
-        self, campaign_id: int, since: int, until: int, columns: Sequence[str]
-    ) -> Iterator[list[tuple[object, ...]]]:
-        raise self.error
-
-    def earned(self, campaign_id: int, since: int, until: int) -> dict[str, list[ConversionSum]]:
-        raise self.error
-
-    def recent_landing_clicks(self, since: int, campaign_id: int | None = None) -> list[LandingEvidence]:
-        raise self.error
-
-    def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:
-        raise self.error
+def broken_facts(error: Exception) -> FactsReader:
+    return cast(FactsReader, BrokenFacts(error))
 
 
 def test_a_damaged_page_of_the_ledger_is_a_503_that_says_what_to_do(instance: "Instance") -> None:
@@ -259,7 +222,9 @@ def test_a_record_of_the_ledger_that_no_version_has_written_is_a_503_that_says_w
 
 
 def test_a_store_that_is_away_is_a_503_to_try_again(instance: "Instance") -> None:
-    broken = dataclasses.replace(instance.context, facts=BrokenFacts(FactsError("the disk under /very/secret is gone")))
+    broken = dataclasses.replace(
+        instance.context, facts=broken_facts(FactsError("the disk under /very/secret is gone"))
+    )
     with TestClient(application(create_api, broken), raise_server_exceptions=False) as api:
         answer = api.get("/api/v1/clicks", headers={"authorization": "Bearer clk_local"})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
@@ -267,7 +232,7 @@ def test_a_store_that_is_away_is_a_503_to_try_again(instance: "Instance") -> Non
 
 
 def test_a_breakage_shows_nothing_of_the_inside(instance: "Instance") -> None:
-    broken = dataclasses.replace(instance.context, facts=BrokenFacts(RuntimeError("/very/secret")))
+    broken = dataclasses.replace(instance.context, facts=broken_facts(RuntimeError("/very/secret")))
     with TestClient(application(create_api, broken), raise_server_exceptions=False) as api:
         answer = api.get("/api/v1/clicks", headers={"authorization": "Bearer clk_local"})
     assert answer.status_code == 500

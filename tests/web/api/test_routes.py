@@ -211,3 +211,45 @@ def test_trace_and_route_are_text_for_a_terminal(routed: "Instance") -> None:
         assert "rule 'US Android' took the visitor" in text
         assert "held    from the United States: US" in text
         assert "Route by the flow of campaign 'Campaign', version" in text
+
+
+def test_a_bound_visitor_who_is_described_gets_their_path_and_the_others_are_left_out(routed: "Instance") -> None:
+    routed.api.patch("/api/v1/campaigns/1", json={"bind": "path"})
+    path = routed.api.get("/api/v1/campaigns/1").json()["flow"]["rules"][0]["paths"][0]
+    visitor = {"values": {"country": "US", "os": "Android"}, "previous": {"path_id": path["id"]}}
+    route = asked(routed, visitor)
+    assert [(one["path_name"], one["percent"]) for one in route["destinations"]] == [("A", 100)]
+    assert route["flows"][0]["recalls"] == [
+        {
+            "part": "path",
+            "effect": "same",
+            "sentence": "Returning visitor: same path as on their previous visit.",
+        }
+    ]
+    assert [one["left_out"] for one in route["flows"][0]["paths"]] == ["", "other_again"]
+
+
+def test_a_path_that_a_described_visitor_saw_is_left_out_of_the_shares(routed: "Instance") -> None:
+    routed.api.patch("/api/v1/campaigns/1", json={"rotation": "unseen"})
+    path = routed.api.get("/api/v1/campaigns/1").json()["flow"]["rules"][0]["paths"][1]
+    visitor = {"values": {"country": "US", "os": "Android"}, "previous": {"seen_path_ids": [path["id"]]}}
+    route = asked(routed, visitor)
+    assert [(one["path_name"], one["percent"]) for one in route["destinations"]] == [("A", 100)]
+    assert (
+        route["flows"][0]["recalls"][0]["sentence"] == "Returning visitor: path B was seen, so the others come first."
+    )
+    assert [one["percent"] for one in asked(routed, {"values": visitor["values"]})["destinations"]] == [25, 75]
+
+
+def test_previous_visits_are_bounded(routed: "Instance") -> None:
+    answer = asked(routed, {"previous": {"seen_offer_ids": list(range(31)), "path_id": -1}}, 422)
+    assert {one["field"] for one in answer["errors"]} == {"previous.seen_offer_ids", "previous.path_id"}
+
+
+def test_a_simulation_says_that_its_chances_are_those_of_a_first_visit(routed: "Instance") -> None:
+    body = {"campaign_id": 1}
+    first = routed.api.post("/api/v1/simulate", json=body)
+    assert first.json()["redirect"]["returning"] == "", first.text
+    routed.api.patch("/api/v1/campaigns/1", json={"bind": "offer"})
+    again = routed.api.post("/api/v1/simulate", json=body).json()
+    assert again["redirect"]["returning"].startswith("These are the chances of a first visit.")

@@ -25,6 +25,9 @@ def test_settings_that_were_not_saved_are_those_the_tracker_was_started_with(ins
         "click_keep_days": 0,
         "ip_storage": "full",
         "click_id_parameters": [],
+        "marks": [],
+        "ip_lists": [],
+        "useragent_lists": [],
         "saved": [],
     }
 

@@ -241,3 +241,12 @@ def test_a_campaign_that_works_has_nothing_told_at_its_top(panel: "Panel", insta
     instance.set_up()
     instance.api.patch("/api/v1/networks/1", json={"token": "s3cret-token"})
     assert "Check also looks at recent clicks" not in panel.page("/panel/campaigns/1").text
+
+
+def test_bind_and_rotation_are_chosen_and_shown(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    fields = form(bind="landing", rotation="unseen")
+    panel.done(NEW, fields)
+    assert (instance.got("campaigns/2")["bind"], instance.got("campaigns/2")["rotation"]) == ("landing", "unseen")
+    shown = panel.page("/panel/campaigns/2").fields
+    assert (shown["bind"], shown["rotation"]) == ("landing", "unseen")

@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException
 
 from clickloop.setup.condition import FIELDS, OPERATORS, Comparison, Condition, Operator, UnknownValue, condition_faults
 from clickloop.setup.flow import FlowParts, LandingShare, OfferShare, Path, PathTarget, Rule
+from clickloop.setup.learning import Goal, Learning
 from clickloop.setup.redirect import PassQuery, RedirectMode
 from clickloop.web.panel.frame.form import Form
 from clickloop.web.panel.routing.flow_draft import FlowDraft, RuleDraft, draft_of, parts_tree, without_blanks
@@ -24,6 +25,7 @@ VALUES: dict[Comparison, tuple[str, ...]] = {
     Comparison.NUMBER: ("1", "3"),
     Comparison.ADDRESS: ("203.0.113.0/24", "2001:db8::/32"),
     Comparison.SCHEDULE: ("Europe/Berlin", "mon 9-17", "sun 0-24"),
+    Comparison.MARKS: ("datacenter", "listed_ip"),
     Comparison.DATE: ("2026-12-24", "2026-12-26T18:00", "Europe/Berlin"),
 }
 CODES = {
@@ -63,6 +65,10 @@ def pairs_of(draft: FlowDraft) -> list[tuple[str, str]]:
             for name in ("id", "name", "weight", "target", "url", "campaign_id", "redirect", "pass_query"):
                 add(f"{here}.{name}", getattr(path, name))
             add(f"{here}.active", "on" if path.is_active else "")
+            for name in ("goal", "window_hours", "least_share", "delay_hours"):
+                add(f"{here}.{name}", getattr(path, name))
+            if path.is_frozen:
+                add(f"{here}.frozen", "on")
             for kind in ("landings", "offers"):
                 for position, share in enumerate(getattr(path, kind)):
                     add(f"{here}.{kind}[{position}].number", share.number)
@@ -104,6 +110,19 @@ def saved(draft: FlowDraft) -> FlowParts:
     return msgspec.convert(parts_tree(without_blanks(draft)), FlowParts)
 
 
+def random_learning(chance: random.Random) -> Learning | None:
+    """How a path learns, if it does."""
+    if chance.random() < 0.5:
+        return None
+    return Learning(
+        goal=chance.choice(list(Goal)),
+        window_hours=chance.randrange(1, 2_000),
+        least_share=chance.randrange(50),
+        delay_hours=chance.choice((None, 0, 7)),
+        frozen=chance.random() < 0.5,
+    )
+
+
 def random_path(chance: random.Random) -> Path:
     """A path with what belongs to its target."""
     target = chance.choice(list(PathTarget))
@@ -118,6 +137,7 @@ def random_path(chance: random.Random) -> Path:
         url="https://x.example/?a={clickid}" if target is PathTarget.URL else "",
         campaign_id=5 if target is PathTarget.CAMPAIGN else None,
         redirect=chance.choice((None, *RedirectMode)),
+        learning=random_learning(chance) if target in (PathTarget.OFFER, PathTarget.LANDING_AND_OFFER) else None,
         pass_query=chance.choice((None, *PassQuery)),
     )
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clickloop.people.user import Role
+from clickloop.setup.offer_cap import CapUnit, OfferCap
+from clickloop.store.ledger.logs.cap_spans import CapSpan, insert_span
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -206,3 +208,45 @@ def test_a_viewer_changes_nothing(panel: "Panel", instance: "Instance") -> None:
     panel.become(Role.VIEWER)
     assert {"Save", "Archive"}.isdisjoint(panel.page("/panel/offers/1").buttons)
     assert panel.post("/panel/offers/1", form()).status_code == 403
+
+
+def test_a_cap_is_made_as_the_form_says_and_removed_by_an_empty_field(panel: "Panel", instance: "Instance") -> None:
+    panel.done(NEW, form(name="Second"))
+    cap = {"cap.amount": "100", "cap.of": "conversions", "cap.per": "week", "cap.statuses": "sale"}
+    fields = [*form(), *cap.items(), ("cap.statuses", "hold"), ("cap.then_offer_id", "1"), ("cap.time_zone", "")]
+    panel.done(NEW, fields)
+    expected = {"amount": 100, "of": "conversions", "per": "week", "statuses": ["sale", "hold"], "time_zone": ""}
+    assert instance.got("offers/2")["cap"] == {**expected, "then_offer_id": 1}
+    page = panel.page("/panel/offers/2")
+    assert page.fields["cap.amount"] == "100"
+    assert page.fields["cap.then_offer_id"] == "1"
+    assert "Cap: 0 of 100 conversions (sale, hold) a week" in page.text
+    assert "100 conversions (sale, hold) a week" in panel.page("/panel/offers").text
+    panel.done("/panel/offers/2", [*form(), *(cap | {"cap.amount": ""}).items()])
+    assert instance.got("offers/2")["cap"] is None
+
+
+@pytest.mark.parametrize("amount", ["0", "-3", "many", "1.5"])
+def test_a_cap_that_is_none_is_refused_beside_its_field(panel: "Panel", amount: str) -> None:
+    fields = [*form(), ("cap.amount", amount), ("cap.of", "clicks"), ("cap.per", "day")]
+    page = panel.sent(NEW, fields, 422)
+    assert list(page.errors) == ["cap.amount"]
+    assert page.fields["cap.amount"] == amount
+
+
+def test_the_page_of_an_offer_tells_since_when_its_cap_is_reached(panel: "Panel", instance: "Instance") -> None:
+    panel.done(NEW, form(name="Second"))
+    panel.done(
+        NEW, [*form(), ("cap.amount", "1"), ("cap.of", "clicks"), ("cap.per", "day"), ("cap.then_offer_id", "1")]
+    )
+    cap = OfferCap(amount=1, of=CapUnit.CLICKS, then_offer_id=1)
+    span = CapSpan(offer_id=2, cap=cap, instead_id=1, counted=1, reached_at=instance.now - 60_000)
+    with instance.ledger.write() as tx:
+        insert_span(tx, span)
+    for _ in range(3):
+        instance.visit(at=instance.now, offer_id=1, instead_of=2)
+    text = panel.page("/panel/offers/2").text
+    assert "Visitors now go to offer 1 'Second'" in text
+    assert "3 visitors went to offer 1 Second since" in text
+    assert "A reached cap is in force within a second" in text
+    assert "reached" in panel.page("/panel/offers").text

@@ -152,3 +152,17 @@ def test_from_a_page_that_tried_an_edited_flow_one_comes_back_to_it(panel: "Pane
 def test_a_backtest_of_the_saved_flow_offers_no_way_back(panel: "Panel", routed: "Instance") -> None:
     address = panel.done("/panel/campaigns/1/backtests", {"days": "30"})
     assert "Back to the flow" not in panel.page(address).text
+
+
+def test_a_returning_visitor_is_described_where_the_campaign_treats_them_in_a_way_of_its_own(
+    panel: "Panel", routed: "Instance"
+) -> None:
+    assert "previous.path_id" not in panel.page("/panel/campaigns/1/route").fields
+    routed.api.patch("/api/v1/campaigns/1", json={"bind": "path", "rotation": "unseen"})
+    flow = routed.api.get("/api/v1/campaigns/1").json()["flow"]
+    path_id = flow["rules"][0]["paths"][1]["id"]
+    fields = {"values.country": "US", "zone": "UTC", "previous.path_id": str(path_id), "previous.seen_offer_ids": "1"}
+    page = panel.sent("/panel/campaigns/1/route", fields)
+    assert page.fields["previous.path_id"] == str(path_id)
+    assert "same path as on their previous visit" in page.text
+    assert "The visitor gets the same as before." in page.text

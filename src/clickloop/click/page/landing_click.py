@@ -92,15 +92,16 @@ class OfferChoice(msgspec.Struct, Generic[Offer], frozen=True, gc=False):
 
 
 def choose_offer(
-    offers: Sequence[Offer],
+    offers: Sequence[Offer | None],
     by_weight: Callable[[], Offer | None],
-    id_of: Callable[[Offer], int],
+    again: Callable[[int], Offer | None],
     button: int | None,
     pressed: Sequence[tuple[int, int]],
 ) -> OfferChoice[Offer]:
     """Return the offer behind a button.
 
-    ``offers``: the path's offers that are in use, in order. ``by_weight``: returns the offer of the click's draw. ``button``: as from
+    ``offers``: the path's offers that are in use, in order; None for one whose cap is reached and that no other offer stands in for.
+    ``by_weight``: returns the offer of the click's draw. ``again``: returns an offer by its id while it is in use. ``button``: as from
     ``button_of``. ``pressed``: buttons pressed before, with their offers. Each leads to the same offer again while it is in use.
     """
     flags: tuple[PageEventFlag, ...] = ()
@@ -113,12 +114,15 @@ def choose_offer(
     before = dict(pressed).get(number) if pressed else None
     if before is not None:
         flags = (*flags, PageEventFlag.REPEATED)
-        same = next((offer for offer in offers if id_of(offer) == before), None)
+        same = again(before)
         if same is not None:
             return OfferChoice(number, same, flags)
-    if not offers:
-        return OfferChoice(number, None, (*flags, PageEventFlag.FALLBACK))
-    return OfferChoice(number, offers[number - 1] if number else by_weight(), flags)
+    found = offers[number - 1] if number else None
+    if found is None:
+        found = by_weight()
+        if number or (offers and found is None):
+            flags = (*flags, PageEventFlag.CAP_REACHED)
+    return OfferChoice(number, found, flags if found is not None else (*flags, PageEventFlag.FALLBACK))
 
 
 def with_pressed(pressed: tuple[tuple[int, int], ...], button: int, offer_id: int) -> tuple[tuple[int, int], ...]:

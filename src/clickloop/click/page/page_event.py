@@ -1,6 +1,7 @@
 """Page events: views, landing clicks and events of a click's visitor on a page. Each is a journal record and a fact of the click."""
 
 import enum
+from collections.abc import Collection
 
 import msgspec
 
@@ -45,9 +46,21 @@ class PageEventFlag(Explained):
         "values_unknown",
         "The click's parameters were too long for a cookie and could not be looked up, so their macros were empty.",
     )
+    CAP_REACHED = (
+        "cap_reached",
+        "The cap of the button's offer was reached, and no other offer stands in for it. One of the path's other offers was chosen.",
+    )
     SAME_OFFER = "same_offer", "Returning visitor: the same offer as before."
     UNSEEN_OFFER = "unseen_offer", "Returning visitor: the offers that they had seen were left out."
     EVENT_UNREADABLE = "event_unreadable", "One of event1 to event30 was not a number and was ignored."
+
+
+_RETURNING = (PageEventFlag.SAME_OFFER, PageEventFlag.UNSEEN_OFFER)
+
+
+def returning_words(flags: Collection[str]) -> str:
+    """Return why a landing click led to its offer, if the visitor's previous visits decided; else an empty text."""
+    return " ".join(flag.sentence for flag in _RETURNING if flag in flags)
 
 
 class PageEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):

@@ -70,6 +70,7 @@ _GETTERS: dict[str, Getter] = {
     "date": lambda visitor: visitor.now_ms,
     "unique": lambda visitor: "yes" if visitor.click.get("unique") else "no",
     "visit_number": lambda visitor: str(visitor.click.get("visit_number", "")),
+    "mark": _of_click("marks"),
     "external_id": _of_click("external_id"),
     **{f"v{number}": _of_click(f"v{number}") for number in V_ROWS},
 }

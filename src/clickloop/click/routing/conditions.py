@@ -23,8 +23,8 @@ from clickloop.setup.condition import (
     zone_of,
 )
 
-Value = str | int | frozenset[str]
-"""A visitor's value: a text, Unix milliseconds for ``schedule`` and ``date``, or a set for ``mark``. Empty if unknown."""
+Value = str | int
+"""A visitor's value: a text, with commas for ``mark``, or Unix milliseconds for ``schedule`` and ``date``. Empty if unknown."""
 Test = Callable[[Any], bool]
 """Returns whether a known value passes."""
 
@@ -132,6 +132,9 @@ def _is_in(comparison: Comparison, values: tuple[str, ...]) -> Test:
             return lambda value: any(_version(value)[:n] in versions for n in lengths)
         case Comparison.ADDRESS:
             return _in_networks(values)
+        case Comparison.MARKS:
+            marks = frozenset(values)
+            return lambda value: not marks.isdisjoint(value.split(","))
         case _:
             return _in_schedule(values)
 

@@ -5,7 +5,7 @@ the decision can be replayed.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from string import ascii_lowercase
 from typing import Generic, TypeVar
@@ -249,26 +249,36 @@ def path_id_of(path: ReadyPath[Item]) -> int:
 def choose_again(
     items: Weighted[Chosen], id_of: Callable[[Chosen], int], recall: Recall[Item], draw: int, choice: int
 ) -> tuple[Chosen | None, RecallEffect | None]:
-    """Return the item for a visitor who may have been here before, and how that mattered; None if it did not.
+    """Return the item for a visitor who may have been here before, and how that mattered; None if it did not."""
+    left, effect = left_for(items, id_of, recall, choice)
+    return left.choose(draw, choice), effect
 
-    The item they had before if it is still served; else one that they have not seen, by weight; else any, by weight.
+
+def left_for(
+    items: Weighted[Chosen], id_of: Callable[[Chosen], int], recall: Recall[Item], choice: int
+) -> tuple[Weighted[Chosen], RecallEffect | None]:
+    """Return the items that are left to choose among for a visitor who may have been here before, and how that mattered.
+
+    The item they had before if it is still served; else those that they have not seen; else all.
     """
-    again = recall.again(choice)
+    again, seen = recall.again(choice), recall.seen(choice)
     for item in items.items if again else ():
         if id_of(item) in again:
-            return item, RecallEffect.SAME
-    effect = RecallEffect.NOT_AGAIN if again and items.items else None
-    left, effect_of_seen = unseen_of(items, id_of, recall.seen(choice))
-    return left.choose(draw, choice), effect_of_seen or effect
-
-
-def unseen_of(
-    items: Weighted[Chosen], id_of: Callable[[Chosen], int], seen: Collection[int]
-) -> tuple[Weighted[Chosen], RecallEffect | None]:
-    """Return the items that a visitor has not seen, or all if they have seen all, and how that mattered."""
+            return Weighted((item,), (1,)), RecallEffect.SAME
     if not seen or len(items.items) < 2:
-        return items, None
-    unseen = weighted((item, end - start) for item, start, end in items.spans() if id_of(item) not in seen)
-    if not unseen.items:
+        return items, RecallEffect.NOT_AGAIN if again and items.items else None
+    # Not by weighted() and spans(): this is done at each visit of a returning visitor.
+    unseen: list[Chosen] = []
+    cumulative: list[int] = []
+    before = total = 0
+    for item, end in zip(items.items, items.cumulative, strict=True):
+        if id_of(item) not in seen:
+            total += end - before
+            unseen.append(item)
+            cumulative.append(total)
+        before = end
+    if not unseen:
         return items, RecallEffect.ALL_SEEN
-    return unseen, RecallEffect.UNSEEN if len(unseen.items) < len(items.items) else None
+    if len(unseen) < len(items.items):
+        return Weighted(tuple(unseen), tuple(cumulative)), RecallEffect.UNSEEN
+    return items, RecallEffect.NOT_AGAIN if again else None

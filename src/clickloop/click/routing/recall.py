@@ -111,10 +111,9 @@ def _noted(seen: tuple[int, ...], shown: Shown) -> tuple[int, ...]:
 
 def recall_text(recall: Recall[Item]) -> str:
     """Return what a route used of a memory, in the form of ``Click.seen``: ``path;unseen;12;;;12,15;3;``. Empty for nothing."""
-    used = [recall.again(choice) for choice in _CHOICES] + [recall.seen(choice) for choice in _CHOICES]
-    if not any(used):
-        return ""
-    return ";".join((recall.bind, recall.rotation, *(",".join(map(str, ids)) for ids in used)))
+    used = [*map(recall.again, _CHOICES), *map(recall.seen, _CHOICES)]
+    texts = [",".join(map(str, ids)) if ids else "" for ids in used]
+    return ";".join((recall.bind, recall.rotation, *texts)) if any(texts) else ""
 
 
 def read_recall(text: str, id_of: Callable[[Item], int]) -> Recall[Item] | None:

@@ -51,6 +51,8 @@ class ReadyRoute(msgspec.Struct, frozen=True, gc=False):
     getters: tuple[Getter, ...]
     flow_id: int
     flow_version: int
+    routing_state: int = 0
+    """Version of the routing state, if it affects the flow."""
 
 
 class Choices(msgspec.Struct, frozen=True, gc=False):
@@ -62,6 +64,11 @@ class Choices(msgspec.Struct, frozen=True, gc=False):
 
 def _no_path(_path_id: int) -> None:
     """Return None: no path is switched off."""
+
+
+def _no_alternatives(_own: Destination) -> tuple[Destination, ...]:
+    """Return none: no offer has a cap."""
+    return ()
 
 
 class Route(msgspec.Struct, frozen=True, gc=False):
@@ -83,14 +90,24 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     query_fields: tuple[str, ...] = ()
     """Fields ``query.NAME``, in lower case, that conditions compare and no row of the source holds."""
     counts_visits: bool = False
-    """Whether a condition needs the visitor's signed cookie."""
+    """Whether a condition compares the number of the visit."""
+    uniqueness: dict[str, object] = {}
+    """What the journal's lines say of the campaign's uniqueness where it differs from the default."""
     remembers: bool = False
     """Whether the visitor's signed cookie affects the route by what the campaign remembers, see ``recall``."""
+    marks: int = 0
+    """The marks of a request that the campaign has on, as ``request_marks.bits_of``."""
     left_out: tuple[NotServed, ...] = ()
     resting: Callable[[int], ReadyPath[Destination] | None] = _no_path
     """Returns a path that is switched off, compiled all the same."""
-    served_paths: dict[int, ReadyPath[Destination]] = {}
+    without_caps: Callable[[int], ReadyPath[Destination] | None] | None = None
+    """Returns a path as if no cap were reached; None: none is."""
+    alternatives: Callable[[Destination], tuple[Destination, ...]] = _no_alternatives
+    """Returns the offers that take a path's offer's visitors once caps are reached."""
+    served_paths: dict[int, ReadyPath[Destination] | None] = {}
     """Cache of ``path``."""
+    own_paths: dict[int, ReadyPath[Destination] | None] = {}
+    """Cache of ``own_path``."""
     carried: dict[int, tuple[str, ...]] = {}
     """Cache of ``landing_paths.carried_macros``."""
 
@@ -112,7 +129,9 @@ class Route(msgspec.Struct, frozen=True, gc=False):
             choice = choose(flow, values, draw, recall)
             found = None if choice.path is None else choice.path.choose(draw, recall)
             if found is None:
-                dead_end = PathPlace(ready.flow_id, ready.flow_version, choice.rule_id)
+                dead_end = PathPlace(
+                    ready.flow_id, ready.flow_version, choice.rule_id, routing_state=ready.routing_state
+                )
                 return Routing(self.fallback, draw, choice.failed, hops, dead_end, memory)
             if recall is not None:
                 shown += shown_of(flow, choice, found)
@@ -144,13 +163,20 @@ class Route(msgspec.Struct, frozen=True, gc=False):
 
         One that is switched off is for visitors who are on its landing already.
         """
-        found = self.served_paths.get(path_id)
-        if found is None and self.ready is not None:
-            readies = (self.ready, *self.hops.values())
-            found = next((path for ready in readies if (path := ready.flow.path(path_id)) is not None), None)
-            found = self.resting(path_id) if found is None else found
-            if found is not None:
-                self.served_paths[path_id] = found
+        if path_id in self.served_paths or self.ready is None:
+            return self.served_paths.get(path_id)
+        readies = (self.ready, *self.hops.values())
+        found = next((path for ready in readies if (path := ready.flow.path(path_id)) is not None), None)
+        found = self.served_paths[path_id] = self.resting(path_id) if found is None else found
+        return found
+
+    def own_path(self, path_id: int) -> ReadyPath[Destination] | None:
+        """Return a path as ``path`` does, as if no cap were reached."""
+        if self.without_caps is None:
+            return self.path(path_id)
+        if path_id in self.own_paths or self.ready is None:
+            return self.own_paths.get(path_id)
+        found = self.own_paths[path_id] = self.without_caps(path_id)
         return found
 
 

@@ -1,9 +1,12 @@
 """Routing: from a campaign's key to the visitor's destination. Pure: chance is passed in."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
+import msgspec
+
 from clickloop.click.click_json import click_json
+from clickloop.click.marks.request_marks import bits_of
 from clickloop.click.routing.arriving_visitor import getter_of
 from clickloop.click.routing.conditions import SharedTests
 from clickloop.click.routing.destination import Destination, Destinations, PathPlace, fallback_template
@@ -16,9 +19,10 @@ from clickloop.click.routing.route import ReadyRoute, Route, only_target, simple
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogFlow
 from clickloop.setup.condition import QUERY_PREFIX
 from clickloop.setup.flow import MAX_DEPTH, FlowParts, Path, PathTarget, flow_of_path
+from clickloop.setup.mark import marks_in_force
 from clickloop.setup.own_link import OwnLinks
-from clickloop.setup.returning import Bind, Rotation
-from clickloop.setup.routing_state import NO_STATE, RoutingState, with_learned_weights
+from clickloop.setup.returning import DEFAULT_UNIQUE_SECONDS, Bind, Rotation, UniqueBy
+from clickloop.setup.routing_state import NO_STATE, RoutingState, has_room, with_learned_weights
 from clickloop.setup.source_rows import ROW_FIELDS
 
 
@@ -29,7 +33,7 @@ class Routes:
         """``state``: the caps in force and the learned weights."""
         self._catalog = catalog
         self._state = state
-        self._instead_of_capped = {one.offer_id: one.instead_id for one in state.capped}
+        self._instead = state.instead()
         self._campaigns = {campaign.key.encode(): campaign for campaign in catalog.campaigns}
         self._by_id = {campaign.id: campaign for campaign in catalog.campaigns}
         self._flows = {flow.id: flow for flow in catalog.flows}
@@ -37,6 +41,7 @@ class Routes:
         self._landings = {landing.id: landing for landing in catalog.landings}
         self._lists = {named.id: named.entries for named in catalog.lists}
         self._own_links = OwnLinks(catalog.own_hosts)
+        self._instance_marks = catalog.instance.marks if catalog.instance is not None else ()
         self._fallback_url = fallback_url
         self.instance_fallback = fallback_template(fallback_url)
         """The instance's fallback URL for visitors without a known campaign, or None."""
@@ -101,8 +106,14 @@ class Routes:
             query_fields=tuple(dict.fromkeys(field for field in fields.values() if field.startswith(QUERY_PREFIX))),
             counts_visits=any("visit_number" in one.flow.fields for one in readies),
             remembers=remembers,
+            marks=bits_of(marks_in_force(self._instance_marks, campaign.marks)),
+            uniqueness=_uniqueness(campaign),
             left_out=tuple(left_out),
-            resting=partial(self._resting_path, campaign, (campaign.id, *hops)),
+            resting=partial(self._resting_path, campaign, (campaign.id, *hops), self._state),
+            without_caps=partial(self._resting_path, campaign, (campaign.id, *hops), NO_STATE)
+            if self._state.capped
+            else None,
+            alternatives=partial(self._alternatives, destinations),
         )
 
     def _flow_of(self, campaign: CatalogCampaign) -> CatalogFlow:
@@ -115,23 +126,24 @@ class Routes:
         destinations: Destinations,
         left_out: list[NotServed],
         parts: FlowParts | None = None,
+        state: RoutingState | None = None,
     ) -> ReadyRoute:
         """Return a campaign's flow, or ``parts`` of it, compiled for the link of ``origin``. Add what it leaves out to ``left_out``."""
         flow = self._flow_of(campaign)
         parts = parts or flow.parts
-        routing_state = self._state.version if self._state.affects(parts) else 0
-        parts = with_learned_weights(parts, self._state)
+        state = self._state if state is None else state
+        # After a hop it may have affected the flow before this one.
+        routing_state = state.version if campaign is not origin or state.affects(parts) else 0
+        parts, instead = with_learned_weights(parts, state), state.instead()
         flow_id = max(flow.id, 0)  # clicks name no flow that a catalog from before flows stands in for
         rule_names = {rule.id: rule.name for rule in parts.rules}
 
         def item_of(rule_id: int, path: Path, kind: PathTarget, item_id: int) -> Destination | None:
-            instead_of = 0
-            if kind is PathTarget.OFFER and item_id in self._instead_of_capped:
-                instead_of, item_id = item_id, self._instead_of_capped[item_id]
-            reason = self.why_not_served(path, kind, item_id, instead_of)
+            reason = self.why_not_served(path, kind, item_id, instead)
             if reason is not None:
-                left_out.append(NotServed(kind, instead_of or item_id, path.id, reason))
+                left_out.append(NotServed(kind, item_id, path.id, reason))
                 return None
+            served_id = instead.get(item_id, item_id) if kind is PathTarget.OFFER else item_id
             place = PathPlace(
                 flow_id=flow_id,
                 flow_version=flow.version,
@@ -142,11 +154,14 @@ class Routes:
                 redirect=path.redirect or origin.redirect,
                 pass_query=path.pass_query or origin.pass_query,
                 routing_state=routing_state,
-                instead_of=instead_of,
+                instead_of=item_id if served_id != item_id else 0,
             )
             match kind:
                 case PathTarget.OFFER:
-                    return Destination(place, lambda: destinations.offer(place, self._offers[item_id]), item_id=item_id)
+                    # The path's own id: a returning visitor is bound to the path's offer, whichever takes its visitors now.
+                    return Destination(
+                        place, lambda: destinations.offer(place, self._offers[served_id]), item_id=item_id
+                    )
                 case PathTarget.LANDING_AND_OFFER:
                     return Destination(
                         place, lambda: destinations.landing(place, self._landings[item_id]), item_id=item_id
@@ -160,16 +175,29 @@ class Routes:
         ready = ready_flow(parts, self._lists, item_of, self._tests)
         row_fields = _row_fields(origin)
         getters = tuple(getter_of(field, row_fields) for field in ready.fields)
-        return ReadyRoute(ready, getters, flow_id, flow.version)
+        return ReadyRoute(ready, getters, flow_id, flow.version, routing_state)
 
     def _resting_path(
-        self, origin: CatalogCampaign, campaign_ids: Collection[int], path_id: int
+        self, origin: CatalogCampaign, campaign_ids: Collection[int], state: RoutingState, path_id: int
     ) -> ReadyPath[Destination] | None:
         for campaign in (self._by_id[campaign_id] for campaign_id in campaign_ids):
             parts = flow_of_path(self._flow_of(campaign).parts, path_id)
             if parts is not None:
-                return self._ready(origin, campaign, Destinations(origin), [], parts).flow.path(path_id)
+                return self._ready(origin, campaign, Destinations(origin), [], parts, state).flow.path(path_id)
         return None
+
+    def _alternatives(self, destinations: Destinations, own: Destination) -> tuple[Destination, ...]:
+        """Return the offers that take an offer's visitors once its cap, and those of the alternatives, are reached."""
+        place = msgspec.structs.replace(own.place, instead_of=own.id)
+        found: dict[int, Destination] = {}
+        offer = self._offers.get(own.id)
+        while offer is not None and (following := self._offers.get(offer.alternative_id)) is not None:
+            if following.id in found or following.id == own.id:
+                break
+            prepare = partial(destinations.offer, place, following)
+            found[following.id] = Destination(place, prepare, item_id=own.id)
+            offer = following
+        return tuple(found.values())
 
     def _add_hops(
         self,
@@ -187,20 +215,23 @@ class Routes:
                 hops[campaign_id] = self._ready(origin, self._by_id[campaign_id], destinations, [])
                 self._add_hops(origin, hops[campaign_id], destinations, hops, depth - 1)
 
-    def why_not_served(self, path: Path, kind: PathTarget, item_id: int, instead_of: int = 0) -> NotServedReason | None:
+    def why_not_served(
+        self, path: Path, kind: PathTarget, item_id: int, instead: Mapping[int, int] | None = None
+    ) -> NotServedReason | None:
         """Return why a path does not serve one of its destinations, or None if it does.
 
-        ``instead_of``: the path's own offer, whose cap is reached.
+        ``instead``: as ``RoutingState.instead``; None: that of the state in force.
         """
+        instead = self._instead if instead is None else instead
         match kind:
             case PathTarget.OFFER:
-                if instead_of and not item_id:
+                served_id = instead.get(item_id, item_id)
+                if not served_id:
                     return NotServedReason.CAPPED
-                offer = self._offers.get(item_id)
+                offer = self._offers.get(served_id)
                 if offer is None:
                     return NotServedReason.OFFER_GONE
-                own_id = instead_of or item_id
-                if not any(share.weight for share in path.offers if share.offer_id == own_id):
+                if not any(share.weight for share in path.offers if share.offer_id == item_id):
                     return NotServedReason.NO_WEIGHT
                 return self._looping(offer.url)
             case PathTarget.LANDING_AND_OFFER:
@@ -209,6 +240,8 @@ class Routes:
                     return NotServedReason.LANDING_GONE
                 if not any(share.weight for share in path.landings if share.landing_id == item_id):
                     return NotServedReason.NO_WEIGHT
+                if not has_room(path, instead):
+                    return NotServedReason.CAPPED
                 return self._looping(landing.url)
             case PathTarget.URL:
                 return self._looping(path.url)
@@ -264,3 +297,13 @@ def _row_fields(campaign: CatalogCampaign) -> dict[str, str]:
         if row.tracked
         for name in (row.parameter, row.parameter.lower())
     }
+
+
+def _uniqueness(campaign: CatalogCampaign) -> dict[str, object]:
+    """Return the settings with which settling decides about the campaign's clicks: those in force at the click."""
+    fields: dict[str, object] = {}
+    if campaign.unique_within_seconds != DEFAULT_UNIQUE_SECONDS:
+        fields["unique_within"] = campaign.unique_within_seconds
+    if campaign.unique_by is not UniqueBy.CAMPAIGN:
+        fields["unique_by"] = campaign.unique_by
+    return fields

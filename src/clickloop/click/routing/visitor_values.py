@@ -7,9 +7,11 @@ from clickloop.click.click import Click
 from clickloop.click.continent import continent_of
 from clickloop.click.routing.conditions import Value
 from clickloop.setup.condition import FIELDS, QUERY_PREFIX
+from clickloop.setup.mark import Mark, MarkMoment
 
-_SAME_NAME = frozenset(FIELDS) - {"continent", "unique", "visit_number", "ip_version", "schedule", "date"}
+_SAME_NAME = frozenset(FIELDS) - {"continent", "unique", "visit_number", "ip_version", "schedule", "date", "mark"}
 """Fields that a click stores unchanged under the same name."""
+_REQUEST_MARKS = frozenset(mark for mark in Mark if mark.moment is MarkMoment.REQUEST)
 
 
 def click_value_of(click: Click, field: str, rows: Mapping[str, str] = {}) -> Value:
@@ -26,11 +28,14 @@ def click_value_of(click: Click, field: str, rows: Mapping[str, str] = {}) -> Va
         case "continent":
             return continent_of(click.country)
         case "unique":
-            return "yes" if click.unique else "no"
+            return "yes" if click.was_routed_as_unique else "no"
         case "visit_number":
             return str(click.visit_number) if click.visit_number else ""
         case "ip_version":
             return ("6" if ":" in click.ip else "4") if click.ip else ""
+        case "mark":
+            # Those given later were not there when the click was routed.
+            return ",".join(mark for mark in click.marks.split(",") if mark in _REQUEST_MARKS)
         case "schedule" | "date":
             return click.at
     return ""

@@ -11,7 +11,7 @@ from clickloop.report.click_rows import ClickRow
 from clickloop.setup.condition import QUERY_PREFIX
 
 _FIXED = len(ClickRow._fields)
-_DERIVED_FROM = {"continent": "country", "ip_version": "ip", "schedule": "at", "date": "at"}
+_DERIVED_FROM = {"continent": "country", "ip_version": "ip", "schedule": "at", "date": "at", "mark": "marks"}
 _ADDED_WITH_FLOWS = frozenset({"region", "city", "isp", "asn", "connection"})
 """Fields that clicks from before flows did not store."""
 

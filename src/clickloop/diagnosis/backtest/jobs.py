@@ -91,6 +91,13 @@ class BacktestResultView(msgspec.Struct, kw_only=True):
             description="Clicks for which nothing was drawn. A draw is derived from the click ID, so some move by chance alone."
         ),
     ]
+    returning: Annotated[
+        int,
+        Meta(
+            description="Clicks of returning visitors. They were decided by what the visitor's cookie remembered when they were "
+            "recorded, although along this flow it might have remembered other paths, landings and offers."
+        ),
+    ]
     unjudged: list[UnjudgedView]
     moves: Annotated[list[MoveView], Meta(description="From where to where, per level the largest first, at most 100.")]
     omitted: Annotated[int, Meta(description="Number of smaller moves that are not listed.")]
@@ -190,6 +197,7 @@ def _result_view(result: BacktestResult) -> BacktestResultView:
         all=_sum_view(result.all),
         moved=_sum_view(result.moved),
         without_draw=result.without_draw,
+        returning=result.returning,
         unjudged=[UnjudgedView(field=one.field, clicks=one.clicks) for one in result.unjudged],
         moves=[_move_view(move) for move in result.moves],
         omitted=result.omitted,

@@ -7,11 +7,19 @@ from typing import Any, NamedTuple
 import msgspec
 
 from clickloop.click.routing.conditions import ReadyCondition, Value
-from clickloop.click.routing.flow import ReadyFlow, ReadyPath, Weighted, draw_after_hop, rule_for
-from clickloop.click.routing.recall import PATH_CHOICE
+from clickloop.click.routing.flow import (
+    ReadyFlow,
+    ReadyPath,
+    Weighted,
+    choose_path,
+    draw_after_hop,
+    path_id_of,
+    rule_for,
+)
+from clickloop.click.routing.recall import PATH_CHOICE, Recall, read_recall
 from clickloop.diagnosis.backtest.field_reader import ComparedFields, FieldReader, columns_of, is_unjudged
 from clickloop.diagnosis.backtest.result import UnjudgedField
-from clickloop.diagnosis.route.explaining import ItemKey
+from clickloop.diagnosis.route.recalled import ItemKey, key_id, left_of
 from clickloop.diagnosis.route.recorded import KeptValues
 from clickloop.report.click_rows import ConversionSum
 from clickloop.setup.flow import MAX_DEPTH, PathTarget
@@ -122,8 +130,9 @@ class Replay:
         self._max_route_pairs = max_route_pairs
         self._max_remembered = max_remembered
         self._fields = flows.fields()
-        self.columns = columns_of(self._fields, kept)
-        """Fields of a click to read behind those of ``ClickRow``."""
+        self.columns = (*columns_of(self._fields, kept), "instead_of", "seen")
+        """Fields of a click to read behind those of ``ClickRow``. The last ones: the path's own offer where a cap sent the visitor on
+        to another, and what the visitor's cookie remembered."""
         versions = _Versions(compared)
         self._readers = [
             FieldReader(field, flows.conditions_on(field), self.columns, kept, versions.of, max_remembered)
@@ -135,6 +144,7 @@ class Replay:
         self._unjudged: dict[str, int] = {}
         self.clicks = 0
         self.without_draw = 0
+        self.returning = 0
 
     def add(self, rows: Sequence[tuple[Any, ...]], earned: Mapping[str, Sequence[ConversionSum]]) -> None:
         """Add clicks. A row: ``ClickRow``, then ``columns``. ``earned``: the conversions of those that have any, by click id."""
@@ -151,14 +161,21 @@ class Replay:
             if not draw:
                 draw = derived_draw(row[0])
                 self.without_draw += 1
-            path = decision.paths.choose(draw, PATH_CHOICE)
+            recall = read_recall(row[-1], key_id) if row[-1] else None
+            if recall is None:
+                path = decision.paths.choose(draw, PATH_CHOICE)
+            else:
+                path = choose_path(decision.paths, draw, recall)[0]
+                self.returning += 1
             if path is None:
                 after: tuple[int, ...] = (decision.rule_id, 0, 0, 0)
             elif path.target is not PathTarget.CAMPAIGN:
-                after = _end_of(decision.rule_id, path, draw)
+                after = _end_of(decision.rule_id, path, draw, recall)
             else:
-                after = self._follow(decision, path, draw)
-            tally = tallies.get((row[5:9], after)) or self._new_tally(row[5:9], after)
+                after = self._follow(decision, path, draw, recall)
+            # Caps are left out on both sides: no change of the flow would have moved a visitor whom a cap sent on.
+            before = (*row[5:8], row[-2]) if row[-2] else row[5:9]
+            tally = tallies.get((before, after)) or self._new_tally(before, after)
             tally.clicks += 1
             if row[9]:
                 tally.add_money(row[10] or "", cost=row[9])
@@ -193,7 +210,9 @@ class Replay:
         self._decisions[signature] = decision
         return decision
 
-    def _follow(self, decision: _Decision, path: ReadyPath[ItemKey], draw: int) -> tuple[int, ...]:
+    def _follow(
+        self, decision: _Decision, path: ReadyPath[ItemKey], draw: int, recall: Recall[ItemKey] | None
+    ) -> tuple[int, ...]:
         """Return the end of the route of a visitor whose path leads along the flow of another campaign."""
         for _ in range(MAX_DEPTH):
             flow = self._flows.others.get(path.campaign_id or 0)
@@ -202,11 +221,12 @@ class Replay:
             draw = draw_after_hop(draw)
             rule, _failed = rule_for(flow, [decision.values[place] for place in self._places[id(flow)]])
             rule_id = 0 if rule is None else rule.id
-            following = (flow.default_paths if rule is None else rule.paths).choose(draw, PATH_CHOICE)
+            paths = flow.default_paths if rule is None else rule.paths
+            following = left_of(paths, path_id_of, recall, PATH_CHOICE)[0].choose(draw, PATH_CHOICE)
             if following is None:
                 return (rule_id, 0, 0, 0)
             if following.target is not PathTarget.CAMPAIGN:
-                return _end_of(rule_id, following, draw)
+                return _end_of(rule_id, following, draw, recall)
             path = following
         return (0, 0, 0, 0)
 
@@ -228,11 +248,11 @@ def _recorded_end(numbers: Iterable[int | None]) -> RouteEnd:
     return RouteEnd(*(number or 0 for number in numbers))
 
 
-def _end_of(rule_id: int, path: ReadyPath[ItemKey], draw: int) -> tuple[int, ...]:
+def _end_of(rule_id: int, path: ReadyPath[ItemKey], draw: int, recall: Recall[ItemKey] | None) -> tuple[int, ...]:
     if path.landings.items:
-        item = path.choose(draw)
+        item = path.choose(draw, recall)
         return (rule_id, path.id, item[1] if item else 0, 0)
-    item = path.choose_offer(draw) if path.single is None else None
+    item = path.choose_offer(draw, recall) if path.single is None else None
     return (rule_id, path.id, 0, item[1] if item else 0)
 
 

@@ -57,6 +57,8 @@ class BacktestResult(msgspec.Struct, frozen=True, kw_only=True):
     """Clicks with another destination: landing, offer, URL, 404 or fallback."""
     without_draw: int = 0
     """Clicks for which nothing was drawn. Their draw is derived from the click id, so chance alone moves some of them."""
+    returning: int = 0
+    """Clicks that were decided by what the visitor's cookie remembered when they were recorded. Along the flow it may remember more."""
     unjudged: tuple[UnjudgedField, ...] = ()
     moves: tuple[Move, ...] = ()
     """Per level, the ones with the most clicks first."""

@@ -37,6 +37,7 @@ def summed_up(replay: Replay, names: PartNames) -> BacktestResult:
         all=_sum(pairs.values()),
         moved=_sum(moved),
         without_draw=replay.without_draw,
+        returning=replay.returning,
         unjudged=replay.unjudged(),
         moves=tuple(moves),
         omitted=omitted,

@@ -16,6 +16,7 @@ from clickloop.diagnosis.route.recorded import KeptValues
 from clickloop.machine.log import log
 from clickloop.setup.catalog import Catalog, flows_by_campaign
 from clickloop.setup.flow import FlowParts, part_labels, references_of
+from clickloop.setup.routing_state import with_learned_weights
 from clickloop.store.facts.facts import FactsReader
 from clickloop.store.ledger.jobs.backtests import BACKTESTS, Backtest, delete_backtests_before
 from clickloop.store.ledger.jobs.jobs import JobState
@@ -24,6 +25,7 @@ from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
 from clickloop.store.ledger.setup.catalog import read_catalog_of
 from clickloop.store.ledger.setup.flows import flow_version, part_names
 from clickloop.store.ledger.setup.names import RecordKind, names_of
+from clickloop.store.ledger.setup.routing_states import latest_routing_state
 from clickloop.store.ledger.setup.traffic_sources import SOURCES
 
 KEEP_DAYS = 30
@@ -85,11 +87,12 @@ class BacktestWorker:
             campaign = CAMPAIGNS.find(tx, backtest.campaign_id)
             source = SOURCES.find(tx, campaign.source_id) if campaign else None
             catalog = read_catalog_of(tx, settings.own_hosts, [backtest.campaign_id, *named.campaigns], named)
+            state = latest_routing_state(tx)
         context = flow_context(catalog, FlowNames(), settings.fallback_url)
         flows = BacktestFlows(
-            first=keyed_flow(parts, context.lists, context.why_not),
+            first=keyed_flow(with_learned_weights(parts, state), context.lists, context.why_not),
             others={
-                campaign_id: keyed_flow(other, context.lists, context.why_not)
+                campaign_id: keyed_flow(with_learned_weights(other, state), context.lists, context.why_not)
                 for campaign_id, other in _other_flows(catalog).items()
                 if campaign_id != backtest.campaign_id
             },

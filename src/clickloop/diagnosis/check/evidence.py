@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from clickloop.conversion.notice import RefusalReason
+from clickloop.diagnosis.check.caps import CapEvidence, cap_evidence_findings
 from clickloop.diagnosis.check.chain import Chain, campaign_place, landing_place, network_place, rule_place
 from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlace, CheckPlaceKind, moment_words
 from clickloop.diagnosis.check.holdups import Holdups, holdup_findings
+from clickloop.diagnosis.check.learning import LearningEvidence, learning_evidence_findings
 from clickloop.macro import Severity
 from clickloop.plural import pluralize
 from clickloop.report.evidence import ClickEvidence, LandingEvidence, RefusedNotices, RuleEvidence
@@ -55,6 +57,9 @@ class CheckEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """Number of conversions by status key."""
     holdups: Holdups = Holdups()
     landings: tuple[LandingEvidence, ...] = ()
+    caps: Mapping[int, CapEvidence] = {}
+    """What offers with a cap got, by offer."""
+    learning: tuple[LearningEvidence, ...] = ()
     checked_at: int = 0
     """The time of the check in Unix milliseconds."""
 
@@ -72,6 +77,8 @@ def evidence_findings(chain: Chain, evidence: CheckEvidence) -> list[CheckFindin
     findings += _statuses(chain, evidence)
     findings += _rules(chain, evidence)
     findings += _old_click_ids(chain, evidence)
+    findings += cap_evidence_findings(chain, evidence.caps, RECENT_DAYS)
+    findings += learning_evidence_findings(chain, evidence.learning)
     findings += holdup_findings(chain, evidence.holdups, evidence.checked_at)
     return findings
 

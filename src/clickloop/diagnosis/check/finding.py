@@ -77,6 +77,7 @@ class CheckCode(Explained):
         "landing_loses_click_id",
         "A landing's URL does not carry our click ID, so visitors whose browser blocks cookies are lost at its button.",
     )
+    PATH_CANNOT_LEARN = "path_cannot_learn", "A path is set to learn its weights, but cannot."
     CAMPAIGN_LOOP = "campaign_loop", "Campaigns lead their visitors to each other in a loop."
     CAMPAIGNS_TOO_DEEP = (
         "campaigns_too_deep",
@@ -181,6 +182,13 @@ class CheckCode(Explained):
     NO_CONVERSIONS = "no_conversions", "The campaign has clicks and no conversions."
     NOTICES_REFUSED = "notices_refused", "Incoming postbacks were refused recently."
     WORDS_NOT_MAPPED = "words_not_mapped", "Networks send status words that are not mapped to a status."
+    CAP_NEVER_COUNTS = "cap_never_counts", "A cap counts statuses that no conversion has, so it is never reached."
+    CAP_WITHOUT_TRAFFIC = "cap_without_traffic", "An offer has a cap, but no visitors are sent to it."
+    CAP_OUT_OF_REACH = "cap_out_of_reach", "A cap is so high for its period that the offer never comes near it."
+    CAP_ALTERNATIVE_GONE = (
+        "cap_alternative_gone",
+        "A cap sends visitors to an offer that is archived or does not exist.",
+    )
     STATUS_NEVER_CAME = "status_never_came", "A rule waits for statuses that no recent conversion had."
     NOT_DELIVERED = "not_delivered", "Postbacks failed recently."
     ADDRESS_REFUSED = "address_refused", "Postbacks were skipped recently because their address is blocked."

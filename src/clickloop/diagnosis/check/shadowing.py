@@ -7,7 +7,7 @@ from clickloop.click.routing.conditions import ReadyCondition, ready_condition
 from clickloop.setup.condition import Comparison, Condition, Operator, comparison_of, is_comparable
 from clickloop.setup.flow import Rule
 
-_POINTS = (Comparison.CODE, Comparison.WORD, Comparison.TEXT, Comparison.NUMBER)
+_POINTS = (Comparison.CODE, Comparison.WORD, Comparison.TEXT, Comparison.NUMBER, Comparison.MARKS)
 """Values of these stand for themselves alone, unlike a version or a language, which stand for those that begin with them."""
 _SOME = (Operator.CONTAINS, Operator.STARTS_WITH, Operator.MATCHES)
 _MAX_TRIED = 200
@@ -89,6 +89,8 @@ def _implies(later: _Compared, earlier: _Compared) -> bool:
         return True
     if later.comparison in (*_ORDERED, Comparison.ADDRESS):
         return False
+    if later.comparison is Comparison.MARKS and later.condition.op is not earlier.condition.op:
+        return False  # a visitor with one mark may have another, too
     if later.comparison in _POINTS:
         return _points_imply(later, earlier)
     if len(later.values) + len(earlier.values) > _MAX_TRIED:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from clickloop.click.routing.routes import Routes
 from clickloop.conversion.network_words import words_for_status
 from clickloop.conversion.status import OTHER, SALE
+from clickloop.diagnosis.check.caps import cap_findings
 from clickloop.diagnosis.check.chain import (
     Chain,
     CheckedRule,
@@ -14,6 +15,7 @@ from clickloop.diagnosis.check.chain import (
 )
 from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlace, CheckPlaceKind
 from clickloop.diagnosis.check.flows import flow_findings
+from clickloop.diagnosis.check.learning import learning_set_up_findings
 from clickloop.diagnosis.check.records import (
     campaign_findings,
     network_findings,
@@ -44,9 +46,11 @@ def static_findings(chain: Chain) -> list[CheckFinding]:
     for campaign in chain.campaigns:
         findings += [*_campaign(campaign, routes), *_own_rules_off(campaign, chain)]
     findings += flow_findings(chain, _unserved(chain, routes))
+    findings += learning_set_up_findings(chain)
     for offer in chain.offers.values():
         network = chain.networks.get(offer.network_id) if offer.network_id is not None else None
         findings += offer_findings(offer, network, chain.sources_to(offer.id), any_rows, own_links)
+    findings += cap_findings(chain)
     for network in chain.networks.values():
         findings += network_findings(network)
     for checked in chain.rules:

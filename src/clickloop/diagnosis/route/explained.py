@@ -6,6 +6,7 @@ import msgspec
 
 from clickloop.click.routing.conditions import Value
 from clickloop.click.routing.not_served import NotServedReason
+from clickloop.click.routing.recall import RecallEffect
 from clickloop.explained import Explained
 from clickloop.setup.flow import PathTarget
 
@@ -47,11 +48,13 @@ class VisitorValue(msgspec.Struct, frozen=True):
 
 
 class ClosedReason(Explained):
-    """The reason why a path gets no visitors."""
+    """The reason why a path, or what it leads to, gets no visitors, or not this one."""
 
     INACTIVE = "inactive", "The path is switched off."
     NO_WEIGHT = "no_weight", "Its weight is 0."
     NOTHING_SERVED = "nothing_served", "It has no destination that can be served."
+    SEEN = "seen", "The visitor has seen it."
+    OTHER_AGAIN = "other_again", "The visitor gets the same as before."
 
 
 class Doubt(Explained):
@@ -115,6 +118,12 @@ class ExplainedShare(msgspec.Struct, frozen=True, kw_only=True):
     end: float = 0.0
     chosen: bool = False
     left_out: NotServedReason | ClosedReason | None = None
+    cap: str = ""
+    """Why another offer took its visitors, or none: its cap was reached."""
+    user_weight: int | None = None
+    """The weight that the user had set where a learned one was in force."""
+    evidence: str = ""
+    """What the learned weight rested on."""
 
 
 class ExplainedPath(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +136,41 @@ class ExplainedPath(msgspec.Struct, frozen=True, kw_only=True):
     campaign_name: str = ""
     landings: tuple[ExplainedShare, ...] = ()
     offers: tuple[ExplainedShare, ...] = ()
+
+
+class RecallPart(enum.StrEnum):
+    """A part of a route that may depend on the visitor's previous visits."""
+
+    PATH = "path"
+    LANDING = "landing"
+    OFFER = "offer"
+
+
+class ExplainedRecall(msgspec.Struct, frozen=True, kw_only=True):
+    """How a part of the route depended on the visitor's previous visits. ``chosen``: its name; empty if it was not drawn."""
+
+    part: RecallPart
+    effect: RecallEffect
+    chosen: str = ""
+    seen: tuple[str, ...] = ()
+    """Names of what was left out because the visitor had seen it."""
+
+    @property
+    def sentence(self) -> str:
+        """Return the sentence about it."""
+        part = self.part.value
+        match self.effect:
+            case RecallEffect.SAME:
+                text = f"same {part} as on their previous visit"
+            case RecallEffect.NOT_AGAIN:
+                text = f"the {part} of their previous visit is not served here, so it was chosen by weight"
+            case RecallEffect.ALL_SEEN:
+                text = f"they had seen every {part} here, so all of them were in the choice again"
+            case _:
+                names = f"{', '.join(self.seen[:-1])} and {self.seen[-1]}" if len(self.seen) > 1 else "".join(self.seen)
+                verb = f"s {names} were" if len(self.seen) > 1 else f" {names} was"
+                text = f"{part}{verb} seen" + (f", so {self.chosen}" if self.chosen else ", so the others come first")
+        return f"Returning visitor: {text}."
 
 
 class ExplainedFlow(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,6 +186,7 @@ class ExplainedFlow(msgspec.Struct, frozen=True, kw_only=True):
     rule_name: str
     paths: tuple[ExplainedPath, ...]
     """The paths of that rule, or the default paths."""
+    recalls: tuple[ExplainedRecall, ...] = ()
     path_draw: float | None = None
     """Where the draw fell, in [0, 1); None: nothing was drawn."""
     landing_draw: float | None = None

@@ -1,7 +1,8 @@
 """Explain the decision of one flow for a visitor, as made by the edge's own code. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 
 import msgspec
@@ -11,10 +12,11 @@ from clickloop.click.routing.flow import (
     ReadyPath,
     Weighted,
     derived,
+    path_id_of,
     ready_flow,
 )
 from clickloop.click.routing.not_served import NotServedReason
-from clickloop.click.routing.recall import LANDING_CHOICE, OFFER_CHOICE, PATH_CHOICE
+from clickloop.click.routing.recall import LANDING_CHOICE, OFFER_CHOICE, PATH_CHOICE, Recall
 from clickloop.diagnosis.condition_phrases import FlowNames, condition_phrase
 from clickloop.diagnosis.route.explained import (
     ClosedReason,
@@ -22,18 +24,18 @@ from clickloop.diagnosis.route.explained import (
     ExplainedCondition,
     ExplainedFlow,
     ExplainedPath,
+    ExplainedRecall,
     ExplainedRule,
     ExplainedShare,
     RuleVerdict,
     ValueState,
     VisitorValue,
 )
+from clickloop.diagnosis.route.recalled import ItemKey, explained_recall, key_id, left_of
 from clickloop.setup.condition import Condition
 from clickloop.setup.flow import FlowParts, Path, PathTarget, Rule, changed_parts, path_label, rule_label
 from clickloop.text import readable
 
-ItemKey = tuple[PathTarget, int]
-"""A destination: its kind, LANDING_AND_OFFER for a landing, and its id."""
 WhyNotServed = Callable[[Path, PathTarget, int], NotServedReason | None]
 """Returns why a path's destination gets no visitors, or None if it gets some."""
 SeenValue = Callable[[str], VisitorValue]
@@ -52,16 +54,34 @@ class FlowInForce(msgspec.Struct, frozen=True, kw_only=True):
     parts: FlowParts
 
 
+class CapInForce(msgspec.Struct, frozen=True):
+    """An offer's cap that was reached. ``instead_id``: the offer that took its visitors; 0: none did."""
+
+    instead_id: int
+    sentence: str
+
+
 class FlowContext(msgspec.Struct, frozen=True, kw_only=True):
     """The context in which flows are explained: named lists, names, and which destinations are served."""
 
     lists: Mapping[int, Sequence[str]]
     names: FlowNames
     why_not: WhyNotServed
+    caps: Mapping[int, CapInForce] = {}
+    """Reached caps by offer."""
+
+    def served(self, key: ItemKey) -> ItemKey:
+        """Return where a path's own destination leads: to another offer if its cap is reached."""
+        kind, number = key
+        cap = self.caps.get(number) if kind is PathTarget.OFFER else None
+        return key if cap is None else (kind, cap.instead_id)
 
 
 class FlowDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """A flow's decision for a visitor. ``failed`` as in ``click.routing.flow.Choice``. An id is None if nothing was chosen."""
+    """A flow's decision for a visitor. ``failed`` as in ``click.routing.flow.Choice``. An id is None if nothing was chosen.
+
+    ``offer_id``: the path's own offer, also where a cap sent the visitor on to another.
+    """
 
     rule_id: int
     failed: str
@@ -98,8 +118,12 @@ def explain_flow(
     decision: FlowDecision,
     draw: int | None,
     context: FlowContext,
+    recall: Recall[ItemKey] | None = None,
 ) -> ExplainedFlow:
-    """Explain a decision. ``ready``: the compiled flow with the destinations that were served, which determine the shares."""
+    """Explain a decision. ``ready``: the compiled flow with the destinations that were served, which determine the shares.
+
+    ``recall``: what the visitor's cookie remembered.
+    """
     taking = next((rule for rule in flow.parts.rules if rule.id == decision.rule_id), None)
     paths = flow.parts.default_paths if taking is None else taking.paths
     served = ready.default_paths if not decision.rule_id else _paths_of(ready, decision.rule_id)
@@ -110,7 +134,8 @@ def explain_flow(
         rules=tuple(_explained_rules(flow.parts.rules, seen, decision, context.names)),
         rule_id=max(0, decision.rule_id),
         rule_name=rule_name(taking, flow.parts.rules) if taking else "",
-        paths=tuple(_explained_paths(paths, served, decision, context)),
+        paths=tuple(_explained_paths(paths, served, decision, context, recall)),
+        recalls=tuple(_recalls(paths, served, decision, context, recall)),
         path_draw=_place(draw, PATH_CHOICE),
         landing_draw=_place(draw, LANDING_CHOICE),
         offer_draw=_place(draw, OFFER_CHOICE),
@@ -195,11 +220,48 @@ def _explained_condition(
     )
 
 
+def _recalls(
+    paths: Sequence[Path],
+    served: Weighted[ReadyPath[ItemKey]],
+    decision: FlowDecision,
+    context: FlowContext,
+    recall: Recall[ItemKey] | None,
+) -> Iterator[ExplainedRecall]:
+    """Yield how the choice of the path, and those that were made on it, depended on the visitor's previous visits."""
+    if recall is None:
+        return
+    labels = {path.id: path_name(path, paths) for path in paths}
+
+    def label(path_id: int) -> str:
+        return labels.get(path_id, f"path {path_id}")
+
+    yield from explained_recall(served, path_id_of, recall, PATH_CHOICE, label, decision.path_id)
+    chosen = next((path for path in served.items if path.id == decision.path_id), None)
+    if chosen is None:
+        return
+    for items, choice, kind, chosen_id in (
+        (chosen.landings, LANDING_CHOICE, PathTarget.LANDING_AND_OFFER, decision.landing_id),
+        (chosen.offers, OFFER_CHOICE, PathTarget.OFFER, decision.offer_id),
+    ):
+        if chosen_id:
+            names = partial(_name_in, context.names, kind)
+            yield from explained_recall(items, key_id, recall, choice, names, chosen_id)
+
+
+def _name_in(names: FlowNames, kind: PathTarget, number: int) -> str:
+    return item_name((kind, number), names)
+
+
 def _explained_paths(
-    paths: Sequence[Path], served: Weighted[ReadyPath[ItemKey]], decision: FlowDecision, context: FlowContext
+    paths: Sequence[Path],
+    served: Weighted[ReadyPath[ItemKey]],
+    decision: FlowDecision,
+    context: FlowContext,
+    recall: Recall[ItemKey] | None,
 ) -> Iterable[ExplainedPath]:
     ready = {path.id: path for path in served.items}
-    spans = {path.id: (start / served.total, end / served.total) for path, start, end in served.spans()}
+    left, reason = left_of(served, path_id_of, recall, PATH_CHOICE)
+    spans = {path.id: (start / left.total, end / left.total) for path, start, end in left.spans()}
     for path in paths:
         is_chosen = path.id == decision.path_id
         start, end = spans.get(path.id, (0.0, 0.0))
@@ -211,7 +273,7 @@ def _explained_paths(
             start=start,
             end=end,
             chosen=is_chosen,
-            left_out=None if path.id in ready else _closed(path),
+            left_out=None if path.id in spans else reason if path.id in ready else _closed(path),
         )
         found = ready.get(path.id)
         landings = [(share.landing_id, share.weight) for share in path.landings]
@@ -229,6 +291,7 @@ def _explained_paths(
                 None if found is None else found.landings,
                 decision.landing_id if is_chosen else None,
                 context,
+                recall,
             ),
             offers=_items(
                 path,
@@ -237,6 +300,7 @@ def _explained_paths(
                 None if found is None else found.offers,
                 decision.offer_id if is_chosen else None,
                 context,
+                recall,
             ),
         )
 
@@ -254,12 +318,13 @@ def _items(
     served: Weighted[ItemKey] | None,
     chosen: int | None,
     context: FlowContext,
+    recall: Recall[ItemKey] | None,
 ) -> tuple[ExplainedShare, ...]:
-    spans = (
-        {}
-        if served is None
-        else {number: (start / served.total, end / served.total) for (_, number), start, end in served.spans()}
-    )
+    served = Weighted((), ()) if served is None else served
+    choice = OFFER_CHOICE if kind is PathTarget.OFFER else LANDING_CHOICE
+    left, reason = left_of(served, key_id, recall, choice)
+    spans = {number: (start / left.total, end / left.total) for (_, number), start, end in left.spans()}
+    is_served = {number for _, number in served.items}
     explained = []
     for number, weight in shares:
         start, end = spans.get(number, (0.0, 0.0))
@@ -272,7 +337,12 @@ def _items(
                 start=start,
                 end=end,
                 chosen=number == chosen,
-                left_out=None if number in spans else context.why_not(path, kind, number),
+                cap=context.caps[number].sentence if kind is PathTarget.OFFER and number in context.caps else "",
+                left_out=None
+                if number in spans
+                else reason
+                if number in is_served
+                else context.why_not(path, kind, number),
             )
         )
     return tuple(explained)

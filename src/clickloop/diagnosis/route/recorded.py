@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator, Mapping
 import msgspec
 
 from clickloop.click.click import Click
-from clickloop.click.routing.flow import ReadyFlow, Weighted, draw_after_hop, rule_for
-from clickloop.click.routing.recall import PATH_CHOICE
+from clickloop.click.routing.flow import ReadyFlow, Weighted, draw_after_hop, path_id_of, rule_for
+from clickloop.click.routing.recall import PATH_CHOICE, Recall, read_recall
 from clickloop.click.routing.visitor_values import click_value_of
 from clickloop.diagnosis.route.explained import (
     Doubt,
@@ -21,13 +21,13 @@ from clickloop.diagnosis.route.explaining import (
     FlowContext,
     FlowDecision,
     FlowInForce,
-    ItemKey,
     SeenValue,
     explain_flow,
     keyed_flow,
     path_name,
     rule_name,
 )
+from clickloop.diagnosis.route.recalled import ItemKey, key_id, left_of
 from clickloop.setup.condition import QUERY_PREFIX
 from clickloop.setup.flow import Path, PathTarget
 from clickloop.setup.instance import IpStorage, stored_address
@@ -75,7 +75,7 @@ def steps_of(click: Click) -> tuple[RecordedStep, ...]:
             failed=click.failed_conditions,
             path_id=click.path_id,
             landing_id=click.landing_id or None,
-            offer_id=click.offer_id or None,
+            offer_id=click.instead_of or click.offer_id or None,
         )
         steps.append(
             RecordedStep(
@@ -100,7 +100,7 @@ def kept_value(click: Click, field: str, kept: KeptValues, compared: Collection[
         and stored_address(click.ip, IpStorage.SHORTENED) == click.ip
     ):
         return VisitorValue(value, ValueState.SHORTENED)
-    if value:
+    if value or field == "mark":  # no marks is an answer, too
         return VisitorValue(value, ValueState.KNOWN)
     is_kept = compared is None or field in compared or not is_kept_if_compared(field, kept.rows)
     return VisitorValue(value, ValueState.UNKNOWN if is_kept else ValueState.NOT_KEPT)
@@ -123,6 +123,7 @@ def explain_click(
     explained: list[ExplainedFlow] = []
     doubts: list[RouteDoubt] = []
     draw = click.draw
+    recall = read_recall(click.seen, key_id)
 
     def seen(field: str) -> VisitorValue:
         return kept_value(click, field, kept)
@@ -131,9 +132,10 @@ def explain_click(
         flow = flows.get(step.key)
         if flow is None:
             return RouteExplanation(state=RouteState.VERSION_MISSING, flows=tuple(explained), doubts=tuple(doubts))
-        ready, found = _fitting(flow, step, draw, context)
+        ready, found = _fitting(flow, step, draw, context, recall)
         doubts += [*_rule_doubts(flow, ready, step.decision, seen), *found]
-        explained.append(explain_flow(flow, ready, seen, step.decision, draw if click.draw else None, context))
+        drawn = draw if click.draw else None
+        explained.append(explain_flow(flow, ready, seen, step.decision, drawn, context, recall))
         draw = draw_after_hop(draw)
     return RouteExplanation(
         state=RouteState.EXPLAINED, flows=tuple(explained), doubts=tuple(doubts), draw=click.draw or None
@@ -170,17 +172,17 @@ def _rule_doubts(
 
 
 def _fitting(
-    flow: FlowInForce, step: RecordedStep, draw: int, context: FlowContext
+    flow: FlowInForce, step: RecordedStep, draw: int, context: FlowContext, recall: Recall[ItemKey] | None
 ) -> tuple[ReadyFlow[ItemKey], list[RouteDoubt]]:
     """Return the flow with what was served then, as far as the click's destination shows it, and the doubts about it."""
     today = keyed_flow(flow.parts, context.lists, context.why_not)
     where, path = _place_of(flow, step.decision)
     if step.decision.path_id and path is None:
         return today, [RouteDoubt(Doubt.PART_MISSING, where)]
-    if _leads_there(today, step, path, draw):
+    if _leads_there(today, step, path, draw, recall):
         return today, []
     everything = keyed_flow(flow.parts, context.lists)
-    if _leads_there(everything, step, path, draw):
+    if _leads_there(everything, step, path, draw, recall):
         return everything, [RouteDoubt(Doubt.GONE_SINCE, where)]
     return everything, [RouteDoubt(Doubt.SERVED_THEN_UNKNOWN, where)]
 
@@ -193,15 +195,17 @@ def _place_of(flow: FlowInForce, decision: FlowDecision) -> tuple[str, Path | No
     return (f"{whose}, {path_name(path, paths)!r}" if path else whose), path
 
 
-def _leads_there(ready: ReadyFlow[ItemKey], step: RecordedStep, path: Path | None, draw: int) -> bool:
-    """Return whether a draw leads to the recorded destination, given the recorded rule."""
+def _leads_there(
+    ready: ReadyFlow[ItemKey], step: RecordedStep, path: Path | None, draw: int, recall: Recall[ItemKey] | None
+) -> bool:
+    """Return whether a draw, and what the cookie remembered, lead to the recorded destination, given the recorded rule."""
     decision = step.decision
     paths = (
         next((rule.paths for rule in ready.rules if rule.id == decision.rule_id), Weighted((), ()))
         if decision.rule_id
         else ready.default_paths
     )
-    chosen = paths.choose(draw, PATH_CHOICE)
+    chosen = left_of(paths, path_id_of, recall, PATH_CHOICE)[0].choose(draw, PATH_CHOICE)
     if chosen is None or path is None:
         return chosen is None and path is None
     if chosen.id != path.id:
@@ -209,5 +213,5 @@ def _leads_there(ready: ReadyFlow[ItemKey], step: RecordedStep, path: Path | Non
     if not step.is_last or step.is_direct or path.target in (PathTarget.URL, PathTarget.NOTHING, PathTarget.CAMPAIGN):
         return True
     if chosen.landings.items:
-        return chosen.choose(draw) == (PathTarget.LANDING_AND_OFFER, decision.landing_id)
-    return chosen.choose(draw) == (PathTarget.OFFER, decision.offer_id)
+        return chosen.choose(draw, recall) == (PathTarget.LANDING_AND_OFFER, decision.landing_id)
+    return chosen.choose(draw, recall) == (PathTarget.OFFER, decision.offer_id)

@@ -5,19 +5,20 @@ from typing import TypeVar
 
 import msgspec
 
-from clickloop.click.routing.flow import ReadyFlow, ReadyPath, Weighted, choose, draw_after_hop, rule_for
+from clickloop.click.routing.flow import ReadyFlow, ReadyPath, Weighted, choose, draw_after_hop, path_id_of, rule_for
+from clickloop.click.routing.recall import LANDING_CHOICE, OFFER_CHOICE, PATH_CHOICE, Recall
 from clickloop.diagnosis.route.explained import DestinationShare, ExplainedFlow, RouteExplanation, RouteState
 from clickloop.diagnosis.route.explaining import (
     FlowContext,
     FlowDecision,
     FlowInForce,
-    ItemKey,
     SeenValue,
     explain_flow,
     item_name,
     keyed_flow,
     with_ids,
 )
+from clickloop.diagnosis.route.recalled import ItemKey, key_id, left_of
 from clickloop.setup.flow import MAX_DEPTH, Path, PathTarget, part_labels
 from clickloop.text import readable
 
@@ -27,8 +28,9 @@ Item = TypeVar("Item")
 class _FlowWalk:
     """The walk through all flows that a visitor may pass."""
 
-    def __init__(self, seen: SeenValue, context: FlowContext) -> None:
+    def __init__(self, seen: SeenValue, context: FlowContext, recall: Recall[ItemKey] | None) -> None:
         self._seen = seen
+        self._recall = recall
         self._context = context
         self.flows: list[ExplainedFlow] = []
         self.destinations: list[DestinationShare] = []
@@ -42,7 +44,7 @@ class _FlowWalk:
         flow = msgspec.structs.replace(flow, parts=with_ids(flow.parts))
         ready = keyed_flow(flow.parts, self._context.lists, self._context.why_not)
         decision, paths = self._decide(ready, draw)
-        explained = explain_flow(flow, ready, self._seen, decision, draw, self._context)
+        explained = explain_flow(flow, ready, self._seen, decision, draw, self._context, self._recall)
         self.flows.append(msgspec.structs.replace(explained, percent=percent))
         known = {path.id: path for _, path in flow.parts.paths()}
         self._labels = part_labels(flow.parts)
@@ -63,13 +65,13 @@ class _FlowWalk:
         if draw is None:
             rule, failed = rule_for(ready, values)
             served = ready.default_paths if rule is None else rule.paths
-            return FlowDecision(rule_id=0 if rule is None else rule.id, failed=failed), _shares(served)
-        choice = choose(ready, values, draw)
+            return FlowDecision(rule_id=0 if rule is None else rule.id, failed=failed), self._paths(served)
+        choice = choose(ready, values, draw, self._recall)
         path = choice.path
         if path is None:
             return FlowDecision(rule_id=choice.rule_id, failed=choice.failed), []
-        landing = path.choose(draw) if path.landings.items else None
-        offer = path.choose_offer(draw)
+        landing = path.choose(draw, self._recall) if path.landings.items else None
+        offer = path.choose_offer(draw, self._recall)
         decision = FlowDecision(
             rule_id=choice.rule_id,
             failed=choice.failed,
@@ -78,6 +80,9 @@ class _FlowWalk:
             offer_id=None if offer is None else offer[1],
         )
         return decision, [(path, 1.0)]
+
+    def _paths(self, served: Weighted[ReadyPath[ItemKey]]) -> list[tuple[ReadyPath[ItemKey], float]]:
+        return _shares(left_of(served, path_id_of, self._recall, PATH_CHOICE)[0])
 
     def _follow(self, path: Path, ready: ReadyPath[ItemKey], draw: int | None, percent: float) -> None:
         """Add the destinations of a path."""
@@ -90,11 +95,14 @@ class _FlowWalk:
             self._arrive(path, path.target, 0, name, percent)
             return
         if draw is not None:
-            chosen = ready.choose(draw)
+            chosen = ready.choose(draw, self._recall)
             shares = [] if chosen is None else [(chosen, 1.0)]
         else:
-            shares = _shares(ready.landings if ready.landings.items else ready.offers)
-        for (kind, number), share in shares:
+            has_landings = bool(ready.landings.items)
+            items, choice = (ready.landings, LANDING_CHOICE) if has_landings else (ready.offers, OFFER_CHOICE)
+            shares = _shares(left_of(items, key_id, self._recall, choice)[0])
+        for key, share in shares:
+            kind, number = self._context.served(key)
             name = item_name((kind, number), self._context.names)
             self._arrive(path, kind, number, name, percent * share)
 
@@ -111,12 +119,13 @@ def explain_visitor(
     seen: SeenValue,
     context: FlowContext,
     draw: int | None = None,
+    recall: Recall[ItemKey] | None = None,
 ) -> RouteExplanation:
     """Explain the route of a visitor. ``others``: the flows of campaigns that paths lead to, by campaign id.
 
-    Without a draw, all paths of the matching rule are followed, each with its share.
+    Without a draw, all paths of the matching rule are followed, each with its share. ``recall``: what the visitor's cookie remembers.
     """
-    walk = _FlowWalk(seen, context)
+    walk = _FlowWalk(seen, context, recall)
     walk.pass_through(flow, draw, 100.0)
     drawn = draw
     # Level by level, so that many paths to the same campaign cost as much as one.

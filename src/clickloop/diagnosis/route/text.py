@@ -61,6 +61,7 @@ def _flow_lines(flow: RouteFlowView, *, every_rule: bool) -> Iterator[str]:
         yield (
             "  the default paths took the visitor" if flow.rules else "  there are no rules, so the default paths count"
         )
+    yield from (f"  {one_line(recall.sentence)}" for recall in flow.recalls)
     yield from _path_lines(flow)
 
 
@@ -91,6 +92,11 @@ def _path_lines(flow: RouteFlowView) -> Iterator[str]:
     for share in chosen.offers:
         if share.chosen:
             yield f"  offer {_share(share)}{_drawn(share, flow.offer_draw)}"
+            if share.cap:
+                yield f"    {one_line(share.cap, 300)}"
+    for share in _shown(chosen):
+        if share.chosen and share.evidence:
+            yield f"    learned weight {share.weight} of 1,000, you set {share.user_weight}: {one_line(share.evidence, 300)}"
     if chosen.target is PathTarget.CAMPAIGN:
         yield f"  leads to the campaign {one_line(chosen.campaign_name)!r}"
 

@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from clickloop.click.routing.recall import RecallEffect
 from clickloop.diagnosis.route.explained import (
     ConditionVerdict,
     DestinationShare,
@@ -12,6 +13,7 @@ from clickloop.diagnosis.route.explained import (
     ExplainedFlow,
     ExplainedPath,
     ExplainedShare,
+    RecallPart,
     RouteExplanation,
     RouteState,
     RuleVerdict,
@@ -59,6 +61,13 @@ class RouteShareView(msgspec.Struct, kw_only=True):
     chosen: bool
     left_out: Annotated[str, Meta(description="Code of the reason why it gets no visitors. Empty if it gets some.")]
     left_out_text: str
+    cap: Annotated[
+        str, Meta(description="Why another offer took its visitors, or none: its cap was reached. Empty otherwise.")
+    ]
+    user_weight: Annotated[
+        int | None, Meta(description="The weight that the user had set. null: it is the weight in force.")
+    ]
+    evidence: Annotated[str, Meta(description="What a learned weight rested on. Empty if it is the user's.")]
 
 
 class RoutePathView(RouteShareView, kw_only=True):
@@ -72,6 +81,14 @@ class RoutePathView(RouteShareView, kw_only=True):
     offers: list[RouteShareView]
 
 
+class RouteRecallView(msgspec.Struct, kw_only=True):
+    """A choice that depended on the visitor's previous visits."""
+
+    part: RecallPart
+    effect: RecallEffect
+    sentence: Annotated[str, Meta(examples=["Returning visitor: same path as on their previous visit."])]
+
+
 class RouteFlowView(msgspec.Struct, kw_only=True):
     """A flow on the visitor's route."""
 
@@ -83,6 +100,10 @@ class RouteFlowView(msgspec.Struct, kw_only=True):
     rule_id: Annotated[int, Meta(description="The rule that took the visitor. 0: the default paths did, or it is new.")]
     rule_name: Annotated[str, Meta(description="Empty: the default paths took the visitor.")]
     paths: Annotated[list[RoutePathView], Meta(description="The paths of that rule, or the default paths.")]
+    recalls: Annotated[
+        list[RouteRecallView],
+        Meta(description="What depended on the visitor's previous visits, where bind or rotation is set."),
+    ]
     path_draw: Place
     landing_draw: Place
     offer_draw: Place
@@ -148,6 +169,7 @@ def _flow_view(flow: ExplainedFlow) -> RouteFlowView:
             for rule in flow.rules
         ],
         paths=[_path_view(path) for path in flow.paths],
+        recalls=[RouteRecallView(part=one.part, effect=one.effect, sentence=one.sentence) for one in flow.recalls],
     )
 
 

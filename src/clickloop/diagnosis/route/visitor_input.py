@@ -7,10 +7,22 @@ from msgspec import Meta
 
 from clickloop.click.continent import continent_of
 from clickloop.click.routing.flow import MAX_DRAW_BITS
+from clickloop.click.routing.recall import MAX_SEEN, Memory, Recall
+from clickloop.diagnosis.route.evidence import with_evidence
 from clickloop.diagnosis.route.explained import RouteExplanation, RouteState, ValueState, VisitorValue
 from clickloop.diagnosis.route.explaining import FlowInForce, SeenValue
-from clickloop.diagnosis.route.lookup import RouteSettings, flow_context, names_in, row_fields_of
+from clickloop.diagnosis.route.lookup import (
+    RouteSettings,
+    caps_in_force,
+    flow_context,
+    names_in,
+    row_fields_of,
+    with_alternatives,
+    with_weights,
+)
+from clickloop.diagnosis.route.recalled import ItemKey, key_id
 from clickloop.diagnosis.route.simulated import explain_visitor
+from clickloop.setup.campaign import Campaign
 from clickloop.setup.catalog import Catalog, flows_by_campaign
 from clickloop.setup.condition import (
     MAX_VALUE_LENGTH,
@@ -24,8 +36,10 @@ from clickloop.setup.condition import (
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError, text_faults, under
 from clickloop.setup.flow import FlowParts, FlowReferences, flow_faults, references_of
 from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.logs.learned_weights import latest_learned
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
 from clickloop.store.ledger.setup.catalog import read_catalog_of
+from clickloop.store.ledger.setup.routing_states import latest_routing_state
 from clickloop.store.ledger.setup.traffic_sources import SOURCES
 
 MAX_VALUES = 100
@@ -41,6 +55,21 @@ _DEVICE_FIELDS = {
     "browser_version": "browser_version",
 }
 _ALWAYS_KNOWN = {"unique": "yes", "visit_number": "1"}
+
+
+class PreviousVisits(msgspec.Struct, frozen=True, kw_only=True):
+    """What the cookie of a described visitor remembers of the campaign. Ids of 0 mean none."""
+
+    path_id: Annotated[int, Meta(ge=0, description="Path of the previous visit.")] = 0
+    landing_id: Annotated[int, Meta(ge=0, description="Landing that they saw last.")] = 0
+    offer_id: Annotated[int, Meta(ge=0, description="Offer that they saw last.")] = 0
+    seen_path_ids: Annotated[tuple[int, ...], Meta(max_length=MAX_SEEN, description="Other paths that they saw.")] = ()
+    seen_landing_ids: Annotated[
+        tuple[int, ...], Meta(max_length=MAX_SEEN, description="Other landings that they saw.")
+    ] = ()
+    seen_offer_ids: Annotated[
+        tuple[int, ...], Meta(max_length=MAX_SEEN, description="Other offers that they saw.")
+    ] = ()
 
 
 class RouteBody(msgspec.Struct, kw_only=True):
@@ -69,6 +98,12 @@ class RouteBody(msgspec.Struct, kw_only=True):
             examples=["4611686018427387904"],
         ),
     ] = ""
+    previous: Annotated[
+        PreviousVisits,
+        Meta(
+            description="What the visitor saw before, for campaigns with bind or rotation. Leave out for a first visit."
+        ),
+    ] = PreviousVisits()
     flow: Annotated[
         FlowParts | None, Meta(description="A flow that is not saved yet. null: the campaign's, as saved.")
     ] = None
@@ -92,14 +127,36 @@ def explain_route_of_visitor(
         catalog = read_catalog_of(tx, settings.own_hosts, [campaign_id, *named.campaigns], named)
         for one in catalog.flows:
             named = named | references_of(one.parts)
-        names = names_in(tx, named, source)
-    flows = _flows_in_force(catalog)
+        state = latest_routing_state(tx)
+        caps = caps_in_force(tx, state, named, now_ms, is_now=True)
+        names = names_in(tx, with_alternatives(named, caps), source)
+        learned = latest_learned(tx, {one.path_id for one in state.learned})
+    flows = {number: with_weights(flow, state) for number, flow in _flows_in_force(catalog).items()}
     flow = flows[campaign_id]
     if body.flow is not None:
-        flow = msgspec.structs.replace(flow, parts=body.flow, version=0)
+        flow = with_weights(msgspec.structs.replace(flow, parts=body.flow, version=0), state)
     seen = _values_of(body, dict(row_fields_of(source)), at)
-    route = explain_visitor(flow, flows, seen, flow_context(catalog, names, settings.fallback_url), draw)
+    recall = _recall_of(campaign, body.previous)
+    context = flow_context(catalog, names, settings.fallback_url, state, caps)
+    route = explain_visitor(flow, flows, seen, context, draw, recall)
+    route = with_evidence(route, state, learned)
     return route if campaign.active else msgspec.structs.replace(route, state=RouteState.PAUSED)
+
+
+def _recall_of(campaign: Campaign, previous: PreviousVisits) -> Recall[ItemKey]:
+    """Return how the campaign treats the visitor. What was seen last was seen, too."""
+    paths = (previous.path_id,) if previous.path_id else ()
+    landings = (previous.landing_id,) if previous.landing_id else ()
+    offers = (previous.offer_id,) if previous.offer_id else ()
+    memory = Memory(
+        paths,
+        previous.landing_id,
+        previous.offer_id,
+        (*paths, *previous.seen_path_ids),
+        (*landings, *previous.seen_landing_ids),
+        (*offers, *previous.seen_offer_ids),
+    )
+    return Recall(campaign.bind, campaign.rotation, key_id, memory)
 
 
 def _flows_in_force(catalog: Catalog) -> dict[int, FlowInForce]:

@@ -1,6 +1,6 @@
 """The interface of the facts: an append-only table of additive rows, which also finds clicks by id."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -8,10 +8,14 @@ import msgspec
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
 from clickloop.click.page.page_event import PageEvent, PageEventKind
+from clickloop.learning.evidence import DelayedItem, Delays, ItemCounts, ItemPeriod
 from clickloop.report.click_rows import ConversionSum
 from clickloop.report.evidence import ClickEvidence, LandingEvidence
+from clickloop.report.offer_visits import OfferVisits
 from clickloop.report.page_event_fact import PageEventFact
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
+from clickloop.setup.learning import ItemKind
+from clickloop.store.facts.judgements import NO_JUDGEMENTS, Judgements, SeenVisitor
 from clickloop.store.facts.mark_facts import MarkFacts, MarkReader
 from clickloop.store.journal.segment import SegmentContents
 
@@ -129,12 +133,39 @@ class FactsReader(Protocol):
     ) -> Iterator[list[tuple[object, ...]]]:
         """Yield those clicks in batches, in no order: the fields of ``ClickRow``, then ``columns``, which are fields of a click.
 
+        ``unique`` is what conditions took it for: ``Click.was_routed_as_unique``.
+
         Memory is bounded by a batch. Close the iterator if you stop early: it reads from one state of the facts.
         """
         ...
 
     def earned(self, campaign_id: int, since: int, until: int) -> dict[str, list[ConversionSum]]:
         """Return the conversions of those clicks, by click id and currency. Clicks without any are absent."""
+        ...
+
+    def learning_counts(
+        self, periods: Sequence[ItemPeriod], rates: Mapping[str, int]
+    ) -> dict[tuple[int, ItemKind, int], ItemCounts]:
+        """Return the sums of the visits of learning paths by path, kind and id; absent without any.
+
+        ``rates``: micros of the wanted currency for 10¹² micros of each currency; payouts in another one count as 0.
+        """
+        ...
+
+    def delays(self, items: Collection[DelayedItem], since_at: int, percentile: float) -> dict[DelayedItem, Delays]:
+        """Return how long the conversions of clicks since then took, by item; absent without any."""
+        ...
+
+    def offer_visits(self, offer_ids: Collection[int], since: int, until: int) -> dict[int, OfferVisits]:
+        """Return the counted visits of offers from ``since`` to before ``until``; absent without any."""
+        ...
+
+    def visits_by_hour(self, offer_ids: Collection[int], since: int) -> dict[int, dict[int, OfferVisits]]:
+        """Return the counted visits of offers since a moment, by the start of the UTC hour in Unix milliseconds."""
+        ...
+
+    def sent_on(self, offer_id: int, since: int, until: int) -> dict[int, int]:
+        """Return, by the offer that they went to, the counted visitors whom an offer's cap sent on in that time."""
         ...
 
     def verify(self, first_column: int = 0, seconds: float = float("inf")) -> Verification:
@@ -150,8 +181,19 @@ class FactsStore(FactsReader, Protocol):
         """Return the marks of its clicks."""
         ...
 
-    def load_clicks(self, segments: Sequence[SegmentContents]) -> int:
-        """Add the clicks of verified segments, each segment exactly once. Return the number of clicks added."""
+    def load_clicks(self, segments: Sequence[SegmentContents], judgements: Judgements = NO_JUDGEMENTS) -> int:
+        """Add the clicks of verified segments, each segment exactly once. Return the number of clicks added.
+
+        ``judgements`` change their lines; visitors seen in a segment are added in its transaction.
+        """
+        ...
+
+    def seen_visitors(self, visitors: Collection[int], since: int, until: int) -> list[SeenVisitor]:
+        """Return the latest unique click of each of these visitors, by campaign and epoch, in a period (Unix milliseconds)."""
+        ...
+
+    def forget_visitors(self, before_at: int) -> int:
+        """Delete the visitors seen before that moment (Unix milliseconds). Return the number of rows deleted."""
         ...
 
     def has_loaded(self, name: str) -> bool:
@@ -200,6 +242,10 @@ class FactsStore(FactsReader, Protocol):
 
     def loads(self) -> int:
         """Return the number of loads ever committed."""
+        ...
+
+    def rows_loaded(self) -> int:
+        """Return the number of rows added since the store was opened: while it stays, so do all counts. Costs nothing."""
         ...
 
     def installation(self) -> str:

@@ -4,11 +4,14 @@ The visitor's signed cookie has everything that a landing click needs. For brows
 and looks up others in the core (``click_lookup``).
 """
 
+from functools import partial
+
 import msgspec
 from msgspec.structs import replace
 
 from clickloop.click.click import Click, Screening
 from clickloop.click.click_values import click_values
+from clickloop.click.page.buttons import offer_pressed_before, offers_of_buttons
 from clickloop.click.page.carried_values import AT_HAND, CARRIED, carried_values
 from clickloop.click.page.landing_click import (
     OfferChoice,
@@ -26,9 +29,10 @@ from clickloop.click.redirect import cookie_values
 from clickloop.click.routing.destination import Destination, RedirectTarget
 from clickloop.click.routing.flow import ReadyPath, choose_again, draw_after_hop
 from clickloop.click.routing.recall import OFFER_CHOICE, Recall, RecallEffect
+from clickloop.click.routing.route import Route
 from clickloop.click.routing.shown import shown_offer
 from clickloop.click.screening import screen
-from clickloop.click.visitor_cookie import NOBODY, Visit, VisitorState
+from clickloop.click.visitor_cookie import NOBODY, Visit, VisitorState, remember_campaign, unique_since
 from clickloop.click.visitor_memory import memory_of, with_memory
 from clickloop.click_id import ClickId
 from clickloop.macro import EncodingContext
@@ -121,8 +125,8 @@ def take_landing_click(
     if visit is None or route is None:
         return _without_visit(edge, arrival, page, search, flags)
     path = route.path(visit.path_id)
-    recall = route.recall(memory_of(search.state, route.campaign, now_ms)) if route.remembers else None
-    choice = _choice(path, visit, button_of(tail), recall)
+    recall = _recall_of(search, route, now_ms) if route.remembers else None
+    choice = _choice(route, visit, button_of(tail), recall)
     flags = (*flags, *choice.flags)
     target = route.fallback if choice.offer is None else choice.offer.target
     location = ""
@@ -144,6 +148,7 @@ def take_landing_click(
         flags=",".join(flags),
         screening=screening or "",
         events=page.events,
+        instead_of=choice.offer.place.instead_of if choice.offer is not None else 0,
     )
     edge.page_events.gather(_encode(event))
     redirect = ClickRedirect(visit.click_id, location)
@@ -154,9 +159,11 @@ def take_landing_click(
         pressed = replace(visit, pressed=with_pressed(visit.pressed, choice.button, choice.offer.target.offer_id))
         edge.recent_visits.remember(pressed)
         state = search.state.with_visit(pressed.for_cookie())
+        if state.campaign(visit.campaign_id) is None:
+            # The page of a visitor tracked directly could set no cookie. Without the campaign in it, they would be new again.
+            state = remember_campaign(state, route.campaign, visit.at, None)
         if recall is not None and path is not None:
-            memory = recall.after((shown_offer(path, choice.offer.id),))
-            state = with_memory(state, route.campaign.id, memory)
+            state = with_memory(state, route.campaign.id, recall.after((shown_offer(path, choice.offer.id),)))
         redirect.visitor_cookie = edge.cookies.write(state)
     return redirect
 
@@ -200,10 +207,16 @@ def _newer_of_the_same_landing(search: VisitSearch, visit: Visit | None) -> Visi
     return None
 
 
+def _recall_of(search: VisitSearch, route: Route, now_ms: int) -> Recall[Destination] | None:
+    """Return what the visitor's cookie remembers now: it may be more than at the visit, by landing clicks of other tabs."""
+    since = unique_since(search.state, route.campaign, now_ms // 1000)
+    return route.recall(memory_of(search.state, route.campaign.id, since))
+
+
 def _choice(
-    path: ReadyPath[Destination] | None, visit: Visit, button: int | None, recall: Recall[Destination] | None
+    route: Route, visit: Visit, button: int | None, recall: Recall[Destination] | None
 ) -> OfferChoice[Destination]:
-    offers = path.offers.items if path is not None else ()
+    path, offers = route.path(visit.path_id), offers_of_buttons(route, visit.path_id)
     effects: list[PageEventFlag] = []
 
     def by_weight() -> Destination | None:
@@ -214,7 +227,8 @@ def _choice(
             effects.append(_EFFECT_FLAGS[found[1]])
         return found[0]
 
-    choice = choose_offer(offers, by_weight, lambda offer: offer.target.offer_id, button, visit.pressed)
+    again = partial(offer_pressed_before, route, visit.path_id)
+    choice = choose_offer(offers, by_weight, again, button, visit.pressed)
     return choice if not effects else replace(choice, flags=(*choice.flags, *effects))
 
 

@@ -19,9 +19,10 @@ from clickloop.click.page.page_report import PageReport
 from clickloop.click.query import read_query
 from clickloop.click.routing.arriving_visitor import ArrivingVisitor
 from clickloop.click.routing.route import Route
+from clickloop.click.routing.visitor_route import route_visitor
 from clickloop.click.screening import screen
-from clickloop.click.visitor_cookie import Visit
-from clickloop.click.visitor_memory import memory_of, with_memory
+from clickloop.click.visitor_cookie import NOBODY, Visit, remember_campaign
+from clickloop.click.visitor_memory import memory_of
 from clickloop.click_id import ClickId
 from clickloop.clock import MINUTE_MS
 from clickloop.text import escape_bytes
@@ -30,9 +31,9 @@ from clickloop.tracking.pages.page_events import genuine_click_id
 from clickloop.tracking.take import (
     Edge,
     EdgeRequest,
+    add_uniqueness,
+    mark_click,
     remembered_visit,
-    route_visitor,
-    visitor_state,
 )
 
 RELOAD_MS = 30 * MINUTE_MS
@@ -84,7 +85,7 @@ def take_page_report(edge: Edge, arrival: PageRequest, report: PageReport) -> Ta
         return TakenReport(_answer(edge, arrival, click_id.text, route))
     if route is None:
         return TakenReport(PageAnswer())
-    return _take_tracked_click(edge, arrival, report, route, is_known=click_id is not None)
+    return _take_tracked_click(edge, arrival, report, route)
 
 
 def _is_view(edge: Edge, click_id: ClickId, report: PageReport, route: Route | None) -> bool:
@@ -125,9 +126,7 @@ def _gather(edge: Edge, arrival: EdgeRequest, kind: PageEventKind, click_id: Cli
     edge.page_events.gather(_encode(event))
 
 
-def _take_tracked_click(
-    edge: Edge, arrival: PageRequest, report: PageReport, route: Route, *, is_known: bool
-) -> TakenReport:
+def _take_tracked_click(edge: Edge, arrival: PageRequest, report: PageReport, route: Route) -> TakenReport:
     """Buffer the click of a visit of a page that no campaign link led to. The visitor stays; its flow chooses the offers of the page."""
     now_ms, headers = edge.clock(), arrival.headers
     query, referrer = report.query, report.referrer
@@ -142,14 +141,14 @@ def _take_tracked_click(
     click_id = click["click_id"] = edge.click_ids.new(now_ms)
     if referrer:
         click["referrer"] = escape_bytes(referrer.encode("utf-8", "replace"))[:MAX_VALUE_CHARACTERS]
-    click["unique"] = not is_known
+    state, since = add_uniqueness(edge, arrival, route, click, now_ms)
     click["domain"] = arrival.host
     screening = screen(b"GET", headers.get(b"purpose", b""), device.device.screening)
     if screening is not None:
         click["screening"] = screening
+    mark_click(click, route, device, place, language)
     visitor = ArrivingVisitor(now_ms, arrival.ip, device.device, device.useragent, place.place, language.tag, click)
-    state = visitor_state(edge, headers)
-    memory = memory_of(state, route.campaign, now_ms)
+    memory = memory_of(state, route.campaign.id, since) if route.remembers else None
     routing = route_visitor(route, visitor, click, edge.draw(), memory)
     target = routing.target
     visit: Visit | None = None
@@ -166,19 +165,21 @@ def _take_tracked_click(
             flow_version=place_of_path.flow_version or "",
             rule_id=place_of_path.rule_id or "",
             path_id=place_of_path.path_id or "",
+            routing_state=place_of_path.routing_state or "",
             # The page that reports is the landing, where there is one to take it for.
             landing_id=target.landing_id if path is not None and len(path.landings.items) == 1 else "",
         )
         visit = remembered_visit(edge, route, target, click, now_ms, routing.draw, by_page=True)
     head = b'{"at":%d%b%b%b%b,' % (now_ms, fragment, device.json, place.json, language.json)
     edge.clicks.gather(head + _encode(click)[1:])
-    cookie = ""
     if visit is not None:
-        if routing.memory is not None and screening is None:
+        state = state.with_visit(visit.for_cookie())
+    if screening is None:
+        if memory is not None and routing.memory is not None:
             # Nobody was sent to a landing or an offer.
-            paths = replace(memory, paths=routing.memory.paths, seen_paths=routing.memory.seen_paths)
-            state = with_memory(state, route.campaign.id, paths)
-        cookie = edge.cookies.write(state.with_visit(visit.for_cookie()))
+            memory = replace(memory, paths=routing.memory.paths, seen_paths=routing.memory.seen_paths)
+        state = remember_campaign(state, route.campaign, now_ms // 1000, since, memory)
+    cookie = "" if state is NOBODY else edge.cookies.write(state)
     return TakenReport(_answer(edge, arrival, click_id, route), cookie)
 
 
@@ -189,7 +190,7 @@ def _answer(edge: Edge, arrival: PageRequest, click_id: str, route: Route | None
         route = edge.routes.by_id(visit.campaign_id) or route
     count = 1
     if route is not None:
-        path = route.path(visit.path_id) if visit is not None else None
+        path = route.own_path(visit.path_id) if visit is not None else None
         count = len(path.offers.items) if path is not None else max_offers(route)
     scheme = "https" if arrival.secure else "http"
     links = (

@@ -26,13 +26,15 @@ from clickloop.web.api.diagnosis import (
     check,
     delivery,
     health,
+    learned_weights,
+    offer_caps,
     receivers,
     routes,
     settling_pauses,
     simulate,
     trial_clicks,
 )
-from clickloop.web.api.jobs import backtests, cancels, exports, reruns, resends, uploads
+from clickloop.web.api.jobs import backtests, cancels, exports, mark_reruns, reruns, resends, uploads
 from clickloop.web.api.logs import clicks, conversions, notices, postbacks
 from clickloop.web.api.logs import id_search as finding
 from clickloop.web.api.people import changes, profile, tokens, users
@@ -75,6 +77,7 @@ _NOUNS = (
     traffic_sources,
     networks,
     offers,
+    offer_caps,
     flows,
     landings,
     lists,
@@ -93,11 +96,13 @@ _NOUNS = (
     reruns,
     exports,
     backtests,
+    mark_reruns,
     receivers,
     presets,
     macros,
     simulate,
     routes,
+    learned_weights,
     trial_clicks,
     check,
     alarms,

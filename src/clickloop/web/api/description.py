@@ -66,6 +66,7 @@ _TAGS = {
     "Receivers": "The hosts that postbacks are sent to, with pauses and rate limits.",
     "Presets": "Publicly documented settings of traffic sources and networks.",
     "Macros": "The names that can stand in braces in templates.",
+    "Marks": "Marks of suspicious traffic, judged anew on past clicks.",
     "Diagnosis": "Simulations that send nothing, and checks of the whole chain.",
     "Users": "The users of the panel, and their roles.",
     "Reports": "Clicks, conversions and money in figures.",
@@ -101,6 +102,9 @@ _OWN_ERRORS = {
     "read_upload_result": _GONE,
     "verify_facts": {"429": "A verification is already running."},
     "begin_pause": {"409": "Settling is already paused, or cannot be paused now."},
+    "preview_marks": {"409": "Another rerun is not finished. `detail` has its ID."},
+    "apply_marks": {"409": "It cannot be applied now. `detail` says why."},
+    "undo_marks": {"409": "It cannot be undone now. `detail` says why."},
     "order_export": {"409": "The caller has too many unfinished exports."},
     "read_export_result": {
         "409": "The export is not finished, so there is no file.",

@@ -4,12 +4,17 @@ from collections.abc import Iterator, Sequence
 
 import duckdb
 
+from clickloop.click.click import Flag
 from clickloop.report.click_rows import ClickRow, ConversionSum
 from clickloop.store.facts.duckdb.columns import CLICK_FIELDS, quoted
 
 BATCH_ROWS = 10_000
 _NAMES = frozenset(field.name for field in CLICK_FIELDS)
-_RENAMED = {"at": "click_at"}
+_SQL = {
+    "at": "click_at",
+    # As conditions took it, see ``Click.was_routed_as_unique``.
+    "unique": f"(\"unique\" OR contains(flags, '{Flag.RECOGNISED}'))",
+}
 _OF_CAMPAIGN = (
     "campaign_id = $campaign_id AND clicks = 1 AND correction IS NULL AND fact_at >= $since AND fact_at < $until"
 )
@@ -33,7 +38,7 @@ def click_rows(
     """Yield a campaign's counted clicks of a period in batches. The engine streams them, so memory is bounded."""
     if unknown := set(columns) - _NAMES:
         raise ValueError(f"a click has no fields {sorted(unknown)}")
-    names = ", ".join(quoted(_RENAMED.get(name, name)) for name in (*ClickRow._fields, *columns))
+    names = ", ".join(_SQL.get(name, quoted(name)) for name in (*ClickRow._fields, *columns))
     query = f"SELECT {names} FROM facts WHERE {_OF_CAMPAIGN}"  # noqa: S608 – the names are ours
     found = reader.execute(query, {"campaign_id": campaign_id, "since": since, "until": until})
     while batch := found.fetchmany(BATCH_ROWS):

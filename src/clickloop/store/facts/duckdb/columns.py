@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from clickloop.click.click import Click
+from clickloop.click.click import Click, Flag
 from clickloop.store.facts.duckdb.corrected import CORRECTED, CORRECTED_MARKS
 
 
@@ -57,14 +57,14 @@ _RENAMED = {"at": "click_at"}
 _OF_CLICKS_ONLY = frozenset({"click_id", "cost_micros", "cost_currency"})
 _NOT_ON_PAGE_EVENTS = _OF_CLICKS_ONLY | {
     # The page event's own.
-    *("target", "flags", "screening", "offer_id", "network_id"),
+    *("target", "flags", "screening", "offer_id", "network_id", "instead_of"),
     # Long, and nothing that reports group by.
-    *("draw", "failed_conditions", "hops", "query", "external_id", "useragent"),
+    *("draw", "failed_conditions", "hops", "query", "external_id", "useragent", "seen"),
 }
 _PAGE_EVENT_TEXTS = ("click_id", "event_id", "kind", "target", "found_by", "flags", "screening")
 _PAGE_EVENT_NUMBERS = (
     *("at", "landing_views", "landing_clicks", "offer_visits", "events", "event_number", "event_micros"),
-    *("button", "offer_id", "network_id", "loaded_ms"),
+    *("button", "offer_id", "network_id", "loaded_ms", "instead_of"),
 )
 
 ALL_COLUMNS = (
@@ -95,17 +95,36 @@ def click_table_names() -> str:
     return ", ".join(quoted(_RENAMED.get(field.name, field.name)) for field in CLICK_FIELDS)
 
 
-def insert_of_clicks() -> str:
-    """Return the INSERT from NDJSON files (``$files``); lines without a click id (trailers) are skipped."""
-    fields = ", ".join(quoted(field.name) for field in CLICK_FIELDS)
+def insert_of_clicks(*, judged: bool) -> str:
+    """Return the INSERT from NDJSON files (``$files``); lines without a click id (trailers) are skipped.
+
+    ``judged``: with changes of lines (``$ids``, ``$uniques``, ``$marks``; NULL: as the line says).
+    """
+    fields = ", ".join(
+        _JUDGED[field.name] if judged and field.name in _JUDGED else f"line.{quoted(field.name)}"
+        for field in CLICK_FIELDS
+    )
     names = click_table_names()
     return (
         f"INSERT INTO facts ({names}, kind, fact_at, currency, clicks) "  # noqa: S608 – names are ours, values are bound
-        f"SELECT {fields}, 'click', \"at\", coalesce(cost_currency, ''), (screening IS NULL)::BIGINT "
+        f"SELECT {fields}, 'click', line.\"at\", coalesce(line.cost_currency, ''), (line.screening IS NULL)::BIGINT "
         # auto_detect would read the file twice, and turn a column of digits into numbers.
         f"FROM read_ndjson($files, columns = {click_structure()}, format = 'newline_delimited', auto_detect = false, "
-        "maximum_object_size = $max_bytes) WHERE click_id IS NOT NULL"
+        f"maximum_object_size = $max_bytes) AS line {_JUDGEMENTS if judged else ''} WHERE line.click_id IS NOT NULL"
     )
+
+
+_JUDGED = {
+    "unique": 'coalesce(judged."unique", line."unique")',
+    "flags": (
+        f"CASE WHEN judged.\"unique\" IS FALSE THEN concat_ws(',', line.flags, '{Flag.RECOGNISED}') ELSE line.flags END"
+    ),
+    "marks": "CASE WHEN judged.marks IS NULL THEN line.marks ELSE nullif(judged.marks, '') END",
+}
+_JUDGEMENTS = (
+    'LEFT JOIN (SELECT unnest($ids::VARCHAR[]) AS click_id, unnest($uniques::BOOLEAN[]) AS "unique", '
+    "unnest($marks::VARCHAR[]) AS marks) AS judged ON judged.click_id = line.click_id"
+)
 
 
 def insert_of_facts() -> str:
@@ -156,7 +175,7 @@ def insert_of_page_events() -> str:
     numbers = ",".join(f'"{name}":"BIGINT"' for name in _PAGE_EVENT_NUMBERS)
     own = (
         *("kind", "event_id", "target", "found_by", "flags", "screening", "landing_clicks", "offer_visits", "events"),
-        *("event_number", "event_micros", "button", "loaded_ms"),
+        *("event_number", "event_micros", "button", "loaded_ms", "instead_of"),
     )
     return (
         f"INSERT INTO facts ({names}, click_at, of_click_id, fact_at, landing_views, offer_id, network_id, "  # noqa: S608 – names are ours

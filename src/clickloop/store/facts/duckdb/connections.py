@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import duckdb
 
-from clickloop.store.facts.facts import FactsError
+from clickloop.store.facts.duckdb.plain_errors import plain_errors
 
 _CHECKPOINT_ROWS = 70_000
 """New rows after which a checkpoint is made. They become a row group. Groups that fit together into one of 122,880 rows are
@@ -31,9 +31,15 @@ class Connections:
         self._writing = threading.Lock()
         self._writer = database.cursor()
         self._new_rows = 0
+        self._rows_loaded = 0
+
+    def rows_loaded(self) -> int:
+        """Return the number of rows added since it was opened."""
+        return self._rows_loaded
 
     def _count_rows(self, added: int) -> None:
         """Make a checkpoint if there are enough new rows and no readers."""
+        self._rows_loaded += added
         self._new_rows += added
         if self._new_rows < _CHECKPOINT_ROWS:
             return
@@ -80,12 +86,3 @@ class Connections:
             yield reader
         finally:
             reader.close()
-
-
-@contextlib.contextmanager
-def plain_errors() -> Iterator[None]:
-    """Raise FactsError for errors of the engine."""
-    try:
-        yield
-    except duckdb.Error as error:
-        raise FactsError(f"the facts could not be read or written: {error}") from error

@@ -1,7 +1,6 @@
 """The facts in DuckDB, in one file beside the ledger. The engine's NDJSON reader loads each segment exactly once."""
 
 import contextlib
-import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Self
@@ -24,20 +23,24 @@ from clickloop.store.facts.duckdb.columns import (
     CLICK_FIELDS,
     click_structure,
     click_table_names,
-    insert_of_clicks,
     quoted,
 )
-from clickloop.store.facts.duckdb.connections import Connections, plain_errors
+from clickloop.store.facts.duckdb.connections import Connections
 from clickloop.store.facts.duckdb.conversions import load_lines
 from clickloop.store.facts.duckdb.corrected import CORRECTED, CORRECTED_MARKS
 from clickloop.store.facts.duckdb.correcting import forget_deleted
 from clickloop.store.facts.duckdb.few_files import few_files
+from clickloop.store.facts.duckdb.inserting_clicks import MAX_CLICK_LINE_BYTES, insert_clicks
+from clickloop.store.facts.duckdb.learning import LearningReader
 from clickloop.store.facts.duckdb.mark_facts import DuckDbMarkFacts
+from clickloop.store.facts.duckdb.offer_visits import OfferVisitCounts
 from clickloop.store.facts.duckdb.opening import open_database
 from clickloop.store.facts.duckdb.outbox_ids import last_outbox_id, taken_ids, write_taken
 from clickloop.store.facts.duckdb.page_events import find_events, known_of, load, waiting_events
+from clickloop.store.facts.duckdb.plain_errors import plain_errors
 from clickloop.store.facts.duckdb.recent import recent_clicks, recent_landing_clicks
 from clickloop.store.facts.duckdb.reports import read_report
+from clickloop.store.facts.duckdb.seen_visitors import delete_seen, find_seen
 from clickloop.store.facts.duckdb.unknown_shares import unknown_shares
 from clickloop.store.facts.duckdb.verifying import verify
 from clickloop.store.facts.facts import (
@@ -47,15 +50,13 @@ from clickloop.store.facts.facts import (
     Verification,
     WaitingPageEvent,
 )
+from clickloop.store.facts.judgements import NO_JUDGEMENTS, Judgements, SeenVisitor
 from clickloop.store.journal.segment import SegmentContents
 
 MEMORY_LIMIT_MB = 128  # a small machine has 1 GB for everything
-MAX_CLICK_LINE_BYTES = 1024 * 1024  # limit of the engine's reader; our lines have a few hundred bytes
 _FORGOTTEN_PER_LOAD = 256  # each DELETE scans the table
 _REFUSALS = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.DataError)
-_GLOB = re.compile(r"[*?\[]")
 
-_INSERT_CLICKS = insert_of_clicks()
 _FIND_CLICKS = (
     f"SELECT {click_table_names().replace(quoted('marks'), CORRECTED_MARKS)} FROM facts "  # noqa: S608 – names are ours
     f"LEFT JOIN {CORRECTED} AS corrected ON click_id = corrected_id "
@@ -66,7 +67,7 @@ _CLICK_NAMES = tuple(field.name for field in CLICK_FIELDS)
 _READ_CLICK = f"SELECT click.* FROM (SELECT from_json($line, '{click_structure().replace(chr(39), chr(34))}') AS click)"  # noqa: S608
 
 
-class DuckDbFacts(Connections):
+class DuckDbFacts(Connections, LearningReader, OfferVisitCounts):
     """Facts in a DuckDB file. One thread loads at a time, any thread reads; readers see whole transactions."""
 
     def __init__(self, database: duckdb.DuckDBPyConnection, spool: Path) -> None:
@@ -86,24 +87,34 @@ class DuckDbFacts(Connections):
         database = open_database(path, memory_limit_mb, threads)
         return cls(database, path.with_name(path.name + ".loading"))
 
-    def load_clicks(self, segments: Sequence[SegmentContents]) -> int:
+    def load_clicks(self, segments: Sequence[SegmentContents], judgements: Judgements = NO_JUDGEMENTS) -> int:
         """Add the clicks of verified segments, in one transaction unless a segment is refused. Skip segments loaded before."""
         with self._writing, plain_errors():
             fresh = self._not_loaded(segments)
             if not fresh:
                 return 0
             try:
-                return self._load_clicks(fresh)
+                return self._load_clicks(fresh, judgements)
             # The engine does not say which of several files it refuses. One by one, all others can be loaded.
             except SegmentRefusedError:
                 if len(fresh) == 1:
                     raise
-            return self._load_one_by_one(fresh)
+            return self._load_one_by_one(fresh, judgements)
 
     def has_loaded(self, name: str) -> bool:
         """Return whether a segment's name is remembered as loaded."""
         with self._writing:
             return name in self._known
+
+    def seen_visitors(self, visitors: Collection[int], since: int, until: int) -> list[SeenVisitor]:
+        """Return the latest unique click of each of these visitors, by campaign and epoch, in a period (Unix milliseconds)."""
+        with plain_errors(), self._reading() as reader:
+            return find_seen(reader, visitors, since, until)
+
+    def forget_visitors(self, before_at: int) -> int:
+        """Delete the visitors seen before that moment (Unix milliseconds). Return the number of rows deleted."""
+        with self._writing, plain_errors(), self._transaction() as writer:
+            return delete_seen(writer, before_at)
 
     def forget_segments(self, names: Collection[str]) -> None:
         """Delete the names with a later load, or on closing."""
@@ -309,10 +320,9 @@ class DuckDbFacts(Connections):
         by_name = {contents.segment.name: contents for contents in segments}
         return [contents for name, contents in by_name.items() if name not in self._known]
 
-    def _load_clicks(self, segments: Sequence[SegmentContents]) -> int:
+    def _load_clicks(self, segments: Sequence[SegmentContents], judgements: Judgements) -> int:
         """Add clicks and the names of their segments in one transaction."""
-        # The engine treats names as glob patterns: a folder with [ or * in its name would match other files or none.
-        files = [_GLOB.sub(r"[\g<0>]", str(path)) for path in few_files(self._spool, segments)]
+        files = few_files(self._spool, segments)
         names = [contents.segment.name for contents in segments]
         expected = sum(contents.count for contents in segments)
         # In batches, since deleting scans the table. A name that stays a little longer does no harm.
@@ -324,12 +334,9 @@ class DuckDbFacts(Connections):
             writer.execute("INSERT INTO loaded_segments SELECT unnest($names::VARCHAR[])", {"names": names})
             writer.execute("UPDATE outbox_taken SET loads = loads + 1")
             try:
-                inserted = writer.execute(
-                    _INSERT_CLICKS, {"files": files, "max_bytes": MAX_CLICK_LINE_BYTES}
-                ).fetchone()
+                added = insert_clicks(writer, files, names, judgements)
             except _REFUSALS as error:
                 raise SegmentRefusedError(names[0], str(error)) from error
-            added = int(inserted[0]) if inserted else 0
             # Compared with the journal's count, since lines that the engine's JSON reader skips would be lost unnoticed.
             if added != expected:
                 raise SegmentRefusedError(names[0], f"{added} clicks found where {expected} were expected")
@@ -339,12 +346,12 @@ class DuckDbFacts(Connections):
         self._count_rows(added)
         return added
 
-    def _load_one_by_one(self, segments: Sequence[SegmentContents]) -> int:
+    def _load_one_by_one(self, segments: Sequence[SegmentContents], judgements: Judgements) -> int:
         """Load each segment in a separate transaction, up to the first that is refused."""
         loaded = 0
         for contents in segments:
             try:
-                loaded += self._load_clicks([contents])
+                loaded += self._load_clicks([contents], judgements)
             except SegmentRefusedError as refusal:
                 raise SegmentRefusedError(refusal.segment_name, refusal.detail, loaded) from refusal
         return loaded

@@ -7,6 +7,7 @@ import duckdb
 
 from clickloop.store.directory import sync_directory
 from clickloop.store.facts.duckdb.columns import ALL_COLUMNS, quoted
+from clickloop.store.facts.duckdb.seen_visitors import COLUMNS_OF_SEEN, CREATE_SEEN
 from clickloop.store.facts.facts import FactsDamagedError, FactsError, FactsInUseError
 from clickloop.store.file_fault import RESTORE_BACKUP, fault_sentence, file_fault
 
@@ -19,6 +20,7 @@ _COLUMNS = {
     "outbox_taken": {"last_id", "loads", "refilled_to"},
     "outbox_skipped": {"first_id", "last_id"},
     "installation": {"id"},
+    "seen_visitors": set(COLUMNS_OF_SEEN),
     "waiting_page_events": {"event_id", "click_id", "first_look_at", "line"},
     "corrected_clicks": {"click_id", "marks"},
     "mark_batches": {"job_id", "batch", "last_click_id", "judged", "changed"},
@@ -95,6 +97,7 @@ def _create_tables(database: duckdb.DuckDBPyConnection) -> None:
         "first_look_at BIGINT NOT NULL, line VARCHAR NOT NULL)"
     )
     _create_mark_tables(database)
+    database.execute(CREATE_SEEN)
     database.execute("COMMIT")
 
 

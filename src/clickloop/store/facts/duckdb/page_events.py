@@ -23,7 +23,7 @@ SELECT DISTINCT event_id FROM facts WHERE event_id = ANY($event_ids) AND landing
 UNION ALL SELECT event_id FROM waiting_page_events WHERE event_id = ANY($event_ids)
 """  # noqa: S608 – names are ours, values are bound
 _FIND = f"""
-SELECT of_click_id, event_id, fact_at, kind, button, offer_id, network_id, target, found_by, flags, screening, loaded_ms,
+SELECT of_click_id, event_id, fact_at, kind, button, offer_id, network_id, target, found_by, flags, screening, loaded_ms, instead_of,
        event_number, event_micros
 FROM facts WHERE landing_views IS NOT NULL AND correction IS NULL AND {_OF_CLICKS} AND ($kind = '' OR kind = $kind)
 QUALIFY row_number() OVER (PARTITION BY of_click_id ORDER BY fact_at DESC, event_id DESC) <= $most
@@ -124,7 +124,7 @@ def _event_of(line: str) -> PageEvent:
 
 _NAMES = (
     *("click_id", "event_id", "at", "kind", "button", "offer_id", "network_id", "target", "found_by", "flags"),
-    *("screening", "loaded_ms"),
+    *("screening", "loaded_ms", "instead_of"),
 )
 
 

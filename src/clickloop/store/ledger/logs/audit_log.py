@@ -32,6 +32,7 @@ class Action(enum.StrEnum):
     CANCELLED = "cancelled"
     RESENT = "resent"
     RERUN = "rerun"
+    UNDONE = "undone"
     SECRETS_SHOWN = "secrets_shown"
     UPLOADED = "uploaded"
     EXPORTED = "exported"

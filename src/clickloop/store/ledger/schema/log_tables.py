@@ -148,6 +148,15 @@ Index(
     postgresql_where=text("flags <> ''"),
 )
 
+Index(  # has every column that counting towards an offer's cap compares
+    "ix_conversions_cap",
+    conversions.c.offer_id,
+    conversions.c.converted_at,
+    conversions.c.counts_as,
+    conversions.c.status_key,
+    conversions.c.test,
+)
+
 conversion_changes = Table(
     "conversion_changes",
     metadata,

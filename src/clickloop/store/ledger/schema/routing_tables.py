@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 from clickloop.store.ledger.schema.metadata import metadata, number_column
@@ -110,10 +111,17 @@ cap_spans = Table(  # when the caps of offers were reached, and until when
     Column("offer_id", Integer, nullable=False),
     Column("cap", JSON, nullable=False),  # the setup.offer_cap.OfferCap that was reached
     Column("instead_id", Integer, nullable=False, server_default="0"),  # where visitors went; 0: out of the rotation
-    Column("counted", BigInteger, nullable=False),  # when it was reached, or last looked at
+    Column("counted", BigInteger, nullable=False),  # when it was reached
     Column("reached_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
     Index("ix_cap_spans_offer_id", "offer_id", "reached_at"),
+    Index(  # a cap is reached once at a time
+        "ix_cap_spans_open",
+        "offer_id",
+        unique=True,
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
 )
 
 learned_weights = Table(  # the evidence behind learned weights

@@ -169,15 +169,31 @@ def _lists(tx: Connection, list_ids: Collection[int] | None = None) -> list[Cata
 
 
 def _offers(tx: Connection, offer_ids: Collection[int] | None = None) -> list[CatalogOffer]:
+    columns = (offers.c.id, offers.c.name, offers.c.url, offers.c.network_id, offers.c.cap)
     query = (
-        select(offers.c.id, offers.c.name, offers.c.url, offers.c.network_id, networks.c.name.label("network_name"))
+        select(*columns, networks.c.name.label("network_name"))
         .join(networks, networks.c.id == offers.c.network_id, isouter=True)
         .where(offers.c.archived_at.is_(None))
     )
     if offer_ids is not None:
         query = query.where(offers.c.id.in_(offer_ids))
-    found = tx.execute(query)
-    return [CatalogOffer(row.id, row.name, row.url, row.network_id or 0, row.network_name or "") for row in found]
+    found = [
+        CatalogOffer(
+            row.id,
+            row.name,
+            row.url,
+            row.network_id or 0,
+            row.network_name or "",
+            (row.cap or {}).get("then_offer_id") or 0,
+        )
+        for row in tx.execute(query)
+    ]
+    if offer_ids is not None:
+        # Those that caps send visitors to, which no flow names.
+        known = {*offer_ids, *(offer.id for offer in found)}
+        missing = {offer.alternative_id for offer in found if offer.alternative_id} - known
+        found += _offers(tx, missing) if missing else []
+    return found
 
 
 def _rows(tx: Connection, source_ids: Collection[int] | None = None) -> dict[int, list[CatalogRow]]:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Text, and_, cast, delete, func, insert, literal, select, update
 
-from clickloop.setup.flow import FlowParts, FlowReferences
+from clickloop.setup.flow import FlowParts, FlowReferences, Path
 from clickloop.setup.shared_flow import SharedFlow
 from clickloop.store.ledger.records import RecordTable
 from clickloop.store.ledger.schema.tables import campaigns, flow_parts, flow_references, flow_versions, flows
@@ -76,6 +76,18 @@ def parts_in_force(tx: Connection, campaign_id: int) -> FlowParts | None:
     return None if text is None else parts_of(text)
 
 
+def learning_flows(tx: Connection) -> list[FlowParts]:
+    """Return the flows of live campaigns and live shared flows that have a path that learns."""
+    text = cast(flows.c.parts, Text)
+    query = (
+        select(text)
+        .outerjoin(campaigns, campaigns.c.id == flows.c.campaign_id)
+        # As text: few flows learn, and the others need not be decoded every minute.
+        .where(flows.c.archived_at.is_(None), campaigns.c.archived_at.is_(None), text.contains('"learning": {'))
+    )
+    return [parts_of(row) for row in tx.scalars(query)]
+
+
 def flow_version(tx: Connection, flow_id: int, version: int) -> FlowParts | None:
     """Return a flow as it was at a version, or None."""
     query = select(cast(flow_versions.c.parts, Text)).where(
@@ -126,6 +138,17 @@ def parts_of_flow(tx: Connection, flow_id: int) -> list[NamedPart]:
     """Return the present and removed rules and paths of a flow."""
     rows = tx.execute(select(flow_parts).where(flow_parts.c.flow_id == flow_id))
     return [NamedPart(row.id, row.kind, row.name, row.archived_at is not None) for row in rows]
+
+
+def find_path(tx: Connection, path_id: int) -> Path | None:
+    """Return a path of a live flow, or None."""
+    query = (
+        select(cast(flows.c.parts, Text))
+        .join(flow_parts, flow_parts.c.flow_id == flows.c.id)
+        .where(flow_parts.c.id == path_id, flow_parts.c.kind == "path", flows.c.archived_at.is_(None))
+    )
+    text = tx.scalar(query)
+    return None if text is None else next((path for _, path in parts_of(text).paths() if path.id == path_id), None)
 
 
 def part_names(tx: Connection, part_ids: Collection[int]) -> dict[int, str]:

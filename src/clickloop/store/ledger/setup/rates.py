@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select
 
 from clickloop.report.query import ExchangeRate
 from clickloop.store.ledger.schema.tables import rates
@@ -21,6 +21,22 @@ def rates_into(tx: Connection, currency: str) -> tuple[ExchangeRate, ...]:
     """Return all rates into a currency."""
     query = select(rates.c.currency, rates.c.day, rates.c.rate_e12).where(rates.c.to_currency == currency)
     return tuple(ExchangeRate(*row) for row in tx.execute(query))
+
+
+def latest_rates(tx: Connection, currency: str, day: int) -> dict[str, int]:
+    """Return the rate in force on a day from each currency into this one, in trillionths."""
+    newest = (
+        select(rates.c.currency, func.max(rates.c.day).label("day"))
+        .where(rates.c.to_currency == currency, rates.c.day <= day)
+        .group_by(rates.c.currency)
+        .subquery()
+    )
+    query = (
+        select(rates.c.currency, rates.c.rate_e12)
+        .join(newest, and_(newest.c.currency == rates.c.currency, newest.c.day == rates.c.day))
+        .where(rates.c.to_currency == currency)
+    )
+    return {row.currency: row.rate_e12 for row in tx.execute(query)}
 
 
 def rates_after(

@@ -78,6 +78,10 @@ class RedirectView(msgspec.Struct, kw_only=True):
     recorded: Annotated[bool, Meta(description="true if this is where the visitor of a recorded click went.")]
     chances: list[OfferChanceView]
     left_out: list[LeftOutView]
+    cap: Annotated[str, Meta(description="Why it is not the path's own offer: its cap is reached. Empty otherwise.")]
+    returning: Annotated[
+        str, Meta(description="What the chances leave out, if the campaign has bind or rotation. Otherwise empty.")
+    ]
     macros: list[MacroValueView]
     left_untouched: Annotated[list[str], Meta(description=NOT_A_MACRO)]
 

@@ -30,6 +30,7 @@ from clickloop.setup.campaign import (
     base_of,
     campaign_link,
     changed_campaign,
+    with_uniqueness_reset,
 )
 from clickloop.setup.flow import references_of
 from clickloop.setup.money_text import money_text
@@ -138,6 +139,11 @@ def clone_campaign(context: Context, number: Id, data: JSONBody[CampaignCloning]
     return CAMPAIGNS.answer(context, saving.clone(context, number, data.name, CAMPAIGNS.logged(context)))
 
 
+def reset_uniqueness(context: Context, number: Id) -> CampaignView:
+    """Reset a campaign's uniqueness: every visitor's next click on it is unique. Clicks recorded before stay as they are."""
+    return CAMPAIGNS.change(context, number, lambda _tx, campaign: with_uniqueness_reset(campaign))
+
+
 def read_codes(context: Context, number: Id) -> CampaignCodes:
     """Return the link for the source, and the code for the networks and their thank-you pages."""
     with context.ledger.read() as tx:
@@ -202,6 +208,12 @@ router = Router(
             restore=restore_campaign,
         ),
         post("/{number:int}/clone", sync_to_thread=True, summary="Clone a campaign")(clone_campaign),
+        post(
+            "/{number:int}/reset-uniqueness",
+            status_code=200,
+            sync_to_thread=True,
+            summary="Reset a campaign's uniqueness",
+        )(reset_uniqueness),
         get("/{number:int}/codes", sync_to_thread=True, summary="Get a campaign's links and code")(read_codes),
     ],
     tags=["Campaigns"],

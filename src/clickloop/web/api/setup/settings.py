@@ -15,10 +15,13 @@ from clickloop.setup.instance_change import (
     Currency,
     Domains,
     FallbackUrl,
+    IpLists,
     KeepDays,
+    MarkSettings,
     PublicUrl,
     SettingsUpdate,
     Storage,
+    UserAgentLists,
     Zone,
 )
 from clickloop.setup.record import Versioned
@@ -43,6 +46,9 @@ class SettingsView(Versioned, frozen=True, kw_only=True):
     click_keep_days: KeepDays
     ip_storage: Storage
     click_id_parameters: ClickIdParameters
+    marks: MarkSettings
+    ip_lists: IpLists
+    useragent_lists: UserAgentLists
     saved: Annotated[
         list[str],
         Meta(

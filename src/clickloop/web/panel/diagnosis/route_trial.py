@@ -10,13 +10,16 @@ from clickloop.diagnosis.condition_phrases import DEVICES
 from clickloop.diagnosis.route.views import RouteView
 from clickloop.diagnosis.route.visitor_input import RouteBody
 from clickloop.setup.fault import FieldFault, InvalidInputError
-from clickloop.setup.flow import FlowParts
+from clickloop.setup.flow import FlowParts, part_labels, references_of
 from clickloop.setup.reading import read_input
+from clickloop.setup.returning import Bind, Rotation
 from clickloop.setup.source_rows import FixedRow
+from clickloop.store.ledger.setup.names import RecordKind
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis.routes import route_of_visitor
 from clickloop.web.api.paging import Id
 from clickloop.web.api.setup.campaigns import CampaignView, read_campaign
+from clickloop.web.api.setup.flows import read_flow
 from clickloop.web.api.setup.traffic_sources import read_source
 from clickloop.web.panel.frame.auth_guard import NEEDS
 from clickloop.web.panel.frame.form import Form, FormParameter
@@ -33,6 +36,7 @@ from clickloop.web.panel.routing.flow_editing import (
     carried_text,
     submitted_flow,
 )
+from clickloop.web.panel.setup.setup_choices import names
 
 EDITED = "flow_shown"
 """The field of the editor's form, from which one comes here with a flow that is not saved."""
@@ -114,6 +118,7 @@ def _show(
         "at": submitted.get("at", ""),
         "zone": submitted.get("zone", "") or viewer.zone.key,
         "draw": submitted.get("draw", ""),
+        "previous": submitted.get("previous") or {},
     }
     return page(
         viewer,
@@ -125,7 +130,32 @@ def _show(
         devices=[(name, name) for name in DEVICES],
         connections=[(name, name) for name in sorted(set(CONNECTIONS.values()))],
         more=_MORE,
+        seen_before=_seen_before(context, campaign, flow),
         route=route,
+    )
+
+
+class _SeenBefore(msgspec.Struct):
+    """What a visitor may have seen: pairs of id and name."""
+
+    paths: list[tuple[int, str]]
+    landings: list[tuple[int, str]]
+    offers: list[tuple[int, str]]
+
+
+def _seen_before(context: ApiContext, campaign: CampaignView, edited: FlowParts | None) -> _SeenBefore | None:
+    """Return what a visitor may have seen on the campaign's flow; None if the campaign treats returning visitors like others."""
+    if campaign.bind is Bind.NONE and campaign.rotation is Rotation.RANDOM:
+        return None
+    parts = edited or campaign.flow
+    if edited is None and campaign.flow_id is not None:
+        shared = read_flow(context, campaign.flow_id)
+        parts = FlowParts(rules=shared.rules, default_paths=shared.default_paths)
+    labels, used = part_labels(parts), references_of(parts)
+    return _SeenBefore(
+        [(path.id, labels[path.id]) for _, path in parts.paths() if path.id],
+        sorted(names(context, RecordKind.LANDING, used.landings).items()),
+        sorted(names(context, RecordKind.OFFER, used.offers).items()),
     )
 
 

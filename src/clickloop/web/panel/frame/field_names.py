@@ -5,6 +5,8 @@ import re
 _NAMES = {
     "addresses": "Allowed IP addresses",
     "again": "Repeated password",
+    "cap.amount": "Cap",
+    "cap.then_offer_id": "Cap, then to",
     "click_id": "Click ID",
     "click_id_parameter": "Click ID parameter",
     "click_keep_days": "Keep clicks for",
@@ -21,6 +23,8 @@ _NAMES = {
     "domains": "Additional domains",
     "fallback_url": "Fallback URL",
     "ip_storage": "Visitors’ IP addresses",
+    "ip_lists": "Listed IP",
+    "useragent_lists": "Listed user agent",
     "network_id": "Network",
     "notices": "Incoming postbacks",
     "flow_id": "Shared flow",
@@ -44,6 +48,8 @@ _NAMES = {
     "source_rules_off": "Source’s postbacks off",
     "test_only": "Accept conversions of test clicks only",
     "txid": "Transaction ID",
+    "unique_by": "Counting clicks on",
+    "unique_within_seconds": "A visitor is unique once per",
     "url": "Offer URL",
     "waits_seconds": "Retry delays",
 }

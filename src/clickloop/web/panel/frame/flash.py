@@ -16,6 +16,7 @@ class FlashMessage(Explained):
     COPIED = "copied", "Copied. This is the copy: edit it, then save."
     PAUSED = "paused", "Paused."
     RESUMED = "resumed", "Resumed."
+    UNIQUENESS_RESET = "uniqueness_reset", "Uniqueness reset. Every visitor’s next click will be unique."
     CONVERTED = "converted", "Conversion registered."
     RESENT = "resent", "Sent again. This page shows the result."
     CANCELLED = "cancelled", "Cancelled. It will not be sent."

@@ -38,6 +38,7 @@ NAVIGATION: tuple[Section, ...] = (
             Entry("/panel/networks", "Networks"),
             Entry("/panel/traffic-sources", "Traffic sources"),
             Entry("/panel/lists", "Lists"),
+            Entry("/panel/marks", "Marks"),
             Entry("/panel/postback-rules", "Postback rules"),
         ),
     ),

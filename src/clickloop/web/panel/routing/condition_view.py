@@ -18,6 +18,7 @@ from clickloop.setup.condition import (
     comparison_of,
     hours_in,
 )
+from clickloop.setup.mark import Mark, MarkMoment, mark_name
 from clickloop.web.panel.routing.flow_draft import ConditionDraft
 from clickloop.web.panel.routing.flow_steps import operators_of
 
@@ -28,13 +29,14 @@ _CHOICES: dict[str, Mapping[str, str]] = {
     "continent": CONTINENTS,
     "unique": {"yes": "unique visit", "no": "repeat visit"},
     "ip_version": {"4": "IPv4", "6": "IPv6"},
+    "mark": {mark.value: mark_name(mark) for mark in Mark if mark.moment is MarkMoment.REQUEST},
 }
 """Values of fields that have few, with their labels."""
 _GROUPS = (
     ("Place", ("country", "region", "city", "continent", "isp", "asn", "connection")),
     ("Device", ("device", "os", "os_version", "browser", "browser_version", "brand", "model", "language")),
     ("Time", ("schedule", "date")),
-    ("Visitor", ("unique", "visit_number", "referrer", "useragent", "ip", "ip_version")),
+    ("Visitor", ("unique", "visit_number", "referrer", "useragent", "ip", "ip_version", "mark")),
 )
 _HELP = {
     "country": "Names or two-letter codes, separated by commas.",
@@ -50,6 +52,7 @@ _HELP = {
     "language": "Such as en, pt-br; en stands for en-us, too.",
     "ip": "Addresses or networks, such as 203.0.113.0/24.",
     "visit_number": "Whole numbers, such as 1.",
+    "mark": "Only marks that are given before the redirect and are on for the campaign.",
 }
 _OPERATORS = {
     Operator.IN: "is",

@@ -6,9 +6,11 @@ import msgspec
 from msgspec.structs import replace
 
 from clickloop.setup.flow import FlowParts, LandingShare, OfferShare, Path, PathTarget, Rule
+from clickloop.setup.learning import Learning
 from clickloop.web.panel.setup.setup_choices import number_of
 
 DEFAULT_WEIGHT = "100"
+_LEARNING = Learning()
 WITH_OFFERS = (PathTarget.OFFER, PathTarget.LANDING_AND_OFFER)
 
 
@@ -33,6 +35,13 @@ class PathDraft(msgspec.Struct, frozen=True, kw_only=True):
     campaign_id: str = ""
     redirect: str = ""
     pass_query: str = ""
+    goal: str = ""
+    """What it learns towards; empty: its weights are fixed."""
+    window_hours: str = str(_LEARNING.window_hours)
+    least_share: str = str(_LEARNING.least_share)
+    delay_hours: str = ""
+    """Empty: learned from the conversions."""
+    is_frozen: bool = False
 
 
 class ConditionDraft(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +114,13 @@ def _path_draft(path: Path) -> PathDraft:
         campaign_id="" if path.campaign_id is None else str(path.campaign_id),
         redirect=path.redirect or "",
         pass_query=path.pass_query or "",
+        goal="" if path.learning is None else path.learning.goal,
+        window_hours=str((path.learning or _LEARNING).window_hours),
+        least_share=str((path.learning or _LEARNING).least_share),
+        delay_hours=""
+        if path.learning is None or path.learning.delay_hours is None
+        else str(path.learning.delay_hours),
+        is_frozen=path.learning is not None and path.learning.frozen,
     )
 
 
@@ -125,6 +141,7 @@ def _filled_paths(paths: tuple[PathDraft, ...]) -> tuple[PathDraft, ...]:
             offers=tuple(one for one in path.offers if one.number and path.target in WITH_OFFERS),
             url=path.url if path.target == PathTarget.URL else "",
             campaign_id=path.campaign_id if path.target == PathTarget.CAMPAIGN else "",
+            goal=path.goal if path.target in WITH_OFFERS else "",
         )
         for path in paths
     )
@@ -163,6 +180,17 @@ def path_tree(path: PathDraft) -> dict[str, Any]:
         "campaign_id": _number(path.campaign_id, None),
         "redirect": path.redirect or None,
         "pass_query": path.pass_query or None,
+        "learning": _learning_tree(path) if path.goal else None,
+    }
+
+
+def _learning_tree(path: PathDraft) -> dict[str, Any]:
+    return {
+        "goal": path.goal,
+        "window_hours": _number(path.window_hours, _LEARNING.window_hours),
+        "least_share": _number(path.least_share, _LEARNING.least_share),
+        "delay_hours": _number(path.delay_hours, None),
+        "frozen": path.is_frozen,
     }
 
 
@@ -198,7 +226,7 @@ def field_count(rule: RuleDraft) -> int:
 
 def path_field_count(paths: tuple[PathDraft, ...]) -> int:
     """Return about how many form fields open paths have."""
-    return sum(10 + 2 * (len(path.offers) + len(path.landings)) for path in paths)
+    return sum(15 + 2 * (len(path.offers) + len(path.landings)) for path in paths)
 
 
 def weight_count(paths: tuple[PathDraft, ...]) -> int:

@@ -134,6 +134,11 @@ def _path(node: Node) -> PathDraft:
         campaign_id=_text(node.get("campaign_id")).strip(),
         redirect=_text(node.get("redirect")),
         pass_query=_text(node.get("pass_query")),
+        goal=_text(node.get("goal")),
+        window_hours=_text(node.get("window_hours")).strip() or PathDraft().window_hours,
+        least_share=_text(node.get("least_share")).strip() or PathDraft().least_share,
+        delay_hours=_text(node.get("delay_hours")).strip(),
+        is_frozen=bool(_text(node.get("frozen"))),
     )
 
 

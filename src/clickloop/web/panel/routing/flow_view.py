@@ -9,7 +9,9 @@ from clickloop.click.country import COUNTRIES
 from clickloop.clock import DAY_MS
 from clickloop.diagnosis.condition_phrases import FlowNames
 from clickloop.diagnosis.flow_sentences import paths_phrase, percent, rule_sentences
+from clickloop.diagnosis.route.learned import PathWeightsView
 from clickloop.setup.flow import Path, PathTarget, Rule
+from clickloop.setup.learning import ItemKind
 from clickloop.setup.redirect import PassQuery, RedirectMode
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.ledger.setup.names import RecordKind
@@ -28,6 +30,13 @@ from clickloop.web.panel.routing.flow_draft import (
 )
 from clickloop.web.panel.routing.flow_form import packed_paths, packed_rule
 from clickloop.web.panel.routing.flow_steps import anchor_of, focus_of, step_of
+from clickloop.web.panel.routing.learned_shares import (
+    LANDING_GOALS,
+    LEARNING_GOALS,
+    Weights,
+    learned_percents,
+    learned_weights,
+)
 from clickloop.web.panel.setup.setup_choices import MAX_CHOICES, Choices, choices, number_of, zone_choices
 
 T = TypeVar("T")
@@ -70,6 +79,8 @@ class ShareView(msgspec.Struct, frozen=True):
     draft: ShareDraft
     name: str
     share: str
+    learned: str = ""
+    """The learned weight in force, as a share; empty: the user's is."""
 
 
 class PathView(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +96,8 @@ class PathView(msgspec.Struct, frozen=True, kw_only=True):
     offers: tuple[ShareView, ...]
     destination: str
     """Where a closed one without weights leads."""
+    weights: PathWeightsView | None
+    """What it has learned; None: it does not learn, or is new."""
 
 
 class RuleEditorView(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +137,8 @@ class FlowEditorView(msgspec.Struct, frozen=True, kw_only=True):
     targets: tuple[tuple[str, str], ...] = TARGETS
     redirects: tuple[tuple[str, str], ...] = REDIRECTS
     passing: tuple[tuple[str, str], ...] = PASSING
+    goals: tuple[tuple[str, str], ...] = LEARNING_GOALS
+    landing_goals: tuple[tuple[str, str], ...] = LANDING_GOALS
     countries: tuple[tuple[str, str], ...] = COUNTRIES
     zones: tuple[str, ...] = ()
 
@@ -154,23 +169,24 @@ def flow_view(
         lists=dict(lists),
         parameters=owner.parameters,
     )
+    weights = learned_weights(context, paths)
     shares = _unknown_shares(context, owner.campaign_ids, {one.field for one in conditions})
     open_parts = _open_parts(draft, opens_all=opens_all)
     weighted = _weighted_parts(draft)
     rules = tuple(
         _rule_view(
-            rule,
+            draft,
             number,
             known,
             owner,
             shares,
+            weights,
             is_open=number in open_parts,
             shows_weights=number in weighted,
-            draft=draft,
         )
-        for number, rule in enumerate(draft.rules)
+        for number in range(len(draft.rules))
     )
-    default = _default_view(draft, known, owner, is_open=None in open_parts, shows_weights=None in weighted)
+    default = _default_view(draft, known, owner, weights, is_open=None in open_parts, shows_weights=None in weighted)
     rows = sum(
         len(path.offers) + len(path.landings) for rule in (*rules, default) if rule.is_open for path in rule.paths
     )
@@ -229,16 +245,17 @@ def _fitting(wanted: list[tuple[int | None, int]], most: int) -> set[int | None]
 
 
 def _rule_view(
-    rule: RuleDraft,
+    draft: FlowDraft,
     number: int,
     known: FlowNames,
     owner: FlowOwner,
     shares: Mapping[str, float],
+    weights: Weights,
     *,
     is_open: bool,
     shows_weights: bool,
-    draft: FlowDraft,
 ) -> RuleEditorView:
+    rule, further = draft.rules[number], draft.rules[number + 1 :]
     at, place = f"{owner.prefix}rules[{number}]", f"rules[{number}]"
     return RuleEditorView(
         at=at,
@@ -246,7 +263,7 @@ def _rule_view(
         anchor=anchor_of(place),
         number=number,
         draft=rule,
-        sentence=_sentence(rule, known, is_last=not any(one.is_active for one in draft.rules[number + 1 :])),
+        sentence=_sentence(rule, known, is_last=not any(one.is_active for one in further)),
         is_open=is_open,
         is_too_large=field_count(rule) > MAX_OPEN_FIELDS,
         shows_weights=shows_weights,
@@ -257,12 +274,12 @@ def _rule_view(
         )
         if is_open
         else (),
-        paths=_path_views(f"{at}.paths", f"{place}.paths", rule.paths, known, is_open=is_open),
+        paths=_path_views(f"{at}.paths", f"{place}.paths", rule.paths, known, weights, is_open=is_open),
     )
 
 
 def _default_view(
-    draft: FlowDraft, known: FlowNames, owner: FlowOwner, *, is_open: bool, shows_weights: bool
+    draft: FlowDraft, known: FlowNames, owner: FlowOwner, weights: Weights, *, is_open: bool, shows_weights: bool
 ) -> RuleEditorView:
     rule = RuleDraft(paths=draft.default_paths)
     at = f"{owner.prefix}default_paths"
@@ -279,7 +296,7 @@ def _default_view(
         shows_weights=shows_weights,
         packed="" if is_open else packed_paths(draft.default_paths),
         conditions=(),
-        paths=_path_views(at, "default_paths", draft.default_paths, known, is_open=is_open),
+        paths=_path_views(at, "default_paths", draft.default_paths, known, weights, is_open=is_open),
     )
 
 
@@ -301,7 +318,7 @@ def _converted(tree: object, kind: type[T]) -> T | None:
 
 
 def _path_views(
-    at: str, place: str, paths: Sequence[PathDraft], known: FlowNames, *, is_open: bool
+    at: str, place: str, paths: Sequence[PathDraft], known: FlowNames, weights: Weights, *, is_open: bool
 ) -> tuple[PathView, ...]:
     shares = shares_of([path.weight if path.is_active else "0" for path in paths])
     return tuple(
@@ -313,18 +330,31 @@ def _path_views(
             draft=path,
             share=shares[number],
             landings=_share_views(
-                f"{at}[{number}].landings", f"{place}[{number}].landings", path.landings, known.landings
+                f"{at}[{number}].landings",
+                f"{place}[{number}].landings",
+                path.landings,
+                known.landings,
+                learned_percents(weights, path, ItemKind.LANDINGS),
             )
             if path.target == PathTarget.LANDING_AND_OFFER or is_open
             else (),
-            offers=_share_views(f"{at}[{number}].offers", f"{place}[{number}].offers", path.offers, known.offers),
+            offers=_share_views(
+                f"{at}[{number}].offers",
+                f"{place}[{number}].offers",
+                path.offers,
+                known.offers,
+                learned_percents(weights, path, ItemKind.OFFERS),
+            ),
             destination=_destination(path, known),
+            weights=weights.get(number_of(path.id) or 0) if path.goal else None,
         )
         for number, path in enumerate(paths)
     )
 
 
-def _share_views(at: str, place: str, shares: Sequence[ShareDraft], known: Mapping[int, str]) -> tuple[ShareView, ...]:
+def _share_views(
+    at: str, place: str, shares: Sequence[ShareDraft], known: Mapping[int, str], learned: Mapping[int, str]
+) -> tuple[ShareView, ...]:
     shown = shares_of([one.weight if one.number else "0" for one in shares])
     return tuple(
         ShareView(
@@ -333,6 +363,7 @@ def _share_views(at: str, place: str, shares: Sequence[ShareDraft], known: Mappi
             one,
             known.get(number_of(one.number) or 0, one.number),
             shown[number],
+            learned.get(number_of(one.number) or 0, ""),
         )
         for number, one in enumerate(shares)
     )

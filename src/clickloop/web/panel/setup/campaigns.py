@@ -16,6 +16,7 @@ from clickloop.report.query import Dimension
 from clickloop.setup.campaign import Campaign, CampaignChange, CampaignFilter, ClickCost, NewCampaign
 from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.setup.flow import FlowParts, PathTarget
+from clickloop.setup.returning import Bind, Rotation, UniqueBy
 from clickloop.store.ledger.setup.names import RecordKind
 from clickloop.web.api.all_faults import save_or_report_faults
 from clickloop.web.api.context import ApiContext, Context
@@ -61,6 +62,24 @@ COST_MODELS = (
     (ClickCost.PER_THOUSAND.value, "Fixed, per thousand clicks"),
     (ClickCost.NONE.value, "None"),
 )
+
+UNIQUE_WITHIN = (
+    ("3600", "An hour"),
+    ("86400", "A day"),
+    ("604800", "7 days"),
+    ("2592000", "30 days"),
+    ("0", "For ever"),
+)
+UNIQUE_BY = ((UniqueBy.CAMPAIGN.value, "This campaign only"), (UniqueBy.INSTANCE.value, "All campaigns"))
+
+
+BINDS = (
+    (Bind.NONE.value, "Nothing: they are split like first visitors"),
+    (Bind.PATH.value, "The same path"),
+    (Bind.LANDING.value, "The same path and landing"),
+    (Bind.OFFER.value, "The same path, landing and offer"),
+)
+ROTATIONS = ((Rotation.RANDOM.value, "By weight"), (Rotation.UNSEEN.value, "By weight, unseen first"))
 
 
 class _ListFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,6 +185,15 @@ def resume(viewer: CurrentViewer, context: Context, record_id: Id) -> PageRespon
     return _activate(viewer, context, record_id, active=True)
 
 
+def reset_uniqueness(viewer: CurrentViewer, context: Context, record_id: Id) -> PageResponse:
+    """Reset a campaign's uniqueness."""
+    try:
+        api.reset_uniqueness(context, record_id)
+    except InvalidInputError as error:
+        return PAGES.show(viewer, context, record_id, error.faults)
+    return viewer.go(f"{PATH}/{record_id}", FlashMessage.UNIQUENESS_RESET)
+
+
 def _activate(viewer: Viewer, context: ApiContext, number: int, *, active: bool) -> PageResponse:
     try:
         api.change_campaign(context, number, CampaignChange(active=active))
@@ -207,6 +235,10 @@ def _editor(
         seen=seen_version(context, tree, view, _BLANK),
         blank_rows=blank_rows,
         cost_models=COST_MODELS,
+        binds=BINDS,
+        rotations=ROTATIONS,
+        unique_within=_windows(tree["unique_within_seconds"]),
+        unique_by=UNIQUE_BY,
         sources=sources,
         source=_source(context, source_id, dict(sources)),
         has_flow=view is not None and (view.flow_id is not None or len(view.flow.default_paths) > 1),
@@ -221,6 +253,12 @@ def _editor(
         figures=figures_today(context, viewer, Dimension.CAMPAIGN, [view.id]).get(view.id) if view else None,
         currency=context.currency,
     )
+
+
+def _windows(seconds: Any) -> tuple[tuple[str, str], ...]:
+    """Return the choices of ``unique_within_seconds``, with the value in force if it is none of them."""
+    value = str(seconds)
+    return UNIQUE_WITHIN if value in dict(UNIQUE_WITHIN) else (*UNIQUE_WITHIN, (value, f"{value} seconds"))
 
 
 def is_simple_flow(parts: FlowParts) -> bool:
@@ -319,5 +357,6 @@ routes = [
     post("/campaigns/{record_id:int}/clone", sync_to_thread=True)(clone),
     post("/campaigns/{record_id:int}/pause", sync_to_thread=True)(pause),
     post("/campaigns/{record_id:int}/resume", sync_to_thread=True)(resume),
+    post("/campaigns/{record_id:int}/reset-uniqueness", sync_to_thread=True)(reset_uniqueness),
     *PAGES.routes(),
 ]

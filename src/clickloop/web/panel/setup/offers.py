@@ -8,9 +8,11 @@ from clickloop.macro import parse
 from clickloop.money import CURRENCIES
 from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.setup.offer import NewOffer, Offer, OfferChange
+from clickloop.setup.offer_cap import cap_words
 from clickloop.store.ledger.setup.names import RecordKind
 from clickloop.web.api.all_faults import save_or_report_faults
 from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.diagnosis.offer_caps import reached_caps, read_cap
 from clickloop.web.api.paging import Archived, Cursor, Id, Tag, Words
 from clickloop.web.api.setup import offers as api
 from clickloop.web.api.setup.networks import OfferLink, fill_offer_url, read_network
@@ -30,8 +32,10 @@ from clickloop.web.panel.setup.setup_choices import (
     names,
     number_of,
     only,
+    status_choices,
     tags_of,
     tags_to_choose,
+    zone_choices,
 )
 
 PATH = "/panel/offers"
@@ -61,6 +65,8 @@ def show_list(
         tags=tags_to_choose(context, RecordKind.OFFER),
         networks=choices(context, RecordKind.NETWORK, [number]),
         network_names=names(context, RecordKind.NETWORK, [one.network_id for one in found.items]),
+        caps={one.id: cap_words(one.cap) for one in found.items if one.cap is not None},
+        reached=reached_caps(context, [one.id for one in found.items if one.cap is not None]),
     )
 
 
@@ -145,9 +151,23 @@ def _editor(
         groups=offered(SourceRows(without_base=context.empty_macros()), at_click=True),
         currency=context.currency,
         currencies=sorted(CURRENCIES),
+        **_cap_fields(context, tree, view),
         next_step=next_step(context, viewer),
         walkthrough=None if view else walkthrough_at(context, viewer, RecordKind.OFFER),
     )
+
+
+def _cap_fields(context: ApiContext, tree: dict[str, Any], view: api.OfferView | None) -> dict[str, Any]:
+    """Return the cap's state, and what its fields offer to choose from."""
+    chosen = number_of((tree["cap"] or {}).get("then_offer_id"))
+    own_id = 0 if view is None else view.id
+    return {
+        "cap": None if view is None else read_cap(context, view.id),
+        "statuses": status_choices(context),
+        "zones": zone_choices(),
+        "zone": context.instance.time_zone,
+        "alternatives": [one for one in choices(context, RecordKind.OFFER, [chosen]) if one[0] != own_id],
+    }
 
 
 _BLANK: dict[str, Any] = {
@@ -164,10 +184,11 @@ def _tree(view: api.OfferView) -> dict[str, Any]:
 
 
 def _submitted(form: Form) -> dict[str, Any]:
-    """Return the fields whose form differs from the API's: URL (without line ends), payout and tags."""
+    """Return the fields whose form differs from the API's: URL (without line ends), payout, tags, and a cap without an amount."""
     amount = form.text("payout.amount")
     fixed = form.text("payout_kind") == "fixed"
-    return {
+    no_cap = {"cap": None} if form.has("cap.amount") and not form.text("cap.amount") else {}
+    return no_cap | {
         "url": form.text("url"),
         "payout": {"amount": amount} if fixed else None,
         "tags": tags_of(form.text("tags")),

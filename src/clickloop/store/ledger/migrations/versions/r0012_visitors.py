@@ -40,6 +40,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cap_spans")),
     )
     op.create_index("ix_cap_spans_offer_id", "cap_spans", ["offer_id", "reached_at"], unique=False)
+    op.create_index(
+        "ix_cap_spans_open",
+        "cap_spans",
+        ["offer_id"],
+        unique=True,
+        sqlite_where=sa.text("ended_at IS NULL"),
+        postgresql_where=sa.text("ended_at IS NULL"),
+    )
+    op.create_index(
+        "ix_conversions_cap",
+        "conversions",
+        ["offer_id", "converted_at", "counts_as", "status_key", "test"],
+        unique=False,
+    )
     op.create_table(
         "learned_weights",
         sa.Column("path_id", sa.Integer(), nullable=False),

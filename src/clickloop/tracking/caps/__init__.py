@@ -1,0 +1,1 @@
+"""Caps of offers: counting what they limit, and publishing which are reached."""
