@@ -195,7 +195,8 @@ def query_of(request: ReportRequest, bounds: ReportPeriod, currency: str, names:
         keys = [f"{one.key}:{key}" for one, key in zip(group_by, opened, strict=False)]
         parents = filters_of(keys, names, bounds.zone, faults)
         # Added as further filters: the same dimension may be filtered already, and both must match.
-        filters, group_by = (*filters, *parents), group_by[len(opened) :]
+        filters = (*filters, *parents)
+        group_by = group_by[len(opened) : len(opened) + 1] if opened else group_by
     sort, sort_of, descending = _sort(request.sort, group_by, columns or (), statuses, faults)
     conditions = _conditions(request.having, statuses, faults)
     compared = _compared(request.compare, bounds, faults)

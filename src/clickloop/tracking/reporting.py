@@ -71,13 +71,15 @@ def read_query(ledger: Ledger, request: ReportRequest, bounds: ReportPeriod, cur
         return query_of(request, bounds, currency, LedgerNames(tx))
 
 
-def all_pages(ledger: Ledger, facts: ReportSource, query: ReportQuery) -> Iterator[NamedReport]:
+def all_pages(
+    ledger: Ledger, facts: ReportSource, query: ReportQuery, rows_per_page: int = ROWS_PER_PAGE
+) -> Iterator[NamedReport]:
     """Yield the report page by page until all rows are there, at least once. Each page is as of its own moment."""
     offset, count = 0, 1
     while offset < count:
-        page = run_report(ledger, facts, msgspec.structs.replace(query, limit=ROWS_PER_PAGE, offset=offset))
+        page = run_report(ledger, facts, msgspec.structs.replace(query, limit=rows_per_page, offset=offset))
         yield page
-        offset, count = offset + ROWS_PER_PAGE, page.group_count
+        offset, count = offset + rows_per_page, page.group_count
 
 
 def run_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each_status: bool = True) -> NamedReport:
