@@ -259,6 +259,15 @@ class Measure(enum.StrEnum):
         return self.value
 
     @property
+    def formula(self) -> str:
+        """Return the definition by other figures: ``(confirmed + pending) / clicks``; empty for a plain sum."""
+        dividend = _named_terms(self.dividend)
+        if self.divisor:
+            times = f"{self.times} * " if self.times > 1 else ""
+            return f"{times}{dividend} / {_named_terms(self.divisor)}"
+        return dividend.strip("()") if len(signed_names(self.dividend)) > 1 else ""
+
+    @property
     def is_share(self) -> bool:
         """Return whether the value is in millionths of a whole."""
         return self.unit is Unit.SHARE
@@ -286,6 +295,20 @@ class Measure(enum.StrEnum):
 ON_REQUEST = frozenset({Measure.EXPECTED_REVENUE, Measure.EXPECTED_RATE, Measure.EXPECTED_PROFIT, Measure.DELAY_P50})
 """Measures that take a second look at the facts: computed only where they are asked for."""
 USUAL = tuple(measure for measure in Measure if measure not in ON_REQUEST)
+
+
+_FIGURE_NAMES = {
+    "pending_micros": "pending_revenue",
+    "rejected_micros": "rejected_revenue",
+    "expected_micros": "expected_revenue",
+}
+
+
+def _named_terms(terms: str) -> str:
+    names = ((sign, _FIGURE_NAMES.get(name, name.removesuffix("_micros"))) for sign, name in signed_names(terms))
+    parts = [f"{'-' if sign < 0 else '+'} {name}" for sign, name in names]
+    text = " ".join(parts).removeprefix("+ ")
+    return f"({text})" if len(parts) > 1 else text
 
 
 def _total(terms: str, sums: Sums) -> int:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from clickloop.report.alias import aliases_of
 from clickloop.report.column import Column, FormulaColumn
 from clickloop.report.export import plain_text, share_of_change
-from clickloop.report.measure import Measure, Sums, Unit, signed_names
+from clickloop.report.measure import Measure, Sums, Unit
 from clickloop.setup.money_text import MoneyText, money_text
 
 
@@ -36,6 +37,7 @@ class ColumnView(msgspec.Struct, kw_only=True):
     unit: Annotated[str, Meta(description="count, percent, money, seconds or number.", examples=["money"])]
     formula: Annotated[str, Meta(description="Empty for a plain sum.", examples=["cost / (confirmed + pending)"])]
     note: str
+    aliases: Annotated[list[str], Meta(description="What other trackers call it.", examples=[["RedTrack: EPUC"]])] = []
 
 
 _UNIT_NAMES = {
@@ -55,32 +57,8 @@ _TYPES: dict[Unit, Any] = {
 }
 
 
-def terms_text(terms: str) -> str:
-    """Return a sum of fields of ``Sums`` as a formula of figures."""
-    words = {
-        "pending_micros": "pending_revenue",
-        "rejected_micros": "rejected_revenue",
-        "expected_micros": "expected_revenue",
-    }
-    parts = [
-        f"{'-' if sign < 0 else '+'} {words.get(name, name.removesuffix('_micros'))}"
-        for sign, name in signed_names(terms)
-    ]
-    text = " ".join(parts).removeprefix("+ ")
-    return f"({text})" if len(parts) > 1 else text
-
-
-def formula_text(measure: Measure) -> str:
-    """Return a measure's definition by other figures; empty for a plain sum."""
-    dividend = terms_text(measure.dividend)
-    if measure.divisor:
-        times = f"{measure.times} * " if measure.times > 1 else ""
-        return f"{times}{dividend} / {terms_text(measure.divisor)}"
-    return "" if dividend in (measure.key, f"{measure.key}_seconds") else dividend.strip("()")
-
-
 def _description(measure: Measure) -> str:
-    parts = [measure.note, f"{formula_text(measure)}." if formula_text(measure) else ""]
+    parts = [measure.note, f"{measure.formula}." if measure.formula else ""]
     if measure.unit is Unit.SHARE:
         parts.append("In percent.")
     if measure.divisor:
@@ -187,9 +165,10 @@ def changes_view(columns: tuple[Column, ...], sums: Sums, before: Sums) -> dict[
 
 def column_view(column: Column, title: str) -> ColumnView:
     """Return the description of a column."""
-    formula = note = ""
+    view = ColumnView(name=column.key, title=title, unit=_UNIT_NAMES[column.unit], formula="", note="")
     if isinstance(column, Measure):
-        formula, note = formula_text(column), column.note
+        view.formula, view.note = column.formula, column.note
+        view.aliases = [f"{alias.tracker}: {alias.name}" for alias in aliases_of(column)]
     elif isinstance(column, FormulaColumn):
-        formula = column.formula.text
-    return ColumnView(name=column.key, title=title, unit=_UNIT_NAMES[column.unit], formula=formula, note=note)
+        view.formula = column.formula.text
+    return view
