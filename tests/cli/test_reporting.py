@@ -48,7 +48,7 @@ def test_a_report_is_a_table_with_totals_that_says_what_it_leaves_out(core: Core
         f"{'Zone':<40}  Clicks  Profit, USD  ROI, %  Margin",
         f"{'a':<40}    1200         -4.5     -90       –",
         f"{'x' * 39}…       3        -0.25       –     1.5",
-        "-" * 75,
+        "-" * 77,
         f"{'Total':<40}    1203        -4.75   -89.5     0.2",
         "2 of 3 rows. Use --limit for more, or --csv for all.",
     ]

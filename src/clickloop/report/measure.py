@@ -108,9 +108,9 @@ class Measure(enum.StrEnum):
         measure._value_ = name
         above, _, below = formula.partition(" / ")
         factor, is_multiple, terms = above.partition(" * ")
+        number, added = (int(factor), terms) if is_multiple else (1, above)
         measure.label, measure.unit, measure.note = label, unit, note
-        measure.dividend, measure.divisor = terms if is_multiple else above, below
-        measure.times = int(factor) if is_multiple else 1
+        measure.dividend, measure.divisor, measure.times = added, below, number
         return measure
 
     CLICKS = (
@@ -261,11 +261,11 @@ class Measure(enum.StrEnum):
     @property
     def formula(self) -> str:
         """Return the definition by other figures: ``(confirmed + pending) / clicks``; empty for a plain sum."""
-        dividend = _named_terms(self.dividend)
+        above = _named_terms(self.dividend)
         if self.divisor:
-            times = f"{self.times} * " if self.times > 1 else ""
-            return f"{times}{dividend} / {_named_terms(self.divisor)}"
-        return dividend.strip("()") if len(signed_names(self.dividend)) > 1 else ""
+            factor = f"{self.times} * " if self.times > 1 else ""
+            return f"{factor}{above} / {_named_terms(self.divisor)}"
+        return above.strip("()") if len(signed_names(self.dividend)) > 1 else ""
 
     @property
     def is_share(self) -> bool:
