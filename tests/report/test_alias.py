@@ -1,11 +1,11 @@
 """The names of figures in other trackers."""
 
-from clickloop.report.alias import ALIASES, SOURCES, Tracker, aliases_of
+from clickloop.report.alias import ALIASES, SOURCES, OtherTracker, aliases_of
 from clickloop.report.measure import Measure
 
 
 def test_each_name_has_a_page_of_the_vendor_as_its_source() -> None:
-    assert {*SOURCES} == {*Tracker}
+    assert {*SOURCES} == {*OtherTracker}
     for alias in ALIASES:
         assert alias.source.startswith("https://")
         assert alias.name

@@ -7,7 +7,7 @@ import msgspec
 from clickloop.report.measure import Measure
 
 
-class Tracker(enum.StrEnum):
+class OtherTracker(enum.StrEnum):
     """A tracker whose users may come to us."""
 
     VOLUUM = "Voluum"
@@ -17,10 +17,10 @@ class Tracker(enum.StrEnum):
 
 
 SOURCES = {
-    Tracker.VOLUUM: "https://doc.voluum.com/en/voluum_abbreviations.html",
-    Tracker.BINOM: "https://docs.binom.org/api_change.php",
-    Tracker.KEITARO: "https://docs.keitaro.io/en/beginning/terms.html",
-    Tracker.REDTRACK: "https://help.redtrack.io/knowledgebase/kb/basic-setup-9785/reports-and-dashboards-r-10959/reporting-formulae-10964/",
+    OtherTracker.VOLUUM: "https://doc.voluum.com/en/voluum_abbreviations.html",
+    OtherTracker.BINOM: "https://docs.binom.org/api_change.php",
+    OtherTracker.KEITARO: "https://docs.keitaro.io/en/beginning/terms.html",
+    OtherTracker.REDTRACK: "https://help.redtrack.io/knowledgebase/kb/basic-setup-9785/reports-and-dashboards-r-10959/reporting-formulae-10964/",
 }
 
 
@@ -28,7 +28,7 @@ class Alias(msgspec.Struct, frozen=True):
     """A name in another tracker, and how its figure differs from ours; empty if it does not."""
 
     measure: Measure
-    tracker: Tracker
+    tracker: OtherTracker
     name: str
     difference: str = ""
 
@@ -39,7 +39,7 @@ class Alias(msgspec.Struct, frozen=True):
 
 
 _M = Measure
-_V, _B, _K, _R = Tracker
+_V, _B, _K, _R = OtherTracker
 
 ALIASES = (
     Alias(_M.AVERAGE_PAYOUT, _V, "AP", "Divides by all conversions."),

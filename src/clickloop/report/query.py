@@ -205,7 +205,7 @@ class TimeBasis(enum.StrEnum):
     """That of their click."""
 
 
-class Period(msgspec.Struct, frozen=True):
+class MomentRange(msgspec.Struct, frozen=True):
     """A period in Unix milliseconds, the end exclusive. Both are starts of days in the query's time zone."""
 
     from_at: int
@@ -227,7 +227,7 @@ class ReportQuery(msgspec.Struct, frozen=True, kw_only=True):
     from_at: int
     until_at: int
     """End of the period, exclusive, Unix milliseconds; like ``from_at`` the start of a day in ``zone``."""
-    compared: Period | None = None
+    compared: MomentRange | None = None
     """A period to compare with. Its days and hours take the place of those that are as far from the start of the period."""
     basis: TimeBasis = TimeBasis.CONVERSION
     zone: str = "UTC"

@@ -15,7 +15,7 @@ from clickloop.report.filter_input import ReportNames, filters_of, grouping_of
 from clickloop.report.formula.parsing import FormulaError, parse_formula
 from clickloop.report.measure import Measure
 from clickloop.report.period import DateRange, Preset, days_of, zone_of
-from clickloop.report.query import MAX_GROUPINGS, Grouping, Period, ReportQuery, SortOf, TimeBasis
+from clickloop.report.query import MAX_GROUPINGS, Grouping, MomentRange, ReportQuery, SortOf, TimeBasis
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 
 BY_KEY = "key"
@@ -292,7 +292,7 @@ def _conditions(text: str, statuses: Collection[str], faults: list[FieldFault]) 
         return ()
 
 
-def _compared(text: str, bounds: ReportPeriod, faults: list[FieldFault]) -> Period | None:
+def _compared(text: str, bounds: ReportPeriod, faults: list[FieldFault]) -> MomentRange | None:
     """Return the period to compare with, if any."""
     days = bounds.days
     custom = _DAYS.fullmatch(text)
@@ -312,7 +312,7 @@ def _compared(text: str, bounds: ReportPeriod, faults: list[FieldFault]) -> Peri
     else:
         sentence = "Enter previous, week, or days such as 2026-02-01..2026-02-28."
         faults.append(FieldFault("compare", FaultCode.NOT_ALLOWED, sentence))
-    return Period(days.from_at(bounds.zone), days.until_at(bounds.zone))
+    return MomentRange(days.from_at(bounds.zone), days.until_at(bounds.zone))
 
 
 _DAYS = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})\.\.([0-9]{4}-[0-9]{2}-[0-9]{2})")

@@ -22,8 +22,8 @@ from clickloop.report.query import (
     FilterOperator,
     Grouping,
     GroupKey,
+    MomentRange,
     Parameter,
-    Period,
     ReportQuery,
     SortOf,
     TimeBasis,
@@ -45,7 +45,7 @@ class Model:
 
     def groups(self, query: ReportQuery) -> list[tuple[tuple[GroupKey, ...], Sums, Sums]]:
         """Return all groups that meet the conditions, in order, with the sums of both periods."""
-        now = self._grouped(query, Period(query.from_at, query.until_at))
+        now = self._grouped(query, MomentRange(query.from_at, query.until_at))
         before = self._grouped(query, query.compared) if query.compared else {}
         found = [
             (keys, self._sums(query, now.get(keys, ())), self._sums(query, before.get(keys, ())))
@@ -64,12 +64,12 @@ class Model:
     def totals(self, query: ReportQuery) -> tuple[Sums, Sums]:
         """Return the sums of all groups that meet the conditions, in both periods."""
         shown = {keys for keys, _, _ in self.groups(query)} if query.group_by else {()}
-        now = self._grouped(query, Period(query.from_at, query.until_at))
+        now = self._grouped(query, MomentRange(query.from_at, query.until_at))
         before = self._grouped(query, query.compared) if query.compared else {}
         both = [[row for keys, rows in side.items() if keys in shown for row in rows] for side in (now, before)]
         return self._sums(query, both[0]), self._sums(query, both[1])
 
-    def _grouped(self, query: ReportQuery, period: Period) -> dict[tuple[GroupKey, ...], list[Fact]]:
+    def _grouped(self, query: ReportQuery, period: MomentRange) -> dict[tuple[GroupKey, ...], list[Fact]]:
         zone = ZoneInfo(query.zone)
         groups: dict[tuple[GroupKey, ...], list[Fact]] = {}
         for fact in self.facts:
@@ -250,7 +250,7 @@ def _start_of_hour(at: int, zone: ZoneInfo) -> int:
     return begins
 
 
-def _later(key: GroupKey, grouping: Grouping, query: ReportQuery, period: Period, zone: ZoneInfo) -> GroupKey:
+def _later(key: GroupKey, grouping: Grouping, query: ReportQuery, period: MomentRange, zone: ZoneInfo) -> GroupKey:
     """Return a key of the compared period as that of the same day or hour of the query's."""
     if grouping is D.HOUR:
         return int(key) + query.from_at - period.from_at

@@ -28,8 +28,8 @@ from clickloop.report.query import (
     ExchangeRate,
     FilterOperator,
     Grouping,
+    MomentRange,
     Parameter,
-    Period,
     ReportQuery,
     SortOf,
     TimeBasis,
@@ -178,7 +178,7 @@ class World:
         compared = None
         if self.chance.random() < 0.4:
             earlier = start - timedelta(days)
-            compared = Period(start_of_day(earlier, zone), start_of_day(start, zone))
+            compared = MomentRange(start_of_day(earlier, zone), start_of_day(start, zone))
         sort = None if not group_by or self.chance.random() < 0.2 else self._pick(*(columns or USUAL))
         return ReportQuery(
             from_at=start_of_day(start, zone),

@@ -22,7 +22,7 @@ class OtherMoneyView(msgspec.Struct, kw_only=True):
     rejected_revenue: MoneyText
 
 
-class ChangeView(msgspec.Struct, kw_only=True):
+class FigureChangeView(msgspec.Struct, kw_only=True):
     """How a figure changed."""
 
     change: Annotated[str | None, Meta(description="Difference, as a decimal in the figure's unit.")]
@@ -150,13 +150,13 @@ def _figure(measure: Measure, sums: Sums, currency: str) -> int | str | MoneyTex
     return plain_text(measure, value) if measure.is_share else value
 
 
-def changes_view(columns: tuple[Column, ...], sums: Sums, before: Sums) -> dict[str, ChangeView]:
+def changes_view(columns: tuple[Column, ...], sums: Sums, before: Sums) -> dict[str, FigureChangeView]:
     """Return how each figure changed, by name."""
     changes = {}
     for column in columns:
         now, earlier = column.of(sums), column.of(before)
         growth = share_of_change(now, earlier)
-        changes[column.key] = ChangeView(
+        changes[column.key] = FigureChangeView(
             change=None if now is None or earlier is None else plain_text(column, now - earlier),
             percent=None if growth is None else plain_text(Measure.CR, growth),
         )

@@ -22,8 +22,8 @@ from clickloop.tracking.reporting import NamedReport, NamedReportRow, all_pages,
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.query import from_query
 from clickloop.web.api.reports.figure_views import (
-    ChangeView,
     ColumnView,
+    FigureChangeView,
     FiguresView,
     changes_view,
     column_view,
@@ -47,7 +47,9 @@ class ReportRowView(msgspec.Struct, kw_only=True):
     keys: Annotated[list[KeyView], Meta(description="Dimension values, in the order of group_by.")]
     figures: FiguresView
     before: Annotated[FiguresView, Meta(description="In the period that is compared with.")] | UnsetType = UNSET
-    changes: Annotated[dict[str, ChangeView], Meta(description="By name of the figure or column.")] | UnsetType = UNSET
+    changes: (
+        Annotated[dict[str, FigureChangeView], Meta(description="By name of the figure or column.")] | UnsetType
+    ) = UNSET
 
 
 class ApprovalView(msgspec.Struct, kw_only=True):
@@ -77,7 +79,7 @@ class ReportView(msgspec.Struct, kw_only=True):
     compared_since: Annotated[Moment, Meta(description="Start of the period compared with.")] | UnsetType = UNSET
     compared_until: Annotated[Moment, Meta(description="Its end, exclusive.")] | UnsetType = UNSET
     totals_before: FiguresView | UnsetType = UNSET
-    totals_changes: dict[str, ChangeView] | UnsetType = UNSET
+    totals_changes: dict[str, FigureChangeView] | UnsetType = UNSET
     approvals: (
         Annotated[list[ApprovalView], Meta(description="The approval rates that expected figures are based on.")]
         | UnsetType

@@ -22,7 +22,7 @@ def figure_text(measure: Measure, value: int | None) -> str:
 
 def _duration(seconds: int) -> str:
     """Return a duration by its two largest units: ``2 d 5 h``, ``1 min 30 s``."""
-    parts = []
+    parts: list[str] = []
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
         number, seconds = divmod(seconds, size)
         if number or parts or unit == "s":
