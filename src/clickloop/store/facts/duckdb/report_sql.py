@@ -141,8 +141,8 @@ def report_statement(
     WITH {", ".join(layers)}
     SELECT 0 AS place, {no_keys}{", ".join(sums)}, count(*) AS group_count FROM shown
     UNION ALL BY NAME
-    SELECT * FROM (SELECT row_number() OVER (ORDER BY {_order(query, keys)}) AS place, * FROM shown)
-    WHERE place > $offset AND place <= $offset + $limit ORDER BY place
+    SELECT 1 AS place, * FROM (SELECT * FROM shown ORDER BY {_order(query, keys)} LIMIT $limit OFFSET $offset)
+    ORDER BY place, {_order(query, keys)}
     """  # noqa: S608 – names are ours, values are bound
     return Statement(text, parameters)
 
@@ -372,5 +372,5 @@ def _rounded(exact: str) -> str:
 def _order(query: ReportQuery, keys: Sequence[str]) -> str:
     direction = "DESC" if query.descending else "ASC"
     if query.sort is None:
-        return ", ".join([f"{keys[0]} {direction}", *keys[1:]]) if keys else "1"
+        return ", ".join([f"{keys[0]} {direction}", *keys[1:]]) if keys else "sort_value"
     return ", ".join([f"sort_value {direction} NULLS LAST", *keys])

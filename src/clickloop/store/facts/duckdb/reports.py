@@ -43,7 +43,7 @@ def read_report(reader: duckdb.DuckDBPyConnection, query: ReportQuery, rates: Se
         spans = [span for span in (now, before) if span is not None]
         if all(span.from_at >= span.until_at for span in spans):
             return _nothing(query, wanted)
-        several = not {currency for span in spans for currency in _currencies(reader, span)} <= {query.currency}
+        several = bool(wanted.micros) and not _currencies(reader, spans) <= {query.currency}
         statement = report_statement(query, now, before, wanted, several_currencies=several)
         parameters = statement.parameters | (_rate_parameters(rates) if several else {})
         approvals = _approvals(reader, query.until_at) if "expected_micros" in wanted.money else ()
@@ -113,12 +113,15 @@ def _is_used(reader: duckdb.DuckDBPyConnection, span: Span, column: str) -> bool
     return reader.execute(query).fetchone() is not None
 
 
-def _currencies(reader: duckdb.DuckDBPyConnection, span: Span) -> set[str]:
-    """Return the currencies of the facts in a period; the empty one for conversions without money or with an unknown currency."""
-    rows = reader.execute(
-        f"SELECT DISTINCT currency FROM facts WHERE {span.period} AND (currency <> '' OR status_key IS NOT NULL)"  # noqa: S608
-    )
-    return {str(row[0]) for row in rows.fetchall()}
+def _currencies(reader: duckdb.DuckDBPyConnection, spans: Sequence[Span]) -> set[str]:
+    """Return the currencies of the facts in some periods; the empty one for conversions without money or with an unknown currency."""
+    found: set[str] = set()
+    for span in spans:
+        rows = reader.execute(
+            f"SELECT DISTINCT currency FROM facts WHERE {span.period} AND (currency <> '' OR status_key IS NOT NULL)"  # noqa: S608
+        )
+        found |= {str(row[0]) for row in rows.fetchall()}
+    return found
 
 
 def _approvals(reader: duckdb.DuckDBPyConnection, until_at: int) -> list[OfferApproval]:
