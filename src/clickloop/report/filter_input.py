@@ -118,7 +118,7 @@ def _values(
         return _moment(dimension, value, zone)
     if dimension is Dimension.WEEKDAY and value.capitalize() in WEEKDAYS:
         return (str(WEEKDAYS.index(value.capitalize()) + 1),)
-    if dimension.is_time or dimension is Dimension.DELAY:
+    if dimension.is_integer:
         return (str(int(value)),) if value.isdecimal() and value.isascii() and len(value) < 16 else None
     return (_word(dimension, value, names),)
 
@@ -152,6 +152,6 @@ def _no_value(dimension: Grouping, value: str) -> str:
         return "Enter a date after day:, such as day:2026-03-01."
     if dimension is Dimension.HOUR:
         return "Enter a date and hour after hour:, such as hour:2026-03-01T14:00."
-    if dimension.is_time or dimension is Dimension.DELAY:
+    if dimension.is_integer and not dimension.is_number:
         return f"Enter a number after {dimension.key}:"
     return f"Enter a number or the name of an existing one after {dimension.key}: – none is called “{shown}”."

@@ -19,6 +19,7 @@ _TITLES = {
     Dimension.ASN: "ASN",
     Dimension.HOUR_OF_DAY: "Hour of day",
     Dimension.STATUS: "Conversion status",
+    Dimension.COUNTS_AS: "Status counts as",
     Dimension.DELAY: "Time to conversion",
     Dimension.UNIQUE: "Uniqueness",
 }

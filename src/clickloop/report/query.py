@@ -45,12 +45,16 @@ class Dimension(enum.StrEnum):
     """The host of the referrer."""
     UNIQUE = "unique"
     """``unique`` or ``returning``."""
+    VISIT_NUMBER = "visit_number"
+    """1 for the visitor's first visit to the campaign; 0 if visits were not counted."""
     MARKS = "marks"
     """All marks of the click together. A filter looks for single ones."""
     SCREENING = "screening"
     """The reason why clicks are not counted. They are among the clicks recorded."""
     STATUS = "status"
     """For conversions only: a report grouped by it has no clicks or cost; a filter on it applies to conversions alone."""
+    COUNTS_AS = "counts_as"
+    """For conversions only: confirmed, pending or rejected."""
     DELAY = "delay"
     """For conversions only: the class of the time since the click, by its first second (``DELAY_CLASSES``)."""
     DAY = "day"
@@ -99,9 +103,14 @@ class Dimension(enum.StrEnum):
         return self in _TIMES
 
     @property
+    def is_integer(self) -> bool:
+        """Return whether its keys are integers, not texts."""
+        return self.is_number or self.is_time or self in (Dimension.DELAY, Dimension.VISIT_NUMBER)
+
+    @property
     def is_of_conversions(self) -> bool:
         """Return whether only conversions have it."""
-        return self in (Dimension.STATUS, Dimension.DELAY)
+        return self in (Dimension.STATUS, Dimension.COUNTS_AS, Dimension.DELAY)
 
     @property
     def is_set(self) -> bool:
@@ -149,6 +158,11 @@ class Parameter(msgspec.Struct, frozen=True):
 
     @property
     def is_number(self) -> bool:
+        """Return False."""
+        return False
+
+    @property
+    def is_integer(self) -> bool:
         """Return False."""
         return False
 

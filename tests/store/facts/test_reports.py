@@ -169,6 +169,7 @@ _VALUES: dict[Dimension, tuple[dict[str, Any], int | str]] = {
     D.DOMAIN: ({"domain": "a.example"}, "a.example"),
     D.REFERRER: ({"referrer": "https://News.example/a?b"}, "news.example"),
     D.UNIQUE: ({"unique": True}, "unique"),
+    D.VISIT_NUMBER: ({"visit_number": 3}, 3),
     D.MARKS: ({"marks": "repeat"}, "repeat"),
     D.DAY: ({"at": NOON - DAY_MS}, NOON - 36 * HOUR_MS),
     D.HOUR: ({"at": NOON + 61_000}, NOON),
@@ -277,7 +278,7 @@ def test_clean_clicks_are_those_without_marks(counted: Counted) -> None:
 
 
 def test_every_other_dimension_has_a_test_of_its_own() -> None:
-    assert {*Dimension} - {*_VALUES} == {D.STATUS, D.DELAY, D.SCREENING}
+    assert {*Dimension} - {*_VALUES} == {D.STATUS, D.COUNTS_AS, D.DELAY, D.SCREENING}
 
 
 def test_screened_clicks_are_recorded_by_their_reason(counted: Counted) -> None:

@@ -51,7 +51,7 @@ STATUSES = {"sale": "confirmed", "hold": "pending", "lead": "pending", "rejected
 ZONE = Parameter("Zone", ((1, 1), (2, 3)))
 GROUPINGS: tuple[Grouping, ...] = (
     *(D.CAMPAIGN, D.SOURCE, D.OFFER, D.LANDING, D.COUNTRY, D.OS_VERSION, D.REFERRER, D.UNIQUE, D.MARKS, D.SCREENING),
-    *(D.DAY, D.HOUR, D.WEEKDAY, D.HOUR_OF_DAY, D.STATUS, D.DELAY, D.V1, D.V3, ZONE),
+    *(D.DAY, D.HOUR, D.WEEKDAY, D.HOUR_OF_DAY, D.STATUS, D.COUNTS_AS, D.DELAY, D.VISIT_NUMBER, D.V1, D.V3, ZONE),
 )
 FORMULAS = (
     "profit / clicks",
@@ -115,6 +115,7 @@ class World:
                 "os_version": self._pick("", "17.1"),
                 "referrer": self._pick("", "https://News.example/a?b", "http://b.example:8080#x"),
                 "unique": self._pick(True, False),
+                "visit_number": self._pick(0, 1, 2),
                 "marks": self._pick("", "", "repeat", "datacenter,repeat"),
                 "screening": self._pick("", "", "", "", "prefetch", "test"),
                 "v1": self._pick("", "zone-A", "zone-b", "0.25", "12"),
@@ -218,6 +219,8 @@ class World:
             (D.STATUS, ("hold", "sale"), (IS, NOT)),
             (D.DELAY, ("0", "60", "3600"), (IS, NOT)),
             (D.MARKS, ("", "repeat"), (IS, NOT)),
+            (D.VISIT_NUMBER, ("0", "2"), (IS, NOT)),
+            (D.COUNTS_AS, ("pending", ""), (IS, NOT)),
             (D.OS_VERSION, ("", "iOS 17.1"), (IS, NOT)),
             (D.REFERRER, ("NEWS", "8080"), (HAS, LACKS)),
             (D.V1, ("zone", "B", "5"), (HAS, LACKS)),

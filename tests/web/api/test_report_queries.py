@@ -114,6 +114,17 @@ def test_columns_of_ones_own_are_calculated_sorted_by_and_totalled_by_their_form
     assert "revenue" not in told["totals"]
 
 
+def test_a_formula_is_checked_while_it_is_typed(filled: "Instance") -> None:
+    valid = filled.api.get("/api/v1/reports/formula", params={"text": "revenue.hold / clicks"}).json()
+    assert valid == {"kind": "money", "figures": ["clicks", "revenue.hold"], "at": None, "fault": ""}
+    typed = filled.api.get("/api/v1/reports/formula", params={"text": "profit / "}).json()
+    assert (typed["kind"], typed["at"], typed["fault"]) == (
+        "",
+        9,
+        "The formula ends where a figure or number is missing.",
+    )
+
+
 def test_a_period_is_compared_with_another(filled: "Instance") -> None:
     told = filled.got("reports?period=today&compare=week&group_by=zone&column=clicks&column=cr&sort=-clicks.change")
     first, second = told["rows"]

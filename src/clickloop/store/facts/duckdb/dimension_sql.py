@@ -88,15 +88,10 @@ def key_of(place: int, grouping: Grouping) -> str:
     first = f"key_{place}_0"
     if grouping in _PAIRS:
         return f"concat_ws(' ', {first}, key_{place}_1)"
-    return f"coalesce({first}, {0 if has_integer_keys(grouping) else _EMPTY})"
+    return f"coalesce({first}, {0 if grouping.is_integer else _EMPTY})"
 
 
 _EMPTY = "''"
-
-
-def has_integer_keys(grouping: Grouping) -> bool:
-    """Return whether keys are integers, not texts."""
-    return grouping.is_number or grouping.is_time or grouping is Dimension.DELAY
 
 
 def filter_sql(filter_: DimensionFilter, span: Span, parameters: Parameters) -> str:
@@ -112,7 +107,7 @@ def _matching(filter_: DimensionFilter, span: Span, parameters: Parameters) -> s
     columns = columns_of(filter_.dimension, span)
     if filter_.operator.is_numeric:
         parameters[name] = int(filter_.values[0])
-        if has_integer_keys(filter_.dimension):
+        if filter_.dimension.is_integer:
             return f"{columns[0]}::HUGEINT * 1000000 {filter_.operator} ${name}::BIGINT"
         value = f"coalesce({_text_of(columns)}, '')"
         number = f"TRY_CAST(CASE WHEN regexp_full_match({value}, '{_NUMBER}') THEN {value} END AS DECIMAL(18, 6))"
@@ -121,11 +116,11 @@ def _matching(filter_: DimensionFilter, span: Span, parameters: Parameters) -> s
         parameters[name] = [value.lower() for value in filter_.values]
         text = f"lower(coalesce({_text_of(columns)}, ''))"
         return f"len(list_filter(${name}::VARCHAR[], lambda part: contains({text}, part))) > 0"
-    if has_integer_keys(filter_.dimension):
+    if filter_.dimension.is_integer:
         values = [_number(filter_.dimension, value, span.zone) for value in filter_.values]
         parameters[name] = values
         condition = f"{columns[0]} = ANY(${name}::BIGINT[])"
-        return f"{condition} OR {columns[0]} IS NULL" if filter_.dimension.is_number and 0 in values else condition
+        return f"{condition} OR {columns[0]} IS NULL" if 0 in values else condition
     parameters[name] = list(filter_.values)
     if filter_.dimension.is_set:
         return f"list_has_any(string_split(coalesce({columns[0]}, ''), ','), ${name}::VARCHAR[])"

@@ -12,11 +12,13 @@ from litestar.response import Stream
 from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.clock import Moment, iso_text
-from clickloop.report.column import Column, column_label
+from clickloop.report.column import Column, column_label, kinds_of
 from clickloop.report.export import CsvReport, CsvRow, csv_lines, percent_text
+from clickloop.report.formula.parsing import FormulaError, parse_formula
 from clickloop.report.measure import USUAL
 from clickloop.report.query import ReportQuery, TimeBasis
 from clickloop.report.query_input import ReportPeriod, ReportRequest, report_period
+from clickloop.store.ledger.setup.report_names import status_names
 from clickloop.text import readable
 from clickloop.tracking.reporting import NamedReport, NamedReportRow, all_pages, read_query, run_report
 from clickloop.web.api.context import ApiContext, Context
@@ -200,9 +202,37 @@ def _row(row: NamedReportRow, made: NamedReport, columns: tuple[Column, ...]) ->
     return view
 
 
+class FormulaCheckView(msgspec.Struct, kw_only=True):
+    """What a formula calculates, or what is wrong with it."""
+
+    kind: Annotated[str, Meta(description="count, money or number; empty if it is not valid.")] = ""
+    figures: Annotated[list[str], Meta(description="The figures that it uses.")] = []
+    at: Annotated[int | None, Meta(description="Position of the first character that is wrong, from 0.")] = None
+    fault: Annotated[str, Meta(description="What is wrong with it; empty if it is valid.")] = ""
+
+
+FormulaText = Annotated[
+    str, QueryParameter(max_length=2_000, description="The formula, such as profit / clicks, without a title.")
+]
+
+
+def check_formula(context: Context, text: FormulaText) -> FormulaCheckView:
+    """Check the formula of a column while it is being typed."""
+    with context.ledger.read() as tx:
+        statuses = status_names(tx)
+    try:
+        formula = parse_formula(text, kinds_of(statuses))
+    except FormulaError as error:
+        return FormulaCheckView(at=error.fault.at, fault=error.fault.sentence)
+    return FormulaCheckView(kind=formula.kind.value, figures=sorted(formula.figures))
+
+
 router = Router(
     "/reports",
-    route_handlers=[get("/", summary="Get a report")(in_long_work(read_report))],
+    route_handlers=[
+        get("/", summary="Get a report")(in_long_work(read_report)),
+        get("/formula", sync_to_thread=True, summary="Check a formula")(check_formula),
+    ],
     dependencies={"requested": from_query(ReportRequest)},
     tags=["Reports"],
 )

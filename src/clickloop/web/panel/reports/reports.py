@@ -51,8 +51,8 @@ GROUPS = (
     ("Network", (Dimension.ISP, Dimension.ASN, Dimension.CONNECTION)),
     ("Visitor", (Dimension.LANGUAGE, Dimension.DEVICE, Dimension.BRAND, Dimension.MODEL)),
     ("Software", (Dimension.OS, Dimension.OS_VERSION, Dimension.BROWSER, Dimension.BROWSER_VERSION)),
-    ("Quality", (Dimension.UNIQUE, Dimension.MARKS, Dimension.SCREENING, Dimension.REFERRER)),
-    ("Conversion", (Dimension.STATUS, Dimension.DELAY)),
+    ("Quality", (Dimension.UNIQUE, Dimension.VISIT_NUMBER, Dimension.MARKS, Dimension.SCREENING, Dimension.REFERRER)),
+    ("Conversion", (Dimension.STATUS, Dimension.COUNTS_AS, Dimension.DELAY)),
     ("Parameters", PARAMETERS),
 )
 _NAMED = tuple(dimension for dimension in Dimension if dimension.is_number)
@@ -260,7 +260,7 @@ def _chips(
         others = tuple(other for other in query.filters if other != text)
         try:
             dimension = Dimension(word)
-            key = int(value) if dimension.is_number or dimension.is_time else value
+            key = int(value) if dimension.is_integer else value
             known: dict[GroupKey, str] = {number: name for number, name in names.get(dimension, {}).items()}  # noqa: C416 – of a wider key
             name = key_name(dimension, key, viewer.zone, known)
             shown = f"{titles[dimension]}: {name}"
