@@ -218,6 +218,8 @@ def _key(grouping: Grouping, fact: Fact, at: int, zone: ZoneInfo) -> GroupKey:
             return local.hour
         case D.STATUS:
             return what.status_key if isinstance(what, ConversionFact) else ""
+        case D.COUNTS_AS:
+            return what.counts_as.value if isinstance(what, ConversionFact) else ""
         case D.DELAY:
             return (
                 max(first for first in DELAY_CLASSES if first <= _delay(what))
