@@ -36,6 +36,7 @@ def test_a_measure_without_a_divisor_is_its_sum() -> None:
         "unique_clicks": 0,
         "clicks_recorded": 0,
         "clean_clicks": 0,
+        "marked_clicks": 300,
         "landing_visits": 0,
         "landing_views": 0,
         "landing_clicks": 0,

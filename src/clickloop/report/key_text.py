@@ -5,7 +5,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from clickloop.click.country import country_name
-from clickloop.report.query import DELAY_CLASSES, Dimension, Grouping, GroupKey, Parameter
+from clickloop.report.query import ANY_MARK, DELAY_CLASSES, WITH_MARK, Dimension, Grouping, GroupKey, Parameter
+from clickloop.setup.mark import mark_name
 from clickloop.text import readable
 
 NONE = "(none)"
@@ -21,6 +22,7 @@ _TITLES = {
     Dimension.STATUS: "Conversion status",
     Dimension.COUNTS_AS: "Status counts as",
     Dimension.DELAY: "Time to conversion",
+    Dimension.MARK: "Marks",
     Dimension.UNIQUE: "Uniqueness",
 }
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
@@ -58,6 +60,8 @@ def key_name(dimension: Grouping, key: GroupKey, zone: ZoneInfo, names: Mapping[
         return _delay_class(int(key))
     if dimension is Dimension.HOUR_OF_DAY:
         return f"{int(key):02d}:00"
+    if dimension is Dimension.MARK:
+        return _marks_name(str(key))
     if key in ("", 0):
         return NO_RULE if dimension is Dimension.RULE else NONE
     if dimension is Dimension.COUNTRY:
@@ -82,3 +86,14 @@ def _duration(seconds: int) -> str:
 
 def _moment(key: GroupKey, zone: ZoneInfo) -> datetime:
     return datetime.fromtimestamp(int(key) / 1000, zone)
+
+
+def _marks_name(key: str) -> str:
+    """Return the marks of clicks, or the words for a filter on them."""
+    if key in _OF_MARKS:
+        return _OF_MARKS[key]
+    words = ", ".join(mark_name(mark) for mark in key.removeprefix(WITH_MARK).split(","))
+    return f"with {words}" if key.startswith(WITH_MARK) else words
+
+
+_OF_MARKS = {"": "(clean)", ANY_MARK: "(marked)"}

@@ -143,6 +143,14 @@ class Measure(enum.StrEnum):
         "clean_clicks",
         ("Counted clicks without marks of suspicious traffic."),
     )
+    MARKED_CLICKS = (
+        "marked_clicks",
+        "Marked clicks",
+        Unit.COUNT,
+        "clicks - clean_clicks",
+        "Counted clicks with marks of suspicious traffic.",
+    )
+    MARKED_SHARE = "marked_share", "Marked", Unit.SHARE, "clicks - clean_clicks / clicks"
     LANDING_VISITS = (
         "landing_visits",
         "Landing visits",

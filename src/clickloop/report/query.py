@@ -47,8 +47,8 @@ class Dimension(enum.StrEnum):
     """``unique`` or ``returning``."""
     VISIT_NUMBER = "visit_number"
     """1 for the visitor's first visit to the campaign; 0 if visits were not counted."""
-    MARKS = "marks"
-    """All marks of the click together. A filter looks for single ones."""
+    MARK = "mark"
+    """A click's marks, all of them together: a click is in one group. For filters see ``ANY_MARK`` and ``WITH_MARK``."""
     SCREENING = "screening"
     """The reason why clicks are not counted. They are among the clicks recorded."""
     STATUS = "status"
@@ -113,11 +113,6 @@ class Dimension(enum.StrEnum):
         return self in (Dimension.STATUS, Dimension.COUNTS_AS, Dimension.DELAY)
 
     @property
-    def is_set(self) -> bool:
-        """Return whether its values are several words, separated by commas."""
-        return self is Dimension.MARKS
-
-    @property
     def is_number(self) -> bool:
         """Return whether its values are numbers of set-up records. 0 stands for none."""
         return self in _NUMBERS
@@ -171,13 +166,14 @@ class Parameter(msgspec.Struct, frozen=True):
         """Return False."""
         return False
 
-    @property
-    def is_set(self) -> bool:
-        """Return False."""
-        return False
-
 
 Grouping = Dimension | Parameter
+
+
+ANY_MARK = "any"
+"""The value of a filter on marks for clicks that have some. The empty value is for clean ones."""
+WITH_MARK = "+"
+"""Before a mark, in a filter: for clicks with it, whatever others they have. Otherwise a value stands for exactly these marks."""
 
 
 class FilterOperator(enum.StrEnum):

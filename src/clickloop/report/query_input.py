@@ -72,7 +72,8 @@ class ReportRequest(msgspec.Struct, frozen=True, kw_only=True):
             Meta(
                 description="Filter as dimension:value, such as country:DE, campaign:7 or campaign:My campaign. Also !: (not), ~: "
                 "(contains), !~: (does not contain), and <, <=, >, >= for numbers. Can be repeated: values of the same dimension are "
-                "alternatives, different dimensions must all match. An empty value, or 0 for records, matches rows without one."
+                "alternatives, different dimensions must all match. An empty value, or 0 for records, matches rows without one. mark: "
+                "takes any (marked clicks), an empty value (clean clicks), +repeat (with this mark), or exact marks."
             ),
         ]
         | None

@@ -218,6 +218,8 @@ def _key(grouping: Grouping, fact: Fact, at: int, zone: ZoneInfo) -> GroupKey:
             return local.hour
         case D.STATUS:
             return what.status_key if isinstance(what, ConversionFact) else ""
+        case D.MARK:
+            return click.marks
         case D.COUNTS_AS:
             return what.counts_as.value if isinstance(what, ConversionFact) else ""
         case D.DELAY:
@@ -289,8 +291,9 @@ def _matches(filter_: DimensionFilter, fact: Fact, at: int, zone: ZoneInfo) -> b
 
 
 def _is_in(key: GroupKey, filter_: DimensionFilter) -> bool:
-    if filter_.dimension.is_set:
-        return bool({*str(key).split(",")} & {*filter_.values})
+    if filter_.dimension is D.MARK:
+        has = {f"+{mark}" for mark in str(key).split(",")} | {str(key), "any" if key else ""}
+        return bool(has & {*filter_.values})
     return str(key) in filter_.values
 
 

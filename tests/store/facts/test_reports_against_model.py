@@ -50,7 +50,7 @@ ZONES = ("UTC", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "Ameri
 STATUSES = {"sale": "confirmed", "hold": "pending", "lead": "pending", "rejected": "rejected"}
 ZONE = Parameter("Zone", ((1, 1), (2, 3)))
 GROUPINGS: tuple[Grouping, ...] = (
-    *(D.CAMPAIGN, D.SOURCE, D.OFFER, D.LANDING, D.COUNTRY, D.OS_VERSION, D.REFERRER, D.UNIQUE, D.MARKS, D.SCREENING),
+    *(D.CAMPAIGN, D.SOURCE, D.OFFER, D.LANDING, D.COUNTRY, D.OS_VERSION, D.REFERRER, D.UNIQUE, D.MARK, D.SCREENING),
     *(D.DAY, D.HOUR, D.WEEKDAY, D.HOUR_OF_DAY, D.STATUS, D.COUNTS_AS, D.DELAY, D.VISIT_NUMBER, D.V1, D.V3, ZONE),
 )
 FORMULAS = (
@@ -218,7 +218,7 @@ class World:
             (D.OFFER, ("0", "6"), (IS, NOT)),
             (D.STATUS, ("hold", "sale"), (IS, NOT)),
             (D.DELAY, ("0", "60", "3600"), (IS, NOT)),
-            (D.MARKS, ("", "repeat"), (IS, NOT)),
+            (D.MARK, ("", "repeat", "+repeat", "any"), (IS, NOT)),
             (D.VISIT_NUMBER, ("0", "2"), (IS, NOT)),
             (D.COUNTS_AS, ("pending", ""), (IS, NOT)),
             (D.OS_VERSION, ("", "iOS 17.1"), (IS, NOT)),

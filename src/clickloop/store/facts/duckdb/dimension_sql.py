@@ -1,5 +1,6 @@
 """The dimensions of reports as SQL: what rows are grouped by, the key that this makes, and the conditions of filters."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -8,7 +9,9 @@ import msgspec
 from clickloop.clock import DAY_MS, HOUR_MS
 from clickloop.report.period import UtcOffset, offsets_of
 from clickloop.report.query import (
+    ANY_MARK,
     DELAY_CLASSES,
+    WITH_MARK,
     Dimension,
     DimensionFilter,
     FilterOperator,
@@ -71,6 +74,8 @@ def columns_of(grouping: Grouping, span: Span) -> tuple[str, ...]:
     match grouping:
         case Dimension.STATUS:
             return ("status_key",)
+        case Dimension.MARK:
+            return ("marks",)
         case Dimension.DELAY:
             return (_delay_class(),)
         case Dimension.UNIQUE:
@@ -122,10 +127,23 @@ def _matching(filter_: DimensionFilter, span: Span, parameters: Parameters) -> s
         condition = f"{columns[0]} = ANY(${name}::BIGINT[])"
         return f"{condition} OR {columns[0]} IS NULL" if 0 in values else condition
     parameters[name] = list(filter_.values)
-    if filter_.dimension.is_set:
-        return f"list_has_any(string_split(coalesce({columns[0]}, ''), ','), ${name}::VARCHAR[])"
+    if filter_.dimension is Dimension.MARK:
+        return _marks_filter(name, filter_.values, parameters)
     condition = f"{_text_of(columns)} = ANY(${name}::VARCHAR[])"
     return f"{condition} OR {columns[0]} IS NULL" if "" in filter_.values and len(columns) == 1 else condition
+
+
+def _marks_filter(name: str, values: Sequence[str], parameters: Parameters) -> str:
+    """Return the condition of a filter on marks, and add its values to the parameters."""
+    if ANY_MARK in values:
+        del parameters[name]
+        return "true" if "" in values else "marks IS NOT NULL"
+    parameters[name] = [value for value in values if value and not value.startswith(WITH_MARK)]
+    parameters[f"{name}_with"] = [value.removeprefix(WITH_MARK) for value in values if value.startswith(WITH_MARK)]
+    clean = " OR marks IS NULL" if "" in values else ""
+    return (
+        f"(marks = ANY(${name}::VARCHAR[]){clean} OR list_has_any(string_split(marks, ','), ${name}_with::VARCHAR[]))"
+    )
 
 
 def _text_of(columns: tuple[str, ...]) -> str:

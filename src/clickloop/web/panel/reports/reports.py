@@ -13,7 +13,7 @@ from msgspec import Meta
 from clickloop.report.key_text import dimension_title, key_name
 from clickloop.report.measure import USUAL, Measure
 from clickloop.report.period import Preset
-from clickloop.report.query import PARAMETERS, Dimension, Grouping, GroupKey
+from clickloop.report.query import ANY_MARK, PARAMETERS, Dimension, Grouping, GroupKey
 from clickloop.report.query_input import BY_KEY, MAX_OFFSET, ReportPeriod, ReportRequest
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.ledger.setup.report_names import newest_record_names, parameter_names
@@ -51,10 +51,11 @@ GROUPS = (
     ("Network", (Dimension.ISP, Dimension.ASN, Dimension.CONNECTION)),
     ("Visitor", (Dimension.LANGUAGE, Dimension.DEVICE, Dimension.BRAND, Dimension.MODEL)),
     ("Software", (Dimension.OS, Dimension.OS_VERSION, Dimension.BROWSER, Dimension.BROWSER_VERSION)),
-    ("Quality", (Dimension.UNIQUE, Dimension.VISIT_NUMBER, Dimension.MARKS, Dimension.SCREENING, Dimension.REFERRER)),
+    ("Quality", (Dimension.UNIQUE, Dimension.VISIT_NUMBER, Dimension.MARK, Dimension.SCREENING, Dimension.REFERRER)),
     ("Conversion", (Dimension.STATUS, Dimension.COUNTS_AS, Dimension.DELAY)),
     ("Parameters", PARAMETERS),
 )
+_OF_MARKS = f"{Dimension.MARK.value}:"
 _NAMED = tuple(dimension for dimension in Dimension if dimension.is_number)
 _DRILL_DOWN: dict[Grouping, Dimension] = {Dimension.CAMPAIGN: Dimension.DAY, Dimension.DAY: Dimension.CAMPAIGN}
 
@@ -239,9 +240,18 @@ def _page(
         key_columns=[] if made is None else _key_columns(query, made, titles),
         offset=offset,
         rows_per_page=ROWS_PER_PAGE,
+        quality=_quality_links(query),
         figure_text=figure_text,
         Measure=Measure,
     )
+
+
+def _quality_links(query: _ReportAddress) -> list[tuple[str, str, bool]]:
+    """Return the links to the same report of all, clean and marked clicks, and whether each is the one shown."""
+    others = tuple(text for text in query.filters if not text.startswith(_OF_MARKS))
+    shown = tuple(text for text in query.filters if text.startswith(_OF_MARKS))
+    kinds = (("All clicks", ()), ("Clean", (_OF_MARKS,)), ("Marked", (f"{_OF_MARKS}{ANY_MARK}",)))
+    return [(label, query.changed(filters=(*others, *chosen)), shown == chosen) for label, chosen in kinds]
 
 
 def _title(dimension: Dimension, rows: Mapping[int, str]) -> str:
