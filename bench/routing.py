@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from clickloop.click.marks.request_marks import MarkLists
 from clickloop.click.place import Place
 from clickloop.click.routing.flow import MAX_DRAW_BITS
 from clickloop.click.routing.routes import Routes
@@ -18,6 +19,7 @@ from clickloop.record_id import RecordIds
 from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogFlow, CatalogLanding, CatalogOffer, CatalogRow
 from clickloop.setup.condition import Condition, Operator
 from clickloop.setup.flow import FlowParts, LandingShare, OfferShare, Path, PathTarget, Rule
+from clickloop.setup.mark import Mark, MarkSetting
 from clickloop.tracking.take import Edge, record_clicks, take_click
 
 CLICKS = 2_000
@@ -80,7 +82,15 @@ def _rules(count: int, *more: Condition) -> tuple[Rule, ...]:
     )
 
 
-def _edge(parts: FlowParts) -> Edge:
+_NO_MARKS = tuple(MarkSetting(mark, False) for mark in Mark)
+_ALL_MARKS = tuple(MarkSetting(mark) for mark in Mark)
+_LISTS = MarkLists(
+    tuple(f"10.{number >> 8}.{number & 255}.0/24" for number in range(20_000)),
+    tuple(f"Browser/{number}." for number in range(1_000)),
+)
+
+
+def _edge(parts: FlowParts, marks: tuple[MarkSetting, ...] = ()) -> Edge:
     names = ("external_id", "cost", "zone", "campaign", "creative", "country")
     campaign = CatalogCampaign(
         id=1,
@@ -95,7 +105,11 @@ def _edge(parts: FlowParts) -> Edge:
         cost_currency="USD",
         rows=tuple(CatalogRow(number, name) for number, name in enumerate(names, start=-1)),
         flow_id=1,
+        marks=marks,
     )
+    visitors = Visitors(OneBase())
+    if marks == _ALL_MARKS:
+        visitors.use_mark_lists(_LISTS)
     catalog = Catalog(
         campaigns=(campaign,),
         offers=tuple(CatalogOffer(number, f"Offer {number}", _URL, 1, "Network") for number in (1, 2)),
@@ -104,7 +118,7 @@ def _edge(parts: FlowParts) -> Edge:
     )
     return Edge(
         routes=Routes(catalog, ""),
-        visitors=Visitors(OneBase()),
+        visitors=visitors,
         click_ids=ClickIds(bytes(KEY_BYTES)),
         notice_ids=RecordIds(),
         clicks=Discarding(),
@@ -153,6 +167,10 @@ def main() -> list[str]:
     kinds = {
         "one offer, no rules": _clicks(_edge(one_offer), HEADERS),
         "two offers, no rules": _clicks(_edge(two_offers), HEADERS),
+        "two offers, marks off": _clicks(_edge(two_offers, _NO_MARKS), HEADERS),
+        "two offers, all marks on, lists of 20,000 networks and 1,000 user agents": _clicks(
+            _edge(two_offers, _ALL_MARKS), HEADERS
+        ),
         "20 rules × 3 conditions, none holds": _clicks(_edge(with_rules), HEADERS),
         "to a landing, signed cookie written": _clicks(_edge(landing), HEADERS),
         "a rule by visit number, signed cookie read and written": _clicks(returning, _visitor_cookie(returning)),

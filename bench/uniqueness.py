@@ -31,8 +31,9 @@ from clickloop.store.facts.duckdb.facts import DuckDbFacts
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import CLICKS_STREAM
 from clickloop.store.journal.writer import JournalWriter
+from clickloop.tracking.recognising import add_uniqueness
 from clickloop.tracking.settle import settle_clicks
-from clickloop.tracking.take import Edge, add_uniqueness, record_clicks, take_click
+from clickloop.tracking.take import Edge, record_clicks, take_click
 
 START = 1_800_000_000_000 // DAY_MS * DAY_MS
 DAYS = 4
@@ -261,11 +262,9 @@ def _differences(
             from_at=START, until_at=START + DAYS * DAY_MS, currency="USD", group_by=dimensions, limit=10_000
         )
         report = facts.report(query, ())
-        found = (
-            {tuple(map(str, row.keys)): row.sums.unique_clicks for row in report.groups}
-            if dimensions
-            else {(): report.totals.unique_clicks}
-        )
+        found = {tuple(map(str, row.keys)): row.sums.unique_clicks for row in report.groups}
+        if not dimensions:
+            found = {(): report.totals.unique_clicks}
         groups += len(found)
         wrong += [
             f"{dimensions} {key}: {found.get(key, 0)}, expected {counted[key]}"
@@ -290,7 +289,7 @@ def edge_cpu() -> Iterator[str]:
         full = NOBODY
         for number in range(50):
             full = full.with_campaign(SeenCampaign(number + 1, 0, seconds, seconds, 1))
-        known = remember_campaign(NOBODY, campaigns()[0], seconds, None)
+        known = remember_campaign(NOBODY, campaigns()[0], seconds, None, "")
         cookies = {
             "without a cookie": "",
             "with a cookie of one campaign": edge.cookies.write(known),
@@ -323,8 +322,8 @@ def _time_uniqueness(edge: Edge, cookie: str) -> float:
     assert route is not None
     before = time.process_time()
     for one in requests:
-        state, since = add_uniqueness(edge, one, route, {}, START)
-        edge.cookies.write(remember_campaign(state, route.campaign, START // 1000, since))
+        state, since = add_uniqueness(edge, one.headers, one.ip, route, {}, START)
+        edge.cookies.write(remember_campaign(state, route.campaign, START // 1000, since, "01" * 13))
     return (time.process_time() - before) / EDGE_CLICKS * 1e6
 
 
@@ -334,7 +333,7 @@ def main(people: int = 300_000, count: int = 1_000_000) -> Iterator[str]:
     yield ""
     yield "| browsers | visits | unique | reports, groups | groups that differ from the model | settling, µs per click |"
     yield "| --- | --- | --- | --- | --- | --- |"
-    for browsers in Browsers:
+    for browsers in (Browsers.MIXED, Browsers.COOKIES, Browsers.NO_COOKIES):
         found = compare(browsers, people, count)
         yield (
             f"| {browsers.value} | {found.visits:,} | {found.unique:,} | {found.reports}, {found.groups:,} | "

@@ -214,6 +214,10 @@ web.panel.frame.form_body web.panel.frame.durations web.panel.routing.flow_steps
 """
 """Modules with Python's ``re`` whose readers are above."""
 NO_STRANGERS = {
+    "report.column": "a figure's name of two digits at most, by a pattern of a fixed length",
+    "report.condition": "a user's text of at most 1,000 characters, split at one word",
+    "report.filter_input": "a user's filters of at most 1,300 characters, by patterns without repeats of repeats",
+    "report.query_input": "days of a fixed length",
     "click.place": "codes in a base of the operator's, by patterns of a fixed length",
     "setup.condition": "values of the set-up, at most 1,000 characters, by patterns of a fixed length",
     "backup.archive": "names in an archive of the operator's, at most 100 characters, one class of characters",
@@ -238,7 +242,7 @@ NO_STRANGERS = {
     "web.panel.logs.log_page": "a key of at most 40 characters",
     "postback.checking": "classes of characters, on the set-up's texts",
     "postback.values": "the address of a rule, one class of characters",
-    "store.facts.duckdb.facts": "one class of characters, on our own paths",
+    "web.panel.setup.marks": "names of our own fields, one class of digits",
     "store.journal.segment": "the end of a line of ours",
     "store.ledger.logs.audit_log": "names of our own fields",
 }
@@ -271,8 +275,12 @@ people.devices edge.header_fields edge.message edge.proxies edge.untrusted_proxy
 NOT_READING = {
     "click.click": "the record alone",
     "click.page.carried_values": "takes what was read",
+    "click.late_marks": "compares numbers",
+    "click.marked_click": "records alone",
+    "click.visitor_hash": "hashes an address and a header, both bounded, once",
     "click.click_json": "writes JSON",
     "click.page.landing_paths": "the set-up",
+    "click.page.buttons": "ids of the set-up alone",
     "click.page.recent_visits": "a dictionary's look-up",
     "click.click_values": "takes what was read",
     "click.click_log": "filters of the API, each of bounded length",

@@ -20,7 +20,11 @@ from clickloop.click.visitor_cookie import (
     Visit,
     VisitorCookies,
     VisitorState,
+    remember_campaign,
+    unique_since,
 )
+from clickloop.setup.catalog import CatalogCampaign
+from clickloop.setup.returning import UniqueBy
 
 _KEY = bytes(range(32))
 _COOKIES = VisitorCookies(_KEY)
@@ -127,3 +131,72 @@ def test_reading_costs_in_proportion_to_the_bound_whatever_a_stranger_sends() ->
     for _ in range(100):
         assert _COOKIES.read("1" + "A" * 262_144) == NOBODY
     assert time.process_time() - begun < 0.5
+
+
+_DAY = 86_400
+_CAMPAIGN = CatalogCampaign(7, "Camp07", "Seven", 1, "Source", True, "", "", None, "USD", (), flow_id=1)
+
+
+def _state(*seen: tuple[int, int, int]) -> VisitorState:
+    """Return a state with campaigns: number, epoch, and the moment of the latest unique visit."""
+    return VisitorState((), tuple(SeenCampaign(number, epoch, at, at, 1) for number, epoch, at in seen))
+
+
+@pytest.mark.parametrize(
+    ("state", "changes", "since"),
+    [
+        (NOBODY, {}, None),
+        (_state((7, 0, 1000)), {}, 1000),
+        (_state((7, 0, 1000 - _DAY)), {}, None),
+        (_state((7, 0, 1001 - _DAY)), {}, 1001 - _DAY),
+        (_state((7, 0, 2000)), {}, 2000),  # another edge's clock is ahead
+        (_state((7, 0, 1)), {"unique_within_seconds": 0}, 1),
+        (_state((7, 0, 990)), {"unique_within_seconds": 10}, None),
+        (_state((8, 0, 1000)), {}, None),
+        (_state((8, 0, 900), (9, 0, 950)), {"unique_by": UniqueBy.INSTANCE}, 950),
+        (_state((7, 0, 1000)), {"unique_epoch": 1}, None),
+        (_state((7, 1, 1000)), {"unique_epoch": 1}, 1000),
+        (_state((7, 2, 1000)), {"unique_epoch": 1}, 1000),
+        (_state((7, 0, 900), (8, 0, 950)), {"unique_by": UniqueBy.INSTANCE, "unique_epoch": 1}, None),
+        (_state((8, 0, 950)), {"unique_by": UniqueBy.INSTANCE, "unique_epoch": 1}, 950),
+    ],
+)
+def test_the_cookie_says_since_when_a_visitor_is_known(
+    state: VisitorState, changes: dict[str, object], since: int | None
+) -> None:
+    assert unique_since(state, msgspec.structs.replace(_CAMPAIGN, **changes), 1000) == since
+
+
+def test_a_known_visit_counts_and_leaves_the_moment_of_the_unique_one() -> None:
+    state = remember_campaign(NOBODY, _CAMPAIGN, 1000, None, "a")
+    state = remember_campaign(state, _CAMPAIGN, 1500, unique_since(state, _CAMPAIGN, 1500), "b")
+    assert state.campaigns == (SeenCampaign(7, 0, 1000, 1500, 2),)
+    reset = msgspec.structs.replace(_CAMPAIGN, unique_epoch=3)
+    assert remember_campaign(state, reset, 1600, None, "c").campaigns == (SeenCampaign(7, 3, 1600, 1600, 3),)
+
+
+def test_visitors_who_see_the_same_campaigns_in_the_same_second_have_different_cookies() -> None:
+    one, other = (_COOKIES.write(remember_campaign(NOBODY, _CAMPAIGN, 1000, None, click_id)) for click_id in "ab")
+    assert one != other
+
+
+def test_copies_of_a_cookie_have_the_same_fingerprint_and_other_cookies_another() -> None:
+    one, other = _COOKIES.write(_STATE), _COOKIES.write(_state((7, 0, 1000)))
+    assert _COOKIES.fingerprint(one) == _COOKIES.fingerprint(str(one)) != _COOKIES.fingerprint(other)
+    assert 0 < int(_COOKIES.fingerprint(one), 16) < 2**60
+
+
+@pytest.mark.parametrize("letter", ["!", "=", "-", " ", "A"])
+def test_letters_put_into_a_genuine_cookie_give_no_second_fingerprint(letter: str) -> None:
+    genuine = _COOKIES.write(_STATE)
+    for place in range(1, len(genuine) + 1):
+        for count in (1, 3, 4, 15, 16):
+            stuffed = genuine[:place] + letter * count + genuine[place:]
+            # Its own padding, put back, is the one addition that base64 allows.
+            assert _COOKIES.read(stuffed) is NOBODY or _COOKIES.fingerprint(stuffed) == _COOKIES.fingerprint(genuine)
+
+
+def test_a_cookie_from_before_campaigns_remembered_visitors_is_read() -> None:
+    before = msgspec.msgpack.encode([[], [[7, 0, 1_700_000_000, 1_700_000_100, 2, 0, 0, 0]]])
+    seen = msgspec.msgpack.decode(before, type=VisitorState).campaigns[0]
+    assert (seen.visits, seen.memory) == (2, None)

@@ -70,7 +70,9 @@ def test_a_path_that_can_learn_does_not_or_is_off_is_not_found() -> None:
 def test_visits_without_a_conversion_in_the_window_are_found_and_few_of_them_are_a_note() -> None:
     (many,), (few,) = of_evidence(by_default(CAN), 500, 0), of_evidence(by_default(CAN), 9, 0)
     assert (many.severity, few.severity) == (Severity.WARNING, Severity.NOTE)
-    assert "500 visits of its offers count in the window of 72 hours, but no conversion" in many.sentence
+    assert "500 visits of its offers in the last 72 hours counted, none with a conversion" in many.sentence
+    (none,) = of_evidence(by_default(CAN), 0, 0)
+    assert "No visit of its offers in the last 72 hours counts yet" in none.sentence
     assert of_evidence(by_default(CAN), 500, 1) == []
 
 

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
+from clickloop.click.marked_click import LATE, MarkCorrection
 from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.conversion_log import RecordedChange
@@ -13,6 +14,7 @@ from clickloop.conversion.notice import Channel, RawNotice, RefusalReason
 from clickloop.conversion.notice_log import NoticeOutcome, StoredNotice
 from clickloop.conversion.status import SALE
 from clickloop.diagnosis.trace import EventKind, Trace, TracedPageEvent, trace_click
+from clickloop.diagnosis.trace_corrections import with_corrections
 from clickloop.diagnosis.trace_text import one_line, trace_text
 from clickloop.money import Money
 from clickloop.postback.due import ConditionResult, SkipReason
@@ -305,3 +307,25 @@ def test_a_page_tracked_directly_is_told_as_what_it_is() -> None:
         "A visitor followed the campaign link.",
         "The visitor was not redirected.",
     ]
+
+
+def test_corrections_of_marks_are_in_the_timeline_with_their_origin() -> None:
+    corrections = [
+        MarkCorrection(LATE, NOW + 120_000, "repeat", "repeat,fast_click"),
+        MarkCorrection("r" * 26, NOW + 500, "datacenter", "frequent_ip,repeat"),
+    ]
+    trace = with_corrections(story(), corrections)
+    kinds = [event.kind for event in trace.events]
+
+    assert kinds.index(EventKind.MARKS) == kinds.index(EventKind.NOTICE) - 1
+    assert kinds[-1] is EventKind.MARKS
+    text = trace_text(trace)
+    assert "marks          Judged anew: gained frequent IP, repeat; lost data center." in text
+    assert f"rerun: {'r' * 26}" in text
+    assert "marks          Judged late: gained fast click." in text
+    assert "origin: late marks, by what the visitor did on the landing" in text
+    assert "rerun: late" not in text
+
+
+def test_a_click_whose_marks_never_changed_has_no_such_event() -> None:
+    assert with_corrections(story(), []) == story()

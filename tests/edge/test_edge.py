@@ -250,7 +250,9 @@ def test_a_user_agent_is_truncated_to_1000_characters(edge: EdgeProcess) -> None
 
 
 def test_a_returning_visitor_is_not_unique(edge: EdgeProcess) -> None:
-    assert edge.visit("", headers={"Cookie": f"xclickloop=1; clickloop={'0' * 26}"}).unique is False
+    cookie = edge.ask("GET", "/c/aB3xY9").headers["set-cookie"].partition("clickloop_v=")[2].partition(";")[0]
+    click = edge.visit("", headers={"Cookie": f"xclickloop=1; clickloop_v={cookie}"})
+    assert (click.unique, click.known) == (False, True)
 
 
 @pytest.mark.parametrize("key", ["fallbk", "nofers", "myself"])

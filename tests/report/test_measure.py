@@ -1,10 +1,12 @@
 """Ratios are computed from sums, and formatted figures are exact."""
 
+import csv
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.report.export import CsvRow, csv_lines, not_converted_text, percent_text
+from clickloop.report.export import CsvReport, CsvRow, csv_lines, not_converted_text, percent_text
 from clickloop.report.measure import Measure, OtherMoney, Sums, quotient, relative_change, signed_names
 from clickloop.report.query import Dimension
 from clickloop.report.rate_text import day_text, rate_text, read_day, read_rate, read_rate_lines
@@ -34,6 +36,7 @@ def test_a_measure_without_a_divisor_is_its_sum() -> None:
         "unique_clicks": 0,
         "clicks_recorded": 0,
         "clean_clicks": 0,
+        "marked_clicks": 300,
         "landing_visits": 0,
         "landing_views": 0,
         "landing_clicks": 0,
@@ -86,13 +89,15 @@ def test_changes_and_texts_of_shares() -> None:
 
 
 def test_the_table_has_a_column_for_each_measure_and_status() -> None:
-    row = CsvRow(("=cmd()",), SUMS)
-    head, line = csv_lines((Dimension.V3,), tuple(Measure), {"sale": "Sale", "hold": "Hold"}, "USD", iter([row]))
-    cells = dict(zip(head.decode().strip().split(","), line.decode().strip().split(","), strict=False))
+    shape = CsvReport(
+        group_by=(Dimension.V3,), columns=tuple(Measure), statuses={"sale": "Sale", "hold": "Hold"}, currency="USD"
+    )
+    head, line = csv_lines(shape, [CsvRow(("=cmd()",), SUMS)])
+    cells = dict(zip(*csv.reader([head.decode(), line.decode()]), strict=True))
     assert head.startswith(b"V3,Clicks,")
     assert line.startswith(b"'=cmd(),300,")
     assert b"-3," in line
-    assert cells["Clicks"] == "300"
+    assert (cells["Clicks"], cells["Conversions: Sale"], cells["Payouts: Hold, USD"]) == ("300", "2", "0")
 
 
 def test_unconverted_money_is_listed_by_currency() -> None:

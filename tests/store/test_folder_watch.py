@@ -13,6 +13,8 @@ from clickloop.diagnosis.doctor_finding import DoctorVerdict
 from clickloop.running.core import Core, open_core
 from clickloop.setup.catalog import COPY_NAME, read_catalog_file
 from clickloop.setup.catalog import FILE_NAME as CATALOG
+from clickloop.setup.routing_state import FILE_NAME as ROUTING
+from clickloop.setup.routing_state import CappedOffer, read_routing_state
 from clickloop.store.damage_log import confirm_damages, damage_alarms, unconfirmed_damages
 from clickloop.store.identity import FACTS_FILE as FACTS
 from clickloop.store.identity import FILE_NAME as INSTALLATION
@@ -28,6 +30,7 @@ def core(tmp_path: Path) -> Iterator[Core]:
     prepare_folder(folder)
     with open_core(Settings(data=str(folder), facts_memory_mb=64)) as opened:
         opened.publish_catalog()
+        opened.routing_states.write_again()
         yield opened
 
 
@@ -76,6 +79,7 @@ def test_a_ledger_that_is_a_link_is_watched_where_it_is(tmp_path: Path) -> None:
     prepare_folder(folder)
     with open_core(Settings(data=str(folder), facts_memory_mb=64)) as core:
         core.publish_catalog()
+        core.routing_states.write_again()
         assert alarms(core) == ()
         (disk / f"{LEDGER}-wal").unlink()
         assert [told.partition(" ")[0] for told in alarms(core)] == [f"{LEDGER}-wal"]
@@ -103,6 +107,18 @@ def test_an_altered_key_is_an_alarm_and_left_as_it_is(core: Core) -> None:
     (told,) = alarms(core)
     assert "holds another key" in told
     assert (core.folder / KEY).read_bytes() == b"x" * 32
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"{}")], ids=["deleted", "damaged"])
+def test_a_lost_routing_state_is_written_anew_so_that_caps_hold_at_edges_that_start_later(
+    core: Core, harm: Callable[[Path], object]
+) -> None:
+    core.routing_states.set_capped((CappedOffer(7, 8),))
+    harm(core.folder / ROUTING)
+    assert alarms(core) == ()
+    assert read_routing_state(core.folder / ROUTING).capped == (CappedOffer(7, 8),)
+    (told,) = unconfirmed_damages(core.folder)
+    assert told.startswith(f"{core.folder / ROUTING} was ")
 
 
 @pytest.mark.parametrize("name", [INSTALLATION, CATALOG, COPY_NAME])

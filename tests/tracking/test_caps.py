@@ -18,8 +18,9 @@ from clickloop.saving.record import SavingContext, archive, change, create
 from clickloop.setup.fault import FaultCode, InvalidInputError
 from clickloop.setup.offer import Offer
 from clickloop.setup.offer_cap import CapPeriod, CapUnit, OfferCap
-from clickloop.setup.routing_state import CappedOffer, RoutingStateFile
+from clickloop.setup.routing_state import CappedOffer, RoutingStateFile, write_routing_state
 from clickloop.store.ledger.logs.cap_spans import CapSpan, spans_of_offer
+from clickloop.store.ledger.schema.tables import routing_states
 from clickloop.store.ledger.setup.routing_states import find_routing_state
 from clickloop.tracking.caps.alternatives import capped_offers
 from clickloop.tracking.caps.watching import CapWatch
@@ -381,6 +382,18 @@ def test_a_reached_cap_is_published_and_each_version_is_kept(machine: CapMachine
     assert published.changed() is None
 
 
+def test_states_of_deleted_clicks_are_deleted_but_the_one_in_force(machine: CapMachine) -> None:
+    machine.cap(1, OfferCap(amount=1, then_offer_id=2))
+    machine.convert(1)
+    machine.look()
+    machine.cap(1, None)
+    machine.look()
+    machine.states.forget(machine.now + DAY_MS)
+    with machine.ledger.read() as tx:
+        found = [find_routing_state(tx, version) for version in (1, 2)]
+    assert found == [None, machine.states.current]
+
+
 def test_a_restarted_core_goes_on_with_the_same_span(machine: CapMachine) -> None:
     machine.cap(1, OfferCap(amount=1, then_offer_id=2))
     machine.convert(1)
@@ -389,6 +402,21 @@ def test_a_restarted_core_goes_on_with_the_same_span(machine: CapMachine) -> Non
     machine.restart()
     assert machine.look() == {1: 2}
     assert (machine.states.current.version, len(machine.spans())) == (version, 1)
+
+
+def test_an_older_ledger_uses_no_version_again_that_edges_have(machine: CapMachine) -> None:
+    machine.cap(1, OfferCap(amount=1))
+    machine.convert(1)
+    machine.look()
+    seen = machine.states.current
+    # As in a ledger that was copied before the state was published, beside the file that edges have.
+    with machine.ledger.write() as tx:
+        tx.execute(routing_states.delete().where(routing_states.c.version == seen.version))
+    write_routing_state(machine.folder, seen)
+    machine.restart()
+    assert machine.states.current.version < seen.version
+    machine.states.set_capped((CappedOffer(2),))
+    assert machine.states.current.version == seen.version + 1
 
 
 def test_conversions_are_counted_again_only_when_the_cap_may_have_been_crossed(machine: CapMachine) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -68,7 +69,7 @@ class Office:
         return self.now
 
     def visit(self, at: int = NOON, **fields: object) -> Click:
-        usual = {
+        usual: dict[str, Any] = {
             "ip": "198.51.100.7",
             "useragent": BROWSER,
             "asn": "1",

@@ -1,5 +1,6 @@
 """Reports of track.js: when a visit is a click and when a view, what is believed, and what the page is told."""
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -121,12 +122,32 @@ def test_a_reload_within_half_an_hour_is_a_view(after_ms: int, clicks: int, view
     assert (len(at.recorded_clicks()), len(at.recorded_events())) == (clicks, views)
 
 
-def test_a_later_click_of_the_same_browser_is_not_unique() -> None:
+def test_a_later_click_of_a_browser_that_sends_the_signed_cookie_is_not_unique() -> None:
+    at = LandingEdge()
+    visitor = Visitor(at)
+    first = reported(visitor, PageReport(campaign=KEY, url=PAGE))
+    visitor.cookies["clickloop_v"] = first.visitor_cookie
+    at.now += RELOAD_MS
+    reported(visitor, PageReport(campaign=KEY, url=PAGE, cid=first.answer.cid))
+    assert [click.unique for click in at.recorded_clicks()] == [True, False]
+
+
+def test_a_later_click_without_it_is_left_to_settling_by_the_same_hash() -> None:
     at = LandingEdge()
     first = visited(at)
     at.now += RELOAD_MS
     visited(at, cid=first.answer.cid)
-    assert [click.unique for click in at.recorded_clicks()] == [True, False]
+    assert [click.unique for click in at.recorded_clicks()] == [True, True]
+    assert len({msgspec.json.decode(line)["visitor"] for line in at.clicks.lines}) == 1
+
+
+def test_a_button_pressed_after_a_page_that_could_set_no_cookie_makes_the_visitor_known() -> None:
+    at = LandingEdge()
+    visitor = Visitor(at)
+    first = reported(visitor, PageReport(campaign=KEY, url=PAGE))
+    visitor.press(first.answer.cid)
+    visitor.visit()
+    assert [click.known for click in at.recorded_clicks()] == [False, True]
 
 
 def test_a_page_of_another_campaign_is_a_click_of_its_own() -> None:

@@ -281,11 +281,16 @@ def test_an_unknown_campaign_leaves_no_trace() -> None:
     assert not clicks.lines
 
 
-def test_a_visitor_with_our_cookie_is_not_unique() -> None:
+def test_a_visitor_whose_signed_cookie_knows_the_campaign_is_not_unique() -> None:
     edge, clicks, _ = an_edge()
-    take_click(edge, arriving(b"", cookie=b"a=1; clickloop=01hf7yat006mdtyf97qtmke4kp; b=2"), b"Ab12Cd")
+    redirect = take_click(edge, arriving(b""), b"Ab12Cd")
+    assert redirect is not None
+    cookies = [f"clickloop_v={redirect.visitor_cookie}", f"clickloop={redirect.click_id}"]
+    for cookie in cookies:
+        take_click(edge, arriving(b"", cookie=f"a=1; {cookie}; b=2".encode()), b"Ab12Cd")
     record_clicks(edge)
-    assert not recorded(clicks).unique
+    found = [msgspec.json.decode(line, type=Click) for line in clicks.lines]
+    assert [(click.unique, click.known) for click in found] == [(True, False), (False, True), (True, False)]
 
 
 def test_a_link_with_a_good_mark_makes_a_test_click_that_keeps_nothing_of_the_mark() -> None:

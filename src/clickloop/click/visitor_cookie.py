@@ -8,6 +8,7 @@ import binascii
 import hashlib
 from collections.abc import Iterable
 from hmac import compare_digest
+from zlib import crc32
 
 import msgspec
 from msgspec.structs import replace
@@ -77,10 +78,14 @@ class SeenCampaign(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class VisitorState(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The contents of a visitor's cookie, latest first."""
+    """The contents of a visitor's cookie, latest first.
+
+    ``salt``: of the click that wrote it, so that no two visitors have the same cookie who saw the same campaigns in the same seconds.
+    """
 
     visits: tuple[Visit, ...] = ()
     campaigns: tuple[SeenCampaign, ...] = ()
+    salt: int = 0
 
     def visit(self, click_id: str) -> Visit | None:
         """Return the visit of a click, or None if it is not among the latest."""
@@ -101,12 +106,12 @@ class VisitorState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def with_visit(self, visit: Visit) -> "VisitorState":
         """Return the state with a visit added, replacing the one of the same click."""
         others = [other for other in self.visits if other.click_id != visit.click_id]
-        return VisitorState((visit, *others[: MAX_VISITS - 1]), self.campaigns)
+        return VisitorState((visit, *others[: MAX_VISITS - 1]), self.campaigns, self.salt)
 
     def with_campaign(self, seen: SeenCampaign) -> "VisitorState":
         """Return the state with a campaign added or replaced."""
         others = (other for other in self.campaigns if other.campaign_id != seen.campaign_id)
-        return VisitorState(self.visits, (seen, *others)[:MAX_CAMPAIGNS])
+        return VisitorState(self.visits, (seen, *others)[:MAX_CAMPAIGNS], self.salt)
 
 
 NOBODY = VisitorState()
@@ -132,18 +137,23 @@ def unique_since(state: VisitorState, campaign: CatalogCampaign, seconds: int) -
 
 
 def remember_campaign(
-    state: VisitorState, campaign: CatalogCampaign, seconds: int, since: int | None, memory: Memory | None = None
+    state: VisitorState,
+    campaign: CatalogCampaign,
+    seconds: int,
+    since: int | None,
+    click_id: str,
+    memory: Memory | None = None,
 ) -> VisitorState:
     """Return the state after a counted click. ``since``: the result of ``unique_since``. ``memory``: after the click, if there is one."""
     first_at = seconds if since is None else since
     own = state.campaign(campaign.id)
     if own is None:
-        return state.with_campaign(
-            SeenCampaign(campaign.id, campaign.unique_epoch, first_at, seconds, 1, memory=memory)
-        )
-    epoch, visits = max(own.epoch, campaign.unique_epoch), own.visits + 1
-    seen = replace(own, epoch=epoch, first_at=first_at, last_at=seconds, visits=visits, memory=memory)
-    return state.with_campaign(seen)
+        seen = SeenCampaign(campaign.id, campaign.unique_epoch, first_at, seconds, 1, memory=memory)
+    else:
+        epoch, visits = max(own.epoch, campaign.unique_epoch), own.visits + 1
+        seen = replace(own, epoch=epoch, first_at=first_at, last_at=seconds, visits=visits, memory=memory)
+    others = (other for other in state.campaigns if other.campaign_id != campaign.id)
+    return VisitorState(state.visits, (seen, *others)[:MAX_CAMPAIGNS], crc32(click_id.encode()))
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -172,7 +182,8 @@ class VisitorCookies:
         if value[:1] != _VERSION or not value.isascii() or len(value) > MAX_BYTES:
             return NOBODY
         try:
-            signed = binascii.a2b_base64(value[1:] + _PADDING[len(value) & 3])
+            # Strict: otherwise other characters between those of a genuine cookie would be skipped, and it had many fingerprints.
+            signed = binascii.a2b_base64(value[1:] + _PADDING[len(value) & 3], strict_mode=True)
         except ValueError:
             return NOBODY
         tag, packed = signed[:_TAG_BYTES], signed[_TAG_BYTES:]
@@ -201,10 +212,10 @@ def _shortened(state: VisitorState) -> VisitorState:
     if with_memory:
         place = with_memory[-1]
         forgotten = replace(campaigns[place], memory=None)
-        return VisitorState(visits, (*campaigns[:place], forgotten, *campaigns[place + 1 :]))
+        return VisitorState(visits, (*campaigns[:place], forgotten, *campaigns[place + 1 :]), state.salt)
     if campaigns and (len(visits) <= 1 or len(_encode(campaigns)) >= len(_encode(visits))):
-        return VisitorState(visits, campaigns[:-1])
-    return VisitorState(visits[:-1], campaigns)
+        return VisitorState(visits, campaigns[:-1], state.salt)
+    return VisitorState(visits[:-1], campaigns, state.salt)
 
 
 def _signer(key: bytes) -> hashlib.blake2s:

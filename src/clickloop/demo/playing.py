@@ -17,6 +17,7 @@ from clickloop.demo.capped_offer import play_capped_offer
 from clickloop.demo.check import CheckGroup
 from clickloop.demo.figures import check_figures, expected_fates
 from clickloop.demo.learning import check_learning, learn_weights
+from clickloop.demo.marked_clicks import play_marked_clicks
 from clickloop.demo.observed import ObservedTraffic
 from clickloop.demo.page_figures import check_pages
 from clickloop.demo.page_plan import PAGE_OFFERS, make_page_plan
@@ -41,6 +42,7 @@ from clickloop.demo.traffic import Traffic
 LOOP_TITLE = "The tracker's figures, compared with what the source and the network saw"
 PAGES_TITLE = "Landing, rule, tracked page and path that learns, compared with what visitors did"
 CAP_TITLE = "An offer with a cap"
+MARKS_TITLE = "Clicks with marks"
 PASSED, FAILED, CANNOT_RUN, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -161,6 +163,7 @@ async def demo_run(console: Console, visitors: int) -> AsyncIterator[DemoRun]:
             CheckGroup(PAGES_TITLE, page_checks),
             # After the figures were read, so that these visitors are not among them.
             CheckGroup(CAP_TITLE, await play_capped_offer(tracker, demo_setup, session, network.click_id_parameter)),
+            CheckGroup(MARKS_TITLE, await play_marked_clicks(tracker, demo_setup, session)),
         )
         yield DemoRun(tracker, demo_setup, page_setup, reported, page_data, groups)
 

@@ -54,6 +54,7 @@ from clickloop.store.ledger.setup.networks import NETWORKS, networks_of_offers
 from clickloop.store.ledger.setup.offers import OFFERS, offers_after
 from clickloop.store.ledger.setup.postback_rules import first_rules_of_sources, stored_rules_after
 from clickloop.store.ledger.setup.rules import rule_terms_of
+from clickloop.store.ledger.setup.settings import read_instance
 from clickloop.store.ledger.setup.statuses import status_rows, unmapped_words
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, sources_after
 from clickloop.tracking.learning.path_learner import LearningFacts, count_splits
@@ -156,6 +157,7 @@ def _read_for_campaign(tx: Connection, urls: TrackerUrls, campaign_id: int) -> C
     terms = rule_terms_of(tx, [rule.rule_id for rule in rules])
     first = first_rules_of_sources(tx, [campaign.source_id])
     networks = networks_of_offers(tx, [offer.id for offer in offers])
+    saved = read_instance(tx)
     return Chain(
         campaigns=(campaign,),
         sources={source.id: source} if source and source.archived_at is None else {},
@@ -172,6 +174,8 @@ def _read_for_campaign(tx: Connection, urls: TrackerUrls, campaign_id: int) -> C
         catalog=catalog,
         fallback_url=urls.fallback_url,
         base_url=urls.base_url,
+        marks=saved.marks or (),
+        ip_lists=saved.ip_lists or (),
     )
 
 
@@ -182,6 +186,7 @@ def _read_everything(tx: Connection, urls: TrackerUrls) -> Chain:
     first = first_rules_of_sources(tx, list(sources))
     campaigns = tuple(campaigns_after(tx, 0, _ALL))
     catalog = read_catalog(tx, urls.own_hosts)
+    saved = read_instance(tx)
     return Chain(
         campaigns=campaigns,
         sources=sources,
@@ -199,6 +204,8 @@ def _read_everything(tx: Connection, urls: TrackerUrls) -> Chain:
         catalog=catalog,
         fallback_url=urls.fallback_url,
         base_url=urls.base_url,
+        marks=saved.marks or (),
+        ip_lists=saved.ip_lists or (),
     )
 
 

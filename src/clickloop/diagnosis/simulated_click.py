@@ -227,7 +227,7 @@ def _cookie_header(edge: Edge, key: str, now_ms: int) -> bytes:
     route = edge.routes.find(key.encode())
     if route is None:
         return b""
-    state = remember_campaign(NOBODY, route.campaign, now_ms // 1000, None)
+    state = remember_campaign(NOBODY, route.campaign, now_ms // 1000, None, "")
     return f"{VISITOR_COOKIE}={edge.cookies.write(state)}".encode()
 
 

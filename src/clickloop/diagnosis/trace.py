@@ -1,7 +1,7 @@
 """The trace: the history of a click in one timeline, from the campaign link to each attempt to report its conversions. Pure."""
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -14,6 +14,7 @@ from clickloop.conversion.conversion_log import RecordedChange
 from clickloop.conversion.notice import Channel
 from clickloop.conversion.notice_log import NoticeOutcome, StoredNotice
 from clickloop.conversion.parameter_meaning import sent_tokens
+from clickloop.diagnosis.omitted_records import OmittedRecords
 from clickloop.money import amount_text
 from clickloop.postback.due import ConditionResult
 from clickloop.postback.masking import masked_request, masked_text
@@ -21,6 +22,7 @@ from clickloop.postback.postback_log import Postback, PostbackAttempt
 from clickloop.postback.retry import Result
 from clickloop.postback.rule import LOST_REQUEST
 from clickloop.postback.state import PostbackState
+from clickloop.setup.mark import explained_marks, marks_of
 from clickloop.setup.source_rows import V_ROWS
 from clickloop.text import readable
 
@@ -36,6 +38,7 @@ class EventKind(enum.StrEnum):
     LANDING_VIEW = "landing_view"
     LANDING_CLICK = "landing_click"
     PAGE_EVENT = "page_event"
+    MARKS = "marks"
     NOTICE = "notice"
     RERUN = "rerun"
     CONVERSION = "conversion"
@@ -60,29 +63,6 @@ class TraceEvent(msgspec.Struct, frozen=True, kw_only=True):
     details: tuple[EventDetail, ...] = ()
     findings: tuple[ConditionResult, ...] = ()
     """For a postback, the result of each condition of its rule."""
-
-
-class OmittedRecords(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts of a click's older records that its trace omits: anyone with a click id can send any number of notices for it."""
-
-    page_events: bool = False
-    """Whether page events are omitted."""
-    notices: int = 0
-    conversions: int = 0
-    changes: bool = False
-    """Whether changes of its conversions are omitted."""
-    postbacks: int = 0
-
-    def __bool__(self) -> bool:
-        return bool(self.page_events or self.notices or self.conversions or self.changes or self.postbacks)
-
-    @property
-    def sentence(self) -> str:
-        counts = {"incoming postbacks": self.notices, "conversions": self.conversions, "postbacks": self.postbacks}
-        parts = [f"{count} older {noun}" for noun, count in counts.items() if count]
-        parts += ["older changes of conversions"] if self.changes else []
-        parts += ["older page events"] if self.page_events else []
-        return f"Not shown: {', '.join(parts)}. Filter the logs by the click ID to see them." if parts else ""
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,12 +135,15 @@ def trace_click(
     for postback in postbacks:
         events.append(_postback_event(postback, _first_before(postback, first_unfinished)))
         events += [_attempt_event(postback, attempt) for attempt in attempts.get(postback.postback_id, ())]
-    order = list(EventKind)
-    return Trace(
-        click_id=click_id,
-        click=click,
-        events=tuple(sorted(events, key=lambda event: (event.at, order.index(event.kind)))),
-    )
+    return Trace(click_id=click_id, click=click, events=in_order(events))
+
+
+_ORDER = {kind: place for place, kind in enumerate(EventKind)}
+
+
+def in_order(events: Iterable[TraceEvent]) -> tuple[TraceEvent, ...]:
+    """Return events in the order of their times."""
+    return tuple(sorted(events, key=lambda event: (event.at, _ORDER[event.kind])))
 
 
 def _provider(click: Click) -> str:
@@ -186,6 +169,7 @@ def _click_events(click: Click, names: SetupNames, has_page: bool) -> list[Trace
         provider=_provider(click),
         screening=click.screening,
         flags=click.flags,
+        marks=explained_marks(marks_of(click.marks)),
     )
     sentence = f"A visitor {'opened a page with the script' if is_direct else 'followed the campaign link'}"
     sentence += f"; not counted: {click.screening}." if click.screening else "."

@@ -11,7 +11,9 @@ from clickloop.click.page.page_event import PageEvent
 from clickloop.conversion.conversion_log import ConversionFilter
 from clickloop.conversion.notice_log import NoticeFilter
 from clickloop.diagnosis.caps.status import instead_sentences
-from clickloop.diagnosis.trace import OmittedRecords, Trace, TracedPageEvent, trace_click, with_cap
+from clickloop.diagnosis.omitted_records import OmittedRecords
+from clickloop.diagnosis.trace import Trace, TracedPageEvent, trace_click, with_cap
+from clickloop.diagnosis.trace_corrections import with_corrections
 from clickloop.logs.context import LogContext
 from clickloop.postback.postback_log import PostbackAttempt
 from clickloop.report.query import Dimension
@@ -33,6 +35,8 @@ MAX_TRACED = 200
 def find_trace(context: LogContext, click_id: str) -> Trace:
     """Return the trace of a canonical click id. A click that has been deleted from the facts is read from its conversions."""
     click = context.facts.find_clicks([click_id]).get(click_id)
+    # Not limited: a click gets late marks once, and all other corrections are reruns that a user applied.
+    corrections = context.facts.marks.history(click_id)
     page_events = context.facts.find_page_events([click_id], most=MAX_TRACED + 1).get(click_id, ())
     with context.ledger.read() as tx:
         conversions = conversions_before(tx, ConversionFilter(click_id=click_id), None, MAX_TRACED)
@@ -59,7 +63,7 @@ def find_trace(context: LogContext, click_id: str) -> Trace:
         instead = _instead(tx, click) if click is not None and not click.came_over_page else ""
     trace = trace_click(click_id, click, notices, changes, postbacks, attempts, names, traced)
     trace = with_cap(trace, instead) if instead else trace
-    return msgspec.structs.replace(trace, left_out=left_out)
+    return msgspec.structs.replace(with_corrections(trace, corrections), left_out=left_out)
 
 
 def _instead(tx: Connection, at: Click | PageEvent) -> str:

@@ -64,12 +64,17 @@ class CatalogReloader:
         self._started = started
         self._take(catalog_file.fallback() or Catalog())
         self._unreadable = RateLimitedLog("the catalog cannot be read: the last one stays in force")
+        self._unreadable_state = RateLimitedLog("the routing state cannot be read: the last one stays in force")
 
     def reload_if_changed(self) -> bool:
         """Load what has changed and return whether there was a new catalog. Costs two ``stat`` calls otherwise."""
         catalog = state = None
         try:
             state = self._state_file.changed()
+        except (OSError, SealedFileError) as fault:
+            self._unreadable_state(fault=str(fault))
+        # Apart: damage to one file must not delay what the other says.
+        try:
             catalog = self._catalog_file.changed()
         except (OSError, SealedFileError) as fault:
             self._unreadable(fault=str(fault))

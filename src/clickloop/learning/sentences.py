@@ -39,6 +39,8 @@ def weight_text(weight: int) -> str:
 
 def age_text(item: LearnedItem) -> str:
     """Return the age at which an item's visits count, and why."""
+    if not item.delay_ms:
+        return "all visits count"
     hours, minutes = divmod(item.delay_ms // MINUTE_MS, HOUR_MS // MINUTE_MS)
     age = f"{hours} h {minutes} min" if hours and minutes else f"{hours} h" if hours else f"{minutes} min"
     if not item.delay_conversions:

@@ -63,6 +63,10 @@ class ClickView(msgspec.Struct, kw_only=True):
     ]
     screening: Annotated[str, Meta(description="Why it is not counted. Empty for a click that is.")]
     flags: Annotated[list[str], Meta(description="What is unusual about it.")]
+    marks: Annotated[
+        list[str],
+        Meta(description="Marks of suspicious traffic, those it has now.", examples=[["datacenter", "repeat"]]),
+    ]
     parameters: Annotated[
         dict[str, str], Meta(description="V1 to V30, those that are not empty.", examples=[{"v1": "42"}])
     ]
@@ -76,5 +80,6 @@ def click_view(click: Click) -> ClickView:
         click,
         cost=money_text(click.cost_micros, click.cost_currency),
         flags=click.flags.split(",") if click.flags else [],
+        marks=click.marks.split(",") if click.marks else [],
         parameters={name: readable(value) for name, value in values.items() if value},
     )

@@ -1,5 +1,7 @@
 """Recent activity of campaigns, rules and networks, counted by the stores as evidence for the configuration check."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from clickloop.conversion.notice import RefusalReason
@@ -12,6 +14,8 @@ class ClickEvidence(msgspec.Struct, frozen=True, kw_only=True):
     without_external_id: int = 0
     unreplaced: int = 0
     cost_unreadable: int = 0
+    marks: Mapping[str, int] = {}
+    """Number of these clicks with each mark."""
     last_at: int | None = None
 
 

@@ -106,10 +106,11 @@ class Measure(enum.StrEnum):
     ) -> Self:
         measure = str.__new__(cls, name)
         measure._value_ = name
-        dividend, _, measure.divisor = formula.partition(" / ")
-        factor, times, rest = dividend.partition(" * ")
-        measure.times, measure.dividend = (int(factor), rest) if times else (1, dividend)
+        above, _, below = formula.partition(" / ")
+        factor, is_multiple, terms = above.partition(" * ")
+        number, added = (int(factor), terms) if is_multiple else (1, above)
         measure.label, measure.unit, measure.note = label, unit, note
+        measure.dividend, measure.divisor, measure.times = added, below, number
         return measure
 
     CLICKS = (
@@ -124,7 +125,9 @@ class Measure(enum.StrEnum):
         "Unique clicks",
         Unit.COUNT,
         "unique_clicks",
-        ("Clicks that were the visitor's first within the campaign's uniqueness."),
+        (
+            "Clicks that are a visitor's first within the uniqueness of their campaign: by our cookie, else by a daily hash."
+        ),
     )
     CLICKS_RECORDED = (
         "clicks_recorded",
@@ -140,6 +143,14 @@ class Measure(enum.StrEnum):
         "clean_clicks",
         ("Counted clicks without marks of suspicious traffic."),
     )
+    MARKED_CLICKS = (
+        "marked_clicks",
+        "Marked clicks",
+        Unit.COUNT,
+        "clicks - clean_clicks",
+        "Counted clicks with marks of suspicious traffic.",
+    )
+    MARKED_SHARE = "marked_share", "Marked", Unit.SHARE, "clicks - clean_clicks / clicks"
     LANDING_VISITS = (
         "landing_visits",
         "Landing visits",
@@ -256,6 +267,15 @@ class Measure(enum.StrEnum):
         return self.value
 
     @property
+    def formula(self) -> str:
+        """Return the definition by other figures: ``(confirmed + pending) / clicks``; empty for a plain sum."""
+        above = _named_terms(self.dividend)
+        if self.divisor:
+            factor = f"{self.times} * " if self.times > 1 else ""
+            return f"{factor}{above} / {_named_terms(self.divisor)}"
+        return above.strip("()") if len(signed_names(self.dividend)) > 1 else ""
+
+    @property
     def is_share(self) -> bool:
         """Return whether the value is in millionths of a whole."""
         return self.unit is Unit.SHARE
@@ -283,6 +303,20 @@ class Measure(enum.StrEnum):
 ON_REQUEST = frozenset({Measure.EXPECTED_REVENUE, Measure.EXPECTED_RATE, Measure.EXPECTED_PROFIT, Measure.DELAY_P50})
 """Measures that take a second look at the facts: computed only where they are asked for."""
 USUAL = tuple(measure for measure in Measure if measure not in ON_REQUEST)
+
+
+_FIGURE_NAMES = {
+    "pending_micros": "pending_revenue",
+    "rejected_micros": "rejected_revenue",
+    "expected_micros": "expected_revenue",
+}
+
+
+def _named_terms(terms: str) -> str:
+    names = ((sign, _FIGURE_NAMES.get(name, name.removesuffix("_micros"))) for sign, name in signed_names(terms))
+    parts = [f"{'-' if sign < 0 else '+'} {name}" for sign, name in names]
+    text = " ".join(parts).removeprefix("+ ")
+    return f"({text})" if len(parts) > 1 else text
 
 
 def _total(terms: str, sums: Sums) -> int:

@@ -45,12 +45,16 @@ class Dimension(enum.StrEnum):
     """The host of the referrer."""
     UNIQUE = "unique"
     """``unique`` or ``returning``."""
-    MARKS = "marks"
-    """All marks of the click together. A filter looks for single ones."""
+    VISIT_NUMBER = "visit_number"
+    """1 for the visitor's first visit to the campaign; 0 if visits were not counted."""
+    MARK = "mark"
+    """A click's marks, all of them together: a click is in one group. For filters see ``ANY_MARK`` and ``WITH_MARK``."""
     SCREENING = "screening"
     """The reason why clicks are not counted. They are among the clicks recorded."""
     STATUS = "status"
     """For conversions only: a report grouped by it has no clicks or cost; a filter on it applies to conversions alone."""
+    COUNTS_AS = "counts_as"
+    """For conversions only: confirmed, pending or rejected."""
     DELAY = "delay"
     """For conversions only: the class of the time since the click, by its first second (``DELAY_CLASSES``)."""
     DAY = "day"
@@ -99,14 +103,14 @@ class Dimension(enum.StrEnum):
         return self in _TIMES
 
     @property
-    def is_of_conversions(self) -> bool:
-        """Return whether only conversions have it."""
-        return self in (Dimension.STATUS, Dimension.DELAY)
+    def is_integer(self) -> bool:
+        """Return whether its keys are integers, not texts."""
+        return self.is_number or self.is_time or self in (Dimension.DELAY, Dimension.VISIT_NUMBER)
 
     @property
-    def is_set(self) -> bool:
-        """Return whether its values are several words, separated by commas."""
-        return self is Dimension.MARKS
+    def is_of_conversions(self) -> bool:
+        """Return whether only conversions have it."""
+        return self in (Dimension.STATUS, Dimension.COUNTS_AS, Dimension.DELAY)
 
     @property
     def is_number(self) -> bool:
@@ -153,17 +157,23 @@ class Parameter(msgspec.Struct, frozen=True):
         return False
 
     @property
-    def is_of_conversions(self) -> bool:
+    def is_integer(self) -> bool:
         """Return False."""
         return False
 
     @property
-    def is_set(self) -> bool:
+    def is_of_conversions(self) -> bool:
         """Return False."""
         return False
 
 
 Grouping = Dimension | Parameter
+
+
+ANY_MARK = "any"
+"""The value of a filter on marks for clicks that have some. The empty value is for clean ones."""
+WITH_MARK = "+"
+"""Before a mark, in a filter: for clicks with it, whatever others they have. Otherwise a value stands for exactly these marks."""
 
 
 class FilterOperator(enum.StrEnum):
@@ -205,7 +215,7 @@ class TimeBasis(enum.StrEnum):
     """That of their click."""
 
 
-class Period(msgspec.Struct, frozen=True):
+class MomentRange(msgspec.Struct, frozen=True):
     """A period in Unix milliseconds, the end exclusive. Both are starts of days in the query's time zone."""
 
     from_at: int
@@ -227,7 +237,7 @@ class ReportQuery(msgspec.Struct, frozen=True, kw_only=True):
     from_at: int
     until_at: int
     """End of the period, exclusive, Unix milliseconds; like ``from_at`` the start of a day in ``zone``."""
-    compared: Period | None = None
+    compared: MomentRange | None = None
     """A period to compare with. Its days and hours take the place of those that are as far from the start of the period."""
     basis: TimeBasis = TimeBasis.CONVERSION
     zone: str = "UTC"

@@ -14,6 +14,7 @@ from clickloop import __version__
 from clickloop.alarm.alarms import Alarms, read_alarms
 from clickloop.alarm.vital_signs import Patience
 from clickloop.click.geo.check import GeoCheck
+from clickloop.click.marks.campaign_marks import CampaignMarks, marks_in_catalog
 from clickloop.clock import steady_seconds, wall_clock
 from clickloop.config import Settings
 from clickloop.diagnosis.health import CoreHealth, core_health
@@ -91,6 +92,7 @@ class Core:
             installation.id,
             write_installation=lambda: write_installation(folder, self.installation),
             publish_catalog=self.publish_catalog,
+            write_routing_state=self.routing_states.write_again,
         )
         self.uploads = UploadFiles(folder / "uploads", settings.upload_limit_mb * 1024 * 1024)
         self.exports = ExportFiles(folder / "exports")
@@ -111,6 +113,8 @@ class Core:
         self._is_published = False
         self.setup_change = 0
         """The newest entry of the audit log in the published catalog."""
+        self.campaign_marks = CampaignMarks(self.started)
+        """The marks in force, as of the last ``publish_catalog``."""
         self.instance = self.started
         """The instance's settings, as of the last ``publish_catalog``."""
 
@@ -148,6 +152,7 @@ class Core:
                 key=self.installation.key,
                 setup_change=setup_change,
             )
+            self.campaign_marks = marks_in_catalog(catalog, self.instance)
             self._publish_alarm_rules(alarm_rules, own_hosts)
             write_catalog(self.folder, catalog)
             self._is_published = True

@@ -36,6 +36,7 @@ from clickloop.tracking.learning.path_learner import PathLearner
 from clickloop.tracking.marks.late_marks import LateMarks
 from clickloop.tracking.marks.rerun_work import MarkRerunWorker, delete_old_previews
 from clickloop.tracking.marks.rules import rules_reader
+from clickloop.tracking.marks.settling import MarkTally
 from clickloop.tracking.pages.settling_page_events import WaitingPageEvents, settle_page_events
 from clickloop.tracking.retention import (
     Deletion,
@@ -145,7 +146,7 @@ def _learning(core: Core) -> Step:
 
 
 def _click_settling(core: Core, reader: JournalReader, visitors: VisitorRetention) -> Step:
-    judge = ClickJudge(core.facts)
+    judge = ClickJudge(core.facts, MarkTally(core.facts, lambda: core.campaign_marks))
 
     def step() -> bool:
         batch = settle_clicks(reader, core.facts, judge=judge)
@@ -271,6 +272,7 @@ def _deletions(core: Core, reader: JournalReader) -> list[Deletion]:
     def delete_old_clicks(now_ms: int) -> None:
         if days := core.instance.click_keep_days:
             core.facts.delete_clicks(now_ms - days * DAY_MS)
+            core.routing_states.forget(now_ms - days * DAY_MS)
 
     return [
         lambda now_ms: delete_expired_responses(core.intake, now_ms),

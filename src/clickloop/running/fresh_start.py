@@ -20,6 +20,7 @@ from clickloop.plural import pluralize
 from clickloop.report.fact import facts_of_change
 from clickloop.setup.catalog import COPY_NAME, write_catalog
 from clickloop.setup.catalog import FILE_NAME as CATALOG_FILE
+from clickloop.setup.routing_state import FILE_NAME as ROUTING_FILE
 from clickloop.store.delivery_hold import hold_deliveries
 from clickloop.store.directory import make_directories, sync_directory
 from clickloop.store.facts.facts import FactsDamagedError, FactsError
@@ -69,6 +70,7 @@ _OF_THE_LEDGER = (
     FACTS_FILE + ".wal",
     CATALOG_FILE,
     COPY_NAME,
+    ROUTING_FILE,
     FILE_NAME,
     "journal",
     "settled",

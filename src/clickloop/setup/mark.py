@@ -57,35 +57,56 @@ class Mark(enum.StrEnum):
         0,
         False,
     )
-    FREQUENT_IP = "frequent_ip", "More clicks per minute from this address.", MarkMoment.SETTLING, 60
+    FREQUENT_IP = "frequent_ip", "Too many clicks came from the address within a minute.", MarkMoment.SETTLING, 60
     FREQUENT_CAMPAIGN = (
         "frequent_campaign",
-        "More clicks per minute from this address on this campaign.",
+        "Too many clicks on this campaign came from the address within a minute.",
         MarkMoment.SETTLING,
         60,
     )
     REPEAT = (
         "repeat",
-        "The same visitor clicked on this campaign moments before, in milliseconds.",
+        "The same visitor clicked on this campaign just before.",
         MarkMoment.SETTLING,
         2_000,
     )
     REUSED_EXTERNAL_ID = (
         "reused_external_id",
-        "Several clicks of a day carry this external ID.",
+        "The external ID came too often within a day.",
         MarkMoment.SETTLING,
         2,
     )
-    FAST_CLICK = "fast_click", "The landing's button was pressed after fewer milliseconds.", MarkMoment.LATER, 800
-    NO_VIEW = "no_view", "The landing's script reported no view within this many seconds.", MarkMoment.LATER, 60
+    FAST_CLICK = "fast_click", "The landing's button was pressed too soon after the view.", MarkMoment.LATER, 800
+    NO_VIEW = "no_view", "The landing's script reported no view in time.", MarkMoment.LATER, 60
 
 
-_NAMES = {"bot_useragent": "bot user agent", "datacenter": "data center", "listed_useragent": "listed user agent"}
+_NAMES = {
+    "bot_useragent": "bot user agent",
+    "datacenter": "data center",
+    "listed_useragent": "listed user agent",
+    "language_country": "foreign language",
+    "frequent_campaign": "frequent on campaign",
+}
 
 
 def mark_name(mark: str) -> str:
     """Return a mark as people read it: ``listed IP``."""
     return _NAMES.get(mark) or " ".join(word.upper() if word in ("ip", "id") else word for word in mark.split("_"))
+
+
+def named_marks(marks: Collection[Mark]) -> str:
+    """Return marks as people read them, in the order of the list: ``listed IP, repeat``."""
+    return ", ".join(mark_name(mark) for mark in Mark if mark in marks)
+
+
+def mark_sentences(marks: Collection[Mark]) -> list[str]:
+    """Return marks with what they mean, in the order of the list: ``data center: The address belongs to a hosting company.``"""
+    return [f"{mark_name(mark)}: {mark.sentence}" for mark in Mark if mark in marks]
+
+
+def explained_marks(marks: Collection[Mark]) -> str:
+    """Return the sentences of marks as one text."""
+    return " ".join(mark_sentences(marks))
 
 
 THRESHOLDS = {

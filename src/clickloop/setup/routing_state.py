@@ -115,6 +115,11 @@ def write_routing_state(folder: pathlib.Path, state: RoutingState) -> None:
     write_sealed(folder / FILE_NAME, state)
 
 
+def read_routing_state(path: pathlib.Path) -> RoutingState:
+    """Return the state in a file. Raise SealedFileError or OSError."""
+    return unseal(path.read_bytes(), RoutingState, str(path))
+
+
 class RoutingStateFile:
     """Watches the file of the routing state. ``installation``: the installation it must belong to; empty: any."""
 
@@ -135,7 +140,9 @@ class RoutingStateFile:
         stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
         if stamp == self._seen:
             return None
+        data = self._path.read_bytes()
+        # Not before: a process short of descriptors reads the file later.
         self._seen = stamp
-        state = unseal(self._path.read_bytes(), RoutingState, str(self._path))
+        state = unseal(data, RoutingState, str(self._path))
         # A file that was copied here from another installation names other offers.
         return state if state.installation in ("", self._installation) or not self._installation else None

@@ -17,6 +17,8 @@ from clickloop.clock import Clock, iso_text, wall_clock
 from clickloop.machine.sealed_file import SealedFileError
 from clickloop.setup.catalog import COPY_NAME, read_catalog_file
 from clickloop.setup.catalog import FILE_NAME as CATALOG_FILE
+from clickloop.setup.routing_state import FILE_NAME as ROUTING_FILE
+from clickloop.setup.routing_state import read_routing_state
 from clickloop.store.identity import (
     FACTS_FILE,
     FILE_NAME,
@@ -65,6 +67,17 @@ def catalog_fault(path: Path, installation_id: str) -> str:
     return "was another installation's" if catalog.installation not in ("", installation_id) else ""
 
 
+def routing_state_fault(path: Path, installation_id: str) -> str:
+    """Return what is wrong with the file of the routing state; empty if nothing is."""
+    try:
+        state = read_routing_state(path)
+    except FileNotFoundError:
+        return "was missing"
+    except (OSError, SealedFileError):
+        return "was damaged"
+    return "was another installation's" if state.installation not in ("", installation_id) else ""
+
+
 class FolderWatch:
     """Watches a data folder from within the core. Call ``look`` from one thread."""
 
@@ -76,9 +89,10 @@ class FolderWatch:
         *,
         write_installation: Callable[[], object],
         publish_catalog: Callable[[], object],
+        write_routing_state: Callable[[], object],
         clock: Clock = wall_clock,
     ) -> None:
-        """Create it once the stores are open. The two callables rewrite the files they are named for, and may raise OSError."""
+        """Create it once the stores are open. The callables rewrite the files they are named for, and may raise OSError."""
         self._folder = folder
         self._key = key
         self._id = installation_id
@@ -89,6 +103,7 @@ class FolderWatch:
             (FILE_NAME, self._installation_fault, write_installation),
             (CATALOG_FILE, lambda: self._catalog_fault(CATALOG_FILE), publish_catalog),
             (COPY_NAME, lambda: self._catalog_fault(COPY_NAME), publish_catalog),
+            (ROUTING_FILE, lambda: routing_state_fault(folder / ROUTING_FILE, installation_id), write_routing_state),
         )
         self._good_catalogs: dict[str, tuple[int, int, int] | None] = {}
         """Inode, time and size of catalogs that were good; an unchanged one is not read again, since it may have megabytes."""

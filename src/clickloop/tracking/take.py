@@ -13,7 +13,6 @@ from clickloop.click.page.landing_paths import carried_macros
 from clickloop.click.page.recent_visits import RecentVisits
 from clickloop.click.passed_query import PLATFORM_CLICK_IDS, with_passed_query
 from clickloop.click.query import read_query
-from clickloop.click.redirect import VISITOR_COOKIE, cookie_value, cookie_values
 from clickloop.click.routing.arriving_visitor import ArrivingVisitor
 from clickloop.click.routing.destination import RedirectTarget
 from clickloop.click.routing.recall import Memory
@@ -29,7 +28,6 @@ from clickloop.click.visitor_cookie import (
     VisitorCookies,
     VisitorState,
     remember_campaign,
-    unique_since,
 )
 from clickloop.click.visitor_hash import VisitorHashes
 from clickloop.click.visitor_memory import memory_of
@@ -43,6 +41,7 @@ from clickloop.store.journal.writer import JournalFull
 from clickloop.text import escape_bytes
 from clickloop.tracking.link_fields import MAX_VALUE_CHARACTERS, add_flag, click_from_link
 from clickloop.tracking.notice_limits import NoticeRates
+from clickloop.tracking.recognising import add_uniqueness
 
 
 class EdgeRequest(Protocol):
@@ -144,8 +143,7 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     parameters, flags = read_query(arrival.query, route.fields, "external_id")
     device = edge.visitors.device_of(headers.get(b"user-agent", b""))
     now_ms = edge.clock()
-    query = arrival.query
-    test = TEST_BYTES in query and is_test(edge.click_ids, key, query, now_ms)
+    test = TEST_BYTES in arrival.query and is_test(edge.click_ids, key, arrival.query, now_ms)
     screening = screen(arrival.method, headers.get(b"purpose", b""), device.device.screening, test=test)
     if link_flag is not None:
         flags = (*flags, link_flag)
@@ -153,7 +151,7 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
     click["click_id"] = click_id = edge.click_ids.new(now_ms)
     if b"referer" in headers:
         click["referrer"] = escape_bytes(headers[b"referer"][:MAX_VALUE_CHARACTERS])
-    state, since = add_uniqueness(edge, arrival, route, click, now_ms)
+    state, since = add_uniqueness(edge, headers, arrival.ip, route, click, now_ms)
     click["domain"] = arrival.host
     place = edge.visitors.place_of(arrival.ip)
     language = edge.visitors.language_of(headers.get(b"accept-language", b""))
@@ -180,10 +178,9 @@ def take_click(edge: Edge, arrival: EdgeRequest, key: bytes, link_flag: Flag | N
         return ClickRedirect(click_id, "")
     redirect = ClickRedirect(click_id, location, target.place.redirect, route.campaign.redirect_domain)
     if target.landing_id:
-        visit = remembered_visit(edge, route, target, click, now_ms, draw)
-        state = state.with_visit(visit.for_cookie())
+        state = state.with_visit(remembered_visit(edge, route, target, click, now_ms, draw).for_cookie())
     if screening is None:
-        state = remember_campaign(state, route.campaign, now_ms // 1000, since, memory)
+        state = remember_campaign(state, route.campaign, now_ms // 1000, since, click_id, memory)
     if state is not NOBODY:
         redirect.visitor_cookie = edge.cookies.write(state)
     return redirect
@@ -198,38 +195,6 @@ def mark_click(
     )
     if marks:
         click["marks"] = marks_text(marks)
-
-
-def add_uniqueness(
-    edge: Edge, arrival: EdgeRequest, route: Route, click: dict[str, Any], now_ms: int
-) -> tuple[VisitorState, int | None]:
-    """Add to the click whether it is unique by the visitor's cookie, and what settling needs to recognise visitors without one.
-
-    Return the contents of the cookie, and the result of ``visitor_cookie.unique_since``.
-    """
-    headers = arrival.headers
-    state, cookie = read_visitor_cookie(edge, headers) if b"cookie" in headers else (NOBODY, "")
-    since = unique_since(state, route.campaign, now_ms // 1000) if cookie else None
-    useragent = headers.get(b"user-agent", b"")
-    if arrival.ip:  # else all browsers of a kind would look alike
-        click["visitor"] = edge.visitor_hashes.today(arrival.ip, useragent, now_ms)
-    if route.campaign.unique_epoch:
-        click["unique_epoch"] = route.campaign.unique_epoch
-    if since is not None:
-        click["known"] = True
-        if route.campaign.unique_cost_only:
-            click.pop("cost_micros", None)
-            click.pop("cost_currency", None)
-        return state, since
-    click["unique"] = True
-    if cookie:
-        # Tabs opened at the same moment bring the same cookie, and so do its copies: settling counts it once.
-        click["cookie"] = edge.cookies.fingerprint(cookie)
-    elif arrival.ip:
-        click["visitor_before"] = edge.visitor_hashes.yesterday(arrival.ip, useragent, now_ms)
-    if route.uniqueness:
-        click.update(route.uniqueness)
-    return state, None
 
 
 def _destination(
@@ -284,27 +249,6 @@ def remembered_visit(
     )
     edge.recent_visits.remember(visit)
     return visit
-
-
-def visitor_state(edge: Edge, headers: dict[bytes, bytes]) -> VisitorState:
-    """Return the contents of the visitor's signed cookie, the first that is ours."""
-    return read_visitor_cookie(edge, headers)[0]
-
-
-def read_visitor_cookie(edge: Edge, headers: dict[bytes, bytes]) -> tuple[VisitorState, str]:
-    """Return the contents and the value of the visitor's signed cookie, the first that is ours; an empty value if none is."""
-    header = headers.get(b"cookie", b"")
-    value = cookie_value(header, VISITOR_COOKIE)
-    if not value:
-        return NOBODY, ""
-    state = edge.cookies.read(value)
-    if state is not NOBODY:
-        return state, value
-    for other in cookie_values(header, VISITOR_COOKIE):
-        state = edge.cookies.read(other)
-        if state is not NOBODY:
-            return state, other
-    return NOBODY, ""
 
 
 def record_clicks(edge: Edge) -> None:

@@ -8,8 +8,6 @@ from clickloop.click.marks.request_marks import (
     MarkFinder,
     MarkLists,
     bits_of,
-    joined_marks,
-    marks_in,
     marks_of_request,
     marks_text,
 )
@@ -119,6 +117,3 @@ def test_a_campaign_without_marks_gives_none() -> None:
 
 def test_marks_are_written_in_the_order_of_the_closed_list() -> None:
     assert marks_text(ALL) == ",".join(REQUEST_MARKS)
-    assert joined_marks([Mark.REPEAT, Mark.BOT_USERAGENT, Mark.REPEAT]) == "bot_useragent,repeat"
-    assert marks_in("bot_useragent,repeat") == {"bot_useragent", "repeat"}
-    assert marks_in("") == frozenset()

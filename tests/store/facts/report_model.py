@@ -22,8 +22,8 @@ from clickloop.report.query import (
     FilterOperator,
     Grouping,
     GroupKey,
+    MomentRange,
     Parameter,
-    Period,
     ReportQuery,
     SortOf,
     TimeBasis,
@@ -45,7 +45,7 @@ class Model:
 
     def groups(self, query: ReportQuery) -> list[tuple[tuple[GroupKey, ...], Sums, Sums]]:
         """Return all groups that meet the conditions, in order, with the sums of both periods."""
-        now = self._grouped(query, Period(query.from_at, query.until_at))
+        now = self._grouped(query, MomentRange(query.from_at, query.until_at))
         before = self._grouped(query, query.compared) if query.compared else {}
         found = [
             (keys, self._sums(query, now.get(keys, ())), self._sums(query, before.get(keys, ())))
@@ -64,12 +64,12 @@ class Model:
     def totals(self, query: ReportQuery) -> tuple[Sums, Sums]:
         """Return the sums of all groups that meet the conditions, in both periods."""
         shown = {keys for keys, _, _ in self.groups(query)} if query.group_by else {()}
-        now = self._grouped(query, Period(query.from_at, query.until_at))
+        now = self._grouped(query, MomentRange(query.from_at, query.until_at))
         before = self._grouped(query, query.compared) if query.compared else {}
         both = [[row for keys, rows in side.items() if keys in shown for row in rows] for side in (now, before)]
         return self._sums(query, both[0]), self._sums(query, both[1])
 
-    def _grouped(self, query: ReportQuery, period: Period) -> dict[tuple[GroupKey, ...], list[Fact]]:
+    def _grouped(self, query: ReportQuery, period: MomentRange) -> dict[tuple[GroupKey, ...], list[Fact]]:
         zone = ZoneInfo(query.zone)
         groups: dict[tuple[GroupKey, ...], list[Fact]] = {}
         for fact in self.facts:
@@ -218,6 +218,10 @@ def _key(grouping: Grouping, fact: Fact, at: int, zone: ZoneInfo) -> GroupKey:
             return local.hour
         case D.STATUS:
             return what.status_key if isinstance(what, ConversionFact) else ""
+        case D.MARK:
+            return click.marks
+        case D.COUNTS_AS:
+            return what.counts_as.value if isinstance(what, ConversionFact) else ""
         case D.DELAY:
             return (
                 max(first for first in DELAY_CLASSES if first <= _delay(what))
@@ -250,7 +254,7 @@ def _start_of_hour(at: int, zone: ZoneInfo) -> int:
     return begins
 
 
-def _later(key: GroupKey, grouping: Grouping, query: ReportQuery, period: Period, zone: ZoneInfo) -> GroupKey:
+def _later(key: GroupKey, grouping: Grouping, query: ReportQuery, period: MomentRange, zone: ZoneInfo) -> GroupKey:
     """Return a key of the compared period as that of the same day or hour of the query's."""
     if grouping is D.HOUR:
         return int(key) + query.from_at - period.from_at
@@ -287,8 +291,9 @@ def _matches(filter_: DimensionFilter, fact: Fact, at: int, zone: ZoneInfo) -> b
 
 
 def _is_in(key: GroupKey, filter_: DimensionFilter) -> bool:
-    if filter_.dimension.is_set:
-        return bool({*str(key).split(",")} & {*filter_.values})
+    if filter_.dimension is D.MARK:
+        has = {f"+{mark}" for mark in str(key).split(",")} | {str(key), "any" if key else ""}
+        return bool(has & {*filter_.values})
     return str(key) in filter_.values
 
 

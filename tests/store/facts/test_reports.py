@@ -169,7 +169,8 @@ _VALUES: dict[Dimension, tuple[dict[str, Any], int | str]] = {
     D.DOMAIN: ({"domain": "a.example"}, "a.example"),
     D.REFERRER: ({"referrer": "https://News.example/a?b"}, "news.example"),
     D.UNIQUE: ({"unique": True}, "unique"),
-    D.MARKS: ({"marks": "repeat"}, "repeat"),
+    D.VISIT_NUMBER: ({"visit_number": 3}, 3),
+    D.MARK: ({"marks": "datacenter,repeat"}, "datacenter,repeat"),
     D.DAY: ({"at": NOON - DAY_MS}, NOON - 36 * HOUR_MS),
     D.HOUR: ({"at": NOON + 61_000}, NOON),
     D.WEEKDAY: ({"at": NOON + 2 * DAY_MS}, 2),
@@ -277,7 +278,7 @@ def test_clean_clicks_are_those_without_marks(counted: Counted) -> None:
 
 
 def test_every_other_dimension_has_a_test_of_its_own() -> None:
-    assert {*Dimension} - {*_VALUES} == {D.STATUS, D.DELAY, D.SCREENING}
+    assert {*Dimension} - {*_VALUES} == {D.STATUS, D.COUNTS_AS, D.DELAY, D.SCREENING}
 
 
 def test_screened_clicks_are_recorded_by_their_reason(counted: Counted) -> None:
@@ -301,6 +302,46 @@ def test_conversions_are_grouped_by_the_class_of_their_delay(counted: Counted) -
         (3_600, 1),
         (30 * 86_400, 1),
     ]
+
+
+def test_marks_are_a_dimension_in_which_each_click_counts_once(counted: Counted) -> None:
+    counted.visit(3)
+    counted.visit(2, marks="datacenter,repeat")
+    counted.visit(1, marks="repeat")
+    counted.convert(counted.visit(marks="repeat"), 6)
+    report = counted.report(D.MARK)
+    assert [(group.keys, group.sums.clicks, group.sums.clean_clicks) for group in report.groups] == [
+        (("",), 3, 3),
+        (("datacenter,repeat",), 2, 0),
+        (("repeat",), 2, 0),
+    ]
+    assert report.groups[2].sums.confirmed == 1
+    assert (report.totals.clicks, report.totals.clean_clicks) == (7, 3)
+
+
+@pytest.mark.parametrize(
+    ("values", "clicks"),
+    [
+        ([""], 3),
+        (["any"], 7),
+        (["", "any"], 10),
+        (["repeat"], 4),
+        (["+repeat"], 6),
+        (["datacenter,repeat"], 2),
+        (["+datacenter", "repeat"], 7),
+        (["", "+no_view"], 3),
+        (["+no_view"], 0),
+    ],
+)
+def test_a_report_is_of_clean_clicks_of_marked_ones_or_of_those_with_a_mark(
+    counted: Counted, values: list[str], clicks: int
+) -> None:
+    counted.visit(3)
+    counted.visit(2, marks="datacenter,repeat")
+    counted.visit(1, marks="datacenter")
+    counted.visit(4, marks="repeat")
+    report = counted.report(filters=(DimensionFilter(D.MARK, tuple(values)),))
+    assert report.totals.clicks == clicks
 
 
 def test_two_groupings_make_pairs(counted: Counted) -> None:

@@ -15,11 +15,11 @@ from clickloop.click.marked_click import MarkChange
 from clickloop.click.page.page_event import PageEvent
 from clickloop.click_id import ClickIds
 from clickloop.clock import DAY_MS, HOUR_MS
-from clickloop.report.column import USUAL, Column, figure_of, formula_column, kinds_of
+from clickloop.report.column import Column, figure_of, formula_column, kinds_of
 from clickloop.report.condition import conditions_of
 from clickloop.report.fact import ConversionFact
 from clickloop.report.formula.parsing import parse_formula
-from clickloop.report.measure import Measure
+from clickloop.report.measure import USUAL, Measure
 from clickloop.report.page_event_fact import PageEventFact, page_event_facts
 from clickloop.report.period import start_of_day
 from clickloop.report.query import (
@@ -28,8 +28,8 @@ from clickloop.report.query import (
     ExchangeRate,
     FilterOperator,
     Grouping,
+    MomentRange,
     Parameter,
-    Period,
     ReportQuery,
     SortOf,
     TimeBasis,
@@ -40,7 +40,9 @@ from tests.store.facts.report_model import Fact, Model, narrowed
 from tests.store.facts.test_reports import OPENERS
 
 D = Dimension
-O = FilterOperator
+IS, NOT = FilterOperator.IN, FilterOperator.NOT_IN
+HAS, LACKS = FilterOperator.CONTAINS, FilterOperator.NOT_CONTAINS
+NUMERIC = tuple(operator for operator in FilterOperator if operator.is_numeric)
 FIRST = date(2026, 3, 20)
 DAYS = 30
 BEGIN = 1_773_964_800_000  # 2026-03-20T00:00:00Z
@@ -48,8 +50,8 @@ ZONES = ("UTC", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "Ameri
 STATUSES = {"sale": "confirmed", "hold": "pending", "lead": "pending", "rejected": "rejected"}
 ZONE = Parameter("Zone", ((1, 1), (2, 3)))
 GROUPINGS: tuple[Grouping, ...] = (
-    *(D.CAMPAIGN, D.SOURCE, D.OFFER, D.LANDING, D.COUNTRY, D.OS_VERSION, D.REFERRER, D.UNIQUE, D.MARKS, D.SCREENING),
-    *(D.DAY, D.HOUR, D.WEEKDAY, D.HOUR_OF_DAY, D.STATUS, D.DELAY, D.V1, D.V3, ZONE),
+    *(D.CAMPAIGN, D.SOURCE, D.OFFER, D.LANDING, D.COUNTRY, D.OS_VERSION, D.REFERRER, D.UNIQUE, D.MARK, D.SCREENING),
+    *(D.DAY, D.HOUR, D.WEEKDAY, D.HOUR_OF_DAY, D.STATUS, D.COUNTS_AS, D.DELAY, D.VISIT_NUMBER, D.V1, D.V3, ZONE),
 )
 FORMULAS = (
     "profit / clicks",
@@ -81,7 +83,7 @@ class World:
 
     def __init__(self, facts: FactsStore, folder: Path, seed: int) -> None:
         self.facts, self.folder, self.chance = facts, folder, random.Random(seed)
-        self._ids = ClickIds(b"k" * 32, self.chance.randbytes)
+        self._ids = ClickIds(b"k" * 32)
         self._money = ("USD",) if seed % 3 == 0 else ("USD", "EUR", "GBP", "")
         clicks = self._clicks()
         happened: list[Fact] = [(click, None) for click in clicks]
@@ -113,6 +115,7 @@ class World:
                 "os_version": self._pick("", "17.1"),
                 "referrer": self._pick("", "https://News.example/a?b", "http://b.example:8080#x"),
                 "unique": self._pick(True, False),
+                "visit_number": self._pick(0, 1, 2),
                 "marks": self._pick("", "", "repeat", "datacenter,repeat"),
                 "screening": self._pick("", "", "", "", "prefetch", "test"),
                 "v1": self._pick("", "zone-A", "zone-b", "0.25", "12"),
@@ -176,7 +179,7 @@ class World:
         compared = None
         if self.chance.random() < 0.4:
             earlier = start - timedelta(days)
-            compared = Period(start_of_day(earlier, zone), start_of_day(start, zone))
+            compared = MomentRange(start_of_day(earlier, zone), start_of_day(start, zone))
         sort = None if not group_by or self.chance.random() < 0.2 else self._pick(*(columns or USUAL))
         return ReportQuery(
             from_at=start_of_day(start, zone),
@@ -205,28 +208,28 @@ class World:
             figure = figure_of(name, STATUSES)
             assert figure is not None
             columns.append(figure)
-        for text in self.chance.sample(FORMULAS, self._pick(0, 1, 3)):
-            columns.append(formula_column(text, parse_formula(text, kinds_of(STATUSES)), STATUSES))
+        texts = self.chance.sample(FORMULAS, self._pick(0, 1, 3))
+        columns += [formula_column(text, parse_formula(text, kinds_of(STATUSES)), STATUSES) for text in texts]
         return tuple(columns)
 
     def _filter(self) -> DimensionFilter:
         dimension, values, operators = self._pick(
-            (D.COUNTRY, ("DE", "", "XX"), (O.IN, O.NOT_IN)),
-            (D.OFFER, ("0", "6"), (O.IN, O.NOT_IN)),
-            (D.STATUS, ("hold", "sale"), (O.IN, O.NOT_IN)),
-            (D.DELAY, ("0", "60", "3600"), (O.IN, O.NOT_IN)),
-            (D.MARKS, ("", "repeat"), (O.IN, O.NOT_IN)),
-            (D.OS_VERSION, ("", "iOS 17.1"), (O.IN, O.NOT_IN)),
-            (D.REFERRER, ("NEWS", "8080"), (O.CONTAINS, O.NOT_CONTAINS)),
-            (D.V1, ("zone", "B", "5"), (O.CONTAINS, O.NOT_CONTAINS)),
-            (ZONE, ("zone-A", ""), (O.IN, O.NOT_IN)),
-            (D.WEEKDAY, ("1", "7"), (O.IN, O.NOT_IN)),
+            (D.COUNTRY, ("DE", "", "XX"), (IS, NOT)),
+            (D.OFFER, ("0", "6"), (IS, NOT)),
+            (D.STATUS, ("hold", "sale"), (IS, NOT)),
+            (D.DELAY, ("0", "60", "3600"), (IS, NOT)),
+            (D.MARK, ("", "repeat", "+repeat", "any"), (IS, NOT)),
+            (D.VISIT_NUMBER, ("0", "2"), (IS, NOT)),
+            (D.COUNTS_AS, ("pending", ""), (IS, NOT)),
+            (D.OS_VERSION, ("", "iOS 17.1"), (IS, NOT)),
+            (D.REFERRER, ("NEWS", "8080"), (HAS, LACKS)),
+            (D.V1, ("zone", "B", "5"), (HAS, LACKS)),
+            (ZONE, ("zone-A", ""), (IS, NOT)),
+            (D.WEEKDAY, ("1", "7"), (IS, NOT)),
         )
         if self.chance.random() < 0.3:
             dimension, values = self._pick((D.V1, ("250000", "11000000")), (D.HOUR_OF_DAY, ("9000000",)))
-            return DimensionFilter(
-                dimension, (self._pick(*values),), self._pick(O.LESS, O.AT_MOST, O.GREATER, O.AT_LEAST)
-            )
+            return DimensionFilter(dimension, (self._pick(*values),), self._pick(*NUMERIC))
         chosen = self.chance.sample(values, self._pick(1, len(values)))
         return DimensionFilter(dimension, tuple(chosen), self._pick(*operators))
 

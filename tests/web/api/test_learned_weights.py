@@ -47,8 +47,8 @@ class Learner:
     def weights(self) -> Any:
         return self.instance.got(f"paths/{self.path_id}/weights")
 
-    def click(self, offer_id: int) -> "Click":
-        """Record a click that went to an offer by the weights in force."""
+    def click(self, offer_id: int, routing_state: int | None = None) -> "Click":
+        """Record a click that went to an offer by the weights in force, or by those of another state."""
         campaign = self.instance.got("campaigns/1")
         with self.instance.ledger.read() as tx:
             flow_id, version = tx.exec_driver_sql("SELECT id, version FROM flows WHERE campaign_id = 1").one()
@@ -60,7 +60,7 @@ class Learner:
             flow_id=flow_id,
             flow_version=version,
             draw=7,
-            routing_state=self.states.current.version,
+            routing_state=self.states.current.version if routing_state is None else routing_state,
             target="https://network.example/",
         )
 
@@ -130,6 +130,18 @@ def test_a_clicks_route_has_the_weights_in_force_at_the_click_also_after_they_ch
     assert "learned weight 950" in trace
 
 
+def test_a_click_between_learning_and_publishing_keeps_the_evidence_of_its_weights(learner: Learner) -> None:
+    learner.earn(1, 200, 2)
+    learner.earn(2, 200, 12)
+    learner.learn()
+    before = learner.states.current.version
+    learner.earn(1, 400, 90)
+    learner.learn()
+    click = learner.click(2, before)
+    (path,) = learner.instance.got(f"clicks/{click.click_id}/route")["flows"][0]["paths"]
+    assert path["offers"][1]["evidence"].startswith("12 conversions of 200 visits; ")
+
+
 def test_a_click_from_before_weights_were_learned_is_explained_by_the_users(learner: Learner) -> None:
     click = learner.click(1)
     learner.earn(2, 200, 12)
@@ -177,6 +189,6 @@ def test_the_check_counts_the_visits_of_a_path_that_learns(learner: Learner) -> 
     learner.earn(1, 150, 0)
     (finding,) = [one for one in learner.instance.got("check")["findings"] if one["code"] == "path_cannot_learn"]
     assert finding["severity"] == "warning"
-    assert "150 visits of its offers count" in finding["sentence"]
+    assert "150 visits of its offers in the last 72 hours counted, none with a conversion" in finding["sentence"]
     learner.earn(2, 10, 1)
     assert all(one["code"] != "path_cannot_learn" for one in learner.instance.got("check")["findings"])

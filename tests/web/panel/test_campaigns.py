@@ -98,6 +98,18 @@ def test_each_offer_shows_its_share(panel: "Panel", instance: "Instance") -> Non
     assert offers.column("Share")[:2] == ["75.0%", "25.0%"]
 
 
+def test_offers_whose_weights_are_learned_are_shown_as_a_flow(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    second_offer(instance)
+    path = {"learning": {"goal": "revenue_per_visit"}, "offers": [{"offer_id": 1}, {"offer_id": 2}]}
+    assert instance.api.patch("/api/v1/campaigns/1", json={"flow": {"default_paths": [path]}}).status_code == 200
+    page = panel.page("/panel/campaigns/1")
+    assert "offers[0].weight" not in page.fields
+    assert "(learning: revenue per visit)" in page.text
+    panel.done("/panel/campaigns/1", page.form("/panel/campaigns/1").fields)
+    assert instance.got("campaigns/1")["flow"]["default_paths"][0]["learning"]["goal"] == "revenue_per_visit"
+
+
 def test_all_offers_can_be_taken_out(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     fields = [(name, value) for name, value in form() if not name.startswith("offers")]
@@ -241,6 +253,17 @@ def test_a_campaign_that_works_has_nothing_told_at_its_top(panel: "Panel", insta
     instance.set_up()
     instance.api.patch("/api/v1/networks/1", json={"token": "s3cret-token"})
     assert "Check also looks at recent clicks" not in panel.page("/panel/campaigns/1").text
+
+
+def test_uniqueness_is_set_and_reset_on_the_campaigns_page(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    assert panel.done("/panel/campaigns/1/reset-uniqueness") == "/panel/campaigns/1?said=uniqueness_reset"
+    instance.api.patch("/api/v1/campaigns/1", json={"unique_within_seconds": 5_000, "unique_by": "instance"})
+    fields = panel.page("/panel/campaigns/1").fields
+    assert (fields["unique_within_seconds"], fields["unique_by"]) == ("5000", "instance")
+    assert instance.api.post("/api/v1/campaigns/1/reset-uniqueness").json()["unique_epoch"] == 2
+    too_long = instance.api.patch("/api/v1/campaigns/1", json={"unique_within_seconds": 400 * 86_400})
+    assert too_long.json()["errors"][0]["field"] == "unique_within_seconds"
 
 
 def test_bind_and_rotation_are_chosen_and_shown(panel: "Panel", instance: "Instance") -> None:

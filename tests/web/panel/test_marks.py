@@ -18,7 +18,18 @@ def test_every_mark_is_shown_with_its_switch_and_threshold(panel: "Panel") -> No
     assert page.fields["threshold.frequent_ip"] == ""
     assert all(mark.sentence in page.text for mark in Mark)
     assert "crawler-user-agents 1." in page.text
-    assert "iCloud Private Relay is none of them" in page.text
+    assert "iCloud Private Relay is not among them" in page.text
+
+
+def test_without_a_base_of_as_numbers_the_page_says_that_no_click_is_of_a_data_center(panel: "Panel") -> None:
+    assert "No geo base has AS numbers, so no click gets this mark" in panel.page(PATH).text
+
+
+def test_a_campaigns_marks_lead_to_its_report_and_to_its_past_clicks(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    page = panel.page("/panel/campaigns/1/marks")
+    assert {"/panel/marks/reruns?campaign_id=1", "/panel/reports?group_by=mark&filter=campaign:1"} <= {*page.addresses}
+    assert panel.page("/panel/marks/reruns?campaign_id=1").fields["campaign_id"] == "1"
 
 
 def test_only_what_differs_from_the_defaults_is_saved(panel: "Panel", instance: "Instance") -> None:

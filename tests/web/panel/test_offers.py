@@ -246,7 +246,7 @@ def test_the_page_of_an_offer_tells_since_when_its_cap_is_reached(panel: "Panel"
     for _ in range(3):
         instance.visit(at=instance.now, offer_id=1, instead_of=2)
     text = panel.page("/panel/offers/2").text
-    assert "Visitors now go to offer 1 'Second'" in text
+    assert "Visitors now go to offer 1 'Second'. 3 visitors went" in text
     assert "3 visitors went to offer 1 Second since" in text
     assert "A reached cap is in force within a second" in text
     assert "reached" in panel.page("/panel/offers").text

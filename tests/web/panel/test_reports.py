@@ -136,10 +136,10 @@ def test_what_a_visitor_wrote_is_text(instance: "Instance", panel: "Panel") -> N
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("group_by=nonsense", "unknown period or grouping"),
-        ("period=century", "unknown period or grouping"),
+        ("group_by=nonsense", "no dimension or parameter “nonsense”"),
+        ("period=century", "unknown period"),
         ("filter=nonsense", "such as country:DE"),
-        ("filter=campaign:x", "Enter a number after campaign:"),
+        ("filter=campaign:x", "none is called “x”"),
         ("from=x", "such as 2026-03-01"),
         ("from=2026-03-02&to=2026-03-01", "before the first"),
         ("sort=nonsense", "Prefix it with - for descending order"),
@@ -202,3 +202,13 @@ def test_the_report_says_what_lp_ctr_counts(panel: "Panel", instance: "Instance"
     told = "a page tracked directly is a landing visit only if its path has one landing"
     assert told in panel.page("/panel/reports?column=clicks&column=lp_ctr").text
     assert told not in panel.page("/panel/reports?column=clicks").text
+
+
+def test_the_report_of_clean_and_of_marked_clicks_is_a_link_away(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    instance.visit()
+    page = panel.page("/panel/reports?group_by=mark&filter=campaign:1")
+    assert page.link("Clean") == "?group_by=mark&filter=campaign%3A1&filter=mark%3A"
+    marked = page.link("Marked")
+    assert marked == "?group_by=mark&filter=campaign%3A1&filter=mark%3Aany"
+    assert "Marks: (marked)" in panel.page(f"/panel/reports{marked}").text

@@ -132,3 +132,17 @@ def test_several_names_and_ids_are_all_listed_with_archived_ones_last(panel: "Pa
 def test_signs_of_patterns_and_single_letters_match_no_names(panel: "Panel", instance: "Instance", wanted: str) -> None:
     instance.set_up()
     assert "Nothing found." in panel.words(panel.client.get("/panel/trace", params={"q": wanted}).text)
+
+
+def test_the_page_of_a_click_says_what_its_marks_mean_and_where_a_cap_sent_it(
+    panel: "Panel", instance: "Instance"
+) -> None:
+    instance.set_up()
+    instance.made("offers", {"name": "Full", "url": "https://network.example/?s={clickid}"})
+    seen = "none;unseen;;;;3;1;4"
+    click_id = instance.visit(marks="datacenter,repeat", unique=False, offer_id=1, instead_of=2, seen=seen)
+    page = panel.page(f"/panel/trace?q={click_id}")
+    assert "data center: The address belongs to a hosting company." in page.text
+    assert "Unique no" in page.text
+    assert "instead of Full, whose cap was reached" in page.text
+    assert "none;unseen" not in page.text

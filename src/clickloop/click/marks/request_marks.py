@@ -87,16 +87,3 @@ def marks_of_request(on: int, useragent: int, address: int, has_referrer: bool, 
 def marks_text(bits: int) -> str:
     """Return marks in the form of ``Click.marks``, in the order of the closed list."""
     return ",".join(mark.value for mark, bit in _BITS.items() if bits & bit)
-
-
-def marks_in(text: str) -> frozenset[str]:
-    """Return the marks of ``Click.marks``."""
-    return frozenset(text.split(",")) if text else frozenset()
-
-
-_ORDER = {mark.value: place for place, mark in enumerate(Mark)}
-
-
-def joined_marks(marks: Iterable[str]) -> str:
-    """Return marks in the form of ``Click.marks``, each once, in the order of the closed list."""
-    return ",".join(sorted(set(marks), key=lambda mark: _ORDER.get(mark, len(_ORDER))))

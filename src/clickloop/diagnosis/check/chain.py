@@ -12,6 +12,7 @@ from clickloop.setup.campaign import Campaign
 from clickloop.setup.catalog import Catalog
 from clickloop.setup.flow import FlowParts, references_of
 from clickloop.setup.landing import Landing
+from clickloop.setup.mark import MarkSetting
 from clickloop.setup.named_list import NamedList
 from clickloop.setup.network import Network
 from clickloop.setup.offer import Offer
@@ -55,6 +56,10 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
     fallback_url: str = ""
     """The instance's fallback URL."""
     base_url: str = ""
+    marks: tuple[MarkSetting, ...] = ()
+    """The instance's settings of marks."""
+    ip_lists: tuple[int, ...] = ()
+    """Lists of addresses that marks compare with."""
 
     def routes(self) -> Routes:
         """Return the routes that the edge derives from the catalog."""

@@ -10,6 +10,7 @@ from clickloop.diagnosis.check.chain import Chain, campaign_place, landing_place
 from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlace, CheckPlaceKind, moment_words
 from clickloop.diagnosis.check.holdups import Holdups, holdup_findings
 from clickloop.diagnosis.check.learning import LearningEvidence, learning_evidence_findings
+from clickloop.diagnosis.check.marks import mark_evidence_findings
 from clickloop.macro import Severity
 from clickloop.plural import pluralize
 from clickloop.report.evidence import ClickEvidence, LandingEvidence, RefusedNotices, RuleEvidence
@@ -110,6 +111,7 @@ def _campaign(campaign: Campaign, traffic: CampaignEvidence) -> Iterator[CheckFi
         return
     yield from _external_ids(clicks, place)
     yield from _cost(clicks, place)
+    yield from mark_evidence_findings(campaign, clicks)
     if not traffic.conversions:
         many = clicks.recent >= MIN_CLICKS
         sentence = f"{pluralize(clicks.recent, 'recent click')}, but no conversion in {RECENT_DAYS} days."

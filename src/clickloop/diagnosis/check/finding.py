@@ -78,6 +78,9 @@ class CheckCode(Explained):
         "A landing's URL does not carry our click ID, so visitors whose browser blocks cookies are lost at its button.",
     )
     PATH_CANNOT_LEARN = "path_cannot_learn", "A path is set to learn its weights, but cannot."
+    RULE_ON_MARK_OFF = "rule_on_mark_off", "A rule compares with a mark that is switched off, so no visitor has it."
+    MARK_HITS_MANY = "mark_hits_many", "A mark hits so many clicks of a campaign that it says little about them."
+    MARK_LIST_USELESS = "mark_list_useless", "A list for marks has no entry that can be compared."
     CAMPAIGN_LOOP = "campaign_loop", "Campaigns lead their visitors to each other in a loop."
     CAMPAIGNS_TOO_DEEP = (
         "campaigns_too_deep",

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from clickloop.diagnosis.check.chain import Chain, CheckedFlow, landing_place
 from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlace, CheckPlaceKind
+from clickloop.diagnosis.check.marks import mark_condition_findings
 from clickloop.diagnosis.check.shadowing import hidden_rules
 from clickloop.diagnosis.condition_phrases import field_noun
 from clickloop.macro import Severity, parse
@@ -83,6 +84,7 @@ def _rule_findings(flow: CheckedFlow, lists: Mapping[int, Sequence[str]], chain:
         for number, condition in enumerate(rules[position].conditions):
             place = flow_place(flow, f"rules[{position}].conditions[{number}]", chain)
             yield from _condition_findings(condition, _rule(position, rules), place, chain)
+            yield from mark_condition_findings(condition, _rule(position, rules), place, flow, chain)
 
 
 def _all_path_findings(flow: CheckedFlow, chain: Chain) -> Iterator[CheckFinding]:

@@ -72,10 +72,13 @@ def learning_evidence_findings(chain: Chain, evidence: tuple[LearningEvidence, .
                 yield _finding(Severity.WARNING, LearningObstacle.WINDOW_TOO_SHORT, path, place, sentence)
                 continue
             noun = "landing click" if split.learning.goal is Goal.LANDING_CTR else "conversion"
-            sentence = (
-                f"{pluralize(counted.visits, 'visit')} of its {split.kind.value} count in the window of {pluralize(window, 'hour')}, "
-                f"but no {noun}, so your weights are used."
+            visits = (
+                f"{pluralize(counted.visits, 'visit')} of its {split.kind.value} in the last {pluralize(window, 'hour')} counted, "
+                f"none with a {noun}"
+                if counted.visits
+                else f"No visit of its {split.kind.value} in the last {pluralize(window, 'hour')} counts yet"
             )
+            sentence = f"{visits}, so your weights are used."
             severity = Severity.WARNING if counted.visits >= MIN_VISITS else Severity.NOTE
             yield _finding(severity, LearningObstacle.NO_CONVERSIONS, path, place, sentence)
 

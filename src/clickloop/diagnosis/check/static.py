@@ -16,6 +16,7 @@ from clickloop.diagnosis.check.chain import (
 from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlace, CheckPlaceKind
 from clickloop.diagnosis.check.flows import flow_findings
 from clickloop.diagnosis.check.learning import learning_set_up_findings
+from clickloop.diagnosis.check.marks import mark_list_findings
 from clickloop.diagnosis.check.records import (
     campaign_findings,
     network_findings,
@@ -47,6 +48,7 @@ def static_findings(chain: Chain) -> list[CheckFinding]:
         findings += [*_campaign(campaign, routes), *_own_rules_off(campaign, chain)]
     findings += flow_findings(chain, _unserved(chain, routes))
     findings += learning_set_up_findings(chain)
+    findings += mark_list_findings(chain)
     for offer in chain.offers.values():
         network = chain.networks.get(offer.network_id) if offer.network_id is not None else None
         findings += offer_findings(offer, network, chain.sources_to(offer.id), any_rows, own_links)

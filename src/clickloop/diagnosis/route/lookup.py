@@ -27,7 +27,7 @@ from clickloop.store.ledger.logs.learned_weights import latest_learned
 from clickloop.store.ledger.setup.catalog import read_catalog_of
 from clickloop.store.ledger.setup.flows import flow_owners, flow_version
 from clickloop.store.ledger.setup.names import RecordKind, names_of
-from clickloop.store.ledger.setup.routing_states import find_routing_state
+from clickloop.store.ledger.setup.routing_states import find_routing_state, publishing_time
 from clickloop.store.ledger.setup.traffic_sources import SOURCES
 from clickloop.text import readable
 
@@ -56,7 +56,9 @@ def explain_route(ledger: Ledger, click: Click, settings: RouteSettings) -> Rout
     with ledger.read() as tx:
         flows = _stored_flows(tx, keys)
         state = find_routing_state(tx, click.routing_state) if click.routing_state else None
-        learned = latest_learned(tx, _path_ids(flows.values()), until_at=click.at) if state else {}
+        # Weights are recorded a moment before they are published; until then clicks go by the ones before.
+        published_at = publishing_time(tx, click.routing_state) if state else None
+        learned = latest_learned(tx, _path_ids(flows.values()), until_at=published_at) if state else {}
         named = _named_in(flows.values())
         caps = caps_in_force(tx, state or NO_STATE, named, click.at)
         named = with_alternatives(named, caps)

@@ -286,4 +286,4 @@ def _micros(token: _Token) -> int:
         raise _error(token.at, f"“{token.text[:40]}” is not a number.")
     if len(whole.lstrip("0")) > MAX_DIGITS or len(fraction) > places:
         raise _error(token.at, f"A number has at most {MAX_DIGITS} digits before the point and {places} after it.")
-    return int(whole or "0") * 10**places + int(fraction.ljust(places, "0"))
+    return int((whole or "0") + fraction.ljust(places, "0"))

@@ -7,6 +7,7 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
+from clickloop.click.marks.rate_tally import RatedClick
 from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.learning.evidence import DelayedItem, Delays, ItemCounts, ItemPeriod
 from clickloop.report.click_rows import ConversionSum
@@ -143,6 +144,10 @@ class FactsReader(Protocol):
 
         Memory is bounded by a batch. Close the iterator if you stop early: it reads from one state of the facts.
         """
+        ...
+
+    def rated_clicks(self, since: int, until: int, *, most: int) -> Iterator[RatedClick]:
+        """Yield the latest counted clicks of a period in the order of their times, about ``most``. Close it if you stop early."""
         ...
 
     def earned(self, campaign_id: int, since: int, until: int) -> dict[str, list[ConversionSum]]:

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from clickloop.click.late_marks import LATE_MARKS, LateThresholds, late_marks, late_thresholds
 from clickloop.click.marked_click import MarkChange, MarkedClick, ReportedViews
-from clickloop.click.marks.rate_tally import RateTally, RateThresholds, thresholds_of
+from clickloop.click.marks.rate_tally import RatedClick, RateTally, RateThresholds, thresholds_of
 from clickloop.click.marks.request_marks import MarkFinder, MarkLists, bits_of, marks_of_request, marks_text
 from clickloop.click.useragent import UserAgentParser
 from clickloop.clock import DAY_MS, MINUTE_MS
@@ -76,7 +76,7 @@ class PastJudge:
         has_now = _marks_of(click.marks)
         # What cannot be known any more stays as it was judged when it could.
         judged = self.marks if click.ip else self.marks - BY_ADDRESS
-        gained, lost = found - has_now, (has_now & judged) - found
+        gained, lost = found & judged - has_now, has_now & judged - found
         if not gained and not lost:
             return None
         return MarkChange(click.click_id, text_of(gained), text_of(lost))
@@ -99,7 +99,9 @@ class PastJudge:
             if bits:
                 found = _marks_of(marks_text(bits))
         if self.has_rates:
-            rates = self._tally.count(click, rules.rates)
+            visitor = f"{click.ip} {click.useragent}" if click.ip else ""
+            rated = RatedClick(click.at, click.campaign_id, click.source_id, click.external_id, click.ip, visitor)
+            rates = self._tally.count(rated, rules.rates)
             if rates:
                 found = found.union(rates)
         if self.has_late:

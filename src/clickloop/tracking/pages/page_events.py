@@ -37,7 +37,8 @@ from clickloop.click.visitor_memory import memory_of, with_memory
 from clickloop.click_id import ClickId
 from clickloop.macro import EncodingContext
 from clickloop.setup.redirect import PassQuery
-from clickloop.tracking.take import ClickRedirect, Edge, EdgeRequest, visitor_state
+from clickloop.tracking.recognising import visitor_state
+from clickloop.tracking.take import ClickRedirect, Edge, EdgeRequest
 
 _OF_LANDING = frozenset({"landing.id", "landing.name"})
 _EFFECT_FLAGS = {RecallEffect.SAME: PageEventFlag.SAME_OFFER, RecallEffect.UNSEEN: PageEventFlag.UNSEEN_OFFER}
@@ -158,14 +159,23 @@ def take_landing_click(
     if screening is None and choice.offer is not None and PageEventFlag.REPEATED not in choice.flags:
         pressed = replace(visit, pressed=with_pressed(visit.pressed, choice.button, choice.offer.target.offer_id))
         edge.recent_visits.remember(pressed)
-        state = search.state.with_visit(pressed.for_cookie())
-        if state.campaign(visit.campaign_id) is None:
-            # The page of a visitor tracked directly could set no cookie. Without the campaign in it, they would be new again.
-            state = remember_campaign(state, route.campaign, visit.at, None)
-        if recall is not None and path is not None:
-            state = with_memory(state, route.campaign.id, recall.after((shown_offer(path, choice.offer.id),)))
+        state = _state_after(search.state, route, pressed, choice.offer, recall)
         redirect.visitor_cookie = edge.cookies.write(state)
     return redirect
+
+
+def _state_after(
+    state: VisitorState, route: Route, visit: Visit, offer: Destination, recall: Recall[Destination] | None
+) -> VisitorState:
+    """Return what the visitor's cookie remembers once they were sent to an offer."""
+    state = state.with_visit(visit.for_cookie())
+    if state.campaign(visit.campaign_id) is None:
+        # The page of a visitor tracked directly could set no cookie. Without the campaign in it, they would be new again.
+        state = remember_campaign(state, route.campaign, visit.at, None, visit.click_id)
+    path = route.path(visit.path_id)
+    if recall is not None and path is not None:
+        state = with_memory(state, route.campaign.id, recall.after((shown_offer(path, offer.id),)))
+    return state
 
 
 def _visit_of(edge: Edge, click: Click, before: Visit | None) -> Visit:

@@ -28,10 +28,10 @@ from clickloop.clock import MINUTE_MS
 from clickloop.text import escape_bytes
 from clickloop.tracking.link_fields import MAX_VALUE_CHARACTERS, add_flag, click_from_link
 from clickloop.tracking.pages.page_events import genuine_click_id
+from clickloop.tracking.recognising import add_uniqueness
 from clickloop.tracking.take import (
     Edge,
     EdgeRequest,
-    add_uniqueness,
     mark_click,
     remembered_visit,
 )
@@ -141,7 +141,7 @@ def _take_tracked_click(edge: Edge, arrival: PageRequest, report: PageReport, ro
     click_id = click["click_id"] = edge.click_ids.new(now_ms)
     if referrer:
         click["referrer"] = escape_bytes(referrer.encode("utf-8", "replace"))[:MAX_VALUE_CHARACTERS]
-    state, since = add_uniqueness(edge, arrival, route, click, now_ms)
+    state, since = add_uniqueness(edge, headers, arrival.ip, route, click, now_ms)
     click["domain"] = arrival.host
     screening = screen(b"GET", headers.get(b"purpose", b""), device.device.screening)
     if screening is not None:
@@ -178,7 +178,7 @@ def _take_tracked_click(edge: Edge, arrival: PageRequest, report: PageReport, ro
         if memory is not None and routing.memory is not None:
             # Nobody was sent to a landing or an offer.
             memory = replace(memory, paths=routing.memory.paths, seen_paths=routing.memory.seen_paths)
-        state = remember_campaign(state, route.campaign, now_ms // 1000, since, memory)
+        state = remember_campaign(state, route.campaign, now_ms // 1000, since, click_id, memory)
     cookie = "" if state is NOBODY else edge.cookies.write(state)
     return TakenReport(_answer(edge, arrival, click_id, route), cookie)
 

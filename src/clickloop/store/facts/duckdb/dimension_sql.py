@@ -1,5 +1,6 @@
 """The dimensions of reports as SQL: what rows are grouped by, the key that this makes, and the conditions of filters."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -8,7 +9,9 @@ import msgspec
 from clickloop.clock import DAY_MS, HOUR_MS
 from clickloop.report.period import UtcOffset, offsets_of
 from clickloop.report.query import (
+    ANY_MARK,
     DELAY_CLASSES,
+    WITH_MARK,
     Dimension,
     DimensionFilter,
     FilterOperator,
@@ -71,6 +74,8 @@ def columns_of(grouping: Grouping, span: Span) -> tuple[str, ...]:
     match grouping:
         case Dimension.STATUS:
             return ("status_key",)
+        case Dimension.MARK:
+            return ("marks",)
         case Dimension.DELAY:
             return (_delay_class(),)
         case Dimension.UNIQUE:
@@ -88,15 +93,10 @@ def key_of(place: int, grouping: Grouping) -> str:
     first = f"key_{place}_0"
     if grouping in _PAIRS:
         return f"concat_ws(' ', {first}, key_{place}_1)"
-    return f"coalesce({first}, {0 if has_integer_keys(grouping) else _EMPTY})"
+    return f"coalesce({first}, {0 if grouping.is_integer else _EMPTY})"
 
 
 _EMPTY = "''"
-
-
-def has_integer_keys(grouping: Grouping) -> bool:
-    """Return whether keys are integers, not texts."""
-    return grouping.is_number or grouping.is_time or grouping is Dimension.DELAY
 
 
 def filter_sql(filter_: DimensionFilter, span: Span, parameters: Parameters) -> str:
@@ -112,7 +112,7 @@ def _matching(filter_: DimensionFilter, span: Span, parameters: Parameters) -> s
     columns = columns_of(filter_.dimension, span)
     if filter_.operator.is_numeric:
         parameters[name] = int(filter_.values[0])
-        if has_integer_keys(filter_.dimension):
+        if filter_.dimension.is_integer:
             return f"{columns[0]}::HUGEINT * 1000000 {filter_.operator} ${name}::BIGINT"
         value = f"coalesce({_text_of(columns)}, '')"
         number = f"TRY_CAST(CASE WHEN regexp_full_match({value}, '{_NUMBER}') THEN {value} END AS DECIMAL(18, 6))"
@@ -121,16 +121,29 @@ def _matching(filter_: DimensionFilter, span: Span, parameters: Parameters) -> s
         parameters[name] = [value.lower() for value in filter_.values]
         text = f"lower(coalesce({_text_of(columns)}, ''))"
         return f"len(list_filter(${name}::VARCHAR[], lambda part: contains({text}, part))) > 0"
-    if has_integer_keys(filter_.dimension):
+    if filter_.dimension.is_integer:
         values = [_number(filter_.dimension, value, span.zone) for value in filter_.values]
         parameters[name] = values
         condition = f"{columns[0]} = ANY(${name}::BIGINT[])"
-        return f"{condition} OR {columns[0]} IS NULL" if filter_.dimension.is_number and 0 in values else condition
+        return f"{condition} OR {columns[0]} IS NULL" if 0 in values else condition
     parameters[name] = list(filter_.values)
-    if filter_.dimension.is_set:
-        return f"list_has_any(string_split(coalesce({columns[0]}, ''), ','), ${name}::VARCHAR[])"
+    if filter_.dimension is Dimension.MARK:
+        return _marks_filter(name, filter_.values, parameters)
     condition = f"{_text_of(columns)} = ANY(${name}::VARCHAR[])"
     return f"{condition} OR {columns[0]} IS NULL" if "" in filter_.values and len(columns) == 1 else condition
+
+
+def _marks_filter(name: str, values: Sequence[str], parameters: Parameters) -> str:
+    """Return the condition of a filter on marks, and add its values to the parameters."""
+    if ANY_MARK in values:
+        del parameters[name]
+        return "true" if "" in values else "marks IS NOT NULL"
+    parameters[name] = [value for value in values if value and not value.startswith(WITH_MARK)]
+    parameters[f"{name}_with"] = [value.removeprefix(WITH_MARK) for value in values if value.startswith(WITH_MARK)]
+    clean = " OR marks IS NULL" if "" in values else ""
+    return (
+        f"(marks = ANY(${name}::VARCHAR[]){clean} OR list_has_any(string_split(marks, ','), ${name}_with::VARCHAR[]))"
+    )
 
 
 def _text_of(columns: tuple[str, ...]) -> str:

@@ -10,6 +10,7 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
+from clickloop.click.marks.rate_tally import RatedClick
 from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.clock import DAY_MS
 from clickloop.record_id import base32_time
@@ -40,6 +41,7 @@ from clickloop.store.facts.duckdb.opening import open_database
 from clickloop.store.facts.duckdb.outbox_ids import last_outbox_id, taken_ids, write_taken
 from clickloop.store.facts.duckdb.page_events import find_events, known_of, load, waiting_events
 from clickloop.store.facts.duckdb.plain_errors import plain_errors
+from clickloop.store.facts.duckdb.rated_clicks import rated_clicks
 from clickloop.store.facts.duckdb.recent import recent_clicks, recent_landing_clicks
 from clickloop.store.facts.duckdb.reports import read_report
 from clickloop.store.facts.duckdb.seen_visitors import delete_seen, find_seen
@@ -294,6 +296,11 @@ class DuckDbFacts(Connections, LearningReader, OfferVisitCounts):
         """Yield a campaign's counted clicks of a period in batches of few columns."""
         with plain_errors(), self._reading() as reader:
             yield from click_rows(reader, campaign_id, since, until, columns)
+
+    def rated_clicks(self, since: int, until: int, *, most: int) -> Iterator[RatedClick]:
+        """Yield the latest counted clicks of a period in the order of their times."""
+        with plain_errors(), self._reading() as reader:
+            yield from rated_clicks(reader, since, until, most)
 
     def earned(self, campaign_id: int, since: int, until: int) -> dict[str, list[ConversionSum]]:
         """Return the conversions of a campaign's clicks of a period, by click id."""

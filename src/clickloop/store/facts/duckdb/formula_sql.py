@@ -74,8 +74,8 @@ def _value(node: Node, figures: Mapping[str, str]) -> str:
         case Calculation(sign, left, right):
             return _calculated(sign, _value(left, figures), _value(right, figures))
         case Conditional(condition, then, otherwise):
-            left, right = _value(condition.left, figures), _value(condition.right, figures)
-            comparison = f"{left} {condition.comparator} {right}"
+            first, second = _value(condition.left, figures), _value(condition.right, figures)
+            comparison = f"{first} {condition.comparator} {second}"
             return f"(CASE WHEN {comparison} THEN {_value(then, figures)} ELSE {_value(otherwise, figures)} END)"
         case Extreme(greatest, values):
             listed = ", ".join(_value(value, figures) for value in values)

@@ -1,5 +1,7 @@
 """Summaries of the campaigns' recent clicks, for the check of the set-up."""
 
+from collections.abc import Mapping
+
 import duckdb
 
 from clickloop.clock import DAY_MS
@@ -17,9 +19,10 @@ SELECT
     count(*),
     count(*) FILTER (external_id IS NULL),
     count(*) FILTER (contains(coalesce(flags, ''), 'unreplaced_external_id')),
-    count(*) FILTER (contains(coalesce(flags, ''), 'cost_unreadable'))
+    count(*) FILTER (contains(coalesce(flags, ''), 'cost_unreadable')),
+    histogram(marks) FILTER (marks IS NOT NULL)
 FROM (
-    SELECT external_id, flags FROM facts
+    SELECT external_id, flags, marks FROM facts
     WHERE clicks = 1 AND correction IS NULL AND campaign_id = $campaign_id AND fact_at >= $from_at
     ORDER BY click_id DESC LIMIT $most
 )
@@ -36,10 +39,12 @@ def recent_clicks(
     summaries = {}
     for id_, last_at in reader.execute(_LAST, {"campaign_id": campaign_id}).fetchall():
         recent = without = unreplaced = no_cost = 0
+        together: dict[str, int] = {}
         # The short period first: with LIMIT alone the engine would read and sort the whole month.
         for period_ms in (_SHORT_MS, _LONG_MS):
             parameters = {"campaign_id": id_, "from_at": last_at - period_ms, "most": most}
-            recent, without, unreplaced, no_cost = reader.execute(_RECENT, parameters).fetchone() or (0, 0, 0, 0)
+            row = reader.execute(_RECENT, parameters).fetchone() or (0, 0, 0, 0, None)
+            recent, without, unreplaced, no_cost, together = *row[:4], row[4] or {}
             if recent >= most:
                 break
         summaries[int(id_)] = ClickEvidence(
@@ -47,9 +52,19 @@ def recent_clicks(
             without_external_id=int(without),
             unreplaced=int(unreplaced),
             cost_unreadable=int(no_cost),
+            marks=_by_mark(together),
             last_at=int(last_at),
         )
     return summaries
+
+
+def _by_mark(together: Mapping[str, int]) -> dict[str, int]:
+    """Return the number of clicks with each mark. ``together``: by their marks, separated by commas."""
+    found: dict[str, int] = {}
+    for marks, clicks in together.items():
+        for mark in marks.split(","):
+            found[mark] = found.get(mark, 0) + int(clicks)
+    return found
 
 
 _LANDINGS = """

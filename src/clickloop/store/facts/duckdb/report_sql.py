@@ -49,7 +49,7 @@ class Statement(msgspec.Struct, frozen=True):
     parameters: Parameters
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class WantedSums(msgspec.Struct, frozen=True, kw_only=True):
     """The sums that a report needs, as columns."""
 
     counts: tuple[str, ...]
@@ -96,14 +96,14 @@ def all_figures(query: ReportQuery) -> tuple[NamedFigure, ...]:
     return (*columns, *more)
 
 
-def wanted_of(query: ReportQuery) -> Wanted:
+def wanted_of(query: ReportQuery) -> WantedSums:
     """Return the sums that a query needs."""
     figures = all_figures(query)
     names = {name for figure in figures if isinstance(figure, Measure) for name in figure.sums}
     statuses = dict.fromkeys(query.statuses)
     statuses |= dict.fromkeys(figure.status for figure in figures if isinstance(figure, StatusFigure))
     events = sorted({figure.number for figure in figures if isinstance(figure, EventFigure)})
-    return Wanted(
+    return WantedSums(
         counts=tuple(name for name in COUNTS if name in names),
         money=tuple(name for name in MONEY if name in names),
         statuses=tuple(statuses),
@@ -113,7 +113,7 @@ def wanted_of(query: ReportQuery) -> Wanted:
 
 
 def report_statement(
-    query: ReportQuery, now: Span, before: Span | None, wanted: Wanted, *, several_currencies: bool
+    query: ReportQuery, now: Span, before: Span | None, wanted: WantedSums, *, several_currencies: bool
 ) -> Statement:
     """Return the statement of a report. Without ``several_currencies`` all money is in the query's currency.
 
@@ -141,8 +141,8 @@ def report_statement(
     WITH {", ".join(layers)}
     SELECT 0 AS place, {no_keys}{", ".join(sums)}, count(*) AS group_count FROM shown
     UNION ALL BY NAME
-    SELECT * FROM (SELECT row_number() OVER (ORDER BY {_order(query, keys)}) AS place, * FROM shown)
-    WHERE place > $offset AND place <= $offset + $limit ORDER BY place
+    SELECT 1 AS place, * FROM (SELECT * FROM shown ORDER BY {_order(query, keys)} LIMIT $limit OFFSET $offset)
+    ORDER BY place, {_order(query, keys)}
     """  # noqa: S608 – names are ours, values are bound
     return Statement(text, parameters)
 
@@ -154,7 +154,7 @@ _RATES = """
     )"""
 
 
-def _side(query: ReportQuery, span: Span, wanted: Wanted, parameters: Parameters, several: bool) -> list[str]:
+def _side(query: ReportQuery, span: Span, wanted: WantedSums, parameters: Parameters, several: bool) -> list[str]:
     """Return the layers of a period up to its groups."""
     keys = [key_of(place, grouping) for place, grouping in enumerate(query.group_by)]
     layers = [
@@ -182,7 +182,7 @@ def _named_keys(query: ReportQuery, span: Span) -> list[tuple[str, str]]:
     return [(f"key_{place}_{part}", sql) for place, parts in enumerate(columns) for part, sql in enumerate(parts)]
 
 
-def _pieces(query: ReportQuery, span: Span, wanted: Wanted, parameters: Parameters, several: bool) -> str:
+def _pieces(query: ReportQuery, span: Span, wanted: WantedSums, parameters: Parameters, several: bool) -> str:
     """Return the first layer, and add the values of filters to the parameters."""
     for_all, for_conversions = _conditions(query, span, parameters)
     named = _named_keys(query, span)
@@ -221,7 +221,7 @@ def _part(table: str, grouping: Sequence[tuple[str, str]], sums: dict[str, str],
     return f"SELECT {', '.join(selected)} FROM {table} WHERE {' AND '.join(conditions)} {by}"  # noqa: S608 – names are ours, values are bound
 
 
-def _click_sums(span: Span, wanted: Wanted) -> dict[str, str]:
+def _click_sums(span: Span, wanted: WantedSums) -> dict[str, str]:
     recorded = "sum(coalesce(correction, 1))" if span.has_corrections else "count(*)"
     sums = {
         "clicks": "sum(clicks)",
@@ -235,7 +235,7 @@ def _click_sums(span: Span, wanted: Wanted) -> dict[str, str]:
     return {name: sql for name, sql in sums.items() if name in wanted.names} | {"alive": recorded}
 
 
-def _conversion_sums(wanted: Wanted) -> dict[str, str]:
+def _conversion_sums(wanted: WantedSums) -> dict[str, str]:
     sums = {name: f"sum(conversions) FILTER (counts_as = '{name}')" for name in ("confirmed", "pending", "rejected")}
     sums |= {name: f"sum({name})" for name in ("revenue_micros", "pending_micros", "rejected_micros")}
     found = {name: sql for name, sql in sums.items() if name in wanted.in_pieces}
@@ -247,7 +247,7 @@ def _conversion_sums(wanted: Wanted) -> dict[str, str]:
     return found | {"alive": "sum(conversions)"}
 
 
-def _page_event_sums(wanted: Wanted) -> dict[str, str]:
+def _page_event_sums(wanted: WantedSums) -> dict[str, str]:
     names = ("landing_views", "landing_clicks", "offer_visits", "events")
     sums = {name: f"sum({name})" for name in names if name in wanted.names}
     for number in wanted.events:
@@ -265,7 +265,7 @@ def _priced(span: Span, several: bool) -> str:
     )
 
 
-def _grouped(keys: Sequence[str], span: Span, wanted: Wanted, several: bool) -> str:
+def _grouped(keys: Sequence[str], span: Span, wanted: WantedSums, several: bool) -> str:
     """Return the groups of pieces, money times 10¹²; money without a rate goes into ``others``."""
     selected = [f"{sql} AS key_{place}" for place, sql in enumerate(keys)]
     selected += [f"coalesce(sum({name}), 0)::HUGEINT AS {name}" for name in wanted.whole]
@@ -334,7 +334,7 @@ def _suffix(side: str) -> str:
     return f"_{side.rstrip('_')}" if side else ""
 
 
-def _sided(keys: Sequence[str], wanted: Wanted, *, has_before: bool) -> str:
+def _sided(keys: Sequence[str], wanted: WantedSums, *, has_before: bool) -> str:
     """Return the groups of both periods side by side, money in micros."""
     sides = [("", "now"), *([(BEFORE, "earlier")] if has_before else [])]
     selected = [
@@ -373,5 +373,5 @@ def _rounded(exact: str) -> str:
 def _order(query: ReportQuery, keys: Sequence[str]) -> str:
     direction = "DESC" if query.descending else "ASC"
     if query.sort is None:
-        return ", ".join([f"{keys[0]} {direction}", *keys[1:]]) if keys else "1"
+        return ", ".join([f"{keys[0]} {direction}", *keys[1:]]) if keys else "sort_value"
     return ", ".join([f"sort_value {direction} NULLS LAST", *keys])

@@ -16,8 +16,8 @@ from clickloop.report.query import (
     ExchangeRate,
     Grouping,
     GroupKey,
+    MomentRange,
     OfferApproval,
-    Period,
     Report,
     ReportGroup,
     ReportQuery,
@@ -25,7 +25,7 @@ from clickloop.report.query import (
 from clickloop.report.rate_text import E12
 from clickloop.store.facts.duckdb.dimension_sql import Parameters, Span
 from clickloop.store.facts.duckdb.formula_sql import MAX_EXPRESSION_DEPTH
-from clickloop.store.facts.duckdb.report_sql import BEFORE, DELAY_SUM, Wanted, report_statement, wanted_of
+from clickloop.store.facts.duckdb.report_sql import BEFORE, DELAY_SUM, WantedSums, report_statement, wanted_of
 
 APPROVAL_DAYS = 90
 """Days before the end of a period whose conversions make the approval rates of offers."""
@@ -43,7 +43,7 @@ def read_report(reader: duckdb.DuckDBPyConnection, query: ReportQuery, rates: Se
         spans = [span for span in (now, before) if span is not None]
         if all(span.from_at >= span.until_at for span in spans):
             return _nothing(query, wanted)
-        several = not {currency for span in spans for currency in _currencies(reader, span)} <= {query.currency}
+        several = bool(wanted.micros) and not _currencies(reader, spans) <= {query.currency}
         statement = report_statement(query, now, before, wanted, several_currencies=several)
         parameters = statement.parameters | (_rate_parameters(rates) if several else {})
         approvals = _approvals(reader, query.until_at) if "expected_micros" in wanted.money else ()
@@ -66,7 +66,7 @@ def read_report(reader: duckdb.DuckDBPyConnection, query: ReportQuery, rates: Se
     )
 
 
-def _nothing(query: ReportQuery, wanted: Wanted) -> Report:
+def _nothing(query: ReportQuery, wanted: WantedSums) -> Report:
     sums = Sums(
         by_status=dict.fromkeys(wanted.statuses, 0),
         micros_by_status=dict.fromkeys(wanted.statuses, 0),
@@ -75,13 +75,13 @@ def _nothing(query: ReportQuery, wanted: Wanted) -> Report:
     return Report(groups=(), group_count=0, totals=sums, totals_before=sums if query.compared else None)
 
 
-def _span(reader: duckdb.DuckDBPyConnection, query: ReportQuery, compared: Period | None) -> Span:
+def _span(reader: duckdb.DuckDBPyConnection, query: ReportQuery, compared: MomentRange | None) -> Span:
     """Return the part of the query's or a compared period that has facts, which may be empty.
 
     The engine knows a column's min and max without reading it.
     """
     zone = ZoneInfo(query.zone)
-    period = compared or Period(query.from_at, query.until_at)
+    period = compared or MomentRange(query.from_at, query.until_at)
     span = Span(from_at=period.from_at, until_at=period.until_at, zone=zone, basis=query.basis)
     bounds = f"SELECT min({span.at}), max({span.at}) FROM facts"  # noqa: S608 – names are ours
     first, last = reader.execute(bounds).fetchone() or (None, None)
@@ -113,12 +113,15 @@ def _is_used(reader: duckdb.DuckDBPyConnection, span: Span, column: str) -> bool
     return reader.execute(query).fetchone() is not None
 
 
-def _currencies(reader: duckdb.DuckDBPyConnection, span: Span) -> set[str]:
-    """Return the currencies of the facts in a period; the empty one for conversions without money or with an unknown currency."""
-    rows = reader.execute(
-        f"SELECT DISTINCT currency FROM facts WHERE {span.period} AND (currency <> '' OR status_key IS NOT NULL)"  # noqa: S608
-    )
-    return {str(row[0]) for row in rows.fetchall()}
+def _currencies(reader: duckdb.DuckDBPyConnection, spans: Sequence[Span]) -> set[str]:
+    """Return the currencies of the facts in some periods; the empty one for conversions without money or with an unknown currency."""
+    found: set[str] = set()
+    for span in spans:
+        rows = reader.execute(
+            f"SELECT DISTINCT currency FROM facts WHERE {span.period} AND (currency <> '' OR status_key IS NOT NULL)"  # noqa: S608
+        )
+        found |= {str(row[0]) for row in rows.fetchall()}
+    return found
 
 
 def _approvals(reader: duckdb.DuckDBPyConnection, until_at: int) -> list[OfferApproval]:
@@ -150,7 +153,7 @@ def _rate_parameters(rates: Sequence[ExchangeRate]) -> Parameters:
     }
 
 
-def _group(row: dict[str, Any], query: ReportQuery, wanted: Wanted) -> ReportGroup:
+def _group(row: dict[str, Any], query: ReportQuery, wanted: WantedSums) -> ReportGroup:
     zone = ZoneInfo(query.zone)
     keys = tuple(_key(row[f"key_{place}"], grouping, zone) for place, grouping in enumerate(query.group_by))
     return ReportGroup(keys, _sums(row, wanted, ""), _sums(row, wanted, BEFORE) if query.compared else None)
@@ -162,7 +165,7 @@ def _key(value: int | str, grouping: Grouping, zone: ZoneInfo) -> GroupKey:
     return value
 
 
-def _sums(row: dict[str, Any], wanted: Wanted, side: str) -> Sums:
+def _sums(row: dict[str, Any], wanted: WantedSums, side: str) -> Sums:
     """Return the sums of a side of a row. What was not asked for is 0."""
 
     def micros(name: str) -> int:

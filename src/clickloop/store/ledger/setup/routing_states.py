@@ -20,6 +20,11 @@ def find_routing_state(tx: Connection, version: int) -> RoutingState | None:
     return None if found is None else msgspec.convert(found, RoutingState)
 
 
+def publishing_time(tx: Connection, version: int) -> int | None:
+    """Return when a state was published, or None if it was deleted since."""
+    return tx.execute(select(routing_states.c.published_at).where(routing_states.c.version == version)).scalar()
+
+
 def insert_routing_state(tx: Connection, state: RoutingState, now_ms: int) -> None:
     """Record a state that is about to be published."""
     values = {"version": state.version, "state": msgspec.to_builtins(state), "published_at": now_ms}

@@ -13,7 +13,7 @@ from clickloop.logs.page import Page, page_of, read_cursor
 from clickloop.report.cost.entry import CostEntry, EntryState
 from clickloop.report.cost.entry_input import CostBody, CostDefaults
 from clickloop.report.cost.segment import CostKind, SpreadOver
-from clickloop.report.query_input import ReportRequest, query_of, report_period
+from clickloop.report.query_input import ReportRequest
 from clickloop.setup.fault import FaultCode, invalid
 from clickloop.setup.money_text import MoneyText, money_text
 from clickloop.store.ledger.jobs.cost_entries import EntryFilter, entries_before, find_entry
@@ -24,6 +24,7 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Cursor, Id, Limit
 from clickloop.web.api.problem import expect_found
 from clickloop.web.api.query import from_query
+from clickloop.web.api.reports.reports import requested_query
 from clickloop.web.long_work import in_long_work
 
 
@@ -164,8 +165,7 @@ def undo(context: Context, number: Id) -> CostEntryView:
 
 def read_cost_origins(context: Context, requested: Requested) -> OriginsView:
     """Return where the cost of a report's groups comes from: links, cost models, and which entries."""
-    bounds = report_period(requested, context.clock(), context.instance.time_zone)
-    query = query_of(requested, bounds, context.currency)
+    _, query = requested_query(context, requested)
     return OriginsView(
         rows=[
             OriginRowView(

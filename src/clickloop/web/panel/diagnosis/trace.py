@@ -15,6 +15,7 @@ from clickloop.diagnosis.trace_lookup import find_trace
 from clickloop.diagnosis.trace_view import trace_view
 from clickloop.logs.column import names_for
 from clickloop.logs.columns import CLICK_COLUMNS
+from clickloop.setup.mark import mark_sentences, marks_of
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis.check import route_settings
 from clickloop.web.api.logs.clicks import canonical_click_id
@@ -33,7 +34,7 @@ _PLACES = {
     EventKind.POSTBACK: "postbacks",
     EventKind.ATTEMPT: "postbacks",
 }
-_DETAIL_PLACES = {"notice": "notices", "conversion": "conversions"}
+_DETAIL_PLACES = {"notice": "notices", "conversion": "conversions", "rerun": "marks/reruns"}
 _IN_PROGRESS = ("is queued", "is being sent", "is in progress", "waits for its click", "waits for earlier")
 
 
@@ -85,6 +86,7 @@ def story_page(
         detail_places=_DETAIL_PLACES,
         flag_sentence=flag_sentence,
         screening_sentence=screening_sentence,
+        marks=mark_sentences(marks_of(trace.click.marks)) if trace.click else [],
         columns=CLICK_COLUMNS,
         busy=any(words in event.sentence for event in view.events for words in _IN_PROGRESS),
         older=found.looked_back_to if found else None,

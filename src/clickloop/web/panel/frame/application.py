@@ -27,7 +27,7 @@ from clickloop.web.panel.frame.flash import IGNORABLE, ignored_word
 from clickloop.web.panel.frame.form_draft import SignedOut
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import AnyRequest, Viewer
-from clickloop.web.panel.jobs import backtests, exports, reruns, resends, uploads
+from clickloop.web.panel.jobs import backtests, exports, mark_reruns, reruns, resends, uploads
 from clickloop.web.panel.logs import clicks, conversion_entry, conversions, notices, postbacks
 from clickloop.web.panel.people import changes, profile, sign_in, tokens, users, welcome
 from clickloop.web.panel.reports import costs, dashboard, reports
@@ -68,6 +68,7 @@ _PAGES = (
     try_it,
     route_trial,
     backtests,
+    mark_reruns,
     trial_clicks,
     check,
     health,

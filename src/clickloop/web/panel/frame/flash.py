@@ -26,6 +26,7 @@ class FlashMessage(Explained):
     MAPPED = "mapped", "Word mapped. You can now reprocess earlier conversions."
     STOPPED = "stopped", "Stopped. Conversions registered so far are kept."
     EXPORT_STOPPED = "export-stopped", "Stopped. The unfinished file was deleted."
+    MARKS_STOPPED = "marks-stopped", "Stopped. Marks changed so far stay until you undo them."
     BACKTEST_STOPPED = "backtest-stopped", "Stopped. It has no result."
     PROBED = "probed", "Trying the receiver within five seconds. If it answers, everything that is waiting is sent."
     CLOCK_CONFIRMED = "clock-confirmed", "Clock confirmed. Expired data is deleted again."

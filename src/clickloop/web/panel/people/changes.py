@@ -37,6 +37,7 @@ NOUNS = {
     "exports": "Exports",
     "notices": "Incoming postbacks reprocessed",
     "notices/reruns": "Reprocessing jobs",
+    "marks/reruns": "Marks judged anew",
     "postbacks": "Postbacks",
     "postbacks/resends": "Resend jobs",
     "receivers": "Receivers",

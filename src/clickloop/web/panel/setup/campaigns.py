@@ -265,7 +265,9 @@ def is_simple_flow(parts: FlowParts) -> bool:
     """Return whether a flow is no more than offers with weights, as this page shows them."""
     paths = parts.default_paths
     return (
-        not parts.rules and len(paths) <= 1 and all(path.target is PathTarget.OFFER and path.active for path in paths)
+        not parts.rules
+        and len(paths) <= 1
+        and all(path.target is PathTarget.OFFER and path.active and path.learning is None for path in paths)
     )
 
 

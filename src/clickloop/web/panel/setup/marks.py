@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 from litestar import get, post
 
+from clickloop.click.geo.check import provided_fields
+from clickloop.click.geo.mmdb import GeoField
 from clickloop.click.marks.datacenters import COMPILED_ON, HOSTING
 from clickloop.people.user import Right
 from clickloop.plural import pluralize
@@ -31,10 +33,10 @@ PATH = "/panel/marks"
 _FIELDS = ("marks", "ip_lists", "useragent_lists")
 _POSITION = re.compile(r"marks\[([0-9]+)\](?:\.(\w+))?")
 _UNITS = {
-    Mark.FREQUENT_IP: "clicks a minute",
-    Mark.FREQUENT_CAMPAIGN: "clicks a minute",
+    Mark.FREQUENT_IP: "a minute",
+    Mark.FREQUENT_CAMPAIGN: "a minute",
     Mark.REPEAT: "ms",
-    Mark.REUSED_EXTERNAL_ID: "clicks a day",
+    Mark.REUSED_EXTERNAL_ID: "a day",
     Mark.FAST_CLICK: "ms",
     Mark.NO_VIEW: "s",
 }
@@ -207,9 +209,15 @@ def _instance_page(
         package=f"{PACKAGE} {package_version()}",
         networks=len(HOSTING),
         compiled_on=COMPILED_ON.isoformat(),
-        age=pluralize(max(0, (datetime.fromtimestamp(context.clock() / 1000, UTC).date() - COMPILED_ON).days), "day"),
-        has_networks="asn" not in context.empty_macros(),
+        age=_age(context),
+        has_networks=GeoField.ASN in provided_fields(context.geo_bases()),
     )
+
+
+def _age(context: ApiContext) -> str:
+    """Return how old the table of hosting networks is: ``today`` or ``12 days ago``."""
+    days = (datetime.fromtimestamp(context.clock() / 1000, UTC).date() - COMPILED_ON).days
+    return f"{pluralize(days, 'day')} ago" if days > 0 else "today"
 
 
 def _campaign_page(

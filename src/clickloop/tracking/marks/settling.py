@@ -5,7 +5,7 @@ from typing import Protocol
 
 from clickloop.click.marks.campaign_marks import CampaignMarks
 from clickloop.click.marks.rate_tally import FREQUENT_WINDOW_MS, REUSED_WINDOW_MS, RatedClick, RateTally
-from clickloop.click.marks.request_marks import joined_marks, marks_in
+from clickloop.setup.mark import marks_of, marks_text
 
 
 class RatedClicks(Protocol):
@@ -72,4 +72,4 @@ class MarkTally:
         address = click.ip if marks.keeps_addresses else click.visitor
         rated = RatedClick(click.at, click.campaign_id, click.source_id, click.external_id, address, click.visitor)
         found = self._tally.count(rated, marks.thresholds(click.campaign_id))
-        return joined_marks((*marks_in(click.marks), *found)) if found else None
+        return marks_text(marks_of(click.marks).union(found)) if found else None
