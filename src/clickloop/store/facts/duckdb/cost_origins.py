@@ -7,7 +7,7 @@ import duckdb
 from clickloop.clock import DAY_MS
 from clickloop.report.cost.origin import OriginSum
 from clickloop.report.query import Grouping, ReportQuery
-from clickloop.store.facts.duckdb.dimension_sql import Parameters, Span, columns_of, filter_sql, has_integer_keys
+from clickloop.store.facts.duckdb.dimension_sql import Parameters, Span, columns_of, filter_sql
 
 # A rule is that of clicks, and after a semicolon that of conversions, each a word that its terms follow.
 _MODEL = (
@@ -54,4 +54,4 @@ def _key(grouping: Grouping, span: Span) -> str:
     columns = columns_of(grouping, span)
     if len(columns) > 1:
         return f"concat_ws(' ', {', '.join(columns)})"
-    return f"coalesce({columns[0]}, {'0' if has_integer_keys(grouping) else chr(39) * 2})"
+    return f"coalesce({columns[0]}, {'0' if grouping.is_integer else chr(39) * 2})"
