@@ -64,6 +64,7 @@ BENCHES = (
         "≤ 50 ms where roll-ups answer",
         1_800,
     ),
+    Bench("costs", "Entered cost", "an entry over a million clicks; its undo", "≤ 5 s each; reports equal"),
     Bench(
         "waiting",
         "Clicks during a backlog",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from clickloop.click.click import Click
@@ -23,6 +24,8 @@ from clickloop.report.cost.segment import (
 )
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
 from clickloop.store.facts.facts import FactsError, FactsStore
+from clickloop.store.facts.judgements import ClickJudgement, Judgements
+from clickloop.store.journal.segment import Segment, SegmentContents, closed_segment_bytes
 from tests.store.facts.test_reports import E12, NOON, OPENERS, TODAY, Counted, D
 
 RATES = (ExchangeRate("EUR", TODAY - 30, E12 * 11 // 10),)
@@ -334,6 +337,19 @@ def test_conversions_that_are_handed_over_again_bring_their_cost_once(counted: C
     assert cost(counted) == 100
     undo(counted, rank)
     assert cost(counted) == 7
+
+
+def test_a_click_that_settling_finds_not_unique_costs_nothing_by_the_model_of_unique_clicks(counted: Counted) -> None:
+    usual = {"campaign_id": 1, "source_id": 2, "at": NOON, "unique": True, "cost_micros": 5, "cost_currency": "USD"}
+    rules = ("per_unique", "per_unique;revenue_share 10", "per_click", "")
+    clicks = [Click(click_id=f"{place:026d}", cost_rule=rule, **usual) for place, rule in enumerate(rules)]
+    path = counted.folder / "judged.ndjson"
+    lines = [msgspec.json.encode(click)[:-1] + b',"crc":1}' for click in clicks]
+    path.write_bytes(closed_segment_bytes(999, lines))
+    segment = SegmentContents(Segment(path, "clicks", "other", 999, path.stat().st_size), len(clicks))
+    judged = Judgements(clicks=tuple(ClickJudgement(click.click_id, unique=False) for click in clicks))
+    counted.facts.load_clicks([segment], judged)
+    assert [sum(part[1] for part in parts(counted, click)) for click in clicks] == [0, 0, 5, 5]
 
 
 class PlainModel:

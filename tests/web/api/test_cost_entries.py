@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from clickloop.store.ledger.setup.catalog import read_catalog
 from clickloop.tracking.costs.working import CostWorker
 from clickloop.tracking.settle import settle_facts
 
@@ -119,5 +120,9 @@ def test_a_campaign_has_models_for_unique_clicks_losses_and_conversions(instance
     answer = instance.api.patch("/api/v1/campaigns/1", json={"cost": {"amount": "0.9"}} | models)
     assert answer.status_code == 200, answer.text
     assert answer.json()["conversion_cost"] == {"amount": "1.5", "percent": 0, "statuses": ["sale"]}
+    with instance.ledger.read() as tx:
+        campaign = read_catalog(tx, ()).campaigns[0]
+    assert (campaign.cost_micros, campaign.unique_cost_only) == (1_000_000, True)
+    assert campaign.cost_rule == "per_unique;per_conversion 1500000 * sale"
     faulty = instance.api.patch("/api/v1/campaigns/1", json={"conversion_cost": {"amount": "x"}})
     assert list(instance.faults(faulty)) == ["conversion_cost.amount"]

@@ -24,7 +24,8 @@ _CORRECTED = (
 )
 
 # The clicks of a batch for which no spread of a higher rank is in effect, with the one that counts beneath.
-_SHOWN = """
+_SHOW = """
+CREATE OR REPLACE TEMP TABLE cost_shown AS
 WITH batch AS (
     SELECT click_id, micros FROM cost_shares WHERE rank = $rank AND place > $above AND place <= $up_to
 ), beneath AS (
@@ -32,13 +33,12 @@ WITH batch AS (
     FROM cost_shares AS share JOIN cost_spreads AS spread USING (rank) SEMI JOIN batch ON share.click_id = batch.click_id
     WHERE share.rank <> $rank AND share.place <= spread.active AND share.click_id BETWEEN $first AND $last
     GROUP BY share.click_id
-), shown AS (
-    SELECT batch.click_id AS shown_id, batch.micros AS share, beneath_rank, beneath_share, spread.entry_id AS beneath_id,
-           spread.currency AS beneath_currency
-    FROM batch LEFT JOIN beneath ON batch.click_id = beneath.click_id
-    LEFT JOIN cost_spreads AS spread ON spread.rank = beneath_rank
-    WHERE beneath_rank IS NULL OR beneath_rank < $rank
 )
+SELECT batch.click_id AS shown_id, batch.micros AS share, beneath_rank, beneath_share, spread.entry_id AS beneath_id,
+       spread.currency AS beneath_currency
+FROM batch LEFT JOIN beneath ON batch.click_id = beneath.click_id
+LEFT JOIN cost_spreads AS spread ON spread.rank = beneath_rank
+WHERE beneath_rank IS NULL OR beneath_rank < $rank
 """
 _BENEATH = (
     "CASE WHEN beneath_rank IS NULL THEN CASE WHEN facts.currency = $currency THEN coalesce(facts.cost_micros, 0) ELSE 0 END "
@@ -48,32 +48,28 @@ _BENEATH = (
 _OF_CLICKS = "facts.click_id BETWEEN $first AND $last AND kind = 'click'"
 _ADD = f"""
 INSERT INTO facts ({_NAMES})
-{_SHOWN}
 SELECT {_COPIES}, $currency, $sign * (share - {_BENEATH}), $entry_id, $sign * share, coalesce(beneath_id, 0), -$sign * ({_BENEATH})
-FROM facts JOIN shown ON click_id = shown_id {_CORRECTED}
+FROM facts JOIN cost_shown ON click_id = shown_id {_CORRECTED}
 WHERE {_OF_CLICKS} AND (share <> 0 OR {_BENEATH} <> 0)
 """  # noqa: S608 – names are ours, values are bound
 _TAKE_BACK_ENTRY = f"""
 INSERT INTO facts ({_NAMES})
-{_SHOWN}
 SELECT {_COPIES}, beneath_currency, -$sign * beneath_share, $entry_id, 0, beneath_id, -$sign * beneath_share
-FROM facts JOIN shown ON click_id = shown_id {_CORRECTED}
+FROM facts JOIN cost_shown ON click_id = shown_id {_CORRECTED}
 WHERE {_OF_CLICKS} AND beneath_currency <> $currency AND beneath_share <> 0
 """  # noqa: S608 – names are ours, values are bound
 _TAKE_BACK_OWN = f"""
 INSERT INTO facts ({_NAMES})
-{_SHOWN}
 SELECT {_COPIES}, facts.currency, -$sign * facts.cost_micros, $entry_id, 0, 0, -$sign * facts.cost_micros
-FROM facts JOIN shown ON click_id = shown_id {_CORRECTED}
+FROM facts JOIN cost_shown ON click_id = shown_id {_CORRECTED}
 WHERE {_OF_CLICKS} AND beneath_rank IS NULL AND facts.cost_micros <> 0 AND facts.currency <> $currency
 """  # noqa: S608 – names are ours, values are bound
 OF_CONVERSION = "cost_entry_id = 0 AND beneath_entry_id IS NULL"
 """The condition of rows with the cost of a conversion by the campaign's model."""
 _TAKE_BACK_OF_CONVERSIONS = f"""
 INSERT INTO facts ({_NAMES}, conversion_id)
-{_SHOWN}
 SELECT {_COPIES}, facts.currency, -$sign * facts.cost_micros, $entry_id, 0, 0, -$sign * facts.cost_micros, conversion_id
-FROM facts JOIN shown ON of_click_id = shown_id {_CORRECTED}
+FROM facts JOIN cost_shown ON of_click_id = shown_id {_CORRECTED}
 WHERE of_click_id BETWEEN $first AND $last AND kind = 'cost' AND {OF_CONVERSION} AND beneath_rank IS NULL
 """  # noqa: S608 – names are ours, values are bound
 
@@ -86,21 +82,13 @@ def add(writer: duckdb.DuckDBPyConnection, spread: Spread, above: int, up_to: in
     ).fetchone()
     if bounds is None or bounds[0] is None:
         return 0
-    parameters: dict[str, object] = {
-        "rank": spread.rank,
-        "above": above,
-        "up_to": up_to,
-        "sign": sign,
-        "first": bounds[0],
-        "last": bounds[1],
-        "entry_id": spread.entry_id,
-    }
-    with_currency = parameters | {"currency": spread.currency}
-    # All read what counted before: the spread's own progress is stored afterwards.
-    added = [
-        writer.execute(statement, with_currency).fetchone() for statement in (_ADD, _TAKE_BACK_ENTRY, _TAKE_BACK_OWN)
-    ]
-    added.append(writer.execute(_TAKE_BACK_OF_CONVERSIONS, parameters).fetchone())
+    ends = {"first": bounds[0], "last": bounds[1]}
+    # What counted before: the spread's own progress is stored afterwards. Once for all statements: shares are many.
+    writer.execute(_SHOW, ends | {"rank": spread.rank, "above": above, "up_to": up_to})
+    common = ends | {"sign": sign, "entry_id": spread.entry_id}
+    with_currency = common | {"currency": spread.currency}
+    added = [writer.execute(one, with_currency).fetchone() for one in (_ADD, _TAKE_BACK_ENTRY, _TAKE_BACK_OWN)]
+    added.append(writer.execute(_TAKE_BACK_OF_CONVERSIONS, common).fetchone())
     return sum(int(row[0]) for row in added if row)
 
 
