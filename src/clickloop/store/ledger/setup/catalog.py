@@ -1,7 +1,7 @@
 """Building the catalog from the set-up in the ledger."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -116,35 +116,36 @@ def _campaigns(tx: Connection, campaign_ids: Collection[int] | None = None) -> l
         query = query.where(campaigns.c.id.in_(campaign_ids))
     found = tx.execute(query).all()
     rows = _rows(tx, None if campaign_ids is None else {row.source_id for row in found})
-    return [
-        CatalogCampaign(
-            id=row.id,
-            key=row.key,
-            name=row.name,
-            source_id=row.source_id,
-            source_name=row.source_name,
-            active=row.active,
-            domain=row.domain,
-            fallback_url=row.fallback_url,
-            cost_micros=_cost_of_a_click(row),
-            cost_currency=row.cost_currency,
-            rows=tuple(rows[row.source_id]),
-            flow_id=row.flow_id,
-            redirect=RedirectMode(row.redirect),
-            redirect_domain=row.redirect_domain,
-            pass_query=PassQuery(row.pass_query),
-            unique_within_seconds=row.unique_within_seconds,
-            unique_by=UniqueBy(row.unique_by),
-            unique_epoch=row.unique_epoch,
-            bind=Bind(row.bind),
-            rotation=Rotation(row.rotation),
-            marks=msgspec.convert(row.marks, tuple[MarkSetting, ...]),
-            cost_rule=_cost_rule(row),
-            unique_cost_only=row.unique_cost_only,
-            loss_percent=row.loss_percent,
-        )
-        for row in found
-    ]
+    return [_campaign(row, rows[row.source_id]) for row in found]
+
+
+def _campaign(row: Any, rows: Sequence[CatalogRow]) -> CatalogCampaign:
+    return CatalogCampaign(
+        id=row.id,
+        key=row.key,
+        name=row.name,
+        source_id=row.source_id,
+        source_name=row.source_name,
+        active=row.active,
+        domain=row.domain,
+        fallback_url=row.fallback_url,
+        cost_micros=_cost_of_a_click(row),
+        cost_currency=row.cost_currency,
+        rows=tuple(rows),
+        flow_id=row.flow_id,
+        redirect=RedirectMode(row.redirect),
+        redirect_domain=row.redirect_domain,
+        pass_query=PassQuery(row.pass_query),
+        unique_within_seconds=row.unique_within_seconds,
+        unique_by=UniqueBy(row.unique_by),
+        unique_epoch=row.unique_epoch,
+        bind=Bind(row.bind),
+        rotation=Rotation(row.rotation),
+        marks=msgspec.convert(row.marks, tuple[MarkSetting, ...]),
+        cost_rule=_cost_rule(row),
+        unique_cost_only=row.unique_cost_only,
+        loss_percent=row.loss_percent,
+    )
 
 
 def _cost_of_a_click(row: Any) -> int | None:

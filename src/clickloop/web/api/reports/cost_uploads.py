@@ -5,8 +5,9 @@ from typing import Annotated
 
 import msgspec
 from litestar import Response, Router, post
+from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
-from litestar.params import QueryParameter
+from litestar.params import SkipValidation
 from msgspec import Meta
 
 from clickloop.log_filter import MAX_ID
@@ -26,6 +27,7 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.jobs.uploads import KINDS, FileOperation
 from clickloop.web.api.paging import RecordIdPath
 from clickloop.web.api.problem import AnyRequest, expect_found
+from clickloop.web.api.query import from_query
 from clickloop.web.api.reports.costs import CostEntryView, defaults_of, entry_view
 
 MAX_LINES_SHOWN = 500
@@ -67,52 +69,45 @@ class CostUploadView(msgspec.Struct, kw_only=True):
     lines: Annotated[list[CostLineView], Meta(description=f"The first {MAX_LINES_SHOWN}, lines at fault first.")]
 
 
-ZoneParameter = Annotated[
-    str, QueryParameter(name="zone", max_length=64, description="Time zone of the table. Defaults to the instance's.")
-]
-SpreadParameter = Annotated[SpreadOver, QueryParameter(name="spread", description="Which clicks bear the amounts.")]
-CampaignParameter = Annotated[
-    int, QueryParameter(name="campaign_id", ge=0, le=MAX_ID, description="Campaign of lines that name none.")
-]
-SourceParameter = Annotated[
-    int,
-    QueryParameter(
-        name="source_id", ge=0, le=MAX_ID, description="Traffic source of lines that name none. Its names of V1… apply."
-    ),
-]
-IsPreview = Annotated[bool, QueryParameter(description="1 to only see what each line would do.")]
-IsPartial = Annotated[
-    bool, QueryParameter(description="1 to enter the lines that can be read, although others cannot.")
-]
-NameParameter = Annotated[str, QueryParameter(name="name", max_length=200, description="A name, such as the file's.")]
+class TableRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """How a table of costs is read."""
+
+    zone: Annotated[str, Meta(max_length=64, description="Time zone of the table. Defaults to the instance's.")] = ""
+    spread: Annotated[SpreadOver, Meta(description="Which clicks bear the amounts.")] = SpreadOver.CLICKS
+    campaign_id: Annotated[int, Meta(ge=0, le=MAX_ID, description="Campaign of lines that name none.")] = 0
+    source_id: Annotated[
+        int,
+        Meta(ge=0, le=MAX_ID, description="Traffic source of lines that name none. Its names of V1… apply."),
+    ] = 0
+    preview: Annotated[bool, Meta(description="1 to only see what each line would do.")] = False
+    partial: Annotated[bool, Meta(description="1 to enter the lines that can be read, although others cannot.")] = False
+    name: Annotated[str, Meta(max_length=200, description="A name, such as the file's.")] = ""
 
 
-async def upload_costs(
-    context: Context,
-    request: AnyRequest,
-    zone: ZoneParameter = "",
-    spread: SpreadParameter = SpreadOver.CLICKS,
-    campaign_id: CampaignParameter = 0,
-    source_id: SourceParameter = 0,
-    preview: IsPreview = False,
-    partial: IsPartial = False,
-    name: NameParameter = "",
-) -> Response[CostUploadView]:
+Requested = NamedDependency[SkipValidation[TableRequest]]
+
+
+async def upload_costs(context: Context, request: AnyRequest, requested: Requested) -> Response[CostUploadView]:
     """Upload a table of costs, or preview it.
 
     Columns: date (a day, or a time of an hour) and cost; campaign (ID, key or name) or source; and optionally hour, currency, clicks,
     and filters named like those of a cost entry. The same table again changes nothing; corrected amounts replace the earlier ones.
     """
-    if faults := text_faults("name", name, 200):
+    if faults := text_faults("name", requested.name, 200):
         raise InvalidInputError(tuple(faults))
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in KINDS:
         raise HTTPException(status_code=415, detail=f"The body is {kind[:100]!r}. Expected one of {', '.join(KINDS)}.")
     options = CostUploadOptions(
-        zone=zone, over=spread, campaign_id=campaign_id, source_id=source_id, partial=partial, name=name
+        zone=requested.zone,
+        over=requested.spread,
+        campaign_id=requested.campaign_id,
+        source_id=requested.source_id,
+        partial=requested.partial,
+        name=requested.name,
     )
-    view = await asyncio.to_thread(take_table, context, await request.body(), options, preview=preview)
-    return Response(view, status_code=200 if preview else 202)
+    view = await asyncio.to_thread(take_table, context, await request.body(), options, preview=requested.preview)
+    return Response(view, status_code=200 if requested.preview else 202)
 
 
 def take_table(context: ApiContext, data: bytes, options: CostUploadOptions, *, preview: bool) -> CostUploadView:
@@ -166,6 +161,7 @@ router = Router(
             status_code=202,
             request_max_body_size=MAX_TABLE_BYTES,
             operation_class=FileOperation,
+            dependencies={"requested": from_query(TableRequest)},
             summary="Upload a table of costs",
         )(upload_costs),
         post("/{upload_id:str}/undo", status_code=202, sync_to_thread=True, summary="Undo an upload of costs")(
