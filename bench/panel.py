@@ -172,7 +172,7 @@ def _first(folder: Path, path: str) -> dict[str, object]:
     return found
 
 
-def measure(folder: Path, path: str, ids: dict[str, str], session: str) -> PageTimes:
+def measure(folder: Path, path: str, ids: dict[str, str], session: str, rounds: int = ROUNDS) -> PageTimes:
     """Fetch a path of the panel, with a session, or of the API, and return its response times."""
     core = read_core_address(folder)
     headers = {"Cookie": f"{COOKIE}={session}"} if session else {"Authorization": f"Bearer {core.token}"}
@@ -180,7 +180,7 @@ def measure(folder: Path, path: str, ids: dict[str, str], session: str) -> PageT
     spent: list[float] = []
     status = size = 0
     with _connected(urlsplit(core.url).netloc) as connection:
-        for round_ in range(ROUNDS + WARM_UP):
+        for round_ in range(rounds + WARM_UP):
             began = time.perf_counter()
             connection.request("GET", address, headers=headers)
             answer = connection.getresponse()

@@ -58,6 +58,10 @@ class WantedSums(msgspec.Struct, frozen=True, kw_only=True):
     statuses: tuple[str, ...]
     events: tuple[int, ...]
     has_delay: bool
+    rounded: tuple[str, ...] = ()
+    """The columns of money that conditions or the order need in micros."""
+    has_unpriced: bool = True
+    """Whether there may be money in a currency without a rate."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -100,6 +104,8 @@ def wanted_of(query: ReportQuery) -> WantedSums:
     """Return the sums that a query needs."""
     figures = all_figures(query)
     names = {name for figure in figures if isinstance(figure, Measure) for name in figure.sums}
+    deciding = figures_of([*query.conditions, *([query.sort] if query.sort is not None else [])])
+    decided = {name for figure in deciding if isinstance(figure, Measure) for name in figure.sums}
     statuses = dict.fromkeys(query.statuses)
     statuses |= dict.fromkeys(figure.status for figure in figures if isinstance(figure, StatusFigure))
     events = sorted({figure.number for figure in figures if isinstance(figure, EventFigure)})
@@ -109,6 +115,10 @@ def wanted_of(query: ReportQuery) -> WantedSums:
         statuses=tuple(statuses),
         events=tuple(events),
         has_delay=DELAY_SUM in names,
+        rounded=(
+            *(name for name in MONEY if name in decided),
+            *(f"payouts_{number}" for number, key in enumerate(statuses) if StatusFigure(key, Unit.MONEY) in deciding),
+        ),
     )
 
 
@@ -274,7 +284,7 @@ def _grouped(keys: Sequence[str], span: Span, wanted: WantedSums, several: bool)
         column = "pending_micros" if name == "expected_micros" else name
         selected.append(f"coalesce(sum({column}::HUGEINT * {factor}), 0)::HUGEINT AS {name}")
     others = "NULL::STRUCT(currency VARCHAR)[]"
-    if several:
+    if several and wanted.has_unpriced:
         money = [name for name in _SUMS_OF_MONEY if name in wanted.money]
         packed = ", ".join(f"{name} := {name}" for name in ("currency", *money))
         any_money = " OR ".join(f"{name} <> 0" for name in money) or "false"
@@ -347,7 +357,7 @@ def _sided(keys: Sequence[str], wanted: WantedSums, *, has_before: bool) -> str:
         source += f" {join} grouped_before AS earlier {using}"
     for side, table in sides:
         selected += [f"coalesce({table}.{name}, 0) AS {side}{name}" for name in wanted.whole]
-        selected += [f"{_rounded(f'coalesce({table}.{name}, 0)')} AS {side}{name}" for name in wanted.micros]
+        selected += [f"{_rounded(f'coalesce({table}.{name}, 0)')} AS {side}{name}" for name in wanted.rounded]
         selected += [f"coalesce({table}.{name}, 0) AS {side}exact_{name}" for name in wanted.micros]
         selected.append(f"{table}.others AS {side}others")
         if wanted.has_delay:

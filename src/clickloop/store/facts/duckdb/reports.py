@@ -1,6 +1,6 @@
 """Reading a report from DuckDB: running the statement of ``report_sql`` and converting its rows into sums."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ from clickloop.report.query import (
     Report,
     ReportGroup,
     ReportQuery,
+    TimeBasis,
 )
 from clickloop.report.rate_text import E12
 from clickloop.store.facts.duckdb.dimension_sql import Parameters, Span
@@ -43,7 +44,11 @@ def read_report(reader: duckdb.DuckDBPyConnection, query: ReportQuery, rates: Se
         spans = [span for span in (now, before) if span is not None]
         if all(span.from_at >= span.until_at for span in spans):
             return _nothing(query, wanted)
-        several = bool(wanted.micros) and not _currencies(reader, spans) <= {query.currency}
+        currencies = _currencies(reader, spans) - {query.currency} if wanted.micros else set()
+        several = bool(currencies)
+        # By click time, money is converted on another day, maybe one before the period.
+        is_sure = query.basis is TimeBasis.CONVERSION and _all_priced(currencies, spans, rates)
+        wanted = msgspec.structs.replace(wanted, has_unpriced=not is_sure)
         statement = report_statement(query, now, before, wanted, several_currencies=several)
         parameters = statement.parameters | (_rate_parameters(rates) if several else {})
         approvals = _approvals(reader, query.until_at) if "expected_micros" in wanted.money else ()
@@ -122,6 +127,12 @@ def _currencies(reader: duckdb.DuckDBPyConnection, spans: Sequence[Span]) -> set
         )
         found |= {str(row[0]) for row in rows.fetchall()}
     return found
+
+
+def _all_priced(currencies: Set[str], spans: Sequence[Span], rates: Sequence[ExchangeRate]) -> bool:
+    """Return whether each currency has a rate from the start of the first period or before."""
+    first_day = min(span.from_at for span in spans) // DAY_MS
+    return currencies <= {rate.currency for rate in rates if rate.day <= first_day}
 
 
 def _approvals(reader: duckdb.DuckDBPyConnection, until_at: int) -> list[OfferApproval]:
