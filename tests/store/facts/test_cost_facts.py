@@ -340,7 +340,14 @@ def test_conversions_that_are_handed_over_again_bring_their_cost_once(counted: C
 
 
 def test_a_click_that_settling_finds_not_unique_costs_nothing_by_the_model_of_unique_clicks(counted: Counted) -> None:
-    usual = {"campaign_id": 1, "source_id": 2, "at": NOON, "unique": True, "cost_micros": 5, "cost_currency": "USD"}
+    usual: dict[str, Any] = {
+        "campaign_id": 1,
+        "source_id": 2,
+        "at": NOON,
+        "unique": True,
+        "cost_micros": 5,
+        "cost_currency": "USD",
+    }
     rules = ("per_unique", "per_unique;revenue_share 10", "per_click", "")
     clicks = [Click(click_id=f"{place:026d}", cost_rule=rule, **usual) for place, rule in enumerate(rules)]
     path = counted.folder / "judged.ndjson"
