@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from clickloop.click.click import Click
-from clickloop.click.marked_click import MarkChange
+from clickloop.click.marks.mark_correction import MarkChange
 from clickloop.click.page.page_event import PageEvent
 from clickloop.click_id import ClickIds
 from clickloop.clock import DAY_MS, HOUR_MS
