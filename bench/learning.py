@@ -90,10 +90,10 @@ def _round() -> list[str]:
             times: dict[str, list[float]] = {"counting": [], "delays": [], "deciding": []}
             for _ in range(3):
                 began = time.process_time()
-                counts = facts.learning_counts(periods, {"USD": 10**12})
+                counts = facts.learning.counts(periods, {"USD": 10**12})
                 times["counting"].append(time.process_time() - began)
                 began = time.process_time()
-                delays = facts.delays(items, NOW - DELAY_DAYS * DAY_MS, PERCENTILE)
+                delays = facts.learning.delays(items, NOW - DELAY_DAYS * DAY_MS, PERCENTILE)
                 times["delays"].append(time.process_time() - began)
                 began = time.process_time()
                 learned = learn(split, counts, delays, NOW, "USD")

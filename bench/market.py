@@ -157,7 +157,7 @@ def simulate(
         }
         learned = learn(split, counts, delays, now_ms, "USD")
         if learned is not None:
-            weights, splits = dict(learned.shares()), splits + 1
+            weights, splits = dict(learned.weights()), splits + 1
             lowest = min(lowest, min(weights.values()) / sum(weights.values()))
             on_learned(learned)
         due = min(visits, round(per_step * ((now_ms - START) // (learn_every_minutes * MINUTE_MS) + 1)))

@@ -5,11 +5,13 @@ from pathlib import Path
 
 from clickloop.click.click import Flag, Screening
 from clickloop.click.page.page_event import PageEventFlag
+from clickloop.click.routing.not_served import NotServedReason
 from clickloop.config import settings_reference
 from clickloop.conversion.notice import NoticeFlag, RefusalReason
 from clickloop.conversion.upload.lines import FileFault
 from clickloop.conversion.upload.table import LineFault
 from clickloop.diagnosis.check.finding import CheckCode
+from clickloop.learning.splits import LearningObstacle
 from clickloop.macro import FILTERS, KNOWN, Macro
 from clickloop.postback.due import SkipReason
 from clickloop.postback.pause_reason import PauseReason
@@ -18,6 +20,7 @@ from clickloop.report.alias import aliases_of
 from clickloop.report.key_text import dimension_title
 from clickloop.report.measure import ON_REQUEST, Measure, Unit
 from clickloop.report.query import PARAMETERS, Dimension
+from clickloop.setup.mark import THRESHOLD_UNITS, THRESHOLDS, Mark, MarkMoment
 from clickloop.tracking.resending import NotResentReason
 
 FOLDER = Path(__file__).parent / "reference"
@@ -58,6 +61,8 @@ def reasons_reference() -> str:
         ("Clicks recorded but not counted", Screening),
         ("Flags on clicks", Flag),
         ("Flags on landing views, landing clicks and events", PageEventFlag),
+        ("Destinations that get no visitors", NotServedReason),
+        ("Paths that cannot learn", LearningObstacle),
         ("Refused incoming postbacks", RefusalReason),
         ("Flags on incoming postbacks", NoticeFlag),
         ("Unreadable lines of an upload", LineFault),
@@ -169,10 +174,39 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+_MOMENTS = {
+    MarkMoment.REQUEST: "before the redirect",
+    MarkMoment.SETTLING: "when the click is counted",
+    MarkMoment.LATER: "later, by what happens on the landing",
+}
+
+
+def marks_reference() -> str:
+    """Return the page of all marks."""
+    lines = [
+        "# Marks",
+        "",
+        "Generated from `src/clickloop/setup/mark.py` by `make docs`. How to [use them](../how-to/marks.md) and",
+        "[judge past clicks anew](../how-to/rerunning-marks.md). Rules can compare with those that are given before the redirect.",
+        "",
+        "| Mark | Meaning | Given | By default | Threshold |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for mark in Mark:
+        possible = THRESHOLDS.get(mark)
+        threshold = (
+            f"{mark.threshold:,} {THRESHOLD_UNITS[mark]} ({possible[0]:,} to {possible[-1]:,})" if possible else ""
+        )
+        is_on = "on" if mark.is_default else "off"
+        lines.append(f"| `{mark}` | {mark.sentence} | {_MOMENTS[mark.moment]} | {is_on} | {threshold} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES = {
     "settings.md": settings_reference,
     "macros.md": macros_reference,
     "reasons.md": reasons_reference,
+    "marks.md": marks_reference,
     "addresses.md": addresses_reference,
     "figures.md": figures_reference,
 }

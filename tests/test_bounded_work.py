@@ -255,6 +255,7 @@ NO_STRANGERS = {
 FOLDERS = (
     "click",
     "click/geo",
+    "click/marks",
     "click/page",
     "click/routing",
     "conversion",
@@ -268,6 +269,7 @@ READING = """
 click.routing.conditions click.passed_query click.redirect_mode click.visitor_cookie click.page.landing_click click.page.page_report
 click.client_hints click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor
 click.routing.visitor_values click.geo.included
+click.marks.bot_useragent click.marks.request_marks click.marks.spoken_languages
 conversion.condensed conversion.conversion_input conversion.lenient_json conversion.mended_json conversion.mending
 conversion.moment conversion.multipart_body conversion.network_words conversion.notice conversion.pairs
 conversion.status conversion.parameter_meaning conversion.upload.lines conversion.upload.cells conversion.upload.columns
@@ -278,8 +280,14 @@ people.devices edge.header_fields edge.message edge.proxies edge.untrusted_proxy
 NOT_READING = {
     "click.click": "the record alone",
     "click.page.carried_values": "takes what was read",
-    "click.late_marks": "compares numbers",
-    "click.marked_click": "records alone",
+    "click.marks.campaign_marks": "the set-up",
+    "click.marks.datacenters": "looks up a number of a base of the operator's",
+    "click.marks.landing_views": "compares numbers",
+    "click.marks.late_marks": "compares numbers",
+    "click.marks.lists_in_use": "the set-up",
+    "click.marks.mark_correction": "records alone",
+    "click.marks.marked_click": "records alone",
+    "click.marks.rate_tally": "hashes texts that were read, once each; its memory is bounded",
     "click.visitor_hash": "hashes an address and a header, both bounded, once",
     "click.click_json": "writes JSON",
     "click.page.landing_paths": "the set-up",

@@ -44,4 +44,4 @@ def test_after_a_kill_of_the_core_the_learned_weights_and_the_state_that_edges_r
         kept = RoutingStateFile(tmp_path).changed()
         assert kept is not None
         assert tracker.click(campaign.key)
-        assert dict(kept.learned[0].shares) == {item["id"]: item["weight"] for item in before[0]["items"]}
+        assert dict(kept.learned[0].weights) == {item["id"]: item["weight"] for item in before[0]["items"]}

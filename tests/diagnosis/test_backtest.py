@@ -12,11 +12,11 @@ from clickloop.click.routing.flow import choose, draw_after_hop
 from clickloop.click.routing.visitor_values import click_value_of
 from clickloop.diagnosis.backtest.field_reader import FieldReader
 from clickloop.diagnosis.backtest.replay import BacktestFlows, Replay, derived_draw
-from clickloop.diagnosis.backtest.result import BacktestResult, MoneySum, MoveLevel
+from clickloop.diagnosis.backtest.result import BacktestResult, MoveLevel
 from clickloop.diagnosis.backtest.summary import PartNames, summed_up
 from clickloop.diagnosis.route.explaining import keyed_flow, with_ids
 from clickloop.diagnosis.route.recorded import KeptValues, kept_value
-from clickloop.report.click_rows import ClickRow, ConversionSum
+from clickloop.report.click_rows import ClickRow, ConversionSum, MoneySum
 from clickloop.setup.condition import FIELDS, OPERATORS, Condition, Operator
 from clickloop.setup.flow import FlowParts, OfferShare, Path, PathTarget, Rule
 from clickloop.setup.instance import IpStorage

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
-from clickloop.click.marked_click import LATE, MarkCorrection
+from clickloop.click.marks.mark_correction import LATE, MarkCorrection
 from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.conversion_log import RecordedChange
@@ -314,7 +314,8 @@ def test_corrections_of_marks_are_in_the_timeline_with_their_origin() -> None:
         MarkCorrection(LATE, NOW + 120_000, "repeat", "repeat,fast_click"),
         MarkCorrection("r" * 26, NOW + 500, "datacenter", "frequent_ip,repeat"),
     ]
-    trace = with_corrections(story(), corrections)
+    marked = replace(CLICK, marks="frequent_ip,repeat,fast_click")
+    trace = with_corrections(trace_click(CLICK.click_id, marked, [NOTICE], [CHANGE], [], {}), corrections)
     kinds = [event.kind for event in trace.events]
 
     assert kinds.index(EventKind.MARKS) == kinds.index(EventKind.NOTICE) - 1
@@ -325,6 +326,7 @@ def test_corrections_of_marks_are_in_the_timeline_with_their_origin() -> None:
     assert "marks          Judged late: gained fast click." in text
     assert "origin: late marks, by what the visitor did on the landing" in text
     assert "rerun: late" not in text
+    assert "marks now: frequent IP: " in text
 
 
 def test_a_click_whose_marks_never_changed_has_no_such_event() -> None:

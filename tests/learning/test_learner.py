@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bench.market import FIVE_OFFERS, Outcome, TrueOffer, simulate
 from clickloop.clock import HOUR_MS, MINUTE_MS
 from clickloop.learning.evidence import DelayedItem, Delays, ItemCounts, ItemPeriod, LearnedSplit
-from clickloop.learning.learner import frozen_shares, is_worth_publishing, learn, periods_of
+from clickloop.learning.learner import frozen_weights, is_worth_publishing, learn, periods_of
 from clickloop.learning.maturity import DEFAULT_DELAY_MS, MIN_DELAYS
 from clickloop.learning.sampling import belief_in, draws_for, interval, prior_of
 from clickloop.learning.splits import LearningObstacle, Split, obstacle_of, splits_of
@@ -57,7 +57,7 @@ def test_the_same_market_gives_the_same_weights_again() -> None:
         seen: list[tuple[tuple[int, int], ...]] = []
         offers = [TrueOffer(1, 0.05, 8), TrueOffer(2, 0.1, 8)]
         outcome = simulate(
-            offers, visits=2_000, days=2, learn_every_minutes=480, on_learned=lambda split: seen.append(split.shares())
+            offers, visits=2_000, days=2, learn_every_minutes=480, on_learned=lambda split: seen.append(split.weights())
         )
         return outcome, seen
 
@@ -180,7 +180,7 @@ def test_a_path_that_cannot_learn_by_its_set_up_says_why() -> None:
 
 
 def test_frozen_weights_stay_and_an_offer_that_is_new_since_gets_the_least_share() -> None:
-    assert frozen_shares(a_split(1, 2, 3), [(1, 700), (2, 300), (9, 0)]) == ((1, 700), (2, 300), (3, 50))
+    assert frozen_weights(a_split(1, 2, 3), [(1, 700), (2, 300), (9, 0)]) == ((1, 700), (2, 300), (3, 50))
 
 
 def test_weights_are_published_when_they_moved_beyond_chance_or_their_evidence_is_old() -> None:

@@ -19,8 +19,9 @@ CHANGING = (
     "America/Santiago",
     "Africa/Cairo",
     "Asia/Beirut",
+    "Pacific/Chatham",
 )
-"""Zones that change their clocks by an hour or by half of one, at midnight or in the night."""
+"""Zones that change their clocks by an hour or by half of one, at midnight, in the night, or in the middle of an hour."""
 
 
 def moment(text: str, zone: ZoneInfo = BERLIN, fold: int = 0) -> int:

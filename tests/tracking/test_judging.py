@@ -5,14 +5,17 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
+from clickloop.click.click import Click
+from clickloop.setup.returning import UniqueBy
 from clickloop.store.facts.judgements import ClickJudgement, SeenVisitor
 from clickloop.store.journal.segment import CLICKS_STREAM
 from clickloop.store.journal.writer import JournalWriter
 from clickloop.tracking.judging import ClickJudge, ClickLine
 from clickloop.tracking.settle import settle_clicks
 from clickloop.tracking.take import record_clicks
-from tests.tracking.unique_visits import NOON, Browser, Tracker
+from tests.tracking.unique_visits import FIRST, HOUR, NOON, SECOND, Browser, Tracker, routes
 
 A, B = "a" * 15, "b" * 15
 
@@ -140,3 +143,20 @@ def test_marks_of_a_judgement_replace_those_of_the_line(tracker: Tracker) -> Non
     first, second = browser.visit(), browser.visit()
     tracker.settle()
     assert [tracker.click(one).marks for one in (first, second)] == ["", "repeat"]
+
+
+def test_what_a_click_line_has_beyond_a_click_is_what_the_judge_reads(tracker: Tracker) -> None:
+    first = replace(FIRST, unique_within_seconds=60, unique_by=UniqueBy.INSTANCE)
+    browser, without = Browser(tracker), Browser(tracker, stores_cookies=False)
+    browser.visit("Camp02")
+    tracker.now += HOUR
+    tracker.edge.routes = routes(first, SECOND)
+    browser.visit()
+    without.visit()
+    record_clicks(tracker.edge)
+    written(tracker)
+    (segment,) = tracker.reader.closed_segments(CLICKS_STREAM)
+    lines = [msgspec.json.decode(line) for line in tracker.reader.read(segment).lines]
+
+    of_a_click = {*Click.__struct_fields__, "crc"}  # the journal's checksum
+    assert {name for line in lines for name in line} - of_a_click == {*ClickLine.__struct_fields__} - of_a_click

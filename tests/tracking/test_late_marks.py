@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from clickloop.click.late_marks import LateThresholds, late_marks, late_thresholds
-from clickloop.click.marked_click import LATE, MarkedClick, ReportedViews
+from clickloop.click.marks.landing_views import ReportedViews
+from clickloop.click.marks.late_marks import LateThresholds, late_marks, late_thresholds
+from clickloop.click.marks.mark_correction import LATE
+from clickloop.click.marks.marked_click import MarkedClick
 from clickloop.clock import DAY_MS, SECOND_MS
 from clickloop.config import Settings
 from clickloop.setup.instance import startup_settings
@@ -75,6 +77,15 @@ def test_a_click_whose_landing_reports_no_view_is_marked_once_its_time_is_over(m
     assert [one.job_id for one in machine.facts.marks.history(lost)] == [LATE]
     sums = sums_of(machine.facts)
     assert (sums.clicks, sums.clean_clicks, sums.landing_views) == (4, 2, 3)
+
+
+def test_a_clock_that_was_ahead_for_a_while_leaves_no_clicks_unjudged(machine: Watched) -> None:
+    machine.now += DAY_MS
+    machine.wait(1)
+    machine.now -= DAY_MS
+    lost = machine.visit()
+    machine.wait(180)
+    assert machine.marks(lost) == "no_view"
 
 
 def test_a_landing_whose_script_never_reported_a_view_marks_nobody(machine: Watched) -> None:

@@ -12,7 +12,7 @@ from clickloop.learning.evidence import LearnedSplit
 from clickloop.setup.flow import FlowParts, OfferShare
 from clickloop.setup.flow import Path as FlowPath
 from clickloop.setup.learning import ItemKind, Learning
-from clickloop.setup.routing_state import LearnedShares, RoutingState, RoutingStateFile
+from clickloop.setup.routing_state import LearnedWeights, RoutingState, RoutingStateFile
 from clickloop.store.ledger.logs.learned_weights import latest_learned
 from clickloop.store.ledger.schema.tables import flows, offers, routing_states
 from clickloop.tracking.learning.path_learner import KEEP_DAYS, PathLearner
@@ -58,14 +58,13 @@ class Machine:
             tx.execute(update(flows).values(parts=parts))
 
     def earn(self, offer_id: int, visits: int, conversions: int, at: int = NOW - 2 * HOUR_MS) -> None:
-        for click in self.earnings.clicks(at, visits, offer_id=offer_id)[:conversions]:
-            self.earnings.convert(click, 10)
+        self.earnings.convert_each(self.earnings.clicks(at, visits, offer_id=offer_id)[:conversions], 10)
 
     def learn(self) -> dict[int, int]:
         """Learn once, a minute later, and return the weights in force."""
         self.now += MINUTE_MS
         self.learner.step()
-        return {id_: weight for one in self.states.current.learned for id_, weight in one.shares}
+        return {id_: weight for one in self.states.current.learned for id_, weight in one.weights}
 
     def evidence(self) -> LearnedSplit | None:
         with self.ledger.read() as tx:
@@ -87,14 +86,14 @@ def test_weights_are_published_with_their_evidence_and_edges_read_them(machine: 
     assert weights[1] > 800
     evidence = machine.evidence()
     assert evidence is not None
-    assert dict(evidence.shares()) == weights
+    assert dict(evidence.weights()) == weights
     assert [(one.visits, one.conversions, one.revenue_micros) for one in evidence.items] == [
         (200, 10, 100_000_000),
         (200, 2, 20_000_000),
     ]
     state = RoutingStateFile(machine.folder).changed()
     assert state is not None
-    assert state.learned == (LearnedShares(PATH, OFFERS, evidence.shares()),)
+    assert state.learned == (LearnedWeights(PATH, OFFERS, evidence.weights()),)
 
 
 def test_until_there_is_evidence_and_without_learning_the_users_weights_are_in_force(machine: Machine) -> None:
@@ -121,7 +120,7 @@ def test_after_a_restart_the_same_weights_go_on(machine: Machine) -> None:
     machine.earn(2, 200, 8)
     before, version = machine.learn(), machine.states.current.version
     machine.start_again()
-    assert {id_: weight for one in machine.states.current.learned for id_, weight in one.shares} == before
+    assert {id_: weight for one in machine.states.current.learned for id_, weight in one.weights} == before
     assert machine.learn() == before
     assert machine.states.current.version == version
 

@@ -10,7 +10,7 @@ from clickloop.report.query import Dimension, ReportQuery
 from clickloop.setup.instance import InstanceSettings, IpStorage
 from clickloop.setup.mark import Mark, MarkSetting
 from clickloop.tracking.judging import ClickJudge
-from clickloop.tracking.marks.settling import MarkTally
+from clickloop.tracking.marks.settling import SettlingMarks
 from tests.tracking.unique_visits import NOON, Browser, Tracker
 
 
@@ -24,7 +24,7 @@ class MarkingTracker(Tracker):
         self.judge = self.new_judge()
 
     def new_judge(self) -> ClickJudge:
-        return ClickJudge(self.facts, MarkTally(self.facts, lambda: self.marks))
+        return ClickJudge(self.facts, SettlingMarks(self.facts, lambda: self.marks))
 
     def marks_of(self, *click_ids: str) -> list[str]:
         """Return the marks of settled clicks."""

@@ -1,8 +1,5 @@
 """Read the input of the check, for everything or for one campaign, and run it. Read-only."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
-
 import msgspec
 from sqlalchemy import Connection
 
@@ -26,13 +23,13 @@ from clickloop.diagnosis.check.static import static_findings
 from clickloop.learning.evidence import ItemCounts
 from clickloop.learning.learner import delay_in, delays_of
 from clickloop.postback.delivery.receiver_queue import StoredReceiver
-from clickloop.report.evidence import ClickEvidence, LandingEvidence
-from clickloop.report.offer_visits import OfferVisits
+from clickloop.report.evidence import ClickEvidence
 from clickloop.setup.campaign import Campaign
 from clickloop.setup.cap_period import most_in_a_period
 from clickloop.setup.catalog import Catalog
 from clickloop.setup.flow import references_of
 from clickloop.setup.offer_cap import CapUnit
+from clickloop.store.facts.facts import FactsReader
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.cap_counts import conversions_by_hour, statuses_of_offer
 from clickloop.store.ledger.logs.evidence import (
@@ -57,26 +54,10 @@ from clickloop.store.ledger.setup.rules import rule_terms_of
 from clickloop.store.ledger.setup.settings import read_instance
 from clickloop.store.ledger.setup.statuses import status_rows, unmapped_words
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, sources_after
-from clickloop.tracking.learning.path_learner import LearningFacts, count_splits
+from clickloop.tracking.learning.path_learner import count_splits
 
 _ALL = 1_000_000  # more than can exist
 _MAX_WORDS = 20  # a longer list is of no use
-
-
-class RecentClicks(LearningFacts, Protocol):
-    """A source of recent clicks: the facts."""
-
-    def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, ClickEvidence]:
-        """Return statistics of each campaign's newest counted clicks, at most ``most`` per campaign."""
-        ...
-
-    def recent_landing_clicks(self, since: int, campaign_id: int | None = None) -> Sequence[LandingEvidence]:
-        """Return statistics of each landing's landing clicks since a moment."""
-        ...
-
-    def visits_by_hour(self, offer_ids: Collection[int], since: int) -> Mapping[int, Mapping[int, OfferVisits]]:
-        """Return the counted visits of offers since a moment, by UTC hour."""
-        ...
 
 
 class TrackerUrls(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,19 +69,19 @@ class TrackerUrls(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_all(
-    ledger: Ledger, clicks: RecentClicks, urls: TrackerUrls, now_ms: int, campaign_id: int | None = None
+    ledger: Ledger, facts: FactsReader, urls: TrackerUrls, now_ms: int, campaign_id: int | None = None
 ) -> CheckResult | None:
     """Check everything that is live, or what one campaign needs. None: there is no live campaign with that id."""
     with ledger.read() as tx:
         chain = _read_everything(tx, urls) if campaign_id is None else _read_for_campaign(tx, urls, campaign_id)
         if chain is None:
             return None
-        evidence = _read_evidence(tx, clicks, chain, now_ms, campaign_id)
-    evidence = msgspec.structs.replace(evidence, learning=_learning_evidence(clicks, chain, now_ms))
+        evidence = _read_evidence(tx, facts, chain, now_ms, campaign_id)
+    evidence = msgspec.structs.replace(evidence, learning=_learning_evidence(facts, chain, now_ms))
     return check_chain(chain, evidence)
 
 
-def _learning_evidence(facts: LearningFacts, chain: Chain, now_ms: int) -> tuple[LearningEvidence, ...]:
+def _learning_evidence(facts: FactsReader, chain: Chain, now_ms: int) -> tuple[LearningEvidence, ...]:
     """Return what the visits of learning paths came to, without payouts."""
     splits = learning_splits(chain)
     if not splits:
@@ -219,10 +200,10 @@ def _flow_of(tx: Connection, campaign: Campaign, catalog: Catalog) -> CheckedFlo
 
 
 def _read_evidence(
-    tx: Connection, clicks: RecentClicks, chain: Chain, now_ms: int, campaign_id: int | None
+    tx: Connection, facts: FactsReader, chain: Chain, now_ms: int, campaign_id: int | None
 ) -> CheckEvidence:
     since = now_ms - RECENT_DAYS * DAY_MS
-    recent = clicks.recent_clicks(RECENT_CLICKS, campaign_id)
+    recent = facts.recent_clicks(RECENT_CLICKS, campaign_id)
     conversions = conversions_since(tx, since, campaign_id)
     delivered = delivered_since(tx, since, campaign_id)
     return CheckEvidence(
@@ -240,17 +221,17 @@ def _read_evidence(
         refused=tuple(refused_since(tx, now_ms - REFUSED_DAYS * DAY_MS, campaign_id)),
         words={unmapped.word: unmapped.conversions for unmapped in unmapped_words(tx, _MAX_WORDS, campaign_id)},
         statuses=statuses_since(tx, since, campaign_id),
-        landings=tuple(clicks.recent_landing_clicks(now_ms - LANDING_DAYS * DAY_MS, campaign_id)),
-        caps=_read_caps(tx, clicks, chain, since),
+        landings=tuple(facts.recent_landing_clicks(now_ms - LANDING_DAYS * DAY_MS, campaign_id)),
+        caps=_read_caps(tx, facts, chain, since),
         holdups=_read_holdups(tx, now_ms, campaign_id),
         checked_at=now_ms,
     )
 
 
-def _read_caps(tx: Connection, clicks: RecentClicks, chain: Chain, since: int) -> dict[int, CapEvidence]:
+def _read_caps(tx: Connection, facts: FactsReader, chain: Chain, since: int) -> dict[int, CapEvidence]:
     """Read what offers with a cap got: of all campaigns, as caps count."""
     caps = {offer.id: offer.cap for offer in chain.offers.values() if offer.cap is not None}
-    visits = clicks.visits_by_hour(caps, since) if caps else {}
+    visits = facts.offer_visits.by_hour(caps, since) if caps else {}
     found = {}
     for offer_id, cap in caps.items():
         hours = visits.get(offer_id, {})

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from clickloop.click.marked_click import LATE, MarkCorrection
+from clickloop.click.marks.mark_correction import LATE, MarkCorrection
 from clickloop.diagnosis.trace import EventDetail, EventKind, Trace, TraceEvent, in_order
 from clickloop.setup.mark import explained_marks, marks_of, named_marks
 
@@ -13,8 +13,17 @@ def with_corrections(trace: Trace, corrections: Sequence[MarkCorrection]) -> Tra
     """Return a trace that shows how the marks of its click changed after it was counted."""
     if not corrections:
         return trace
-    events = in_order((*trace.events, *(_event(trace.click_id, one) for one in corrections)))
+    shown = (_with_marks_now(event) if event.kind is EventKind.CLICK else event for event in trace.events)
+    events = in_order((*shown, *(_event(trace.click_id, one) for one in corrections)))
     return msgspec.structs.replace(trace, events=events)
+
+
+def _with_marks_now(event: TraceEvent) -> TraceEvent:
+    """Return the event of a click whose marks are named for what they are: not those that it came with."""
+    details = tuple(
+        EventDetail("marks now", detail.value) if detail.name == "marks" else detail for detail in event.details
+    )
+    return msgspec.structs.replace(event, details=details)
 
 
 def _event(click_id: str, correction: MarkCorrection) -> TraceEvent:

@@ -72,7 +72,7 @@ class LearnedItem(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Meta(description="The goal per visit: a share of visits, or an amount in the instance's currency."),
     ]
-    low: Annotated[float, Meta(description="Lower end of the 95 % interval of the goal per visit.")]
+    low: Annotated[float, Meta(description="Lower end of the 95% interval of the goal per visit.")]
     high: Annotated[float, Meta(description="Upper end of that interval.")]
     delay_ms: Annotated[int, Meta(description="Age in milliseconds at which its visits count.")]
     delay_conversions: Annotated[
@@ -100,7 +100,7 @@ class LearnedSplit(msgspec.Struct, frozen=True, kw_only=True):
         """Return the seed of the draws: the minute."""
         return minute_of(self.learned_at)
 
-    def shares(self) -> tuple[tuple[int, int], ...]:
+    def weights(self) -> tuple[tuple[int, int], ...]:
         """Return pairs of id and weight."""
         return tuple((item.id, item.weight) for item in self.items)
 

@@ -107,7 +107,7 @@ def _item(
     )
 
 
-def frozen_shares(split: Split, kept: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+def frozen_weights(split: Split, kept: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     """Return the last weights for the items that a frozen split has today. One that was added since gets the least share."""
     known = dict(kept)
     least = max(split.learning.least_share * WHOLE // 100, 1)

@@ -89,7 +89,7 @@ def wins(beliefs: Sequence[Belief], seed: int) -> list[int]:
 
 
 def interval(belief: Belief) -> tuple[float, float]:
-    """Return a 95 % interval of the value per visit, by the normal approximation of the product of rate and mean payout."""
+    """Return a 95% interval of the value per visit, by the normal approximation of the product of rate and mean payout."""
     total = belief.alpha + belief.beta
     rate = belief.alpha / total
     rate_variance = rate * (1 - rate) / (total + 1)

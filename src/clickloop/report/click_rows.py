@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import msgspec
+
 
 class ClickRow(NamedTuple):
     """The first columns of each row, followed by the requested ones. None stands for a field's default."""
@@ -26,3 +28,12 @@ class ConversionSum(NamedTuple):
     conversions: int
     revenue_micros: int
     pending_micros: int
+
+
+class MoneySum(msgspec.Struct, frozen=True):
+    """Amounts in one currency, in micros."""
+
+    currency: str
+    cost_micros: int = 0
+    revenue_micros: int = 0
+    pending_micros: int = 0

@@ -118,16 +118,14 @@ class Measure(enum.StrEnum):
         "Clicks",
         Unit.COUNT,
         "clicks",
-        ("By a campaign link or the script of a page, without screened and test clicks. Marks never change them."),
+        "By a campaign link or the script of a page, without screened and test clicks. Marks never change them.",
     )
     UNIQUE_CLICKS = (
         "unique_clicks",
         "Unique clicks",
         Unit.COUNT,
         "unique_clicks",
-        (
-            "Clicks that are a visitor's first within the uniqueness of their campaign: by our cookie, else by a daily hash."
-        ),
+        "Clicks that are a visitor's first within the uniqueness of their campaign: by our cookie, else by a daily hash.",
     )
     CLICKS_RECORDED = (
         "clicks_recorded",
@@ -138,39 +136,39 @@ class Measure(enum.StrEnum):
     )
     CLEAN_CLICKS = (
         "clean_clicks",
-        "Clean clicks",
+        "Clean",
         Unit.COUNT,
         "clean_clicks",
-        ("Counted clicks without marks of suspicious traffic."),
+        "Counted clicks without marks of suspicious traffic.",
     )
     MARKED_CLICKS = (
         "marked_clicks",
-        "Marked clicks",
+        "Marked",
         Unit.COUNT,
         "clicks - clean_clicks",
         "Counted clicks with marks of suspicious traffic.",
     )
-    MARKED_SHARE = "marked_share", "Marked", Unit.SHARE, "clicks - clean_clicks / clicks"
+    MARKED_SHARE = "marked_share", "Marked share", Unit.SHARE, "clicks - clean_clicks / clicks"
     LANDING_VISITS = (
         "landing_visits",
         "Landing visits",
         Unit.COUNT,
         "landing_visits",
-        ("Counted clicks that were sent to a landing. A page tracked directly counts if its path has one landing."),
+        "Counted clicks that were sent to a landing. A page tracked directly counts if its path has one landing.",
     )
     LANDING_VIEWS = (
         "landing_views",
         "Landing views",
         Unit.COUNT,
         "landing_views",
-        ("Loads of pages with the script, reloads included. A view belongs to its click."),
+        "Loads of pages with the script, reloads included. A view belongs to its click.",
     )
     LANDING_CLICKS = (
         "landing_clicks",
         "Landing clicks",
         Unit.COUNT,
         "landing_clicks",
-        ("Buttons pressed on landings; the same button counts once per click."),
+        "Buttons pressed on landings; the same button counts once per click.",
     )
     LP_CTR = "lp_ctr", "LP CTR", Unit.SHARE, "landing_clicks / landing_visits"
     OFFER_VISITS = (
@@ -178,7 +176,7 @@ class Measure(enum.StrEnum):
         "Offer visits",
         Unit.COUNT,
         "offer_visits",
-        ("Counted clicks that were sent directly to an offer, and landing clicks that led to one."),
+        "Counted clicks that were sent directly to an offer, and landing clicks that led to one.",
     )
     EVENTS = "events", "Events", Unit.COUNT, "events", "Numbers that pages reported as event1 to event30, one each."
     CONVERSIONS = (
@@ -186,7 +184,7 @@ class Measure(enum.StrEnum):
         "Conversions",
         Unit.COUNT,
         "confirmed + pending",
-        ("Confirmed and pending conversions. One that the network rejects no longer counts."),
+        "Confirmed and pending conversions. One that the network rejects no longer counts.",
     )
     CONFIRMED = "confirmed", "Confirmed", Unit.COUNT, "confirmed", "Conversions whose status counts as confirmed."
     PENDING = "pending", "Pending", Unit.COUNT, "pending", "Conversions whose status counts as pending."
@@ -198,7 +196,7 @@ class Measure(enum.StrEnum):
         "Approval rate",
         Unit.SHARE,
         "confirmed / confirmed + pending + rejected",
-        ("The confirmed share of all conversions, pending and rejected ones included."),
+        "The confirmed share of all conversions, pending and rejected ones included.",
     )
     REVENUE = "revenue", "Revenue", Unit.MONEY, "revenue_micros", "Payouts of confirmed conversions."
     PENDING_REVENUE = (
@@ -206,14 +204,14 @@ class Measure(enum.StrEnum):
         "Pending revenue",
         Unit.MONEY,
         "pending_micros",
-        ("Payouts of pending conversions."),
+        "Payouts of pending conversions.",
     )
     REJECTED_REVENUE = (
         "rejected_revenue",
         "Rejected revenue",
         Unit.MONEY,
         "rejected_micros",
-        ("Payouts of rejected conversions."),
+        "Payouts of rejected conversions.",
     )
     AVERAGE_PAYOUT = "average_payout", "Average payout", Unit.MONEY, "revenue_micros / confirmed"
     COST = "cost", "Cost", Unit.MONEY, "cost_micros", "What the clicks cost, screened ones included."
@@ -241,7 +239,7 @@ class Measure(enum.StrEnum):
         "Expected approval",
         Unit.SHARE,
         "expected_micros / pending_micros",
-        ("The approval rate by which pending revenue is expected, over all offers of the row."),
+        "The approval rate by which pending revenue is expected, over all offers of the row.",
     )
     EXPECTED_PROFIT = (
         "expected_profit",

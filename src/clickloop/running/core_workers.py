@@ -36,7 +36,7 @@ from clickloop.tracking.learning.path_learner import PathLearner
 from clickloop.tracking.marks.late_marks import LateMarks
 from clickloop.tracking.marks.rerun_work import MarkRerunWorker, delete_old_previews
 from clickloop.tracking.marks.rules import rules_reader
-from clickloop.tracking.marks.settling import MarkTally
+from clickloop.tracking.marks.settling import SettlingMarks
 from clickloop.tracking.pages.settling_page_events import WaitingPageEvents, settle_page_events
 from clickloop.tracking.retention import (
     Deletion,
@@ -146,7 +146,7 @@ def _learning(core: Core) -> Step:
 
 
 def _click_settling(core: Core, reader: JournalReader, visitors: VisitorRetention) -> Step:
-    judge = ClickJudge(core.facts, MarkTally(core.facts, lambda: core.campaign_marks))
+    judge = ClickJudge(core.facts, SettlingMarks(core.facts, lambda: core.campaign_marks))
 
     def step() -> bool:
         batch = settle_clicks(reader, core.facts, judge=judge)

@@ -4,7 +4,7 @@ Periods follow the clocks of a time zone. Where clocks are put back, an hour tha
 """
 
 from collections.abc import Mapping
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -17,7 +17,7 @@ NO_END = 1 << 62
 """The end of a period that never ends, in Unix milliseconds."""
 _UTC = ZoneInfo("UTC")
 _STEP_MS = 15 * MINUTE_MS
-"""All time zones begin their hours at a multiple of it."""
+"""All time zones begin their hours, and change their clocks, at a multiple of it."""
 
 
 class PeriodBounds(msgspec.Struct, frozen=True):
@@ -69,17 +69,20 @@ def most_in_a_period(cap: OfferCap, by_hour: Mapping[int, int]) -> int:
 
 
 def _hour_of(zone: ZoneInfo, at: int) -> PeriodBounds:
-    start = _hour_start(zone, at)
-    later = start + _STEP_MS
-    # Not always 60 minutes: some clocks are changed by half an hour.
-    while _hour_start(zone, later) == start:
-        later += _STEP_MS
-    return PeriodBounds(start, _hour_start(zone, later))
+    # Not always 60 minutes: clocks are also changed by half an hour, or in the middle of one.
+    hour, start = _clock_hour(zone, at), at - at % _STEP_MS
+    end = start + _STEP_MS
+    while _clock_hour(zone, start - _STEP_MS) == hour:
+        start -= _STEP_MS
+    while _clock_hour(zone, end) == hour:
+        end += _STEP_MS
+    return PeriodBounds(start, end)
 
 
-def _hour_start(zone: ZoneInfo, at: int) -> int:
-    # The fold stays: the second of two equal hours begins later than the first.
-    return _milliseconds(_local(zone, at).replace(minute=0, second=0))
+def _clock_hour(zone: ZoneInfo, at: int) -> tuple[date, int, timedelta | None]:
+    """Return the hour that the clocks show, with their offset, by which two equal hours differ."""
+    local = _local(zone, at)
+    return local.date(), local.hour, local.utcoffset()
 
 
 def _local(zone: ZoneInfo, at: int) -> datetime:

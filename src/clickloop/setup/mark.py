@@ -113,11 +113,19 @@ THRESHOLDS = {
     Mark.FREQUENT_IP: range(1, 10_001),  # the tally remembers so many clicks of an address
     Mark.FREQUENT_CAMPAIGN: range(1, 10_001),
     Mark.REPEAT: range(100, 60_001),
-    Mark.REUSED_EXTERNAL_ID: range(2, 61),
+    Mark.REUSED_EXTERNAL_ID: range(2, 61),  # the tally counts to 63
     Mark.FAST_CLICK: range(50, 60_001),
     Mark.NO_VIEW: range(5, 3_601),
 }
 """The thresholds that each mark with one can have."""
+THRESHOLD_UNITS = {
+    Mark.FREQUENT_IP: "a minute",
+    Mark.FREQUENT_CAMPAIGN: "a minute",
+    Mark.REPEAT: "ms",
+    Mark.REUSED_EXTERNAL_ID: "a day",
+    Mark.FAST_CLICK: "ms",
+    Mark.NO_VIEW: "s",
+}
 
 
 class MarkSetting(msgspec.Struct, frozen=True):

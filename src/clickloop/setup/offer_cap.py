@@ -83,19 +83,19 @@ def cap_words(cap: OfferCap) -> str:
     return f"{counted_words(cap.amount, cap)}{statuses} {_PERIODS[cap.per]}"
 
 
-def cap_faults(cap: OfferCap, field: str = "cap") -> list[FieldFault]:
+def cap_faults(cap: OfferCap) -> list[FieldFault]:
     """Return everything wrong with a cap, except statuses and offers that do not exist."""
     faults: list[FieldFault] = []
     if not 1 <= cap.amount <= MAX_AMOUNT:
         sentence = f"A cap is a number from 1 to {MAX_AMOUNT:,}. Remove the cap for no limit."
-        faults.append(FieldFault(f"{field}.amount", FaultCode.OUT_OF_RANGE, sentence))
+        faults.append(FieldFault("cap.amount", FaultCode.OUT_OF_RANGE, sentence))
     if cap.time_zone and zone_of(cap.time_zone) is None:
         sentence = "There is no such time zone. Enter one such as Europe/Berlin."
-        faults.append(FieldFault(f"{field}.time_zone", FaultCode.NOT_FOUND, sentence))
+        faults.append(FieldFault("cap.time_zone", FaultCode.NOT_FOUND, sentence))
     if cap.statuses and cap.of is not CapUnit.CONVERSIONS:
         sentence = "Only conversions have a status. Leave it empty for a cap of clicks."
-        faults.append(FieldFault(f"{field}.statuses", FaultCode.NOT_ALLOWED, sentence))
+        faults.append(FieldFault("cap.statuses", FaultCode.NOT_ALLOWED, sentence))
     if len(cap.statuses) > MAX_STATUSES:
         sentence = f"Choose at most {MAX_STATUSES} statuses."
-        faults.append(FieldFault(f"{field}.statuses", FaultCode.TOO_MANY, sentence))
+        faults.append(FieldFault("cap.statuses", FaultCode.TOO_MANY, sentence))
     return faults

@@ -24,12 +24,12 @@ class CappedOffer(msgspec.Struct, frozen=True, array_like=True):
     instead_id: int = 0
 
 
-class LearnedShares(msgspec.Struct, frozen=True, array_like=True):
+class LearnedWeights(msgspec.Struct, frozen=True, array_like=True):
     """The learned weights of a path's landings or offers: pairs of id and weight."""
 
     path_id: int
     kind: ItemKind
-    shares: tuple[tuple[int, int], ...]
+    weights: tuple[tuple[int, int], ...]
 
 
 class RoutingState(msgspec.Struct, frozen=True):
@@ -37,7 +37,7 @@ class RoutingState(msgspec.Struct, frozen=True):
 
     version: int = 0
     capped: tuple[CappedOffer, ...] = ()
-    learned: tuple[LearnedShares, ...] = ()
+    learned: tuple[LearnedWeights, ...] = ()
     installation: str = ""
     """Id of the installation that it belongs to."""
 
@@ -71,7 +71,7 @@ def with_learned_weights(parts: FlowParts, state: RoutingState) -> FlowParts:
     """Return a flow with the learned weights of its learning paths. Items without a learned weight keep the user's."""
     if not state.learned:
         return parts
-    learned = {(one.path_id, one.kind): dict(one.shares) for one in state.learned}
+    learned = {(one.path_id, one.kind): dict(one.weights) for one in state.learned}
 
     def weighted(path: Path) -> Path:
         if path.learning is None:

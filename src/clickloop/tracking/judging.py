@@ -82,14 +82,14 @@ class ClickJudge:
         if self._tally is not None and not self._is_tally_current:
             self._tally.start_before(clicks[0][0].at)
         self._is_tally_current = False
-        memory = _Memory(self._facts, clicks)
+        uniques = _UniqueClicks(self._facts, clicks)
         judged = {}
         for click, segment in clicks:
-            is_repeated = not click.screening and click.unique and not memory.add(click, segment)
+            is_repeated = not click.screening and click.unique and not uniques.add(click, segment)
             marks = self._tally.marks_of(click) if self._tally is not None else None
             if is_repeated or marks is not None:
                 judged[click.click_id] = ClickJudgement(click.click_id, False if is_repeated else None, marks)
-        return Judgements(tuple(judged.values()), tuple(memory.new))
+        return Judgements(tuple(judged.values()), tuple(uniques.new))
 
     def loaded(self) -> None:
         """Take note that all clicks judged last are in the facts."""
@@ -113,7 +113,7 @@ def _moment(pair: tuple[ClickLine, str]) -> tuple[int, str]:
     return pair[0].at, pair[0].click_id
 
 
-class _Memory:
+class _UniqueClicks:
     """The unique clicks of the visitors of a batch: those in the facts, and those found since. ``new``: with their segments."""
 
     def __init__(self, facts: SeenVisitors, clicks: Sequence[tuple[ClickLine, str]]) -> None:

@@ -10,7 +10,7 @@ from clickloop.machine.sealed_file import SealedFileError
 from clickloop.setup.routing_state import (
     FILE_NAME,
     CappedOffer,
-    LearnedShares,
+    LearnedWeights,
     RoutingState,
     read_routing_state,
     write_routing_state,
@@ -47,7 +47,7 @@ class RoutingStates:
         with self._lock:
             self._publish(replace(self._current, capped=capped))
 
-    def set_learned(self, learned: tuple[LearnedShares, ...]) -> None:
+    def set_learned(self, learned: tuple[LearnedWeights, ...]) -> None:
         """Publish the learned weights, if they changed. Raise OSError or an error of the ledger: call again later."""
         with self._lock:
             self._publish(replace(self._current, learned=learned))

@@ -7,7 +7,7 @@ import msgspec
 
 from clickloop.click.click import Click, Flag
 from clickloop.click.click_values import click_values
-from clickloop.click.marks.request_marks import marks_of_request, marks_text
+from clickloop.click.marks.request_marks import bits_text, marks_of_request
 from clickloop.click.page.carried_values import carried_of_fields
 from clickloop.click.page.landing_paths import carried_macros
 from clickloop.click.page.recent_visits import RecentVisits
@@ -194,7 +194,7 @@ def mark_click(
         route.marks, device.marks, place.marks, "referrer" in click, language.tag, place.place.country
     )
     if marks:
-        click["marks"] = marks_text(marks)
+        click["marks"] = bits_text(marks)
 
 
 def _destination(

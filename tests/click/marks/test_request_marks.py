@@ -8,8 +8,8 @@ from clickloop.click.marks.request_marks import (
     MarkFinder,
     MarkLists,
     bits_of,
+    bits_text,
     marks_of_request,
-    marks_text,
 )
 from clickloop.click.marks.spoken_languages import is_unusual
 from clickloop.click.useragent import Device, UserAgentParser
@@ -24,7 +24,7 @@ DEFAULT = bits_of(DEFAULT_MARKS)
 
 
 def marks_of_useragent(useragent: str, lists: MarkLists = MarkLists()) -> str:  # noqa: B008 – it is frozen
-    return marks_text(MarkFinder(lists).of_useragent(useragent, PARSE(useragent)))
+    return bits_text(MarkFinder(lists).of_useragent(useragent, PARSE(useragent)))
 
 
 def test_a_browser_has_no_marks() -> None:
@@ -55,12 +55,12 @@ def test_a_user_agent_that_contains_an_entry_is_listed_in_any_case() -> None:
 @pytest.mark.parametrize("ip", ["192.0.2.7", "198.51.100.200", "2001:db8::1", "::ffff:192.0.2.7"])
 def test_an_address_in_a_list_is_listed(ip: str) -> None:
     finder = MarkFinder(MarkLists(ips=("192.0.2.7", "198.51.100.0/24", "2001:db8::/32", "not an address")))
-    assert marks_text(finder.of_address(ip, "")) == "listed_ip"
+    assert bits_text(finder.of_address(ip, "")) == "listed_ip"
     assert finder.of_address("203.0.113.1", "") == 0
 
 
 def test_a_hosting_company_s_network_is_a_datacenter() -> None:
-    assert marks_text(MarkFinder().of_address("192.0.2.1", "16509")) == "datacenter"
+    assert bits_text(MarkFinder().of_address("192.0.2.1", "16509")) == "datacenter"
 
 
 @pytest.mark.parametrize("asn", ["36183", "13335", "54113"])
@@ -79,7 +79,7 @@ def test_the_table_of_hosting_companies_is_large_and_has_no_relay() -> None:
 
 
 def test_marks_that_hit_honest_visitors_are_off_by_default() -> None:
-    assert marks_text(ALL & ~DEFAULT) == "no_referrer,language_country"
+    assert bits_text(ALL & ~DEFAULT) == "no_referrer,language_country"
 
 
 def test_a_request_has_the_marks_of_its_parts_that_the_campaign_has_on() -> None:
@@ -88,7 +88,7 @@ def test_a_request_has_the_marks_of_its_parts_that_the_campaign_has_on() -> None
     address = finder.of_address("192.0.2.1", "16509")
     on = bits_of(marks_in_force([], [MarkSetting(Mark.BOT_USERAGENT, False), MarkSetting(Mark.NO_REFERRER)]))
     marks = marks_of_request(on, useragent, address, False, "de", "DE")
-    assert marks_text(marks) == "datacenter,no_referrer,unknown_device"
+    assert bits_text(marks) == "datacenter,no_referrer,unknown_device"
 
 
 @pytest.mark.parametrize(
@@ -116,4 +116,4 @@ def test_a_campaign_without_marks_gives_none() -> None:
 
 
 def test_marks_are_written_in_the_order_of_the_closed_list() -> None:
-    assert marks_text(ALL) == ",".join(REQUEST_MARKS)
+    assert bits_text(ALL) == ",".join(REQUEST_MARKS)

@@ -17,7 +17,7 @@ OFFERS, LANDINGS = ItemKind.OFFERS, ItemKind.LANDINGS
 
 
 def counts(earnings: Earnings, *periods: ItemPeriod) -> dict[tuple[int, ItemKind, int], ItemCounts]:
-    return earnings.facts.learning_counts(periods, {"USD": E12, "EUR": 2 * E12})
+    return earnings.facts.learning.counts(periods, {"USD": E12, "EUR": 2 * E12})
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_the_delay_is_the_percentile_of_conversions_each_counted_once(earnings: 
     earnings.convert(click, 2, 10 * HOUR_MS, conversion_id="of10")
     earnings.press(click, 7, after_ms=5_000)
     offer, landing = DelayedItem(OFFERS, 7, False), DelayedItem(LANDINGS, 3, True)
-    assert earnings.facts.delays([offer, landing, DelayedItem(OFFERS, 8, False)], NOON - HOUR_MS, 0.8) == {
+    assert earnings.facts.learning.delays([offer, landing, DelayedItem(OFFERS, 8, False)], NOON - HOUR_MS, 0.8) == {
         offer: Delays(10, 8 * HOUR_MS),
         landing: Delays(1, 5_000),
     }
@@ -118,4 +118,4 @@ def test_the_delay_is_the_percentile_of_conversions_each_counted_once(earnings: 
 def test_nothing_is_read_without_a_period(earnings: Earnings) -> None:
     assert counts(earnings) == {}
     assert counts(earnings, ItemPeriod(PATH, OFFERS, 7, Goal.REVENUE_PER_VISIT, NOON, NOON)) == {}
-    assert earnings.facts.delays([], NOON, 0.8) == {}
+    assert earnings.facts.learning.delays([], NOON, 0.8) == {}

@@ -10,7 +10,9 @@ from msgspec.structs import replace
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
-from clickloop.click.marked_click import LATE, ClickSpan, LandingWatch, MarkBatch, MarkChange, MarkCorrection
+from clickloop.click.marks.landing_views import LandingWatch
+from clickloop.click.marks.mark_correction import LATE, MarkBatch, MarkChange, MarkCorrection
+from clickloop.click.marks.marked_click import ClickSpan
 from clickloop.clock import DAY_MS
 from clickloop.report.query import Dimension, ExchangeRate, Report
 from clickloop.store.facts.facts import FactsStore
@@ -302,7 +304,7 @@ def test_conversions_handed_over_again_take_the_marks_of_the_clicks_that_are_the
     assert counted.report().totals.clean_clicks == 0
 
 
-def test_corrections_survive_reopening_and_a_file_of_an_older_version_starts_without_any(tmp_path: Path) -> None:
+def test_corrections_survive_reopening(tmp_path: Path) -> None:
     counted = Counted(tmp_path, OPENERS["duckdb"])
     click = counted.visit()
     change(counted, MarkChange(click.click_id, gained="repeat"))

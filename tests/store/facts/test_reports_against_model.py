@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from clickloop.click.click import Click
-from clickloop.click.marked_click import MarkChange
+from clickloop.click.marks.mark_correction import MarkChange
 from clickloop.click.page.page_event import PageEvent
 from clickloop.click_id import ClickIds
 from clickloop.clock import DAY_MS, HOUR_MS
@@ -109,7 +109,7 @@ class World:
                 "offer_id": self._pick(0, 5, 6),
                 "landing_id": self._pick(0, 0, 8),
                 "cost_micros": self._pick(0, 1, 70_001, 999_999),
-                "cost_currency": self._pick(*self._money),
+                "cost_currency": self._pick(*self._money[:3]),  # known for every cost
                 "country": self._pick("", "DE", "FR"),
                 "os": self._pick("", "iOS", "Android"),
                 "os_version": self._pick("", "17.1"),

@@ -36,8 +36,8 @@ class Learner:
 
     def earn(self, offer_id: int, visits: int, conversions: int) -> None:
         at = self.instance.now - 2 * HOUR_MS
-        for click in self.earnings.clicks(at, visits, offer_id=offer_id, path_id=self.path_id)[:conversions]:
-            self.earnings.convert(click, 10)
+        clicks = self.earnings.clicks(at, visits, offer_id=offer_id, path_id=self.path_id)
+        self.earnings.convert_each(clicks[:conversions], 10)
 
     def learn(self) -> None:
         self.instance.now += MINUTE_MS

@@ -23,6 +23,17 @@ def test_a_click_stands_in_the_log_under_the_names_of_its_set_up(panel: "Panel",
     assert any("BR" in cell for (row,) in [page.table.rows] for cell in row)
 
 
+def test_marks_are_chosen_by_their_names(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    instance.visit(external_id="plain")
+    instance.visit(external_id="suspicious", marks="listed_ip")
+    page = panel.page("/panel/clicks?mark=listed_ip")
+    assert '<option value="listed_ip" selected>listed IP</option>' in page.html
+    assert "suspicious" in page.text
+    assert "plain" not in page.text
+    assert "plain" in panel.page("/panel/clicks").text
+
+
 def test_an_empty_log_says_what_to_do_next(panel: "Panel") -> None:
     assert "Open a campaign's link" in panel.page("/panel/clicks").text
 

@@ -31,6 +31,7 @@ def test_the_panel_shows_progress_the_preview_and_what_can_be_done(panel: "Panel
     assert "Judged anew: gained data center." in trace.text
     assert f'href="{own}"' in trace.html
     panel.done(f"{own}/undo", {})
+    assert own in panel.page("/panel/changes").addresses
     stopped = panel.page(panel.done(f"{own}/stop", {}))
     assert "Stopped. Marks changed so far stay until you undo them." in stopped.text
     assert "Undone: stopped" in stopped.text

@@ -208,7 +208,7 @@ def test_the_report_of_clean_and_of_marked_clicks_is_a_link_away(panel: "Panel",
     instance.set_up()
     instance.visit()
     page = panel.page("/panel/reports?group_by=mark&filter=campaign:1")
-    assert page.link("Clean") == "?group_by=mark&filter=campaign%3A1&filter=mark%3A"
-    marked = page.link("Marked")
+    assert page.link("Clean only") == "?group_by=mark&filter=campaign%3A1&filter=mark%3A"
+    marked = page.link("Marked only")
     assert marked == "?group_by=mark&filter=campaign%3A1&filter=mark%3Aany"
     assert "Marks: (marked)" in panel.page(f"/panel/reports{marked}").text

@@ -161,6 +161,11 @@ def test_a_returning_visitor_is_described_where_the_campaign_treats_them_in_a_wa
     routed.api.patch("/api/v1/campaigns/1", json={"bind": "path", "rotation": "unseen"})
     flow = routed.api.get("/api/v1/campaigns/1").json()["flow"]
     path_id = flow["rules"][0]["paths"][1]["id"]
+    assert panel.page("/panel/campaigns/1/route").fields["previous.path_id"] == "0"
+    assert (
+        panel.sent("/panel/campaigns/1/route", {"previous": "none", "zone": "UTC"}, 422).fields["previous.offer_id"]
+        == "0"
+    )
     fields = {"values.country": "US", "zone": "UTC", "previous.path_id": str(path_id), "previous.seen_offer_ids": "1"}
     page = panel.sent("/panel/campaigns/1/route", fields)
     assert page.fields["previous.path_id"] == str(path_id)

@@ -7,7 +7,7 @@ from clickloop.click.marks.rate_tally import RateThresholds, thresholds_of
 from clickloop.click.marks.request_marks import bits_of
 from clickloop.setup.catalog import Catalog, CatalogList
 from clickloop.setup.instance import InstanceSettings, IpStorage
-from clickloop.setup.mark import Mark, MarkSetting, marks_in_force
+from clickloop.setup.mark import MarkSetting, marks_in_force
 
 
 class CampaignMarks:
@@ -45,10 +45,6 @@ class CampaignMarks:
         if key not in self._bits:
             self._bits[key] = bits_of(self.settings(key))
         return self._bits[key]
-
-    def is_on(self, campaign_id: int, mark: Mark) -> bool:
-        """Return whether a mark is on for a campaign."""
-        return any(setting.on for setting in self.settings(campaign_id) if setting.mark is mark)
 
 
 def marks_in_catalog(catalog: Catalog, instance: InstanceSettings) -> CampaignMarks:

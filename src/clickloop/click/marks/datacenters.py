@@ -10,8 +10,6 @@ from datetime import date
 
 COMPILED_ON = date(2026, 11, 30)
 """The day on which the table was compiled and compared."""
-COMPARED_WITH = date(2026, 6, 17)
-"""The day of the base that the numbers were compared with."""
 
 RELAYS = {
     13335: "Cloudflare, Inc.",

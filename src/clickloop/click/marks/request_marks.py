@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import msgspec
 
-from clickloop.click.marks.bot_useragent import BotUserAgents, bot_useragents
+from clickloop.click.marks.bot_useragent import bot_useragents
 from clickloop.click.marks.datacenters import is_datacenter
 from clickloop.click.marks.spoken_languages import is_unusual
 from clickloop.click.routing.conditions import ready_condition
@@ -39,9 +39,9 @@ NO_LISTS = MarkLists()
 class MarkFinder:
     """Finds the marks of user agents and addresses, for all campaigns. Entries that cannot be compared are left out."""
 
-    def __init__(self, lists: MarkLists = NO_LISTS, bots: BotUserAgents | None = None) -> None:
+    def __init__(self, lists: MarkLists = NO_LISTS) -> None:
         self.lists = lists
-        self._bots = bots or bot_useragents()
+        self._bots = bot_useragents()
         self._is_listed_ip = (
             ready_condition(Condition(field="ip", op=Operator.IN), lists.ips).holds if lists.ips else None
         )
@@ -84,6 +84,6 @@ def marks_of_request(on: int, useragent: int, address: int, has_referrer: bool, 
 
 
 @lru_cache(maxsize=1 << len(REQUEST_MARKS))
-def marks_text(bits: int) -> str:
+def bits_text(bits: int) -> str:
     """Return marks in the form of ``Click.marks``, in the order of the closed list."""
     return ",".join(mark.value for mark, bit in _BITS.items() if bits & bit)

@@ -6,12 +6,13 @@ import msgspec
 from msgspec import Meta
 
 from clickloop.clock import DAY_MS, Moment
-from clickloop.diagnosis.backtest.result import BacktestResult, ClickSum, MoneySum, Move, MoveLevel
+from clickloop.diagnosis.backtest.result import BacktestResult, ClickSum, Move, MoveLevel
 from clickloop.diagnosis.backtest.working import result_of
 from clickloop.log_filter import MAX_ID
 from clickloop.logs.page import Page, page_of, read_cursor
 from clickloop.logs.view import view_of
 from clickloop.money import amount_text
+from clickloop.report.click_rows import MoneySum
 from clickloop.setup.fault import InvalidInputError, under
 from clickloop.setup.flow import FlowParts, flow_faults
 from clickloop.store.ledger.jobs.backtests import (

@@ -4,14 +4,7 @@ import enum
 
 import msgspec
 
-
-class MoneySum(msgspec.Struct, frozen=True):
-    """Amounts in one currency, in micros."""
-
-    currency: str
-    cost_micros: int = 0
-    revenue_micros: int = 0
-    pending_micros: int = 0
+from clickloop.report.click_rows import MoneySum
 
 
 class ClickSum(msgspec.Struct, frozen=True):

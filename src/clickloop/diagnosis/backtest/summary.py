@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from clickloop.diagnosis.backtest.replay import MOVED_REST, Replay, RouteEnd, Tally
-from clickloop.diagnosis.backtest.result import BacktestResult, ClickSum, MoneySum, Move, MoveLevel
+from clickloop.diagnosis.backtest.result import BacktestResult, ClickSum, Move, MoveLevel
+from clickloop.report.click_rows import MoneySum
 
 MAX_MOVES = 100
 """Moves per level in a result. A reader looks for the large ones."""

@@ -1,7 +1,6 @@
 """Caps in words. Pure."""
 
-from clickloop.plural import pluralize
-from clickloop.setup.offer_cap import CapUnit, OfferCap, cap_words
+from clickloop.setup.offer_cap import CapUnit, OfferCap, cap_words, counted_words
 from clickloop.text import readable
 
 SECONDS_TO_TAKE_EFFECT = 1
@@ -23,7 +22,7 @@ def instead_sentence(offer: str, cap: OfferCap | None, instead: str, *, is_now: 
 def overshoot_sentence(cap: OfferCap, per_second: float) -> str:
     """Return by how much a cap may be exceeded. ``per_second``: the present rate of what it counts."""
     more = -(-per_second * SECONDS_TO_TAKE_EFFECT // 1)
-    rate = f", about {pluralize(int(more), _noun(cap))} at the present rate" if more >= 1 else ""
+    rate = f", about {counted_words(int(more), cap)} at the present rate" if more >= 1 else ""
     under_way = (
         " Visitors whom the offer already has may still convert after that, and these conversions count, too."
         if cap.of is CapUnit.CONVERSIONS
@@ -33,7 +32,3 @@ def overshoot_sentence(cap: OfferCap, per_second: float) -> str:
         "A reached cap is in force within a second, so the offer may get what comes in one second more"
         f"{rate}.{under_way}"
     )
-
-
-def _noun(cap: OfferCap) -> str:
-    return cap.of.value.replace("_", " ").removesuffix("s")

@@ -79,7 +79,9 @@ def find_cap_status(
             return None
         spans = spans_of_offer(tx, offer_id, MAX_SPANS)
         counter = _Counter(tx, facts, offer_id, instance_zone)
-        went_to = [facts.sent_on(offer_id, span.reached_at, span.ended_at or now_ms + HOUR_MS) for span in spans]
+        went_to = [
+            facts.offer_visits.sent_on(offer_id, span.reached_at, span.ended_at or now_ms + HOUR_MS) for span in spans
+        ]
         named = {span.instead_id for span in spans} | {key for found in went_to for key in found}
         names = names_of(tx, RecordKind.OFFER, named)
         reached = tuple(
@@ -127,7 +129,7 @@ class _Counter:
     def count(self, cap: OfferCap, period: PeriodBounds) -> int:
         if cap.of is CapUnit.CONVERSIONS:
             return count_conversions(self._tx, self._offer_id, cap, period)
-        found = self._facts.offer_visits([self._offer_id], period.start_at, period.end_at).get(self._offer_id)
+        found = self._facts.offer_visits.in_period([self._offer_id], period.start_at, period.end_at).get(self._offer_id)
         if found is None:
             return 0
         return found.unique if cap.of is CapUnit.UNIQUE_CLICKS else found.visits

@@ -21,7 +21,7 @@ def with_evidence(route: RouteExplanation, state: RoutingState, learned: Learned
         for one in state.learned
         # Evidence of other weights would explain nothing.
         if (split := learned.get((one.path_id, one.kind))) is not None
-        and dict(one.shares).items() <= dict(split.shares()).items()
+        and dict(one.weights).items() <= dict(split.weights()).items()
     }
     return replace(route, flows=tuple(_flow(flow, in_force) for flow in route.flows)) if in_force else route
 

@@ -46,8 +46,8 @@ class LearnedItemView(msgspec.Struct, kw_only=True):
     ]
     revenue: Annotated[str, Meta(description="Their payouts, pending ones included, as a decimal.", examples=["922.5"])]
     value: Annotated[float, Meta(description="The goal per visit: an amount, or a share of visits.")]
-    low: Annotated[float, Meta(description="Lower end of its 95 % interval.")]
-    high: Annotated[float, Meta(description="Upper end of its 95 % interval.")]
+    low: Annotated[float, Meta(description="Lower end of its 95% interval.")]
+    high: Annotated[float, Meta(description="Upper end of its 95% interval.")]
     age_seconds: Annotated[int, Meta(description="Age at which visits count.")]
     percent: Annotated[str, Meta(examples=["61.2%"])]
     evidence: Annotated[str, Meta(description="All this in words.")]
@@ -87,7 +87,7 @@ def weights_of_paths(tx: Connection, paths: Iterable[Path]) -> dict[int, PathWei
     paths = list(paths)
     learned = latest_learned(tx, [path.id for path in paths if path.learning is not None])
     state = latest_routing_state(tx)
-    in_force = {(one.path_id, one.kind): dict(one.shares) for one in state.learned}
+    in_force = {(one.path_id, one.kind): dict(one.weights) for one in state.learned}
     names = _names(tx, learned.values())
     return {path.id: _path_view(path, learned, in_force, names) for path in paths}
 

@@ -1,6 +1,6 @@
 """The interface of the facts: an append-only table of additive rows, which also finds clicks by id."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -9,16 +9,15 @@ from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
 from clickloop.click.marks.rate_tally import RatedClick
 from clickloop.click.page.page_event import PageEvent, PageEventKind
-from clickloop.learning.evidence import DelayedItem, Delays, ItemCounts, ItemPeriod
 from clickloop.report.click_rows import ConversionSum
 from clickloop.report.evidence import ClickEvidence, LandingEvidence
-from clickloop.report.offer_visits import OfferVisits
 from clickloop.report.page_event_fact import PageEventFact
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
-from clickloop.setup.learning import ItemKind
 from clickloop.store.facts.cost_facts import CostFacts, CostReader
 from clickloop.store.facts.judgements import NO_JUDGEMENTS, Judgements, SeenVisitor
+from clickloop.store.facts.learning_facts import LearningFacts
 from clickloop.store.facts.mark_facts import MarkFacts, MarkReader
+from clickloop.store.facts.offer_visit_counts import OfferVisitCounts
 from clickloop.store.journal.segment import SegmentContents
 
 MAX_PAGE_EVENTS = 200
@@ -154,29 +153,14 @@ class FactsReader(Protocol):
         """Return the conversions of those clicks, by click id and currency. Clicks without any are absent."""
         ...
 
-    def learning_counts(
-        self, periods: Sequence[ItemPeriod], rates: Mapping[str, int]
-    ) -> dict[tuple[int, ItemKind, int], ItemCounts]:
-        """Return the sums of the visits of learning paths by path, kind and id; absent without any.
-
-        ``rates``: micros of the wanted currency for 10¹² micros of each currency; payouts in another one count as 0.
-        """
+    @property
+    def learning(self) -> LearningFacts:
+        """Return what learning paths earned."""
         ...
 
-    def delays(self, items: Collection[DelayedItem], since_at: int, percentile: float) -> dict[DelayedItem, Delays]:
-        """Return how long the conversions of clicks since then took, by item; absent without any."""
-        ...
-
-    def offer_visits(self, offer_ids: Collection[int], since: int, until: int) -> dict[int, OfferVisits]:
-        """Return the counted visits of offers from ``since`` to before ``until``; absent without any."""
-        ...
-
-    def visits_by_hour(self, offer_ids: Collection[int], since: int) -> dict[int, dict[int, OfferVisits]]:
-        """Return the counted visits of offers since a moment, by the start of the UTC hour in Unix milliseconds."""
-        ...
-
-    def sent_on(self, offer_id: int, since: int, until: int) -> dict[int, int]:
-        """Return, by the offer that they went to, the counted visitors whom an offer's cap sent on in that time."""
+    @property
+    def offer_visits(self) -> OfferVisitCounts:
+        """Return the counts of the visitors that offers got."""
         ...
 
     def verify(self, first_column: int = 0, seconds: float = float("inf")) -> Verification:

@@ -8,16 +8,9 @@ for the click later carries its new marks.
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from clickloop.click.marked_click import (
-    ClickSpan,
-    LandingDay,
-    LandingWatch,
-    MarkBatch,
-    MarkChange,
-    MarkCorrection,
-    MarkedClick,
-    MarkProgress,
-)
+from clickloop.click.marks.landing_views import LandingDay, LandingWatch
+from clickloop.click.marks.mark_correction import MarkBatch, MarkChange, MarkCorrection, MarkProgress
+from clickloop.click.marks.marked_click import ClickSpan, MarkedClick
 from clickloop.report.click_rows import ConversionSum
 
 

@@ -113,5 +113,5 @@ class VisitCounts:
         found = dict.fromkeys(periods, OfferVisits())
         for (since, until), offer_ids in offers.items():
             if since < until:
-                found |= self._facts.offer_visits(offer_ids, since, until)
+                found |= self._facts.offer_visits.in_period(offer_ids, since, until)
         return found

@@ -32,7 +32,7 @@ class _Setup(msgspec.Struct, frozen=True):
 
 
 class CapWatch:
-    """Looks whether caps are reached. Call ``step`` from one thread, often: without changes it is three short queries."""
+    """Looks whether caps are reached. Call ``step`` from one thread, often: without changes it is two short queries."""
 
     def __init__(
         self, ledger: Ledger, facts: FactsStore, states: RoutingStates, instance_zone: Callable[[], str], clock: Clock

@@ -1,17 +1,16 @@
 """The worker that learns the weights of paths: each minute it counts, decides, stores the evidence, and publishes."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from clickloop.clock import DAY_MS, Clock
-from clickloop.learning.evidence import DelayedItem, ItemCounts, ItemPeriod, LearnedSplit
+from clickloop.learning.evidence import ItemCounts, LearnedSplit
 from clickloop.learning.learner import (
     DelaysOf,
     ItemKey,
     delayed_item,
-    frozen_shares,
+    frozen_weights,
     is_worth_publishing,
     learn,
     periods_of,
@@ -21,7 +20,8 @@ from clickloop.learning.splits import Split, splits_of_flows
 from clickloop.report.rate_text import E12
 from clickloop.setup.flow import FlowParts, FlowReferences, references_of
 from clickloop.setup.learning import ItemKind
-from clickloop.setup.routing_state import LearnedShares
+from clickloop.setup.routing_state import LearnedWeights
+from clickloop.store.facts.facts import FactsReader
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.learned_weights import SplitKey, delete_learned, insert_learned, latest_learned
 from clickloop.store.ledger.setup.flows import learning_flows
@@ -31,18 +31,6 @@ from clickloop.tracking.routing_states import RoutingStates
 
 KEEP_DAYS = 30
 """Days that superseded weights and their evidence are kept for explained routes."""
-
-
-class LearningFacts(Protocol):
-    """What a learner reads of the facts; see ``FactsReader``."""
-
-    def learning_counts(self, periods: Sequence[ItemPeriod], rates: Mapping[str, int]) -> Mapping[ItemKey, ItemCounts]:
-        """Return the sums of the visits of learning paths."""
-        ...
-
-    def delays(self, items: Collection[DelayedItem], since_at: int, percentile: float) -> DelaysOf:
-        """Return how long conversions took."""
-        ...
 
 
 class LearningSetup(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +46,7 @@ class PathLearner:
     """Learns the weights of all paths that have ``learning``. Call ``step`` from one thread."""
 
     def __init__(
-        self, ledger: Ledger, facts: LearningFacts, states: RoutingStates, currency: Callable[[], str], clock: Clock
+        self, ledger: Ledger, facts: FactsReader, states: RoutingStates, currency: Callable[[], str], clock: Clock
     ) -> None:
         """``currency``: returns that of the instance, in which payouts are compared."""
         self._ledger = ledger
@@ -81,8 +69,8 @@ class PathLearner:
                     insert_learned(tx, split)
                 delete_learned(tx, now_ms - KEEP_DAYS * DAY_MS)
         by_key = {(split.path_id, split.kind): split for split in learned}
-        shares = (self._shares(split, by_key.get((split.path_id, split.kind))) for split in setup.splits)
-        self._states.set_learned(tuple(one for one in shares if one is not None))
+        weights = (self._weights(split, by_key.get((split.path_id, split.kind))) for split in setup.splits)
+        self._states.set_learned(tuple(one for one in weights if one is not None))
         return False
 
     def _learned(self, setup: LearningSetup, currency: str, now_ms: int) -> list[LearnedSplit]:
@@ -103,10 +91,10 @@ class PathLearner:
         return found
 
     @staticmethod
-    def _shares(split: Split, learned: LearnedSplit | None) -> LearnedShares | None:
+    def _weights(split: Split, learned: LearnedSplit | None) -> LearnedWeights | None:
         if learned is None:
             return None
-        return LearnedShares(split.path_id, split.kind, frozen_shares(split, learned.shares()))
+        return LearnedWeights(split.path_id, split.kind, frozen_weights(split, learned.weights()))
 
 
 def read_learning_setup(ledger: Ledger, currency: str, now_ms: int) -> LearningSetup:
@@ -127,15 +115,15 @@ def read_learning_setup(ledger: Ledger, currency: str, now_ms: int) -> LearningS
 
 
 def count_splits(
-    facts: LearningFacts, splits: Sequence[Split], rates: Mapping[str, int], now_ms: int
+    facts: FactsReader, splits: Sequence[Split], rates: Mapping[str, int], now_ms: int
 ) -> tuple[DelaysOf, Mapping[ItemKey, ItemCounts]]:
     """Return how long the items' conversions take, and the sums of their matured visits."""
     items = {
         delayed_item(split, id_) for split in splits if split.learning.delay_hours is None for id_, _ in split.items
     }
-    delays = facts.delays(items, now_ms - DELAY_DAYS * DAY_MS, PERCENTILE)
+    delays = facts.learning.delays(items, now_ms - DELAY_DAYS * DAY_MS, PERCENTILE)
     periods = [period for split in splits for period in periods_of(split, delays, now_ms)]
-    return delays, facts.learning_counts(periods, rates)
+    return delays, facts.learning.counts(periods, rates)
 
 
 def _named_in(flows: Sequence[FlowParts]) -> FlowReferences:

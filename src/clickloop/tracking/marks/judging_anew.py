@@ -3,15 +3,17 @@
 from collections.abc import Collection
 from functools import lru_cache
 
-from clickloop.click.late_marks import LATE_MARKS, LateThresholds, late_marks, late_thresholds
-from clickloop.click.marked_click import MarkChange, MarkedClick, ReportedViews
+from clickloop.click.marks.landing_views import ReportedViews
+from clickloop.click.marks.late_marks import LATE_MARKS, LateThresholds, late_marks, late_thresholds
+from clickloop.click.marks.lists_in_use import mark_lists
+from clickloop.click.marks.mark_correction import MarkChange
+from clickloop.click.marks.marked_click import MarkedClick
 from clickloop.click.marks.rate_tally import RatedClick, RateTally, RateThresholds, thresholds_of
-from clickloop.click.marks.request_marks import MarkFinder, MarkLists, bits_of, marks_of_request, marks_text
+from clickloop.click.marks.request_marks import MarkFinder, bits_of, bits_text, marks_of_request
 from clickloop.click.useragent import UserAgentParser
 from clickloop.clock import DAY_MS, MINUTE_MS
 from clickloop.setup.instance import IpStorage
-from clickloop.setup.mark import NO_MARKS, Mark, MarkMoment, marks_of
-from clickloop.setup.mark import marks_text as text_of
+from clickloop.setup.mark import NO_MARKS, Mark, MarkMoment, marks_of, marks_text
 from clickloop.tracking.marks.rules import MarkRules
 
 BY_ADDRESS = frozenset({Mark.LISTED_IP, Mark.FREQUENT_IP, Mark.FREQUENT_CAMPAIGN, Mark.REPEAT})
@@ -49,13 +51,7 @@ class PastJudge:
         self._rules = rules
         self._views = views
         self._by_campaign: dict[int, _CampaignRules] = {}
-        entries = {one.id: one.entries for one in rules.lists}
-        self._finder = MarkFinder(
-            MarkLists(
-                tuple(entry for id_ in rules.instance.ip_lists for entry in entries.get(id_, ())),
-                tuple(entry for id_ in rules.instance.useragent_lists for entry in entries.get(id_, ())),
-            )
-        )
+        self._finder = MarkFinder(mark_lists(rules.instance, rules.lists))
         self._parse = UserAgentParser()
         self._of_useragent = lru_cache(MAX_USERAGENTS)(self._find_useragent)
         self._of_address = lru_cache(MAX_USERAGENTS)(self._finder.of_address)
@@ -79,7 +75,7 @@ class PastJudge:
         gained, lost = found & judged - has_now, has_now & judged - found
         if not gained and not lost:
             return None
-        return MarkChange(click.click_id, text_of(gained), text_of(lost))
+        return MarkChange(click.click_id, marks_text(gained), marks_text(lost))
 
     def _found(self, click: MarkedClick) -> frozenset[Mark]:
         rules = self._by_campaign.get(click.campaign_id)
@@ -97,7 +93,7 @@ class PastJudge:
                 click.country,
             )
             if bits:
-                found = _marks_of(marks_text(bits))
+                found = _marks_of(bits_text(bits))
         if self.has_rates:
             visitor = f"{click.ip} {click.useragent}" if click.ip else ""
             rated = RatedClick(click.at, click.campaign_id, click.source_id, click.external_id, click.ip, visitor)

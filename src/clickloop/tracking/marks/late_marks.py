@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Collection
 
-from clickloop.click.late_marks import LateThresholds, late_marks, late_thresholds
-from clickloop.click.marked_click import VIEW_DAYS, LandingWatch, MarkChange, MarkedClick, ReportedViews
+from clickloop.click.marks.landing_views import VIEW_DAYS, LandingWatch, ReportedViews
+from clickloop.click.marks.late_marks import LateThresholds, late_marks, late_thresholds
+from clickloop.click.marks.mark_correction import MarkChange
+from clickloop.click.marks.marked_click import MarkedClick
 from clickloop.clock import DAY_MS, MINUTE_MS, Clock
 from clickloop.conversion.attribution import SETTLED_SLACK_MS
 from clickloop.machine.log import log
@@ -16,6 +18,9 @@ MAX_STEP_MS = 5 * MINUTE_MS
 CLICKS_PER_BATCH = 5_000
 IDLE_MS = 10 * MINUTE_MS
 """While nothing happens, how far it has judged is stored this often: each time is a commit."""
+
+CLOCK_AHEAD_MS = DAY_MS
+"""How far back it judges anew once a clock that was ahead is right again. Judging a click a second time changes nothing."""
 
 SettledTo = Callable[[], int | None]
 """Returns the moment up to which a stream is settled; None if unknown."""
@@ -39,6 +44,8 @@ class LateMarks:
         """Judge what has happened since the last step. Return whether there is more. Errors of a store propagate: call again."""
         until = self._until()
         since = self._facts.marks.judged_to()
+        if until is not None and since > self._clock():
+            since = until - CLOCK_AHEAD_MS
         if until is None or until <= since:
             return False
         rules = self._rules()

@@ -6,7 +6,9 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from clickloop.click.marked_click import VIEW_DAYS, ClickSpan, MarkBatch, MarkChange, MarkedClick, ReportedViews
+from clickloop.click.marks.landing_views import VIEW_DAYS, ReportedViews
+from clickloop.click.marks.mark_correction import MarkBatch, MarkChange
+from clickloop.click.marks.marked_click import ClickSpan, MarkedClick
 from clickloop.clock import DAY_MS, Clock, steady_seconds
 from clickloop.machine.log import log
 from clickloop.record_id import base32_time

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from clickloop.click.marked_click import MarkChange, MarkedClick
-from clickloop.report.click_rows import ConversionSum
+from clickloop.click.marks.mark_correction import MarkChange
+from clickloop.click.marks.marked_click import MarkedClick
+from clickloop.report.click_rows import ConversionSum, MoneySum
 from clickloop.setup.mark import Mark, marks_of
 
 MAX_CAMPAIGNS = 50
@@ -19,15 +20,6 @@ class MarkTally(msgspec.Struct, frozen=True):
     before: int = 0
     gained: int = 0
     lost: int = 0
-
-
-class MoneySum(msgspec.Struct, frozen=True):
-    """Amounts in one currency, in micros."""
-
-    currency: str
-    cost_micros: int = 0
-    revenue_micros: int = 0
-    pending_micros: int = 0
 
 
 class CampaignTally(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from typing import Protocol
 from clickloop.click.marks.campaign_marks import CampaignMarks
 from clickloop.click.marks.rate_tally import FREQUENT_WINDOW_MS, REUSED_WINDOW_MS, RatedClick, RateTally
 from clickloop.setup.mark import marks_of, marks_text
+from clickloop.tracking.judging import ClickLine
 
 
 class RatedClicks(Protocol):
@@ -16,33 +17,12 @@ class RatedClicks(Protocol):
         ...
 
 
-class SettledClick(Protocol):
-    """The parts of a journal line that the tally reads: ``tracking.judging.ClickLine``."""
-
-    @property
-    def at(self) -> int: ...
-    @property
-    def campaign_id(self) -> int: ...
-    @property
-    def source_id(self) -> int: ...
-    @property
-    def ip(self) -> str: ...
-    @property
-    def external_id(self) -> str: ...
-    @property
-    def marks(self) -> str: ...
-    @property
-    def screening(self) -> str: ...
-    @property
-    def visitor(self) -> str: ...
-
-
 MAX_COUNTED_AGAIN = 500_000
 """Clicks that are counted again after a start: two seconds' work."""
 
 
-class MarkTally:
-    """Counts the clicks that count, in the order in which they are settled."""
+class SettlingMarks:
+    """Tallies the clicks that count, in the order in which they are settled, and returns their marks."""
 
     def __init__(self, facts: RatedClicks, marks: Callable[[], CampaignMarks]) -> None:
         """``marks``: returns the marks in force."""
@@ -63,7 +43,7 @@ class MarkTally:
             else:
                 self._tally.count(click, self._marks().thresholds(click.campaign_id))
 
-    def marks_of(self, click: SettledClick) -> str | None:
+    def marks_of(self, click: ClickLine) -> str | None:
         """Count a click. Return all its marks, separated by commas, or None if they are as its line says."""
         if click.screening:  # a prefetch must not make the visit that follows a repeat
             return None

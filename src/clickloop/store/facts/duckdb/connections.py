@@ -1,9 +1,9 @@
-"""Connections to the DuckDB file: one that writes, one for each reading thread, and when to make a checkpoint."""
+"""DatabaseConnections to the DuckDB file: one that writes, one for each reading thread, and when to make a checkpoint."""
 
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import duckdb
 
@@ -22,7 +22,13 @@ class Written:
     rows: int = 0
 
 
-class Connections:
+Reading = Callable[[], contextlib.AbstractContextManager[duckdb.DuckDBPyConnection]]
+"""Opens a connection that reads, whose errors are plain."""
+Writing = Callable[[], contextlib.AbstractContextManager[Written]]
+"""Begins a transaction that writes, whose errors are plain."""
+
+
+class DatabaseConnections:
     """The connections to an open database."""
 
     def __init__(self, database: duckdb.DuckDBPyConnection) -> None:

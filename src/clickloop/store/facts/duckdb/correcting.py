@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import duckdb
 
-from clickloop.click.marked_click import MarkChange
+from clickloop.click.marks.mark_correction import MarkChange
 from clickloop.setup.mark import marks_of, marks_text
 from clickloop.store.facts.duckdb.columns import ALL_COLUMNS, quoted
 from clickloop.store.facts.duckdb.corrected import CORRECTED, CORRECTED_MARKS

@@ -26,7 +26,7 @@ from clickloop.store.facts.duckdb.columns import (
     click_table_names,
     quoted,
 )
-from clickloop.store.facts.duckdb.connections import Connections
+from clickloop.store.facts.duckdb.connections import DatabaseConnections
 from clickloop.store.facts.duckdb.conversions import load_lines
 from clickloop.store.facts.duckdb.corrected import CORRECTED, CORRECTED_MARKS
 from clickloop.store.facts.duckdb.correcting import forget_deleted
@@ -34,9 +34,9 @@ from clickloop.store.facts.duckdb.cost_facts import DuckDbCostFacts
 from clickloop.store.facts.duckdb.cost_rows import forget_deleted as forget_deleted_shares
 from clickloop.store.facts.duckdb.few_files import few_files
 from clickloop.store.facts.duckdb.inserting_clicks import MAX_CLICK_LINE_BYTES, insert_clicks
-from clickloop.store.facts.duckdb.learning import LearningReader
+from clickloop.store.facts.duckdb.learning_facts import DuckDbLearningFacts
 from clickloop.store.facts.duckdb.mark_facts import DuckDbMarkFacts
-from clickloop.store.facts.duckdb.offer_visits import OfferVisitCounts
+from clickloop.store.facts.duckdb.offer_visit_counts import DuckDbOfferVisitCounts
 from clickloop.store.facts.duckdb.opening import open_database
 from clickloop.store.facts.duckdb.outbox_ids import last_outbox_id, taken_ids, write_taken
 from clickloop.store.facts.duckdb.page_events import find_events, known_of, load, waiting_events
@@ -71,13 +71,17 @@ _CLICK_NAMES = tuple(field.name for field in CLICK_FIELDS)
 _READ_CLICK = f"SELECT click.* FROM (SELECT from_json($line, '{click_structure().replace(chr(39), chr(34))}') AS click)"  # noqa: S608
 
 
-class DuckDbFacts(Connections, LearningReader, OfferVisitCounts):
+class DuckDbFacts(DatabaseConnections):
     """Facts in a DuckDB file. One thread loads at a time, any thread reads; readers see whole transactions."""
 
     def __init__(self, database: duckdb.DuckDBPyConnection, spool: Path) -> None:
         super().__init__(database)
         self._spool = spool
         self._forgotten: list[str] = []
+        self.learning = DuckDbLearningFacts(self._reading_plainly)
+        """What learning paths earned."""
+        self.offer_visits = DuckDbOfferVisitCounts(self._reading_plainly)
+        """The visitors that offers got."""
         self._known = {row[0] for row in self._writer.execute("SELECT segment FROM loaded_segments").fetchall()}
         self.marks = DuckDbMarkFacts(self._reading_plainly, self._writing_plainly)
         """The marks of clicks."""

@@ -1,27 +1,15 @@
 """Marks in DuckDB: what ``store.facts.mark_facts`` promises, each write in one transaction."""
 
-from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Sequence
 
 import duckdb
 
-from clickloop.click.marked_click import (
-    LATE,
-    ClickSpan,
-    LandingDay,
-    LandingWatch,
-    MarkBatch,
-    MarkChange,
-    MarkCorrection,
-    MarkedClick,
-    MarkProgress,
-)
+from clickloop.click.marks.landing_views import LandingDay, LandingWatch
+from clickloop.click.marks.mark_correction import LATE, MarkBatch, MarkChange, MarkCorrection, MarkProgress
+from clickloop.click.marks.marked_click import ClickSpan, MarkedClick
 from clickloop.report.click_rows import ConversionSum
 from clickloop.store.facts.duckdb import correcting, marked_clicks
-from clickloop.store.facts.duckdb.connections import Written
-
-Reading = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
-Writing = Callable[[], AbstractContextManager[Written]]
+from clickloop.store.facts.duckdb.connections import Reading, Writing
 
 
 class DuckDbMarkFacts:

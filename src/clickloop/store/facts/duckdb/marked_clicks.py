@@ -4,7 +4,9 @@ from collections.abc import Collection
 
 import duckdb
 
-from clickloop.click.marked_click import ClickSpan, LandingDay, LandingWatch, MarkCorrection, MarkedClick, MarkProgress
+from clickloop.click.marks.landing_views import LandingDay, LandingWatch
+from clickloop.click.marks.mark_correction import MarkCorrection, MarkProgress
+from clickloop.click.marks.marked_click import ClickSpan, MarkedClick
 from clickloop.clock import DAY_MS
 from clickloop.report.click_rows import ConversionSum
 from clickloop.store.facts.duckdb.columns import quoted

@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import Connection, RowMapping, delete, select
 
 from clickloop.store.ledger.jobs.jobs import JobState, JobTable
+from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.schema.tables import mark_reruns
 
 
@@ -69,8 +70,9 @@ def newest_applied_rerun(tx: Connection) -> MarkRerun | None:
 
 
 def resume_rerun(tx: Connection, rerun: MarkRerun) -> None:
-    """Store the next stage of a rerun that had ended its last one."""
-    tx.execute(mark_reruns.update().where(mark_reruns.c.rerun_id == rerun.rerun_id).values(**_values(rerun)))
+    """Store the next stage of a rerun that had ended its last one. Raise RowCountError if it does not exist."""
+    stored = mark_reruns.update().where(mark_reruns.c.rerun_id == rerun.rerun_id).values(**_values(rerun))
+    expect_rows(tx.execute(stored), 1, "the rerun of marks")
 
 
 def delete_previews_before(tx: Connection, before_ms: int) -> int:

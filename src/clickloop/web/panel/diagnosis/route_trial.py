@@ -8,7 +8,7 @@ from litestar import get, post
 from clickloop.click.place import CONNECTIONS
 from clickloop.diagnosis.condition_phrases import DEVICES
 from clickloop.diagnosis.route.views import RouteView
-from clickloop.diagnosis.route.visitor_input import RouteBody
+from clickloop.diagnosis.route.visitor_input import PreviousVisits, RouteBody
 from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.setup.flow import FlowParts, part_labels, references_of
 from clickloop.setup.reading import read_input
@@ -109,7 +109,7 @@ def _show(
         **dict.fromkeys([*_FIELDS, *(field for field, _ in _MORE)], ""),
         **(given if isinstance(given, dict) else {}),
     }
-    rows = submitted.get("parameters")
+    rows, previous = submitted.get("parameters"), submitted.get("previous")
     tracked = [row.parameter for row in source.parameters if row.tracked and row.number != FixedRow.COST]
     known = rows if isinstance(rows, list) and rows else [{"name": name, "value": ""} for name in tracked]
     tree: dict[str, Any] = {
@@ -118,7 +118,10 @@ def _show(
         "at": submitted.get("at", ""),
         "zone": submitted.get("zone", "") or viewer.zone.key,
         "draw": submitted.get("draw", ""),
-        "previous": submitted.get("previous") or {},
+        "previous": {
+            **dict.fromkeys(PreviousVisits.__struct_fields__, ""),
+            **(previous if isinstance(previous, dict) else {}),
+        },
     }
     return page(
         viewer,

@@ -21,6 +21,7 @@ from clickloop.logs.column import LogColumn, names_for
 from clickloop.logs.log import LOGS
 from clickloop.report.period import Preset, days_of
 from clickloop.setup.fault import FaultCode, InvalidInputError, invalid
+from clickloop.setup.mark import Mark, mark_name
 from clickloop.store.ledger.jobs.exports import ExportNoun
 from clickloop.store.ledger.setup.names import RecordKind, names_of, newest_names
 from clickloop.store.ledger.setup.statuses import status_rows
@@ -184,6 +185,8 @@ def _form_field(tx: Connection, field: FieldInfo, value: str) -> FormField:
         options = [(word.value, label(word.value)) for word in value_type]
     elif field.name == "status":
         options = [(row.status.key, row.status.name) for row in status_rows(tx)]
+    elif field.name == "mark":
+        options = [(mark.value, mark_name(mark)) for mark in Mark]
     return FormField(name=field.name, label=label_of(field), value=value, options=options)
 
 

@@ -40,8 +40,8 @@ PERIODS = {
     Preset.LAST_MONTH: "Last month",
 }
 DEFAULT_MEASURES = (
-    *(Measure.CLICKS, Measure.CONVERSIONS, Measure.CR, Measure.REVENUE, Measure.COST, Measure.PROFIT),
-    *(Measure.ROI, Measure.EPC, Measure.CPC),
+    *(Measure.CLICKS, Measure.CLEAN_CLICKS, Measure.MARKED_CLICKS, Measure.CONVERSIONS, Measure.CR),
+    *(Measure.REVENUE, Measure.COST, Measure.PROFIT, Measure.ROI, Measure.EPC, Measure.CPC),
 )
 GROUPS = (
     ("Setup", (Dimension.CAMPAIGN, Dimension.SOURCE, Dimension.OFFER, Dimension.NETWORK, Dimension.DOMAIN)),
@@ -250,7 +250,7 @@ def _quality_links(query: _ReportAddress) -> list[tuple[str, str, bool]]:
     """Return the links to the same report of all, clean and marked clicks, and whether each is the one shown."""
     others = tuple(text for text in query.filters if not text.startswith(_OF_MARKS))
     shown = tuple(text for text in query.filters if text.startswith(_OF_MARKS))
-    kinds = (("All clicks", ()), ("Clean", (_OF_MARKS,)), ("Marked", (f"{_OF_MARKS}{ANY_MARK}",)))
+    kinds = (("All clicks", ()), ("Clean only", (_OF_MARKS,)), ("Marked only", (f"{_OF_MARKS}{ANY_MARK}",)))
     return [(label, query.changed(filters=(*others, *chosen)), shown == chosen) for label, chosen in kinds]
 
 

@@ -30,7 +30,7 @@ from clickloop.web.panel.routing.flow_draft import (
 )
 from clickloop.web.panel.routing.flow_form import packed_paths, packed_rule
 from clickloop.web.panel.routing.flow_steps import anchor_of, focus_of, step_of
-from clickloop.web.panel.routing.learned_shares import (
+from clickloop.web.panel.routing.learned_weights import (
     LANDING_GOALS,
     LEARNING_GOALS,
     Weights,

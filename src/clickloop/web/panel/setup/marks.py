@@ -16,7 +16,7 @@ from clickloop.plural import pluralize
 from clickloop.setup.campaign import CampaignChange
 from clickloop.setup.fault import FieldFault, InvalidInputError
 from clickloop.setup.instance_change import SettingsUpdate
-from clickloop.setup.mark import THRESHOLDS, Mark, MarkMoment, MarkSetting, mark_name, marks_in_force
+from clickloop.setup.mark import THRESHOLD_UNITS, THRESHOLDS, Mark, MarkMoment, MarkSetting, mark_name, marks_in_force
 from clickloop.store.ledger.setup.names import RecordKind
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Id
@@ -32,14 +32,6 @@ from clickloop.web.panel.setup.setup_choices import choices
 PATH = "/panel/marks"
 _FIELDS = ("marks", "ip_lists", "useragent_lists")
 _POSITION = re.compile(r"marks\[([0-9]+)\](?:\.(\w+))?")
-_UNITS = {
-    Mark.FREQUENT_IP: "a minute",
-    Mark.FREQUENT_CAMPAIGN: "a minute",
-    Mark.REPEAT: "ms",
-    Mark.REUSED_EXTERNAL_ID: "a day",
-    Mark.FAST_CLICK: "ms",
-    Mark.NO_VIEW: "s",
-}
 _MOMENTS = {
     MarkMoment.REQUEST: "before the redirect; rules can use it",
     MarkMoment.SETTLING: "when the click is counted, within a second",
@@ -151,7 +143,7 @@ def _rows(of_instance: Sequence[MarkSetting], shown: Sequence[MarkSetting], *, i
                 mark=mark,
                 name=mark_name(mark)[:1].upper() + mark_name(mark)[1:],
                 moment=_MOMENTS[mark.moment],
-                unit=_UNITS.get(mark, ""),
+                unit=THRESHOLD_UNITS.get(mark, ""),
                 limits=(possible[0], possible[-1]),
                 switch=switch,
                 threshold=str(one.threshold) if one is not None and one.threshold else "",

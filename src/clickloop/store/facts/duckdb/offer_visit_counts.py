@@ -1,14 +1,11 @@
 """Count the visitors that offers got: directly, or by a landing's button."""
 
 from collections.abc import Collection
-from contextlib import AbstractContextManager
-from typing import Any, Protocol
-
-import duckdb
+from typing import Any
 
 from clickloop.clock import HOUR_MS
 from clickloop.report.offer_visits import OfferVisits
-from clickloop.store.facts.facts import FactsError
+from clickloop.store.facts.duckdb.connections import Reading
 
 # A click's row and a page event's; the rows of conversions have neither number, and those of corrections add up to 0.
 _VISITS = "coalesce(clicks, 0) + coalesce(offer_visits, 0)"
@@ -26,18 +23,19 @@ WHERE instead_of = $offer_id AND fact_at >= $since AND fact_at < $until GROUP BY
 """  # noqa: S608 – a constant
 
 
-class OfferVisitCounts(Protocol):
-    """The methods of the facts that count offer visits."""
+class DuckDbOfferVisitCounts:
+    """The counts of offer visits in a DuckDB file."""
 
-    def _reading(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]: ...
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
 
-    def offer_visits(self, offer_ids: Collection[int], since: int, until: int) -> dict[int, OfferVisits]:
+    def in_period(self, offer_ids: Collection[int], since: int, until: int) -> dict[int, OfferVisits]:
         """Return the counted visits of offers in a period; absent without any. Row groups from before it are not read."""
         parameters = {"offer_ids": sorted(offer_ids), "since": since, "until": until}
         rows = self._rows(_OF_OFFERS, parameters)
         return {offer_id: OfferVisits(visits or 0, unique or 0) for offer_id, visits, unique in rows}
 
-    def visits_by_hour(self, offer_ids: Collection[int], since: int) -> dict[int, dict[int, OfferVisits]]:
+    def by_hour(self, offer_ids: Collection[int], since: int) -> dict[int, dict[int, OfferVisits]]:
         """Return the counted visits of offers since a moment, by the UTC hour in which each came."""
         found: dict[int, dict[int, OfferVisits]] = {}
         for offer_id, hour, visits, unique in self._rows(_BY_HOUR, {"offer_ids": sorted(offer_ids), "since": since}):
@@ -50,8 +48,5 @@ class OfferVisitCounts(Protocol):
         return dict(rows)
 
     def _rows(self, query: str, parameters: dict[str, object]) -> list[tuple[Any, ...]]:
-        try:
-            with self._reading() as reader:
-                return reader.execute(query, parameters).fetchall()
-        except duckdb.Error as error:
-            raise FactsError(f"the facts could not be read: {error}") from error
+        with self._reading() as reader:
+            return reader.execute(query, parameters).fetchall()

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from clickloop.click.marked_click import MarkedClick
+from clickloop.click.marks.marked_click import MarkedClick
 from clickloop.clock import SECOND_MS
 from clickloop.setup.mark import NO_MARKS, Mark, MarkSetting
 

@@ -1,14 +1,11 @@
 """What the landings and offers of learning paths earned, summed by the engine: no row of a click leaves it."""
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
-
-import duckdb
 
 from clickloop.learning.evidence import DelayedItem, Delays, ItemCounts, ItemPeriod
 from clickloop.report.rate_text import E12
 from clickloop.setup.learning import Goal, ItemKind
-from clickloop.store.facts.duckdb.plain_errors import plain_errors
+from clickloop.store.facts.duckdb.connections import Reading
 
 _MICROS = 1_000_000
 # Sums, not numbers of rows: a correction is a further row that takes back what another one counted.
@@ -78,13 +75,13 @@ SELECT kind, item_id, by_landing_click, count(*), quantile_disc(delay, $percenti
 """
 
 
-class LearningReader:
-    """The reads of a learner, for the facts that mix it in."""
+class DuckDbLearningFacts:
+    """What learning paths earned, in a DuckDB file."""
 
-    def _reading(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-        raise NotImplementedError
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
 
-    def learning_counts(
+    def counts(
         self, periods: Sequence[ItemPeriod], rates: Mapping[str, int]
     ) -> dict[tuple[int, ItemKind, int], ItemCounts]:
         """Return the sums of the visits of learning paths by path, kind and id, from one statement."""
@@ -103,7 +100,7 @@ class LearningReader:
             "first": min(one.since_at for one in periods),
             "last": max(one.until_at for one in periods),
         }
-        with plain_errors(), self._reading() as reader:
+        with self._reading() as reader:
             rows = reader.execute(_COUNTS, parameters).fetchall()
         return {
             (int(path_id), ItemKind(kind), int(item_id)): ItemCounts(
@@ -127,7 +124,7 @@ class LearningReader:
             "since": since_at,
             "percentile": percentile,
         }
-        with plain_errors(), self._reading() as reader:
+        with self._reading() as reader:
             rows = reader.execute(_DELAYS, parameters).fetchall()
         return {
             DelayedItem(ItemKind(kind), int(item_id), bool(by_landing_click)): Delays(int(count), int(delay))
