@@ -7,7 +7,7 @@ from clickloop.report.spreadsheet import csv_line
 from clickloop.store.export_files import ExportFiles
 from clickloop.store.ledger.jobs.exports import Export
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.tracking.exports import ExportedPage, ExportWorker
+from clickloop.tracking.jobs.export_work import ExportedPage, ExportWorker
 
 NOW = 1_772_366_400_000
 ROWS, A_PAGE = 2_000, 5

@@ -9,8 +9,8 @@ from clickloop.click_id import ClickIds
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.upload_files import UploadFiles
+from clickloop.tracking.jobs.upload_work import UploadWorker
 from clickloop.tracking.notices import Intake
-from clickloop.tracking.uploads import UploadWorker
 
 NOW = 1_772_366_400_000
 

@@ -48,7 +48,7 @@ def of_evidence(chain: Chain, visits: int, successes: int, hours: int = 3) -> li
                 landings=(LandingShare(4),),
                 offers=TWO,
             ),
-            "only one landing or offer",
+            "only one landing.",
         ),
     ],
 )

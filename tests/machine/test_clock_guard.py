@@ -18,7 +18,7 @@ from clickloop.saving.access import Access, SignedIn, delete_ended_sessions, fin
 from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.ledger.people.users import save_user
-from clickloop.tracking.exports import delete_old_export_files
+from clickloop.tracking.jobs.export_work import delete_old_export_files
 from clickloop.tracking.notices import take_notices
 from clickloop.tracking.retention import Retention, find_last_seen_at
 from tests.partner import NOW, Partner

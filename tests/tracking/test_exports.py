@@ -12,7 +12,7 @@ from clickloop.store.export_files import ExportFiles, LostFileError
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.ledger.jobs.exports import EXPORTS, Export, ExportNoun
 from clickloop.store.ledger.jobs.jobs import JobState
-from clickloop.tracking.exports import ExportedPage, ExportPageReader, ExportWorker
+from clickloop.tracking.jobs.export_work import ExportedPage, ExportPageReader, ExportWorker
 from tests.crash.killing import killed_after
 from tests.empty_stores import open_ledger
 

@@ -28,9 +28,15 @@ from clickloop.store.ledger.jobs.uploads import UPLOADS, LineVerdict, Upload
 from clickloop.store.ledger.logs.conversions import conversions_of_click
 from clickloop.store.ledger.schema.tables import conversions, notices
 from clickloop.store.upload_files import UploadFiles
+from clickloop.tracking.jobs.upload_results import line_results, result_table
+from clickloop.tracking.jobs.upload_work import (
+    UploadOptions,
+    UploadWorker,
+    create_upload,
+    create_upload_again,
+    tidy_uploads,
+)
 from clickloop.tracking.notices import BATCH, Intake, preview_notices, take_notices
-from clickloop.tracking.upload_results import line_results, result_table
-from clickloop.tracking.uploads import UploadOptions, UploadWorker, create_upload, create_upload_again, tidy_uploads
 from tests.crash.killing import killed_after
 from tests.empty_stores import open_ledger
 

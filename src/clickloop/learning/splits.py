@@ -16,6 +16,7 @@ class LearningObstacle(Explained):
     """A reason why a path cannot learn."""
 
     ONE_ITEM = "one_item", "The path has only one landing or offer to choose from, so there is nothing to learn."
+    ONE_LANDING = "one_landing", "The goal is landing CTR, but the path has only one landing."
     NO_LANDINGS = "no_landings", "The goal is landing CTR, but the path has no landings."
     NO_CHOICE = "no_choice", "The path leads to a URL, a campaign or a 404 page, so there is nothing to choose from."
     WINDOW_TOO_SHORT = (
@@ -57,8 +58,13 @@ def obstacle_of(path: Path) -> LearningObstacle | None:
     if learning.delay_hours is not None and learning.delay_hours >= learning.window_hours:
         return LearningObstacle.WINDOW_TOO_SHORT
     if all(sum(weight > 0 for _, weight in shares) < 2 for _, shares in _kinds(path, learning)):
-        return LearningObstacle.ONE_ITEM
+        return nothing_to_compare(learning)
     return None
+
+
+def nothing_to_compare(learning: Learning) -> LearningObstacle:
+    """Return the obstacle of a path with fewer than two landings or offers for its goal."""
+    return LearningObstacle.ONE_LANDING if learning.goal is Goal.LANDING_CTR else LearningObstacle.ONE_ITEM
 
 
 def splits_of_flows(flows: Iterable[FlowParts], is_served: IsServed) -> list[Split]:

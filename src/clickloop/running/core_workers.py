@@ -25,12 +25,13 @@ from clickloop.running.worker import Worker
 from clickloop.saving.access import delete_ended_sessions
 from clickloop.store.damage_log import report_damages
 from clickloop.store.journal.reader import JournalReader
-from clickloop.tracking.bulk import delete_expired_responses, run_next_batch
 from clickloop.tracking.caps.watching import CapWatch
 from clickloop.tracking.costs.working import CostWorker
 from clickloop.tracking.damage_isolation import damaged_record_alarms
-from clickloop.tracking.exports import ExportWorker, delete_old_export_files
+from clickloop.tracking.jobs.bulk_work import delete_expired_responses, run_next_batch
+from clickloop.tracking.jobs.export_work import ExportWorker, delete_old_export_files
 from clickloop.tracking.jobs.exports import page_reader
+from clickloop.tracking.jobs.upload_work import UploadWorker, tidy_uploads
 from clickloop.tracking.judging import ClickJudge
 from clickloop.tracking.learning.path_learner import PathLearner
 from clickloop.tracking.marks.late_marks import LateMarks
@@ -46,7 +47,6 @@ from clickloop.tracking.retention import (
     sparing,
 )
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
-from clickloop.tracking.uploads import UploadWorker, tidy_uploads
 from clickloop.tracking.waiting import WaitingNotices, unknown_click_alarms
 from clickloop.web.api.context import ApiContext
 

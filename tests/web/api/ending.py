@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert, update
 
 from clickloop.store.ledger.schema.tables import attempts, postbacks
-from clickloop.tracking.bulk import run_next_batch
+from clickloop.tracking.jobs.bulk_work import run_next_batch
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from clickloop.tracking.exports import ExportWorker
+from clickloop.tracking.jobs.export_work import ExportWorker
 from clickloop.tracking.jobs.exports import ROWS_A_STEP, page_reader
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from clickloop.postback.delivery.receiver_queue import ReceiverCondition
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
 from clickloop.store.ledger.queue.receivers import save_condition
 from clickloop.store.ledger.schema.tables import bulk_jobs, postbacks
-from clickloop.tracking.bulk import run_next_batch
+from clickloop.tracking.jobs.bulk_work import run_next_batch
 from clickloop.tracking.resending import BATCH
 from tests.web.api.ending import converted, ended, work_off
 from tests.web.api.test_resends import bulk, resent, rows, stored_request

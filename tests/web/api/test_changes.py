@@ -13,7 +13,7 @@ from clickloop.postback.delivery.receiver_queue import ReceiverCondition
 from clickloop.saving.access import SignedIn, sign_in
 from clickloop.store.ledger.queue.receivers import save_condition
 from clickloop.store.ledger.schema.tables import postback_rules
-from clickloop.tracking.uploads import UploadWorker
+from clickloop.tracking.jobs.upload_work import UploadWorker
 from clickloop.web.api.rights import READING
 from tests.web.api.ending import converted, ended
 from tests.web.api.test_rights import WITHOUT_EFFECT, doors

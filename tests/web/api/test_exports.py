@@ -9,7 +9,7 @@ from clickloop.logs.log import LOGS
 from clickloop.people.user import Role
 from clickloop.store.ledger.jobs.exports import ExportNoun
 from clickloop.store.ledger.schema.tables import exports
-from clickloop.tracking.exports import delete_old_export_files
+from clickloop.tracking.jobs.export_work import delete_old_export_files
 from tests.web.api.ending import converted
 from tests.web.api.exporting import export_work, work_off
 

@@ -11,7 +11,7 @@ from clickloop.clock import iso_text
 from clickloop.postback.rule import PostbackRequest
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
 from clickloop.store.ledger.schema.tables import bulk_jobs, kept_answers, postbacks
-from clickloop.tracking.bulk import delete_expired_responses, run_next_batch
+from clickloop.tracking.jobs.bulk_work import delete_expired_responses, run_next_batch
 from clickloop.tracking.resending import BATCH, NotResentReason
 from tests.web.api.ending import converted, ended, work_off
 

@@ -12,8 +12,8 @@ import pytest
 from litestar.testing import TestClient
 
 from clickloop.store.upload_files import ArrivingFile, UploadFiles
+from clickloop.tracking.jobs.upload_work import UploadWorker, tidy_uploads
 from clickloop.tracking.notices import recheck_due
-from clickloop.tracking.uploads import UploadWorker, tidy_uploads
 from clickloop.web.api.application import create_api
 from tests.web.conftest import application
 

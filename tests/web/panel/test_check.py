@@ -36,6 +36,13 @@ def test_recent_clicks_without_an_external_id_are_counted(panel: "Panel") -> Non
     assert "1 100%" in panel.words(panel.get("/panel/check"))
 
 
+def test_a_mark_that_hits_many_clicks_leads_to_the_marks_of_the_campaign(panel: "Panel") -> None:
+    panel.instance.set_up()
+    for _ in range(100):
+        panel.instance.visit(marks="repeat")
+    assert "/panel/campaigns/1/marks" in panel.page("/panel/check").addresses
+
+
 def test_an_empty_instance_leads_to_the_first_campaign(panel: "Panel") -> None:
     assert "/panel/campaigns/new" in panel.get("/panel/check")
 

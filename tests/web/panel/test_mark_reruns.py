@@ -41,3 +41,7 @@ def test_the_panel_shows_progress_the_preview_and_what_can_be_done(panel: "Panel
 def test_the_panel_names_what_is_missing(panel: "Panel") -> None:
     page = panel.sent(PATH, {"days": "7"}, 422)
     assert page.errors["marks"] == ["Choose at least one mark."]
+
+
+def test_a_campaign_with_a_number_too_long_to_read_is_a_fault(panel: "Panel") -> None:
+    panel.sent(PATH, {"marks": "repeat", "campaign_id": "9" * 5_000}, 422)

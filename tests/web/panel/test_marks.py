@@ -59,6 +59,10 @@ def test_lists_are_chosen_by_name(panel: "Panel", instance: "Instance") -> None:
     assert instance.got("settings")["ip_lists"] == []
 
 
+def test_a_list_with_a_number_too_long_to_read_is_a_fault_of_the_field(panel: "Panel") -> None:
+    panel.sent(PATH, {"ip_lists": "9" * 5_000}, 422)
+
+
 def test_a_campaign_shows_what_the_instance_has_and_saves_what_differs(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     panel.done(PATH, {"threshold.frequent_ip": "100", "switch.datacenter": "off"})

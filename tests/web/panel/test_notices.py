@@ -7,7 +7,7 @@ import pytest
 from clickloop.conversion.notice import Channel, RawNotice, RefusalReason
 from clickloop.conversion.parameter_meaning import ParameterMeaning
 from clickloop.people.user import Role
-from clickloop.tracking.bulk import run_next_batch
+from clickloop.tracking.jobs.bulk_work import run_next_batch
 from clickloop.tracking.notices import take_notices
 from tests.web.panel.page import Page
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clickloop.people.user import Role
-from clickloop.tracking.bulk import run_next_batch
+from clickloop.tracking.jobs.bulk_work import run_next_batch
 from clickloop.web.panel.setup.record_difference import FieldDifference, differences
 from tests.web.conftest import PASSWORD
 

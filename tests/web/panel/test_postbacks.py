@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 from clickloop.people.user import Role
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
 from clickloop.store.ledger.schema.tables import attempts, changes_log, postbacks
-from clickloop.tracking.bulk import run_next_batch
+from clickloop.tracking.jobs.bulk_work import run_next_batch
 from clickloop.web.panel.frame.form import CSRF_FIELD
 from tests.web.panel.forms import forms_of
 

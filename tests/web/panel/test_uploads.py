@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from clickloop.clock import wall_clock
 from clickloop.people.user import Role
 from clickloop.saving.access import csrf_token
-from clickloop.tracking.uploads import UploadWorker
+from clickloop.tracking.jobs.upload_work import UploadWorker
 from tests.web.panel.page import Page
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from clickloop.diagnosis.check.chain import Chain, CheckedFlow
 from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlace
 from clickloop.diagnosis.check.flows import flow_place
 from clickloop.learning.sentences import GOALS
-from clickloop.learning.splits import LearningObstacle, Split, obstacle_of, splits_of
+from clickloop.learning.splits import LearningObstacle, Split, nothing_to_compare, obstacle_of, splits_of
 from clickloop.macro import Severity
 from clickloop.plural import pluralize
 from clickloop.setup.flow import Path
@@ -18,9 +18,10 @@ from clickloop.setup.learning import Goal, ItemKind
 MIN_VISITS = 100
 """With fewer visits that count, a path without conversions is only a note."""
 _REMEDIES = {
-    LearningObstacle.ONE_ITEM: "Add another landing or offer, or let the path go by its weights.",
+    LearningObstacle.ONE_ITEM: "Add another landing or offer, or switch learning off.",
+    LearningObstacle.ONE_LANDING: "Add another landing, or choose another goal.",
     LearningObstacle.NO_LANDINGS: "Choose another goal, or send the path's visitors to landings.",
-    LearningObstacle.NO_CHOICE: "Let the path go by its weights.",
+    LearningObstacle.NO_CHOICE: "Switch learning off.",
     LearningObstacle.WINDOW_TOO_SHORT: "Lengthen the window, or lower the age at which visits count.",
     LearningObstacle.NO_CONVERSIONS: (
         "Check that the network reports its conversions. With few of them lengthen the window, or learn towards conversions or "
@@ -48,8 +49,8 @@ def learning_set_up_findings(chain: Chain) -> Iterator[CheckFinding]:
     """Yield a finding for each path whose set-up leaves nothing to learn."""
     for flow, at, path in _learning_paths(chain):
         obstacle = obstacle_of(path)
-        if obstacle is None and not list(_splits(path, chain)):
-            obstacle = LearningObstacle.ONE_ITEM
+        if obstacle is None and path.learning is not None and not list(_splits(path, chain)):
+            obstacle = nothing_to_compare(path.learning)
         if obstacle is not None:
             yield _finding(Severity.WARNING, obstacle, path, flow_place(flow, at, chain), obstacle.sentence)
 

@@ -29,8 +29,8 @@ from clickloop.store.ledger.jobs.jobs import JobState
 from clickloop.store.ledger.logs.audit_entry import record_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.period import MAX_MOMENT_MS, period_of
-from clickloop.tracking.exports import ExportedPage, ExportPageReader
 from clickloop.tracking.jobs.context import JobContext
+from clickloop.tracking.jobs.export_work import ExportedPage, ExportPageReader
 
 NOUN = "exports"
 MAX_UNFINISHED = 10

@@ -23,8 +23,8 @@ from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.upload_files import ArrivingFile
 from clickloop.text import readable
 from clickloop.tracking.jobs.context import JobContext
-from clickloop.tracking.upload_results import LineResult, line_results, payout_totals
-from clickloop.tracking.uploads import UploadOptions, create_upload, create_upload_again
+from clickloop.tracking.jobs.upload_results import LineResult, line_results, payout_totals
+from clickloop.tracking.jobs.upload_work import UploadOptions, create_upload, create_upload_again
 
 NOUN = "conversions/uploads"
 MAX_LINES_EXAMINED = 200_000

@@ -16,6 +16,8 @@ from clickloop.store.disk_room import NoRoomError
 from clickloop.store.ledger.jobs.uploads import LineVerdict, Upload
 from clickloop.store.upload_files import UploadTooLargeError
 from clickloop.tracking.jobs import uploads
+from clickloop.tracking.jobs.upload_results import result_table
+from clickloop.tracking.jobs.upload_work import UploadOptions, layout_of
 from clickloop.tracking.jobs.uploads import (
     MAX_LINES_EXAMINED,
     NOUN,
@@ -25,8 +27,6 @@ from clickloop.tracking.jobs.uploads import (
     take_upload,
     upload_view,
 )
-from clickloop.tracking.upload_results import result_table
-from clickloop.tracking.uploads import UploadOptions, layout_of
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Cursor, Limit, RecordIdPath
 from clickloop.web.api.problem import AnyRequest, Problem, expect_found, problem_response

@@ -73,6 +73,8 @@ def editor_of(place: CheckPlaceView) -> str:
         return "/panel/settings"
     if place.kind is CheckPlaceKind.CAMPAIGN and place.field.startswith("flow."):
         return f"/panel/campaigns/{place.id}/flow#{place.field}"
+    if place.kind is CheckPlaceKind.CAMPAIGN and place.field == "marks":
+        return f"/panel/campaigns/{place.id}/marks"
     field = f"#{place.field}" if place.field else ""
     return f"/panel/{_PATHS[place.kind]}/{place.id}{field}"
 

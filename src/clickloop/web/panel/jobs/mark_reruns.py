@@ -19,7 +19,7 @@ from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.form import Form, FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
-from clickloop.web.panel.setup.setup_choices import choices
+from clickloop.web.panel.setup.setup_choices import choices, number_of
 
 PATH = "/panel/marks/reruns"
 ROWS_PER_PAGE = 20
@@ -81,11 +81,12 @@ def stop(viewer: CurrentViewer, context: Context, rerun_id: RecordIdPath) -> Pag
 def _order(form: Form, now_ms: int) -> dict[str, object]:
     """Return the request of the form, as JSON."""
     days, campaign_id = form.text("days"), form.text("campaign_id")
+    campaign = number_of(campaign_id)
     number = int(days) if days in {str(one) for one in DAYS} else DEFAULT_DAYS
     return {
         "since": iso_text(now_ms - number * DAY_MS),
         "marks": form.all("marks"),
-        "campaign_ids": [int(campaign_id) if campaign_id.isdecimal() else campaign_id] if campaign_id else [],
+        "campaign_ids": [campaign_id if campaign is None else campaign] if campaign_id else [],
     }
 
 

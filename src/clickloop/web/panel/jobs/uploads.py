@@ -12,8 +12,8 @@ from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.disk_room import NoRoomError
 from clickloop.store.ledger.jobs.uploads import LineVerdict
 from clickloop.store.upload_files import UploadTooLargeError
+from clickloop.tracking.jobs.upload_work import UploadOptions
 from clickloop.tracking.jobs.uploads import take_upload
-from clickloop.tracking.uploads import UploadOptions
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.jobs import uploads as api
 from clickloop.web.api.paging import Cursor, RecordIdPath

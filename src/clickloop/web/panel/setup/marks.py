@@ -27,7 +27,7 @@ from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.form import Form, FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
-from clickloop.web.panel.setup.setup_choices import choices
+from clickloop.web.panel.setup.setup_choices import choices, number_of
 
 PATH = "/panel/marks"
 _FIELDS = ("marks", "ip_lists", "useragent_lists")
@@ -66,7 +66,9 @@ def show(viewer: CurrentViewer, context: Context) -> PageResponse:
 def change(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
     view = settings.read_settings(context)
     chosen = [one for one in _chosen(form, ()) if one != _as_by_default(one)]
-    lists = [[int(one) if one.isdecimal() else one for one in form.all(field)] for field in _FIELDS[1:]]
+    lists = [
+        [one if (number := number_of(one)) is None else number for one in form.all(field)] for field in _FIELDS[1:]
+    ]
     edit = RecordEdit(settings.NOUN, settings.RECORD, view, _FIELDS, lambda: settings.read_settings(context))
     try:
         save_edit(

@@ -14,8 +14,8 @@ from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.notices import notices_of_ids
 from clickloop.store.upload_files import UploadFiles
 from clickloop.text import escape_bytes
+from clickloop.tracking.jobs.upload_work import LineFinding, layout_of, line_finding, unreadable_line
 from clickloop.tracking.notices import BATCH
-from clickloop.tracking.uploads import LineFinding, layout_of, line_finding, unreadable_line
 
 RESULT_COLUMNS = ("line", "verdict", "reason", "message", "flags", "conversion_id", "notice_id")
 _REFUSALS = {reason.value: reason for reason in RefusalReason}
