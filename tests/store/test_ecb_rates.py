@@ -9,7 +9,7 @@ from clickloop.report.rate_text import E12
 from clickloop.report.rates import RateTable, with_rates_beneath
 from clickloop.store.ecb_rates import ecb_rates
 
-FRIDAY = date(2025, 1, 3).toordinal() - date(1970, 1, 1).toordinal()  # a euro was 1.0299 dollars and 0.83018 pounds
+FRIDAY = date(2025, 1, 3).toordinal() - date(1970, 1, 1).toordinal()  # a euro was 1.0299 dollars and 0.82993 pounds
 
 
 def rate(into: str, currency: str, day: int = FRIDAY) -> int | None:
@@ -20,8 +20,8 @@ def rate(into: str, currency: str, day: int = FRIDAY) -> int | None:
     ("into", "currency", "value"),
     [
         ("USD", "EUR", 1_029_900_000_000),
-        ("EUR", "USD", 970_967_812_409),
-        ("USD", "GBP", 1_240_574_333_277),
+        ("EUR", "USD", 970_968_055_151),
+        ("USD", "GBP", 1_240_948_031_762),
         ("USD", "USD", E12),
         ("USD", "UAH", None),
         ("UAH", "USD", None),

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from clickloop.click.click import Click
-from clickloop.click.marked_click import MarkBatch, MarkChange
+from clickloop.click.marks.mark_correction import MarkBatch, MarkChange
 from clickloop.clock import DAY_MS, HOUR_MS
 from clickloop.report.cost.segment import (
     CostFilter,
