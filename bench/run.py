@@ -57,6 +57,15 @@ BENCHES = (
         "",
     ),
     Bench(
+        "questions",
+        "Twenty questions of buyers",
+        "a report over the API, 10 M clicks",
+        "p95 ≤ 200 ms",
+        "≤ 50 ms where roll-ups answer",
+        1_800,
+    ),
+    Bench("costs", "Entered cost", "an entry over a million clicks; its undo", "≤ 5 s each; reports equal"),
+    Bench(
         "waiting",
         "Clicks during a backlog",
         "p99 of the redirect while a million queued postbacks are delivered ÷ with none",

@@ -214,6 +214,13 @@ web.panel.frame.form_body web.panel.frame.durations web.panel.routing.flow_steps
 """
 """Modules with Python's ``re`` whose readers are above."""
 NO_STRANGERS = {
+    "report.column": "a figure's name of two digits at most, by a pattern of a fixed length",
+    "report.condition": "a user's text of at most 1,000 characters, split at one word",
+    "report.filter_input": "a user's filters of at most 1,300 characters, by patterns without repeats of repeats",
+    "report.query_input": "days of a fixed length",
+    "report.cost.span": "a user's days and times, by patterns of a fixed length",
+    "report.cost.table": "a user's headers, one class of characters, and hours of a fixed length",
+    "setup.cost_rule": "keys of statuses, at most 32 characters, one class of characters",
     "click.place": "codes in a base of the operator's, by patterns of a fixed length",
     "setup.condition": "values of the set-up, at most 1,000 characters, by patterns of a fixed length",
     "backup.archive": "names in an archive of the operator's, at most 100 characters, one class of characters",

@@ -4,7 +4,7 @@ import os
 
 import typer
 
-from clickloop.cli import backups, conversions, diagnosing, replaying, running
+from clickloop.cli import backups, conversions, diagnosing, replaying, reporting, running
 from clickloop.cli.conversions import import_app
 from clickloop.cli.geo import geo_app
 from clickloop.cli.rates import import_rates
@@ -27,6 +27,7 @@ for command in (
     running.serve,
     running.demo,
     conversions.convert,
+    reporting.report,
     diagnosing.trace,
     diagnosing.simulate,
     replaying.resend,

@@ -26,6 +26,7 @@ from clickloop.saving.access import delete_ended_sessions
 from clickloop.store.damage_log import report_damages
 from clickloop.store.journal.reader import JournalReader
 from clickloop.tracking.caps.watching import CapWatch
+from clickloop.tracking.costs.working import CostWorker
 from clickloop.tracking.damage_isolation import damaged_record_alarms
 from clickloop.tracking.jobs.bulk_work import delete_expired_responses, run_next_batch
 from clickloop.tracking.jobs.export_work import ExportWorker, delete_old_export_files
@@ -59,6 +60,7 @@ BACKTEST_LOOK_SECONDS = 0.5  # a user waits for it; a look is one query
 RERUN_LOOK_SECONDS = 0.5  # a user waits for it; a look is one query
 LATE_MARKS_SECONDS = 15.0  # they come minutes after the click anyway; each time is a commit
 EXPORT_LOOK_SECONDS = 0.2  # a user waits for it; a look is one query
+COST_LOOK_SECONDS = 0.5  # a user waits for it; a look is one query
 BULK_LOOK_SECONDS = 0.5  # jobs take minutes; a look is one query
 AUDIT_SECONDS = 10.0  # rare enough not to be noticed: a step reads a few thousand rows
 CAP_LOOK_SECONDS = 0.1  # a reached cap is to be in force within a second; without changes a look is two short queries
@@ -90,6 +92,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         (lambda: core.progress.settled_to, lambda: core.landing_clicks.progress.settled_to),
         wall_clock,
     )
+    cost_work = CostWorker(core.ledger, core.facts.costs, wall_clock)
     return [
         Worker("click processing", gate(_click_settling(core, clicks, visitors)), CLICK_LOOK_SECONDS),
         Worker("page event processing", gate(_page_event_settling(core, page_events)), PAGE_EVENT_LOOK_SECONDS),
@@ -99,6 +102,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         Worker("backtests", backtest_work.step, BACKTEST_LOOK_SECONDS, drains=False),
         Worker("reruns of marks", gate(mark_reruns.step), RERUN_LOOK_SECONDS, drains=False),
         Worker("late marks", gate(late_marks.step), LATE_MARKS_SECONDS, drains=False),
+        Worker("cost", cost_work.step, COST_LOOK_SECONDS, drains=False),
         Worker("bulk jobs", _bulk_jobs(core), BULK_LOOK_SECONDS, drains=False),
         Worker("self-audit", _self_audit(core), AUDIT_SECONDS),
         Worker("pause alarms", _pause_alarms(core), PAUSED_LOOK_SECONDS),

@@ -1,6 +1,6 @@
 """Run reports: sums from the facts; rates, statuses and names from the ledger. Read-only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -9,10 +9,22 @@ from sqlalchemy import Connection
 
 from clickloop.report.key_text import key_name, key_value
 from clickloop.report.measure import Sums
-from clickloop.report.query import Dimension, ExchangeRate, GroupKey, Report, ReportQuery
+from clickloop.report.query import (
+    Dimension,
+    ExchangeRate,
+    Grouping,
+    GroupKey,
+    OfferApproval,
+    Report,
+    ReportQuery,
+)
+from clickloop.report.query_input import ReportPeriod, ReportRequest, query_of
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.setup.rates import rates_into
-from clickloop.store.ledger.setup.report_names import record_names, status_names
+from clickloop.store.ledger.setup.report_names import LedgerNames, record_names, status_names
+from clickloop.tracking.converting import rates_of_period
+
+ROWS_PER_PAGE = 10_000
+"""Rows that are in memory at once when all are wanted."""
 
 
 class ReportSource(Protocol):
@@ -36,6 +48,8 @@ class NamedReportRow(msgspec.Struct, frozen=True):
 
     headings: tuple[ReportHeading, ...]
     sums: Sums
+    before: Sums | None = None
+    """Sums of the period that is compared with."""
 
 
 class NamedReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,13 +61,33 @@ class NamedReport(msgspec.Struct, frozen=True, kw_only=True):
     totals: NamedReportRow
     statuses: Mapping[str, str]
     """Status names by key, in the user's order; empty unless each status is counted."""
+    approvals: tuple[OfferApproval, ...] = ()
+    """What expected figures are based on."""
+
+
+def read_query(ledger: Ledger, request: ReportRequest, bounds: ReportPeriod, currency: str) -> ReportQuery:
+    """Return the query of a request, with the names in it looked up. Raise InvalidInputError."""
+    with ledger.read() as tx:
+        return query_of(request, bounds, currency, LedgerNames(tx))
+
+
+def all_pages(
+    ledger: Ledger, facts: ReportSource, query: ReportQuery, rows_per_page: int = ROWS_PER_PAGE
+) -> Iterator[NamedReport]:
+    """Yield the report page by page until all rows are there, at least once. Each page is as of its own moment."""
+    offset, count = 0, 1
+    while offset < count:
+        page = run_report(ledger, facts, msgspec.structs.replace(query, limit=rows_per_page, offset=offset))
+        yield page
+        offset, count = offset + rows_per_page, page.group_count
 
 
 def run_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each_status: bool = True) -> NamedReport:
     """Run a query. With ``each_status`` also count the conversions of each status."""
     with ledger.read() as tx:
         statuses = status_names(tx) if each_status else {}
-        rates = rates_into(tx, query.currency)
+        first_at = min(query.from_at, query.compared.from_at) if query.compared else query.from_at
+        rates = rates_of_period(tx, query.currency, first_at, query.until_at)
     query = msgspec.structs.replace(query, statuses=tuple(statuses))
     report = facts.report(query, rates)
     with ledger.read() as tx:
@@ -66,6 +100,7 @@ def run_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each_
                 for place, (dimension, key) in enumerate(zip(query.group_by, group.keys, strict=True))
             ),
             group.sums,
+            group.before,
         )
         for group in report.groups
     )
@@ -73,17 +108,18 @@ def run_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each_
         query=query,
         rows=rows,
         group_count=report.group_count,
-        totals=NamedReportRow((), report.totals),
+        totals=NamedReportRow((), report.totals, report.totals_before),
         statuses=statuses,
+        approvals=report.approvals,
     )
 
 
 def _names(
-    tx: Connection, place: int, report: Report, dimension: Dimension, statuses: Mapping[str, str]
+    tx: Connection, place: int, report: Report, dimension: Grouping, statuses: Mapping[str, str]
 ) -> dict[GroupKey, str]:
     if dimension is Dimension.STATUS:
         return dict(statuses.items())
-    if not dimension.is_number:
+    if not isinstance(dimension, Dimension) or not dimension.is_number:
         return {}
     numbers = sorted({key for group in report.groups if isinstance(key := group.keys[place], int)})
     found: dict[GroupKey, str] = {}

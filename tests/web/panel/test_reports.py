@@ -136,10 +136,10 @@ def test_what_a_visitor_wrote_is_text(instance: "Instance", panel: "Panel") -> N
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("group_by=nonsense", "unknown period or grouping"),
-        ("period=century", "unknown period or grouping"),
+        ("group_by=nonsense", "no dimension or parameter “nonsense”"),
+        ("period=century", "unknown period"),
         ("filter=nonsense", "such as country:DE"),
-        ("filter=campaign:x", "Enter a number after campaign:"),
+        ("filter=campaign:x", "none is called “x”"),
         ("from=x", "such as 2026-03-01"),
         ("from=2026-03-02&to=2026-03-01", "before the first"),
         ("sort=nonsense", "Prefix it with - for descending order"),

@@ -13,6 +13,7 @@ from clickloop.report.click_rows import ConversionSum
 from clickloop.report.evidence import ClickEvidence, LandingEvidence
 from clickloop.report.page_event_fact import PageEventFact
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
+from clickloop.store.facts.cost_facts import CostFacts, CostReader
 from clickloop.store.facts.judgements import NO_JUDGEMENTS, Judgements, SeenVisitor
 from clickloop.store.facts.learning_facts import LearningFacts
 from clickloop.store.facts.mark_facts import MarkFacts, MarkReader
@@ -94,6 +95,11 @@ class FactsReader(Protocol):
         """Return the marks of its clicks."""
         ...
 
+    @property
+    def costs(self) -> CostReader:
+        """Return the cost that was entered."""
+        ...
+
     def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
         """Return the clicks with these ids, by id; unknown ids are absent."""
         ...
@@ -168,6 +174,11 @@ class FactsStore(FactsReader, Protocol):
     @property
     def marks(self) -> MarkFacts:
         """Return the marks of its clicks."""
+        ...
+
+    @property
+    def costs(self) -> CostFacts:
+        """Return the cost that was entered."""
         ...
 
     def load_clicks(self, segments: Sequence[SegmentContents], judgements: Judgements = NO_JUDGEMENTS) -> int:

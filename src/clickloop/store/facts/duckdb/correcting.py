@@ -10,18 +10,26 @@ from clickloop.setup.mark import marks_of, marks_text
 from clickloop.store.facts.duckdb.columns import ALL_COLUMNS, quoted
 from clickloop.store.facts.duckdb.corrected import CORRECTED, CORRECTED_MARKS
 
-_ADDED_UP = frozenset(
+ADDED_UP = frozenset(
     {
         *("clicks", "cost_micros", "conversions", "revenue_micros", "pending_micros", "rejected_micros"),
-        *("landing_views", "landing_clicks", "offer_visits", "events", "event_micros"),
+        *(
+            "landing_views",
+            "landing_clicks",
+            "offer_visits",
+            "events",
+            "event_micros",
+            "entry_micros",
+            "beneath_micros",
+        ),
     }
 )
-_LEFT_OUT = frozenset(
+LEFT_OUT = frozenset(
     {
         # Long or found by, and nothing that reports group by.
-        *("click_id", "external_id", "target", "ip", "useragent", "referrer", "draw", "failed_conditions", "hops"),
+        *("click_id", "external_id", "target", "ip", "useragent", "draw", "failed_conditions", "hops"),
         *("query", "seen", "routing_state", "flags", "conversion_id", "txid", "event_id", "found_by", "recorded_at"),
-        *("loaded_ms", "cost_entry_id"),
+        "loaded_ms",
     }
 )
 _OWN = {
@@ -30,7 +38,7 @@ _OWN = {
     "marks": "nullif(CASE WHEN sign < 0 THEN marks_before ELSE marks_after END, '')",
     "correction": "sign",
 }
-_COPIED = [column.name for column in ALL_COLUMNS if column.name not in _LEFT_OUT]
+_COPIED = [column.name for column in ALL_COLUMNS if column.name not in LEFT_OUT]
 _CHANGED = (
     "(SELECT unnest($ids::VARCHAR[]) AS changed_id, unnest($before::VARCHAR[]) AS marks_before, "
     "unnest($after::VARCHAR[]) AS marks_after)"
@@ -40,7 +48,7 @@ _CHANGED = (
 def _insert(key: str) -> str:
     """Return the INSERT of two rows for each row that belongs to a changed click by a column."""
     values = [
-        _OWN.get(name) or (f"sign * {quoted(name)}" if name in _ADDED_UP else f"facts.{quoted(name)}")
+        _OWN.get(name) or (f"sign * {quoted(name)}" if name in ADDED_UP else f"facts.{quoted(name)}")
         for name in _COPIED
     ]
     return (

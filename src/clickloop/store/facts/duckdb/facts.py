@@ -30,6 +30,8 @@ from clickloop.store.facts.duckdb.connections import DatabaseConnections
 from clickloop.store.facts.duckdb.conversions import load_lines
 from clickloop.store.facts.duckdb.corrected import CORRECTED, CORRECTED_MARKS
 from clickloop.store.facts.duckdb.correcting import forget_deleted
+from clickloop.store.facts.duckdb.cost_facts import DuckDbCostFacts
+from clickloop.store.facts.duckdb.cost_rows import forget_deleted as forget_deleted_shares
 from clickloop.store.facts.duckdb.few_files import few_files
 from clickloop.store.facts.duckdb.inserting_clicks import MAX_CLICK_LINE_BYTES, insert_clicks
 from clickloop.store.facts.duckdb.learning_facts import DuckDbLearningFacts
@@ -83,6 +85,8 @@ class DuckDbFacts(DatabaseConnections):
         self._known = {row[0] for row in self._writer.execute("SELECT segment FROM loaded_segments").fetchall()}
         self.marks = DuckDbMarkFacts(self._reading_plainly, self._writing_plainly)
         """The marks of clicks."""
+        self.costs = DuckDbCostFacts(self._reading_plainly, self._writing_plainly)
+        """The cost that was entered."""
 
     @classmethod
     def open(cls, path: Path, memory_limit_mb: int = MEMORY_LIMIT_MB, threads: int = 1) -> Self:
@@ -277,6 +281,7 @@ class DuckDbFacts(DatabaseConnections):
                     "DELETE FROM facts WHERE status_key IS NULL AND click_at < $until_at", {"until_at": until_at}
                 ).fetchone()
                 forget_deleted(writer, base32_time(until_at))
+                forget_deleted_shares(writer, base32_time(until_at))
             return int(deleted[0]) if deleted else 0
 
     def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:

@@ -26,6 +26,22 @@ _COLUMNS = {
     "mark_batches": {"job_id", "batch", "last_click_id", "judged", "changed"},
     "mark_changes": {"job_id", "batch", "click_id", "marks_before", "marks_after", "corrected_at"},
     "late_marks": {"judged_to"},
+    "cost_shares": {"rank", "place", "click_id", "micros"},
+    "cost_spreads": {
+        *(
+            "rank",
+            "entry_id",
+            "currency",
+            "micros",
+            "covered",
+            "shared",
+            "active",
+            "source_id",
+            "campaign_id",
+            "from_at",
+        ),
+        *("until_at", "clean_only", "seen", "seen_clean"),
+    },
 }
 _SYSTEM_FAULTS = {
     "no space left": errno.ENOSPC,
@@ -97,6 +113,7 @@ def _create_tables(database: duckdb.DuckDBPyConnection) -> None:
         "first_look_at BIGINT NOT NULL, line VARCHAR NOT NULL)"
     )
     _create_mark_tables(database)
+    _create_cost_tables(database)
     database.execute(CREATE_SEEN)
     database.execute("COMMIT")
 
@@ -118,6 +135,20 @@ def _create_mark_tables(database: duckdb.DuckDBPyConnection) -> None:
     # The marks in a file of an older version stay as they are until a rerun.
     database.execute(
         "INSERT INTO late_marks SELECT coalesce(max(fact_at), 0) FROM facts HAVING NOT EXISTS (FROM late_marks)"
+    )
+
+
+def _create_cost_tables(database: duckdb.DuckDBPyConnection) -> None:
+    """Create the tables of entered cost: each click's shares, in the order in which they take effect, and what was spread."""
+    database.execute(
+        "CREATE TABLE IF NOT EXISTS cost_shares (rank BIGINT NOT NULL, place BIGINT NOT NULL, click_id VARCHAR NOT NULL, "
+        "micros BIGINT NOT NULL)"
+    )
+    database.execute(
+        "CREATE TABLE IF NOT EXISTS cost_spreads (rank BIGINT NOT NULL, entry_id BIGINT NOT NULL, currency VARCHAR NOT NULL, "
+        "micros BIGINT NOT NULL, covered BIGINT NOT NULL, shared BIGINT NOT NULL, active BIGINT NOT NULL, "
+        "source_id BIGINT NOT NULL, campaign_id BIGINT NOT NULL, from_at BIGINT NOT NULL, until_at BIGINT NOT NULL, "
+        "clean_only BOOLEAN NOT NULL, seen BIGINT NOT NULL, seen_clean BIGINT NOT NULL)"
     )
 
 

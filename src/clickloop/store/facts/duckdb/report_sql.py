@@ -1,88 +1,158 @@
 """The SQL of a report: one GROUP BY over the facts' rows, in layers, so that each row is read once.
 
-1. ``pieces``: clicks, conversions and page events, each summed by the columns of the groups; with several currencies also by
-   currency, and by the UTC day of money to convert.
-2. ``priced``: each piece with the rate of its day.
+1. ``pieces``: clicks, conversions, page events and entered cost, each summed by the columns of the groups; money also by currency
+   and by the UTC day to convert it.
+2. ``priced``: each piece with the rate of its day, and pending payouts with the approval rate of their offer.
 3. ``grouped``: the groups. Money is exact here: micros × 10¹² fit into 128 bits.
-4. The totals, then the requested page of groups in order.
+4. ``sided``: the groups beside those of the period that is compared with; ``shown``: those that meet the conditions, with
+   what they are ordered by.
+5. The totals, then the requested page of groups in order.
 
 Measured to be fast: group by plain columns and combine them afterwards; test only columns for NULL that compress well.
 """
 
 from collections.abc import Sequence
-from zoneinfo import ZoneInfo
 
 import msgspec
 
-from clickloop.clock import DAY_MS, HOUR_MS
-from clickloop.report.measure import Measure
-from clickloop.report.period import offsets_of
-from clickloop.report.query import ANY_MARK, WITH_MARK, Dimension, DimensionFilter, ReportQuery
+from clickloop.clock import DAY_MS
+from clickloop.report.column import EventFigure, NamedFigure, StatusFigure, figures_of
+from clickloop.report.measure import Measure, Unit
+from clickloop.report.query import ReportQuery
 from clickloop.report.rate_text import E12
+from clickloop.store.facts.duckdb.dimension_sql import DELAY, Parameters, Span, columns_of, filter_sql, key_of
+from clickloop.store.facts.duckdb.order_sql import shown_sql
 
-MONEY = ("cost_micros", "revenue_micros", "pending_micros", "rejected_micros")
-CLICK_COUNTS = ("clicks", "unique_clicks", "clicks_recorded", "clean_clicks", "landing_visits")
-PAGE_EVENT_COUNTS = ("landing_views", "landing_clicks", "events")
-CONVERSION_COUNTS = ("confirmed", "pending", "rejected")
-COUNTS = (*CLICK_COUNTS, *PAGE_EVENT_COUNTS, "offer_visits", *CONVERSION_COUNTS)
-
-_PAIRS = {
-    Dimension.OS_VERSION: ("os", "os_version"),
-    Dimension.BROWSER_VERSION: ("browser", "browser_version"),
-    Dimension.MODEL: ("brand", "model"),
-}
-"""Columns that identify a version or model. Versions alone would merge Android 14 with iOS 14."""
-
-
-_OTHERWISE_NAMED = {Dimension.STATUS: "status_key", Dimension.MARK: "marks"}
-
-
-class Span(msgspec.Struct, frozen=True):
-    """The part of the requested period that has facts, and the time zone of days and hours."""
-
-    from_at: int
-    until_at: int
-    zone: ZoneInfo
-    has_marks: bool = True
-    """Whether any click has marks."""
-    has_landings: bool = True
-    """Whether any click was sent to a landing. Figures that would all be alike are not worth reading a column for."""
-    has_corrections: bool = True
-    """Whether the marks of any click were corrected."""
+MONEY = ("cost_micros", "revenue_micros", "pending_micros", "rejected_micros", "expected_micros")
+COUNTS = (
+    *(
+        "clicks",
+        "unique_clicks",
+        "clicks_recorded",
+        "clean_clicks",
+        "landing_visits",
+        "landing_views",
+        "landing_clicks",
+    ),
+    *("events", "offer_visits", "confirmed", "pending", "rejected"),
+)
+DELAY_SUM = "delay_p50_seconds"
+BEFORE = "before_"
+_MICROS = 1_000_000
+_SUMS_OF_MONEY = MONEY[:4]
 
 
 class Statement(msgspec.Struct, frozen=True):
     """An SQL statement with its parameters."""
 
     text: str
-    parameters: dict[str, object]
+    parameters: Parameters
 
 
-def report_statement(query: ReportQuery, span: Span, *, several_currencies: bool) -> Statement:
-    """Return the statement of a report. Without ``several_currencies`` all money is in the query's currency."""
-    parameters: dict[str, object] = {
-        "from_at": span.from_at,
-        "until_at": span.until_at,
-        "limit": query.limit,
-        "offset": query.offset,
-    }
-    statuses = [f"status_{number}" for number in range(len(query.statuses))]
-    parameters |= dict(zip(statuses, query.statuses, strict=True))
+class WantedSums(msgspec.Struct, frozen=True, kw_only=True):
+    """The sums that a report needs, as columns."""
+
+    counts: tuple[str, ...]
+    money: tuple[str, ...]
+    """In micros. Until the sides are joined: times 10¹²."""
+    statuses: tuple[str, ...]
+    events: tuple[int, ...]
+    has_delay: bool
+    rounded: tuple[str, ...] = ()
+    """The columns of money that conditions or the order need in micros."""
+    has_unpriced: bool = True
+    """Whether there may be money in a currency without a rate."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return all columns of groups but the median delay."""
+        return (*self.whole, *self.micros)
+
+    @property
+    def whole(self) -> tuple[str, ...]:
+        """Return the columns that are not money."""
+        counted = (f"status_{number}" for number in range(len(self.statuses)))
+        return (*self.counts, *counted, *(f"event_{number}" for number in self.events))
+
+    @property
+    def in_pieces(self) -> tuple[str, ...]:
+        """Return the columns of pieces: expected revenue is made from pending payouts."""
+        return tuple(dict.fromkeys(name.replace("expected_micros", "pending_micros") for name in self.names))
+
+    @property
+    def micros(self) -> tuple[str, ...]:
+        """Return the columns of money."""
+        return (*self.money, *(f"payouts_{number}" for number in range(len(self.statuses))))
+
+    def columns(self) -> dict[str, str]:
+        """Return the column of each figure of statuses and events, by key."""
+        found = {EventFigure(number).key: f"event_{number}" for number in self.events}
+        for number, status in enumerate(self.statuses):
+            found[StatusFigure(status, Unit.COUNT).key] = f"status_{number}"
+            found[StatusFigure(status, Unit.MONEY).key] = f"payouts_{number}"
+        return found
+
+
+def all_figures(query: ReportQuery) -> tuple[NamedFigure, ...]:
+    """Return the figures that a query needs: for its columns, conditions and order."""
+    columns = figures_of(query.columns)
+    more = figures_of([*query.conditions, *([query.sort] if query.sort is not None else [])])
+    return (*columns, *more)
+
+
+def wanted_of(query: ReportQuery) -> WantedSums:
+    """Return the sums that a query needs."""
+    figures = all_figures(query)
+    names = {name for figure in figures if isinstance(figure, Measure) for name in figure.sums}
+    deciding = figures_of([*query.conditions, *([query.sort] if query.sort is not None else [])])
+    decided = {name for figure in deciding if isinstance(figure, Measure) for name in figure.sums}
+    statuses = dict.fromkeys(query.statuses)
+    statuses |= dict.fromkeys(figure.status for figure in figures if isinstance(figure, StatusFigure))
+    events = sorted({figure.number for figure in figures if isinstance(figure, EventFigure)})
+    return WantedSums(
+        counts=tuple(name for name in COUNTS if name in names),
+        money=tuple(name for name in MONEY if name in names),
+        statuses=tuple(statuses),
+        events=tuple(events),
+        has_delay=DELAY_SUM in names,
+        rounded=(
+            *(name for name in MONEY if name in decided),
+            *(f"payouts_{number}" for number, key in enumerate(statuses) if StatusFigure(key, Unit.MONEY) in deciding),
+        ),
+    )
+
+
+def report_statement(
+    query: ReportQuery, now: Span, before: Span | None, wanted: WantedSums, *, several_currencies: bool
+) -> Statement:
+    """Return the statement of a report. Without ``several_currencies`` all money is in the query's currency.
+
+    ``before``: the period that is compared with.
+    """
+    parameters: Parameters = {"limit": query.limit, "offset": query.offset}
+    parameters |= {f"status_{number}": key for number, key in enumerate(wanted.statuses)}
     if several_currencies:
         parameters["currency"] = query.currency
-    columns = [_columns_of(dimension, span) for dimension in query.group_by]
-    named = [(f"key_{place}_{part}", sql) for place, parts in enumerate(columns) for part, sql in enumerate(parts)]
-    pieces = _pieces(query, span, named, statuses, parameters, several_currencies)
-    keys = [_key_of(place, dimension) for place, dimension in enumerate(query.group_by)]
-    grouped = _grouped_priced(keys, statuses) if several_currencies else _grouped(keys, statuses)
-    sums = ", ".join(f"sum({name}) AS {name}" for name in (*COUNTS, *statuses, *MONEY))
-    no_keys = "".join(f"NULL AS key_{place}, " for place in range(len(keys)))
+    layers = [_RATES] if several_currencies else []
+    for span in (now, *([before] if before else ())):
+        layers += _side(query, span, wanted, parameters, several_currencies)
+    keys = [f"key_{place}" for place in range(len(query.group_by))]
+    layers.append(f"sided AS ({_sided(keys, wanted, has_before=before is not None)})")
+    layers.append(f"shown AS MATERIALIZED ({shown_sql(query, wanted.columns(), has_before=before is not None)})")
+    no_keys = "".join(f"NULL AS {key}, " for key in keys)
+    sides = ["", *([BEFORE] if before else [])]
+    sums = [
+        *(f"sum({side}{name}) AS {side}{name}" for side in sides for name in wanted.whole),
+        *(f"sum({side}exact_{name}) AS {side}exact_{name}" for side in sides for name in wanted.micros),
+        *(f"flatten(list({side}others)) AS {side}others" for side in sides),
+        *(f"({_total_delay(keys, side)}) AS {side}{DELAY_SUM}" for side in sides if wanted.has_delay),
+    ]
     text = f"""
-    WITH pieces AS ({pieces}), {_RATES if several_currencies else ""}grouped AS MATERIALIZED ({grouped})
-    SELECT 0 AS place, {no_keys}{sums}, flatten(list(others)) AS others, count(*) AS group_count FROM grouped
+    WITH {", ".join(layers)}
+    SELECT 0 AS place, {no_keys}{", ".join(sums)}, count(*) AS group_count FROM shown
     UNION ALL BY NAME
-    SELECT * FROM (SELECT row_number() OVER (ORDER BY {_order(query)}) AS place, * FROM grouped)
-    WHERE place > $offset AND place <= $offset + $limit ORDER BY place
+    SELECT 1 AS place, * FROM (SELECT * FROM shown ORDER BY {_order(query, keys)} LIMIT $limit OFFSET $offset)
+    ORDER BY place, {_order(query, keys)}
     """  # noqa: S608 – names are ours, values are bound
     return Statement(text, parameters)
 
@@ -91,180 +161,227 @@ _RATES = """
     rates AS (
         SELECT unnest($rate_currencies::VARCHAR[]) AS currency, unnest($rate_days::BIGINT[]) AS day,
                unnest($rate_values::BIGINT[]) AS rate_e12
-    ), priced AS (
-        SELECT pieces.*, CASE WHEN pieces.currency = $currency THEN 1000000000000 ELSE rate_e12 END AS rate
-        FROM pieces ASOF LEFT JOIN rates ON pieces.currency = rates.currency AND pieces.day >= rates.day
-    ), """
+    )"""
 
 
-def _pieces(
-    query: ReportQuery,
-    span: Span,
-    named: Sequence[tuple[str, str]],
-    statuses: Sequence[str],
-    parameters: dict[str, object],
-    several_currencies: bool,
-) -> str:
+def _side(query: ReportQuery, span: Span, wanted: WantedSums, parameters: Parameters, several: bool) -> list[str]:
+    """Return the layers of a period up to its groups."""
+    keys = [key_of(place, grouping) for place, grouping in enumerate(query.group_by)]
+    layers = [
+        f"pieces{span.name} AS ({_pieces(query, span, wanted, parameters, several)})",
+        f"priced{span.name} AS ({_priced(span, several)})",
+        f"grouped{span.name} AS MATERIALIZED ({_grouped(keys, span, wanted, several)})",
+    ]
+    if wanted.has_delay:
+        layers.append(f"delays{span.name} AS MATERIALIZED ({_delays(query, span, keys, parameters)})")
+        layers.append(f"medians{span.name} AS ({_medians(len(keys), span)})")
+    return layers
+
+
+def _conditions(query: ReportQuery, span: Span, parameters: Parameters) -> tuple[list[str], list[str]]:
+    """Return the conditions of all rows, and the further ones of conversions."""
+    for_all, for_conversions = [span.period], ["status_key IS NOT NULL"]
+    for filter_ in query.filters:
+        condition = filter_sql(filter_, span, parameters)
+        (for_conversions if filter_.dimension.is_of_conversions else for_all).append(condition)
+    return for_all, for_conversions
+
+
+def _named_keys(query: ReportQuery, span: Span) -> list[tuple[str, str]]:
+    columns = [columns_of(grouping, span) for grouping in query.group_by]
+    return [(f"key_{place}_{part}", sql) for place, parts in enumerate(columns) for part, sql in enumerate(parts)]
+
+
+def _pieces(query: ReportQuery, span: Span, wanted: WantedSums, parameters: Parameters, several: bool) -> str:
     """Return the first layer, and add the values of filters to the parameters."""
-    for_all = ["fact_at >= $from_at", "fact_at < $until_at"]
-    for_conversions = ["status_key IS NOT NULL"]
-    for place, filter_ in enumerate(query.filters):
-        condition = _filter(f"filter_{place}", filter_, span, parameters)
-        (for_conversions if filter_.dimension is Dimension.STATUS else for_all).append(condition)
-    for_clicks = ["clicks IS NOT NULL", "screening IS DISTINCT FROM 'test'"]
-    for_page_events = ["landing_views IS NOT NULL"]
-    if Dimension.STATUS in query.group_by:
-        for_clicks = for_page_events = ["false"]
-    currency = [("currency", "currency"), ("day", _DAY_OF_PIECE)] if several_currencies else []
-    grouping = [*named, *currency]
-    keys = "".join(f"{sql} AS {name}, " for name, sql in grouping)
-    by = f"GROUP BY {', '.join(str(place) for place in range(1, len(grouping) + 1))}" if grouping else ""
+    for_all, for_conversions = _conditions(query, span, parameters)
+    named = _named_keys(query, span)
+    money = [("currency", "currency"), ("day", _DAY_OF_PIECE)] if several else []
     # Without money: any rate will do, and no further groups by currency and day.
-    no_currency = [("currency", "$currency"), ("day", "0")] if several_currencies else []
-    clean = "sum(clicks) FILTER (marks IS NULL)" if span.has_marks else "sum(clicks)"
-    recorded = "sum(coalesce(correction, 1))" if span.has_corrections else "count(*)"
-    landing_visits = "sum(clicks) FILTER (landing_id IS NOT NULL)" if span.has_landings else "0"
-    page_event_keys = "".join(f"{sql} AS {name}, " for name, sql in [*named, *no_currency])
-    return f"""
-        SELECT {keys}sum(clicks) AS clicks, sum(clicks) FILTER ("unique") AS unique_clicks, {recorded} AS clicks_recorded,
-               {clean} AS clean_clicks, {landing_visits} AS landing_visits,
-               sum(clicks) FILTER (offer_id IS NOT NULL) AS offer_visits, sum(cost_micros) AS cost_micros
-        FROM facts WHERE {" AND ".join([*for_all, *for_clicks])} {by}
-        UNION ALL BY NAME
-        SELECT {keys}{_conversion_sums(statuses)}
-        FROM facts WHERE {" AND ".join([*for_all, *for_conversions])} {by}
-        UNION ALL BY NAME
-        SELECT {page_event_keys}sum(landing_views) AS landing_views, sum(landing_clicks) AS landing_clicks,
-               sum(offer_visits) AS offer_visits, sum(events) AS events
-        FROM facts WHERE {" AND ".join([*for_all, *for_page_events])} {by}
-    """  # noqa: S608 – names are ours, values are bound
+    no_money = [("currency", "$currency"), ("day", "0")] if several else []
+    table, approval = "facts", []
+    if "expected_micros" in wanted.money:
+        table, approval = _WITH_APPROVALS, [("approval", "coalesce(approval_rate, 0)")]
+    # Each sum has a column, whatever the other parts have.
+    sums = dict.fromkeys(wanted.in_pieces, "NULL::BIGINT") | _conversion_sums(wanted)
+    parts = [_part(table, [*named, *money, *approval], sums, [*for_all, *for_conversions])]
+    if not any(grouping.is_of_conversions for grouping in query.group_by):
+        clicks = [*for_all, "clicks IS NOT NULL", "screening IS DISTINCT FROM 'test'"]
+        parts.append(_part("facts", [*named, *money], _click_sums(span, wanted), clicks))
+        events = [*for_all, "landing_views IS NOT NULL"]
+        parts.append(_part("facts", [*named, *no_money], _page_event_sums(wanted), events))
+        if span.has_cost_rows and "cost_micros" in wanted.money:
+            cost = [*for_all, "cost_entry_id IS NOT NULL", "clicks IS NULL"]
+            parts.append(_part("facts", [*named, *money], _COST_SUMS, cost))
+    return " UNION ALL BY NAME ".join(parts)
 
 
 _DAY_OF_PIECE = f"CASE WHEN currency = $currency THEN 0 ELSE fact_at // {DAY_MS} END"
+_WITH_APPROVALS = (
+    "facts LEFT JOIN (SELECT unnest($approval_offers::BIGINT[]) AS approved_id, unnest($approval_rates::BIGINT[]) AS approval_rate) "
+    "ON coalesce(offer_id, 0) = approved_id"
+)
+# Cost is in the group of its click or conversion; of a group without either nothing is left to show.
+_COST_SUMS = {"cost_micros": "sum(cost_micros)", "alive": "0"}
 
 
-def _conversion_sums(statuses: Sequence[str]) -> str:
-    sums = [f"sum(conversions) FILTER (counts_as = '{name}') AS {name}" for name in CONVERSION_COUNTS]
-    sums += [f"sum(conversions) FILTER (status_key = ${name}) AS {name}" for name in statuses]
-    sums += [f"sum({name}) AS {name}" for name in MONEY[1:]]
-    return ", ".join(sums)
+def _part(table: str, grouping: Sequence[tuple[str, str]], sums: dict[str, str], conditions: Sequence[str]) -> str:
+    selected = [f"{sql} AS {name}" for name, sql in (*grouping, *sums.items())]
+    by = f"GROUP BY {', '.join(str(place) for place in range(1, len(grouping) + 1))}" if grouping else ""
+    return f"SELECT {', '.join(selected)} FROM {table} WHERE {' AND '.join(conditions)} {by}"  # noqa: S608 – names are ours, values are bound
 
 
-def _grouped(keys: Sequence[str], statuses: Sequence[str]) -> str:
-    """Return the groups of pieces in a single currency."""
-    counts = _sums((*COUNTS, *statuses))
-    money = ", ".join(f"coalesce(sum({name}), 0)::HUGEINT * {E12} AS {name}" for name in MONEY)
+def _click_sums(span: Span, wanted: WantedSums) -> dict[str, str]:
+    recorded = "sum(coalesce(correction, 1))" if span.has_corrections else "count(*)"
+    sums = {
+        "clicks": "sum(clicks)",
+        "unique_clicks": 'sum(clicks) FILTER ("unique")',
+        "clicks_recorded": recorded,
+        "clean_clicks": "sum(clicks) FILTER (marks IS NULL)" if span.has_marks else "sum(clicks)",
+        "landing_visits": "sum(clicks) FILTER (landing_id IS NOT NULL)" if span.has_landings else "0",
+        "offer_visits": "sum(clicks) FILTER (offer_id IS NOT NULL)",
+        "cost_micros": "sum(cost_micros)",
+    }
+    return {name: sql for name, sql in sums.items() if name in wanted.names} | {"alive": recorded}
+
+
+def _conversion_sums(wanted: WantedSums) -> dict[str, str]:
+    sums = {name: f"sum(conversions) FILTER (counts_as = '{name}')" for name in ("confirmed", "pending", "rejected")}
+    sums |= {name: f"sum({name})" for name in ("revenue_micros", "pending_micros", "rejected_micros")}
+    found = {name: sql for name, sql in sums.items() if name in wanted.in_pieces}
+    payouts = "sum(revenue_micros + pending_micros + rejected_micros)"
+    for number in range(len(wanted.statuses)):
+        found[f"status_{number}"] = f"sum(conversions) FILTER (status_key = $status_{number})"
+        found[f"payouts_{number}"] = f"{payouts} FILTER (status_key = $status_{number})"
+    # A conversion that was taken back leaves nothing.
+    return found | {"alive": "sum(conversions)"}
+
+
+def _page_event_sums(wanted: WantedSums) -> dict[str, str]:
+    names = ("landing_views", "landing_clicks", "offer_visits", "events")
+    sums = {name: f"sum({name})" for name in names if name in wanted.names}
+    for number in wanted.events:
+        sums[f"event_{number}"] = f"sum(event_micros) FILTER (event_number = {number} AND events <> 0)"
+    return sums | {"alive": " + ".join(f"coalesce(sum({name}), 0)" for name in names)}
+
+
+def _priced(span: Span, several: bool) -> str:
+    if not several:
+        return f"SELECT *, {E12} AS rate FROM pieces{span.name}"  # noqa: S608 – names are ours
+    pieces = f"pieces{span.name}"
     return (
-        f"SELECT {_selected(keys)}{counts}, {money}, NULL::STRUCT(currency VARCHAR)[] AS others FROM pieces {_by(keys)} "  # noqa: S608
-        f"{_having(keys, statuses)}"
+        f"SELECT {pieces}.*, CASE WHEN {pieces}.currency = $currency THEN {E12} ELSE rate_e12 END AS rate "  # noqa: S608
+        f"FROM {pieces} ASOF LEFT JOIN rates ON {pieces}.currency = rates.currency AND {pieces}.day >= rates.day"
     )
 
 
-def _grouped_priced(keys: Sequence[str], statuses: Sequence[str]) -> str:
-    """Return the groups of pieces in several currencies; money without a rate goes into ``others``."""
-    counts = _sums((*COUNTS, *statuses))
-    money = ", ".join(f"coalesce(sum({name}::HUGEINT * rate), 0) AS {name}" for name in MONEY)
-    others = ", ".join(f"{name} := {name}" for name in ("currency", *MONEY))
-    any_money = " OR ".join(f"{name} <> 0" for name in MONEY)
-    unpriced = f"list(struct_pack({others})) FILTER (rate IS NULL AND ({any_money})) AS others"
-    having = _having(keys, statuses, " OR others IS NOT NULL")
-    return f"SELECT {_selected(keys)}{counts}, {money}, {unpriced} FROM priced {_by(keys)} {having}"  # noqa: S608 – names are ours, values are bound
+def _grouped(keys: Sequence[str], span: Span, wanted: WantedSums, several: bool) -> str:
+    """Return the groups of pieces, money times 10¹²; money without a rate goes into ``others``."""
+    selected = [f"{sql} AS key_{place}" for place, sql in enumerate(keys)]
+    selected += [f"coalesce(sum({name}), 0)::HUGEINT AS {name}" for name in wanted.whole]
+    for name in wanted.micros:
+        factor = _EXPECTED_RATE if name == "expected_micros" else "rate"
+        column = "pending_micros" if name == "expected_micros" else name
+        selected.append(f"coalesce(sum({column}::HUGEINT * {factor}), 0)::HUGEINT AS {name}")
+    others = "NULL::STRUCT(currency VARCHAR)[]"
+    if several and wanted.has_unpriced:
+        money = [name for name in _SUMS_OF_MONEY if name in wanted.money]
+        packed = ", ".join(f"{name} := {name}" for name in ("currency", *money))
+        any_money = " OR ".join(f"{name} <> 0" for name in money) or "false"
+        others = f"list(struct_pack({packed})) FILTER (rate IS NULL AND ({any_money}))"
+    by = f"GROUP BY {', '.join(keys)} HAVING sum(alive) <> 0" if keys else ""
+    return f"SELECT {', '.join([*selected, f'{others} AS others'])} FROM priced{span.name} {by}"  # noqa: S608 – names are ours
 
 
-def _having(keys: Sequence[str], statuses: Sequence[str], otherwise: str = "") -> str:
-    """Return the condition that a group has figures: marks that were corrected leave nothing where a click was before."""
+_EXPECTED_RATE = f"((2 * rate::HUGEINT * approval + {_MICROS}) // {2 * _MICROS})"
+"""The rate of the day times the approval rate in millionths, rounded to the 12 decimals of rates."""
+
+
+def _delays(query: ReportQuery, span: Span, keys: Sequence[str], parameters: Parameters) -> str:
+    """Return the delays of confirmed and pending conversions, with the number of each: a correction takes one away."""
+    for_all, for_conversions = _conditions(query, span, parameters)
+    conditions = [*for_all, *for_conversions, "counts_as IN ('confirmed', 'pending')"]
+    named = _named_keys(query, span)
+    rows = _part("facts", [*named, ("delay", DELAY)], {"conversions": "sum(conversions)"}, conditions)
+    selected = [f"{sql} AS key_{place}" for place, sql in enumerate(keys)]
+    by = [*keys, "delay"]
+    return (
+        f"SELECT {', '.join([*selected, 'delay', 'sum(conversions) AS conversions'])} FROM ({rows}) "  # noqa: S608 – names are ours
+        f"GROUP BY {', '.join(by)} HAVING sum(conversions) > 0"
+    )
+
+
+def _medians(keys: int, span: Span) -> str:
+    names = "".join(f"key_{place}, " for place in range(keys))
+    return (
+        f"SELECT {names}min(delay) AS {DELAY_SUM} FROM ({_upper_half(f'delays{span.name}', names)}) {_group_by(keys)}"  # noqa: S608
+    )
+
+
+def _upper_half(delays: str, names: str) -> str:
+    """Return the delays within which at least half of the conversions of a group came."""
+    window = f"PARTITION BY {names.removesuffix(', ')}" if names else ""
+    return (
+        f"SELECT {names}delay FROM {delays} "  # noqa: S608 – names are ours
+        f"QUALIFY 2 * sum(conversions) OVER ({window} ORDER BY delay) >= sum(conversions) OVER ({window})"
+    )
+
+
+def _group_by(keys: int) -> str:
+    return f"GROUP BY {', '.join(f'key_{place}' for place in range(keys))}" if keys else ""
+
+
+def _total_delay(keys: Sequence[str], side: str) -> str:
+    """Return the median delay of all groups that are shown."""
+    delays = f"delays{_suffix(side)}"
+    shown = " AND ".join(f"{delays}.{key} = shown.{key}" for key in keys)
+    matching = f"WHERE EXISTS (FROM shown WHERE {shown})" if keys else ""
+    summed = f"(SELECT delay, sum(conversions) AS conversions FROM {delays} {matching} GROUP BY delay)"  # noqa: S608
+    return f"SELECT min(delay) FROM ({_upper_half(summed, '')})"  # noqa: S608 – names are ours
+
+
+def _suffix(side: str) -> str:
+    return f"_{side.rstrip('_')}" if side else ""
+
+
+def _sided(keys: Sequence[str], wanted: WantedSums, *, has_before: bool) -> str:
+    """Return the groups of both periods side by side, money in micros."""
+    sides = [("", "now"), *([(BEFORE, "earlier")] if has_before else [])]
+    selected = [
+        f"coalesce({', '.join(f'{table}.{key}' for _, table in sides)}) AS {key}" if has_before else f"now.{key}"
+        for key in keys
+    ]
+    source = "grouped AS now"
+    if has_before:
+        join, using = ("FULL JOIN", f"USING ({', '.join(keys)})") if keys else ("CROSS JOIN", "")
+        source += f" {join} grouped_before AS earlier {using}"
+    for side, table in sides:
+        selected += [f"coalesce({table}.{name}, 0) AS {side}{name}" for name in wanted.whole]
+        selected += [f"{_rounded(f'coalesce({table}.{name}, 0)')} AS {side}{name}" for name in wanted.rounded]
+        selected += [f"coalesce({table}.{name}, 0) AS {side}exact_{name}" for name in wanted.micros]
+        selected.append(f"{table}.others AS {side}others")
+        if wanted.has_delay:
+            medians = f"medians{_suffix(side)}"
+            # Keys are never NULL.
+            source += f" LEFT JOIN {medians} {_on(keys, medians, has_before)}"
+            selected.append(f"{medians}.{DELAY_SUM} AS {side}{DELAY_SUM}")
+    return f"SELECT {', '.join(selected)} FROM {source}"  # noqa: S608 – names are ours
+
+
+def _on(keys: Sequence[str], table: str, has_before: bool) -> str:
     if not keys:
-        return ""
-    figures = " OR ".join(f"coalesce(sum({name}), 0) <> 0" for name in (*COUNTS, *statuses, *MONEY))
-    return f"HAVING {figures}{otherwise}"
+        return "ON true"
+    left = [f"coalesce(now.{key}, earlier.{key})" if has_before else f"now.{key}" for key in keys]
+    return "ON " + " AND ".join(f"{table}.{key} = {sql}" for key, sql in zip(keys, left, strict=True))
 
 
-def _sums(names: Sequence[str]) -> str:
-    return ", ".join(f"coalesce(sum({name}), 0)::HUGEINT AS {name}" for name in names)
+def _rounded(exact: str) -> str:
+    """Return micros × 10¹² as micros, rounded half away from zero; NULL if they are too large to sort by."""
+    return f"TRY(round(({exact})::DECIMAL(38, 0), -12))::HUGEINT // {E12}"
 
 
-def _selected(keys: Sequence[str]) -> str:
-    return "".join(f"{sql} AS key_{place}, " for place, sql in enumerate(keys))
-
-
-def _by(keys: Sequence[str]) -> str:
-    return f"GROUP BY {', '.join(keys)}" if keys else ""
-
-
-def _order(query: ReportQuery) -> str:
-    keys = [f"key_{place}" for place in range(len(query.group_by))]
+def _order(query: ReportQuery, keys: Sequence[str]) -> str:
+    direction = "DESC" if query.descending else "ASC"
     if query.sort is None:
-        return ", ".join([f"{keys[0]} DESC" if query.descending else keys[0], *keys[1:]]) if keys else "1"
-    return ", ".join([f"{_figure(query.sort)} {'DESC' if query.descending else 'ASC'} NULLS LAST", *keys])
-
-
-def _figure(measure: Measure) -> str:
-    """Return the sort key of groups as SQL. The float decides only the order, never a figure."""
-    if not measure.divisor:
-        return measure.dividend
-    return f"({measure.dividend})::DOUBLE / nullif({measure.divisor}, 0)"
-
-
-def _columns_of(dimension: Dimension, span: Span) -> tuple[str, ...]:
-    """Return the expressions that a dimension groups rows by, as SQL."""
-    if dimension in _PAIRS:
-        return _PAIRS[dimension]
-    if dimension.is_number:
-        return (f"{dimension.value}_id",)
-    if dimension in _OTHERWISE_NAMED:
-        return (_OTHERWISE_NAMED[dimension],)
-    if not dimension.is_time:
-        return (dimension.value,)
-    local = f"(fact_at + {_ahead(span)})"
-    match dimension:
-        case Dimension.DAY:
-            return (f"{local} // {DAY_MS}",)
-        case Dimension.HOUR:
-            return (f"fact_at - {local} % {HOUR_MS}",)
-        case Dimension.WEEKDAY:
-            return (f"({local} // {DAY_MS} + 3) % 7 + 1",)  # 1970-01-01 was a Thursday
-        case _:
-            return (f"{local} // {HOUR_MS} % 24",)
-
-
-def _key_of(place: int, dimension: Dimension) -> str:
-    """Return a group's key, combined from its columns in ``pieces``, as SQL."""
-    first = f"key_{place}_0"
-    if dimension in _PAIRS:
-        return f"concat_ws(' ', {first}, key_{place}_1)"
-    return f"coalesce({first}, 0)" if dimension.is_number or dimension.is_time else f"coalesce({first}, '')"
-
-
-def _ahead(span: Span) -> str:
-    """Return the offset of local time from UTC at a row's time, in milliseconds, as SQL."""
-    first, *later = offsets_of(span.zone, span.from_at, span.until_at)
-    if not later:
-        return str(first.ahead_ms)
-    cases = "".join(f" WHEN fact_at >= {offset.from_at} THEN {offset.ahead_ms}" for offset in reversed(later))
-    return f"CASE{cases} ELSE {first.ahead_ms} END"
-
-
-def _filter(name: str, filter_: DimensionFilter, span: Span, parameters: dict[str, object]) -> str:
-    """Return a filter's condition, and add its values to the parameters. An empty text and 0 also match NULL."""
-    columns = _columns_of(filter_.dimension, span)
-    if filter_.dimension is Dimension.MARK:
-        return _marks_filter(name, filter_.values, parameters)
-    is_number = filter_.dimension.is_number or filter_.dimension.is_time
-    parameters[name] = [int(value) if is_number else value for value in filter_.values]
-    if len(columns) > 1:
-        return f"concat_ws(' ', {', '.join(columns)}) = ANY(${name}::VARCHAR[])"
-    condition = f"{columns[0]} = ANY(${name}::{'BIGINT' if is_number else 'VARCHAR'}[])"
-    matches_null = any(value in ("", "0") for value in filter_.values) and not filter_.dimension.is_time
-    return f"({condition} OR {columns[0]} IS NULL)" if matches_null else condition
-
-
-def _marks_filter(name: str, values: Sequence[str], parameters: dict[str, object]) -> str:
-    """Return the condition of a filter on marks, and add its values to the parameters."""
-    if ANY_MARK in values:
-        return "true" if "" in values else "marks IS NOT NULL"
-    parameters[name] = [value for value in values if value and not value.startswith(WITH_MARK)]
-    parameters[f"{name}_with"] = [value.removeprefix(WITH_MARK) for value in values if value.startswith(WITH_MARK)]
-    clean = " OR marks IS NULL" if "" in values else ""
-    return (
-        f"(marks = ANY(${name}::VARCHAR[]){clean} OR list_has_any(string_split(marks, ','), ${name}_with::VARCHAR[]))"
-    )
+        return ", ".join([f"{keys[0]} {direction}", *keys[1:]]) if keys else "sort_value"
+    return ", ".join([f"sort_value {direction} NULLS LAST", *keys])

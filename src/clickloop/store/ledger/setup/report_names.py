@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
-from clickloop.report.query import Dimension
+from clickloop.report.query import Dimension, Parameter
 from clickloop.store.ledger.schema.tables import (
     campaigns,
     flow_parts,
@@ -67,3 +67,67 @@ def parameter_names(tx: Connection, source_id: int) -> dict[int, str]:
     table = source_parameters.c
     query = select(table.number, table.name, table.parameter).where(table.source_id == source_id, table.number > 0)
     return {row.number: row.name or row.parameter for row in tx.execute(query)}
+
+
+def parameter_dimensions(tx: Connection, source_id: int | None, campaign_id: int | None) -> dict[str, Dimension]:
+    """Return the dimensions V1… of a source, or of a campaign's source, by the names and parameters of its rows in lower case."""
+    table = source_parameters.c
+    query = select(table.number, table.name, table.parameter).where(table.number > 0)
+    if source_id:
+        query = query.where(table.source_id == source_id)
+    else:
+        of_campaign = select(campaigns.c.source_id).where(campaigns.c.id == (campaign_id or 0)).scalar_subquery()
+        query = query.where(table.source_id == of_campaign)
+    found: dict[str, Dimension] = {}
+    for row in tx.execute(query.order_by(table.number)):
+        for name in (row.name, row.parameter):
+            if name:
+                found.setdefault(name.strip().lower(), Dimension(f"v{row.number}"))
+    return found
+
+
+class LedgerNames:
+    """The names of the ledger, for parsing a report's parameters. ``tx`` is an open transaction."""
+
+    def __init__(self, tx: Connection) -> None:
+        self._tx = tx
+        self._statuses: dict[str, str] | None = None
+        self._parameters: dict[str, Parameter] | None = None
+
+    def records(self, dimension: Dimension, name: str, *, is_part: bool) -> tuple[int, ...]:
+        """Return the numbers of the records with a name, or whose name contains it, in any case."""
+        wanted = name.strip().casefold()
+        if not wanted:
+            return ()
+        rows = self._tx.execute(_names(dimension))
+        # In Python: the engines compare cases of ASCII letters only.
+        folded = ((int(row.id), str(row.name).strip().casefold()) for row in rows)
+        return tuple(sorted(number for number, text in folded if (wanted in text if is_part else wanted == text)))
+
+    def parameter(self, name: str) -> Parameter | None:
+        """Return the parameter with a name in any case, over all traffic sources; unnamed rows go by their parameter."""
+        if self._parameters is None:
+            self._parameters = _parameters(self._tx)
+        return self._parameters.get(name.strip().casefold())
+
+    def statuses(self) -> dict[str, str]:
+        """Return the names of statuses by key, in the user's order."""
+        if self._statuses is None:
+            self._statuses = status_names(self._tx)
+        return self._statuses
+
+
+def _parameters(tx: Connection) -> dict[str, Parameter]:
+    """Return the parameters of all sources by name in lower case, as the newest source writes it."""
+    table = source_parameters.c
+    query = select(table.source_id, table.number, table.name, table.parameter).where(table.number > 0)
+    titles: dict[str, str] = {}
+    rows: dict[str, list[tuple[int, int]]] = {}
+    for row in tx.execute(query.order_by(table.source_id, table.number)):
+        title = (row.name or row.parameter).strip()
+        titles[title.casefold()] = title
+        found = rows.setdefault(title.casefold(), [])
+        # A source may have the name twice: the first row counts.
+        if all(source_id != row.source_id for source_id, _ in found):
+            found.append((row.source_id, row.number))
+    return {folded: Parameter(title, tuple(rows[folded])) for folded, title in titles.items()}

@@ -58,6 +58,7 @@ NAVIGATION: tuple[Section, ...] = (
             Entry("/panel/try", "Try it"),
             Entry("/panel/check", "Check"),
             Entry("/panel/uploads", "Upload"),
+            Entry("/panel/costs", "Costs"),
         ),
     ),
     Section(

@@ -13,9 +13,21 @@ def figure_text(measure: Measure, value: int | None) -> str:
         return "–"
     if measure.is_share:
         return f"{_decimal(value * 100, 2)}%"
+    if measure.unit is Unit.SECONDS:
+        return _duration(value)
     if measure.unit is Unit.MONEY_EACH:
         return _decimal(value, 4)
     return _decimal(value, 2) if measure.is_money else signed(value)
+
+
+def _duration(seconds: int) -> str:
+    """Return a duration by its two largest units: ``2 d 5 h``, ``1 min 30 s``."""
+    parts: list[str] = []
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
+        number, seconds = divmod(seconds, size)
+        if number or parts or unit == "s":
+            parts.append(f"{number:,} {unit}" if number or not parts else "")
+    return " ".join(part for part in parts[:2] if part)
 
 
 def short_text(measure: Measure, value: int) -> str:
@@ -31,7 +43,7 @@ def short_text(measure: Measure, value: int) -> str:
 
 def tone_of(measure: Measure, value: int | None) -> str:
     """Return ``up`` or ``down`` for a profit or loss, else empty."""
-    if measure not in (Measure.PROFIT, Measure.ROI) or not value:
+    if measure not in (Measure.PROFIT, Measure.ROI, Measure.EXPECTED_PROFIT) or not value:
         return ""
     return "up" if value > 0 else "down"
 

@@ -11,16 +11,16 @@ from litestar.params import SkipValidation
 from msgspec import Meta
 
 from clickloop.report.key_text import dimension_title, key_name
-from clickloop.report.measure import Measure
+from clickloop.report.measure import USUAL, Measure
 from clickloop.report.period import Preset
-from clickloop.report.query import ANY_MARK, PARAMETERS, Dimension, GroupKey
+from clickloop.report.query import ANY_MARK, PARAMETERS, Dimension, Grouping, GroupKey
 from clickloop.report.query_input import BY_KEY, MAX_OFFSET, ReportPeriod, ReportRequest
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.ledger.setup.report_names import newest_record_names, parameter_names
 from clickloop.tracking.reporting import NamedReport, NamedReportRow
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.query import from_query
-from clickloop.web.api.reports.reports import csv_response, requested_report
+from clickloop.web.api.reports.reports import csv_response, requested_query, requested_report
 from clickloop.web.long_work import in_long_work
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
@@ -28,7 +28,6 @@ from clickloop.web.panel.reports.figures import figure_text, tone_of
 
 PATH = "/panel/reports"
 ROWS_PER_PAGE = 100
-MAX_CSV_ROWS = 10_000
 MAX_CHOICES = 500
 
 PERIODS = {
@@ -52,13 +51,13 @@ GROUPS = (
     ("Network", (Dimension.ISP, Dimension.ASN, Dimension.CONNECTION)),
     ("Visitor", (Dimension.LANGUAGE, Dimension.DEVICE, Dimension.BRAND, Dimension.MODEL)),
     ("Software", (Dimension.OS, Dimension.OS_VERSION, Dimension.BROWSER, Dimension.BROWSER_VERSION)),
-    ("Quality", (Dimension.MARK,)),
-    ("Conversion", (Dimension.STATUS,)),
+    ("Quality", (Dimension.UNIQUE, Dimension.VISIT_NUMBER, Dimension.MARK, Dimension.SCREENING, Dimension.REFERRER)),
+    ("Conversion", (Dimension.STATUS, Dimension.COUNTS_AS, Dimension.DELAY)),
     ("Parameters", PARAMETERS),
 )
 _OF_MARKS = f"{Dimension.MARK.value}:"
 _NAMED = tuple(dimension for dimension in Dimension if dimension.is_number)
-_DRILL_DOWN = {Dimension.CAMPAIGN: Dimension.DAY, Dimension.DAY: Dimension.CAMPAIGN}
+_DRILL_DOWN: dict[Grouping, Dimension] = {Dimension.CAMPAIGN: Dimension.DAY, Dimension.DAY: Dimension.CAMPAIGN}
 
 Word = Annotated[str, Meta(max_length=40)]
 Day = Annotated[str, Meta(max_length=10)]
@@ -125,12 +124,13 @@ def show(
     csv = page_query.output_format == "csv"
     offset = 0 if csv else page_query.offset
     try:
-        report = _report_request(query, viewer, MAX_CSV_ROWS if csv else ROWS_PER_PAGE, offset)
+        report = _report_request(query, viewer, ROWS_PER_PAGE, offset, of_all=csv)
+        if csv:
+            bounds, whole = requested_query(context, report)
+            return csv_response(context, whole, bounds, is_whole=True)
         made, bounds = requested_report(context, report)
     except InvalidInputError as error:
         return _page(viewer, context, query, None, None, 0, error.faults)
-    if csv:
-        return csv_response(made, bounds)
     return _page(viewer, context, query, made, bounds, offset, ())
 
 
@@ -182,21 +182,22 @@ def _measures(texts: Texts) -> tuple[Measure, ...]:
     return tuple(measure for measure in Measure if measure.value in chosen) or DEFAULT_MEASURES
 
 
-def _report_request(query: _ReportAddress, viewer: Viewer, limit: int, offset: int) -> ReportRequest:
-    """Return the report to make. Raise InvalidInputError for unknown words."""
+def _report_request(query: _ReportAddress, viewer: Viewer, limit: int, offset: int, *, of_all: bool) -> ReportRequest:
+    """Return the report to make, on a page or ``of_all`` figures. Raise InvalidInputError for unknown words."""
     try:
         preset = Preset(query.period) if query.period else None
-        group_by = [Dimension(word) for word in query.group_by] or [Dimension.CAMPAIGN]
     except ValueError:
-        fault = FieldFault("period", FaultCode.NOT_ALLOWED, "The address contains an unknown period or grouping.")
+        fault = FieldFault("period", FaultCode.NOT_ALLOWED, "The address contains an unknown period.")
         raise InvalidInputError((fault,)) from None
+    measures = dict.fromkeys([*USUAL, *query.columns]) if of_all else query.columns
     return ReportRequest(
         period=preset,
         first=query.first,
         last=query.last,
         zone=viewer.zone.key,
-        group_by=group_by,
+        group_by=list(query.group_by) or [Dimension.CAMPAIGN],
         filters=list(query.filters),
+        columns=[measure.value for measure in measures],
         sort=query.sort,
         limit=limit,
         offset=offset,
@@ -269,7 +270,7 @@ def _chips(
         others = tuple(other for other in query.filters if other != text)
         try:
             dimension = Dimension(word)
-            key = int(value) if dimension.is_number or dimension.is_time else value
+            key = int(value) if dimension.is_integer else value
             known: dict[GroupKey, str] = {number: name for number, name in names.get(dimension, {}).items()}  # noqa: C416 – of a wider key
             name = key_name(dimension, key, viewer.zone, known)
             shown = f"{titles[dimension]}: {name}"
@@ -298,7 +299,7 @@ def _key_columns(query: _ReportAddress, made: NamedReport, titles: Mapping[Dimen
     return [
         ReportColumn(
             Measure.CLICKS,
-            titles[dimension],
+            titles[dimension] if isinstance(dimension, Dimension) else dimension_title(dimension),
             query.changed(sort=sort) if place == 0 else "",
             text if place == 0 else "",
         )
@@ -313,9 +314,10 @@ def _line(query: _ReportAddress, made: NamedReport, row: NamedReportRow) -> Repo
         if dimension is Dimension.DAY:
             address = query.changed(period="", first=heading.value, last=heading.value, group_by=("hour",), sort="")
         elif dimension is not Dimension.HOUR:
-            rest = [other.value for other in made.query.group_by if other is not dimension]
-            group_by = tuple(rest) or (_DRILL_DOWN.get(dimension, Dimension.CAMPAIGN).value,)
-            filters = tuple(dict.fromkeys((*query.filters, f"{dimension.value}:{heading.key}")))
+            rest = [other.key for other in made.query.group_by if other != dimension]
+            next_one = _DRILL_DOWN.get(dimension, Dimension.CAMPAIGN)
+            filters = tuple(dict.fromkeys((*query.filters, f"{dimension.key}:{heading.key}")))
+            group_by = tuple(rest) or (next_one.value,)
             address = query.changed(filters=filters, group_by=group_by, sort="")
         keys.append((heading.name, address))
     return ReportRow(tuple(keys), _cells(query.columns, row), tuple(_statuses(made, row)))

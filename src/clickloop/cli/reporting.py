@@ -1,0 +1,69 @@
+"""The command that prints a report as a table."""
+
+from typing import Annotated
+
+import typer
+
+from clickloop.cli.connecting import DEFAULT_DATA, DataFolder, send_request
+
+USUAL_COLUMNS = ("clicks", "conversions", "cost", "revenue", "profit", "roi")
+MAX_ROWS = 10_000
+"""``MAX_GROUPS`` of the API, not imported: that would load all of the reports' code."""
+
+
+def report(
+    group_by: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Dimensions to group by, at most five: campaign, country, day, or a parameter's name such as Zone."
+        ),
+    ] = None,
+    having: Annotated[
+        str, typer.Option(help="Conditions on the figures of a row, such as: cost >= 20 and conversions = 0")
+    ] = "",
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter", help="dimension:value, such as country:DE or campaign:My campaign. Also !: ~: < >= and others."
+        ),
+    ] = None,
+    column: Annotated[list[str] | None, typer.Option(help="Figure to show, such as epc. Can be repeated.")] = None,
+    formula: Annotated[
+        list[str] | None, typer.Option(help="Column of your own, such as: Margin = profit / revenue")
+    ] = None,
+    period: Annotated[str, typer.Option(help="today, yesterday, 7d, 30d, 90d, this_month or last_month.")] = "",
+    first: Annotated[str, typer.Option("--from", help="First day, such as 2026-03-01. Overrides --period.")] = "",
+    last: Annotated[str, typer.Option("--to", help="Last day, inclusive.")] = "",
+    compare: Annotated[
+        str, typer.Option(help="Period to compare with: previous, week, or 2026-02-01..2026-02-28.")
+    ] = "",
+    by: Annotated[str, typer.Option(help="Time at which conversions count: conversion or click.")] = "",
+    sort: Annotated[str, typer.Option(help="Column to sort by; prefix with - for descending.")] = "",
+    zone: Annotated[str, typer.Option(help="Time zone of days and hours. Defaults to the instance's.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=MAX_ROWS, help="Maximum number of rows.")] = 100,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print all rows as CSV.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the API's response as JSON.")] = False,
+    data: DataFolder = DEFAULT_DATA,
+) -> None:
+    """Report clicks, conversions and money, grouped as you like. Totals are of all rows.
+
+    Which zones lose money: clickloop report Zone --having "profit < 0" --sort profit
+    """
+    from urllib.parse import urlencode
+
+    from clickloop.cli.report_table import table_lines
+
+    columns = column or ([] if as_csv else [*USUAL_COLUMNS])
+    pairs = [("group_by", word) for word in group_by or ()]
+    pairs += [("filter", text) for text in filters or ()]
+    pairs += [("column", name) for name in columns]
+    pairs += [("formula", text) for text in formula or ()]
+    single = {"having": having, "period": period, "from": first, "to": last, "compare": compare, "by": by, "sort": sort}
+    pairs += [(name, text) for name, text in (single | {"zone": zone}).items() if text]
+    pairs.append(("format", "csv") if as_csv else ("limit", str(limit)))
+    answer = send_request(data, "GET", f"/api/v1/reports?{urlencode(pairs)}")
+    if as_csv or as_json:
+        typer.echo(answer.body.decode().rstrip("\r\n"))
+        return
+    for line in table_lines(answer.body):
+        typer.echo(line)

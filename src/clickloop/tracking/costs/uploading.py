@@ -1,0 +1,276 @@
+"""Upload a table of costs: preview what each line would do, and enter it. Lines of the same segment are added up.
+
+An entry of an upload has a key made of its segment. So a table that is uploaded again, after a kill in the middle or with corrected
+amounts, replaces what it said before, and what it says again changes nothing.
+"""
+
+import enum
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from sqlalchemy import Connection
+
+from clickloop.clock import DAY_MS
+from clickloop.report.cost.entry import CostEntry
+from clickloop.report.cost.entry_input import CostDefaults
+from clickloop.report.cost.segment import CostFilter, CostKind, CostSegment, SpreadOver
+from clickloop.report.cost.span import LocalTime
+from clickloop.report.cost.table import CostLine, CostTable, read_cost_table
+from clickloop.report.cost.zone_fit import ZoneFit, zone_fits
+from clickloop.report.period import zone_of
+from clickloop.report.query import Dimension
+from clickloop.setup.fault import FaultCode, invalid
+from clickloop.store.facts.cost_facts import CostReader
+from clickloop.store.ledger.jobs.cost_entries import live_entries
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.logs.audit_entry import ActorContext, record_change
+from clickloop.store.ledger.logs.audit_log import Action
+from clickloop.store.ledger.setup.names import RecordKind, numbers_by_name
+from clickloop.store.ledger.setup.report_names import parameter_dimensions
+from clickloop.tracking.costs.entering import NOUN, may_overlap, store_entry
+
+ENTRIES_PER_TRANSACTION = 500
+"""Entries stored in one transaction: others wait for it."""
+MAX_COMPARED = 2_000
+"""Maximum number of entries in effect that lines are compared with for overlaps."""
+
+
+class LineVerdict(enum.StrEnum):
+    """What a line would do."""
+
+    MATCHED = "matched"
+    WITHOUT_CLICKS = "without_clicks"
+    UNKNOWN_CAMPAIGN = "unknown_campaign"
+    UNREADABLE = "unreadable"
+
+
+class CostUploadOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a table is read."""
+
+    zone: str = ""
+    over: SpreadOver = SpreadOver.CLICKS
+    campaign_id: int = 0
+    """Of lines that name no campaign."""
+    source_id: int = 0
+    partial: bool = False
+    """Enter what can be read, although some lines cannot."""
+    name: str = ""
+
+
+class LineResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A line and what it would do."""
+
+    number: int
+    verdict: LineVerdict
+    sentence: str = ""
+    clicks: int = 0
+    """Clicks that would bear its amount."""
+    overlaps: tuple[int, ...] = ()
+    """Entries in effect that may cover clicks of its segment, except the one that it replaces."""
+
+
+class UploadResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a table would do, or did."""
+
+    lines: tuple[LineResult, ...]
+    entries: tuple[CostEntry, ...]
+    unused: tuple[str, ...]
+    zones: tuple[ZoneFit, ...] = ()
+    """Time zones that fit the file's clicks per hour, the best first. Empty if it has none."""
+
+    def count(self, verdict: LineVerdict) -> int:
+        """Return the number of lines with a verdict."""
+        return sum(1 for line in self.lines if line.verdict is verdict)
+
+
+class _Owner(msgspec.Struct, frozen=True):
+    source_id: int
+    campaign_id: int
+
+
+def preview_table(
+    ledger: Ledger, facts: CostReader, data: bytes, options: CostUploadOptions, defaults: CostDefaults
+) -> UploadResult:
+    """Return what each line of a table would do. Raise InvalidInputError."""
+    with ledger.read() as tx:
+        table, owners = _read(tx, data, options)
+        entries, of_line = _entries(table, owners, options, defaults)
+        bounds = (
+            (min(e.segment.from_at for e in entries), max(e.segment.until_at for e in entries)) if entries else (0, 0)
+        )
+        live = live_entries(tx, *bounds)[-MAX_COMPARED:] if entries else []
+    clicks: list[int] = [0] * len(entries)
+    for group in _of_one_shape(entries):
+        counts = facts.count_each([entries[place].segment for place in group], options.over)
+        for entry_place, count in zip(group, counts, strict=True):
+            clicks[entry_place] = count
+    overlaps = [
+        tuple(one.entry_id for one in live if one.key != entry.key and may_overlap(one.segment, entry.segment))
+        for entry in entries
+    ]
+    lines = [
+        LineResult(
+            number=line.number,
+            verdict=LineVerdict.MATCHED if clicks[place] else LineVerdict.WITHOUT_CLICKS,
+            clicks=clicks[place],
+            overlaps=overlaps[place],
+        )
+        if (place := of_line.get(line.number)) is not None
+        else LineResult(number=line.number, verdict=LineVerdict.UNKNOWN_CAMPAIGN, sentence=_unknown(line))
+        for line in table.lines
+    ]
+    return UploadResult(
+        lines=_in_order(lines, table),
+        entries=tuple(entries),
+        unused=table.unused,
+        zones=tuple(_zones(facts, table, entries, options, defaults)),
+    )
+
+
+def enter_table(
+    context: ActorContext, data: bytes, options: CostUploadOptions, defaults: CostDefaults, upload_id: str
+) -> UploadResult:
+    """Enter the costs of a table, and return its entries. Raise InvalidInputError for a line at fault unless ``partial``."""
+    with context.ledger.read() as tx:
+        table, owners = _read(tx, data, options)
+    entries, of_line = _entries(table, owners, options, defaults)
+    unknown = [line for line in table.lines if line.number not in of_line]
+    if not options.partial:
+        if table.unreadable:
+            first = table.unreadable[0]
+            raise invalid("", FaultCode.WRONG_TYPE, f"Line {first.number}: {first.sentence}")
+        if unknown:
+            raise invalid("", FaultCode.NOT_FOUND, f"Line {unknown[0].number}: {_unknown(unknown[0])}")
+    if not entries:
+        raise invalid("", FaultCode.REQUIRED, "No line of the table can be entered.")
+    stored: list[CostEntry] = []
+    for start in range(0, len(entries), ENTRIES_PER_TRANSACTION):
+        with context.ledger.write() as tx:
+            for entry in entries[start : start + ENTRIES_PER_TRANSACTION]:
+                of_upload = msgspec.structs.replace(entry, upload_id=upload_id, note=options.name[:500])
+                stored.append(store_entry(tx, context, of_upload, is_logged=False))
+    with context.ledger.write() as tx:
+        after = {"name": options.name, "entries": len(stored)}
+        record_change(tx, context, f"{NOUN}/uploads", upload_id, after=after, action=Action.UPLOADED)
+    lines = [
+        LineResult(number=line.number, verdict=LineVerdict.UNKNOWN_CAMPAIGN, sentence=_unknown(line))
+        for line in unknown
+    ]
+    lines += [LineResult(number=number, verdict=LineVerdict.MATCHED) for number in of_line]
+    return UploadResult(lines=_in_order(lines, table), entries=tuple(stored), unused=table.unused)
+
+
+def _in_order(lines: Sequence[LineResult], table: CostTable) -> tuple[LineResult, ...]:
+    unreadable = [
+        LineResult(number=line.number, verdict=LineVerdict.UNREADABLE, sentence=line.sentence)
+        for line in table.unreadable
+    ]
+    return tuple(sorted([*lines, *unreadable], key=lambda line: line.number))
+
+
+def _unknown(line: CostLine) -> str:
+    return f"There is no campaign or traffic source {(line.campaign or line.source)[:80]!r}."
+
+
+def _read(tx: Connection, data: bytes, options: CostUploadOptions) -> tuple[CostTable, dict[int, _Owner]]:
+    """Return a table, and the owner of each line that names one that exists."""
+    names = parameter_dimensions(tx, options.source_id, options.campaign_id)
+    has_owner = bool(options.campaign_id or options.source_id)
+    table = read_cost_table(data, names, needs_owner=not has_owner)
+    campaigns = numbers_by_name(tx, RecordKind.CAMPAIGN)
+    sources = numbers_by_name(tx, RecordKind.SOURCE)
+    owners: dict[int, _Owner] = {}
+    for line in table.lines:
+        campaign_id = campaigns.get(line.campaign.lower()) if line.campaign else options.campaign_id
+        source_id = sources.get(line.source.lower()) if line.source else options.source_id
+        if campaign_id is not None and source_id is not None and (campaign_id or source_id):
+            owners[line.number] = _Owner(source_id, campaign_id)
+    return table, owners
+
+
+def _entries(
+    table: CostTable, owners: Mapping[int, _Owner], options: CostUploadOptions, defaults: CostDefaults
+) -> tuple[list[CostEntry], dict[int, int]]:
+    """Return the entries of a table, and the place of each line's entry by the line's number."""
+    zone_name = options.zone or defaults.zone
+    zone = zone_of(zone_name)
+    if zone is None:
+        sentence = "Enter the name of a time zone, such as Europe/Berlin or UTC."
+        raise invalid("zone", FaultCode.NOT_FOUND, sentence)
+    sums: dict[tuple[CostSegment, str], int] = {}
+    found: dict[int, tuple[CostSegment, str]] = {}
+    order = sorted(range(len(table.filters)), key=lambda place: table.filters[place])
+    for line in table.lines:
+        owner = owners.get(line.number)
+        if owner is None:
+            continue
+        filters = tuple(
+            CostFilter(table.filters[place], (_value(table.filters[place], line.values[place]),)) for place in order
+        )
+        segment = CostSegment(
+            source_id=owner.source_id,
+            campaign_id=owner.campaign_id,
+            filters=filters,
+            from_at=line.time.begins_at(zone),
+            until_at=line.time.ends_at(zone, 60),
+        )
+        key = (segment, line.currency or defaults.currency)
+        sums[key] = sums.get(key, 0) + line.micros
+        found[line.number] = key
+    places = {key: place for place, key in enumerate(sums)}
+    entries = [
+        CostEntry(
+            kind=CostKind.UPLOAD,
+            key=_key(segment, currency),
+            segment=segment,
+            zone=zone_name,
+            micros=micros,
+            currency=currency,
+            over=options.over,
+        )
+        for (segment, currency), micros in sums.items()
+    ]
+    return entries, {number: places[key] for number, key in found.items()}
+
+
+def _value(dimension: Dimension, value: str) -> str:
+    return str(int(value or "0")) if dimension.is_number else value
+
+
+def _key(segment: CostSegment, currency: str) -> str:
+    text = msgspec.json.encode((segment, currency))
+    return f"{CostKind.UPLOAD}:segment {hashlib.blake2s(text, digest_size=16).hexdigest()}"
+
+
+def _of_one_shape(entries: Sequence[CostEntry]) -> list[list[int]]:
+    """Return the places of entries, those together that have the same owners and dimensions set."""
+    groups: dict[tuple[bool, bool], list[int]] = {}
+    for place, entry in enumerate(entries):
+        shape = (bool(entry.segment.source_id), bool(entry.segment.campaign_id))
+        groups.setdefault(shape, []).append(place)
+    return list(groups.values())
+
+
+def _zones(
+    facts: CostReader,
+    table: CostTable,
+    entries: Sequence[CostEntry],
+    options: CostUploadOptions,
+    defaults: CostDefaults,
+) -> list[ZoneFit]:
+    """Return the zones that fit the file's clicks per hour, compared with those of its campaigns."""
+    in_file: dict[LocalTime, int] = {}
+    for line in table.lines:
+        if line.clicks is not None and line.time.minute is not None:
+            in_file[line.time] = in_file.get(line.time, 0) + line.clicks
+    if not in_file or not entries:
+        return []
+    from_at = min(entry.segment.from_at for entry in entries) - DAY_MS
+    until_at = max(entry.segment.until_at for entry in entries) + DAY_MS
+    ours: dict[int, int] = {}
+    for owner in {(entry.segment.source_id, entry.segment.campaign_id) for entry in entries}:
+        segment = CostSegment(source_id=owner[0], campaign_id=owner[1], from_at=from_at, until_at=until_at)
+        for at, clicks in facts.quarters(segment).items():
+            ours[at] = ours.get(at, 0) + clicks
+    return zone_fits(in_file, ours, [options.zone or defaults.zone, defaults.zone])[:5]

@@ -1,0 +1,128 @@
+"""Entered costs over the API: entries, uploads, and where the cost of a group comes from."""
+
+from typing import TYPE_CHECKING, Any
+
+from clickloop.store.ledger.setup.catalog import read_catalog
+from clickloop.tracking.costs.working import CostWorker
+from clickloop.tracking.settle import settle_facts
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Instance
+
+DAY = {"campaign_id": 1, "from": "2026-03-01"}
+
+
+def work(instance: "Instance") -> None:
+    worker = CostWorker(instance.ledger, instance.facts.costs, lambda: instance.now)
+    while worker.step():
+        pass
+
+
+def entered(instance: "Instance", amount: str = "3", **fields: Any) -> Any:
+    answer = instance.api.post("/api/v1/costs", json=DAY | {"amount": {"amount": amount}} | fields)
+    assert answer.status_code == 202, answer.text
+    return answer.json()
+
+
+def cost(instance: "Instance") -> str:
+    return str(instance.got("reports?period=today")["totals"]["cost"]["amount"])
+
+
+def test_an_entry_is_previewed_entered_listed_and_undone(instance: "Instance") -> None:
+    instance.set_up()
+    instance.visit(v1="a", cost_micros=500_000, cost_currency="USD")
+    instance.visit(v1="b", cost_micros=500_000, cost_currency="USD")
+    body = DAY | {"amount": {"amount": "3"}, "filters": {"ZONE": ["a"]}}
+    preview = instance.api.post("/api/v1/costs/preview", json=body).json()
+    assert (preview["clicks"], preview["clicks_bearing"], preview["overlaps"]) == (1, 1, [])
+    view = entered(instance, filters={"ZONE": ["a"]}, key="zone a", note="Invoice")
+    assert (view["state"], view["filters"], view["amount"]) == (
+        "waiting",
+        {"v1": ["a"]},
+        {"amount": "3", "currency": "USD"},
+    )
+    assert entered(instance, filters={"zone": ["a"]}, key="zone a") == view
+    work(instance)
+    assert cost(instance) == "3.5"
+    (listed,) = instance.got("costs?campaign_id=1")["items"]
+    assert (listed["state"], listed["clicks_covered"], listed["unattributed"]) == ("applied", 1, None)
+    assert instance.api.post("/api/v1/costs/1/undo").status_code == 202
+    work(instance)
+    assert (cost(instance), instance.got("costs/1")["state"]) == ("1", "undone")
+    assert instance.api.get("/api/v1/costs/2").status_code == 404
+    assert instance.api.post("/api/v1/costs/2/undo").status_code == 404
+
+
+def test_faults_are_named_by_field(instance: "Instance") -> None:
+    instance.set_up()
+    body = {"from": "2026-03-01", "zone": "Nowhere", "amount": {"amount": "-1"}, "filters": {"colour": ["x"]}}
+    answer = instance.api.post("/api/v1/costs", json=body)
+    assert set(instance.faults(answer)) == {"zone", "campaign_id", "amount.amount", "filters.colour"}
+
+
+def test_unattributed_entries_are_listed(instance: "Instance") -> None:
+    instance.set_up()
+    instance.visit()
+    entered(instance)
+    entered(instance, amount="4", **{"from": "2026-02-01"})
+    work(instance)
+    (listed,) = instance.got("costs?unattributed=true")["items"]
+    assert listed["unattributed"] == {"amount": "4", "currency": "USD"}
+
+
+def test_a_cell_tells_where_its_cost_comes_from(instance: "Instance") -> None:
+    instance.set_up()
+    rule = "per_click;per_conversion 2000000 USD"
+    click_id = instance.visit(country="DE", cost_micros=1_000_000, cost_currency="USD", cost_rule=rule)
+    instance.visit(country="FR", cost_micros=1_000_000, cost_currency="USD")
+    instance.visit(country="FR", v1="x")
+    instance.made("conversions", {"click_id": click_id, "payout": "10"})
+    settle_facts(instance.ledger, instance.facts)
+    entered(instance, filters={"zone": ["x"]})
+    work(instance)
+    found = instance.got("costs/origins?period=today&group_by=country")["rows"]
+    assert [
+        (row["keys"], [(one["origin"], one["certainty"], one["share"]) for one in row["origins"]]) for row in found
+    ] == [
+        (["DE"], [("model", "estimated", "33.33"), ("model", "estimated", "66.67")]),
+        (["FR"], [("link", "measured", "25.00"), ("api", "spread", "75.00")]),
+    ]
+    assert found[1]["origins"][1]["cost_id"] == 1
+    assert cost(instance) == "7"
+
+
+def test_a_table_is_previewed_entered_and_undone(instance: "Instance") -> None:
+    instance.set_up()
+    instance.visit(v1="a")
+    table = "date;campaign;zone;cost\n2026-03-01;1;a;4\n2026-03-01;1;b;1\n2026-03-01;9;b;1\n"
+    csv = {"content-type": "text/csv"}
+    address = "/api/v1/costs/uploads?source_id=1&partial=true"
+    preview = instance.api.post(f"{address}&preview=true", content=table, headers=csv)
+    assert preview.status_code == 200, preview.text
+    told = preview.json()
+    assert told["counts"] == {"matched": 1, "without_clicks": 1, "unknown_campaign": 1, "unreadable": 0}
+    assert (told["upload_id"], told["amounts"]) == (None, [{"amount": "5", "currency": "USD"}])
+    answer = instance.api.post(address, content=table, headers=csv)
+    assert answer.status_code == 202, answer.text
+    work(instance)
+    assert cost(instance) == "4"
+    undone = instance.api.post(f"/api/v1/costs/uploads/{answer.json()['upload_id']}/undo")
+    assert [one["state"] for one in undone.json()] == ["undoing", "undoing"]
+    work(instance)
+    assert cost(instance) == "0"
+    assert instance.api.post(address, content="x", headers=csv).status_code == 422
+    assert instance.api.post(address, content="x", headers={"content-type": "image/png"}).status_code == 415
+
+
+def test_a_campaign_has_models_for_unique_clicks_losses_and_conversions(instance: "Instance") -> None:
+    instance.set_up()
+    models = {"unique_cost_only": True, "loss_percent": 10, "conversion_cost": {"amount": "1.5", "statuses": ["sale"]}}
+    answer = instance.api.patch("/api/v1/campaigns/1", json={"cost": {"amount": "0.9"}} | models)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["conversion_cost"] == {"amount": "1.5", "percent": 0, "statuses": ["sale"]}
+    with instance.ledger.read() as tx:
+        campaign = read_catalog(tx, ()).campaigns[0]
+    assert (campaign.cost_micros, campaign.unique_cost_only) == (1_000_000, True)
+    assert campaign.cost_rule == "per_unique;per_conversion 1500000 * sale"
+    faulty = instance.api.patch("/api/v1/campaigns/1", json={"conversion_cost": {"amount": "x"}})
+    assert list(instance.faults(faulty)) == ["conversion_cost.amount"]
