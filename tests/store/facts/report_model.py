@@ -29,7 +29,7 @@ from clickloop.report.query import (
     TimeBasis,
 )
 from clickloop.report.rate_text import E12
-from clickloop.store.facts.duckdb.report_sql import all_figures
+from clickloop.store.facts.duckdb.report.report_sql import all_figures
 
 Fact = tuple[Click, ConversionFact | PageEventFact | None]
 """A click with None for itself, or with what followed from it."""

@@ -12,7 +12,7 @@ from clickloop.report.formula.evaluating import MAX_VALUE, evaluate
 from clickloop.report.formula.parsing import MAX_DEPTH, MAX_TERMS, FormulaError, parse_formula
 from clickloop.report.formula.tree import Formula
 from clickloop.report.measure import Measure, Sums
-from clickloop.store.facts.duckdb.formula_sql import MAX_EXPRESSION_DEPTH, formula_sql, measure_sql
+from clickloop.store.facts.duckdb.report.formula_sql import MAX_EXPRESSION_DEPTH, formula_sql, measure_sql
 
 FIGURES = ("clicks", "conversions", "cost", "profit", "roi", "epc")
 _VALUES = st.one_of(

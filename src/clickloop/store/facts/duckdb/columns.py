@@ -5,7 +5,7 @@ from typing import NamedTuple
 import msgspec
 
 from clickloop.click.click import Click, Flag
-from clickloop.store.facts.duckdb.corrected import CORRECTED, CORRECTED_MARKS
+from clickloop.store.facts.duckdb.marks.corrected import CORRECTED, CORRECTED_MARKS
 
 
 class SqlColumn(NamedTuple):

@@ -27,24 +27,24 @@ from clickloop.store.facts.duckdb.columns import (
     quoted,
 )
 from clickloop.store.facts.duckdb.connections import DatabaseConnections
-from clickloop.store.facts.duckdb.conversions import load_lines
-from clickloop.store.facts.duckdb.corrected import CORRECTED, CORRECTED_MARKS
-from clickloop.store.facts.duckdb.correcting import forget_deleted
-from clickloop.store.facts.duckdb.cost_facts import DuckDbCostFacts
-from clickloop.store.facts.duckdb.cost_rows import forget_deleted as forget_deleted_shares
-from clickloop.store.facts.duckdb.few_files import few_files
-from clickloop.store.facts.duckdb.inserting_clicks import MAX_CLICK_LINE_BYTES, insert_clicks
+from clickloop.store.facts.duckdb.cost.cost_facts import DuckDbCostFacts
+from clickloop.store.facts.duckdb.cost.cost_rows import forget_deleted as forget_deleted_shares
 from clickloop.store.facts.duckdb.learning_facts import DuckDbLearningFacts
-from clickloop.store.facts.duckdb.mark_facts import DuckDbMarkFacts
+from clickloop.store.facts.duckdb.loading.conversions import load_lines
+from clickloop.store.facts.duckdb.loading.few_files import few_files
+from clickloop.store.facts.duckdb.loading.inserting_clicks import MAX_CLICK_LINE_BYTES, insert_clicks
+from clickloop.store.facts.duckdb.loading.outbox_ids import last_outbox_id, taken_ids, write_taken
+from clickloop.store.facts.duckdb.loading.page_events import find_events, known_of, load, waiting_events
+from clickloop.store.facts.duckdb.loading.seen_visitors import delete_seen, find_seen
+from clickloop.store.facts.duckdb.marks.corrected import CORRECTED, CORRECTED_MARKS
+from clickloop.store.facts.duckdb.marks.correcting import forget_deleted
+from clickloop.store.facts.duckdb.marks.mark_facts import DuckDbMarkFacts
+from clickloop.store.facts.duckdb.marks.rated_clicks import rated_clicks
 from clickloop.store.facts.duckdb.offer_visit_counts import DuckDbOfferVisitCounts
 from clickloop.store.facts.duckdb.opening import open_database
-from clickloop.store.facts.duckdb.outbox_ids import last_outbox_id, taken_ids, write_taken
-from clickloop.store.facts.duckdb.page_events import find_events, known_of, load, waiting_events
 from clickloop.store.facts.duckdb.plain_errors import plain_errors
-from clickloop.store.facts.duckdb.rated_clicks import rated_clicks
 from clickloop.store.facts.duckdb.recent import recent_clicks, recent_landing_clicks
-from clickloop.store.facts.duckdb.reports import read_report
-from clickloop.store.facts.duckdb.seen_visitors import delete_seen, find_seen
+from clickloop.store.facts.duckdb.report.reports import read_report
 from clickloop.store.facts.duckdb.unknown_shares import unknown_shares
 from clickloop.store.facts.duckdb.verifying import verify
 from clickloop.store.facts.facts import (

@@ -7,7 +7,7 @@ import duckdb
 
 from clickloop.store.directory import sync_directory
 from clickloop.store.facts.duckdb.columns import ALL_COLUMNS, quoted
-from clickloop.store.facts.duckdb.seen_visitors import COLUMNS_OF_SEEN, CREATE_SEEN
+from clickloop.store.facts.duckdb.loading.seen_visitors import COLUMNS_OF_SEEN, CREATE_SEEN
 from clickloop.store.facts.facts import FactsDamagedError, FactsError, FactsInUseError
 from clickloop.store.file_fault import RESTORE_BACKUP, fault_sentence, file_fault
 

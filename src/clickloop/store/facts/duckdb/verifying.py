@@ -8,7 +8,7 @@ import duckdb
 import msgspec
 
 from clickloop.store.facts.duckdb.columns import quoted
-from clickloop.store.facts.duckdb.page_events import count_unknown
+from clickloop.store.facts.duckdb.loading.page_events import count_unknown
 from clickloop.store.facts.facts import UnreadableRange, Verification
 
 ROWS_PER_GROUP = 122_880

@@ -8,7 +8,7 @@ import duckdb
 from clickloop.click.marks.mark_correction import MarkChange
 from clickloop.setup.mark import marks_of, marks_text
 from clickloop.store.facts.duckdb.columns import ALL_COLUMNS, quoted
-from clickloop.store.facts.duckdb.corrected import CORRECTED, CORRECTED_MARKS
+from clickloop.store.facts.duckdb.marks.corrected import CORRECTED, CORRECTED_MARKS
 
 ADDED_UP = frozenset(
     {

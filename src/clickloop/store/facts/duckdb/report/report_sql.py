@@ -20,8 +20,8 @@ from clickloop.report.column import EventFigure, NamedFigure, StatusFigure, figu
 from clickloop.report.measure import Measure, Unit
 from clickloop.report.query import ReportQuery
 from clickloop.report.rate_text import E12
-from clickloop.store.facts.duckdb.dimension_sql import DELAY, Parameters, Span, columns_of, filter_sql, key_of
-from clickloop.store.facts.duckdb.order_sql import shown_sql
+from clickloop.store.facts.duckdb.report.dimension_sql import DELAY, Parameters, Span, columns_of, filter_sql, key_of
+from clickloop.store.facts.duckdb.report.order_sql import shown_sql
 
 MONEY = ("cost_micros", "revenue_micros", "pending_micros", "rejected_micros", "expected_micros")
 COUNTS = (

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 
 from clickloop.store.facts.duckdb.columns import insert_of_clicks
-from clickloop.store.facts.duckdb.seen_visitors import insert_seen
+from clickloop.store.facts.duckdb.loading.seen_visitors import insert_seen
 from clickloop.store.facts.judgements import Judgements
 
 MAX_CLICK_LINE_BYTES = 1024 * 1024  # limit of the engine's reader; our lines have a few hundred bytes

@@ -8,8 +8,8 @@ from clickloop.click.marks.landing_views import LandingDay, LandingWatch
 from clickloop.click.marks.mark_correction import LATE, MarkBatch, MarkChange, MarkCorrection, MarkProgress
 from clickloop.click.marks.marked_click import ClickSpan, MarkedClick
 from clickloop.report.click_rows import ConversionSum
-from clickloop.store.facts.duckdb import correcting, marked_clicks
 from clickloop.store.facts.duckdb.connections import Reading, Writing
+from clickloop.store.facts.duckdb.marks import correcting, marked_clicks
 
 
 class DuckDbMarkFacts:

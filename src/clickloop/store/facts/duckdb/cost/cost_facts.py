@@ -9,9 +9,9 @@ import duckdb
 from clickloop.report.cost.origin import OriginSum
 from clickloop.report.cost.segment import CostPart, CostSegment, SegmentClicks, Spread, SpreadOrder, SpreadOver
 from clickloop.report.query import ReportQuery
-from clickloop.store.facts.duckdb import cost_rows, cost_spreads
 from clickloop.store.facts.duckdb.connections import Written
-from clickloop.store.facts.duckdb.cost_origins import cost_origins
+from clickloop.store.facts.duckdb.cost import cost_rows, cost_spreads
+from clickloop.store.facts.duckdb.cost.cost_origins import cost_origins
 from clickloop.store.facts.facts import FactsError
 
 Reading = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]

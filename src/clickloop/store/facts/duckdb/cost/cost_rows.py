@@ -9,8 +9,8 @@ import duckdb
 
 from clickloop.report.cost.segment import Spread
 from clickloop.store.facts.duckdb.columns import ALL_COLUMNS, quoted
-from clickloop.store.facts.duckdb.corrected import CORRECTED_MARKS
-from clickloop.store.facts.duckdb.correcting import ADDED_UP, LEFT_OUT
+from clickloop.store.facts.duckdb.marks.corrected import CORRECTED_MARKS
+from clickloop.store.facts.duckdb.marks.correcting import ADDED_UP, LEFT_OUT
 
 _AMOUNTS = ("cost_micros", "cost_entry_id", "entry_micros", "beneath_entry_id", "beneath_micros")
 _NEVER_COPIED = LEFT_OUT | ADDED_UP | {"correction", "button", "event_number", "currency", *_AMOUNTS}

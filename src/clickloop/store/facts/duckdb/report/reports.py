@@ -24,9 +24,9 @@ from clickloop.report.query import (
     TimeBasis,
 )
 from clickloop.report.rate_text import E12
-from clickloop.store.facts.duckdb.dimension_sql import Parameters, Span
-from clickloop.store.facts.duckdb.formula_sql import MAX_EXPRESSION_DEPTH
-from clickloop.store.facts.duckdb.report_sql import BEFORE, DELAY_SUM, WantedSums, report_statement, wanted_of
+from clickloop.store.facts.duckdb.report.dimension_sql import Parameters, Span
+from clickloop.store.facts.duckdb.report.formula_sql import MAX_EXPRESSION_DEPTH
+from clickloop.store.facts.duckdb.report.report_sql import BEFORE, DELAY_SUM, WantedSums, report_statement, wanted_of
 
 APPROVAL_DAYS = 90
 """Days before the end of a period whose conversions make the approval rates of offers."""

@@ -7,7 +7,7 @@ import duckdb
 from clickloop.clock import DAY_MS
 from clickloop.report.cost.origin import OriginSum
 from clickloop.report.query import Grouping, ReportQuery
-from clickloop.store.facts.duckdb.dimension_sql import Parameters, Span, columns_of, filter_sql
+from clickloop.store.facts.duckdb.report.dimension_sql import Parameters, Span, columns_of, filter_sql
 
 # A rule is that of clicks, and after a semicolon that of conversions, each a word that its terms follow.
 _MODEL = (

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from clickloop.money import MICROS
 from clickloop.report.column import Column, FormulaColumn, NamedFigure, figures_of
 from clickloop.report.query import ReportQuery, SortOf
-from clickloop.store.facts.duckdb.formula_sql import figure_sql, formula_sql, millionths_sql
+from clickloop.store.facts.duckdb.report.formula_sql import figure_sql, formula_sql, millionths_sql
 
 _BEFORE = "before_"
 
