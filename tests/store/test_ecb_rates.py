@@ -37,6 +37,23 @@ def test_a_weekend_has_the_rate_of_friday_and_later_days_the_last_known() -> Non
     assert rate("USD", "EUR", 0) is None
 
 
+def test_a_currency_that_the_bank_gave_up_has_no_rate_two_weeks_later() -> None:
+    last = date(2022, 3, 1).toordinal() - date(1970, 1, 1).toordinal()
+    table = RateTable("USD", ecb_rates("USD", last, FRIDAY))
+    assert table.rate_of("RUB", last + 13) == table.rate_of("RUB", last) is not None
+    assert {table.rate_of("RUB", day) for day in (last + 14, last + 400, FRIDAY)} == {None}
+    assert rate("RUB", "EUR") is None
+    assert rate("RUB", "USD") is None
+
+
+def test_a_currency_that_the_bank_took_up_again_has_rates_from_then_on() -> None:
+    """It published no Icelandic króna from December 2008 to February 2018."""
+    first = date(2012, 1, 2).toordinal() - date(1970, 1, 1).toordinal()
+    table = RateTable("USD", ecb_rates("USD", first, FRIDAY))
+    assert table.rate_of("ISK", first) is None
+    assert table.rate_of("ISK", FRIDAY) is not None
+
+
 def test_the_users_own_rates_count_from_their_first_day_on() -> None:
     own = (ExchangeRate("EUR", FRIDAY + 10, 2 * E12), ExchangeRate("UAH", FRIDAY, E12 // 40))
     table = RateTable("USD", with_rates_beneath(own, ecb_rates("USD", FRIDAY, FRIDAY + 30)))

@@ -268,7 +268,7 @@ class ExchangeRate(msgspec.Struct, frozen=True):
     day: int
     """Days since 1970-01-01, UTC."""
     rate_e12: int
-    """Trillionths (10⁻¹²) of the instance's currency."""
+    """Trillionths (10⁻¹²) of the instance's currency; 0: no rate from this day on."""
 
 
 class OfferApproval(msgspec.Struct, frozen=True):

@@ -23,7 +23,7 @@ class RateTable:
         if currency == self._into:
             return E12
         place = bisect_right(self._days.get(currency, ()), day)
-        return self._values[currency][place - 1] if place else None
+        return (self._values[currency][place - 1] or None) if place else None
 
 
 def with_rates_beneath(own: Sequence[ExchangeRate], beneath: Sequence[ExchangeRate]) -> tuple[ExchangeRate, ...]:

