@@ -45,6 +45,7 @@ from clickloop.store.facts.duckdb.opening import open_database
 from clickloop.store.facts.duckdb.plain_errors import plain_errors
 from clickloop.store.facts.duckdb.recent import recent_clicks, recent_landing_clicks
 from clickloop.store.facts.duckdb.report.reports import read_report
+from clickloop.store.facts.duckdb.rollups.rolling_up import delete_facts, merge_before
 from clickloop.store.facts.duckdb.unknown_shares import unknown_shares
 from clickloop.store.facts.duckdb.verifying import verify
 from clickloop.store.facts.facts import (
@@ -220,7 +221,7 @@ class DuckDbFacts(DatabaseConnections):
     def forget_conversions(self, outbox_taken: int, refilled_to: int = 0) -> None:
         """Delete all facts of conversions; the ledger hands them over again in rows after ``outbox_taken``. The rest stays."""
         with self._writing, plain_errors(), self._transaction() as writer:
-            writer.execute("DELETE FROM facts WHERE status_key IS NOT NULL")
+            delete_facts(writer, "status_key IS NOT NULL")
             writer.execute("DELETE FROM outbox_skipped")
             writer.execute(
                 "UPDATE outbox_taken SET last_id = $last, refilled_to = $refilled_to",
@@ -277,12 +278,11 @@ class DuckDbFacts(DatabaseConnections):
             # Bounded: deleting years at once would block loading, and need memory for all those rows.
             until_at = min(before_at, int(oldest[0]) + DAY_MS)
             with self._transaction() as writer:
-                deleted = writer.execute(
-                    "DELETE FROM facts WHERE status_key IS NULL AND click_at < $until_at", {"until_at": until_at}
-                ).fetchone()
+                deleted = delete_facts(writer, f"status_key IS NULL AND click_at < {until_at}")
+                merge_before(writer, until_at)
                 forget_deleted(writer, base32_time(until_at))
                 forget_deleted_shares(writer, base32_time(until_at))
-            return int(deleted[0]) if deleted else 0
+            return deleted
 
     def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:
         """Return the sums of a query's groups, and the totals."""

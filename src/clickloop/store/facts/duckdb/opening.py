@@ -8,6 +8,7 @@ import duckdb
 from clickloop.store.directory import sync_directory
 from clickloop.store.facts.duckdb.columns import ALL_COLUMNS, quoted
 from clickloop.store.facts.duckdb.loading.seen_visitors import COLUMNS_OF_SEEN, CREATE_SEEN
+from clickloop.store.facts.duckdb.rollups.rolling_up import create_rollups
 from clickloop.store.facts.facts import FactsDamagedError, FactsError, FactsInUseError
 from clickloop.store.file_fault import RESTORE_BACKUP, fault_sentence, file_fault
 
@@ -83,6 +84,7 @@ def open_database(path: Path, memory_limit_mb: int, threads: int) -> duckdb.Duck
         database = duckdb.connect(str(path), config=config)
         _refuse_truncated(path, database)
         _create_tables(database)
+        create_rollups(database)
     except duckdb.Error as error:
         raise _opening_error(path, error) from error
     except OSError as error:
@@ -116,6 +118,8 @@ def _create_tables(database: duckdb.DuckDBPyConnection) -> None:
     _create_cost_tables(database)
     database.execute(CREATE_SEEN)
     database.execute("COMMIT")
+    # New columns take 256 KiB each for every 122,880 rows until they are written: more than the limit for ten million rows.
+    database.execute("CHECKPOINT")
 
 
 def _create_mark_tables(database: duckdb.DuckDBPyConnection) -> None:

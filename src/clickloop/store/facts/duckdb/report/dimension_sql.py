@@ -43,6 +43,8 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     later_days: int = 0
     """Days to add to its days, and milliseconds to its hours, so that they meet those of the period it is compared with."""
     later_ms: int = 0
+    is_rolled_up: bool = False
+    """Whether it is read from the roll-ups. The rest is then of no interest but for cost."""
     has_marks: bool = True
     """Whether any click has marks."""
     has_landings: bool = True

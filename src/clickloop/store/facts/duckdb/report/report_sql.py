@@ -22,6 +22,8 @@ from clickloop.report.query import ReportQuery
 from clickloop.report.rate_text import E12
 from clickloop.store.facts.duckdb.report.dimension_sql import DELAY, Parameters, Span, columns_of, filter_sql, key_of
 from clickloop.store.facts.duckdb.report.order_sql import shown_sql
+from clickloop.store.facts.duckdb.report.part_sql import Part, clicks_of, conversions_of, cost_of, page_events_of
+from clickloop.store.facts.duckdb.report.wanted_sums import WantedSums
 
 MONEY = ("cost_micros", "revenue_micros", "pending_micros", "rejected_micros", "expected_micros")
 COUNTS = (
@@ -47,50 +49,6 @@ class Statement(msgspec.Struct, frozen=True):
 
     text: str
     parameters: Parameters
-
-
-class WantedSums(msgspec.Struct, frozen=True, kw_only=True):
-    """The sums that a report needs, as columns."""
-
-    counts: tuple[str, ...]
-    money: tuple[str, ...]
-    """In micros. Until the sides are joined: times 10¹²."""
-    statuses: tuple[str, ...]
-    events: tuple[int, ...]
-    has_delay: bool
-    rounded: tuple[str, ...] = ()
-    """The columns of money that conditions or the order need in micros."""
-    has_unpriced: bool = True
-    """Whether there may be money in a currency without a rate."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Return all columns of groups but the median delay."""
-        return (*self.whole, *self.micros)
-
-    @property
-    def whole(self) -> tuple[str, ...]:
-        """Return the columns that are not money."""
-        counted = (f"status_{number}" for number in range(len(self.statuses)))
-        return (*self.counts, *counted, *(f"event_{number}" for number in self.events))
-
-    @property
-    def in_pieces(self) -> tuple[str, ...]:
-        """Return the columns of pieces: expected revenue is made from pending payouts."""
-        return tuple(dict.fromkeys(name.replace("expected_micros", "pending_micros") for name in self.names))
-
-    @property
-    def micros(self) -> tuple[str, ...]:
-        """Return the columns of money."""
-        return (*self.money, *(f"payouts_{number}" for number in range(len(self.statuses))))
-
-    def columns(self) -> dict[str, str]:
-        """Return the column of each figure of statuses and events, by key."""
-        found = {EventFigure(number).key: f"event_{number}" for number in self.events}
-        for number, status in enumerate(self.statuses):
-            found[StatusFigure(status, Unit.COUNT).key] = f"status_{number}"
-            found[StatusFigure(status, Unit.MONEY).key] = f"payouts_{number}"
-        return found
 
 
 def all_figures(query: ReportQuery) -> tuple[NamedFigure, ...]:
@@ -180,7 +138,7 @@ def _side(query: ReportQuery, span: Span, wanted: WantedSums, parameters: Parame
 
 def _conditions(query: ReportQuery, span: Span, parameters: Parameters) -> tuple[list[str], list[str]]:
     """Return the conditions of all rows, and the further ones of conversions."""
-    for_all, for_conversions = [span.period], ["status_key IS NOT NULL"]
+    for_all, for_conversions = [span.period], []
     for filter_ in query.filters:
         condition = filter_sql(filter_, span, parameters)
         (for_conversions if filter_.dimension.is_of_conversions else for_all).append(condition)
@@ -199,70 +157,31 @@ def _pieces(query: ReportQuery, span: Span, wanted: WantedSums, parameters: Para
     money = [("currency", "currency"), ("day", _DAY_OF_PIECE)] if several else []
     # Without money: any rate will do, and no further groups by currency and day.
     no_money = [("currency", "$currency"), ("day", "0")] if several else []
-    table, approval = "facts", []
+    conversions, approvals, approval = conversions_of(span, wanted), "", []
     if "expected_micros" in wanted.money:
-        table, approval = _WITH_APPROVALS, [("approval", "coalesce(approval_rate, 0)")]
+        approvals, approval = _WITH_APPROVALS, [("approval", "coalesce(approval_rate, 0)")]
     # Each sum has a column, whatever the other parts have.
-    sums = dict.fromkeys(wanted.in_pieces, "NULL::BIGINT") | _conversion_sums(wanted)
-    parts = [_part(table, [*named, *money, *approval], sums, [*for_all, *for_conversions])]
+    sums = dict.fromkeys(wanted.in_pieces, "NULL::BIGINT")
+    conversions = msgspec.structs.replace(conversions, table=conversions.table + approvals, sums=sums | conversions.sums)
+    parts = [_part(conversions, [*named, *money, *approval], [*for_all, *for_conversions])]
     if not any(grouping.is_of_conversions for grouping in query.group_by):
-        clicks = [*for_all, "clicks IS NOT NULL", "screening IS DISTINCT FROM 'test'"]
-        parts.append(_part("facts", [*named, *money], _click_sums(span, wanted), clicks))
-        events = [*for_all, "landing_views IS NOT NULL"]
-        parts.append(_part("facts", [*named, *no_money], _page_event_sums(wanted), events))
+        parts.append(_part(clicks_of(span, wanted), [*named, *money], for_all))
+        parts.append(_part(page_events_of(span, wanted), [*named, *no_money], for_all))
         if span.has_cost_rows and "cost_micros" in wanted.money:
-            cost = [*for_all, "cost_entry_id IS NOT NULL", "clicks IS NULL"]
-            parts.append(_part("facts", [*named, *money], _COST_SUMS, cost))
+            parts.append(_part(cost_of(span), [*named, *money], for_all))
     return " UNION ALL BY NAME ".join(parts)
 
 
 _DAY_OF_PIECE = f"CASE WHEN currency = $currency THEN 0 ELSE fact_at // {DAY_MS} END"
 _WITH_APPROVALS = (
-    "facts LEFT JOIN (SELECT unnest($approval_offers::BIGINT[]) AS approved_id, unnest($approval_rates::BIGINT[]) AS approval_rate) "
+    " LEFT JOIN (SELECT unnest($approval_offers::BIGINT[]) AS approved_id, unnest($approval_rates::BIGINT[]) AS approval_rate) "
     "ON coalesce(offer_id, 0) = approved_id"
 )
-# Cost is in the group of its click or conversion; of a group without either nothing is left to show.
-_COST_SUMS = {"cost_micros": "sum(cost_micros)", "alive": "0"}
-
-
-def _part(table: str, grouping: Sequence[tuple[str, str]], sums: dict[str, str], conditions: Sequence[str]) -> str:
-    selected = [f"{sql} AS {name}" for name, sql in (*grouping, *sums.items())]
+def _part(part: Part, grouping: Sequence[tuple[str, str]], conditions: Sequence[str]) -> str:
+    selected = [f"{sql} AS {name}" for name, sql in (*grouping, *part.sums.items())]
     by = f"GROUP BY {', '.join(str(place) for place in range(1, len(grouping) + 1))}" if grouping else ""
-    return f"SELECT {', '.join(selected)} FROM {table} WHERE {' AND '.join(conditions)} {by}"  # noqa: S608 – names are ours, values are bound
-
-
-def _click_sums(span: Span, wanted: WantedSums) -> dict[str, str]:
-    recorded = "sum(coalesce(correction, 1))" if span.has_corrections else "count(*)"
-    sums = {
-        "clicks": "sum(clicks)",
-        "unique_clicks": 'sum(clicks) FILTER ("unique")',
-        "clicks_recorded": recorded,
-        "clean_clicks": "sum(clicks) FILTER (marks IS NULL)" if span.has_marks else "sum(clicks)",
-        "landing_visits": "sum(clicks) FILTER (landing_id IS NOT NULL)" if span.has_landings else "0",
-        "offer_visits": "sum(clicks) FILTER (offer_id IS NOT NULL)",
-        "cost_micros": "sum(cost_micros)",
-    }
-    return {name: sql for name, sql in sums.items() if name in wanted.names} | {"alive": recorded}
-
-
-def _conversion_sums(wanted: WantedSums) -> dict[str, str]:
-    sums = {name: f"sum(conversions) FILTER (counts_as = '{name}')" for name in ("confirmed", "pending", "rejected")}
-    sums |= {name: f"sum({name})" for name in ("revenue_micros", "pending_micros", "rejected_micros")}
-    found = {name: sql for name, sql in sums.items() if name in wanted.in_pieces}
-    payouts = "sum(revenue_micros + pending_micros + rejected_micros)"
-    for number in range(len(wanted.statuses)):
-        found[f"status_{number}"] = f"sum(conversions) FILTER (status_key = $status_{number})"
-        found[f"payouts_{number}"] = f"{payouts} FILTER (status_key = $status_{number})"
-    # A conversion that was taken back leaves nothing.
-    return found | {"alive": "sum(conversions)"}
-
-
-def _page_event_sums(wanted: WantedSums) -> dict[str, str]:
-    names = ("landing_views", "landing_clicks", "offer_visits", "events")
-    sums = {name: f"sum({name})" for name in names if name in wanted.names}
-    for number in wanted.events:
-        sums[f"event_{number}"] = f"sum(event_micros) FILTER (event_number = {number} AND events <> 0)"
-    return sums | {"alive": " + ".join(f"coalesce(sum({name}), 0)" for name in names)}
+    where = " AND ".join((*part.conditions, *conditions))
+    return f"SELECT {', '.join(selected)} FROM {part.table} WHERE {where} {by}"  # noqa: S608 – names are ours, values are bound
 
 
 def _priced(span: Span, several: bool) -> str:
@@ -301,8 +220,9 @@ def _delays(query: ReportQuery, span: Span, keys: Sequence[str], parameters: Par
     """Return the delays of confirmed and pending conversions, with the number of each: a correction takes one away."""
     for_all, for_conversions = _conditions(query, span, parameters)
     conditions = [*for_all, *for_conversions, "counts_as IN ('confirmed', 'pending')"]
+    conversions = Part("facts", ("status_key IS NOT NULL",), {"conversions": "sum(conversions)"})
     named = _named_keys(query, span)
-    rows = _part("facts", [*named, ("delay", DELAY)], {"conversions": "sum(conversions)"}, conditions)
+    rows = _part(conversions, [*named, ("delay", DELAY)], conditions)
     selected = [f"{sql} AS key_{place}" for place, sql in enumerate(keys)]
     by = [*keys, "delay"]
     return (

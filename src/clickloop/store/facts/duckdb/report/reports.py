@@ -39,8 +39,9 @@ def read_report(reader: duckdb.DuckDBPyConnection, query: ReportQuery, rates: Se
     wanted = wanted_of(query)
     reader.execute("BEGIN")  # one snapshot for all statements
     try:
-        now = _span(reader, query, None)
-        before = _span(reader, query, query.compared) if query.compared else None
+        rolled_up = is_rolled_up(query) and has_rollups(reader)
+        now = _span(reader, query, None, rolled_up=rolled_up)
+        before = _span(reader, query, query.compared, rolled_up=rolled_up) if query.compared else None
         spans = [span for span in (now, before) if span is not None]
         if all(span.from_at >= span.until_at for span in spans):
             return _nothing(query, wanted)
@@ -51,7 +52,8 @@ def read_report(reader: duckdb.DuckDBPyConnection, query: ReportQuery, rates: Se
         wanted = msgspec.structs.replace(wanted, has_unpriced=not is_sure)
         statement = report_statement(query, now, before, wanted, several_currencies=several)
         parameters = statement.parameters | (_rate_parameters(rates) if several else {})
-        approvals = _approvals(reader, query.until_at) if "expected_micros" in wanted.money else ()
+        table = "rollups" if rolled_up else "facts"
+        approvals = _approvals(reader, query.until_at, table) if "expected_micros" in wanted.money else ()
         if "expected_micros" in wanted.money:
             parameters |= _approval_parameters(approvals)
         if query.conditions or query.sort is not None:
@@ -80,7 +82,9 @@ def _nothing(query: ReportQuery, wanted: WantedSums) -> Report:
     return Report(groups=(), group_count=0, totals=sums, totals_before=sums if query.compared else None)
 
 
-def _span(reader: duckdb.DuckDBPyConnection, query: ReportQuery, compared: MomentRange | None) -> Span:
+def _span(
+    reader: duckdb.DuckDBPyConnection, query: ReportQuery, compared: MomentRange | None, *, rolled_up: bool
+) -> Span:
     """Return the part of the query's or a compared period that has facts, which may be empty.
 
     The engine knows a column's min and max without reading it.
@@ -94,6 +98,8 @@ def _span(reader: duckdb.DuckDBPyConnection, query: ReportQuery, compared: Momen
     until_at = min(period.until_at, period.from_at if last is None else int(last) + 1)
     if from_at >= until_at:
         from_at = until_at = period.from_at
+    if rolled_up:
+        from_at -= from_at % QUARTER_MS
     narrowed = msgspec.structs.replace(
         span,
         from_at=from_at,
@@ -101,7 +107,10 @@ def _span(reader: duckdb.DuckDBPyConnection, query: ReportQuery, compared: Momen
         name="_before" if compared else "",
         later_days=_day(query.from_at, zone) - _day(period.from_at, zone),
         later_ms=query.from_at - period.from_at,
+        is_rolled_up=rolled_up,
     )
+    if rolled_up:
+        return msgspec.structs.replace(narrowed, has_cost_rows=_has_rows(reader, cost_of(narrowed), narrowed))
     used = [_is_used(reader, narrowed, column) for column in ("marks", "landing_id", "correction", "cost_entry_id")]
     return msgspec.structs.replace(
         narrowed, has_marks=used[0], has_landings=used[1], has_corrections=used[2], has_cost_rows=used[3]
@@ -118,12 +127,18 @@ def _is_used(reader: duckdb.DuckDBPyConnection, span: Span, column: str) -> bool
     return reader.execute(query).fetchone() is not None
 
 
+def _has_rows(reader: duckdb.DuckDBPyConnection, part: Part, span: Span) -> bool:
+    query = f"SELECT 1 FROM {part.table} WHERE {' AND '.join(part.conditions)} AND {span.period} LIMIT 1"  # noqa: S608 – names are ours
+    return reader.execute(query).fetchone() is not None
+
+
 def _currencies(reader: duckdb.DuckDBPyConnection, spans: Sequence[Span]) -> set[str]:
     """Return the currencies of the facts in some periods; the empty one for conversions without money or with an unknown currency."""
     found: set[str] = set()
     for span in spans:
+        table = "rollups" if span.is_rolled_up else "facts"
         rows = reader.execute(
-            f"SELECT DISTINCT currency FROM facts WHERE {span.period} AND (currency <> '' OR status_key IS NOT NULL)"  # noqa: S608
+            f"SELECT DISTINCT currency FROM {table} WHERE {span.period} AND (currency <> '' OR status_key IS NOT NULL)"  # noqa: S608
         )
         found |= {str(row[0]) for row in rows.fetchall()}
     return found
@@ -136,11 +151,11 @@ def _all_priced(currencies: Set[str], spans: Sequence[Span], rates: Sequence[Exc
     return currencies <= {rate.currency for rate in rates if rate.day <= first_day} - ended
 
 
-def _approvals(reader: duckdb.DuckDBPyConnection, until_at: int) -> list[OfferApproval]:
+def _approvals(reader: duckdb.DuckDBPyConnection, until_at: int, table: str) -> list[OfferApproval]:
     """Return how the conversions of each offer were decided in the last days before a moment."""
     rows = reader.execute(
         "SELECT coalesce(offer_id, 0) AS offer_id, sum(conversions) FILTER (counts_as = 'confirmed'), "
-        "sum(conversions) FILTER (counts_as = 'rejected') FROM facts "
+        f"sum(conversions) FILTER (counts_as = 'rejected') FROM {table} "  # noqa: S608 – a name of ours
         "WHERE status_key IS NOT NULL AND fact_at >= $from_at AND fact_at < $until_at GROUP BY 1 ORDER BY 1",
         {"from_at": until_at - APPROVAL_DAYS * DAY_MS, "until_at": until_at},
     )
