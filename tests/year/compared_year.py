@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any, NamedTuple
@@ -24,7 +25,18 @@ from tests.year.plain_year import Question, Sums
 
 ZONES = (ZONE, "Asia/Kathmandu", "Australia/Lord_Howe", "UTC")
 GROUPINGS: tuple[tuple[str, ...], ...] = (
-    *((), ("day",), ("campaign",), ("source",), ("offer",), ("network",), ("landing",), ("country",), ("v1",), ("Zone",)),
+    *(
+        (),
+        ("day",),
+        ("campaign",),
+        ("source",),
+        ("offer",),
+        ("network",),
+        ("landing",),
+        ("country",),
+        ("v1",),
+        ("Zone",),
+    ),
     *(("mark",), ("status",), ("counts_as",), ("delay",), ("weekday",), ("hour_of_day",), ("unique",), ("screening",)),
     *(("campaign", "day"), ("Site", "country", "offer"), ("source", "campaign", "mark", "weekday", "v2")),
     *(("status", "campaign"), ("offer", "delay")),
@@ -48,14 +60,15 @@ class Difference(NamedTuple):
 
 
 class ComparedYear:
-    """The comparison. ``cells``: how many were compared. ``differences``: the first thousand."""
+    """The comparison. ``differences``: the first thousand of all that differ."""
 
     def __init__(self, driven: DrivenYear) -> None:
         self.driven = driven
         self.plain = driven.plain
         self.statuses: tuple[str, ...] = ()
         """In the user's order, as the API tells them."""
-        self.cells = 0
+        self.cells: Counter[str] = Counter()
+        """Compared cells by where they are: api, csv, or the path of a page."""
         self.differing = 0
         self.differences: list[Difference] = []
 
@@ -63,14 +76,17 @@ class ComparedYear:
         """Compare everything, or of all questions one in ``share``."""
         instance = self.driven.instance
         for place, question in enumerate(questions()):
-            if (place + place // 2) % share == 0:  # of each pair, by turns the one by conversion and the one by click time
+            if (
+                place + place // 2
+            ) % share == 0:  # of each pair, by turns the one by conversion and the one by click time
                 self._compare_answers(question)
-        owner = save_user_of(self.driven)
-        instance.api.cookies.set(COOKIE, owner)
+        instance.api.cookies.set(COOKIE, signed_in_owner(self.driven))
         self._compare_pages()
 
     def _cell(self, where: str, cell: str, found: object, wanted: object) -> None:
-        self.cells += 1
+        self.cells[
+            "csv" if " csv" in where else "api" if "/api/" in where else where.partition("?")[0].partition(" ")[0]
+        ] += 1
         if found != wanted:
             self.differing += 1
             if len(self.differences) < 1_000:
@@ -199,9 +215,7 @@ def _panel_order() -> tuple[str, ...]:
     return tuple(one.key for one in Measure)
 
 
-def _csv_cells(
-    sums: tuple[Sums, Sums], question: Question, statuses: tuple[str, ...]
-) -> Iterator[tuple[str, str]]:
+def _csv_cells(sums: tuple[Sums, Sums], question: Question, statuses: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Return the name and text of each cell of a line, in order. ``statuses``: in the user's order."""
     now, before = sums
     pairs: list[tuple[str, int | None, int | None]] = [(name, figure(name, now), figure(name, before)) for name in ALL]
@@ -255,13 +269,10 @@ def questions() -> Iterator[Question]:
         yield Question(**year, by="click", filters=filters)  # type: ignore[arg-type]
 
 
-def save_user_of(driven: DrivenYear) -> str:
+def signed_in_owner(driven: DrivenYear) -> str:
     """Sign an owner in whose time zone is the year's, and return their session."""
     instance, secret = driven.instance, "session of the year"
     with instance.ledger.write() as tx:
-        user = save_user(
-            tx, User(name="Owner", role=Role.OWNER, password_hash="unused", time_zone=ZONE), instance.now
-        )
+        user = save_user(tx, User(name="Owner", role=Role.OWNER, password_hash="unused", time_zone=ZONE), instance.now)
         insert_session(tx, secret, user.id, instance.now, instance.now + 86_400_000, "127.0.0.1", "tests")
     return secret
-

@@ -228,7 +228,13 @@ class DrivenYear:
         numbers = {1: self.chance.randrange(-5_000_000, 9_000_000), 7: self.chance.randrange(1, 3_000_000)}
         self._happen(click, at, PageEventKind.EVENT, {"events": numbers})
         self.plain.events.append(PlainPageEvent(click=click, at=at, numbers=numbers))
-        fields = {"button": 1, "offer_id": offer, "network_id": 1 + offer % 2, "found_by": "cid", "target": "https://o/"}
+        fields = {
+            "button": 1,
+            "offer_id": offer,
+            "network_id": 1 + offer % 2,
+            "found_by": "cid",
+            "target": "https://o/",
+        }
         for press in range(self.chance.choice((1, 1, 2))):
             self._happen(click, at + press, PageEventKind.LANDING_CLICK, fields)
         first = {"presses": 1, "visits": 1, "offer": offer, "network": 1 + offer % 2}
@@ -419,7 +425,7 @@ class DrivenYear:
             self._work()
             return
         for click in self.plain.clicks.values():
-            if since <= click.at < until and click.campaign in (1, 2):
+            if since <= click.at < until and click.campaign in (1, 2) and click.counts:
                 click.marks -= {"datacenter"}
                 if click.asn == HOSTER:
                     click.marks.add("datacenter")

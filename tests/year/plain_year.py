@@ -218,7 +218,9 @@ class PlainYear:
         groups[()] = self._sums(every[0], approvals), self._sums(every[1], approvals)
         return groups
 
-    def _grouped(self, question: Question, first: date, last: date, later: int) -> dict[tuple[str, ...], list[PlainRow]]:
+    def _grouped(
+        self, question: Question, first: date, last: date, later: int
+    ) -> dict[tuple[str, ...], list[PlainRow]]:
         from_at, until_at = (self._midnight(day, question.zone) for day in (first, last + timedelta(1)))
         of_conversions = any(word in OF_CONVERSIONS for word in question.group_by)
         groups: dict[tuple[str, ...], list[PlainRow]] = {}
