@@ -42,9 +42,8 @@ def lines_of(compared: ComparedYear, clicks: int, conversions: int, seconds: flo
         "",
         f"{clicks:,} clicks and {conversions:,} conversions of 365 days, in {seconds:,.0f} s.",
     ]
-    for one in compared.differences[:10]:
-        lines.append(f"\n{one.where}: {one.cell} is {one.found}, expected {one.wanted}.")
-    return lines
+    found = (f"\n{one.where}: {one.cell} is {one.found}, expected {one.wanted}." for one in compared.differences[:10])
+    return [*lines, *found]
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from clickloop.people.user import Role, User
+from clickloop.report.measure import Measure
 from clickloop.store.ledger.people.sessions import insert_session
 from clickloop.store.ledger.people.users import save_user
 from clickloop.web.panel.frame.session_cookie import COOKIE
@@ -48,6 +49,9 @@ CHANGES = (  # days around clock changes, by the hour
     ("Australia/Lord_Howe", date(2025, 10, 4), date(2025, 10, 6)),
     ("Asia/Kathmandu", date(2025, 6, 1), date(2025, 6, 3)),
 )
+
+
+Parameters = list[tuple[str, str | int | float | bool | None]]
 
 
 class Difference(NamedTuple):
@@ -210,8 +214,7 @@ def _number(row: list[str]) -> str:
 
 
 def _panel_order() -> tuple[str, ...]:
-    from clickloop.report.measure import Measure  # noqa: PLC0415 – the order of columns alone is the product's
-
+    # The order of columns alone is the product's.
     return tuple(one.key for one in Measure)
 
 
@@ -233,9 +236,13 @@ def _csv_cells(sums: tuple[Sums, Sums], question: Question, statuses: tuple[str,
             yield f"{name} percent", change["percent"] or ""
 
 
-def parameters_of(question: Question, names: tuple[str, ...]) -> list[tuple[str, str]]:
+def parameters_of(question: Question, names: tuple[str, ...]) -> Parameters:
     """Return the query of a question."""
-    parameters = [("from", question.first.isoformat()), ("to", question.last.isoformat()), ("zone", question.zone)]
+    parameters: Parameters = [
+        ("from", question.first.isoformat()),
+        ("to", question.last.isoformat()),
+        ("zone", question.zone),
+    ]
     parameters += [("by", question.by), ("limit", "10000")]
     parameters += [("group_by", word) for word in question.group_by]
     parameters += [("column", name) for name in (*names, "event1", "event7")]

@@ -161,7 +161,7 @@ class DrivenYear:
         offer = 0 if landing else self.chance.choice((campaign, 5))
         rule, fixed, share = COST_RULES[campaign]
         paid = self.chance.random() < 0.9
-        cost = {"cost": self.chance.randrange(1, 40_000), "cost_currency": pick(CURRENCIES)} if paid else None
+        cost, cost_currency = (self.chance.randrange(1, 40_000), pick(CURRENCIES)) if paid else (0, "")
         plain = PlainClick(
             click_id=self.instance.click_ids.new(at),
             at=at,
@@ -177,8 +177,8 @@ class DrivenYear:
             screening=pick(("",) * 30 + ("crawler", "prefetch", "test")),
             marks=set(pick(((), (), (), ("datacenter",), ("repeat",)))),
             asn=pick((HOSTER, CARRIER, CARRIER)),
-            cost=cost["cost"] if cost else 0,
-            cost_currency=cost["cost_currency"] if cost else "",
+            cost=cost,
+            cost_currency=cost_currency,
             per_conversion=fixed,
             share_percent=share,
         )
@@ -237,8 +237,9 @@ class DrivenYear:
         }
         for press in range(self.chance.choice((1, 1, 2))):
             self._happen(click, at + press, PageEventKind.LANDING_CLICK, fields)
-        first = {"presses": 1, "visits": 1, "offer": offer, "network": 1 + offer % 2}
-        self.plain.events.append(PlainPageEvent(click=click, at=at, **first))
+        network = 1 + offer % 2
+        first = PlainPageEvent(click=click, at=at, presses=1, visits=1, offer=offer, network=network)
+        self.plain.events.append(first)
         return offer
 
     def _happen(self, click: PlainClick, at: int, kind: PageEventKind, fields: dict[str, Any]) -> None:

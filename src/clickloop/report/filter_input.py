@@ -57,7 +57,9 @@ def filters_of(
 ) -> tuple[DimensionFilter, ...]:
     """Return the filters. Values of the same dimension and operator are alternatives, or with ``!`` all excluded."""
     if len(texts) > MAX_FILTERS:
-        faults.append(FieldFault(FIELD, FaultCode.TOO_MANY, f"Use at most {MAX_FILTERS} filters."))
+        faults.append(
+            FieldFault(FIELD, FaultCode.TOO_MANY, f"Use at most {MAX_FILTERS} filters. There are {len(texts):,}.")
+        )
         return ()
     found: dict[tuple[Grouping, FilterOperator], list[str]] = {}
     numeric: list[DimensionFilter] = []
@@ -72,11 +74,15 @@ def filters_of(
 
 
 def _filter(text: str, names: ReportNames, zone: ZoneInfo, faults: list[FieldFault]) -> DimensionFilter | None:
-    match = _OPERATOR.search(text[:MAX_FILTER_LENGTH])
+    if len(text) > MAX_FILTER_LENGTH:
+        sentence = f"A filter has at most {MAX_FILTER_LENGTH:,} characters. This one has {len(text):,}."
+        faults.append(FieldFault(FIELD, FaultCode.OUT_OF_RANGE, sentence))
+        return None
+    match = _OPERATOR.search(text)
     dimension = grouping_of(text[: match.start()], names) if match else None
-    if match is None or dimension is None or len(text) > MAX_FILTER_LENGTH:
+    if match is None or dimension is None:
         sentence = "Enter a dimension, a colon and a value, such as country:DE."
-        if match is not None and len(text) <= MAX_FILTER_LENGTH:
+        if match is not None:
             sentence += f" There is no dimension or parameter “{text[: match.start()].strip()[:60]}”."
         faults.append(FieldFault(FIELD, FaultCode.NOT_ALLOWED, sentence))
         return None
