@@ -72,6 +72,12 @@ BENCHES = (
         "",
         max_seconds=3_600,
     ),
+    Bench(
+        "formulas",
+        "Random formulas",
+        "100,000 texts parsed, compiled and in part calculated",
+        "no crash, no injection, steps by length",
+    ),
     Bench("costs", "Entered cost", "an entry over a million clicks; its undo", "≤ 5 s each; reports equal"),
     Bench(
         "waiting",

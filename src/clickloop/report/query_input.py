@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from clickloop.report.column import Column, FormulaColumn, figure_of, formula_column, kinds_of
 from clickloop.report.condition import conditions_of
-from clickloop.report.filter_input import ReportNames, filters_of, grouping_of
+from clickloop.report.filter_input import ReportNames, filters_of, grouping_of, meant, unknown_dimension
 from clickloop.report.formula.parsing import FormulaError, parse_formula
 from clickloop.report.measure import Measure
 from clickloop.report.period import DateRange, Preset, days_of, zone_of
@@ -51,7 +51,7 @@ class ReportRequest(msgspec.Struct, frozen=True, kw_only=True):
             list[str],
             Meta(
                 description=f"Dimensions to group by, at most {MAX_GROUPINGS}. Repeat the parameter for several. A parameter of traffic "
-                "sources goes by the name that you gave it, such as Zone, in any case."
+                "sources goes by the name that you gave it, such as Zone, or by its name in the link, in any case."
             ),
         ]
         | None
@@ -229,8 +229,7 @@ def _group_by(request: ReportRequest, names: ReportNames, faults: list[FieldFaul
     found = [grouping_of(word, names) for word in words[: MAX_GROUPINGS + 1]]
     known = tuple(grouping for grouping in found if grouping is not None)
     if len(known) < len(found):
-        unknown = words[found.index(None)][:MAX_TITLE_LENGTH]
-        sentence = f"There is no dimension or parameter “{unknown}”."
+        sentence = unknown_dimension(words[found.index(None)], names)
         faults.append(FieldFault("group_by", FaultCode.NOT_FOUND, sentence))
     if len(words) > MAX_GROUPINGS:
         sentence = f"Group by at most {MAX_GROUPINGS} dimensions. There are {len(words)}."
@@ -254,9 +253,8 @@ def _columns(request: ReportRequest, statuses: Collection[str], faults: list[Fie
     for word in chosen:
         figure = figure_of(word, statuses)
         if figure is None:
-            faults.append(
-                FieldFault("column", FaultCode.NOT_ALLOWED, f"There is no figure “{word[:MAX_TITLE_LENGTH]}”.")
-            )
+            sentence = f"There is no figure “{word[:MAX_TITLE_LENGTH]}”.{meant(word, tuple(Measure))}"
+            faults.append(FieldFault("column", FaultCode.NOT_ALLOWED, sentence))
         else:
             columns[figure.key] = figure
     for text in formulas:

@@ -42,6 +42,10 @@ def filled(instance: "Instance") -> "Instance":
         ({"offset": 10**9}, "offset", "10000000"),
         ({"limit": 10**9}, "limit", "10000"),
         ({"group_by": ["country", "day", "Country"]}, "group_by", "“country” is there twice"),
+        ({"group_by": "campagn"}, "group_by", "There is no dimension or parameter “campagn”. Did you mean campaign?"),
+        ({"group_by": "zones"}, "group_by", "Did you mean zone?"),
+        ({"filter": "contry:DE"}, "filter", "There is no dimension or parameter “contry”. Did you mean country?"),
+        ({"column": "cpaa"}, "column", "There is no figure “cpaa”. Did you mean cpa"),
         ({"group_by": ["zone", "ZONE"]}, "group_by", "“zone” is there twice"),
         (
             {"group_by": ["country", "day", "offer", "mark", "v1", "v2"]},

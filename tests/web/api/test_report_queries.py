@@ -47,6 +47,13 @@ def test_a_parameter_goes_by_its_name_whatever_row_of_its_source_it_is(filled: "
     assert filled.got("reports?period=today&filter=zone:b&column=clicks")["totals"]["clicks"] == 1
 
 
+def test_a_parameter_also_goes_by_its_name_in_the_link(filled: "Instance") -> None:
+    by_name, by_link = (filled.got(f"reports?period=today&group_by={word}") for word in ("zone", "z"))
+    assert {keys for keys in rows_of(by_link, "clicks") if keys[0] == "a"} == {("a",)}
+    assert rows_of(by_link, "clicks")["a",] == 1
+    assert rows_of(by_name, "clicks")["a",] == 4
+
+
 def test_zones_that_lose_money_are_one_question(filled: "Instance") -> None:
     told = filled.got("reports?period=today&group_by=zone&having=profit < 0&sort=profit&column=profit&column=cost")
     assert [(row["keys"][0]["name"], row["figures"]["profit"]["amount"]) for row in told["rows"]] == [("a", "-4")]
