@@ -38,7 +38,7 @@ from clickloop.tracking.pages.settling_page_events import settle_page_events
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from clickloop.web.site import create_site
 from tests.web.conftest import SECRET, Instance
-from tests.year.plain_year import PlainClick, PlainConversion, PlainEntry, PlainPageEvent, PlainYear
+from tests.year.plain_year import PlainClick, PlainConversion, PlainEntry, PlainPageEvent, PlainYear, published_rates
 
 FIRST_DAY = date(2025, 3, 1)
 LAST_DAY = date(2026, 2, 28)
@@ -53,9 +53,9 @@ BROWSER = (
 )
 WORDS = {"approved": "sale", "lead": "hold", "trash": "rejected", "gibberish": "other"}
 HOSTER, CARRIER = "24940", "1"
-CURRENCIES = ("USD", "EUR", "INR", "UAH")
+CURRENCIES = ("USD", "EUR", "INR", "UAH", "GBP")
 RATES = {"EUR": ("1.0823", "1.09", "1.1717"), "INR": ("0.0117", "0.012000000001"), "UAH": ("0.024",)}
-"""UAH has no rate in the first half of the year."""
+"""UAH has no rate in the first half of the year; GBP has those of the European Central Bank alone."""
 # Cost in the link, then of conversions: micros in EUR or a share in percent.
 COST_RULES = {1: ("", 0, 0), 2: ("per_click;per_conversion 1500000 EUR sale", 1_500_000, 0)}
 COST_RULES |= {3: ("", 0, 0), 4: ("per_click;revenue_share 35 - sale", 0, 35)}
@@ -142,6 +142,7 @@ class DrivenYear:
                 whole, _, part = rate.partition(".")
                 known = self.plain.rates.setdefault(currency, [])
                 known.append(((day - date(1970, 1, 1)).days, int(whole + part.ljust(12, "0"))))
+        self.plain.rates["GBP"] = published_rates("GBP")
         assert instance.api.post("/api/v1/rates", json={"rates": rates}).status_code < 300
 
     def _visits(self, number: int) -> None:

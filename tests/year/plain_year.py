@@ -3,8 +3,12 @@
 It shares no code with the product: it has its own formulas, time zones' days, rounding, rates and texts.
 """
 
+import csv
+import zipfile
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+from importlib.resources import files
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -336,6 +340,16 @@ def half_away(dividend: int, divisor: int) -> int:
     return magnitude if dividend >= 0 else -magnitude
 
 
-def utc_day(at: int) -> date:
-    """Return the UTC date of a moment."""
-    return datetime.fromtimestamp(at / 1000, UTC).date()
+def published_rates(currency: str) -> list[tuple[int, int]]:
+    """Return a currency's rates into dollars by day, from what the European Central Bank says that a euro is worth."""
+    found: dict[int, int] = {}
+    with zipfile.ZipFile(str(files("currency_converter") / "eurofxref-hist.zip")) as archive:
+        lines = archive.read(archive.namelist()[0]).decode().splitlines()
+    for line in csv.DictReader(lines):
+        dollars, units = (Fraction(line[name]) if line[name][:1].isdecimal() else None for name in ("USD", currency))
+        if dollars and units:
+            rate = dollars / units
+            found[(date.fromisoformat(line["Date"]) - date(1970, 1, 1)).days] = half_away(
+                rate.numerator * E12, rate.denominator
+            )
+    return sorted(found.items())

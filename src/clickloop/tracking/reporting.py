@@ -23,7 +23,7 @@ from clickloop.setup.fault import FaultCode, invalid
 from clickloop.store.facts.facts import FactsMemoryError
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.setup.report_names import LedgerNames, record_names, status_names
-from clickloop.tracking.converting import rates_of_period
+from clickloop.tracking.converting import rates_of_query
 
 _TOO_LARGE = (
     "The report has more groups than fit into memory. Choose a shorter period, group by fewer dimensions, add a filter, or open a tree "
@@ -92,8 +92,7 @@ def run_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each_
     """Run a query. With ``each_status`` also count the conversions of each status. Raise InvalidInputError if it is too large."""
     with ledger.read() as tx:
         statuses = status_names(tx) if each_status else {}
-        first_at = min(query.from_at, query.compared.from_at) if query.compared else query.from_at
-        rates = rates_of_period(tx, query.currency, first_at, query.until_at)
+        rates = rates_of_query(tx, query)
     query = msgspec.structs.replace(query, statuses=tuple(statuses))
     try:
         report = facts.report(query, rates)

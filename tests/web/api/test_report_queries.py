@@ -152,6 +152,20 @@ def test_conversions_count_at_their_own_time_or_at_that_of_their_click(filled: "
     assert (earlier["clicks"], earlier["pending"]) == (1, 1)
 
 
+def test_money_is_converted_on_the_day_of_its_conversion_whichever_period_it_is_counted_in(
+    instance: "Instance",
+) -> None:
+    instance.set_up()
+    click_id = instance.visit(at=instance.now - 20 * DAY_MS)
+    instance.made("conversions", {"click_id": click_id, "payout": "1000", "currency": "GBP"})
+    settle_facts(instance.ledger, instance.facts)
+    revenue = instance.got("reports?period=today")["totals"]["revenue"]
+    assert revenue["amount"].startswith("13")
+    day = "reports?from=2026-02-09&to=2026-02-09"
+    assert instance.got(f"{day}&by=click")["totals"]["revenue"] == revenue
+    assert instance.got(f"{day}&compare=2026-03-01..2026-03-01")["totals_before"]["revenue"] == revenue
+
+
 def test_expected_profit_shows_the_approval_rates_it_is_based_on(filled: "Instance") -> None:
     click_id = filled.visit()
     for txid in ("r1", "r2", "r3"):
