@@ -13,7 +13,8 @@ from clickloop.store.ledger.people.sessions import insert_session
 from clickloop.store.ledger.people.users import save_user
 from clickloop.web.panel.frame.session_cookie import COOKIE
 from tests.web.panel.page import Page
-from tests.year.driven_year import FIRST_DAY, LAST_DAY, ZONE, DrivenYear
+from tests.year.driven_costs import FIRST_DAY, LAST_DAY, ZONE
+from tests.year.driven_year import DrivenYear
 from tests.year.plain_figures import (
     ALL,
     change_in_api,

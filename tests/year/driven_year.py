@@ -5,7 +5,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -13,12 +12,8 @@ from clickloop.click.click import Click
 from clickloop.click.page.page_event import PageEvent, PageEventKind
 from clickloop.config import Settings
 from clickloop.conversion.notice import Channel, RawNotice
-from clickloop.report.cost.entry import EntryState
-from clickloop.report.cost.entry_input import CostBody, CostDefaults
-from clickloop.report.cost.segment import CostKind, SpreadOver
 from clickloop.setup.instance import startup_settings
 from clickloop.setup.mark import Mark
-from clickloop.setup.money_text import MoneyText
 from clickloop.store.export_files import ExportFiles
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import PAGE_EVENTS_STREAM
@@ -26,8 +21,6 @@ from clickloop.store.journal.writer import JournalWriter
 from clickloop.store.ledger.logs.audit_entry import ActorContext
 from clickloop.store.upload_files import UploadFiles
 from clickloop.tracking.click_progress import LandingClicks
-from clickloop.tracking.costs.entering import enter_cost, undo_cost
-from clickloop.tracking.costs.uploading import CostUploadOptions, enter_table
 from clickloop.tracking.costs.working import CostWorker
 from clickloop.tracking.jobs.context import JobContext
 from clickloop.tracking.marks.rerun_work import MarkRerunWorker
@@ -38,22 +31,18 @@ from clickloop.tracking.pages.settling_page_events import settle_page_events
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from clickloop.web.site import create_site
 from tests.web.conftest import SECRET, Instance
-from tests.year.plain_year import PlainClick, PlainConversion, PlainEntry, PlainPageEvent, PlainYear, published_rates
+from tests.year.driven_costs import CURRENCIES, FIRST_DAY, ROUND_DAYS, DrivenCosts
+from tests.year.plain_year import PlainClick, PlainConversion, PlainPageEvent, PlainYear, published_rates
 
-FIRST_DAY = date(2025, 3, 1)
-LAST_DAY = date(2026, 2, 28)
 START = int(datetime(2025, 3, 1, tzinfo=UTC).timestamp()) * 1000
 DAY_MS = 86_400_000
 ROUNDS = 26
-ROUND_DAYS = 14
 ROUND_MS = ROUND_DAYS * DAY_MS
-ZONE = "Europe/Berlin"
 BROWSER = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 )
 WORDS = {"approved": "sale", "lead": "hold", "trash": "rejected", "gibberish": "other"}
 HOSTER, CARRIER = "24940", "1"
-CURRENCIES = ("USD", "EUR", "INR", "UAH", "GBP")
 RATES = {"EUR": ("1.0823", "1.09", "1.1717"), "INR": ("0.0117", "0.012000000001"), "UAH": ("0.024",)}
 """UAH has no rate in the first half of the year; GBP has those of the European Central Bank alone."""
 # Cost in the link, then of conversions: micros in EUR or a share in percent.
@@ -87,8 +76,9 @@ class DrivenYear:
             "USD",
             landing_clicks=LandingClicks(facts),
         )
-        self.actor = ActorContext(ledger=ledger, clock=self.now)
-        self.costs = CostWorker(ledger, facts.costs, self.now)
+        self.cost_worker = CostWorker(ledger, facts.costs, self.now)
+        actor = ActorContext(ledger=ledger, clock=self.now)
+        self.costs = DrivenCosts(actor, self.chance, self.plain)
         self.jobs = JobContext(
             ledger=ledger, clock=self.now, uploads=UploadFiles(folder / "up", 1), exports=ExportFiles(folder / "out")
         )
@@ -107,7 +97,8 @@ class DrivenYear:
         for number in range(ROUNDS):
             self._visits(number)
             self._settle(START + (number + 1) * ROUND_MS)
-            self._cost(number)
+            self.costs.enter(number)
+            self._work()
             self._marks(number)
         self._settle(int(datetime(2026, 2, 28, 12, tzinfo=UTC).timestamp()) * 1000)
         self.plain.settle()
@@ -301,115 +292,10 @@ class DrivenYear:
         self._work()
 
     def _work(self) -> None:
-        while self.costs.step():
+        while self.cost_worker.step():
             pass
         while self.reruns.step():
             pass
-
-    def _cost(self, number: int) -> None:
-        """Enter a cost of the weeks before, correct one, undo one, or upload a table."""
-        first = FIRST_DAY + timedelta(ROUND_DAYS * number + 4)
-        last = first + timedelta(self.chance.randrange(9))
-        last = min(last, FIRST_DAY + timedelta(ROUND_DAYS * number + ROUND_DAYS - 2))
-        match number % 5:
-            case 0:
-                self._enter(CostKind.MANUAL, {"campaign_id": 3}, first, last, over=SpreadOver.CLEAN)
-            case 1:
-                self._enter(CostKind.API, {"source_id": 1 + number % 2}, first, last, v1=("a", ""))
-            case 2:
-                for _ in range(2):  # the second corrects the first
-                    self._enter(CostKind.API, {"campaign_id": 1}, first, last, SpreadOver.UNIQUE, key=f"round {number}")
-            case 3:
-                entry = self._enter(CostKind.MANUAL, {"campaign_id": 1, "source_id": 2}, first, last)
-                undo_cost(self.actor, entry)
-                del self.plain.entries[entry]
-            case _:
-                self._upload(first, last)
-        self._work()
-
-    def _enter(
-        self,
-        kind: CostKind,
-        owner: dict[str, int],
-        first: date,
-        last: date,
-        over: SpreadOver = SpreadOver.CLICKS,
-        v1: tuple[str, ...] = (),
-        key: str = "",
-    ) -> int:
-        micros, currency = self.chance.randrange(10**8), self.chance.choice(CURRENCIES)
-        body = CostBody(
-            amount=MoneyText(f"{micros // 10**6}.{micros % 10**6:06d}", currency),
-            first=first.isoformat(),
-            last=last.isoformat(),
-            spread=over,
-            filters={"v1": list(v1)} if v1 else {},
-            key=key,
-            zone=ZONE,
-            **owner,  # type: ignore[arg-type]
-        )
-        entry = enter_cost(self.actor, body, kind, CostDefaults("USD", "UTC"))
-        if key:
-            assert entry.state is EntryState.WAITING
-            for older in [number for number, one in self.plain.entries.items() if self._is_replaced(number, first)]:
-                del self.plain.entries[older]
-            self._keyed = (entry.entry_id, first)
-        self._know(entry.entry_id, kind is CostKind.MANUAL, owner, first, last, v1, micros, currency, over)
-        return entry.entry_id
-
-    _keyed: tuple[int, date] = (0, date.min)
-
-    def _is_replaced(self, number: int, first: date) -> bool:
-        return self._keyed == (number, first)
-
-    def _know(
-        self,
-        number: int,
-        manual: bool,
-        owner: dict[str, int],
-        first: date,
-        last: date,
-        v1: tuple[str, ...],
-        micros: int,
-        currency: str,
-        over: SpreadOver,
-    ) -> None:
-        zone = ZoneInfo(ZONE)
-        moments = [
-            int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) * 1000
-            for day in (first, last + timedelta(1))
-        ]
-        self.plain.entries[number] = PlainEntry(
-            rank=(int(manual), number),
-            source=owner.get("source_id", 0),
-            campaign=owner.get("campaign_id", 0),
-            v1=v1,
-            from_at=moments[0],
-            until_at=moments[1],
-            micros=micros,
-            currency=currency,
-            over=over.value,
-        )
-
-    def _upload(self, first: date, last: date) -> None:
-        """Upload a table with a line for each day; its last day twice."""
-        days = [first + timedelta(place) for place in range((last - first).days + 1)] + [last]
-        amounts = [self.chance.randrange(10**7) for _ in days]
-        lines = [
-            f"{day},2,{amount // 10**6}.{amount % 10**6:06d},EUR" for day, amount in zip(days, amounts, strict=True)
-        ]
-        table = "\n".join(["date,campaign_id,cost,currency", *lines]).encode()
-        upload = enter_table(
-            self.actor,
-            table,
-            CostUploadOptions(zone=ZONE),
-            CostDefaults("USD", "UTC"),
-            f"upload-{first}",
-        )
-        for entry in upload.entries:
-            day = datetime.fromtimestamp(entry.segment.from_at / 1000, ZoneInfo(ZONE)).date()
-            micros = sum(amount for on, amount in zip(days, amounts, strict=True) if on == day)
-            self._know(entry.entry_id, False, {"campaign_id": 2}, day, day, (), micros, "EUR", SpreadOver.CLICKS)
 
     def _marks(self, number: int) -> None:
         """Judge campaign 1 and 2 anew over the past, twice a year; take a third rerun back."""
