@@ -64,6 +64,20 @@ BENCHES = (
         "≤ 50 ms where roll-ups answer",
         1_800,
     ),
+    Bench(
+        "year",
+        "A generated year",
+        "every figure of 200,000 clicks in API, CSV and panel against a plain model",
+        "all equal",
+        "",
+        max_seconds=3_600,
+    ),
+    Bench(
+        "formulas",
+        "Random formulas",
+        "100,000 texts parsed, compiled and in part calculated",
+        "no crash, no injection, steps by length",
+    ),
     Bench("costs", "Entered cost", "an entry over a million clicks; its undo", "≤ 5 s each; reports equal"),
     Bench(
         "waiting",

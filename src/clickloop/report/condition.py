@@ -18,24 +18,29 @@ def conditions_of(text: str, statuses: Collection[str]) -> tuple[FormulaColumn, 
     """Return the conditions in a text, each as a formula with the value 1 where it holds. Raise FormulaError."""
     if len(text) > MAX_LENGTH:
         raise FormulaError(FormulaFault(MAX_LENGTH, f"Conditions have at most {MAX_LENGTH:,} characters."))
-    parts = _AND.split(text)
-    if len(parts) > MAX_CONDITIONS:
-        raise FormulaError(FormulaFault(0, f"At most {MAX_CONDITIONS} conditions can be combined."))
-    return tuple(_condition(part, statuses) for part in parts)
+    ends = [match.span() for match in _AND.finditer(text)]
+    starts = [0, *(end for _, end in ends)]
+    if len(starts) > MAX_CONDITIONS:
+        sentence = f"At most {MAX_CONDITIONS} conditions can be combined. There are {len(starts)}."
+        raise FormulaError(FormulaFault(starts[MAX_CONDITIONS], sentence))
+    parts = zip(starts, [*(start for start, _ in ends), len(text)], strict=True)
+    return tuple(_condition(text[start:end], start, statuses) for start, end in parts)
 
 
-def _condition(text: str, statuses: Collection[str]) -> FormulaColumn:
+def _condition(text: str, start: int, statuses: Collection[str]) -> FormulaColumn:
+    """Return the condition that is a part of a text. ``start``: where it begins, for the places of faults."""
+    start += len(text) - len(text.lstrip())
     if not text.strip():
-        raise FormulaError(FormulaFault(0, "A condition is missing, such as cost >= 20."))
+        raise FormulaError(FormulaFault(start, "A condition is missing, such as cost >= 20."))
     try:
         formula = parse_formula(f"{_BEFORE}{text.strip()}{_AFTER}", kinds_of(statuses))
     except FormulaError as error:
         fault = error.fault
         sentence = fault.sentence.replace("if begins with a comparison, such as if(cost >= 20, …, …).", _EXPECTED)
-        raise FormulaError(FormulaFault(max(0, fault.at - len(_BEFORE)), sentence)) from None
+        raise FormulaError(FormulaFault(start + max(0, fault.at - len(_BEFORE)), sentence)) from None
     # Parentheses that close ours would make it something else.
     if not isinstance(formula.tree, Conditional) or not formula.text.endswith(_AFTER) or formula.tree.then != _TRUE:
-        raise FormulaError(FormulaFault(0, _EXPECTED))
+        raise FormulaError(FormulaFault(start, _EXPECTED))
     return formula_column(text.strip(), formula, statuses)
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import date, datetime
+from difflib import get_close_matches
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -41,6 +42,10 @@ class ReportNames(Protocol):
         """Return the parameter that any source's row with that name holds, or None."""
         ...
 
+    def parameters(self) -> tuple[str, ...]:
+        """Return the names of all parameters."""
+        ...
+
     def statuses(self) -> dict[str, str]:
         """Return the names of statuses by key, in the user's order."""
         ...
@@ -52,12 +57,26 @@ def grouping_of(word: str, names: ReportNames) -> Grouping | None:
     return known if known is not None else names.parameter(word.strip())
 
 
+def unknown_dimension(word: str, names: ReportNames) -> str:
+    """Return a sentence about a word that is no dimension, with what it may have meant."""
+    return f"There is no dimension or parameter “{word[:60]}”.{meant(word, (*_WORDS, *names.parameters()))}"
+
+
+def meant(word: str, known: Sequence[str]) -> str:
+    """Return the question whether a word was meant to be one of those known; empty if it resembles none."""
+    by_lower = {name.casefold(): name for name in known}
+    close = get_close_matches(word[:60].strip().casefold(), by_lower, n=1, cutoff=0.6)
+    return f" Did you mean {by_lower[close[0]]}?" if close else ""
+
+
 def filters_of(
     texts: Sequence[str], names: ReportNames, zone: ZoneInfo, faults: list[FieldFault]
 ) -> tuple[DimensionFilter, ...]:
     """Return the filters. Values of the same dimension and operator are alternatives, or with ``!`` all excluded."""
     if len(texts) > MAX_FILTERS:
-        faults.append(FieldFault(FIELD, FaultCode.TOO_MANY, f"Use at most {MAX_FILTERS} filters."))
+        faults.append(
+            FieldFault(FIELD, FaultCode.TOO_MANY, f"Use at most {MAX_FILTERS} filters. There are {len(texts):,}.")
+        )
         return ()
     found: dict[tuple[Grouping, FilterOperator], list[str]] = {}
     numeric: list[DimensionFilter] = []
@@ -72,12 +91,16 @@ def filters_of(
 
 
 def _filter(text: str, names: ReportNames, zone: ZoneInfo, faults: list[FieldFault]) -> DimensionFilter | None:
-    match = _OPERATOR.search(text[:MAX_FILTER_LENGTH])
+    if len(text) > MAX_FILTER_LENGTH:
+        sentence = f"A filter has at most {MAX_FILTER_LENGTH:,} characters. This one has {len(text):,}."
+        faults.append(FieldFault(FIELD, FaultCode.OUT_OF_RANGE, sentence))
+        return None
+    match = _OPERATOR.search(text)
     dimension = grouping_of(text[: match.start()], names) if match else None
-    if match is None or dimension is None or len(text) > MAX_FILTER_LENGTH:
+    if match is None or dimension is None:
         sentence = "Enter a dimension, a colon and a value, such as country:DE."
-        if match is not None and len(text) <= MAX_FILTER_LENGTH:
-            sentence += f" There is no dimension or parameter “{text[: match.start()].strip()[:60]}”."
+        if match is not None:
+            sentence += f" {unknown_dimension(text[: match.start()].strip(), names)}"
         faults.append(FieldFault(FIELD, FaultCode.NOT_ALLOWED, sentence))
         return None
     operator, value = FilterOperator(match[0]), text[match.end() :]

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from clickloop.report.column import Column, FormulaColumn, figure_of, formula_column, kinds_of
 from clickloop.report.condition import conditions_of
-from clickloop.report.filter_input import ReportNames, filters_of, grouping_of
+from clickloop.report.filter_input import ReportNames, filters_of, grouping_of, meant, unknown_dimension
 from clickloop.report.formula.parsing import FormulaError, parse_formula
 from clickloop.report.measure import Measure
 from clickloop.report.period import DateRange, Preset, days_of, zone_of
@@ -51,7 +51,7 @@ class ReportRequest(msgspec.Struct, frozen=True, kw_only=True):
             list[str],
             Meta(
                 description=f"Dimensions to group by, at most {MAX_GROUPINGS}. Repeat the parameter for several. A parameter of traffic "
-                "sources goes by the name that you gave it, such as Zone, in any case."
+                "sources goes by the name that you gave it, such as Zone, or by its name in the link, in any case."
             ),
         ]
         | None
@@ -162,7 +162,8 @@ def report_period(
     """Return the requested period. Raise InvalidInputError."""
     zone = zone_of(request.zone or usual_zone)
     if zone is None:
-        sentence = "Enter the name of a time zone, such as Europe/Berlin or UTC."
+        unknown = (request.zone or usual_zone)[:MAX_TITLE_LENGTH]
+        sentence = f"There is no time zone “{unknown}”. Enter a name such as Europe/Berlin or UTC."
         raise InvalidInputError((FieldFault("zone", FaultCode.NOT_FOUND, sentence),))
     if not request.first and not request.last:
         preset = request.period or usual
@@ -174,7 +175,8 @@ def report_period(
     if not faults and first > last:
         faults.append(FieldFault("to", FaultCode.OUT_OF_RANGE, "The last day is before the first day."))
     if not faults and (last - first).days >= MAX_DAYS:
-        faults.append(FieldFault("from", FaultCode.OUT_OF_RANGE, f"A report covers at most {MAX_DAYS} days."))
+        sentence = f"A report covers at most {MAX_DAYS:,} days. This one has {(last - first).days + 1:,}: split it."
+        faults.append(FieldFault("from", FaultCode.OUT_OF_RANGE, sentence))
     if faults:
         raise InvalidInputError(tuple(faults))
     return ReportPeriod(DateRange(first, last), zone, None)
@@ -227,12 +229,14 @@ def _group_by(request: ReportRequest, names: ReportNames, faults: list[FieldFaul
     found = [grouping_of(word, names) for word in words[: MAX_GROUPINGS + 1]]
     known = tuple(grouping for grouping in found if grouping is not None)
     if len(known) < len(found):
-        unknown = words[found.index(None)][:MAX_TITLE_LENGTH]
-        sentence = f"There is no dimension or parameter “{unknown}”."
+        sentence = unknown_dimension(words[found.index(None)], names)
         faults.append(FieldFault("group_by", FaultCode.NOT_FOUND, sentence))
-    if len(words) > MAX_GROUPINGS or len(set(known)) < len(known):
-        sentence = f"Group by at most {MAX_GROUPINGS} different dimensions."
+    if len(words) > MAX_GROUPINGS:
+        sentence = f"Group by at most {MAX_GROUPINGS} dimensions. There are {len(words)}."
         faults.append(FieldFault("group_by", FaultCode.TOO_MANY, sentence))
+    if repeated := [one.key for place, one in enumerate(known) if one in known[:place]]:
+        sentence = f"“{repeated[0]}” is there twice. Group by it once."
+        faults.append(FieldFault("group_by", FaultCode.DUPLICATE, sentence))
     return known
 
 
@@ -242,16 +246,15 @@ def _columns(request: ReportRequest, statuses: Collection[str], faults: list[Fie
     if not chosen and not formulas:
         return None
     if len(chosen) > MAX_COLUMNS or len(formulas) > MAX_FORMULAS:
-        sentence = f"Choose at most {MAX_COLUMNS} figures and {MAX_FORMULAS} formulas."
+        sentence = f"Choose at most {MAX_COLUMNS} figures and {MAX_FORMULAS} formulas. There are {len(chosen)} and {len(formulas)}."
         faults.append(FieldFault("column", FaultCode.TOO_MANY, sentence))
         return None
     columns: dict[str, Column] = {}
     for word in chosen:
         figure = figure_of(word, statuses)
         if figure is None:
-            faults.append(
-                FieldFault("column", FaultCode.NOT_ALLOWED, f"There is no figure “{word[:MAX_TITLE_LENGTH]}”.")
-            )
+            sentence = f"There is no figure “{word[:MAX_TITLE_LENGTH]}”.{meant(word, tuple(Measure))}"
+            faults.append(FieldFault("column", FaultCode.NOT_ALLOWED, sentence))
         else:
             columns[figure.key] = figure
     for text in formulas:
@@ -305,11 +308,14 @@ def _compared(text: str, bounds: ReportPeriod, faults: list[FieldFault]) -> Mome
         weeks = timedelta(7 * -(-days.count // 7))
         days = DateRange(days.first - weeks, days.last - weeks)
     elif custom:
+        known = len(faults)
         days = DateRange(_day("compare", custom[1], faults), _day("compare", custom[2], faults))
-        if days.first > days.last or days.count > MAX_DAYS:
-            faults.append(
-                FieldFault("compare", FaultCode.OUT_OF_RANGE, "The last day is before the first day, or too late.")
-            )
+        del faults[known + 1 :]  # one sentence is enough
+        if len(faults) == known and days.first > days.last:
+            faults.append(FieldFault("compare", FaultCode.OUT_OF_RANGE, "The last day is before the first day."))
+        elif days.count > MAX_DAYS:
+            sentence = f"A period to compare with has at most {MAX_DAYS:,} days. This one has {days.count:,}."
+            faults.append(FieldFault("compare", FaultCode.OUT_OF_RANGE, sentence))
     else:
         sentence = "Enter previous, week, or days such as 2026-02-01..2026-02-28."
         faults.append(FieldFault("compare", FaultCode.NOT_ALLOWED, sentence))
@@ -326,7 +332,8 @@ def _day(field: str, text: str, faults: list[FieldFault]) -> date:
         day = date.min
     if len(text) == 10 and _EARLIEST <= day <= _LATEST:
         return day
-    faults.append(FieldFault(field, FaultCode.NOT_A_MOMENT, "Enter a date since 2000, such as 2026-03-01."))
+    sentence = f"“{text}” is not a day from {_EARLIEST} to {_LATEST}. Enter a date such as 2026-03-01."
+    faults.append(FieldFault(field, FaultCode.NOT_A_MOMENT, sentence))
     return _EARLIEST
 
 

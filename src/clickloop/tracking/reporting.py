@@ -19,10 +19,16 @@ from clickloop.report.query import (
     ReportQuery,
 )
 from clickloop.report.query_input import ReportPeriod, ReportRequest, query_of
+from clickloop.setup.fault import FaultCode, invalid
+from clickloop.store.facts.facts import FactsMemoryError
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.setup.report_names import LedgerNames, record_names, status_names
-from clickloop.tracking.converting import rates_of_period
+from clickloop.tracking.converting import rates_of_query
 
+_TOO_LARGE = (
+    "The report has more groups than fit into memory. Choose a shorter period, group by fewer dimensions, add a filter, or open a tree "
+    "level by level (within)."
+)
 ROWS_PER_PAGE = 10_000
 """Rows that are in memory at once when all are wanted."""
 
@@ -83,13 +89,17 @@ def all_pages(
 
 
 def run_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each_status: bool = True) -> NamedReport:
-    """Run a query. With ``each_status`` also count the conversions of each status."""
+    """Run a query. With ``each_status`` also count the conversions of each status. Raise InvalidInputError if it is too large."""
     with ledger.read() as tx:
         statuses = status_names(tx) if each_status else {}
-        first_at = min(query.from_at, query.compared.from_at) if query.compared else query.from_at
-        rates = rates_of_period(tx, query.currency, first_at, query.until_at)
+        rates = rates_of_query(tx, query)
     query = msgspec.structs.replace(query, statuses=tuple(statuses))
-    report = facts.report(query, rates)
+    try:
+        report = facts.report(query, rates)
+    except FactsMemoryError as error:
+        if not query.group_by:
+            raise
+        raise invalid("group_by", FaultCode.TOO_MANY, _TOO_LARGE) from error
     with ledger.read() as tx:
         names = [_names(tx, place, report, dimension, statuses) for place, dimension in enumerate(query.group_by)]
     zone = ZoneInfo(query.zone)

@@ -47,6 +47,13 @@ def test_a_parameter_goes_by_its_name_whatever_row_of_its_source_it_is(filled: "
     assert filled.got("reports?period=today&filter=zone:b&column=clicks")["totals"]["clicks"] == 1
 
 
+def test_a_parameter_also_goes_by_its_name_in_the_link(filled: "Instance") -> None:
+    by_name, by_link = (filled.got(f"reports?period=today&group_by={word}") for word in ("zone", "z"))
+    assert {keys for keys in rows_of(by_link, "clicks") if keys[0] == "a"} == {("a",)}
+    assert rows_of(by_link, "clicks")["a",] == 1
+    assert rows_of(by_name, "clicks")["a",] == 4
+
+
 def test_zones_that_lose_money_are_one_question(filled: "Instance") -> None:
     told = filled.got("reports?period=today&group_by=zone&having=profit < 0&sort=profit&column=profit&column=cost")
     assert [(row["keys"][0]["name"], row["figures"]["profit"]["amount"]) for row in told["rows"]] == [("a", "-4")]
@@ -143,6 +150,20 @@ def test_conversions_count_at_their_own_time_or_at_that_of_their_click(filled: "
         assert (told["totals"]["pending"], told["by"]) == (pending, by)
     earlier = filled.got("reports?from=2026-02-22&to=2026-02-22&by=click")["totals"]
     assert (earlier["clicks"], earlier["pending"]) == (1, 1)
+
+
+def test_money_is_converted_on_the_day_of_its_conversion_whichever_period_it_is_counted_in(
+    instance: "Instance",
+) -> None:
+    instance.set_up()
+    click_id = instance.visit(at=instance.now - 20 * DAY_MS)
+    instance.made("conversions", {"click_id": click_id, "payout": "1000", "currency": "GBP"})
+    settle_facts(instance.ledger, instance.facts)
+    revenue = instance.got("reports?period=today")["totals"]["revenue"]
+    assert revenue["amount"].startswith("13")
+    day = "reports?from=2026-02-09&to=2026-02-09"
+    assert instance.got(f"{day}&by=click")["totals"]["revenue"] == revenue
+    assert instance.got(f"{day}&compare=2026-03-01..2026-03-01")["totals_before"]["revenue"] == revenue
 
 
 def test_expected_profit_shows_the_approval_rates_it_is_based_on(filled: "Instance") -> None:

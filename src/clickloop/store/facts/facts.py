@@ -32,6 +32,10 @@ class FactsDamagedError(FactsError):
     """The database file is damaged."""
 
 
+class FactsMemoryError(FactsError):
+    """The operation needs more memory, or more room for what it sets aside on disk, than the facts may use."""
+
+
 class FactsInUseError(FactsError):
     """Another process has the database open."""
 

@@ -13,7 +13,7 @@ from clickloop.report.query import Dimension, Grouping, GroupKey, ReportQuery
 from clickloop.store.ledger.jobs.cost_entries import kinds_of
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.text import readable
-from clickloop.tracking.converting import rates_of_period
+from clickloop.tracking.converting import rates_of_query
 
 MEASURED, SPREAD, ESTIMATED = "measured", "spread", "estimated"
 LINK, MODEL = "link", "model"
@@ -60,9 +60,7 @@ def read_origins(ledger: Ledger, facts: OriginSource, query: ReportQuery) -> lis
     sums = facts.origins(query)
     with ledger.read() as tx:
         kinds = kinds_of(tx, {each.entry_id for each in sums if each.entry_id})
-        found = origins_by_group(
-            sums, query.currency, rates_of_period(tx, query.currency, query.from_at, query.until_at)
-        )
+        found = origins_by_group(sums, query.currency, rates_of_query(tx, query))
     return [
         OriginGroup(_values(keys, query), tuple(_parts(origins, kinds)))
         for keys, origins in sorted(found.items(), key=lambda item: tuple(map(str, item[0])))

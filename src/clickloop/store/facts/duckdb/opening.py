@@ -54,11 +54,17 @@ _SYSTEM_FAULTS = {
 """System errors that the engine quotes in its messages; none of them means that the file is damaged."""
 
 
+MAX_TEMPORARY = "8GB"
+"""Maximum size of what queries set aside on disk."""
+
+
 def open_database(path: Path, memory_limit_mb: int, threads: int) -> duckdb.DuckDBPyConnection:
     """Open or create the file with all its tables and columns. Raise FactsInUseError, FactsDamagedError or FactsError."""
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": f"{memory_limit_mb}MB",
         "threads": threads,
+        # What exceeds the memory is set aside on the disk that the journal is on, too, which must not run full.
+        "max_temp_directory_size": MAX_TEMPORARY,
         # Saves memory in loads; queries that need an order specify it.
         "preserve_insertion_order": False,
         "checkpoint_threshold": _LOG_LIMIT,

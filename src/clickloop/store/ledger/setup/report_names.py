@@ -105,10 +105,16 @@ class LedgerNames:
         return tuple(sorted(number for number, text in folded if (wanted in text if is_part else wanted == text)))
 
     def parameter(self, name: str) -> Parameter | None:
-        """Return the parameter with a name in any case, over all traffic sources; unnamed rows go by their parameter."""
+        """Return the parameter with a name in any case, over all traffic sources; rows also go by their parameter in the link."""
         if self._parameters is None:
             self._parameters = _parameters(self._tx)
         return self._parameters.get(name.strip().casefold())
+
+    def parameters(self) -> tuple[str, ...]:
+        """Return the names of all parameters."""
+        if self._parameters is None:
+            self._parameters = _parameters(self._tx)
+        return tuple(dict.fromkeys(parameter.name for parameter in self._parameters.values()))
 
     def statuses(self) -> dict[str, str]:
         """Return the names of statuses by key, in the user's order."""
@@ -118,16 +124,21 @@ class LedgerNames:
 
 
 def _parameters(tx: Connection) -> dict[str, Parameter]:
-    """Return the parameters of all sources by name in lower case, as the newest source writes it."""
+    """Return the parameters of all sources by name and by parameter in the link, in lower case, as the newest source writes them.
+
+    Where a source has both, a name comes before another row's parameter.
+    """
     table = source_parameters.c
     query = select(table.source_id, table.number, table.name, table.parameter).where(table.number > 0)
     titles: dict[str, str] = {}
     rows: dict[str, list[tuple[int, int]]] = {}
-    for row in tx.execute(query.order_by(table.source_id, table.number)):
-        title = (row.name or row.parameter).strip()
-        titles[title.casefold()] = title
-        found = rows.setdefault(title.casefold(), [])
+    found = tx.execute(query.order_by(table.source_id, table.number)).all()
+    words = [(row, row.name or row.parameter) for row in found] + [(row, row.parameter) for row in found if row.name]
+    for row, word in words:
+        title = word.strip()
+        titles[title.casefold()] = title if word != row.parameter else titles.get(title.casefold(), title)
+        of_word = rows.setdefault(title.casefold(), [])
         # A source may have the name twice: the first row counts.
-        if all(source_id != row.source_id for source_id, _ in found):
-            found.append((row.source_id, row.number))
-    return {folded: Parameter(title, tuple(rows[folded])) for folded, title in titles.items()}
+        if all(source_id != row.source_id for source_id, _ in of_word):
+            of_word.append((row.source_id, row.number))
+    return {folded: Parameter(title, tuple(sorted(rows[folded]))) for folded, title in titles.items()}
