@@ -25,7 +25,7 @@ from clickloop.store.ledger.people.users import save_user
 from clickloop.store.upload_files import UploadFiles
 from clickloop.web.api.application import create_api
 from clickloop.web.api.context import ApiContext
-from tests.empty_stores import open_facts, open_ledger
+from tests.empty_stores import FactsOnUse, open_ledger
 
 NOW = 1_772_366_400_000  # 2026-03-01T12:00:00Z
 SECRET = "clk_secret_of_the_tests"
@@ -56,7 +56,7 @@ class Instance:
         self.folder = folder
         self.now = NOW
         self.ledger = open_ledger(folder / "ledger.sqlite")
-        self.facts = open_facts(folder / "facts.duckdb")
+        self.facts = FactsOnUse(folder / "facts.duckdb")
         self.click_ids = ClickIds(b"k" * 32)
         self.setup_changes = 0
         self.owed = 0
