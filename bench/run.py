@@ -39,6 +39,7 @@ class Bench(msgspec.Struct, frozen=True):
 BENCHES = (
     Bench("redirect", "The redirect", "edge CPU per recorded click ÷ nginx's logged 302", "≤ 4.0", "≤ 2.5"),
     Bench("landing_clicks", "Landing clicks", "edge CPU per /click with a cookie ÷ campaign click", "≤ 1.2"),
+    Bench("track_script", "The script of pages", "time that track.js blocks a page of 500 links", "p50 ≤ 5 ms"),
     Bench("notices", "Notices", "notice answered, fsynced, 16 connections", "p99 ≤ 20 ms", "p99 ≤ 8 ms"),
     Bench("settling", "Settling", "CPU to settle a click into the facts", "≤ 12 µs", "≤ 6 µs"),
     Bench(
