@@ -48,6 +48,7 @@ from clickloop.store.ledger.schema.work_tables import (
     mark_reruns,
     uploads,
 )
+from clickloop.store.ledger.schema.view_tables import views
 
 __all__ = [
     "attempts",
@@ -90,4 +91,5 @@ __all__ = [
     "traffic_sources",
     "uploads",
     "users",
+    "views",
 ]

@@ -55,11 +55,13 @@ BODY_KINDS = (
     (BodyKind.FORM.value, "form"),
     (BodyKind.JSON.value, "JSON"),
     (BodyKind.TEXT.value, "text"),
+    (BodyKind.MULTIPART.value, "multipart, with a file"),
 )
 TRIGGERS = (
     (Trigger.NEW.value, "Once for each conversion"),
     (Trigger.STATUS.value, "When it is new, and whenever its status changes"),
     (Trigger.ALARM.value, "For alarms of this tracker, not conversions"),
+    (Trigger.VIEW.value, "For scheduled views, not conversions"),
 )
 _PLACES = {"form": EncodingContext.FORM, "json": EncodingContext.JSON}
 OwnerParameter = Annotated[str, QueryParameter(name="of", max_length=10, description="instance: only global rules.")]
