@@ -53,8 +53,8 @@ from clickloop.store.ledger.setup.postback_rules import first_rules_of_sources, 
 from clickloop.store.ledger.setup.rules import rule_terms_of
 from clickloop.store.ledger.setup.settings import read_instance
 from clickloop.store.ledger.setup.statuses import status_rows, unmapped_words
-from clickloop.store.ledger.setup.views import scheduled_views
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, sources_after
+from clickloop.store.ledger.setup.views import scheduled_views
 from clickloop.tracking.learning.path_learner import count_splits
 
 _ALL = 1_000_000  # more than can exist

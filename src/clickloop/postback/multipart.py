@@ -20,7 +20,11 @@ def multipart_body(form: str, file_name: str) -> tuple[str, str]:
     boundary = f"clickloop-{digest}".encode()
     lines: list[bytes] = []
     for name, value, is_file in parts:
-        file = b'; filename="%b"\r\nContent-Type: text/csv; charset=utf-8' % _quoted(file_name.encode()) if is_file else b""
+        file = (
+            b'; filename="%b"\r\nContent-Type: text/csv; charset=utf-8' % _quoted(file_name.encode())
+            if is_file
+            else b""
+        )
         head = b'Content-Disposition: form-data; name="%b"%b' % (_quoted(name), file)
         lines += [b"--" + boundary, head, b"", value]
     body = b"\r\n".join([*lines, b"--" + boundary + b"--", b""])

@@ -12,7 +12,6 @@ from clickloop.postback.pause_reason import PauseReason
 from clickloop.postback.rule import PostbackRequest
 from clickloop.postback.state import PostbackState
 
-
 VIEW_PREFIX = "view-"
 """Before a view's number, in place of the id of a conversion. The version is the number of its run."""
 

@@ -48,9 +48,9 @@ from clickloop.tracking.retention import (
     sparing,
 )
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
-from clickloop.tracking.waiting import WaitingNotices, unknown_click_alarms
 from clickloop.tracking.views.file import ViewSurroundings
 from clickloop.tracking.views.sending import ViewSender
+from clickloop.tracking.waiting import WaitingNotices, unknown_click_alarms
 from clickloop.web.api.context import ApiContext
 
 NOTICE_LOOK_SECONDS = 0.01  # postbacks wait for it; a look lists a few directories

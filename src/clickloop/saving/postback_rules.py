@@ -39,9 +39,7 @@ from clickloop.store.ledger.setup.postback_rules import (
 from clickloop.store.ledger.setup.statuses import status_rows
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, renew_source_version
 
-_ALARM_STAYS = (
-    "A rule for alarms or views cannot become one for conversions, or the reverse: they send different data. Create a new rule."
-)
+_ALARM_STAYS = "A rule for alarms or views cannot become one for conversions, or the reverse: they send different data. Create a new rule."
 _FIELDS = {"conditions.minimum_payout_micros": "conditions.minimum_payout"}
 """Fields of a rule and their names in requests."""
 

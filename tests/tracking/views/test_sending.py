@@ -86,7 +86,9 @@ def test_a_view_is_sent_once_when_it_is_due(desk: Desk) -> None:
     desk.run()
     (sent,) = desk.sent()
     assert (sent.state, sent.trigger, sent.conversion_id, sent.version) == (PostbackState.WAITING, "view", "view-1", 1)
-    assert "Country,Clicks" in desk.body() and "Germany,1" in desk.body() and "Late" not in desk.body()
+    assert "Country,Clicks" in desk.body()
+    assert "Germany,1" in desk.body()
+    assert "Late" not in desk.body()
     assert 'filename="view-1-2026-03-02.csv"' in desk.body()
     view = desk.got("views/1")
     assert (view["next_run_at"], view["last_postback_id"]) == ("2026-03-03T08:00:00.000Z", sent.postback_id)
@@ -114,7 +116,7 @@ def test_two_workers_at_once_send_it_once(desk: Desk) -> None:
             second.step()
             return desk.facts.report(*arguments)
 
-    first._facts = Between()  # noqa: SLF001 – the moment between reading and writing
+    first._facts = Between()
     first.step()
     assert len(desk.sent()) == 1
 
@@ -174,7 +176,8 @@ def test_a_large_view_is_cut_and_says_so(desk: Desk, monkeypatch: pytest.MonkeyP
         desk.visit(country=country)
     desk.now += DAY_MS
     desk.run()
-    assert "Cut: the first 2 of 3 rows." in desk.body() and "Total,3" in desk.body()
+    assert "Cut: the first 2 of 3 rows." in desk.body()
+    assert "Total,3" in desk.body()
     monkeypatch.setattr(view_file, "MAX_ROWS", 5_000)
     monkeypatch.setattr(view_file, "MAX_BYTES", 45)
     desk.now += DAY_MS
@@ -213,5 +216,6 @@ def test_the_audit_of_rows_finds_nothing_wrong_with_postbacks_of_views(desk: Des
 
 def test_a_dry_run_shows_the_request_and_sends_nothing(desk: Desk) -> None:
     told = desk.got("views/1/request")
-    assert told["receiver"] == "team.example:443" and "Country,Clicks" in told["request"]["body"]
+    assert told["receiver"] == "team.example:443"
+    assert "Country,Clicks" in told["request"]["body"]
     assert not desk.sent()

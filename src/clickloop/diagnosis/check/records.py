@@ -14,9 +14,9 @@ from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlac
 from clickloop.diagnosis.check.templates import offer_filling, postback_filling, request_findings, template_findings
 from clickloop.macro import Severity, parse, unreplaced_macro
 from clickloop.postback.alarm_rules import ALARM_MACROS, FILLED_FOR_ALARMS, is_alarm_rule
-from clickloop.postback.view_rules import FILLED_FOR_VIEWS, VIEW_MACROS
 from clickloop.postback.rule import PostbackRule, Trigger
 from clickloop.postback.values import ready_request
+from clickloop.postback.view_rules import FILLED_FOR_VIEWS, VIEW_MACROS
 from clickloop.setup.campaign import Campaign
 from clickloop.setup.flow import PathTarget
 from clickloop.setup.network import Network

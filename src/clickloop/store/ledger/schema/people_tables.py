@@ -13,11 +13,11 @@ users = Table(
     Column("role", String(16), nullable=False),
     Column("password_hash", String(200)),  # Argon2id with its parameters; NULL: not set yet
     Column("time_zone", String(64), nullable=False, server_default=""),  # empty: the time zone of the instance
-    Column("home_view_id", Integer),  # the view that the page of reports begins with; NULL: none
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("disabled_at", BigInteger),
     Column("version", BigInteger, nullable=False, server_default="1"),
+    Column("home_view_id", Integer),  # the view that the page of reports begins with; NULL: none
     CheckConstraint("role IN ('owner', 'admin', 'worker', 'viewer')", name="role_known"),
 )
 

@@ -40,6 +40,7 @@ from clickloop.store.ledger.schema.setup_tables import (
     statuses,
     traffic_sources,
 )
+from clickloop.store.ledger.schema.view_tables import views
 from clickloop.store.ledger.schema.work_tables import (
     backtests,
     bulk_jobs,
@@ -48,7 +49,6 @@ from clickloop.store.ledger.schema.work_tables import (
     mark_reruns,
     uploads,
 )
-from clickloop.store.ledger.schema.view_tables import views
 
 __all__ = [
     "attempts",

@@ -196,7 +196,9 @@ def _address_of(page_query: ReportPageQuery) -> _ReportAddress:
 
 
 def _more(page_query: ReportPageQuery) -> tuple[tuple[str, str], ...]:
-    single = {name: str(getattr(page_query, name) or "") for name in ("having", "by", "compare", "zone", "limit", "view")}
+    single = {
+        name: str(getattr(page_query, name) or "") for name in ("having", "by", "compare", "zone", "limit", "view")
+    }
     formulas = [("formula", text) for text in _without_empty(page_query.formulas)]
     return (*formulas, *((name, text) for name, text in single.items() if text))
 

@@ -33,21 +33,20 @@ from clickloop.web.panel.setup.setup_choices import zone_choices
 PATH = "/panel/views"
 ROWS_PER_PAGE = 100
 EVERY = ((Every.DAY.value, "Every day"), (Every.WEEK.value, "Every week"), (Every.HOUR.value, "Every hour"))
-WEEKDAYS = tuple(
-    enumerate(("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"), 1)
-)
+WEEKDAYS = tuple(enumerate(("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"), 1))
 AddressParameter = Annotated[str, QueryParameter(name="address", max_length=20_000)]
 
 _BLANK: dict[str, Any] = {"name": "", "shared": False, "query": {}, "schedule": None}
+
+
+_NO_SCHEDULE = {"rule_id": "", "every": Every.DAY.value, "at": "", "weekday": 1, "zone": "", "active": False}
 
 
 def show_list(
     viewer: CurrentViewer, context: Context, cursor: Cursor = "", archived: Archived = False, words: Words = ""
 ) -> PageResponse:
     found = api.list_views(context, ROWS_PER_PAGE, cursor, archived, words)
-    return page(
-        viewer, "views.html", found=found, archived=archived, cursor=cursor, q=words, home=_home_of(context)
-    )
+    return page(viewer, "views.html", found=found, archived=archived, cursor=cursor, q=words, home=_home_of(context))
 
 
 def show_new(viewer: CurrentViewer, context: Context, address: AddressParameter = "") -> PageResponse:
@@ -104,7 +103,7 @@ def _editor(
         "view.html",
         faults,
         v=tree,
-        schedule=tree["schedule"] or {},
+        schedule={**_NO_SCHEDULE, **(tree["schedule"] or {})},
         view=view,
         seen=seen_version(context, tree, view, _BLANK),
         rules=rules,

@@ -17,9 +17,9 @@ from clickloop.macro.known import BY_NAME, EVENTS, PARAMS, TOKENS
 from clickloop.macro.template import MacroFault, read
 from clickloop.macro.template_issue import TemplateIssueCode
 from clickloop.postback.alarm_rules import FILLED_FOR_ALARMS
-from clickloop.postback.view_rules import FILLED_FOR_VIEWS
 from clickloop.postback.masking import MASK
 from clickloop.postback.sending.target import escaped_url
+from clickloop.postback.view_rules import FILLED_FOR_VIEWS
 from clickloop.setup.source_rows import ROW_MACROS, V_MACROS, V_ROWS, row_macros
 from clickloop.setup.traffic_source import RowInput, SourceParameter, TrafficSource, numbered_rows
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS

@@ -66,7 +66,9 @@ TRIGGERS = (
 )
 _PLACES = {"form": EncodingContext.FORM, "json": EncodingContext.JSON}
 OwnerParameter = Annotated[str, QueryParameter(name="of", max_length=10, description="instance: only global rules.")]
-TriggerWord = Annotated[str, QueryParameter(max_length=10, description="alarm: a rule for alarms; view: for scheduled views.")]
+TriggerWord = Annotated[
+    str, QueryParameter(max_length=10, description="alarm: a rule for alarms; view: for scheduled views.")
+]
 
 
 def show_list(
@@ -233,7 +235,9 @@ def _editor(
         statuses=list_statuses(context).items,
         methods=METHODS,
         body_kinds=BODY_KINDS,
-        triggers=TRIGGERS if view is None else TRIGGERS[:2],  # a rule for conversions cannot become one for alarms or views
+        triggers=TRIGGERS
+        if view is None
+        else TRIGGERS[:2],  # a rule for conversions cannot become one for alarms or views
         for_alarms=for_alarms,
         url_preview=preview_template(url, rows, remarks=() if faults else postback_remarks(url, context.guard)),
         header_previews=[

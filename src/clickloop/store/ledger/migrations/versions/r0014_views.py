@@ -32,7 +32,7 @@ def upgrade() -> None:
         sa.CheckConstraint("next_run_at IS NULL OR schedule IS NOT NULL", name=op.f("ck_views_run_has_schedule")),
         sa.CheckConstraint("next_run_at IS NULL OR archived_at IS NULL", name=op.f("ck_views_archived_is_not_sent")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_views")),
-        sa.UniqueConstraint("owner_id", "name_key", name=op.f("uq_views_owner_id")),
+        sa.UniqueConstraint("owner_id", "name_key", name=op.f("uq_views_owner_id_name_key")),
     )
     op.create_index(
         "ix_views_next_run_at",
