@@ -19,7 +19,7 @@ def main() -> None:
     ledger = Ledger.open(folder / "ledger.sqlite")
     facts = DuckDbFacts.open(folder / "facts.duckdb")
 
-    @event.listens_for(ledger._engine, "after_cursor_execute")  # noqa: SLF001 – the places to kill at
+    @event.listens_for(ledger.engine, "after_cursor_execute")
     def told(*_: object) -> None:
         print("statement", flush=True)
 

@@ -59,8 +59,7 @@ def report(
     from clickloop.cli.report_table import table_lines
 
     saved = _address_of(data, view) if view else []
-    has_columns = any(name in ("column", "formula") for name, _ in saved)
-    columns = column or ([] if as_csv or has_columns else [*USUAL_COLUMNS])
+    columns = column or ([] if as_csv or _has_columns(saved) else [*USUAL_COLUMNS])
     pairs = [("group_by", word) for word in group_by or ()]
     pairs += [("filter", text) for text in filters or ()]
     pairs += [("column", name) for name in columns]
@@ -75,6 +74,10 @@ def report(
         return
     for line in table_lines(answer.body):
         typer.echo(line)
+
+
+def _has_columns(saved: list[tuple[str, str]]) -> bool:
+    return any(name in ("column", "formula") for name, _ in saved)
 
 
 _DAYS = ("period", "from", "to")

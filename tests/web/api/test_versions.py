@@ -323,7 +323,17 @@ def test_every_operation_that_changes_a_record_describes_and_honors_if_match(wor
                 filled = filled.replace(name, value)
             answer = send(worked, method.upper(), filled, '"1"', {} if method == "patch" else None)
             assert answer.status_code == 412, f"{method} {path}: {answer.text}"
-    nouns = ("traffic-sources", "networks", "offers", "campaigns", "postback-rules", "landings", "lists", "flows", "views")
+    nouns = (
+        "traffic-sources",
+        "networks",
+        "offers",
+        "campaigns",
+        "postback-rules",
+        "landings",
+        "lists",
+        "flows",
+        "views",
+    )
     assert described == {
         *(f"{method} {noun}/{{number}}" for noun in nouns for method in ("patch", "delete")),
         *(f"post {noun}/{{number}}/restore" for noun in nouns),

@@ -4,7 +4,6 @@ A local time that the clock skips is due at the first moment after it; one that 
 """
 
 import enum
-import re
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from typing import Annotated
@@ -20,7 +19,6 @@ from clickloop.setup.record import RecordId
 
 LATE_AFTER_MS = 5 * MINUTE_MS
 """A run that begins later than this is late: the tracker was off, or busy."""
-_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 _DAYS_AROUND = 9
 """A week and a day on each side: a skipped hour moves a run by at most a day."""
 
@@ -49,12 +47,19 @@ class ViewSchedule(msgspec.Struct, frozen=True, kw_only=True):
 def schedule_faults(schedule: ViewSchedule) -> list[FieldFault]:
     """Return what is wrong with a schedule, except its rule."""
     faults = []
-    if not _TIME.fullmatch(schedule.at):
+    if not _is_time(schedule.at):
         faults.append(FieldFault("schedule.at", FaultCode.NOT_A_MOMENT, "Enter a time of day, such as 08:00."))
     if zone_of(schedule.zone) is None:
         sentence = "Enter the name of a time zone, such as Europe/Berlin or UTC."
         faults.append(FieldFault("schedule.zone", FaultCode.NOT_FOUND, sentence))
     return faults
+
+
+def _is_time(text: str) -> bool:
+    hour, colon, minute = text[:2], text[2:3], text[3:]
+    digits = hour + minute
+    is_written = colon == ":" and len(digits) == 4 and digits.isascii() and digits.isdecimal()
+    return is_written and int(hour) < 24 and int(minute) < 60
 
 
 def next_due(schedule: ViewSchedule, after_ms: int) -> int:
