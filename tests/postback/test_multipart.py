@@ -9,7 +9,7 @@ from clickloop.text import unescape_bytes
 def parts_of(form: str) -> list[tuple[str | None, str | None, bytes]]:
     content_type, body = multipart_body(form, "view-1.csv")
     message = message_from_bytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + unescape_bytes(body))
-    found = []
+    found: list[tuple[str | None, str | None, bytes]] = []
     for part in message.get_payload():
         assert not isinstance(part, str)
         name = part.get_param("name", header="Content-Disposition")

@@ -59,10 +59,9 @@ def report(
     from clickloop.cli.report_table import table_lines
 
     saved = _address_of(data, view) if view else []
-    columns = column or ([] if as_csv or _has_columns(saved) else [*USUAL_COLUMNS])
     pairs = [("group_by", word) for word in group_by or ()]
     pairs += [("filter", text) for text in filters or ()]
-    pairs += [("column", name) for name in columns]
+    pairs += [("column", name) for name in column or _usual_columns(saved, as_csv)]
     pairs += [("formula", text) for text in formula or ()]
     single = {"having": having, "period": period, "from": first, "to": last, "compare": compare, "by": by, "sort": sort}
     pairs += [(name, text) for name, text in (single | {"zone": zone}).items() if text]
@@ -76,8 +75,9 @@ def report(
         typer.echo(line)
 
 
-def _has_columns(saved: list[tuple[str, str]]) -> bool:
-    return any(name in ("column", "formula") for name, _ in saved)
+def _usual_columns(saved: list[tuple[str, str]], as_csv: bool) -> tuple[str, ...]:
+    has_own = any(name in ("column", "formula") for name, _ in saved)
+    return () if as_csv or has_own else USUAL_COLUMNS
 
 
 _DAYS = ("period", "from", "to")

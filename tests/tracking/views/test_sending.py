@@ -145,7 +145,7 @@ def test_a_rule_that_is_off_is_the_reason_why_nothing_is_sent(desk: Desk, change
     assert (sent.state, sent.reason) == (PostbackState.SKIPPED, SkipReason.RULE_OFF)
     assert desk.got(f"postbacks/{sent.postback_id}")["postback"]["view_id"] == 1
     found = [finding for finding in desk.got("check")["findings"] if finding["code"] == "view_not_sent"]
-    assert [finding["place"]["id"] for finding in found] == ["1"] or [str(f["place"]["id"]) for f in found] == ["1"]
+    assert [(finding["place"]["kind"], finding["place"]["id"]) for finding in found] == [("view", 1)]
 
 
 def test_a_view_that_no_longer_fits_the_set_up_says_so_and_goes_on(desk: Desk) -> None:
