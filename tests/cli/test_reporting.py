@@ -75,3 +75,30 @@ def test_csv_asks_for_all_figures_and_rows(core: Core, tmp_path: Path) -> None:
     _, out, _ = run(tmp_path, "report", "Zone", "--csv")
     assert out.splitlines() == ["Zone,Clicks", "a,5"]
     assert parse_qsl(urlsplit(core.requests[0][1]).query) == [("group_by", "Zone"), ("format", "csv")]
+
+
+def _listed(*views: dict[str, object]) -> dict[str, object]:
+    return {"items": list(views), "next_cursor": None}
+
+
+def test_a_view_is_found_by_its_name_in_any_case_and_options_replace_its_own(core: Core, tmp_path: Path) -> None:
+    core.answer = (
+        _listed({"id": 7, "name": "Zones", "owner": "anna", "address": "period=7d&group_by=Zone&limit=5"}) | ANSWER
+    )
+    status, _, _ = run(tmp_path, "report", "--view", "zONES", "--from", "2026-03-01")
+    assert status == 0
+    asked = parse_qsl(urlsplit(core.requests[1][1]).query)
+    assert asked[:2] == [("group_by", "Zone"), ("limit", "5")]
+    assert ("from", "2026-03-01") in asked
+    assert "period" not in dict(asked)
+
+
+def test_a_view_that_is_not_there_or_not_alone_is_an_error(core: Core, tmp_path: Path) -> None:
+    core.answer = _listed()
+    status, _, err = run(tmp_path, "report", "--view", "Nothing")
+    assert (status, err.strip()) == (1, "There is no view “Nothing”.")
+    one = {"name": "Zones", "owner": "anna", "address": ""}
+    core.answer = _listed(one | {"id": 1}, one | {"id": 2, "owner": "ben"})
+    status, _, err = run(tmp_path, "report", "--view", "Zones")
+    assert status == 1
+    assert "1 (anna), 2 (ben)" in err

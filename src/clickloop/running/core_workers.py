@@ -1,6 +1,7 @@
 """The core's workers beside the event loop: settling, uploads, exports, bulk jobs, self-audit and housekeeping."""
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -47,6 +48,8 @@ from clickloop.tracking.retention import (
     sparing,
 )
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
+from clickloop.tracking.views.file import ViewSurroundings
+from clickloop.tracking.views.sending import ViewSender
 from clickloop.tracking.waiting import WaitingNotices, unknown_click_alarms
 from clickloop.web.api.context import ApiContext
 
@@ -61,6 +64,7 @@ RERUN_LOOK_SECONDS = 0.5  # a user waits for it; a look is one query
 LATE_MARKS_SECONDS = 15.0  # they come minutes after the click anyway; each time is a commit
 EXPORT_LOOK_SECONDS = 0.2  # a user waits for it; a look is one query
 COST_LOOK_SECONDS = 0.5  # a user waits for it; a look is one query
+VIEW_LOOK_SECONDS = 1.0  # they are due to the minute; a look is one query
 BULK_LOOK_SECONDS = 0.5  # jobs take minutes; a look is one query
 AUDIT_SECONDS = 10.0  # rare enough not to be noticed: a step reads a few thousand rows
 CAP_LOOK_SECONDS = 0.1  # a reached cap is to be in force within a second; without changes a look is two short queries
@@ -92,6 +96,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         (lambda: core.progress.settled_to, lambda: core.landing_clicks.progress.settled_to),
         wall_clock,
     )
+    views = _views(core)
     cost_work = CostWorker(core.ledger, core.facts.costs, wall_clock)
     return [
         Worker("click processing", gate(_click_settling(core, clicks, visitors)), CLICK_LOOK_SECONDS),
@@ -103,6 +108,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         Worker("reruns of marks", gate(mark_reruns.step), RERUN_LOOK_SECONDS, drains=False),
         Worker("late marks", gate(late_marks.step), LATE_MARKS_SECONDS, drains=False),
         Worker("cost", cost_work.step, COST_LOOK_SECONDS, drains=False),
+        Worker("scheduled views", views.step, VIEW_LOOK_SECONDS, drains=False),
         Worker("bulk jobs", _bulk_jobs(core), BULK_LOOK_SECONDS, drains=False),
         Worker("self-audit", _self_audit(core), AUDIT_SECONDS),
         Worker("pause alarms", _pause_alarms(core), PAUSED_LOOK_SECONDS),
@@ -112,6 +118,17 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         Worker("learning", _learning(core), LEARNING_LOOK_SECONDS, drains=False),
         Worker("store marks", core.record_marks, MARKS_SECONDS),
     ]
+
+
+def _views(core: Core) -> ViewSender:
+    def surroundings() -> ViewSurroundings:
+        instance = core.instance
+        domain = urlsplit(instance.public_url).netloc
+        return ViewSurroundings(zone=instance.time_zone, currency=instance.currency, domain=domain)
+
+    return ViewSender(
+        core.ledger, core.facts, core.guard, surroundings, core.record_ids, wall_clock, core.delivery.wake
+    )
 
 
 def _caps(core: Core) -> CapWatch:

@@ -1,14 +1,15 @@
 """Run reports: sums from the facts; rates, statuses and names from the ledger. Read-only."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import msgspec
 from sqlalchemy import Connection
 
+from clickloop.report.export import CsvReport, CsvRow
 from clickloop.report.key_text import key_name, key_value
-from clickloop.report.measure import Sums
+from clickloop.report.measure import USUAL, Sums
 from clickloop.report.query import (
     Dimension,
     ExchangeRate,
@@ -122,6 +123,28 @@ def run_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each_
         statuses=statuses,
         approvals=report.approvals,
     )
+
+
+def csv_shape(made: NamedReport) -> CsvReport:
+    """Return the shape of a report as CSV."""
+    return CsvReport(
+        group_by=made.query.group_by,
+        columns=made.query.columns or USUAL,
+        statuses=made.statuses,
+        currency=made.query.currency,
+        is_compared=made.query.compared is not None,
+    )
+
+
+def csv_rows(pages: Iterable[NamedReport]) -> Iterator[CsvRow]:
+    """Yield the rows, then the totals as of the last page."""
+    page = None
+    for page in pages:
+        for row in page.rows:
+            yield CsvRow(tuple(heading.name for heading in row.headings), row.sums, row.before)
+    if page is not None:
+        names = ("Total", *[""] * len(page.query.group_by))[: len(page.query.group_by)]
+        yield CsvRow(names, page.totals.sums, page.totals.before)
 
 
 def _names(

@@ -242,6 +242,7 @@ ROUTING: dict[str, dict[str, Any]] = {
     "landings": {"name": "x", "url": "https://landing.example/"},
     "lists": {"name": "x", "entries": ["a"]},
     "flows": {"name": "x"},
+    "views": {"name": "x"},
 }
 
 

@@ -40,6 +40,7 @@ from clickloop.store.ledger.schema.setup_tables import (
     statuses,
     traffic_sources,
 )
+from clickloop.store.ledger.schema.view_tables import views
 from clickloop.store.ledger.schema.work_tables import (
     backtests,
     bulk_jobs,
@@ -90,4 +91,5 @@ __all__ = [
     "traffic_sources",
     "uploads",
     "users",
+    "views",
 ]

@@ -1,6 +1,5 @@
 """/reports: clicks, conversions and money, grouped by up to five dimensions."""
 
-from collections.abc import Iterator
 from itertools import chain
 from typing import Annotated, Any
 
@@ -13,14 +12,22 @@ from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.clock import Moment, iso_text
 from clickloop.report.column import Column, column_label, kinds_of
-from clickloop.report.export import CsvReport, CsvRow, csv_lines, percent_text
+from clickloop.report.export import csv_lines, percent_text
 from clickloop.report.formula.parsing import FormulaError, parse_formula
 from clickloop.report.measure import USUAL
 from clickloop.report.query import ReportQuery, TimeBasis
 from clickloop.report.query_input import ReportPeriod, ReportRequest, report_period
 from clickloop.store.ledger.setup.report_names import status_names
 from clickloop.text import readable
-from clickloop.tracking.reporting import NamedReport, NamedReportRow, all_pages, read_query, run_report
+from clickloop.tracking.reporting import (
+    NamedReport,
+    NamedReportRow,
+    all_pages,
+    csv_rows,
+    csv_shape,
+    read_query,
+    run_report,
+)
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.query import from_query
 from clickloop.web.api.reports.figure_views import (
@@ -131,31 +138,13 @@ def csv_response(context: ApiContext, query: ReportQuery, bounds: ReportPeriod, 
         else iter([run_report(context.ledger, context.facts, query)])
     )
     first = next(pages)
-    shape = CsvReport(
-        group_by=query.group_by,
-        columns=query.columns or USUAL,
-        statuses=first.statuses,
-        currency=query.currency,
-        is_compared=query.compared is not None,
-    )
     name = f"report-{bounds.days.first.isoformat()}-{bounds.days.last.isoformat()}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    lines = csv_lines(shape, _csv_rows(chain([first], pages)))
+    lines = csv_lines(csv_shape(first), csv_rows(chain([first], pages)))
     if first.group_count > len(first.rows) and is_whole:
         # A million rows do not fit into memory.
         return Stream(lines, media_type=CSV_TYPE, headers=headers)
     return Response(b"".join(lines), media_type=CSV_TYPE, headers=headers)
-
-
-def _csv_rows(pages: Iterator[NamedReport]) -> Iterator[CsvRow]:
-    """Yield the rows, then the totals as of the last page."""
-    page = None
-    for page in pages:
-        for row in page.rows:
-            yield CsvRow(tuple(heading.name for heading in row.headings), row.sums, row.before)
-    if page is not None:
-        names = ("Total", *[""] * len(page.query.group_by))[: len(page.query.group_by)]
-        yield CsvRow(names, page.totals.sums, page.totals.before)
 
 
 def _view(made: NamedReport) -> ReportView:

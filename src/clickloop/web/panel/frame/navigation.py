@@ -26,6 +26,7 @@ NAVIGATION: tuple[Section, ...] = (
         (
             Entry("/panel", "Dashboard"),
             Entry("/panel/reports", "Reports"),
+            Entry("/panel/views", "Views"),
         ),
     ),
     Section(

@@ -1,23 +1,26 @@
 """Formatting of report figures: thousands separators, money to the cent, shares in percent."""
 
 from clickloop.money import MICROS
+from clickloop.report.column import Column
 from clickloop.report.measure import Measure, Unit, quotient
 
 MINUS = "\N{MINUS SIGN}"
 _UNITS = ((10**9, "bn"), (10**6, "M"), (10**3, "k"))
 
 
-def figure_text(measure: Measure, value: int | None) -> str:
+def figure_text(measure: Column, value: int | None) -> str:
     """Return a figure without its currency: ``1,234``, ``12.50``, ``3.25%``."""
     if value is None:
         return "–"
-    if measure.is_share:
+    if measure.unit is Unit.SHARE:
         return f"{_decimal(value * 100, 2)}%"
     if measure.unit is Unit.SECONDS:
         return _duration(value)
     if measure.unit is Unit.MONEY_EACH:
         return _decimal(value, 4)
-    return _decimal(value, 2) if measure.is_money else signed(value)
+    if measure.unit is Unit.NUMBER:
+        return _decimal(value, 4, shortest=True)
+    return _decimal(value, 2) if measure.unit is Unit.MONEY else signed(value)
 
 
 def _duration(seconds: int) -> str:
@@ -41,7 +44,7 @@ def short_text(measure: Measure, value: int) -> str:
     return _decimal(value, 4, shortest=True) if measure.is_money else signed(value)
 
 
-def tone_of(measure: Measure, value: int | None) -> str:
+def tone_of(measure: Column, value: int | None) -> str:
     """Return ``up`` or ``down`` for a profit or loss, else empty."""
     if measure not in (Measure.PROFIT, Measure.ROI, Measure.EXPECTED_PROFIT) or not value:
         return ""

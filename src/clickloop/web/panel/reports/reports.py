@@ -10,11 +10,14 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 from msgspec import Meta
 
+from clickloop.log_filter import MAX_ID
+from clickloop.report.column import Column, FormulaColumn
+from clickloop.report.export import share_of_change
 from clickloop.report.key_text import dimension_title, key_name
 from clickloop.report.measure import USUAL, Measure
 from clickloop.report.period import Preset
-from clickloop.report.query import ANY_MARK, PARAMETERS, Dimension, Grouping, GroupKey
-from clickloop.report.query_input import BY_KEY, MAX_OFFSET, ReportPeriod, ReportRequest
+from clickloop.report.query import ANY_MARK, PARAMETERS, Dimension, Grouping, GroupKey, TimeBasis
+from clickloop.report.query_input import BY_KEY, MAX_GROUPS, MAX_OFFSET, ReportPeriod, ReportRequest
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.ledger.setup.report_names import newest_record_names, parameter_names
 from clickloop.tracking.reporting import NamedReport, NamedReportRow
@@ -24,7 +27,8 @@ from clickloop.web.api.reports.reports import csv_response, requested_query, req
 from clickloop.web.long_work import in_long_work
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
-from clickloop.web.panel.reports.figures import figure_text, tone_of
+from clickloop.web.panel.reports.figures import change_text, figure_text, tone_of
+from clickloop.web.panel.reports.opened_view import home_view, opened_view
 
 PATH = "/panel/reports"
 ROWS_PER_PAGE = 100
@@ -62,6 +66,7 @@ _DRILL_DOWN: dict[Grouping, Dimension] = {Dimension.CAMPAIGN: Dimension.DAY, Dim
 Word = Annotated[str, Meta(max_length=40)]
 Day = Annotated[str, Meta(max_length=10)]
 Texts = list[str] | None
+OptionalNumber = Annotated[int, Meta(ge=1, le=MAX_ID)] | None
 
 
 class ReportPageQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +81,14 @@ class ReportPageQuery(msgspec.Struct, frozen=True, kw_only=True):
     filter_value: Annotated[str, Meta(max_length=1024)] = ""
     column: Texts = None
     sort: Word = ""
+    having: Annotated[str, Meta(max_length=1_000)] = ""
+    formulas: Texts = msgspec.field(default=None, name="formula")
+    by: Word = ""
+    compare: Word = ""
+    zone: Annotated[str, Meta(max_length=64)] = ""
+    limit: Annotated[int, Meta(ge=1, le=MAX_GROUPS)] | None = None
+    view: OptionalNumber = None
+    """The saved view that was opened."""
     offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET)] = 0
     output_format: Annotated[str, Meta(max_length=4)] = msgspec.field(default="", name="format")
 
@@ -91,7 +104,7 @@ class ReportFilterChip(msgspec.Struct, frozen=True):
 class ReportColumn(msgspec.Struct, frozen=True):
     """A column of figures, and the query that sorts by it."""
 
-    measure: Measure
+    measure: Column
     title: str
     sort: str
     sorted_by: str
@@ -99,10 +112,11 @@ class ReportColumn(msgspec.Struct, frozen=True):
 
 
 class ReportCell(msgspec.Struct, frozen=True):
-    """A figure. ``tone``: ``up`` or ``down`` for a profit or loss."""
+    """A figure. ``tone``: ``up`` or ``down`` for a profit or loss. ``change``: in a comparison, in percent."""
 
     text: str
     tone: str = ""
+    change: str = ""
 
 
 class ReportRow(msgspec.Struct, frozen=True):
@@ -118,16 +132,18 @@ def show(
 ) -> PageResponse:
     """Return the report, or its CSV file with ``format=csv``. A just entered filter redirects to a URL that includes it."""
     query = _address_of(page_query)
+    if not viewer.query and (home := home_view(context)) is not None:
+        return viewer.go(f"{PATH}?{home.address}&view={home.id}")
     if page_query.filter_by:
         entered = f"{page_query.filter_by}:{page_query.filter_value}"
         return viewer.go(f"{PATH}?{query.changed(filters=(*query.filters, entered))}")
     csv = page_query.output_format == "csv"
     offset = 0 if csv else page_query.offset
     try:
-        report = _report_request(query, viewer, ROWS_PER_PAGE, offset, of_all=csv)
+        report = _report_request(query, viewer, MAX_GROUPS if csv else ROWS_PER_PAGE, offset, of_all=csv)
         if csv:
             bounds, whole = requested_query(context, report)
-            return csv_response(context, whole, bounds, is_whole=True)
+            return csv_response(context, whole, bounds, is_whole=page_query.limit is None)
         made, bounds = requested_report(context, report)
     except InvalidInputError as error:
         return _page(viewer, context, query, None, None, 0, error.faults)
@@ -144,6 +160,12 @@ class _ReportAddress(msgspec.Struct, frozen=True):
     filters: tuple[str, ...]
     columns: tuple[Measure, ...]
     sort: str
+    more: tuple[tuple[str, str], ...] = ()
+    """Parameters that the page's form does not change: conditions, formulas, comparison, basis, zone, limit, and the view."""
+
+    def of(self, name: str) -> str:
+        """Return one of these parameters, empty if it is not given."""
+        return dict(self.more).get(name, "")
 
     def changed(self, **changes: object) -> str:
         """Return the query with changes, without default values."""
@@ -153,7 +175,7 @@ class _ReportAddress(msgspec.Struct, frozen=True):
         pairs += [("filter", text) for text in new.filters]
         if new.columns != DEFAULT_MEASURES:
             pairs += [("column", measure.value) for measure in new.columns]
-        pairs.append(("sort", new.sort))
+        pairs += [("sort", new.sort), *new.more]
         return urlencode([(name, value) for name, value in pairs if value])
 
 
@@ -169,7 +191,16 @@ def _address_of(page_query: ReportPageQuery) -> _ReportAddress:
         _without_empty(page_query.filters),
         _measures(page_query.column),
         page_query.sort,
+        _more(page_query),
     )
+
+
+def _more(page_query: ReportPageQuery) -> tuple[tuple[str, str], ...]:
+    single = {
+        name: str(getattr(page_query, name) or "") for name in ("having", "by", "compare", "zone", "limit", "view")
+    }
+    formulas = [("formula", text) for text in _without_empty(page_query.formulas)]
+    return (*formulas, *((name, text) for name, text in single.items() if text))
 
 
 def _without_empty(texts: Texts) -> tuple[str, ...]:
@@ -190,16 +221,24 @@ def _report_request(query: _ReportAddress, viewer: Viewer, limit: int, offset: i
         fault = FieldFault("period", FaultCode.NOT_ALLOWED, "The address contains an unknown period.")
         raise InvalidInputError((fault,)) from None
     measures = dict.fromkeys([*USUAL, *query.columns]) if of_all else query.columns
+    by = query.of("by")
+    if by and by not in set(TimeBasis):
+        raise InvalidInputError((FieldFault("by", FaultCode.NOT_ALLOWED, "Choose conversion or click."),))
+    most = int(query.of("limit") or MAX_GROUPS)
     return ReportRequest(
+        having=query.of("having"),
+        formulas=[text for name, text in query.more if name == "formula"] or None,
+        by=TimeBasis(by) if by else None,
+        compare=query.of("compare"),
         period=preset,
         first=query.first,
         last=query.last,
-        zone=viewer.zone.key,
+        zone=query.of("zone") or viewer.zone.key,
         group_by=list(query.group_by) or [Dimension.CAMPAIGN],
         filters=list(query.filters),
         columns=[measure.value for measure in measures],
         sort=query.sort,
-        limit=limit,
+        limit=min(limit, most),
         offset=offset,
     )
 
@@ -235,7 +274,9 @@ def _page(
         chosen=frozenset(query.columns),
         columns=_columns(query, made),
         lines=[] if made is None else [_line(query, made, row) for row in made.rows],
-        totals=None if made is None else _cells(query.columns, made.totals),
+        totals=None if made is None else _cells(_shown(query, made), made.totals),
+        view=opened_view(context, query.of("view")),
+        save_as=urlencode({"address": query.changed(more=tuple(pair for pair in query.more if pair[0] != "view"))}),
         total_statuses=[] if made is None else _statuses(made, made.totals),
         key_columns=[] if made is None else _key_columns(query, made, titles),
         offset=offset,
@@ -282,13 +323,19 @@ def _chips(
 
 def _columns(query: _ReportAddress, made: NamedReport | None) -> list[ReportColumn]:
     columns = []
-    for measure in query.columns:
-        by_this = made is not None and made.query.sort is measure
+    for column in _shown(query, made):
+        by_this = made is not None and made.query.sort == column
         descending = made is not None and made.query.descending
-        sort = measure.value if by_this and descending else f"-{measure.value}"
+        sort = column.key if by_this and descending else f"-{column.key}"
         text = ("descending" if descending else "ascending") if by_this else ""
-        columns.append(ReportColumn(measure, measure.label, query.changed(sort=sort), text))
+        columns.append(ReportColumn(column, column.label, query.changed(sort=sort), text))
     return columns
+
+
+def _shown(query: _ReportAddress, made: NamedReport | None) -> tuple[Column, ...]:
+    """Return the columns of the page: figures in their usual order, then those of the user's own."""
+    own = () if made is None else (column for column in made.query.columns or () if isinstance(column, FormulaColumn))
+    return (*query.columns, *own)
 
 
 def _key_columns(query: _ReportAddress, made: NamedReport, titles: Mapping[Dimension, str]) -> list[ReportColumn]:
@@ -320,12 +367,16 @@ def _line(query: _ReportAddress, made: NamedReport, row: NamedReportRow) -> Repo
             group_by = tuple(rest) or (next_one.value,)
             address = query.changed(filters=filters, group_by=group_by, sort="")
         keys.append((heading.name, address))
-    return ReportRow(tuple(keys), _cells(query.columns, row), tuple(_statuses(made, row)))
+    return ReportRow(tuple(keys), _cells(_shown(query, made), row), tuple(_statuses(made, row)))
 
 
-def _cells(measures: Sequence[Measure], row: NamedReportRow) -> tuple[ReportCell, ...]:
+def _cells(measures: Sequence[Column], row: NamedReportRow) -> tuple[ReportCell, ...]:
+    before = [None if row.before is None else measure.of(row.before) for measure in measures]
     values = [(measure, measure.of(row.sums)) for measure in measures]
-    return tuple(ReportCell(figure_text(measure, value), tone_of(measure, value)) for measure, value in values)
+    return tuple(
+        ReportCell(figure_text(measure, value), tone_of(measure, value), change_text(share_of_change(value, earlier)))
+        for (measure, value), earlier in zip(values, before, strict=True)
+    )
 
 
 def _statuses(made: NamedReport, row: NamedReportRow) -> list[str]:
