@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tests.store.counting import differing_days
 from tests.year.compared_year import ComparedYear
 from tests.year.driven_year import DrivenYear
 
@@ -20,6 +21,7 @@ def test_every_figure_of_a_year_is_that_of_the_plain_model(tmp_path: Path) -> No
     driven = DrivenYear(tmp_path, clicks=6_000)
     try:
         driven.run()
+        assert differing_days(driven.instance.facts) == []
         compared = ComparedYear(driven)
         with driven.instance.api:
             compared.run(share=2)

@@ -34,6 +34,7 @@ for command in (
     replaying.cancel,
     replaying.rerun,
     diagnosing.doctor,
+    diagnosing.rebuild,
     diagnosing.check,
     backups.backup,
     backups.restore,

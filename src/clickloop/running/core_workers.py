@@ -8,6 +8,7 @@ import msgspec
 from clickloop.clock import DAY_MS, HOUR_MS, wall_clock
 from clickloop.diagnosis.backtest.working import BacktestWorker, delete_old_backtests
 from clickloop.diagnosis.page_audit import PageAudit
+from clickloop.diagnosis.rollup_audit import RollupAudit
 from clickloop.diagnosis.route.lookup import RouteSettings
 from clickloop.diagnosis.self_audit import (
     audit_alarms,
@@ -234,6 +235,7 @@ def _bulk_jobs(core: Core) -> Step:
 
 def _self_audit(core: Core) -> Step:
     pages = PageAudit(core.ledger)
+    rollups = RollupAudit(core.facts.rollups, wall_clock)
 
     def step() -> bool:
         core.watch_files()
@@ -242,6 +244,7 @@ def _self_audit(core: Core) -> Step:
         core.alarms.report("geo base", core.geo_check.alarms())
         unreadable = pages.guarded(lambda: _audit_ledger(core))
         core.alarms.report("ledger", pages.step() or unreadable)
+        core.alarms.report("roll-ups", rollups.step())
         return False
 
     return step

@@ -41,7 +41,7 @@ def opener(request: pytest.FixtureRequest) -> Callable[[Path], FactsStore]:
 def counted(opener: Callable[[Path], FactsStore], tmp_path: Path) -> Iterator[Counted]:
     made = Counted(tmp_path, opener)
     yield made
-    made.facts.close()
+    made.close()
 
 
 def order(entry_id: int, micros: int, segment: CostSegment = DAY, **fields: Any) -> SpreadOrder:

@@ -23,6 +23,7 @@ from clickloop.report.query import Dimension, DimensionFilter, ExchangeRate, Rep
 from clickloop.store.facts.facts import FactsStore
 from clickloop.store.journal.segment import Segment, SegmentContents, closed_segment_bytes
 from tests.empty_stores import open_facts
+from tests.store.counting import differing_days
 
 OPENERS: dict[str, Callable[[Path], FactsStore]] = {"duckdb": lambda folder: open_facts(folder / "facts.duckdb")}
 NOON = 1_772_366_400_000  # 2026-03-01T12:00:00Z, a Sunday
@@ -44,9 +45,13 @@ class Counted:
     def visit(self, times: int = 1, at: int = NOON, **fields: Any) -> Click:
         """Load a number of equal clicks, and return the last one."""
         usual = {"campaign_id": 1, "source_id": 2} | fields
-        clicks = [msgspec.convert({"click_id": self._ids.new(at), "at": at} | usual, Click) for _ in range(times)]
+        clicks = [self.click(at, **usual) for _ in range(times)]
         self.load(*clicks)
         return clicks[-1]
+
+    def click(self, at: int = NOON, **fields: Any) -> Click:
+        """Return a new click of campaign 1, not loaded."""
+        return msgspec.convert({"click_id": self._ids.new(at), "at": at, "campaign_id": 1, "source_id": 2} | fields, Click)
 
     def load(self, *clicks: Click) -> None:
         """Load these clicks."""
@@ -84,6 +89,13 @@ class Counted:
             rows = page_event_facts(msgspec.convert(usual | event, PageEvent), click.screening, is_repeated=False)
             self.facts.load_page_events(rows, (), ())
 
+    def close(self) -> None:
+        """Close the facts. Whatever was written, the roll-ups follow it."""
+        try:
+            assert differing_days(self.facts) == []
+        finally:
+            self.facts.close()
+
     def report(self, *group_by: Dimension, rates: tuple[ExchangeRate, ...] = (), **asked: Any) -> Report:
         """Return a report of the days around noon, in UTC unless specified otherwise."""
         usual: dict[str, Any] = {"from_at": NOON - 30 * DAY_MS, "until_at": NOON + 30 * DAY_MS, "currency": "USD"}
@@ -94,7 +106,7 @@ class Counted:
 def counted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Counted]:
     made = Counted(tmp_path, OPENERS[request.param])
     yield made
-    made.facts.close()
+    made.close()
 
 
 def keys(report: Report) -> list[tuple[int | str, ...]]:

@@ -36,6 +36,7 @@ from clickloop.report.query import (
 )
 from clickloop.store.facts.facts import FactsStore
 from clickloop.store.journal.segment import Segment, SegmentContents, closed_segment_bytes
+from tests.store.counting import differing_days
 from tests.store.facts.report_model import Fact, Model, narrowed
 from tests.store.facts.test_reports import OPENERS
 
@@ -261,6 +262,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     opener: Callable[[Path], FactsStore] = OPENERS[name]
     facts = opener(tmp_path)
     yield World(facts, tmp_path, seed)
+    assert differing_days(facts) == []
     facts.close()
 
 

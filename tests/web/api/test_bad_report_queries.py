@@ -115,12 +115,12 @@ def test_a_report_with_more_groups_than_fit_into_memory_is_refused_and_others_ar
     instance: "Instance",
 ) -> None:
     instance.set_up()
-    instance.facts.close()
     path = instance.folder / "facts.duckdb"
+    DuckDbFacts.open(path).close()
     with duckdb.connect(str(path)) as database:
         database.execute(_VISITS, {"count": 200_000, "at": instance.now})
-    instance.facts = DuckDbFacts.open(path, memory_limit_mb=40)
-    instance.app.state.context = dataclasses.replace(instance.context, facts=instance.facts)
+    facts = DuckDbFacts.open(path, memory_limit_mb=40)
+    instance.app.state.context = dataclasses.replace(instance.context, facts=facts)
     groups = {"period": "today", "group_by": ["v1", "v2", "v3", "v4", "v5"]}
     answer = instance.api.get(REPORTS, params=groups)
     assert instance.faults(answer) == {"group_by": "too_many"}

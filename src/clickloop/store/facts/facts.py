@@ -18,6 +18,7 @@ from clickloop.store.facts.judgements import NO_JUDGEMENTS, Judgements, SeenVisi
 from clickloop.store.facts.learning_facts import LearningFacts
 from clickloop.store.facts.mark_facts import MarkFacts, MarkReader
 from clickloop.store.facts.offer_visit_counts import OfferVisitCounts
+from clickloop.store.facts.rollup_facts import RollupFacts
 from clickloop.store.journal.segment import SegmentContents
 
 MAX_PAGE_EVENTS = 200
@@ -183,6 +184,11 @@ class FactsStore(FactsReader, Protocol):
     @property
     def costs(self) -> CostFacts:
         """Return the cost that was entered."""
+        ...
+
+    @property
+    def rollups(self) -> RollupFacts:
+        """Return the roll-ups that reports read where they can."""
         ...
 
     def load_clicks(self, segments: Sequence[SegmentContents], judgements: Judgements = NO_JUDGEMENTS) -> int:

@@ -46,6 +46,7 @@ from clickloop.store.facts.duckdb.plain_errors import plain_errors
 from clickloop.store.facts.duckdb.recent import recent_clicks, recent_landing_clicks
 from clickloop.store.facts.duckdb.report.reports import read_report
 from clickloop.store.facts.duckdb.rollups.rolling_up import delete_facts, merge_before
+from clickloop.store.facts.duckdb.rollups.rollup_facts import DuckDbRollupFacts
 from clickloop.store.facts.duckdb.unknown_shares import unknown_shares
 from clickloop.store.facts.duckdb.verifying import verify
 from clickloop.store.facts.facts import (
@@ -88,6 +89,8 @@ class DuckDbFacts(DatabaseConnections):
         """The marks of clicks."""
         self.costs = DuckDbCostFacts(self._reading_plainly, self._writing_plainly)
         """The cost that was entered."""
+        self.rollups = DuckDbRollupFacts(self._reading_plainly, self._writing_plainly)
+        """The roll-ups that reports read where they can."""
 
     @classmethod
     def open(cls, path: Path, memory_limit_mb: int = MEMORY_LIMIT_MB, threads: int = 1) -> Self:

@@ -30,7 +30,8 @@ def verify(
     give_up = monotonic() + seconds
     unknown = _unknown_page_events(reader) if first_column == 0 else 0
     columns = reader.execute(
-        "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal ORDER BY table_oid, column_index"
+        "SELECT table_name, column_name FROM duckdb_columns() SEMI JOIN duckdb_tables() USING (table_oid) "
+        "WHERE NOT internal ORDER BY table_oid, column_index"
     ).fetchall()
     counts: dict[str, int] = {}
     found: list[UnreadableRange] = []

@@ -138,7 +138,7 @@ def _side(query: ReportQuery, span: Span, wanted: WantedSums, parameters: Parame
 
 def _conditions(query: ReportQuery, span: Span, parameters: Parameters) -> tuple[list[str], list[str]]:
     """Return the conditions of all rows, and the further ones of conversions."""
-    for_all, for_conversions = [span.period], []
+    for_all, for_conversions = [span.period], list[str]()
     for filter_ in query.filters:
         condition = filter_sql(filter_, span, parameters)
         (for_conversions if filter_.dimension.is_of_conversions else for_all).append(condition)
@@ -162,7 +162,9 @@ def _pieces(query: ReportQuery, span: Span, wanted: WantedSums, parameters: Para
         approvals, approval = _WITH_APPROVALS, [("approval", "coalesce(approval_rate, 0)")]
     # Each sum has a column, whatever the other parts have.
     sums = dict.fromkeys(wanted.in_pieces, "NULL::BIGINT")
-    conversions = msgspec.structs.replace(conversions, table=conversions.table + approvals, sums=sums | conversions.sums)
+    conversions = msgspec.structs.replace(
+        conversions, table=conversions.table + approvals, sums=sums | conversions.sums
+    )
     parts = [_part(conversions, [*named, *money, *approval], [*for_all, *for_conversions])]
     if not any(grouping.is_of_conversions for grouping in query.group_by):
         parts.append(_part(clicks_of(span, wanted), [*named, *money], for_all))
@@ -177,6 +179,8 @@ _WITH_APPROVALS = (
     " LEFT JOIN (SELECT unnest($approval_offers::BIGINT[]) AS approved_id, unnest($approval_rates::BIGINT[]) AS approval_rate) "
     "ON coalesce(offer_id, 0) = approved_id"
 )
+
+
 def _part(part: Part, grouping: Sequence[tuple[str, str]], conditions: Sequence[str]) -> str:
     selected = [f"{sql} AS {name}" for name, sql in (*grouping, *part.sums.items())]
     by = f"GROUP BY {', '.join(str(place) for place in range(1, len(grouping) + 1))}" if grouping else ""

@@ -24,9 +24,13 @@ from clickloop.report.query import (
     TimeBasis,
 )
 from clickloop.report.rate_text import E12
+from clickloop.report.rolled_up import QUARTER_MS, is_rolled_up
 from clickloop.store.facts.duckdb.report.dimension_sql import Parameters, Span
 from clickloop.store.facts.duckdb.report.formula_sql import MAX_EXPRESSION_DEPTH
-from clickloop.store.facts.duckdb.report.report_sql import BEFORE, DELAY_SUM, WantedSums, report_statement, wanted_of
+from clickloop.store.facts.duckdb.report.part_sql import Part, cost_of
+from clickloop.store.facts.duckdb.report.report_sql import BEFORE, DELAY_SUM, report_statement, wanted_of
+from clickloop.store.facts.duckdb.report.wanted_sums import WantedSums
+from clickloop.store.facts.duckdb.rollups.rolling_up import has_rollups
 
 APPROVAL_DAYS = 90
 """Days before the end of a period whose conversions make the approval rates of offers."""
@@ -154,8 +158,8 @@ def _all_priced(currencies: Set[str], spans: Sequence[Span], rates: Sequence[Exc
 def _approvals(reader: duckdb.DuckDBPyConnection, until_at: int, table: str) -> list[OfferApproval]:
     """Return how the conversions of each offer were decided in the last days before a moment."""
     rows = reader.execute(
-        "SELECT coalesce(offer_id, 0) AS offer_id, sum(conversions) FILTER (counts_as = 'confirmed'), "
-        f"sum(conversions) FILTER (counts_as = 'rejected') FROM {table} "  # noqa: S608 – a name of ours
+        "SELECT coalesce(offer_id, 0) AS offer_id, sum(conversions) FILTER (counts_as = 'confirmed'), "  # noqa: S608
+        f"sum(conversions) FILTER (counts_as = 'rejected') FROM {table} "
         "WHERE status_key IS NOT NULL AND fact_at >= $from_at AND fact_at < $until_at GROUP BY 1 ORDER BY 1",
         {"from_at": until_at - APPROVAL_DAYS * DAY_MS, "until_at": until_at},
     )

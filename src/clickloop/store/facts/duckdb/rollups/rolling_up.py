@@ -15,16 +15,18 @@ MERGE_ROWS = 20_000
 """Rows of ``rollups_recent`` from which they are merged: reading them takes about a millisecond."""
 
 _DAYS_PER_STEP = 3
-CLICK, CONVERSION, PAGE_EVENT, COST = range(1, 5)
-"""The part of a report that a row belongs to."""
+TEST_CLICK, CLICK, CONVERSION, PAGE_EVENT, COST = range(5)
+"""The part of a report that a row belongs to. Test clicks are in none."""
 
 _TEXTS = ("status_key", "counts_as", "currency")
 _KEY = ("part", "fact_at", "click_at", *SET_UP_COLUMNS, *_TEXTS)
 _PART = (
-    f"CASE WHEN clicks IS NOT NULL THEN {CLICK} WHEN landing_views IS NOT NULL THEN {PAGE_EVENT} "
+    f"CASE WHEN clicks IS NOT NULL AND screening = 'test' THEN {TEST_CLICK} WHEN clicks IS NOT NULL THEN {CLICK} "
+    f"WHEN landing_views IS NOT NULL THEN {PAGE_EVENT} "
     f"WHEN cost_entry_id IS NOT NULL THEN {COST} ELSE {CONVERSION} END"
 )
 _SUMS = {
+    "rows": "count(*)",
     "recorded": "sum(CASE WHEN clicks IS NOT NULL THEN coalesce(correction, 1) END)",
     "clicks": "sum(clicks)",
     "unique_clicks": 'sum(clicks) FILTER ("unique")',
@@ -47,7 +49,7 @@ _FIRST_NEW_ROW = 36_028_797_018_960_000
 
 
 def _summed(where: str, sign: str = "") -> str:
-    """Return the SELECT of the roll-ups of some facts. Test clicks are in no figure."""
+    """Return the SELECT of the roll-ups of some facts."""
     keys = [
         _PART,
         f"fact_at - fact_at % {QUARTER_MS}",
@@ -60,7 +62,7 @@ def _summed(where: str, sign: str = "") -> str:
     sums = [f"{sign}({sql})" for sql in _SUMS.values()]
     return (
         f"SELECT {', '.join((*keys, *sums))} FROM facts "  # noqa: S608 – names are ours
-        f"WHERE {where} AND (clicks IS NULL OR screening IS DISTINCT FROM 'test') "
+        f"WHERE {where} "
         f"GROUP BY {', '.join(str(place) for place in range(1, len(keys) + 1))}"
     )
 
@@ -71,17 +73,32 @@ _ANY_SUM = " OR ".join(f"sum({name}) <> 0" for name in _SUMS)
 
 
 def create_rollups(database: duckdb.DuckDBPyConnection) -> None:
-    """Create the tables, and fill them from the facts unless that was done."""
-    texts = {"part": "UTINYINT", **dict.fromkeys(_TEXTS, "VARCHAR")}
-    columns = ", ".join(f"{name} {texts.get(name, 'BIGINT')}" for name in _COLUMNS)
+    """Create the tables, and fill them unless they are complete: an older version may have added facts without them."""
+    try:
+        facts, rolled_up = _rows(database)
+        if has_rollups(database) and facts == rolled_up:
+            return
+    except duckdb.CatalogException:
+        _create_tables(database)
+    rebuild_rollups(database)
+
+
+def _rows(reader: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+    """Return the number of facts, and of those in the roll-ups: some milliseconds for ten million."""
+    query = "SELECT (SELECT count(*) FROM facts), (SELECT coalesce(sum(rows), 0) FROM rollups)"
+    facts, rolled_up = reader.execute(query).fetchone() or (0, 0)
+    return int(facts), int(rolled_up)
+
+
+def _create_tables(database: duckdb.DuckDBPyConnection) -> None:
+    types = {"part": "UTINYINT", **dict.fromkeys(_TEXTS, "VARCHAR")}
+    columns = ", ".join(f"{name} {types.get(name, 'BIGINT')}" for name in _COLUMNS)
     database.execute("BEGIN")
     database.execute(f"CREATE TABLE IF NOT EXISTS rollups_recent ({columns})")
     database.execute(f"CREATE TABLE IF NOT EXISTS rollups_merged ({columns})")
-    database.execute("CREATE OR REPLACE VIEW rollups AS FROM rollups_merged UNION ALL FROM rollups_recent")
     database.execute("CREATE TABLE IF NOT EXISTS rollups_complete (complete BOOLEAN NOT NULL)")
+    database.execute("CREATE OR REPLACE VIEW rollups AS FROM rollups_merged UNION ALL FROM rollups_recent")
     database.execute("COMMIT")
-    if not database.execute("FROM rollups_complete").fetchone():
-        rebuild_rollups(database)
 
 
 def rebuild_rollups(writer: duckdb.DuckDBPyConnection) -> None:
@@ -92,8 +109,7 @@ def rebuild_rollups(writer: duckdb.DuckDBPyConnection) -> None:
     first, last = writer.execute("SELECT min(fact_at), max(fact_at) FROM facts").fetchone() or (None, None)
     if first is not None:
         for day in range(int(first) // DAY_MS, int(last) // DAY_MS + 1, _DAYS_PER_STEP):
-            where = f"fact_at >= {day * DAY_MS} AND fact_at < {(day + _DAYS_PER_STEP) * DAY_MS}"
-            writer.execute(f"INSERT INTO rollups_merged {_INTO} {_summed(where)}")  # noqa: S608 – names and numbers are ours
+            rebuild_rows(writer, day * DAY_MS, (day + _DAYS_PER_STEP) * DAY_MS)
             writer.execute("CHECKPOINT")
     writer.execute("INSERT INTO rollups_complete VALUES (true)")
 
@@ -105,12 +121,12 @@ def roll_up_new_rows(writer: duckdb.DuckDBPyConnection) -> None:
 
 
 _NEW = f"rowid >= {_FIRST_NEW_ROW}"
-_ROLL_UP_NEW = f"INSERT INTO rollups_recent {_INTO} {_summed(_NEW)}"  # noqa: S608 – names are ours
+_ROLL_UP_NEW = f"INSERT INTO rollups_recent {_INTO} {_summed(_NEW)}"
 
 
 def delete_facts(writer: duckdb.DuckDBPyConnection, where: str) -> int:
     """Delete facts, and take them out of the roll-ups. Return their number. ``where``: a condition on committed facts."""
-    writer.execute(f"INSERT INTO rollups_recent {_INTO} {_summed(where, '-')}")  # noqa: S608 – the condition is ours
+    writer.execute(f"INSERT INTO rollups_recent {_INTO} {_summed(where, '-')}")
     deleted = writer.execute(f"DELETE FROM facts WHERE {where}").fetchone()  # noqa: S608 – the condition is ours
     return int(deleted[0]) if deleted else 0
 
@@ -119,8 +135,8 @@ def merge_recent(writer: duckdb.DuckDBPyConnection) -> None:
     """Merge the recent rows per key within a transaction, and move those of past quarter-hours."""
     _merge(writer, "rollups_recent", "true")
     now = _newest(writer)
-    writer.execute(f"INSERT INTO rollups_merged FROM merging WHERE fact_at < {now}")  # noqa: S608 – a number of ours
-    writer.execute(f"INSERT INTO rollups_recent FROM merging WHERE fact_at >= {now}")  # noqa: S608 – a number of ours
+    writer.execute(f"INSERT INTO rollups_merged FROM merging WHERE fact_at < {now}")
+    writer.execute(f"INSERT INTO rollups_recent FROM merging WHERE fact_at >= {now}")
     writer.execute("DROP TABLE merging")
 
 
@@ -139,7 +155,7 @@ def _merge(writer: duckdb.DuckDBPyConnection, table: str, where: str, into: str 
     """Move rows of a table, merged per key, into a temporary one; those that add up to nothing go."""
     grouped = f"SELECT {_MERGED} FROM {table} WHERE {where} GROUP BY {', '.join(_KEY)} HAVING {_ANY_SUM}"  # noqa: S608 – names are ours
     writer.execute(f"CREATE TEMP TABLE IF NOT EXISTS {into} AS FROM {table} LIMIT 0")
-    writer.execute(f"INSERT INTO {into} {grouped}")  # noqa: S608 – names are ours
+    writer.execute(f"INSERT INTO {into} {grouped}")
     writer.execute(f"DELETE FROM {table} WHERE {where}")  # noqa: S608 – names are ours
 
 
@@ -152,4 +168,31 @@ def _newest(writer: duckdb.DuckDBPyConnection) -> int:
 def recent_rows(writer: duckdb.DuckDBPyConnection) -> int:
     """Return the number of rows that wait to be merged."""
     row = writer.execute("SELECT count(*) FROM rollups_recent").fetchone()
+    return int(row[0]) if row else 0
+
+
+def has_rollups(reader: duckdb.DuckDBPyConnection) -> bool:
+    """Return whether the roll-ups are complete: they are not while they are made anew."""
+    return reader.execute("FROM rollups_complete").fetchone() is not None
+
+
+def rebuild_rows(writer: duckdb.DuckDBPyConnection, from_at: int, until_at: int) -> None:
+    """Make the rows of a period anew within a transaction. Both moments begin a quarter-hour, in Unix milliseconds."""
+    where = f"fact_at >= {from_at} AND fact_at < {until_at}"
+    for table in ("rollups_recent", "rollups_merged"):
+        writer.execute(f"DELETE FROM {table} WHERE {where}")  # noqa: S608 – numbers of ours
+    writer.execute(f"INSERT INTO rollups_merged {_INTO} {_summed(where)}")
+
+
+def count_differences(reader: duckdb.DuckDBPyConnection, from_at: int, until_at: int) -> int:
+    """Return the number of keys of a period whose sums differ from the facts. Both moments begin a quarter-hour."""
+    where = f"fact_at >= {from_at} AND fact_at < {until_at}"
+    sums = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in _SUMS)
+    rolled_up = (
+        f"SELECT {', '.join(_KEY)}, {sums} FROM rollups WHERE {where} GROUP BY {', '.join(_KEY)} HAVING {_ANY_SUM}"  # noqa: S608
+    )
+    facts = f"SELECT {', '.join(_KEY)}, {sums} FROM ({_summed(where)}) AS summed({', '.join(_COLUMNS)}) GROUP BY {', '.join(_KEY)}"  # noqa: S608
+    difference = f"(({facts}) EXCEPT ({rolled_up})) UNION (({rolled_up}) EXCEPT ({facts}))"
+    query = f"SELECT count(*) FROM (SELECT DISTINCT {', '.join(_KEY)} FROM ({difference}))"  # noqa: S608 – names are ours
+    row = reader.execute(query).fetchone()
     return int(row[0]) if row else 0
