@@ -83,6 +83,13 @@ def test_facts_that_an_older_version_added_are_rolled_up_when_the_file_is_opened
     assert counted.report().totals.clicks == 18
 
 
+def test_roll_ups_of_another_version_are_made_anew(counted: Counted) -> None:
+    filled(counted)
+    reopened(counted, "ALTER TABLE rollups_merged DROP COLUMN rows; ALTER TABLE rollups_recent DROP COLUMN rows")
+    assert differing_days(counted.facts) == []
+    assert counted.report().totals.clicks == 9
+
+
 def test_a_kill_while_they_are_made_for_the_first_time_leaves_a_file_that_makes_them_again(counted: Counted) -> None:
     filled(counted)
     reopened(

@@ -74,13 +74,19 @@ _ANY_SUM = " OR ".join(f"sum({name}) <> 0" for name in _SUMS)
 
 def create_rollups(database: duckdb.DuckDBPyConnection) -> None:
     """Create the tables, and fill them unless they are complete: an older version may have added facts without them."""
-    try:
-        facts, rolled_up = _rows(database)
-        if has_rollups(database) and facts == rolled_up:
-            return
-    except duckdb.CatalogException:
+    if _columns(database) != _COLUMNS:
         _create_tables(database)
-    rebuild_rollups(database)
+    facts, rolled_up = _rows(database)
+    if facts != rolled_up or not has_rollups(database):
+        rebuild_rollups(database)
+
+
+def _columns(reader: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+    """Return the columns of the roll-ups in the file: none if it has none, others if another version made them."""
+    try:
+        return tuple(str(column[0]) for column in reader.execute("FROM rollups LIMIT 0").description or ())
+    except duckdb.Error:
+        return ()
 
 
 def _rows(reader: duckdb.DuckDBPyConnection) -> tuple[int, int]:
@@ -94,9 +100,9 @@ def _create_tables(database: duckdb.DuckDBPyConnection) -> None:
     types = {"part": "UTINYINT", **dict.fromkeys(_TEXTS, "VARCHAR")}
     columns = ", ".join(f"{name} {types.get(name, 'BIGINT')}" for name in _COLUMNS)
     database.execute("BEGIN")
-    database.execute(f"CREATE TABLE IF NOT EXISTS rollups_recent ({columns})")
-    database.execute(f"CREATE TABLE IF NOT EXISTS rollups_merged ({columns})")
-    database.execute("CREATE TABLE IF NOT EXISTS rollups_complete (complete BOOLEAN NOT NULL)")
+    for table in ("rollups_recent", "rollups_merged"):
+        database.execute(f"CREATE OR REPLACE TABLE {table} ({columns})")
+    database.execute("CREATE OR REPLACE TABLE rollups_complete (complete BOOLEAN NOT NULL)")
     database.execute("CREATE OR REPLACE VIEW rollups AS FROM rollups_merged UNION ALL FROM rollups_recent")
     database.execute("COMMIT")
 
