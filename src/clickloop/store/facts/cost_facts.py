@@ -60,6 +60,18 @@ class CostFacts(CostReader, Protocol):
         """Give each click of a segment its share, unless there is a spread of this rank. It takes effect with ``advance``."""
         ...
 
+    def spread_each(self, orders: Sequence[SpreadOrder]) -> list[Spread]:
+        """Do as ``spread`` does for many orders, in one transaction."""
+        ...
+
+    def advance_each(self, ranks: Collection[int]) -> None:
+        """Put spreads into effect for all their clicks. Ignore those that are in effect already, even in part."""
+        ...
+
+    def withdraw_each(self, ranks: Collection[int]) -> None:
+        """Take spreads back for all their clicks. Ignore those that are in effect in part."""
+        ...
+
     def advance(self, rank: int, limit: int) -> Spread:
         """Put a spread into effect for at most ``limit`` further clicks. Return how far it is."""
         ...

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from clickloop.clock import DAY_MS
 from clickloop.report.cost.entry import CostEntry
 from clickloop.report.cost.entry_input import CostDefaults
+from clickloop.report.cost.overlap import EntryIndex
 from clickloop.report.cost.segment import CostFilter, CostKind, CostSegment, SpreadOver
 from clickloop.report.cost.span import LocalTime
 from clickloop.report.cost.table import CostLine, CostTable, read_cost_table
@@ -28,12 +29,10 @@ from clickloop.store.ledger.logs.audit_entry import ActorContext, record_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.setup.names import RecordKind, numbers_by_name
 from clickloop.store.ledger.setup.report_names import parameter_dimensions
-from clickloop.tracking.costs.entering import NOUN, may_overlap, store_entry
+from clickloop.tracking.costs.entering import NOUN, store_entries
 
 ENTRIES_PER_TRANSACTION = 500
 """Entries stored in one transaction: others wait for it."""
-MAX_COMPARED = 2_000
-"""Maximum number of entries in effect that lines are compared with for overlaps."""
 
 
 class LineVerdict(enum.StrEnum):
@@ -76,6 +75,10 @@ class UploadResult(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[LineResult, ...]
     entries: tuple[CostEntry, ...]
     unused: tuple[str, ...]
+    repeated: int = 0
+    """Entries that change nothing, since an equal one is in effect."""
+    replaced: int = 0
+    """Entries that replace an earlier amount of an upload for the same segment."""
     zones: tuple[ZoneFit, ...] = ()
     """Time zones that fit the file's clicks per hour, the best first. Empty if it has none."""
 
@@ -99,16 +102,17 @@ def preview_table(
         bounds = (
             (min(e.segment.from_at for e in entries), max(e.segment.until_at for e in entries)) if entries else (0, 0)
         )
-        live = live_entries(tx, *bounds)[-MAX_COMPARED:] if entries else []
+        live = live_entries(tx, *bounds) if entries else []
     clicks: list[int] = [0] * len(entries)
     for group in _of_one_shape(entries):
         counts = facts.count_each([entries[place].segment for place in group], options.over)
         for entry_place, count in zip(group, counts, strict=True):
             clicks[entry_place] = count
-    overlaps = [
-        tuple(one.entry_id for one in live if one.key != entry.key and may_overlap(one.segment, entry.segment))
-        for entry in entries
-    ]
+    index = EntryIndex(live)
+    overlaps = [tuple(one.entry_id for one in index.overlapping(entry)) for entry in entries]
+    known = {one.key: one for one in live}
+    same_key = [(entry, known[entry.key]) for entry in entries if entry.key in known]
+    repeated = sum(1 for entry, one in same_key if one.same_cost(entry))
     lines = [
         LineResult(
             number=line.number,
@@ -124,6 +128,8 @@ def preview_table(
         lines=_in_order(lines, table),
         entries=tuple(entries),
         unused=table.unused,
+        repeated=repeated,
+        replaced=len(same_key) - repeated,
         zones=tuple(_zones(facts, table, entries, options, defaults)),
     )
 
@@ -145,20 +151,29 @@ def enter_table(
     if not entries:
         raise invalid("", FaultCode.REQUIRED, "No line of the table can be entered.")
     stored: list[CostEntry] = []
-    for start in range(0, len(entries), ENTRIES_PER_TRANSACTION):
+    repeated = replaced = 0
+    named = [msgspec.structs.replace(entry, upload_id=upload_id, note=options.name[:500]) for entry in entries]
+    for start in range(0, len(named), ENTRIES_PER_TRANSACTION):
         with context.ledger.write() as tx:
-            for entry in entries[start : start + ENTRIES_PER_TRANSACTION]:
-                of_upload = msgspec.structs.replace(entry, upload_id=upload_id, note=options.name[:500])
-                stored.append(store_entry(tx, context, of_upload, is_logged=False))
+            found = store_entries(tx, context, named[start : start + ENTRIES_PER_TRANSACTION])
+        stored += found.entries
+        repeated += found.repeated
+        replaced += found.replaced
     with context.ledger.write() as tx:
-        after = {"name": options.name, "entries": len(stored)}
+        after = {"name": options.name, "entries": len(stored), "repeated": repeated, "replaced": replaced}
         record_change(tx, context, f"{NOUN}/uploads", upload_id, after=after, action=Action.UPLOADED)
     lines = [
         LineResult(number=line.number, verdict=LineVerdict.UNKNOWN_CAMPAIGN, sentence=_unknown(line))
         for line in unknown
     ]
     lines += [LineResult(number=number, verdict=LineVerdict.MATCHED) for number in of_line]
-    return UploadResult(lines=_in_order(lines, table), entries=tuple(stored), unused=table.unused)
+    return UploadResult(
+        lines=_in_order(lines, table),
+        entries=tuple(stored),
+        unused=table.unused,
+        repeated=repeated,
+        replaced=replaced,
+    )
 
 
 def _in_order(lines: Sequence[LineResult], table: CostTable) -> tuple[LineResult, ...]:
