@@ -126,3 +126,30 @@ def test_a_campaign_has_models_for_unique_clicks_losses_and_conversions(instance
     assert campaign.cost_rule == "per_unique;per_conversion 1500000 * sale"
     faulty = instance.api.patch("/api/v1/campaigns/1", json={"conversion_cost": {"amount": "x"}})
     assert list(instance.faults(faulty)) == ["conversion_cost.amount"]
+
+
+def test_a_click_tells_what_it_costs_why_and_what_it_cost_before(instance: "Instance") -> None:
+    instance.set_up()
+    click_id = instance.visit(v1="a", cost_micros=500_000, cost_currency="USD")
+    instance.visit(v1="b")
+
+    def costs() -> list[tuple[str, str, str, int | None]]:
+        found = instance.got(f"clicks/{click_id}/costs")
+        return [(one["origin"], one["amount"]["amount"], one["standing"], one["clicks_bearing"]) for one in found]
+
+    assert costs() == [("link", "0.5", "counts", None)]
+    entered(instance, "3")
+    entered(instance, "7", filters={"zone": ["a"]})
+    work(instance)
+    assert costs() == [("link", "0.5", "covered", None), ("api", "1.5", "covered", 2), ("api", "7", "counts", 1)]
+    instance.api.post("/api/v1/costs/2/undo")
+    work(instance)
+    assert costs() == [("link", "0.5", "covered", None), ("api", "1.5", "counts", 2), ("api", "0", "undone", 1)]
+    events = [one for one in instance.got(f"clicks/{click_id}/trace")["events"] if one["kind"] == "cost"]
+    assert sorted(one["sentence"] for one in events) == [
+        "Cost entry 1 was entered: 3 USD over 2 clicks, 1.5 USD of it on this click.",
+        "Cost entry 2 was entered: 7 USD over 1 click.",
+        "Cost entry 2 was undone.",
+    ]
+    text = instance.api.get(f"/api/v1/clicks/{click_id}/trace?format=text").text
+    assert "cost now: 1.5 USD from cost entry 1 (api): 3 USD over 2 clicks" in text

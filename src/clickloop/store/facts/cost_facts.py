@@ -10,7 +10,15 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from clickloop.report.cost.origin import OriginSum
-from clickloop.report.cost.segment import CostPart, CostSegment, SegmentClicks, Spread, SpreadOrder, SpreadOver
+from clickloop.report.cost.segment import (
+    ClickShare,
+    CostPart,
+    CostSegment,
+    SegmentClicks,
+    Spread,
+    SpreadOrder,
+    SpreadOver,
+)
 from clickloop.report.query import ReportQuery
 
 
@@ -50,6 +58,10 @@ class CostReader(Protocol):
 
     def parts(self, click_id: str) -> list[CostPart]:
         """Return the parts of a click's cost, by entry and currency; parts of nothing are left out."""
+        ...
+
+    def shares_of(self, click_id: str) -> list[ClickShare]:
+        """Return the entries that a click's cost came from since it arrived, or comes from, by id."""
         ...
 
 

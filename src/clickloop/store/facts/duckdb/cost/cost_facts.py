@@ -7,7 +7,15 @@ from contextlib import AbstractContextManager, contextmanager
 import duckdb
 
 from clickloop.report.cost.origin import OriginSum
-from clickloop.report.cost.segment import CostPart, CostSegment, SegmentClicks, Spread, SpreadOrder, SpreadOver
+from clickloop.report.cost.segment import (
+    ClickShare,
+    CostPart,
+    CostSegment,
+    SegmentClicks,
+    Spread,
+    SpreadOrder,
+    SpreadOver,
+)
 from clickloop.report.query import ReportQuery
 from clickloop.store.facts.duckdb.connections import Written
 from clickloop.store.facts.duckdb.cost import cost_batches, cost_outdated, cost_rows, cost_spreads
@@ -64,6 +72,11 @@ class DuckDbCostFacts:
         """Return the parts of a click's cost."""
         with self._reading() as reader:
             return cost_spreads.parts(reader, click_id)
+
+    def shares_of(self, click_id: str) -> list[ClickShare]:
+        """Return the entries that a click's cost came from, or comes from."""
+        with self._reading() as reader:
+            return cost_spreads.shares_of(reader, click_id)
 
     def spread(self, order: SpreadOrder) -> Spread:
         """Give each click of a segment its share, unless there is a spread of this rank."""

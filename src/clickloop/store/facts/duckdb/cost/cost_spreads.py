@@ -6,6 +6,7 @@ import duckdb
 
 from clickloop.report.cost.segment import (
     QUARTER_MS,
+    ClickShare,
     CostPart,
     CostSegment,
     SegmentClicks,
@@ -165,3 +166,23 @@ def parts(reader: duckdb.DuckDBPyConnection, click_id: str) -> list[CostPart]:
     """Return the parts of a click's cost."""
     rows = reader.execute(_PARTS, {"click_id": click_id}).fetchall()
     return [CostPart(int(entry_id), int(micros), str(currency or "")) for entry_id, micros, currency in rows]
+
+
+_SHARES_OF = """
+WITH active AS (
+    SELECT entry_id, max(share.rank) AS rank, arg_max(share.micros, share.rank)::BIGINT AS micros
+    FROM cost_shares AS share JOIN cost_spreads AS spread USING (rank)
+    WHERE click_id = $click_id AND place <= active GROUP BY entry_id
+)
+SELECT entry_id, micros, rank = (SELECT max(rank) FROM active) AS counts FROM active
+UNION ALL
+SELECT DISTINCT cost_entry_id, NULL, false FROM facts
+WHERE of_click_id = $click_id AND cost_entry_id > 0 AND cost_entry_id NOT IN (SELECT entry_id FROM active)
+ORDER BY entry_id
+"""
+
+
+def shares_of(reader: duckdb.DuckDBPyConnection, click_id: str) -> list[ClickShare]:
+    """Return the entries that a click's cost came from, or comes from."""
+    rows = reader.execute(_SHARES_OF, {"click_id": click_id}).fetchall()
+    return [ClickShare(entry_id=entry_id, micros=micros, counts=bool(counts)) for entry_id, micros, counts in rows]
