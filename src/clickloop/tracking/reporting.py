@@ -22,6 +22,7 @@ from clickloop.report.query_input import ReportPeriod, ReportRequest, query_of
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.setup.report_names import LedgerNames, record_names, status_names
 from clickloop.tracking.converting import rates_of_period
+from clickloop.tracking.costs.unattributed import UnattributedCost, unattributed_cost
 
 ROWS_PER_PAGE = 10_000
 """Rows that are in memory at once when all are wanted."""
@@ -63,6 +64,8 @@ class NamedReport(msgspec.Struct, frozen=True, kw_only=True):
     """Status names by key, in the user's order; empty unless each status is counted."""
     approvals: tuple[OfferApproval, ...] = ()
     """What expected figures are based on."""
+    unattributed: UnattributedCost | None = None
+    """Cost that no click bears. It is in no other figure."""
 
 
 def read_query(ledger: Ledger, request: ReportRequest, bounds: ReportPeriod, currency: str) -> ReportQuery:
@@ -88,6 +91,7 @@ def run_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each_
         statuses = status_names(tx) if each_status else {}
         first_at = min(query.from_at, query.compared.from_at) if query.compared else query.from_at
         rates = rates_of_period(tx, query.currency, first_at, query.until_at)
+        unattributed = unattributed_cost(tx, query, rates)
     query = msgspec.structs.replace(query, statuses=tuple(statuses))
     report = facts.report(query, rates)
     with ledger.read() as tx:
@@ -111,6 +115,7 @@ def run_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each_
         totals=NamedReportRow((), report.totals, report.totals_before),
         statuses=statuses,
         approvals=report.approvals,
+        unattributed=unattributed,
     )
 
 

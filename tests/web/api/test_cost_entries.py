@@ -153,3 +153,44 @@ def test_a_click_tells_what_it_costs_why_and_what_it_cost_before(instance: "Inst
     ]
     text = instance.api.get(f"/api/v1/clicks/{click_id}/trace?format=text").text
     assert "cost now: 1.5 USD from cost entry 1 (api): 3 USD over 2 clicks" in text
+
+
+def test_a_report_tells_of_each_cell_how_much_is_measured_and_how_much_spread(instance: "Instance") -> None:
+    instance.set_up()
+    instance.visit(v1="a", cost_micros=500_000, cost_currency="USD")
+    instance.visit(v1="b", cost_micros=500_000, cost_currency="USD")
+    entered(instance, "3", filters={"zone": ["a"]})
+    work(instance)
+    question = "reports?period=today&group_by=v1&column=cost&sort=key"
+    found = instance.got(f"{question}&origins=true")
+    rows = [{name: one["amount"] for name, one in row["cost_parts"].items()} for row in found["rows"]]
+    nothing = {"measured": "0", "estimated": "0", "manual": "0", "upload": "0", "api": "0"}
+    assert rows == [nothing | {"api": "3"}, nothing | {"measured": "0.5"}]
+    assert found["totals_cost_parts"]["measured"] == {"amount": "0.5", "currency": "USD"}
+    assert "cost_parts" not in instance.got(question)["rows"][0]
+    lines = instance.api.get(f"/api/v1/{question}&origins=true&format=csv").text.splitlines()
+    assert "Cost measured by links, USD" in lines[0]
+    assert "Cost spread from the API, USD" in lines[0]
+    assert [line.split(",")[-6:] for line in lines[1:]] == [
+        ["0", "0", "0", "0", "3", ""],
+        ["0.5", "0", "0", "0", "0", ""],
+        ["0.5", "0", "0", "0", "3", ""],
+    ]
+
+
+def test_a_report_states_the_cost_that_no_click_bears_apart_from_its_totals(instance: "Instance") -> None:
+    instance.set_up()
+    instance.visit(v1="a")
+    assert "unattributed" not in instance.got("reports?period=today")
+    entered(instance, "3", filters={"zone": ["z"]})
+    entered(instance, "4", filters={"zone": ["y"]})
+    entered(instance, "5", filters={"zone": ["a"]})
+    work(instance)
+    found = instance.got("reports?period=today&group_by=campaign&column=cost")
+    assert found["totals"]["cost"]["amount"] == "5"
+    usd = {"amount": "7", "currency": "USD"}
+    assert found["unattributed"] == {"entries": 2, "amount": usd, "not_converted": []}
+    assert instance.got("reports?period=today&filter=v1:z")["unattributed"]["amount"]["amount"] == "3"
+    assert "unattributed" not in instance.got("reports?period=today&filter=campaign:1&filter=v1:a")
+    csv = instance.api.get("/api/v1/reports?period=today&group_by=campaign&column=cost&format=csv").text
+    assert [line.split(",")[:2] for line in csv.splitlines()[-2:]] == [["Total", "5"], ["Unattributed cost", "7"]]

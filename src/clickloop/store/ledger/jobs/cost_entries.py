@@ -103,6 +103,20 @@ def live_entries(tx: Connection, from_at: int, until_at: int) -> list[CostEntry]
     return [_of_row(row) for row in tx.execute(query.order_by(table.id)).mappings()]
 
 
+def unattributed_entries(tx: Connection, from_at: int, until_at: int) -> list[CostEntry]:
+    """Return the entries in effect that no click bears and whose spans overlap a period."""
+    table = cost_entries.c
+    query = select(cost_entries).where(
+        table.until_at > from_at,
+        table.from_at < until_at,
+        table.state == EntryState.APPLIED.value,
+        table.shared == 0,
+        table.micros > 0,
+        table.replaced_by.is_(None),
+    )
+    return [_of_row(row) for row in tx.execute(query.order_by(table.id)).mappings()]
+
+
 def applied_entries_after(tx: Connection, after_id: int, limit: int) -> list[CostEntry]:
     """Return entries that are in effect, in the order of their ids, after an id."""
     query = select(cost_entries).where(cost_entries.c.state == EntryState.APPLIED.value, cost_entries.c.id > after_id)

@@ -12,6 +12,7 @@ from litestar.response import Stream
 from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.clock import Moment, iso_text
+from clickloop.money import amount_text
 from clickloop.report.column import Column, column_label, kinds_of
 from clickloop.report.export import CsvReport, CsvRow, csv_lines, percent_text
 from clickloop.report.formula.parsing import FormulaError, parse_formula
@@ -20,9 +21,11 @@ from clickloop.report.query import ReportQuery, TimeBasis
 from clickloop.report.query_input import ReportPeriod, ReportRequest, report_period
 from clickloop.store.ledger.setup.report_names import status_names
 from clickloop.text import readable
+from clickloop.tracking.costs.mix import MIX_TITLES, CostMix, CostMixes, read_cost_mixes
 from clickloop.tracking.reporting import NamedReport, NamedReportRow, all_pages, read_query, run_report
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.query import from_query
+from clickloop.web.api.reports.cost_part_views import CostPartsView, UnattributedView, parts_view, unattributed_view
 from clickloop.web.api.reports.figure_views import (
     ColumnView,
     FigureChangeView,
@@ -52,6 +55,7 @@ class ReportRowView(msgspec.Struct, kw_only=True):
     changes: (
         Annotated[dict[str, FigureChangeView], Meta(description="By name of the figure or column.")] | UnsetType
     ) = UNSET
+    cost_parts: Annotated[CostPartsView, Meta(description="With origins=1.")] | UnsetType = UNSET
 
 
 class ApprovalView(msgspec.Struct, kw_only=True):
@@ -82,6 +86,10 @@ class ReportView(msgspec.Struct, kw_only=True):
     compared_until: Annotated[Moment, Meta(description="Its end, exclusive.")] | UnsetType = UNSET
     totals_before: FiguresView | UnsetType = UNSET
     totals_changes: dict[str, FigureChangeView] | UnsetType = UNSET
+    unattributed: (
+        Annotated[UnattributedView, Meta(description="Cost that no click bears. It is in no other figure.")] | UnsetType
+    ) = UNSET
+    totals_cost_parts: Annotated[CostPartsView, Meta(description="With origins=1.")] | UnsetType = UNSET
     approvals: (
         Annotated[list[ApprovalView], Meta(description="The approval rates that expected figures are based on.")]
         | UnsetType
@@ -93,10 +101,19 @@ AsCsv = Annotated[
 ]
 
 
+WithOrigins = Annotated[
+    bool,
+    QueryParameter(
+        name="origins",
+        description="1 to tell of each row's cost how much is measured, estimated and spread. Takes as long again.",
+    ),
+]
 Requested = NamedDependency[SkipValidation[ReportRequest]]
 
 
-def read_report(context: Context, requested: Requested, output: AsCsv = "json") -> Response[ReportView]:
+def read_report(
+    context: Context, requested: Requested, output: AsCsv = "json", origins: WithOrigins = False
+) -> Response[ReportView]:
     """Report on a period, grouped by up to five dimensions, as one flat table or level by level (``within``).
 
     A conversion counts at its own time, or with ``by=click`` at that of its click, always with the dimensions of its click; so do
@@ -106,9 +123,10 @@ def read_report(context: Context, requested: Requested, output: AsCsv = "json") 
     """
     if output == "csv":
         bounds, query = requested_query(context, requested)
-        return csv_response(context, query, bounds, is_whole=requested.limit is None)
+        return csv_response(context, query, bounds, is_whole=requested.limit is None, with_origins=origins)
     made, _ = requested_report(context, requested)
-    return Response(_view(made))
+    mixes = read_cost_mixes(context.ledger, context.facts.costs, made.query) if origins else None
+    return Response(_view(made, mixes))
 
 
 def requested_query(context: ApiContext, requested: ReportRequest) -> tuple[ReportPeriod, ReportQuery]:
@@ -123,8 +141,11 @@ def requested_report(context: ApiContext, requested: ReportRequest) -> tuple[Nam
     return run_report(context.ledger, context.facts, query), bounds
 
 
-def csv_response(context: ApiContext, query: ReportQuery, bounds: ReportPeriod, *, is_whole: bool) -> Response[Any]:
+def csv_response(
+    context: ApiContext, query: ReportQuery, bounds: ReportPeriod, *, is_whole: bool, with_origins: bool = False
+) -> Response[Any]:
     """Return a report as a CSV download, totals last. ``is_whole``: all rows, however many there are."""
+    mixes = read_cost_mixes(context.ledger, context.facts.costs, query) if with_origins else None
     pages = (
         all_pages(context.ledger, context.facts, query)
         if is_whole
@@ -137,28 +158,36 @@ def csv_response(context: ApiContext, query: ReportQuery, bounds: ReportPeriod, 
         statuses=first.statuses,
         currency=query.currency,
         is_compared=query.compared is not None,
+        extra_titles=tuple(f"Cost {title}, {query.currency}" for title in MIX_TITLES.values()) if mixes else (),
     )
     name = f"report-{bounds.days.first.isoformat()}-{bounds.days.last.isoformat()}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    lines = csv_lines(shape, _csv_rows(chain([first], pages)))
+    lines = csv_lines(shape, _csv_rows(chain([first], pages), mixes))
     if first.group_count > len(first.rows) and is_whole:
         # A million rows do not fit into memory.
         return Stream(lines, media_type=CSV_TYPE, headers=headers)
     return Response(b"".join(lines), media_type=CSV_TYPE, headers=headers)
 
 
-def _csv_rows(pages: Iterator[NamedReport]) -> Iterator[CsvRow]:
-    """Yield the rows, then the totals as of the last page."""
+def _csv_rows(pages: Iterator[NamedReport], mixes: CostMixes | None) -> Iterator[CsvRow]:
+    """Yield the rows, then the totals as of the last page, and the cost that no click bears."""
     page = None
     for page in pages:
         for row in page.rows:
-            yield CsvRow(tuple(heading.name for heading in row.headings), row.sums, row.before)
+            parts = _mix_cells(mixes.of(heading.key for heading in row.headings)) if mixes else ()
+            yield CsvRow(tuple(heading.name for heading in row.headings), row.sums, row.before, parts)
     if page is not None:
         names = ("Total", *[""] * len(page.query.group_by))[: len(page.query.group_by)]
-        yield CsvRow(names, page.totals.sums, page.totals.before)
+        yield CsvRow(names, page.totals.sums, page.totals.before, _mix_cells(mixes.total) if mixes else ())
+        if page.unattributed is not None and names:
+            yield CsvRow(("Unattributed cost", *names[1:]), page.unattributed.sums)
 
 
-def _view(made: NamedReport) -> ReportView:
+def _mix_cells(mix: CostMix) -> tuple[str, ...]:
+    return tuple(amount_text(micros) for _, micros in mix.parts)
+
+
+def _view(made: NamedReport, mixes: CostMixes | None = None) -> ReportView:
     query, totals = made.query, made.totals
     columns: tuple[Column, ...] = query.columns or USUAL
     view = ReportView(
@@ -169,7 +198,7 @@ def _view(made: NamedReport) -> ReportView:
         by=query.basis,
         group_by=[grouping.key for grouping in query.group_by],
         columns=[column_view(column, column_label(column, made.statuses)) for column in columns],
-        rows=[_row(row, made, columns) for row in made.rows],
+        rows=[_row(row, made, columns, mixes) for row in made.rows],
         row_count=made.group_count,
         totals=figures_view(columns, tuple(made.statuses), totals.sums, query.currency),
     )
@@ -177,6 +206,10 @@ def _view(made: NamedReport) -> ReportView:
         view.compared_since, view.compared_until = iso_text(query.compared.from_at), iso_text(query.compared.until_at)
         view.totals_before = figures_view(columns, tuple(made.statuses), totals.before, query.currency)
         view.totals_changes = changes_view(columns, totals.sums, totals.before)
+    if mixes is not None:
+        view.totals_cost_parts = parts_view(mixes.total, query.currency)
+    if made.unattributed is not None:
+        view.unattributed = unattributed_view(made.unattributed, query.currency)
     if made.approvals:
         view.approvals = [
             ApprovalView(
@@ -190,12 +223,14 @@ def _view(made: NamedReport) -> ReportView:
     return view
 
 
-def _row(row: NamedReportRow, made: NamedReport, columns: tuple[Column, ...]) -> ReportRowView:
+def _row(row: NamedReportRow, made: NamedReport, columns: tuple[Column, ...], mixes: CostMixes | None) -> ReportRowView:
     currency, statuses = made.query.currency, tuple(made.statuses)
     view = ReportRowView(
         keys=[KeyView(value=readable(heading.value), name=readable(heading.name)) for heading in row.headings],
         figures=figures_view(columns, statuses, row.sums, currency),
     )
+    if mixes is not None:
+        view.cost_parts = parts_view(mixes.of(heading.key for heading in row.headings), currency)
     if row.before is not None:
         view.before = figures_view(columns, statuses, row.before, currency)
         view.changes = changes_view(columns, row.sums, row.before)
