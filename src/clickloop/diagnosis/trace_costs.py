@@ -53,7 +53,7 @@ def _events(cost: ClickCost, entry: CostEntry) -> Iterator[TraceEvent]:
     details = {
         "entered by": readable(entry.entered_by),
         "origin": cost.origin,
-        "key": readable(entry.key.partition(":")[2]),
+        "key": "" if entry.upload_id else readable(entry.key.partition(":")[2]),
         "upload": entry.upload_id,
         "note": readable(entry.note),
     }
