@@ -20,6 +20,7 @@ SINCE = 1_790_035_200_000  # the start of a day
 SPAN_MS = 2 * DAY_MS
 ROUNDS = 20
 CLICKS_PER_STEP = 97
+EVERY_CLICK = 1 << 40
 AMOUNTS = (0, 1, 2, 999_999, 1_000_003, 10**15)
 _VALUES = ("", "a", "b", "c", "d")
 _INSERT = """
@@ -101,7 +102,9 @@ def _round(
     facts: FactsStore, chance: random.Random, clicks: list[PlainClick], orders: list[SpreadOrder]
 ) -> tuple[int, int, int, int]:
     shares = {order.rank: _shares(clicks, order) for order in orders}
-    spreads = facts.costs.spread_each(orders)
+    spreads: list[Spread] = []
+    while len(spreads) < len(orders):  # one with several values of a filter is spread alone
+        spreads = facts.costs.spread_each(orders, EVERY_CLICK)
     differing = compared = 0
     for order, spread in zip(orders, spreads, strict=True):
         found = facts.costs.shares(order.rank)

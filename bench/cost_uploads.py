@@ -52,7 +52,7 @@ def main(lines: int = 20_000, clicks: int = 1_000_000) -> list[str]:
                 ("Entering it", lambda: enter_table(context, table, OPTIONS, DEFAULTS, "a" * 26)),
                 ("Spreading it", work),
                 ("The same table again", lambda: enter_table(context, table, OPTIONS, DEFAULTS, "b" * 26)),
-                ("Nothing to spread", work),
+                ("Looking for late clicks of all its entries", lambda: facts.costs.outdated(0, UNTIL + 1)),
                 ("Another preview", lambda: preview_table(ledger, facts.costs, table, OPTIONS, DEFAULTS)),
                 ("Entering corrected amounts", lambda: enter_table(context, corrected, OPTIONS, DEFAULTS, "c" * 26)),
                 ("Spreading those", work),

@@ -250,8 +250,8 @@ def test_many_spreads_are_put_into_effect_and_taken_back_at_once_over_and_under_
     ]
     orders = [order(entry_id, 10 * entry_id, one) for entry_id, one in enumerate(segments, 1)]
     ranks = [one.rank for one in orders]
-    assert [one.shared for one in counted.facts.costs.spread_each(orders)] == [3, 2, 0, 3]
-    assert counted.facts.costs.spread_each(orders) == counted.facts.costs.spreads([1, 2, 3, 4])
+    assert [one.shared for one in counted.facts.costs.spread_each(orders, 100)] == [3, 2, 0, 3]
+    assert counted.facts.costs.spread_each(orders, 100) == counted.facts.costs.spreads([1, 2, 3, 4])
     counted.facts.costs.advance_each(ranks)
     counted.facts.costs.advance_each(ranks)
     assert parts(counted, click) == [(9, 10, "EUR")]
@@ -261,6 +261,14 @@ def test_many_spreads_are_put_into_effect_and_taken_back_at_once_over_and_under_
     assert (cost(counted), parts(counted, click)) == (30, [(1, 3, "USD")])
     counted.facts.costs.withdraw_each(ranks)
     assert all_reports(counted) == before
+
+
+def test_as_many_orders_are_spread_at_once_as_have_few_clicks_together(counted: Counted) -> None:
+    counted.visit(3)
+    orders = [order(entry_id, 10) for entry_id in range(1, 5)]
+    orders.append(order(5, 10, CostSegment(campaign_id=1, from_at=0, until_at=DAY.until_at)))
+    spread_to = [len(counted.facts.costs.spread_each(orders, 6)) for _ in range(4)]
+    assert spread_to == [2, 4, 5, 5]
 
 
 def mark(counted: Counted, click: Click, number: int = 1) -> None:

@@ -72,8 +72,11 @@ class CostFacts(CostReader, Protocol):
         """Give each click of a segment its share, unless there is a spread of this rank. It takes effect with ``advance``."""
         ...
 
-    def spread_each(self, orders: Sequence[SpreadOrder]) -> list[Spread]:
-        """Do as ``spread`` does for many orders, in one transaction."""
+    def spread_each(self, orders: Sequence[SpreadOrder], limit: int) -> list[Spread]:
+        """Do as ``spread`` does for many orders, in one transaction, of new ones for as many as have ``limit`` clicks together.
+
+        Return the spreads that there are; there is at least one more than before, if any is missing.
+        """
         ...
 
     def advance_each(self, ranks: Collection[int]) -> None:

@@ -101,14 +101,17 @@ class CostWorker:
         newest = {spread.rank: spread for spread in found}
         ranks = {entry.rank for entry in entries}
         older = [spread for spread in found if spread.rank not in ranks]
-        fresh = [entry.order for entry in entries if entry.rank not in newest]
-        if fresh:
-            newest |= {spread.rank: spread for spread in self._facts.spread_each(fresh)}
-        elif waiting := [newest[entry.rank] for entry in entries if _left(newest[entry.rank])]:
+        begun = [newest[entry.rank] for entry in entries if entry.rank in newest]
+        done = {spread.entry_id for spread in begun if not _left(spread)}
+        # What is begun is ended first: a large entry does not keep those before it waiting.
+        if waiting := [spread for spread in begun if _left(spread)]:
             newest |= {spread.rank: spread for spread in self._advance(waiting)}
-        elif older:
-            gone = self._withdraw(older)
+        elif covered := [spread for spread in older if spread.entry_id in done]:
+            gone = self._withdraw(covered)
             older = [spread for spread in older if spread.rank not in gone]
+        else:
+            fresh = [entry.order for entry in entries if entry.rank not in newest]
+            newest |= {spread.rank: spread for spread in self._facts.spread_each(fresh, self._clicks_per_step)}
         unfinished = {spread.entry_id for spread in older}
         self._note(
             [
@@ -120,7 +123,7 @@ class CostWorker:
                     done=spread.active,
                 )
                 for entry in entries
-                for spread in (newest[entry.rank],)
+                if (spread := newest.get(entry.rank)) is not None
             ]
         )
 

@@ -107,6 +107,28 @@ def count_each(reader: duckdb.DuckDBPyConnection, segments: Sequence[CostSegment
     return [int(found.get(place, 0)) for place in range(len(segments))]
 
 
+def that_fit(reader: duckdb.DuckDBPyConnection, orders: Sequence[SpreadOrder], limit: int) -> list[SpreadOrder]:
+    """Return the first orders whose segments have at most ``limit`` clicks together, at least one; one that is not joined is alone."""
+    if not orders or not is_joinable(orders[0].segment):
+        return list(orders[:1])
+    joined = [order for order in orders if is_joinable(order.segment)]
+    groups: dict[tuple[object, ...], list[SpreadOrder]] = {}
+    for order in joined:
+        groups.setdefault(shape_of(order.segment), []).append(order)
+    counts: dict[int, int] = {}
+    for group in groups.values():
+        clicks, parameters = matching([one.segment for one in group], [one.rank for one in group], "click_id")
+        statement = f"SELECT matched, count(*) FROM ({clicks}) GROUP BY matched"  # noqa: S608 – names are ours
+        counts |= dict(reader.execute(statement, parameters).fetchall())
+    total, found = 0, list[SpreadOrder]()
+    for order in joined:
+        total += counts.get(order.rank, 0)
+        if found and total > limit:
+            break
+        found.append(order)
+    return found
+
+
 def add_each(writer: duckdb.DuckDBPyConnection, orders: Sequence[SpreadOrder]) -> list[Spread]:
     """Give the clicks of each order's segment their shares, as ``cost_spreads.add`` does for one."""
     groups: dict[tuple[object, ...], list[SpreadOrder]] = {}

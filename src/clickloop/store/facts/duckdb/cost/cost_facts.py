@@ -87,16 +87,17 @@ class DuckDbCostFacts:
             _count_load(written.writer)
             return cost_spreads.add(written.writer, order)
 
-    def spread_each(self, orders: Sequence[SpreadOrder]) -> list[Spread]:
+    def spread_each(self, orders: Sequence[SpreadOrder], limit: int) -> list[Spread]:
         """Give the clicks of many segments their shares, except for ranks that have a spread."""
         with self._working() as written:
             wanted = {order.rank: order for order in orders}
             known = {one.rank: one for one in cost_spreads.spreads_of(written.writer, list(wanted))}
-            fresh = cost_batches.add_each(written.writer, [wanted[rank] for rank in wanted if rank not in known])
+            unknown = [wanted[rank] for rank in wanted if rank not in known]
+            fresh = cost_batches.add_each(written.writer, cost_batches.that_fit(written.writer, unknown, limit))
             if fresh:
                 _count_load(written.writer)
             known |= {spread.rank: spread for spread in fresh}
-            return [known[order.rank] for order in orders]
+            return [known[order.rank] for order in orders if order.rank in known]
 
     def advance_each(self, ranks: Collection[int]) -> None:
         """Put spreads into effect that are not yet, as a whole."""
