@@ -194,3 +194,17 @@ def test_a_report_states_the_cost_that_no_click_bears_apart_from_its_totals(inst
     assert "unattributed" not in instance.got("reports?period=today&filter=campaign:1&filter=v1:a")
     csv = instance.api.get("/api/v1/reports?period=today&group_by=campaign&column=cost&format=csv").text
     assert [line.split(",")[:2] for line in csv.splitlines()[-2:]] == [["Total", "5"], ["Unattributed cost", "7"]]
+
+
+def test_cost_in_a_currency_without_a_rate_is_kept_and_listed_apart(instance: "Instance") -> None:
+    instance.set_up()
+    instance.visit(v1="a")
+    for zone in ("a", "z"):
+        body = DAY | {"amount": {"amount": "5", "currency": "UAH"}, "filters": {"zone": [zone]}}
+        assert instance.api.post("/api/v1/costs", json=body).status_code == 202
+    work(instance)
+    found = instance.got("reports?period=today&origins=true")
+    assert (found["totals"]["cost"]["amount"], found["totals_cost_parts"]["api"]["amount"]) == ("0", "0")
+    uah = {"amount": "5", "currency": "UAH"}
+    assert [one["cost"] for one in found["totals"]["not_converted"]] == [uah]
+    assert found["unattributed"]["not_converted"] == [uah]

@@ -1,17 +1,17 @@
 """Sum the cost that no click bears in a report's period. Read-only; ``tx`` is an open transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 from sqlalchemy import Connection
 
 from clickloop.clock import DAY_MS
-from clickloop.report.cost.segment import CostSegment
+from clickloop.report.cost.segment import FILTERABLE, CostSegment
 from clickloop.report.measure import OtherMoney, Sums
 from clickloop.report.query import Dimension, DimensionFilter, ExchangeRate, FilterOperator, ReportQuery
 from clickloop.report.rate_text import E12
 from clickloop.report.rates import RateTable
-from clickloop.store.ledger.jobs.cost_entries import unattributed_entries
+from clickloop.store.ledger.jobs.cost_entries import UnattributedSum, unattributed_entries, unattributed_sums
 
 
 class UnattributedCost(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,18 +37,37 @@ def unattributed_cost(tx: Connection, query: ReportQuery, rates: Sequence[Exchan
     """
     table = RateTable(query.currency, rates)
     micros_e12, entries, others = 0, 0, dict[str, int]()
-    for entry in unattributed_entries(tx, query.from_at, query.until_at):
-        if not all(_may_match(entry.segment, one) for one in query.filters):
-            continue
-        entries += 1
-        rate = table.rate_of(entry.currency, max(entry.segment.from_at, query.from_at) // DAY_MS)
+    for one in _sums(tx, query):
+        entries += one.entries
+        rate = table.rate_of(one.currency, max(one.day, query.from_at // DAY_MS))
         if rate is None:
-            others[entry.currency] = others.get(entry.currency, 0) + entry.micros
+            others[one.currency] = others.get(one.currency, 0) + one.micros
         else:
-            micros_e12 += entry.micros * rate
+            micros_e12 += one.micros * rate
     if not entries:
         return None
     return UnattributedCost(entries=entries, micros=(2 * micros_e12 + E12) // (2 * E12), not_converted=others)
+
+
+def _sums(tx: Connection, query: ReportQuery) -> Iterator[UnattributedSum]:
+    """Yield the sums of the entries that a query's filters do not leave out."""
+    by_value = [one for one in query.filters if one.dimension in FILTERABLE]
+    if not by_value:
+        for one in unattributed_sums(tx, query.from_at, query.until_at):
+            owner = CostSegment(source_id=one.source_id, campaign_id=one.campaign_id, from_at=0, until_at=1)
+            if all(_may_match(owner, each) for each in query.filters):
+                yield one
+        return
+    for entry in unattributed_entries(tx, query.from_at, query.until_at):
+        if all(_may_match(entry.segment, each) for each in query.filters):
+            yield UnattributedSum(
+                source_id=entry.segment.source_id,
+                campaign_id=entry.segment.campaign_id,
+                currency=entry.currency,
+                day=entry.segment.from_at // DAY_MS,
+                entries=1,
+                micros=entry.micros,
+            )
 
 
 def _may_match(segment: CostSegment, wanted: DimensionFilter) -> bool:

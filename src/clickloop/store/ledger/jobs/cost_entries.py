@@ -4,8 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, and_, bindparam, case, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, case, func, insert, select, text, update
 
+from clickloop.clock import DAY_MS
 from clickloop.report.cost.entry import CostEntry, EntryState
 from clickloop.report.cost.segment import CostFilter, CostKind, CostSegment, SpreadOver
 from clickloop.store.ledger.schema.cost_tables import HAS_KEY
@@ -103,10 +104,38 @@ def live_entries(tx: Connection, from_at: int, until_at: int) -> list[CostEntry]
     return [_of_row(row) for row in tx.execute(query.order_by(table.id)).mappings()]
 
 
+class UnattributedSum(msgspec.Struct, frozen=True, kw_only=True):
+    """The sum of entries without a click to bear them, by owner, currency and first UTC day."""
+
+    source_id: int
+    campaign_id: int
+    currency: str
+    day: int
+    entries: int
+    micros: int
+
+
 def unattributed_entries(tx: Connection, from_at: int, until_at: int) -> list[CostEntry]:
     """Return the entries in effect that no click bears and whose spans overlap a period."""
+    query = select(cost_entries).where(_is_unattributed(from_at, until_at)).order_by(cost_entries.c.id)
+    return [_of_row(row) for row in tx.execute(query).mappings()]
+
+
+def unattributed_sums(tx: Connection, from_at: int, until_at: int) -> list[UnattributedSum]:
+    """Return the sums of those entries: a table may have thousands."""
     table = cost_entries.c
-    query = select(cost_entries).where(
+    day = (table.from_at // DAY_MS).label("day")
+    query = select(
+        *(table.source_id, table.campaign_id, table.currency, day),
+        *(func.count().label("entries"), func.sum(table.micros).label("micros")),
+    ).where(_is_unattributed(from_at, until_at))
+    rows = tx.execute(query.group_by(table.source_id, table.campaign_id, table.currency, day)).mappings()
+    return [UnattributedSum(**{**row, "micros": int(row["micros"])}) for row in rows]
+
+
+def _is_unattributed(from_at: int, until_at: int) -> ColumnElement[bool]:
+    table = cost_entries.c
+    return and_(
         table.until_at > from_at,
         table.from_at < until_at,
         table.state == EntryState.APPLIED.value,
@@ -114,7 +143,6 @@ def unattributed_entries(tx: Connection, from_at: int, until_at: int) -> list[Co
         table.micros > 0,
         table.replaced_by.is_(None),
     )
-    return [_of_row(row) for row in tx.execute(query.order_by(table.id)).mappings()]
 
 
 def applied_entries_after(tx: Connection, after_id: int, limit: int) -> list[CostEntry]:
