@@ -33,7 +33,7 @@ def main(count: int = 1_000_000) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "facts.duckdb"
         open_facts(path).close()
-        _fill(path, 2 * count)
+        fill(path, 2 * count)
         facts = open_facts(path, 512)  # as the core does by default
         try:
             return _measured(facts)
@@ -41,7 +41,8 @@ def main(count: int = 1_000_000) -> list[str]:
             facts.close()
 
 
-def _fill(path: Path, count: int) -> None:
+def fill(path: Path, count: int) -> None:
+    """Add clicks of two campaigns, over seven days."""
     database = duckdb.connect(str(path))
     for first in range(0, count, 200_000):
         numbers = {"count": count, "first": first, "last": min(count, first + 200_000)}
@@ -49,7 +50,8 @@ def _fill(path: Path, count: int) -> None:
     database.close()
 
 
-def _reports(facts: FactsStore) -> list[Report]:
+def reports(facts: FactsStore) -> list[Report]:
+    """Return reports over all clicks, to compare."""
     groups = ((), (Dimension.CAMPAIGN,), (Dimension.V1,), (Dimension.COUNTRY, Dimension.DAY))
     return [
         facts.report(
@@ -75,7 +77,7 @@ def _undo(facts: FactsStore, rank: int) -> None:
 
 
 def _measured(facts: FactsStore) -> list[str]:
-    before = _reports(facts)
+    before = reports(facts)
     lines = ["| What | Seconds | of CPU |", "| --- | --- | --- |"]
     ranks: list[int] = []
     for entry_id, what in enumerate(("over a cost in the link", "over another entry"), 1):
@@ -88,7 +90,7 @@ def _measured(facts: FactsStore) -> list[str]:
         _undo(facts, rank)
         seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
         lines.append(f"| Its undo, {what} | {seconds:.1f} | {cpu_seconds:.1f} |")
-    equal = "equal" if _reports(facts) == before else "NOT EQUAL"
+    equal = "equal" if reports(facts) == before else "NOT EQUAL"
     return [*lines, f"| Reports after both undos and before | {equal} | |"]
 
 

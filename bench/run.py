@@ -81,6 +81,22 @@ BENCHES = (
     ),
     Bench("costs", "Entered cost", "an entry over a million clicks; its undo", "≤ 5 s each; reports equal"),
     Bench(
+        "cost_segments",
+        "Cost of random segments",
+        "entries over 10,000 random segments, put into effect and undone in any order, against a plain model",
+        "equal, to the micro",
+        "",
+        max_seconds=900,
+    ),
+    Bench(
+        "cost_uploads",
+        "Tables of costs",
+        "20,000 lines over a million clicks: spread, repeated, corrected and undone",
+        "≤ 30 s each; reports equal",
+        "",
+        max_seconds=900,
+    ),
+    Bench(
         "waiting",
         "Clicks during a backlog",
         "p99 of the redirect while a million queued postbacks are delivered ÷ with none",

@@ -39,6 +39,7 @@ class EventKind(enum.StrEnum):
     LANDING_CLICK = "landing_click"
     PAGE_EVENT = "page_event"
     MARKS = "marks"
+    COST = "cost"
     NOTICE = "notice"
     RERUN = "rerun"
     CONVERSION = "conversion"

@@ -14,6 +14,7 @@ from clickloop.diagnosis.caps.status import instead_sentences
 from clickloop.diagnosis.omitted_records import OmittedRecords
 from clickloop.diagnosis.trace import Trace, TracedPageEvent, trace_click, with_cap
 from clickloop.diagnosis.trace_corrections import with_corrections
+from clickloop.diagnosis.trace_costs import with_costs
 from clickloop.logs.context import LogContext
 from clickloop.postback.postback_log import PostbackAttempt
 from clickloop.report.query import Dimension
@@ -27,6 +28,7 @@ from clickloop.store.ledger.logs.postbacks import (
 )
 from clickloop.store.ledger.setup.report_names import record_names
 from clickloop.store.ledger.setup.rules import setup_names_of
+from clickloop.tracking.costs.of_click import costs_of_click
 
 MAX_TRACED = 200
 """Maximum number of page events, notices, conversions, changes and postbacks each in a trace, the newest."""
@@ -63,6 +65,8 @@ def find_trace(context: LogContext, click_id: str) -> Trace:
         instead = _instead(tx, click) if click is not None and not click.came_over_page else ""
     trace = trace_click(click_id, click, notices, changes, postbacks, attempts, names, traced)
     trace = with_cap(trace, instead) if instead else trace
+    if click is not None:
+        trace = with_costs(trace, costs_of_click(context.ledger, context.facts.costs, click))
     return msgspec.structs.replace(with_corrections(trace, corrections), left_out=left_out)
 
 

@@ -50,6 +50,8 @@ class CsvRow(msgspec.Struct, frozen=True):
     names: tuple[str, ...]
     sums: Sums
     before: Sums | None = None
+    extra: tuple[str, ...] = ()
+    """Cells beneath ``CsvReport.extra_titles``."""
 
 
 class CsvReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +62,7 @@ class CsvReport(msgspec.Struct, frozen=True, kw_only=True):
     statuses: Mapping[str, str]
     currency: str
     is_compared: bool = False
+    extra_titles: tuple[str, ...] = ()
 
     @property
     def all_columns(self) -> tuple[Column, ...]:
@@ -76,10 +79,11 @@ def csv_lines(report: CsvReport, rows: Iterable[CsvRow]) -> Iterator[bytes]:
         head.append(title)
         if report.is_compared:
             head += [f"{title}, before", f"{title}, change", f"{column_label(column, report.statuses)}, change in %"]
-    yield csv_line([*head, "Not converted"])
+    yield csv_line([*head, *report.extra_titles, "Not converted"])
     for row in rows:
         cells = [cell for column in report.all_columns for cell in _cells(column, row, report)]
-        yield csv_line([*row.names, *cells, not_converted_text(row.sums)])
+        extra = row.extra or ("",) * len(report.extra_titles)
+        yield csv_line([*row.names, *cells, *extra, not_converted_text(row.sums)])
 
 
 def _cells(column: Column, row: CsvRow, report: CsvReport) -> list[str]:

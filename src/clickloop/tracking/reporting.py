@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy import Connection
 
+from clickloop.money import amount_text
 from clickloop.report.export import CsvReport, CsvRow
 from clickloop.report.key_text import key_name, key_value
 from clickloop.report.measure import USUAL, Sums
@@ -25,6 +26,8 @@ from clickloop.store.facts.facts import FactsMemoryError
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.setup.report_names import LedgerNames, record_names, status_names
 from clickloop.tracking.converting import rates_of_query
+from clickloop.tracking.costs.mix import MIX_TITLES, CostMix, CostMixes
+from clickloop.tracking.costs.unattributed import UnattributedCost, unattributed_cost
 
 _TOO_LARGE = (
     "The report has more groups than fit into memory. Choose a shorter period, group by fewer dimensions, add a filter, or open a tree "
@@ -70,6 +73,8 @@ class NamedReport(msgspec.Struct, frozen=True, kw_only=True):
     """Status names by key, in the user's order; empty unless each status is counted."""
     approvals: tuple[OfferApproval, ...] = ()
     """What expected figures are based on."""
+    unattributed: UnattributedCost | None = None
+    """Cost that no click bears. It is in no other figure."""
 
 
 def read_query(ledger: Ledger, request: ReportRequest, bounds: ReportPeriod, currency: str) -> ReportQuery:
@@ -94,6 +99,7 @@ def run_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each_
     with ledger.read() as tx:
         statuses = status_names(tx) if each_status else {}
         rates = rates_of_query(tx, query)
+        unattributed = unattributed_cost(tx, query, rates)
     query = msgspec.structs.replace(query, statuses=tuple(statuses))
     try:
         report = facts.report(query, rates)
@@ -122,29 +128,41 @@ def run_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each_
         totals=NamedReportRow((), report.totals, report.totals_before),
         statuses=statuses,
         approvals=report.approvals,
+        unattributed=unattributed,
     )
 
 
-def csv_shape(made: NamedReport) -> CsvReport:
-    """Return the shape of a report as CSV."""
+def csv_shape(made: NamedReport, mixes: CostMixes | None = None) -> CsvReport:
+    """Return the shape of a report as CSV. ``mixes`` add a column per origin of cost."""
+    currency = made.query.currency
     return CsvReport(
         group_by=made.query.group_by,
         columns=made.query.columns or USUAL,
         statuses=made.statuses,
-        currency=made.query.currency,
+        currency=currency,
         is_compared=made.query.compared is not None,
+        extra_titles=tuple(f"Cost {title}, {currency}" for title in MIX_TITLES.values()) if mixes else (),
     )
 
 
-def csv_rows(pages: Iterable[NamedReport]) -> Iterator[CsvRow]:
-    """Yield the rows, then the totals as of the last page."""
+def csv_rows(pages: Iterable[NamedReport], mixes: CostMixes | None = None) -> Iterator[CsvRow]:
+    """Yield the rows, the cost that no click bears if there is any, and the totals as of the last page."""
     page = None
     for page in pages:
         for row in page.rows:
-            yield CsvRow(tuple(heading.name for heading in row.headings), row.sums, row.before)
-    if page is not None:
-        names = ("Total", *[""] * len(page.query.group_by))[: len(page.query.group_by)]
-        yield CsvRow(names, page.totals.sums, page.totals.before)
+            parts = _mix_cells(mixes.of(heading.key for heading in row.headings)) if mixes else ()
+            yield CsvRow(tuple(heading.name for heading in row.headings), row.sums, row.before, parts)
+    if page is None:
+        return
+    rest = ("",) * (len(page.query.group_by) - 1)
+    if page.unattributed is not None and page.query.group_by:
+        yield CsvRow(("Unattributed cost", *rest), page.unattributed.sums)
+    names = ("Total", *rest) if page.query.group_by else ()
+    yield CsvRow(names, page.totals.sums, page.totals.before, _mix_cells(mixes.total) if mixes else ())
+
+
+def _mix_cells(mix: CostMix) -> tuple[str, ...]:
+    return tuple(amount_text(micros) for _, micros in mix.parts)
 
 
 def _names(

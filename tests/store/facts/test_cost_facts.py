@@ -226,6 +226,51 @@ def test_clean_clicks_that_were_marked_make_an_entry_outdated_only_if_clean_clic
     assert counted.facts.costs.outdated(0, DAY.until_at + 1) == [1]
 
 
+def test_as_many_other_clean_clicks_make_an_entry_outdated_too(counted: Counted) -> None:
+    clean, marked = counted.visit(), counted.visit(marks="datacenter")
+    rank = apply(counted, order(1, 100, over=SpreadOver.CLEAN)).rank
+    mark(counted, clean)
+    changes = (MarkChange(marked.click_id, lost="datacenter"),)
+    counted.facts.marks.correct(MarkBatch(job_id="other", number=1, last_click_id="z", judged=1, changes=changes), NOON)
+    assert counted.facts.costs.outdated(0, DAY.until_at + 1) == [1]
+    apply(counted, order(1, 100, over=SpreadOver.CLEAN, generation=2))
+    undo(counted, rank)
+    assert counted.facts.costs.outdated(0, DAY.until_at + 1) == []
+    assert (parts(counted, clean), parts(counted, marked)) == ([], [(1, 100, "USD")])
+
+
+def test_many_spreads_are_put_into_effect_and_taken_back_at_once_over_and_under_others(counted: Counted) -> None:
+    click = counted.visit(3, cost_micros=5, cost_currency="USD", v3="a")
+    counted.visit(2, v3="b")
+    before = all_reports(counted)
+    manual = apply(counted, order(9, 50, kind=CostKind.MANUAL, currency="EUR")).rank
+    segments = [
+        CostSegment(campaign_id=1, filters=(CostFilter(D.V3, (value,)),), from_at=DAY.from_at, until_at=DAY.until_at)
+        for value in ("a", "b", "c", "a")
+    ]
+    orders = [order(entry_id, 10 * entry_id, one) for entry_id, one in enumerate(segments, 1)]
+    ranks = [one.rank for one in orders]
+    assert [one.shared for one in counted.facts.costs.spread_each(orders, 100)] == [3, 2, 0, 3]
+    assert counted.facts.costs.spread_each(orders, 100) == counted.facts.costs.spreads([1, 2, 3, 4])
+    counted.facts.costs.advance_each(ranks)
+    counted.facts.costs.advance_each(ranks)
+    assert parts(counted, click) == [(9, 10, "EUR")]
+    undo(counted, manual)
+    assert (cost(counted), parts(counted, click)) == (60, [(4, 13, "USD")])
+    counted.facts.costs.withdraw_each(ranks[2:])
+    assert (cost(counted), parts(counted, click)) == (30, [(1, 3, "USD")])
+    counted.facts.costs.withdraw_each(ranks)
+    assert all_reports(counted) == before
+
+
+def test_as_many_orders_are_spread_at_once_as_have_few_clicks_together(counted: Counted) -> None:
+    counted.visit(3)
+    orders = [order(entry_id, 10) for entry_id in range(1, 5)]
+    orders.append(order(5, 10, CostSegment(campaign_id=1, from_at=0, until_at=DAY.until_at)))
+    spread_to = [len(counted.facts.costs.spread_each(orders, 6)) for _ in range(4)]
+    assert spread_to == [2, 4, 5, 5]
+
+
 def mark(counted: Counted, click: Click, number: int = 1) -> None:
     """Mark a click as coming from a data centre."""
     changes = (MarkChange(click.click_id, gained="datacenter"),)

@@ -51,7 +51,9 @@ class Counted:
 
     def click(self, at: int = NOON, **fields: Any) -> Click:
         """Return a new click of campaign 1, not loaded."""
-        return msgspec.convert({"click_id": self._ids.new(at), "at": at, "campaign_id": 1, "source_id": 2} | fields, Click)
+        return msgspec.convert(
+            {"click_id": self._ids.new(at), "at": at, "campaign_id": 1, "source_id": 2} | fields, Click
+        )
 
     def load(self, *clicks: Click) -> None:
         """Load these clicks."""

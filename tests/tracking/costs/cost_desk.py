@@ -43,6 +43,13 @@ class CostDesk:
                 fields = {"id": number, "key": f"aaaaa{number}", "name": f"Campaign {number}", "source_id": 2}
                 tx.execute(campaigns.insert().values(active=True, source_rules_off=False, **fields, **times))
 
+    def add_source(self, source_id: int, zone_number: int) -> None:
+        """Add a traffic source with another number for its zone."""
+        with self.ledger.write() as tx:
+            tx.execute(traffic_sources.insert().values(id=source_id, name=f"S{source_id}", created_at=1, updated_at=1))
+            row = {"source_id": source_id, "number": zone_number, "parameter": "zone", "name": "Zone", "tracked": True}
+            tx.execute(source_parameters.insert().values(**row))
+
     def restart(self, clicks_per_step: int = CLICKS_PER_STEP) -> None:
         """Begin with a new worker, as after a kill."""
         self.worker = CostWorker(self.ledger, self.facts.costs, lambda: self.now, clicks_per_step)

@@ -1,17 +1,20 @@
 """Cost entries: checked, put into effect by the worker, replaced by key, spread anew for late clicks, and undone."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from clickloop.click.marks.mark_correction import MarkBatch, MarkChange
 from clickloop.clock import DAY_MS, HOUR_MS
 from clickloop.report.cost.entry import CostEntry, EntryState
-from clickloop.report.cost.segment import CostFilter, CostKind
+from clickloop.report.cost.segment import CostFilter, CostKind, SpreadOver
 from clickloop.report.query import Dimension
 from clickloop.setup.fault import InvalidInputError
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
+from clickloop.store.ledger.jobs.cost_entries import live_entries
 from clickloop.tracking.costs import working
 from clickloop.tracking.costs.entering import preview_cost, undo_cost
 from tests.store.facts.test_reports import NOON
@@ -209,3 +212,42 @@ def test_what_is_wrong_is_named_by_its_field(desk: CostDesk, fields: dict[str, A
     with pytest.raises(InvalidInputError) as refused:
         desk.enter(fields.pop("amount", "10"), **fields)
     assert [fault.field for fault in refused.value.faults] == [field]
+
+
+def test_marks_that_are_corrected_have_clean_entries_spread_anew_old_ones_within_a_day(desk: CostDesk) -> None:
+    clean, other = desk.counted.visit(), desk.counted.visit()
+    entry = desk.enter(spread=SpreadOver.CLEAN)
+    desk.now += 60 * DAY_MS
+    desk.work()
+    changes = (MarkChange(clean.click_id, gained="datacenter"),)
+    batch = MarkBatch(job_id="job", number=1, last_click_id="z", judged=1, changes=changes)
+    desk.facts.marks.correct(batch, desk.now)
+    desk.now += DAY_MS
+    desk.work()
+    assert [len(desk.facts.costs.parts(click.click_id)) for click in (clean, other)] == [0, 1]
+    assert (desk.cost(), desk.entry(entry.entry_id).shared, desk.entry(entry.entry_id).generation) == (10 * M, 1, 2)
+
+
+def test_facts_made_anew_get_the_entries_when_the_clicks_are_there_again(desk: CostDesk, tmp_path: Path) -> None:
+    desk.enter()
+    desk.work()
+    desk.facts.costs.withdraw_each([one.rank for one in desk.facts.costs.spreads([1])])
+    desk.counted.visit(3)
+    desk.restart()
+    desk.work()
+    assert (desk.cost(), desk.entry(1).shared) == (10 * M, 3)
+
+
+def test_two_entries_with_a_key_at_once_leave_one_in_effect(desk: CostDesk) -> None:
+    desk.counted.visit(2)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda amount: desk.enter(str(amount), key="same"), range(1, 9)))
+    desk.work()
+    with desk.ledger.read() as tx:
+        live = live_entries(tx, 0, desk.now)
+    assert [one.micros for one in live] == [desk.cost()]
+
+
+def test_a_span_that_the_clock_skips_says_so(desk: CostDesk) -> None:
+    with pytest.raises(InvalidInputError, match="The clock skips this span"):
+        desk.enter(first="2026-03-29 02:00", last="2026-03-29 03:00", zone="Europe/Berlin")

@@ -129,3 +129,65 @@ def test_many_entries_are_stored_in_several_transactions(desk: CostDesk) -> None
     wanted = CostUploadOptions(source_id=2)
     found = enter_table(desk.context, "\n".join(["date,campaign,v3,cost", *lines]).encode(), wanted, DEFAULTS, "u" * 26)
     assert len({entry.entry_id for entry in found.entries}) == count
+
+
+def test_columns_go_by_the_names_that_the_sources_of_the_lines_give_them(desk: CostDesk) -> None:
+    desk.counted.visit(2, v3="a")
+    found = upload(desk, "date,campaign,ZONE,cost\n2026-03-01,1,a,4\n", source_id=0)
+    assert found.unused == ()
+    assert [one.values for entry in found.entries for one in entry.segment.filters] == [("a",)]
+    assert desk.cost() == 4 * M
+
+
+def test_a_column_that_is_another_parameter_for_each_source_is_refused(desk: CostDesk) -> None:
+    desk.add_source(3, zone_number=5)
+    with pytest.raises(InvalidInputError, match="V3 and V5 of different traffic sources"):
+        upload(desk, "date,source,zone,cost\n2026-03-01,2,a,4\n2026-03-01,3,a,4\n", source_id=0)
+
+
+def test_a_segment_in_two_currencies_is_refused_since_one_would_cover_the_other(desk: CostDesk) -> None:
+    desk.counted.visit(2)
+    table = "date,campaign,cost,currency\n2026-03-01,1,4,USD\n2026-03-01,1,5,EUR\n2026-03-01,1,1,USD\n"
+    found = preview(desk, table)
+    assert [(line.number, line.verdict) for line in found.lines if line.sentence] == [(3, LineVerdict.UNREADABLE)]
+    upload(desk, table)
+    assert desk.cost() == 5 * M
+
+
+def test_another_currency_in_a_later_table_replaces_the_amount(desk: CostDesk) -> None:
+    desk.counted.visit(2)
+    upload(desk, "date,campaign,cost,currency\n2026-03-01,1,4,EUR\n")
+    found = upload(desk, "date,campaign,cost,currency\n2026-03-01,1,4,USD\n", "v" * 26)
+    assert (found.replaced, desk.cost()) == (1, 4 * M)
+
+
+def test_an_hour_that_the_clock_skips_is_named(desk: CostDesk) -> None:
+    found = preview(desk, "time,campaign,cost\n2026-03-29 02:00,1,4\n2026-03-29 03:00,1,4\n", zone="Europe/Berlin")
+    assert [line.sentence for line in found.lines] == ["The clock in Europe/Berlin skips this hour.", ""]
+
+
+def test_the_same_table_again_says_so_and_changes_nothing(desk: CostDesk) -> None:
+    desk.counted.visit(2, v3="a")
+    first = upload(desk)
+    assert (first.repeated, first.replaced) == (0, 0)
+    assert preview(desk).repeated == 3
+    again = upload(desk, upload_id="v" * 26)
+    assert (again.repeated, [entry.entry_id for entry in again.entries]) == (
+        3,
+        [entry.entry_id for entry in first.entries],
+    )
+    changed = preview(desk, TABLE.replace("a,4", "a,7"))
+    assert (changed.repeated, changed.replaced) == (2, 1)
+
+
+def test_a_whole_table_is_spread_and_undone_in_few_steps(desk: CostDesk) -> None:
+    desk.counted.visit(3, v3="z1")
+    desk.work()
+    lines = [f"2026-03-01,1,z{number},1" for number in range(300)]
+    wanted = CostUploadOptions(source_id=2)
+    enter_table(desk.context, "\n".join(["date,campaign,v3,cost", *lines]).encode(), wanted, DEFAULTS, "u" * 26)
+    assert desk.work() <= 3
+    assert desk.cost() == M
+    undo_upload(desk.context, "u" * 26)
+    assert desk.work() <= 3
+    assert desk.cost() == 0

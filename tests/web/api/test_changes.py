@@ -391,7 +391,7 @@ CASES: dict[tuple[str, str], tuple[Case, str, str]] = {
     ("POST", "/api/v1/costs"): (plain("costs", COST), "created", "costs"),
     ("POST", "/api/v1/costs/{number}/undo"): (entered_cost, "undone", "costs"),
     ("POST", "/api/v1/costs/uploads"): (uploaded_costs, "uploaded", "costs/uploads"),
-    ("POST", "/api/v1/costs/uploads/{upload_id}/undo"): (undone_costs, "undone", "costs"),
+    ("POST", "/api/v1/costs/uploads/{upload_id}/undo"): (undone_costs, "undone", "costs/uploads"),
     ("DELETE", "/api/v1/rates/{currency}/{day}"): (kept_rate, "removed", "rates"),
 }
 

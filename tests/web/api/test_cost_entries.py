@@ -126,3 +126,85 @@ def test_a_campaign_has_models_for_unique_clicks_losses_and_conversions(instance
     assert campaign.cost_rule == "per_unique;per_conversion 1500000 * sale"
     faulty = instance.api.patch("/api/v1/campaigns/1", json={"conversion_cost": {"amount": "x"}})
     assert list(instance.faults(faulty)) == ["conversion_cost.amount"]
+
+
+def test_a_click_tells_what_it_costs_why_and_what_it_cost_before(instance: "Instance") -> None:
+    instance.set_up()
+    click_id = instance.visit(v1="a", cost_micros=500_000, cost_currency="USD")
+    instance.visit(v1="b")
+
+    def costs() -> list[tuple[str, str, str, int | None]]:
+        found = instance.got(f"clicks/{click_id}/costs")
+        return [(one["origin"], one["amount"]["amount"], one["standing"], one["clicks_bearing"]) for one in found]
+
+    assert costs() == [("link", "0.5", "counts", None)]
+    entered(instance, "3")
+    entered(instance, "7", filters={"zone": ["a"]})
+    work(instance)
+    assert costs() == [("link", "0.5", "covered", None), ("api", "1.5", "covered", 2), ("api", "7", "counts", 1)]
+    instance.api.post("/api/v1/costs/2/undo")
+    work(instance)
+    assert costs() == [("link", "0.5", "covered", None), ("api", "1.5", "counts", 2), ("api", "0", "undone", 1)]
+    events = [one for one in instance.got(f"clicks/{click_id}/trace")["events"] if one["kind"] == "cost"]
+    assert sorted(one["sentence"] for one in events) == [
+        "Cost entry 1 was entered: 3 USD over 2 clicks, 1.5 USD of it on this click.",
+        "Cost entry 2 was entered: 7 USD over 1 click.",
+        "Cost entry 2 was undone.",
+    ]
+    text = instance.api.get(f"/api/v1/clicks/{click_id}/trace?format=text").text
+    assert "cost now: 1.5 USD from cost entry 1 (api): 3 USD over 2 clicks" in text
+
+
+def test_a_report_tells_of_each_cell_how_much_is_measured_and_how_much_spread(instance: "Instance") -> None:
+    instance.set_up()
+    instance.visit(v1="a", cost_micros=500_000, cost_currency="USD")
+    instance.visit(v1="b", cost_micros=500_000, cost_currency="USD")
+    entered(instance, "3", filters={"zone": ["a"]})
+    work(instance)
+    question = "reports?period=today&group_by=v1&column=cost&sort=key"
+    found = instance.got(f"{question}&origins=true")
+    rows = [{name: one["amount"] for name, one in row["cost_parts"].items()} for row in found["rows"]]
+    nothing = {"measured": "0", "estimated": "0", "manual": "0", "upload": "0", "api": "0"}
+    assert rows == [nothing | {"api": "3"}, nothing | {"measured": "0.5"}]
+    assert found["totals_cost_parts"]["measured"] == {"amount": "0.5", "currency": "USD"}
+    assert "cost_parts" not in instance.got(question)["rows"][0]
+    lines = instance.api.get(f"/api/v1/{question}&origins=true&format=csv").text.splitlines()
+    assert "Cost measured by links, USD" in lines[0]
+    assert "Cost spread from the API, USD" in lines[0]
+    assert [line.split(",")[-6:] for line in lines[1:]] == [
+        ["0", "0", "0", "0", "3", ""],
+        ["0.5", "0", "0", "0", "0", ""],
+        ["0.5", "0", "0", "0", "3", ""],
+    ]
+
+
+def test_a_report_states_the_cost_that_no_click_bears_apart_from_its_totals(instance: "Instance") -> None:
+    instance.set_up()
+    instance.visit(v1="a")
+    assert "unattributed" not in instance.got("reports?period=today")
+    entered(instance, "3", filters={"zone": ["z"]})
+    entered(instance, "4", filters={"zone": ["y"]})
+    entered(instance, "5", filters={"zone": ["a"]})
+    work(instance)
+    found = instance.got("reports?period=today&group_by=campaign&column=cost")
+    assert found["totals"]["cost"]["amount"] == "5"
+    usd = {"amount": "7", "currency": "USD"}
+    assert found["unattributed"] == {"entries": 2, "amount": usd, "not_converted": []}
+    assert instance.got("reports?period=today&filter=v1:z")["unattributed"]["amount"]["amount"] == "3"
+    assert "unattributed" not in instance.got("reports?period=today&filter=campaign:1&filter=v1:a")
+    csv = instance.api.get("/api/v1/reports?period=today&group_by=campaign&column=cost&format=csv").text
+    assert [line.split(",")[:2] for line in csv.splitlines()[-2:]] == [["Total", "5"], ["Unattributed cost", "7"]]
+
+
+def test_cost_in_a_currency_without_a_rate_is_kept_and_listed_apart(instance: "Instance") -> None:
+    instance.set_up()
+    instance.visit(v1="a")
+    for zone in ("a", "z"):
+        body = DAY | {"amount": {"amount": "5", "currency": "UAH"}, "filters": {"zone": [zone]}}
+        assert instance.api.post("/api/v1/costs", json=body).status_code == 202
+    work(instance)
+    found = instance.got("reports?period=today&origins=true")
+    assert (found["totals"]["cost"]["amount"], found["totals_cost_parts"]["api"]["amount"]) == ("0", "0")
+    uah = {"amount": "5", "currency": "UAH"}
+    assert [one["cost"] for one in found["totals"]["not_converted"]] == [uah]
+    assert found["unattributed"]["not_converted"] == [uah]

@@ -59,3 +59,30 @@ def test_a_table_is_previewed_entered_and_undone_as_one(panel: "Panel", instance
     panel.done(f"/panel/costs/tables/{upload_id}/undo")
     work(instance)
     assert panel.page("/panel/costs").table.column("State") == ["undone"]
+
+
+def test_a_report_shows_where_cost_comes_from_and_what_is_unattributed(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    instance.visit(v1="a", cost_micros=1_000_000, cost_currency="USD")
+    instance.visit(v1="b")
+    for amount, zone in (("3", "b"), ("7", "z")):
+        body = {"campaign_id": 1, "from": "2026-03-01", "amount": {"amount": amount}, "filters": {"v1": [zone]}}
+        assert instance.api.post("/api/v1/costs", json=body).status_code == 202
+    work(instance)
+    words = panel.words(panel.get("/panel/reports?period=today"))
+    assert "Unattributed: 7.00 USD of cost in 1 entry that no click bears." in words
+    assert "measured" not in words
+    assert "75 % spread from the API" in panel.words(panel.get("/panel/reports?period=today&origins=true"))
+    listed = panel.words(panel.get("/panel/costs?unattributed=true"))
+    assert "v1: z" in listed
+    assert "v1: b" not in listed
+
+
+def test_the_page_of_a_click_says_what_it_costs_and_what_is_covered(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    click_id = instance.visit(cost_micros=1_000_000, cost_currency="USD")
+    body = {"campaign_id": 1, "from": "2026-03-01", "amount": {"amount": "3"}}
+    instance.api.post("/api/v1/costs", json=body)
+    work(instance)
+    words = panel.words(panel.get(f"/panel/clicks/{click_id}"))
+    assert "3 USD from cost entry 1 (api): 3 USD over 1 click covered: 1 USD from its link" in words

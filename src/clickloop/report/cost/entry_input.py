@@ -154,7 +154,10 @@ def _span(body: CostBody, zone: ZoneInfo, faults: list[FieldFault]) -> tuple[int
         faults.append(FieldFault("to", FaultCode.REQUIRED, "Enter the time at which the span ends."))
         return 0, 1
     from_at, until_at = first.begins_at(zone), last.ends_at(zone)
-    if sentence := span_fault(from_at, until_at):
+    if until_at <= from_at and (first.day, first.minute or 0) < (last.day, last.minute or 0):
+        sentence = "The clock skips this span in the time zone, so no click is in it."
+        faults.append(FieldFault("to", FaultCode.OUT_OF_RANGE, sentence))
+    elif sentence := span_fault(from_at, until_at):
         faults.append(FieldFault("to", FaultCode.OUT_OF_RANGE, sentence))
     return from_at, until_at
 

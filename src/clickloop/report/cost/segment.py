@@ -108,6 +108,16 @@ class CostPart(msgspec.Struct, frozen=True):
     currency: str
 
 
+class ClickShare(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry that a click's cost came from, or comes from."""
+
+    entry_id: int
+    micros: int | None
+    """The click's share; None: it has none any more."""
+    counts: bool
+    """Whether it is the click's cost now."""
+
+
 def rank_of(kind: CostKind, entry_id: int, generation: int) -> int:
     """Return the rank of a spread: of two that cover a click, the one with the higher rank counts.
 

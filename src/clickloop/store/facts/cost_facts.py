@@ -10,7 +10,15 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from clickloop.report.cost.origin import OriginSum
-from clickloop.report.cost.segment import CostPart, CostSegment, SegmentClicks, Spread, SpreadOrder, SpreadOver
+from clickloop.report.cost.segment import (
+    ClickShare,
+    CostPart,
+    CostSegment,
+    SegmentClicks,
+    Spread,
+    SpreadOrder,
+    SpreadOver,
+)
 from clickloop.report.query import ReportQuery
 
 
@@ -52,12 +60,31 @@ class CostReader(Protocol):
         """Return the parts of a click's cost, by entry and currency; parts of nothing are left out."""
         ...
 
+    def shares_of(self, click_id: str) -> list[ClickShare]:
+        """Return the entries that a click's cost came from since it arrived, or comes from, by id."""
+        ...
+
 
 class CostFacts(CostReader, Protocol):
     """Entered cost in a store of facts. Each method that writes is one transaction."""
 
     def spread(self, order: SpreadOrder) -> Spread:
         """Give each click of a segment its share, unless there is a spread of this rank. It takes effect with ``advance``."""
+        ...
+
+    def spread_each(self, orders: Sequence[SpreadOrder], limit: int) -> list[Spread]:
+        """Do as ``spread`` does for many orders, in one transaction, of new ones for as many as have ``limit`` clicks together.
+
+        Return the spreads that there are; there is at least one more than before, if any is missing.
+        """
+        ...
+
+    def advance_each(self, ranks: Collection[int]) -> None:
+        """Put spreads into effect for all their clicks. Ignore those that are in effect already, even in part."""
+        ...
+
+    def withdraw_each(self, ranks: Collection[int]) -> None:
+        """Take spreads back for all their clicks. Ignore those that are in effect in part."""
         ...
 
     def advance(self, rank: int, limit: int) -> Spread:

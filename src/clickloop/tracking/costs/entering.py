@@ -6,21 +6,23 @@ import msgspec
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from clickloop.report.cost.entry import CostEntry, EntryState
+from clickloop.report.cost.entry import CostEntry
 from clickloop.report.cost.entry_input import CostBody, CostDefaults, read_entry
-from clickloop.report.cost.segment import CostKind, CostSegment, SegmentClicks
+from clickloop.report.cost.overlap import EntryIndex
+from clickloop.report.cost.segment import CostKind, SegmentClicks
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.facts.cost_facts import CostReader
 from clickloop.store.ledger.jobs.cost_entries import (
-    change_state,
     entries_of_upload,
+    entries_with_keys,
     entry_with_key,
     find_entry,
-    insert_entry,
+    insert_entries,
     live_entries,
-    name_successor,
-    replace_entry,
+    name_successors,
+    replace_entries,
     set_upload,
+    undo_entries,
 )
 from clickloop.store.ledger.logs.audit_entry import ActorContext, record_change
 from clickloop.store.ledger.logs.audit_log import Action
@@ -28,8 +30,6 @@ from clickloop.store.ledger.setup.names import RecordKind, names_of
 from clickloop.store.ledger.setup.report_names import parameter_dimensions
 
 NOUN = "costs"
-MAX_OVERLAPS = 20
-"""Maximum number of overlapping entries that a preview names."""
 
 
 class EntryPreview(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,26 +68,11 @@ def preview_cost(
         segment = entry.segment
         live = live_entries(tx, segment.from_at, segment.until_at)
         known = entry_with_key(tx, entry.key) if entry.key else None
-    overlaps = [one for one in live if may_overlap(one.segment, segment) and one.key != (entry.key or "-")]
     return EntryPreview(
         entry=entry,
         clicks=facts.count(segment),
-        overlaps=tuple(overlaps[-MAX_OVERLAPS:]),
+        overlaps=EntryIndex(live).overlapping(entry),
         is_repeat=known is not None and known.same_cost(entry),
-    )
-
-
-def may_overlap(one: CostSegment, other: CostSegment) -> bool:
-    """Return whether a click could be in both segments. Of a campaign and a source, only the clicks can tell: True."""
-    if one.until_at <= other.from_at or other.until_at <= one.from_at:
-        return False
-    if one.campaign_id and other.campaign_id and one.campaign_id != other.campaign_id:
-        return False
-    if one.source_id and other.source_id and one.source_id != other.source_id:
-        return False
-    values = {each.dimension: set(each.values) for each in one.filters}
-    return all(
-        each.dimension not in values or not values[each.dimension].isdisjoint(each.values) for each in other.filters
     )
 
 
@@ -98,55 +83,67 @@ def enter_cost(context: ActorContext, body: CostBody, kind: CostKind, defaults: 
         return store_entry(tx, context, entry)
 
 
-def store_entry(tx: Connection, context: ActorContext, entry: CostEntry, *, is_logged: bool = True) -> CostEntry:
-    """Store an entry in place of the one with its key, and return it; return that one if it is equal.
+class StoredEntries(msgspec.Struct, frozen=True, kw_only=True):
+    """What storing entries did."""
 
-    ``is_logged`` False: the caller writes one entry into the log of changes for many.
-    """
-    known = entry_with_key(tx, entry.key) if entry.key else None
-    if known is not None and known.same_cost(entry):
-        if entry.upload_id:
-            # Undoing the upload that says so last takes it back.
-            set_upload(tx, known.entry_id, entry.upload_id)
-        return known
-    if known is not None:
-        replace_entry(tx, known.entry_id)
-    stored = insert_entry(
-        tx,
-        replace(
-            entry,
-            user_id=context.actor.user_id,
-            entered_by=context.actor.name[:200],
-            created_at=context.clock(),
-        ),
-    )
-    if known is not None:
-        name_successor(tx, known.entry_id, stored.entry_id)
-        if known.state is EntryState.WAITING and not known.done:
-            # Not in effect yet: it need not be put into effect first.
-            change_state(tx, known.entry_id, (EntryState.WAITING,), EntryState.RETIRING)
-    if is_logged:
+    entries: tuple[CostEntry, ...]
+    """In the order in which they were requested; equal ones in effect in place of those that change nothing."""
+    repeated: int
+    """Number of entries that changed nothing."""
+    replaced: int
+    """Number of entries that replace one with another amount."""
+
+
+def store_entry(tx: Connection, context: ActorContext, entry: CostEntry) -> CostEntry:
+    """Store an entry in place of the one with its key, and return it; return that one if it is equal."""
+    found = store_entries(tx, context, [entry])
+    stored = found.entries[0]
+    if not found.repeated:
         record_change(tx, context, NOUN, stored.entry_id, after=stored)
     return stored
+
+
+def store_entries(tx: Connection, context: ActorContext, entries: Sequence[CostEntry]) -> StoredEntries:
+    """Store entries in place of those with their keys, unless those are equal. Their keys differ.
+
+    The caller writes the log of changes.
+    """
+    known = entries_with_keys(tx, [entry.key for entry in entries])
+    equal = {
+        entry.key: known[entry.key] for entry in entries if entry.key in known and known[entry.key].same_cost(entry)
+    }
+    # Undoing the upload that says so last takes them back.
+    uploads = {entry.key: entry.upload_id for entry in entries if entry.upload_id}
+    for upload_id in set(uploads.values()):
+        set_upload(tx, [one.entry_id for key, one in equal.items() if uploads.get(key) == upload_id], upload_id)
+    fresh = [entry for entry in entries if entry.key not in equal]
+    replaced = {entry.key: known[entry.key].entry_id for entry in fresh if entry.key in known}
+    replace_entries(tx, list(replaced.values()))
+    made = {"user_id": context.actor.user_id, "entered_by": context.actor.name[:200], "created_at": context.clock()}
+    stored = insert_entries(tx, [replace(entry, **made) for entry in fresh])
+    name_successors(tx, {replaced[entry.key]: entry.entry_id for entry in stored if entry.key in replaced})
+    in_order = iter(stored)
+    return StoredEntries(
+        entries=tuple(equal[entry.key] if entry.key in equal else next(in_order) for entry in entries),
+        repeated=len(equal),
+        replaced=len(replaced),
+    )
 
 
 def undo_cost(context: ActorContext, entry_id: int) -> CostEntry | None:
     """Have an entry taken back, and return it; None if there is none. One that has ended is left alone."""
     with context.ledger.write() as tx:
         entry = find_entry(tx, entry_id)
-        if entry is not None:
-            _undo(tx, context, [entry])
+        if entry is not None and undo_entries(tx, [entry_id]):
+            record_change(tx, context, NOUN, entry_id, before=entry, action=Action.UNDONE)
         return find_entry(tx, entry_id)
 
 
 def undo_upload(context: ActorContext, upload_id: str) -> Sequence[CostEntry]:
     """Have all entries of an upload taken back, and return them."""
     with context.ledger.write() as tx:
-        _undo(tx, context, entries_of_upload(tx, upload_id))
+        entries = entries_of_upload(tx, upload_id)
+        if undone := undo_entries(tx, [entry.entry_id for entry in entries]):
+            after = {"entries": undone}
+            record_change(tx, context, f"{NOUN}/uploads", upload_id, after=after, action=Action.UNDONE)
         return entries_of_upload(tx, upload_id)
-
-
-def _undo(tx: Connection, context: ActorContext, entries: Sequence[CostEntry]) -> None:
-    for entry in entries:
-        if change_state(tx, entry.entry_id, (EntryState.WAITING, EntryState.APPLIED), EntryState.UNDOING):
-            record_change(tx, context, NOUN, entry.entry_id, before=entry, action=Action.UNDONE)

@@ -14,9 +14,10 @@ from sqlalchemy import Connection
 from clickloop.clock import DAY_MS
 from clickloop.report.cost.entry import CostEntry
 from clickloop.report.cost.entry_input import CostDefaults
+from clickloop.report.cost.overlap import EntryIndex
 from clickloop.report.cost.segment import CostFilter, CostKind, CostSegment, SpreadOver
 from clickloop.report.cost.span import LocalTime
-from clickloop.report.cost.table import CostLine, CostTable, read_cost_table
+from clickloop.report.cost.table import CostLine, CostTable, UnreadableCostLine, read_cost_table
 from clickloop.report.cost.zone_fit import ZoneFit, zone_fits
 from clickloop.report.period import zone_of
 from clickloop.report.query import Dimension
@@ -27,13 +28,11 @@ from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.audit_entry import ActorContext, record_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.setup.names import RecordKind, numbers_by_name
-from clickloop.store.ledger.setup.report_names import parameter_dimensions
-from clickloop.tracking.costs.entering import NOUN, may_overlap, store_entry
+from clickloop.store.ledger.setup.report_names import parameter_dimensions, parameters_of_owners
+from clickloop.tracking.costs.entering import NOUN, store_entries
 
 ENTRIES_PER_TRANSACTION = 500
 """Entries stored in one transaction: others wait for it."""
-MAX_COMPARED = 2_000
-"""Maximum number of entries in effect that lines are compared with for overlaps."""
 
 
 class LineVerdict(enum.StrEnum):
@@ -76,6 +75,10 @@ class UploadResult(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[LineResult, ...]
     entries: tuple[CostEntry, ...]
     unused: tuple[str, ...]
+    repeated: int = 0
+    """Entries that change nothing, since an equal one is in effect."""
+    replaced: int = 0
+    """Entries that replace an earlier amount of an upload for the same segment."""
     zones: tuple[ZoneFit, ...] = ()
     """Time zones that fit the file's clicks per hour, the best first. Empty if it has none."""
 
@@ -95,20 +98,23 @@ def preview_table(
     """Return what each line of a table would do. Raise InvalidInputError."""
     with ledger.read() as tx:
         table, owners = _read(tx, data, options)
-        entries, of_line = _entries(table, owners, options, defaults)
+        made = _entries(table, owners, options, defaults)
+        entries, of_line = made.entries, made.of_line
         bounds = (
             (min(e.segment.from_at for e in entries), max(e.segment.until_at for e in entries)) if entries else (0, 0)
         )
-        live = live_entries(tx, *bounds)[-MAX_COMPARED:] if entries else []
+        live = live_entries(tx, *bounds) if entries else []
     clicks: list[int] = [0] * len(entries)
     for group in _of_one_shape(entries):
         counts = facts.count_each([entries[place].segment for place in group], options.over)
         for entry_place, count in zip(group, counts, strict=True):
             clicks[entry_place] = count
-    overlaps = [
-        tuple(one.entry_id for one in live if one.key != entry.key and may_overlap(one.segment, entry.segment))
-        for entry in entries
-    ]
+    index = EntryIndex(live)
+    overlaps = [tuple(one.entry_id for one in index.overlapping(entry)) for entry in entries]
+    known = {one.key: one for one in live}
+    same_key = [(entry, known[entry.key]) for entry in entries if entry.key in known]
+    repeated = sum(1 for entry, one in same_key if one.same_cost(entry))
+    at_fault = {line.number for line in made.faults}
     lines = [
         LineResult(
             number=line.number,
@@ -119,11 +125,14 @@ def preview_table(
         if (place := of_line.get(line.number)) is not None
         else LineResult(number=line.number, verdict=LineVerdict.UNKNOWN_CAMPAIGN, sentence=_unknown(line))
         for line in table.lines
+        if line.number not in at_fault
     ]
     return UploadResult(
-        lines=_in_order(lines, table),
+        lines=_in_order(lines, [*table.unreadable, *made.faults]),
         entries=tuple(entries),
         unused=table.unused,
+        repeated=repeated,
+        replaced=len(same_key) - repeated,
         zones=tuple(_zones(facts, table, entries, options, defaults)),
     )
 
@@ -134,39 +143,49 @@ def enter_table(
     """Enter the costs of a table, and return its entries. Raise InvalidInputError for a line at fault unless ``partial``."""
     with context.ledger.read() as tx:
         table, owners = _read(tx, data, options)
-    entries, of_line = _entries(table, owners, options, defaults)
-    unknown = [line for line in table.lines if line.number not in of_line]
+    made = _entries(table, owners, options, defaults)
+    entries, of_line = made.entries, made.of_line
+    unreadable = sorted([*table.unreadable, *made.faults])
+    unknown = [line for line in table.lines if line.number not in owners]
     if not options.partial:
-        if table.unreadable:
-            first = table.unreadable[0]
+        if unreadable:
+            first = unreadable[0]
             raise invalid("", FaultCode.WRONG_TYPE, f"Line {first.number}: {first.sentence}")
         if unknown:
             raise invalid("", FaultCode.NOT_FOUND, f"Line {unknown[0].number}: {_unknown(unknown[0])}")
     if not entries:
         raise invalid("", FaultCode.REQUIRED, "No line of the table can be entered.")
     stored: list[CostEntry] = []
-    for start in range(0, len(entries), ENTRIES_PER_TRANSACTION):
+    repeated = replaced = 0
+    named = [msgspec.structs.replace(entry, upload_id=upload_id, note=options.name[:500]) for entry in entries]
+    for start in range(0, len(named), ENTRIES_PER_TRANSACTION):
         with context.ledger.write() as tx:
-            for entry in entries[start : start + ENTRIES_PER_TRANSACTION]:
-                of_upload = msgspec.structs.replace(entry, upload_id=upload_id, note=options.name[:500])
-                stored.append(store_entry(tx, context, of_upload, is_logged=False))
+            found = store_entries(tx, context, named[start : start + ENTRIES_PER_TRANSACTION])
+        stored += found.entries
+        repeated += found.repeated
+        replaced += found.replaced
     with context.ledger.write() as tx:
-        after = {"name": options.name, "entries": len(stored)}
+        after = {"name": options.name, "entries": len(stored), "repeated": repeated, "replaced": replaced}
         record_change(tx, context, f"{NOUN}/uploads", upload_id, after=after, action=Action.UPLOADED)
     lines = [
         LineResult(number=line.number, verdict=LineVerdict.UNKNOWN_CAMPAIGN, sentence=_unknown(line))
         for line in unknown
     ]
     lines += [LineResult(number=number, verdict=LineVerdict.MATCHED) for number in of_line]
-    return UploadResult(lines=_in_order(lines, table), entries=tuple(stored), unused=table.unused)
+    return UploadResult(
+        lines=_in_order(lines, unreadable),
+        entries=tuple(stored),
+        unused=table.unused,
+        repeated=repeated,
+        replaced=replaced,
+    )
 
 
-def _in_order(lines: Sequence[LineResult], table: CostTable) -> tuple[LineResult, ...]:
-    unreadable = [
-        LineResult(number=line.number, verdict=LineVerdict.UNREADABLE, sentence=line.sentence)
-        for line in table.unreadable
+def _in_order(lines: Sequence[LineResult], unreadable: Sequence[UnreadableCostLine]) -> tuple[LineResult, ...]:
+    at_fault = [
+        LineResult(number=line.number, verdict=LineVerdict.UNREADABLE, sentence=line.sentence) for line in unreadable
     ]
-    return tuple(sorted([*lines, *unreadable], key=lambda line: line.number))
+    return tuple(sorted([*lines, *at_fault], key=lambda line: line.number))
 
 
 def _unknown(line: CostLine) -> str:
@@ -174,10 +193,28 @@ def _unknown(line: CostLine) -> str:
 
 
 def _read(tx: Connection, data: bytes, options: CostUploadOptions) -> tuple[CostTable, dict[int, _Owner]]:
-    """Return a table, and the owner of each line that names one that exists."""
+    """Return a table, and the owner of each line that names one that exists. Raise InvalidInputError."""
     names = parameter_dimensions(tx, options.source_id, options.campaign_id)
     has_owner = bool(options.campaign_id or options.source_id)
     table = read_cost_table(data, names, needs_owner=not has_owner)
+    owners = _owners(tx, table, options)
+    if not has_owner and table.unused:
+        # The lines' own campaigns and sources tell what else the header means.
+        of_lines = set(owners.values())
+        known = parameters_of_owners(
+            tx, {one.source_id for one in of_lines} - {0}, {one.campaign_id for one in of_lines} - {0}
+        )
+        for header in table.unused:
+            if len(known.get(header.lower(), ())) > 1:
+                numbers = " and ".join(sorted(one.value.upper() for one in known[header.lower()]))
+                sentence = f"The column {header} is {numbers} of different traffic sources. Choose one, and upload its lines alone."
+                raise invalid("", FaultCode.NOT_ALLOWED, sentence)
+        table = read_cost_table(data, {name: next(iter(found)) for name, found in known.items()})
+    return table, owners
+
+
+def _owners(tx: Connection, table: CostTable, options: CostUploadOptions) -> dict[int, _Owner]:
+    """Return the owner of each line that names one that exists, by the line's number."""
     campaigns = numbers_by_name(tx, RecordKind.CAMPAIGN)
     sources = numbers_by_name(tx, RecordKind.SOURCE)
     owners: dict[int, _Owner] = {}
@@ -186,24 +223,38 @@ def _read(tx: Connection, data: bytes, options: CostUploadOptions) -> tuple[Cost
         source_id = sources.get(line.source.lower()) if line.source else options.source_id
         if campaign_id is not None and source_id is not None and (campaign_id or source_id):
             owners[line.number] = _Owner(source_id, campaign_id)
-    return table, owners
+    return owners
+
+
+class _TableEntries(msgspec.Struct, frozen=True):
+    """The entries of a table, the place of each line's entry by the line's number, and the lines that cannot be entered."""
+
+    entries: list[CostEntry]
+    of_line: dict[int, int]
+    faults: list[UnreadableCostLine]
 
 
 def _entries(
     table: CostTable, owners: Mapping[int, _Owner], options: CostUploadOptions, defaults: CostDefaults
-) -> tuple[list[CostEntry], dict[int, int]]:
-    """Return the entries of a table, and the place of each line's entry by the line's number."""
+) -> _TableEntries:
+    """Return the entries of a table. Raise InvalidInputError for an unknown time zone."""
     zone_name = options.zone or defaults.zone
     zone = zone_of(zone_name)
     if zone is None:
         sentence = "Enter the name of a time zone, such as Europe/Berlin or UTC."
         raise invalid("zone", FaultCode.NOT_FOUND, sentence)
-    sums: dict[tuple[CostSegment, str], int] = {}
-    found: dict[int, tuple[CostSegment, str]] = {}
+    sums: dict[CostSegment, int] = {}
+    currencies: dict[CostSegment, str] = {}
+    found: dict[int, CostSegment] = {}
+    faults: list[UnreadableCostLine] = []
     order = sorted(range(len(table.filters)), key=lambda place: table.filters[place])
     for line in table.lines:
         owner = owners.get(line.number)
         if owner is None:
+            continue
+        from_at, until_at = line.time.begins_at(zone), line.time.ends_at(zone, 60)
+        if until_at <= from_at:
+            faults.append(UnreadableCostLine(line.number, f"The clock in {zone_name} skips this hour."))
             continue
         filters = tuple(
             CostFilter(table.filters[place], (_value(table.filters[place], line.values[place]),)) for place in order
@@ -212,34 +263,39 @@ def _entries(
             source_id=owner.source_id,
             campaign_id=owner.campaign_id,
             filters=filters,
-            from_at=line.time.begins_at(zone),
-            until_at=line.time.ends_at(zone, 60),
+            from_at=from_at,
+            until_at=until_at,
         )
-        key = (segment, line.currency or defaults.currency)
-        sums[key] = sums.get(key, 0) + line.micros
-        found[line.number] = key
-    places = {key: place for place, key in enumerate(sums)}
+        currency = line.currency or defaults.currency
+        if currencies.setdefault(segment, currency) != currency:
+            # A click has one cost: the second entry would cover the first one.
+            sentence = f"Another line with the same campaign, time and filters is in {currencies[segment]}."
+            faults.append(UnreadableCostLine(line.number, sentence))
+            continue
+        sums[segment] = sums.get(segment, 0) + line.micros
+        found[line.number] = segment
+    places = {segment: place for place, segment in enumerate(sums)}
     entries = [
         CostEntry(
             kind=CostKind.UPLOAD,
-            key=_key(segment, currency),
+            key=_key(segment),
             segment=segment,
             zone=zone_name,
             micros=micros,
-            currency=currency,
+            currency=currencies[segment],
             over=options.over,
         )
-        for (segment, currency), micros in sums.items()
+        for segment, micros in sums.items()
     ]
-    return entries, {number: places[key] for number, key in found.items()}
+    return _TableEntries(entries, {number: places[segment] for number, segment in found.items()}, faults)
 
 
 def _value(dimension: Dimension, value: str) -> str:
     return str(int(value or "0")) if dimension.is_number else value
 
 
-def _key(segment: CostSegment, currency: str) -> str:
-    text = msgspec.json.encode((segment, currency))
+def _key(segment: CostSegment) -> str:
+    text = msgspec.json.encode(segment)
     return f"{CostKind.UPLOAD}:segment {hashlib.blake2s(text, digest_size=16).hexdigest()}"
 
 

@@ -1,13 +1,15 @@
 """Cost entries in the ledger; ``tx`` is an open transaction."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, case, func, insert, select, text, update
 
+from clickloop.clock import DAY_MS
 from clickloop.report.cost.entry import CostEntry, EntryState
 from clickloop.report.cost.segment import CostFilter, CostKind, CostSegment, SpreadOver
+from clickloop.store.ledger.schema.cost_tables import HAS_KEY
 from clickloop.store.ledger.schema.tables import cost_entries
 
 # As in the table's partial index, or SQLite does not use it.
@@ -25,10 +27,13 @@ class EntryFilter(msgspec.Struct, frozen=True, kw_only=True):
     unattributed: bool = False
 
 
-def insert_entry(tx: Connection, entry: CostEntry) -> CostEntry:
-    """Store a new entry, and return it with its id."""
-    key = tx.execute(insert(cost_entries).values(**_values(entry))).inserted_primary_key
-    return msgspec.structs.replace(entry, entry_id=int(key[0]) if key else 0)
+def insert_entries(tx: Connection, entries: Sequence[CostEntry]) -> list[CostEntry]:
+    """Store new entries, and return them with their ids."""
+    if not entries:
+        return []
+    stored = insert(cost_entries).returning(cost_entries.c.id, sort_by_parameter_order=True)
+    ids = tx.scalars(stored, [_values(entry) for entry in entries]).all()
+    return [msgspec.structs.replace(entry, entry_id=int(number)) for entry, number in zip(entries, ids, strict=True)]
 
 
 def find_entry(tx: Connection, entry_id: int) -> CostEntry | None:
@@ -39,15 +44,25 @@ def find_entry(tx: Connection, entry_id: int) -> CostEntry | None:
 
 def entry_with_key(tx: Connection, key: str) -> CostEntry | None:
     """Return the entry with that key that no other replaces and that is not undone."""
-    query = select(cost_entries).where(
-        cost_entries.c.key == key,
-        cost_entries.c.key != "",
-        cost_entries.c.replaced_by.is_(None),
-        cost_entries.c.ended_at.is_(None),
-        cost_entries.c.state != EntryState.UNDOING.value,
-    )
-    row = tx.execute(query).mappings().first()
-    return None if row is None else _of_row(row)
+    return entries_with_keys(tx, [key]).get(key)
+
+
+def entries_with_keys(tx: Connection, keys: Collection[str]) -> dict[str, CostEntry]:
+    """Return the entries with these keys that no other replaces and that are not undone."""
+    wanted, found = sorted({key for key in keys if key}), dict[str, CostEntry]()
+    for start in range(0, len(wanted), MAX_IDS):
+        query = select(cost_entries).where(cost_entries.c.key.in_(wanted[start : start + MAX_IDS]), text(HAS_KEY))
+        found |= {row["key"]: _of_row(row) for row in tx.execute(query).mappings()}
+    return found
+
+
+def find_entries(tx: Connection, entry_ids: Sequence[int]) -> dict[int, CostEntry]:
+    """Return entries by id."""
+    found = dict[int, CostEntry]()
+    for start in range(0, len(entry_ids), MAX_IDS):
+        query = select(cost_entries).where(cost_entries.c.id.in_(entry_ids[start : start + MAX_IDS]))
+        found |= {row["id"]: _of_row(row) for row in tx.execute(query).mappings()}
+    return found
 
 
 def entries_before(tx: Connection, wanted: EntryFilter, before_id: int | None, limit: int) -> list[CostEntry]:
@@ -67,11 +82,14 @@ def entries_before(tx: Connection, wanted: EntryFilter, before_id: int | None, l
     return [_of_row(row) for row in tx.execute(query).mappings()]
 
 
-def oldest_pending(tx: Connection) -> CostEntry | None:
-    """Return the oldest entry with work left. Entries to take back come first: they only undo what is there."""
-    order = (cost_entries.c.state == EntryState.WAITING.value, cost_entries.c.id)
-    row = tx.execute(select(cost_entries).where(_IS_PENDING).order_by(*order).limit(1)).mappings().first()
-    return None if row is None else _of_row(row)
+def oldest_pending(tx: Connection, limit: int) -> list[CostEntry]:
+    """Return the oldest entries with work left, all to take back or none. Those to take back come first: they only undo what is there."""
+    taken_back = cost_entries.c.state.in_([EntryState.UNDOING.value, EntryState.RETIRING.value])
+    for wanted in (taken_back, cost_entries.c.state == EntryState.WAITING.value):
+        query = select(cost_entries).where(_IS_PENDING, wanted).order_by(cost_entries.c.id).limit(limit)
+        if found := [_of_row(row) for row in tx.execute(query).mappings()]:
+            return found
+    return []
 
 
 def live_entries(tx: Connection, from_at: int, until_at: int) -> list[CostEntry]:
@@ -84,6 +102,47 @@ def live_entries(tx: Connection, from_at: int, until_at: int) -> list[CostEntry]
         table.state.in_([EntryState.WAITING.value, EntryState.APPLIED.value]),
     )
     return [_of_row(row) for row in tx.execute(query.order_by(table.id)).mappings()]
+
+
+class UnattributedSum(msgspec.Struct, frozen=True, kw_only=True):
+    """The sum of entries without a click to bear them, by owner, currency and first UTC day."""
+
+    source_id: int
+    campaign_id: int
+    currency: str
+    day: int
+    entries: int
+    micros: int
+
+
+def unattributed_entries(tx: Connection, from_at: int, until_at: int) -> list[CostEntry]:
+    """Return the entries in effect that no click bears and whose spans overlap a period."""
+    query = select(cost_entries).where(_is_unattributed(from_at, until_at)).order_by(cost_entries.c.id)
+    return [_of_row(row) for row in tx.execute(query).mappings()]
+
+
+def unattributed_sums(tx: Connection, from_at: int, until_at: int) -> list[UnattributedSum]:
+    """Return the sums of those entries: a table may have thousands."""
+    table = cost_entries.c
+    day = (table.from_at // DAY_MS).label("day")
+    query = select(
+        *(table.source_id, table.campaign_id, table.currency, day),
+        *(func.count().label("entries"), func.sum(table.micros).label("micros")),
+    ).where(_is_unattributed(from_at, until_at))
+    rows = tx.execute(query.group_by(table.source_id, table.campaign_id, table.currency, day)).mappings()
+    return [UnattributedSum(**{**row, "micros": int(row["micros"])}) for row in rows]
+
+
+def _is_unattributed(from_at: int, until_at: int) -> ColumnElement[bool]:
+    table = cost_entries.c
+    return and_(
+        table.until_at > from_at,
+        table.from_at < until_at,
+        table.state == EntryState.APPLIED.value,
+        table.shared == 0,
+        table.micros > 0,
+        table.replaced_by.is_(None),
+    )
 
 
 def applied_entries_after(tx: Connection, after_id: int, limit: int) -> list[CostEntry]:
@@ -114,54 +173,66 @@ def count_pending(tx: Connection) -> int:
     return tx.scalar(select(func.count()).select_from(cost_entries).where(_IS_PENDING)) or 0
 
 
-def set_progress(tx: Connection, entry: CostEntry) -> bool:
-    """Store an entry's progress and state, unless the user changed its state meanwhile. Return whether it was stored.
-
-    ``entry`` must have been read in state waiting, undoing or retiring, or applied.
-    """
-    values = {
-        "state": entry.state.value,
-        "generation": entry.generation,
-        "covered": entry.covered,
-        "shared": entry.shared,
-        "done": entry.done,
-        "ended_at": entry.ended_at,
-    }
-    return tx.execute(update(cost_entries).where(cost_entries.c.id == entry.entry_id).values(**values)).rowcount == 1
+def set_progress(tx: Connection, entries: Sequence[CostEntry]) -> None:
+    """Store the progress and state of entries that were read in this transaction."""
+    if not entries:
+        return
+    fields = ("generation", "covered", "shared", "done", "ended_at")
+    values = [
+        {"entry": entry.entry_id, "new_state": entry.state.value}
+        | {f"new_{name}": getattr(entry, name) for name in fields}
+        for entry in entries
+    ]
+    changed = update(cost_entries).where(cost_entries.c.id == bindparam("entry"))
+    tx.execute(changed.values({name: bindparam(f"new_{name}") for name in ("state", *fields)}), values)
 
 
-def change_state(tx: Connection, entry_id: int, of: Collection[EntryState], to: EntryState) -> bool:
-    """Change the state of an entry that is in one of some states. Return whether it was."""
-    changed = (
-        update(cost_entries)
-        .where(cost_entries.c.id == entry_id, cost_entries.c.state.in_([state.value for state in of]))
-        .values(state=to.value)
-    )
-    return tx.execute(changed).rowcount == 1
+def undo_entries(tx: Connection, entry_ids: Sequence[int]) -> int:
+    """Have entries taken back that are in effect or will be. Return how many were."""
+    changed = 0
+    for start in range(0, len(entry_ids), MAX_IDS):
+        in_effect = update(cost_entries).where(
+            cost_entries.c.id.in_(entry_ids[start : start + MAX_IDS]),
+            cost_entries.c.state.in_([EntryState.WAITING.value, EntryState.APPLIED.value]),
+        )
+        changed += tx.execute(in_effect.values(state=EntryState.UNDOING.value)).rowcount
+    return changed
 
 
-def replace_entry(tx: Connection, entry_id: int) -> None:
-    """Make room for an entry with the same key, whose id ``name_successor`` stores."""
-    tx.execute(update(cost_entries).where(cost_entries.c.id == entry_id).values(replaced_by=0))
+def replace_entries(tx: Connection, entry_ids: Collection[int]) -> None:
+    """Make room for entries with the same keys, whose ids ``name_successors`` stores."""
+    if entry_ids:
+        replaced = update(cost_entries).where(cost_entries.c.id == bindparam("entry")).values(replaced_by=0)
+        tx.execute(replaced, [{"entry": entry_id} for entry_id in entry_ids])
 
 
-def name_successor(tx: Connection, entry_id: int, successor_id: int) -> None:
-    """Store which entry replaces another."""
-    tx.execute(update(cost_entries).where(cost_entries.c.id == entry_id).values(replaced_by=successor_id))
+def name_successors(tx: Connection, successors: Mapping[int, int]) -> None:
+    """Store which entry replaces another, by the other's id. One not in effect at all need not be put into effect first."""
+    if not successors:
+        return
+    table = cost_entries.c
+    is_new = and_(table.state == EntryState.WAITING.value, table.done == 0)
+    state = case((is_new, EntryState.RETIRING.value), else_=table.state)
+    named = update(cost_entries).where(table.id == bindparam("entry")).values(replaced_by=bindparam("by"), state=state)
+    tx.execute(named, [{"entry": entry_id, "by": successor} for entry_id, successor in successors.items()])
 
 
-def set_upload(tx: Connection, entry_id: int, upload_id: str) -> None:
-    """Store which upload an entry belongs to."""
-    tx.execute(update(cost_entries).where(cost_entries.c.id == entry_id).values(upload_id=upload_id))
+def set_upload(tx: Connection, entry_ids: Collection[int], upload_id: str) -> None:
+    """Store which upload entries belong to."""
+    if entry_ids:
+        changed = (
+            update(cost_entries).where(cost_entries.c.id == bindparam("entry")).values(upload_id=bindparam("upload"))
+        )
+        tx.execute(changed, [{"entry": entry_id, "upload": upload_id} for entry_id in entry_ids])
 
 
-def retire_replaced(tx: Connection, successor_id: int) -> None:
-    """Have the entries taken back that one replaces."""
+def retire_replaced(tx: Connection, successor_ids: Sequence[int]) -> None:
+    """Have the entries taken back that others replace."""
     states = [EntryState.WAITING.value, EntryState.APPLIED.value]
-    of_successor = update(cost_entries).where(
-        cost_entries.c.replaced_by == successor_id, cost_entries.c.state.in_(states)
-    )
-    tx.execute(of_successor.values(state=EntryState.RETIRING.value))
+    for start in range(0, len(successor_ids), MAX_IDS):
+        replaced = cost_entries.c.replaced_by.in_(successor_ids[start : start + MAX_IDS])
+        of_successors = update(cost_entries).where(replaced, cost_entries.c.state.in_(states))
+        tx.execute(of_successors.values(state=EntryState.RETIRING.value))
 
 
 def spread_anew(tx: Connection, entry_ids: Sequence[int]) -> None:

@@ -4,6 +4,9 @@ from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Index, Integer
 
 from clickloop.store.ledger.schema.metadata import metadata, number_column
 
+HAS_KEY = "key <> '' AND replaced_by IS NULL AND ended_at IS NULL AND state <> 'undoing'"
+"""The condition of entries that occupy their key. Queries repeat it as text, or SQLite does not use the index."""
+
 cost_entries = Table(
     "cost_entries",
     metadata,
@@ -46,8 +49,8 @@ Index(
     "uq_cost_entries_key",  # of two entries with the same key at once, one is refused
     cost_entries.c.key,
     unique=True,
-    sqlite_where=text("key <> '' AND replaced_by IS NULL AND ended_at IS NULL AND state <> 'undoing'"),
-    postgresql_where=text("key <> '' AND replaced_by IS NULL AND ended_at IS NULL AND state <> 'undoing'"),
+    sqlite_where=text(HAS_KEY),
+    postgresql_where=text(HAS_KEY),
 )
 Index(
     "ix_cost_entries_unfinished",

@@ -86,6 +86,25 @@ def parameter_dimensions(tx: Connection, source_id: int | None, campaign_id: int
     return found
 
 
+def parameters_of_owners(
+    tx: Connection, source_ids: Collection[int], campaign_ids: Collection[int]
+) -> dict[str, frozenset[Dimension]]:
+    """Return the dimensions V1… that sources, and those of campaigns, know by a name or parameter, by that in lower case."""
+    wanted = set(source_ids)
+    numbers = sorted(campaign_ids)
+    for start in range(0, len(numbers), _IDS_PER_QUERY):
+        of_campaigns = select(campaigns.c.source_id).where(campaigns.c.id.in_(numbers[start : start + _IDS_PER_QUERY]))
+        wanted |= {row.source_id for row in tx.execute(of_campaigns)}
+    found: dict[str, set[Dimension]] = {}
+    for source_id in sorted(wanted):
+        for name, dimension in parameter_dimensions(tx, source_id, None).items():
+            found.setdefault(name, set()).add(dimension)
+    return {name: frozenset(dimensions) for name, dimensions in found.items()}
+
+
+_IDS_PER_QUERY = 500  # engines limit the parameters of one statement
+
+
 class LedgerNames:
     """The names of the ledger, for parsing a report's parameters. ``tx`` is an open transaction."""
 

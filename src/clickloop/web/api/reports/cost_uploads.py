@@ -60,6 +60,10 @@ class CostUploadView(msgspec.Struct, kw_only=True):
     ]
     overlapping: Annotated[int, Meta(description="Lines that overlap with entries in effect.")]
     entries: Annotated[int, Meta(description="Entries: lines of the same campaign, time and filters are added up.")]
+    repeated: Annotated[int, Meta(description="Entries that change nothing, since an equal one is in effect.")]
+    replaced: Annotated[
+        int, Meta(description="Entries that replace an earlier amount of an upload for the same segment.")
+    ]
     amounts: Annotated[list[MoneyText], Meta(description="Sum of the entries by currency.")]
     unused_columns: Annotated[list[str], Meta(description="Headers of columns that mean nothing here.")]
     zones: Annotated[
@@ -137,6 +141,8 @@ def upload_view(found: UploadResult, upload_id: str | None) -> CostUploadView:
         counts={verdict.value: found.count(verdict) for verdict in LineVerdict},
         overlapping=sum(1 for line in found.lines if line.overlaps),
         entries=len(found.entries),
+        repeated=found.repeated,
+        replaced=found.replaced,
         amounts=[money_text(micros, currency) for currency, micros in sorted(sums.items())],
         unused_columns=list(found.unused),
         zones=[ZoneFitView(zone=fit.zone, offset=fit.offset, likeness=f"{fit.likeness:.2f}") for fit in found.zones],

@@ -19,6 +19,7 @@ from clickloop.report.query import ReportQuery, TimeBasis
 from clickloop.report.query_input import ReportPeriod, ReportRequest, report_period
 from clickloop.store.ledger.setup.report_names import status_names
 from clickloop.text import readable
+from clickloop.tracking.costs.mix import CostMixes, read_cost_mixes
 from clickloop.tracking.reporting import (
     NamedReport,
     NamedReportRow,
@@ -30,6 +31,7 @@ from clickloop.tracking.reporting import (
 )
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.query import from_query
+from clickloop.web.api.reports.cost_part_views import CostPartsView, UnattributedView, parts_view, unattributed_view
 from clickloop.web.api.reports.figure_views import (
     ColumnView,
     FigureChangeView,
@@ -59,6 +61,7 @@ class ReportRowView(msgspec.Struct, kw_only=True):
     changes: (
         Annotated[dict[str, FigureChangeView], Meta(description="By name of the figure or column.")] | UnsetType
     ) = UNSET
+    cost_parts: Annotated[CostPartsView, Meta(description="With origins=1.")] | UnsetType = UNSET
 
 
 class ApprovalView(msgspec.Struct, kw_only=True):
@@ -89,6 +92,10 @@ class ReportView(msgspec.Struct, kw_only=True):
     compared_until: Annotated[Moment, Meta(description="Its end, exclusive.")] | UnsetType = UNSET
     totals_before: FiguresView | UnsetType = UNSET
     totals_changes: dict[str, FigureChangeView] | UnsetType = UNSET
+    unattributed: (
+        Annotated[UnattributedView, Meta(description="Cost that no click bears. It is in no other figure.")] | UnsetType
+    ) = UNSET
+    totals_cost_parts: Annotated[CostPartsView, Meta(description="With origins=1.")] | UnsetType = UNSET
     approvals: (
         Annotated[list[ApprovalView], Meta(description="The approval rates that expected figures are based on.")]
         | UnsetType
@@ -100,10 +107,19 @@ AsCsv = Annotated[
 ]
 
 
+WithOrigins = Annotated[
+    bool,
+    QueryParameter(
+        name="origins",
+        description="1 to tell of each row's cost how much is measured, estimated and spread. Takes as long again.",
+    ),
+]
 Requested = NamedDependency[SkipValidation[ReportRequest]]
 
 
-def read_report(context: Context, requested: Requested, output: AsCsv = "json") -> Response[ReportView]:
+def read_report(
+    context: Context, requested: Requested, output: AsCsv = "json", origins: WithOrigins = False
+) -> Response[ReportView]:
     """Report on a period, grouped by up to five dimensions, as one flat table or level by level (``within``).
 
     A conversion counts at its own time, or with ``by=click`` at that of its click, always with the dimensions of its click; so do
@@ -113,9 +129,10 @@ def read_report(context: Context, requested: Requested, output: AsCsv = "json") 
     """
     if output == "csv":
         bounds, query = requested_query(context, requested)
-        return csv_response(context, query, bounds, is_whole=requested.limit is None)
+        return csv_response(context, query, bounds, is_whole=requested.limit is None, with_origins=origins)
     made, _ = requested_report(context, requested)
-    return Response(_view(made))
+    mixes = read_cost_mixes(context.ledger, context.facts.costs, made.query) if origins else None
+    return Response(_view(made, mixes))
 
 
 def requested_query(context: ApiContext, requested: ReportRequest) -> tuple[ReportPeriod, ReportQuery]:
@@ -130,8 +147,11 @@ def requested_report(context: ApiContext, requested: ReportRequest) -> tuple[Nam
     return run_report(context.ledger, context.facts, query), bounds
 
 
-def csv_response(context: ApiContext, query: ReportQuery, bounds: ReportPeriod, *, is_whole: bool) -> Response[Any]:
+def csv_response(
+    context: ApiContext, query: ReportQuery, bounds: ReportPeriod, *, is_whole: bool, with_origins: bool = False
+) -> Response[Any]:
     """Return a report as a CSV download, totals last. ``is_whole``: all rows, however many there are."""
+    mixes = read_cost_mixes(context.ledger, context.facts.costs, query) if with_origins else None
     pages = (
         all_pages(context.ledger, context.facts, query)
         if is_whole
@@ -140,14 +160,14 @@ def csv_response(context: ApiContext, query: ReportQuery, bounds: ReportPeriod, 
     first = next(pages)
     name = f"report-{bounds.days.first.isoformat()}-{bounds.days.last.isoformat()}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    lines = csv_lines(csv_shape(first), csv_rows(chain([first], pages)))
+    lines = csv_lines(csv_shape(first, mixes), csv_rows(chain([first], pages), mixes))
     if first.group_count > len(first.rows) and is_whole:
         # A million rows do not fit into memory.
         return Stream(lines, media_type=CSV_TYPE, headers=headers)
     return Response(b"".join(lines), media_type=CSV_TYPE, headers=headers)
 
 
-def _view(made: NamedReport) -> ReportView:
+def _view(made: NamedReport, mixes: CostMixes | None = None) -> ReportView:
     query, totals = made.query, made.totals
     columns: tuple[Column, ...] = query.columns or USUAL
     view = ReportView(
@@ -158,7 +178,7 @@ def _view(made: NamedReport) -> ReportView:
         by=query.basis,
         group_by=[grouping.key for grouping in query.group_by],
         columns=[column_view(column, column_label(column, made.statuses)) for column in columns],
-        rows=[_row(row, made, columns) for row in made.rows],
+        rows=[_row(row, made, columns, mixes) for row in made.rows],
         row_count=made.group_count,
         totals=figures_view(columns, tuple(made.statuses), totals.sums, query.currency),
     )
@@ -166,6 +186,10 @@ def _view(made: NamedReport) -> ReportView:
         view.compared_since, view.compared_until = iso_text(query.compared.from_at), iso_text(query.compared.until_at)
         view.totals_before = figures_view(columns, tuple(made.statuses), totals.before, query.currency)
         view.totals_changes = changes_view(columns, totals.sums, totals.before)
+    if mixes is not None:
+        view.totals_cost_parts = parts_view(mixes.total, query.currency)
+    if made.unattributed is not None:
+        view.unattributed = unattributed_view(made.unattributed, query.currency)
     if made.approvals:
         view.approvals = [
             ApprovalView(
@@ -179,12 +203,14 @@ def _view(made: NamedReport) -> ReportView:
     return view
 
 
-def _row(row: NamedReportRow, made: NamedReport, columns: tuple[Column, ...]) -> ReportRowView:
+def _row(row: NamedReportRow, made: NamedReport, columns: tuple[Column, ...], mixes: CostMixes | None) -> ReportRowView:
     currency, statuses = made.query.currency, tuple(made.statuses)
     view = ReportRowView(
         keys=[KeyView(value=readable(heading.value), name=readable(heading.name)) for heading in row.headings],
         figures=figures_view(columns, statuses, row.sums, currency),
     )
+    if mixes is not None:
+        view.cost_parts = parts_view(mixes.of(heading.key for heading in row.headings), currency)
     if row.before is not None:
         view.before = figures_view(columns, statuses, row.before, currency)
         view.changes = changes_view(columns, row.sums, row.before)

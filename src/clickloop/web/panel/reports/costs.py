@@ -14,6 +14,7 @@ from clickloop.tracking.costs.uploading import CostUploadOptions
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Cursor, Id, RecordIdPath
 from clickloop.web.api.reports import cost_uploads, costs
+from clickloop.web.api.reports.costs import UnattributedParameter
 from clickloop.web.panel.frame.flash import FlashMessage
 from clickloop.web.panel.frame.form import Form, FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
@@ -30,9 +31,11 @@ SPREADS = (
 DIMENSIONS = [(one.value, one.value.upper() if one.value.startswith("v") else one.value) for one in sorted(FILTERABLE)]
 
 
-def show(viewer: CurrentViewer, context: Context, cursor: Cursor = "") -> PageResponse:
+def show(
+    viewer: CurrentViewer, context: Context, cursor: Cursor = "", unattributed: UnattributedParameter = False
+) -> PageResponse:
     """Return the forms and the entries, newest first."""
-    return _page(viewer, context, cursor=cursor)
+    return _page(viewer, context, cursor=cursor, unattributed=unattributed)
 
 
 def enter(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
@@ -118,7 +121,8 @@ def _page(
     viewer: Viewer, context: ApiContext, *, cursor: str = "", form: Form | None = None, **shown: Any
 ) -> PageResponse:
     faults = shown.pop("faults", ())
-    found = costs.list_costs(context, limit=ROWS, cursor=cursor)
+    unattributed = bool(shown.pop("unattributed", False))
+    found = costs.list_costs(context, limit=ROWS, cursor=cursor, unattributed=unattributed)
     with context.ledger.read() as tx:
         campaigns = live_names(tx, RecordKind.CAMPAIGN, MAX_CHOICES)
         sources = live_names(tx, RecordKind.SOURCE, MAX_CHOICES)
@@ -130,6 +134,7 @@ def _page(
         faults,
         found=found,
         cursor=cursor,
+        unattributed=unattributed,
         v=form,
         campaigns=list(campaigns.items()),
         sources=list(sources.items()),

@@ -20,6 +20,7 @@ from clickloop.report.query import ANY_MARK, PARAMETERS, Dimension, Grouping, Gr
 from clickloop.report.query_input import BY_KEY, MAX_GROUPS, MAX_OFFSET, ReportPeriod, ReportRequest
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.ledger.setup.report_names import newest_record_names, parameter_names
+from clickloop.tracking.costs.mix import CostMix, CostMixes, read_cost_mixes
 from clickloop.tracking.reporting import NamedReport, NamedReportRow
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.query import from_query
@@ -90,6 +91,8 @@ class ReportPageQuery(msgspec.Struct, frozen=True, kw_only=True):
     view: OptionalNumber = None
     """The saved view that was opened."""
     offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET)] = 0
+    origins: bool = False
+    """Tell where the cost of each row comes from."""
     output_format: Annotated[str, Meta(max_length=4)] = msgspec.field(default="", name="format")
 
 
@@ -117,6 +120,8 @@ class ReportCell(msgspec.Struct, frozen=True):
     text: str
     tone: str = ""
     change: str = ""
+    origin: str = ""
+    """Where a cost comes from, in percent."""
 
 
 class ReportRow(msgspec.Struct, frozen=True):
@@ -143,7 +148,7 @@ def show(
         report = _report_request(query, viewer, MAX_GROUPS if csv else ROWS_PER_PAGE, offset, of_all=csv)
         if csv:
             bounds, whole = requested_query(context, report)
-            return csv_response(context, whole, bounds, is_whole=page_query.limit is None)
+            return csv_response(context, whole, bounds, is_whole=page_query.limit is None, with_origins=query.origins)
         made, bounds = requested_report(context, report)
     except InvalidInputError as error:
         return _page(viewer, context, query, None, None, 0, error.faults)
@@ -160,6 +165,7 @@ class _ReportAddress(msgspec.Struct, frozen=True):
     filters: tuple[str, ...]
     columns: tuple[Measure, ...]
     sort: str
+    origins: bool
     more: tuple[tuple[str, str], ...] = ()
     """Parameters that the page's form does not change: conditions, formulas, comparison, basis, zone, limit, and the view."""
 
@@ -175,7 +181,7 @@ class _ReportAddress(msgspec.Struct, frozen=True):
         pairs += [("filter", text) for text in new.filters]
         if new.columns != DEFAULT_MEASURES:
             pairs += [("column", measure.value) for measure in new.columns]
-        pairs += [("sort", new.sort), *new.more]
+        pairs += [("sort", new.sort), ("origins", "true" if new.origins else ""), *new.more]
         return urlencode([(name, value) for name, value in pairs if value])
 
 
@@ -191,6 +197,7 @@ def _address_of(page_query: ReportPageQuery) -> _ReportAddress:
         _without_empty(page_query.filters),
         _measures(page_query.column),
         page_query.sort,
+        page_query.origins,
         _more(page_query),
     )
 
@@ -257,6 +264,7 @@ def _page(
         source = next((text[7:] for text in query.filters if text.startswith("source:") and text[7:].isdecimal()), "")
         rows = parameter_names(tx, int(source)) if source and len(source) < 10 else {}
     titles = {dimension: _title(dimension, rows) for dimension in Dimension}
+    mixes = read_cost_mixes(context.ledger, context.facts.costs, made.query) if made and query.origins else None
     return page(
         viewer,
         "reports.html",
@@ -273,8 +281,9 @@ def _page(
         measures=[(measure, measure.label) for measure in Measure],
         chosen=frozenset(query.columns),
         columns=_columns(query, made),
-        lines=[] if made is None else [_line(query, made, row) for row in made.rows],
-        totals=None if made is None else _cells(_shown(query, made), made.totals),
+        lines=[] if made is None else [_line(query, made, row, mixes) for row in made.rows],
+        totals=None if made is None else _cells(_shown(query, made), made.totals, mixes.total if mixes else None),
+        cost_origins=query.changed(origins=not query.origins) if Measure.COST in query.columns else "",
         view=opened_view(context, query.of("view")),
         save_as=urlencode({"address": query.changed(more=tuple(pair for pair in query.more if pair[0] != "view"))}),
         total_statuses=[] if made is None else _statuses(made, made.totals),
@@ -354,7 +363,7 @@ def _key_columns(query: _ReportAddress, made: NamedReport, titles: Mapping[Dimen
     ]
 
 
-def _line(query: _ReportAddress, made: NamedReport, row: NamedReportRow) -> ReportRow:
+def _line(query: _ReportAddress, made: NamedReport, row: NamedReportRow, mixes: CostMixes | None) -> ReportRow:
     keys = []
     for dimension, heading in zip(made.query.group_by, row.headings, strict=True):
         address = ""
@@ -367,14 +376,20 @@ def _line(query: _ReportAddress, made: NamedReport, row: NamedReportRow) -> Repo
             group_by = tuple(rest) or (next_one.value,)
             address = query.changed(filters=filters, group_by=group_by, sort="")
         keys.append((heading.name, address))
-    return ReportRow(tuple(keys), _cells(_shown(query, made), row), tuple(_statuses(made, row)))
+    mix = mixes.of(heading.key for heading in row.headings) if mixes else None
+    return ReportRow(tuple(keys), _cells(_shown(query, made), row, mix), tuple(_statuses(made, row)))
 
 
-def _cells(measures: Sequence[Column], row: NamedReportRow) -> tuple[ReportCell, ...]:
+def _cells(measures: Sequence[Column], row: NamedReportRow, mix: CostMix | None) -> tuple[ReportCell, ...]:
     before = [None if row.before is None else measure.of(row.before) for measure in measures]
     values = [(measure, measure.of(row.sums)) for measure in measures]
     return tuple(
-        ReportCell(figure_text(measure, value), tone_of(measure, value), change_text(share_of_change(value, earlier)))
+        ReportCell(
+            figure_text(measure, value),
+            tone_of(measure, value),
+            change_text(share_of_change(value, earlier)),
+            mix.sentence if mix is not None and measure is Measure.COST else "",
+        )
         for (measure, value), earlier in zip(values, before, strict=True)
     )
 

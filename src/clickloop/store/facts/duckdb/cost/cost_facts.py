@@ -7,10 +7,18 @@ from contextlib import AbstractContextManager, contextmanager
 import duckdb
 
 from clickloop.report.cost.origin import OriginSum
-from clickloop.report.cost.segment import CostPart, CostSegment, SegmentClicks, Spread, SpreadOrder, SpreadOver
+from clickloop.report.cost.segment import (
+    ClickShare,
+    CostPart,
+    CostSegment,
+    SegmentClicks,
+    Spread,
+    SpreadOrder,
+    SpreadOver,
+)
 from clickloop.report.query import ReportQuery
 from clickloop.store.facts.duckdb.connections import Written
-from clickloop.store.facts.duckdb.cost import cost_rows, cost_spreads
+from clickloop.store.facts.duckdb.cost import cost_batches, cost_outdated, cost_rows, cost_spreads
 from clickloop.store.facts.duckdb.cost.cost_origins import cost_origins
 from clickloop.store.facts.facts import FactsError
 
@@ -33,7 +41,7 @@ class DuckDbCostFacts:
     def count_each(self, segments: Sequence[CostSegment], over: SpreadOver) -> list[int]:
         """Return the number of clicks of each segment that an amount would be spread over."""
         with self._reading() as reader:
-            return cost_spreads.count_each(reader, segments, over)
+            return cost_batches.count_each(reader, segments, over)
 
     def quarters(self, segment: CostSegment) -> dict[int, int]:
         """Return the number of counted clicks by quarter-hour."""
@@ -53,7 +61,7 @@ class DuckDbCostFacts:
     def outdated(self, until_from: int, until_to: int) -> list[int]:
         """Return the entries whose clicks are no longer those that they were spread over."""
         with self._reading() as reader:
-            return cost_spreads.outdated(reader, until_from, until_to)
+            return cost_outdated.outdated(reader, until_from, until_to)
 
     def shares(self, rank: int) -> dict[str, int]:
         """Return the share of each click that a spread covers."""
@@ -65,6 +73,11 @@ class DuckDbCostFacts:
         with self._reading() as reader:
             return cost_spreads.parts(reader, click_id)
 
+    def shares_of(self, click_id: str) -> list[ClickShare]:
+        """Return the entries that a click's cost came from, or comes from."""
+        with self._reading() as reader:
+            return cost_spreads.shares_of(reader, click_id)
+
     def spread(self, order: SpreadOrder) -> Spread:
         """Give each click of a segment its share, unless there is a spread of this rank."""
         with self._working() as written:
@@ -73,6 +86,45 @@ class DuckDbCostFacts:
                 return known
             _count_load(written.writer)
             return cost_spreads.add(written.writer, order)
+
+    def spread_each(self, orders: Sequence[SpreadOrder], limit: int) -> list[Spread]:
+        """Give the clicks of many segments their shares, except for ranks that have a spread."""
+        with self._working() as written:
+            wanted = {order.rank: order for order in orders}
+            known = {one.rank: one for one in cost_spreads.spreads_of(written.writer, list(wanted))}
+            unknown = [wanted[rank] for rank in wanted if rank not in known]
+            fresh = cost_batches.add_each(written.writer, cost_batches.that_fit(written.writer, unknown, limit))
+            if fresh:
+                _count_load(written.writer)
+            known |= {spread.rank: spread for spread in fresh}
+            return [known[order.rank] for order in orders if order.rank in known]
+
+    def advance_each(self, ranks: Collection[int]) -> None:
+        """Put spreads into effect that are not yet, as a whole."""
+        with self._working() as written:
+            found = cost_spreads.spreads_of(written.writer, ranks)
+            whole = [one.rank for one in found if not one.active and one.covered]
+            if whole:
+                written.rows = cost_rows.add_whole(written.writer, whole, 1)
+                written.writer.execute(
+                    "UPDATE cost_spreads SET active = covered WHERE rank = ANY($ranks::BIGINT[])", {"ranks": whole}
+                )
+                _count_load(written.writer)
+
+    def withdraw_each(self, ranks: Collection[int]) -> None:
+        """Take spreads back that are in effect as a whole, or not at all."""
+        with self._working() as written:
+            found = cost_spreads.spreads_of(written.writer, ranks)
+            whole = [one.rank for one in found if one.active and one.active == one.covered]
+            gone = [*whole, *(one.rank for one in found if not one.active)]
+            if whole:
+                written.rows = cost_rows.add_whole(written.writer, whole, -1)
+            for table in ("cost_shares", "cost_spreads"):
+                written.writer.execute(
+                    f"DELETE FROM {table} WHERE rank = ANY($ranks::BIGINT[])",  # noqa: S608 – two names of ours
+                    {"ranks": gone},
+                )
+            _count_load(written.writer)
 
     def advance(self, rank: int, limit: int) -> Spread:
         """Put a spread into effect for at most ``limit`` further clicks."""
