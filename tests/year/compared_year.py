@@ -143,6 +143,7 @@ class ComparedYear:
         question: Question,
     ) -> None:
         _, *lines = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
+        lines = [line for line in lines if line[:1] != ["Unattributed cost"]]
         self._cell(where, "lines", len(lines), len(keys))
         for key, line in zip(keys, lines, strict=False):
             if key not in wanted:

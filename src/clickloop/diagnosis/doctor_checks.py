@@ -43,7 +43,7 @@ def facts_findings(folder: Path) -> Iterator[DoctorFinding]:
         return
     try:
         read = facts.verify()
-        differing = _differing_days(facts)
+        differing = 0 if read.unreadable else _differing_days(facts)
     except FactsError as error:
         yield DoctorFinding("facts", DoctorVerdict.FAULT, str(error), RESTORE)
         return

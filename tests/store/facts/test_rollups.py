@@ -83,6 +83,13 @@ def test_facts_that_an_older_version_added_are_rolled_up_when_the_file_is_opened
     assert counted.report().totals.clicks == 18
 
 
+def test_after_opening_a_checkpoint_puts_everything_into_the_file(counted: Counted) -> None:
+    filled(counted)
+    counted.facts.checkpoint()
+    log = counted.folder / "facts.duckdb.wal"
+    assert not log.exists() or log.stat().st_size == 0
+
+
 def test_roll_ups_of_another_version_are_made_anew(counted: Counted) -> None:
     filled(counted)
     reopened(counted, "ALTER TABLE rollups_merged DROP COLUMN rows; ALTER TABLE rollups_recent DROP COLUMN rows")

@@ -193,7 +193,7 @@ def test_a_report_states_the_cost_that_no_click_bears_apart_from_its_totals(inst
     assert instance.got("reports?period=today&filter=v1:z")["unattributed"]["amount"]["amount"] == "3"
     assert "unattributed" not in instance.got("reports?period=today&filter=campaign:1&filter=v1:a")
     csv = instance.api.get("/api/v1/reports?period=today&group_by=campaign&column=cost&format=csv").text
-    assert [line.split(",")[:2] for line in csv.splitlines()[-2:]] == [["Total", "5"], ["Unattributed cost", "7"]]
+    assert [line.split(",")[:2] for line in csv.splitlines()[-2:]] == [["Unattributed cost", "7"], ["Total", "5"]]
 
 
 def test_cost_in_a_currency_without_a_rate_is_kept_and_listed_apart(instance: "Instance") -> None:

@@ -90,7 +90,9 @@ def open_database(path: Path, memory_limit_mb: int, threads: int) -> duckdb.Duck
         database = duckdb.connect(str(path), config=config)
         _refuse_truncated(path, database)
         _create_tables(database)
-        create_rollups(database)
+        # On a connection that is closed: a result that is not read to its end keeps a transaction open, and no checkpoint is made.
+        with database.cursor() as creating:
+            create_rollups(creating)
     except duckdb.Error as error:
         raise _opening_error(path, error) from error
     except OSError as error:

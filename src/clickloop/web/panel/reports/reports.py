@@ -1,23 +1,20 @@
 """Reports: figures of a period by one or two dimensions. The URL has the whole report, so it can be bookmarked and shared."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
 from urllib.parse import urlencode
 
 import msgspec
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
-from msgspec import Meta
 
-from clickloop.log_filter import MAX_ID
 from clickloop.report.column import Column, FormulaColumn
 from clickloop.report.export import share_of_change
 from clickloop.report.key_text import dimension_title, key_name
 from clickloop.report.measure import USUAL, Measure
 from clickloop.report.period import Preset
 from clickloop.report.query import ANY_MARK, PARAMETERS, Dimension, Grouping, GroupKey, TimeBasis
-from clickloop.report.query_input import BY_KEY, MAX_GROUPS, MAX_OFFSET, ReportPeriod, ReportRequest
+from clickloop.report.query_input import BY_KEY, MAX_GROUPS, ReportPeriod, ReportRequest
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.ledger.setup.report_names import newest_record_names, parameter_names
 from clickloop.tracking.costs.mix import CostMix, CostMixes, read_cost_mixes
@@ -30,6 +27,7 @@ from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.reports.figures import change_text, figure_text, tone_of
 from clickloop.web.panel.reports.opened_view import home_view, opened_view
+from clickloop.web.panel.reports.report_address import ReportAddress, ReportPageQuery, address_of
 
 PATH = "/panel/reports"
 ROWS_PER_PAGE = 100
@@ -44,10 +42,6 @@ PERIODS = {
     Preset.THIS_MONTH: "This month",
     Preset.LAST_MONTH: "Last month",
 }
-DEFAULT_MEASURES = (
-    *(Measure.CLICKS, Measure.CLEAN_CLICKS, Measure.MARKED_CLICKS, Measure.CONVERSIONS, Measure.CR),
-    *(Measure.REVENUE, Measure.COST, Measure.PROFIT, Measure.ROI, Measure.EPC, Measure.CPC),
-)
 GROUPS = (
     ("Setup", (Dimension.CAMPAIGN, Dimension.SOURCE, Dimension.OFFER, Dimension.NETWORK, Dimension.DOMAIN)),
     ("Routing", (Dimension.LANDING, Dimension.PATH, Dimension.RULE, Dimension.FLOW)),
@@ -63,37 +57,6 @@ GROUPS = (
 _OF_MARKS = f"{Dimension.MARK.value}:"
 _NAMED = tuple(dimension for dimension in Dimension if dimension.is_number)
 _DRILL_DOWN: dict[Grouping, Dimension] = {Dimension.CAMPAIGN: Dimension.DAY, Dimension.DAY: Dimension.CAMPAIGN}
-
-Word = Annotated[str, Meta(max_length=40)]
-Day = Annotated[str, Meta(max_length=10)]
-Texts = list[str] | None
-OptionalNumber = Annotated[int, Meta(ge=1, le=MAX_ID)] | None
-
-
-class ReportPageQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """The query of the page. ``filter_by`` and ``filter_value``: a filter that the user has just entered."""
-
-    period: Word = ""
-    first: Day = msgspec.field(default="", name="from")
-    last: Day = msgspec.field(default="", name="to")
-    group_by: Texts = None
-    filters: Texts = msgspec.field(default=None, name="filter")
-    filter_by: Word = ""
-    filter_value: Annotated[str, Meta(max_length=1024)] = ""
-    column: Texts = None
-    sort: Word = ""
-    having: Annotated[str, Meta(max_length=1_000)] = ""
-    formulas: Texts = msgspec.field(default=None, name="formula")
-    by: Word = ""
-    compare: Word = ""
-    zone: Annotated[str, Meta(max_length=64)] = ""
-    limit: Annotated[int, Meta(ge=1, le=MAX_GROUPS)] | None = None
-    view: OptionalNumber = None
-    """The saved view that was opened."""
-    offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET)] = 0
-    origins: bool = False
-    """Tell where the cost of each row comes from."""
-    output_format: Annotated[str, Meta(max_length=4)] = msgspec.field(default="", name="format")
 
 
 class ReportFilterChip(msgspec.Struct, frozen=True):
@@ -136,7 +99,7 @@ def show(
     viewer: CurrentViewer, context: Context, page_query: NamedDependency[SkipValidation[ReportPageQuery]]
 ) -> PageResponse:
     """Return the report, or its CSV file with ``format=csv``. A just entered filter redirects to a URL that includes it."""
-    query = _address_of(page_query)
+    query = address_of(page_query)
     if not viewer.query and (home := home_view(context)) is not None:
         return viewer.go(f"{PATH}?{home.address}&view={home.id}")
     if page_query.filter_by:
@@ -155,72 +118,7 @@ def show(
     return _page(viewer, context, query, made, bounds, offset, ())
 
 
-class _ReportAddress(msgspec.Struct, frozen=True):
-    """The report that the URL describes."""
-
-    period: str
-    first: str
-    last: str
-    group_by: tuple[str, ...]
-    filters: tuple[str, ...]
-    columns: tuple[Measure, ...]
-    sort: str
-    origins: bool
-    more: tuple[tuple[str, str], ...] = ()
-    """Parameters that the page's form does not change: conditions, formulas, comparison, basis, zone, limit, and the view."""
-
-    def of(self, name: str) -> str:
-        """Return one of these parameters, empty if it is not given."""
-        return dict(self.more).get(name, "")
-
-    def changed(self, **changes: object) -> str:
-        """Return the query with changes, without default values."""
-        new = msgspec.structs.replace(self, **changes)
-        pairs = [("period", new.period), ("from", new.first), ("to", new.last)]
-        pairs += [("group_by", dimension) for dimension in new.group_by]
-        pairs += [("filter", text) for text in new.filters]
-        if new.columns != DEFAULT_MEASURES:
-            pairs += [("column", measure.value) for measure in new.columns]
-        pairs += [("sort", new.sort), ("origins", "true" if new.origins else ""), *new.more]
-        return urlencode([(name, value) for name, value in pairs if value])
-
-
-def _address_of(page_query: ReportPageQuery) -> _ReportAddress:
-    """Return the report of a query. A named period overrides days; ``custom`` means the days."""
-    period = "" if page_query.period == "custom" else page_query.period
-    first, last = ("", "") if period else (page_query.first, page_query.last)
-    return _ReportAddress(
-        period,
-        first,
-        last,
-        _without_empty(page_query.group_by),
-        _without_empty(page_query.filters),
-        _measures(page_query.column),
-        page_query.sort,
-        page_query.origins,
-        _more(page_query),
-    )
-
-
-def _more(page_query: ReportPageQuery) -> tuple[tuple[str, str], ...]:
-    single = {
-        name: str(getattr(page_query, name) or "") for name in ("having", "by", "compare", "zone", "limit", "view")
-    }
-    formulas = [("formula", text) for text in _without_empty(page_query.formulas)]
-    return (*formulas, *((name, text) for name, text in single.items() if text))
-
-
-def _without_empty(texts: Texts) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(text for text in texts or () if text))
-
-
-def _measures(texts: Texts) -> tuple[Measure, ...]:
-    """Return the chosen columns in their usual order; the default ones if none is chosen."""
-    chosen = frozenset(_without_empty(texts))
-    return tuple(measure for measure in Measure if measure.value in chosen) or DEFAULT_MEASURES
-
-
-def _report_request(query: _ReportAddress, viewer: Viewer, limit: int, offset: int, *, of_all: bool) -> ReportRequest:
+def _report_request(query: ReportAddress, viewer: Viewer, limit: int, offset: int, *, of_all: bool) -> ReportRequest:
     """Return the report to make, on a page or ``of_all`` figures. Raise InvalidInputError for unknown words."""
     try:
         preset = Preset(query.period) if query.period else None
@@ -253,7 +151,7 @@ def _report_request(query: _ReportAddress, viewer: Viewer, limit: int, offset: i
 def _page(
     viewer: Viewer,
     context: ApiContext,
-    query: _ReportAddress,
+    query: ReportAddress,
     made: NamedReport | None,
     bounds: ReportPeriod | None,
     offset: int,
@@ -296,7 +194,7 @@ def _page(
     )
 
 
-def _quality_links(query: _ReportAddress) -> list[tuple[str, str, bool]]:
+def _quality_links(query: ReportAddress) -> list[tuple[str, str, bool]]:
     """Return the links to the same report of all, clean and marked clicks, and whether each is the one shown."""
     others = tuple(text for text in query.filters if not text.startswith(_OF_MARKS))
     shown = tuple(text for text in query.filters if text.startswith(_OF_MARKS))
@@ -311,7 +209,7 @@ def _title(dimension: Dimension, rows: Mapping[int, str]) -> str:
 
 
 def _chips(
-    query: _ReportAddress, viewer: Viewer, names: Mapping[Dimension, Mapping[int, str]], titles: Mapping[Dimension, str]
+    query: ReportAddress, viewer: Viewer, names: Mapping[Dimension, Mapping[int, str]], titles: Mapping[Dimension, str]
 ) -> list[ReportFilterChip]:
     """Return the active filters with display names."""
     chips = []
@@ -330,7 +228,7 @@ def _chips(
     return chips
 
 
-def _columns(query: _ReportAddress, made: NamedReport | None) -> list[ReportColumn]:
+def _columns(query: ReportAddress, made: NamedReport | None) -> list[ReportColumn]:
     columns = []
     for column in _shown(query, made):
         by_this = made is not None and made.query.sort == column
@@ -341,13 +239,13 @@ def _columns(query: _ReportAddress, made: NamedReport | None) -> list[ReportColu
     return columns
 
 
-def _shown(query: _ReportAddress, made: NamedReport | None) -> tuple[Column, ...]:
+def _shown(query: ReportAddress, made: NamedReport | None) -> tuple[Column, ...]:
     """Return the columns of the page: figures in their usual order, then those of the user's own."""
     own = () if made is None else (column for column in made.query.columns or () if isinstance(column, FormulaColumn))
     return (*query.columns, *own)
 
 
-def _key_columns(query: _ReportAddress, made: NamedReport, titles: Mapping[Dimension, str]) -> list[ReportColumn]:
+def _key_columns(query: ReportAddress, made: NamedReport, titles: Mapping[Dimension, str]) -> list[ReportColumn]:
     """Return the column heads of the groupings; the first one sorts by key."""
     by_key = made.query.sort is None
     sort = f"-{BY_KEY}" if by_key and not made.query.descending else BY_KEY
@@ -363,7 +261,7 @@ def _key_columns(query: _ReportAddress, made: NamedReport, titles: Mapping[Dimen
     ]
 
 
-def _line(query: _ReportAddress, made: NamedReport, row: NamedReportRow, mixes: CostMixes | None) -> ReportRow:
+def _line(query: ReportAddress, made: NamedReport, row: NamedReportRow, mixes: CostMixes | None) -> ReportRow:
     keys = []
     for dimension, heading in zip(made.query.group_by, row.headings, strict=True):
         address = ""

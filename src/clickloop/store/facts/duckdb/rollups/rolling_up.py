@@ -9,6 +9,7 @@ Countries and parameters are in none: nearly every click of a quarter-hour would
 import duckdb
 
 from clickloop.clock import DAY_MS
+from clickloop.machine.log import log
 from clickloop.report.rolled_up import QUARTER_MS, SET_UP_COLUMNS
 
 MERGE_ROWS = 20_000
@@ -73,7 +74,17 @@ _ANY_SUM = " OR ".join(f"sum({name}) <> 0" for name in _SUMS)
 
 
 def create_rollups(database: duckdb.DuckDBPyConnection) -> None:
-    """Create the tables, and fill them unless they are complete: an older version may have added facts without them."""
+    """Create the tables, and fill them unless they are complete: an older version may have added facts without them.
+
+    Where that fails, reports read the facts, and the next start tries again.
+    """
+    try:
+        _complete(database)
+    except duckdb.Error as error:
+        log("roll-ups could not be made: reports read the facts", error=str(error))
+
+
+def _complete(database: duckdb.DuckDBPyConnection) -> None:
     if _columns(database) != _COLUMNS:
         _create_tables(database)
     facts, rolled_up = _rows(database)
