@@ -210,7 +210,7 @@ MEASURED = """
 text money pasting alarm.alarms setup.own_link click.trial_mark conversion.mending conversion.moment conversion.upload.lines
 conversion.upload.columns macro.filters macro.encoding_context macro.unreplaced macro.checking macro.template macro.shape
 postback.sending.client postback.sending.target postback.retry postback.curl postback.sending.answer_recovery
-report.rate_text report.spreadsheet diagnosis.trace_text postback.masking postback.secret_names
+report.rate_text report.spreadsheet diagnosis.trace.text postback.masking postback.secret_names
 diagnosis.check.records store.unknown_links conversion.lenient_json conversion.mended_json web.panel.frame.form
 web.panel.frame.form_body web.panel.frame.durations web.panel.routing.flow_steps conversion.upload.cells
 """

@@ -16,10 +16,10 @@ from clickloop.clock import Moment, optional_iso_text
 from clickloop.diagnosis.route.lookup import explain_route
 from clickloop.diagnosis.route.text import route_lines
 from clickloop.diagnosis.route.views import route_view
-from clickloop.diagnosis.trace import Trace
-from clickloop.diagnosis.trace_lookup import find_trace
-from clickloop.diagnosis.trace_text import trace_text
-from clickloop.diagnosis.trace_view import TraceView, trace_view
+from clickloop.diagnosis.trace.lookup import find_trace
+from clickloop.diagnosis.trace.text import trace_text
+from clickloop.diagnosis.trace.trace import Trace
+from clickloop.diagnosis.trace.view import TraceView, trace_view
 from clickloop.logs import listing
 from clickloop.logs.click_view import ClickView, click_view
 from clickloop.logs.listing import CLICKS

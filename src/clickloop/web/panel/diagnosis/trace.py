@@ -11,10 +11,10 @@ from clickloop.click.click import Click
 from clickloop.diagnosis.id_search import FoundList, Matched, find_stories
 from clickloop.diagnosis.route.lookup import explain_route
 from clickloop.diagnosis.route.views import route_view
-from clickloop.diagnosis.trace import EventKind
-from clickloop.diagnosis.trace_costs import cost_sentence
-from clickloop.diagnosis.trace_lookup import find_trace
-from clickloop.diagnosis.trace_view import trace_view
+from clickloop.diagnosis.trace.costs import cost_sentence
+from clickloop.diagnosis.trace.lookup import find_trace
+from clickloop.diagnosis.trace.trace import EventKind
+from clickloop.diagnosis.trace.view import trace_view
 from clickloop.logs.column import names_for
 from clickloop.logs.columns import CLICK_COLUMNS
 from clickloop.setup.mark import mark_sentences, marks_of

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from clickloop.click.marks.mark_correction import LATE, MarkCorrection
-from clickloop.diagnosis.trace import EventDetail, EventKind, Trace, TraceEvent, in_order
+from clickloop.diagnosis.trace.trace import EventDetail, EventKind, Trace, TraceEvent, in_order
 from clickloop.setup.mark import explained_marks, marks_of, named_marks
 
 

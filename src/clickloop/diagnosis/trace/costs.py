@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from clickloop.diagnosis.trace import EventDetail, EventKind, Trace, TraceEvent, in_order
+from clickloop.diagnosis.trace.trace import EventDetail, EventKind, Trace, TraceEvent, in_order
 from clickloop.money import amount_text
 from clickloop.plural import pluralize
 from clickloop.report.cost.entry import CostEntry, EntryState

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from clickloop.clock import iso_text
-from clickloop.diagnosis.trace import EventKind, Trace
+from clickloop.diagnosis.trace.trace import EventKind, Trace
 from clickloop.postback.due import ConditionResult
 
 MAX_LINE_LENGTH = 200  # wider than max_length terminals; the API returns the whole text

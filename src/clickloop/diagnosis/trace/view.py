@@ -6,8 +6,8 @@ import msgspec
 from msgspec import Meta
 
 from clickloop.clock import Moment
-from clickloop.diagnosis.trace import EventKind, Trace
-from clickloop.diagnosis.trace_lookup import MAX_TRACED
+from clickloop.diagnosis.trace.lookup import MAX_TRACED
+from clickloop.diagnosis.trace.trace import EventKind, Trace
 from clickloop.logs.click_view import ClickView, click_view
 from clickloop.logs.postback_view import FindingView, finding_views
 from clickloop.logs.view import view_of

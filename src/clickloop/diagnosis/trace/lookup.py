@@ -12,9 +12,9 @@ from clickloop.conversion.conversion_log import ConversionFilter
 from clickloop.conversion.notice_log import NoticeFilter
 from clickloop.diagnosis.caps.status import instead_sentences
 from clickloop.diagnosis.omitted_records import OmittedRecords
-from clickloop.diagnosis.trace import Trace, TracedPageEvent, trace_click, with_cap
-from clickloop.diagnosis.trace_corrections import with_corrections
-from clickloop.diagnosis.trace_costs import with_costs
+from clickloop.diagnosis.trace.corrections import with_corrections
+from clickloop.diagnosis.trace.costs import with_costs
+from clickloop.diagnosis.trace.trace import Trace, TracedPageEvent, trace_click, with_cap
 from clickloop.logs.context import LogContext
 from clickloop.postback.postback_log import PostbackAttempt
 from clickloop.report.query import Dimension
