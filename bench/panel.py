@@ -116,23 +116,23 @@ class PageTimes(msgspec.Struct, frozen=True):
 
 def main() -> list[str]:
     """Return the results as lines of Markdown."""
-    folder = _big_data()
+    folder = big_data_folder()
     secret = _session(folder)
     serving = ServeProcess(folder, edges=1)
     try:
         ids = _ids(folder)
-        panel = [_measure(folder, f"/panel{_path(path)}", ids, secret) for path in PANEL]
-        api = [_measure(folder, f"/api/v1/{path}", ids, "") for path in API]
+        panel = [measure(folder, f"/panel{_path(path)}", ids, secret) for path in PANEL]
+        api = [measure(folder, f"/api/v1/{path}", ids, "") for path in API]
     finally:
         serving.stop()
-    return [*_table("page", panel), "", *_table("API", api), "", _summary([*panel, *api])]
+    return [*table("page", panel), "", *table("API", api), "", _summary([*panel, *api])]
 
 
 def _path(path: str) -> str:
     return path if path.startswith("?") or not path else f"/{path}"
 
 
-def _big_data() -> Path:
+def big_data_folder() -> Path:
     """Return the data folder. Create it unless there is one less than a day old, whose last days are recent."""
     named = os.environ.get(FOLDER_VARIABLE)
     folder = Path(named) if named else Path(tempfile.gettempdir()) / "clickloop-big-data"
@@ -172,14 +172,15 @@ def _first(folder: Path, path: str) -> dict[str, object]:
     return found
 
 
-def _measure(folder: Path, path: str, ids: dict[str, str], session: str) -> PageTimes:
+def measure(folder: Path, path: str, ids: dict[str, str], session: str, rounds: int = ROUNDS) -> PageTimes:
+    """Fetch a path of the panel, with a session, or of the API, and return its response times."""
     core = read_core_address(folder)
     headers = {"Cookie": f"{COOKIE}={session}"} if session else {"Authorization": f"Bearer {core.token}"}
     address = path.format(**ids)
     spent: list[float] = []
     status = size = 0
     with _connected(urlsplit(core.url).netloc) as connection:
-        for round_ in range(ROUNDS + WARM_UP):
+        for round_ in range(rounds + WARM_UP):
             began = time.perf_counter()
             connection.request("GET", address, headers=headers)
             answer = connection.getresponse()
@@ -200,17 +201,19 @@ def _connected(netloc: str) -> Iterator[http.client.HTTPConnection]:
         connection.close()
 
 
-def _table(head: str, measured: list[PageTimes]) -> list[str]:
+def table(head: str, measured: list[PageTimes], aim_ms: float = AIM_MS) -> list[str]:
+    """Return a table of response times, with those beyond the aim in bold."""
     lines = [f"| {head} | p50 ms | p95 ms | kB |", "| --- | --- | --- | --- |"]
     for one in measured:
         if one.status == 200:
             path = one.path.replace("|", "\\|")
-            lines.append(f"| `{path}` | {one.p50_ms:.1f} | {_marked(one.p95_ms)} | {one.kilobytes:.0f} |")
+            lines.append(f"| `{path}` | {one.p50_ms:.1f} | {marked(one.p95_ms, aim_ms)} | {one.kilobytes:.0f} |")
     return lines
 
 
-def _marked(p95_ms: float) -> str:
-    return f"{p95_ms:.1f}" if p95_ms <= AIM_MS else f"**{p95_ms:.1f}**"
+def marked(p95_ms: float, aim_ms: float) -> str:
+    """Return a time, in bold if it is beyond the aim."""
+    return f"{p95_ms:.1f}" if p95_ms <= aim_ms else f"**{p95_ms:.1f}**"
 
 
 def _summary(measured: list[PageTimes]) -> str:

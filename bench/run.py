@@ -39,6 +39,7 @@ class Bench(msgspec.Struct, frozen=True):
 BENCHES = (
     Bench("redirect", "The redirect", "edge CPU per recorded click ÷ nginx's logged 302", "≤ 4.0", "≤ 2.5"),
     Bench("landing_clicks", "Landing clicks", "edge CPU per /click with a cookie ÷ campaign click", "≤ 1.2"),
+    Bench("track_script", "The script of pages", "time that track.js blocks a page of 500 links", "p50 ≤ 5 ms"),
     Bench("notices", "Notices", "notice answered, fsynced, 16 connections", "p99 ≤ 20 ms", "p99 ≤ 8 ms"),
     Bench("settling", "Settling", "CPU to settle a click into the facts", "≤ 12 µs", "≤ 6 µs"),
     Bench(
@@ -55,6 +56,45 @@ BENCHES = (
         "healthy throughput beside a dead receiver; a million waiting",
         "≥ 95 %; drained ≥ 1,500/s",
         "",
+    ),
+    Bench(
+        "questions",
+        "Twenty questions of buyers",
+        "a report over the API, 10 M clicks",
+        "p95 ≤ 200 ms",
+        "≤ 50 ms where roll-ups answer",
+        1_800,
+    ),
+    Bench(
+        "year",
+        "A generated year",
+        "every figure of 200,000 clicks in API, CSV and panel against a plain model",
+        "all equal",
+        "",
+        max_seconds=3_600,
+    ),
+    Bench(
+        "formulas",
+        "Random formulas",
+        "100,000 texts parsed, compiled and in part calculated",
+        "no crash, no injection, steps by length",
+    ),
+    Bench("costs", "Entered cost", "an entry over a million clicks; its undo", "≤ 5 s each; reports equal"),
+    Bench(
+        "cost_segments",
+        "Cost of random segments",
+        "entries over 10,000 random segments, put into effect and undone in any order, against a plain model",
+        "equal, to the micro",
+        "",
+        max_seconds=900,
+    ),
+    Bench(
+        "cost_uploads",
+        "Tables of costs",
+        "20,000 lines over a million clicks: spread, repeated, corrected and undone",
+        "≤ 30 s each; reports equal",
+        "",
+        max_seconds=900,
     ),
     Bench(
         "waiting",

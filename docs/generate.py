@@ -16,8 +16,9 @@ from clickloop.macro import FILTERS, KNOWN, Macro
 from clickloop.postback.due import SkipReason
 from clickloop.postback.pause_reason import PauseReason
 from clickloop.postback.sending.address_ranges import BLOCKS, LOCAL_ENDINGS, SERVICE_PORTS
+from clickloop.report.alias import aliases_of
 from clickloop.report.key_text import dimension_title
-from clickloop.report.measure import Measure, Unit
+from clickloop.report.measure import ON_REQUEST, Measure, Unit
 from clickloop.report.query import PARAMETERS, Dimension
 from clickloop.setup.mark import THRESHOLD_UNITS, THRESHOLDS, Mark, MarkMoment
 from clickloop.tracking.resending import NotResentReason
@@ -84,6 +85,8 @@ _UNITS = {
     Unit.SHARE: "percent",
     Unit.MONEY: "amount",
     Unit.MONEY_EACH: "amount",
+    Unit.SECONDS: "seconds",
+    Unit.NUMBER: "number",
 }
 
 
@@ -95,25 +98,38 @@ def figures_reference() -> str:
         "Generated from `src/clickloop/report/` by `make docs`. A figure has the same definition on every page, in the API and in CSV. A",
         "total's ratio is the ratio of its sums. Where there is nothing to divide by, the cell is empty.",
         "",
-        "- *Clicks* are those by a campaign link or by the script of a page, without screened clicks and tests. Marks never change them;",
-        "  *clean clicks* are those without any.",
-        "- *Landing visits* are clicks that were sent to a landing; a page tracked directly counts if its path has one landing.",
-        "- *Landing views* are loads of a page with the script. Each counts, a reload too.",
-        "- *Landing clicks* are buttons pressed. The same button of the same click counts once, however often it is pressed.",
-        "- *Offer visits* are clicks that were sent directly to an offer, and landing clicks that led to one.",
-        "- *Events* are the numbers that pages reported as `event1` to `event30`, one each.",
-        "- *Revenue* is that of confirmed conversions. *Conversions* are confirmed and pending ones, each at its own time.",
-        "",
-        "| Figure | Name | Unit | Formula |",
-        "| --- | --- | --- | --- |",
+        "| Figure | Name | Unit | Formula | |",
+        "| --- | --- | --- | --- | --- |",
     ]
     for measure in Measure:
-        formula = _terms(measure.dividend)
-        if measure.divisor:
-            formula = f"{_bracketed(formula)} ÷ {_bracketed(_terms(measure.divisor))}"
-        elif formula == measure.label.lower():
-            formula = ""
-        lines.append(f"| {measure.label} | `{measure}` | {_UNITS[measure.unit]} | {formula} |")
+        formula = measure.formula.replace(" * ", " × ").replace(" / ", " ÷ ").replace(" - ", " − ").replace("_", " ")
+        lines.append(f"| {measure.label} | `{measure}` | {_UNITS[measure.unit]} | {formula} | {measure.note} |")
+    on_request = ", ".join(f"`{measure}`" for measure in Measure if measure in ON_REQUEST)
+    lines += [
+        "| Per status | `conversions.hold`, `revenue.hold` … | number, amount |  | Conversions with a status, and their payouts. |",
+        "| The pages' events | `event1` to `event30` | number |  | The sum of the numbers that pages reported. |",
+        "",
+        f"The API returns {on_request} where they are asked for with `column`.",
+        "",
+        "## Columns of your own and conditions",
+        "",
+        "A formula calculates with figures: `profit / clicks`, `if(cost >= 20, revenue / cost, 0)`, `max(epc, cpc)`,",
+        "`nullif(revenue, 0)`, `conversions.hold - event3`. Shares are fractions: `roi < -0.2` is the same as `roi < -20%`. What is",
+        "divided by zero is empty, and so is what is calculated from it. A total is the formula of the totals. Conditions are",
+        "comparisons, all of which must hold: `cost >= 20 and conversions = 0`.",
+        "",
+        "## Names in other trackers",
+        "",
+        "From the vendors' own documentation; names that could not be verified are missing.",
+        "",
+        "| Figure | Tracker | Name there | Difference |",
+        "| --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {measure.label} | [{alias.tracker}]({alias.source}) | {alias.name} | {alias.difference} |"
+        for measure in Measure
+        for alias in aliases_of(measure)
+    ]
     lines += [
         "",
         "## Dimensions",
@@ -125,19 +141,8 @@ def figures_reference() -> str:
         "| --- | --- |",
     ]
     lines += [f"| {dimension_title(one)} | `{one}` |" for one in Dimension if one not in PARAMETERS]
-    lines.append("| The source's parameters | `v1` to `v30` |")
+    lines.append("| The source's parameters | `v1` to `v30`, or the name that you gave them, such as `Zone` |")
     return "\n".join(lines) + "\n"
-
-
-def _terms(text: str) -> str:
-    """Return a sum of fields of ``Sums`` in words."""
-    for of in ("pending", "rejected"):
-        text = text.replace(f"{of}_micros", f"{of} revenue")
-    return text.replace("_micros", "").replace("_", " ").replace(" - ", " − ")
-
-
-def _bracketed(words: str) -> str:
-    return f"({words})" if " + " in words or " − " in words else words
 
 
 def addresses_reference() -> str:

@@ -55,7 +55,7 @@ from clickloop.conversion.upload.dates import proven_order
 from clickloop.conversion.upload.lines import UploadFormat, UploadLayout, detect, lines_of
 from clickloop.conversion.upload.text import Utf8Decoder
 from clickloop.diagnosis.check.records import looks_like_a_macro
-from clickloop.diagnosis.trace_text import one_line
+from clickloop.diagnosis.trace.text import one_line
 from clickloop.edge.content_encoding import decoded
 from clickloop.edge.header_fields import field_of
 from clickloop.edge.message import escaped_request_line, without_fragment

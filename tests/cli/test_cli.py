@@ -35,7 +35,9 @@ class Core:
             def do_POST(self) -> None:
                 core.headers = {name.lower(): value for name, value in self.headers.items()}
                 length = int(self.headers.get("content-length", 0))
-                body = json.loads(self.rfile.read(length)) if length else None
+                octets = self.rfile.read(length)
+                is_json = core.headers.get("content-type") == "application/json"
+                body = (json.loads(octets) if is_json else octets.decode()) if length else None
                 core.requests.append((self.command, self.path, self.headers["authorization"], body))
                 data = (core.answer if isinstance(core.answer, str) else json.dumps(core.answer)).encode()
                 self.send_response(core.status)

@@ -464,6 +464,7 @@ def test_every_code_has_a_meaning_and_a_case(code: CheckCode) -> None:
     assert code in {case[0] for case in (*CASES, *FLOW_CASES)} | {
         CheckCode.OLD_CLICK_IDS_SERVED,
         CheckCode.PATH_CANNOT_LEARN,
+        CheckCode.VIEW_NOT_SENT,  # tests/tracking/views
         *(CheckCode.RULE_ON_MARK_OFF, CheckCode.MARK_HITS_MANY, CheckCode.MARK_LIST_USELESS),
     }
 

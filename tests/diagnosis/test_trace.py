@@ -13,9 +13,9 @@ from clickloop.conversion.conversion_log import RecordedChange
 from clickloop.conversion.notice import Channel, RawNotice, RefusalReason
 from clickloop.conversion.notice_log import NoticeOutcome, StoredNotice
 from clickloop.conversion.status import SALE
-from clickloop.diagnosis.trace import EventKind, Trace, TracedPageEvent, trace_click
-from clickloop.diagnosis.trace_corrections import with_corrections
-from clickloop.diagnosis.trace_text import one_line, trace_text
+from clickloop.diagnosis.trace.corrections import with_corrections
+from clickloop.diagnosis.trace.text import one_line, trace_text
+from clickloop.diagnosis.trace.trace import EventKind, Trace, TracedPageEvent, trace_click
 from clickloop.money import Money
 from clickloop.postback.due import ConditionResult, SkipReason
 from clickloop.postback.pause_reason import PauseReason

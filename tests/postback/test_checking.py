@@ -47,6 +47,16 @@ CASES: list[tuple[RuleFault, str, dict[str, Any]]] = [
         "conditions.trigger",
         {"conditions": Conditions(trigger=Trigger.ALARM, delay_seconds=1)},
     ),
+    (
+        RuleFault.VIEW_OF_ONE,
+        "campaign_id",
+        {"campaign_id": 1, "conditions": Conditions(trigger=Trigger.VIEW), **request(url="https://a.example/")},
+    ),
+    (
+        RuleFault.VIEW_CONDITIONS,
+        "conditions.trigger",
+        {"conditions": Conditions(trigger=Trigger.VIEW, every_nth=2)},
+    ),
     (RuleFault.URL_MISSING, "request.url", request(url="")),
     (RuleFault.URL_TOO_LONG, "request.url", request(url="https://a.example/" + "x" * 9000)),
     (RuleFault.URL_CHARACTER, "request.url", request(url="https://a.example/a b")),

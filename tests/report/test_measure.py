@@ -1,10 +1,12 @@
 """Ratios are computed from sums, and formatted figures are exact."""
 
+import csv
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.report.export import CsvRow, csv_lines, not_converted_text, percent_text
+from clickloop.report.export import CsvReport, CsvRow, csv_lines, not_converted_text, percent_text
 from clickloop.report.measure import Measure, OtherMoney, Sums, quotient, relative_change, signed_names
 from clickloop.report.query import Dimension
 from clickloop.report.rate_text import day_text, rate_text, read_day, read_rate, read_rate_lines
@@ -24,6 +26,7 @@ SUMS = Sums(
 def test_every_ratio_is_computed_from_sums() -> None:
     assert (Measure.CONVERSIONS.of(SUMS), Measure.PROFIT.of(SUMS)) == (3, -3_000_000)
     assert (Measure.CR.of(SUMS), Measure.APPROVAL_RATE.of(SUMS), Measure.ROI.of(SUMS)) == (10_000, 333_333, -300_000)
+    assert (Measure.CPA.of(SUMS), Measure.ECPM.of(SUMS), Measure.ROAS.of(SUMS)) == (3_333_333, 23_333_333, 700_000)
     assert (Measure.EPC.of(SUMS), Measure.CPC.of(SUMS), Measure.AVERAGE_PAYOUT.of(SUMS)) == (23_333, 33_333, 3_500_000)
 
 
@@ -48,6 +51,9 @@ def test_a_measure_without_a_divisor_is_its_sum() -> None:
         "rejected_revenue": 0,
         "cost": 10_000_000,
         "profit": -3_000_000,
+        "expected_revenue": 0,
+        "expected_profit": -3_000_000,
+        "delay_p50": None,
     }
 
 
@@ -60,7 +66,9 @@ def test_a_measure_consists_of_sums_and_has_a_title(measure: Measure) -> None:
 
 def test_a_ratio_without_a_divisor_is_none() -> None:
     assert {measure.of(Sums()) for measure in Measure if measure.divisor} == {None}
-    assert {measure.of(Sums()) for measure in Measure if not measure.divisor} == {0}
+    sums = [measure for measure in Measure if not measure.divisor and measure is not Measure.DELAY_P50]
+    assert {measure.of(Sums()) for measure in sums} == {0}
+    assert Measure.DELAY_P50.of(Sums()) is None
 
 
 @given(st.integers(-(10**30), 10**30), st.integers(1, 10**24))
@@ -81,13 +89,15 @@ def test_changes_and_texts_of_shares() -> None:
 
 
 def test_the_table_has_a_column_for_each_measure_and_status() -> None:
-    row = CsvRow(("=cmd()",), SUMS)
-    head, line = csv_lines((Dimension.V3,), tuple(Measure), {"sale": "Sale", "hold": "Hold"}, "USD", iter([row]))
-    cells = dict(zip(head.decode().strip().split(","), line.decode().strip().split(","), strict=False))
+    shape = CsvReport(
+        group_by=(Dimension.V3,), columns=tuple(Measure), statuses={"sale": "Sale", "hold": "Hold"}, currency="USD"
+    )
+    head, line = csv_lines(shape, [CsvRow(("=cmd()",), SUMS)])
+    cells = dict(zip(*csv.reader([head.decode(), line.decode()]), strict=True))
     assert head.startswith(b"V3,Clicks,")
     assert line.startswith(b"'=cmd(),300,")
     assert b"-3," in line
-    assert cells["Clicks"] == "300"
+    assert (cells["Clicks"], cells["Conversions: Sale"], cells["Payouts: Hold, USD"]) == ("300", "2", "0")
 
 
 def test_unconverted_money_is_listed_by_currency() -> None:

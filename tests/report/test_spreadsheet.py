@@ -66,7 +66,7 @@ def test_cells_are_read_back_except_for_the_apostrophe(cells: list[str]) -> None
 def test_no_cell_is_a_formula_with_other_separators_or_ignored_quotes(cells: list[str], separator: str) -> None:
     for found in re.split(rf"[{separator}\r\n]", csv_line(cells).decode()):
         bare = found.lstrip(' "')
-        number = r"[+-][0-9]+([.,][0-9]+)*"
+        number = r"[+-][0-9]+([.,]-?[0-9]+)*"  # or several, whose separator is another one
         is_text = re.match(rf'{number},?"', bare)
         assert not bare.startswith(tuple("=+-@＝")) or is_text or re.fullmatch(number, bare)
 

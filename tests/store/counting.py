@@ -15,3 +15,9 @@ def conversions_counted(facts: FactsStore) -> int:
     """Return the number of conversions, whatever their statuses count as."""
     sums = sums_of(facts)
     return sums.confirmed + sums.pending + sums.rejected
+
+
+def differing_days(facts: FactsStore) -> list[int]:
+    """Return the days whose roll-ups differ from the facts, days since 1970-01-01."""
+    first, last = facts.rollups.days() or (0, -1)
+    return [day for day in range(first, last + 1) if facts.rollups.differences(day)]

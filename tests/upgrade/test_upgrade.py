@@ -21,7 +21,7 @@ from clickloop.click_id import KEY_FILE, ClickId, ClickIds
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
 from clickloop.diagnosis.self_audit import audit_everything
-from clickloop.diagnosis.trace import EventKind, trace_click
+from clickloop.diagnosis.trace.trace import EventKind, trace_click
 from clickloop.running.core import Core, open_core
 from clickloop.store.identity import FACTS_FILE, LEDGER_FILE, installation_id, read_installation
 from clickloop.store.journal.listing import journal_lag

@@ -1,8 +1,10 @@
 """An API on a real ledger and real facts in a temporary folder."""
 
+import hashlib
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import argon2
 import msgspec
@@ -25,7 +27,7 @@ from clickloop.store.ledger.people.users import save_user
 from clickloop.store.upload_files import UploadFiles
 from clickloop.web.api.application import create_api
 from clickloop.web.api.context import ApiContext
-from tests.empty_stores import open_facts, open_ledger
+from tests.empty_stores import FactsOnUse, open_ledger
 
 NOW = 1_772_366_400_000  # 2026-03-01T12:00:00Z
 SECRET = "clk_secret_of_the_tests"
@@ -49,6 +51,18 @@ def application(make: MakeApp, context: ApiContext) -> Litestar:
     return _applications[make]
 
 
+class _SetUp(NamedTuple):
+    """A ledger after a set-up, and the number of changes that were made."""
+
+    ledger: sqlite3.Connection
+    changes: int
+
+
+MAX_SET_UPS = 32
+_set_ups: dict[tuple[str, int, bytes], _SetUp] = {}
+"""By name, moment and the ledger before."""
+
+
 class Instance:
     """A tracker without doors: its stores, its API, and how often it was told of changes."""
 
@@ -56,7 +70,7 @@ class Instance:
         self.folder = folder
         self.now = NOW
         self.ledger = open_ledger(folder / "ledger.sqlite")
-        self.facts = open_facts(folder / "facts.duckdb")
+        self.facts = FactsOnUse(folder / "facts.duckdb")
         self.click_ids = ClickIds(b"k" * 32)
         self.setup_changes = 0
         self.owed = 0
@@ -109,8 +123,35 @@ class Instance:
         )
         return click_id
 
+    def once(self, make: Callable[[], object]) -> None:
+        """Bring the ledger into the state that ``make`` leaves behind, by a copy if it began with the same ledger before.
+
+        The requests of a set-up take longer than most tests.
+        """
+        connection = self.ledger.engine.raw_connection()
+        database = connection.driver_connection
+        assert isinstance(database, sqlite3.Connection)
+        try:
+            key = f"{make.__module__}.{make.__qualname__}", self.now, hashlib.sha256(database.serialize()).digest()
+            if key in _set_ups:
+                _set_ups[key].ledger.backup(database)
+                self.setup_changes += _set_ups[key].changes
+                return
+            before = self.setup_changes, self.owed, self.asked, self.segments
+            make()
+            assert before[1:] == (self.owed, self.asked, self.segments), "more than the set-up was made"
+            if len(_set_ups) < MAX_SET_UPS:
+                copy = sqlite3.connect(":memory:", check_same_thread=False)
+                database.backup(copy)
+                _set_ups[key] = _SetUp(copy, self.setup_changes - before[0])
+        finally:
+            connection.close()
+
     def set_up(self) -> None:
-        """A source with a postback URL, a network, an offer and a campaign, each with number 1."""
+        """Create a source with a postback URL, a network, an offer and a campaign, each with number 1."""
+        self.once(self._set_up)
+
+    def _set_up(self) -> None:
         url = "https://source.example/postback?id={externalid}&payout={payout}"
         rows = [{"parameter": "external_id", "placeholder": "${SUBID}"}, {"parameter": "zone", "placeholder": "{zone}"}]
         self.made("traffic-sources", {"name": "Source", "postback_url": url, "parameters": rows})

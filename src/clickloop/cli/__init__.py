@@ -4,8 +4,9 @@ import os
 
 import typer
 
-from clickloop.cli import backups, conversions, diagnosing, replaying, running
+from clickloop.cli import backups, conversions, diagnosing, replaying, reporting, running
 from clickloop.cli.conversions import import_app
+from clickloop.cli.costs import cost_app
 from clickloop.cli.geo import geo_app
 from clickloop.cli.rates import import_rates
 from clickloop.cli.tokens import token_app
@@ -23,16 +24,19 @@ app.add_typer(user_app, name="user")
 import_app.command("rates")(import_rates)
 app.add_typer(import_app, name="import")
 app.add_typer(geo_app, name="geo")
+app.add_typer(cost_app, name="cost")
 for command in (
     running.serve,
     running.demo,
     conversions.convert,
+    reporting.report,
     diagnosing.trace,
     diagnosing.simulate,
     replaying.resend,
     replaying.cancel,
     replaying.rerun,
     diagnosing.doctor,
+    diagnosing.rebuild,
     diagnosing.check,
     backups.backup,
     backups.restore,

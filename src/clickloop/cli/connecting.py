@@ -22,14 +22,30 @@ DEFAULT_DATA = Path("./data")
 
 def send_request(data: Path, method: str, path: str, body: bytes | None = None, key: str = "") -> "CoreResponse":
     """Return the running server's response, or print its error and exit. ``key`` is an idempotency key; leave empty for none."""
-    import msgspec
-
     from clickloop.machine.core_client import NotRunningError, call_core
 
     try:
         answer = call_core(data.resolve(), method, path, body, key)
     except NotRunningError as error:
         raise stop(str(error), UNUSABLE) from None
+    return _successful(answer)
+
+
+def send_file(data: Path, path: str, body: bytes, kind: str) -> "CoreResponse":
+    """Post a file to the running server and return the response, or print its error and exit. ``kind``: its content type."""
+    from clickloop.machine.core_client import NotRunningError, send_to_core
+
+    try:
+        answer = send_to_core(data.resolve(), path, [body], len(body), kind)
+    except NotRunningError as error:
+        raise stop(str(error), UNUSABLE) from None
+    return _successful(answer)
+
+
+def _successful(answer: "CoreResponse") -> "CoreResponse":
+    """Return a successful response, or print its error and exit."""
+    import msgspec
+
     if answer.status < 300:
         return answer
     try:

@@ -1,4 +1,4 @@
-"""The commands trace, simulate, doctor and check. None of them changes figures or sends anything."""
+"""The commands trace, simulate, doctor, rebuild and check. None of them changes figures or sends anything."""
 
 from typing import Annotated
 
@@ -96,6 +96,33 @@ def _pairs(option: str, given: list[str] | None) -> dict[str, str]:
     if any(not equals for _, equals, _ in pairs):
         raise stop(f"{option} takes name=value.", REFUSED)
     return {name: value for name, _, value in pairs}
+
+
+def rebuild(data: DataFolder = DEFAULT_DATA) -> None:
+    """Make the roll-ups that reports read anew from the facts. The tracker must not be running; it checks them by itself."""
+    from clickloop.plural import pluralize
+    from clickloop.store.facts.facts import FactsError, FactsInUseError
+    from clickloop.store.identity import FACTS_FILE
+    from clickloop.stores import open_facts
+
+    path = data.resolve() / FACTS_FILE
+    if not path.exists():
+        raise unused(data.resolve())
+    try:
+        facts = open_facts(path)
+    except FactsInUseError:
+        raise stop(
+            "The tracker is running: stop it first. It compares its roll-ups with the facts by itself.", REFUSED
+        ) from None
+    except FactsError as error:
+        raise stop(str(error), REFUSED) from None
+    try:
+        first, last = facts.rollups.days() or (0, -1)
+        for day in range(first, last + 1):
+            facts.rollups.rebuild(day)
+    finally:
+        facts.close()
+    typer.echo(f"Made the roll-ups of {pluralize(last - first + 1, 'day')} anew.")
 
 
 def doctor(

@@ -84,6 +84,8 @@ class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
     external_id: str = ""
     cost_micros: int = 0
     cost_currency: str = ""
+    cost_rule: str = ""
+    """The campaign's cost model with its terms (``setup.cost_rule``); empty: the link's cost."""
     target: str = ""
     """The URL that the visitor was redirected to, with its macros filled in."""
     domain: str = ""

@@ -5,7 +5,7 @@ from sqlalchemy import Connection
 
 from clickloop.clock import DAY_MS
 from clickloop.diagnosis.check.caps import CapEvidence
-from clickloop.diagnosis.check.chain import Chain, CheckedFlow, CheckedRule
+from clickloop.diagnosis.check.chain import Chain, CheckedFlow, CheckedRule, CheckedView
 from clickloop.diagnosis.check.check import CheckResult, check_chain
 from clickloop.diagnosis.check.evidence import (
     LANDING_DAYS,
@@ -54,6 +54,7 @@ from clickloop.store.ledger.setup.rules import rule_terms_of
 from clickloop.store.ledger.setup.settings import read_instance
 from clickloop.store.ledger.setup.statuses import status_rows, unmapped_words
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, sources_after
+from clickloop.store.ledger.setup.views import scheduled_views
 from clickloop.tracking.learning.path_learner import count_splits
 
 _ALL = 1_000_000  # more than can exist
@@ -187,6 +188,11 @@ def _read_everything(tx: Connection, urls: TrackerUrls) -> Chain:
         base_url=urls.base_url,
         marks=saved.marks or (),
         ip_lists=saved.ip_lists or (),
+        views=tuple(
+            CheckedView(id=view.id, name=view.name, rule_id=view.schedule.rule_id)
+            for view in scheduled_views(tx)
+            if view.schedule is not None and view.schedule.active
+        ),
     )
 
 

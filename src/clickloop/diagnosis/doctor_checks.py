@@ -11,7 +11,7 @@ from clickloop.alarm.heartbeat import beat_age_seconds
 from clickloop.diagnosis.doctor_finding import RESTORE, DoctorFinding, DoctorVerdict
 from clickloop.machine.core_client import NotRunningError, call_core
 from clickloop.plural import pluralize
-from clickloop.store.facts.facts import FactsError, FactsInUseError, UnreadableRange, Verification
+from clickloop.store.facts.facts import FactsError, FactsInUseError, FactsStore, UnreadableRange, Verification
 from clickloop.store.file_fault import RESTORE_BACKUP
 from clickloop.store.identity import FACTS_FILE, has_been_used
 from clickloop.stores import open_facts
@@ -43,6 +43,7 @@ def facts_findings(folder: Path) -> Iterator[DoctorFinding]:
         return
     try:
         read = facts.verify()
+        differing = 0 if read.unreadable else _differing_days(facts)
     except FactsError as error:
         yield DoctorFinding("facts", DoctorVerdict.FAULT, str(error), RESTORE)
         return
@@ -50,6 +51,15 @@ def facts_findings(folder: Path) -> Iterator[DoctorFinding]:
         facts.close()
     yield from _findings_of(read.unreadable, read.columns, read.rows, "Checked", began)
     yield from _unknown_clicks(read.unknown_page_events)
+    if differing:
+        sentence = f"The roll-ups that reports read differ from the facts on {pluralize(differing, 'day')}."
+        yield DoctorFinding("facts", DoctorVerdict.FAULT, sentence, "Run clickloop rebuild, which makes them anew.")
+
+
+def _differing_days(facts: FactsStore) -> int:
+    """Return the number of days whose roll-ups differ from the facts."""
+    first, last = facts.rollups.days() or (0, -1)
+    return sum(facts.rollups.differences(day) > 0 for day in range(first, last + 1))
 
 
 def _look_through_server(folder: Path, began: float) -> Iterator[DoctorFinding]:

@@ -203,4 +203,5 @@ _GROUPS = {
     MacroCategory.VISITOR: (MacroOrigin.VISITOR, "From the visitor's request."),
     MacroCategory.TIME: (MacroOrigin.TIME, "A time, in Unix seconds."),
     MacroCategory.ALARM: (MacroOrigin.MADE, "Filled in for alarms only; empty for conversions."),
+    MacroCategory.VIEW: (MacroOrigin.MADE, "Filled in for scheduled views only; empty for conversions."),
 }

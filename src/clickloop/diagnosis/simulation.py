@@ -9,7 +9,7 @@ from clickloop.click.routing.not_served import NotServed
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.notice import NoticeFlag, RefusalReason
 from clickloop.diagnosis.macro_origin import MacroValue
-from clickloop.diagnosis.trace_text import every_finding_line, one_line
+from clickloop.diagnosis.trace.text import every_finding_line, one_line
 from clickloop.explained import Explained
 from clickloop.money import amount_text
 from clickloop.postback.due import ConditionResult, SkipReason

@@ -12,7 +12,7 @@ from clickloop.logs.view import view_of
 from clickloop.postback.due import ConditionResult, SkipReason
 from clickloop.postback.masking import masked_request, masked_text
 from clickloop.postback.pause_reason import PauseReason
-from clickloop.postback.postback_log import Postback
+from clickloop.postback.postback_log import Postback, view_of_subject
 from clickloop.postback.rule import PostbackRequest
 from clickloop.postback.state import PostbackState
 from clickloop.store.ledger.logs.postbacks import attempts_of, find_postback, latest_resend_of
@@ -62,8 +62,9 @@ class PostbackView(msgspec.Struct, kw_only=True):
     """A postback, which is sent to a receiver or skipped for a reason."""
 
     postback_id: str
-    conversion_id: str
-    version: Annotated[int, Meta(description="The conversion's version that it reports.")]
+    conversion_id: Annotated[str, Meta(description="Of a scheduled view: view- and its number.")]
+    view_id: Annotated[int | None, Meta(description="The view that it sends. null for one of a conversion.")]
+    version: Annotated[int, Meta(description="The conversion's version that it reports, or the number of the run.")]
     rule_id: int
     rule_name: str
     resend: Annotated[int, Meta(description="0 for the original, n for the nth resend.")]
@@ -71,7 +72,7 @@ class PostbackView(msgspec.Struct, kw_only=True):
     click_id: str
     campaign_id: int
     source_id: int
-    trigger: Annotated[str, Meta(description="new, status, payout, details or resend.")]
+    trigger: Annotated[str, Meta(description="new, status, payout, details, resend or view.")]
     state: PostbackState
     reason: Annotated[SkipReason | None, Meta(description="Why it was skipped.")]
     reason_text: Annotated[str, Meta(description="The reason as a sentence. Empty unless it was skipped.")]
@@ -107,6 +108,7 @@ def postback_view(postback: Postback, *, masked: bool = True) -> PostbackView:
     return view_of(
         PostbackView,
         postback,
+        view_id=view_of_subject(postback.conversion_id),
         reason_text=postback.reason.sentence if postback.reason else "",
         paused_by=postback.hold,
         paused_text=postback.hold.sentence if postback.hold else "",

@@ -24,6 +24,7 @@ class MacroCategory(enum.StrEnum):
     VISITOR = "visitor"
     TIME = "time"
     ALARM = "alarm"
+    VIEW = "view"
 
 
 class Macro(msgspec.Struct, frozen=True):
@@ -59,7 +60,7 @@ _I, _M, _S, _U, _V, _T = (
     MacroCategory.VISITOR,
     MacroCategory.TIME,
 )
-_A = MacroCategory.ALARM
+_A, _W = MacroCategory.ALARM, MacroCategory.VIEW
 _ROWS: tuple[tuple[MacroCategory, bool, str, str, str, str], ...] = (
     (_I, True, "clickid", "click_id subid cid", "Our click ID.", "01kaqj6z8m4x2c9v7b5n3t1w0y"),
     (_I, True, "externalid", "external_id ref_id", "The traffic source's click ID, unchanged.", "w9Xk2-7fA"),
@@ -175,6 +176,17 @@ _ROWS: tuple[tuple[MacroCategory, bool, str, str, str, str], ...] = (
     (_A, False, "alarm.code", "", "In alarm rules: code of the alarm.", "journal_lag"),
     (_A, False, "alarm.state", "", "In alarm rules: begun, standing (a daily reminder), ended or test.", "begun"),
     (_A, False, "alarm.since", "", "In alarm rules: when it began, in Unix seconds.", "1767229140"),
+    (_W, False, "view", "view.name", "In rules for views: the view's name.", "Zones that lose money"),
+    (_W, False, "view.csv", "", "In rules for views: the report as CSV.", "Campaign,Clicks"),
+    (_W, False, "view.file", "", "In rules for views: name of the CSV file.", "view-7-2026-03-01.csv"),
+    (
+        _W,
+        False,
+        "view.remark",
+        "",
+        "In rules for views: that the file is late or cut; otherwise empty.",
+        "Late: it was due 2026-03-01 08:00 UTC.",
+    ),
 )
 
 

@@ -98,6 +98,8 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     password_hash: str | None = None
     """Argon2id with its parameters; None: the user needs a one-time link first."""
     time_zone: str = ""
+    home_view_id: int | None = None
+    """The saved view with which their reports begin."""
     created_at: int = 0
     updated_at: int = 0
     disabled_at: int | None = None

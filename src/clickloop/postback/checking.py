@@ -107,6 +107,11 @@ class RuleFault(Explained):
         f"Enter at most {MAX_SECRETS} secrets of {MIN_SECRET_LENGTH} to {MAX_SECRET_LENGTH} characters each.",
     )
     ALARM_OF_ONE = "alarm_of_one", "An alarm rule belongs to the whole instance, not to a source or campaign."
+    VIEW_OF_ONE = "view_of_one", "A rule for views belongs to the whole instance, not to a source or campaign."
+    VIEW_CONDITIONS = (
+        "view_conditions",
+        "A rule for views has no conditions about conversions: remove everything but the trigger.",
+    )
     ALARM_CONDITIONS = (
         "alarm_conditions",
         "An alarm rule is not sent for conversions. Leave out statuses, minimum, share, delay and the like.",
@@ -181,12 +186,18 @@ def _check_owner(rule: PostbackRule) -> list[LocatedFault]:
 
 def _check_alarm_rule(rule: PostbackRule) -> list[LocatedFault]:
     """Return faults for what would silently be ignored: conditions about conversions in a rule that is sent for none."""
-    if rule.conditions.trigger is not Trigger.ALARM:
+    trigger = rule.conditions.trigger
+    if trigger not in (Trigger.ALARM, Trigger.VIEW):
         return []
+    of_one, conditions = (
+        (RuleFault.ALARM_OF_ONE, RuleFault.ALARM_CONDITIONS)
+        if trigger is Trigger.ALARM
+        else (RuleFault.VIEW_OF_ONE, RuleFault.VIEW_CONDITIONS)
+    )
     owners = [field for field in ("source_id", "campaign_id") if getattr(rule, field) is not None]
-    found = [LocatedFault(field, RuleFault.ALARM_OF_ONE) for field in owners]
-    if rule.conditions != Conditions(trigger=Trigger.ALARM):
-        found.append(LocatedFault("conditions.trigger", RuleFault.ALARM_CONDITIONS))
+    found = [LocatedFault(field, of_one) for field in owners]
+    if rule.conditions != Conditions(trigger=trigger):
+        found.append(LocatedFault("conditions.trigger", conditions))
     return found
 
 

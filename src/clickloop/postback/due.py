@@ -82,6 +82,11 @@ class SkipReason(Explained):
         "The receiver's address is not allowed. Correct the rule's URL, or allow the address.",
         "The receiver's address is allowed.",
     )
+    VIEW_FAULT = (
+        "view_fault",
+        "The view cannot be computed any more: it names something that was renamed or removed. Open and save it again.",
+        "The view was computed.",
+    )
     NOT_SAMPLED = (
         "not_sampled",
         "The rule sends only every Nth conversion, and this is not one of them.",

@@ -12,6 +12,20 @@ from clickloop.postback.pause_reason import PauseReason
 from clickloop.postback.rule import PostbackRequest
 from clickloop.postback.state import PostbackState
 
+VIEW_PREFIX = "view-"
+"""Before a view's number, in place of the id of a conversion. The version is the number of its run."""
+
+
+def subject_of_view(view_id: int) -> str:
+    """Return what the postbacks of a view have in place of a conversion, so that they are sent in order."""
+    return f"{VIEW_PREFIX}{view_id}"
+
+
+def view_of_subject(conversion_id: str) -> int | None:
+    """Return the number of the view that a postback sends, None for one of a conversion."""
+    number = conversion_id.removeprefix(VIEW_PREFIX)
+    return int(number) if number != conversion_id and number.isdecimal() else None
+
 
 class NewPostback(msgspec.Struct, frozen=True, kw_only=True):
     """A decision to store: one rule for one change of a conversion."""
@@ -29,7 +43,7 @@ class NewPostback(msgspec.Struct, frozen=True, kw_only=True):
     campaign_id: int
     source_id: int
     trigger: str
-    """``new``, ``status``, ``payout``, ``details`` or ``resend``."""
+    """``new``, ``status``, ``payout``, ``details``, ``resend`` or ``view``."""
     decision: DuePostback | SkippedPostback
     receiver: str = ""
     """``host:port`` of the receiver; empty if skipped."""

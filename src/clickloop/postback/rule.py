@@ -25,6 +25,8 @@ class BodyKind(enum.StrEnum):
     FORM = "form"
     JSON = "json"
     TEXT = "text"
+    MULTIPART = "multipart"
+    """Written like a form; a field that begins with @ is sent as a file (see ``multipart``)."""
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -79,6 +81,8 @@ class Trigger(enum.StrEnum):
     """When the conversion is new, and at every change of its status."""
     ALARM = "alarm"
     """Not for conversions: when an alarm of the tracker itself begins, and when it ends."""
+    VIEW = "view"
+    """Not for conversions: when a scheduled view of a report is due."""
 
 
 class Conditions(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -10,6 +10,7 @@ from clickloop.click.click_values import SetupNames, click_value
 from clickloop.conversion.conversion import Conversion
 from clickloop.macro import Chance, EncodingContext, Template, Values, parse
 from clickloop.money import amount_text
+from clickloop.postback.multipart import multipart_body
 from clickloop.postback.rule import BodyKind, Header, PostbackRequest, RequestTemplate
 from clickloop.postback.sending.target import MAX_URL, RequestTarget, TargetFault, escaped, escaped_url, target_of
 
@@ -23,6 +24,7 @@ _PLACES = {
     BodyKind.FORM: EncodingContext.FORM,
     BodyKind.JSON: EncodingContext.JSON,
     BodyKind.TEXT: EncodingContext.TEXT,
+    BodyKind.MULTIPART: EncodingContext.FORM,
 }
 
 
@@ -51,17 +53,19 @@ class ReadyRequest(msgspec.Struct, frozen=True, eq=False):
         filled = Values.of(values)
         template = self.template
         place = _PLACES.get(template.body_kind)
+        headers = tuple(
+            [Header(name, value.fill(filled, EncodingContext.HEADER, now_ms, chance)) for name, value in self.headers]
+        )
+        body = self.body.fill(filled, place, now_ms, chance) if place else ""
+        if template.body_kind is BodyKind.MULTIPART:
+            content_type, body = multipart_body(body, filled["view.file"] or "file.csv")
+            headers = (*headers, Header("Content-Type", content_type))
         return PostbackRequest(
             method=template.method,
             url=self._url(filled, now_ms, chance),
-            headers=tuple(
-                [
-                    Header(name, value.fill(filled, EncodingContext.HEADER, now_ms, chance))
-                    for name, value in self.headers
-                ]
-            ),
+            headers=headers,
             body_kind=template.body_kind,
-            body=self.body.fill(filled, place, now_ms, chance) if place else "",
+            body=body,
             secrets=template.secrets,
         )
 

@@ -5,6 +5,7 @@ import msgspec
 from clickloop.click.click import Click
 from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.status import CountsAs
+from clickloop.report.cost.conversion_cost import conversion_cost
 
 
 class ConversionFact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -27,6 +28,9 @@ class ConversionFact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tr
     """Payout if the status counts as confirmed. Only this is revenue."""
     pending_micros: int = 0
     rejected_micros: int = 0
+    cost_micros: int = 0
+    """By the campaign's cost model, see ``cost.conversion_cost``."""
+    cost_currency: str = ""
 
 
 def facts_of_change(change: Change) -> list[ConversionFact]:
@@ -44,6 +48,7 @@ def _rows(conversion: Conversion | None, recorded_at: int, sign: int) -> list[Co
         return []
     micros = sign * conversion.payout.micros
     counts_as = conversion.status.counts_as
+    cost = conversion_cost(conversion)
     return [
         ConversionFact(
             click=conversion.click,
@@ -58,6 +63,8 @@ def _rows(conversion: Conversion | None, recorded_at: int, sign: int) -> list[Co
             revenue_micros=micros if counts_as is CountsAs.CONFIRMED else 0,
             pending_micros=micros if counts_as is CountsAs.PENDING else 0,
             rejected_micros=micros if counts_as is CountsAs.REJECTED else 0,
+            cost_micros=sign * cost.micros if cost else 0,
+            cost_currency=cost.currency if cost else "",
         )
     ]
 
@@ -70,4 +77,5 @@ def _negated(fact: ConversionFact) -> ConversionFact:
         revenue_micros=-fact.revenue_micros,
         pending_micros=-fact.pending_micros,
         rejected_micros=-fact.rejected_micros,
+        cost_micros=-fact.cost_micros,
     )

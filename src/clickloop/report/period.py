@@ -3,7 +3,7 @@
 import enum
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import msgspec
 
@@ -56,11 +56,17 @@ class UtcOffset(msgspec.Struct, frozen=True):
 
 
 def zone_of(name: str) -> ZoneInfo | None:
-    """Return the time zone with an IANA name, or None if it is unknown."""
+    """Return the time zone with an IANA name, in any case, or None if it is unknown."""
     try:
-        return ZoneInfo(name) if name and len(name) <= 64 else None
+        return ZoneInfo(_names_by_lower().get(name.lower(), name)) if name and len(name) <= 64 else None
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
+
+
+@lru_cache(1)
+def _names_by_lower() -> dict[str, str]:
+    # Some file systems find europe/berlin, too, but that would be another zone with another key.
+    return {name.lower(): name for name in available_timezones()}
 
 
 def days_of(preset: Preset, now_ms: int, zone: ZoneInfo) -> DateRange:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from clickloop.clock import HOUR_MS
-from clickloop.report.period import start_of_day
+from clickloop.report.period import offsets_of, start_of_day
 from clickloop.report.query import Dimension
 from clickloop.report.query_input import ReportPeriod
 
@@ -20,9 +20,20 @@ def unit_of(bounds: ReportPeriod) -> Dimension:
 def moments_of(bounds: ReportPeriod) -> tuple[int, ...]:
     """Return the first moments of the period's hours or days, which are the keys of a report's groups."""
     if unit_of(bounds) is Dimension.HOUR:
-        return tuple(range(bounds.from_at, bounds.until_at, HOUR_MS))
+        return _hours(bounds)
     days = (bounds.days.first + timedelta(index) for index in range(bounds.days.count))
     return tuple(start_of_day(day, bounds.zone) for day in days)
+
+
+def _hours(bounds: ReportPeriod) -> tuple[int, ...]:
+    """Return the first moments of the local hours: a clock change within an hour begins another."""
+    offsets = offsets_of(bounds.zone, bounds.from_at, bounds.until_at)
+    ends = [offset.from_at for offset in offsets[1:]] + [bounds.until_at]
+    moments: list[int] = []
+    for offset, end in zip(offsets, ends, strict=True):
+        first = offset.from_at + -(offset.from_at + offset.ahead_ms) % HOUR_MS
+        moments += [offset.from_at, *(moment for moment in range(first, end, HOUR_MS) if moment > offset.from_at)]
+    return tuple(moments)
 
 
 def filled(moments: tuple[int, ...], found: Mapping[int, int | None], now_ms: int) -> tuple[int | None, ...]:

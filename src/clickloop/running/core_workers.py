@@ -1,12 +1,14 @@
 """The core's workers beside the event loop: settling, uploads, exports, bulk jobs, self-audit and housekeeping."""
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import msgspec
 
 from clickloop.clock import DAY_MS, HOUR_MS, wall_clock
 from clickloop.diagnosis.backtest.working import BacktestWorker, delete_old_backtests
 from clickloop.diagnosis.page_audit import PageAudit
+from clickloop.diagnosis.rollup_audit import RollupAudit
 from clickloop.diagnosis.route.lookup import RouteSettings
 from clickloop.diagnosis.self_audit import (
     audit_alarms,
@@ -26,6 +28,7 @@ from clickloop.saving.access import delete_ended_sessions
 from clickloop.store.damage_log import report_damages
 from clickloop.store.journal.reader import JournalReader
 from clickloop.tracking.caps.watching import CapWatch
+from clickloop.tracking.costs.working import CostWorker
 from clickloop.tracking.damage_isolation import damaged_record_alarms
 from clickloop.tracking.jobs.bulk_work import delete_expired_responses, run_next_batch
 from clickloop.tracking.jobs.export_work import ExportWorker, delete_old_export_files
@@ -46,6 +49,8 @@ from clickloop.tracking.retention import (
     sparing,
 )
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
+from clickloop.tracking.views.file import ViewSurroundings
+from clickloop.tracking.views.sending import ViewSender
 from clickloop.tracking.waiting import WaitingNotices, unknown_click_alarms
 from clickloop.web.api.context import ApiContext
 
@@ -59,6 +64,8 @@ BACKTEST_LOOK_SECONDS = 0.5  # a user waits for it; a look is one query
 RERUN_LOOK_SECONDS = 0.5  # a user waits for it; a look is one query
 LATE_MARKS_SECONDS = 15.0  # they come minutes after the click anyway; each time is a commit
 EXPORT_LOOK_SECONDS = 0.2  # a user waits for it; a look is one query
+COST_LOOK_SECONDS = 0.5  # a user waits for it; a look is one query
+VIEW_LOOK_SECONDS = 1.0  # they are due to the minute; a look is one query
 BULK_LOOK_SECONDS = 0.5  # jobs take minutes; a look is one query
 AUDIT_SECONDS = 10.0  # rare enough not to be noticed: a step reads a few thousand rows
 CAP_LOOK_SECONDS = 0.1  # a reached cap is to be in force within a second; without changes a look is two short queries
@@ -90,6 +97,8 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         (lambda: core.progress.settled_to, lambda: core.landing_clicks.progress.settled_to),
         wall_clock,
     )
+    views = _views(core)
+    cost_work = CostWorker(core.ledger, core.facts.costs, wall_clock)
     return [
         Worker("click processing", gate(_click_settling(core, clicks, visitors)), CLICK_LOOK_SECONDS),
         Worker("page event processing", gate(_page_event_settling(core, page_events)), PAGE_EVENT_LOOK_SECONDS),
@@ -99,6 +108,8 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         Worker("backtests", backtest_work.step, BACKTEST_LOOK_SECONDS, drains=False),
         Worker("reruns of marks", gate(mark_reruns.step), RERUN_LOOK_SECONDS, drains=False),
         Worker("late marks", gate(late_marks.step), LATE_MARKS_SECONDS, drains=False),
+        Worker("cost", cost_work.step, COST_LOOK_SECONDS, drains=False),
+        Worker("scheduled views", views.step, VIEW_LOOK_SECONDS, drains=False),
         Worker("bulk jobs", _bulk_jobs(core), BULK_LOOK_SECONDS, drains=False),
         Worker("self-audit", _self_audit(core), AUDIT_SECONDS),
         Worker("pause alarms", _pause_alarms(core), PAUSED_LOOK_SECONDS),
@@ -108,6 +119,17 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         Worker("learning", _learning(core), LEARNING_LOOK_SECONDS, drains=False),
         Worker("store marks", core.record_marks, MARKS_SECONDS),
     ]
+
+
+def _views(core: Core) -> ViewSender:
+    def surroundings() -> ViewSurroundings:
+        instance = core.instance
+        domain = urlsplit(instance.public_url).netloc
+        return ViewSurroundings(zone=instance.time_zone, currency=instance.currency, domain=domain)
+
+    return ViewSender(
+        core.ledger, core.facts, core.guard, surroundings, core.record_ids, wall_clock, core.delivery.wake
+    )
 
 
 def _caps(core: Core) -> CapWatch:
@@ -213,6 +235,7 @@ def _bulk_jobs(core: Core) -> Step:
 
 def _self_audit(core: Core) -> Step:
     pages = PageAudit(core.ledger)
+    rollups = RollupAudit(core.facts.rollups, wall_clock)
 
     def step() -> bool:
         core.watch_files()
@@ -221,6 +244,7 @@ def _self_audit(core: Core) -> Step:
         core.alarms.report("geo base", core.geo_check.alarms())
         unreadable = pages.guarded(lambda: _audit_ledger(core))
         core.alarms.report("ledger", pages.step() or unreadable)
+        core.alarms.report("roll-ups", rollups.step())
         return False
 
     return step

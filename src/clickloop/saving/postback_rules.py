@@ -5,7 +5,6 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from clickloop.pasting import trimmed
-from clickloop.postback.alarm_rules import is_alarm_rule
 from clickloop.postback.checking import check_rule
 from clickloop.postback.masking import (
     EXPOSED_SENTENCE,
@@ -40,9 +39,7 @@ from clickloop.store.ledger.setup.postback_rules import (
 from clickloop.store.ledger.setup.statuses import status_rows
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, renew_source_version
 
-_ALARM_STAYS = (
-    "An alarm rule cannot become a conversion rule, or the reverse: they send different data. Create a new rule."
-)
+_ALARM_STAYS = "A rule for alarms or views cannot become one for conversions, or the reverse: they send different data. Create a new rule."
 _FIELDS = {"conditions.minimum_payout_micros": "conditions.minimum_payout"}
 """Fields of a rule and their names in requests."""
 
@@ -55,13 +52,19 @@ def new_rule(new: NewRule) -> StoredRule:
 def changed_rule(context: SavingContext, tx: Connection, stored: StoredRule, change: RuleChange) -> StoredRule:
     """Return a rule with a change. Raise InvalidInputError."""
     rule = _changed(stored.rule, change)
-    if is_alarm_rule(rule) != is_alarm_rule(stored.rule):
+    if _subject(rule) != _subject(stored.rule):
         raise InvalidInputError((FieldFault("conditions.trigger", FaultCode.NOT_ALLOWED, _ALARM_STAYS),))
     exposed = () if context.shows_secrets else exposed_fields(rule.request, stored.rule.request)
     if exposed:
         faults = [FieldFault(field, FaultCode.MASKED, EXPOSED_SENTENCE) for field in exposed]
         raise InvalidInputError((*faults, *_faults(context, tx, rule)))
     return replace(stored, rule=rule)
+
+
+def _subject(rule: PostbackRule) -> Trigger | None:
+    """Return what a rule is sent for, other than conversions."""
+    trigger = rule.conditions.trigger
+    return trigger if trigger in (Trigger.ALARM, Trigger.VIEW) else None
 
 
 def _blank(new: NewRule) -> PostbackRule:

@@ -12,7 +12,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.log_filter import MAX_ID
 from clickloop.money import MAX_MICROS
-from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
+from clickloop.setup.cost_rule import ConversionCost
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError, under
 from clickloop.setup.flow import FlowParts, OfferShare, default_offers, with_default_offers
 from clickloop.setup.mark import MarkSetting, mark_faults
 from clickloop.setup.money_text import MoneyText, read_money
@@ -156,6 +157,24 @@ Rotating = Annotated[
         "first, by weight; when they have seen all, all again."
     ),
 ]
+UniqueCost = Annotated[
+    bool, Meta(description="When true, clicks that are not unique cost nothing: the model is cost per unique click.")
+]
+LossPercent = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=90,
+        description="Share of paid clicks that are lost before they arrive, in percent. The cost of those that do is raised: cost ÷ "
+        "(1 − loss).",
+    ),
+]
+CostOfConversions = Annotated[
+    ConversionCost | None,
+    Meta(
+        description="What each conversion costs, beside its click: an amount or a share of the payout. null: nothing."
+    ),
+]
 Marks = Annotated[
     tuple[MarkSetting, ...], Meta(description="Marks that differ from the instance's settings for this campaign.")
 ]
@@ -186,6 +205,9 @@ class CampaignFields(RecordFields, frozen=True, kw_only=True):
     bind: Binding = Bind.NONE
     rotation: Rotating = Rotation.RANDOM
     marks: Marks = ()
+    unique_cost_only: UniqueCost = False
+    loss_percent: LossPercent = 0
+    conversion_cost: CostOfConversions = None
 
 
 class Campaign(CampaignFields, frozen=True, kw_only=True):
@@ -247,6 +269,9 @@ class CampaignChange(msgspec.Struct, kw_only=True):
     bind: Binding | UnsetType = UNSET
     rotation: Rotating | UnsetType = UNSET
     marks: Marks | UnsetType = UNSET
+    unique_cost_only: UniqueCost | UnsetType = UNSET
+    loss_percent: LossPercent | UnsetType = UNSET
+    conversion_cost: CostOfConversions | UnsetType = UNSET
 
 
 class NewCampaign(CampaignChange, kw_only=True):
@@ -322,6 +347,8 @@ def campaign_faults(campaign: Campaign) -> list[FieldFault]:
     if not 0 <= campaign.unique_within_seconds <= MAX_UNIQUE_SECONDS:
         sentence = f"Enter 0 to {MAX_UNIQUE_SECONDS:,} seconds. 0 means for ever; no cookie lives longer than a year."
         faults.append(FieldFault("unique_within_seconds", FaultCode.OUT_OF_RANGE, sentence))
+    if campaign.conversion_cost is not None:
+        faults += [under("conversion_cost", fault) for fault in campaign.conversion_cost.own_faults()]
     faults += tag_faults(campaign.tags) + _notes_faults(campaign.notes)
     return faults
 

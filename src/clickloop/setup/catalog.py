@@ -102,6 +102,11 @@ class CatalogCampaign(msgspec.Struct, frozen=True):
     rotation: Rotation = Rotation.RANDOM
     marks: tuple[MarkSetting, ...] = ()
     """Those that differ from the instance's."""
+    cost_rule: str = ""
+    """Travels on each click, see ``setup.cost_rule``; empty: the cost in the link."""
+    unique_cost_only: bool = False
+    loss_percent: int = 0
+    """Already in ``cost_micros``."""
 
 
 class Catalog(msgspec.Struct, frozen=True):

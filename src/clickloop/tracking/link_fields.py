@@ -8,6 +8,7 @@ from clickloop.click.routing.route import Route
 from clickloop.currency import may_mean
 from clickloop.macro import unreplaced_macro
 from clickloop.money import Amount, AmountFault, currency_of, read_amount
+from clickloop.setup.cost_rule import rule_in, with_loss
 
 # Limits the size of a click's record: a thousand clicks a second with long values would fill the disk.
 MAX_VALUE_CHARACTERS = 1024
@@ -40,6 +41,10 @@ def click_from_link(
         click["cost_currency"] = route.campaign.cost_currency or currency
     elif cost:
         _set_cost(click, _read_cost(cost), route.campaign.cost_currency or currency)
+        if (loss := route.campaign.loss_percent) and "cost_micros" in click:
+            click["cost_micros"] = with_loss(click["cost_micros"], loss)
+    if route.campaign.cost_rule:
+        click["cost_rule"] = rule_in(route.campaign.cost_rule, currency)
     return click
 
 

@@ -31,6 +31,9 @@ def add_uniqueness(
         click["unique_epoch"] = route.campaign.unique_epoch
     if since is not None:
         click["known"] = True
+        if route.campaign.unique_cost_only:
+            click.pop("cost_micros", None)
+            click.pop("cost_currency", None)
         return state, since
     click["unique"] = True
     if cookie:

@@ -1,18 +1,40 @@
 """Run reports: sums from the facts; rates, statuses and names from the ledger. Read-only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import msgspec
 from sqlalchemy import Connection
 
+from clickloop.money import amount_text
+from clickloop.report.export import CsvReport, CsvRow
 from clickloop.report.key_text import key_name, key_value
-from clickloop.report.measure import Sums
-from clickloop.report.query import Dimension, ExchangeRate, GroupKey, Report, ReportQuery
+from clickloop.report.measure import USUAL, Sums
+from clickloop.report.query import (
+    Dimension,
+    ExchangeRate,
+    Grouping,
+    GroupKey,
+    OfferApproval,
+    Report,
+    ReportQuery,
+)
+from clickloop.report.query_input import ReportPeriod, ReportRequest, query_of
+from clickloop.setup.fault import FaultCode, invalid
+from clickloop.store.facts.facts import FactsMemoryError
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.setup.rates import rates_into
-from clickloop.store.ledger.setup.report_names import record_names, status_names
+from clickloop.store.ledger.setup.report_names import LedgerNames, record_names, status_names
+from clickloop.tracking.converting import rates_of_query
+from clickloop.tracking.costs.mix import MIX_TITLES, CostMix, CostMixes
+from clickloop.tracking.costs.unattributed import UnattributedCost, unattributed_cost
+
+_TOO_LARGE = (
+    "The report has more groups than fit into memory. Choose a shorter period, group by fewer dimensions, add a filter, or open a tree "
+    "level by level (within)."
+)
+ROWS_PER_PAGE = 10_000
+"""Rows that are in memory at once when all are wanted."""
 
 
 class ReportSource(Protocol):
@@ -36,6 +58,8 @@ class NamedReportRow(msgspec.Struct, frozen=True):
 
     headings: tuple[ReportHeading, ...]
     sums: Sums
+    before: Sums | None = None
+    """Sums of the period that is compared with."""
 
 
 class NamedReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,15 +71,42 @@ class NamedReport(msgspec.Struct, frozen=True, kw_only=True):
     totals: NamedReportRow
     statuses: Mapping[str, str]
     """Status names by key, in the user's order; empty unless each status is counted."""
+    approvals: tuple[OfferApproval, ...] = ()
+    """What expected figures are based on."""
+    unattributed: UnattributedCost | None = None
+    """Cost that no click bears. It is in no other figure."""
+
+
+def read_query(ledger: Ledger, request: ReportRequest, bounds: ReportPeriod, currency: str) -> ReportQuery:
+    """Return the query of a request, with the names in it looked up. Raise InvalidInputError."""
+    with ledger.read() as tx:
+        return query_of(request, bounds, currency, LedgerNames(tx))
+
+
+def all_pages(
+    ledger: Ledger, facts: ReportSource, query: ReportQuery, rows_per_page: int = ROWS_PER_PAGE
+) -> Iterator[NamedReport]:
+    """Yield the report page by page until all rows are there, at least once. Each page is as of its own moment."""
+    offset, count = 0, 1
+    while offset < count:
+        page = run_report(ledger, facts, msgspec.structs.replace(query, limit=rows_per_page, offset=offset))
+        yield page
+        offset, count = offset + rows_per_page, page.group_count
 
 
 def run_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each_status: bool = True) -> NamedReport:
-    """Run a query. With ``each_status`` also count the conversions of each status."""
+    """Run a query. With ``each_status`` also count the conversions of each status. Raise InvalidInputError if it is too large."""
     with ledger.read() as tx:
         statuses = status_names(tx) if each_status else {}
-        rates = rates_into(tx, query.currency)
+        rates = rates_of_query(tx, query)
+        unattributed = unattributed_cost(tx, query, rates)
     query = msgspec.structs.replace(query, statuses=tuple(statuses))
-    report = facts.report(query, rates)
+    try:
+        report = facts.report(query, rates)
+    except FactsMemoryError as error:
+        if not query.group_by:
+            raise
+        raise invalid("group_by", FaultCode.TOO_MANY, _TOO_LARGE) from error
     with ledger.read() as tx:
         names = [_names(tx, place, report, dimension, statuses) for place, dimension in enumerate(query.group_by)]
     zone = ZoneInfo(query.zone)
@@ -66,6 +117,7 @@ def run_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each_
                 for place, (dimension, key) in enumerate(zip(query.group_by, group.keys, strict=True))
             ),
             group.sums,
+            group.before,
         )
         for group in report.groups
     )
@@ -73,17 +125,52 @@ def run_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each_
         query=query,
         rows=rows,
         group_count=report.group_count,
-        totals=NamedReportRow((), report.totals),
+        totals=NamedReportRow((), report.totals, report.totals_before),
         statuses=statuses,
+        approvals=report.approvals,
+        unattributed=unattributed,
     )
 
 
+def csv_shape(made: NamedReport, mixes: CostMixes | None = None) -> CsvReport:
+    """Return the shape of a report as CSV. ``mixes`` add a column per origin of cost."""
+    currency = made.query.currency
+    return CsvReport(
+        group_by=made.query.group_by,
+        columns=made.query.columns or USUAL,
+        statuses=made.statuses,
+        currency=currency,
+        is_compared=made.query.compared is not None,
+        extra_titles=tuple(f"Cost {title}, {currency}" for title in MIX_TITLES.values()) if mixes else (),
+    )
+
+
+def csv_rows(pages: Iterable[NamedReport], mixes: CostMixes | None = None) -> Iterator[CsvRow]:
+    """Yield the rows, the cost that no click bears if there is any, and the totals as of the last page."""
+    page = None
+    for page in pages:
+        for row in page.rows:
+            parts = _mix_cells(mixes.of(heading.key for heading in row.headings)) if mixes else ()
+            yield CsvRow(tuple(heading.name for heading in row.headings), row.sums, row.before, parts)
+    if page is None:
+        return
+    rest = ("",) * (len(page.query.group_by) - 1)
+    if page.unattributed is not None and page.query.group_by:
+        yield CsvRow(("Unattributed cost", *rest), page.unattributed.sums)
+    names = ("Total", *rest) if page.query.group_by else ()
+    yield CsvRow(names, page.totals.sums, page.totals.before, _mix_cells(mixes.total) if mixes else ())
+
+
+def _mix_cells(mix: CostMix) -> tuple[str, ...]:
+    return tuple(amount_text(micros) for _, micros in mix.parts)
+
+
 def _names(
-    tx: Connection, place: int, report: Report, dimension: Dimension, statuses: Mapping[str, str]
+    tx: Connection, place: int, report: Report, dimension: Grouping, statuses: Mapping[str, str]
 ) -> dict[GroupKey, str]:
     if dimension is Dimension.STATUS:
         return dict(statuses.items())
-    if not dimension.is_number:
+    if not isinstance(dimension, Dimension) or not dimension.is_number:
         return {}
     numbers = sorted({key for group in report.groups if isinstance(key := group.keys[place], int)})
     found: dict[GroupKey, str] = {}

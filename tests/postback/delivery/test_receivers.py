@@ -1,13 +1,12 @@
 """Misbehaving receivers, as real servers, and the log of attempts afterwards."""
 
 import asyncio
-from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
 
 import pytest
 
-from clickloop.clock import DAY_MS, SECOND_MS, wall_clock
+from clickloop.clock import DAY_MS, HOUR_MS, SECOND_MS, wall_clock
 from clickloop.postback.delivery.worker import Delivery
 from clickloop.postback.postback_log import Postback, PostbackAttempt
 from clickloop.postback.retry import AttemptCounts, AttemptOutcome, Delivered, Trouble, decide, fault_of
@@ -47,31 +46,48 @@ def wait_of(row: Postback, attempt: PostbackAttempt) -> int:
     return row.next_attempt_at - attempt.finished_at
 
 
+def http_date(at: int) -> str:
+    """Return a moment in the form of HTTP's headers, in whole seconds."""
+    return formatdate(at // SECOND_MS, usegmt=True)
+
+
+def later(code: int, retry_after: str) -> bytes:
+    """Return a response that asks for another attempt later."""
+    return f"HTTP/1.1 {code} Later\r\nRetry-After: {retry_after}\r\nContent-Length: 0\r\n\r\n".encode()
+
+
 @pytest.mark.parametrize(
     ("retry_after", "wait_ms"),
     [
-        (lambda: "7", 7 * SECOND_MS),
-        (lambda: formatdate(wall_clock() / 1000 + 90, usegmt=True), 90 * SECOND_MS),
-        (lambda: formatdate(wall_clock() / 1000 - 90, usegmt=True), FIRST_WAIT_MS),
-        (lambda: "soon", FIRST_WAIT_MS),
-        (lambda: "-30", FIRST_WAIT_MS),
-        (lambda: "", FIRST_WAIT_MS),
-        (lambda: "172800", DAY_MS),
-        (lambda: "9" * 60, DAY_MS),
-        (lambda: formatdate(wall_clock() / 1000 + 10**7, usegmt=True), DAY_MS),
+        ("7", 7 * SECOND_MS),
+        (http_date(wall_clock() - 90_000), FIRST_WAIT_MS),
+        ("soon", FIRST_WAIT_MS),
+        ("-30", FIRST_WAIT_MS),
+        ("", FIRST_WAIT_MS),
+        ("172800", DAY_MS),
+        ("9" * 60, DAY_MS),
+        (http_date(wall_clock() + 100 * DAY_MS), DAY_MS),
     ],
-    ids=["seconds", "a date", "a past date", "garbage", "negative", "empty", "over a day", "60 digits", "a far date"],
+    ids=["seconds", "a past date", "garbage", "negative", "empty", "over a day", "60 digits", "a far date"],
 )
 @pytest.mark.parametrize("code", [429, 503])
 def test_retry_after_of_every_kind_sets_the_time_of_the_next_attempt(
-    bench: Bench, answering: Any, code: int, retry_after: Callable[[], str], wait_ms: int
+    bench: Bench, answering: Any, code: int, retry_after: str, wait_ms: int
 ) -> None:
-    head = f"HTTP/1.1 {code} Later\r\nRetry-After: {retry_after()}\r\nContent-Length: 0\r\n\r\n"
-
-    row, attempt = tried_once(bench, answering(head.encode()))
+    row, attempt = tried_once(bench, answering(later(code, retry_after)))
 
     assert (row.state, row.attempts, attempt.result, attempt.status_code) == ("waiting", 1, "again", code)
-    assert wait_ms - 1_500 <= wait_of(row, attempt) <= wait_ms + 50  # a date is in whole seconds
+    assert wait_of(row, attempt) == wait_ms
+
+
+@pytest.mark.parametrize("code", [429, 503])
+def test_a_date_in_retry_after_is_the_moment_of_the_next_attempt(bench: Bench, answering: Any, code: int) -> None:
+    date = (wall_clock() + HOUR_MS) // SECOND_MS * SECOND_MS
+
+    row, attempt = tried_once(bench, answering(later(code, http_date(date))))
+
+    assert (row.state, row.attempts, attempt.result, attempt.status_code) == ("waiting", 1, "again", code)
+    assert row.next_attempt_at == date
 
 
 def test_a_200_whose_text_says_error_is_retried_and_the_text_is_logged(bench: Bench, answering: Any) -> None:

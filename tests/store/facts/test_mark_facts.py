@@ -33,7 +33,7 @@ def opener(request: pytest.FixtureRequest) -> Callable[[Path], FactsStore]:
 def counted(opener: Callable[[Path], FactsStore], tmp_path: Path) -> Iterator[Counted]:
     made = Counted(tmp_path, opener)
     yield made
-    made.facts.close()
+    made.close()
 
 
 def change(counted: Counted, *changes: MarkChange, job_id: str = "job", number: int = 1) -> int:

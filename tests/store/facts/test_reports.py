@@ -23,6 +23,7 @@ from clickloop.report.query import Dimension, DimensionFilter, ExchangeRate, Rep
 from clickloop.store.facts.facts import FactsStore
 from clickloop.store.journal.segment import Segment, SegmentContents, closed_segment_bytes
 from tests.empty_stores import open_facts
+from tests.store.counting import differing_days
 
 OPENERS: dict[str, Callable[[Path], FactsStore]] = {"duckdb": lambda folder: open_facts(folder / "facts.duckdb")}
 NOON = 1_772_366_400_000  # 2026-03-01T12:00:00Z, a Sunday
@@ -44,9 +45,15 @@ class Counted:
     def visit(self, times: int = 1, at: int = NOON, **fields: Any) -> Click:
         """Load a number of equal clicks, and return the last one."""
         usual = {"campaign_id": 1, "source_id": 2} | fields
-        clicks = [msgspec.convert({"click_id": self._ids.new(at), "at": at} | usual, Click) for _ in range(times)]
+        clicks = [self.click(at, **usual) for _ in range(times)]
         self.load(*clicks)
         return clicks[-1]
+
+    def click(self, at: int = NOON, **fields: Any) -> Click:
+        """Return a new click of campaign 1, not loaded."""
+        return msgspec.convert(
+            {"click_id": self._ids.new(at), "at": at, "campaign_id": 1, "source_id": 2} | fields, Click
+        )
 
     def load(self, *clicks: Click) -> None:
         """Load these clicks."""
@@ -84,6 +91,13 @@ class Counted:
             rows = page_event_facts(msgspec.convert(usual | event, PageEvent), click.screening, is_repeated=False)
             self.facts.load_page_events(rows, (), ())
 
+    def close(self) -> None:
+        """Close the facts. Whatever was written, the roll-ups follow it."""
+        try:
+            assert differing_days(self.facts) == []
+        finally:
+            self.facts.close()
+
     def report(self, *group_by: Dimension, rates: tuple[ExchangeRate, ...] = (), **asked: Any) -> Report:
         """Return a report of the days around noon, in UTC unless specified otherwise."""
         usual: dict[str, Any] = {"from_at": NOON - 30 * DAY_MS, "until_at": NOON + 30 * DAY_MS, "currency": "USD"}
@@ -94,7 +108,7 @@ class Counted:
 def counted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Counted]:
     made = Counted(tmp_path, OPENERS[request.param])
     yield made
-    made.facts.close()
+    made.close()
 
 
 def keys(report: Report) -> list[tuple[int | str, ...]]:
@@ -167,6 +181,9 @@ _VALUES: dict[Dimension, tuple[dict[str, Any], int | str]] = {
     D.BROWSER: ({"browser": "Safari"}, "Safari"),
     D.BROWSER_VERSION: ({"browser": "Safari", "browser_version": "17"}, "Safari 17"),
     D.DOMAIN: ({"domain": "a.example"}, "a.example"),
+    D.REFERRER: ({"referrer": "https://News.example/a?b"}, "news.example"),
+    D.UNIQUE: ({"unique": True}, "unique"),
+    D.VISIT_NUMBER: ({"visit_number": 3}, 3),
     D.MARK: ({"marks": "datacenter,repeat"}, "datacenter,repeat"),
     D.DAY: ({"at": NOON - DAY_MS}, NOON - 36 * HOUR_MS),
     D.HOUR: ({"at": NOON + 61_000}, NOON),
@@ -176,7 +193,7 @@ _VALUES: dict[Dimension, tuple[dict[str, Any], int | str]] = {
 }
 
 
-@pytest.mark.parametrize("dimension", [dimension for dimension in Dimension if dimension is not D.STATUS])
+@pytest.mark.parametrize("dimension", _VALUES)
 def test_every_dimension_groups_and_filters_clicks_and_conversions(counted: Counted, dimension: Dimension) -> None:
     fields, key = _VALUES[dimension]
     at = int(str(fields.get("at", NOON)))
@@ -274,6 +291,33 @@ def test_clean_clicks_are_those_without_marks(counted: Counted) -> None:
     assert (counted.report().totals.clean_clicks, counted.report().totals.clicks) == (3, 5)
 
 
+def test_every_other_dimension_has_a_test_of_its_own() -> None:
+    assert {*Dimension} - {*_VALUES} == {D.STATUS, D.COUNTS_AS, D.DELAY, D.SCREENING}
+
+
+def test_screened_clicks_are_recorded_by_their_reason(counted: Counted) -> None:
+    counted.visit(2)
+    counted.visit(3, screening="prefetch")
+    groups = counted.report(D.SCREENING, sort=None, descending=False).groups
+    assert [(group.keys, group.sums.clicks, group.sums.clicks_recorded) for group in groups] == [
+        (("",), 2, 2),
+        (("prefetch",), 0, 3),
+    ]
+
+
+def test_conversions_are_grouped_by_the_class_of_their_delay(counted: Counted) -> None:
+    click = counted.visit()
+    for seconds in (0, 59, 60, 3_600, 90 * 86_400):
+        counted.convert(click, 1, at=NOON + seconds * 1000)
+    report = counted.report(D.DELAY, until_at=NOON + 100 * DAY_MS, sort=None, descending=False)
+    assert [(group.keys[0], group.sums.confirmed) for group in report.groups] == [
+        (0, 2),
+        (60, 1),
+        (3_600, 1),
+        (30 * 86_400, 1),
+    ]
+
+
 def test_marks_are_a_dimension_in_which_each_click_counts_once(counted: Counted) -> None:
     counted.visit(3)
     counted.visit(2, marks="datacenter,repeat")
@@ -336,7 +380,7 @@ def test_every_measure_orders_and_what_has_no_value_comes_last(
     little = counted.visit(20, v1="little", cost_micros=1, cost_currency="USD")
     much = counted.visit(40, v1="much", cost_micros=2, cost_currency="USD", unique=True)
     counted.visit(1, v1="nothing", screening="prefetch")
-    little_seen = counted.visit(5, v1="little", landing_id=1)
+    little_seen = counted.visit(5, v1="little", landing_id=1, unique=True)
     much_seen = counted.visit(9, v1="much", offer_id=1, landing_id=1, marks="repeat")
     for seen, presses in ((little_seen, 1), (much_seen, 4)):
         for button in range(presses):
@@ -344,7 +388,7 @@ def test_every_measure_orders_and_what_has_no_value_comes_last(
     for click, times, micros in ((little, 1, 10), (much, 9, 90)):
         for status in ("sale", "hold", "rejected"):
             for _ in range(times if status != "rejected" else (times + 1) // 5 + 1):
-                counted.convert(click, micros, status)
+                counted.convert(click, micros, status, at=NOON + times * 1000)
     values = [measure.of(group.sums) for group in counted.report(D.V1, sort=measure, descending=descending).groups]
     known = [value for value in values if value is not None]
     assert len(set(known)) > 1

@@ -52,7 +52,7 @@ class Journal:
 
     def kill(self) -> None:
         """Close everything as if the process died, without writing."""
-        for number in range(3, 200):
+        for number in map(int, os.listdir("/proc/self/fd")):
             try:
                 if os.readlink(f"/proc/self/fd/{number}").startswith(str(self.writer.path)):
                     os.close(number)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from clickloop.saving import campaigns, traffic_sources
 from clickloop.setup.campaign import Campaign, ClickCost
+from clickloop.setup.cost_rule import ConversionCost
 from clickloop.setup.flow import FlowParts
 from clickloop.setup.mark import Mark, MarkSetting
 from clickloop.setup.network import Network
@@ -88,6 +89,9 @@ CAMPAIGN = Campaign(
     bind=Bind.OFFER,
     rotation=Rotation.UNSEEN,
     marks=(MarkSetting(Mark.REPEAT, True, 5_000),),
+    unique_cost_only=True,
+    loss_percent=5,
+    conversion_cost=ConversionCost(amount="1.5", percent=0, statuses=("sale",)),
 )
 
 

@@ -192,6 +192,7 @@ def test_all_set_up_records_have_a_version(ledger: Ledger) -> None:
         "campaigns",
         "statuses",
         "postback_rules",
+        "views",
         "users",
         "settings",
     }

@@ -295,9 +295,14 @@ _JSON = st.recursive(
 
 
 @cache
+def described() -> Any:
+    """Return the description, which takes a second to write."""
+    return json.loads(description())
+
+
 def body_fields(noun: str) -> list[str]:
-    """The fields that a new record of a noun may have, by the description."""
-    document = json.loads(description())
+    """Return the fields that a new record of a noun may have, by the description."""
+    document = described()
     schema_of = document["paths"][f"/api/v1/{noun}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     return sorted(document["components"]["schemas"][schema_of["$ref"].rpartition("/")[2]]["properties"])
 

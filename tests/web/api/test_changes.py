@@ -32,6 +32,7 @@ LEAVES_NONE = {
     ("POST", "/api/v1/alarms/test"),  # a message is sent
     ("POST", "/api/v1/health/facts"),  # reads
     ("POST", "/api/v1/marks/reruns"),  # previews
+    ("POST", "/api/v1/costs/preview"),  # reads
     ("POST", "/api/v1/settling-pauses"),  # a backup's lease, which ends by itself
     ("PUT", "/api/v1/settling-pauses/{pause_id}"),
     ("DELETE", "/api/v1/settling-pauses/{pause_id}"),
@@ -210,6 +211,26 @@ def own(path: str, body: Any = None) -> Case:
     return case
 
 
+COST = {"campaign_id": 1, "from": "2026-03-01", "amount": {"amount": "3"}}
+
+
+def entered_cost(instance: "Instance") -> tuple[str, Any]:
+    instance.api.post("/api/v1/costs", json=COST)
+    return "costs/1/undo", None
+
+
+def uploaded_costs(instance: "Instance") -> tuple[str, Any]:
+    table = b"date,campaign,cost\n2026-03-01,1,3\n"
+    answer = instance.api.post("/api/v1/costs/uploads", content=table, headers={"content-type": "text/csv"})
+    assert answer.status_code == 202, answer.text
+    return "", None
+
+
+def undone_costs(instance: "Instance") -> tuple[str, Any]:
+    uploaded_costs(instance)
+    return f"costs/uploads/{instance.got('costs')['items'][0]['upload_id']}/undo", None
+
+
 def kept_rate(instance: "Instance") -> tuple[str, Any]:
     instance.api.post("/api/v1/rates", json=RATES)
     return "rates/EUR/2026-03-01", None
@@ -221,6 +242,7 @@ ROUTING: dict[str, dict[str, Any]] = {
     "landings": {"name": "x", "url": "https://landing.example/"},
     "lists": {"name": "x", "entries": ["a"]},
     "flows": {"name": "x"},
+    "views": {"name": "x"},
 }
 
 
@@ -366,6 +388,10 @@ CASES: dict[tuple[str, str], tuple[Case, str, str]] = {
     ("DELETE", "/api/v1/profile/sessions/{number}"): (own("profile/sessions/{session}"), "signed_out", "users"),
     ("PATCH", "/api/v1/settings"): (plain("settings", {"currency": "EUR"}), "changed", "settings"),
     ("POST", "/api/v1/rates"): (plain("rates", RATES), "created", "rates"),
+    ("POST", "/api/v1/costs"): (plain("costs", COST), "created", "costs"),
+    ("POST", "/api/v1/costs/{number}/undo"): (entered_cost, "undone", "costs"),
+    ("POST", "/api/v1/costs/uploads"): (uploaded_costs, "uploaded", "costs/uploads"),
+    ("POST", "/api/v1/costs/uploads/{upload_id}/undo"): (undone_costs, "undone", "costs/uploads"),
     ("DELETE", "/api/v1/rates/{currency}/{day}"): (kept_rate, "removed", "rates"),
 }
 

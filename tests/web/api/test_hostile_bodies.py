@@ -75,7 +75,7 @@ OTHER_KINDS = (
 def bodies(names: list[str]) -> list[bytes]:
     """Return what is sent to an operation whose body has fields of these names."""
     found = [*NO_JSON, DEEP_LIST, DEEP_OBJECT, b"\xef\xbb\xbf{}", b"[]", b"null", b"1", b'"x"', b"true"]
-    found += [b"[" + b"{}," * 300_000 + b"{}]", b'{"x": [' + b"1," * 400_000 + b"1]}", b'"' + b"x" * 900_000 + b'"']
+    found += [b"[" + b"{}," * 60_000 + b"{}]", b'{"x": [' + b"1," * 80_000 + b"1]}", b'"' + b"x" * 900_000 + b'"']
     found.append(b"{" + b",".join(b'"k%d":1' % number for number in range(20_000)) + b"}")
     for value in (
         *NUMBERS,
@@ -104,7 +104,7 @@ def bodies(names: list[str]) -> list[bytes]:
         found.append(b"{" + b",".join(b'"%s":%s' % (name.encode(), value) for name in names or ["x"]) + b"}")
     for name in names:
         found.append(b'{"%s":"x","%s":"y"}' % (name.encode(), name.encode()))
-        found.append(b'{"%s":[' % name.encode() + b"{}," * 10_000 + b"{}]}")
+        found.append(b'{"%s":[' % name.encode() + b"{}," * 3_000 + b"{}]}")
     return found
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from clickloop.conversion.conversion_input import ConversionInput
 from clickloop.conversion.notice import Channel, RawNotice
-from clickloop.diagnosis.trace_lookup import MAX_TRACED
+from clickloop.diagnosis.trace.lookup import MAX_TRACED
 from clickloop.record_id import RecordIds
 from clickloop.text import escape_bytes
 from clickloop.tracking.notices import convert, take_notices

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clickloop.report.measure import Measure
+from clickloop.report.measure import USUAL
 from clickloop.tracking.settle import settle_facts
 
 if TYPE_CHECKING:
@@ -85,12 +85,23 @@ def test_custom_first_and_last_days_are_included(instance: "Instance") -> None:
         ("from=1900-01-01", "from"),
         ("group_by=nothing", "group_by"),
         ("group_by=country&group_by=country", "group_by"),
-        ("group_by=country&group_by=os&group_by=v1", "group_by"),
+        ("group_by=country&group_by=os&group_by=v1&group_by=v2&group_by=v3&group_by=v4", "group_by"),
+        ("group_by=country&within=DE", "within"),
+        ("having=cost", "having"),
+        ("having=nothing > 1", "having"),
+        ("column=nothing", "column"),
+        ("formula=profit / clicks", "formula"),
+        ("formula=A = profit / nothing", "formula"),
+        ("formula=A = 1&formula=a = 2", "formula"),
+        ("compare=yesterday", "compare"),
+        ("compare=2026-02-30..2026-03-01", "compare"),
+        ("by=moon", "by"),
+        ("filter=v1>x", "filter"),
         ("sort=clicks;drop", "sort"),
         ("filter=country", "filter"),
         ("filter=campaign:x", "filter"),
         ("filter=campaign:1e3", "filter"),
-        ("filter=day:2026-03-01", "filter"),
+        ("filter=day:yesterday", "filter"),
         ("limit=0", "limit"),
         ("limit=1000000000", "limit"),
         ("format=xls", "format"),
@@ -118,23 +129,23 @@ def test_the_csv_has_plain_numbers_and_no_formulas(instance: "Instance") -> None
     assert (head[0], first[0], second[0], total[0]) == ("Campaign", "Campaign", "'=Second", "Total")
     by_title = dict(zip(head, second, strict=True))
     assert (by_title["Profit, USD"], by_title["ROI, %"], by_title["Average payout, USD"]) == ("-1.5", "-100", "")
-    assert len(head) == 1 + len(Measure) + 4 + 1
+    assert len(head) == 1 + len(USUAL) + 2 * 4 + 1
 
 
 def test_money_is_converted_by_rates_and_listed_separately_without_one(instance: "Instance") -> None:
     instance.set_up()
-    instance.made("conversions", {"click_id": instance.visit(), "payout": "10", "currency": "EUR"})
+    instance.made("conversions", {"click_id": instance.visit(), "payout": "10", "currency": "UAH"})
     settle_facts(instance.ledger, instance.facts)
     totals = instance.got("reports?period=today")["totals"]
     assert (totals["revenue"]["amount"], totals["not_converted"][0]["revenue"]) == (
         "0",
-        {"amount": "10", "currency": "EUR"},
+        {"amount": "10", "currency": "UAH"},
     )
-    rates = {"rates": [{"currency": "EUR", "day": "2026-02-20", "rate": "1.0823", "source": "ECB"}]}
+    rates = {"rates": [{"currency": "UAH", "day": "2026-02-20", "rate": "1.0823", "source": "ECB"}]}
     assert instance.api.post("/api/v1/rates", json=rates).json() == {"saved": 1}
     totals = instance.got("reports?period=today")["totals"]
     assert (totals["revenue"]["amount"], totals["not_converted"]) == ("10.823", [])
-    assert instance.api.get("/api/v1/reports?period=today&format=csv").text.count("EUR") == 0
+    assert instance.api.get("/api/v1/reports?period=today&format=csv").text.count("UAH") == 0
 
 
 def test_rates_can_be_listed_replaced_and_deleted(instance: "Instance") -> None:

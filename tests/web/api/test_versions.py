@@ -24,6 +24,7 @@ RECORDS: dict[str, dict[str, Any]] = {
     "landings/1": {"name": "Changed"},
     "lists/1": {"name": "Changed"},
     "flows/2": {"name": "Changed"},
+    "views/1": {"name": "Changed"},
     "statuses/vip": {"name": "Changed"},
     "postback-rules/1": {"name": "Changed"},
     "users/1": {"name": "changed"},
@@ -39,6 +40,7 @@ ARCHIVED = (
     "landings/1",
     "lists/1",
     "flows/2",
+    "views/1",
 )
 
 
@@ -51,6 +53,7 @@ def worked(instance: "Instance") -> "Instance":
     instance.made("offers", {"name": "Unused", "url": "https://network.example/?sub1={clickid}"})
     instance.made("landings", {"name": "Unused", "url": "https://landing.example/"})
     instance.made("lists", {"name": "Unused", "entries": ["a"]})
+    instance.made("views", {"name": "Unused"})
     instance.made("flows", {"name": "Unused"})  # number 1 is the campaign's own
     instance.made("statuses", {"key": "vip", "name": "VIP", "counts_as": "pending"})
     instance.made("users", {"name": "anna", "role": "worker"})
@@ -320,7 +323,17 @@ def test_every_operation_that_changes_a_record_describes_and_honors_if_match(wor
                 filled = filled.replace(name, value)
             answer = send(worked, method.upper(), filled, '"1"', {} if method == "patch" else None)
             assert answer.status_code == 412, f"{method} {path}: {answer.text}"
-    nouns = ("traffic-sources", "networks", "offers", "campaigns", "postback-rules", "landings", "lists", "flows")
+    nouns = (
+        "traffic-sources",
+        "networks",
+        "offers",
+        "campaigns",
+        "postback-rules",
+        "landings",
+        "lists",
+        "flows",
+        "views",
+    )
     assert described == {
         *(f"{method} {noun}/{{number}}" for noun in nouns for method in ("patch", "delete")),
         *(f"post {noun}/{{number}}/restore" for noun in nouns),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clickloop.report.measure import Measure
 from clickloop.web.panel.frame.chart import MAX_TICKS, Chart, Series, SeriesKind, draw, round_ticks
-from clickloop.web.panel.reports.figures import change_text, figure_text, short_text
+from clickloop.web.panel.reports.figures import MINUS, change_text, figure_text, short_text
 
 
 def a_chart(*values: int | None, unit: int = 1, whole: bool = True, **more: object) -> Chart:
@@ -109,4 +109,4 @@ def test_figures_are_written_as_people_read_them(measure: Measure, value: int, t
 def test_no_figure_is_a_dash_and_changes_have_their_sign() -> None:
     assert figure_text(Measure.CR, None) == "–"
     texts = [change_text(share) for share in (123_400, -5_000, 0, None)]
-    assert texts == ["+12%", "0%", "0%", ""]
+    assert texts == ["+12%", f"{MINUS}1%", "0%", ""]

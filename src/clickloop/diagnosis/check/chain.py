@@ -36,6 +36,14 @@ class CheckedFlow(msgspec.Struct, frozen=True, kw_only=True):
     parts: FlowParts
 
 
+class CheckedView(msgspec.Struct, frozen=True, kw_only=True):
+    """A view with a schedule."""
+
+    id: int
+    name: str
+    rule_id: int
+
+
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
     """The live set-up: everything, or the part that one campaign needs."""
 
@@ -60,6 +68,8 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
     """The instance's settings of marks."""
     ip_lists: tuple[int, ...] = ()
     """Lists of addresses that marks compare with."""
+    views: tuple[CheckedView, ...] = ()
+    """Views that are to be sent."""
 
     def routes(self) -> Routes:
         """Return the routes that the edge derives from the catalog."""

@@ -25,6 +25,7 @@ class CheckPlaceKind(enum.StrEnum):
     """A shared flow; a campaign's own is a field of the campaign."""
     LANDING = "landing"
     LIST = "list"
+    VIEW = "view"
 
 
 class CheckCode(Explained):
@@ -172,8 +173,9 @@ class CheckCode(Explained):
     )
     EMPTY_MACRO = (
         "empty_macro",
-        "A postback rule uses macros that are always empty: alarm macros in a conversion rule, or the reverse.",
+        "A postback rule uses macros that are always empty: those of alarms or views in a conversion rule, or the reverse.",
     )
+    VIEW_NOT_SENT = "view_not_sent", "A scheduled view is not sent, because its postback rule is off or archived."
     # From recent traffic
     NO_CLICKS = "no_clicks", "The campaign has had no clicks."
     EXTERNAL_ID_EMPTY = "external_id_empty", "Recent clicks came without the source's click ID."

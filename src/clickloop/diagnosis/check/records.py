@@ -14,8 +14,9 @@ from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlac
 from clickloop.diagnosis.check.templates import offer_filling, postback_filling, request_findings, template_findings
 from clickloop.macro import Severity, parse, unreplaced_macro
 from clickloop.postback.alarm_rules import ALARM_MACROS, FILLED_FOR_ALARMS, is_alarm_rule
-from clickloop.postback.rule import PostbackRule
+from clickloop.postback.rule import PostbackRule, Trigger
 from clickloop.postback.values import ready_request
+from clickloop.postback.view_rules import FILLED_FOR_VIEWS, VIEW_MACROS
 from clickloop.setup.campaign import Campaign
 from clickloop.setup.flow import PathTarget
 from clickloop.setup.network import Network
@@ -76,16 +77,18 @@ def external_id_findings(names: Collection[str], place: CheckPlace) -> Iterator[
 def rule_findings(rule: PostbackRule, sources: Sequence[TrafficSource]) -> Iterator[CheckFinding]:
     """Yield the findings about a rule's macros. ``sources``: those whose clicks it may be sent for."""
     yield from request_findings(rule.request, postback_filling(sources), lambda field: rule_place(rule, field))
-    for_alarms = is_alarm_rule(rule)
     names = ready_request(rule.request).names
-    empty = [name for name in names if (name in ALARM_MACROS if not for_alarms else name not in FILLED_FOR_ALARMS)]
+    if is_alarm_rule(rule):
+        empty = [name for name in names if name not in FILLED_FOR_ALARMS]
+        what, remedy = "alarms", "Use the alarm macros, such as {alarm}."
+    elif rule.conditions.trigger is Trigger.VIEW:
+        empty = [name for name in names if name not in FILLED_FOR_VIEWS]
+        what, remedy = "scheduled views", "Use the macros of views, such as {view.csv}."
+    else:
+        empty = [name for name in names if name in ALARM_MACROS | VIEW_MACROS]
+        what, remedy = "conversions", "Use them in rules for alarms or views only."
     if empty:
         listed = ", ".join(f"{{{name}}}" for name in empty)
-        what, remedy = (
-            ("alarms", "Use the alarm macros, such as {alarm}.")
-            if for_alarms
-            else ("conversions", "Use them in alarm rules only.")
-        )
         sentence = f"These macros are always empty for {what}: {listed}."
         yield CheckFinding(_WARNING, CheckCode.EMPTY_MACRO, rule_place(rule, "request"), sentence, remedy)
 

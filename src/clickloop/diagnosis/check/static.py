@@ -57,7 +57,21 @@ def static_findings(chain: Chain) -> list[CheckFinding]:
         findings += network_findings(network)
     for checked in chain.rules:
         findings += [*_rule(chain, checked), *_statuses(chain, checked.rule)]
-    return findings
+    return [*findings, *_views(chain)]
+
+
+def _views(chain: Chain) -> Iterator[CheckFinding]:
+    """Find scheduled views whose rule sends nothing."""
+    rules = {checked.rule.rule_id: checked.rule for checked in chain.rules}
+    for view in chain.views:
+        rule = rules.get(view.rule_id)
+        if rule is not None and rule.active:
+            continue
+        place = CheckPlace(kind=CheckPlaceKind.VIEW, id=view.id, name=view.name, field="schedule.rule_id")
+        what = "off" if rule is not None else "archived"
+        sentence = f"The view is to be sent through postback rule {view.rule_id}, which is {what}, so its runs are skipped (rule_off)."
+        remedy = "Switch the rule on, choose another one, or end the schedule."
+        yield CheckFinding(_WARNING, CheckCode.VIEW_NOT_SENT, place, sentence, remedy)
 
 
 def _reach(chain: Chain) -> Iterator[CheckFinding]:

@@ -18,6 +18,7 @@ _PLACES = {
     BodyKind.FORM: EncodingContext.FORM,
     BodyKind.JSON: EncodingContext.JSON,
     BodyKind.TEXT: EncodingContext.TEXT,
+    BodyKind.MULTIPART: EncodingContext.FORM,
 }
 _FOREIGN = frozenset({TemplateIssueCode.OTHER_STYLE, TemplateIssueCode.UNKNOWN_MACRO})
 _MAX_NAMES = 3

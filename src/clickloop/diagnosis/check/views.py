@@ -9,7 +9,7 @@ from msgspec import Meta
 from clickloop.clock import iso_text
 from clickloop.diagnosis.check.check import CheckedCampaign, CheckResult
 from clickloop.diagnosis.check.finding import CheckCode, CheckFinding, CheckPlace, CheckPlaceKind
-from clickloop.diagnosis.trace_text import one_line
+from clickloop.diagnosis.trace.text import one_line
 from clickloop.macro import Severity
 from clickloop.plural import pluralize
 from clickloop.text import readable

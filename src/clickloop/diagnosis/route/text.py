@@ -11,7 +11,7 @@ from clickloop.diagnosis.route.views import (
     RouteShareView,
     RouteView,
 )
-from clickloop.diagnosis.trace_text import one_line
+from clickloop.diagnosis.trace.text import one_line
 from clickloop.setup.flow import PathTarget
 
 MAX_SHARES = 20

@@ -13,10 +13,12 @@ from clickloop.report.click_rows import ConversionSum
 from clickloop.report.evidence import ClickEvidence, LandingEvidence
 from clickloop.report.page_event_fact import PageEventFact
 from clickloop.report.query import ExchangeRate, Report, ReportQuery
+from clickloop.store.facts.cost_facts import CostFacts, CostReader
 from clickloop.store.facts.judgements import NO_JUDGEMENTS, Judgements, SeenVisitor
 from clickloop.store.facts.learning_facts import LearningFacts
 from clickloop.store.facts.mark_facts import MarkFacts, MarkReader
 from clickloop.store.facts.offer_visit_counts import OfferVisitCounts
+from clickloop.store.facts.rollup_facts import RollupFacts
 from clickloop.store.journal.segment import SegmentContents
 
 MAX_PAGE_EVENTS = 200
@@ -29,6 +31,10 @@ class FactsError(Exception):
 
 class FactsDamagedError(FactsError):
     """The database file is damaged."""
+
+
+class FactsMemoryError(FactsError):
+    """The operation needs more memory, or more room for what it sets aside on disk, than the facts may use."""
 
 
 class FactsInUseError(FactsError):
@@ -92,6 +98,11 @@ class FactsReader(Protocol):
     @property
     def marks(self) -> MarkReader:
         """Return the marks of its clicks."""
+        ...
+
+    @property
+    def costs(self) -> CostReader:
+        """Return the cost that was entered."""
         ...
 
     def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
@@ -168,6 +179,16 @@ class FactsStore(FactsReader, Protocol):
     @property
     def marks(self) -> MarkFacts:
         """Return the marks of its clicks."""
+        ...
+
+    @property
+    def costs(self) -> CostFacts:
+        """Return the cost that was entered."""
+        ...
+
+    @property
+    def rollups(self) -> RollupFacts:
+        """Return the roll-ups that reports read where they can."""
         ...
 
     def load_clicks(self, segments: Sequence[SegmentContents], judgements: Judgements = NO_JUDGEMENTS) -> int:

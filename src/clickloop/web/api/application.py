@@ -51,7 +51,7 @@ from clickloop.web.api.problem import (
     answer_unknown,
     answer_validation,
 )
-from clickloop.web.api.reports import reports
+from clickloop.web.api.reports import cost_uploads, costs, reports, views
 from clickloop.web.api.served_description import describe
 from clickloop.web.api.setup import (
     campaigns,
@@ -113,6 +113,9 @@ _NOUNS = (
     settings,
     changes,
     reports,
+    views,
+    costs,
+    cost_uploads,
     rates,
     delivery,
     settling_pauses,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import msgspec
 
 from clickloop.click.click import Click, Flag
-from clickloop.store.facts.duckdb.corrected import CORRECTED, CORRECTED_MARKS
+from clickloop.store.facts.duckdb.marks.corrected import CORRECTED, CORRECTED_MARKS
 
 
 class SqlColumn(NamedTuple):
@@ -21,7 +21,9 @@ CLICK_FIELDS = tuple(SqlColumn(field.name, _SQL_TYPES[field.type]) for field in 
 """The fields of a click, in order. In the table an absent field is NULL, and ``at`` is called ``click_at``."""
 
 MEASURES = (
-    SqlColumn("kind", "VARCHAR"),  # click, conversion, a value of PageEventKind, or mark for the rows of a correction
+    SqlColumn(
+        "kind", "VARCHAR"
+    ),  # click, conversion, a value of PageEventKind, cost, or mark for the rows of a correction
     SqlColumn("fact_at", "BIGINT"),  # when it happened; Unix milliseconds like all ..._at
     SqlColumn("recorded_at", "BIGINT"),
     # The click of any other row. Its click_id is NULL, so that row groups can be skipped by click_id.
@@ -48,7 +50,11 @@ MEASURES = (
     SqlColumn("button", "BIGINT"),
     SqlColumn("found_by", "VARCHAR"),
     SqlColumn("loaded_ms", "BIGINT"),
-    SqlColumn("cost_entry_id", "BIGINT"),  # of the entry that a row of cost comes from
+    # Of rows of cost, see ``cost_rows``; 0 on the cost of a conversion by a model. NULL on clicks.
+    SqlColumn("cost_entry_id", "BIGINT"),
+    SqlColumn("entry_micros", "BIGINT"),
+    SqlColumn("beneath_entry_id", "BIGINT"),
+    SqlColumn("beneath_micros", "BIGINT"),
     # Of the two rows that move a row to the click's new marks: -1 for the one under the old marks, 1 for the one under the new.
     SqlColumn("correction", "BIGINT"),
 )
@@ -85,8 +91,9 @@ def click_structure() -> str:
 def fact_structure() -> str:
     """Return a ``ConversionFact`` as the structure argument of ``from_json``."""
     click = ",".join(f'"{field.name}":"{field.sql_type}"' for field in CLICK_FIELDS)
-    texts = ",".join(f'"{name}":"VARCHAR"' for name in ("conversion_id", "txid", "status_key", "counts_as", "currency"))
-    numbers = ("at", "recorded_at", "conversions", "revenue_micros", "pending_micros", "rejected_micros")
+    names = ("conversion_id", "txid", "status_key", "counts_as", "currency", "cost_currency")
+    texts = ",".join(f'"{name}":"VARCHAR"' for name in names)
+    numbers = ("at", "recorded_at", "conversions", "revenue_micros", "pending_micros", "rejected_micros", "cost_micros")
     return f'{{"click":{{{click}}},{texts},' + ",".join(f'"{name}":"BIGINT"' for name in numbers) + "}"
 
 
@@ -116,6 +123,9 @@ def insert_of_clicks(*, judged: bool) -> str:
 
 _JUDGED = {
     "unique": 'coalesce(judged."unique", line."unique")',
+    "cost_micros": (
+        "CASE WHEN judged.\"unique\" IS FALSE AND starts_with(line.cost_rule, 'per_unique') THEN NULL ELSE line.cost_micros END"
+    ),
     "flags": (
         f"CASE WHEN judged.\"unique\" IS FALSE THEN concat_ws(',', line.flags, '{Flag.RECOGNISED}') ELSE line.flags END"
     ),
@@ -142,13 +152,38 @@ def insert_of_facts() -> str:
         f"SELECT {values}, 'conversion', fact.click.click_id, fact.\"at\", fact.recorded_at, fact.conversion_id, "
         "coalesce(fact.txid, ''), fact.status_key, fact.counts_as, coalesce(fact.currency, ''), fact.conversions, "
         "coalesce(fact.revenue_micros, 0), coalesce(fact.pending_micros, 0), coalesce(fact.rejected_micros, 0) "
-        # A single list as parameter: executemany takes milliseconds per row.
-        f"FROM (SELECT from_json(unnest($lines::VARCHAR[]), '{fact_structure()}') AS fact) "
-        f"LEFT JOIN {CORRECTED} AS corrected ON fact.click.click_id = corrected_id "
-        "LEFT JOIN (SELECT DISTINCT ON (click_id) click_id AS reloaded_id, marks AS reloaded_marks FROM facts "
-        "WHERE click_id = ANY($reloaded_ids) AND click_id BETWEEN $reloaded_first AND $reloaded_last) AS reloaded "
-        "ON fact.click.click_id = reloaded_id"
+        f"FROM {_FACT_LINES}"
     )
+
+
+def insert_of_conversion_costs() -> str:
+    """Return the INSERT of the costs of the same lines. Where an entry covers the click, another row takes the cost back."""
+    copied = [field for field in CLICK_FIELDS if field.name not in _OF_CLICKS_ONLY]
+    names = ", ".join(quoted(_RENAMED.get(field.name, field.name)) for field in copied)
+    marks = {"marks": _MARKS_OF_FACT}
+    values = ", ".join(marks.get(field.name, f"fact.click.{quoted(field.name)}") for field in copied)
+    micros = "sign * fact.cost_micros"
+    return (
+        f"INSERT INTO facts ({names}, kind, of_click_id, fact_at, recorded_at, conversion_id, status_key, currency, "  # noqa: S608
+        "cost_micros, cost_entry_id, entry_micros, beneath_entry_id, beneath_micros) "
+        f"SELECT {values}, 'cost', fact.click.click_id, fact.\"at\", fact.recorded_at, fact.conversion_id, fact.status_key, "
+        f"fact.cost_currency, {micros}, 0, 0, CASE WHEN sign < 0 THEN 0 END, CASE WHEN sign < 0 THEN {micros} END "
+        f"FROM {_FACT_LINES} LEFT JOIN (SELECT DISTINCT share.click_id AS covered_id FROM cost_shares AS share "
+        "JOIN cost_spreads AS spread USING (rank) WHERE share.place <= spread.active AND share.click_id = ANY($ids) "
+        "AND share.click_id BETWEEN $first AND $last) AS covered ON fact.click.click_id = covered_id "
+        "CROSS JOIN (SELECT unnest([1, -1]) AS sign) AS signs "
+        "WHERE fact.cost_micros <> 0 AND (sign > 0 OR covered_id IS NOT NULL)"
+    )
+
+
+# A single list as parameter: executemany takes milliseconds per row.
+_FACT_LINES = (
+    f"(SELECT from_json(unnest($lines::VARCHAR[]), '{fact_structure()}') AS fact) "  # noqa: S608 – names are ours, values are bound
+    f"LEFT JOIN {CORRECTED} AS corrected ON fact.click.click_id = corrected_id "
+    "LEFT JOIN (SELECT DISTINCT ON (click_id) click_id AS reloaded_id, marks AS reloaded_marks FROM facts "
+    "WHERE click_id = ANY($reloaded_ids) AND click_id BETWEEN $reloaded_first AND $reloaded_last) AS reloaded "
+    "ON fact.click.click_id = reloaded_id"
+)
 
 
 # The ledger's copy of a click has the marks of the time of its conversion.

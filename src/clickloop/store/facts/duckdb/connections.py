@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import duckdb
 
 from clickloop.store.facts.duckdb.plain_errors import plain_errors
+from clickloop.store.facts.duckdb.rollups.rolling_up import MERGE_ROWS, merge_recent, recent_rows, roll_up_new_rows
 
 _CHECKPOINT_ROWS = 70_000
 """New rows after which a checkpoint is made. They become a row group. Groups that fit together into one of 122,880 rows are
@@ -44,9 +45,12 @@ class DatabaseConnections:
         return self._rows_loaded
 
     def _count_rows(self, added: int) -> None:
-        """Make a checkpoint if there are enough new rows and no readers."""
+        """Merge roll-ups if there are enough. Make a checkpoint if there are enough new rows and no readers."""
         self._rows_loaded += added
         self._new_rows += added
+        if recent_rows(self._writer) >= MERGE_ROWS:
+            with self._transaction() as writer:
+                merge_recent(writer)
         if self._new_rows < _CHECKPOINT_ROWS:
             return
         try:
@@ -61,6 +65,8 @@ class DatabaseConnections:
         self._writer.execute("BEGIN")
         try:
             yield self._writer
+            # Here, so that nothing adds facts without them.
+            roll_up_new_rows(self._writer)
             self._writer.execute("COMMIT")
         except BaseException:
             # The engine may have ended the transaction itself; the first error is the one to report.

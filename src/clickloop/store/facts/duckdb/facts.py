@@ -27,22 +27,26 @@ from clickloop.store.facts.duckdb.columns import (
     quoted,
 )
 from clickloop.store.facts.duckdb.connections import DatabaseConnections
-from clickloop.store.facts.duckdb.conversions import load_lines
-from clickloop.store.facts.duckdb.corrected import CORRECTED, CORRECTED_MARKS
-from clickloop.store.facts.duckdb.correcting import forget_deleted
-from clickloop.store.facts.duckdb.few_files import few_files
-from clickloop.store.facts.duckdb.inserting_clicks import MAX_CLICK_LINE_BYTES, insert_clicks
+from clickloop.store.facts.duckdb.cost.cost_facts import DuckDbCostFacts
+from clickloop.store.facts.duckdb.cost.cost_rows import forget_deleted as forget_deleted_shares
 from clickloop.store.facts.duckdb.learning_facts import DuckDbLearningFacts
-from clickloop.store.facts.duckdb.mark_facts import DuckDbMarkFacts
+from clickloop.store.facts.duckdb.loading.conversions import load_lines
+from clickloop.store.facts.duckdb.loading.few_files import few_files
+from clickloop.store.facts.duckdb.loading.inserting_clicks import MAX_CLICK_LINE_BYTES, insert_clicks
+from clickloop.store.facts.duckdb.loading.outbox_ids import last_outbox_id, taken_ids, write_taken
+from clickloop.store.facts.duckdb.loading.page_events import find_events, known_of, load, waiting_events
+from clickloop.store.facts.duckdb.loading.seen_visitors import delete_seen, find_seen
+from clickloop.store.facts.duckdb.marks.corrected import CORRECTED, CORRECTED_MARKS
+from clickloop.store.facts.duckdb.marks.correcting import forget_deleted
+from clickloop.store.facts.duckdb.marks.mark_facts import DuckDbMarkFacts
+from clickloop.store.facts.duckdb.marks.rated_clicks import rated_clicks
 from clickloop.store.facts.duckdb.offer_visit_counts import DuckDbOfferVisitCounts
 from clickloop.store.facts.duckdb.opening import open_database
-from clickloop.store.facts.duckdb.outbox_ids import last_outbox_id, taken_ids, write_taken
-from clickloop.store.facts.duckdb.page_events import find_events, known_of, load, waiting_events
 from clickloop.store.facts.duckdb.plain_errors import plain_errors
-from clickloop.store.facts.duckdb.rated_clicks import rated_clicks
 from clickloop.store.facts.duckdb.recent import recent_clicks, recent_landing_clicks
-from clickloop.store.facts.duckdb.reports import read_report
-from clickloop.store.facts.duckdb.seen_visitors import delete_seen, find_seen
+from clickloop.store.facts.duckdb.report.reports import read_report
+from clickloop.store.facts.duckdb.rollups.rolling_up import delete_facts, merge_before
+from clickloop.store.facts.duckdb.rollups.rollup_facts import DuckDbRollupFacts
 from clickloop.store.facts.duckdb.unknown_shares import unknown_shares
 from clickloop.store.facts.duckdb.verifying import verify
 from clickloop.store.facts.facts import (
@@ -83,6 +87,10 @@ class DuckDbFacts(DatabaseConnections):
         self._known = {row[0] for row in self._writer.execute("SELECT segment FROM loaded_segments").fetchall()}
         self.marks = DuckDbMarkFacts(self._reading_plainly, self._writing_plainly)
         """The marks of clicks."""
+        self.costs = DuckDbCostFacts(self._reading_plainly, self._writing_plainly)
+        """The cost that was entered."""
+        self.rollups = DuckDbRollupFacts(self._reading_plainly, self._writing_plainly)
+        """The roll-ups that reports read where they can."""
 
     @classmethod
     def open(cls, path: Path, memory_limit_mb: int = MEMORY_LIMIT_MB, threads: int = 1) -> Self:
@@ -216,7 +224,7 @@ class DuckDbFacts(DatabaseConnections):
     def forget_conversions(self, outbox_taken: int, refilled_to: int = 0) -> None:
         """Delete all facts of conversions; the ledger hands them over again in rows after ``outbox_taken``. The rest stays."""
         with self._writing, plain_errors(), self._transaction() as writer:
-            writer.execute("DELETE FROM facts WHERE status_key IS NOT NULL")
+            delete_facts(writer, "status_key IS NOT NULL")
             writer.execute("DELETE FROM outbox_skipped")
             writer.execute(
                 "UPDATE outbox_taken SET last_id = $last, refilled_to = $refilled_to",
@@ -273,11 +281,11 @@ class DuckDbFacts(DatabaseConnections):
             # Bounded: deleting years at once would block loading, and need memory for all those rows.
             until_at = min(before_at, int(oldest[0]) + DAY_MS)
             with self._transaction() as writer:
-                deleted = writer.execute(
-                    "DELETE FROM facts WHERE status_key IS NULL AND click_at < $until_at", {"until_at": until_at}
-                ).fetchone()
+                deleted = delete_facts(writer, f"status_key IS NULL AND click_at < {until_at}")
+                merge_before(writer, until_at)
                 forget_deleted(writer, base32_time(until_at))
-            return int(deleted[0]) if deleted else 0
+                forget_deleted_shares(writer, base32_time(until_at))
+            return deleted
 
     def report(self, query: ReportQuery, rates: Sequence[ExchangeRate]) -> Report:
         """Return the sums of a query's groups, and the totals."""

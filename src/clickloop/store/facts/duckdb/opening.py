@@ -7,7 +7,8 @@ import duckdb
 
 from clickloop.store.directory import sync_directory
 from clickloop.store.facts.duckdb.columns import ALL_COLUMNS, quoted
-from clickloop.store.facts.duckdb.seen_visitors import COLUMNS_OF_SEEN, CREATE_SEEN
+from clickloop.store.facts.duckdb.loading.seen_visitors import COLUMNS_OF_SEEN, CREATE_SEEN
+from clickloop.store.facts.duckdb.rollups.rolling_up import create_rollups
 from clickloop.store.facts.facts import FactsDamagedError, FactsError, FactsInUseError
 from clickloop.store.file_fault import RESTORE_BACKUP, fault_sentence, file_fault
 
@@ -26,6 +27,22 @@ _COLUMNS = {
     "mark_batches": {"job_id", "batch", "last_click_id", "judged", "changed"},
     "mark_changes": {"job_id", "batch", "click_id", "marks_before", "marks_after", "corrected_at"},
     "late_marks": {"judged_to"},
+    "cost_shares": {"rank", "place", "click_id", "micros"},
+    "cost_spreads": {
+        *(
+            "rank",
+            "entry_id",
+            "currency",
+            "micros",
+            "covered",
+            "shared",
+            "active",
+            "source_id",
+            "campaign_id",
+            "from_at",
+        ),
+        *("until_at", "clean_only", "seen", "seen_clean"),
+    },
 }
 _SYSTEM_FAULTS = {
     "no space left": errno.ENOSPC,
@@ -37,11 +54,17 @@ _SYSTEM_FAULTS = {
 """System errors that the engine quotes in its messages; none of them means that the file is damaged."""
 
 
+MAX_TEMPORARY = "8GB"
+"""Maximum size of what queries set aside on disk."""
+
+
 def open_database(path: Path, memory_limit_mb: int, threads: int) -> duckdb.DuckDBPyConnection:
     """Open or create the file with all its tables and columns. Raise FactsInUseError, FactsDamagedError or FactsError."""
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": f"{memory_limit_mb}MB",
         "threads": threads,
+        # What exceeds the memory is set aside on the disk that the journal is on, too, which must not run full.
+        "max_temp_directory_size": MAX_TEMPORARY,
         # Saves memory in loads; queries that need an order specify it.
         "preserve_insertion_order": False,
         "checkpoint_threshold": _LOG_LIMIT,
@@ -67,6 +90,9 @@ def open_database(path: Path, memory_limit_mb: int, threads: int) -> duckdb.Duck
         database = duckdb.connect(str(path), config=config)
         _refuse_truncated(path, database)
         _create_tables(database)
+        # On a connection that is closed: a result that is not read to its end keeps a transaction open, and no checkpoint is made.
+        with database.cursor() as creating:
+            create_rollups(creating)
     except duckdb.Error as error:
         raise _opening_error(path, error) from error
     except OSError as error:
@@ -97,8 +123,11 @@ def _create_tables(database: duckdb.DuckDBPyConnection) -> None:
         "first_look_at BIGINT NOT NULL, line VARCHAR NOT NULL)"
     )
     _create_mark_tables(database)
+    _create_cost_tables(database)
     database.execute(CREATE_SEEN)
     database.execute("COMMIT")
+    # New columns take 256 KiB each for every 122,880 rows until they are written: more than the limit for ten million rows.
+    database.execute("CHECKPOINT")
 
 
 def _create_mark_tables(database: duckdb.DuckDBPyConnection) -> None:
@@ -118,6 +147,20 @@ def _create_mark_tables(database: duckdb.DuckDBPyConnection) -> None:
     # The marks in a file of an older version stay as they are until a rerun.
     database.execute(
         "INSERT INTO late_marks SELECT coalesce(max(fact_at), 0) FROM facts HAVING NOT EXISTS (FROM late_marks)"
+    )
+
+
+def _create_cost_tables(database: duckdb.DuckDBPyConnection) -> None:
+    """Create the tables of entered cost: each click's shares, in the order in which they take effect, and what was spread."""
+    database.execute(
+        "CREATE TABLE IF NOT EXISTS cost_shares (rank BIGINT NOT NULL, place BIGINT NOT NULL, click_id VARCHAR NOT NULL, "
+        "micros BIGINT NOT NULL)"
+    )
+    database.execute(
+        "CREATE TABLE IF NOT EXISTS cost_spreads (rank BIGINT NOT NULL, entry_id BIGINT NOT NULL, currency VARCHAR NOT NULL, "
+        "micros BIGINT NOT NULL, covered BIGINT NOT NULL, shared BIGINT NOT NULL, active BIGINT NOT NULL, "
+        "source_id BIGINT NOT NULL, campaign_id BIGINT NOT NULL, from_at BIGINT NOT NULL, until_at BIGINT NOT NULL, "
+        "clean_only BOOLEAN NOT NULL, seen BIGINT NOT NULL, seen_clean BIGINT NOT NULL)"
     )
 
 

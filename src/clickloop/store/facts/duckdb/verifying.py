@@ -8,7 +8,7 @@ import duckdb
 import msgspec
 
 from clickloop.store.facts.duckdb.columns import quoted
-from clickloop.store.facts.duckdb.page_events import count_unknown
+from clickloop.store.facts.duckdb.loading.page_events import count_unknown
 from clickloop.store.facts.facts import UnreadableRange, Verification
 
 ROWS_PER_GROUP = 122_880
@@ -30,7 +30,8 @@ def verify(
     give_up = monotonic() + seconds
     unknown = _unknown_page_events(reader) if first_column == 0 else 0
     columns = reader.execute(
-        "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal ORDER BY table_oid, column_index"
+        "SELECT table_name, column_name FROM duckdb_columns() SEMI JOIN duckdb_tables() USING (table_oid) "
+        "WHERE NOT internal ORDER BY table_oid, column_index"
     ).fetchall()
     counts: dict[str, int] = {}
     found: list[UnreadableRange] = []

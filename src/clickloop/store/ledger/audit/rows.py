@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, not_, or_,
 
 from clickloop.clock import DAY_MS
 from clickloop.explained import Explained
+from clickloop.postback.postback_log import VIEW_PREFIX
 from clickloop.postback.retry import Result
 from clickloop.postback.state import UNFINISHED, PostbackState
 from clickloop.store.ledger.audit.row_checks import (
@@ -189,14 +190,16 @@ _CHANGES = (
 _HISTORY: Select[tuple[str, bool]] = select(
     conversions.c.conversion_id, (conversions.c.version != _CHANGES).label("lacks_history")
 )
-_HAS_CHANGE: ColumnElement[bool] = (
+_HAS_CHANGE: ColumnElement[bool] = or_(
+    postbacks.c.conversion_id.startswith(VIEW_PREFIX),
     select(conversion_changes.c.id)
     .where(
         conversion_changes.c.conversion_id == postbacks.c.conversion_id,
         conversion_changes.c.version == postbacks.c.version,
     )
-    .exists()
+    .exists(),
 )
+"""Postbacks of scheduled views belong to no conversion."""
 _IS_DELIVERED: ColumnElement[bool] = postbacks.c.state == PostbackState.DELIVERED
 _HAS_DELIVERED_ATTEMPT: ColumnElement[bool] = (
     select(attempts.c.number)

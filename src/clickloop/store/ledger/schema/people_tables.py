@@ -17,6 +17,7 @@ users = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("disabled_at", BigInteger),
     Column("version", BigInteger, nullable=False, server_default="1"),
+    Column("home_view_id", Integer),  # the view that the page of reports begins with; NULL: none
     CheckConstraint("role IN ('owner', 'admin', 'worker', 'viewer')", name="role_known"),
 )
 

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from clickloop.store.ledger.schema.metadata import metadata, number_column
@@ -124,6 +125,9 @@ campaigns = Table(
     Column("bind", String(16), nullable=False, server_default="none"),
     Column("rotation", String(16), nullable=False, server_default="random"),
     Column("marks", JSON, nullable=False, server_default="[]"),  # list of setup.mark.MarkSetting
+    Column("unique_cost_only", Boolean, nullable=False, server_default=false()),
+    Column("conversion_cost", JSON(none_as_null=True)),  # setup.cost_rule.ConversionCost
+    Column("loss_percent", Integer, nullable=False, server_default="0"),
     CheckConstraint("cost_model IN ('link', 'per_click', 'per_thousand', 'none')", name="cost_model_known"),
     CheckConstraint(
         "(cost_micros IS NOT NULL) = (cost_model IN ('per_click', 'per_thousand'))", name="cost_where_fixed"

@@ -4,6 +4,7 @@ Times are Unix milliseconds in BIGINT columns named ``…_at``; money is BIGINT 
 notices, conversions and postbacks are texts that sort by time (``record_id``). CHECK constraints tie each state to its times.
 """
 
+from clickloop.store.ledger.schema.cost_tables import cost_entries
 from clickloop.store.ledger.schema.log_tables import (
     attempts,
     conversion_changes,
@@ -39,6 +40,7 @@ from clickloop.store.ledger.schema.setup_tables import (
     statuses,
     traffic_sources,
 )
+from clickloop.store.ledger.schema.view_tables import views
 from clickloop.store.ledger.schema.work_tables import (
     backtests,
     bulk_jobs,
@@ -57,6 +59,7 @@ __all__ = [
     "changes_log",
     "conversion_changes",
     "conversions",
+    "cost_entries",
     "exports",
     "fact_outbox",
     "flow_parts",
@@ -88,4 +91,5 @@ __all__ = [
     "traffic_sources",
     "uploads",
     "users",
+    "views",
 ]

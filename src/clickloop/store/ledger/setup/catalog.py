@@ -1,7 +1,8 @@
 """Building the catalog from the set-up in the ledger."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Text, cast, func, select
@@ -16,6 +17,7 @@ from clickloop.setup.catalog import (
     CatalogOffer,
     CatalogRow,
 )
+from clickloop.setup.cost_rule import ConversionCost, rule_text, with_loss
 from clickloop.setup.flow import MAX_DEPTH, FlowReferences, references_of
 from clickloop.setup.mark import MarkSetting
 from clickloop.setup.redirect import PassQuery, RedirectMode
@@ -101,6 +103,9 @@ def _campaigns(tx: Connection, campaign_ids: Collection[int] | None = None) -> l
             campaigns.c.bind,
             campaigns.c.rotation,
             campaigns.c.marks,
+            campaigns.c.unique_cost_only,
+            campaigns.c.loss_percent,
+            campaigns.c.conversion_cost,
             func.coalesce(campaigns.c.flow_id, own.c.id, 0).label("flow_id"),
         )
         .join(traffic_sources, traffic_sources.c.id == campaigns.c.source_id)
@@ -111,32 +116,49 @@ def _campaigns(tx: Connection, campaign_ids: Collection[int] | None = None) -> l
         query = query.where(campaigns.c.id.in_(campaign_ids))
     found = tx.execute(query).all()
     rows = _rows(tx, None if campaign_ids is None else {row.source_id for row in found})
-    return [
-        CatalogCampaign(
-            id=row.id,
-            key=row.key,
-            name=row.name,
-            source_id=row.source_id,
-            source_name=row.source_name,
-            active=row.active,
-            domain=row.domain,
-            fallback_url=row.fallback_url,
-            cost_micros=ClickCost(row.cost_model).of_a_click(row.cost_micros),
-            cost_currency=row.cost_currency,
-            rows=tuple(rows[row.source_id]),
-            flow_id=row.flow_id,
-            redirect=RedirectMode(row.redirect),
-            redirect_domain=row.redirect_domain,
-            pass_query=PassQuery(row.pass_query),
-            unique_within_seconds=row.unique_within_seconds,
-            unique_by=UniqueBy(row.unique_by),
-            unique_epoch=row.unique_epoch,
-            bind=Bind(row.bind),
-            rotation=Rotation(row.rotation),
-            marks=msgspec.convert(row.marks, tuple[MarkSetting, ...]),
-        )
-        for row in found
-    ]
+    return [_campaign(row, rows[row.source_id]) for row in found]
+
+
+def _campaign(row: Any, rows: Sequence[CatalogRow]) -> CatalogCampaign:
+    return CatalogCampaign(
+        id=row.id,
+        key=row.key,
+        name=row.name,
+        source_id=row.source_id,
+        source_name=row.source_name,
+        active=row.active,
+        domain=row.domain,
+        fallback_url=row.fallback_url,
+        cost_micros=_cost_of_a_click(row),
+        cost_currency=row.cost_currency,
+        rows=tuple(rows),
+        flow_id=row.flow_id,
+        redirect=RedirectMode(row.redirect),
+        redirect_domain=row.redirect_domain,
+        pass_query=PassQuery(row.pass_query),
+        unique_within_seconds=row.unique_within_seconds,
+        unique_by=UniqueBy(row.unique_by),
+        unique_epoch=row.unique_epoch,
+        bind=Bind(row.bind),
+        rotation=Rotation(row.rotation),
+        marks=msgspec.convert(row.marks, tuple[MarkSetting, ...]),
+        cost_rule=_cost_rule(row),
+        unique_cost_only=row.unique_cost_only,
+        loss_percent=row.loss_percent,
+    )
+
+
+def _cost_of_a_click(row: Any) -> int | None:
+    micros = ClickCost(row.cost_model).of_a_click(row.cost_micros)
+    return None if micros is None else with_loss(micros, row.loss_percent)
+
+
+def _cost_rule(row: Any) -> str:
+    model = "" if row.cost_model == ClickCost.LINK else str(row.cost_model)
+    if row.unique_cost_only and row.cost_model != ClickCost.NONE:
+        model = "per_unique"
+    conversion = None if row.conversion_cost is None else msgspec.convert(row.conversion_cost, ConversionCost)
+    return rule_text(model, conversion, row.cost_currency)
 
 
 def _flows(tx: Connection, flow_ids: Collection[int] | None = None) -> list[CatalogFlow]:

@@ -80,3 +80,17 @@ def newest_names(tx: Connection, kind: RecordKind, limit: int) -> dict[int, str]
         select(table.c.id, table.c.name).where(table.c.name != "").order_by(table.c.id.desc()).limit(limit).subquery()
     )
     return {row.id: row.name for row in tx.execute(select(newest).order_by(newest.c.name, newest.c.id))}
+
+
+def numbers_by_name(tx: Connection, kind: RecordKind) -> dict[str, int]:
+    """Return the numbers of records, archived ones too, by name in lower case, by number, and campaigns by key as well.
+
+    A number or key comes before a name that looks like it, and a live record before an archived one of the same name.
+    """
+    table = _TABLES[kind]
+    columns = [table.c.id, table.c.name, *([table.c.key] if kind is RecordKind.CAMPAIGN else [])]
+    rows = tx.execute(select(*columns).order_by(table.c.archived_at.is_(None), table.c.id.desc())).all()
+    found = {row.name.strip().lower(): row.id for row in rows}
+    if kind is RecordKind.CAMPAIGN:
+        found |= {row.key.lower(): row.id for row in rows}
+    return found | {str(row.id): row.id for row in rows}

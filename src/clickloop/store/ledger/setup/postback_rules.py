@@ -115,6 +115,11 @@ def live_alarm_rules(tx: Connection) -> list[StoredRule]:
     return [each for each in _live_rules(tx) if each.rule.conditions.trigger is Trigger.ALARM]
 
 
+def live_view_rules(tx: Connection) -> list[StoredRule]:
+    """Return the live rules, on or off, that send views. Reads all rules, of which there are few."""
+    return [each for each in _live_rules(tx) if each.rule.conditions.trigger is Trigger.VIEW]
+
+
 def _live_rules(tx: Connection) -> list[StoredRule]:
     query = select(postback_rules).where(in_state(postback_rules, archived=False)).order_by(postback_rules.c.id)
     return [_of_row(row) for row in tx.execute(query).mappings()]

@@ -50,7 +50,7 @@ class LiveRule(msgspec.Struct, frozen=True):
 def applicable_rules(tx: Connection, source_ids: Collection[int], campaign_ids: Collection[int]) -> list[LiveRule]:
     """Return the live rules, on or off, of these sources, these campaigns and the instance, in order.
 
-    Rules for alarms are left out: they apply to no conversion.
+    Rules for alarms and views are left out: they apply to no conversion.
     """
     of_instance = and_(postback_rules.c.source_id.is_(None), postback_rules.c.campaign_id.is_(None))
     rows = tx.execute(
@@ -64,7 +64,7 @@ def applicable_rules(tx: Connection, source_ids: Collection[int], campaign_ids: 
         ).order_by(postback_rules.c.id)
     )
     found = [LiveRule(_rule(tuple(row[:-1]), tx.dialect), row.counted) for row in rows]
-    return [live for live in found if live.rule.conditions.trigger is not Trigger.ALARM]
+    return [live for live in found if live.rule.conditions.trigger in (Trigger.NEW, Trigger.STATUS)]
 
 
 _JSON_FIELDS = ("request", "conditions", "success", "schedule")

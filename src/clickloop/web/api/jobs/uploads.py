@@ -35,7 +35,7 @@ KINDS = ("text/csv", "text/plain", "text/tab-separated-values")
 
 
 @dataclasses.dataclass
-class _FileOperation(Operation):
+class FileOperation(Operation):
     """The description of an endpoint whose body is a file."""
 
     def __post_init__(self) -> None:
@@ -172,7 +172,7 @@ router = Router(
             "/",
             status_code=202,
             request_max_body_size=None,
-            operation_class=_FileOperation,
+            operation_class=FileOperation,
             exception_handlers={UploadTooLargeError: _answer_too_large, NoRoomError: _answer_no_room},
             summary="Upload a file of conversions",
         )(upload_conversions),

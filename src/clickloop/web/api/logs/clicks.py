@@ -1,26 +1,33 @@
 """/clicks: the clicks of visitors, and the trace of one."""
 
 from collections.abc import Iterator
+from typing import Annotated
 
+import msgspec
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 from litestar.response import Stream
+from msgspec import Meta
 
 from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import ClickIdFault
+from clickloop.clock import Moment, optional_iso_text
 from clickloop.diagnosis.route.lookup import explain_route
 from clickloop.diagnosis.route.text import route_lines
 from clickloop.diagnosis.route.views import route_view
-from clickloop.diagnosis.trace import Trace
-from clickloop.diagnosis.trace_lookup import find_trace
-from clickloop.diagnosis.trace_text import trace_text
-from clickloop.diagnosis.trace_view import TraceView, trace_view
+from clickloop.diagnosis.trace.lookup import find_trace
+from clickloop.diagnosis.trace.text import trace_text
+from clickloop.diagnosis.trace.trace import Trace
+from clickloop.diagnosis.trace.view import TraceView, trace_view
 from clickloop.logs import listing
 from clickloop.logs.click_view import ClickView, click_view
 from clickloop.logs.listing import CLICKS
 from clickloop.logs.page import Page
+from clickloop.setup.money_text import MoneyText, money_text
 from clickloop.store.ledger.jobs.exports import ExportNoun
+from clickloop.text import readable
+from clickloop.tracking.costs.of_click import ClickCost, Standing, costs_of_click
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis.check import route_settings
 from clickloop.web.api.logs.log_csv import ChosenColumns, exported
@@ -42,11 +49,54 @@ def export_clicks(context: Context, wanted: Wanted, columns: ChosenColumns = "")
     return exported(context, ExportNoun.CLICKS, wanted, columns)
 
 
+class ClickCostView(msgspec.Struct, kw_only=True):
+    """A cost of a click, and whether it counts."""
+
+    origin: Annotated[str, Meta(description="link, model, or the kind of the entry.", examples=["manual"])]
+    amount: Annotated[MoneyText, Meta(description="The click's share. 0 if it has none any more.")]
+    standing: Annotated[
+        Standing,
+        Meta(
+            description="counts: it is the click's cost. covered: an entry counts before it. undone, replaced: the entry does not "
+            "cover the click any more."
+        ),
+    ]
+    cost_id: Annotated[int | None, Meta(description="The cost entry; null for link and model.")]
+    entered: Annotated[MoneyText | None, Meta(description="The entry's whole amount.")]
+    clicks_bearing: Annotated[int | None, Meta(description="The number of clicks that bear the entry's amount.")]
+    entered_by: str
+    entered_at: Moment | None
+
+
 def read_click(context: Context, click_id: ClickIdPath) -> ClickView:
     """Return a click. Its ID may be in upper or lower case."""
     canonical = canonical_click_id(context, click_id)
     click = context.facts.find_clicks([canonical]).get(canonical)
     return click_view(expect_found(click, "click with that ID yet"))
+
+
+def read_click_costs(context: Context, click_id: ClickIdPath) -> list[ClickCostView]:
+    """List a click's costs: that of its link or the campaign's model, then those of cost entries, the oldest first.
+
+    One of them counts, or none. The cost of a click itself is what its link or the model said when it arrived.
+    """
+    canonical = canonical_click_id(context, click_id)
+    click = expect_found(context.facts.find_clicks([canonical]).get(canonical), "click with that ID yet")
+    return [_cost_view(cost) for cost in costs_of_click(context.ledger, context.facts.costs, click)]
+
+
+def _cost_view(cost: ClickCost) -> ClickCostView:
+    entry = cost.entry
+    return ClickCostView(
+        origin=cost.origin,
+        amount=money_text(cost.micros, cost.currency),
+        standing=cost.standing,
+        cost_id=entry.entry_id if entry else None,
+        entered=money_text(entry.micros, entry.currency) if entry else None,
+        clicks_bearing=entry.shared if entry else None,
+        entered_by=readable(entry.entered_by) if entry else "",
+        entered_at=optional_iso_text(entry.created_at if entry else None),
+    )
 
 
 def read_trace(
@@ -84,6 +134,7 @@ router = Router(
         get("/", sync_to_thread=True, summary="List clicks")(list_clicks),
         get("/export", sync_to_thread=True, media_type="text/csv", summary="Export clicks as CSV")(export_clicks),
         get("/{click_id:str}", sync_to_thread=True, summary="Read a click")(read_click),
+        get("/{click_id:str}/costs", sync_to_thread=True, summary="List a click's costs")(read_click_costs),
         get("/{click_id:str}/trace", sync_to_thread=True, summary="Trace a click")(read_trace),
     ],
     dependencies={"wanted": from_query(ClickFilter)},

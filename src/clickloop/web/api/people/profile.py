@@ -13,6 +13,7 @@ from clickloop.clock import Moment
 from clickloop.logs.view import view_of
 from clickloop.people.user import Right, Role, User, Via
 from clickloop.saving.access import change_password, is_live
+from clickloop.saving.views import home_view_faults
 from clickloop.setup.fault import InvalidInputError
 from clickloop.setup.instance import zone_faults
 from clickloop.setup.reading import value_or
@@ -36,6 +37,9 @@ class ProfileUpdate(msgspec.Struct, kw_only=True):
     """Changes to your profile. Omitted fields stay unchanged."""
 
     time_zone: TimeZone | UnsetType = UNSET
+    home_view_id: (
+        Annotated[int | None, Meta(description="The saved view that your reports begin with. null: none.")] | UnsetType
+    ) = UNSET
 
 
 class PasswordChange(msgspec.Struct, kw_only=True):
@@ -54,6 +58,7 @@ class ProfileView(msgspec.Struct, kw_only=True):
     via: Via
     rights: Annotated[list[Right], Meta(description="What the user may do besides reading.")]
     time_zone: Annotated[str, Meta(description="Time zone of the user's pages, their own or the instance's.")]
+    home_view_id: Annotated[int | None, Meta(description="The saved view that their reports begin with.")]
 
 
 class SessionView(msgspec.Struct, kw_only=True):
@@ -85,6 +90,7 @@ def read_profile(context: Context) -> ProfileView:
         via=actor.via,
         rights=[right for right in Right if actor.role.may(right)],
         time_zone=(user.time_zone if user else "") or context.instance.time_zone,
+        home_view_id=user.home_view_id if user else None,
     )
 
 
@@ -93,10 +99,13 @@ def change_profile(context: Context, data: JSONBody[ProfileUpdate]) -> ProfileVi
     with context.ledger.write() as tx:
         before = _own_user(tx, context)
         zone = value_or(data.time_zone, before.time_zone)
+        home_view_id = value_or(data.home_view_id, before.home_view_id)
         faults = zone_faults("time_zone", zone) if zone else []
+        if home_view_id is not None and home_view_id != before.home_view_id:
+            faults += home_view_faults(context, tx, home_view_id)
         if faults:
             raise InvalidInputError(tuple(faults))
-        user = save_user(tx, replace(before, time_zone=zone), context.clock())
+        user = save_user(tx, replace(before, time_zone=zone, home_view_id=home_view_id), context.clock())
         record_change(tx, context, USERS, user.id, user_view(before), user_view(user))
     return read_profile(context)
 

@@ -64,6 +64,7 @@ class UserView(Versioned, frozen=True, kw_only=True):
     name: Name
     role: RoleField
     time_zone: TimeZone
+    home_view_id: Annotated[int | None, Meta(description="The view that their reports begin with.")]
     has_password: Annotated[bool, Meta(description="false if the user needs a one-time link first.")]
     created_at: Moment
     updated_at: Moment

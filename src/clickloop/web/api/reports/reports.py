@@ -1,91 +1,48 @@
-"""/reports: clicks, conversions and money, grouped by dimension."""
+"""/reports: clicks, conversions and money, grouped by up to five dimensions."""
 
+from itertools import chain
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
-from msgspec import Meta
+from litestar.response import Stream
+from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.clock import Moment, iso_text
-from clickloop.report.export import CsvRow, csv_lines, plain_text
-from clickloop.report.measure import Measure, Sums
-from clickloop.report.query import Dimension
-from clickloop.report.query_input import ReportPeriod, ReportRequest, query_of, report_period
-from clickloop.setup.money_text import MoneyText, money_text
+from clickloop.report.column import Column, column_label, kinds_of
+from clickloop.report.export import csv_lines, percent_text
+from clickloop.report.formula.parsing import FormulaError, parse_formula
+from clickloop.report.measure import USUAL
+from clickloop.report.query import ReportQuery, TimeBasis
+from clickloop.report.query_input import ReportPeriod, ReportRequest, report_period
+from clickloop.store.ledger.setup.report_names import status_names
 from clickloop.text import readable
-from clickloop.tracking.reporting import NamedReport, NamedReportRow, run_report
+from clickloop.tracking.costs.mix import CostMixes, read_cost_mixes
+from clickloop.tracking.reporting import (
+    NamedReport,
+    NamedReportRow,
+    all_pages,
+    csv_rows,
+    csv_shape,
+    read_query,
+    run_report,
+)
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.query import from_query
+from clickloop.web.api.reports.cost_part_views import CostPartsView, UnattributedView, parts_view, unattributed_view
+from clickloop.web.api.reports.figure_views import (
+    ColumnView,
+    FigureChangeView,
+    FiguresView,
+    changes_view,
+    column_view,
+    figures_view,
+)
 from clickloop.web.long_work import in_long_work
 
 CSV_TYPE = "text/csv"
-
-
-class OtherMoneyView(msgspec.Struct, kw_only=True):
-    """Amounts in a currency without an exchange rate. No other figure includes them. Set rates with POST /rates."""
-
-    currency: Annotated[str, Meta(description="Empty if the currency is unknown.")]
-    cost: MoneyText
-    revenue: MoneyText
-    pending_revenue: MoneyText
-    rejected_revenue: MoneyText
-
-
-Percent = Annotated[
-    str | None, Meta(description="Percentage as a decimal; null if the divisor is zero.", examples=["1.25"])
-]
-Amount = Annotated[MoneyText | None, Meta(description="In the instance's currency; null if the divisor is zero.")]
-
-
-class FiguresView(msgspec.Struct, kw_only=True):
-    """Figures of a group. Money is in the instance's currency. Ratios are calculated from the group's sums."""
-
-    clicks: Annotated[int, Meta(description="Counted clicks, without screened clicks and tests.")]
-    unique_clicks: Annotated[
-        int,
-        Meta(description="Clicks that are a visitor's first within the uniqueness of their campaign."),
-    ]
-    clicks_recorded: Annotated[int, Meta(description="Counted and screened clicks.")]
-    clean_clicks: Annotated[int, Meta(description="Counted clicks without marks of suspicious traffic.")]
-    marked_clicks: Annotated[int, Meta(description="Counted clicks with marks of suspicious traffic.")]
-    marked_share: Annotated[Percent, Meta(description="Marked clicks ÷ clicks, in percent.")]
-    landing_visits: Annotated[int, Meta(description="Counted clicks that were sent to a landing.")]
-    landing_views: Annotated[
-        int, Meta(description="Loads of pages with the script, reloads included. A view belongs to its click.")
-    ]
-    landing_clicks: Annotated[
-        int, Meta(description="Buttons pressed on landings; the same button counts once per click.")
-    ]
-    lp_ctr: Annotated[Percent, Meta(description="Landing clicks ÷ landing visits, in percent.")]
-    offer_visits: Annotated[
-        int, Meta(description="Counted clicks that were sent directly to an offer, and landing clicks that were.")
-    ]
-    events: Annotated[int, Meta(description="Numbers that pages reported as event1 to event30.")]
-    conversions: Annotated[int, Meta(description="Confirmed and pending conversions.")]
-    confirmed: int
-    pending: int
-    rejected: int
-    by_status: Annotated[
-        dict[str, int], Meta(description="Number of conversions by status key.", examples=[{"sale": 12, "hold": 3}])
-    ]
-    cr: Annotated[Percent, Meta(description="Conversions ÷ clicks, in percent.")]
-    cr_offer: Annotated[Percent, Meta(description="Conversions ÷ offer visits, in percent.")]
-    approval_rate: Annotated[
-        Percent, Meta(description="Confirmed ÷ all conversions, rejected ones included, in percent.")
-    ]
-    revenue: Annotated[MoneyText, Meta(description="Payouts of confirmed conversions.")]
-    pending_revenue: MoneyText
-    rejected_revenue: MoneyText
-    average_payout: Annotated[Amount, Meta(description="Revenue ÷ confirmed conversions.")]
-    cost: MoneyText
-    profit: Annotated[MoneyText, Meta(description="Revenue − cost.")]
-    roi: Annotated[Percent, Meta(description="Profit ÷ cost, in percent.")]
-    epc: Annotated[Amount, Meta(description="Revenue ÷ clicks.")]
-    epc_offer: Annotated[Amount, Meta(description="Revenue ÷ offer visits.")]
-    cpc: Annotated[Amount, Meta(description="Cost ÷ clicks.")]
-    not_converted: list[OtherMoneyView]
 
 
 class KeyView(msgspec.Struct, kw_only=True):
@@ -100,6 +57,20 @@ class ReportRowView(msgspec.Struct, kw_only=True):
 
     keys: Annotated[list[KeyView], Meta(description="Dimension values, in the order of group_by.")]
     figures: FiguresView
+    before: Annotated[FiguresView, Meta(description="In the period that is compared with.")] | UnsetType = UNSET
+    changes: (
+        Annotated[dict[str, FigureChangeView], Meta(description="By name of the figure or column.")] | UnsetType
+    ) = UNSET
+    cost_parts: Annotated[CostPartsView, Meta(description="With origins=1.")] | UnsetType = UNSET
+
+
+class ApprovalView(msgspec.Struct, kw_only=True):
+    """How an offer's conversions were decided in the 90 days up to the end of the period."""
+
+    offer_id: Annotated[int, Meta(description="0: conversions without an offer.")]
+    confirmed: int
+    rejected: int
+    rate: Annotated[str | None, Meta(description="Confirmed ÷ (confirmed + rejected) in percent; null without either.")]
 
 
 class ReportView(msgspec.Struct, kw_only=True):
@@ -109,10 +80,26 @@ class ReportView(msgspec.Struct, kw_only=True):
     until: Annotated[Moment, Meta(description="End of the period, exclusive.")]
     zone: Annotated[str, Meta(description="Time zone of days and hours.", examples=["Europe/Berlin"])]
     currency: Annotated[str, Meta(examples=["USD"])]
-    group_by: list[Dimension]
+    by: Annotated[TimeBasis, Meta(description="When conversions and page events count.")]
+    group_by: Annotated[
+        list[str], Meta(description="Dimensions, or names of parameters.", examples=[["campaign", "Zone"]])
+    ]
+    columns: list[ColumnView]
     rows: list[ReportRowView]
     row_count: Annotated[int, Meta(description="Total number of rows.")]
     totals: Annotated[FiguresView, Meta(description="Totals of all rows, including those not in this response.")]
+    compared_since: Annotated[Moment, Meta(description="Start of the period compared with.")] | UnsetType = UNSET
+    compared_until: Annotated[Moment, Meta(description="Its end, exclusive.")] | UnsetType = UNSET
+    totals_before: FiguresView | UnsetType = UNSET
+    totals_changes: dict[str, FigureChangeView] | UnsetType = UNSET
+    unattributed: (
+        Annotated[UnattributedView, Meta(description="Cost that no click bears. It is in no other figure.")] | UnsetType
+    ) = UNSET
+    totals_cost_parts: Annotated[CostPartsView, Meta(description="With origins=1.")] | UnsetType = UNSET
+    approvals: (
+        Annotated[list[ApprovalView], Meta(description="The approval rates that expected figures are based on.")]
+        | UnsetType
+    ) = UNSET
 
 
 AsCsv = Annotated[
@@ -120,88 +107,147 @@ AsCsv = Annotated[
 ]
 
 
+WithOrigins = Annotated[
+    bool,
+    QueryParameter(
+        name="origins",
+        description="1 to tell of each row's cost how much is measured, estimated and spread. Takes as long again.",
+    ),
+]
 Requested = NamedDependency[SkipValidation[ReportRequest]]
 
 
-def read_report(context: Context, requested: Requested, output: AsCsv = "json") -> Response[ReportView]:
-    """Report on a period, grouped by one or two dimensions.
+def read_report(
+    context: Context, requested: Requested, output: AsCsv = "json", origins: WithOrigins = False
+) -> Response[ReportView]:
+    """Report on a period, grouped by up to five dimensions, as one flat table or level by level (``within``).
 
-    A conversion counts at its own time, with the dimensions of its click; so do landing views, landing clicks and events. After a
-    landing click, offer and network are those that its button led to, while the click itself has none. Test clicks and test
-    conversions are left out. Money is converted at the rate of its day (see /rates); amounts without a rate are listed separately.
-    Group by day or hour for a time series.
+    A conversion counts at its own time, or with ``by=click`` at that of its click, always with the dimensions of its click; so do
+    landing views, landing clicks and events. After a landing click, offer and network are those that its button led to, while the
+    click itself has none. Test clicks and test conversions are left out. Money is converted at the rate of its day (see /rates);
+    amounts without a rate are listed separately. Group by day or hour for a time series.
     """
-    made, bounds = requested_report(context, requested)
     if output == "csv":
-        return csv_response(made, bounds)
-    return Response(_view(made))
+        bounds, query = requested_query(context, requested)
+        return csv_response(context, query, bounds, is_whole=requested.limit is None, with_origins=origins)
+    made, _ = requested_report(context, requested)
+    mixes = read_cost_mixes(context.ledger, context.facts.costs, made.query) if origins else None
+    return Response(_view(made, mixes))
+
+
+def requested_query(context: ApiContext, requested: ReportRequest) -> tuple[ReportPeriod, ReportQuery]:
+    """Return the period and the query of a request. Raise InvalidInputError."""
+    bounds = report_period(requested, context.clock(), context.instance.time_zone)
+    return bounds, read_query(context.ledger, requested, bounds, context.currency)
 
 
 def requested_report(context: ApiContext, requested: ReportRequest) -> tuple[NamedReport, ReportPeriod]:
     """Return the requested report and its period. Raise InvalidInputError."""
-    bounds = report_period(requested, context.clock(), context.instance.time_zone)
-    query = query_of(requested, bounds, context.currency)
+    bounds, query = requested_query(context, requested)
     return run_report(context.ledger, context.facts, query), bounds
 
 
-def csv_response(made: NamedReport, bounds: ReportPeriod) -> Response[Any]:
-    """Return a report as a CSV download: all measures, totals last."""
-    query = made.query
-    rows = [CsvRow(tuple(heading.name for heading in row.headings), row.sums) for row in made.rows]
-    totals = ("Total", "")[: len(query.group_by)]
-    rows.append(CsvRow(totals, made.totals.sums))
-    text = b"".join(csv_lines(query.group_by, tuple(Measure), made.statuses, query.currency, iter(rows)))
+def csv_response(
+    context: ApiContext, query: ReportQuery, bounds: ReportPeriod, *, is_whole: bool, with_origins: bool = False
+) -> Response[Any]:
+    """Return a report as a CSV download, totals last. ``is_whole``: all rows, however many there are."""
+    mixes = read_cost_mixes(context.ledger, context.facts.costs, query) if with_origins else None
+    pages = (
+        all_pages(context.ledger, context.facts, query)
+        if is_whole
+        else iter([run_report(context.ledger, context.facts, query)])
+    )
+    first = next(pages)
     name = f"report-{bounds.days.first.isoformat()}-{bounds.days.last.isoformat()}.csv"
-    return Response(text, media_type=CSV_TYPE, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    lines = csv_lines(csv_shape(first, mixes), csv_rows(chain([first], pages), mixes))
+    if first.group_count > len(first.rows) and is_whole:
+        # A million rows do not fit into memory.
+        return Stream(lines, media_type=CSV_TYPE, headers=headers)
+    return Response(b"".join(lines), media_type=CSV_TYPE, headers=headers)
 
 
-def _view(made: NamedReport) -> ReportView:
-    query = made.query
-    return ReportView(
+def _view(made: NamedReport, mixes: CostMixes | None = None) -> ReportView:
+    query, totals = made.query, made.totals
+    columns: tuple[Column, ...] = query.columns or USUAL
+    view = ReportView(
         since=iso_text(query.from_at),
         until=iso_text(query.until_at),
         zone=query.zone,
         currency=query.currency,
-        group_by=list(query.group_by),
-        rows=[_row(row, query.currency) for row in made.rows],
+        by=query.basis,
+        group_by=[grouping.key for grouping in query.group_by],
+        columns=[column_view(column, column_label(column, made.statuses)) for column in columns],
+        rows=[_row(row, made, columns, mixes) for row in made.rows],
         row_count=made.group_count,
-        totals=_figures(made.totals.sums, query.currency),
+        totals=figures_view(columns, tuple(made.statuses), totals.sums, query.currency),
     )
+    if query.compared is not None and totals.before is not None:
+        view.compared_since, view.compared_until = iso_text(query.compared.from_at), iso_text(query.compared.until_at)
+        view.totals_before = figures_view(columns, tuple(made.statuses), totals.before, query.currency)
+        view.totals_changes = changes_view(columns, totals.sums, totals.before)
+    if mixes is not None:
+        view.totals_cost_parts = parts_view(mixes.total, query.currency)
+    if made.unattributed is not None:
+        view.unattributed = unattributed_view(made.unattributed, query.currency)
+    if made.approvals:
+        view.approvals = [
+            ApprovalView(
+                offer_id=one.offer_id,
+                confirmed=one.confirmed,
+                rejected=one.rejected,
+                rate=None if one.rate is None else percent_text(one.rate),
+            )
+            for one in made.approvals
+        ]
+    return view
 
 
-def _row(row: NamedReportRow, currency: str) -> ReportRowView:
-    keys = [KeyView(value=readable(heading.value), name=readable(heading.name)) for heading in row.headings]
-    return ReportRowView(keys=keys, figures=_figures(row.sums, currency))
+def _row(row: NamedReportRow, made: NamedReport, columns: tuple[Column, ...], mixes: CostMixes | None) -> ReportRowView:
+    currency, statuses = made.query.currency, tuple(made.statuses)
+    view = ReportRowView(
+        keys=[KeyView(value=readable(heading.value), name=readable(heading.name)) for heading in row.headings],
+        figures=figures_view(columns, statuses, row.sums, currency),
+    )
+    if mixes is not None:
+        view.cost_parts = parts_view(mixes.of(heading.key for heading in row.headings), currency)
+    if row.before is not None:
+        view.before = figures_view(columns, statuses, row.before, currency)
+        view.changes = changes_view(columns, row.sums, row.before)
+    return view
 
 
-def _figures(sums: Sums, currency: str) -> FiguresView:
-    figures: dict[str, object] = {measure.value: _figure(measure, sums, currency) for measure in Measure}
-    figures["by_status"] = dict(sums.by_status)
-    figures["not_converted"] = [
-        OtherMoneyView(
-            currency=other.currency,
-            cost=money_text(other.cost_micros, other.currency),
-            revenue=money_text(other.revenue_micros, other.currency),
-            pending_revenue=money_text(other.pending_micros, other.currency),
-            rejected_revenue=money_text(other.rejected_micros, other.currency),
-        )
-        for other in sums.not_converted
-    ]
-    return msgspec.convert(figures, FiguresView)
+class FormulaCheckView(msgspec.Struct, kw_only=True):
+    """What a formula calculates, or what is wrong with it."""
+
+    kind: Annotated[str, Meta(description="count, money or number; empty if it is not valid.")] = ""
+    figures: Annotated[list[str], Meta(description="The figures that it uses.")] = []
+    at: Annotated[int | None, Meta(description="Position of the first character that is wrong, from 0.")] = None
+    fault: Annotated[str, Meta(description="What is wrong with it; empty if it is valid.")] = ""
 
 
-def _figure(measure: Measure, sums: Sums, currency: str) -> int | str | MoneyText | None:
-    value = measure.of(sums)
-    if value is None:
-        return None
-    if measure.is_money:
-        return money_text(value, currency)
-    return plain_text(measure, value) if measure.is_share else value
+FormulaText = Annotated[
+    str, QueryParameter(max_length=2_000, description="The formula, such as profit / clicks, without a title.")
+]
+
+
+def check_formula(context: Context, text: FormulaText) -> FormulaCheckView:
+    """Check the formula of a column while it is being typed."""
+    with context.ledger.read() as tx:
+        statuses = status_names(tx)
+    try:
+        formula = parse_formula(text, kinds_of(statuses))
+    except FormulaError as error:
+        return FormulaCheckView(at=error.fault.at, fault=error.fault.sentence)
+    return FormulaCheckView(kind=formula.kind.value, figures=sorted(formula.figures))
 
 
 router = Router(
     "/reports",
-    route_handlers=[get("/", summary="Get a report")(in_long_work(read_report))],
+    route_handlers=[
+        get("/", summary="Get a report")(in_long_work(read_report)),
+        get("/formula", sync_to_thread=True, summary="Check a formula")(check_formula),
+    ],
     dependencies={"requested": from_query(ReportRequest)},
     tags=["Reports"],
 )

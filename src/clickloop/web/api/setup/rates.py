@@ -63,7 +63,8 @@ def list_rates(
 def set_rates(context: Context, data: JSONBody[RatesBody]) -> SavedRates:
     """Set exchange rates.
 
-    Reports convert each amount at the rate of its day, or at the latest earlier one. Amounts without a rate are not converted.
+    Reports convert each amount at the rate of its day, or at the latest earlier one. Before the first rate of a currency, that of the
+    European Central Bank applies, if it publishes one. Amounts without a rate are not converted.
     """
     return SavedRates(saved=saving.set_rates(context, context.currency, data, lambda saved: SavedRates(saved=saved)))
 

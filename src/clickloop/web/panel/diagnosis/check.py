@@ -27,6 +27,7 @@ _PATHS = {
     CheckPlaceKind.FLOW: "flows",
     CheckPlaceKind.LANDING: "landings",
     CheckPlaceKind.LIST: "lists",
+    CheckPlaceKind.VIEW: "views",
 }
 
 

@@ -7,15 +7,18 @@ from litestar import get
 from litestar.exceptions import HTTPException
 from litestar.params import QueryParameter
 
+from clickloop.click.click import Click
 from clickloop.diagnosis.id_search import FoundList, Matched, find_stories
 from clickloop.diagnosis.route.lookup import explain_route
 from clickloop.diagnosis.route.views import route_view
-from clickloop.diagnosis.trace import EventKind
-from clickloop.diagnosis.trace_lookup import find_trace
-from clickloop.diagnosis.trace_view import trace_view
+from clickloop.diagnosis.trace.costs import cost_sentence
+from clickloop.diagnosis.trace.lookup import find_trace
+from clickloop.diagnosis.trace.trace import EventKind
+from clickloop.diagnosis.trace.view import trace_view
 from clickloop.logs.column import names_for
 from clickloop.logs.columns import CLICK_COLUMNS
 from clickloop.setup.mark import mark_sentences, marks_of
+from clickloop.tracking.costs.of_click import Standing, costs_of_click
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis.check import route_settings
 from clickloop.web.api.logs.clicks import canonical_click_id
@@ -86,11 +89,20 @@ def story_page(
         detail_places=_DETAIL_PLACES,
         flag_sentence=flag_sentence,
         screening_sentence=screening_sentence,
+        costs=_cost_sentences(context, trace.click) if trace.click else [],
         marks=mark_sentences(marks_of(trace.click.marks)) if trace.click else [],
         columns=CLICK_COLUMNS,
         busy=any(words in event.sentence for event in view.events for words in _IN_PROGRESS),
         older=found.looked_back_to if found else None,
     )
+
+
+def _cost_sentences(context: ApiContext, click: Click) -> list[str]:
+    """Return what a click costs and why, and then what it would cost otherwise."""
+    costs = costs_of_click(context.ledger, context.facts.costs, click)
+    counting = [cost_sentence(cost) for cost in costs if cost.standing is Standing.COUNTS]
+    covered = [f"covered: {cost_sentence(cost)}" for cost in reversed(costs) if cost.standing is Standing.COVERED]
+    return [*counting, *covered]
 
 
 def _form(

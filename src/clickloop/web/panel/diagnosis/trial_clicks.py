@@ -11,8 +11,8 @@ from clickloop.click.click import Screening
 from clickloop.click_id import ClickId
 from clickloop.clock import MINUTE_MS
 from clickloop.conversion.reported import ConversionReport
-from clickloop.diagnosis.trace import EventKind
-from clickloop.diagnosis.trace_lookup import find_trace
+from clickloop.diagnosis.trace.lookup import find_trace
+from clickloop.diagnosis.trace.trace import EventKind
 from clickloop.logs.listing import list_postbacks
 from clickloop.people.user import Right
 from clickloop.postback.postback_log import PostbackFilter

@@ -30,7 +30,7 @@ from clickloop.web.panel.frame.viewer import AnyRequest, Viewer
 from clickloop.web.panel.jobs import backtests, exports, mark_reruns, reruns, resends, uploads
 from clickloop.web.panel.logs import clicks, conversion_entry, conversions, notices, postbacks
 from clickloop.web.panel.people import changes, profile, sign_in, tokens, users, welcome
-from clickloop.web.panel.reports import dashboard, reports
+from clickloop.web.panel.reports import costs, dashboard, reports, views
 from clickloop.web.panel.routing import campaign_flow, flows
 from clickloop.web.panel.setup import (
     campaigns,
@@ -53,6 +53,8 @@ _PAGES = (
     macro_fields,
     dashboard,
     reports,
+    views,
+    costs,
     rates,
     traffic_sources,
     networks,

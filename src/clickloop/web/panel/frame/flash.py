@@ -17,6 +17,8 @@ class FlashMessage(Explained):
     PAUSED = "paused", "Paused."
     RESUMED = "resumed", "Resumed."
     UNIQUENESS_RESET = "uniqueness_reset", "Uniqueness reset. Every visitor’s next click will be unique."
+    COST_ENTERED = "cost-entered", "Entered. It takes effect within seconds."
+    COST_UNDONE = "cost-undone", "Undone. The cost beneath counts again within seconds."
     CONVERTED = "converted", "Conversion registered."
     RESENT = "resent", "Sent again. This page shows the result."
     CANCELLED = "cancelled", "Cancelled. It will not be sent."

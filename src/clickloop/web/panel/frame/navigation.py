@@ -26,6 +26,7 @@ NAVIGATION: tuple[Section, ...] = (
         (
             Entry("/panel", "Dashboard"),
             Entry("/panel/reports", "Reports"),
+            Entry("/panel/views", "Views"),
         ),
     ),
     Section(
@@ -58,6 +59,7 @@ NAVIGATION: tuple[Section, ...] = (
             Entry("/panel/try", "Try it"),
             Entry("/panel/check", "Check"),
             Entry("/panel/uploads", "Upload"),
+            Entry("/panel/costs", "Costs"),
         ),
     ),
     Section(

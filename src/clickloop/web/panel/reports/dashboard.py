@@ -96,13 +96,14 @@ def show(
         return page(viewer, "dashboard.html", steps=steps_of(existing), started=False)
     now_ms = context.clock()
     bounds = report_period(ReportRequest(period=period, zone=viewer.zone.key), now_ms, viewer.zone.key)
-    now = _report(context, bounds, bounds.from_at, bounds.until_at, unit_of(bounds))
+    columns = tuple(dict.fromkeys((*TILES, measure)))
+    now = _report(context, bounds, bounds.from_at, bounds.until_at, unit_of(bounds), columns)
     earlier = ReportPeriod(bounds.days.before, bounds.zone, None)
     until_at = min(earlier.until_at, earlier.from_at + max(0, now_ms - bounds.from_at))
-    before = _report(context, bounds, earlier.from_at, until_at, unit_of(bounds))
+    before = _report(context, bounds, earlier.from_at, until_at, unit_of(bounds), columns)
     has_visitors = bool(now.totals.sums.clicks or before.totals.sums.clicks) or has_counted_clicks(context)
     works = not has_visitors and loop_has_closed(context)
-    top = _report(context, bounds, bounds.from_at, bounds.until_at, Dimension.CAMPAIGN, Measure.CLICKS, MAX_TOP)
+    top = _report(context, bounds, bounds.from_at, bounds.until_at, Dimension.CAMPAIGN, TOP_MEASURES, limit=MAX_TOP)
     return page(
         viewer,
         "dashboard.html",
@@ -130,15 +131,18 @@ def _report(
     from_at: int,
     until_at: int,
     group_by: Dimension,
-    sort: Measure | None = None,
+    columns: tuple[Measure, ...],
     limit: int = _MAX_POINTS,
 ) -> NamedReport:
+    """Return a report in the order of clicks, or of time."""
+    sort = Measure.CLICKS if group_by is Dimension.CAMPAIGN else None
     query = ReportQuery(
         from_at=from_at,
         until_at=until_at,
         zone=bounds.zone.key,
         currency=context.currency,
         group_by=(group_by,),
+        columns=columns,
         sort=sort,
         descending=sort is not None,
         limit=limit,

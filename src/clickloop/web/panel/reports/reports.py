@@ -1,34 +1,36 @@
 """Reports: figures of a period by one or two dimensions. The URL has the whole report, so it can be bookmarked and shared."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
 from urllib.parse import urlencode
 
 import msgspec
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
-from msgspec import Meta
 
+from clickloop.report.column import Column, FormulaColumn
+from clickloop.report.export import share_of_change
 from clickloop.report.key_text import dimension_title, key_name
-from clickloop.report.measure import Measure
+from clickloop.report.measure import USUAL, Measure
 from clickloop.report.period import Preset
-from clickloop.report.query import ANY_MARK, PARAMETERS, Dimension, GroupKey
-from clickloop.report.query_input import BY_KEY, MAX_OFFSET, ReportPeriod, ReportRequest
+from clickloop.report.query import ANY_MARK, PARAMETERS, Dimension, Grouping, GroupKey, TimeBasis
+from clickloop.report.query_input import BY_KEY, MAX_GROUPS, ReportPeriod, ReportRequest
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.ledger.setup.report_names import newest_record_names, parameter_names
+from clickloop.tracking.costs.mix import CostMix, CostMixes, read_cost_mixes
 from clickloop.tracking.reporting import NamedReport, NamedReportRow
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.query import from_query
-from clickloop.web.api.reports.reports import csv_response, requested_report
+from clickloop.web.api.reports.reports import csv_response, requested_query, requested_report
 from clickloop.web.long_work import in_long_work
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
-from clickloop.web.panel.reports.figures import figure_text, tone_of
+from clickloop.web.panel.reports.figures import change_text, figure_text, tone_of
+from clickloop.web.panel.reports.opened_view import home_view, opened_view
+from clickloop.web.panel.reports.report_address import ReportAddress, ReportPageQuery, address_of
 
 PATH = "/panel/reports"
 ROWS_PER_PAGE = 100
-MAX_CSV_ROWS = 10_000
 MAX_CHOICES = 500
 
 PERIODS = {
@@ -40,10 +42,6 @@ PERIODS = {
     Preset.THIS_MONTH: "This month",
     Preset.LAST_MONTH: "Last month",
 }
-DEFAULT_MEASURES = (
-    *(Measure.CLICKS, Measure.CLEAN_CLICKS, Measure.MARKED_CLICKS, Measure.CONVERSIONS, Measure.CR),
-    *(Measure.REVENUE, Measure.COST, Measure.PROFIT, Measure.ROI, Measure.EPC, Measure.CPC),
-)
 GROUPS = (
     ("Setup", (Dimension.CAMPAIGN, Dimension.SOURCE, Dimension.OFFER, Dimension.NETWORK, Dimension.DOMAIN)),
     ("Routing", (Dimension.LANDING, Dimension.PATH, Dimension.RULE, Dimension.FLOW)),
@@ -52,33 +50,13 @@ GROUPS = (
     ("Network", (Dimension.ISP, Dimension.ASN, Dimension.CONNECTION)),
     ("Visitor", (Dimension.LANGUAGE, Dimension.DEVICE, Dimension.BRAND, Dimension.MODEL)),
     ("Software", (Dimension.OS, Dimension.OS_VERSION, Dimension.BROWSER, Dimension.BROWSER_VERSION)),
-    ("Quality", (Dimension.MARK,)),
-    ("Conversion", (Dimension.STATUS,)),
+    ("Quality", (Dimension.UNIQUE, Dimension.VISIT_NUMBER, Dimension.MARK, Dimension.SCREENING, Dimension.REFERRER)),
+    ("Conversion", (Dimension.STATUS, Dimension.COUNTS_AS, Dimension.DELAY)),
     ("Parameters", PARAMETERS),
 )
 _OF_MARKS = f"{Dimension.MARK.value}:"
 _NAMED = tuple(dimension for dimension in Dimension if dimension.is_number)
-_DRILL_DOWN = {Dimension.CAMPAIGN: Dimension.DAY, Dimension.DAY: Dimension.CAMPAIGN}
-
-Word = Annotated[str, Meta(max_length=40)]
-Day = Annotated[str, Meta(max_length=10)]
-Texts = list[str] | None
-
-
-class ReportPageQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """The query of the page. ``filter_by`` and ``filter_value``: a filter that the user has just entered."""
-
-    period: Word = ""
-    first: Day = msgspec.field(default="", name="from")
-    last: Day = msgspec.field(default="", name="to")
-    group_by: Texts = None
-    filters: Texts = msgspec.field(default=None, name="filter")
-    filter_by: Word = ""
-    filter_value: Annotated[str, Meta(max_length=1024)] = ""
-    column: Texts = None
-    sort: Word = ""
-    offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET)] = 0
-    output_format: Annotated[str, Meta(max_length=4)] = msgspec.field(default="", name="format")
+_DRILL_DOWN: dict[Grouping, Dimension] = {Dimension.CAMPAIGN: Dimension.DAY, Dimension.DAY: Dimension.CAMPAIGN}
 
 
 class ReportFilterChip(msgspec.Struct, frozen=True):
@@ -92,7 +70,7 @@ class ReportFilterChip(msgspec.Struct, frozen=True):
 class ReportColumn(msgspec.Struct, frozen=True):
     """A column of figures, and the query that sorts by it."""
 
-    measure: Measure
+    measure: Column
     title: str
     sort: str
     sorted_by: str
@@ -100,10 +78,13 @@ class ReportColumn(msgspec.Struct, frozen=True):
 
 
 class ReportCell(msgspec.Struct, frozen=True):
-    """A figure. ``tone``: ``up`` or ``down`` for a profit or loss."""
+    """A figure. ``tone``: ``up`` or ``down`` for a profit or loss. ``change``: in a comparison, in percent."""
 
     text: str
     tone: str = ""
+    change: str = ""
+    origin: str = ""
+    """Where a cost comes from, in percent."""
 
 
 class ReportRow(msgspec.Struct, frozen=True):
@@ -118,87 +99,51 @@ def show(
     viewer: CurrentViewer, context: Context, page_query: NamedDependency[SkipValidation[ReportPageQuery]]
 ) -> PageResponse:
     """Return the report, or its CSV file with ``format=csv``. A just entered filter redirects to a URL that includes it."""
-    query = _address_of(page_query)
+    query = address_of(page_query)
+    if not viewer.query and (home := home_view(context)) is not None:
+        return viewer.go(f"{PATH}?{home.address}&view={home.id}")
     if page_query.filter_by:
         entered = f"{page_query.filter_by}:{page_query.filter_value}"
         return viewer.go(f"{PATH}?{query.changed(filters=(*query.filters, entered))}")
     csv = page_query.output_format == "csv"
     offset = 0 if csv else page_query.offset
     try:
-        report = _report_request(query, viewer, MAX_CSV_ROWS if csv else ROWS_PER_PAGE, offset)
+        report = _report_request(query, viewer, MAX_GROUPS if csv else ROWS_PER_PAGE, offset, of_all=csv)
+        if csv:
+            bounds, whole = requested_query(context, report)
+            return csv_response(context, whole, bounds, is_whole=page_query.limit is None, with_origins=query.origins)
         made, bounds = requested_report(context, report)
     except InvalidInputError as error:
         return _page(viewer, context, query, None, None, 0, error.faults)
-    if csv:
-        return csv_response(made, bounds)
     return _page(viewer, context, query, made, bounds, offset, ())
 
 
-class _ReportAddress(msgspec.Struct, frozen=True):
-    """The report that the URL describes."""
-
-    period: str
-    first: str
-    last: str
-    group_by: tuple[str, ...]
-    filters: tuple[str, ...]
-    columns: tuple[Measure, ...]
-    sort: str
-
-    def changed(self, **changes: object) -> str:
-        """Return the query with changes, without default values."""
-        new = msgspec.structs.replace(self, **changes)
-        pairs = [("period", new.period), ("from", new.first), ("to", new.last)]
-        pairs += [("group_by", dimension) for dimension in new.group_by]
-        pairs += [("filter", text) for text in new.filters]
-        if new.columns != DEFAULT_MEASURES:
-            pairs += [("column", measure.value) for measure in new.columns]
-        pairs.append(("sort", new.sort))
-        return urlencode([(name, value) for name, value in pairs if value])
-
-
-def _address_of(page_query: ReportPageQuery) -> _ReportAddress:
-    """Return the report of a query. A named period overrides days; ``custom`` means the days."""
-    period = "" if page_query.period == "custom" else page_query.period
-    first, last = ("", "") if period else (page_query.first, page_query.last)
-    return _ReportAddress(
-        period,
-        first,
-        last,
-        _without_empty(page_query.group_by),
-        _without_empty(page_query.filters),
-        _measures(page_query.column),
-        page_query.sort,
-    )
-
-
-def _without_empty(texts: Texts) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(text for text in texts or () if text))
-
-
-def _measures(texts: Texts) -> tuple[Measure, ...]:
-    """Return the chosen columns in their usual order; the default ones if none is chosen."""
-    chosen = frozenset(_without_empty(texts))
-    return tuple(measure for measure in Measure if measure.value in chosen) or DEFAULT_MEASURES
-
-
-def _report_request(query: _ReportAddress, viewer: Viewer, limit: int, offset: int) -> ReportRequest:
-    """Return the report to make. Raise InvalidInputError for unknown words."""
+def _report_request(query: ReportAddress, viewer: Viewer, limit: int, offset: int, *, of_all: bool) -> ReportRequest:
+    """Return the report to make, on a page or ``of_all`` figures. Raise InvalidInputError for unknown words."""
     try:
         preset = Preset(query.period) if query.period else None
-        group_by = [Dimension(word) for word in query.group_by] or [Dimension.CAMPAIGN]
     except ValueError:
-        fault = FieldFault("period", FaultCode.NOT_ALLOWED, "The address contains an unknown period or grouping.")
+        fault = FieldFault("period", FaultCode.NOT_ALLOWED, "The address contains an unknown period.")
         raise InvalidInputError((fault,)) from None
+    measures = dict.fromkeys([*USUAL, *query.columns]) if of_all else query.columns
+    by = query.of("by")
+    if by and by not in set(TimeBasis):
+        raise InvalidInputError((FieldFault("by", FaultCode.NOT_ALLOWED, "Choose conversion or click."),))
+    most = int(query.of("limit") or MAX_GROUPS)
     return ReportRequest(
+        having=query.of("having"),
+        formulas=[text for name, text in query.more if name == "formula"] or None,
+        by=TimeBasis(by) if by else None,
+        compare=query.of("compare"),
         period=preset,
         first=query.first,
         last=query.last,
-        zone=viewer.zone.key,
-        group_by=group_by,
+        zone=query.of("zone") or viewer.zone.key,
+        group_by=list(query.group_by) or [Dimension.CAMPAIGN],
         filters=list(query.filters),
+        columns=[measure.value for measure in measures],
         sort=query.sort,
-        limit=limit,
+        limit=min(limit, most),
         offset=offset,
     )
 
@@ -206,7 +151,7 @@ def _report_request(query: _ReportAddress, viewer: Viewer, limit: int, offset: i
 def _page(
     viewer: Viewer,
     context: ApiContext,
-    query: _ReportAddress,
+    query: ReportAddress,
     made: NamedReport | None,
     bounds: ReportPeriod | None,
     offset: int,
@@ -217,6 +162,7 @@ def _page(
         source = next((text[7:] for text in query.filters if text.startswith("source:") and text[7:].isdecimal()), "")
         rows = parameter_names(tx, int(source)) if source and len(source) < 10 else {}
     titles = {dimension: _title(dimension, rows) for dimension in Dimension}
+    mixes = read_cost_mixes(context.ledger, context.facts.costs, made.query) if made and query.origins else None
     return page(
         viewer,
         "reports.html",
@@ -233,8 +179,11 @@ def _page(
         measures=[(measure, measure.label) for measure in Measure],
         chosen=frozenset(query.columns),
         columns=_columns(query, made),
-        lines=[] if made is None else [_line(query, made, row) for row in made.rows],
-        totals=None if made is None else _cells(query.columns, made.totals),
+        lines=[] if made is None else [_line(query, made, row, mixes) for row in made.rows],
+        totals=None if made is None else _cells(_shown(query, made), made.totals, mixes.total if mixes else None),
+        cost_origins=query.changed(origins=not query.origins) if Measure.COST in query.columns else "",
+        view=opened_view(context, query.of("view")),
+        save_as=urlencode({"address": query.changed(more=tuple(pair for pair in query.more if pair[0] != "view"))}),
         total_statuses=[] if made is None else _statuses(made, made.totals),
         key_columns=[] if made is None else _key_columns(query, made, titles),
         offset=offset,
@@ -245,7 +194,7 @@ def _page(
     )
 
 
-def _quality_links(query: _ReportAddress) -> list[tuple[str, str, bool]]:
+def _quality_links(query: ReportAddress) -> list[tuple[str, str, bool]]:
     """Return the links to the same report of all, clean and marked clicks, and whether each is the one shown."""
     others = tuple(text for text in query.filters if not text.startswith(_OF_MARKS))
     shown = tuple(text for text in query.filters if text.startswith(_OF_MARKS))
@@ -260,7 +209,7 @@ def _title(dimension: Dimension, rows: Mapping[int, str]) -> str:
 
 
 def _chips(
-    query: _ReportAddress, viewer: Viewer, names: Mapping[Dimension, Mapping[int, str]], titles: Mapping[Dimension, str]
+    query: ReportAddress, viewer: Viewer, names: Mapping[Dimension, Mapping[int, str]], titles: Mapping[Dimension, str]
 ) -> list[ReportFilterChip]:
     """Return the active filters with display names."""
     chips = []
@@ -269,7 +218,7 @@ def _chips(
         others = tuple(other for other in query.filters if other != text)
         try:
             dimension = Dimension(word)
-            key = int(value) if dimension.is_number or dimension.is_time else value
+            key = int(value) if dimension.is_integer else value
             known: dict[GroupKey, str] = {number: name for number, name in names.get(dimension, {}).items()}  # noqa: C416 – of a wider key
             name = key_name(dimension, key, viewer.zone, known)
             shown = f"{titles[dimension]}: {name}"
@@ -279,18 +228,24 @@ def _chips(
     return chips
 
 
-def _columns(query: _ReportAddress, made: NamedReport | None) -> list[ReportColumn]:
+def _columns(query: ReportAddress, made: NamedReport | None) -> list[ReportColumn]:
     columns = []
-    for measure in query.columns:
-        by_this = made is not None and made.query.sort is measure
+    for column in _shown(query, made):
+        by_this = made is not None and made.query.sort == column
         descending = made is not None and made.query.descending
-        sort = measure.value if by_this and descending else f"-{measure.value}"
+        sort = column.key if by_this and descending else f"-{column.key}"
         text = ("descending" if descending else "ascending") if by_this else ""
-        columns.append(ReportColumn(measure, measure.label, query.changed(sort=sort), text))
+        columns.append(ReportColumn(column, column.label, query.changed(sort=sort), text))
     return columns
 
 
-def _key_columns(query: _ReportAddress, made: NamedReport, titles: Mapping[Dimension, str]) -> list[ReportColumn]:
+def _shown(query: ReportAddress, made: NamedReport | None) -> tuple[Column, ...]:
+    """Return the columns of the page: figures in their usual order, then those of the user's own."""
+    own = () if made is None else (column for column in made.query.columns or () if isinstance(column, FormulaColumn))
+    return (*query.columns, *own)
+
+
+def _key_columns(query: ReportAddress, made: NamedReport, titles: Mapping[Dimension, str]) -> list[ReportColumn]:
     """Return the column heads of the groupings; the first one sorts by key."""
     by_key = made.query.sort is None
     sort = f"-{BY_KEY}" if by_key and not made.query.descending else BY_KEY
@@ -298,7 +253,7 @@ def _key_columns(query: _ReportAddress, made: NamedReport, titles: Mapping[Dimen
     return [
         ReportColumn(
             Measure.CLICKS,
-            titles[dimension],
+            titles[dimension] if isinstance(dimension, Dimension) else dimension_title(dimension),
             query.changed(sort=sort) if place == 0 else "",
             text if place == 0 else "",
         )
@@ -306,24 +261,35 @@ def _key_columns(query: _ReportAddress, made: NamedReport, titles: Mapping[Dimen
     ]
 
 
-def _line(query: _ReportAddress, made: NamedReport, row: NamedReportRow) -> ReportRow:
+def _line(query: ReportAddress, made: NamedReport, row: NamedReportRow, mixes: CostMixes | None) -> ReportRow:
     keys = []
     for dimension, heading in zip(made.query.group_by, row.headings, strict=True):
         address = ""
         if dimension is Dimension.DAY:
             address = query.changed(period="", first=heading.value, last=heading.value, group_by=("hour",), sort="")
         elif dimension is not Dimension.HOUR:
-            rest = [other.value for other in made.query.group_by if other is not dimension]
-            group_by = tuple(rest) or (_DRILL_DOWN.get(dimension, Dimension.CAMPAIGN).value,)
-            filters = tuple(dict.fromkeys((*query.filters, f"{dimension.value}:{heading.key}")))
+            rest = [other.key for other in made.query.group_by if other != dimension]
+            next_one = _DRILL_DOWN.get(dimension, Dimension.CAMPAIGN)
+            filters = tuple(dict.fromkeys((*query.filters, f"{dimension.key}:{heading.key}")))
+            group_by = tuple(rest) or (next_one.value,)
             address = query.changed(filters=filters, group_by=group_by, sort="")
         keys.append((heading.name, address))
-    return ReportRow(tuple(keys), _cells(query.columns, row), tuple(_statuses(made, row)))
+    mix = mixes.of(heading.key for heading in row.headings) if mixes else None
+    return ReportRow(tuple(keys), _cells(_shown(query, made), row, mix), tuple(_statuses(made, row)))
 
 
-def _cells(measures: Sequence[Measure], row: NamedReportRow) -> tuple[ReportCell, ...]:
+def _cells(measures: Sequence[Column], row: NamedReportRow, mix: CostMix | None) -> tuple[ReportCell, ...]:
+    before = [None if row.before is None else measure.of(row.before) for measure in measures]
     values = [(measure, measure.of(row.sums)) for measure in measures]
-    return tuple(ReportCell(figure_text(measure, value), tone_of(measure, value)) for measure, value in values)
+    return tuple(
+        ReportCell(
+            figure_text(measure, value),
+            tone_of(measure, value),
+            change_text(share_of_change(value, earlier)),
+            mix.sentence if mix is not None and measure is Measure.COST else "",
+        )
+        for (measure, value), earlier in zip(values, before, strict=True)
+    )
 
 
 def _statuses(made: NamedReport, row: NamedReportRow) -> list[str]:

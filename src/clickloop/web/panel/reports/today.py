@@ -10,6 +10,8 @@ from clickloop.web.api.context import ApiContext
 from clickloop.web.panel.frame.viewer import Viewer
 from clickloop.web.panel.reports.figures import figure_text, tone_of
 
+COLUMNS = (Measure.CLICKS, Measure.CONVERSIONS, Measure.REVENUE, Measure.COST, Measure.PROFIT)
+
 
 class TodayFigures(msgspec.Struct, frozen=True):
     """Today's figures of a record, formatted."""
@@ -39,6 +41,7 @@ def figures_today(
         currency=context.currency,
         group_by=(dimension,),
         filters=(DimensionFilter(dimension, tuple(str(number) for number in numbers)),),
+        columns=COLUMNS,
         sort=None,
         descending=False,
         limit=len(numbers),

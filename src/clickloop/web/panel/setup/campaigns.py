@@ -295,6 +295,7 @@ _BLANK: dict[str, Any] = {
     **blank_tree(Campaign(key="", name="", source_id=0), [name for name in _FIELDS if name != "offers"]),
     "source_id": "",
     "cost": None,
+    "conversion_cost": None,
     "offers": [],
 }
 
@@ -303,6 +304,7 @@ def _submitted(form: Form) -> dict[str, Any]:
     """Return the fields whose form differs from the API's: cost, offers, tags, and notes with the stored line ends."""
     has_no_amount = form.text("cost_model") in (ClickCost.LINK, ClickCost.NONE)
     return {
+        "conversion_cost": _conversion_cost(form),
         **({"cost": None} if has_no_amount else {}),
         # A flow that is more than offers with weights is not part of this form.
         **(
@@ -313,6 +315,15 @@ def _submitted(form: Form) -> dict[str, Any]:
         "tags": tags_of(form.text("tags")),
         "notes": form.text("notes").replace("\r\n", "\n"),
     }
+
+
+def _conversion_cost(form: Form) -> dict[str, Any] | None:
+    """Return the cost of a conversion as the API takes it, or None if neither an amount nor a share is entered."""
+    amount, percent = form.text("conversion_cost.amount"), form.text("conversion_cost.percent")
+    if not amount and percent in ("", "0"):
+        return None
+    words = form.text("conversion_cost.statuses").replace(",", " ").split()
+    return {"amount": amount, "percent": _number(percent) if percent else 0, "statuses": words}
 
 
 def _typed_shares(value: Any) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from clickloop.macro.template_issue import TemplateIssueCode
 from clickloop.postback.alarm_rules import FILLED_FOR_ALARMS
 from clickloop.postback.masking import MASK
 from clickloop.postback.sending.target import escaped_url
+from clickloop.postback.view_rules import FILLED_FOR_VIEWS
 from clickloop.setup.source_rows import ROW_MACROS, V_MACROS, V_ROWS, row_macros
 from clickloop.setup.traffic_source import RowInput, SourceParameter, TrafficSource, numbered_rows
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
@@ -171,7 +172,7 @@ def offered(rows: SourceRows, *, at_click: bool = False) -> list[MacroGroup]:
     )
     groups = [MacroGroup("This source's parameters", own)] if own else []
     for group in MacroCategory:
-        if group is MacroCategory.ALARM:
+        if group in (MacroCategory.ALARM, MacroCategory.VIEW):
             continue
         macros = tuple(
             (macro.name, macro.sentence, False)
@@ -194,6 +195,14 @@ def offered_for_alarms() -> list[MacroGroup]:
     own = tuple((macro.name, macro.sentence, False) for macro in known if macro.group is MacroCategory.ALARM)
     others = tuple((macro.name, macro.sentence, False) for macro in known if macro.group is not MacroCategory.ALARM)
     return [MacroGroup("Alarm", own), MacroGroup("Others", others)]
+
+
+def offered_for_views() -> list[MacroGroup]:
+    """Return the macros of a rule for views, the view's own first."""
+    known = [macro for macro in KNOWN if macro.name in FILLED_FOR_VIEWS]
+    own = tuple((macro.name, macro.sentence, False) for macro in known if macro.group is MacroCategory.VIEW)
+    others = tuple((macro.name, macro.sentence, False) for macro in known if macro.group is not MacroCategory.VIEW)
+    return [MacroGroup("View", own), MacroGroup("Others", others)]
 
 
 def rows_of_source(context: ApiContext, source_id: int) -> SourceRows:

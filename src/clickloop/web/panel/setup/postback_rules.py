@@ -38,6 +38,7 @@ from clickloop.web.panel.setup.macro_fields import (
     SourceRows,
     offered,
     offered_for_alarms,
+    offered_for_views,
     preview_template,
     rows_of_source,
 )
@@ -55,15 +56,19 @@ BODY_KINDS = (
     (BodyKind.FORM.value, "form"),
     (BodyKind.JSON.value, "JSON"),
     (BodyKind.TEXT.value, "text"),
+    (BodyKind.MULTIPART.value, "multipart, with a file"),
 )
 TRIGGERS = (
     (Trigger.NEW.value, "Once for each conversion"),
     (Trigger.STATUS.value, "When it is new, and whenever its status changes"),
     (Trigger.ALARM.value, "For alarms of this tracker, not conversions"),
+    (Trigger.VIEW.value, "For scheduled views, not conversions"),
 )
 _PLACES = {"form": EncodingContext.FORM, "json": EncodingContext.JSON}
 OwnerParameter = Annotated[str, QueryParameter(name="of", max_length=10, description="instance: only global rules.")]
-TriggerWord = Annotated[str, QueryParameter(max_length=10, description="alarm: a rule for alarms.")]
+TriggerWord = Annotated[
+    str, QueryParameter(max_length=10, description="alarm: a rule for alarms; view: for scheduled views.")
+]
 
 
 def show_list(
@@ -120,6 +125,10 @@ def show_new(
         return _fill_in(viewer, context, chosen, {"name": name, **owner, "fill": words, "conditions": conditions})
     if trigger == Trigger.ALARM:
         owner |= {"name": "Alarms", "conditions": {**_BLANK["conditions"], "trigger": trigger}}
+    if trigger == Trigger.VIEW:
+        body = "caption={view} {view.remark}&document=@{view.csv}"
+        request = {**_BLANK["request"], "method": "POST", "body_kind": BodyKind.MULTIPART.value, "body": body}
+        owner |= {"name": "Views", "conditions": {**_BLANK["conditions"], "trigger": trigger}, "request": request}
     return _editor(viewer, context, {**_BLANK, **owner}, None)
 
 
@@ -188,7 +197,7 @@ def _fill_in(
         "postback_rule_fill.html",
         faults,
         preset=preset,
-        for_alarms=_is_for_alarms(tree),
+        for_alarms=_is_for(tree, Trigger.ALARM),
         v={**_BLANK, **tree, "fill": fill if isinstance(fill, dict) else {}},
         **_owners(context, tree),
     )
@@ -213,7 +222,7 @@ def _editor(
     ] + [{"name": "", "value": ""}] * blank_headers
     rows = _macro_rows(context, number_of(tree["source_id"]), number_of(tree["campaign_id"]))
     url = str(request["url"])
-    for_alarms = _is_for_alarms(tree)
+    for_alarms, for_views = _is_for(tree, Trigger.ALARM), _is_for(tree, Trigger.VIEW)
     body_place = _PLACES.get(str(request["body_kind"]), EncodingContext.TEXT)
     return page(
         viewer,
@@ -226,14 +235,17 @@ def _editor(
         statuses=list_statuses(context).items,
         methods=METHODS,
         body_kinds=BODY_KINDS,
-        triggers=TRIGGERS if view is None else TRIGGERS[:-1],  # a rule for conversions cannot become one for alarms
+        triggers=TRIGGERS
+        if view is None
+        else TRIGGERS[:2],  # a rule for conversions cannot become one for alarms or views
         for_alarms=for_alarms,
         url_preview=preview_template(url, rows, remarks=() if faults else postback_remarks(url, context.guard)),
         header_previews=[
             preview_template(header["value"], rows, EncodingContext.HEADER) for header in request["headers"]
         ],
         body_preview=preview_template(str(request["body"]), rows, body_place),
-        groups=offered_for_alarms() if for_alarms else offered(rows),
+        for_views=for_views,
+        groups=offered_for_alarms() if for_alarms else offered_for_views() if for_views else offered(rows),
         times=_times(tree["waits_seconds"]),
         default_waits=_line(Schedule().waits_seconds),
         try_campaign_id=_campaign_to_try(context, view),
@@ -241,9 +253,9 @@ def _editor(
     )
 
 
-def _is_for_alarms(tree: dict[str, Any]) -> bool:
+def _is_for(tree: dict[str, Any], trigger: Trigger) -> bool:
     conditions = tree.get("conditions")
-    return isinstance(conditions, dict) and conditions.get("trigger") == Trigger.ALARM
+    return isinstance(conditions, dict) and conditions.get("trigger") == trigger
 
 
 def _owners(context: ApiContext, tree: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ def conditions_summary(view: api.PostbackRuleView) -> list[str]:
     conditions = view.conditions
     if conditions.trigger is Trigger.ALARM:
         return ["alarms of this tracker"]
+    if conditions.trigger is Trigger.VIEW:
+        return ["scheduled views"]
     parts = [", ".join(conditions.statuses) or "all but rejected"]
     if conditions.trigger is Trigger.STATUS:
         parts.append("every change of status")

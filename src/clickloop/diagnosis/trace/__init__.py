@@ -1,0 +1,1 @@
+"""The story of a click: what happened, in order, and what it led to."""

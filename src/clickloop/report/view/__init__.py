@@ -1,0 +1,1 @@
+"""Saved views of reports: their record, address and schedule."""

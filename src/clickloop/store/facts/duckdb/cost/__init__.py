@@ -1,0 +1,1 @@
+"""Entered cost and cost by models."""

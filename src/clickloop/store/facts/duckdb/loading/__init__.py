@@ -1,0 +1,1 @@
+"""Loading segments, conversions and page events."""

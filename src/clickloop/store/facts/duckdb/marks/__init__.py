@@ -1,0 +1,1 @@
+"""Marks of clicks and their corrections."""

@@ -1,0 +1,1 @@
+"""Reports compiled to DuckDB's SQL."""

@@ -1,0 +1,1 @@
+"""Quarter-hour roll-ups of the facts."""

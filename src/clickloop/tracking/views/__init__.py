@@ -1,0 +1,1 @@
+"""Scheduled views: from a due moment to a postback."""
