@@ -13,6 +13,15 @@ MAX_ROWS = 10_000
 """``MAX_GROUPS`` of the API, not imported: that would load all of the reports' code."""
 
 
+Comparison = Annotated[str, typer.Option(help="Period to compare with: previous, week, or 2026-02-01..2026-02-28.")]
+Basis = Annotated[str, typer.Option(help="Time at which conversions count: conversion or click.")]
+TargetText = Annotated[
+    str, typer.Option(help="Judge each row by a target: roi:20 (at least 20 %) or cpa:3.50 (at most, per conversion).")
+]
+SortText = Annotated[str, typer.Option(help="Column to sort by; prefix with - for descending.")]
+ZoneName = Annotated[str, typer.Option(help="Time zone of days and hours. Defaults to the instance's.")]
+
+
 def report(
     group_by: Annotated[
         list[str] | None,
@@ -39,16 +48,11 @@ def report(
     view: Annotated[
         str, typer.Option(help="Saved view to start from, by its name or ID. Other options replace its own.")
     ] = "",
-    compare: Annotated[
-        str, typer.Option(help="Period to compare with: previous, week, or 2026-02-01..2026-02-28.")
-    ] = "",
-    by: Annotated[str, typer.Option(help="Time at which conversions count: conversion or click.")] = "",
-    target: Annotated[
-        str,
-        typer.Option(help="Judge each row by a target: roi:20 (at least 20 %) or cpa:3.50 (at most, per conversion)."),
-    ] = "",
-    sort: Annotated[str, typer.Option(help="Column to sort by; prefix with - for descending.")] = "",
-    zone: Annotated[str, typer.Option(help="Time zone of days and hours. Defaults to the instance's.")] = "",
+    compare: Comparison = "",
+    by: Basis = "",
+    target: TargetText = "",
+    sort: SortText = "",
+    zone: ZoneName = "",
     limit: Annotated[int, typer.Option(min=1, max=MAX_ROWS, help="Maximum number of rows.")] = USUAL_ROWS,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print all rows as CSV.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's response as JSON.")] = False,
