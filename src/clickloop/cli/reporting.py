@@ -13,6 +13,12 @@ MAX_ROWS = 10_000
 """``MAX_GROUPS`` of the API, not imported: that would load all of the reports' code."""
 
 
+PeriodName = Annotated[str, typer.Option(help="today, yesterday, 7d, 30d, 90d, this_month or last_month.")]
+FirstDay = Annotated[str, typer.Option("--from", help="First day, such as 2026-03-01. Overrides --period.")]
+LastDay = Annotated[str, typer.Option("--to", help="Last day, inclusive.")]
+ViewName = Annotated[
+    str, typer.Option(help="Saved view to start from, by its name or ID. Other options replace its own.")
+]
 Comparison = Annotated[str, typer.Option(help="Period to compare with: previous, week, or 2026-02-01..2026-02-28.")]
 Basis = Annotated[str, typer.Option(help="Time at which conversions count: conversion or click.")]
 TargetText = Annotated[
@@ -42,12 +48,10 @@ def report(
     formula: Annotated[
         list[str] | None, typer.Option(help="Column of your own, such as: Margin = profit / revenue")
     ] = None,
-    period: Annotated[str, typer.Option(help="today, yesterday, 7d, 30d, 90d, this_month or last_month.")] = "",
-    first: Annotated[str, typer.Option("--from", help="First day, such as 2026-03-01. Overrides --period.")] = "",
-    last: Annotated[str, typer.Option("--to", help="Last day, inclusive.")] = "",
-    view: Annotated[
-        str, typer.Option(help="Saved view to start from, by its name or ID. Other options replace its own.")
-    ] = "",
+    period: PeriodName = "",
+    first: FirstDay = "",
+    last: LastDay = "",
+    view: ViewName = "",
     compare: Comparison = "",
     by: Basis = "",
     target: TargetText = "",
