@@ -1,5 +1,6 @@
 """Black, white and watch lists over the API: values with the figures of the moment, their history, and what still arrives."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -71,6 +72,15 @@ def test_a_removed_value_keeps_its_history_and_can_be_added_again(sold: "Instanc
     add(sold, number, "a")
     items = sold.got(f"lists/{number}/entries")["items"]
     assert [(item["value"], item["removed_at"] is None) for item in items] == [("a", True), ("a", False)]
+
+
+def test_a_value_added_by_several_at_once_is_in_the_list_once(sold: "Instance") -> None:
+    number = black(sold)
+    with ThreadPoolExecutor(4) as threads:
+        answers = [made.result().json() for made in [threads.submit(add, sold, number, "a", "b") for _ in range(4)]]
+    assert sum(answer["changed"] for answer in answers) == 2
+    assert sorted(sold.got(f"lists/{number}")["entries"]) == ["a", "b"]
+    assert len(sold.got(f"lists/{number}/entries")["items"]) == 2
 
 
 def test_what_arrives_after_the_grace_of_a_value_is_told_with_its_cost(sold: "Instance") -> None:
