@@ -39,15 +39,15 @@ lists = Table(
     metadata,
     number_column(),
     Column("name", String(200), nullable=False, unique=True),
-    Column("kind", String(8), nullable=False, server_default="plain"),
-    Column("source_id", Integer),  # none: a plain list
-    Column("dimension", String(200), nullable=False, server_default=""),
     Column("entries", JSON, nullable=False, server_default="[]"),  # list of texts
     Column("notes", Text, nullable=False, server_default=""),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
     Column("version", BigInteger, nullable=False, server_default="1"),
+    Column("kind", String(8), nullable=False, server_default="plain"),
+    Column("source_id", Integer),  # none: a plain list
+    Column("dimension", String(200), nullable=False, server_default=""),
 )
 
 list_entries = Table(

@@ -34,7 +34,6 @@ def upgrade() -> None:
         sa.Column("removed_by", sa.String(length=200), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["list_id"], ["lists.id"], name=op.f("fk_list_entries_list_id_lists")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_list_entries")),
-        sqlite_autoincrement=True,
     )
     op.create_index("ix_list_entries_list_id", "list_entries", ["list_id", "id"], unique=False)
     op.create_index(
