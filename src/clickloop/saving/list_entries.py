@@ -20,8 +20,8 @@ from clickloop.setup.list_entry import Judged, ListEntry
 from clickloop.setup.named_list import ListKind, NamedList
 from clickloop.store.ledger.setup.list_entries import insert_entries, present_entries, remove_entries
 from clickloop.store.ledger.setup.report_names import LedgerNames
-from clickloop.tracking.converting import rates_of_period
-from clickloop.tracking.reporting import ReportSource
+from clickloop.tracking.reports.converting import rates_of_period
+from clickloop.tracking.reports.reporting import ReportSource
 
 GRACE_MS = HOUR_MS
 """How long a traffic source usually takes to apply a list."""
