@@ -20,7 +20,7 @@ from clickloop.setup.list_entry import Judged, ListEntry
 from clickloop.setup.named_list import ListKind, NamedList
 from clickloop.store.ledger.setup.list_entries import insert_entries, present_entries, remove_entries
 from clickloop.store.ledger.setup.report_names import LedgerNames
-from clickloop.tracking.reports.converting import rates_of_period
+from clickloop.tracking.reports.converting import rates_of_query
 from clickloop.tracking.reports.reporting import ReportSource
 
 GRACE_MS = HOUR_MS
@@ -115,7 +115,6 @@ def still_arriving(
         first_at = min(since.values(), default=now_ms)
         if first_at >= now_ms:
             return []
-        rates = rates_of_period(tx, currency, first_at, now_ms)
     query = replace(
         _query(named, grouping, tuple(entries), ReportBounds(first_at, now_ms, zone.key), currency),
         columns=(Measure.CLICKS, Measure.COST),
@@ -123,6 +122,8 @@ def still_arriving(
     )
     of_source, of_values = query.filters
     query = replace(query, filters=(of_source, replace(of_values, since=tuple(since.values()))))
+    with context.ledger.read() as tx:
+        rates = rates_of_query(tx, query)
     found = ((str(group.keys[0]), group.sums) for group in facts.report(query, rates).groups)
     return [
         Arrived(value=key, added_at=entries[key].added_at, clicks=sums.clicks, cost_micros=sums.cost_micros)
@@ -166,17 +167,17 @@ def _judged(
     period: ReportPeriod,
     currency: str,
 ) -> dict[str, Judged]:
+    query = _query(named, grouping, keys, ReportBounds(period.from_at, period.until_at, period.zone.key), currency)
     with context.ledger.read() as tx:
-        rates = rates_of_period(tx, currency, period.from_at, period.until_at)
-    bounds = ReportBounds(period.from_at, period.until_at, period.zone.key)
+        rates = rates_of_query(tx, query)
     nothing = Judged(currency=currency, from_at=period.from_at, until_at=period.until_at)
     found = dict.fromkeys(keys, nothing)
-    for group in facts.report(_query(named, grouping, keys, bounds, currency), rates).groups:
+    for group in facts.report(query, rates).groups:
         found[str(group.keys[0])] = replace(
             nothing,
             clicks=group.sums.clicks,
             cost_micros=group.sums.cost_micros,
-            conversions=group.sums.confirmed,
+            conversions=group.sums.confirmed + group.sums.pending,
             revenue_micros=group.sums.revenue_micros,
         )
     return found
