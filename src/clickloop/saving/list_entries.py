@@ -89,6 +89,8 @@ def remove_values(
     def without_values(tx: Connection, named: NamedList) -> NamedList:
         nonlocal removed
         _check_kind(named)
+        if not unwanted:
+            raise invalid(_FIELD, FaultCode.REQUIRED, "Give at least one value.")
         left = tuple(entry for entry in named.entries if entry not in unwanted)
         removed = len(named.entries) - len(left)
         gone = [entry for entry in named.entries if entry in unwanted]

@@ -160,6 +160,7 @@ def test_a_list_without_a_suitable_source_and_dimension_is_refused(
 def test_values_that_cannot_be_added_are_named(sold: "Instance") -> None:
     number = black(sold)
     assert faults(add(sold, number)) == [("values", "required")]
+    assert faults(sold.api.post(f"/api/v1/lists/{number}/entries/remove", json={})) == [("values", "required")]
     assert faults(add(sold, number, "x" * 65_536)) == [("values[0]", "too_long")]
     assert faults(add(sold, number, *map(str, range(10_001)))) == [("values", "too_many")]
     assert add(sold, number, *map(str, range(10_000))).status_code == 200

@@ -48,7 +48,7 @@ class EntryView(msgspec.Struct, kw_only=True):
 class NewEntries(msgspec.Struct, kw_only=True):
     """Values to add, and the period whose figures are kept with them."""
 
-    values: Values
+    values: Values = []
     period: (
         Annotated[Preset, Meta(description="Named period. Defaults to the last 7 days, including today.")] | None
     ) = None
@@ -61,7 +61,7 @@ class NewEntries(msgspec.Struct, kw_only=True):
 class OldEntries(msgspec.Struct, kw_only=True):
     """Values to remove."""
 
-    values: Values
+    values: Values = []
 
 
 class EntriesChanged(msgspec.Struct, kw_only=True):
