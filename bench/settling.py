@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import msgspec
 
 from clickloop.click.click import Click
@@ -97,6 +98,35 @@ def write_segments(root: Path, count: int, start_ms: int) -> tuple[float, str]:
     return spent, click_id
 
 
+class FactsWithoutRollups(DuckDbFacts):
+    """The reference for what roll-ups cost."""
+
+    def _roll_up(self, writer: duckdb.DuckDBPyConnection) -> None:
+        pass
+
+
+def rollup_ratio(folder: Path) -> str:
+    """Settle the same batches with roll-ups and without, by turns. Return the line that compares their CPU."""
+    marks = CampaignMarks(InstanceSettings(public_url=""))
+    spent = {DuckDbFacts: 0.0, FactsWithoutRollups: 0.0}
+    opened = {}
+    for kind in spent:
+        root = folder / kind.__name__
+        root.mkdir()
+        facts = kind.open(root / "facts.duckdb")
+        opened[kind] = root, facts, ClickJudge(facts, SettlingMarks(facts, lambda: marks))
+    for batch in range(BATCHES):
+        for kind, (root, facts, judge) in opened.items():
+            write_segments(root / "journal", SMALL_BATCH, _START + batch * SMALL_BATCH)
+            reader = JournalReader(root / "journal", root / "settled")
+            cpu, _ = _settle_all(reader, facts, judge, SMALL_BATCH)
+            spent[kind] += cpu
+    for _, facts, _ in opened.values():
+        facts.close()
+    ratio = spent[DuckDbFacts] / spent[FactsWithoutRollups]
+    return f"Settling with roll-ups ÷ without, CPU, batches of {SMALL_BATCH:,} by turns: {ratio:.2f}."
+
+
 def main() -> list[str]:
     """Settle in batches of 5,000 as under load, then a large backlog. Return the results as lines of Markdown."""
     with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder:
@@ -136,6 +166,7 @@ def main() -> list[str]:
             "",
             f"A click takes {on_disk:.0f} bytes in the facts, {journal_bytes / BULK_ROWS:.0f} in the journal.",
             f"One is found in {look_up_ms:.1f} ms among {rows + BULK_ROWS:,}. Resident memory of the bench: {peak:.0f} MiB at most.",
+            rollup_ratio(root),
         ]
 
 

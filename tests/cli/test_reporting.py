@@ -102,3 +102,22 @@ def test_a_view_that_is_not_there_or_not_alone_is_an_error(core: Core, tmp_path:
     status, _, err = run(tmp_path, "report", "--view", "Zones")
     assert status == 1
     assert "1 (anna), 2 (ben)" in err
+
+
+def test_a_target_adds_a_verdict_to_each_row(core: Core, tmp_path: Path) -> None:
+    judged = {"misses": "97.3", "clicks_needed": 0, "at_stake": {"amount": "4.5", "currency": "USD"}}
+    unsure = {"misses": "51", "clicks_needed": None, "at_stake": {"amount": "0.25", "currency": "USD"}}
+    rows: list[dict[str, object]] = [
+        {"keys": [], "figures": _figures(6, "-4.5", "5"), "verdict": verdict} for verdict in (judged, unsure)
+    ]
+    core.answer = ANSWER | {
+        "group_by": [],
+        "rows": rows,
+        "totals_verdict": None,
+        "judged_until": "2026-03-01T12:00:00.000Z",
+    }
+    _, out, _ = run(tmp_path, "report", "--target", "roi:0")
+    assert ("target", "roi:0") in parse_qsl(urlsplit(core.requests[0][1]).query)
+    lines = out.splitlines()
+    assert [line.split()[-3:] for line in lines[1:3]] == [["97.3", "0", "4.5"], ["over", "10,000,000", "0.25"]]
+    assert lines[-1] == "Judged by clicks before 2026-03-01T12:00:00.000Z, which are old enough to have converted."

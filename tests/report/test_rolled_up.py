@@ -42,3 +42,7 @@ def test_an_offset_of_minutes_is_left_to_the_facts() -> None:
 
 def test_a_period_that_begins_within_a_quarter_hour_is_left_to_the_facts() -> None:
     assert not is_rolled_up(asked(from_at=NOON - 7 * MINUTE_MS))
+
+
+def test_values_that_count_from_moments_of_their_own_are_left_to_the_facts() -> None:
+    assert not is_rolled_up(asked(filters=(DimensionFilter(Dimension.OFFER, ("1",), since=(NOON,)),)))

@@ -6,7 +6,7 @@ from math import comb
 
 import pytest
 
-from clickloop.report.verdict import CONFIDENCE, MaturedRow, Target, beta_distribution, verdict
+from clickloop.report.verdict import CONFIDENCE, MaturedRow, Target, beta_distribution, read_target, verdict
 
 BREAK_EVEN = Target(roi=0)
 
@@ -100,3 +100,19 @@ def test_certain_verdicts_are_right_as_often_as_they_claim() -> None:
             wrong += (found.misses > 0.5) != (rate < (clicks // 5) / clicks / 10)
     assert certain > 800
     assert wrong / certain < 1 - CONFIDENCE
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("roi:20", Target(roi=200_000)),
+        ("roi:-12.5%", Target(roi=-125_000)),
+        ("cpa:3,50", Target(cpa_micros=3_500_000)),
+        *(
+            (text, None)
+            for text in ("", "20", "roi:", "roi:-100", "roi:100001", "cpa:0", "cpa:-1", "cpa:3 EUR", "cpc:1", "roi:1:2")
+        ),
+    ],
+)
+def test_a_target_is_a_return_in_percent_or_a_cost_per_conversion(text: str, target: Target | None) -> None:
+    assert read_target(text) == target

@@ -4,7 +4,7 @@ import os
 
 import typer
 
-from clickloop.cli import backups, conversions, diagnosing, replaying, reporting, running
+from clickloop.cli import backups, conversions, diagnosing, losers, replaying, reporting, running
 from clickloop.cli.conversions import import_app
 from clickloop.cli.costs import cost_app
 from clickloop.cli.geo import geo_app
@@ -30,6 +30,7 @@ for command in (
     running.demo,
     conversions.convert,
     reporting.report,
+    losers.losers,
     diagnosing.trace,
     diagnosing.simulate,
     replaying.resend,

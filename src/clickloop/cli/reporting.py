@@ -13,6 +13,21 @@ MAX_ROWS = 10_000
 """``MAX_GROUPS`` of the API, not imported: that would load all of the reports' code."""
 
 
+PeriodName = Annotated[str, typer.Option(help="today, yesterday, 7d, 30d, 90d, this_month or last_month.")]
+FirstDay = Annotated[str, typer.Option("--from", help="First day, such as 2026-03-01. Overrides --period.")]
+LastDay = Annotated[str, typer.Option("--to", help="Last day, inclusive.")]
+ViewName = Annotated[
+    str, typer.Option(help="Saved view to start from, by its name or ID. Other options replace its own.")
+]
+Comparison = Annotated[str, typer.Option(help="Period to compare with: previous, week, or 2026-02-01..2026-02-28.")]
+Basis = Annotated[str, typer.Option(help="Time at which conversions count: conversion or click.")]
+TargetText = Annotated[
+    str, typer.Option(help="Judge each row by a target: roi:20 (at least 20 %) or cpa:3.50 (at most, per conversion).")
+]
+SortText = Annotated[str, typer.Option(help="Column to sort by; prefix with - for descending.")]
+ZoneName = Annotated[str, typer.Option(help="Time zone of days and hours. Defaults to the instance's.")]
+
+
 def report(
     group_by: Annotated[
         list[str] | None,
@@ -33,18 +48,15 @@ def report(
     formula: Annotated[
         list[str] | None, typer.Option(help="Column of your own, such as: Margin = profit / revenue")
     ] = None,
-    period: Annotated[str, typer.Option(help="today, yesterday, 7d, 30d, 90d, this_month or last_month.")] = "",
-    first: Annotated[str, typer.Option("--from", help="First day, such as 2026-03-01. Overrides --period.")] = "",
-    last: Annotated[str, typer.Option("--to", help="Last day, inclusive.")] = "",
-    view: Annotated[
-        str, typer.Option(help="Saved view to start from, by its name or ID. Other options replace its own.")
-    ] = "",
-    compare: Annotated[
-        str, typer.Option(help="Period to compare with: previous, week, or 2026-02-01..2026-02-28.")
-    ] = "",
-    by: Annotated[str, typer.Option(help="Time at which conversions count: conversion or click.")] = "",
-    sort: Annotated[str, typer.Option(help="Column to sort by; prefix with - for descending.")] = "",
-    zone: Annotated[str, typer.Option(help="Time zone of days and hours. Defaults to the instance's.")] = "",
+    period: PeriodName = "",
+    first: FirstDay = "",
+    last: LastDay = "",
+    view: ViewName = "",
+    compare: Comparison = "",
+    by: Basis = "",
+    target: TargetText = "",
+    sort: SortText = "",
+    zone: ZoneName = "",
     limit: Annotated[int, typer.Option(min=1, max=MAX_ROWS, help="Maximum number of rows.")] = USUAL_ROWS,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print all rows as CSV.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's response as JSON.")] = False,
@@ -52,19 +64,22 @@ def report(
 ) -> None:
     """Report clicks, conversions and money, grouped as you like. Totals are of all rows.
 
-    Which zones lose money: clickloop report Zone --having "profit < 0" --sort profit
+    Which zones lose money, and how sure is it: clickloop report Zone --having "profit < 0" --sort profit --target roi:0
     """
     from urllib.parse import urlencode
 
     from clickloop.cli.report_table import table_lines
 
     saved = _address_of(data, view) if view else []
-    pairs = [("group_by", word) for word in group_by or ()]
-    pairs += [("filter", text) for text in filters or ()]
-    pairs += [("column", name) for name in column or _usual_columns(saved, as_csv)]
-    pairs += [("formula", text) for text in formula or ()]
+    several = {
+        "group_by": group_by,
+        "filter": filters,
+        "column": column or _usual_columns(saved, as_csv),
+        "formula": formula,
+    }
     single = {"having": having, "period": period, "from": first, "to": last, "compare": compare, "by": by, "sort": sort}
-    pairs += [(name, text) for name, text in (single | {"zone": zone}).items() if text]
+    pairs = [(name, text) for name, texts in several.items() for text in texts or ()]
+    pairs += [(name, text) for name, text in (single | {"zone": zone, "target": target}).items() if text]
     pairs.append(("format", "csv") if as_csv else ("limit", str(limit)))
     pairs = _over(saved, pairs, keeps_limit=limit == USUAL_ROWS)
     answer = send_request(data, "GET", f"/api/v1/reports?{urlencode(pairs)}")

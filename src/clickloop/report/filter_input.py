@@ -119,6 +119,12 @@ def _filter(text: str, names: ReportNames, zone: ZoneInfo, faults: list[FieldFau
     return DimensionFilter(dimension, values, operator)
 
 
+def key_of_value(dimension: Grouping, value: str, names: ReportNames, zone: ZoneInfo) -> str | None:
+    """Return a value in the form of the keys of groups; None if it is no value of the dimension."""
+    found = _values(dimension, value, FilterOperator.IN, names, zone)
+    return found[0] if found is not None and len(found) == 1 else None
+
+
 def _fault(sentence: str) -> FieldFault:
     return FieldFault(FIELD, FaultCode.WRONG_TYPE, sentence)
 

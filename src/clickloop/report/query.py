@@ -204,6 +204,8 @@ class DimensionFilter(msgspec.Struct, frozen=True):
     dimension: Grouping
     values: tuple[str, ...]
     operator: FilterOperator = FilterOperator.IN
+    since: tuple[int, ...] = ()
+    """For each value, with ``IN``: the moment before which rows with it do not match. Empty: none."""
 
 
 class TimeBasis(enum.StrEnum):

@@ -23,7 +23,8 @@ SET_UP_COLUMNS = tuple(f"{dimension}_id" for dimension in _SET_UP)
 def is_rolled_up(query: ReportQuery) -> bool:
     """Return whether roll-ups have a query's dimensions, and its periods and local days begin with a quarter-hour."""
     used: list[Grouping] = [*query.group_by, *(filter_.dimension for filter_ in query.filters)]
-    if not ROLLED_UP.issuperset(used):
+    # A value that counts from a moment of its own may begin within a quarter-hour.
+    if not ROLLED_UP.issuperset(used) or any(filter_.since for filter_ in query.filters):
         return False
     periods = [MomentRange(query.from_at, query.until_at), *([query.compared] if query.compared else [])]
     return all(_is_of_quarters(period, ZoneInfo(query.zone)) for period in periods)

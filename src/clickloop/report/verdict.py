@@ -9,6 +9,10 @@ import math
 
 import msgspec
 
+from clickloop.money import MICROS, Amount, read_amount
+
+MAX_ROI = 1_000 * MICROS
+"""The highest return on investment of a target, in millionths: 100,000 %."""
 CONFIDENCE = 0.95
 """A verdict is certain if the probability of missing, or of meeting, reaches this."""
 MAX_CLICKS_NEEDED = 10_000_000
@@ -23,6 +27,20 @@ class Target(msgspec.Struct, frozen=True):
 
     roi: int | None = None
     cpa_micros: int | None = None
+
+
+def read_target(text: str) -> Target | None:
+    """Return the target of a text: ``roi:20`` in percent or ``cpa:3.50`` in the instance's currency; None if it is neither."""
+    kind, _, number = text.partition(":")
+    amount = read_amount(number.strip().removesuffix("%") if kind == "roi" else number)
+    if not isinstance(amount, Amount) or amount.currency:
+        return None
+    match kind:
+        case "roi" if -MICROS < amount.micros // 100 <= MAX_ROI:
+            return Target(roi=amount.micros // 100)
+        case "cpa" if amount.micros > 0:
+            return Target(cpa_micros=amount.micros)
+    return None
 
 
 class MaturedRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -244,7 +244,7 @@ def _self_audit(core: Core) -> Step:
         core.alarms.report("geo base", core.geo_check.alarms())
         unreadable = pages.guarded(lambda: _audit_ledger(core))
         core.alarms.report("ledger", pages.step() or unreadable)
-        core.alarms.report("roll-ups", rollups.step())
+        core.alarms.report("roll ups", rollups.step())
         return False
 
     return step

@@ -1,12 +1,13 @@
 """The named list: values that conditions of several rules share, such as the bad zones of a source."""
 
+import enum
 from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.setup.condition import MAX_VALUE_LENGTH, MAX_VALUES
-from clickloop.setup.fault import FaultCode, FieldFault, text_faults
+from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError, text_faults
 from clickloop.setup.record import OneLine, RecordFields, line_faults, with_changes
 
 MAX_NOTES_LENGTH = 10_000
@@ -19,10 +20,34 @@ Entries = Annotated[
 Notes = Annotated[str, Meta(description="Notes.", max_length=MAX_NOTES_LENGTH)]
 
 
+class ListKind(enum.StrEnum):
+    """What a list is for. All but plain ones are of a traffic source's values and keep a history."""
+
+    PLAIN = "plain"
+    BLACK = "black"
+    WHITE = "white"
+    WATCH = "watch"
+
+
+Kind = Annotated[ListKind, Meta(description="plain, black, white or watch. Fixed once the list exists.")]
+SourceId = Annotated[int | None, Meta(description="The traffic source whose values it lists; null for a plain list.")]
+DimensionName = Annotated[
+    str,
+    Meta(
+        description="The dimension, or the name of a parameter, whose values it lists; empty for a plain list.",
+        max_length=200,
+        examples=["Zone"],
+    ),
+]
+
+
 class ListFields(RecordFields, frozen=True, kw_only=True):
     """The fields that a list's record and view share."""
 
     name: Name
+    kind: Kind = ListKind.PLAIN
+    source_id: SourceId = None
+    dimension: DimensionName = ""
     entries: Entries = ()
     notes: Notes = ""
 
@@ -47,23 +72,49 @@ class NewList(ListChange, kw_only=True):
     """A list to create."""
 
     name: Name
+    kind: Kind = ListKind.PLAIN
+    source_id: SourceId = None
+    dimension: DimensionName = ""
 
 
 def changed_list(named: NamedList, change: ListChange) -> NamedList:
-    """Return the list with a change. Spaces around entries are removed."""
+    """Return the list with a change. Spaces around entries are removed.
+
+    Raise InvalidInputError if it changes the entries of a list that keeps their history.
+    """
     others: dict[str, object] = {}
     if change.entries is not UNSET:
         others["entries"] = tuple(dict.fromkeys(entry.strip() for entry in change.entries if entry.strip()))
+        kind = change.kind if isinstance(change, NewList) else named.kind
+        if kind is not ListKind.PLAIN and others["entries"] != named.entries:
+            sentence = f"Add and remove the values of a {kind.value} list under /entries: their figures are kept."
+            raise InvalidInputError((FieldFault("entries", FaultCode.NOT_ALLOWED, sentence),))
     return with_changes(named, change, **others)
 
 
 def list_faults(named: NamedList) -> list[FieldFault]:
     """Return everything wrong with a list, but only the first faulty entry: most of the others have the same fault."""
-    faults = line_faults(named)
+    faults = line_faults(named) + _owner_faults(named)
     if len(named.entries) > MAX_VALUES:
         sentence = f"A list has at most {MAX_VALUES:,} entries. This one has {len(named.entries):,}."
         return [*faults, FieldFault("entries", FaultCode.TOO_MANY, sentence)]
     for position, entry in enumerate(named.entries):
         if entry_faults := text_faults(f"entries[{position}]", entry, MAX_VALUE_LENGTH):
             return faults + entry_faults
+    return faults
+
+
+def _owner_faults(named: NamedList) -> list[FieldFault]:
+    if named.kind is ListKind.PLAIN:
+        if named.source_id is None and not named.dimension:
+            return []
+        sentence = "A plain list has no traffic source or dimension. Choose black, white or watch."
+        return [FieldFault("kind", FaultCode.NOT_ALLOWED, sentence)]
+    faults = []
+    if named.source_id is None:
+        sentence = f"A {named.kind.value} list is of a traffic source."
+        faults.append(FieldFault("source_id", FaultCode.REQUIRED, sentence))
+    if not named.dimension.strip():
+        sentence = f"A {named.kind.value} list is of a dimension, such as Zone."
+        faults.append(FieldFault("dimension", FaultCode.REQUIRED, sentence))
     return faults

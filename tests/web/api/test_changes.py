@@ -258,7 +258,21 @@ def of_routing(noun: str, path: str = "", body: Any = None, *, is_archived: bool
     return case
 
 
+def of_black_list(path: str) -> Case:
+    """Add a value to a black list, and request a path under it."""
+
+    def case(instance: "Instance") -> tuple[str, Any]:
+        body = {"name": "x", "kind": "black", "source_id": 1, "dimension": "country"}
+        number = instance.made("lists", body)["id"]
+        assert instance.api.post(f"/api/v1/lists/{number}/entries", json={"values": ["DE"]}).status_code == 200
+        return f"lists/{number}{path}", {"values": ["FR" if path == "/entries" else "DE"]}
+
+    return case
+
+
 CASES: dict[tuple[str, str], tuple[Case, str, str]] = {
+    ("POST", "/api/v1/lists/{number}/entries"): (of_black_list("/entries"), "changed", "lists"),
+    ("POST", "/api/v1/lists/{number}/entries/remove"): (of_black_list("/entries/remove"), "changed", "lists"),
     **{
         ("POST", f"/api/v1/{noun}/{{number}}/clone"): (of_routing(noun, "/clone", {}), "created", noun)
         for noun in ("landings", "flows")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clickloop.report.query import Dimension, ReportQuery
-from clickloop.tracking.reporting import all_pages
+from clickloop.tracking.reports.reporting import all_pages
 from clickloop.tracking.settle import settle_facts
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from clickloop.report.measure import quotient
 from clickloop.report.query import GroupKey, ReportQuery
 from clickloop.store.ledger.jobs.cost_entries import kinds_of
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.tracking.converting import rates_of_query
 from clickloop.tracking.costs.origins import OriginSource
+from clickloop.tracking.reports.converting import rates_of_query
 
 _PERCENT = 100
 

@@ -13,7 +13,7 @@ from clickloop.report.query import Dimension, Grouping, GroupKey, ReportQuery
 from clickloop.store.ledger.jobs.cost_entries import kinds_of
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.text import readable
-from clickloop.tracking.converting import rates_of_query
+from clickloop.tracking.reports.converting import rates_of_query
 
 MEASURED, SPREAD, ESTIMATED = "measured", "spread", "estimated"
 LINK, MODEL = "link", "model"

@@ -12,7 +12,8 @@ from clickloop.report.query_input import ReportRequest, report_period
 from clickloop.report.spreadsheet import csv_line
 from clickloop.report.view.view import SavedView
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.tracking.reporting import NamedReport, ReportSource, csv_rows, csv_shape, read_query, run_report
+from clickloop.tracking.reports.exporting import csv_rows, csv_shape
+from clickloop.tracking.reports.reporting import NamedReport, ReportSource, read_query, run_report
 
 MAX_ROWS = 5_000
 """Maximum number of rows in the file; a view with a limit of its own has fewer."""

@@ -25,7 +25,7 @@ from clickloop.store.ledger.logs.postbacks import insert_postbacks
 from clickloop.store.ledger.setup.rules import LiveRule, rules_of_ids
 from clickloop.store.ledger.setup.views import ViewRuns, advance_run, due_views, runs_of
 from clickloop.text import escape_bytes
-from clickloop.tracking.reporting import ReportSource
+from clickloop.tracking.reports.reporting import ReportSource
 from clickloop.tracking.views.file import ViewFile, ViewSurroundings, make_file
 
 MAX_DETAIL = 500

@@ -59,6 +59,10 @@ class DatabaseConnections:
         except duckdb.TransactionException:
             pass  # there is a reader; the count stays, so the next load tries again
 
+    def _roll_up(self, writer: duckdb.DuckDBPyConnection) -> None:
+        """Add the roll-ups of a transaction's new facts."""
+        roll_up_new_rows(writer)
+
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Commit on success, else roll back."""
@@ -66,7 +70,7 @@ class DatabaseConnections:
         try:
             yield self._writer
             # Here, so that nothing adds facts without them.
-            roll_up_new_rows(self._writer)
+            self._roll_up(self._writer)
             self._writer.execute("COMMIT")
         except BaseException:
             # The engine may have ended the transaction itself; the first error is the one to report.

@@ -45,6 +45,37 @@ lists = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
     Column("version", BigInteger, nullable=False, server_default="1"),
+    Column("kind", String(8), nullable=False, server_default="plain"),
+    Column("source_id", Integer),  # none: a plain list
+    Column("dimension", String(200), nullable=False, server_default=""),
+)
+
+list_entries = Table(
+    "list_entries",
+    metadata,
+    number_column(),
+    Column("list_id", ForeignKey("lists.id"), nullable=False),
+    Column("value", Text, nullable=False),
+    Column("added_at", BigInteger, nullable=False),
+    Column("added_by", String(200), nullable=False),
+    Column("clicks", BigInteger, nullable=False),  # in the period that it was judged by, like the figures below
+    Column("cost_micros", BigInteger, nullable=False),
+    Column("conversions", BigInteger, nullable=False),
+    Column("revenue_micros", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("from_at", BigInteger, nullable=False),
+    Column("until_at", BigInteger, nullable=False),
+    Column("removed_at", BigInteger),  # none: the value is in the list
+    Column("removed_by", String(200), nullable=False, server_default=""),
+)
+Index("ix_list_entries_list_id", list_entries.c.list_id, list_entries.c.id)
+Index(
+    "uq_list_entries_value",
+    list_entries.c.list_id,
+    list_entries.c.value,
+    unique=True,
+    sqlite_where=list_entries.c.removed_at.is_(None),
+    postgresql_where=list_entries.c.removed_at.is_(None),
 )
 
 flows = Table(

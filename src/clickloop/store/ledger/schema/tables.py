@@ -25,6 +25,7 @@ from clickloop.store.ledger.schema.routing_tables import (
     flows,
     landings,
     learned_weights,
+    list_entries,
     lists,
     routing_states,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "kept_answers",
     "landings",
     "learned_weights",
+    "list_entries",
     "lists",
     "mark_reruns",
     "metadata",

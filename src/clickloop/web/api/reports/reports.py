@@ -17,18 +17,20 @@ from clickloop.report.formula.parsing import FormulaError, parse_formula
 from clickloop.report.measure import USUAL
 from clickloop.report.query import ReportQuery, TimeBasis
 from clickloop.report.query_input import ReportPeriod, ReportRequest, report_period
+from clickloop.report.verdict import read_target
+from clickloop.setup.fault import FaultCode, invalid
 from clickloop.store.ledger.setup.report_names import status_names
 from clickloop.text import readable
-from clickloop.tracking.costs.mix import CostMixes, read_cost_mixes
-from clickloop.tracking.reporting import (
+from clickloop.tracking.costs.mix import read_cost_mixes
+from clickloop.tracking.reports.exporting import ReportExtras, csv_rows, csv_shape
+from clickloop.tracking.reports.reporting import (
     NamedReport,
     NamedReportRow,
     all_pages,
-    csv_rows,
-    csv_shape,
     read_query,
     run_report,
 )
+from clickloop.tracking.reports.verdicts import read_verdicts
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.query import from_query
 from clickloop.web.api.reports.cost_part_views import CostPartsView, UnattributedView, parts_view, unattributed_view
@@ -40,6 +42,7 @@ from clickloop.web.api.reports.figure_views import (
     column_view,
     figures_view,
 )
+from clickloop.web.api.reports.verdict_views import VerdictView, verdict_view
 from clickloop.web.long_work import in_long_work
 
 CSV_TYPE = "text/csv"
@@ -62,6 +65,11 @@ class ReportRowView(msgspec.Struct, kw_only=True):
         Annotated[dict[str, FigureChangeView], Meta(description="By name of the figure or column.")] | UnsetType
     ) = UNSET
     cost_parts: Annotated[CostPartsView, Meta(description="With origins=1.")] | UnsetType = UNSET
+    verdict: (
+        Annotated[VerdictView, Meta(description="With a target. Null: no matured clicks, no cost, or no payout known.")]
+        | UnsetType
+        | None
+    ) = UNSET
 
 
 class ApprovalView(msgspec.Struct, kw_only=True):
@@ -95,6 +103,11 @@ class ReportView(msgspec.Struct, kw_only=True):
     unattributed: (
         Annotated[UnattributedView, Meta(description="Cost that no click bears. It is in no other figure.")] | UnsetType
     ) = UNSET
+    totals_verdict: VerdictView | UnsetType | None = UNSET
+    judged_until: (
+        Annotated[Moment, Meta(description="With a target: verdicts are on clicks before this moment, by click time.")]
+        | UnsetType
+    ) = UNSET
     totals_cost_parts: Annotated[CostPartsView, Meta(description="With origins=1.")] | UnsetType = UNSET
     approvals: (
         Annotated[list[ApprovalView], Meta(description="The approval rates that expected figures are based on.")]
@@ -114,11 +127,24 @@ WithOrigins = Annotated[
         description="1 to tell of each row's cost how much is measured, estimated and spread. Takes as long again.",
     ),
 ]
+TargetText = Annotated[
+    str,
+    QueryParameter(
+        name="target",
+        max_length=40,
+        description="Judges each row by a target: roi:20 for a return on investment of at least 20 %, or cpa:3.50 for a cost of at most "
+        "3.50 per conversion, in the instance's currency. Takes as long again.",
+    ),
+]
 Requested = NamedDependency[SkipValidation[ReportRequest]]
 
 
 def read_report(
-    context: Context, requested: Requested, output: AsCsv = "json", origins: WithOrigins = False
+    context: Context,
+    requested: Requested,
+    output: AsCsv = "json",
+    origins: WithOrigins = False,
+    target: TargetText = "",
 ) -> Response[ReportView]:
     """Report on a period, grouped by up to five dimensions, as one flat table or level by level (``within``).
 
@@ -127,12 +153,23 @@ def read_report(
     click itself has none. Test clicks and test conversions are left out. Money is converted at the rate of its day (see /rates);
     amounts without a rate are listed separately. Group by day or hour for a time series.
     """
+    bounds, query = requested_query(context, requested)
+    extras = requested_extras(context, query, origins=origins, target=target)
     if output == "csv":
-        bounds, query = requested_query(context, requested)
-        return csv_response(context, query, bounds, is_whole=requested.limit is None, with_origins=origins)
-    made, _ = requested_report(context, requested)
-    mixes = read_cost_mixes(context.ledger, context.facts.costs, made.query) if origins else None
-    return Response(_view(made, mixes))
+        return csv_response(context, query, bounds, is_whole=requested.limit is None, extras=extras)
+    return Response(_view(run_report(context.ledger, context.facts, query), extras))
+
+
+def requested_extras(context: ApiContext, query: ReportQuery, *, origins: bool, target: str = "") -> ReportExtras:
+    """Return what was asked for besides figures. Raise InvalidInputError."""
+    wanted = read_target(target) if target else None
+    if target and wanted is None:
+        sentence = f"“{readable(target)}” is no target. Enter roi:20 for at least 20 %, or cpa:3.50 for at most 3.50 per conversion."
+        raise invalid("target", FaultCode.NOT_ALLOWED, sentence)
+    return ReportExtras(
+        read_cost_mixes(context.ledger, context.facts.costs, query) if origins else None,
+        read_verdicts(context.ledger, context.facts, query, wanted, context.clock()) if wanted else None,
+    )
 
 
 def requested_query(context: ApiContext, requested: ReportRequest) -> tuple[ReportPeriod, ReportQuery]:
@@ -148,10 +185,9 @@ def requested_report(context: ApiContext, requested: ReportRequest) -> tuple[Nam
 
 
 def csv_response(
-    context: ApiContext, query: ReportQuery, bounds: ReportPeriod, *, is_whole: bool, with_origins: bool = False
+    context: ApiContext, query: ReportQuery, bounds: ReportPeriod, *, is_whole: bool, extras: ReportExtras
 ) -> Response[Any]:
     """Return a report as a CSV download, totals last. ``is_whole``: all rows, however many there are."""
-    mixes = read_cost_mixes(context.ledger, context.facts.costs, query) if with_origins else None
     pages = (
         all_pages(context.ledger, context.facts, query)
         if is_whole
@@ -160,14 +196,14 @@ def csv_response(
     first = next(pages)
     name = f"report-{bounds.days.first.isoformat()}-{bounds.days.last.isoformat()}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    lines = csv_lines(csv_shape(first, mixes), csv_rows(chain([first], pages), mixes))
+    lines = csv_lines(csv_shape(first, extras), csv_rows(chain([first], pages), extras))
     if first.group_count > len(first.rows) and is_whole:
         # A million rows do not fit into memory.
         return Stream(lines, media_type=CSV_TYPE, headers=headers)
     return Response(b"".join(lines), media_type=CSV_TYPE, headers=headers)
 
 
-def _view(made: NamedReport, mixes: CostMixes | None = None) -> ReportView:
+def _view(made: NamedReport, extras: ReportExtras) -> ReportView:
     query, totals = made.query, made.totals
     columns: tuple[Column, ...] = query.columns or USUAL
     view = ReportView(
@@ -178,7 +214,7 @@ def _view(made: NamedReport, mixes: CostMixes | None = None) -> ReportView:
         by=query.basis,
         group_by=[grouping.key for grouping in query.group_by],
         columns=[column_view(column, column_label(column, made.statuses)) for column in columns],
-        rows=[_row(row, made, columns, mixes) for row in made.rows],
+        rows=[_row(row, made, columns, extras) for row in made.rows],
         row_count=made.group_count,
         totals=figures_view(columns, tuple(made.statuses), totals.sums, query.currency),
     )
@@ -186,8 +222,11 @@ def _view(made: NamedReport, mixes: CostMixes | None = None) -> ReportView:
         view.compared_since, view.compared_until = iso_text(query.compared.from_at), iso_text(query.compared.until_at)
         view.totals_before = figures_view(columns, tuple(made.statuses), totals.before, query.currency)
         view.totals_changes = changes_view(columns, totals.sums, totals.before)
-    if mixes is not None:
-        view.totals_cost_parts = parts_view(mixes.total, query.currency)
+    if extras.mixes is not None:
+        view.totals_cost_parts = parts_view(extras.mixes.total, query.currency)
+    if extras.verdicts is not None:
+        view.totals_verdict = verdict_view(extras.verdicts.total, query.currency)
+        view.judged_until = iso_text(extras.verdicts.matured_until)
     if made.unattributed is not None:
         view.unattributed = unattributed_view(made.unattributed, query.currency)
     if made.approvals:
@@ -203,14 +242,16 @@ def _view(made: NamedReport, mixes: CostMixes | None = None) -> ReportView:
     return view
 
 
-def _row(row: NamedReportRow, made: NamedReport, columns: tuple[Column, ...], mixes: CostMixes | None) -> ReportRowView:
+def _row(row: NamedReportRow, made: NamedReport, columns: tuple[Column, ...], extras: ReportExtras) -> ReportRowView:
     currency, statuses = made.query.currency, tuple(made.statuses)
     view = ReportRowView(
         keys=[KeyView(value=readable(heading.value), name=readable(heading.name)) for heading in row.headings],
         figures=figures_view(columns, statuses, row.sums, currency),
     )
-    if mixes is not None:
-        view.cost_parts = parts_view(mixes.of(heading.key for heading in row.headings), currency)
+    if extras.mixes is not None:
+        view.cost_parts = parts_view(extras.mixes.of(heading.key for heading in row.headings), currency)
+    if extras.verdicts is not None:
+        view.verdict = verdict_view(extras.verdicts.of(heading.key for heading in row.headings), currency)
     if row.before is not None:
         view.before = figures_view(columns, statuses, row.before, currency)
         view.changes = changes_view(columns, row.sums, row.before)

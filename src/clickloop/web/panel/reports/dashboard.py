@@ -24,7 +24,7 @@ from clickloop.report.series import filled, moments_of, unit_of
 from clickloop.store.ledger.logs.evidence import failed_since, refused_since
 from clickloop.store.ledger.setup.statuses import unmapped_words
 from clickloop.text import readable
-from clickloop.tracking.reporting import NamedReport, run_report
+from clickloop.tracking.reports.reporting import NamedReport, run_report
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis.check import setup_findings
 from clickloop.web.panel.diagnosis.check import editor_of

@@ -18,10 +18,10 @@ from clickloop.report.query_input import BY_KEY, MAX_GROUPS, ReportPeriod, Repor
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.ledger.setup.report_names import newest_record_names, parameter_names
 from clickloop.tracking.costs.mix import CostMix, CostMixes, read_cost_mixes
-from clickloop.tracking.reporting import NamedReport, NamedReportRow
+from clickloop.tracking.reports.reporting import NamedReport, NamedReportRow
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.query import from_query
-from clickloop.web.api.reports.reports import csv_response, requested_query, requested_report
+from clickloop.web.api.reports.reports import csv_response, requested_extras, requested_query, requested_report
 from clickloop.web.long_work import in_long_work
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
@@ -111,7 +111,13 @@ def show(
         report = _report_request(query, viewer, MAX_GROUPS if csv else ROWS_PER_PAGE, offset, of_all=csv)
         if csv:
             bounds, whole = requested_query(context, report)
-            return csv_response(context, whole, bounds, is_whole=page_query.limit is None, with_origins=query.origins)
+            return csv_response(
+                context,
+                whole,
+                bounds,
+                is_whole=page_query.limit is None,
+                extras=requested_extras(context, whole, origins=query.origins),
+            )
         made, bounds = requested_report(context, report)
     except InvalidInputError as error:
         return _page(viewer, context, query, None, None, 0, error.faults)

@@ -5,7 +5,7 @@ import msgspec
 from clickloop.report.measure import Measure, Sums
 from clickloop.report.period import Preset, days_of
 from clickloop.report.query import Dimension, DimensionFilter, ReportQuery
-from clickloop.tracking.reporting import run_report
+from clickloop.tracking.reports.reporting import run_report
 from clickloop.web.api.context import ApiContext
 from clickloop.web.panel.frame.viewer import Viewer
 from clickloop.web.panel.reports.figures import figure_text, tone_of

@@ -1,16 +1,14 @@
 """Run reports: sums from the facts; rates, statuses and names from the ledger. Read-only."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import msgspec
 from sqlalchemy import Connection
 
-from clickloop.money import amount_text
-from clickloop.report.export import CsvReport, CsvRow
 from clickloop.report.key_text import key_name, key_value
-from clickloop.report.measure import USUAL, Sums
+from clickloop.report.measure import Sums
 from clickloop.report.query import (
     Dimension,
     ExchangeRate,
@@ -25,9 +23,8 @@ from clickloop.setup.fault import FaultCode, invalid
 from clickloop.store.facts.facts import FactsMemoryError
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.setup.report_names import LedgerNames, record_names, status_names
-from clickloop.tracking.converting import rates_of_query
-from clickloop.tracking.costs.mix import MIX_TITLES, CostMix, CostMixes
 from clickloop.tracking.costs.unattributed import UnattributedCost, unattributed_cost
+from clickloop.tracking.reports.converting import rates_of_query
 
 _TOO_LARGE = (
     "The report has more groups than fit into memory. Choose a shorter period, group by fewer dimensions, add a filter, or open a tree "
@@ -130,39 +127,6 @@ def run_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each_
         approvals=report.approvals,
         unattributed=unattributed,
     )
-
-
-def csv_shape(made: NamedReport, mixes: CostMixes | None = None) -> CsvReport:
-    """Return the shape of a report as CSV. ``mixes`` add a column per origin of cost."""
-    currency = made.query.currency
-    return CsvReport(
-        group_by=made.query.group_by,
-        columns=made.query.columns or USUAL,
-        statuses=made.statuses,
-        currency=currency,
-        is_compared=made.query.compared is not None,
-        extra_titles=tuple(f"Cost {title}, {currency}" for title in MIX_TITLES.values()) if mixes else (),
-    )
-
-
-def csv_rows(pages: Iterable[NamedReport], mixes: CostMixes | None = None) -> Iterator[CsvRow]:
-    """Yield the rows, the cost that no click bears if there is any, and the totals as of the last page."""
-    page = None
-    for page in pages:
-        for row in page.rows:
-            parts = _mix_cells(mixes.of(heading.key for heading in row.headings)) if mixes else ()
-            yield CsvRow(tuple(heading.name for heading in row.headings), row.sums, row.before, parts)
-    if page is None:
-        return
-    rest = ("",) * (len(page.query.group_by) - 1)
-    if page.unattributed is not None and page.query.group_by:
-        yield CsvRow(("Unattributed cost", *rest), page.unattributed.sums)
-    names = ("Total", *rest) if page.query.group_by else ()
-    yield CsvRow(names, page.totals.sums, page.totals.before, _mix_cells(mixes.total) if mixes else ())
-
-
-def _mix_cells(mix: CostMix) -> tuple[str, ...]:
-    return tuple(amount_text(micros) for _, micros in mix.parts)
 
 
 def _names(
