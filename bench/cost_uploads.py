@@ -65,7 +65,6 @@ def main(lines: int = 20_000, clicks: int = 1_000_000) -> list[str]:
                 run()
                 seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
                 found.append(f"| {what} | {seconds:.1f} | {cpu_seconds:.1f} |")
-                print(found[-1], flush=True)
             equal = "equal" if reports(facts) == before else "NOT EQUAL"
             return [*found, f"| Reports after the undo and before | {equal} | |"]
         finally:

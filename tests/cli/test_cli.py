@@ -29,6 +29,8 @@ class Core:
         self.headers: dict[str, str] = {}
         self.status = 200
         self.answer: Any = {}
+        self.answers: dict[str, Any] = {}
+        """Responses by path, without the query; others have ``answer``."""
         core = self
 
         class Door(BaseHTTPRequestHandler):
@@ -39,7 +41,8 @@ class Core:
                 is_json = core.headers.get("content-type") == "application/json"
                 body = (json.loads(octets) if is_json else octets.decode()) if length else None
                 core.requests.append((self.command, self.path, self.headers["authorization"], body))
-                data = (core.answer if isinstance(core.answer, str) else json.dumps(core.answer)).encode()
+                answer = core.answers.get(self.path.partition("?")[0], core.answer)
+                data = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
                 self.send_response(core.status)
                 self.send_header("content-length", str(len(data)))
                 self.end_headers()

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from clickloop.clock import HOUR_MS
 from clickloop.report.filter_input import grouping_of, key_of_value
 from clickloop.report.measure import Measure
-from clickloop.report.query import Dimension, DimensionFilter, Grouping, ReportQuery
+from clickloop.report.query import Dimension, DimensionFilter, FilterOperator, Grouping, MomentRange, ReportQuery
 from clickloop.report.query_input import ReportPeriod
 from clickloop.saving.lists import NOUN
 from clickloop.saving.record import SavingContext, View, change
@@ -18,21 +18,23 @@ from clickloop.setup.condition import MAX_VALUE_LENGTH, MAX_VALUES
 from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError, invalid, text_faults
 from clickloop.setup.list_entry import Judged, ListEntry
 from clickloop.setup.named_list import ListKind, NamedList
-from clickloop.store.ledger.setup.list_entries import insert_entries, present_entries, remove_entries
+from clickloop.store.ledger.setup.list_entries import insert_entries, last_changed_at, present_entries, remove_entries
 from clickloop.store.ledger.setup.report_names import LedgerNames
 from clickloop.tracking.reports.converting import rates_of_query
 from clickloop.tracking.reports.reporting import ReportSource
 
 GRACE_MS = HOUR_MS
-"""How long a traffic source usually takes to apply a list."""
+"""Usual time that a traffic source takes to apply a list."""
 _FIELD = "values"
+_NO_ZONE = ZoneInfo("UTC")  # lists are of no times
 
 
 class Arrived(msgspec.Struct, frozen=True, kw_only=True):
-    """A listed value that still sends clicks: what has arrived since it was added and the grace is over."""
+    """A value that sends clicks against the list: its clicks since the list should be in effect."""
 
     value: str
-    added_at: int
+    added_at: int | None
+    """When it was added to the list; None if it is not on it."""
     clicks: int
     cost_micros: int
 
@@ -79,33 +81,46 @@ def add_values(
 def remove_values(
     context: SavingContext, list_id: int, values: Sequence[str], view: View[NamedList]
 ) -> tuple[NamedList, int]:
-    """Remove values and keep their history. Return the list and how many were in it.
+    """Remove values, by what is on the list or by its name, and keep their history. Return the list and how many were on it.
 
     Raise UnknownRecordError, InvalidInputError.
     """
-    unwanted = {value.strip() for value in values}
     removed = 0
 
     def without_values(tx: Connection, named: NamedList) -> NamedList:
         nonlocal removed
-        _check_kind(named)
-        if not unwanted:
+        _check_changeable(named)
+        if not values:
             raise invalid(_FIELD, FaultCode.REQUIRED, "Give at least one value.")
-        left = tuple(entry for entry in named.entries if entry not in unwanted)
-        removed = len(named.entries) - len(left)
+        unwanted = _listed(tx, named, values)
         gone = [entry for entry in named.entries if entry in unwanted]
+        removed = len(gone)
         remove_entries(tx, list_id, gone, context.clock(), context.actor.name)
-        return replace(named, entries=left)
+        return replace(named, entries=tuple(entry for entry in named.entries if entry not in unwanted))
 
     return change(context, NOUN, list_id, without_values, view), removed
+
+
+def _listed(tx: Connection, named: NamedList, values: Sequence[str]) -> set[str]:
+    """Return the entries that values mean. One whose parameter or record is gone can still be removed as it is on the list."""
+    entries, names = set(named.entries), LedgerNames(tx)
+    grouping = grouping_of(named.dimension, names)
+    found: set[str] = set()
+    for value in map(str.strip, values):
+        key = value
+        if value not in entries and grouping is not None:
+            key = key_of_value(grouping, value, names, _NO_ZONE) or value
+        found.add(key)
+    return found & entries
 
 
 def still_arriving(
     context: SavingContext, facts: ReportSource, list_id: int, currency: str, zone: ZoneInfo, grace_ms: int = GRACE_MS
 ) -> list[Arrived]:
-    """Return the values of a list that sent clicks after they were added and the grace was over, the most costly first.
+    """Return the values that send clicks against a list, the most costly first, at most ``MAX_VALUES``.
 
-    Clicks of campaigns of the list's traffic source count. One query of the facts, however many values there are.
+    On a black or watch list: its values, from the grace after each was added. With a white list: all values that are not on it, from
+    the grace after its last change. Clicks of campaigns of the list's traffic source count. One query of the facts.
     """
     now_ms = context.clock()
     with context.ledger.read() as tx:
@@ -113,48 +128,45 @@ def still_arriving(
         _check_kind(named)
         grouping = _grouping(tx, named)
         entries = {entry.value: entry for entry in present_entries(tx, list_id)}
-        since = {value: entry.added_at + grace_ms for value, entry in entries.items()}
-        first_at = min(since.values(), default=now_ms)
+        if named.kind is ListKind.WHITE:
+            changed_at = last_changed_at(tx, list_id)
+            first_at = now_ms if changed_at is None else changed_at + grace_ms
+            wanted = DimensionFilter(grouping, tuple(entries), FilterOperator.NOT_IN)
+        else:
+            since = tuple(entry.added_at + grace_ms for entry in entries.values())
+            first_at = min(since, default=now_ms)
+            wanted = DimensionFilter(grouping, tuple(entries), since=since)
         if first_at >= now_ms:
             return []
-    query = replace(
-        _query(named, grouping, tuple(entries), ReportBounds(first_at, now_ms, zone.key), currency),
-        columns=(Measure.CLICKS, Measure.COST),
-        sort=Measure.COST,
-    )
-    of_source, of_values = query.filters
-    query = replace(query, filters=(of_source, replace(of_values, since=tuple(since.values()))))
-    with context.ledger.read() as tx:
+        query = replace(
+            _query(named, wanted, MomentRange(first_at, now_ms), zone, currency),
+            columns=(Measure.CLICKS, Measure.COST),
+            sort=Measure.COST,
+        )
         rates = rates_of_query(tx, query)
-    found = ((str(group.keys[0]), group.sums) for group in facts.report(query, rates).groups)
+    found = [(str(group.keys[0]), group.sums) for group in facts.report(query, rates).groups]
     return [
-        Arrived(value=key, added_at=entries[key].added_at, clicks=sums.clicks, cost_micros=sums.cost_micros)
+        Arrived(
+            value=key,
+            added_at=entries[key].added_at if key in entries else None,
+            clicks=sums.clicks,
+            cost_micros=sums.cost_micros,
+        )
         for key, sums in found
         if sums.clicks
     ]
 
 
-class ReportBounds(msgspec.Struct, frozen=True):
-    """A period in Unix milliseconds, the end exclusive, and the name of its time zone."""
-
-    from_at: int
-    until_at: int
-    zone: str
-
-
 def _query(
-    named: NamedList, grouping: Grouping, keys: tuple[str, ...], bounds: ReportBounds, currency: str
+    named: NamedList, values: DimensionFilter, period: MomentRange, zone: ZoneInfo, currency: str
 ) -> ReportQuery:
     return ReportQuery(
-        from_at=bounds.from_at,
-        until_at=bounds.until_at,
-        zone=bounds.zone,
+        from_at=period.from_at,
+        until_at=period.until_at,
+        zone=zone.key,
         currency=currency,
-        group_by=(grouping,),
-        filters=(
-            DimensionFilter(Dimension.SOURCE, (str(named.source_id),)),
-            DimensionFilter(grouping, keys),
-        ),
+        group_by=(values.dimension,),
+        filters=(DimensionFilter(Dimension.SOURCE, (str(named.source_id),)), values),
         columns=(Measure.CLICKS, Measure.COST, Measure.CONVERSIONS, Measure.REVENUE),
         limit=MAX_VALUES,
     )
@@ -169,7 +181,8 @@ def _judged(
     period: ReportPeriod,
     currency: str,
 ) -> dict[str, Judged]:
-    query = _query(named, grouping, keys, ReportBounds(period.from_at, period.until_at, period.zone.key), currency)
+    moments = MomentRange(period.from_at, period.until_at)
+    query = _query(named, DimensionFilter(grouping, keys), moments, period.zone, currency)
     with context.ledger.read() as tx:
         rates = rates_of_query(tx, query)
     nothing = Judged(currency=currency, from_at=period.from_at, until_at=period.until_at)
@@ -187,10 +200,14 @@ def _judged(
 
 def _checked(tx: Connection, named: NamedList) -> Grouping:
     """Return the list's dimension, if values can be added. Raise InvalidInputError."""
+    _check_changeable(named)
+    return _grouping(tx, named)
+
+
+def _check_changeable(named: NamedList) -> None:
     if named.is_archived:
         raise invalid("", FaultCode.ARCHIVED, "The list is archived. Restore it first.")
     _check_kind(named)
-    return _grouping(tx, named)
 
 
 def _check_kind(named: NamedList) -> None:

@@ -1,5 +1,6 @@
 """Saving named lists."""
 
+import msgspec
 from sqlalchemy import Connection
 
 from clickloop.report.filter_input import grouping_of
@@ -20,10 +21,13 @@ _UNSUITABLE = frozenset({Dimension.SOURCE, Dimension.MARK, Dimension.SCREENING})
 
 def _checked(_context: SavingContext, tx: Connection, named: NamedList) -> NamedList:
     faults = list_faults(named) + name_faults("list", named.id, LISTS.find_by(tx, "name", named.name))
-    if named.id == 0 and not faults and named.source_id is not None:
-        faults += _owner_faults(tx, named, named.source_id)
-    raise_faults(faults)
-    return named
+    if named.id or faults or named.source_id is None:
+        raise_faults(faults)
+        return named
+    raise_faults(_owner_faults(tx, named, named.source_id))
+    grouping = grouping_of(named.dimension, LedgerNames(tx))
+    # By the name that reports give it, however it was typed, so that both can be matched.
+    return named if grouping is None else msgspec.structs.replace(named, dimension=grouping.key)
 
 
 def _owner_faults(tx: Connection, named: NamedList, source_id: int) -> list[FieldFault]:

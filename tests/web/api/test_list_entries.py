@@ -122,6 +122,37 @@ def test_a_list_of_records_and_of_countries_takes_their_names(sold: "Instance") 
     assert sold.got(f"lists/{countries}")["entries"] == ["DE"]
 
 
+@pytest.mark.parametrize("name", ["germany", "de", "DE"])
+def test_values_are_removed_by_the_names_that_they_are_added_by(sold: "Instance", name: str) -> None:
+    countries = black(sold, dimension="country")
+    add(sold, countries, "germany", "FR")
+    gone = sold.api.post(f"/api/v1/lists/{countries}/entries/remove", json={"values": [name]})
+    assert gone.json() == {"changed": 1, "unchanged": 0, "entries": 1}
+
+
+def test_a_value_whose_parameter_is_gone_can_be_removed(sold: "Instance") -> None:
+    number = black(sold)
+    add(sold, number, "a")
+    assert sold.got(f"lists/{number}")["dimension"] == "Spot"
+    assert sold.api.patch("/api/v1/traffic-sources/2", json={"parameters": ROWS[:1]}).status_code == 200
+    gone = sold.api.post(f"/api/v1/lists/{number}/entries/remove", json={"values": ["a"]})
+    assert gone.json()["changed"] == 1
+
+
+def test_against_a_white_list_arrives_what_is_not_on_it(sold: "Instance") -> None:
+    number = black(sold, kind="white")
+    assert sold.got(f"lists/{number}/arriving")["rows"] == []
+    add(sold, number, "a")
+    for late, zone in ((HOUR_MS - 1, "b"), (HOUR_MS, "a"), (HOUR_MS, "b"), (2 * HOUR_MS, "free")):
+        visit(sold, zone, sold.now + late)
+    sold.now += 3 * HOUR_MS
+    settle_facts(sold.ledger, sold.facts)
+    rows = sold.got(f"lists/{number}/arriving")["rows"]
+    assert {row["value"]: (row["clicks"], row["added_at"]) for row in rows} == {"b": (1, None), "free": (1, None)}
+    add(sold, number, "b")
+    assert sold.got(f"lists/{number}/arriving")["rows"] == []
+
+
 def test_a_list_is_exported_as_lines_as_csv_and_as_json(sold: "Instance") -> None:
     number = black(sold)
     add(sold, number, "a", "=b")
@@ -176,6 +207,9 @@ def test_plain_and_archived_lists_take_no_values_with_figures(sold: "Instance") 
     plain = int(sold.made("lists", {"name": "Plain", "entries": ["a"]})["id"])
     assert faults(add(sold, plain, "b")) == [("", "not_allowed")]
     archived = black(sold)
+    add(sold, archived, "a")
     sold.api.delete(f"/api/v1/lists/{archived}")
     assert faults(add(sold, archived, "b")) == [("", "archived")]
+    gone = sold.api.post(f"/api/v1/lists/{archived}/entries/remove", json={"values": ["a"]})
+    assert faults(gone) == [("", "archived")]
     assert add(sold, 99, "b").status_code == 404

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from clickloop.setup.list_entry import Judged, ListEntry
 from clickloop.store.ledger.schema.tables import list_entries
@@ -52,6 +52,12 @@ def present_entries(tx: Connection, list_id: int) -> list[ListEntry]:
     """Return the entries that are in a list, in the order in which they were added."""
     query = select(list_entries).where(_TABLE.list_id == list_id, _TABLE.removed_at.is_(None)).order_by(_TABLE.id)
     return [_entry(row) for row in tx.execute(query)]
+
+
+def last_changed_at(tx: Connection, list_id: int) -> int | None:
+    """Return when a value was last added to a list or removed from it, Unix milliseconds; None if it never had one."""
+    query = select(func.max(_TABLE.added_at), func.max(_TABLE.removed_at)).where(_TABLE.list_id == list_id)
+    return max((moment for moment in tx.execute(query).one() if moment is not None), default=None)
 
 
 def _entry(row: Row[Any]) -> ListEntry:

@@ -65,7 +65,7 @@ class OldEntries(msgspec.Struct, kw_only=True):
 
 
 class EntriesChanged(msgspec.Struct, kw_only=True):
-    """What a change of the values did."""
+    """The outcome of adding or removing values."""
 
     changed: Annotated[int, Meta(description="Values added or removed.")]
     unchanged: Annotated[int, Meta(description="Values that were in the list already, or not in it.")]
@@ -73,16 +73,16 @@ class EntriesChanged(msgspec.Struct, kw_only=True):
 
 
 class ArrivingRow(msgspec.Struct, kw_only=True):
-    """A value that still sends clicks."""
+    """A value that sends clicks against the list."""
 
     value: str
-    added_at: Moment
-    clicks: Annotated[int, Meta(description="Clicks since it was added and the grace was over.")]
+    added_at: Annotated[Moment | None, Meta(description="null: it is not on the list, which is a white one.")]
+    clicks: Annotated[int, Meta(description="Clicks since the list should be in effect.")]
     cost: MoneyText
 
 
 class ArrivingView(msgspec.Struct, kw_only=True):
-    """The values of a list that still send clicks, the most costly first."""
+    """The values that send clicks against a list, the most costly first."""
 
     list_id: int
     name: str
@@ -94,7 +94,7 @@ class ArrivingView(msgspec.Struct, kw_only=True):
 GraceHours = Annotated[
     int,
     QueryParameter(
-        ge=0, le=MAX_GRACE_HOURS, description="Hours that a traffic source may take to apply a list, from each entry."
+        ge=0, le=MAX_GRACE_HOURS, description="Hours that a traffic source may take to apply a change of a list."
     ),
 ]
 ExportFormat = Annotated[
@@ -131,7 +131,10 @@ def remove_entries(context: Context, number: Id, data: JSONBody[OldEntries]) -> 
 
 
 def read_arriving(context: Context, number: Id, grace_hours: GraceHours = 1) -> ArrivingView:
-    """Return which values of a list still send clicks although they were added: what a traffic source did not cut."""
+    """Return which values still send clicks although a traffic source should have cut them.
+
+    They are those on a black or watch list, or those that are not on a white one.
+    """
     with context.ledger.read() as tx:
         named = saving.NOUN.get(tx, number)
     zone = ZoneInfo(context.instance.time_zone)
@@ -142,7 +145,7 @@ def read_arriving(context: Context, number: Id, grace_hours: GraceHours = 1) -> 
         rows=[
             ArrivingRow(
                 value=readable(one.value),
-                added_at=iso_text(one.added_at),
+                added_at=optional_iso_text(one.added_at),
                 clicks=one.clicks,
                 cost=money_text(one.cost_micros, context.currency),
             )

@@ -79,8 +79,8 @@ def remove_entry(viewer: CurrentViewer, context: Context, record_id: Id, form: F
 
 
 def _arriving(context: ApiContext, view: api.ListView) -> entries_api.ArrivingView | None:
-    """Return what still arrives, or None if the list's dimension is gone, which adding a value explains."""
-    if view.kind is not ListKind.BLACK:
+    """Return what arrives against a list, or None if its dimension is gone, which adding a value explains. Watched values may send."""
+    if view.kind is ListKind.WATCH:
         return None
     try:
         return entries_api.read_arriving(context, view.id)
