@@ -47,7 +47,7 @@ class PlainClick(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What was compared, and how much of it differed."""
+    """Counts of comparisons and differences."""
 
     segments: int
     without_clicks: int

@@ -1,4 +1,4 @@
-"""What other trackers call a figure, for people who know theirs. Each entry is from the vendor's own documentation."""
+"""Names of figures in other trackers. Each entry is from the vendor's own documentation."""
 
 import enum
 
@@ -69,7 +69,7 @@ ALIASES = (
     Alias(_M.ROAS, _R, "ROAS, %"),
     Alias(_M.ROI, _R, "Total ROI"),
 )
-"""What is missing here could not be verified. RedTrack's figures are over all conversions unless a type is named."""
+"""Names that could not be verified are left out. RedTrack's figures are over all conversions unless a type is named."""
 
 
 def aliases_of(measure: Measure) -> tuple[Alias, ...]:

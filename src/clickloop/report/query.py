@@ -177,7 +177,7 @@ WITH_MARK = "+"
 
 
 class FilterOperator(enum.StrEnum):
-    """How a filter compares. The values are written between dimension and value."""
+    """The comparison of a filter. Its text is written between dimension and value."""
 
     IN = ":"
     NOT_IN = "!:"
@@ -212,9 +212,9 @@ class TimeBasis(enum.StrEnum):
     """The time at which conversions and page events count."""
 
     CONVERSION = "conversion"
-    """Their own."""
+    """Their own time."""
     CLICK = "click"
-    """That of their click."""
+    """The time of their click."""
 
 
 class MomentRange(msgspec.Struct, frozen=True):
@@ -274,7 +274,7 @@ class ExchangeRate(msgspec.Struct, frozen=True):
 
 
 class OfferApproval(msgspec.Struct, frozen=True):
-    """How an offer's conversions were decided: what expected revenue is based on. ``offer_id`` 0: conversions without an offer."""
+    """The decided conversions of an offer, from which expected revenue is calculated. ``offer_id`` 0: conversions without an offer."""
 
     offer_id: int
     confirmed: int
@@ -308,4 +308,4 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     totals: Sums
     totals_before: Sums | None = None
     approvals: tuple[OfferApproval, ...] = ()
-    """What expected figures are based on, by offer; empty if the query has none."""
+    """The approval rates behind expected figures, by offer; empty if the query has none."""

@@ -1,4 +1,4 @@
-"""What a campaign's clicks and conversions cost beside the cost in the link: its rule, which travels on each click. Pure.
+"""A campaign's cost rule: the cost of clicks and conversions besides the cost in the link. It travels on each click. Pure.
 
 A conversion costs what the campaign said at the time of its click, however the campaign is changed later.
 """
@@ -19,7 +19,7 @@ _KEY = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 
 
 class ConversionCost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a conversion costs: a fixed amount, or a share of its payout."""
+    """The cost of a conversion: a fixed amount, or a share of its payout."""
 
     amount: Annotated[
         str,

@@ -21,7 +21,7 @@ Notes = Annotated[str, Meta(description="Notes.", max_length=MAX_NOTES_LENGTH)]
 
 
 class ListKind(enum.StrEnum):
-    """What a list is for. All but plain ones are of a traffic source's values and keep a history."""
+    """The purpose of a list. All but plain ones hold values of one traffic source and keep a history."""
 
     PLAIN = "plain"
     BLACK = "black"
@@ -112,9 +112,9 @@ def _owner_faults(named: NamedList) -> list[FieldFault]:
         return [FieldFault("kind", FaultCode.NOT_ALLOWED, sentence)]
     faults = []
     if named.source_id is None:
-        sentence = f"A {named.kind.value} list is of a traffic source."
+        sentence = f"A {named.kind.value} list needs a traffic source."
         faults.append(FieldFault("source_id", FaultCode.REQUIRED, sentence))
     if not named.dimension.strip():
-        sentence = f"A {named.kind.value} list is of a dimension, such as Zone."
+        sentence = f"A {named.kind.value} list needs a dimension, such as Zone."
         faults.append(FieldFault("dimension", FaultCode.REQUIRED, sentence))
     return faults

@@ -1,4 +1,4 @@
-"""What a conversion costs by the rule on its click (``setup.cost_rule``). Pure."""
+"""The cost of a conversion, by the rule on its click (``setup.cost_rule``). Pure."""
 
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.status import CountsAs

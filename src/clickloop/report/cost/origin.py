@@ -1,4 +1,4 @@
-"""Where a cost comes from: the link, a cost model, or an entry. Pure."""
+"""The origin of a cost: the link, a cost model, or an entry. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

@@ -25,7 +25,7 @@ FILTERABLE = frozenset(
 
 
 class CostKind(enum.StrEnum):
-    """Where an entry came from. Manual entries count before the others."""
+    """The channel of an entry. Manual entries count before the others."""
 
     MANUAL = "manual"
     UPLOAD = "upload"
@@ -115,7 +115,7 @@ class ClickShare(msgspec.Struct, frozen=True, kw_only=True):
     micros: int | None
     """The click's share; None: it has none any more."""
     counts: bool
-    """Whether it is the click's cost now."""
+    """True if it is the click's cost now."""
 
 
 def rank_of(kind: CostKind, entry_id: int, generation: int) -> int:

@@ -40,7 +40,7 @@ class CostLine(NamedTuple):
     campaign: str
     source: str
     values: tuple[str, ...]
-    """Those of the table's filters."""
+    """Values of the columns in ``CostTable.filters``."""
     micros: int
     currency: str
     """Empty if none was written."""

@@ -38,7 +38,7 @@ KindOf = Callable[[str], Kind | None]
 
 
 class FormulaFault(msgspec.Struct, frozen=True):
-    """What is wrong with a formula. ``at``: position of the character, from 0."""
+    """A fault in a formula. ``at``: position of the character, from 0."""
 
     at: int
     sentence: str

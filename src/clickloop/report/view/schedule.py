@@ -24,7 +24,7 @@ _DAYS_AROUND = 9
 
 
 class Every(enum.StrEnum):
-    """How often a view is sent."""
+    """The interval at which a view is sent."""
 
     HOUR = "hour"
     DAY = "day"

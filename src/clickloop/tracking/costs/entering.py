@@ -33,14 +33,14 @@ NOUN = "costs"
 
 
 class EntryPreview(msgspec.Struct, frozen=True, kw_only=True):
-    """What an entry would do."""
+    """The effect that an entry would have."""
 
     entry: CostEntry
     clicks: SegmentClicks
     overlaps: tuple[CostEntry, ...] = ()
     """Entries in effect that cover clicks of the same owner and time."""
     is_repeat: bool = False
-    """Whether an equal entry with its key is in effect, so that nothing would change."""
+    """True if an equal entry with its key is in effect, so that nothing would change."""
 
 
 def requested_entry(tx: Connection, body: CostBody, kind: CostKind, defaults: CostDefaults) -> CostEntry:
@@ -84,7 +84,7 @@ def enter_cost(context: ActorContext, body: CostBody, kind: CostKind, defaults: 
 
 
 class StoredEntries(msgspec.Struct, frozen=True, kw_only=True):
-    """What storing entries did."""
+    """The outcome of storing entries."""
 
     entries: tuple[CostEntry, ...]
     """In the order in which they were requested; equal ones in effect in place of those that change nothing."""

@@ -1,4 +1,4 @@
-"""Tell of each group's cost how much is measured, estimated and spread, in a report. Read-only."""
+"""The measured, estimated and spread parts of the cost of each group of a report. Read-only."""
 
 from collections.abc import Iterable, Mapping
 

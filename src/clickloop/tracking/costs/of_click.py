@@ -1,4 +1,4 @@
-"""Tell what a click costs, where that comes from, and what it cost before. Read-only."""
+"""The cost of a click, its origin, and its earlier costs. Read-only."""
 
 import enum
 
@@ -13,7 +13,7 @@ from clickloop.tracking.costs.origins import LINK, MODEL
 
 
 class Standing(enum.StrEnum):
-    """Whether a cost is that of a click."""
+    """The state of a cost of a click."""
 
     COUNTS = "counts"
     COVERED = "covered"

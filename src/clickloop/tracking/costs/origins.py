@@ -1,4 +1,4 @@
-"""Tell where the cost of a report's groups comes from: links, cost models, and which entries. Read-only."""
+"""The origins of the cost of a report's groups: links, cost models, and entries. Read-only."""
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime

@@ -36,7 +36,7 @@ ENTRIES_PER_TRANSACTION = 500
 
 
 class LineVerdict(enum.StrEnum):
-    """What a line would do."""
+    """The effect that a line would have."""
 
     MATCHED = "matched"
     WITHOUT_CLICKS = "without_clicks"
@@ -45,7 +45,7 @@ class LineVerdict(enum.StrEnum):
 
 
 class CostUploadOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How a table is read."""
+    """Options for reading a table."""
 
     zone: str = ""
     over: SpreadOver = SpreadOver.CLICKS
@@ -70,7 +70,7 @@ class LineResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UploadResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a table would do, or did."""
+    """The effect of a table, before or after it is entered."""
 
     lines: tuple[LineResult, ...]
     entries: tuple[CostEntry, ...]

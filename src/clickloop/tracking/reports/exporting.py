@@ -14,7 +14,7 @@ from clickloop.tracking.reports.verdicts import RowVerdicts
 
 
 class ReportExtras(msgspec.Struct, frozen=True):
-    """What a report tells of its rows besides their figures, where it was asked for."""
+    """Optional parts of a report's rows: origins of cost and verdicts."""
 
     mixes: CostMixes | None = None
     verdicts: RowVerdicts | None = None

@@ -69,7 +69,7 @@ class NamedReport(msgspec.Struct, frozen=True, kw_only=True):
     statuses: Mapping[str, str]
     """Status names by key, in the user's order; empty unless each status is counted."""
     approvals: tuple[OfferApproval, ...] = ()
-    """What expected figures are based on."""
+    """The approval rates behind expected figures."""
     unattributed: UnattributedCost | None = None
     """Cost that no click bears. It is in no other figure."""
 

@@ -30,7 +30,7 @@ class ViewFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ViewSurroundings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a report needs besides the stores."""
+    """The instance settings that a report needs."""
 
     zone: str
     currency: str

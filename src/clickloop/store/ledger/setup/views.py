@@ -15,7 +15,7 @@ VIEWS = RecordTable(views, SavedView, derived=_RUNS)
 
 
 class ViewRuns(msgspec.Struct, frozen=True, kw_only=True):
-    """How a view was sent, and when it is due next. Times are Unix milliseconds."""
+    """The last run of a schedule and the next one. Times are Unix milliseconds."""
 
     next_run_at: int | None = None
     runs: int = 0

@@ -52,7 +52,7 @@ class ZoneFitView(msgspec.Struct, kw_only=True):
 
 
 class CostUploadView(msgspec.Struct, kw_only=True):
-    """What a table of costs would do, or did."""
+    """The effect of a table of costs, before or after it is entered."""
 
     upload_id: Annotated[str | None, Meta(description="null for a preview.")]
     counts: Annotated[
@@ -74,7 +74,7 @@ class CostUploadView(msgspec.Struct, kw_only=True):
 
 
 class TableRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """How a table of costs is read."""
+    """Options for reading a table of costs."""
 
     zone: Annotated[str, Meta(max_length=64, description="Time zone of the table. Defaults to the instance's.")] = ""
     spread: Annotated[SpreadOver, Meta(description="Which clicks bear the amounts.")] = SpreadOver.CLICKS

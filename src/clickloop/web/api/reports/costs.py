@@ -64,7 +64,7 @@ class CostEntryView(msgspec.Struct, kw_only=True):
 
 
 class CostPreview(msgspec.Struct, kw_only=True):
-    """What an entry would do."""
+    """The effect that an entry would have."""
 
     clicks: Annotated[int, Meta(description="Counted clicks of the segment.")]
     unique_clicks: int
@@ -101,7 +101,7 @@ class OriginRowView(msgspec.Struct, kw_only=True):
 
 
 class OriginsView(msgspec.Struct, kw_only=True):
-    """Where the cost of groups comes from."""
+    """The origins of the cost of groups."""
 
     rows: list[OriginRowView]
 

@@ -23,7 +23,7 @@ class OtherMoneyView(msgspec.Struct, kw_only=True):
 
 
 class FigureChangeView(msgspec.Struct, kw_only=True):
-    """How a figure changed."""
+    """The change of a figure."""
 
     change: Annotated[str | None, Meta(description="Difference, as a decimal in the figure's unit.")]
     percent: Annotated[str | None, Meta(description="Relative change in percent; null if it was 0 before.")]

@@ -73,7 +73,7 @@ class ReportRowView(msgspec.Struct, kw_only=True):
 
 
 class ApprovalView(msgspec.Struct, kw_only=True):
-    """How an offer's conversions were decided in the 90 days up to the end of the period."""
+    """The decided conversions of an offer in the 90 days up to the end of the period."""
 
     offer_id: Annotated[int, Meta(description="0: conversions without an offer.")]
     confirmed: int
@@ -259,7 +259,7 @@ def _row(row: NamedReportRow, made: NamedReport, columns: tuple[Column, ...], ex
 
 
 class FormulaCheckView(msgspec.Struct, kw_only=True):
-    """What a formula calculates, or what is wrong with it."""
+    """The result of checking a formula."""
 
     kind: Annotated[str, Meta(description="count, money or number; empty if it is not valid.")] = ""
     figures: Annotated[list[str], Meta(description="The figures that it uses.")] = []

@@ -11,7 +11,7 @@ from clickloop.tracking.reports.exporting import misses_text
 
 
 class VerdictView(msgspec.Struct, kw_only=True):
-    """How likely a row misses its target, judged by clicks that are old enough to have converted."""
+    """The verdict on a row, judged by clicks that are old enough to have converted."""
 
     misses: Annotated[str, Meta(description="Probability that it misses the target, in percent.", examples=["97.3"])]
     clicks_needed: Annotated[

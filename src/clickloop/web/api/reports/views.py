@@ -51,7 +51,7 @@ class ViewView(ViewFields, frozen=True, kw_only=True):
 
 
 class ViewRequestView(msgspec.Struct, kw_only=True):
-    """What a view would send if it were due now."""
+    """The request that a view would send if it were due now."""
 
     reason: Annotated[SkipReason | None, Meta(description="Why nothing would be sent.")]
     reason_text: str

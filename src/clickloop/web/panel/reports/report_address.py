@@ -42,7 +42,7 @@ class ReportPageQuery(msgspec.Struct, frozen=True, kw_only=True):
     """The saved view that was opened."""
     offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET)] = 0
     origins: bool = False
-    """Tell where the cost of each row comes from."""
+    """Show the origin of each row's cost."""
     output_format: Annotated[str, Meta(max_length=4)] = msgspec.field(default="", name="format")
 
 

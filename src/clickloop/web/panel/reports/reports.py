@@ -84,7 +84,7 @@ class ReportCell(msgspec.Struct, frozen=True):
     tone: str = ""
     change: str = ""
     origin: str = ""
-    """Where a cost comes from, in percent."""
+    """The origin of a cost, in percent."""
 
 
 class ReportRow(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Where the cost of a report's groups comes from, in DuckDB: links, models, and each entry."""
+"""The origins of the cost of a report's groups, in DuckDB: links, models, and each entry."""
 
 from zoneinfo import ZoneInfo
 

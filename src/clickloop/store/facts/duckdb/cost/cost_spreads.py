@@ -17,7 +17,7 @@ from clickloop.report.cost.segment import (
 from clickloop.store.facts.duckdb.cost.cost_outdated import clicks_in_spans
 
 _CLEAN = "CASE WHEN corrected_id IS NULL THEN facts.marks IS NULL ELSE corrected_marks = '' END"
-"""Whether a click has no marks now."""
+"""True if a click has no marks now."""
 SHARES = {
     SpreadOver.CLICKS: "clicks = 1",
     SpreadOver.UNIQUE: 'clicks = 1 AND coalesce("unique", false)',

@@ -44,15 +44,15 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     """Days to add to its days, and milliseconds to its hours, so that they meet those of the period it is compared with."""
     later_ms: int = 0
     is_rolled_up: bool = False
-    """Whether it is read from the roll-ups. The rest is then of no interest but for cost."""
+    """True if it is read from the roll-ups. Of the flags below only ``has_cost_rows`` then counts."""
     has_marks: bool = True
-    """Whether any click has marks."""
+    """True if any click has marks."""
     has_landings: bool = True
-    """Whether any click was sent to a landing. Figures that would all be alike are not worth reading a column for."""
+    """True if any click was sent to a landing. Otherwise the column is not read: the figures would all be alike."""
     has_corrections: bool = True
-    """Whether the marks of any click were corrected."""
+    """True if the marks of any click were corrected."""
     has_cost_rows: bool = True
-    """Whether any cost was entered."""
+    """True if any cost was entered."""
 
     @property
     def at(self) -> str:

@@ -18,7 +18,7 @@ class WantedSums(msgspec.Struct, frozen=True, kw_only=True):
     rounded: tuple[str, ...] = ()
     """The columns of money that conditions or the order need in micros."""
     has_unpriced: bool = True
-    """Whether there may be money in a currency without a rate."""
+    """True if there may be money in a currency without a rate."""
 
     @property
     def names(self) -> tuple[str, ...]:
