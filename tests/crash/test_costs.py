@@ -15,7 +15,7 @@ from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.audit_entry import ActorContext
 from clickloop.tracking.costs.entering import undo_cost
 from tests.crash.killing import killed_after
-from tests.tracking.costs.cost_desk import CostDesk
+from tests.tracking.costs.cost_instance import CostInstance
 
 pytestmark = pytest.mark.crash
 
@@ -52,12 +52,12 @@ def micros_of(folder: Path, clicks: list[Click], entry_id: int) -> list[int]:
 @pytest.mark.parametrize("seed", range(2))
 def test_entries_are_whole_after_kills(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
-    desk = CostDesk(tmp_path)
-    clicks = [desk.counted.visit(cost_micros=3, cost_currency="EUR") for _ in range(50)]
-    first = desk.enter("5", key="k").entry_id
-    manual = desk.enter("11", kind=CostKind.MANUAL).entry_id
-    grown = desk.enter("9.000001", key="k").entry_id
-    desk.close()
+    costs = CostInstance(tmp_path)
+    clicks = [costs.counted.visit(cost_micros=3, cost_currency="EUR") for _ in range(50)]
+    first = costs.enter("5", key="k").entry_id
+    manual = costs.enter("11", kind=CostKind.MANUAL).entry_id
+    grown = costs.enter("9.000001", key="k").entry_id
+    costs.close()
     work_killed(tmp_path, chance)
     assert end_of(tmp_path, first) is EntryState.REPLACED
     assert micros_of(tmp_path, clicks, manual) == [220_000] * 50

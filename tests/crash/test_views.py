@@ -11,7 +11,7 @@ from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.postbacks import postbacks_before
 from clickloop.store.ledger.setup.views import runs_of
 from tests.crash.killing import killed_after
-from tests.tracking.views.test_sending import DAY_MS, Desk
+from tests.tracking.views.test_sending import DAY_MS, ViewInstance
 
 pytestmark = pytest.mark.crash
 
@@ -19,10 +19,10 @@ CHILD = Path(__file__).with_name("view_child.py")
 
 
 def test_a_run_has_one_postback_wherever_the_worker_is_killed(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
-    now_ms = desk.now
-    desk.facts.close()
-    desk.ledger.close()
+    sending = ViewInstance(tmp_path)
+    now_ms = sending.now
+    sending.facts.close()
+    sending.ledger.close()
     chance = random.Random(0)
     for day, lines in enumerate((1, 2, 3, 5, 7, 8, 9, 10), 1):
         command = [sys.executable, str(CHILD), str(tmp_path), str(now_ms + day * DAY_MS)]

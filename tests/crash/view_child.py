@@ -9,7 +9,7 @@ from clickloop.postback.sending.address_guard import STRICT
 from clickloop.record_id import RecordIds
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.tracking.views.file import ViewSurroundings
+from clickloop.tracking.views.file import ViewSettings
 from clickloop.tracking.views.sending import ViewSender
 
 
@@ -27,7 +27,7 @@ def main() -> None:
         ledger,
         facts,
         STRICT,
-        lambda: ViewSurroundings(zone="UTC", currency="USD"),
+        lambda: ViewSettings(zone="UTC", currency="USD"),
         RecordIds(lambda: now_ms),
         lambda: now_ms,
         lambda: None,

@@ -49,7 +49,7 @@ from clickloop.tracking.retention import (
     sparing,
 )
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
-from clickloop.tracking.views.file import ViewSurroundings
+from clickloop.tracking.views.file import ViewSettings
 from clickloop.tracking.views.sending import ViewSender
 from clickloop.tracking.waiting import WaitingNotices, unknown_click_alarms
 from clickloop.web.api.context import ApiContext
@@ -122,14 +122,12 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
 
 
 def _views(core: Core) -> ViewSender:
-    def surroundings() -> ViewSurroundings:
+    def settings() -> ViewSettings:
         instance = core.instance
         domain = urlsplit(instance.public_url).netloc
-        return ViewSurroundings(zone=instance.time_zone, currency=instance.currency, domain=domain)
+        return ViewSettings(zone=instance.time_zone, currency=instance.currency, domain=domain)
 
-    return ViewSender(
-        core.ledger, core.facts, core.guard, surroundings, core.record_ids, wall_clock, core.delivery.wake
-    )
+    return ViewSender(core.ledger, core.facts, core.guard, settings, core.record_ids, wall_clock, core.delivery.wake)
 
 
 def _caps(core: Core) -> CapWatch:

@@ -135,7 +135,7 @@ def test_a_click_tells_what_it_costs_why_and_what_it_cost_before(instance: "Inst
 
     def costs() -> list[tuple[str, str, str, int | None]]:
         found = instance.got(f"clicks/{click_id}/costs")
-        return [(one["origin"], one["amount"]["amount"], one["standing"], one["clicks_bearing"]) for one in found]
+        return [(one["origin"], one["amount"]["amount"], one["state"], one["clicks_bearing"]) for one in found]
 
     assert costs() == [("link", "0.5", "counts", None)]
     entered(instance, "3")

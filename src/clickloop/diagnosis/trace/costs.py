@@ -9,7 +9,7 @@ from clickloop.money import amount_text
 from clickloop.plural import pluralize
 from clickloop.report.cost.entry import CostEntry, EntryState
 from clickloop.text import readable
-from clickloop.tracking.costs.of_click import ClickCost, Standing
+from clickloop.tracking.costs.of_click import ClickCost, CostState
 
 _ORIGINS = {"link": "from its link", "model": "by the campaign's cost model"}
 
@@ -19,7 +19,7 @@ def with_costs(trace: Trace, costs: Sequence[ClickCost]) -> Trace:
     entered = [cost for cost in costs if cost.entry is not None]
     if not entered:
         return trace
-    now = "; ".join(cost_sentence(cost) for cost in costs if cost.standing is Standing.COUNTS) or "nothing"
+    now = "; ".join(cost_sentence(cost) for cost in costs if cost.state is CostState.COUNTS) or "nothing"
     detail = EventDetail("cost now", now)
     shown = (
         msgspec.structs.replace(event, details=(*event.details, detail)) if event.kind is EventKind.CLICK else event
@@ -44,11 +44,11 @@ def _spread(entry: CostEntry) -> str:
 def _events(cost: ClickCost, entry: CostEntry) -> Iterator[TraceEvent]:
     share = (
         f", {amount_text(cost.micros)} {cost.currency} of it on this click"
-        if cost.standing is not Standing.UNDONE
+        if cost.state is not CostState.UNDONE
         else ""
     )
-    ends = " Another entry counts before it." if cost.standing is Standing.COVERED else ""
-    if cost.standing is Standing.REPLACED:
+    ends = " Another entry counts before it." if cost.state is CostState.COVERED else ""
+    if cost.state is CostState.REPLACED:
         share, ends = "", " It does not cover this click any more."
     details = {
         "entered by": readable(entry.entered_by),

@@ -12,7 +12,7 @@ from clickloop.store.ledger.ledger import Ledger
 from clickloop.tracking.costs.origins import LINK, MODEL
 
 
-class Standing(enum.StrEnum):
+class CostState(enum.StrEnum):
     """The state of a cost of a click."""
 
     COUNTS = "counts"
@@ -30,7 +30,7 @@ class ClickCost(msgspec.Struct, frozen=True, kw_only=True):
     """``link``, ``model`` or the kind of the entry."""
     micros: int
     currency: str
-    standing: Standing
+    state: CostState
     entry: CostEntry | None = None
 
 
@@ -44,25 +44,25 @@ def costs_of_click(ledger: Ledger, facts: CostReader, click: Click) -> list[Clic
     own = [(part.micros, part.currency) for part in parts if not part.entry_id]
     if is_covered:
         own = [(click.cost_micros, click.cost_currency)] if click.cost_micros else []
-    standing = Standing.COVERED if is_covered else Standing.COUNTS
+    state = CostState.COVERED if is_covered else CostState.COUNTS
     origin = MODEL if click.cost_rule else LINK
-    found = [ClickCost(origin=origin, micros=micros, currency=currency, standing=standing) for micros, currency in own]
+    found = [ClickCost(origin=origin, micros=micros, currency=currency, state=state) for micros, currency in own]
     for share in shares:
         if (entry := entries.get(share.entry_id)) is not None:
-            standing = (
-                Standing.COUNTS if share.counts else Standing.COVERED if share.micros is not None else _gone(entry)
+            state = (
+                CostState.COUNTS if share.counts else CostState.COVERED if share.micros is not None else _gone(entry)
             )
             found.append(
                 ClickCost(
                     origin=entry.kind.value,
                     micros=share.micros or 0,
                     currency=entry.currency,
-                    standing=standing,
+                    state=state,
                     entry=entry,
                 )
             )
     return found
 
 
-def _gone(entry: CostEntry) -> Standing:
-    return Standing.UNDONE if entry.state in (EntryState.UNDONE, EntryState.UNDOING) else Standing.REPLACED
+def _gone(entry: CostEntry) -> CostState:
+    return CostState.UNDONE if entry.state in (EntryState.UNDONE, EntryState.UNDOING) else CostState.REPLACED

@@ -29,7 +29,7 @@ class ViewFile(msgspec.Struct, frozen=True, kw_only=True):
     remark: str = ""
 
 
-class ViewSurroundings(msgspec.Struct, frozen=True, kw_only=True):
+class ViewSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The instance settings that a report needs."""
 
     zone: str
@@ -38,14 +38,14 @@ class ViewSurroundings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_file(
-    ledger: Ledger, facts: ReportSource, view: SavedView, around: ViewSurroundings, due_ms: int, *, is_late: bool
+    ledger: Ledger, facts: ReportSource, view: SavedView, settings: ViewSettings, due_ms: int, *, is_late: bool
 ) -> ViewFile:
     """Return the file of a view as of the moment when it was due. Raise InvalidInputError if it cannot be computed."""
-    zone = view.schedule.zone if view.schedule is not None and view.schedule.zone else around.zone
+    zone = view.schedule.zone if view.schedule is not None and view.schedule.zone else settings.zone
     bounds = report_period(view.query, due_ms, zone)
     limit = min(view.query.limit or MAX_ROWS, MAX_ROWS)
     request: ReportRequest = msgspec.structs.replace(view.query, limit=limit)
-    made = run_report(ledger, facts, read_query(ledger, request, bounds, around.currency))
+    made = run_report(ledger, facts, read_query(ledger, request, bounds, settings.currency))
     remarks = [f"Late: it was due {iso_text(due_ms)}."] if is_late else []
     data, rows = _bounded(made)
     if rows < made.group_count and (view.query.limit is None or rows < view.query.limit):

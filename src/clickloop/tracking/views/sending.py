@@ -26,7 +26,7 @@ from clickloop.store.ledger.setup.rules import LiveRule, rules_of_ids
 from clickloop.store.ledger.setup.views import ViewRuns, advance_run, due_views, runs_of
 from clickloop.text import escape_bytes
 from clickloop.tracking.reports.reporting import ReportSource
-from clickloop.tracking.views.file import ViewFile, ViewSurroundings, make_file
+from clickloop.tracking.views.file import ViewFile, ViewSettings, make_file
 
 MAX_DETAIL = 500
 
@@ -48,7 +48,7 @@ class ViewSender:
         ledger: Ledger,
         facts: ReportSource,
         guard: AddressGuard,
-        surroundings: Callable[[], ViewSurroundings],
+        settings: Callable[[], ViewSettings],
         new_id: Callable[[], str],
         clock: Clock,
         on_owed: Callable[[], None],
@@ -56,7 +56,7 @@ class ViewSender:
         self._ledger = ledger
         self._facts = facts
         self._guard = guard
-        self._surroundings = surroundings
+        self._settings = settings
         self._new_id = new_id
         self._clock = clock
         self._on_owed = on_owed
@@ -104,13 +104,13 @@ class ViewSender:
 
     def _decided(self, run: ViewRun, schedule: ViewSchedule, number: int, now_ms: int) -> NewPostback:
         postback_id = self._new_id()
-        around = self._surroundings()
+        settings = self._settings()
         decision, receiver = decide_run(
             run,
             self._guard,
-            lambda: make_file(self._ledger, self._facts, run.view, around, run.due_ms, is_late=run.is_late),
+            lambda: make_file(self._ledger, self._facts, run.view, settings, run.due_ms, is_late=run.is_late),
             postback_id,
-            around.domain,
+            settings.domain,
             now_ms,
         )
         return NewPostback(

@@ -27,7 +27,7 @@ from clickloop.logs.page import Page
 from clickloop.setup.money_text import MoneyText, money_text
 from clickloop.store.ledger.jobs.exports import ExportNoun
 from clickloop.text import readable
-from clickloop.tracking.costs.of_click import ClickCost, Standing, costs_of_click
+from clickloop.tracking.costs.of_click import ClickCost, CostState, costs_of_click
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis.check import route_settings
 from clickloop.web.api.logs.log_csv import ChosenColumns, exported
@@ -54,8 +54,8 @@ class ClickCostView(msgspec.Struct, kw_only=True):
 
     origin: Annotated[str, Meta(description="link, model, or the kind of the entry.", examples=["manual"])]
     amount: Annotated[MoneyText, Meta(description="The click's share. 0 if it has none any more.")]
-    standing: Annotated[
-        Standing,
+    state: Annotated[
+        CostState,
         Meta(
             description="counts: it is the click's cost. covered: an entry counts before it. undone, replaced: the entry does not "
             "cover the click any more."
@@ -90,7 +90,7 @@ def _cost_view(cost: ClickCost) -> ClickCostView:
     return ClickCostView(
         origin=cost.origin,
         amount=money_text(cost.micros, cost.currency),
-        standing=cost.standing,
+        state=cost.state,
         cost_id=entry.entry_id if entry else None,
         entered=money_text(entry.micros, entry.currency) if entry else None,
         clicks_bearing=entry.shared if entry else None,

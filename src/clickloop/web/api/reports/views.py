@@ -24,7 +24,7 @@ from clickloop.setup.fault import FaultCode, FieldFault, InvalidInputError
 from clickloop.store.ledger.setup.rules import rules_of_ids
 from clickloop.store.ledger.setup.views import ViewRuns, owner_names, runs_of, views_after
 from clickloop.text import readable
-from clickloop.tracking.views.file import ViewSurroundings, make_file
+from clickloop.tracking.views.file import ViewSettings, make_file
 from clickloop.tracking.views.sending import ViewRun, decide_run, rule_of_view
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Words
@@ -116,11 +116,11 @@ def show_request(context: Context, number: Id) -> ViewRequestView:
     now_ms = context.clock()
     with context.ledger.read() as tx:
         rule = rule_of_view(rules_of_ids(tx, [view.schedule.rule_id]))
-    around = ViewSurroundings(zone=context.instance.time_zone, currency=context.currency, domain=context.domain)
+    settings = ViewSettings(zone=context.instance.time_zone, currency=context.currency, domain=context.domain)
     decision, receiver = decide_run(
         ViewRun(view=view, rule=rule, due_ms=now_ms),
         context.guard,
-        lambda: make_file(context.ledger, context.facts, view, around, now_ms, is_late=False),
+        lambda: make_file(context.ledger, context.facts, view, settings, now_ms, is_late=False),
         context.record_ids(),
         context.domain,
         now_ms,

@@ -18,7 +18,7 @@ from clickloop.diagnosis.trace.view import trace_view
 from clickloop.logs.column import names_for
 from clickloop.logs.columns import CLICK_COLUMNS
 from clickloop.setup.mark import mark_sentences, marks_of
-from clickloop.tracking.costs.of_click import Standing, costs_of_click
+from clickloop.tracking.costs.of_click import CostState, costs_of_click
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis.check import route_settings
 from clickloop.web.api.logs.clicks import canonical_click_id
@@ -100,8 +100,8 @@ def story_page(
 def _cost_sentences(context: ApiContext, click: Click) -> list[str]:
     """Return what a click costs and why, and then what it would cost otherwise."""
     costs = costs_of_click(context.ledger, context.facts.costs, click)
-    counting = [cost_sentence(cost) for cost in costs if cost.standing is Standing.COUNTS]
-    covered = [f"covered: {cost_sentence(cost)}" for cost in reversed(costs) if cost.standing is Standing.COVERED]
+    counting = [cost_sentence(cost) for cost in costs if cost.state is CostState.COUNTS]
+    covered = [f"covered: {cost_sentence(cost)}" for cost in reversed(costs) if cost.state is CostState.COVERED]
     return [*counting, *covered]
 
 

@@ -21,7 +21,7 @@ AFTER = DAY_START + 2 * DAY_MS
 DEFAULTS = CostDefaults("USD", "UTC")
 
 
-class CostDesk:
+class CostInstance:
     """Two campaigns of a source whose V3 is called Zone, and the means to enter cost for them. ``now``: on the second day after."""
 
     def __init__(self, folder: Path) -> None:
