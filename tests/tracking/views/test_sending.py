@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from clickloop.postback.due import SkipReason
@@ -12,7 +13,6 @@ from clickloop.postback.state import PostbackState
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.ledger.audit.rows import count_faulty_rows, scan_newest_postbacks
 from clickloop.store.ledger.logs.postbacks import postbacks_before
-from clickloop.tracking.views import file as view_file
 from clickloop.tracking.views.file import ViewSettings
 from clickloop.tracking.views.sending import ViewSender
 from tests.web.conftest import SECRET, Instance
@@ -38,6 +38,7 @@ class ViewInstance(Instance):
         super().__init__(folder)
         self.api.headers["authorization"] = f"Bearer {SECRET}"
         self.set_up()
+        self.settings = ViewSettings(zone="UTC", currency="USD")
         self.rule = self.made("postback-rules", RULE)["id"]
         self.visit(country="DE")
         query = {"group_by": ["country"], "period": "yesterday", "column": ["clicks"]}
@@ -49,7 +50,7 @@ class ViewInstance(Instance):
             self.ledger,
             facts or self.facts,
             self.context.guard,
-            lambda: ViewSettings(zone="UTC", currency="USD"),
+            lambda: self.settings,
             self.context.record_ids,
             lambda: self.now,
             self._postbacks_owed,
@@ -172,16 +173,15 @@ def test_a_filter_by_a_record_stays_right_when_it_is_renamed_and_archived(sendin
     assert sending.got("views/1/report?format=json")["totals"]["clicks"] == 1
 
 
-def test_a_large_view_is_cut_and_says_so(sending: ViewInstance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(view_file, "MAX_ROWS", 2)
+def test_a_large_view_is_cut_and_says_so(sending: ViewInstance) -> None:
+    sending.settings = msgspec.structs.replace(sending.settings, max_rows=2)
     for country in ("FR", "IT"):
         sending.visit(country=country)
     sending.now += DAY_MS
     sending.run()
     assert "Cut: the first 2 of 3 rows." in sending.body()
     assert "Total,3" in sending.body()
-    monkeypatch.setattr(view_file, "MAX_ROWS", 5_000)
-    monkeypatch.setattr(view_file, "MAX_BYTES", 45)
+    sending.settings = ViewSettings(zone="UTC", currency="USD", max_bytes=45)
     sending.now += DAY_MS
     sending.api.patch(
         "/api/v1/views/1", json={"query": {"group_by": ["country"], "period": "7d", "column": ["clicks"]}}

@@ -30,11 +30,13 @@ class ViewFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ViewSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The instance settings that a report needs."""
+    """The instance settings that a report needs, and the size of its file."""
 
     zone: str
     currency: str
     domain: str = ""
+    max_rows: int = MAX_ROWS
+    max_bytes: int = MAX_BYTES
 
 
 def make_file(
@@ -43,11 +45,11 @@ def make_file(
     """Return the file of a view as of the moment when it was due. Raise InvalidInputError if it cannot be computed."""
     zone = view.schedule.zone if view.schedule is not None and view.schedule.zone else settings.zone
     bounds = report_period(view.query, due_ms, zone)
-    limit = min(view.query.limit or MAX_ROWS, MAX_ROWS)
+    limit = min(view.query.limit or settings.max_rows, settings.max_rows)
     request: ReportRequest = msgspec.structs.replace(view.query, limit=limit)
     made = run_report(ledger, facts, read_query(ledger, request, bounds, settings.currency))
     remarks = [f"Late: it was due {iso_text(due_ms)}."] if is_late else []
-    data, rows = _bounded(made)
+    data, rows = _bounded(made, settings.max_bytes)
     if rows < made.group_count and (view.query.limit is None or rows < view.query.limit):
         remarks.append(f"Cut: the first {rows:,} of {made.group_count:,} rows. The totals are of all.")
     lines = chain([data], (csv_line([remark]) for remark in remarks))
@@ -55,10 +57,10 @@ def make_file(
     return ViewFile(name=name, csv=b"".join(lines), remark=" ".join(remarks))
 
 
-def _bounded(made: NamedReport) -> tuple[bytes, int]:
-    """Return the CSV, and how many of the rows fit."""
+def _bounded(made: NamedReport, max_bytes: int) -> tuple[bytes, int]:
+    """Return the CSV, and the number of rows that fit."""
     *lines, total = csv_lines(csv_shape(made), csv_rows([made]))
-    room = MAX_BYTES - len(total)
+    room = max_bytes - len(total)
     kept: list[bytes] = []
     for line in lines:
         room -= len(line)
